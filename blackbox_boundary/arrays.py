@@ -1,0 +1,62 @@
+"""The few kernels that touch image-sized arrays, in whatever kind and on whatever device the caller gave them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_numpy_array, is_torch_array
+from numpy.typing import NDArray
+
+from .predictor import Array, IntArray
+
+__all__ = ["as_kind", "as_numpy", "flat_norm", "per_row", "put", "take"]
+
+
+def as_numpy(array: Array) -> Any:
+    """Copy an array of any kind to NumPy (NumPy itself is returned as it is)."""
+    if is_numpy_array(array):
+        return array
+    if is_torch_array(array):
+        array = array.detach().cpu()
+        return array.float().numpy() if str(array.dtype) == "torch.bfloat16" else array.numpy()
+    return np.asarray(array)
+
+
+def as_kind(values: Any, like: Array) -> Array:
+    """Bring NumPy values to the kind, device and dtype of ``like``."""
+    if is_numpy_array(like):
+        return np.asarray(values, dtype=like.dtype)
+    return array_namespace(like).asarray(np.asarray(values), dtype=like.dtype, device=device(like))
+
+
+def _index(rows: IntArray, like: Array) -> Array:
+    return array_namespace(like).asarray(np.ascontiguousarray(rows), device=device(like))
+
+
+def take(array: Array, rows: IntArray) -> Array:
+    """Copy some rows out of an array of any kind."""
+    if is_numpy_array(array):
+        return array[rows]
+    return array_namespace(array).take(array, _index(rows, array), axis=0)
+
+
+def put(array: Array, rows: IntArray, values: Array) -> None:
+    """Write some rows of an array in place; NumPy and torch."""
+    array[rows if is_numpy_array(array) else _index(rows, array)] = values
+
+
+def per_row(values: NDArray[Any], like: Array) -> Array:
+    """One number a row (n,), shaped so that it multiplies ``like`` (n, ...) row by row, in its dtype."""
+    return as_kind(values.reshape(-1, *(1,) * (like.ndim - 1)), like)
+
+
+def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
+    """L-norm of each row (n,), every row by itself; half precision is widened first."""
+    xp = array_namespace(array)
+    flat = xp.reshape(array, (array.shape[0], -1))
+    if flat.dtype not in (xp.float32, xp.float64):
+        flat = xp.astype(flat, xp.float32)
+    if flat.shape[1] == 0 or flat.shape[0] == 0:
+        return np.zeros(flat.shape[0])
+    return np.asarray(as_numpy(xp.linalg.vector_norm(flat, ord=order, axis=-1)), dtype=np.float64)

@@ -1,0 +1,76 @@
+"""What can go wrong, sorted by who broke the contract.
+
+What happens to *one row* is never an exception: it is a :class:`~blackbox_boundary.Status` in the result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .distances import Distances
+
+__all__ = [
+    "BadPrediction",
+    "BoundaryError",
+    "CapabilityMissing",
+    "Interrupted",
+    "InvalidInput",
+    "PredictorError",
+    "PredictorRefused",
+    "PredictorUnavailable",
+]
+
+
+class BoundaryError(Exception):
+    """Any error that this package raises on purpose.
+
+    Attributes
+    ----------
+    partial : Distances or None
+        What had been measured when a running :func:`~blackbox_boundary.measure` failed; its brackets are valid.
+    """
+
+    partial: Distances | None = None
+
+
+class InvalidInput(BoundaryError, ValueError):
+    """The caller's side: a shape, a range, a dtype, a file. Raised before any query is sent."""
+
+
+class CapabilityMissing(BoundaryError, TypeError):
+    """A method was given a predictor that reveals too little for it; the message says what would be needed."""
+
+
+class PredictorError(BoundaryError):
+    """The model's side failed."""
+
+
+class BadPrediction(PredictorError):
+    """An answer of the wrong shape or dtype, with a label out of range, or not what its access declares."""
+
+
+class PredictorUnavailable(PredictorError):
+    """No answer came: connection, timeout, a crashed runtime. May be retried."""
+
+
+class PredictorRefused(PredictorError):
+    """The service answered that it will not serve the request.
+
+    Attributes
+    ----------
+    retry_after_s : float or None
+        Seconds to wait, where the service told.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a measurement; ``partial`` holds what had been measured."""
+
+    def __init__(self, partial: Distances) -> None:
+        super().__init__("interrupted")
+        self.partial = partial

@@ -1,0 +1,115 @@
+"""What every distance estimator is: a small frozen object of settings that can start a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import put, take
+from ..asks import Search, Status, StatusArray
+from ..paths import Path
+from ..predictor import Access, Array, Bounds, FloatArray, IntArray, Prediction
+
+__all__ = ["Estimator", "Flips", "Setting"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a search may rely on: what the predictor reveals, and where it is defined.
+
+    ``seed`` and ``row_ids`` name each row's own random stream, so that a row's answer does not depend on its batch.
+    """
+
+    access: Access
+    n_classes: int
+    input_shape: tuple[int, ...]
+    bounds: Bounds = None
+    differentiable: bool = False
+    seed: int = 0
+
+    def stream(self, row_id: int) -> np.random.Generator:
+        """The random stream of the row with this identity (its number in the caller's data)."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(row_id,)))
+
+
+@dataclass(eq=False)
+class Flips:
+    """All that a search knows so far about its rows; valid at every moment, so that it may be stopped at any.
+
+    A search narrows ``lo`` and ``hi`` and sets ``flipped`` and ``status`` (``RUNNING`` until a row ends). The flip point of a
+    row is ``path`` at ``hi``; a search whose best point lies on no single path keeps it with :meth:`keep` instead.
+
+    Attributes
+    ----------
+    x : (n, \\*input_shape)
+        The rows.
+    row_ids : (n,) int
+        Their numbers in the caller's data.
+    start : Prediction
+        The answers at the rows themselves, set by the engine before the estimator's own search begins.
+    home, flipped, status, lo, hi : (n,)
+        As in :class:`~blackbox_boundary.Distances`.
+    path : Path or None
+    """
+
+    x: Array
+    row_ids: IntArray
+    start: Prediction = field(init=False)
+    home: IntArray = field(init=False)
+    flipped: IntArray = field(init=False)
+    status: StatusArray = field(init=False)
+    lo: NDArray[np.float64] = field(init=False)
+    hi: NDArray[np.float64] = field(init=False)
+    path: Path | None = None
+    _best: Array | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.row_ids)
+        self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
+        self.status, self.lo, self.hi = np.full(n, Status.RUNNING, np.int8), np.zeros(n), np.full(n, np.inf)
+
+    @property
+    def running(self) -> IntArray:
+        """Indices of the rows whose search goes on."""
+        return np.flatnonzero(self.status == Status.RUNNING)
+
+    def end(self, rows: IntArray, reasons: StatusArray) -> None:
+        """Give rows the status that a reply came back with; ``ANSWERED`` leaves a row as it is."""
+        ended = reasons != 0
+        self.status[rows[ended]] = reasons[ended]
+
+    def keep(self, rows: IntArray, points: Array, labels: IntArray, hi: FloatArray) -> None:
+        """Record nearer flip points that were seen: ``points`` (k, ...) with their labels, at distances ``hi`` in L2."""
+        if self._best is None:
+            self._best = self.x + 0
+        put(self._best, rows, points)
+        self.flipped[rows], self.hi[rows] = labels, hi
+
+    def points(self, rows: IntArray) -> Array:
+        """The best known flip points of rows that have one."""
+        if self._best is not None:
+            return take(self._best, rows)
+        assert self.path is not None
+        return self.path.at(rows, self.hi[rows])
+
+
+class Estimator(Protocol):
+    """A way to measure distances.
+
+    ``check`` explains, before any query, what is missing where the predictor reveals too little; ``search`` asks what it
+    needs to know and leaves what it found in ``flips``.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def check(self, setting: Setting) -> None:
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this estimator."""
+        ...
+
+    def search(self, flips: Flips, setting: Setting) -> Search:
+        """Search all running rows. Called when ``flips.start`` and ``flips.home`` are known."""
+        ...

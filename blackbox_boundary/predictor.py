@@ -1,0 +1,210 @@
+"""The only thing the engine knows of a model: what it reveals, and how to ask.
+
+A :class:`Predictor` answers labels, and as much more as its :class:`Access` says. A :class:`Differentiable` one also
+answers vector-Jacobian products, from which every gradient the methods need is made: the paper's top-1 logit (``v``
+one-hot), the margin (``+1`` at home, ``-1`` at the rival), DeepFool's class differences.
+
+Anything with these attributes is a predictor; nothing needs to be inherited.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BadPrediction, InvalidInput
+
+__all__ = ["Access", "Array", "Bounds", "Differentiable", "Prediction", "Predictor", "check_prediction"]
+
+Array: TypeAlias = Any
+"""An array of the caller's kind: NumPy, or any array that array-api-compat understands, on any device."""
+
+Bounds: TypeAlias = "tuple[Any, Any] | None"
+"""Lowest and highest input, each a number or an array that broadcasts to ``input_shape``; None: no bounds."""
+
+IntArray: TypeAlias = NDArray[np.intp]
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+
+
+class Access(enum.IntEnum):
+    """What an answer reveals, from least to most. Declared by the predictor, never guessed from its output."""
+
+    LABEL = 0
+    TOP1 = 1
+    PROBABILITIES = 2
+    LOGITS = 3
+
+    @classmethod
+    def parse(cls, name: str | Access) -> Access:
+        """Read ``"label"``, ``"top1"``, ``"probabilities"`` or ``"logits"``, in any case.
+
+        Raises
+        ------
+        InvalidInput
+            Another name.
+        """
+        try:
+            return name if isinstance(name, Access) else cls[name.upper()]
+        except KeyError:
+            allowed = ", ".join(access.name.lower() for access in cls)
+            raise InvalidInput(f'"access" must be one of {allowed}; got "{name}".') from None
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether every class gets a score."""
+        return self >= Access.PROBABILITIES
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answers to a batch of rows, as small NumPy arrays wherever the inputs live.
+
+    Attributes
+    ----------
+    label : (n,) int
+        Index of the largest score, ties to the lowest index; -1 where the model gave no usable (finite) answer.
+    top1 : (n,) float or None
+        The score of the label, where the predictor reveals that alone.
+    scores : (n, n_classes) float or None
+        Probabilities or logits, as the predictor's access says.
+    """
+
+    label: IntArray
+    top1: FloatArray | None = None
+    scores: FloatArray | None = None
+
+    @classmethod
+    def from_scores(cls, scores: FloatArray) -> Prediction:
+        """Label each row of ``scores`` (n, n_classes); a row with a non-finite score gets the label -1.
+
+        Examples
+        --------
+        >>> Prediction.from_scores(np.array([[0.2, 0.8], [0.5, 0.5], [np.nan, 1.0]])).label
+        array([ 1,  0, -1])
+        """
+        scores = np.asarray(scores)
+        label = scores.argmax(axis=-1)
+        if not np.isfinite(scores).all():
+            label[~np.isfinite(scores).all(axis=-1)] = -1
+        return cls(label, scores=scores)
+
+    @classmethod
+    def from_positive(cls, positive: FloatArray, access: Access) -> Prediction:
+        """Prediction of a binary model that answers one number a row: the positive class's probability or logit (n,)."""
+        positive = np.asarray(positive).reshape(-1)
+        negative = 1 - positive if access is Access.PROBABILITIES else np.zeros_like(positive)
+        return cls.from_scores(np.stack([negative, positive], axis=-1))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def __getitem__(self, rows: Any) -> Prediction:
+        """The answers to some of the rows; ``rows`` is a slice, a mask or an array of indices."""
+        pick = lambda part: None if part is None else part[rows]  # noqa: E731
+        return Prediction(self.label[rows], pick(self.top1), pick(self.scores))
+
+    @classmethod
+    def concatenate(cls, parts: list[Prediction]) -> Prediction:
+        """Join the answers to consecutive batches (at least one, all of the same access)."""
+        if len(parts) == 1:
+            return parts[0]
+        join = lambda arrays: None if arrays[0] is None else np.concatenate(arrays)  # noqa: E731
+        return cls(
+            np.concatenate([part.label for part in parts]),
+            join([part.top1 for part in parts]),
+            join([part.scores for part in parts]),
+        )
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A classifier that can be asked.
+
+    Attributes
+    ----------
+    access : Access
+        What :meth:`predict` reveals. ``LABEL``: labels alone; ``TOP1``: and their score; else ``scores`` for every class.
+    input_shape : tuple of int
+        Shape of one row.
+    n_classes : int
+    bounds : (lowest, highest) or None
+        The domain of the inputs, as numbers or arrays that broadcast to ``input_shape``.
+
+    An optional attribute ``fingerprint`` (str) names the model's content; results carry it.
+    """
+
+    @property
+    def access(self) -> Access: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def n_classes(self) -> int: ...
+    @property
+    def bounds(self) -> Bounds: ...
+
+    def predict(self, x: Array) -> Prediction:
+        """Answer ``x`` (n, \\*input_shape), row by row: a row's answer does not depend on the others."""
+        ...
+
+
+@runtime_checkable
+class Differentiable(Predictor, Protocol):
+    """A predictor that also answers gradients."""
+
+    def vjp(self, x: Array, v: FloatArray) -> Array:
+        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.
+
+        ``x`` (n, \\*input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of ``x``. Scores are what
+        the access says: probabilities where that is what the predictor reveals.
+        """
+        ...
+
+
+_SUM_TOLERANCE = 0.02
+"""Probabilities may be rounded by their server: three decimals over ten classes were seen 0.002 off a sum of one."""
+
+
+def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: int) -> None:
+    """Hold an answer against what its predictor declares.
+
+    Raises
+    ------
+    BadPrediction
+        The wrong number of rows, a label out of range, missing or superfluous scores, probabilities that are negative or do not sum to one.
+    """
+    label, top1, scores = prediction.label, prediction.top1, prediction.scores
+    if label.shape != (n,) or label.dtype.kind not in "iu":
+        raise BadPrediction(f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} {label.shape}.")
+    if n and not -1 <= label.min() <= label.max() < n_classes:
+        raise BadPrediction(f"Labels must lie in [0, {n_classes}), or be -1 for no answer; got {label.min()} to {label.max()}.")
+    if access is Access.TOP1 and (top1 is None or top1.shape != (n,)):
+        raise BadPrediction(f'Access "top1" promises one score a row; got {"none" if top1 is None else top1.shape}.')
+    if not access.has_scores:
+        return
+    if scores is None or scores.shape != (n, n_classes):
+        got = "none" if scores is None else f"shape {scores.shape}"
+        raise BadPrediction(f'Access "{access.name.lower()}" promises scores of shape ({n}, {n_classes}); got {got}.')
+    if access is Access.PROBABILITIES:
+        _check_probabilities(scores[label >= 0])
+
+
+def _check_probabilities(scores: FloatArray) -> None:
+    if not len(scores):
+        return
+    if (lowest := scores.min()) < 0:
+        raise BadPrediction(f'Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then declare access="logits".')
+    off = np.abs(scores.sum(axis=-1) - 1).max()
+    if off > _SUM_TOLERANCE:
+        raise BadPrediction(
+            f"Probabilities must sum to one in each row; a row is off by {off:.3g}. "
+            'Are these logits, or independent sigmoids? Then declare access="logits".'
+        )
+
+
+def looks_like_probabilities(scores: FloatArray) -> bool:
+    """Whether scores declared as logits are non-negative and sum to one in every row: then the declaration is wrong."""
+    return bool(len(scores)) and bool((scores >= 0).all()) and bool((np.abs(scores.sum(axis=-1) - 1) < 1e-5).all())

@@ -53,8 +53,8 @@ def check_predictor(
         How closely answers to the same row must agree, as a share of the row's largest score. Networks in float32 vary in the last bits
         with the batch size: 2e-6 was seen. Half precision needs about 1e-2.
     gradient_tolerance : float
-        How closely gradients must agree with central differences of the scores, as a share of the slope. Rounding and kinks make up to 0.016
-        in a ReLU network of 22,000 units in float32.
+        How closely gradients must agree with central differences of the scores, as a share of the slope. Rounding and kinks were seen to
+        make up 0.016 in a ReLU network of 22,000 units in float32.
     known : mapping of str to str, optional
         Checks that this predictor is known to fail, each with the reason. Once such a check passes, it is reported as a failure.
     close : bool

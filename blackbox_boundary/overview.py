@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .asks import Status
 from .distances import Distances
 
-__all__ = ["NORMS", "Overview", "Spread", "overview", "spread"]
+__all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words"]
 
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 """Attribute of :class:`Distances` and how the norm is written."""
@@ -47,6 +47,17 @@ def spread(values: ArrayLike) -> Spread:
     if not finite.size:
         return Spread._make((0, *(float("nan"),) * 6))
     return Spread._make((finite.size, *np.quantile(finite, (0, 0.25, 0.5, 0.75, 1)).tolist(), float(finite.mean())))
+
+
+def status_words(status: int) -> str:
+    """A status as a reader says it.
+
+    Examples
+    --------
+    >>> status_words(Status.OUT_OF_BUDGET)
+    'out of budget'
+    """
+    return Status(status).name.lower().replace("_", " ")
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,12 @@ from rich.text import Text
 
 from ..asks import Status
 from ..distances import Distances
-from ..overview import NORMS, Overview, Spread, overview
+from ..overview import NORMS, Overview, Spread, overview, status_words
 
-__all__ = ["Update", "progress", "status_words", "summary"]
+__all__ = ["Update", "progress", "summary"]
 
 Update: TypeAlias = Callable[[int, int], None]
 """``update(rows_done, queries)``: rows finished and queries sent so far, both counted from the start."""
-
-
-def status_words(status: Status) -> str:
-    """A status as a reader says it: ``OUT_OF_BUDGET`` is "out of budget"."""
-    return status.name.lower().replace("_", " ")
 
 
 def summary(distances: Distances) -> Group:

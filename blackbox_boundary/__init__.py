@@ -12,6 +12,7 @@ from .errors import (
     PredictorRefused,
     PredictorUnavailable,
 )
+from .loading import load
 from .predictor import Access, Differentiable, Prediction, Predictor
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "PredictorRefused",
     "PredictorUnavailable",
     "Status",
+    "load",
 ]

@@ -13,6 +13,7 @@ from .errors import (
     PredictorUnavailable,
 )
 from .measurement import Measurement, measure
+from .loading import load
 from .predictor import Access, Differentiable, Prediction, Predictor
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "PredictorRefused",
     "PredictorUnavailable",
     "Status",
+    "load",
     "measure",
 ]

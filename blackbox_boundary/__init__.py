@@ -12,6 +12,7 @@ from .errors import (
     PredictorRefused,
     PredictorUnavailable,
 )
+from .measurement import Measurement, measure
 from .predictor import Access, Differentiable, Prediction, Predictor
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "Distances",
     "Interrupted",
     "InvalidInput",
+    "Measurement",
     "Prediction",
     "Predictor",
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
     "Status",
+    "measure",
 ]

@@ -47,7 +47,7 @@ def write_report(
     distances : Distances
     path : path
         The file to write; one that exists is replaced.
-    x : (n, \\*input_shape) array, optional
+    x : (n, *input_shape) array, optional
         The rows measured, NumPy or torch, in the order of ``distances``: the most fragile ones are shown. A memory-mapped
         array is read only where needed.
     labels : (n,) int, optional

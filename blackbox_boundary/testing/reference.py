@@ -61,6 +61,10 @@ class Reference:
         self.input_shape, self.n_classes = tuple(shape.input_shape), shape.n_classes
         self.n_predicted = self.n_differentiated = self.largest_batch = 0
 
+    def __repr__(self) -> str:
+        settings = f"access={self.access.name.lower()!r}, bounds={self.bounds}, scale={self.scale}, decimals={self.decimals}"
+        return f"Reference({self.shape}, {settings})"
+
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
         rows = self._rows(x)

@@ -11,8 +11,8 @@ from typing import Any
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
+from .manners import Manners
 from .secrets import Secret
-from .transport import Manners
 
 __all__ = ["Configuration"]
 

@@ -8,6 +8,7 @@ remembered; what it fails at is held against it or against the input only after 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -20,21 +21,24 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
-from blackbox_boundary.predictor import Access, Array, Bounds, IntArray, Prediction
+from blackbox_boundary.predictor import Access, Array, Bounds, Prediction
 
 from .dialect import Dialect
 from .failures import Doubtful, TooLong
-from .transport import Counters, Transport
+from .manners import Counters
+from .transport import Transport
 
 __all__ = ["HttpPredictor"]
 
-Answers: TypeAlias = list[tuple[IntArray, Prediction]]
-"""Indices of rows, and their prediction."""
+Answers: TypeAlias = list[tuple[slice, Prediction]]
+"""Consecutive rows, and their prediction."""
 
 _MAX_ROWS = 256
 """Where nobody tells: past it no server measured answered more rows a second (docs/reference/http-endpoint.md)."""
 _MIN_ROWS = 32
 """Requests are not made shorter than this only to use more connections."""
+_FIRST_ROWS = 3
+"""Rows tried, one by one, until the first answer: a server that fails at all of them is not blamed on the rows."""
 _BYTES_PER_SCORE, _BYTES_FIXED = 128, 65536
 """The longest answer accepted: a score or a label in JSON takes under 64 bytes on all servers seen."""
 
@@ -115,17 +119,11 @@ class HttpPredictor:
         PredictorUnavailable, PredictorRefused, BadPrediction
             The endpoint gave no usable answer, for the reason the message says.
         """
-        n = len(x)
-        order, parts = [np.empty(0, np.intp)], [self._nothing()]
-        for rows, answer in self.answers(x):
-            order.append(rows)
-            parts.append(answer)
-        back = np.empty(n, np.intp)
-        back[np.concatenate(order)] = np.arange(n)
-        return Prediction.concatenate(parts[1:] or parts)[back]
+        parts = sorted(self.stream(x), key=lambda part: part[0].start)
+        return Prediction.concatenate([answer for _, answer in parts] or [self._nothing(0)])
 
-    def answers(self, x: Array) -> Iterator[tuple[IntArray, Prediction]]:
-        """The same as :meth:`predict`, piece by piece as answers come: indices of rows, and their prediction.
+    def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
+        """The same as :meth:`predict`, piece by piece as answers come, in any order: consecutive rows, and their prediction.
 
         When a request fails for good, those under way are still waited for and given before the error is raised: what was
         paid for is not lost.
@@ -133,15 +131,13 @@ class HttpPredictor:
         sent = self.as_sent(x)
         if self._is_closed:
             raise PredictorError("This endpoint was closed; load it again.")
-        n = len(sent)
-        first = 0
-        if n and self._canary is None:
-            with self._checking:
-                if self._canary is None:
-                    yield np.arange(1), self._first(sent[:1])
-                    first = 1
-        stop = threading.Event()
-        yield from self._side_by_side(sent, np.arange(first, n), stop)
+        firsts: Answers = []
+        with self._checking:
+            while self._canary is None and len(firsts) < len(sent):
+                rows = slice(len(firsts), len(firsts) + 1)
+                firsts.append((rows, self._first(sent[rows], is_last=rows.stop in (len(sent), _FIRST_ROWS))))
+        yield from firsts
+        yield from self._side_by_side(sent, len(firsts))
 
     def close(self) -> None:
         """Close all connections; predictions fail cleanly afterwards."""
@@ -159,27 +155,36 @@ class HttpPredictor:
         model = f"{self.access.name.lower()}, {self.input_shape} -> {self.n_classes}"
         return f"HttpPredictor({self.dialect.name} at {self.transport.origin}, {model})"
 
-    def _first(self, sent: NDArray[Any]) -> Prediction:
-        """Send one row by itself: it shows whether the endpoint keeps what its metadata promises, and becomes the canary."""
-        answer = self._send(sent, None)
+    def _first(self, sent: NDArray[Any], *, is_last: bool) -> Prediction:
+        """Send one row by itself: it shows whether the endpoint keeps what its metadata promises, and becomes the canary.
+
+        Where the server fails at it, another row may tell whether that was the input's fault, unless this is the last to try.
+        """
+        try:
+            answer = self._send(sent, None)
+        except Doubtful:
+            if is_last:
+                raise
+            return self._nothing(1)
         if answer.label[0] >= 0:
             self._canary = sent.copy()
         return answer
 
-    def _side_by_side(self, sent: NDArray[Any], rows: IntArray, stop: threading.Event) -> Iterator[tuple[IntArray, Prediction]]:
-        waiting, under_way = self._split(rows), set[Future[Answers]]()
+    def _side_by_side(self, sent: NDArray[Any], start: int) -> Iterator[tuple[slice, Prediction]]:
+        waiting, under_way, stop = self._split(start, len(sent)), set[Future[Answers]](), threading.Event()
         failure: BaseException | None = None
         try:
-            while (waiting and failure is None) or under_way:
-                while waiting and failure is None and len(under_way) < 2 * self.transport.manners.connections:
+            while waiting or under_way:
+                while waiting and len(under_way) < 2 * self.transport.manners.connections:
                     under_way.add(self._workers.submit(self._settle, sent, waiting.pop(), stop))
                 done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                 for future in done:
                     if (error := future.exception()) is None:
                         yield from future.result()
                     elif failure is None:
-                        failure = error
+                        failure, waiting = error, []
                         stop.set()
+                        under_way = {future for future in under_way if not future.cancel()}
         finally:
             stop.set()
             for future in under_way:
@@ -187,55 +192,58 @@ class HttpPredictor:
         if failure is not None:
             raise failure
 
-    def _split(self, rows: IntArray) -> list[IntArray]:
+    def _split(self, start: int, end: int) -> list[slice]:
         """Even pieces, last first: none longer than allowed, and as many as connections where they stay long enough."""
-        if not len(rows):
-            return []
-        fewest = -(-len(rows) // self.max_rows)
-        pieces = max(fewest, min(self.transport.manners.connections, len(rows) // _MIN_ROWS))
-        return np.array_split(rows, pieces)[::-1]
+        n = end - start
+        n_pieces = max(-(-n // self.max_rows), min(self.transport.manners.connections, n // _MIN_ROWS))
+        edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
+        return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]
 
-    def _settle(self, sent: NDArray[Any], rows: IntArray, stop: threading.Event, *, is_suspect: bool = False) -> Answers:
-        """Get an answer for each of the rows, in halves where the whole is too long or holds a row that cannot be answered."""
+    def _settle(self, sent: NDArray[Any], rows: slice, stop: threading.Event, *, is_suspect: bool = False) -> Answers:
+        """Get an answer for each of the rows, in halves where the whole is too long or holds a row that cannot be answered.
+
+        A single row is blamed for a failure only when it failed in two rounds of attempts, each followed by a canary that was
+        answered: a server that fails at random would be caught doing so.
+        """
+        n = rows.stop - rows.start
         try:
-            return [(rows, self._send(sent[rows], stop, attempts=1 if is_suspect else None))]
+            if n <= self.max_rows:
+                return [(rows, self._send(sent[rows], stop))]
         except TooLong:
-            if len(rows) == 1:
+            if n == 1:
                 raise
-            self.max_rows = max(1, min(self.max_rows, len(rows) // 2))
+            self.max_rows = max(1, min(self.max_rows, n // 2))
         except Doubtful as error:
             if not self._is_input_to_blame(sent[rows], stop):
-                raise PredictorUnavailable(str(error)) from error
-            if len(rows) == 1:
-                return [(rows, self._nothing(1))]
-            is_suspect = True
-        middle = len(rows) // 2
-        halves = (rows[:middle], rows[middle:])
-        return [part for half in halves for part in self._settle(sent, half, stop, is_suspect=is_suspect)]
+                raise PredictorUnavailable(str(error)) from None
+            if n == 1:
+                return [(rows, self._nothing(1))] if is_suspect else self._settle(sent, rows, stop, is_suspect=True)
+        middle = rows.start + n // 2
+        halves = slice(rows.start, middle), slice(middle, rows.stop)
+        return [part for half in halves for part in self._settle(sent, half, stop)]
 
     def _is_input_to_blame(self, sent: NDArray[Any], stop: threading.Event) -> bool:
-        """Whether the server still answers what it has answered before; only its own failing counts against it."""
+        """Whether the server still answers what it has answered before."""
         if self._canary is None or np.array_equal(sent, self._canary):
             return False
         self.transport.count(canaries=1)
         try:
-            self._send(self._canary, stop, attempts=1)
+            self._send(self._canary, stop)
         except (PredictorUnavailable, PredictorRefused):
             return False
         return True
 
-    def _send(self, sent: NDArray[Any], stop: threading.Event | None, *, attempts: int | None = None) -> Prediction:
+    def _send(self, sent: NDArray[Any], stop: threading.Event | None) -> Prediction:
         n = len(sent)
         return self.transport.send(
             self.dialect.request(sent),
             lambda reply: self.dialect.read(reply, n),
             n_rows=n,
             most_bytes=_BYTES_FIXED + _BYTES_PER_SCORE * n * self.n_classes,
-            attempts=attempts,
             stop=stop,
         )
 
-    def _nothing(self, n: int = 0) -> Prediction:
+    def _nothing(self, n: int) -> Prediction:
         """The prediction of rows without an answer."""
         scores = np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
         return Prediction(np.full(n, -1, np.intp), np.full(n, np.nan) if self.access is Access.TOP1 else None, scores)

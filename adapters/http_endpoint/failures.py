@@ -22,12 +22,23 @@ __all__ = ["Doubtful", "TooLong", "Transient", "failure_of", "retry_after"]
 
 
 class Transient(PredictorUnavailable):
-    """Worth asking again: a time-out, a reset, a busy server."""
+    """Worth asking again: a time-out, a reset, a busy server.
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, is_overload: bool = False) -> None:
+    Attributes
+    ----------
+    retry_after_s : float or None
+        Seconds to wait, where the server told.
+    is_overload : bool
+        Whether fewer requests at once would help.
+    is_refusal : bool
+        Whether the server said that it will not (429), rather than that it cannot.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, is_overload: bool = False, is_refusal: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.is_overload = is_overload
+        self.is_refusal = is_refusal
 
 
 class Doubtful(Transient):
@@ -62,7 +73,7 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
     if status == 413 or (status == 400 and _BATCH_TOO_LONG.search(reply.body[:4096].decode("utf-8", "replace"))):
         return TooLong(said)
     if status in (408, 425, 429, 502, 504):
-        return Transient(said, retry_after_s=wait_s, is_overload=status == 429)
+        return Transient(said, retry_after_s=wait_s, is_overload=status == 429, is_refusal=status == 429)
     if status in (500, 503) or (status == 424 == reply.status):
         return Doubtful(said, retry_after_s=wait_s, is_overload=status == 503)
     if 300 <= status < 400:

@@ -26,17 +26,14 @@ from .answers import read_labels, read_ranked, read_scores
 from .configuration import Configuration, whole
 from .contract import Contract
 from .declared import declared_access, declared_classes
-from .strict_json import numbers, read_json, shown
+from .strict_json import read_json, shown
+from .tensors import DTYPES, read_texts, read_values
 from .transport import Transport
 from .wire import JSON, Reply, Request, as_dtype, flat_json
 
 __all__ = ["OpenInference", "discover"]
 
 _BINARY_HEADER = "Inference-Header-Content-Length"
-_DTYPES = {
-    "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
-    "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
-}  # fmt: skip
 _METADATA_BYTES = 1 << 20
 
 
@@ -71,7 +68,7 @@ class OpenInference:
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the input's datatype."""
-        return as_dtype(rows, np.dtype(_DTYPES[self.datatype]))
+        return as_dtype(rows, np.dtype(DTYPES[self.datatype]))
 
     def request(self, sent: NDArray[Any]) -> Request:
         """Ask for one output; the ``id`` is made of the rows, since some servers fail without one."""
@@ -133,16 +130,16 @@ class OpenInference:
 
     def _prediction(self, datatype: Any, shape: tuple[int, ...], data: Any, n: int) -> Prediction:
         if datatype == "BYTES":
-            texts = _texts(data, prod(shape))
+            texts = read_texts(data, prod(shape))
             width = prod(shape[1:])
             if self.top_k:
                 ranked = [_classification(text) for text in texts]
                 names, scores = ([[part[i] for part in ranked[row * width : (row + 1) * width]] for row in range(n)] for i in (0, 1))
                 return read_ranked(names, scores, n, self.contract)
             return read_labels(texts, n, self.contract)
-        if datatype not in _DTYPES:
+        if datatype not in DTYPES:
             raise BadPrediction(f'Output "{self.output}" must have a numeric datatype; got {shown(datatype, 40)}.')
-        values = _values(data, np.dtype(_DTYPES[datatype]), prod(shape))
+        values = read_values(data, np.dtype(DTYPES[datatype]), prod(shape))
         if values.dtype.kind in "iub" and self.contract.access is Access.LABEL and values.size == n:
             return read_labels(values.astype(np.int64).tolist(), n, self.contract)
         k = values.size // n if n else 0
@@ -170,7 +167,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     given = _tensor(metadata.get("inputs"), told.request.get("input"), "input")
     answered = _tensor(metadata.get("outputs"), told.answer.get("output"), "output")
     datatype = str(told.request.get("datatype") or given.get("datatype") or "FP32")
-    if datatype not in _DTYPES:
+    if datatype not in DTYPES:
         raise InvalidInput(f'The input "{given["name"]}" must be numeric; its datatype is {shown(datatype, 40)}.')
     rows, input_shape = _input_shape(given, told)
     top_k = told.answer.get("top_k", 0) and whole(told.answer["top_k"], "top_k")
@@ -261,46 +258,6 @@ def _max_batch(transport: Transport, path: str) -> int | None:
 def _version(metadata: Mapping[str, Any]) -> str:
     versions = metadata.get("versions")
     return ",".join(map(str, versions)) if isinstance(versions, list) else ""
-
-
-def _values(data: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
-    """A tensor's numbers, flat, in the server's own type; half precision is widened."""
-    if isinstance(data, memoryview):
-        if len(data) != size * dtype.itemsize:
-            raise BadPrediction(f"A tensor of {size} {dtype} must take {size * dtype.itemsize} bytes; got {len(data)}.")
-        values = np.frombuffer(data, dtype)
-        return values.astype(np.float32) if dtype.itemsize == 2 and dtype.kind == "f" else values
-    values = numbers(data)
-    if values.size != size or not isinstance(data, list):
-        raise BadPrediction(f"A tensor must hold the {size} numbers that its shape says; got {values.size}.")
-    if dtype.kind == "f":
-        return values.reshape(-1).astype(np.float32 if dtype.itemsize < 8 else np.float64)
-    whole_values = values.reshape(-1)
-    if not (np.abs(whole_values) < 2**53).all() or (whole_values != np.rint(whole_values)).any():
-        raise BadPrediction(f"A tensor of {dtype} must hold whole numbers; got {shown(data, 80)}.")
-    return whole_values.astype(np.int64)
-
-
-def _texts(data: Any, size: int) -> list[str]:
-    """The elements of a BYTES tensor: JSON strings, or each a little-endian length and its bytes."""
-    if isinstance(data, memoryview):
-        data = _unpacked(bytes(data))
-    elif isinstance(data, list):
-        data = [part for element in data for part in (element if isinstance(element, list) else [element])]
-    if not isinstance(data, list) or len(data) != size or not all(isinstance(text, str) for text in data):
-        raise BadPrediction(f"A BYTES tensor must hold {size} texts; got {shown(data)}.")
-    return data
-
-
-def _unpacked(raw: bytes) -> list[str]:
-    texts, at = [], 0
-    while at < len(raw):
-        length = int.from_bytes(raw[at : at + 4], "little")
-        text, at = raw[at + 4 : at + 4 + length], at + 4 + length
-        if at > len(raw):
-            raise BadPrediction("A BYTES tensor must hold all the bytes it announces; the last element is cut off.")
-        texts.append(text.decode("utf-8", "replace"))
-    return texts
 
 
 def _classification(text: str) -> tuple[str, float]:

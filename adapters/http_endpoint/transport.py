@@ -1,135 +1,36 @@
-"""One way to an endpoint: sessions, time limits, retries, bounds, and nothing that ``requests`` does behind one's back.
+"""One way to an endpoint, from any number of threads: counted, paced, bounded, retried.
 
-Redirects are refused, the environment's proxies and ``~/.netrc`` are ignored unless asked for, cookies are dropped, the
-body is read under a total deadline and a cap on its decoded size. Each request is counted before it is sent.
+What goes over the line is in :mod:`.exchange`, what an answer's status means in :mod:`.failures`.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 import warnings
-import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from http.cookiejar import DefaultCookiePolicy
+from dataclasses import asdict
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import requests
 import tenacity
-import urllib3
 
-from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError, PredictorUnavailable
+from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused
 
-from .deadline import DeadlineAdapter, deadline
+from .exchange import Line, Stale, named
 from .failures import Doubtful, Transient, failure_of
 from .limits import AdaptiveLimit, Pace
+from .manners import Counters, Manners
 from .secrets import Secret
 from .strict_json import CutShort
 from .wire import Reply, Request
 
-__all__ = ["Counters", "Manners", "Transport"]
+__all__ = ["Transport"]
 
 _T = TypeVar("_T")
 
-_DOUBTFUL_ATTEMPTS = 3
-"""A 500 is as often our input's fault as the server's: asked twice more, then looked into."""
-_ERROR_BODY = 65536
-"""Bytes read of an answer that is an error; MLflow's echo the whole input."""
-
-
-@dataclass(frozen=True)
-class Manners:
-    """How to behave towards a server.
-
-    Attributes
-    ----------
-    connections : int
-        Requests under way at once, at most; fewer while the server is overwhelmed.
-    connect_timeout_s, read_timeout_s, total_timeout_s : float
-        For the connection, for the next byte, and for one whole attempt.
-    attempts : int
-        How often one request may be sent in all.
-    longest_wait_s : float
-        Longest pause between attempts, whatever ``Retry-After`` says.
-    requests_per_s : float, optional
-        Requests a second at most. Default: no limit.
-    ca_file, client_cert, client_key : str, optional
-        PEM files: the authority that signed the server's certificate, and who we are.
-    trust_env : bool
-        Whether proxies and credentials from the environment and ``~/.netrc`` are used.
-    """
-
-    connections: int = 8
-    connect_timeout_s: float = 5.0
-    read_timeout_s: float = 30.0
-    total_timeout_s: float = 60.0
-    attempts: int = 6
-    longest_wait_s: float = 60.0
-    requests_per_s: float | None = None
-    ca_file: str | None = None
-    client_cert: str | None = None
-    client_key: str | None = None
-    trust_env: bool = False
-
-    def __post_init__(self) -> None:
-        files = {"ca_file", "client_cert", "client_key", "trust_env"}
-        for name, value in asdict(self).items():
-            if name in files or (value is None and name == "requests_per_s"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
-                raise InvalidInput(f'"{name}" must be a positive number; got {value!r}.')
-        if not isinstance(self.connections, int) or not isinstance(self.attempts, int):
-            raise InvalidInput('"connections" and "attempts" must be whole numbers.')
-
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """The names of all settings."""
-        return tuple(setting.name for setting in fields(cls))
-
-
-@dataclass
-class Counters:
-    """What has been sent so far, retries included, and what came back.
-
-    Attributes
-    ----------
-    queries : int
-        Rows sent. A row that was sent twice counts twice: the server may have billed it twice.
-    requests : int
-        HTTP requests sent that carried rows.
-    retries, resends : int
-        Of these, sent again after a failure, and at once on a fresh connection.
-    canaries : int
-        Of these, sent to find out whether the server or the input is at fault.
-    discoveries : int
-        HTTP requests that carried no row (GET).
-    bytes_sent, bytes_received : int
-        Bodies alone.
-    """
-
-    queries: int = 0
-    requests: int = 0
-    retries: int = 0
-    resends: int = 0
-    canaries: int = 0
-    discoveries: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """The same as a plain dictionary."""
-        return asdict(self)
-
-
-@dataclass(eq=False)
-class _Line:
-    """One thread's session, and whether its connection has been used before."""
-
-    session: requests.Session
-    is_used: bool = field(default=False)
+_ERRORS_ALLOWED = 3
+"""A 500 is as often our input's fault as the server's: after three of them it is looked into."""
 
 
 class Transport:
@@ -160,9 +61,9 @@ class Transport:
         self._counters, self._count_lock = Counters(), threading.Lock()
         self.limit = AdaptiveLimit(self.manners.connections)
         self._pace = Pace(self.manners.requests_per_s)
-        self._lines, self._local = list[_Line](), threading.local()
+        self._lines, self._local = list[Line](), threading.local()
         self._closed = threading.Event()
-        self._has_answered = False
+        self._was_reachable = False
         if self._secrets and url.startswith("http:") and not _is_loopback(self.origin):
             warnings.warn(f"The secret for {self.origin} would travel unencrypted: use https.", UserWarning, stacklevel=3)
 
@@ -215,9 +116,13 @@ class Transport:
         allowed = attempts or self.manners.attempts
         over = stop or self._closed
 
+        n_errors = 0
+
         def is_enough(state: tenacity.RetryCallState) -> bool:
+            nonlocal n_errors
             error = state.outcome.exception() if state.outcome else None
-            return over.is_set() or state.attempt_number >= (min(allowed, _DOUBTFUL_ATTEMPTS) if isinstance(error, Doubtful) else allowed)
+            n_errors += isinstance(error, Doubtful) and not error.is_overload
+            return over.is_set() or state.attempt_number >= allowed or n_errors >= _ERRORS_ALLOWED
 
         def pause(seconds: float) -> None:
             over.wait(seconds)
@@ -230,14 +135,19 @@ class Transport:
             before_sleep=lambda _: self.count(retries=1),
             reraise=True,
         )
-        answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes)
+        try:
+            answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes)
+        except Transient as error:
+            if error.is_refusal:
+                raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
+            raise
         return answer
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
         self._closed.set()
         while self._lines:
-            self._lines.pop().session.close()
+            self._lines.pop().close()
 
     def masked(self, text: str) -> str:
         """The text without any of this transport's secrets."""
@@ -253,106 +163,47 @@ class Transport:
         with self.limit.slot() as started:
             try:
                 reply = self._exchange(request, n_rows, most_bytes)
-                if failure := failure_of(reply, self._named(request)):
+                if failure := failure_of(reply, named(self.origin, request)):
                     raise failure
                 answer = _read_whole(reply, read)
-            except Transient as error:
-                if error.is_overload:
-                    self.limit.overwhelmed(started)
-                if error.retry_after_s:
-                    self._pace.hold(min(error.retry_after_s, self.manners.longest_wait_s))
-                raise self._without_secrets(error) from None
             except PredictorError as error:
-                raise self._without_secrets(error) from None
+                if isinstance(error, Transient):
+                    self._back_off(error, started)
+                error.args = tuple(map(self.masked, error.args))
+                raise error from None  # the libraries' own error may quote what the server said, secrets included
             self.limit.answered(reply.seconds, n_rows)
             return answer
 
+    def _back_off(self, error: Transient, started: float) -> None:
+        """Slow all threads down, not only this one."""
+        if error.is_overload:
+            self.limit.overwhelmed(started)
+        if error.retry_after_s:
+            self._pace.hold(min(error.retry_after_s, self.manners.longest_wait_s))
+
     def _exchange(self, request: Request, n_rows: int, most_bytes: int) -> Reply:
-        line = self._line()
-        was_used, line.is_used = line.is_used, True
+        line: Line | None = getattr(self._local, "line", None)
+        if line is None:
+            line = self._local.line = Line(self.origin, self.manners)
+            self._lines.append(line)
+        was_used = line.is_used
         try:
             return self._once(line, request, n_rows, most_bytes)
-        except _Stale:
+        except Stale:
             if not was_used:
                 raise
             self.count(resends=1)
             return self._once(line, request, n_rows, most_bytes)
 
-    def _once(self, line: _Line, request: Request, n_rows: int, most_bytes: int) -> Reply:
+    def _once(self, line: Line, request: Request, n_rows: int, most_bytes: int) -> Reply:
         if self.before_send:
             self.before_send(n_rows)
         self.count(bytes_sent=len(request.body), **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}))
-        manners = self.manners
         headers = {name: value.reveal() if isinstance(value, Secret) else value for name, value in self._headers.items()}
-        started = time.monotonic()
-        try:
-            with deadline(manners.total_timeout_s):
-                response = line.session.request(
-                    request.method,
-                    self.origin + request.path,
-                    data=request.body or None,
-                    headers={"Accept-Encoding": "identity", **headers, **request.headers},
-                    timeout=(min(manners.connect_timeout_s, manners.total_timeout_s), manners.read_timeout_s),
-                    allow_redirects=False,
-                    stream=True,
-                )
-                with response:
-                    body = _body(response, most_bytes)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            line.session.close()
-            raise self._translated(error, request) from error
-        self._has_answered = True
-        self.count(bytes_received=len(body))
-        is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
-        lower = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, lower, body, time.monotonic() - started, is_framed)
-
-    def _line(self) -> _Line:
-        line: _Line | None = getattr(self._local, "line", None)
-        if line is None:
-            session = requests.Session()
-            session.trust_env = self.manners.trust_env
-            session.verify = self.manners.ca_file or True
-            if self.manners.client_cert:
-                session.cert = (self.manners.client_cert, self.manners.client_key) if self.manners.client_key else self.manners.client_cert
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-            session.headers.clear()
-            session.headers["User-Agent"] = "blackbox-boundary"
-            session.mount("http://", DeadlineAdapter())
-            session.mount("https://", DeadlineAdapter())
-            line = self._local.line = _Line(session)
-            self._lines.append(line)
-        return line
-
-    def _translated(self, error: Exception, request: Request) -> PredictorError:  # noqa: PLR0911 - one return for each kind of failure
-        """Our error for one of the libraries', by what to do about it.
-
-        A server that never answered is a mistake in the URL; one that did may be restarting.
-        """
-        what, reason = self._named(request), self.masked(_reason(error))
-        unreachable = Transient if self._has_answered else PredictorUnavailable
-        if isinstance(error, (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
-            return unreachable(f"{what}: no connection within {self.manners.connect_timeout_s:g} s.")
-        if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) or "timed out" in reason:
-            return Transient(f"{what}: no complete answer in time ({reason}).", is_overload=True)
-        if isinstance(error, requests.exceptions.SSLError):
-            return PredictorUnavailable(f"{what}: no secure connection ({reason}). A private authority is given as ca_file.")
-        if isinstance(error, requests.exceptions.ConnectionError):
-            if _is_aborted(error):
-                return _Stale(f"{what}: the connection was closed without an answer ({reason}).")
-            return unreachable(f"{what}: no connection ({reason}).")
-        if isinstance(error, (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError, ConnectionError)):
-            return Transient(f"{what}: the answer broke off ({reason}).")
-        if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
-            return BadPrediction(f"{what}: the answer's encoding is broken ({reason}).")
-        return PredictorError(f"{what}: {reason}.")
-
-    def _without_secrets(self, error: PredictorError) -> PredictorError:
-        error.args = tuple(self.masked(part) if isinstance(part, str) else part for part in error.args)
-        return error
-
-    def _named(self, request: Request) -> str:
-        return f"{request.method} {self.origin}{request.path.partition('?')[0]}"
+        reply = line.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
+        self._was_reachable = True
+        self.count(bytes_received=len(reply.body))
+        return reply
 
     @property
     def _secrets(self) -> list[Secret]:
@@ -365,33 +216,7 @@ class Transport:
         longest = self.manners.longest_wait_s
         if told is not None:
             return min(told, longest) + tenacity.wait_random(0, 0.1)(state)
-        return float(tenacity.wait_random_exponential(multiplier=0.1, max=longest)(state))
-
-
-class _Stale(Transient):
-    """The connection was gone before an answer began: idle sockets are closed by servers at any moment."""
-
-
-def _body(response: requests.Response, most: int) -> bytes:
-    """Read the body and decode it, keeping a cap on what it becomes."""
-    is_error = response.status_code >= 300
-    most = min(most, _ERROR_BODY) if is_error else most
-    parts, left = [], most + 1
-    while left > 0 and (part := response.raw.read(left, decode_content=False)):  # the empty read at the end is what tells a cut-off body
-        parts.append(part)
-        left -= len(part)
-    body = b"".join(parts)
-    encoding = response.headers.get("content-encoding", "identity").lower()
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        try:
-            body = zlib.decompressobj(wbits=47).decompress(body, most + 1)
-        except zlib.error as error:
-            raise urllib3.exceptions.DecodeError(str(error)) from error
-    elif encoding != "identity":
-        raise urllib3.exceptions.DecodeError(f'encoding "{encoding}" was not asked for')
-    if len(body) <= most or is_error:
-        return body[:most]
-    raise BadPrediction(f"The answer is longer than the {most} bytes that the rows asked for can need.")
+        return float(tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(state))
 
 
 def _read_whole(reply: Reply, read: Callable[[Reply], _T]) -> _T:
@@ -402,20 +227,6 @@ def _read_whole(reply: Reply, read: Callable[[Reply], _T]) -> _T:
         if reply.is_framed:
             raise
         raise Transient(str(error)) from error
-
-
-def _is_aborted(error: Exception) -> bool:
-    return any(isinstance(part, urllib3.exceptions.ProtocolError) for part in error.args)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in few words."""
-    while True:
-        inner = getattr(error, "reason", None) or next((part for part in error.args if isinstance(part, BaseException)), error.__cause__)
-        if not isinstance(inner, BaseException):
-            text = str(error).strip() or type(error).__name__
-            return text[:200]
-        error = inner
 
 
 def _origin(url: str) -> str:

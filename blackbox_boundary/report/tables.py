@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "accuracy", "distance_table", "entropy_table", "histogram_table", "label_pairs",
+    "LabelPair", "Names", "Table", "accuracy", "distance_table", "entropy_table", "histogram_table", "label_pairs", "measured",
     "number", "pair_matrix", "pair_table", "printable", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
@@ -35,6 +35,9 @@ _MEANING = {
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
+
+_LONGEST_FACT = 400
+"""Characters; bounds may hold a number for each input."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,17 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
     )
 
 
+def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was measured, as far as the run says: the model, what it reveals, the estimator with its settings."""
+    estimator = run.get("estimator")
+    if isinstance(estimator, dict):
+        settings = ", ".join(f"{key} {value}" for key, value in estimator.items() if key != "name")
+        estimator = f"{estimator.get('name', '')} ({settings})" if settings else estimator.get("name")
+    reveals = f"{run['access']} and gradients" if "access" in run and run.get("gradients") == "predictor" else run.get("access")
+    facts = {"model": run.get("predictor"), "estimator": estimator, "model reveals": reveals}
+    return [(name, printable(value)) for name, value in facts.items() if value]
+
+
 def run_table(run: Mapping[str, Any]) -> Table:
     """Settings, versions and other facts of the run, nested names joined by dots."""
     return Table(
@@ -224,4 +238,5 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
     else:
-        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        yield name, text if len(text) <= _LONGEST_FACT else f"{text[:_LONGEST_FACT]}… ({len(text):,} characters)"

@@ -100,8 +100,16 @@ def test_every_figure_has_its_numbers(tmp_path):
     for expected in ("Rows by L1 distance", "Rows by L2 distance", "Rows by L∞ distance", "Softmax entropy", "Label pairs, 296 rows"):
         assert any(caption.startswith(expected) for caption in captions)
     assert len(images(page)) == 36
-    assert "ray" in page.text
-    assert "seed" in page.text
+
+
+def test_what_was_measured_and_every_fact_of_the_run_are_shown(tmp_path):
+    """Model, access and estimator at the top; below, all facts by their dotted names, the longest of them cut."""
+    text = Parsed(report(tmp_path, digits()[2])).text
+    top, _, facts = text.partition("Facts of the run")
+    assert "model Linear() estimator ray (direction margin) model reveals logits and gradients" in " ".join(top.split())
+    assert "estimator.direction margin" in facts
+    assert "seed 0" in facts
+    assert "… (" in facts
 
 
 @pytest.mark.parametrize("image", [True, False])

@@ -27,8 +27,8 @@ def digits(n=300):
     p = np.exp(scores - scores.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     run = {
-        "predictor": "Linear()", "estimator": {"name": "ray", "direction": "margin"}, "access": "logits", "gradients": "predictor", "seed": 0,
-        "numpy": np.__version__, "bounds": [[0.0] * 64, [16.0] * 64],
+        "predictor": "Linear()", "estimator": {"name": "ray", "direction": "margin"}, "access": "logits", "gradients": "predictor",
+        "seed": 0, "numpy": np.__version__, "bounds": [[0.0] * 64, [16.0] * 64],
     }  # fmt: skip
     measured = replace(
         Distances.empty(n), l1=np.abs(step).sum(axis=1), l2=l2, linf=np.abs(step).max(axis=1), lo=0.999 * l2, hi=l2, home=home,

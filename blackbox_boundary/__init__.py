@@ -5,12 +5,15 @@ from .distances import Distances
 from .errors import (
     BadPrediction,
     BoundaryError,
+    BudgetExhausted,
     CapabilityMissing,
     Interrupted,
     InvalidInput,
+    LedgerError,
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
+    TranscriptMismatch,
 )
 from .predictor import Access, Differentiable, Prediction, Predictor
 
@@ -18,15 +21,18 @@ __all__ = [
     "Access",
     "BadPrediction",
     "BoundaryError",
+    "BudgetExhausted",
     "CapabilityMissing",
     "Differentiable",
     "Distances",
     "Interrupted",
     "InvalidInput",
+    "LedgerError",
     "Prediction",
     "Predictor",
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
     "Status",
+    "TranscriptMismatch",
 ]

@@ -38,7 +38,7 @@ def export_csv(ledger: str | Path, path: str | Path) -> int:
         n = 0
         for row in _rows(source):
             scores = row.pop("scores")
-            writer.writerow(("" if value is None else value for value in [*row.values(), *(scores or [None] * n_scores)]))
+            writer.writerow("" if value is None else value for value in [*row.values(), *(scores or [None] * n_scores)])
             n += 1
         return n
 

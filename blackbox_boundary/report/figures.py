@@ -121,7 +121,12 @@ def entropy_by_distance(distance: ArrayLike, entropy: ArrayLike, *, n_bins: int 
 
 
 def distance_histogram(
-    values: ArrayLike, *, norm: str = "L2", bins: Histogram | None = None, size: tuple[float, float] = (3.6, 2.5), colours: Colours | None = None
+    values: ArrayLike,
+    *,
+    norm: str = "L2",
+    bins: Histogram | None = None,
+    size: tuple[float, float] = (3.6, 2.5),
+    colours: Colours | None = None,
 ) -> Figure:
     """Histogram of distances, with the median as a line and the quartiles as a band behind it.
 

@@ -124,7 +124,11 @@ def _render(content: dict[str, Any]) -> str:
 
     style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     environment = Environment(
-        loader=PackageLoader("blackbox_boundary.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("blackbox_boundary.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return environment.get_template("report.html.jinja").render(content, words=status_words, style=style, style_digest=digest)

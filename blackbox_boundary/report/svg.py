@@ -22,7 +22,12 @@ __all__ = ["PAGE_COLOURS", "inline_svg"]
 PAGE_COLOURS = Colours(ink="#000001", muted="#000002", accent="#000003", contrast="#000004")
 """Draw a figure for the page in these; no other figure has them, and each becomes a custom property of the style sheet."""
 
-_PROPERTIES = {PAGE_COLOURS.ink: "--ink", PAGE_COLOURS.muted: "--muted", PAGE_COLOURS.accent: "--accent", PAGE_COLOURS.contrast: "--contrast"}
+_PROPERTIES = {
+    PAGE_COLOURS.ink: "--ink",
+    PAGE_COLOURS.muted: "--muted",
+    PAGE_COLOURS.accent: "--accent",
+    PAGE_COLOURS.contrast: "--contrast",
+}
 _COLOUR = re.compile(r"#00000[1-4]\b")
 _REFERENCE = re.compile(r"#([\w.-]+)")
 _DROPPED = ("font-family", "stroke-linecap", "stroke-linejoin")  # the style sheet's

@@ -197,7 +197,9 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
         (word, f"{int(mask.sum()):,}", *_spread_cells(spread(distances.norm(norm)[mask & distances.has_flip])))
         for word, mask in (("right", right & known), ("wrong", ~right & known))
     ]
-    return Table(f"{NORMS[norm]} distance (input units) by whether the home label is the true one", ("home label", "rows", *_SPREAD_HEAD), rows)
+    return Table(
+        f"{NORMS[norm]} distance (input units) by whether the home label is the true one", ("home label", "rows", *_SPREAD_HEAD), rows
+    )
 
 
 def run_table(run: Mapping[str, Any]) -> Table:

@@ -5,12 +5,15 @@ from .distances import Distances
 from .errors import (
     BadPrediction,
     BoundaryError,
+    BudgetExhausted,
     CapabilityMissing,
     Interrupted,
     InvalidInput,
+    LedgerError,
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
+    TranscriptMismatch,
 )
 from .measurement import Measurement, measure
 from .loading import load
@@ -20,11 +23,13 @@ __all__ = [
     "Access",
     "BadPrediction",
     "BoundaryError",
+    "BudgetExhausted",
     "CapabilityMissing",
     "Differentiable",
     "Distances",
     "Interrupted",
     "InvalidInput",
+    "LedgerError",
     "Measurement",
     "Prediction",
     "Predictor",
@@ -32,6 +37,7 @@ __all__ = [
     "PredictorRefused",
     "PredictorUnavailable",
     "Status",
+    "TranscriptMismatch",
     "load",
     "measure",
 ]

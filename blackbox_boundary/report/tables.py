@@ -214,6 +214,7 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
         f"{NORMS[norm]} distance (input units) by whether the home label is the true one", ("home label", "rows", *_SPREAD_HEAD), rows
     )
 <<<<<<< HEAD
+<<<<<<< HEAD
 =======
 
 
@@ -227,6 +228,8 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = {"model": run.get("predictor"), "estimator": estimator, "model reveals": reveals}
     return [(name, printable(value)) for name, value in facts.items() if value]
 >>>>>>> report
+=======
+>>>>>>> ledger
 
 
 def run_table(run: Mapping[str, Any]) -> Table:

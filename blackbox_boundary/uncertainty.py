@@ -249,7 +249,7 @@ def _falling(distance: FloatArray, softness: FloatArray) -> tuple[Floats, Floats
     fitted = isotonic_regression(mean, weights=n_tied, increasing=False).x
     ends = np.ones(len(at), bool)
     ends[1:-1] = (fitted[1:-1] != fitted[:-2]) | (fitted[1:-1] != fitted[2:])
-    return at[ends], np.asarray(fitted[ends], np.float64)
+    return np.asarray(at[ends], np.float64), np.asarray(fitted[ends], np.float64)
 
 
 def _spread(distance: FloatArray, softness: FloatArray, at: Floats) -> tuple[Floats, Floats]:

@@ -1,1 +1,7 @@
+"""For tests of adapters, estimators and models: classifiers with known distances, and a suite that every predictor should pass."""
 
+from .conformance import CHECKS, check_predictor
+from .reference import Opaque, Reference
+from .shapes import Ball, Box, Linear, Shape, Slab, Stripes, Wedge
+
+__all__ = ["CHECKS", "Ball", "Box", "Linear", "Opaque", "Reference", "Shape", "Slab", "Stripes", "Wedge", "check_predictor"]

@@ -1,0 +1,69 @@
+"""The one functional that every source differentiates, read from predictions; and how finely the scores resolve it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CapabilityMissing
+from ..predictor import Access, FloatArray, Prediction
+
+__all__ = ["NOT_ROUNDED", "decimals", "functional", "revealed_scores"]
+
+NOT_ROUNDED = 6
+"""Decimals from which a rounded score resolves about as much as single precision does."""
+
+
+def functional(prediction: Prediction, v: FloatArray, access: Access) -> NDArray[np.float64]:
+    """``sum_k v_k * score_k`` of each prediction (m,), given ``v`` (m, n_classes); NaN where the predictor does not reveal it.
+
+    With access to the top score alone that is known where ``v`` is one class, and that class is the label.
+
+    Raises
+    ------
+    CapabilityMissing
+        The predictor reveals the top score alone, and a ``v`` weighs several classes.
+    """
+    if access.has_scores:
+        assert prediction.scores is not None
+        weighed = np.where(v != 0, v * prediction.scores.astype(np.float64), 0.0)  # 0 * inf is not the functional's business
+        total: NDArray[np.float64] = weighed.sum(axis=-1)
+        return total
+    assert prediction.top1 is not None
+    if (np.count_nonzero(v, axis=-1) > 1).any():
+        raise CapabilityMissing(
+            "The gradient of a difference of scores needs access probabilities or logits; this predictor reveals the top score alone."
+        )
+    wanted = np.abs(v).argmax(axis=-1)
+    weight = np.take_along_axis(v, wanted[:, None], axis=-1)[:, 0]
+    return np.where(prediction.label == wanted, weight * prediction.top1.astype(np.float64), np.nan)
+
+
+def revealed_scores(prediction: Prediction) -> NDArray[np.floating[Any]]:
+    """All scores that each answer revealed, (m, 1 or n_classes)."""
+    if prediction.scores is not None:
+        return prediction.scores
+    assert prediction.top1 is not None
+    return prediction.top1[:, None]
+
+
+def decimals(scores: FloatArray) -> NDArray[np.intp]:
+    """Decimals (m,) that each row's scores (m, c) were rounded to; ``NOT_ROUNDED`` where they were not.
+
+    The comparison is relative to single precision, so that a tiny probability is not taken for a rounded zero; and rounding that
+    single precision can hardly tell from its own (the fifth decimal of a logit of 10) is not claimed.
+
+    Examples
+    --------
+    >>> decimals(np.array([[0.25, 0.75], [0.123, 0.877], [1 / 3, 2 / 3], [1.0, 1e-12]]))
+    array([2, 3, 6, 6])
+    """
+    scores = np.asarray(scores, np.float64)
+    found = np.full(len(scores), NOT_ROUNDED, np.intp)
+    slack = 2 * np.finfo(np.float32).eps * np.abs(scores)
+    for places in reversed(range(NOT_ROUNDED)):
+        is_rounded = (np.abs(scores - np.round(scores, places)) <= slack) & (slack < 0.05 * 10.0**-places)
+        found[is_rounded.all(axis=-1)] = places
+    return found

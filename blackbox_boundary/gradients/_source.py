@@ -1,0 +1,94 @@
+"""What every gradient source is, and how a search is made to use one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+
+from ..asks import Ask, AskGradient, Gradients, Labels, Search
+from ..errors import CapabilityMissing
+from ..predictor import Access, IntArray
+
+if TYPE_CHECKING:
+    from ..estimators._base import Setting
+
+__all__ = ["Estimate", "GradientSource", "estimate_gradients", "require_scores"]
+
+Estimate: TypeAlias = Generator[Ask, "Labels | Gradients", Gradients]
+"""A running estimate: asks for predictions, returns the gradients."""
+
+
+class GradientSource(Protocol):
+    """A way to answer an :class:`~blackbox_boundary.asks.AskGradient` by predictions: a small frozen object of settings."""
+
+    def check(self, setting: Setting) -> None:
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this source."""
+        ...
+
+    def queries(self, input_shape: tuple[int, ...]) -> int:
+        """Queries that one gradient costs, where nothing calls for more."""
+        ...
+
+    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+        """Estimate the gradient at each asked point, every row by itself.
+
+        ``streams[j]`` is the random stream of ``ask.rows[j]``; sources that draw nothing ignore it. A row that gets no answer to
+        one of its predictions gets that answer's status.
+        """
+        ...
+
+
+def estimate_gradients(search: Search, source: GradientSource, setting: Setting, row_ids: IntArray | None = None) -> Search:
+    """Run a search and answer its asks for gradients by ``source``, so that it needs predictions only.
+
+    Parameters
+    ----------
+    search : Search
+    source : GradientSource
+    setting : Setting
+        What the predictor reveals.
+    row_ids : (n,) int, optional
+        The rows' numbers in the caller's data, which name their random streams. Default: their places in the batch.
+
+    Raises
+    ------
+    CapabilityMissing
+        The predictor reveals too little for this source; nothing has been asked.
+    """
+    source.check(setting)
+    streams: dict[int, np.random.Generator] = {}
+
+    def stream(row: int) -> np.random.Generator:
+        if row not in streams:
+            streams[row] = setting.stream(row if row_ids is None else int(row_ids[row]))
+        return streams[row]
+
+    try:
+        ask = next(search)
+        while True:
+            if isinstance(ask, AskGradient):
+                reply: Labels | Gradients = yield from source.estimate(ask, setting, [stream(int(row)) for row in ask.rows])
+            else:
+                reply = yield ask
+            ask = search.send(reply)
+    except StopIteration:
+        return
+    finally:
+        search.close()
+
+
+def require_scores(setting: Setting, source: str) -> None:
+    """Refuse a predictor that reveals labels alone.
+
+    Raises
+    ------
+    CapabilityMissing
+        Its access is ``LABEL``.
+    """
+    if setting.access is Access.LABEL:
+        raise CapabilityMissing(
+            f"{source} estimates gradients of scores: it needs access top1, probabilities or logits; this predictor reveals labels alone. "
+            "Use a label-only estimator."
+        )

@@ -1,0 +1,130 @@
+"""The report: one HTML file that opens offline, asks nobody for anything, and is the same bytes for the same input."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CapabilityMissing, InvalidInput
+from ..overview import NORMS, overview, status_words
+from .pictures import ImageLayout, image_layout
+from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
+from .tables import Names, distance_table, label_pairs, number, pair_table, printable, query_table, run_table, status_table, truth_table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from ..distances import Distances
+    from ..predictor import Array
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    distances: Distances,
+    path: str | os.PathLike[str],
+    *,
+    x: Array | None = None,
+    labels: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    title: str = "Distance to the decision boundary",
+    image_shape: tuple[int, ...] | None = None,
+    norm: str = "l2",
+) -> None:
+    """Write the report of a measurement as one self-contained HTML file. Asks the model nothing.
+
+    Parameters
+    ----------
+    distances : Distances
+    path : path
+        The file to write; one that exists is replaced.
+    x : (n, \\*input_shape) array, optional
+        The rows measured, NumPy or torch, in the order of ``distances``: the most fragile ones are shown. A memory-mapped
+        array is read only where needed.
+    labels : (n,) int, optional
+        The true labels, to set the distance of right and wrong home labels side by side.
+    class_names : sequence of str, optional
+        Name of each label, from 0.
+    title : str
+        Heading of the page.
+    image_shape : tuple of int, optional
+        How a row of ``x`` becomes a picture: ``(height, width)``, or with 1 or 3 channels first or last. Default: found from
+        the shape of ``x``, where that reads as a picture.
+    norm : str
+        ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is drawn.
+
+    Raises
+    ------
+    CapabilityMissing
+        jinja2 or matplotlib is not installed.
+    InvalidInput
+        ``x`` or ``labels`` has another number of rows than ``distances``; ``image_shape`` does not fit a row; an unknown
+        ``norm``; the file cannot be written.
+    """
+    for module in ("jinja2", "matplotlib"):
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise CapabilityMissing(f'Writing a report needs {module}: pip install "blackbox-boundary[report]".') from error
+    distances.norm(norm)
+    _check_rows("x", x, distances)
+    truth = None if labels is None else np.asarray(labels)
+    _check_rows("labels", truth, distances)
+    layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
+    html = _render(_content(distances, x, truth, Names(class_names), printable(title), layout, norm))
+    try:
+        Path(path).write_text(html, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InvalidInput(f'The report cannot be written to "{path}": {error.strerror}.') from error
+
+
+def _check_rows(name: str, array: Any, distances: Distances) -> None:
+    if array is not None and (not array.shape or array.shape[0] != len(distances)):
+        raise InvalidInput(f'"{name}" of write_report must have one row for each of the {len(distances)} distances; got {array.shape}.')
+
+
+def _content(
+    distances: Distances, x: Array | None, truth: Any, names: Names, title: str, layout: ImageLayout | None, norm: str
+) -> dict[str, Any]:
+    """Everything the template shows, as words and numbers already written out."""
+    numbers = overview(distances)
+    pairs = label_pairs(distances, norm)
+    return {
+        "title": title,
+        "numbers": numbers,
+        "norm": NORMS[norm],
+        "median": number(numbers.distances[norm].median),
+        "queries": (number(numbers.predictions.mean), number(numbers.gradients.mean)),
+        "without_flip": [(f"{n:,}", status_words(status)) for status, n in numbers.without_flip.items()],
+        "accuracy": None if truth is None else f"{np.mean(distances.home == truth):.1%}",
+        "distance_table": distance_table(numbers),
+        "query_table": query_table(numbers),
+        "status_table": status_table(numbers),
+        "truth_table": None if truth is None else truth_table(distances, truth, norm),
+        "run_table": run_table(distances.run),
+        "histograms": distance_drawings(distances),
+        "entropy": entropy_drawing(distances, norm),
+        "pairs": pair_drawing(pairs, names, norm),
+        "top_pairs": pair_table(pairs, names, NORMS[norm], most=10),
+        "fragile": fragile_rows(distances, norm, names, x=x, layout=layout, labels=truth),
+    }
+
+
+def _render(content: dict[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=PackageLoader("blackbox_boundary.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template("report.html.jinja").render(content, words=status_words, style=style, style_digest=digest)

@@ -1,0 +1,184 @@
+"""Rows as pictures: the original, the flip point, and what is between them, as PNG data URIs.
+
+Originals and flip points are shown on one scale, the difference on a scale of its own that grows lighter from its negative to
+its positive end, so that it survives a grey print: dark blue is less, grey is no change, amber is more.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays import as_numpy, take
+from ..errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..predictor import Array, IntArray
+
+__all__ = ["ImageLayout", "Triptych", "image_layout", "triptychs"]
+
+_LONGEST_SIDE = 128
+"""Pixels; longer pictures are averaged over square blocks, or a page of ImageNet rows would weigh megabytes."""
+
+_LESS, _SAME, _MORE = np.array([(24, 48, 122), (142, 142, 142), (255, 209, 102)], dtype=float)
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """How a row becomes a picture: ``shape`` of the row, and where its colour channels are (None: there is no such axis)."""
+
+    shape: tuple[int, ...]
+    channels: int | None
+
+    def pixels(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Arrange rows (k, ...) as (k, height, width, 1 or 3), averaged over blocks to a longest side of 128."""
+        images = rows.reshape(len(rows), *self.shape).astype(np.float64)
+        images = images[..., None] if self.channels is None else np.moveaxis(images, self.channels + 1, -1)
+        k, height, width, channels = images.shape
+        block = -(-max(height, width) // _LONGEST_SIDE)
+        if block == 1:
+            return images
+        height, width = height // block or 1, width // block or 1
+        images = images[:, : height * block, : width * block]
+        return images.reshape(k, height, -1, width, images.shape[2] // width, channels).mean(axis=(2, 4))
+
+
+@dataclass(frozen=True)
+class Triptych:
+    """Three pictures of a row, as data URIs; the last two are None where the flip point is not known or was not kept.
+
+    ``largest`` is the change, of either sign, that the ends of the difference's scale stand for (input units).
+    """
+
+    original: str
+    flip: str | None
+    difference: str | None
+    largest: float
+
+
+def image_layout(row_shape: tuple[int, ...], image_shape: tuple[int, ...] | None) -> ImageLayout | None:
+    """Read a row as a picture, or say that it is none.
+
+    Parameters
+    ----------
+    row_shape : tuple of int
+        Shape of a row, ``x.shape[1:]``.
+    image_shape : tuple of int, optional
+        ``(height, width)``, or with 1 or 3 colour channels first or last. Default: ``row_shape`` itself where it reads so and is
+        at least 8 pixels high and wide.
+
+    Raises
+    ------
+    InvalidInput
+        ``image_shape`` does not read as a picture, or holds another number of values than a row.
+    """
+    if image_shape is None:
+        layout = _read(row_shape)
+        sides = [size for axis, size in enumerate(row_shape) if layout and axis != layout.channels]
+        return layout if min(sides, default=0) >= 8 else None
+    image_shape = tuple(int(size) for size in image_shape)
+    layout = _read(image_shape)
+    if layout is None:
+        raise InvalidInput(f'"image_shape" must be (height, width), with 1 or 3 channels first or last; got {image_shape}.')
+    if np.prod(image_shape) != np.prod(row_shape):
+        raise InvalidInput(f'"image_shape" must hold as many values as a row, {np.prod(row_shape)}; got {image_shape}.')
+    return layout
+
+
+def _read(shape: tuple[int, ...]) -> ImageLayout | None:
+    """Two axes are a grey picture; of three, the first or the last one is 1 or 3 channels (both: the first is)."""
+    if min(shape, default=0) < 1:
+        return None
+    if len(shape) == 2:
+        return ImageLayout(shape, None)
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return ImageLayout(shape, 0)
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return ImageLayout(shape, 2)
+    return None
+
+
+def triptychs(x: Array, flip_points: Array | None, rows: IntArray, layout: ImageLayout) -> tuple[list[Triptych], tuple[float, float]]:
+    """Draw some rows.
+
+    Parameters
+    ----------
+    x : (n, \\*row_shape) array
+        The inputs, of any kind, on any device; only ``rows`` of it are copied.
+    flip_points : (n, \\*row_shape) array, or None
+        NaN where there is none.
+    rows : (k,) int
+        Which rows to draw.
+    layout : ImageLayout
+
+    Returns
+    -------
+    list of Triptych
+        One for each of ``rows``.
+    (lowest, highest)
+        Values shown as black and white (none and full colour): the extremes of these originals. What lies outside is clipped.
+    """
+    originals = layout.pixels(_rows(x, rows))
+    lowest, highest = _range(originals)
+    flips = np.full_like(originals, np.nan) if flip_points is None else layout.pixels(_rows(flip_points, rows))
+    shades = [_shade(pixels, lowest, highest) for pixels in (originals, flips)]
+    drawn = []
+    for i in range(len(rows)):
+        original = _png_uri(shades[0][i])
+        if not np.isfinite(flips[i]).all():
+            drawn.append(Triptych(original, None, None, 0.0))
+            continue
+        difference, largest = _difference(flips[i] - originals[i])
+        drawn.append(Triptych(original, _png_uri(shades[1][i]), _png_uri(difference), largest))
+    return drawn, (lowest, highest)
+
+
+def _rows(array: Array, rows: IntArray) -> NDArray[Any]:
+    picked: NDArray[Any] = np.asarray(as_numpy(take(array, rows)))
+    return picked
+
+
+def _range(pixels: NDArray[np.float64]) -> tuple[float, float]:
+    finite = pixels[np.isfinite(pixels)]
+    if not finite.size or finite.min() == finite.max():
+        return 0.0, 1.0
+    return float(finite.min()), float(finite.max())
+
+
+def _shade(pixels: NDArray[np.float64], lowest: float, highest: float) -> NDArray[np.uint8]:
+    unit = np.clip((np.nan_to_num(pixels, nan=lowest) - lowest) / (highest - lowest), 0, 1)
+    return np.round(255 * unit).astype(np.uint8)
+
+
+def _difference(change: NDArray[np.float64]) -> tuple[NDArray[np.uint8], float]:
+    """Colour a change (height, width, channels): of a pixel's channels, the one that changed most."""
+    strongest = np.take_along_axis(change, np.abs(change).argmax(axis=-1, keepdims=True), axis=-1)
+    largest = float(np.abs(strongest).max())
+    unit = strongest / (largest or 1.0)
+    colour = _SAME + np.maximum(unit, 0) * (_MORE - _SAME) + np.maximum(-unit, 0) * (_LESS - _SAME)
+    return np.round(colour).astype(np.uint8), largest
+
+
+def _png_uri(pixels: NDArray[np.uint8]) -> str:
+    """Encode (height, width, 1 or 3) bytes as PNG [1]_.
+
+    References
+    ----------
+    .. [1] "Portable Network Graphics (PNG) Specification", W3C, sections 5 and 9. https://www.w3.org/TR/png-3/
+    """
+    height, width, channels = pixels.shape
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)  # filter 0: none
+    png = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + _chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,0 +1,176 @@
+"""What stands on the page, section by section: figures with their tables, and the most fragile rows."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import as_numpy, take
+from ..overview import NORMS, status_words
+from .figures import distance_histogram, entropy_against_distance, entropy_by_distance, heat_map, histogram
+from .pictures import Triptych, triptychs
+from .svg import PAGE_COLOURS, inline_svg
+from .tables import LabelPair, Names, Table, entropy_table, histogram_table, number, pair_matrix, pair_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..distances import Distances
+    from ..predictor import Array, IntArray
+    from .pictures import ImageLayout
+
+__all__ = ["Drawing", "Fragile", "FragileRow", "distance_drawings", "entropy_drawing", "fragile_rows", "pair_drawing"]
+
+_N_FRAGILE = 12
+"""Rows shown one by one: a screenful on a laptop, three columns of four."""
+
+_N_LABELS = 12
+"""Lines of the label map; what does not fit shares one more line. Narrow enough to be read on a phone."""
+
+
+class Drawing(NamedTuple):
+    """A figure (an ``<svg>`` element, safe to place in the page), what it shows in words, and its numbers."""
+
+    svg: str
+    words: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class FragileRow:
+    """A row close to the boundary. ``changes`` names the inputs that change most, where there are no pictures."""
+
+    row: int
+    home: str
+    flipped: str
+    truth: str | None
+    distance: str
+    status: str
+    pictures: Triptych | None
+    largest: str
+    changes: list[str]
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """The rows nearest to their flip points, and the scale of their pictures (lowest, highest) where there are any."""
+
+    rows: list[FragileRow]
+    scale: tuple[str, str] | None
+    table: Table
+
+
+def distance_drawings(distances: Distances) -> list[Drawing]:
+    """A histogram for each norm; none where no flip point is known."""
+    drawings = []
+    for name, label in NORMS.items():
+        values = distances.norm(name)[distances.has_flip]
+        if not values.size:
+            continue
+        bins = histogram(values)
+        figure = distance_histogram(values, norm=label, bins=bins, colours=PAGE_COLOURS)
+        words = f"Histogram of {label} distances of {values.size:,} rows, median {number(float(np.median(values)))} input units."
+        drawings.append(Drawing(inline_svg(figure, name, text=words), words, histogram_table(bins, label)))
+    return drawings
+
+
+def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
+    """Softmax entropy against distance; None where no row has both."""
+    if distances.entropy is None:
+        return None
+    known = distances.has_flip & np.isfinite(distances.entropy)
+    distance, entropy = distances.norm(norm)[known], distances.entropy[known]
+    if not distance.size:
+        return None
+    label = NORMS[norm]
+    figure = entropy_against_distance(distance, entropy, norm=label, colours=PAGE_COLOURS)
+    correlation = _rank_correlation(distance, entropy)
+    strength = "" if correlation is None else f" Spearman rank correlation {correlation:+.2f}."
+    words = f"Softmax entropy at the row (nats) against its {label} distance (input units), n = {distance.size:,} rows.{strength}"
+    return Drawing(inline_svg(figure, "entropy", text=words), words, entropy_table(entropy_by_distance(distance, entropy), label))
+
+
+def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | None:
+    """Heat map of home and flipped labels, with the table of the most frequent pairs; None where there are none."""
+    if not pairs:
+        return None
+    counts, labels, pooled = pair_matrix(pairs, most=_N_LABELS)
+    axis = [_short(names(label)) for label in labels] + ["others"] * pooled
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts will have it
+        figure = heat_map(counts, axis, axis, colours=PAGE_COLOURS)
+        words = f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows with a flip point."
+        svg = inline_svg(figure, "pairs", text=words)
+    if pooled:
+        words += f" The {len(labels)} labels most often involved; all others share the line and column “others”."
+    return Drawing(svg, words, pair_table(pairs, names, NORMS[norm], most=200))
+
+
+def fragile_rows(
+    distances: Distances, norm: str, names: Names, *, x: Array | None, layout: ImageLayout | None, labels: NDArray[np.intp] | None
+) -> Fragile | None:
+    """Pick the rows with the smallest distance, ties by row number; None where no flip point is known."""
+    distance = distances.norm(norm)
+    nearest = np.argsort(distance, kind="stable")[:_N_FRAGILE]
+    nearest = nearest[np.isfinite(distance[nearest])]
+    if not nearest.size:
+        return None
+    pictures, scale = triptychs(x, distances.flip_points, nearest, layout) if layout else ([None] * nearest.size, None)
+    changes = [[] for _ in nearest] if layout or x is None or distances.flip_points is None else _changes(x, distances.flip_points, nearest)
+    rows = [
+        FragileRow(
+            row=int(i),
+            home=names(distances.home[i]),
+            flipped=names(distances.flipped[i]),
+            truth=None if labels is None else names(labels[i]),
+            distance=number(distance[i]),
+            status=status_words(distances.status[i]),
+            pictures=pictures[j],
+            largest=number(picture.largest) if (picture := pictures[j]) else "",
+            changes=changes[j],
+        )
+        for j, i in enumerate(nearest.tolist())
+    ]
+    return Fragile(rows, (number(scale[0]), number(scale[1])) if scale else None, _fragile_table(distances, nearest, rows))
+
+
+def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRow]) -> Table:
+    truth = rows[0].truth is not None
+    cells = [
+        (f"{row.row}", f"{row.home} → {row.flipped}", *([row.truth or ""] if truth else []), row.status)
+        + tuple(number(distances.norm(name)[i]) for name in NORMS)
+        + (f"{distances.n_predictions[i]:,}", f"{distances.n_gradients[i]:,}")
+        for i, row in zip(nearest, rows, strict=True)
+    ]
+    head = ("row", "home → flipped", *(["true label"] if truth else []), "status", *NORMS.values(), "predictions", "gradients")
+    return Table(f"The {len(rows)} most fragile rows; distances in input units", head, cells, n_words=3 + truth)
+
+
+def _changes(x: Array, flip_points: Array, rows: IntArray) -> list[list[str]]:
+    """Name the three inputs that change most on the way to the flip point, with their values before and after."""
+    before = np.asarray(as_numpy(take(x, rows)), dtype=np.float64)
+    after = np.asarray(as_numpy(take(flip_points, rows)), dtype=np.float64)
+    shape = before.shape[1:]
+    before, after = before.reshape(len(rows), -1), after.reshape(len(rows), -1)
+    most = np.argsort(-np.abs(after - before), axis=-1, kind="stable")[:, :3]
+    return [[_change(shape, i, before[row, i], after[row, i]) for i in inputs.tolist()] for row, inputs in enumerate(most)]
+
+
+def _change(shape: tuple[int, ...], i: int, before: float, after: float) -> str:
+    place = ", ".join(str(index) for index in np.unravel_index(i, shape))
+    return f"input [{place}]: {number(before)} → {number(after)}"
+
+
+def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+    """Spearman's, ties sharing their mean rank; None where one of them does not vary."""
+    from scipy.stats import rankdata
+
+    ranks: Any = np.stack([rankdata(a), rankdata(b)])
+    return float(np.corrcoef(ranks)[0, 1]) if (ranks.std(axis=-1) > 0).all() else None
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 12 else name[:11] + "…"

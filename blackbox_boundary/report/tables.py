@@ -1,0 +1,213 @@
+"""The numbers of the report as tables of words: every figure has one, and some things are tables only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..asks import Status
+from ..overview import NORMS, Overview, Spread, spread, status_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ..distances import Distances
+    from .figures import EntropyBin, Histogram
+
+__all__ = [
+    "LabelPair", "Names", "Table", "distance_table", "entropy_table", "histogram_table", "label_pairs", "number", "pair_matrix", "pair_table",
+    "printable", "query_table", "run_table", "status_table", "truth_table",
+]  # fmt: skip
+
+_MEANING = {
+    Status.NOT_MEASURED: "The row was not reached; nothing was asked about it.",
+    Status.INTERRUPTED: "The measurement stopped while the row was being searched. A flip point met by then is reported.",
+    Status.CONVERGED: "The bracket is as narrow as asked, and the flip point flipped again when asked a second time.",
+    Status.NO_FLIP: "No flip was met up to the largest radius tried. The boundary may lie beyond, or beside the searched path.",
+    Status.ZERO_GRADIENT: "The gradient at the row is zero or not finite, so it names no direction to search in.",
+    Status.NON_FINITE: "The model's answer was not finite, at the row itself or on the way.",
+    Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported, farther out than need be.",
+    Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
+    Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Words in cells. The first ``n_words`` columns are words, the others numbers; ``note`` says what is left out."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    n_words: int = 1
+    note: str = ""
+
+
+class LabelPair(NamedTuple):
+    """``n`` rows leave ``home`` for ``flipped``; the nearest and the median distance of these rows, input units."""
+
+    home: int
+    flipped: int
+    n: int
+    nearest: float
+    median: float
+
+
+class Names:
+    """Labels as words: the class's name where there is one, else its number; "none" where the label is not known."""
+
+    def __init__(self, class_names: Sequence[str] | None = None) -> None:
+        self._names = [printable(name) for name in class_names or ()]
+
+    def __call__(self, label: int) -> str:
+        if label < 0:
+            return "none"
+        return self._names[label] if label < len(self._names) else str(int(label))
+
+
+def printable(text: Any) -> str:
+    """Text without control characters, bidirectional overrides or lone surrogates, each shown as U+FFFD."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(text))
+
+
+def number(value: float) -> str:
+    """Four significant digits; a dash where there is no number.
+
+    Examples
+    --------
+    >>> number(1234.5678), number(0.012345678), number(1.5), number(float("inf"))
+    ('1,235', '0.01235', '1.5', '–')
+    """
+    if not np.isfinite(value):
+        return "–"
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        digits = 3 if value == 0 else max(0, 3 - int(np.floor(np.log10(abs(value)))))
+        shown = f"{value:,.{digits}f}"
+        return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    return f"{value:.3e}"
+
+
+def _spread_cells(values: Spread) -> tuple[str, ...]:
+    return (f"{values.n:,}", *(number(value) for value in values[1:]))
+
+
+_SPREAD_HEAD = ("n", "smallest", "25 %", "median", "75 %", "largest", "mean")
+
+
+def status_table(numbers: Overview) -> Table:
+    """Rows by status, with what each means."""
+    rows = [
+        (status_words(status), _MEANING[status], f"{n:,}", f"{n / numbers.n_rows:.1%}", f"{n - numbers.without_flip.get(status, 0):,}")
+        for status, n in numbers.by_status.items()
+    ]
+    head = ("status", "what it means", "rows", "share", "with a flip point")
+    return Table(f"Rows by status, n = {numbers.n_rows:,}", head, rows, n_words=2)
+
+
+def distance_table(numbers: Overview) -> Table:
+    """Quartiles of the distance under each norm."""
+    rows = [(label, *_spread_cells(numbers.distances[name])) for name, label in NORMS.items()]
+    return Table("Distance to the flip point, input units", ("norm", *_SPREAD_HEAD), rows)
+
+
+def query_table(numbers: Overview) -> Table:
+    """Queries per row, predictions and gradients apart."""
+    rows = [
+        ("predictions", *_spread_cells(numbers.predictions), f"{numbers.n_predictions:,}"),
+        ("gradients", *_spread_cells(numbers.gradients), f"{numbers.n_gradients:,}"),
+    ]
+    return Table("Queries per row", ("kind", *_SPREAD_HEAD, "total"), rows)
+
+
+def histogram_table(bins: Histogram, label: str) -> Table:
+    """The counts of a histogram of distances."""
+    rows = [
+        (f"{number(low)} to {number(high)}", f"{n:,}") for low, high, n in zip(bins.edges[:-1], bins.edges[1:], bins.counts, strict=True)
+    ]
+    return Table(f"Rows by {label} distance, input units", ("distance", "rows"), rows)
+
+
+def entropy_table(bins: list[EntropyBin], label: str) -> Table:
+    """Quartiles of the entropy by distance."""
+    rows = [(f"{number(part.nearest)} to {number(part.farthest)}", f"{part.n:,}", *(number(value) for value in part[3:])) for part in bins]
+    head = ("distance (input units)", "n", "25 % (nats)", "median (nats)", "75 % (nats)")
+    return Table(f"Softmax entropy by {label} distance; every bin holds as many rows", head, rows)
+
+
+def label_pairs(distances: Distances, norm: str) -> list[LabelPair]:
+    """Count rows by home and flipped label, most frequent first; rows without a flip point are left out."""
+    known = np.flatnonzero(distances.has_flip)
+    distance = distances.norm(norm)[known]
+    pairs, group, counts = np.unique(
+        np.stack([distances.home[known], distances.flipped[known]], axis=-1), axis=0, return_inverse=True, return_counts=True
+    )
+    order = np.lexsort((distance, group.reshape(-1)))
+    parts = np.split(distance[order], np.cumsum(counts)[:-1])
+    found = [
+        LabelPair(int(home), int(flipped), int(n), float(part[0]), float(np.median(part)))
+        for (home, flipped), n, part in zip(pairs, counts, parts, strict=False)
+    ]
+    return sorted(found, key=lambda pair: (-pair.n, pair.home, pair.flipped))
+
+
+def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -> Table:
+    """The most frequent label pairs; a note counts the others."""
+    n = sum(pair.n for pair in pairs)
+    rows = [
+        (f"{names(pair.home)} → {names(pair.flipped)}", f"{pair.n:,}", f"{pair.n / n:.1%}", number(pair.nearest), number(pair.median))
+        for pair in pairs[:most]
+    ]
+    left = pairs[most:]
+    note = f"{len(left):,} less frequent pairs with {sum(pair.n for pair in left):,} rows are not listed." if left else ""
+    head = ("home → flipped", "rows", "share", f"nearest {label}", f"median {label}")
+    return Table(f"Label pairs, {n:,} rows with a flip point; distances in input units", head, rows, note=note)
+
+
+def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp], list[int], bool]:
+    """Counts (k, k) from home (line) to flipped (column) for the ``most`` frequent labels, ascending; others share a last line.
+
+    Returns
+    -------
+    (counts, labels, pooled)
+        ``labels`` without the last line where ``pooled``.
+    """
+    weight: dict[int, int] = {}
+    for pair in pairs:
+        weight[pair.home] = weight.get(pair.home, 0) + pair.n
+        weight[pair.flipped] = weight.get(pair.flipped, 0) + pair.n
+    kept = sorted(sorted(weight, key=lambda label: (-weight[label], label))[:most])
+    pooled = len(weight) > len(kept)
+    place = {label: i for i, label in enumerate(kept)}
+    counts = np.zeros((len(kept) + pooled,) * 2, np.intp)
+    for pair in pairs:
+        counts[place.get(pair.home, -1), place.get(pair.flipped, -1)] += pair.n
+    return counts, kept, pooled
+
+
+def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Table:
+    """Distance of the rows whose home label is right, and of those where it is wrong."""
+    known = distances.home >= 0
+    right = distances.home == labels
+    rows = [
+        (word, f"{int(mask.sum()):,}", *_spread_cells(spread(distances.norm(norm)[mask & distances.has_flip])))
+        for word, mask in (("right", right & known), ("wrong", ~right & known))
+    ]
+    return Table(f"{NORMS[norm]} distance (input units) by whether the home label is the true one", ("home label", "rows", *_SPREAD_HEAD), rows)
+
+
+def run_table(run: Mapping[str, Any]) -> Table:
+    """Settings, versions and other facts of the run, nested names joined by dots."""
+    return Table("Facts of the run", ("fact", "value"), [(printable(key), printable(value)) for key, value in _flat(run)], n_words=2)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,115 @@
+"""A headless Chromium over its debugging pipe: enough to open a page, listen to it, and look at it."""
+
+import base64
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+
+BINARY = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
+)  # fmt: skip
+
+
+class Page:
+    """One page. ``events`` holds all that the browser told, in order."""
+
+    def __init__(self, to_browser, from_browser):
+        self._out, self._in, self._rest = to_browser, from_browser, b""
+        self._ids = itertools.count(1)
+        self._session = None
+        self.events = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Log", "Runtime", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **parameters):
+        """Ask the browser something and wait for its answer; what it tells in between goes to ``events``."""
+        number = next(self._ids)
+        message = {"id": number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while (answer := self._read()).get("id") != number:
+            self.events.append(answer)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def open(self, url):
+        """Go to ``url`` and wait until it has loaded."""
+        self.call("Page.navigate", url=url)
+        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+            self.events.append(self._read())
+        self.evaluate("new Promise(done => setTimeout(done, 200))")  # late messages
+
+    def evaluate(self, expression):
+        """Value of a JavaScript expression in the page (the debugger is not bound by the page's policy)."""
+        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def size(self, width, height=900, scale=1):
+        """Show the page on a screen of this many CSS pixels."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
+
+    def media(self, *, scheme="light", medium="screen"):
+        """Ask for a light or dark page, on screen or in print."""
+        self.call("Emulation.setEmulatedMedia", media=medium, features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def screenshot(self, path):
+        """Save the whole page as PNG."""
+        image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(image))
+
+    def told(self, *methods):
+        """What the browser told by these methods."""
+        return [event["params"] for event in self.events if event.get("method") in methods]
+
+    def _read(self):
+        deadline = time.monotonic() + 60
+        while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._in], [], [], max(0, deadline - time.monotonic()))
+            assert ready, "Chromium did not answer within a minute"
+            chunk = os.read(self._in, 1 << 16)
+            assert chunk, "Chromium went away"
+            self._rest += chunk
+        message, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(message)
+
+
+@contextlib.contextmanager
+def chromium():
+    """Start a browser with a profile of its own; it ends with the block."""
+    to_child, from_parent = os.pipe()
+    to_parent, from_child = os.pipe()
+    theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (to_child, from_child)]
+
+    def wire():  # the browser reads from descriptor 3 and writes to 4
+        os.dup2(theirs[0], 3)
+        os.dup2(theirs[1], 4)
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [BINARY, *_FLAGS, f"--user-data-dir={profile}"]
+        process = subprocess.Popen(
+            command, preexec_fn=wire, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for fd in (*theirs, to_child, from_child):
+            os.close(fd)
+        try:
+            yield Page(from_parent, to_parent)
+        finally:
+            process.terminate()
+            process.wait(30)
+            os.close(from_parent)
+            os.close(to_parent)

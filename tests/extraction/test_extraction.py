@@ -71,10 +71,12 @@ class LeastSquares:
 
 
 def victim(access=Access.LOGITS):
+    """A linear victim with fixed weights."""
     return Linear(np.random.default_rng(1).standard_normal((DIM, N_CLASSES)), access)
 
 
 def held_out(model, n=500):
+    """A test set with the model's labels."""
     x = np.random.default_rng(2).standard_normal((n, DIM)).astype(np.float32)
     return TestSet("natural", x, model.predict(x).label)
 

@@ -80,7 +80,7 @@ class TorchTrainable:
             raise InvalidInput(f'"held_out" must lie in [0, 1); got {self.held_out}.')
 
     def fit(self, x: Array, targets: NDArray[Any], *, seed: int) -> Fit:
-        r"""Train a fresh network on rows ``x`` (n, \*input_shape).
+        r"""Train a fresh network on rows ``x`` (n, *input_shape).
 
         ``targets`` are labels (n,) or probabilities (n, n_classes). A loss that is no longer finite ends the training with
         the status ``DIVERGED``; the weights are then those of the last finite loss check, or the initial ones.

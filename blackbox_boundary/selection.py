@@ -287,7 +287,7 @@ def diverse(by: Literal["votes", "distance"]) -> Selector:
 def uniform_inputs(
     n: int, input_shape: tuple[int, ...], *, lowest: float = 0.0, highest: float = 1.0, seed: int = 0
 ) -> NDArray[np.float32]:
-    r"""Inputs of independent uniform values [1]_, (n, \*input_shape): what an attacker without data has. Costs nothing."""
+    r"""Inputs of independent uniform values [1]_, (n, *input_shape): what an attacker without data has. Costs nothing."""
     if not lowest < highest:
         raise InvalidInput(f'"lowest" of uniform_inputs must be below "highest"; got {lowest} and {highest}.')
     return np.random.default_rng(seed).uniform(lowest, highest, (n, *input_shape)).astype(np.float32)

@@ -281,7 +281,7 @@ def vote_uncertainty(predict: Predictor, x: Array, augmentations: Sequence[Calla
     ----------
     predict : Predictor
         Label-only is enough.
-    x : array (n, \*input_shape)
+    x : array (n, *input_shape)
     augmentations : sequence of callable
         Each maps a batch to a batch of the same shape. The paper's rule needs several; any number above zero is accepted.
 

@@ -110,7 +110,7 @@ class HttpPredictor:
         return self.dialect.as_sent(rows)
 
     def predict(self, x: Array) -> Prediction:
-        r"""Answer ``x`` (n, \*input_shape); one query a row, and what retries cost.
+        r"""Answer ``x`` (n, *input_shape); one query a row, and what retries cost.
 
         Raises
         ------

@@ -27,7 +27,7 @@ class Data:
 
     Attributes
     ----------
-    x : (n, \*input_shape) float
+    x : (n, *input_shape) float
         At least one row. May be a read-only memory map, and may hold NaN or infinity.
     labels : (n,) int, or None
         True labels, where the source has them.

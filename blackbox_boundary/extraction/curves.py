@@ -107,7 +107,7 @@ def budget_curve(
         Label-only is enough, unless ``soft``: then surrogates learn from probabilities.
     strategy : Strategy
     trainable : Trainable
-    x : array (n, \*input_shape)
+    x : array (n, *input_shape)
         The attacker's pool.
     tests : sequence of TestSet
     budgets : sequence of int

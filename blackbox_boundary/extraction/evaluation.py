@@ -23,7 +23,7 @@ class TestSet:
     Attributes
     ----------
     name : str
-    x : array (n, \*input_shape)
+    x : array (n, *input_shape)
     victim : (n,) int
         The victim's labels: asked once, by whoever makes the set, and not charged to the attack.
     truth : (n,) int, optional

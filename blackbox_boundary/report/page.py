@@ -61,11 +61,7 @@ def write_report(
     distances : Distances
     path : path
         The file to write; one that exists is replaced.
-<<<<<<< HEAD
-    x : (n, *input_shape) array, optional
-=======
     x : (n, ...) array, optional
->>>>>>> report
         The rows measured, NumPy or torch, in the order of ``distances``: the most fragile ones are shown. A memory-mapped
         array is read only where needed.
     labels : (n,) int, optional

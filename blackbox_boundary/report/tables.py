@@ -213,9 +213,6 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
     return Table(
         f"{NORMS[norm]} distance (input units) by whether the home label is the true one", ("home label", "rows", *_SPREAD_HEAD), rows
     )
-<<<<<<< HEAD
-<<<<<<< HEAD
-=======
 
 
 def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -227,9 +224,6 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     reveals = f"{run['access']} and gradients" if "access" in run and run.get("gradients") == "predictor" else run.get("access")
     facts = {"model": run.get("predictor"), "estimator": estimator, "model reveals": reveals}
     return [(name, printable(value)) for name, value in facts.items() if value]
->>>>>>> report
-=======
->>>>>>> ledger
 
 
 def run_table(run: Mapping[str, Any]) -> Table:

@@ -62,7 +62,7 @@ class Adversary:
         )
 
     def predict(self, x: Array) -> Prediction:
-        r"""Answer ``x`` (n, \*input_shape)."""
+        r"""Answer ``x`` (n, *input_shape)."""
         rows = self._rows(x)
         self.n_predicted += len(rows)
         scores = np.array([self._scores(self._stream(row, "scores")) for row in rows]).reshape(len(rows), self.n_classes)

@@ -19,7 +19,22 @@ from .predictor import Array
 
 __all__ = ["Distances"]
 
-_COLUMNS = ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "n_gradients", "top1", "entropy")
+_COLUMNS = (
+    "l1",
+    "l2",
+    "linf",
+    "lo",
+    "hi",
+    "home",
+    "flipped",
+    "status",
+    "n_predictions",
+    "n_gradients",
+    "top1",
+    "entropy",
+    "estimate",
+    "certified",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +60,10 @@ class Distances:
         In the kind of the inputs; None where they were not kept.
     top1, entropy : (n,) float, or None
         Score of the home label and entropy of the softmax (nats) at the row, where the predictor reveals them.
+    estimate : (n,) float, or None
+        A first-order estimate of the distance, from estimators that make one: neither an upper nor a lower bound.
+    certified : (n,) float, or None
+        A distance within which no flip can lie, from estimators that prove one.
     run : dict
         Facts of the run: versions, seed, settings, model fingerprint, seconds. JSON types only.
     """
@@ -62,6 +81,8 @@ class Distances:
     flip_points: Array | None = None
     top1: NDArray[np.float64] | None = None
     entropy: NDArray[np.float64] | None = None
+    estimate: NDArray[np.float64] | None = None
+    certified: NDArray[np.float64] | None = None
     run: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

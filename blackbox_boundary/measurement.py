@@ -182,7 +182,16 @@ class Measurement:
             out.norm(norm)[v[found]] = flat_norm(points - take(flips.x, found), order)
         kept = array_namespace(self._x).full_like(self._x, np.nan)
         put(kept, v[found], points)
-        return dataclasses.replace(out, flip_points=kept, **self._confidence())
+        return dataclasses.replace(out, flip_points=kept, **self._confidence(), **self._bounds_besides())
+
+    def _bounds_besides(self) -> dict[str, Any]:
+        """What else some estimators know of the distance."""
+        columns: dict[str, Any] = {}
+        for name in ("estimate", "certified"):
+            if (found := getattr(self._flips, name)) is not None:
+                columns[name] = np.full(self._n, np.nan)
+                columns[name][self._valid] = found
+        return columns
 
     def _confidence(self) -> dict[str, Any]:
         """Top score and softmax entropy of every row, where the predictor reveals them."""
@@ -336,7 +345,13 @@ class _Run:
             "seed": seed,
         }
         estimator.check(
-            Setting(predictor.access, predictor.n_classes, tuple(predictor.input_shape), None, self._settings["differentiable"])
+            Setting(
+                predictor.access,
+                predictor.n_classes,
+                tuple(predictor.input_shape),
+                _checked_bounds(self._settings["bounds"]),
+                self._settings["differentiable"],
+            )
         )
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
@@ -477,7 +492,22 @@ class _Points:
 def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
     """``out`` with some rows replaced; its own arrays are written to."""
     wide: dict[str, Any] = {}
-    for name in ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "n_gradients", "top1", "entropy"):
+    for name in (
+        "l1",
+        "l2",
+        "linf",
+        "lo",
+        "hi",
+        "home",
+        "flipped",
+        "status",
+        "n_predictions",
+        "n_gradients",
+        "top1",
+        "entropy",
+        "estimate",
+        "certified",
+    ):
         part, column = getattr(block, name), getattr(out, name)
         if part is None:
             continue

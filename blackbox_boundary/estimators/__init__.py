@@ -9,11 +9,13 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ._base import Estimator, Flips, Setting
+from .linearised import Linearised
 from .ray import Ray
+from .tangent import Tangent
 
-__all__ = ["ESTIMATORS", "Estimator", "Flips", "Ray", "Setting", "by_name"]
+__all__ = ["ESTIMATORS", "Estimator", "Flips", "Linearised", "Ray", "Setting", "Tangent", "by_name"]
 
-ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({"ray": Ray})
+ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({"linearised": Linearised, "ray": Ray, "tangent": Tangent})
 """The estimators by name."""
 
 

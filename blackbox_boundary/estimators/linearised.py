@@ -99,7 +99,7 @@ class Linearised:
             w = xp.reshape(reply.values, (len(rows), -1))
             steepness = flat_norm(w, DUAL[self.norm])
             usable = reply.answered & np.isfinite(steepness) & (steepness > 0)
-            distance = np.where(usable, lead[rows, rival] / np.where(usable, steepness, 1.0), np.inf)  # [1] section 3
+            distance = np.where(usable, lead[rows, rival] / np.where(usable, steepness, 1.0), np.inf)  # [1]: the formula above
             nearer = np.flatnonzero(distance < estimate[rows])
             estimate[rows[nearer]], gap[rows[nearer]] = distance[nearer], lead[rows, rival][nearer]
             put(slope, rows[nearer], take(w, nearer))

@@ -18,7 +18,7 @@ box. The step that gives the module its name ends each round: the projection of 
 Differences from the sources: [1]_ minimises over a fixed set, ours moves with the radius. [2]_ follows the cross-entropy and changes the
 norm by a fixed factor; here the rivals' weights come from a *soft* maximum whose temperature falls with the steps, in units of the margin
 at ``x`` (so that the scale of the logits cancels): warm at first, so that every near class pulls, cold at the end, so that the nearest
-decides. On MNIST that is worth 5 % (dense) to nothing (CNN) over a hard maximum at the same number of steps.
+decides.
 
 Further rounds look where the first may not have: from a colder start, towards another class, and again from the best point. A round never
 reads what a later limit will be, so that more rounds, or a larger ``max_queries``, never worsen a distance.
@@ -198,7 +198,7 @@ class _Hunt:
             lead[rows], _ = yield from self._look(rows, new)
 
     def _project(self) -> Search:
-        """Project ``x`` on the plane that touches the boundary at the best flip point.  # [3] Eq. (6), [4] Eq. (9)"""
+        """Project ``x`` on the plane that touches the boundary at the best flip point: [3]_, [4]_."""
         self.active = (self.flips.status == Status.RUNNING) & np.isfinite(self.distance)
         rows, slope = yield from self._slope(self.best, self._weights(self.best_lead, 0.0, np.full(len(self.home), -1)))
         if rows.size:

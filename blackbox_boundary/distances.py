@@ -34,6 +34,7 @@ _COLUMNS = (
     "entropy",
     "estimate",
     "certified",
+    "note",
 )
 
 
@@ -64,6 +65,10 @@ class Distances:
         A first-order estimate of the distance, from estimators that make one: neither an upper nor a lower bound.
     certified : (n,) float, or None
         A distance within which no flip can lie, from estimators that prove one.
+    note : (n,) str, or None
+        What an estimator has to say of a row: which classes tie, why none was found.
+    trace : (n, k) float, or None
+        Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point at each stage.
     run : dict
         Facts of the run: versions, seed, settings, model fingerprint, seconds. JSON types only.
     """
@@ -83,6 +88,8 @@ class Distances:
     entropy: NDArray[np.float64] | None = None
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
+    note: NDArray[np.str_] | None = None
+    trace: NDArray[np.float64] | None = None
     run: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -172,7 +179,7 @@ class Distances:
         pyarrow.parquet.write_table(table, path)
 
     def _arrays(self) -> Iterator[tuple[str, Any]]:
-        for name in (*_COLUMNS, "flip_points"):
+        for name in (*_COLUMNS, "flip_points", "trace"):
             yield name, getattr(self, name)
 
     def _columns(self) -> Iterator[tuple[str, list[Any]]]:

@@ -187,9 +187,9 @@ class Measurement:
     def _bounds_besides(self) -> dict[str, Any]:
         """What else some estimators know of the distance."""
         columns: dict[str, Any] = {}
-        for name in ("estimate", "certified"):
+        for name in ("estimate", "certified", "note", "trace"):
             if (found := getattr(self._flips, name)) is not None:
-                columns[name] = np.full(self._n, np.nan)
+                columns[name] = _blank(self._n, found)
                 columns[name][self._valid] = found
         return columns
 
@@ -489,6 +489,11 @@ class _Points:
             put(self.array, rows, as_numpy(points) if isinstance(self.array, np.ndarray) else points)
 
 
+def _blank(n: int, like: NDArray[Any]) -> NDArray[Any]:
+    """``n`` unknown values of a column: NaN, or no text."""
+    return np.full((n, *like.shape[1:]), "" if like.dtype.kind == "U" else np.nan, like.dtype)
+
+
 def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
     """``out`` with some rows replaced; its own arrays are written to."""
     wide: dict[str, Any] = {}
@@ -507,11 +512,13 @@ def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
         "entropy",
         "estimate",
         "certified",
+        "note",
+        "trace",
     ):
         part, column = getattr(block, name), getattr(out, name)
         if part is None:
             continue
-        wide[name] = np.full(len(out), np.nan) if column is None else column
+        wide[name] = _blank(len(out), part) if column is None else column
         if name.startswith("n_"):  # what a row had cost before it was measured again is still spent
             wide[name][rows] += part
         else:

@@ -9,13 +9,17 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ._base import Estimator, Flips, Setting
+from .flip_point import FlipPoint
+from .homotopy import Homotopy
 from .linearised import Linearised
 from .ray import Ray
 from .tangent import Tangent
 
-__all__ = ["ESTIMATORS", "Estimator", "Flips", "Linearised", "Ray", "Setting", "Tangent", "by_name"]
+__all__ = ["ESTIMATORS", "Estimator", "FlipPoint", "Flips", "Homotopy", "Linearised", "Ray", "Setting", "Tangent", "by_name"]
 
-ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({"linearised": Linearised, "ray": Ray, "tangent": Tangent})
+ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
+    {"flip_point": FlipPoint, "homotopy": Homotopy, "linearised": Linearised, "ray": Ray, "tangent": Tangent}
+)
 """The estimators by name."""
 
 

@@ -62,7 +62,7 @@ _RADIUS_CHANGE = (0.3, 0.1)
 """The most that a step changes the radius, relative, at the first and at the last step."""
 
 _BLEND = (1.0, 0.025)
-"""Share of the far point in the next step, at the first and at the last step."""
+"""Share of the far point in the next step, at the first and at the last step; half of the first where a round begins at the best point."""
 
 _BEYOND = 2e-4
 """The radius aims this much beyond the crossing, relative, so that a boundary that is straight is crossed, not touched."""
@@ -84,7 +84,8 @@ class _Plan:
     from_best: bool = False
 
 
-_PLANS = (_Plan(0.55, 0.13), _Plan(0.22, 0.066), _Plan(0.13, 0.066, towards_other=True), _Plan(0.13, 0.066, from_best=True))
+_PLANS = (_Plan(0.55, 0.13), _Plan(0.22, 0.066), _Plan(0.13, 0.066, from_best=True), _Plan(0.13, 0.066, towards_other=True))
+"""Then the last two again, in turn."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class _Hunt:
             fresh = (k == 0) & ~warm[rows]
             first = nearest(slope, room, _FIRST_OVERSHOOT * start, self.norm) if fresh.any() else old
             radius = length(old, self.norm) * _towards_crossing(start, margin, _cosine(_RADIUS_CHANGE, done))
-            far, share = farthest(slope, room, radius, self.norm), _cosine(_BLEND, done)
+            far, share = farthest(slope, room, radius, self.norm), _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done)
             new = self._inside(rows, _rescaled((1 - share) * old + share * far, radius, self.norm))
             new = xp.where(as_kind(fresh[:, None], new) > 0, first, new)
             put(step, rows, new)

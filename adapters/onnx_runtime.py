@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.errors import InvalidInput, PredictorError
+from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
 
@@ -74,14 +73,16 @@ class OnnxPredictor:
         The file, or a setting; or something must be declared.
     BadPrediction
         Declaration and data disagree.
+    CapabilityMissing
+        onnx or onnxruntime is not installed.
 
     Notes
     -----
     Making a predictor runs the graph on 16 random rows inside the bounds (standard normal without bounds), one by one and
     together: to count the classes, to hold the access against the answers, and to prove that rows may be given together.
     A re-batched graph is used only if it repeats the row-by-row scores within 1e-4 of the largest score (1e-2 in float16),
-    and if at least half of the rows got scores that differ, each from each, by ten times as much. Last bits still vary with the batch size, as they do in any
-    runtime.
+    and if at least half of the rows got scores that differ, each from each, by ten times as much. A fixed graph that puts
+    out labels alone proves nothing so, and stays fixed. Last bits may vary with the batch size, as in any runtime.
 
     The graph decides the access where its scores are made by Softmax (probabilities), by LogSoftmax (logits), or by
     scikit-learn's converters next to a label output (probabilities, held against the data at every answer), or where all it
@@ -102,7 +103,7 @@ class OnnxPredictor:
         provider: str = "auto",
         threads: int | None = None,
     ) -> None:
-        _require("onnx", "onnxruntime")
+        _require_packages()
         _check_settings(n_classes, provider, threads)
         source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
@@ -259,7 +260,9 @@ def _probes(dtype: np.dtype[Any], input_shape: tuple[int, ...], bounds: Bounds) 
     return probe_rows(_N_PROBES, input_shape, (0, 1) if bounds is None and dtype.kind != "f" else bounds)
 
 
-def _require(*packages: str) -> None:
-    for package in packages:
-        if find_spec(package) is None:
-            raise InvalidInput(f'An ONNX model needs the package {package}: install "blackbox-boundary[onnx]".')
+def _require_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise CapabilityMissing('An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".') from error

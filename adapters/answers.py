@@ -49,7 +49,7 @@ def check_bounds(bounds: Bounds, input_shape: tuple[int, ...], owner: str) -> Bo
 
 
 def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
-    """Refuse anything but an array (n, \\*input_shape) of real numbers."""
+    """Refuse anything but an array (n, *input_shape) of real numbers."""
     shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
     if shape is None or dtype is None:
         raise InvalidInput(f'"x" of {owner} must be an array; got {type(x).__name__}.')
@@ -61,7 +61,7 @@ def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
 
 
 def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
-    """Random rows (n, \\*input_shape) inside the bounds, the same at every call, from all features active to one in a hundred.
+    """Random rows (n, *input_shape) inside the bounds, the same at every call, from all features active to one in a hundred.
 
     Active features are uniform inside the bounds, the others at the lowest; without bounds standard normal, and 0. Some
     published networks answer dense noise with a constant, but tell sparse rows apart as they do images.

@@ -132,7 +132,7 @@ class OnnxPredictor:
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape): at once, or in as many runs as ``batching`` says.
+        """Answer ``x`` (n, *input_shape): at once, or in as many runs as ``batching`` says.
 
         Raises
         ------

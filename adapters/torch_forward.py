@@ -49,13 +49,13 @@ class Forward:
 
         Parameters
         ----------
-        x : array (n, \\*input_shape)
+        x : array (n, *input_shape)
             NumPy, or a tensor on any device; differentiated at the module's own precision.
         v : (n, n_classes) NumPy
 
         Returns
         -------
-        array (n, \\*input_shape)
+        array (n, *input_shape)
             Of the kind, device and floating dtype of ``x`` (of the module's dtype where ``x`` holds integers). Zero where the
             scores do not depend on the input.
 

@@ -34,7 +34,7 @@ class TorchPredictor:
     Parameters
     ----------
     module : torch.nn.Module
-        Takes (n, \\*input_shape) and returns scores (n, n_classes); or one score a row, of the positive class of two; or
+        Takes (n, *input_shape) and returns scores (n, n_classes); or one score a row, of the positive class of two; or
         labels (n,); or labels and their scores. Preprocessing belongs into the module, so that distances are in the units
         of the data.
     input_shape : tuple of int
@@ -109,7 +109,7 @@ class TorchPredictor:
             self.vjp = self._forward.vjp
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape) with one forward pass.
+        """Answer ``x`` (n, *input_shape) with one forward pass.
 
         Raises
         ------

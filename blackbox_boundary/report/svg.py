@@ -22,10 +22,18 @@ __all__ = ["PAGE_COLOURS", "inline_svg"]
 PAGE_COLOURS = Colours(ink="#000001", muted="#000002", accent="#000003", contrast="#000004")
 """Draw a figure for the page in these; no other figure has them, and each becomes a custom property of the style sheet."""
 
-_PROPERTIES = {PAGE_COLOURS.ink: "--ink", PAGE_COLOURS.muted: "--muted", PAGE_COLOURS.accent: "--accent", PAGE_COLOURS.contrast: "--contrast"}
+_PROPERTIES = {
+    PAGE_COLOURS.ink: "--ink",
+    PAGE_COLOURS.muted: "--muted",
+    PAGE_COLOURS.accent: "--accent",
+    PAGE_COLOURS.contrast: "--contrast",
+}
 _COLOUR = re.compile(r"#00000[1-4]\b")
 _REFERENCE = re.compile(r"#([\w.-]+)")
 _DROPPED = ("font-family", "stroke-linecap", "stroke-linejoin")  # the style sheet's
+
+_SCALE = 1.6
+"""CSS pixels a point: letters of 9 points come out a little smaller than the text around, where the page has the room."""
 
 
 def inline_svg(figure: Figure, name: str, *, text: str) -> str:
@@ -49,7 +57,8 @@ def inline_svg(figure: Figure, name: str, *, text: str) -> str:
     _rename(root, name)
     for element in root.iter():
         _present(element)
-    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": text}
+    width = round(_SCALE * figure.get_figwidth() * 72)
+    root.attrib = {"viewBox": root.attrib["viewBox"], "width": f"{width}", "role": "img", "aria-label": text}
     return ET.tostring(root, encoding="unicode")
 
 

@@ -10,7 +10,7 @@ import pytest
 from blackbox_boundary.adapters.onnx_batching import in_fixed_batches
 from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
 
-from ..adapters.graphs import export  # noqa: TID252 -- the tests are no installed package
+from ..adapters.graphs import export
 
 N_ROWS, N_ROUNDS = 256, 5
 

@@ -1,4 +1,4 @@
-r"""Hypothesis strategies for predictors and their inputs; the hard cases come by default.
+"""Hypothesis strategies for predictors and their inputs; the hard cases come by default.
 
 Needs Hypothesis (``pip install hypothesis``), and is the only module that does.
 
@@ -108,7 +108,7 @@ def adversaries(draw: st.DrawFn, *, access: Access | str | None = None) -> Adver
 
 @st.composite
 def inputs(draw: st.DrawFn, predictor: Predictor, *, min_rows: int = 0, max_rows: int = 5) -> NDArray[np.floating[Any]]:
-    """Rows (n, \\*input_shape) inside the predictor's bounds, float32 or float64; none at all, repeated ones, ones on the bounds."""
+    """Rows (n, *input_shape) inside the predictor's bounds, float32 or float64; none at all, repeated ones, ones on the bounds."""
     dtype = draw(st.sampled_from([np.float64, np.float32]))
     shape = (draw(st.integers(min_rows, max_rows)), *predictor.input_shape)
     x = draw(_arrays(shape)).astype(dtype)
@@ -120,7 +120,7 @@ def inputs(draw: st.DrawFn, predictor: Predictor, *, min_rows: int = 0, max_rows
 
 @st.composite
 def directions(draw: st.DrawFn, predictor: Predictor, n: int) -> NDArray[np.float64]:
-    """Directions (n, \\*input_shape) of any length but zero; along an axis often."""
+    """Directions (n, *input_shape) of any length but zero; along an axis often."""
     sides = draw(_arrays((n, *predictor.input_shape)))
     return np.stack([_not_zero(side) for side in sides]) if n else sides
 

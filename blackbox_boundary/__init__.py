@@ -1,17 +1,21 @@
-"""How far is an input from the decision boundary of a classifier that can only be queried?"""
+"""Measure how far an input is from the decision boundary of a classifier that can only be queried."""
 
 from .asks import Status
 from .distances import Distances
 from .errors import (
     BadPrediction,
     BoundaryError,
+    BudgetExhausted,
     CapabilityMissing,
     Interrupted,
     InvalidInput,
+    LedgerError,
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
+    TranscriptMismatch,
 )
+from .loading import load
 from .measurement import Measurement, measure
 from .predictor import Access, Differentiable, Prediction, Predictor
 
@@ -19,11 +23,13 @@ __all__ = [
     "Access",
     "BadPrediction",
     "BoundaryError",
+    "BudgetExhausted",
     "CapabilityMissing",
     "Differentiable",
     "Distances",
     "Interrupted",
     "InvalidInput",
+    "LedgerError",
     "Measurement",
     "Prediction",
     "Predictor",
@@ -31,5 +37,7 @@ __all__ = [
     "PredictorRefused",
     "PredictorUnavailable",
     "Status",
+    "TranscriptMismatch",
+    "load",
     "measure",
 ]

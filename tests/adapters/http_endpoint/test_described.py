@@ -76,9 +76,9 @@ def test_labels_alone(service_url, names):
 def test_unknown_label_is_an_error(service_url):
     """A name that is not in the table is not guessed at."""
     labels = [*service.LABELS[:-1], "elk"]
-    with described(f"{service_url}/label", access="label", labels=labels, answer={"labels": "labels"}) as endpoint:
-        with pytest.raises(BadPrediction, match="eel"):
-            endpoint.predict(X)
+    endpoint = described(f"{service_url}/label", access="label", labels=labels, answer={"labels": "labels"})
+    with endpoint, pytest.raises(BadPrediction, match="eel"):
+        endpoint.predict(X)
 
 
 def test_binary_model_with_a_single_score(service_url):

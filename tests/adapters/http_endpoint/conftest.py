@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("thorough", max_examples=2500)
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the servers are modules that some tests import too

@@ -46,7 +46,7 @@ def drip(connection, data, gap, stop_after=30):
 
 def gzipped(parts):
     """Compress, piece by piece."""
-    packer = zlib.compressobj(9, wbits=31)
+    packer = zlib.compressobj(1, wbits=31)
     return b"".join(packer.compress(part) for part in parts) + packer.flush()
 
 
@@ -81,7 +81,7 @@ BODIES = {
 RAW = {
     "gzip": lambda good: reply(200, gzipped([good]), GZIP),
     "cut-gzip": lambda good: reply(200, gzipped([good])[:-12], GZIP),
-    "bomb": lambda good: reply(200, gzipped([b" " * 1_000_000] * 60), GZIP),
+    "bomb": lambda good: reply(200, gzipped([b" " * 1_000_000] * 20), GZIP),
     "brotli": lambda good: reply(200, good, "Content-Encoding: br"),
     "cookie": lambda good: reply(200, good, "Set-Cookie: session=1; Path=/"),
     "chunked": lambda good: chunked([good[i : i + 7] for i in range(0, len(good), 7)]),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.secrets import Secret
-from http_service import N_CLASSES, SHAPE
+from toy_model import N_CLASSES, SHAPE
 
 from blackbox_boundary import InvalidInput, PredictorRefused
 

@@ -97,7 +97,7 @@ def test_a_query_limit_ends_with_a_partial_result_that_can_be_resumed(tmp_path, 
     assert np.array_equal(resumed.flip_points, whole.flip_points)
 
 
-SLOW_MODEL = '''
+SLOW_MODEL = """
 import time
 import numpy as np
 from blackbox_boundary import Access, Prediction
@@ -111,7 +111,7 @@ class Slow:
 
 def make():
     return Slow()
-'''
+"""
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

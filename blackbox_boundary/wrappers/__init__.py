@@ -1,1 +1,1 @@
-
+"""Predictors around predictors."""

@@ -8,12 +8,11 @@ from functools import reduce
 
 import numpy as np
 
-from ..errors import LedgerError
 from .chain import Event, first_link
 from .database import translated
 from .file import LedgerFile
 from .index import KeyIndex, Places
-from .records import KEY_BYTES, Keys, Records, read_form
+from .records import KEY_BYTES, Keys, Records
 
 __all__ = ["ENTRY_BYTES", "LedgerReader", "places_of"]
 
@@ -81,7 +80,7 @@ class LedgerReader(LedgerFile):
             if of_call != call:
                 call, keys = of_call, self._keys(of_call)
             if form not in layouts:
-                layouts[form] = self._layout(entry, form).itemsize
+                layouts[form] = self.layout(form).itemsize
             n = n_bytes // layouts[form]
             yield keys[first : first + n], places_of(entry, n)
 
@@ -94,18 +93,13 @@ class LedgerReader(LedgerFile):
             self._blocks.move_to_end(entry)
             return self._blocks[entry]
         with translated(self.path):
-            form, data = self._db.execute("SELECT form, data FROM log WHERE id = ?", (entry,)).fetchone()
-        block: Records = np.frombuffer(data, self._layout(entry, form))
+            (form,) = self._db.execute("SELECT form FROM log WHERE id = ?", (entry,)).fetchone()
+        block = self.records(entry, form)
         self._blocks[entry] = block
         if len(self._blocks) > _KEPT_ENTRIES:
             self._blocks.popitem(last=False)
         return block
 
-    def _layout(self, entry: int, form: str) -> np.dtype[np.void]:
-        try:
-            return read_form(form)
-        except ValueError as error:
-            raise LedgerError(f'The ledger "{self.path}" is damaged: the layout of entry {entry} cannot be read.') from error
 
 
 def places_of(entry: int, n: int) -> Places:

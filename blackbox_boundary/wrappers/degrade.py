@@ -35,6 +35,9 @@ class _Defence:
         self.access = access
         self._name = name
 
+    def __repr__(self) -> str:
+        return f"{self._inner!r} behind {self._name}"
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one row."""

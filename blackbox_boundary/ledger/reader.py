@@ -16,10 +16,10 @@ from .records import KEY_BYTES, Keys, Records
 
 __all__ = ["ENTRY_BYTES", "LedgerReader", "places_of"]
 
-ENTRY_BYTES = 1 << 16
+ENTRY_BYTES = 1 << 14
 """Answers are stored in entries of at most this size (or one row), so that reading a single answer reads little."""
 _OFFSET_BITS = 16
-"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^15."""
+"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^13."""
 _KEPT_ENTRIES = 16
 """Decoded entries kept: a resumed run reads answers in the order they were written, many from the same entry."""
 
@@ -95,11 +95,13 @@ class LedgerReader(LedgerFile):
         with translated(self.path):
             (form,) = self._db.execute("SELECT form FROM log WHERE id = ?", (entry,)).fetchone()
         block = self.records(entry, form)
+        self._keep(entry, block)
+        return block
+
+    def _keep(self, entry: int, block: Records) -> None:
         self._blocks[entry] = block
         if len(self._blocks) > _KEPT_ENTRIES:
             self._blocks.popitem(last=False)
-        return block
-
 
 
 def places_of(entry: int, n: int) -> Places:

@@ -152,6 +152,25 @@ def test_ctrl_c_releases_the_claim(tmp_path):
     assert (report.n_failed, report.n_answered) == (1, 1)
 
 
+def test_ctrl_c_during_a_commit_does_not_block_the_rows(tmp_path, monkeypatch):
+    """Ctrl-C that strikes when a claim is on the disk but not yet known to its thread: the next attempt takes the rows back."""
+    with LedgerPredictor(model := Linear(), tmp_path / "l.db") as ledger:
+        claim = ledger._store.claim
+
+        def interrupted(*question):
+            claim(*question)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(ledger._store, "claim", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.predict(rows(1, 2))
+        monkeypatch.undo()
+        assert ledger.n_lost == 0
+        ledger.predict(rows(1, 2))
+        assert ledger.n_lost == len(model.sent) == 2
+    assert verify(tmp_path / "l.db").n_lost == 2
+
+
 def test_what_is_no_answer_is_not_recorded(tmp_path):
     """An answer that the predictor's own declaration excludes never enters the ledger."""
     model = Linear()

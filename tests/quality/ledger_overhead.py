@@ -41,7 +41,9 @@ class Paced:
 @click.command()
 @click.option("--rows", default=1_000_000, show_default=True, help="Recorded queries of the second part.")
 @click.option("--seconds", default=4.0, show_default=True, help="Length of each timing of the first part.")
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Where the ledgers are written. [default: a temporary one]")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where the ledgers are written. [default: a temporary one]"
+)
 def main(rows, seconds, folder):
     """Print both tables."""
     with tempfile.TemporaryDirectory(dir=folder) as where:

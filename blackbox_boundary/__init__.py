@@ -1,4 +1,4 @@
-"""How far is an input from the decision boundary of a classifier that can only be queried?"""
+"""Measure how far an input is from the decision boundary of a classifier that can only be queried."""
 
 from .asks import Status
 from .distances import Distances
@@ -15,6 +15,8 @@ from .errors import (
     PredictorUnavailable,
     TranscriptMismatch,
 )
+from .loading import load
+from .measurement import Measurement, measure
 from .predictor import Access, Differentiable, Prediction, Predictor
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Interrupted",
     "InvalidInput",
     "LedgerError",
+    "Measurement",
     "Prediction",
     "Predictor",
     "PredictorError",
@@ -35,4 +38,6 @@ __all__ = [
     "PredictorUnavailable",
     "Status",
     "TranscriptMismatch",
+    "load",
+    "measure",
 ]

@@ -162,7 +162,7 @@ def distance_histogram(
 
 
 def entropy_against_distance(
-    distance: ArrayLike, entropy: ArrayLike, *, norm: str = "L2", size: tuple[float, float] = (4.6, 3.2), colours: Colours | None = None
+    distance: ArrayLike, entropy: ArrayLike, *, norm: str = "L2", size: tuple[float, float] = (4.2, 3.1), colours: Colours | None = None
 ) -> Figure:
     """Softmax entropy against distance: the rows as dots (a density beyond 1,500), their binned median and quartiles.
 
@@ -193,13 +193,14 @@ def entropy_against_distance(
         axes.plot(middle, median, color=colours.contrast, linewidth=1.6, marker="o", markersize=3)
     axes.set_xlabel(f"{norm} distance (input units)")
     axes.set_ylabel("softmax entropy (nats)")
-    axes.set_ylim(bottom=min(0.0, float(entropy.min())) if entropy.size else 0.0)
+    if entropy.size and entropy.min() < 0.5 * entropy.max():
+        axes.set_ylim(bottom=0.0)
     return figure
 
 
 def heat_map(
     counts: ArrayLike, rows: Sequence[str], columns: Sequence[str], *, row_label: str = "home label", column_label: str = "flipped label",
-    size: tuple[float, float] | None = None, colours: Colours | None = None,
+    full: int | None = None, size: tuple[float, float] | None = None, colours: Colours | None = None,
 ) -> Figure:  # fmt: skip
     """Counts in cells, darker where there are more; zero is left blank.
 
@@ -211,6 +212,8 @@ def heat_map(
         Names (k,) and (m,); written as they are, never read as mathematics.
     row_label, column_label : str
         What the names are.
+    full : int, optional
+        The count drawn darkest; greater ones look the same. Default: the largest.
     size : (width, height), optional
         Inches. Default: a third of an inch a cell.
     colours : Colours, optional
@@ -224,7 +227,7 @@ def heat_map(
     k, m = counts.shape
     figure, axes = _figure(size or (1.2 + 0.3 * m, 0.9 + 0.3 * k), colours)
     i, j = np.nonzero(counts)
-    shade = _DARKEST * counts[i, j] / max(counts.max(initial=0), 1)
+    shade = _DARKEST * np.minimum(counts[i, j] / (full or counts.max(initial=1)), 1)
     corners = np.stack([j, i], axis=-1)[:, None, :] + np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     axes.add_collection(PolyCollection(corners, facecolors=[to_rgba(colours.accent, alpha) for alpha in shade], linewidth=0))
     for row, column in zip(i, j, strict=True):

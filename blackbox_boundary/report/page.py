@@ -11,15 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..asks import Status
 from ..errors import CapabilityMissing, InvalidInput
 from ..overview import NORMS, overview, status_words
 from .pictures import ImageLayout, image_layout
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
-from .tables import Names, distance_table, label_pairs, number, pair_table, printable, query_table, run_table, status_table, truth_table
+from .tables import (
+    Names,
+    accuracy,
+    distance_table,
+    label_pairs,
+    measured,
+    number,
+    pair_table,
+    printable,
+    query_table,
+    run_table,
+    status_table,
+    truth_table,
+)
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -47,7 +61,7 @@ def write_report(
     distances : Distances
     path : path
         The file to write; one that exists is replaced.
-    x : (n, \\*input_shape) array, optional
+    x : (n, ...) array, optional
         The rows measured, NumPy or torch, in the order of ``distances``: the most fragile ones are shown. A memory-mapped
         array is read only where needed.
     labels : (n,) int, optional
@@ -76,24 +90,22 @@ def write_report(
         except ImportError as error:
             raise CapabilityMissing(f'Writing a report needs {module}: pip install "blackbox-boundary[report]".') from error
     distances.norm(norm)
-    _check_rows("x", x, distances)
+    n = len(distances)
+    if x is not None and x.shape[:1] != (n,):
+        raise InvalidInput(f'"x" of write_report must have one row for each of the {n} distances; got shape {tuple(x.shape)}.')
     truth = None if labels is None else np.asarray(labels)
-    _check_rows("labels", truth, distances)
+    if truth is not None and truth.shape != (n,):
+        raise InvalidInput(f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.')
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
-    html = _render(_content(distances, x, truth, Names(class_names), printable(title), layout, norm))
+    html = _render(_content(distances, norm, x=x, truth=truth, names=Names(class_names), title=printable(title), layout=layout))
     try:
         Path(path).write_text(html, encoding="utf-8", newline="\n")
     except OSError as error:
         raise InvalidInput(f'The report cannot be written to "{path}": {error.strerror}.') from error
 
 
-def _check_rows(name: str, array: Any, distances: Distances) -> None:
-    if array is not None and (not array.shape or array.shape[0] != len(distances)):
-        raise InvalidInput(f'"{name}" of write_report must have one row for each of the {len(distances)} distances; got {array.shape}.')
-
-
 def _content(
-    distances: Distances, x: Array | None, truth: Any, names: Names, title: str, layout: ImageLayout | None, norm: str
+    distances: Distances, norm: str, *, x: Array | None, truth: Any, names: Names, title: str, layout: ImageLayout | None
 ) -> dict[str, Any]:
     """Everything the template shows, as words and numbers already written out."""
     numbers = overview(distances)
@@ -102,21 +114,29 @@ def _content(
         "title": title,
         "numbers": numbers,
         "norm": NORMS[norm],
+        "measured": measured(distances.run),
         "median": number(numbers.distances[norm].median),
         "queries": (number(numbers.predictions.mean), number(numbers.gradients.mean)),
-        "without_flip": [(f"{n:,}", status_words(status)) for status, n in numbers.without_flip.items()],
-        "accuracy": None if truth is None else f"{np.mean(distances.home == truth):.1%}",
+        "without_flip": _listed(numbers.without_flip),
+        "unsure": _listed({s: n - numbers.without_flip.get(s, 0) for s, n in numbers.by_status.items() if s is not Status.CONVERGED}),
+        "accuracy": accuracy(distances, truth),
         "distance_table": distance_table(numbers),
         "query_table": query_table(numbers),
         "status_table": status_table(numbers),
-        "truth_table": None if truth is None else truth_table(distances, truth, norm),
+        "truth_table": None if truth is None or not len(truth) else truth_table(distances, truth, norm),
         "run_table": run_table(distances.run),
         "histograms": distance_drawings(distances),
         "entropy": entropy_drawing(distances, norm),
         "pairs": pair_drawing(pairs, names, norm),
         "top_pairs": pair_table(pairs, names, NORMS[norm], most=10),
+        "n_pairs": len(pairs),
+        "colours": layout is not None and layout.is_colour,
         "fragile": fragile_rows(distances, norm, names, x=x, layout=layout, labels=truth),
     }
+
+
+def _listed(counts: Mapping[Status, int]) -> str:
+    return ", ".join(f"{n:,} {status_words(status)}" for status, n in counts.items() if n)
 
 
 def _render(content: dict[str, Any]) -> str:

@@ -37,6 +37,11 @@ class ImageLayout:
     shape: tuple[int, ...]
     channels: int | None
 
+    @property
+    def is_colour(self) -> bool:
+        """Whether there are three channels."""
+        return self.channels is not None and self.shape[self.channels] == 3
+
     def pixels(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Arrange rows (k, ...) as (k, height, width, 1 or 3), averaged over blocks to a longest side of 128."""
         images = rows.reshape(len(rows), *self.shape).astype(np.float64)
@@ -47,7 +52,8 @@ class ImageLayout:
             return images
         height, width = height // block or 1, width // block or 1
         images = images[:, : height * block, : width * block]
-        return images.reshape(k, height, -1, width, images.shape[2] // width, channels).mean(axis=(2, 4))
+        means: NDArray[np.float64] = images.reshape(k, height, -1, width, images.shape[2] // width, channels).mean(axis=(2, 4))
+        return means
 
 
 @dataclass(frozen=True)
@@ -110,9 +116,9 @@ def triptychs(x: Array, flip_points: Array | None, rows: IntArray, layout: Image
 
     Parameters
     ----------
-    x : (n, \\*row_shape) array
+    x : (n, ...) array
         The inputs, of any kind, on any device; only ``rows`` of it are copied.
-    flip_points : (n, \\*row_shape) array, or None
+    flip_points : (n, ...) array, or None
         NaN where there is none.
     rows : (k,) int
         Which rows to draw.

@@ -88,7 +88,7 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
     label = NORMS[norm]
     figure = entropy_against_distance(distance, entropy, norm=label, colours=PAGE_COLOURS)
     correlation = _rank_correlation(distance, entropy)
-    strength = "" if correlation is None else f" Spearman rank correlation {correlation:+.2f}."
+    strength = "" if correlation is None else f" Spearman rank correlation {correlation:+.2f}.".replace("-", "\N{MINUS SIGN}")
     words = f"Softmax entropy at the row (nats) against its {label} distance (input units), n = {distance.size:,} rows.{strength}"
     return Drawing(inline_svg(figure, "entropy", text=words), words, entropy_table(entropy_by_distance(distance, entropy), label))
 
@@ -101,7 +101,7 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
     axis = [_short(names(label)) for label in labels] + ["others"] * pooled
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts will have it
-        figure = heat_map(counts, axis, axis, colours=PAGE_COLOURS)
+        figure = heat_map(counts, axis, axis, full=int(counts[: len(labels), : len(labels)].max()), colours=PAGE_COLOURS)
         words = f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows with a flip point."
         svg = inline_svg(figure, "pairs", text=words)
     if pooled:
@@ -140,9 +140,11 @@ def fragile_rows(
 def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRow]) -> Table:
     truth = rows[0].truth is not None
     cells = [
-        (f"{row.row}", f"{row.home} → {row.flipped}", *([row.truth or ""] if truth else []), row.status)
-        + tuple(number(distances.norm(name)[i]) for name in NORMS)
-        + (f"{distances.n_predictions[i]:,}", f"{distances.n_gradients[i]:,}")
+        (
+            *(f"{row.row}", f"{row.home} → {row.flipped}", *([row.truth or ""] if truth else []), row.status),
+            *(number(distances.norm(name)[i]) for name in NORMS),
+            *(f"{distances.n_predictions[i]:,}", f"{distances.n_gradients[i]:,}"),
+        )
         for i, row in zip(nearest, rows, strict=True)
     ]
     head = ("row", "home → flipped", *(["true label"] if truth else []), "status", *NORMS.values(), "predictions", "gradients")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "distance_table", "entropy_table", "histogram_table", "label_pairs", "number", "pair_matrix", "pair_table",
-    "printable", "query_table", "run_table", "status_table", "truth_table",
+    "LabelPair", "Names", "Table", "accuracy", "distance_table", "entropy_table", "histogram_table", "label_pairs", "measured",
+    "number", "pair_matrix", "pair_table", "printable", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
 _MEANING = {
@@ -36,6 +36,9 @@ _MEANING = {
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
 
+_LONGEST_FACT = 400
+"""Characters; bounds may hold a number for each input."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -43,7 +46,7 @@ class Table:
 
     caption: str
     head: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     n_words: int = 1
     note: str = ""
 
@@ -64,7 +67,7 @@ class Names:
     def __init__(self, class_names: Sequence[str] | None = None) -> None:
         self._names = [printable(name) for name in class_names or ()]
 
-    def __call__(self, label: int) -> str:
+    def __call__(self, label: int) -> str:  # noqa: D102  the class says it
         if label < 0:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))
@@ -93,10 +96,12 @@ def number(value: float) -> str:
 
 
 def _spread_cells(values: Spread) -> tuple[str, ...]:
-    return (f"{values.n:,}", *(number(value) for value in values[1:]))
+    shown = (values.median, values.lower_quartile, values.upper_quartile, values.lowest, values.highest, values.mean)
+    return (f"{values.n:,}", *(number(value) for value in shown))
 
 
-_SPREAD_HEAD = ("n", "smallest", "25 %", "median", "75 %", "largest", "mean")
+_SPREAD_HEAD = ("n", "median", "25 %", "75 %", "smallest", "largest", "mean")
+"""The median first: a phone shows the first columns."""
 
 
 def status_table(numbers: Overview) -> Table:
@@ -163,7 +168,7 @@ def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -
         for pair in pairs[:most]
     ]
     left = pairs[most:]
-    note = f"{len(left):,} less frequent pairs with {sum(pair.n for pair in left):,} rows are not listed." if left else ""
+    note = f"{len(left):,} less frequent pairs hold the other {sum(pair.n for pair in left):,} rows." if left else ""
     head = ("home → flipped", "rows", "share", f"nearest {label}", f"median {label}")
     return Table(f"Label pairs, {n:,} rows with a flip point; distances in input units", head, rows, note=note)
 
@@ -189,6 +194,14 @@ def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp],
     return counts, kept, pooled
 
 
+def accuracy(distances: Distances, labels: NDArray[np.intp] | None) -> tuple[str, str] | None:
+    """Share of right home labels and the number of rows whose home label is known; None where nothing can be compared."""
+    known = distances.home >= 0
+    if labels is None or not known.any():
+        return None
+    return f"{(distances.home == labels)[known].mean():.1%}", f"{int(known.sum()):,}"
+
+
 def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Table:
     """Distance of the rows whose home label is right, and of those where it is wrong."""
     known = distances.home >= 0
@@ -202,9 +215,22 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
     )
 
 
+def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was measured, as far as the run says: the model, what it reveals, the estimator with its settings."""
+    estimator = run.get("estimator")
+    if isinstance(estimator, dict):
+        settings = ", ".join(f"{key} {value}" for key, value in estimator.items() if key != "name")
+        estimator = f"{estimator.get('name', '')} ({settings})" if settings else estimator.get("name")
+    reveals = f"{run['access']} and gradients" if "access" in run and run.get("gradients") == "predictor" else run.get("access")
+    facts = {"model": run.get("predictor"), "estimator": estimator, "model reveals": reveals}
+    return [(name, printable(value)) for name, value in facts.items() if value]
+
+
 def run_table(run: Mapping[str, Any]) -> Table:
     """Settings, versions and other facts of the run, nested names joined by dots."""
-    return Table("Facts of the run", ("fact", "value"), [(printable(key), printable(value)) for key, value in _flat(run)], n_words=2)
+    return Table(
+        "Facts of the run", ("fact", "value"), [(printable(key), printable(value)) for key, value in _flat(run)] if run else [], n_words=2
+    )
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -212,4 +238,5 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
     else:
-        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        yield name, text if len(text) <= _LONGEST_FACT else f"{text[:_LONGEST_FACT]}… ({len(text):,} characters)"

@@ -50,7 +50,7 @@ class Wrapper:
         return getattr(self._inner, "fingerprint", None)
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape)."""
+        """Answer ``x`` (n, *input_shape)."""
         return self._inner.predict(x)
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
@@ -64,7 +64,7 @@ def check_rows(predictor: Predictor, x: Array) -> None:
     Raises
     ------
     InvalidInput
-        ``x`` is not (n, \\*input_shape).
+        ``x`` is not (n, *input_shape).
     """
     if tuple(x.shape[1:]) != tuple(predictor.input_shape) or x.ndim != len(predictor.input_shape) + 1:
         expected = ", ".join(("n", *map(str, predictor.input_shape)))

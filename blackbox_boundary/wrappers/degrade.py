@@ -67,7 +67,7 @@ class LabelOnly(_Defence):
         super().__init__(predictor, Access.LABEL, "labels only")
 
     def predict(self, x: Array) -> Prediction:
-        """The labels of ``x`` (n, \\*input_shape)."""
+        """The labels of ``x`` (n, *input_shape)."""
         return Prediction(self._inner.predict(x).label)
 
 
@@ -93,7 +93,7 @@ class TopK(_Defence):
         self._k = k
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape)."""
+        """Answer ``x`` (n, *input_shape)."""
         prediction = self._inner.predict(x)
         probs = _probabilities(prediction, self._inner.access)
         if self._k == 1:
@@ -122,7 +122,7 @@ class Rounded(_Defence):
         self._decimals = decimals
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape)."""
+        """Answer ``x`` (n, *input_shape)."""
         prediction = self._inner.predict(x)
         return _relabelled(np.round(_probabilities(prediction, self._inner.access), self._decimals), prediction)
 
@@ -151,7 +151,7 @@ class ScoreNoise(_Defence):
         self._sigma, self._seed = sigma, seed
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape)."""
+        """Answer ``x`` (n, *input_shape)."""
         prediction = self._inner.predict(x)
         assert prediction.scores is not None
         noise = self._sigma * _noise(x, (self.n_classes,), self._seed)
@@ -182,7 +182,7 @@ class InputNoise(_Defence):
         self._sigma, self._seed = sigma, seed
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape)."""
+        """Answer ``x`` (n, *input_shape)."""
         noisy = as_numpy(x) + self._sigma * _noise(x, self.input_shape, self._seed)
         if self.bounds is not None:
             noisy = np.clip(noisy, *(as_numpy(bound) for bound in self.bounds))

@@ -35,7 +35,7 @@ class Streaming(Predictor, Protocol):
     """A predictor that can hand out answers as they arrive, so that each is recorded at once."""
 
     def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """Answer ``x`` (n, \\*input_shape) in parts, in any order: consecutive rows, and their prediction."""
+        """Answer ``x`` (n, *input_shape) in parts, in any order: consecutive rows, and their prediction."""
         ...
 
 
@@ -93,7 +93,7 @@ class LedgerPredictor(Wrapper):
         return self._store.head
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape); only rows the ledger does not hold are sent."""
+        """Answer ``x`` (n, *input_shape); only rows the ledger does not hold are sent."""
         check_rows(self, x)
         if not len(x):
             return super().predict(x)

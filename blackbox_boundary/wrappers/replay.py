@@ -68,7 +68,7 @@ class ReplayPredictor:
         return self._model.fingerprint
 
     def predict(self, x: Array) -> Prediction:
-        """The recorded answers to ``x`` (n, \\*input_shape).
+        """The recorded answers to ``x`` (n, *input_shape).
 
         Raises
         ------

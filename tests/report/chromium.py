@@ -9,8 +9,10 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 
 BINARY = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 
@@ -18,6 +20,9 @@ _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
+
+_WIRE = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+"""The browser reads from descriptor 3 and writes to 4."""
 
 
 class Page:
@@ -69,8 +74,7 @@ class Page:
     def screenshot(self, path):
         """Save the whole page as PNG."""
         image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
-        with open(path, "wb") as file:
-            file.write(base64.b64decode(image))
+        Path(path).write_bytes(base64.b64decode(image))
 
     def told(self, *methods):
         """What the browser told by these methods."""
@@ -95,15 +99,10 @@ def chromium():
     to_parent, from_child = os.pipe()
     theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (to_child, from_child)]
 
-    def wire():  # the browser reads from descriptor 3 and writes to 4
-        os.dup2(theirs[0], 3)
-        os.dup2(theirs[1], 4)
-
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [BINARY, *_FLAGS, f"--user-data-dir={profile}"]
-        process = subprocess.Popen(
-            command, preexec_fn=wire, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        command = [sys.executable, "-c", _WIRE, *map(str, theirs), BINARY, *_FLAGS, f"--user-data-dir={profile}"]
+        silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        process = subprocess.Popen(command, pass_fds=theirs, **silent)
         for fd in (*theirs, to_child, from_child):
             os.close(fd)
         try:

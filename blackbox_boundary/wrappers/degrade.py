@@ -23,6 +23,7 @@ from ..arrays import as_kind, as_numpy
 from ..errors import CapabilityMissing, InvalidInput
 from ..ledger.records import content_keys
 from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ._base import check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
 
@@ -183,6 +184,7 @@ class InputNoise(_Defence):
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
+        check_rows(self, x)
         noisy = as_numpy(x) + self._sigma * _noise(x, self.input_shape, self._seed)
         if self.bounds is not None:
             noisy = np.clip(noisy, *(as_numpy(bound) for bound in self.bounds))

@@ -217,7 +217,7 @@ def _relabelled(scores: FloatArray, known: Prediction) -> Prediction:
 
 
 def _noise(x: Array, shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
-    """Standard normal numbers (n, \\*shape), the same for the same row and seed."""
+    r"""Standard normal numbers (n, \*shape), the same for the same row and seed."""
     noise = np.empty((len(x), *shape))
     for i, key in enumerate(content_keys(x)):
         digest = hashlib.sha256(key.tobytes() + str(seed).encode()).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from .predictor import Array, IntArray
 
-__all__ = ["as_kind", "as_numpy", "flat_norm", "per_row", "put", "take"]
+__all__ = ["as_kind", "as_numpy", "clip", "flat_norm", "per_row", "put", "take"]
 
 
 def as_numpy(array: Array) -> Any:
@@ -35,7 +36,9 @@ def _index(rows: IntArray, like: Array) -> Array:
 
 
 def take(array: Array, rows: IntArray) -> Array:
-    """Copy some rows out of an array of any kind."""
+    """Some rows of an array of any kind: all of them are the array itself, others a copy."""
+    if len(rows) == array.shape[0] and bool((rows == np.arange(len(rows))).all()):
+        return array
     if is_numpy_array(array):
         return array[rows]
     return array_namespace(array).take(array, _index(rows, array), axis=0)
@@ -51,12 +54,22 @@ def per_row(values: NDArray[Any], like: Array) -> Array:
     return as_kind(values.reshape(-1, *(1,) * (like.ndim - 1)), like)
 
 
+def clip(array: Array, bounds: tuple[Any, Any]) -> Array:
+    """The nearest point inside the bounds, entry by entry."""
+    lowest, highest = (as_kind(bound, array) for bound in bounds)
+    return array_namespace(array).clip(array, lowest, highest)
+
+
 def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
-    """L-norm of each row (n,), every row by itself; half precision is widened first."""
+    """Norm of order 1, 2 or infinity of each row (n,), every row by itself; half precision is widened first."""
     xp = array_namespace(array)
-    flat = xp.reshape(array, (array.shape[0], -1))
+    flat = xp.reshape(array, (array.shape[0], math.prod(array.shape[1:])))
     if flat.dtype not in (xp.float32, xp.float64):
         flat = xp.astype(flat, xp.float32)
-    if flat.shape[1] == 0 or flat.shape[0] == 0:
+    if 0 in flat.shape:
         return np.zeros(flat.shape[0])
-    return np.asarray(as_numpy(xp.linalg.vector_norm(flat, ord=order, axis=-1)), dtype=np.float64)
+    if order == 2:
+        norm = xp.sqrt(xp.vecdot(flat, flat, axis=-1))
+    else:
+        norm = xp.sum(xp.abs(flat), axis=-1) if order == 1 else xp.max(xp.abs(flat), axis=-1)
+    return np.asarray(as_numpy(norm), dtype=np.float64)

@@ -58,7 +58,7 @@ ANSWERED: int = 0
 
 
 class AskPrediction(NamedTuple):
-    """Please predict ``points`` (k, \\*input_shape); ``points[j]`` belongs to row ``rows[j]``."""
+    """Please predict ``points`` (k, *input_shape); ``points[j]`` belongs to row ``rows[j]``."""
 
     rows: IntArray
     points: Array
@@ -88,7 +88,7 @@ class Labels(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Reply to an :class:`AskGradient`: ``values`` (k, \\*input_shape), in the kind of the points."""
+    """Reply to an :class:`AskGradient`: ``values`` (k, *input_shape), in the kind of the points."""
 
     status: StatusArray
     values: Array

@@ -41,7 +41,7 @@ class Distances:
         A :class:`Status` each.
     n_predictions, n_gradients : (n,) int
         Rows sent to the predictor on behalf of this row.
-    flip_points : (n, \\*input_shape) array, or None
+    flip_points : (n, *input_shape) array, or None
         In the kind of the inputs; None where they were not kept.
     top1, entropy : (n,) float, or None
         Score of the home label and entropy of the softmax (nats) at the row, where the predictor reveals them.
@@ -67,12 +67,10 @@ class Distances:
     @classmethod
     def empty(cls, n: int) -> Distances:
         """``n`` rows of which nothing is known yet."""
-        unknown, nothing = np.full(n, np.inf), np.zeros(n, np.int64)
-        no_label = np.full(n, -1, np.intp)
-        return cls(
-            *(unknown.copy() for _ in range(3)), np.zeros(n), unknown.copy(), no_label.copy(), no_label.copy(),
-            np.full(n, Status.NOT_MEASURED, np.int8), nothing.copy(), nothing.copy(),
-        )  # fmt: skip
+        l1, l2, linf, hi = (np.full(n, np.inf) for _ in range(4))
+        home, flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
+        status = np.full(n, Status.NOT_MEASURED, np.int8)
+        return cls(l1, l2, linf, np.zeros(n), hi, home, flipped, status, np.zeros(n, np.int64), np.zeros(n, np.int64))
 
     def __len__(self) -> int:
         return len(self.l2)

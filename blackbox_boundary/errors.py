@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 __all__ = [
     "BadPrediction",
     "BoundaryError",
+    "BudgetExhausted",
     "CapabilityMissing",
     "Interrupted",
     "InvalidInput",
+    "LedgerError",
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
+    "TranscriptMismatch",
 ]
 
 
@@ -66,6 +69,21 @@ class PredictorRefused(PredictorError):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class BudgetExhausted(BoundaryError):
+    """A limit would be passed by the next call, which was therefore not sent."""
+
+
+class LedgerError(BoundaryError):
+    """The ledger cannot be used or written: another model's, a newer version's, read-only, damaged, disk full.
+
+    Whatever it held, it still holds; nothing is sent that it could not record.
+    """
+
+
+class TranscriptMismatch(BoundaryError):
+    """A replay was asked something that the ledger does not hold."""
 
 
 class Interrupted(KeyboardInterrupt):

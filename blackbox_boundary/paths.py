@@ -2,8 +2,8 @@
 
 | here | shape | meaning |
 |---|---|---|
-| ``origin`` | (n, \\*input_shape) | the rows themselves |
-| ``direction`` | (n, \\*input_shape) | unit L2 norm per row |
+| ``origin`` | (n, *input_shape) | the rows themselves |
+| ``direction`` | (n, *input_shape) | unit L2 norm per row |
 | ``radius`` | (k,) | L2 length along the *unclipped* ray, input units |
 
 With bounds the path is ``clip(origin + radius * direction)``: it bends along the faces of the box and comes to rest in a
@@ -15,10 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from .arrays import as_kind, as_numpy, per_row, take
+from .arrays import as_numpy, clip, per_row, take
 from .predictor import Array, Bounds, IntArray
 
 __all__ = ["Path"]
@@ -33,15 +32,11 @@ class Path:
     bounds: Bounds = None
 
     def at(self, rows: IntArray, radius: NDArray[np.float64]) -> Array:
-        """The points of these rows at these radii, (k, \\*input_shape); fresh arrays, the same bits for the same row and radius."""
-        whole = len(rows) == self.origin.shape[0] and bool((rows == np.arange(len(rows))).all())
-        origin = self.origin if whole else take(self.origin, rows)
-        direction = self.direction if whole else take(self.direction, rows)
-        points = origin + per_row(radius, origin) * direction
-        if self.bounds is None:
-            return points
-        lowest, highest = (as_kind(bound, points) for bound in self.bounds)
-        return array_namespace(points).clip(points, lowest, highest)
+        """The points of these rows at these radii, (k, *input_shape); fresh arrays, the same bits for the same row and radius."""
+        origin = take(self.origin, rows)
+        points = per_row(radius, origin) * take(self.direction, rows)
+        points += origin
+        return points if self.bounds is None else clip(points, self.bounds)
 
     def longest(self) -> NDArray[np.float64]:
         """Radius (n,) beyond which the clipped path rests; infinite without bounds."""

@@ -138,16 +138,27 @@ class Predictor(Protocol):
     """
 
     @property
-    def access(self) -> Access: ...
+    def access(self) -> Access:
+        """What the answers reveal."""
+        ...
+
     @property
-    def input_shape(self) -> tuple[int, ...]: ...
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        ...
+
     @property
-    def n_classes(self) -> int: ...
+    def n_classes(self) -> int:
+        """Number of classes."""
+        ...
+
     @property
-    def bounds(self) -> Bounds: ...
+    def bounds(self) -> Bounds:
+        """Domain of the inputs."""
+        ...
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape), row by row: a row's answer does not depend on the others."""
+        """Answer ``x`` (n, *input_shape), row by row: a row's answer does not depend on the others."""
         ...
 
 
@@ -158,7 +169,7 @@ class Differentiable(Predictor, Protocol):
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.
 
-        ``x`` (n, \\*input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of ``x``. Scores are what
+        ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of ``x``. Scores are what
         the access says: probabilities where that is what the predictor reveals.
         """
         ...

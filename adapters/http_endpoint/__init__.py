@@ -1,0 +1,52 @@
+"""Classifiers behind HTTP endpoints.
+
+``load("http://host:8000/v2/models/mnist")`` asks a server of the Open Inference Protocol what it serves;
+``load("endpoint.toml")`` reads a description (docs/reference/http-endpoint.md).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blackbox_boundary.errors import CapabilityMissing
+
+if TYPE_CHECKING:
+    from .endpoint import HttpPredictor
+
+__all__ = ["load"]
+
+
+def load(spec: object, **given: Any) -> HttpPredictor | None:
+    """Open an endpoint; the server's metadata is asked for where there is any, no query is sent.
+
+    Parameters
+    ----------
+    spec : str or path
+        A URL, or a ``.toml`` file that describes an endpoint. Anything else is not for this adapter.
+    **given
+        What the file would say, by name (it goes before the file): ``dialect``, ``access``, ``input_shape``, ``n_classes``,
+        ``bounds``, ``labels``, ``max_rows``, ``headers``, ``request``, ``answer``, ``transport``; None counts as not given.
+
+    Returns
+    -------
+    HttpPredictor or None
+        None where ``spec`` is not for this adapter.
+
+    Raises
+    ------
+    InvalidInput
+        Something is unknown, contradictory, or neither told nor discovered.
+    PredictorError
+        The server cannot be reached or answers no metadata.
+    CapabilityMissing
+        The packages of the ``http`` extra are not installed.
+    """
+    is_url = isinstance(spec, str) and spec.lower().startswith(("http://", "https://"))
+    if not is_url and not (isinstance(spec, (str, Path)) and str(spec).endswith(".toml")):
+        return None
+    try:
+        from .opening import open_endpoint
+    except ImportError as error:
+        raise CapabilityMissing('An HTTP endpoint needs requests and tenacity: pip install "blackbox-boundary[http]".') from error
+    return open_endpoint(str(spec), given, is_url=is_url)

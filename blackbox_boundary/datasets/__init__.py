@@ -1,5 +1,10 @@
-"""Where inputs come from: readers of the usual files, and the embedded sample."""
+"""Where inputs come from: readers of the usual files, the public data sets of the paper, and the embedded sample."""
 
-from .digits import digits, digits_model
+from .cifar100_set import cifar100
+from .data import Data
+from .digits_set import digits, digits_model
+from .homes import fetch
+from .mnist_set import mnist
+from .reading import read
 
-__all__ = ["digits", "digits_model"]
+__all__ = ["Data", "cifar100", "digits", "digits_model", "fetch", "mnist", "read"]

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import put, take
+from ..arrays import clip, per_row, put, take
 from ..asks import Search, Status, StatusArray
 from ..paths import Path
 from ..predictor import Access, Array, Bounds, FloatArray, IntArray, Prediction
@@ -44,7 +44,7 @@ class Flips:
 
     Attributes
     ----------
-    x : (n, \\*input_shape)
+    x : (n, *input_shape)
         The rows.
     row_ids : (n,) int
         Their numbers in the caller's data.
@@ -52,6 +52,11 @@ class Flips:
         The answers at the rows themselves, set by the engine before the estimator's own search begins.
     home, flipped, status, lo, hi : (n,)
         As in :class:`~blackbox_boundary.Distances`.
+    confirmed : (n,) bool
+        Whether the last prediction of the row was its flip point, flipped by more than the scores' rounding; the engine asks
+        about the others again.
+    hair : (n,) float
+        How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
     path : Path or None
     """
 
@@ -63,6 +68,8 @@ class Flips:
     status: StatusArray = field(init=False)
     lo: NDArray[np.float64] = field(init=False)
     hi: NDArray[np.float64] = field(init=False)
+    confirmed: NDArray[np.bool_] = field(init=False)
+    hair: NDArray[np.float64] = field(init=False)
     path: Path | None = None
     _best: Array | None = None
 
@@ -70,11 +77,17 @@ class Flips:
         n = len(self.row_ids)
         self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         self.status, self.lo, self.hi = np.full(n, Status.RUNNING, np.int8), np.zeros(n), np.full(n, np.inf)
+        self.confirmed, self.hair = np.zeros(n, np.bool_), np.zeros(n)
 
     @property
     def running(self) -> IntArray:
         """Indices of the rows whose search goes on."""
         return np.flatnonzero(self.status == Status.RUNNING)
+
+    @property
+    def has_flip(self) -> NDArray[np.bool_]:
+        """(n,) whether a flip point is known."""
+        return np.isfinite(self.hi)
 
     def end(self, rows: IntArray, reasons: StatusArray) -> None:
         """Give rows the status that a reply came back with; ``ANSWERED`` leaves a row as it is."""
@@ -88,12 +101,25 @@ class Flips:
         put(self._best, rows, points)
         self.flipped[rows], self.hi[rows] = labels, hi
 
+    def move(self, rows: IntArray, points: Array, labels: IntArray, hi: NDArray[np.float64]) -> None:
+        """Move flip points outward, along the path or away from it as they were found."""
+        if self._best is None:
+            self.flipped[rows], self.hi[rows] = labels, hi
+        else:
+            self.keep(rows, points, labels, hi)
+
     def points(self, rows: IntArray) -> Array:
         """The best known flip points of rows that have one."""
-        if self._best is not None:
-            return take(self._best, rows)
-        assert self.path is not None
-        return self.path.at(rows, self.hi[rows])
+        return self.beyond(rows, np.zeros(len(rows)), None)
+
+    def beyond(self, rows: IntArray, step: NDArray[np.float64], bounds: Bounds) -> Array:
+        """Points further out than the best known flip points by ``step`` (k,), input units; inside the bounds."""
+        if self._best is None:
+            assert self.path is not None
+            return self.path.at(rows, self.hi[rows] + step)
+        best = take(self._best, rows)
+        points = best + (best - take(self.x, rows)) * per_row(step / np.maximum(self.hi[rows], np.finfo(np.float64).tiny), best)
+        return points if bounds is None else clip(points, bounds)
 
 
 class Estimator(Protocol):

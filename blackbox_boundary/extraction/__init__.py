@@ -1,1 +1,33 @@
+"""Model extraction as a measurement: the surrogate an attacker gets for a given number of victim queries."""
 
+from .curves import Extraction, budget_curve, extract
+from .evaluation import Score, Spread, TestSet, better_than_chance, score, spread
+from .strategies import Active, Jacobian, Progress, Strategy, Upfront, by_entropy, by_margin
+from .training import Fit, FitStatus, Trainable
+from .transfer import Transfer, transfer
+from .victim import Victim
+
+__all__ = [
+    "Active",
+    "Extraction",
+    "Fit",
+    "FitStatus",
+    "Jacobian",
+    "Progress",
+    "Score",
+    "Spread",
+    "Strategy",
+    "TestSet",
+    "Trainable",
+    "Transfer",
+    "Upfront",
+    "Victim",
+    "better_than_chance",
+    "budget_curve",
+    "by_entropy",
+    "by_margin",
+    "extract",
+    "score",
+    "spread",
+    "transfer",
+]

@@ -1,7 +1,8 @@
 """For tests of adapters, estimators and models: classifiers with known distances, and a suite that every predictor should pass."""
 
+from .adversary import Adversary
 from .conformance import CHECKS, check_predictor
 from .reference import Opaque, Reference
 from .shapes import Ball, Box, Linear, Shape, Slab, Stripes, Wedge
 
-__all__ = ["CHECKS", "Ball", "Box", "Linear", "Opaque", "Reference", "Shape", "Slab", "Stripes", "Wedge", "check_predictor"]
+__all__ = ["CHECKS", "Adversary", "Ball", "Box", "Linear", "Opaque", "Reference", "Shape", "Slab", "Stripes", "Wedge", "check_predictor"]

@@ -47,7 +47,7 @@ def check_predictor(
     Parameters
     ----------
     predictor : Predictor
-    x : array (n, \*input_shape)
+    x : array (n, *input_shape)
         Typical rows, at least three, in any kind the predictor takes; their labels should not all be the same.
     tolerance : float
         How closely answers to the same row must agree, as a share of the row's largest score. Networks in float32 vary in the last bits

@@ -61,8 +61,12 @@ class Reference:
         self.input_shape, self.n_classes = tuple(shape.input_shape), shape.n_classes
         self.n_predicted = self.n_differentiated = self.largest_batch = 0
 
+    def __repr__(self) -> str:
+        settings = f"access={self.access.name.lower()!r}, bounds={self.bounds}, scale={self.scale}, decimals={self.decimals}"
+        return f"Reference({self.shape}, {settings})"
+
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, \\*input_shape)."""
+        """Answer ``x`` (n, *input_shape)."""
         rows = self._rows(x)
         self.n_predicted += len(rows)
         self.largest_batch = max(self.largest_batch, len(rows))
@@ -102,7 +106,7 @@ class Reference:
         return self.shape.distance(self._rows(x).astype(np.float64), _ORDERS[norm])
 
     def crossings(self, x: Array, direction: Array) -> FloatArray:
-        """Ascending radii (n, m) at which the rays along ``direction`` (n, \\*input_shape), of any length but zero, change their label.
+        """Ascending radii (n, m) at which the rays along ``direction`` (n, *input_shape), of any length but zero, change their label.
 
         Radii are L2 lengths; infinite where a ray has fewer than m crossings.
         """

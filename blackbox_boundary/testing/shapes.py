@@ -61,7 +61,7 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """One linear score a class: ``logits = weights · x + offsets``; ``weights`` (n_classes, \\*input_shape), ``offsets`` (n_classes,)."""
+    """One linear score a class: ``logits = weights · x + offsets``; ``weights`` (n_classes, *input_shape), ``offsets`` (n_classes,)."""
 
     weights: Floats
     offsets: Floats
@@ -110,7 +110,7 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Ball:
-    """Inside a sphere around ``center`` (\\*input_shape). Margin ``(radius² - ‖x - center‖²) / (2 radius)``: slope 1 at the boundary."""
+    """Inside a sphere around ``center`` (*input_shape). Margin ``(radius² - ‖x - center‖²) / (2 radius)``: slope 1 at the boundary."""
 
     center: Floats
     radius: float
@@ -173,7 +173,7 @@ class Ball:
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Inside ``lowest < x < highest`` (\\*input_shape each). The margin is the distance to the nearest face, negative outside."""
+    """Inside ``lowest < x < highest`` (*input_shape each). The margin is the distance to the nearest face, negative outside."""
 
     lowest: Floats
     highest: Floats
@@ -245,7 +245,7 @@ class Slab:
 
 @dataclass(frozen=True, eq=False)
 class Wedge:
-    """Where two half-spaces meet: both ``normals · x + offsets`` (2,) positive. ``normals`` (2, \\*input_shape), not parallel."""
+    """Where two half-spaces meet: both ``normals · x + offsets`` (2,) positive. ``normals`` (2, *input_shape), not parallel."""
 
     normals: Floats
     offsets: Floats

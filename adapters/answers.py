@@ -1,0 +1,157 @@
+"""What the adapters of local models share: rows held against the declared shape on the way in, outputs read on the way out.
+
+A model puts out one of
+
+| output | shape | read as |
+|---|---|---|
+| scores | (n, k), or (n, k, 1, ...), k > 1 | logits or probabilities of k classes, as declared |
+| one score | (n,) or (n, 1) float | the positive class of two: its logit, or its probability, as declared |
+| labels | (n,) or (n, 1) int or bool | access ``label`` |
+| labels and their scores | a pair of (n,) | access ``top1`` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from blackbox_boundary.errors import BadPrediction, InvalidInput
+from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, check_prediction, looks_like_probabilities
+
+__all__ = ["check_bounds", "check_declared", "check_rows", "check_shape", "no_answers", "probe_rows", "read_outputs", "score_columns"]
+
+
+def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
+    """The shape of one row as a tuple of positive integers; a single number is a row of that length."""
+    sizes = (input_shape,) if isinstance(input_shape, int | np.integer) else tuple(input_shape)
+    if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+        raise InvalidInput(f'"input_shape" of {owner} must hold positive whole numbers; got {input_shape}.')
+    return tuple(int(size) for size in sizes)
+
+
+def check_bounds(bounds: Bounds, input_shape: tuple[int, ...], owner: str) -> Bounds:
+    """Bounds that are a pair, in order, and broadcast to a row."""
+    if bounds is None:
+        return None
+    try:
+        lowest, highest = (np.broadcast_to(np.asarray(bound, dtype=np.float64), input_shape) for bound in bounds)
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            f'"bounds" of {owner} must be a pair (lowest, highest) that broadcasts to {input_shape}; got {bounds}.'
+        ) from None
+    if not (lowest < highest).all():
+        raise InvalidInput(f'"bounds" of {owner} must have lowest < highest everywhere; got {bounds}.')
+    return bounds
+
+
+def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
+    """Refuse anything but an array (n, *input_shape) of real numbers."""
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if shape is None or dtype is None:
+        raise InvalidInput(f'"x" of {owner} must be an array; got {type(x).__name__}.')
+    if len(shape) != len(input_shape) + 1 or tuple(shape[1:]) != input_shape:
+        wanted = ", ".join(map(str, ("n", *input_shape)))
+        raise InvalidInput(f'"x" of {owner} must have shape ({wanted}); got {tuple(shape)}.')
+    if getattr(dtype, "kind", "f") not in "biuf" or "complex" in str(dtype):
+        raise InvalidInput(f'"x" of {owner} must hold real numbers; got {dtype}.')
+
+
+def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
+    """Random rows (n, *input_shape) inside the bounds, the same at every call, from all features active to one in a hundred.
+
+    Active features are uniform inside the bounds, the others at the lowest; without bounds standard normal, and 0. Some
+    published networks answer dense noise with a constant, but tell sparse rows apart as they do images.
+    """
+    rng, size = np.random.default_rng(0), int(np.prod(input_shape))
+    n_active = np.ceil(size * np.geomspace(1, 0.01, n)).astype(int).reshape(n, 1)
+    active = (rng.random((n, size)).argsort(axis=-1) < n_active).reshape(n, *input_shape)
+    if bounds is None:
+        return active * rng.standard_normal(active.shape)
+    lowest, highest = (np.asarray(bound, dtype=np.float64) for bound in bounds)
+    lowest = np.where(np.isfinite(lowest), lowest, np.minimum(highest, 1) - 1)
+    highest = np.where(np.isfinite(highest), highest, lowest + 1)
+    return lowest + active * (highest - lowest) * rng.random(active.shape)
+
+
+def score_columns(output: Array, n: int, access: Access) -> Array:
+    """Scores (n, n_classes) of any array kind from a model's output; see the table above.
+
+    Raises
+    ------
+    BadPrediction
+        Another number of rows, several numbers for a class, or a single score that only a declaration of probabilities or
+        logits can give a threshold.
+    """
+    shape = tuple(output.shape)
+    if not shape or shape[0] != n or any(size != 1 for size in shape[2:]):
+        raise BadPrediction(f"The model must put out one score per class, ({n}, n_classes); got shape {shape}.")
+    xp = array_namespace(output)
+    columns = xp.reshape(output, (n, -1))
+    if columns.shape[1] != 1:
+        return columns
+    if not access.has_scores:
+        raise BadPrediction(
+            "The model puts out one score a row: the positive class of two. Its label depends on whether that is a logit or a "
+            f'probability: declare access="logits" or "probabilities", not "{access.name.lower()}".'
+        )
+    negative = 1 - columns if access is Access.PROBABILITIES else xp.zeros_like(columns)
+    return xp.concat([negative, columns], axis=1)
+
+
+def read_outputs(outputs: Sequence[NDArray[Any]], n: int, access: Access, n_classes: int) -> Prediction:
+    """The prediction that ``n`` rows' outputs amount to, held against what is declared.
+
+    Raises
+    ------
+    BadPrediction
+        The outputs are not what the access and the number of classes promise.
+    """
+    label, top1 = outputs[0], None
+    if len(outputs) == 2:
+        top1 = np.asarray(outputs[1]).reshape(-1)
+        prediction = Prediction(np.where(np.isfinite(top1), _labels(label), -1) if len(top1) == n else _labels(label), top1=top1)
+    elif label.dtype.kind in "biu" and label.size == n:
+        prediction = Prediction(_labels(label))
+    else:
+        scores = label.astype(np.float64) if label.dtype.kind in "biu" else label
+        prediction = _reveal(Prediction.from_scores(score_columns(scores, n, access)), access)
+    check_prediction(prediction, n, access, n_classes)
+    return prediction
+
+
+def no_answers(access: Access, n_classes: int) -> Prediction:
+    """The prediction of an empty batch, which no model needs to be asked about."""
+    scores = np.zeros((0, n_classes), np.float32) if access.has_scores else None
+    return Prediction(np.zeros(0, np.intp), np.zeros(0, np.float32) if access is Access.TOP1 else None, scores)
+
+
+def check_declared(prediction: Prediction, access: Access) -> None:
+    """Hold a declaration of logits against answers to random rows, of which there must be several.
+
+    Raises
+    ------
+    BadPrediction
+        Every row of the answers is non-negative and sums to one: these are probabilities.
+    """
+    if access is Access.LOGITS and prediction.scores is not None and looks_like_probabilities(prediction.scores[prediction.label >= 0]):
+        raise BadPrediction(
+            f'Declared access="logits", but the scores of {len(prediction)} random rows are non-negative and sum to one: '
+            'these are probabilities. Declare access="probabilities".'
+        )
+
+
+def _labels(output: NDArray[Any]) -> NDArray[np.intp]:
+    if output.dtype.kind not in "biu":
+        raise BadPrediction(f"Labels must be whole numbers; got {output.dtype}.")
+    return output.reshape(-1).astype(np.intp)
+
+
+def _reveal(prediction: Prediction, access: Access) -> Prediction:
+    """What the access lets through of a prediction with all scores."""
+    if access.has_scores or prediction.scores is None:
+        return prediction
+    return Prediction(prediction.label, top1=prediction.scores.max(axis=-1) if access is Access.TOP1 else None)

@@ -1,0 +1,138 @@
+"""From what a server said to a :class:`~blackbox_boundary.Prediction`, believing nothing.
+
+An answer is accepted as it is, never completed: of a top-k list the best label and its score are kept, and the mass of
+the classes it leaves out is not invented; a label alone stays a label alone. A row whose scores are not finite gets the
+label -1, as everywhere in this package; anything else that is not exactly N answers in range is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_boundary.errors import BadPrediction
+from blackbox_boundary.predictor import Access, Prediction
+
+from .contract import Contract
+from .strict_json import numbers, shown
+
+__all__ = ["label_index", "read_labels", "read_ranked", "read_scores"]
+
+
+def read_scores(values: NDArray[Any], n: int, contract: Contract) -> Prediction:
+    """Scores of every class, (n, n_classes); of a binary model also one number a row, the positive class's: (n,) or (n, 1).
+
+    Raises
+    ------
+    BadPrediction
+        Another shape, or probabilities outside [0, 1].
+    """
+    k = contract.n_classes
+    is_single = k == 2 and values.shape in ((n,), (n, 1))
+    if not is_single and values.shape != (n, k):
+        raise BadPrediction(f"The answer to {n} rows must hold scores of shape ({n}, {k}); got {values.shape}.")
+    if contract.access is Access.PROBABILITIES:
+        _check_range(values)
+    full = Prediction.from_positive(values, contract.access) if is_single else Prediction.from_scores(values)
+    return _as_declared(full, contract.access)
+
+
+def read_labels(labels: Any, n: int, contract: Contract) -> Prediction:
+    """One label a row: an index, or one of ``contract.labels``.
+
+    Raises
+    ------
+    BadPrediction
+        Not exactly ``n`` of them, or one that is unknown.
+    """
+    return Prediction(_indices(_listed(labels, n, "labels"), contract))
+
+
+def read_ranked(labels: Any, scores: Any, n: int, contract: Contract) -> Prediction:
+    """The best classes of each row and their scores; two lists of ``n`` lists, in any order, or of ``n`` single answers.
+
+    Where every class is listed the answer is complete, and read as such if the access says so.
+
+    Raises
+    ------
+    BadPrediction
+        The wrong number of rows, unknown labels, a label given twice in a row, scores out of range or too few.
+    """
+    label_rows = [row if isinstance(row, list) else [row] for row in _listed(labels, n, "labels")]
+    score_rows = [row if isinstance(row, list) else [row] for row in _listed(scores, n, "scores")]
+    parts = [_rank(names, given, contract) for names, given in zip(label_rows, score_rows, strict=True)]
+    if contract.access.has_scores:
+        return read_scores(np.array([_spread(*part, contract) for part in parts]).reshape(n, contract.n_classes), n, contract)
+    best = [(int(index[0]), score[0]) if np.isfinite(score).all() else (-1, np.nan) for index, score in parts]
+    label = np.array([index for index, _ in best], np.intp)
+    return Prediction(label, top1=np.array([score for _, score in best]) if contract.access is Access.TOP1 else None)
+
+
+def label_index(label: Any, contract: Contract) -> int:
+    """The index of a label as the server gives it.
+
+    Raises
+    ------
+    BadPrediction
+        An unknown name, an index out of range, or neither.
+    """
+    if isinstance(label, str) and label in contract.labels:
+        return contract.labels.index(label)
+    index = int(label) if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10 else label
+    if type(index) is not int or (isinstance(label, str) and contract.labels) or not 0 <= index < contract.n_classes:
+        known = f"one of {shown(', '.join(contract.labels), 120)}" if contract.labels else f"an index below {contract.n_classes}"
+        raise BadPrediction(f"A label must be {known}; got {shown(label, 80)}.")
+    return index
+
+
+def _as_declared(full: Prediction, access: Access) -> Prediction:
+    """Reveal no more than was declared."""
+    if access.has_scores or full.scores is None:
+        return full
+    return Prediction(full.label, top1=full.scores.max(axis=-1) if access is Access.TOP1 else None)
+
+
+def _rank(names: list[Any], given: list[Any], contract: Contract) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Indices and scores of one row, best first; ties go to the lowest index."""
+    index, score = _indices(names, contract), numbers(given)
+    if score.shape != index.shape or not len(index):
+        raise BadPrediction(
+            f"Each row must come with as many scores as labels, at least one; got {len(names)} labels, scores {score.shape}."
+        )
+    if len(np.unique(index)) != len(index):
+        raise BadPrediction(f"A row's labels must differ; got {shown(names, 120)}.")
+    if contract.access is Access.PROBABILITIES:
+        _check_range(score)
+    order = np.lexsort((index, -score))
+    return index[order], score[order]
+
+
+def _spread(index: NDArray[np.intp], score: NDArray[np.float64], contract: Contract) -> NDArray[np.float64]:
+    if len(index) != contract.n_classes:
+        raise BadPrediction(
+            f'Access "{contract.access.name.lower()}" promises the scores of all {contract.n_classes} classes; a row lists {len(index)}. '
+            'Of a top-k list only the best is used: declare access="top1".'
+        )
+    spread = np.empty(contract.n_classes)
+    spread[index] = score
+    return spread
+
+
+def _indices(labels: list[Any], contract: Contract) -> NDArray[np.intp]:
+    return np.array([label_index(label, contract) for label in labels], dtype=np.intp)
+
+
+def _listed(part: Any, n: int, noun: str) -> list[Any]:
+    if not isinstance(part, list) or len(part) != n:
+        got = f"{len(part)}" if isinstance(part, list) else shown(part, 80)
+        raise BadPrediction(f"The answer to {n} rows must hold {noun} for each of them; got {got}.")
+    return part
+
+
+def _check_range(values: NDArray[Any]) -> None:
+    """Allow a hair beyond [0, 1]: a float32 softmax may come out as 1.0000001."""
+    strange = values[(values < 0) | (values > 1 + 1e-6)]
+    if strange.size:
+        raise BadPrediction(f'Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then declare access="logits".')

@@ -1,0 +1,146 @@
+"""What a user says about an endpoint: a TOML file, or the same by name."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.predictor import Access, Bounds
+
+from .manners import Manners
+from .secrets import Secret
+
+__all__ = ["Configuration"]
+
+_KEYS = (
+    "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows", "headers", "request", "answer", "transport",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that was told; None and empty where nothing was, and the server's metadata may say.
+
+    Attributes
+    ----------
+    url : str
+    dialect : str or None
+        The protocol spoken; None: go by the URL, then by what the server says of itself.
+    access, input_shape, n_classes, bounds, labels
+        As in :class:`~blackbox_boundary.adapters.http_endpoint.contract.Contract`.
+    max_rows : int or None
+        Rows a request may hold.
+    headers : mapping of str to str or Secret
+    request, answer : mapping
+        Settings of the dialect.
+    transport : Manners
+    """
+
+    url: str
+    dialect: str | None = None
+    access: Access | None = None
+    input_shape: tuple[int, ...] | None = None
+    n_classes: int | None = None
+    bounds: Bounds = None
+    labels: tuple[str, ...] = ()
+    max_rows: int | None = None
+    headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    request: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    transport: Manners = field(default_factory=Manners)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Configuration:
+        """Read settings by name; the values are those a TOML file can hold, or what they stand for.
+
+        Raises
+        ------
+        InvalidInput
+            A name that is unknown, a value of the wrong kind.
+        """
+        _only(settings, _KEYS, "An endpoint")
+        told = {name: value for name, value in settings.items() if value is not None}
+        if not isinstance(told.get("url"), str):
+            raise InvalidInput('An endpoint must have a "url".')
+        if "access" in told:
+            told["access"] = Access.parse(told["access"])
+        if "input_shape" in told:
+            told["input_shape"] = _shape(told["input_shape"])
+        for name in ("n_classes", "max_rows"):
+            if name in told:
+                told[name] = whole(told[name], name)
+        if "bounds" in told:
+            told["bounds"] = _bounds(told["bounds"])
+        if "labels" in told:
+            told["labels"] = tuple(str(label) for label in told["labels"])
+        told["headers"] = {name: _header(name, value) for name, value in _table(told, "headers").items()}
+        told["request"], told["answer"] = _table(told, "request"), _table(told, "answer")
+        transport = told.get("transport", {})
+        if not isinstance(transport, Manners):
+            _only(_table(told, "transport"), Manners.names(), "transport")
+            transport = Manners(**transport)
+        told["transport"] = transport
+        return cls(**told)
+
+    @classmethod
+    def read(cls, path: str | Path, given: Mapping[str, Any]) -> Configuration:
+        """Read a TOML file; what is ``given`` by name goes before what the file says.
+
+        Raises
+        ------
+        InvalidInput
+            The file is missing or not TOML, or as in :meth:`of`.
+        """
+        try:
+            settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InvalidInput(f'The description of an endpoint "{path}" cannot be read: {error}.') from error
+        return cls.of({**settings, **{name: value for name, value in given.items() if value is not None}})
+
+    def tables_only(self, request: tuple[str, ...] = (), answer: tuple[str, ...] = ()) -> None:
+        """Raise :class:`~blackbox_boundary.InvalidInput` at a setting of the dialect that it does not know."""
+        _only(self.request, request, "request")
+        _only(self.answer, answer, "answer")
+
+
+def whole(value: Any, name: str) -> int:
+    """A positive whole number, or :class:`~blackbox_boundary.InvalidInput`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInput(f'"{name}" must be a positive whole number; got {value!r}.')
+    return value
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InvalidInput(f'"input_shape" must be a list of lengths; got {value!r}.')
+    return tuple(whole(length, "input_shape") for length in value)
+
+
+def _bounds(value: Any) -> Bounds:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise InvalidInput(f'"bounds" must be a lowest and a highest input; got {value!r}.')
+    return (value[0], value[1])
+
+
+def _header(name: str, value: Any) -> str | Secret:
+    if isinstance(value, (str, Secret)):
+        return value
+    if isinstance(value, Mapping):
+        return Secret.parse(value)
+    raise InvalidInput(f'The header "{name}" must be a text, or a table that says where its secret is.')
+
+
+def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = settings.get(name, {})
+    if not isinstance(table, Mapping):
+        raise InvalidInput(f'"{name}" must be a table; got {table!r}.')
+    return table
+
+
+def _only(settings: Mapping[str, Any], allowed: tuple[str, ...], what: str) -> None:
+    if unknown := [name for name in settings if name not in allowed]:
+        raise InvalidInput(f'{what} has no setting "{unknown[0]}"; there are: {", ".join(allowed) or "none"}.')

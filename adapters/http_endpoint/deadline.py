@@ -1,0 +1,98 @@
+"""A deadline that holds for everything a server sends, however slowly it drips.
+
+The time-outs of ``requests`` are per read: a server that sends a byte every second holds a call for ever, in the headers
+as in the body. Here the socket itself is given, before every read, no more time than is left.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import requests.adapters
+import urllib3
+
+__all__ = ["DeadlineAdapter", "deadline"]
+
+_ends_at: ContextVar[float] = ContextVar("_ends_at", default=float("inf"))
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Let all reads of this thread's connections that happen inside end after so many seconds, with ``TimeoutError``."""
+    token = _ends_at.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
+
+
+class _TimedReads(io.RawIOBase):
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = _ends_at.get() - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the total time allowed for this request is over")
+        patience = self._sock.gettimeout()
+        if patience is None or left < patience:
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Socket:
+    """As much of a socket as ``http.client.HTTPResponse`` asks for."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedReads(self._sock), 65536)
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(_Socket(sock), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class DeadlineAdapter(requests.adapters.HTTPAdapter):
+    """A ``requests`` adapter of one pooled connection, without retries of its own, whose reads keep :func:`deadline`."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Let the pool make connections whose reads keep the deadline."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}

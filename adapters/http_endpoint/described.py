@@ -1,0 +1,176 @@
+"""An endpoint of one's own, described by the user: how rows are written into a request, and where the answer is.
+
+The body is JSON text in which ``$rows`` stands for the list of all rows, or ``$row`` for a single one. The answer is found
+by paths such as ``predictions[*].probability``: names and numbers lead inwards, ``[*]`` goes through the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from blackbox_boundary.errors import BadPrediction, InvalidInput
+from blackbox_boundary.predictor import Access, Prediction
+
+from .answers import read_labels, read_ranked, read_scores
+from .configuration import Configuration
+from .contract import Contract
+from .declared import declared_classes
+from .encodings import Encoding
+from .strict_json import numbers, read_json, shown
+from .wire import JSON, Reply, Request
+
+__all__ = ["AnswerPath", "Described", "discover"]
+
+
+class AnswerPath:
+    """Where something is in a JSON document.
+
+    Examples
+    --------
+    >>> AnswerPath("results[*].scores").find({"results": [{"scores": [0.1, 0.9]}, {"scores": [0.8, 0.2]}]})
+    [[0.1, 0.9], [0.8, 0.2]]
+    >>> AnswerPath("[0].label").find([{"label": "cat"}])
+    'cat'
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        parts = re.findall(r"\.?([^.\[\]]+)|\[(\*|\d+|\"[^\"]*\")\]", text)
+        if not isinstance(text, str) or re.sub(r"\.?[^.\[\]]+|\[(\*|\d+|\"[^\"]*\")\]", "", text):
+            raise InvalidInput(f'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd names; got "{text}".')
+        self._steps = [name or _step(index) for name, index in parts]
+
+    @property
+    def n_stars(self) -> int:
+        """How many lists it goes through."""
+        return sum(step is ... for step in self._steps)
+
+    def find(self, document: Any) -> Any:
+        """What is there; under ``[*]``, a list of what is there in each element.
+
+        Raises
+        ------
+        BadPrediction
+            Nothing is there.
+        """
+        return self._find(document, 0)
+
+    def _find(self, part: Any, depth: int) -> Any:
+        for at in range(depth, len(self._steps)):
+            step = self._steps[at]
+            if step is ... and isinstance(part, list):
+                return [self._find(element, at + 1) for element in part]
+            is_there = (
+                step in part if isinstance(part, dict) and isinstance(step, str) else isinstance(part, list) and _is_index(step, part)
+            )
+            if not is_there:
+                raise BadPrediction(f'The answer must hold "{self.text}"; got {shown(part)}.')
+            part = part[step]
+        return part
+
+
+@dataclass(frozen=True)
+class Described:
+    """An endpoint as the user describes it.
+
+    Attributes
+    ----------
+    body : tuple of str, or None
+        What stands before and after the rows in the JSON text; None: the encoded row itself is the body.
+    scores, labels : AnswerPath or None
+        Where they are.
+    """
+
+    contract: Contract
+    path: str
+    method: str
+    body: tuple[str, str] | None
+    is_single: bool
+    encoding: Encoding
+    scores: AnswerPath | None
+    labels: AnswerPath | None
+    max_rows: int | None
+    facts: Mapping[str, Any]
+    name: str = "described"
+
+    def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """The rows in the type that is sent."""
+        return self.encoding.as_sent(rows)
+
+    def request(self, sent: NDArray[Any]) -> Request:
+        """Write the rows into the body."""
+        if self.body is None:
+            return Request(self.method, self.path, self.encoding.raw(sent[0]), {"Content-Type": self.encoding.content_type})
+        before, after = (part.encode() for part in self.body)
+        rows = self.encoding.row_json(sent[0]) if self.is_single else self.encoding.rows_json(sent)
+        return Request(self.method, self.path, before + rows + after, {"Content-Type": JSON})
+
+    def read(self, reply: Reply, n: int) -> Prediction:
+        """Find scores and labels, and read them."""
+        document = read_json(reply.body)
+        scores, labels = (self._found(path, document) if path else None for path in (self.scores, self.labels))
+        if labels is None:
+            return read_scores(numbers(scores), n, self.contract)
+        if scores is None:
+            return read_labels(labels, n, self.contract)
+        return read_ranked(labels, scores, n, self.contract)
+
+    def _found(self, path: AnswerPath, document: Any) -> Any:
+        """One entry a row, also where the answer to a single row comes without a list around it."""
+        found = path.find(document)
+        return [found] if self.is_single else found
+
+
+def discover(path: str, told: Configuration) -> Described:
+    """Set the dialect up from what was told; nothing is sent.
+
+    Raises
+    ------
+    InvalidInput
+        Something is missing or does not fit together.
+    """
+    told.tables_only(request=("method", "body", "item", *Encoding.SETTINGS), answer=("scores", "labels"))
+    if told.access is None or told.input_shape is None:
+        raise InvalidInput('A described endpoint must have "access" and "input_shape".')
+    contract = Contract(told.access, told.input_shape, declared_classes(told), told.bounds, told.labels)
+    scores, labels = (AnswerPath(told.answer[name]) if name in told.answer else None for name in ("scores", "labels"))
+    if scores is None and (labels is None or told.access is not Access.LABEL):
+        needed = "labels" if told.access is Access.LABEL else "scores"
+        raise InvalidInput(f'Access "{told.access.name.lower()}" needs a path to the {needed} in [answer].')
+    encoding = Encoding.of(told.request, contract)
+    template = told.request.get("body", "$rows")
+    body, is_single = _parted(template)
+    if body is None and not encoding.has_raw:
+        raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
+    facts = {"path": path, "body": template, "encoding": encoding.name, "answer": dict(told.answer)}
+    method = str(told.request.get("method", "POST")).upper()
+    return Described(contract, path, method, body, is_single, encoding, scores, labels, 1 if is_single else told.max_rows, facts)
+
+
+def _parted(template: Any) -> tuple[tuple[str, str] | None, bool]:
+    """What is before and after the place of the rows, and whether that is for one row only."""
+    if template == "$raw":
+        return None, True
+    places = re.findall(r"\$rows?\b", template) if isinstance(template, str) else []
+    if len(places) != 1:
+        raise InvalidInput(f'The "body" of a request must hold $rows or $row once, or be "$raw"; got {template!r}.')
+    before, after = template.split(places[0])
+    try:
+        json.loads(before + "0" + after)
+    except ValueError as error:
+        raise InvalidInput(f'The "body" of a request must be JSON once {places[0]} is filled in ({error}); got {template!r}.') from error
+    return (before, after), places[0] == "$row"
+
+
+def _is_index(step: Any, part: list[Any]) -> bool:
+    return isinstance(step, int) and step < len(part)
+
+
+def _step(index: str) -> Any:
+    return ... if index == "*" else index[1:-1] if index.startswith('"') else int(index)

@@ -1,0 +1,53 @@
+"""What a dialect is: how rows become a request, and an answer a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from blackbox_boundary.predictor import Prediction
+
+from .contract import Contract
+from .wire import Reply, Request
+
+__all__ = ["Dialect"]
+
+
+class Dialect(Protocol):
+    """One protocol, set up for one model.
+
+    Attributes
+    ----------
+    name : str
+    contract : Contract
+    max_rows : int or None
+        Rows a request may hold, where that is known.
+    facts : mapping
+        What identifies the model, as its server tells: JSON types, no secrets.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - described above, here and below
+    @property
+    def contract(self) -> Contract: ...  # noqa: D102
+    @property
+    def max_rows(self) -> int | None: ...  # noqa: D102
+    @property
+    def facts(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """The rows as they will arrive: in the type that is sent, rounded where that rounds.
+
+        Raises :class:`~blackbox_boundary.InvalidInput` for rows that cannot be sent.
+        """
+        ...
+
+    def request(self, sent: NDArray[Any]) -> Request:
+        """The request that asks about rows, given as :meth:`as_sent` made them."""
+        ...
+
+    def read(self, reply: Reply, n: int) -> Prediction:
+        """The answer to ``n`` rows, or :class:`~blackbox_boundary.BadPrediction`."""
+        ...

@@ -1,0 +1,249 @@
+"""A predictor that asks an HTTP endpoint.
+
+Rows are sent in requests of at most ``max_rows``, several at once. What the server finds too long is halved and the limit
+remembered; what it fails at is held against it or against the input only after a row that it is known to answer, the
+*canary*, was sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_boundary.arrays import as_numpy
+from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary.predictor import Access, Array, Bounds, Prediction
+
+from .dialect import Dialect
+from .failures import Doubtful, TooLong
+from .manners import Counters
+from .transport import Transport
+
+__all__ = ["HttpPredictor"]
+
+Answers: TypeAlias = list[tuple[slice, Prediction]]
+"""Consecutive rows, and their prediction."""
+
+_MAX_ROWS = 256
+"""Where nobody tells: past it no server measured answered more rows a second (docs/reference/http-endpoint.md)."""
+_MIN_ROWS = 32
+"""Requests are not made shorter than this only to use more connections."""
+_FIRST_ROWS = 3
+"""Rows tried, one by one, until the first answer: a server that fails at all of them is not blamed on the rows."""
+_BYTES_PER_SCORE, _BYTES_FIXED = 128, 65536
+"""The longest answer accepted: a score or a label in JSON takes under 64 bytes on all servers seen."""
+
+
+class HttpPredictor:
+    """A classifier behind an HTTP endpoint, as :func:`~blackbox_boundary.adapters.http_endpoint.load` sets it up.
+
+    Rows that the server cannot answer though it answers others (a 500 for this input alone), and rows whose answer is not
+    finite, get the label -1. It may be used from several threads.
+
+    Attributes
+    ----------
+    max_rows : int
+        Rows a request holds at most; shrinks when the server finds that too many.
+    fingerprint : str
+        Names the model by what the server says of it and by how it is asked.
+    """
+
+    def __init__(self, transport: Transport, dialect: Dialect) -> None:
+        self.transport, self.dialect = transport, dialect
+        self.max_rows = dialect.max_rows or _MAX_ROWS
+        self._canary: NDArray[Any] | None = None
+        self._checking = threading.Lock()
+        self._workers = ThreadPoolExecutor(transport.manners.connections, thread_name_prefix="blackbox-http")
+        self._is_closed = False
+
+    @property
+    def access(self) -> Access:
+        """What an answer reveals."""
+        return self.dialect.contract.access
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return self.dialect.contract.input_shape
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self.dialect.contract.n_classes
+
+    @property
+    def bounds(self) -> Bounds:
+        """The domain of the inputs, where told."""
+        return self.dialect.contract.bounds
+
+    @property
+    def counters(self) -> Counters:
+        """Queries, requests and retries so far."""
+        return self.transport.counters
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the origin, the dialect and what the server says of its model."""
+        told = [self.transport.origin, self.dialect.name, dict(self.dialect.facts), self.access.name, self.input_shape, self.n_classes]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+    def as_sent(self, x: Array) -> NDArray[Any]:
+        """The rows as the endpoint will see them: in its type, rounded where that rounds.
+
+        Raises
+        ------
+        InvalidInput
+            Another shape, NaN or infinity, a value that cannot be sent.
+        """
+        rows = as_numpy(x)
+        if rows.shape[1:] != self.input_shape or rows.ndim != len(self.input_shape) + 1:
+            raise InvalidInput(f'"x" of an endpoint must have shape (n, {", ".join(map(str, self.input_shape))}); got {rows.shape}.')
+        return self.dialect.as_sent(rows)
+
+    def predict(self, x: Array) -> Prediction:
+        r"""Answer ``x`` (n, *input_shape); one query a row, and what retries cost.
+
+        Raises
+        ------
+        InvalidInput
+            The rows cannot be sent; nothing was.
+        PredictorUnavailable, PredictorRefused, BadPrediction
+            The endpoint gave no usable answer, for the reason the message says.
+        """
+        parts = sorted(self.stream(x), key=lambda part: part[0].start)
+        return Prediction.concatenate([answer for _, answer in parts] or [self._nothing(0)])
+
+    def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
+        """The same as :meth:`predict`, piece by piece as answers come, in any order: consecutive rows, and their prediction.
+
+        When a request fails for good, those under way are still waited for and given before the error is raised: what was
+        paid for is not lost.
+        """
+        sent = self.as_sent(x)
+        if self._is_closed:
+            raise PredictorError("This endpoint was closed; load it again.")
+        firsts: Answers = []
+        with self._checking:
+            while self._canary is None and len(firsts) < len(sent):
+                rows = slice(len(firsts), len(firsts) + 1)
+                firsts.append((rows, self._first(sent[rows], is_last=rows.stop in (len(sent), _FIRST_ROWS))))
+        yield from firsts
+        yield from self._side_by_side(sent, len(firsts))
+
+    def close(self) -> None:
+        """Close all connections; predictions fail cleanly afterwards."""
+        self._is_closed = True
+        self.transport.close()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        model = f"{self.access.name.lower()}, {self.input_shape} -> {self.n_classes}"
+        return f"HttpPredictor({self.dialect.name} at {self.transport.origin}, {model})"
+
+    def _first(self, sent: NDArray[Any], *, is_last: bool) -> Prediction:
+        """Send one row by itself: it shows whether the endpoint keeps what its metadata promises, and becomes the canary.
+
+        Where the server fails at it, another row may tell whether that was the input's fault, unless this is the last to try.
+        """
+        try:
+            answer = self._send(sent, None)
+        except Doubtful:
+            if is_last:
+                raise
+            return self._nothing(1)
+        if answer.label[0] >= 0:
+            self._canary = sent.copy()
+        return answer
+
+    def _side_by_side(self, sent: NDArray[Any], start: int) -> Iterator[tuple[slice, Prediction]]:
+        waiting, under_way, stop = self._split(start, len(sent)), set[Future[Answers]](), threading.Event()
+        failure: BaseException | None = None
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < 2 * self.transport.manners.connections:
+                    under_way.add(self._workers.submit(self._settle, sent, waiting.pop(), stop))
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if (error := future.exception()) is None:
+                        yield from future.result()
+                    elif failure is None:
+                        failure, waiting = error, []
+                        stop.set()
+                        under_way = {future for future in under_way if not future.cancel()}
+        finally:
+            stop.set()
+            for future in under_way:
+                future.cancel()
+        if failure is not None:
+            raise failure
+
+    def _split(self, start: int, end: int) -> list[slice]:
+        """Even pieces, last first: none longer than allowed, and as many as connections where they stay long enough."""
+        n = end - start
+        n_pieces = max(-(-n // self.max_rows), min(self.transport.manners.connections, n // _MIN_ROWS))
+        edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
+        return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]
+
+    def _settle(self, sent: NDArray[Any], rows: slice, stop: threading.Event, *, is_suspect: bool = False) -> Answers:
+        """Get an answer for each of the rows, in halves where the whole is too long or holds a row that cannot be answered.
+
+        A single row is blamed for a failure only when it failed in two rounds of attempts, each followed by a canary that was
+        answered: a server that fails at random would be caught doing so.
+        """
+        n = rows.stop - rows.start
+        try:
+            if n <= self.max_rows:
+                return [(rows, self._send(sent[rows], stop))]
+        except TooLong:
+            if n == 1:
+                raise
+            self.max_rows = max(1, min(self.max_rows, n // 2))
+        except Doubtful as error:
+            if not self._is_input_to_blame(sent[rows], stop):
+                raise PredictorUnavailable(str(error)) from None
+            if n == 1:
+                return [(rows, self._nothing(1))] if is_suspect else self._settle(sent, rows, stop, is_suspect=True)
+        middle = rows.start + n // 2
+        halves = slice(rows.start, middle), slice(middle, rows.stop)
+        return [part for half in halves for part in self._settle(sent, half, stop)]
+
+    def _is_input_to_blame(self, sent: NDArray[Any], stop: threading.Event) -> bool:
+        """Whether the server still answers what it has answered before."""
+        if self._canary is None or np.array_equal(sent, self._canary):
+            return False
+        self.transport.count(canaries=1)
+        try:
+            self._send(self._canary, stop)
+        except (PredictorUnavailable, PredictorRefused):
+            return False
+        return True
+
+    def _send(self, sent: NDArray[Any], stop: threading.Event | None) -> Prediction:
+        n = len(sent)
+        return self.transport.send(
+            self.dialect.request(sent),
+            lambda reply: self.dialect.read(reply, n),
+            n_rows=n,
+            most_bytes=_BYTES_FIXED + _BYTES_PER_SCORE * n * self.n_classes,
+            stop=stop,
+        )
+
+    def _nothing(self, n: int) -> Prediction:
+        """The prediction of rows without an answer."""
+        scores = np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
+        return Prediction(np.full(n, -1, np.intp), np.full(n, np.nan) if self.access is Access.TOP1 else None, scores)

@@ -1,0 +1,111 @@
+"""What a status code means, and what to do about it.
+
+Servers agree on little: Triton says 500 for broken JSON and 400 for a batch that is too long, TorchServe says 503 for bad
+input, Azure and SageMaker wrap the model's own status in a 424. The status is therefore read together with the body, and
+what stays ambiguous (:class:`Doubtful`) is settled by asking again something the server is known to answer.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from collections.abc import Mapping
+
+from blackbox_boundary.errors import PredictorError, PredictorRefused, PredictorUnavailable
+
+from .strict_json import shown
+from .wire import Reply
+
+__all__ = ["Doubtful", "TooLong", "Transient", "failure_of", "retry_after"]
+
+
+class Transient(PredictorUnavailable):
+    """Worth asking again: a time-out, a reset, a busy server.
+
+    Attributes
+    ----------
+    retry_after_s : float or None
+        Seconds to wait, where the server told.
+    is_overload : bool
+        Whether fewer requests at once would help.
+    is_refusal : bool
+        Whether the server said that it will not (429), rather than that it cannot.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, is_overload: bool = False, is_refusal: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.is_overload = is_overload
+        self.is_refusal = is_refusal
+
+
+class Doubtful(Transient):
+    """500 or 503: the server may be ill, or may mean that the input is wrong."""
+
+
+class TooLong(PredictorRefused):
+    """The request holds more rows, or more bytes, than the server takes."""
+
+
+_BATCH_TOO_LONG = re.compile(
+    r"batch[\s_-]*size|max(imum)?[\s_-]*batch|too many (instances|rows|inputs)|(payload|request|body)[\w\s]{0,20}too large", re.IGNORECASE
+)
+_INNER_STATUS = re.compile(r"[Oo]riginalStatus(?:Code)?\"?\s*[:=]\s*\"?(\d{3})")
+
+
+def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR0911 - one return for each class of status
+    """Say what is wrong with a reply, going by its status; None where nothing is. ``what`` names the request in messages.
+
+    Examples
+    --------
+    >>> failure_of(Reply(429, {"retry-after": "2"}, b"slow down", 0.1), "POST /infer").retry_after_s
+    2.0
+    """
+    status = reply.status
+    if 200 <= status < 300:
+        return None
+    if status == 424:
+        status = _inner_status(reply) or status
+    said = f"{what} was answered with status {reply.status}: {shown(reply.body) if reply.body else 'no text'}."
+    wait_s = retry_after(reply.headers)
+    if status == 413 or (status == 400 and _BATCH_TOO_LONG.search(reply.body[:4096].decode("utf-8", "replace"))):
+        return TooLong(said)
+    if status in (408, 425, 429, 502, 504):
+        return Transient(said, retry_after_s=wait_s, is_overload=status == 429, is_refusal=status == 429)
+    if status in (500, 503) or (status == 424 == reply.status):
+        return Doubtful(said, retry_after_s=wait_s, is_overload=status == 503)
+    if 300 <= status < 400:
+        target = shown(reply.headers.get("location", "nowhere"), 120)
+        return PredictorRefused(f"{what} was redirected (status {status}) to {target}; redirects are never followed: give the final URL.")
+    if status in (401, 403):
+        return PredictorRefused(f"{said} Are the credentials right?", retry_after_s=wait_s)
+    return PredictorRefused(said, retry_after_s=wait_s)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After header asks to wait, in either of its forms; None without a usable one."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", value):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _inner_status(reply: Reply) -> int | None:
+    """The model's own status inside a 424: in a header at Azure, in the body at SageMaker."""
+    told = reply.headers.get("ms-azureml-model-error-statuscode", "")
+    if re.fullmatch(r"\d{3}", told):
+        return int(told)
+    text = reply.body[:4096].decode("utf-8", "replace")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict) and isinstance(status := document.get("OriginalStatusCode"), int):
+        return status
+    found = _INNER_STATUS.search(text)
+    return int(found[1]) if found else None

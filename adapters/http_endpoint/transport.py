@@ -1,0 +1,252 @@
+"""One way to an endpoint, from any number of threads: counted, paced, bounded, retried.
+
+What goes over the line is in :mod:`.exchange`, what an answer's status means in :mod:`.failures`.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from ipaddress import ip_address
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import tenacity
+
+from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused
+
+from .exchange import Line, Stale, named
+from .failures import Doubtful, Transient, failure_of
+from .limits import AdaptiveLimit, Pace
+from .manners import Counters, Manners
+from .secrets import Secret
+from .strict_json import CutShort
+from .wire import Reply, Request
+
+__all__ = ["Transport"]
+
+_T = TypeVar("_T")
+
+_ERRORS_ALLOWED = 3
+"""A 500 is as often our input's fault as the server's: after three of them it is looked into."""
+
+
+class Transport:
+    """Sends requests to one origin, from any number of threads.
+
+    Parameters
+    ----------
+    url : str
+        ``http://`` or ``https://``, with host and perhaps port; its path is ignored.
+    headers : mapping of str to str or Secret, optional
+        Sent with every request, to this origin alone.
+    before_send : callable, optional
+        Called with the number of rows before each request, retries included; what it raises keeps the request from being sent.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        manners: Manners | None = None,
+        *,
+        headers: Mapping[str, str | Secret] | None = None,
+        before_send: Callable[[int], None] | None = None,
+    ) -> None:
+        self.origin = _origin(url)
+        self.manners = manners or Manners()
+        self.before_send = before_send
+        self._headers = dict(headers or {})
+        self._counters, self._count_lock = Counters(), threading.Lock()
+        self.limit = AdaptiveLimit(self.manners.connections)
+        self._pace = Pace(self.manners.requests_per_s)
+        self._lines, self._local = list[Line](), threading.local()
+        self._closed = threading.Event()
+        self._was_reachable = False
+        if self._secrets and url.startswith("http:") and not _is_loopback(self.origin):
+            warnings.warn(f"The secret for {self.origin} would travel unencrypted: use https.", UserWarning, stacklevel=3)
+
+    @property
+    def counters(self) -> Counters:
+        """A copy of the counters at this moment."""
+        with self._count_lock:
+            return Counters(**asdict(self._counters))
+
+    def count(self, **amounts: int) -> None:
+        """Add to the counters."""
+        with self._count_lock:
+            for name, amount in amounts.items():
+                setattr(self._counters, name, getattr(self._counters, name) + amount)
+
+    def send(
+        self,
+        request: Request,
+        read: Callable[[Reply], _T],
+        *,
+        n_rows: int = 0,
+        most_bytes: int,
+        attempts: int | None = None,
+        stop: threading.Event | None = None,
+    ) -> _T:
+        """Send a request until it is answered, and read the answer.
+
+        Parameters
+        ----------
+        read : callable
+            Turns a reply into what is wanted; may raise :class:`~blackbox_boundary.BadPrediction`, which is not retried.
+        n_rows : int
+            Rows it carries.
+        most_bytes : int
+            Largest answer accepted, decoded.
+        attempts : int, optional
+            Instead of what the manners say.
+        stop : Event, optional
+            Ends the waiting between attempts when set.
+
+        Raises
+        ------
+        PredictorUnavailable
+            No answer after all attempts.
+        PredictorRefused
+            The server will not answer this request.
+        BadPrediction
+            What came is no answer.
+        """
+        allowed = attempts or self.manners.attempts
+        over = stop or self._closed
+
+        n_errors = 0
+
+        def is_enough(state: tenacity.RetryCallState) -> bool:
+            nonlocal n_errors
+            error = state.outcome.exception() if state.outcome else None
+            n_errors += isinstance(error, Doubtful) and not error.is_overload
+            return over.is_set() or state.attempt_number >= allowed or n_errors >= _ERRORS_ALLOWED
+
+        def pause(seconds: float) -> None:
+            over.wait(seconds)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            stop=is_enough,
+            wait=self._wait,
+            sleep=pause,
+            before_sleep=lambda _: self.count(retries=1),
+            reraise=True,
+        )
+        try:
+            answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes)
+        except Transient as error:
+            if error.is_refusal:
+                raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
+            raise
+        return answer
+
+    def close(self) -> None:
+        """Close all connections; nothing can be sent afterwards."""
+        self._closed.set()
+        while self._lines:
+            self._lines.pop().close()
+
+    def masked(self, text: str) -> str:
+        """The text without any of this transport's secrets."""
+        for secret in self._secrets:
+            text = secret.masked(text)
+        return text
+
+    def _attempt(self, request: Request, read: Callable[[Reply], _T], n_rows: int, most_bytes: int) -> _T:
+        if pause := self._pace.turn():
+            self._closed.wait(pause)
+        if self._closed.is_set():
+            raise PredictorError(f"The connection to {self.origin} is closed.")
+        with self.limit.slot() as started:
+            try:
+                reply = self._exchange(request, n_rows, most_bytes)
+                if failure := failure_of(reply, named(self.origin, request)):
+                    raise failure
+                answer = _read_whole(reply, read)
+            except PredictorError as error:
+                if isinstance(error, Transient):
+                    self._back_off(error, started)
+                error.args = tuple(map(self.masked, error.args))
+                raise error from None  # the libraries' own error may quote what the server said, secrets included
+            self.limit.answered(reply.seconds, n_rows)
+            return answer
+
+    def _back_off(self, error: Transient, started: float) -> None:
+        """Slow all threads down, not only this one."""
+        if error.is_overload:
+            self.limit.overwhelmed(started)
+        if error.retry_after_s:
+            self._pace.hold(min(error.retry_after_s, self.manners.longest_wait_s))
+
+    def _exchange(self, request: Request, n_rows: int, most_bytes: int) -> Reply:
+        line: Line | None = getattr(self._local, "line", None)
+        if line is None:
+            line = self._local.line = Line(self.origin, self.manners)
+            self._lines.append(line)
+        was_used = line.is_used
+        try:
+            return self._once(line, request, n_rows, most_bytes)
+        except Stale:
+            if not was_used:
+                raise
+            self.count(resends=1)
+            return self._once(line, request, n_rows, most_bytes)
+
+    def _once(self, line: Line, request: Request, n_rows: int, most_bytes: int) -> Reply:
+        if self.before_send:
+            self.before_send(n_rows)
+        self.count(bytes_sent=len(request.body), **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}))
+        headers = {name: value.reveal() if isinstance(value, Secret) else value for name, value in self._headers.items()}
+        reply = line.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
+        self._was_reachable = True
+        self.count(bytes_received=len(reply.body))
+        return reply
+
+    @property
+    def _secrets(self) -> list[Secret]:
+        return [value for value in self._headers.values() if isinstance(value, Secret)]
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """As long as the server asked for, else twice as long each time; never longer than allowed, always with jitter."""
+        error = state.outcome.exception() if state.outcome else None
+        told = error.retry_after_s if isinstance(error, Transient) else None
+        longest = self.manners.longest_wait_s
+        if told is not None:
+            return min(told, longest) + tenacity.wait_random(0, 0.1)(state)
+        return float(tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(state))
+
+
+def _read_whole(reply: Reply, read: Callable[[Reply], _T]) -> _T:
+    """Without a stated length a cut-off body shows only in its end: then it is worth asking again."""
+    try:
+        return read(reply)
+    except CutShort as error:
+        if reply.is_framed:
+            raise
+        raise Transient(str(error)) from error
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidInput(f"The URL of an endpoint must be valid: {error}.") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        got = f"{parts.scheme}://{parts.hostname or ''}"
+        raise InvalidInput(f'The URL of an endpoint must begin with http:// or https:// and a host; got "{got}".')
+    if parts.username or parts.password:
+        raise InvalidInput("The URL of an endpoint must not hold a user or a password: give a header from the environment or a file.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _is_loopback(origin: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

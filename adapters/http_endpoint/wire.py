@@ -1,0 +1,103 @@
+"""What goes over the wire: a request, a reply, and numbers as text.
+
+Floats are written with the fewest digits that bring back the same bits: 9 significant digits for float32 (half the
+bytes of the float64 expansion that ``json.dumps`` prints), 17 for float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_boundary.errors import InvalidInput
+
+__all__ = ["JSON", "Reply", "Request", "as_dtype", "flat_json", "nested_json"]
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request: ``path`` begins with a slash and is relative to the endpoint's origin."""
+
+    method: str
+    path: str
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer, its body decoded; ``seconds`` from the first byte sent to the last received."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    seconds: float
+    is_framed: bool = True
+    """Whether the server said how long the body is; if not, a cut-off body looks complete."""
+
+
+def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The rows as a model of this input type will see them: whole numbers are rounded half to even, never cut.
+
+    Raises
+    ------
+    InvalidInput
+        NaN or infinity, or a number the type cannot hold; nothing has been sent.
+    """
+    if dtype.kind in "iu" and rows.dtype.kind == "f":
+        rows = np.rint(rows)
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            sent = np.ascontiguousarray(rows, dtype=dtype)
+        strange = ~np.isfinite(sent)
+    else:
+        limits = np.iinfo(np.uint8 if dtype.kind == "b" else dtype)
+        strange = ~((rows >= limits.min) & (rows <= (1 if dtype.kind == "b" else limits.max)))
+        sent = np.ascontiguousarray(np.where(strange, 0, rows), dtype=dtype)
+    if strange.any():
+        row = int(np.flatnonzero(strange.reshape(len(rows), -1).any(axis=-1))[0])
+        raise InvalidInput(f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked does not.")
+    return sent
+
+
+def flat_json(rows: NDArray[Any]) -> bytes:
+    """All numbers of an array as one flat JSON list, row-major.
+
+    Examples
+    --------
+    >>> flat_json(np.array([[0.1, 1.0], [0.25, -2.0]], np.float32))
+    b'[0.100000001,1,0.25,-2]'
+    """
+    return _format((rows.size,), _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+
+
+def nested_json(rows: NDArray[Any]) -> bytes:
+    """An array as nested JSON lists.
+
+    Examples
+    --------
+    >>> nested_json(np.array([[1, 2], [3, 4]], np.uint8))
+    b'[[1,2],[3,4]]'
+    """
+    return _format(rows.shape, _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+
+
+def _verb(dtype: np.dtype[Any]) -> str:
+    if dtype.kind != "f":
+        return "%d"
+    return "%.17g" if dtype.itemsize > 4 else "%.9g"
+
+
+@lru_cache(maxsize=64)
+def _format(shape: tuple[int, ...], verb: str) -> str:
+    text = verb
+    for length in reversed(shape):
+        text = "[" + ",".join([text] * length) + "]"
+    return text

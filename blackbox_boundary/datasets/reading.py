@@ -1,0 +1,127 @@
+"""One function that reads whatever holds inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInput
+from .cifar100_set import read_cifar100
+from .data import Data, Raw, finish
+from .digits_set import digits
+from .idx import read_idx
+from .images import read_images
+from .mnist_set import read_mnist
+from .numpy_files import read_npy, read_npz
+from .tables import read_csv, read_parquet
+
+__all__ = ["read"]
+
+_FORMATS = (
+    "digits, mnist[:train|:test], cifar100[:train|:test], .npy, .npz[:ARRAY], .csv, .tsv, .parquet, IDX (-ubyte, .idx, also .gz), "
+    "a folder of images"
+)
+
+
+def read(
+    spec: str | Path,
+    *,
+    array: str | None = None,
+    labels: str | Path | None = None,
+    divide_by: float | None = None,
+    shape: tuple[int, ...] | None = None,
+    channels_last: bool = False,
+) -> Data:
+    r"""Read inputs, with their labels where the source has them.
+
+    Parameters
+    ----------
+    spec : str or path
+        A named data set (``"digits"``; ``"mnist"`` and ``"cifar100"``, whose test rows are meant unless ``":train"`` follows), or a file or
+        folder, told apart by its name: ``.npy``, ``.npz`` (``"file.npz:x_test"`` picks an array), ``.csv``, ``.tsv``, ``.parquet``, IDX
+        (``-ubyte`` or ``.idx``, also ``.gz``), a folder of images. Write ``./mnist`` for a folder that is called like a data set.
+    array : str, optional
+        Array of an ``.npz`` file, or column of lists of a Parquet file, that holds the inputs.
+    labels : str or path, optional
+        Where the labels are: an array of the ``.npz`` file, a column of the table, or beside ``.npy`` and IDX files a second file of that
+        kind. Default: an array ``labels`` or ``y``, a column ``label``, an IDX file ``labels-idx1`` beside ``images-idx3``, subfolders.
+    divide_by : float, optional
+        Divide all values by this. Default: 255 for unsigned bytes and images, else 1.
+    shape : tuple of int, optional
+        Shape of one row, as the model takes it. Default: as stored.
+    channels_last : bool
+        Images as (height, width, channels), for a folder of images.
+
+    Raises
+    ------
+    InvalidInput
+        What is named does not exist, is empty, damaged, or of no known kind; the message says which file and why.
+    CapabilityMissing
+        A package for this format is not installed; the message names it.
+
+    Notes
+    -----
+    ``.npy`` files of floats are mapped into memory, not loaded; bytes become float32, four times their size.
+
+    Examples
+    --------
+    >>> data = read("digits")
+    >>> data.x.shape, data.labels[:4]
+    ((1797, 8, 8), array([0, 1, 2, 3]))
+    """
+    if divide_by is not None and not divide_by > 0:
+        raise InvalidInput(f'"divide_by" of read must be positive; got {divide_by}.')
+    if (raw := _named(str(spec))) is not None:
+        return finish(raw, spec, divide_by=divide_by, shape=shape)
+    path = Path(spec)
+    if not path.exists() and (split := re.fullmatch(r"(.+\.npz):([^/\\]+)", str(spec))) and array is None:
+        path, array = Path(split[1]), split[2]
+    if not path.exists():
+        raise InvalidInput(f'"{spec}" does not exist. Known are {_FORMATS}.')
+    kind, raw = _read_raw(path, array, labels, channels_last=channels_last)
+    return finish(raw._replace(source={"format": kind, **raw.source}), path, divide_by=divide_by, shape=shape)
+
+
+def _named(spec: str) -> Raw | None:
+    name, _, split = spec.partition(":")
+    if spec == "digits":
+        x, labels = digits()
+        return Raw(x, labels, tuple("0123456789"), {"format": "scikit-learn digits"})
+    if name == "mnist":
+        return read_mnist(split or "test")
+    if name == "cifar100":
+        return read_cifar100(split or "test")
+    return None
+
+
+def _read_raw(path: Path, array: str | None, labels: str | Path | None, *, channels_last: bool) -> tuple[str, Raw]:
+    if path.is_dir():
+        return "images", read_images(path, channels_last=channels_last)
+    suffix, name = path.suffix.lower(), None if labels is None else str(labels)
+    if suffix == ".npz":
+        return "npz", read_npz(path, array, name)
+    if suffix in (".csv", ".tsv"):
+        return "csv", read_csv(path, name)
+    if suffix in (".parquet", ".pq"):
+        return "parquet", read_parquet(path, array, name)
+    if suffix == ".npy":
+        return "npy", _with_labels(path, read_npy, labels)
+    if re.search(r"(-ubyte|\.idx\d?)(\.gz)?$", path.name):
+        return "idx", _with_labels(path, read_idx, labels or _sibling(path))
+    raise InvalidInput(f'"{path}" is of no kind that is known by its name. Known are {_FORMATS}.')
+
+
+def _with_labels(path: Path, reader: Callable[[Path], Any], labels: str | Path | None) -> Raw:
+    if labels is None:
+        return Raw(reader(path))
+    if not Path(labels).exists():
+        raise InvalidInput(f'"labels" of read must name a file, as "{path.name}" holds one array alone; got "{labels}".')
+    return Raw(reader(path), reader(Path(labels)), source={"labels": str(labels)})
+
+
+def _sibling(path: Path) -> Path | None:
+    """``t10k-labels-idx1-ubyte`` beside ``t10k-images-idx3-ubyte``."""
+    beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+    return beside if beside != path and beside.exists() else None

@@ -1,0 +1,99 @@
+"""How good a surrogate is: right against the truth, and like its victim, on inputs of several kinds.
+
+*Accuracy* is the share of rows with the true label, *agreement* the share with the victim's label ("fidelity" in Jagielski,
+Carlini, Berthelot, Kurakin, Papernot, "High Accuracy and High Fidelity Extraction of Neural Networks", USENIX Security 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InvalidInput
+from ..predictor import Array, IntArray, Predictor
+
+__all__ = ["Score", "Spread", "TestSet", "better_than_chance", "score", "spread"]
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    r"""Inputs not used for extraction.
+
+    Attributes
+    ----------
+    name : str
+    x : array (n, *input_shape)
+    victim : (n,) int
+        The victim's labels: asked once, by whoever makes the set, and not charged to the attack.
+    truth : (n,) int, optional
+        True labels, where such exist.
+    """
+
+    __test__ = False  # pytest: this is no test class
+
+    name: str
+    x: Array
+    victim: IntArray
+    truth: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.x) == 0 or len(self.victim) != len(self.x) or (self.truth is not None and len(self.truth) != len(self.x)):
+            raise InvalidInput(f'Test set "{self.name}" must have rows, a victim label each, and a true label each or none.')
+
+
+@dataclass(frozen=True)
+class Score:
+    """A surrogate on one test set; shares, 0-1.
+
+    ``accuracy`` is None without true labels. ``recall`` maps each class the victim gives to the share of those rows the
+    surrogate gives it too; a class the victim never gives here is absent.
+    """
+
+    accuracy: float | None
+    agreement: float
+    n: int
+    recall: dict[int, float]
+
+
+def score(surrogate: Predictor, test: TestSet, *, batch_size: int = 2000) -> Score:
+    """Ask a surrogate all rows of a test set; costs no victim queries."""
+    parts = [surrogate.predict(test.x[start : start + batch_size]).label for start in range(0, len(test.x), batch_size)]
+    label = np.concatenate(parts)
+    same = label == test.victim
+    recall = {int(k): float(same[test.victim == k].mean()) for k in np.unique(test.victim)}
+    accuracy = None if test.truth is None else float((label == test.truth).mean())
+    return Score(accuracy, float(same.mean()), len(label), recall)
+
+
+def better_than_chance(predictor: Predictor, x: Array, truth: IntArray, *, batch_size: int = 2000) -> bool:
+    """Whether a victim's accuracy exceeds that of always answering the commonest label by three standard errors.
+
+    Three: a false alarm in about 1,000. A victim that fails this is reported with every table made from it, not hidden.
+    """
+    label = np.concatenate([predictor.predict(x[start : start + batch_size]).label for start in range(0, len(x), batch_size)])
+    trivial = np.bincount(truth).max() / len(truth)
+    return bool((label == truth).mean() > trivial + 3 * np.sqrt(trivial * (1 - trivial) / len(truth)))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n - 1) over ``n`` seeds; the deviation of one seed is NaN."""
+
+    mean: float
+    std: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.std:.4f} (n={self.n})"
+
+
+def spread(values: list[float]) -> Spread:
+    """Summarise the same number over seeds.
+
+    Examples
+    --------
+    >>> print(spread([0.9, 0.92]))
+    0.9100 ± 0.0141 (n=2)
+    """
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"), len(values))

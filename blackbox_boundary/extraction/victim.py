@@ -1,0 +1,61 @@
+"""The victim as an attacker sees it: a predictor with a limit, every row counted before it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidInput
+from ..predictor import Array, Prediction, Predictor
+from ..uncertainty import probabilities
+
+__all__ = ["Victim", "targets_of"]
+
+
+@dataclass
+class Victim:
+    """A predictor that answers at most ``max_queries`` rows.
+
+    Attributes
+    ----------
+    predictor : Predictor
+    max_queries : int
+    n_asked : int
+        Rows asked so far.
+    """
+
+    predictor: Predictor
+    max_queries: int
+    n_asked: int = field(default=0, init=False)
+
+    @property
+    def n_left(self) -> int:
+        """Rows that may still be asked."""
+        return self.max_queries - self.n_asked
+
+    def answer(self, x: Array) -> Prediction:
+        """Ask rows (n, ...); the whole batch is refused where it is larger than what is left.
+
+        Raises
+        ------
+        InvalidInput
+            More rows than are left; nothing has been sent.
+        """
+        if len(x) > self.n_left:
+            raise InvalidInput(f"The victim may be asked {self.n_left} more rows of {self.max_queries}; got {len(x)}.")
+        self.n_asked += len(x)
+        return self.predictor.predict(x)
+
+
+def targets_of(answers: Prediction, predictor: Predictor, *, soft: bool) -> NDArray[Any]:
+    """What a surrogate learns from answers: labels (n,), or probabilities (n, n_classes) where ``soft``.
+
+    Raises
+    ------
+    CapabilityMissing
+        Soft targets of a victim that reveals no probabilities.
+    """
+    return np.asarray(probabilities(answers, predictor.access)) if soft else answers.label

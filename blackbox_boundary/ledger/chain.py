@@ -1,0 +1,64 @@
+"""The entries of a ledger, and the hash chain that binds each to all before it.
+
+``chain_i = SHA-256(chain_{i-1} | entry_i)``, and ``chain_0 = SHA-256(model card)``: changing, removing, inserting or reordering
+entries breaks the chain at that place. Whoever rewrites all that follows can mend it, and cutting off the end leaves a valid
+chain; both show against a *head* (the last link) noted elsewhere, which is why every result carries it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import struct
+from typing import NamedTuple
+
+__all__ = ["Entry", "Event", "first_link", "link"]
+
+
+class Event(enum.IntEnum):
+    """What an entry says happened."""
+
+    OPENED = 1
+    """A run opened the ledger; the entry's number is the run's."""
+    ASKED = 2
+    """Rows are about to be sent; the entry's number is the call's. ``form``: predictions or gradients, ``data``: their keys."""
+    ANSWERED = 3
+    """Rows of ``call``, from ``first`` on, were answered: ``data`` in the layout ``form``."""
+    FAILED = 4
+    """The unanswered rows of ``call`` came back with an error, whose type is ``data``. They have been paid for."""
+    LOST = 5
+    """The run that sent ``call`` died before it could record the unanswered rows. They may have been paid for."""
+    CLOSED = 6
+    """The run closed the ledger."""
+
+
+class Entry(NamedTuple):
+    """One line of the ledger, in the order of the table's columns."""
+
+    id: int
+    event: int
+    run: int
+    at: float
+    """Seconds since 1970, by the clock of the machine."""
+    call: int
+    first: int
+    form: str
+    chain: bytes
+    data: bytes
+
+
+_NUMBERS = struct.Struct("<qqqdqqqq")
+
+
+def first_link(model_card: str) -> bytes:
+    """The link before the first entry."""
+    return hashlib.sha256(model_card.encode()).digest()
+
+
+def link(previous: bytes, entry: Entry) -> bytes:
+    """The link of an entry (its own ``chain`` is not looked at)."""
+    form = entry.form.encode()
+    numbers = _NUMBERS.pack(entry.id, entry.event, entry.run, entry.at, entry.call, entry.first, len(form), len(entry.data))
+    digest = hashlib.sha256(previous + numbers + form)
+    digest.update(entry.data)
+    return digest.digest()

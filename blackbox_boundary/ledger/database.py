@@ -1,0 +1,118 @@
+"""The SQLite file under a ledger: how it is opened, what it must be, and what its errors mean.
+
+``journal_mode=WAL`` with ``synchronous=FULL``: a commit returns after the write-ahead log was flushed to the disk, and a
+checkpoint flushes the log before and the file after it copies, so a committed entry survives a power cut wherever the disk
+keeps its word about flushes (``fullfsync`` asks macOS to make it do so). A torn last write fails the log's own checksum and is
+dropped whole: that transaction had not been committed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import LedgerError
+
+__all__ = ["FORMAT", "connect", "create", "open_existing", "translated"]
+
+FORMAT = 1
+"""Version of the tables below; a file of a later version is refused."""
+_APPLICATION = 0x42424C47
+"""Marks the file as a ledger ("BBLG")."""
+_TIMEOUT_S = 60.0
+"""How long a writer waits for another; a transaction takes milliseconds."""
+
+_SCHEMA = (
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {FORMAT}",
+    "CREATE TABLE model (card TEXT NOT NULL)",
+    """CREATE TABLE log (
+        id INTEGER PRIMARY KEY, event INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL, call INTEGER NOT NULL,
+        first INTEGER NOT NULL, form TEXT NOT NULL, chain BLOB NOT NULL, data BLOB NOT NULL)""",
+    "CREATE TABLE in_flight (call INTEGER PRIMARY KEY, run INTEGER NOT NULL)",
+)
+
+_MEANINGS = {
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing answered was lost; make room and run the same command again.",
+    sqlite3.SQLITE_READONLY: "cannot be written: it is read-only.",
+    sqlite3.SQLITE_PERM: "cannot be opened: permission denied.",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: no such folder, or no permission.",
+    sqlite3.SQLITE_CORRUPT: 'is damaged. "ledger verify" says where; go on with a copy.',
+    sqlite3.SQLITE_NOTADB: "is not a ledger.",
+    sqlite3.SQLITE_BUSY: f"has been locked by another process for {_TIMEOUT_S:.0f} seconds.",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk reports an error.",
+}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Say the errors of SQLite and of the disk in the ledger's words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        raise LedgerError(f'The ledger "{path}" {_MEANINGS.get(primary, f"cannot be used: {error}.")}') from error
+    except OSError as error:  # of the file that marks a run as alive
+        raise LedgerError(f'The ledger "{path}" cannot be used: {error.strerror or error}.') from error
+
+
+def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """Open the file; only a writer creates it.
+
+    A ledger on a read-only disk is read too, as long as no write-ahead log lies beside it.
+    """
+    if not write and not path.is_file():
+        raise LedgerError(f'There is no ledger at "{path}".')
+    address = path.resolve().as_uri()
+    if write:
+        return _connect(f"{address}?mode=rwc")
+    try:
+        db = _connect(f"{address}?mode=ro")
+        db.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError:
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        db = _connect(f"{address}?mode=ro&immutable=1")
+    return db
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False)
+
+
+def create(db: sqlite3.Connection, path: Path, card: str) -> None:
+    """Make an empty file a ledger of this model; leave any other file as it is."""
+    if not _is_empty(db):
+        return
+    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise LedgerError(f'The ledger "{path}" needs a write-ahead log, which its file system does not support.')
+    db.execute("BEGIN IMMEDIATE")
+    if _is_empty(db):  # else another process was faster
+        for statement in _SCHEMA:
+            db.execute(statement)
+        db.execute("INSERT INTO model VALUES (?)", (card,))
+    db.execute("COMMIT")
+
+
+def open_existing(db: sqlite3.Connection, path: Path) -> str:
+    """Check that the file is a ledger this version understands; return its model card."""
+    application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if application != _APPLICATION:
+        raise LedgerError(f'"{path}" is a database, but not a ledger.')
+    if version > FORMAT:
+        raise LedgerError(
+            f'The ledger "{path}" was written by a newer version (format {version}; this one knows {FORMAT}). Upgrade to use it.'
+        )
+    for setting in ("synchronous = FULL", "fullfsync = 1", "checkpoint_fullfsync = 1"):
+        db.execute(f"PRAGMA {setting}")
+    cards = db.execute("SELECT card FROM model").fetchall()
+    if len(cards) != 1:
+        raise LedgerError(f'The ledger "{path}" is damaged: it names {len(cards)} models.')
+    return str(cards[0][0])
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

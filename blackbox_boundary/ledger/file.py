@@ -1,0 +1,136 @@
+"""A ledger as a file: its model and its entries in order."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from ..errors import LedgerError
+from .chain import Entry
+from .database import connect, open_existing, translated
+from .model_card import ModelCard
+
+__all__ = ["LedgerFile", "Outline"]
+
+
+class Outline(NamedTuple):
+    """An entry without its data."""
+
+    id: int
+    event: int
+    run: int
+    at: float
+    call: int
+    first: int
+    form: str
+    n_bytes: int
+
+
+class LedgerFile:
+    """An open ledger, read entry by entry. Threads may share it.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    model : ModelCard
+    card : str
+        The model card as it is written.
+
+    Raises
+    ------
+    LedgerError
+        There is no such file, it is no ledger, a newer version's, or damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.RLock()
+        with translated(self.path):
+            self._db = self._connect()
+            try:
+                self._start()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path, write=False)
+
+    def _start(self) -> None:
+        self.card = open_existing(self._db, self.path)
+        try:
+            self.model = ModelCard.from_json(self.card)
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerError(f'The ledger "{self.path}" is damaged: its model card cannot be read.') from error
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries in order."""
+        with translated(self.path):
+            yield from map(Entry._make, self._db.execute("SELECT * FROM log ORDER BY id"))
+
+    def outline(self) -> Iterator[Outline]:
+        """All entries in order, without reading their data."""
+        with translated(self.path):
+            found = "SELECT id, event, run, at, call, first, form, length(data) FROM log ORDER BY id"
+            yield from map(Outline._make, self._db.execute(found))
+
+    def data(self, entry: int) -> bytes:
+        """The data of one entry."""
+        with self._lock, translated(self.path):
+            row = self._db.execute("SELECT data FROM log WHERE id = ?", (entry,)).fetchone()
+        if row is None:
+            raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} is missing.')
+        return bytes(row[0])
+
+    def last_link(self) -> bytes | None:
+        """The link of the last entry, where there is one."""
+        with translated(self.path):
+            row = self._db.execute("SELECT chain FROM log ORDER BY id DESC LIMIT 1").fetchone()
+        return None if row is None else bytes(row[0])
+
+    def calls_in_flight(self) -> set[int]:
+        """The calls that the ledger takes for unanswered."""
+        with translated(self.path):
+            return {call for (call,) in self._db.execute("SELECT call FROM in_flight")}
+
+    def check_pages(self) -> None:
+        """Have SQLite check its pages.
+
+        Raises
+        ------
+        LedgerError
+            They are damaged.
+        """
+        with translated(self.path):
+            (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise LedgerError(f'The ledger "{self.path}" is damaged: {verdict}.')
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See the ledger as it is now, whatever others write meanwhile."""
+        with self._lock, translated(self.path):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,87 @@
+"""What a ledger remembers of the model whose answers it holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays import as_numpy
+from ..errors import InvalidInput, LedgerError
+from ..predictor import Access, Bounds, Differentiable, Predictor
+
+__all__ = ["ModelCard"]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Enough to tell one model from another, and to stand in for it in a replay."""
+
+    fingerprint: str
+    access: str
+    n_classes: int
+    input_shape: tuple[int, ...]
+    bounds: tuple[Any, Any] | None
+    differentiable: bool
+
+    @classmethod
+    def of(cls, predictor: Predictor, fingerprint: str | None = None) -> ModelCard:
+        """Describe a predictor; ``fingerprint`` stands in for one that has none.
+
+        Raises
+        ------
+        InvalidInput
+            There is no fingerprint.
+        """
+        fingerprint = fingerprint or getattr(predictor, "fingerprint", None)
+        if not fingerprint:
+            raise InvalidInput(
+                'A ledger belongs to one model, and this predictor has no "fingerprint": name the model with fingerprint="...".'
+            )
+        bounds = None if predictor.bounds is None else tuple(_plain(bound) for bound in predictor.bounds)
+        shape = tuple(int(side) for side in predictor.input_shape)
+        return cls(fingerprint, predictor.access.name, int(predictor.n_classes), shape, bounds, isinstance(predictor, Differentiable))
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read what :meth:`to_json` wrote; anything else is a ValueError, KeyError or TypeError."""
+        stored = json.loads(text)
+        bounds = stored.pop("bounds")
+        shape = tuple(stored.pop("input_shape"))
+        return cls(**stored, input_shape=shape, bounds=None if bounds is None else tuple(bounds))
+
+    def to_json(self) -> str:
+        """One line of JSON, the same for the same card."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def limits(self) -> Bounds:
+        """The bounds as numbers or arrays."""
+        if self.bounds is None:
+            return None
+        lowest, highest = (np.array(bound) if isinstance(bound, list) else bound for bound in self.bounds)
+        return lowest, highest
+
+    def level(self) -> Access:
+        """The access as such."""
+        return Access[self.access]
+
+    def check_same(self, recorded: ModelCard, path: object) -> None:
+        """Refuse a ledger of another model.
+
+        Raises
+        ------
+        LedgerError
+            Fingerprint, access, number of classes or input shape differ. (Bounds may: they do not change what the model answers.)
+        """
+        for name in ("fingerprint", "access", "n_classes", "input_shape"):
+            if (there := getattr(recorded, name)) != (here := getattr(self, name)):
+                raise LedgerError(
+                    f'The ledger "{path}" belongs to another model: its {name} is {there}, this model has {here}. '
+                    "Give each model its own ledger."
+                )
+
+
+def _plain(bound: Any) -> Any:
+    return as_numpy(bound).tolist() if hasattr(bound, "dtype") else np.asarray(bound).tolist()

@@ -1,0 +1,113 @@
+"""Find recorded answers by the content of the question."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import reduce
+
+import numpy as np
+
+from ..errors import LedgerError
+from .chain import Event, first_link
+from .database import translated
+from .file import LedgerFile
+from .index import KeyIndex, Places
+from .records import KEY_BYTES, Keys, Records, read_form
+
+__all__ = ["ENTRY_BYTES", "LedgerReader", "places_of"]
+
+ENTRY_BYTES = 1 << 16
+"""Answers are stored in entries of at most this size (or one row), so that reading a single answer reads little."""
+_OFFSET_BITS = 16
+"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^15."""
+_KEPT_ENTRIES = 16
+"""Decoded entries kept: a resumed run reads answers in the order they were written, many from the same entry."""
+
+
+class LedgerReader(LedgerFile):
+    """The answers in a ledger. Their keys are held in memory, 24 bytes each; the answers stay on the disk."""
+
+    def _start(self) -> None:
+        super()._start()
+        self._index = KeyIndex()
+        self._seen, self._head = 0, first_link(self.card)
+        self._blocks: OrderedDict[int, Records] = OrderedDict()
+        self.refresh()
+
+    @property
+    def head(self) -> str:
+        """The last link of the hash chain, as hexadecimal: note it down to prove later that nothing before it was changed."""
+        return self._head.hex()
+
+    def __len__(self) -> int:
+        """Number of answers known."""
+        return len(self._index)
+
+    def find(self, keys: Keys) -> Places:
+        """Where the answers to these questions lie (n,); -1 where there is none."""
+        with self._lock:
+            return self._index.find(keys)
+
+    def fetch(self, places: Places) -> Records:
+        """The answers at these places (at least one, none of them -1), in order."""
+        entries, offsets = places >> _OFFSET_BITS, places & ((1 << _OFFSET_BITS) - 1)
+        with self._lock:
+            wanted = {entry: self._block(entry) for entry in dict.fromkeys(entries.tolist())}
+        records = np.empty(len(places), reduce(np.promote_types, (block.dtype for block in wanted.values())))
+        for entry, block in wanted.items():
+            rows = entries == entry
+            records[rows] = block[offsets[rows]]
+        return records
+
+    def refresh(self) -> None:
+        """Learn what others have written since."""
+        with self._lock, translated(self.path):
+            last = self._db.execute("SELECT id, chain FROM log ORDER BY id DESC LIMIT 1").fetchone()
+            if last is None or last[0] == self._seen:
+                return
+            learned = list(self._answers(self._seen))
+            if learned:
+                keys, places = zip(*learned, strict=True)
+                self._index.add(np.concatenate(keys), np.concatenate(places))
+            self._seen, self._head = last
+
+    def _answers(self, after: int) -> Iterator[tuple[Keys, Places]]:
+        """Keys and places of all answers in later entries."""
+        call, keys = 0, np.empty((0, KEY_BYTES), np.uint8)
+        layouts: dict[str, int] = {}
+        found = "SELECT id, call, first, form, length(data) FROM log WHERE id > ? AND event = ?"
+        for entry, of_call, first, form, n_bytes in self._db.execute(found, (after, Event.ANSWERED)):
+            if of_call != call:
+                call, keys = of_call, self._keys(of_call)
+            if form not in layouts:
+                layouts[form] = self._layout(entry, form).itemsize
+            n = n_bytes // layouts[form]
+            yield keys[first : first + n], places_of(entry, n)
+
+    def _keys(self, call: int) -> Keys:
+        """The keys asked in a call."""
+        return np.frombuffer(self.data(call), np.uint8).reshape(-1, KEY_BYTES)
+
+    def _block(self, entry: int) -> Records:
+        if entry in self._blocks:
+            self._blocks.move_to_end(entry)
+            return self._blocks[entry]
+        with translated(self.path):
+            form, data = self._db.execute("SELECT form, data FROM log WHERE id = ?", (entry,)).fetchone()
+        block: Records = np.frombuffer(data, self._layout(entry, form))
+        self._blocks[entry] = block
+        if len(self._blocks) > _KEPT_ENTRIES:
+            self._blocks.popitem(last=False)
+        return block
+
+    def _layout(self, entry: int, form: str) -> np.dtype[np.void]:
+        try:
+            return read_form(form)
+        except ValueError as error:
+            raise LedgerError(f'The ledger "{self.path}" is damaged: the layout of entry {entry} cannot be read.') from error
+
+
+def places_of(entry: int, n: int) -> Places:
+    """The places of an entry's ``n`` answers."""
+    return (entry << _OFFSET_BITS) + np.arange(n, dtype=np.int64)

@@ -1,0 +1,114 @@
+"""How a question and an answer look as bytes.
+
+A question is known by the SHA-256 of what is sent: whether a prediction or a gradient is asked, dtype, shape, and the row's
+bytes (for a gradient also the weights ``v``). An answer is one record of a structured array: the label, and the scores or the
+gradient in the dtype the predictor gave, so that reading it back gives the same bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import as_numpy
+from ..predictor import Array, FloatArray, Prediction
+
+__all__ = [
+    "KEY_BYTES",
+    "Keys",
+    "Kind",
+    "Records",
+    "content_keys",
+    "form_of",
+    "pack_gradients",
+    "pack_predictions",
+    "read_form",
+    "unpack_prediction",
+]
+
+Kind: TypeAlias = Literal["predictions", "gradients"]
+Keys: TypeAlias = NDArray[np.uint8]
+"""(n, 32) one digest a row."""
+Records: TypeAlias = NDArray[Any]
+"""(n,) structured: one answer a row."""
+
+KEY_BYTES = 32
+
+
+def content_keys(x: Array, v: FloatArray | None = None) -> Keys:
+    """Digest of each row as it is sent; with ``v`` (n, n_classes), of the question for its gradient.
+
+    The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order.
+    """
+    rows = _native(as_numpy(x))
+    header = ["predictions", str(x.dtype).removeprefix("torch."), str(tuple(rows.shape[1:]))]
+    weights = None
+    if v is not None:
+        weights = np.ascontiguousarray(v, dtype=np.float64)
+        header[0] = f"gradients {weights.shape[1]}"
+    start = hashlib.sha256("|".join(header).encode())
+    digests = bytearray()
+    for i in range(len(rows)):
+        digest = start.copy()
+        digest.update(rows[i].data)
+        if weights is not None:
+            digest.update(weights[i].data)
+        digests += digest.digest()
+    return np.frombuffer(bytes(digests), np.uint8).reshape(-1, KEY_BYTES)
+
+
+def _native(rows: NDArray[Any]) -> NDArray[Any]:
+    """Contiguous rows in the machine's byte order; a row without numbers keeps a length of one axis."""
+    return np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("=")).reshape(rows.shape)
+
+
+def pack_predictions(prediction: Prediction) -> Records:
+    """One record a row: label, and the scores there are."""
+    parts: dict[str, NDArray[Any]] = {"label": prediction.label.astype(np.int32)}
+    for name in ("top1", "scores"):
+        if (part := getattr(prediction, name)) is not None:
+            parts[name] = np.asarray(part)
+    records = np.empty(len(prediction), [(name, part.dtype, part.shape[1:]) for name, part in parts.items()])
+    for name, part in parts.items():
+        records[name] = part
+    return records
+
+
+def unpack_prediction(records: Records) -> Prediction:
+    """The prediction that :func:`pack_predictions` packed."""
+    top1, scores = (np.ascontiguousarray(records[name]) if name in (records.dtype.names or ()) else None for name in ("top1", "scores"))
+    return Prediction(records["label"].astype(np.intp), top1, scores)
+
+
+def pack_gradients(gradients: Array) -> Records:
+    """One record a row: its gradient."""
+    values = _native(as_numpy(gradients))
+    records = np.empty(len(values), [("gradient", values.dtype, values.shape[1:])])
+    records["gradient"] = values
+    return records
+
+
+def form_of(records: Records) -> str:
+    """The layout of records, as text to store beside their bytes."""
+    return json.dumps([[name, kind, *map(list, shape)] for name, kind, *shape in records.dtype.descr], separators=(",", ":"))
+
+
+def read_form(form: str) -> np.dtype[np.void]:
+    """The layout that :func:`form_of` wrote.
+
+    Raises
+    ------
+    ValueError
+        It is none, or would hold Python objects.
+    """
+    try:
+        layout: np.dtype[np.void] = np.dtype([(name, kind, *map(tuple, shape)) for name, kind, *shape in json.loads(form)])
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+    if layout.hasobject or not layout.itemsize:
+        raise ValueError("a layout of Python objects, or of nothing")
+    return layout

@@ -1,0 +1,236 @@
+"""Write a ledger: claim what is about to be sent, record what came back.
+
+A question is claimed in a committed transaction before it is sent, and its answer is recorded in another before anyone sees
+it. Claims are exclusive: of two processes that want the same answer one asks and the other waits for the record. When a process
+dies, what it had claimed and not recorded is marked as lost by whoever meets it first, and may be claimed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import LedgerError
+from ..predictor import IntArray
+from .chain import Entry, Event, link
+from .database import connect, create, translated
+from .index import NOWHERE, Places
+from .model_card import ModelCard
+from .presence import Presence, is_alive
+from .reader import ENTRY_BYTES, LedgerReader, places_of
+from .records import KEY_BYTES, Keys, Kind, Records, form_of
+
+__all__ = ["Claim", "LedgerStore"]
+
+_SPARE_BYTES = 1 << 18
+"""Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
+
+
+@dataclass(eq=False)
+class Claim:
+    """Rows that this run alone may send.
+
+    Attributes
+    ----------
+    call : int
+        Number of the entry that says so.
+    rows : (k,) int
+        Which of the offered rows these are, in ascending order.
+    keys : (k, 32)
+    answered : (k,) bool
+    """
+
+    call: int
+    rows: IntArray
+    keys: Keys
+    answered: np.ndarray[tuple[int], np.dtype[np.bool_]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.answered = np.zeros(len(self.rows), np.bool_)
+
+
+class LedgerStore(LedgerReader):
+    """A ledger opened for writing by this run. Threads may share it; forked processes may not.
+
+    Parameters
+    ----------
+    path : path
+        Created where there is none.
+    model : ModelCard
+
+    Attributes
+    ----------
+    n_lost : int
+        Rows found to have been in flight when another run died.
+
+    Raises
+    ------
+    LedgerError
+        The file is another model's ledger, a newer version's, read-only, damaged, or no ledger; it is left as it was.
+    """
+
+    def __init__(self, path: str | Path, model: ModelCard) -> None:
+        self._card = model
+        self._pid = os.getpid()
+        self._active: set[int] = set()
+        self._learned: list[tuple[Keys, Places]] = []
+        self.n_lost = 0
+        super().__init__(path)
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path, write=True)
+
+    def _start(self) -> None:
+        create(self._db, self.path, self._card.to_json())
+        super()._start()
+        self._card.check_same(self.model, self.path)
+        with contextlib.ExitStack() as undo:
+            with self._transaction():
+                self.run = self._append(Event.OPENED, data=str(self._pid).encode())
+                self._presence = Presence(self.path, self.run)
+                undo.callback(self._presence.close)
+                self._bury_the_dead()
+            undo.pop_all()
+
+    def claim(self, kind: Kind, keys: Keys, answer_bytes: int) -> Claim | None:
+        """Claim those of these different questions that have no answer and that nobody else has in flight.
+
+        Parameters
+        ----------
+        kind : "predictions" or "gradients"
+        keys : (n, 32)
+            All different.
+        answer_bytes : int
+            About how large the answer to one of them is; the disk must have room for all answers before anything is sent.
+
+        Returns
+        -------
+        Claim or None
+            None: all are answered or in flight elsewhere.
+        """
+        self._keep_room(2 * len(keys) * (answer_bytes + KEY_BYTES) + _SPARE_BYTES)
+        with self._transaction():
+            free = self._index.find(keys) == NOWHERE
+            busy = self._busy_keys()
+            if busy:
+                free &= [key.tobytes() not in busy for key in keys]
+            rows = np.flatnonzero(free)
+            if not len(rows):
+                return None
+            mine = np.ascontiguousarray(keys[rows])
+            call = self._append(Event.ASKED, form=kind, data=mine.tobytes())
+            self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, self.run))
+            self._active.add(call)  # within the lock: another thread must not take the claim for a dead one
+        return Claim(call, rows, mine)
+
+    def record(self, claim: Claim, rows: slice, records: Records) -> None:
+        """Write the answers to consecutive rows of a claim; when this returns they are safe, and found."""
+        try:
+            self._record(claim, rows, records)
+        except LedgerError as error:
+            cause = error.__cause__
+            if not (isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL):
+                raise
+            self._presence.release()  # the room that was kept back for this
+            self._record(claim, rows, records)
+        claim.answered[rows] = True
+        if claim.answered.all():
+            self._active.discard(claim.call)
+
+    def give_up(self, claim: Claim, reason: BaseException) -> None:
+        """Write that the unanswered rows of a claim failed; they may be claimed again.
+
+        Only the error's type is kept: its text may hold a secret.
+        """
+        self._active.discard(claim.call)
+        if claim.answered.all():
+            return
+        with contextlib.suppress(LedgerError), self._transaction():  # else the next run finds the claim and marks it as lost
+            self._append(Event.FAILED, call=claim.call, data=type(reason).__name__.encode())
+            self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
+
+    def close(self) -> None:
+        """Say that the run ended, and close the file."""
+        with self._lock:
+            if self._pid != os.getpid():
+                return
+            with contextlib.suppress(LedgerError), self._transaction():
+                self._append(Event.CLOSED)
+            self._presence.close()
+            super().close()
+
+    def _record(self, claim: Claim, rows: slice, records: Records) -> None:
+        first = range(len(claim.rows))[rows].start
+        step = max(1, ENTRY_BYTES // records.dtype.itemsize)
+        form = form_of(records)
+        with self._transaction():
+            for start in range(0, len(records), step):
+                part = records[start : start + step]
+                entry = self._append(Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes())
+                self._learned.append((claim.keys[first + start : first + start + len(part)], places_of(entry, len(part))))
+            if claim.answered.sum() + len(records) == len(claim.answered):
+                self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
+
+    def _keep_room(self, n_bytes: int) -> None:
+        try:
+            self._presence.reserve(n_bytes)
+        except OSError as error:
+            raise LedgerError(
+                f'The ledger "{self.path}" has no room for the answers to the next call ({n_bytes} bytes), which was not sent: '
+                "the disk is full. Nothing answered was lost; make room and run the same command again."
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One committed step, after having learnt what others wrote before it."""
+        if self._pid != os.getpid():
+            raise LedgerError(f'The ledger "{self.path}" was opened by the parent of this process; open it again here.')
+        with self._lock, translated(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            self._learned.clear()
+            try:
+                self.refresh()
+                self._tail = self._seen, self._head
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            for keys, places in self._learned:
+                self._index.add(keys, places)
+            self._seen, self._head = self._tail  # last: interrupted before this, the next refresh learns the same from the file
+
+    def _append(self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b"") -> int:
+        number = self._tail[0] + 1
+        run = number if event is Event.OPENED else self.run
+        entry = Entry(number, event, run, time.time(), call, first, form, b"", data)
+        entry = entry._replace(chain=link(self._tail[1], entry))
+        self._db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", entry)
+        self._tail = number, entry.chain
+        return number
+
+    def _busy_keys(self) -> set[bytes]:
+        """Keys that someone alive has in flight: another run, or another thread of this one."""
+        self._bury_the_dead()
+        busy: set[bytes] = set()
+        for (call,) in self._db.execute("SELECT call FROM in_flight").fetchall():
+            busy.update(key.tobytes() for key in self._keys(call))
+        return busy
+
+    def _bury_the_dead(self) -> None:
+        """Mark as lost what dead runs had in flight."""
+        for call, run in self._db.execute("SELECT call, run FROM in_flight").fetchall():
+            alive = call in self._active if run == self.run else is_alive(self.path, run)
+            if not alive:
+                self.n_lost += int((self._index.find(self._keys(call)) == NOWHERE).sum())
+                self._append(Event.LOST, call=call)
+                self._db.execute("DELETE FROM in_flight WHERE call = ?", (call,))

@@ -1,0 +1,90 @@
+"""From a word to a predictor: ``load("model.onnx")``, ``load("http://host/v2/models/m")``, ``load("package.module:factory")``.
+
+The engine knows no adapter by name. It asks each entry point of the group ``blackbox_boundary.adapters``, in the order of
+their names, whether a spec is its own; any installed package can join. An entry point is a callable
+``load(spec, **given)`` that returns a predictor, or None where the spec is not for it. The first line of its docstring
+says which specs are: it is what the reader of an error message sees.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+from .errors import InvalidInput
+from .predictor import Predictor
+
+__all__ = ["GROUP", "build", "load"]
+
+GROUP = "blackbox_boundary.adapters"
+"""The entry-point group in which adapters are found."""
+
+Made = TypeVar("Made")
+
+
+def load(spec: Any, **given: Any) -> Predictor:
+    """Make a predictor of what ``spec`` names; what cannot be discovered is given by name.
+
+    Parameters
+    ----------
+    spec : str, path or bytes
+        What an installed adapter understands: a path that ends in ``.onnx`` (or the bytes of such a file), the address of
+        an endpoint, or ``"package.module:factory"``.
+    **given
+        Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``, ``bounds=(0, 1)``.
+
+    Raises
+    ------
+    InvalidInput
+        No adapter understands the spec, or the adapter that does was given a setting it does not have, or lacks one.
+
+    Notes
+    -----
+    ``"package.module:factory"`` imports that module and calls that function: it runs the code you name, and no other.
+    No pickle is ever opened. No queries are sent, except where an adapter's documentation says that it asks for metadata
+    or runs the model on rows of its own making.
+    """
+    refusals = []
+    for entry_point in _adapters():
+        try:
+            adapter = entry_point.load()
+        except Exception as error:  # noqa: BLE001  a broken third-party adapter must not stand in the way of the others
+            refusals.append(f"  {entry_point.name}: cannot be imported ({type(error).__name__}: {error})")
+            continue
+        predictor: Predictor | None = adapter(spec, **given)
+        if predictor is not None:
+            return predictor
+        refusals.append(f"  {entry_point.name}: {_first_line(adapter)}")
+    known = "\n".join(refusals) or "  none is installed"
+    raise InvalidInput(f'No adapter understands the model "{_shown(spec)}". Installed adapters take:\n{known}')
+
+
+def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made:
+    """Call ``kind(*parts, **given)``, with a missing or unknown setting reported as the caller's mistake. For adapters.
+
+    Raises
+    ------
+    InvalidInput
+        ``kind`` does not have such a setting, or needs one that was not given.
+    """
+    signature = inspect.signature(kind)
+    try:
+        signature.bind(*parts, **given)
+    except TypeError as error:
+        settings = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+        raise InvalidInput(f"{kind.__name__} cannot be made: {error}; its settings are {', '.join(settings)}.") from None
+    return kind(*parts, **given)
+
+
+def _adapters() -> Iterator[EntryPoint]:
+    return iter(sorted(entry_points(group=GROUP), key=lambda entry_point: entry_point.name))
+
+
+def _first_line(adapter: Any) -> str:
+    return (inspect.getdoc(adapter) or "(says nothing of itself)").splitlines()[0]
+
+
+def _shown(spec: Any) -> str:
+    return f"{len(spec)} bytes" if isinstance(spec, bytes) else str(spec)[:200]

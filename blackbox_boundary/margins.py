@@ -1,0 +1,56 @@
+"""How far each class is from winning, read from scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .predictor import Access, FloatArray, IntArray, Prediction
+
+__all__ = ["leads", "resolution", "rival", "softmax_entropy"]
+
+
+def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.float64]:
+    """Lead of the home label over each class, (k, n_classes); its own entry is infinite.
+
+    Differences of logits; of log-probabilities where those are revealed, which is the same thing. The smallest lead of a row is
+    its margin: positive while the label is kept.
+    """
+    assert prediction.scores is not None
+    scores = prediction.scores.astype(np.float64)
+    if access is Access.PROBABILITIES:
+        scores = np.log(np.maximum(scores, np.finfo(np.float64).tiny))
+    rows = np.arange(len(home))
+    lead: NDArray[np.float64] = scores[rows, home][:, None] - scores
+    lead[rows, home] = np.inf
+    return lead
+
+
+def rival(prediction: Prediction, home: IntArray) -> IntArray:
+    """The best class other than home, (k,)."""
+    assert prediction.scores is not None
+    others = prediction.scores.astype(np.float64)
+    others[np.arange(len(home)), home] = -np.inf
+    best: IntArray = others.argmax(axis=-1)
+    return best
+
+
+def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
+    """The lead (k,) below which the scores' own rounding could turn a label: three units in the last place of the largest."""
+    assert prediction.scores is not None
+    epsilon = float(np.finfo(prediction.scores.dtype).eps) if prediction.scores.dtype.kind == "f" else 0.0
+    largest = np.ones(len(prediction)) if access is Access.PROBABILITIES else np.abs(prediction.scores).max(axis=-1).astype(np.float64)
+    result: NDArray[np.float64] = 3 * epsilon * largest
+    return result
+
+
+def softmax_entropy(scores: FloatArray, access: Access) -> NDArray[np.float64]:
+    """Entropy of the softmax (n,), nats: the paper's *softness* (its section 4)."""
+    values = scores.astype(np.float64)
+    if access is Access.LOGITS:
+        values = np.exp(values - values.max(axis=-1, keepdims=True))
+        values /= values.sum(axis=-1, keepdims=True)
+    terms: NDArray[Any] = np.where(values > 0, values * np.log(np.maximum(values, np.finfo(np.float64).tiny)), 0.0)
+    return np.asarray(-terms.sum(axis=-1) + 0.0)

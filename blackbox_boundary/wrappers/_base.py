@@ -1,0 +1,68 @@
+"""What every predictor around a predictor has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import InvalidInput
+from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, Prediction, Predictor
+
+__all__ = ["Wrapper", "check_rows"]
+
+
+class Wrapper:
+    """Passes everything on. It has ``vjp`` exactly when the wrapped predictor has, and so is differentiable when that is.
+
+    A subclass overrides :meth:`predict` and, where gradients matter to it, ``_vjp``.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._inner = predictor
+        if isinstance(predictor, Differentiable):
+            self.vjp = self._vjp
+
+    @property
+    def access(self) -> Access:
+        """What an answer reveals."""
+        return self._inner.access
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return tuple(self._inner.input_shape)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self._inner.n_classes
+
+    @property
+    def bounds(self) -> Bounds:
+        """Lowest and highest input, or None."""
+        return self._inner.bounds
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Name of the model's content, where the wrapped predictor has one."""
+        return getattr(self._inner, "fingerprint", None)
+
+    def predict(self, x: Array) -> Prediction:
+        """Answer ``x`` (n, *input_shape)."""
+        return self._inner.predict(x)
+
+    def _vjp(self, x: Array, v: FloatArray) -> Array:
+        inner: Any = self._inner
+        return inner.vjp(x, v)
+
+
+def check_rows(predictor: Predictor, x: Array) -> None:
+    """Refuse rows of another shape than the predictor's.
+
+    Raises
+    ------
+    InvalidInput
+        ``x`` is not (n, *input_shape).
+    """
+    if tuple(x.shape[1:]) != tuple(predictor.input_shape) or x.ndim != len(predictor.input_shape) + 1:
+        expected = ", ".join(("n", *map(str, predictor.input_shape)))
+        raise InvalidInput(f'"x" must have shape ({expected}); got {tuple(x.shape)}.')

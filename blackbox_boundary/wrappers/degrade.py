@@ -1,0 +1,220 @@
+"""Defences: predictors that reveal less than the one they wrap, or answer with noise.
+
+Any run can be repeated behind a defence and compared with the run in front of it. A defended model is a deployed one: none of
+these passes gradients on. Noise is drawn from a stream named by the seed and the content of the row, so that a row's answer does
+not depend on its batch, and asking again gives the same answer; a defender who draws afresh each time can be averaged away.
+
+References
+----------
+.. [1] F. Tramèr et al., "Stealing Machine Learning Models via Prediction APIs", USENIX Security 2016, section 7: rounding, labels only.
+.. [2] Z. Qin et al., "Random Noise Defense Against Query-Based Black-Box Attacks", NeurIPS 2021: noise on the input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from ..arrays import as_kind, as_numpy
+from ..errors import CapabilityMissing, InvalidInput
+from ..ledger.records import content_keys
+from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+
+__all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
+
+
+class _Defence:
+    """A predictor with the domain of another, and what the defence makes of its answers."""
+
+    def __init__(self, predictor: Predictor, access: Access, name: str) -> None:
+        self._inner = predictor
+        self.access = access
+        self._name = name
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return tuple(self._inner.input_shape)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self._inner.n_classes
+
+    @property
+    def bounds(self) -> Any:
+        """Lowest and highest input, or None."""
+        return self._inner.bounds
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The defended model is another model: its name says which, and behind what."""
+        inner = getattr(self._inner, "fingerprint", None)
+        return inner and f"{inner} behind {self._name}"
+
+
+class LabelOnly(_Defence):
+    """Reveals the label, and nothing else [1]_."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__(predictor, Access.LABEL, "labels only")
+
+    def predict(self, x: Array) -> Prediction:
+        """The labels of ``x`` (n, *input_shape)."""
+        return Prediction(self._inner.predict(x).label)
+
+
+class TopK(_Defence):
+    """Reveals the ``k`` largest probabilities.
+
+    With ``k = 1`` the label and its probability (access ``TOP1``). With more, what a service answers that sets all others to zero and
+    scales what is left to a sum of one (access ``PROBABILITIES``). Of equal probabilities the lower index is kept.
+
+    Raises
+    ------
+    InvalidInput
+        ``k`` below 1 or above the number of classes.
+    CapabilityMissing
+        The predictor reveals no scores.
+    """
+
+    def __init__(self, predictor: Predictor, k: int) -> None:
+        _require_scores(predictor, "TopK")
+        if not 1 <= k <= predictor.n_classes:
+            raise InvalidInput(f'"k" of TopK must lie in [1, {predictor.n_classes}]; got {k}.')
+        super().__init__(predictor, Access.TOP1 if k == 1 else Access.PROBABILITIES, f"top {k}")
+        self._k = k
+
+    def predict(self, x: Array) -> Prediction:
+        """Answer ``x`` (n, *input_shape)."""
+        prediction = self._inner.predict(x)
+        probs = _probabilities(prediction, self._inner.access)
+        if self._k == 1:
+            return Prediction(prediction.label, top1=probs.max(axis=-1))
+        hidden = np.argsort(-probs, axis=-1, kind="stable")[:, self._k :]
+        np.put_along_axis(probs, hidden, 0, axis=-1)
+        return _relabelled(probs / probs.sum(axis=-1, keepdims=True), prediction)
+
+
+class Rounded(_Defence):
+    """Reveals probabilities rounded to so many decimals [1]_; equal ones tie, and the label is the lowest of them.
+
+    Raises
+    ------
+    InvalidInput
+        A negative number of decimals.
+    CapabilityMissing
+        The predictor reveals no scores.
+    """
+
+    def __init__(self, predictor: Predictor, decimals: int) -> None:
+        _require_scores(predictor, "Rounded")
+        if decimals < 0:
+            raise InvalidInput(f'"decimals" of Rounded must not be negative; got {decimals}.')
+        super().__init__(predictor, Access.PROBABILITIES, f"rounding to {decimals} decimals")
+        self._decimals = decimals
+
+    def predict(self, x: Array) -> Prediction:
+        """Answer ``x`` (n, *input_shape)."""
+        prediction = self._inner.predict(x)
+        return _relabelled(np.round(_probabilities(prediction, self._inner.access), self._decimals), prediction)
+
+
+class ScoreNoise(_Defence):
+    """Adds normal noise to the logits, or to the log-probabilities where those are what is known; the label follows the noisy scores.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    sigma : float
+        Standard deviation of the noise, nats.
+    seed : int
+
+    Raises
+    ------
+    InvalidInput
+        A negative or infinite ``sigma``.
+    CapabilityMissing
+        The predictor reveals no scores.
+    """
+
+    def __init__(self, predictor: Predictor, sigma: float, *, seed: int = 0) -> None:
+        _require_scores(predictor, "ScoreNoise")
+        super().__init__(predictor, predictor.access, f"score noise {_checked_sigma(sigma, 'ScoreNoise'):g}, seed {seed}")
+        self._sigma, self._seed = sigma, seed
+
+    def predict(self, x: Array) -> Prediction:
+        """Answer ``x`` (n, *input_shape)."""
+        prediction = self._inner.predict(x)
+        assert prediction.scores is not None
+        noise = self._sigma * _noise(x, (self.n_classes,), self._seed)
+        if self.access is Access.LOGITS:
+            return _relabelled(prediction.scores + noise, prediction)
+        with np.errstate(divide="ignore"):  # a probability of zero stays zero
+            return _relabelled(softmax(np.log(prediction.scores) + noise, axis=-1), prediction)
+
+
+class InputNoise(_Defence):
+    """Adds normal noise to the input, clips it to the bounds, and answers that [2]_.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    sigma : float
+        Standard deviation of the noise, input units.
+    seed : int
+
+    Raises
+    ------
+    InvalidInput
+        A negative or infinite ``sigma``.
+    """
+
+    def __init__(self, predictor: Predictor, sigma: float, *, seed: int = 0) -> None:
+        super().__init__(predictor, predictor.access, f"input noise {_checked_sigma(sigma, 'InputNoise'):g}, seed {seed}")
+        self._sigma, self._seed = sigma, seed
+
+    def predict(self, x: Array) -> Prediction:
+        """Answer ``x`` (n, *input_shape)."""
+        noisy = as_numpy(x) + self._sigma * _noise(x, self.input_shape, self._seed)
+        if self.bounds is not None:
+            noisy = np.clip(noisy, *(as_numpy(bound) for bound in self.bounds))
+        return self._inner.predict(as_kind(noisy, x))
+
+
+def _require_scores(predictor: Predictor, who: str) -> None:
+    if not predictor.access.has_scores:
+        raise CapabilityMissing(f"{who} needs a predictor that reveals scores; this one reveals {predictor.access.name.lower()}.")
+
+
+def _checked_sigma(sigma: float, who: str) -> float:
+    if not 0 <= sigma < np.inf:
+        raise InvalidInput(f'"sigma" of {who} must be a finite number, not negative; got {sigma}.')
+    return sigma
+
+
+def _probabilities(prediction: Prediction, access: Access) -> FloatArray:
+    """A fresh array (n, n_classes) of probabilities."""
+    assert prediction.scores is not None
+    probs: FloatArray = softmax(prediction.scores, axis=-1) if access is Access.LOGITS else prediction.scores.copy()
+    return probs
+
+
+def _relabelled(scores: FloatArray, known: Prediction) -> Prediction:
+    """The prediction of changed scores; a row that had no usable answer still has none."""
+    prediction = Prediction.from_scores(scores)
+    prediction.label[known.label < 0] = -1
+    return prediction
+
+
+def _noise(x: Array, shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
+    """Standard normal numbers (n, \\*shape), the same for the same row and seed."""
+    noise = np.empty((len(x), *shape))
+    for i, key in enumerate(content_keys(x)):
+        digest = hashlib.sha256(key.tobytes() + str(seed).encode()).digest()
+        noise[i] = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little"))).standard_normal(shape)
+    return noise

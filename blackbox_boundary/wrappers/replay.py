@@ -1,0 +1,107 @@
+"""A predictor without a model: it answers from a ledger, and from nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from ..arrays import as_kind
+from ..errors import TranscriptMismatch
+from ..ledger.index import NOWHERE
+from ..ledger.reader import LedgerReader
+from ..ledger.records import Keys, Records, content_keys, unpack_prediction
+from ..predictor import Access, Array, Bounds, FloatArray, Prediction
+from ._base import check_rows
+
+__all__ = ["ReplayPredictor"]
+
+
+class ReplayPredictor:
+    """Repeats a recorded run, without the model and without cost. The ledger is only read.
+
+    Parameters
+    ----------
+    path : path
+        A ledger; a copy on a read-only disk will do.
+
+    Raises
+    ------
+    LedgerError
+        There is no ledger, or it cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._ledger = LedgerReader(path)
+        self._model = self._ledger.model
+        if self._model.differentiable:
+            self.vjp = self._vjp
+
+    @property
+    def access(self) -> Access:
+        """What the recorded answers reveal."""
+        return self._model.level()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return self._model.input_shape
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self._model.n_classes
+
+    @property
+    def bounds(self) -> Bounds:
+        """Lowest and highest input, or None."""
+        return self._model.limits()
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the recorded model's content."""
+        return self._model.fingerprint
+
+    def predict(self, x: Array) -> Prediction:
+        """The recorded answers to ``x`` (n, *input_shape).
+
+        Raises
+        ------
+        TranscriptMismatch
+            A row was never answered.
+        """
+        check_rows(self, x)
+        if not len(x):
+            scores = np.empty((0, self.n_classes)) if self.access.has_scores else None
+            top1 = np.empty(0) if self.access is Access.TOP1 else None
+            return Prediction(np.empty(0, np.intp), top1, scores)
+        return unpack_prediction(self._recorded("predict", content_keys(x)))
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _vjp(self, x: Array, v: FloatArray) -> Array:
+        check_rows(self, x)
+        if not len(x):
+            return x
+        return as_kind(np.ascontiguousarray(self._recorded("vjp", content_keys(x, v))["gradient"]), x)
+
+    def _recorded(self, question: str, keys: Keys) -> Records:
+        places = self._ledger.find(keys)
+        missing = np.flatnonzero(places == NOWHERE)
+        if len(missing):
+            raise TranscriptMismatch(
+                f'The ledger "{self._ledger.path}" does not hold {len(missing)} of {len(keys)} rows of a {question}, '
+                f"the first is row {missing[0]}. "
+                "A replay needs the same data, settings and version as the recorded run."
+            )
+        return self._ledger.fetch(places)

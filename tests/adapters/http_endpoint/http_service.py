@@ -1,0 +1,139 @@
+"""A FastAPI service to run under uvicorn: one small classifier, said in many ways.
+
+The classifier is linear with a softmax, from (1, 4, 4) pixels in [0, 1] to 5 classes, in NumPy float32.
+"""
+
+import base64
+import io
+import json
+
+import numpy as np
+from fastapi import FastAPI, HTTPException, Request, Response
+from PIL import Image
+
+SHAPE, N_CLASSES = (1, 4, 4), 5
+LABELS = ["ant", "bee", "cat", "dog", "eel"]
+WEIGHTS = np.random.default_rng(3).normal(size=(16, N_CLASSES)).astype(np.float32)
+MOST_ROWS = 64
+
+app = FastAPI()
+
+
+def logits_of(x):
+    """Logits (n, 5), float32; row by row, so that a row's bits do not depend on its batch."""
+    flat = np.asarray(x, np.float32).reshape(len(x), 16)
+    return (flat[:, :, None] * WEIGHTS).sum(axis=1)
+
+
+def probabilities_of(x):
+    """Probabilities (n, 5), float32."""
+    logits = logits_of(x)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@app.get("/v2")
+def server():
+    """Name and extensions."""
+    return {"name": "service", "version": "1", "extensions": ["binary_tensor_data"]}
+
+
+@app.get("/v2/models/{model}")
+def metadata(model: str):
+    """Tensors; of the model "liar" with a class too many."""
+    if model not in ("digits", "binary", "liar"):
+        raise HTTPException(404, "unknown model")
+    datatype = {"name": "image", "datatype": "FP32", "shape": [-1, *SHAPE]}
+    classes = N_CLASSES + (model == "liar")
+    return {
+        "name": model,
+        "versions": ["1"],
+        "inputs": [datatype],
+        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]}],
+    }
+
+
+@app.get("/v2/models/{model}/config")
+def config(model: str):
+    """The longest batch, as Triton tells it."""
+    return {"max_batch_size": MOST_ROWS}
+
+
+@app.post("/v2/models/{model}/infer")
+async def infer(model: str, request: Request):
+    """JSON or binary tensors, answered in kind."""
+    raw = await request.body()
+    if length := request.headers.get("inference-header-content-length"):
+        document, tensor = json.loads(raw[: int(length)]), raw[int(length) :]
+        given = document["inputs"][0]
+        x = np.frombuffer(tensor, "<f4").reshape(given["shape"])
+    else:
+        document = json.loads(raw)
+        given = document["inputs"][0]
+        x = np.array(given["data"], np.float32).reshape(given["shape"])
+    if len(x) > MOST_ROWS:
+        return Response(json.dumps({"error": f"batch-size must be <= {MOST_ROWS}"}), 400)
+    scores = probabilities_of(x)
+    head = {"model_name": model, "model_version": "1", "id": document.get("id")}
+    output = {"name": "probabilities", "datatype": "FP32", "shape": list(scores.shape)}
+    if length:
+        output["parameters"] = {"binary_data_size": scores.nbytes}
+        text = json.dumps({**head, "outputs": [output]}).encode()
+        return Response(
+            text + scores.tobytes(), headers={"Inference-Header-Content-Length": str(len(text))}, media_type="application/octet-stream"
+        )
+    return {**head, "outputs": [{**output, "data": scores.ravel().tolist()}]}
+
+
+@app.post("/scores")
+async def scores(request: Request, decimals: int | None = None, most: int | None = None, kind: str = "probabilities"):
+    """Full scores, perhaps rounded; refuses more rows than ``most`` with 413."""
+    x = np.array((await request.json())["data"], np.float32)
+    if most and len(x) > most:
+        return Response("<html>413 Request Entity Too Large</html>", 413)
+    values = (logits_of if kind == "logits" else probabilities_of)(x).astype(np.float64)
+    return {"predictions": [{"scores": row.tolist()} for row in (values if decimals is None else values.round(decimals))]}
+
+
+@app.post("/top")
+async def top(request: Request, k: int = 3):
+    """The k best labels with their scores, best first."""
+    values = probabilities_of(np.array((await request.json())["data"], np.float32)).astype(np.float64)
+    return [[{"label": LABELS[i], "score": row[i]} for i in np.argsort(-row, kind="stable")[:k]] for row in values]
+
+
+@app.post("/label")
+async def label(request: Request, names: bool = True):
+    """Labels alone, by name or by index."""
+    index = probabilities_of(np.array((await request.json())["data"], np.float32)).argmax(axis=-1)
+    return {"labels": [LABELS[i] if names else int(i) for i in index]}
+
+
+@app.post("/positive")
+async def positive(request: Request):
+    """One number a row: the probability of the second of two classes."""
+    values = logits_of(np.array((await request.json())["data"], np.float32))
+    return {"p": (1 / (1 + np.exp(values[:, 0].astype(np.float64) - values[:, 1]))).tolist()}
+
+
+@app.post("/bytes")
+async def bytes_(request: Request):
+    """Rows as base64 of uint8 pixels."""
+    rows = [np.frombuffer(base64.b64decode(row["b64"]), np.uint8) for row in (await request.json())["instances"]]
+    return {"predictions": probabilities_of(np.array(rows, np.float32) / np.float32(255)).tolist()}
+
+
+@app.post("/image")
+async def image(request: Request):
+    """One PNG as the body, one answer."""
+    pixels = np.asarray(Image.open(io.BytesIO(await request.body())), np.float32)
+    return {"scores": probabilities_of(pixels[None] / np.float32(255))[0].tolist()}
+
+
+@app.post("/keyed")
+async def keyed(request: Request):
+    """Wants a key, and says back what it got."""
+    key = request.headers.get("authorization", "none")
+    if key != "Bearer open-sesame":
+        return Response(f'{{"error": "wrong key: {key}"}}', 401)
+    return {"p": probabilities_of(np.array((await request.json())["data"], np.float32)).tolist()}

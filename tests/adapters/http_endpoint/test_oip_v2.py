@@ -1,0 +1,77 @@
+"""Open Inference Protocol v2, JSON and binary, against a real server."""
+
+import http_service as service
+import numpy as np
+import pytest
+from blackbox_boundary.adapters.http_endpoint import load
+
+from blackbox_boundary import Access, BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
+
+X = np.random.default_rng(0).random((200, *service.SHAPE), dtype=np.float32)
+
+
+@pytest.mark.parametrize("binary", [False, True, None])
+def test_same_scores_as_the_model_itself(service_url, binary):
+    """Every row's scores come back bit for bit, in the order asked, over JSON as over binary tensors."""
+    with load(f"{service_url}/v2/models/digits", request={"binary": binary} if binary is not None else None) as endpoint:
+        answer = endpoint.predict(X)
+    assert answer.scores.dtype == np.float32
+    assert (answer.scores == service.probabilities_of(X)).all()
+    assert (answer.label == service.probabilities_of(X).argmax(axis=-1)).all()
+
+
+def test_metadata_is_discovered_without_a_query(service_url):
+    """Shape, classes, access and the longest batch come from the server; nothing is asked of the model."""
+    with load(f"{service_url}/v2/models/digits", bounds=(0, 1)) as endpoint:
+        assert endpoint.input_shape == service.SHAPE
+        assert endpoint.n_classes == service.N_CLASSES
+        assert endpoint.access is Access.PROBABILITIES
+        assert endpoint.bounds == (0, 1)
+        assert endpoint.max_rows == service.MOST_ROWS
+        assert endpoint.counters.queries == endpoint.counters.requests == 0
+
+
+def test_counts_are_rows_and_requests(service_url):
+    """Without failures every row is one query; the first goes alone."""
+    with load(f"{service_url}/v2/models/digits", transport={"connections": 2}) as endpoint:
+        endpoint.predict(X)
+        assert endpoint.counters.queries == 200
+        assert endpoint.counters.requests == 1 + 4
+        endpoint.predict(X[:0])
+        assert endpoint.counters.queries == 200
+
+
+def test_metadata_that_lies_is_found_by_the_first_row(service_url):
+    """A server that announces six classes and answers five is refused after one query."""
+    with load(f"{service_url}/v2/models/liar") as endpoint:
+        with pytest.raises(BadPrediction, match=r"\(1, 6\); got \(1, 5\)"):
+            endpoint.predict(X)
+        assert endpoint.counters.queries == 1
+
+
+def test_wrong_addresses_are_told_apart(service_url):
+    """An unknown model is the server's word, a closed port the connection's; a typo in a setting is ours."""
+    with pytest.raises(PredictorRefused, match="404"):
+        load(f"{service_url}/v2/models/nothing")
+    with pytest.raises(PredictorUnavailable, match="refused"):
+        load("http://127.0.0.1:9/v2/models/digits")
+    with pytest.raises(InvalidInput, match="acces"):
+        load(f"{service_url}/v2/models/digits", acces="logits")
+    assert load("model.onnx") is None
+
+
+@pytest.mark.parametrize("x", [X[0], X.reshape(-1, 16), np.full((1, *service.SHAPE), np.nan)])
+def test_rows_that_cannot_be_sent_are_not(service_url, x):
+    """A wrong shape or NaN is the caller's error, before any query."""
+    with load(f"{service_url}/v2/models/digits") as endpoint:
+        with pytest.raises(InvalidInput):
+            endpoint.predict(x)
+        assert endpoint.counters.requests == 0
+
+
+def test_after_close_calls_fail_cleanly(service_url):
+    """A closed endpoint says so."""
+    endpoint = load(f"{service_url}/v2/models/digits")
+    endpoint.close()
+    with pytest.raises(PredictorError, match="closed"):
+        endpoint.predict(X)

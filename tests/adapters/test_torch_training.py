@@ -1,0 +1,90 @@
+"""Training torch surrogates: seeds, soft targets, early stopping, divergence."""
+
+import numpy as np
+import pytest
+import torch
+from blackbox_boundary.adapters.torch_training import TorchTrainable
+from torch import nn
+
+from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.extraction import FitStatus
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((300, 5)).astype(np.float32)
+W = RNG.standard_normal((5, 3))
+Y = (X @ W).argmax(axis=1)
+
+
+def trainable(**settings):
+    """A small dense net on five numbers."""
+    given = {"n_steps": 800, "batch_size": 32} | settings
+    return TorchTrainable("small", lambda: nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 3)), (5,), 3, **given)
+
+
+def test_it_learns_and_repeats():
+    """Labels are learned; the same seed gives the same bits whatever torch's global seed is, another seed does not."""
+    torch.manual_seed(1)
+    first = trainable().fit(X, Y, seed=0)
+    torch.manual_seed(2)
+    again, other = trainable().fit(X, Y, seed=0), trainable().fit(X, Y, seed=1)
+    assert first.status is FitStatus.COMPLETED
+    assert (first.predictor.predict(X).label == Y).mean() > 0.9
+    assert (first.predictor.predict(X).scores == again.predictor.predict(X).scores).all()
+    assert (first.predictor.predict(X).scores != other.predictor.predict(X).scores).any()
+
+
+def test_the_global_stream_is_left_alone():
+    """Training draws nothing from torch's global generator."""
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    trainable(n_steps=3).fit(X, Y, seed=0)
+    assert (torch.get_rng_state() == before).all()
+
+
+def test_soft_targets_carry_more():
+    """On probabilities, the surrogate comes nearer to the victim's probabilities than on labels alone."""
+    probs = np.exp(X @ W) / np.exp(X @ W).sum(axis=1, keepdims=True)
+
+    def error(targets):
+        scores = trainable(n_steps=800).fit(X, targets, seed=0).predictor.predict(X).scores
+        return np.abs(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True) - probs).mean()
+
+    assert error(probs) < error(Y) / 2
+
+
+def test_early_stopping_keeps_the_best():
+    """On random labels the held-out loss soon rises: training stops early, at a loss no worse than chance's."""
+    noise = RNG.integers(0, 3, 300)
+    fit = trainable(n_steps=4000, held_out=0.3, patience=2).fit(X, noise, seed=0)
+    assert fit.status is FitStatus.STOPPED_EARLY
+    assert fit.n_steps < 4000
+    assert fit.loss < np.log(3) + 0.1
+
+
+def test_divergence_is_a_status():
+    """A step size of 1e30 ends in DIVERGED with the seed, and the weights kept are finite."""
+    fit = trainable(optimiser=lambda p: torch.optim.SGD(p, lr=1e30)).fit(X, Y, seed=9)
+    assert (fit.status, fit.seed) == (FitStatus.DIVERGED, 9)
+    assert np.isfinite(fit.predictor.predict(X).scores).all()
+
+
+def test_fewer_rows_than_a_batch():
+    """Three rows make batches of three."""
+    assert trainable().fit(X[:3], Y[:3], seed=0).status is FitStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("x", "targets"),
+    [(X[:0], Y[:0]), (X, Y[:-1]), (X, np.full(300, 3)), (X, np.full(300, -1)), (X[:, :4], Y), (X, np.ones((300, 2)))],
+)
+def test_bad_rows_are_refused(x, targets):
+    """No rows, wrong shapes, labels out of range."""
+    with pytest.raises(InvalidInput):
+        trainable().fit(x, targets, seed=0)
+
+
+@pytest.mark.parametrize("settings", [{"n_steps": 0}, {"batch_size": 0}, {"held_out": 1.0}, {"patience": 0}])
+def test_bad_settings_are_refused(settings):
+    """Out of range."""
+    with pytest.raises(InvalidInput):
+        trainable(**settings)

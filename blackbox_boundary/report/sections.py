@@ -129,7 +129,7 @@ def fragile_rows(
             distance=number(distance[i]),
             status=status_words(distances.status[i]),
             pictures=pictures[j],
-            largest=number(picture.largest) if (picture := pictures[j]) else "",
+            largest=f"{picture.largest:.2g}" if (picture := pictures[j]) else "",
             changes=changes[j],
         )
         for j, i in enumerate(nearest.tolist())

@@ -216,13 +216,15 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
 
 
 def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was measured, as far as the run says: the model, what it reveals, the estimator with its settings."""
-    estimator = run.get("estimator")
+    """What was measured, as far as the run says: model, data, what the model reveals, and the estimator with its named choices."""
+    data, estimator = run.get("data"), run.get("estimator")
+    if isinstance(data, dict):
+        data = data.get("path")
     if isinstance(estimator, dict):
-        settings = ", ".join(f"{key} {value}" for key, value in estimator.items() if key != "name")
-        estimator = f"{estimator.get('name', '')} ({settings})" if settings else estimator.get("name")
+        choices = [f"{key} {value}" for key, value in estimator.items() if isinstance(value, str) and key != "name" and value != "auto"]
+        estimator = ", ".join([str(estimator.get("name")), *choices])
     reveals = f"{run['access']} and gradients" if "access" in run and run.get("gradients") == "predictor" else run.get("access")
-    facts = {"model": run.get("predictor"), "estimator": estimator, "model reveals": reveals}
+    facts = {"model": run.get("model") or run.get("predictor"), "data": data, "model reveals": reveals, "estimator": estimator}
     return [(name, printable(value)) for name, value in facts.items() if value]
 
 

@@ -174,19 +174,18 @@ def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -
 
 
 def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp], list[int], bool]:
-    """Counts (k, k) from home (line) to flipped (column) for the ``most`` frequent labels, ascending; others share a last line.
+    """Count rows (k, k) from home label (line) to flipped label (column).
+
+    ``most`` labels, those of the most frequent pairs, have lines of their own; all others share a last one.
 
     Returns
     -------
     (counts, labels, pooled)
         ``labels`` without the last line where ``pooled``.
     """
-    weight: dict[int, int] = {}
-    for pair in pairs:
-        weight[pair.home] = weight.get(pair.home, 0) + pair.n
-        weight[pair.flipped] = weight.get(pair.flipped, 0) + pair.n
-    kept = sorted(sorted(weight, key=lambda label: (-weight[label], label))[:most])
-    pooled = len(weight) > len(kept)
+    seen = dict.fromkeys(label for pair in pairs for label in (pair.home, pair.flipped))  # in the order of the pairs
+    kept = sorted(list(seen)[:most])
+    pooled = len(seen) > most
     place = {label: i for i, label in enumerate(kept)}
     counts = np.zeros((len(kept) + pooled,) * 2, np.intp)
     for pair in pairs:

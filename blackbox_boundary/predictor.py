@@ -141,14 +141,17 @@ class Predictor(Protocol):
     def access(self) -> Access:
         """What the answers reveal."""
         ...
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one row."""
         ...
+
     @property
     def n_classes(self) -> int:
         """Number of classes."""
         ...
+
     @property
     def bounds(self) -> Bounds:
         """Domain of the inputs."""

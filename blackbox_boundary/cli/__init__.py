@@ -1,1 +1,46 @@
+"""The command line: results on standard output, messages on standard error.
 
+Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input is (a file, a shape, a setting), nothing was sent;
+4 the model failed; 5 the query limit ended some rows; 130 interrupted. After 4, 5 and 130 the output folder holds what was measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..errors import BoundaryError, PredictorError
+from .estimators import estimators
+from .measure import measure
+
+__all__ = ["main"]
+
+_BAD_INPUT, _MODEL_FAILED = 3, 4
+
+
+class _Commands(click.Group):
+    """Our own errors become one message and an exit code; anything else is a bug and shows its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BoundaryError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(_MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="blackbox-boundary")
+def main() -> None:
+    """Measure how far inputs are from the decision boundary of a classifier that can only be queried.
+
+    \b
+    Exit codes: 0 all measured, 2 wrong command line, 3 bad input (nothing sent),
+    4 the model failed, 5 query limit reached, 130 interrupted.
+    """
+
+
+for _command in (measure, estimators):
+    main.add_command(_command)

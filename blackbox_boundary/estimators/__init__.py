@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from ..errors import InvalidInput
 from ._base import Estimator, Flips, Setting
 from .ray import Ray
 
-__all__ = ["Estimator", "Flips", "Ray", "Setting", "by_name"]
+__all__ = ["ESTIMATORS", "Estimator", "Flips", "Ray", "Setting", "by_name"]
 
-_BY_NAME: dict[str, type[Estimator]] = {"ray": Ray}
+ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({"ray": Ray})
+"""The estimators by name."""
 
 
-def by_name(estimator: str | Estimator) -> Estimator:
-    """Return the estimator of this name with its default settings; a configured one is returned as it is.
+def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
+    """Return the estimator of this name, with these settings; a configured one is returned as it is.
 
     Raises
     ------
     InvalidInput
-        No estimator has that name.
+        No estimator has that name, or this one no such setting.
     """
     if not isinstance(estimator, str):
         return estimator
-    if estimator not in _BY_NAME:
-        raise InvalidInput(f'"estimator" must be one of {", ".join(sorted(_BY_NAME))}; got "{estimator}".')
-    return _BY_NAME[estimator]()
+    if estimator not in ESTIMATORS:
+        raise InvalidInput(f'"estimator" must be one of {", ".join(sorted(ESTIMATORS))}; got "{estimator}".')
+    kind = ESTIMATORS[estimator]
+    if unknown := set(settings) - set(inspect.signature(kind).parameters):
+        raise InvalidInput(
+            f'"{estimator}" has the settings {", ".join(inspect.signature(kind).parameters)}; got {", ".join(sorted(unknown))}.'
+        )
+    return kind(**settings)

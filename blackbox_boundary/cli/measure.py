@@ -1,0 +1,246 @@
+"""``blackbox-boundary measure``: the main job, end to end."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import math
+import shlex
+import signal
+import sys
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+
+from .. import datasets
+from ..asks import Status
+from ..datasets import Data
+from ..distances import Distances
+from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput, PredictorError
+from ..estimators import ESTIMATORS, by_name
+from ..loading import load
+from ..measurement import measure as measure_distances
+from ..predictor import Access, Bounds, Predictor
+from .run_folder import RunFolder
+from .summary import progress, summary
+
+__all__ = ["measure"]
+
+_LIMIT_REACHED, _INTERRUPTED = 5, 130
+
+_IN_MEMORY = 256 * 2**20
+"""Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.argument("data", required=False)
+@click.option("--estimator", default="ray", show_default=True, help='How to measure; see "blackbox-boundary estimators".')
+@click.option("--direction", type=click.Choice(["top1", "margin"]), help="Gradient that the ray follows.  [default: top1]")
+@click.option("--norm", type=click.Choice(["l1", "l2", "linf"]), default="l2", show_default=True, help="Distance that ranks the rows.")
+@click.option("--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]")
+@click.option("--max-queries", type=click.IntRange(min=0), help="Rows that may be sent in all.  [default: no limit]")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--rows", metavar="N|A:B", help="Measure the first N rows, or rows A to B-1.  [default: all]")
+@click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: boundary-run-DATE-TIME]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
+@click.option("--report/--no-report", default=None, help="Write report.html.  [default: where the report extra is installed]")
+@click.option("--access", type=click.Choice([access.name.lower() for access in Access]), help="What the model's answers reveal.")
+@click.option("--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell.")
+@click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
+@click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
+@click.option("--no-progress", is_flag=True, help="No progress bar.")
+def measure(
+    model: str | None,
+    data: str | None,
+    **options: Any,
+) -> None:
+    """Measure how far each row of DATA is from the decision boundary of MODEL.
+
+    MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file that describes one), or
+    package.module:factory, a function that returns a torch module or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file,
+    a folder of images, or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of handwritten
+    digits is measured.
+
+    \b
+    Examples:
+      blackbox-boundary measure
+      blackbox-boundary measure model.onnx images.npy --access logits --bounds 0,1
+      blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access probabilities --max-queries 10000
+      blackbox-boundary measure mymodels:resnet x.npy --input-shape 3,32,32 --direction margin --output run1
+    """
+    messages = Console(stderr=True, highlight=False)
+    if model is not None and data is None:
+        raise click.UsageError("MODEL needs DATA: what is to be measured?")
+    estimator = by_name(options["estimator"], **_settings(options))
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    if model is None or data is None:
+        messages.print("No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits.")
+        model, data = "the embedded digits classifier", "digits"
+        predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
+    else:
+        predictor = load(model, **_given(options))
+    rows = _chosen_rows(_read(data, predictor), options["rows"])
+    make_report = _wants_report(options["report"], messages)
+
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    failure: BoundaryError | Interrupted | None = None
+    with progress(len(rows), enabled=not options["no_progress"]) as update:
+        try:
+            distances = measure_distances(
+                predictor,
+                rows.x,
+                estimator=estimator,
+                bounds=_bounds(options["bounds"]),
+                max_queries=options["max_queries"],
+                batch_size=options["batch_size"],
+                seed=options["seed"],
+                progress=update,
+                flip_points=True if rows.x.nbytes <= _IN_MEMORY else folder.flip_points,
+                resume=folder.earlier,
+            )
+        except (PredictorError, Interrupted) as error:
+            if error.partial is None:
+                raise
+            failure, distances = error, error.partial
+    distances.run.update(model=model, data=_facts(data, rows), command=shlex.join(["blackbox-boundary", *sys.argv[1:]]))
+    folder.save(distances)
+    if make_report:
+        _write_report(folder, distances, rows, options["norm"])
+    Console().print(summary(distances))
+    messages.print(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""), soft_wrap=True, markup=False)
+    _finish(distances, failure, messages, folder)
+
+
+def _finish(distances: Distances, failure: BaseException | None, messages: Console, folder: RunFolder) -> None:
+    """Say how to go on with an incomplete run, and exit accordingly."""
+    left = int(sum(not Status(status).is_final for status in distances.status))
+    if left:
+        messages.print(f"{left} of {len(distances)} rows are not finished; go on with the same command and --resume --output {folder.path}")
+    if isinstance(failure, PredictorError):
+        raise failure
+    if failure is not None:
+        sys.exit(_INTERRUPTED)
+    if left:
+        sys.exit(_LIMIT_REACHED)
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Settings of the estimator: those given by name, and the options that are settings of it."""
+    settings = _pairs(options["settings"])
+    fields = {field.name for field in dataclasses.fields(ESTIMATORS[options["estimator"]])} if options["estimator"] in ESTIMATORS else set()  # type: ignore[arg-type]
+    if options["direction"] is not None:
+        settings.setdefault("direction", options["direction"])
+    if "norm" in fields:
+        settings.setdefault("norm", options["norm"])
+    return settings
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """What is told about the model, for :func:`load`."""
+    given = _pairs(options["given"])
+    shape = options["input_shape"]
+    given.update(
+        access=options["access"],
+        n_classes=options["n_classes"],
+        input_shape=None if shape is None else tuple(int(length) for length in _numbers(shape, "--input-shape")),
+    )
+    bounds = _bounds(options["bounds"])
+    if bounds is not None and math.isfinite(bounds[0]) and math.isfinite(bounds[1]):
+        given["bounds"] = bounds
+    return given
+
+
+def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise click.UsageError(f'"{text}" must read NAME=VALUE.')
+        try:
+            pairs[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            pairs[name] = value
+    return pairs
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.replace("x", ",").split(",") if part]
+    except ValueError:
+        raise click.UsageError(f'{option} must be numbers with commas between them; got "{text}".') from None
+
+
+def _bounds(text: str | None) -> Bounds:
+    if text is None:
+        return None
+    if text == "none":
+        return (-math.inf, math.inf)
+    numbers = _numbers(text, "--bounds")
+    if len(numbers) != 2:
+        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".')
+    return (numbers[0], numbers[1])
+
+
+def _read(data: str, predictor: Predictor) -> Data:
+    """Read the data; rows that have the model's number of values in another shape are reshaped."""
+    rows = datasets.read(data)
+    shape = tuple(predictor.input_shape)
+    if rows.x.shape[1:] != shape and math.prod(rows.x.shape[1:]) == math.prod(shape):
+        rows = dataclasses.replace(rows, x=rows.x.reshape(-1, *shape))
+    return rows
+
+
+def _chosen_rows(rows: Data, text: str | None) -> Data:
+    if text is None:
+        return rows
+    first, colon, last = text.partition(":")
+    try:
+        chosen = slice(int(first or 0), int(last) if last else None) if colon else slice(int(first))
+    except ValueError:
+        raise click.UsageError(f'--rows must be N or A:B; got "{text}".') from None
+    x = rows.x[chosen]
+    if not len(x):
+        raise InvalidInput(f'--rows "{text}" leaves none of the {len(rows)} rows.')
+    return dataclasses.replace(rows, x=x, labels=None if rows.labels is None else rows.labels[chosen])
+
+
+def _facts(data: str, rows: Data) -> dict[str, Any]:
+    digest = hashlib.blake2b(digest_size=16)
+    for first in range(0, len(rows), 4096):
+        digest.update(np.ascontiguousarray(rows.x[first : first + 4096]).tobytes())
+    return {
+        "name": data,
+        "rows": len(rows),
+        "shape": list(rows.x.shape[1:]),
+        "dtype": str(rows.x.dtype),
+        "blake2b": digest.hexdigest(),
+        **rows.source,
+    }
+
+
+def _wants_report(asked: bool | None, messages: Console) -> bool:
+    """Whether to write the report; known before anything is measured."""
+    if asked is False:
+        return False
+    try:
+        import jinja2  # noqa: F401
+        import matplotlib as mpl  # noqa: F401
+    except ImportError:
+        if asked:
+            raise CapabilityMissing('The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".') from None
+        messages.print("No report: its packages are not installed (pip install blackbox-boundary\\[report]).")
+        return False
+    return True
+
+
+def _write_report(folder: RunFolder, distances: Distances, rows: Data, norm: str) -> None:
+    from ..report import write_report
+
+    write_report(distances, folder.report, x=rows.x, labels=rows.labels, class_names=rows.names, norm=norm)

@@ -1,0 +1,73 @@
+"""The folder that a measurement leaves: ``results.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..distances import Distances
+from ..errors import InvalidInput
+
+__all__ = ["RunFolder"]
+
+_RESULTS, _FACTS = "results.npz", "run.json"
+
+
+class RunFolder:
+    """An output folder, claimed before anything is measured.
+
+    Parameters
+    ----------
+    path : path, optional
+        Default: a new folder ``boundary-run-DATE-TIME`` here.
+    resume : bool
+        Continue the run that the folder holds.
+    overwrite : bool
+        Replace it.
+
+    Raises
+    ------
+    InvalidInput
+        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none.
+    """
+
+    def __init__(self, path: str | Path | None, *, resume: bool = False, overwrite: bool = False) -> None:
+        self.path = Path(path) if path is not None else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        holds_run = (self.path / _RESULTS).exists()
+        if holds_run and not (resume or overwrite):
+            raise InvalidInput(
+                f'"{self.path}" already holds a run. Continue it with --resume, replace it with --overwrite, or choose another.'
+            )
+        if resume and not holds_run:
+            raise InvalidInput(f'"{self.path}" holds no run to resume.')
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(f'"{self.path}" cannot be used as output folder: {error.strerror}.') from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise InvalidInput(f'"{self.path}" cannot be written.')
+        self.earlier = Distances.load(self.path / _RESULTS) if resume else None
+
+    @property
+    def report(self) -> Path:
+        """Where the report goes."""
+        return self.path / "report.html"
+
+    @property
+    def flip_points(self) -> Path:
+        """Where flip points go that do not fit in memory."""
+        return self.path / "flip_points.npy"
+
+    def save(self, distances: Distances) -> None:
+        """Write all tables; each file appears complete or not at all."""
+        facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
+        for name, write in (
+            ("results.csv", distances.to_csv),
+            (_RESULTS, distances.save),
+            (_FACTS, lambda path: Path(path).write_text(facts, encoding="utf-8")),
+        ):
+            draft = self.path / f".{name}.draft"
+            write(draft)
+            draft.replace(self.path / name)

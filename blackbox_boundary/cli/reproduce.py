@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import BoundaryError, CapabilityMissing
+from ..errors import CapabilityMissing
 
 __all__ = ["reproduce"]
 
@@ -39,22 +39,16 @@ def reproduce(experiment: str, folder: Path | None, *, quick: bool, scale: str, 
 
     Data are read from the folder that the environment variable BLACKBOX_BOUNDARY_DATA names, below mnist/ or cifar100/.
 
-    Exit codes: 0, the report is written; 1, the data or a model failed, with the reason; 130, stopped, results so far kept.
+    Exit codes are those of the other commands: 0, the report is written; 3, data are missing or wrong; 130, stopped, results so far kept.
     """
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
     try:
-        run = _runner()
-        path = run(
-            experiment,
-            folder or Path(f"reproduce-{experiment}"),
-            quick=quick,
-            scale=scale,
-            device=device,
-            say=lambda line: click.echo(line, err=True),
-        )
-    except BoundaryError as error:
-        raise click.ClickException(str(error)) from error
+        path = _runner()(experiment, folder or Path(f"reproduce-{experiment}"), quick=quick, scale=scale, device=device, say=say)
     except KeyboardInterrupt:
-        click.echo("Stopped; run the same command again to go on.", err=True)
+        say("Stopped; run the same command again to go on.")
         raise SystemExit(130) from None
     click.echo(path)
 

@@ -14,6 +14,7 @@ import click
 from ..errors import BoundaryError, PredictorError
 from .estimators import estimators
 from .measure import measure
+from .reproduce import reproduce
 
 __all__ = ["main"]
 
@@ -42,5 +43,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators):
+for _command in (measure, estimators, reproduce):
     main.add_command(_command)

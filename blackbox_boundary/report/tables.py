@@ -67,7 +67,7 @@ class Names:
     def __init__(self, class_names: Sequence[str] | None = None) -> None:
         self._names = [printable(name) for name in class_names or ()]
 
-    def __call__(self, label: int) -> str:  # noqa: D102  the class says it
+    def __call__(self, label: int) -> str:
         if label < 0:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))

@@ -166,9 +166,7 @@ def compare(name, x, repeats):
     some = x[: max(50, len(x) // 5)]
     slow = best_of(1, loop, net, some) / len(some) * len(x)
     together = best_of(max(1, repeats // 2), vectorised, net, x)
-    print(
-        f"  per-sample loop over ours {slow / ours:.1f} ({slow / len(x) * 1e3:.2f} ms a row); vectorised paper over ours {together / ours:.2f}"
-    )
+    print(f"  per-sample loop over ours {slow / ours:.1f} ({slow / len(x) * 1e3:.2f} ms a row); vectorised paper {together / ours:.2f}")
     for direction in ("top1", "margin"):
         print(f"  SciPy Chandrupatla after x10 growth, {direction}: {chandrupatla(net, x, direction):.2f} predictions a row, search alone")
 

@@ -12,6 +12,8 @@ __all__ = ["closest_step"]
 
 Real = NDArray[np.float64]
 
+_minimize: Any = minimize  # its stubs, where they are installed, know no plain lists of bounds
+
 
 def closest_step(x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]) -> tuple[Real, str]:
     r"""Step p that minimises :math:`\tfrac12\|z + p - x\|^2` where the linearised rival ties and no linearised class is above.
@@ -49,7 +51,7 @@ def closest_step(x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach
     options: Any = {"maxiter": 100, "ftol": 1e-12}
     why = ""
     for radius in (reach / scale, np.inf):
-        solved = minimize(
+        solved = _minimize(
             lambda p: float(0.5 * np.sum((p + offset) ** 2)),
             np.zeros_like(x),
             jac=lambda p: p + offset,

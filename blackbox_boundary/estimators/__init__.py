@@ -13,6 +13,7 @@ from .directions import Directions, flatness, principal_directions
 from .flip_point import FlipPoint
 from .homotopy import Homotopy
 from .linearised import Linearised
+from .lower_bound import LowerBound
 from .ray import Ray
 from .tangent import Tangent
 
@@ -24,6 +25,7 @@ __all__ = [
     "Flips",
     "Homotopy",
     "Linearised",
+    "LowerBound",
     "Ray",
     "Setting",
     "Tangent",

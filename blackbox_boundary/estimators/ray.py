@@ -57,7 +57,7 @@ class Ray:
     scan : int
         Further radii tried below the first flip, to find an earlier crossing.
     sections : int
-        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 a third of the calls.
+        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 the fewest calls (two fifths).
     gradients : GradientSource, optional
         Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
     """

@@ -60,7 +60,7 @@ def test_a_graph_that_mixes_rows_stays_fixed():
     content, x = model(nodes, constants={"w": w}, **axes), rows(9)
     predictor = OnnxPredictor(content, access="logits")
     assert predictor.batching == "fixed"
-    assert "scores off by" in predictor.batching_evidence
+    assert "is allowed" in predictor.batching_evidence
     np.testing.assert_allclose(predictor.predict(x).scores, alone(content, x), rtol=1e-6)
     check_predictor(predictor, x)
 
@@ -115,6 +115,18 @@ def test_a_dynamic_graph_is_left_as_it_is():
     predictor = OnnxPredictor(linear(), access="logits")
     assert predictor.batching == "dynamic"
     assert predictor.batching_evidence.startswith("16 random rows")
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_scores_that_are_not_finite_do_not_stand_in_the_way(batch):
+    """A graph that answers some random rows with infinity or NaN is batched as its other answers prove."""
+    w = np.abs(weights((6, 3))[0]) * np.array([1, 1, 1, -1, -1, -1], np.float32)[:, None] ** [0, 0, 1]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Log", ["z"], ["y"])]
+    axes = {"inputs": [("x", TensorProto.FLOAT, [batch, 6])], "outputs": [("y", TensorProto.FLOAT, [batch, 3])]}
+    predictor = OnnxPredictor(model(nodes, constants={"w": w.astype(np.float32)}, **axes), access="logits", bounds=(0, 1))
+    assert predictor.batching == ("dynamic" if batch == "n" else "re-batched")
+    assert predictor.predict(rows(50)).label.min() == -1
+    assert predictor.predict(rows(50)).label.max() > -1
 
 
 @given(n=st.integers(1, 30), batch=st.integers(1, 9))

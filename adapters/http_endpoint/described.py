@@ -97,6 +97,10 @@ class Described:
     facts: Mapping[str, Any]
     name: str
 
+    @property
+    def plainer(self) -> None:
+        """There is one way to ask."""
+
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent."""
         return self.encoding.as_sent(rows)

@@ -161,7 +161,7 @@ class HttpPredictor:
         Where the server fails at it, another row may tell whether that was the input's fault, unless this is the last to try.
         """
         try:
-            answer = self._send(sent, None)
+            answer = self._send_first(sent)
         except Doubtful:
             if is_last:
                 raise
@@ -169,6 +169,20 @@ class HttpPredictor:
         if answer.label[0] >= 0:
             self._canary = sent.copy()
         return answer
+
+    def _send_first(self, sent: NDArray[Any]) -> Prediction:
+        """Send a row; if the server refuses or fails, and there is a plainer way to ask, that is tried, and kept if it works."""
+        try:
+            return self._send(sent, None)
+        except (Doubtful, PredictorRefused):
+            if self.dialect.plainer is None:
+                raise
+            usual, self.dialect = self.dialect, self.dialect.plainer
+            try:
+                return self._send(sent, None)
+            except PredictorError:
+                self.dialect = usual
+            raise
 
     def _side_by_side(self, sent: NDArray[Any], start: int) -> Iterator[tuple[slice, Prediction]]:
         waiting, under_way, stop = self._split(start, len(sent)), set[Future[Answers]](), threading.Event()

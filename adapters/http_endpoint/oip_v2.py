@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -65,6 +65,11 @@ class OpenInference:
     facts: Mapping[str, Any]
     top_k: int = 0
     name: str = "oip_v2"
+
+    @property
+    def plainer(self) -> OpenInference | None:
+        """The same in JSON: some servers do not know binary tensors, and do not say so."""
+        return replace(self, is_binary=False) if self.is_binary and self.datatype != "FP16" else None
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the input's datatype."""

@@ -21,7 +21,9 @@ __all__ = ["load", "probe"]
 
 
 def load(spec: object, **given: Any) -> HttpPredictor | None:
-    """Open an endpoint; the server's metadata is asked for where there is any, no query is sent.
+    """Open an endpoint: an ``http://`` or ``https://`` URL, or a ``.toml`` file that describes one.
+
+    The server's metadata is asked for where there is any; no query is sent.
 
     Parameters
     ----------

@@ -183,6 +183,8 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
         bounds=told.bounds,
         labels=told.labels,
     )
+    if isinstance(shape := answered.get("shape"), list) and sum(length != 1 for length in shape[1:]) > 1:
+        raise InvalidInput(f'The output "{answered["name"]}" must hold one score for each class; its shape is {shape}: no classifier\'s.')
     limits = [limit for limit in (told.max_rows, rows, _max_batch(transport, path)) if limit]
     facts = {"model": rest, "version": _version(metadata), "input": dict(given), "output": dict(answered), "datatype": datatype}
     is_binary = _is_binary(transport, base, told, datatype)

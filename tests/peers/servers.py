@@ -27,6 +27,8 @@ class Front(NamedTuple):
     url: str
     tls_url: str
     ca_file: str
+    expired_url: str
+    expired_ca_file: str
 
 
 @contextlib.contextmanager
@@ -85,19 +87,32 @@ def nginx():
     if not binary.exists() or not shutil.which("openssl"):
         pytest.skip("nginx and openssl are needed: python tests/peers/environments.py")
     with service() as behind, tempfile.TemporaryDirectory() as folder:
-        plain, tls = _free_port(), _free_port()
-        certificate = [
-            *["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"],
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ]
-        subprocess.run([*certificate, "-keyout", "key.pem", "-out", "cert.pem"], cwd=folder, check=True, capture_output=True)
-        config = (HERE / "nginx.conf").read_text()
-        for name, value in (("PLAIN", plain), ("TLS", tls), ("BEHIND", behind.removeprefix("http://")), ("CLOSED", _free_port())):
-            config = config.replace(f"@{name}@", str(value))
+        ports = {name: _free_port() for name in ("PLAIN", "TLS", "EXPIRED", "CLOSED")}
+        _certify(folder)
+        config = (HERE / "nginx.conf").read_text().replace("@BEHIND@", behind.removeprefix("http://"))
+        for name, port in ports.items():
+            config = config.replace(f"@{name}@", str(port))
         Path(folder, "nginx.conf").write_text(config)
-        with _running([binary, "-p", folder, "-c", "nginx.conf", "-e", "error.log"], {}, f"http://127.0.0.1:{plain}/v2") as url:
-            yield Front(url, f"https://127.0.0.1:{tls}", str(Path(folder, "cert.pem")))
+        with _running([binary, "-p", folder, "-c", "nginx.conf", "-e", "error.log"], {}, f"http://127.0.0.1:{ports['PLAIN']}/v2") as url:
+            tls, expired = (f"https://127.0.0.1:{ports[name]}" for name in ("TLS", "EXPIRED"))
+            yield Front(url, tls, str(Path(folder, "cert.pem")), expired, str(Path(folder, "expired.pem")))
+
+
+def _certify(folder):
+    """A certificate for this address, and one that ran out in 2021."""
+    request = [*["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem"], "-addext", "subjectAltName=IP:127.0.0.1"]
+    Path(folder, "index.txt").touch()
+    Path(folder, "ca.conf").write_text(
+        "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n"
+        "unique_subject=no\ncopy_extensions=copy\n[p]\ncommonName=supplied\n"
+    )
+    sign = ["openssl", "ca", "-batch", "-config", "ca.conf", "-selfsign", "-keyfile", "key.pem", "-in", "request.pem", "-notext"]
+    for command in (
+        [*request, "-out", "request.pem"],
+        [*sign, "-out", "cert.pem", "-days", "2"],
+        [*sign, "-out", "expired.pem", "-startdate", "20200101000000Z", "-enddate", "20210101000000Z"],
+    ):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @contextlib.contextmanager

@@ -70,3 +70,10 @@ def test_a_certificate_for_another_name(nginx):
     url = nginx.tls_url.replace("127.0.0.1", "localhost")
     with scores_at(url, transport={**FAST, "ca_file": nginx.ca_file}) as endpoint, pytest.raises(PredictorUnavailable, match="secure"):
         endpoint.predict(X[:1])
+
+
+def test_an_expired_certificate(nginx):
+    """Told as such, before any query is answered."""
+    endpoint = scores_at(nginx.expired_url, transport={**FAST, "ca_file": nginx.expired_ca_file})
+    with endpoint, pytest.raises(PredictorUnavailable, match="expired"):
+        endpoint.predict(X[:1])

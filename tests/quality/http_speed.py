@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import requests
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "peers"), str(Path(__file__).parents[1] / "adapters" / "http_endpoint")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "peers"))
 
 import servers
 

@@ -27,7 +27,7 @@ from .configuration import Configuration, whole
 from .contract import Contract
 from .declared import declared_access, declared_classes
 from .discovery import get, get_if_there
-from .strict_json import read_json, shown
+from .strict_json import CutShort, read_json, shown
 from .tensors import DTYPES, read_texts, read_values
 from .transport import Transport
 from .wire import JSON, Reply, Request, as_dtype, flat_json
@@ -125,7 +125,7 @@ class OpenInference:
             elif type(size) is int and 0 <= size <= len(raw) - start:
                 data, start = raw[start : start + size], start + size
             else:
-                raise BadPrediction(f"The answer must hold all bytes it announces; got {shown(size, 40)}, {len(raw) - start} left.")
+                raise CutShort(f"The answer must hold all bytes it announces; got {shown(size, 40)}, {len(raw) - start} left.")
             if output.get("name") == self.output:
                 found.append((output, data))
         if len(found) != 1 or start != len(raw):
@@ -185,10 +185,10 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     )
     if isinstance(shape := answered.get("shape"), list) and sum(length != 1 for length in shape[1:]) > 1:
         raise InvalidInput(f'The output "{answered["name"]}" must hold one score for each class; its shape is {shape}: no classifier\'s.')
-    limits = [limit for limit in (told.max_rows, rows, _max_batch(transport, path)) if limit]
-    facts = {"model": rest, "version": _version(metadata), "input": dict(given), "output": dict(answered), "datatype": datatype}
+    facts = {"path": path, "version": _version(metadata), "input": dict(given), "output": dict(answered), "datatype": datatype}
     is_binary = _is_binary(transport, base, told, datatype)
-    return OpenInference(contract, path, given["name"], answered["name"], datatype, is_binary, min(limits, default=None), facts, top_k)
+    max_rows = rows or _max_batch(transport, path)
+    return OpenInference(contract, path, given["name"], answered["name"], datatype, is_binary, max_rows, facts, top_k)
 
 
 def _tensor(listed: Any, name: Any, noun: str) -> dict[str, Any]:

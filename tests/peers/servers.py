@@ -22,11 +22,12 @@ MODELS = HERE.parent / "adapters" / "http_endpoint"
 
 
 class Front(NamedTuple):
-    """nginx's two addresses, and the certificate to trust."""
+    """nginx's addresses, the certificates to trust, and the key that goes with them."""
 
     url: str
     tls_url: str
     ca_file: str
+    key_file: str
     expired_url: str
     expired_ca_file: str
 
@@ -95,12 +96,16 @@ def nginx():
         Path(folder, "nginx.conf").write_text(config)
         with _running([binary, "-p", folder, "-c", "nginx.conf", "-e", "error.log"], {}, f"http://127.0.0.1:{ports['PLAIN']}/v2") as url:
             tls, expired = (f"https://127.0.0.1:{ports[name]}" for name in ("TLS", "EXPIRED"))
-            yield Front(url, tls, str(Path(folder, "cert.pem")), expired, str(Path(folder, "expired.pem")))
+            yield Front(url, tls, str(Path(folder, "cert.pem")), str(Path(folder, "key.pem")), expired, str(Path(folder, "expired.pem")))
 
 
 def _certify(folder):
     """A certificate for this address, and one that ran out in 2021."""
-    request = [*["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem"], "-addext", "subjectAltName=IP:127.0.0.1"]
+    request = [
+        *["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem"],
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
     Path(folder, "index.txt").touch()
     Path(folder, "ca.conf").write_text(
         "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n"

@@ -72,6 +72,15 @@ def test_a_certificate_for_another_name(nginx):
         endpoint.predict(X[:1])
 
 
+def test_a_client_certificate(nginx):
+    """Who shows it is let in."""
+    url, trusting = f"{nginx.tls_url}/members", {**FAST, "ca_file": nginx.ca_file}
+    with scores_at(url, transport=trusting) as endpoint, pytest.raises(PredictorRefused, match="credentials"):
+        endpoint.predict(X[:1])
+    with scores_at(url, transport={**trusting, "client_cert": nginx.ca_file, "client_key": nginx.key_file}) as endpoint:
+        assert (endpoint.predict(X).scores == P).all()
+
+
 def test_an_expired_certificate(nginx):
     """Told as such, before any query is answered."""
     endpoint = scores_at(nginx.expired_url, transport={**FAST, "ca_file": nginx.expired_ca_file})

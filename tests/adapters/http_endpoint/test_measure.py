@@ -33,6 +33,29 @@ def test_distances_are_those_of_the_model_itself(service_url, binary):
     assert n_sent == over_http.n_predictions.sum()
 
 
+def test_a_server_that_fails_a_fifth_of_all_requests(fault_url):
+    """429, 500, 503, resets, cut-off bodies and silence, mixed: the distances are those of the honest server."""
+    x = np.random.default_rng(1).random((40, 2), dtype=np.float32)
+    told = {
+        "access": "probabilities",
+        "input_shape": (2,),
+        "n_classes": 3,
+        "answer": {"scores": "p"},
+        "request": {"body": '{"data": $rows}'},
+    }
+    patient = {"first_wait_s": 0.01, "connections": 4, "read_timeout_s": 0.5, "total_timeout_s": 1.0, "attempts": 12}
+    results = []
+    for fault in ("ok", "mixed"):
+        with load(f"{fault_url}/{fault}", transport=patient, max_rows=4, **told) as endpoint:
+            distances = measure(endpoint, x, bounds=(0, 1))
+            counters = endpoint.counters
+        results.append(distances)
+    assert counters.retries + counters.resends > 5
+    assert (distances.status == Status.CONVERGED).all()
+    for name in ("l2", "lo", "hi", "home", "flipped", "status", "n_predictions"):
+        assert (getattr(results[0], name) == getattr(results[1], name)).all(), name
+
+
 def test_a_row_that_the_server_cannot_answer_ends_alone(fault_url):
     """A 500 for one row's input is that row's status; the others are measured."""
     x = np.random.default_rng(0).random((6, 2), dtype=np.float32)

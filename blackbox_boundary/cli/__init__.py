@@ -14,6 +14,7 @@ import click
 from ..errors import BoundaryError, PredictorError
 from .estimators import estimators
 from .measure import measure
+from .probe import probe
 from .reproduce import reproduce
 
 __all__ = ["main"]
@@ -43,5 +44,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, reproduce):
+for _command in (measure, estimators, probe, reproduce):
     main.add_command(_command)

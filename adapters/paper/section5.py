@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_boundary import measure
 from blackbox_boundary.distributions import Distribution, by_class, by_label_pair, compare
 from blackbox_boundary.estimators import Ray
+from blackbox_boundary.uncertainty import rank_correlation
 
 from .exhibit import Exhibit
 
@@ -27,6 +28,7 @@ def section5(study: Study) -> Iterator[Exhibit]:
         yield _histograms(study, victim)
     yield _summary(study)
     yield _comparisons(study)
+    yield _norms(study)
     yield _cost(study)
     yield _methods(study)
     for victim in study.victims:
@@ -108,6 +110,21 @@ def _comparisons(study: Study) -> Exhibit:
             rows.append((victim, f"natural against {inputs}", *found.n, found.wasserstein, found.ks, found.ks_p, found.median_ratio))
     columns = "victim | sets | n | m | Wasserstein | Kolmogorov-Smirnov | p | ratio of medians"
     return Exhibit("comparisons", "How far the sets are apart", columns, rows, f"{study.norm} distances; ratio: natural over the other.")
+
+
+def _norms(study: Study) -> Exhibit:
+    """Whether "all L_n distance measures" give "the same distance": their order over rows, and their ratio."""
+    rows = []
+    for victim in study.victims:
+        for inputs in study.input_sets:
+            found = study.distances(victim, inputs)
+            for norm in ("l2", "linf"):
+                order = rank_correlation(found.l1, found.norm(norm))
+                known = found.has_flip & (found.norm(norm) > 0)
+                low, middle, high = np.quantile((found.l1 / found.norm(norm))[known], (0.05, 0.5, 0.95)).tolist()
+                rows.append((victim, inputs, f"l1, {norm}", order.n, order.value, order.lo, order.hi, low, middle, high))
+    columns = "victim | inputs | norms | n | Spearman | 95 % low | 95 % high | ratio 5 % | ratio median | ratio 95 %"
+    return Exhibit("norms", "The same distance in every norm?", columns, rows, "One number a row if the ratio were the same for all rows.")
 
 
 def _cost(study: Study) -> Exhibit:

@@ -40,7 +40,7 @@ _CHUNK = 10_000
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is computed. The paper's sizes are ``None``: all there is."""
+    """How much is computed; ``n_measured`` None is all there is, as in the paper. Curves are made for the first ``curve_victims``."""
 
     name: str
     seeds: int
@@ -50,6 +50,7 @@ class Scale:
     curve_steps: int
     budgets: tuple[int, ...]
     width_seeds: int
+    curve_victims: int = 1
     n_measured: int | None = None
     n_transfer: int = 1000
     n_votes: int = 10_000

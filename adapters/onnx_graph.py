@@ -172,11 +172,12 @@ def rebatched(model: ModelProto) -> ModelProto:
     """The same graph, declared for any number of rows: a proposal, which may be wrong.
 
     The first axis of the input and of the outputs becomes symbolic, recorded shapes in between are dropped, and a constant
-    Reshape of something computed from the input keeps the first axis it meets where it used to demand the old batch size.
+    Reshape of something computed from the input keeps the first axis it meets where it used to demand the old batch size
+    (one row, where the graph declares any number and does not mean it).
     """
     from onnx import numpy_helper
 
-    edited, batch = _copy(model), read_input(model).batch
+    edited, batch = _copy(model), read_input(model).batch or 1
     graph = edited.graph
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):

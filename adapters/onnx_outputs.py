@@ -25,9 +25,8 @@ _SKLEARN_CONVERTERS = ("skl2onnx", "OnnxMLTools")
 
 @dataclass(frozen=True)
 class Choice:
-    """The outputs to fetch (scores; labels; or labels and their scores), and the graph that has them."""
+    """The outputs to fetch (scores; labels; or labels and their scores), and what they hold."""
 
-    model: ModelProto
     names: tuple[str, ...]
     access: Access
     holds_labels: bool
@@ -35,8 +34,14 @@ class Choice:
     """What the labels are called, where they are not indices."""
 
 
-def choose_outputs(model: ModelProto, wanted: str | tuple[str, str] | None, access: Access | None) -> Choice:
+def choose_outputs(model: ModelProto, wanted: str | tuple[str, str] | None, access: Access | None) -> tuple[ModelProto, Choice]:
     """Settle the output and the access.
+
+    Returns
+    -------
+    model : ModelProto
+        The graph that has the outputs: the one given, unless scikit-learn's dictionaries had to be cut off.
+    choice : Choice
 
     Raises
     ------
@@ -50,7 +55,7 @@ def choose_outputs(model: ModelProto, wanted: str | tuple[str, str] | None, acce
     if len(names) > 1:
         if access is not Access.TOP1 or len(names) != 2:
             raise InvalidInput('"output" of OnnxPredictor may be two, labels and their scores, only with access="top1".')
-        return Choice(model, names, access, holds_labels=True, class_values=class_values(model))
+        return model, Choice(names, access, holds_labels=True, class_values=class_values(model))
     chosen = outputs[names[0]] if names else _only_candidate(outputs, access)
     access = _decided(model, outputs, chosen) if access is None else access
     if chosen.kind == "labels":
@@ -58,9 +63,9 @@ def choose_outputs(model: ModelProto, wanted: str | tuple[str, str] | None, acce
             raise InvalidInput(
                 f'Access "{access.name.lower()}" needs scores; the output "{chosen.name}" holds labels: declare access="label".'
             )
-        return Choice(model, (chosen.name,), access, holds_labels=True, class_values=class_values(model))
+        return model, Choice((chosen.name,), access, holds_labels=True, class_values=class_values(model))
     edited, name = without_zipmap(model, chosen.name) if chosen.kind == "maps" else (model, chosen.name)
-    return Choice(edited, (name,), access, holds_labels=False, class_values=None)
+    return edited, Choice((name,), access, holds_labels=False, class_values=None)
 
 
 def class_indices(labels: NDArray[Any], values: list[Any]) -> NDArray[np.intp]:

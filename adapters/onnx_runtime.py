@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.errors import InvalidInput, PredictorError
+from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
 
-from .answers import check_bounds, check_declared, check_rows, check_shape, no_answers, probe_rows, read_outputs, score_columns
+from .answers import check_bounds, check_declared, check_n_classes, check_rows, no_answers, read_outputs, score_columns
 from .onnx_batching import Batching, in_fixed_batches, plan_batching
 from .onnx_graph import read_input, read_model, rebatched
+from .onnx_inputs import Feed
 from .onnx_outputs import choose_outputs, class_indices
 from .onnx_session import Runner
 
@@ -74,14 +72,16 @@ class OnnxPredictor:
         The file, or a setting; or something must be declared.
     BadPrediction
         Declaration and data disagree.
+    CapabilityMissing
+        onnx or onnxruntime is not installed.
 
     Notes
     -----
     Making a predictor runs the graph on 16 random rows inside the bounds (standard normal without bounds), one by one and
     together: to count the classes, to hold the access against the answers, and to prove that rows may be given together.
     A re-batched graph is used only if it repeats the row-by-row scores within 1e-4 of the largest score (1e-2 in float16),
-    and if at least half of the rows got scores that differ, each from each, by ten times as much. Last bits still vary with the batch size, as they do in any
-    runtime.
+    and if at least half of the rows got scores that differ, each from each, by ten times as much. A fixed graph that puts
+    out labels alone proves nothing so, and stays fixed. Last bits may vary with the batch size, as in any runtime.
 
     The graph decides the access where its scores are made by Softmax (probabilities), by LogSoftmax (logits), or by
     scikit-learn's converters next to a label output (probabilities, held against the data at every answer), or where all it
@@ -102,32 +102,29 @@ class OnnxPredictor:
         provider: str = "auto",
         threads: int | None = None,
     ) -> None:
-        _require("onnx", "onnxruntime")
-        _check_settings(n_classes, provider, threads)
+        _require_packages()
+        _check_settings(provider, threads)
         source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
-        chosen = choose_outputs(graph, output, None if access is None else Access.parse(access))
-        self._input = read_input(graph)
-        self._name = "bytes" if isinstance(model, bytes) else Path(model).name
-        self._row_shape = _row_shape(self._input.shape, input_shape)
-        self.access, self.outputs = chosen.access, chosen.names
-        self.input_shape = self._row_shape if input_shape is None else check_shape(input_shape, "OnnxPredictor")
-        self.bounds = check_bounds(_default_bounds(self._input.dtype) if bounds is None else bounds, self.input_shape, "OnnxPredictor")
-        self._class_values, self._holds_labels = chosen.class_values, chosen.holds_labels
+        readable, chosen = choose_outputs(graph, output, None if access is None else Access.parse(access))
+        self._name = "bytes" if isinstance(source, bytes) else source.name
+        self._feed = Feed.fitting(read_input(graph), input_shape)
+        self._chosen, self.access, self.outputs = chosen, chosen.access, chosen.names
+        self.input_shape = self._feed.input_shape
+        self.bounds = check_bounds(self._feed.natural_bounds if bounds is None else bounds, self.input_shape, "OnnxPredictor")
 
         def opened(model: Any) -> Runner:
-            return Runner(model, self._input.name, chosen.names, provider=provider, threads=threads)
+            return Runner(model, self._feed.name, chosen.names, provider=provider, threads=threads)
 
-        is_as_exported = isinstance(source, Path) and chosen.model is graph
         plan = plan_batching(
-            self._fed(_probes(self._input.dtype, self.input_shape, self.bounds)),
-            self._input.batch,
-            original=opened(source if is_as_exported else chosen.model),
-            edited=lambda: opened(rebatched(chosen.model)),
+            self._feed.random_rows(_N_PROBES, self.bounds),
+            self._feed.batch,
+            original=opened(source if isinstance(source, Path) and readable is graph else readable),
+            edited=lambda: opened(rebatched(readable)),
         )
         self.batching, self.batching_evidence, self.provider = plan.batching, plan.evidence, plan.runner.provider
         self._runner: Runner | None = plan.runner
-        self.n_classes = self._count_classes(plan.answers, n_classes)
+        self.n_classes = self._count_classes(plan.answers, check_n_classes(n_classes, "OnnxPredictor"))
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
 
     def predict(self, x: Array) -> Prediction:
@@ -148,9 +145,9 @@ class OnnxPredictor:
         n = x.shape[0]
         if n == 0:
             return no_answers(self.access, self.n_classes)
-        rows = self._fed(as_numpy(x))
+        rows = self._feed.rows(as_numpy(x))
         if self.batching is Batching.FIXED:
-            return self._read(in_fixed_batches(self._runner.run, rows, self._input.batch or 1), n, self.n_classes)
+            return self._read(in_fixed_batches(self._runner.run, rows, self._feed.batch or 1), n, self.n_classes)
         return self._read(self._runner.run(rows), n, self.n_classes)
 
     def close(self) -> None:
@@ -176,30 +173,16 @@ class OnnxPredictor:
             f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider})"
         )
 
-    def _fed(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Rows as the graph takes them."""
-        rows, dtype = x.reshape(len(x), *self._row_shape), self._input.dtype
-        if dtype.kind == "f":
-            with np.errstate(over="ignore"):  # beyond float16 is infinite, and answered as such
-                return np.ascontiguousarray(rows, dtype=dtype)
-        lowest, highest = _integer_range(dtype)
-        rows = np.rint(rows.astype(np.float64))
-        if not ((rows >= lowest) & (rows <= highest)).all():
-            raise InvalidInput(
-                f'"x" of OnnxPredictor must fit the {dtype} that the graph takes; got numbers outside [{lowest}, {highest}].'
-            )
-        return np.ascontiguousarray(rows, dtype=dtype)
-
     def _read(self, outputs: list[NDArray[Any]], n: int, n_classes: int) -> Prediction:
-        if self._class_values is not None:
-            outputs = [class_indices(outputs[0], self._class_values), *outputs[1:]]
+        if self._chosen.class_values is not None:
+            outputs = [class_indices(outputs[0], self._chosen.class_values), *outputs[1:]]
         return read_outputs(outputs, n, self.access, n_classes)
 
     def _count_classes(self, answers: list[NDArray[Any]], declared: int | None) -> int:
-        if not self._holds_labels:
+        if not self._chosen.holds_labels:
             counted = int(score_columns(answers[0], len(answers[0]), self.access).shape[1])
-        elif self._class_values is not None:
-            counted = len(self._class_values)
+        elif self._chosen.class_values is not None:
+            counted = len(self._chosen.class_values)
         elif declared is None:
             raise InvalidInput(
                 '"n_classes" of OnnxPredictor must be given: the output holds labels, and the graph does not list its classes.'
@@ -223,43 +206,16 @@ def load(spec: Any, **given: Any) -> Predictor | None:
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
 
 
-def _check_settings(n_classes: int | None, provider: str, threads: int | None) -> None:
-    if n_classes is not None and n_classes < 2:
-        raise InvalidInput(f'"n_classes" of OnnxPredictor must be at least 2; got {n_classes}.')
+def _check_settings(provider: str, threads: int | None) -> None:
     if provider not in ("auto", "cpu", "cuda"):
         raise InvalidInput(f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".')
     if threads is not None and threads < 1:
         raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
 
 
-def _row_shape(axes: tuple[int | None, ...], given: Any) -> tuple[int, ...]:
-    """The shape of a row for the graph, from the graph's axes and from what was given."""
-    if given is None:
-        if None in axes:
-            shown = ", ".join("?" if axis is None else str(axis) for axis in axes)
-            raise InvalidInput(f'"input_shape" of OnnxPredictor must be given: the graph leaves it open, as ({shown}).')
-        return tuple(axis for axis in axes if axis is not None)
-    shape = check_shape(given, "OnnxPredictor")
-    if len(shape) == len(axes) and all(axis in (None, size) for axis, size in zip(axes, shape, strict=True)):
-        return shape
-    if None not in axes and [size for size in shape if size != 1] == [axis for axis in axes if axis != 1]:
-        return tuple(axis for axis in axes if axis is not None)
-    raise InvalidInput(f'"input_shape" of OnnxPredictor was given as {shape}, but the graph takes rows of {axes} (None: any length).')
-
-
-def _integer_range(dtype: np.dtype[Any]) -> tuple[int, int]:
-    return (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
-
-
-def _default_bounds(dtype: np.dtype[Any]) -> Bounds:
-    return None if dtype.kind == "f" or dtype.itemsize > 2 else _integer_range(dtype)
-
-
-def _probes(dtype: np.dtype[Any], input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
-    return probe_rows(_N_PROBES, input_shape, (0, 1) if bounds is None and dtype.kind != "f" else bounds)
-
-
-def _require(*packages: str) -> None:
-    for package in packages:
-        if find_spec(package) is None:
-            raise InvalidInput(f'An ONNX model needs the package {package}: install "blackbox-boundary[onnx]".')
+def _require_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise CapabilityMissing('An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".') from error

@@ -33,7 +33,8 @@ def load(spec: Any, **given: Any) -> Predictor:
         What an installed adapter understands: a path that ends in ``.onnx`` (or the bytes of such a file), the address of
         an endpoint, or ``"package.module:factory"``.
     **given
-        Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``, ``bounds=(0, 1)``.
+        Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``, ``bounds=(0, 1)``; None counts
+        as not given.
 
     Raises
     ------
@@ -46,6 +47,7 @@ def load(spec: Any, **given: Any) -> Predictor:
     No pickle is ever opened. No queries are sent, except where an adapter's documentation says that it asks for metadata
     or runs the model on rows of its own making.
     """
+    given = {name: value for name, value in given.items() if value is not None}
     refusals = []
     for entry_point in _adapters():
         try:
@@ -83,7 +85,7 @@ def _adapters() -> Iterator[EntryPoint]:
 
 
 def _first_line(adapter: Any) -> str:
-    return (inspect.getdoc(adapter) or "(says nothing of itself)").splitlines()[0]
+    return (inspect.getdoc(adapter) or "(says nothing of itself)").splitlines()[0].replace("``", "")
 
 
 def _shown(spec: Any) -> str:

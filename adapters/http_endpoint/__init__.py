@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,9 @@ from blackbox_boundary.errors import CapabilityMissing
 
 if TYPE_CHECKING:
     from .endpoint import HttpPredictor
+    from .probing import Finding
 
-__all__ = ["load"]
+__all__ = ["load", "probe"]
 
 
 def load(spec: object, **given: Any) -> HttpPredictor | None:
@@ -45,8 +48,40 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     is_url = isinstance(spec, str) and spec.lower().startswith(("http://", "https://"))
     if not is_url and not (isinstance(spec, (str, Path)) and str(spec).endswith(".toml")):
         return None
-    try:
+    with _needing_packages():
         from .opening import open_endpoint
+    return open_endpoint(str(spec), given, is_url=is_url)
+
+
+def probe(url: str, **given: Any) -> Finding:
+    """Find out what is spoken at a URL, without spending a query; ``probe(url).toml`` is a configuration for :func:`load`.
+
+    Parameters
+    ----------
+    url : str
+        A server's base URL, or that of a model.
+    **given
+        As for :func:`load`: ``headers`` and ``transport`` above all.
+
+    Raises
+    ------
+    InvalidInput
+        The URL is none.
+    PredictorUnavailable
+        Nothing answers there.
+    PredictorRefused
+        The server wants credentials.
+    CapabilityMissing
+        The packages of the ``http`` extra are not installed.
+    """
+    with _needing_packages():
+        from .probing import find
+    return find(url, given)
+
+
+@contextmanager
+def _needing_packages() -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise CapabilityMissing('An HTTP endpoint needs requests and tenacity: pip install "blackbox-boundary[http]".') from error
-    return open_endpoint(str(spec), given, is_url=is_url)

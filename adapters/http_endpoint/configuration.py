@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ __all__ = ["Configuration"]
 _KEYS = (
     "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows", "headers", "request", "answer", "transport",
 )  # fmt: skip
+
+_SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password|credential", re.IGNORECASE)
+"""Names of headers whose value is never written into a file or a command line."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ def _bounds(value: Any) -> Bounds:
 
 
 def _header(name: str, value: Any) -> str | Secret:
+    if isinstance(value, str) and _SECRET_HEADER.search(name):
+        raise InvalidInput(f'The header "{name}" holds a secret: say where it is ({{env = "NAME"}}, file or command), never as text.')
     if isinstance(value, (str, Secret)):
         return value
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
 """An endpoint of one's own, described by the user: how rows are written into a request, and where the answer is.
 
 The body is JSON text in which ``$rows`` stands for the list of all rows, or ``$row`` for a single one. The answer is found
-by paths such as ``predictions[*].probability``: names and numbers lead inwards, ``[*]`` goes through the rows.
+by paths such as ``predictions[*].probability``: names and numbers lead inwards, ``[*]`` goes through a list, ``$`` is the whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from .encodings import Encoding
 from .strict_json import numbers, read_json, shown
 from .wire import JSON, Reply, Request
 
-__all__ = ["AnswerPath", "Described", "discover"]
+__all__ = ["AnswerPath", "Described", "describe", "quoted"]
+
+_STEP = re.compile(r'\.?([^.\[\]"$]+)|\[(\*|\d+|"[^"]*")\]')
 
 
 class AnswerPath:
@@ -41,15 +43,10 @@ class AnswerPath:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        parts = re.findall(r"\.?([^.\[\]]+)|\[(\*|\d+|\"[^\"]*\")\]", text)
-        if not isinstance(text, str) or re.sub(r"\.?[^.\[\]]+|\[(\*|\d+|\"[^\"]*\")\]", "", text):
-            raise InvalidInput(f'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd names; got "{text}".')
-        self._steps = [name or _step(index) for name, index in parts]
-
-    @property
-    def n_stars(self) -> int:
-        """How many lists it goes through."""
-        return sum(step is ... for step in self._steps)
+        inner = text.removeprefix("$") if isinstance(text, str) else "["
+        if not text or _STEP.sub("", inner):
+            raise InvalidInput(f'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd names; got {text!r}.')
+        self._steps = [name or _step(index) for name, index in _STEP.findall(inner)]
 
     def find(self, document: Any) -> Any:
         """What is there; under ``[*]``, a list of what is there in each element.
@@ -83,8 +80,8 @@ class Described:
     ----------
     body : tuple of str, or None
         What stands before and after the rows in the JSON text; None: the encoded row itself is the body.
-    scores, labels : AnswerPath or None
-        Where they are.
+    scores, labels, ranked : AnswerPath or None
+        Where they are; ``ranked`` is an object that maps labels to scores.
     """
 
     contract: Contract
@@ -95,9 +92,10 @@ class Described:
     encoding: Encoding
     scores: AnswerPath | None
     labels: AnswerPath | None
+    ranked: AnswerPath | None
     max_rows: int | None
     facts: Mapping[str, Any]
-    name: str = "described"
+    name: str
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent."""
@@ -114,6 +112,11 @@ class Described:
     def read(self, reply: Reply, n: int) -> Prediction:
         """Find scores and labels, and read them."""
         document = read_json(reply.body)
+        if self.ranked is not None:
+            maps = self._found(self.ranked, document)
+            if not isinstance(maps, list) or not all(isinstance(each, dict) for each in maps):
+                raise BadPrediction(f'The answer must hold objects of labels and scores at "{self.ranked.text}"; got {shown(maps)}.')
+            return read_ranked([list(each) for each in maps], [list(each.values()) for each in maps], n, self.contract)
         scores, labels = (self._found(path, document) if path else None for path in (self.scores, self.labels))
         if labels is None:
             return read_scores(numbers(scores), n, self.contract)
@@ -127,7 +130,7 @@ class Described:
         return [found] if self.is_single else found
 
 
-def discover(path: str, told: Configuration) -> Described:
+def describe(path: str, told: Configuration, name: str = "described") -> Described:
     """Set the dialect up from what was told; nothing is sent.
 
     Raises
@@ -135,12 +138,15 @@ def discover(path: str, told: Configuration) -> Described:
     InvalidInput
         Something is missing or does not fit together.
     """
-    told.tables_only(request=("method", "body", "item", *Encoding.SETTINGS), answer=("scores", "labels"))
-    if told.access is None or told.input_shape is None:
-        raise InvalidInput('A described endpoint must have "access" and "input_shape".')
+    told.tables_only(request=("method", "body", "item", *Encoding.SETTINGS), answer=("scores", "labels", "ranked"))
+    for setting in ("access", "input_shape"):
+        if getattr(told, setting) is None:
+            raise InvalidInput(f'The server does not tell "{setting}" of this endpoint: give it.')
+    assert told.access is not None
+    assert told.input_shape is not None
     contract = Contract(told.access, told.input_shape, declared_classes(told), told.bounds, told.labels)
-    scores, labels = (AnswerPath(told.answer[name]) if name in told.answer else None for name in ("scores", "labels"))
-    if scores is None and (labels is None or told.access is not Access.LABEL):
+    scores, labels, ranked = (AnswerPath(told.answer[key]) if key in told.answer else None for key in ("scores", "labels", "ranked"))
+    if ranked is None and scores is None and (labels is None or told.access is not Access.LABEL):
         needed = "labels" if told.access is Access.LABEL else "scores"
         raise InvalidInput(f'Access "{told.access.name.lower()}" needs a path to the {needed} in [answer].')
     encoding = Encoding.of(told.request, contract)
@@ -148,9 +154,21 @@ def discover(path: str, told: Configuration) -> Described:
     body, is_single = _parted(template)
     if body is None and not encoding.has_raw:
         raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
-    facts = {"path": path, "body": template, "encoding": encoding.name, "answer": dict(told.answer)}
+    facts = {"path": path, "body": template, "encoding": encoding.name, "dtype": str(encoding.dtype), "answer": dict(told.answer)}
     method = str(told.request.get("method", "POST")).upper()
-    return Described(contract, path, method, body, is_single, encoding, scores, labels, 1 if is_single else told.max_rows, facts)
+    max_rows = 1 if is_single else told.max_rows
+    return Described(contract, path, method, body, is_single, encoding, scores, labels, ranked, max_rows, facts, name)
+
+
+def quoted(name: Any) -> str:
+    """A name as a step of a path; nothing for no name.
+
+    Examples
+    --------
+    >>> quoted("a.b"), quoted(None)
+    ('["a.b"]', '')
+    """
+    return f'["{name}"]' if name else ""
 
 
 def _parted(template: Any) -> tuple[tuple[str, str] | None, bool]:

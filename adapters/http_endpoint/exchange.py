@@ -6,6 +6,7 @@ body is read under a total deadline and a cap on its decoded size. The libraries
 
 from __future__ import annotations
 
+import http.client
 import time
 import zlib
 from collections.abc import Mapping
@@ -21,16 +22,18 @@ from .failures import Transient
 from .manners import Manners
 from .wire import Reply, Request
 
-__all__ = ["Line", "Stale", "named", "translated"]
+__all__ = ["CAUGHT", "Line", "Stale", "named", "translated"]
 
 _ERROR_BODY = 65536
 """Bytes read of an answer that is an error; MLflow's echo the whole input."""
 
-_FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 _OUR_REQUEST = (
     requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader,
-    urllib3.exceptions.LocationValueError, UnicodeError,
+    urllib3.exceptions.LocationValueError, urllib3.exceptions.ProxySchemeUnsupported, UnicodeError,
 )  # fmt: skip
+
+CAUGHT = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, *_OUR_REQUEST)
+"""All that the two libraries raise on purpose, and what the socket does."""
 
 
 class Stale(Transient):
@@ -87,7 +90,7 @@ class Line:
                 )
                 with response:
                     body = _body(response, most_bytes)
-        except (*_FOREIGN, *_OUR_REQUEST) as error:
+        except CAUGHT as error:
             self.close()
             raise translated(error, named(self._origin, request), was_reachable=was_reachable) from error
         is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
@@ -124,7 +127,7 @@ def translated(error: Exception, what: str, *, was_reachable: bool) -> BoundaryE
         if any(isinstance(part, urllib3.exceptions.ProtocolError) for part in error.args):
             return Stale(f"{what}: the connection was closed without an answer ({reason}).")
         return unreachable(f"{what}: no connection ({reason}).")
-    if isinstance(error, (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError, urllib3.exceptions.IncompleteRead)):
+    if isinstance(error, (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError, http.client.HTTPException)):
         return Transient(f"{what}: the answer broke off ({reason}).")
     if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
         return BadPrediction(f"{what}: the answer's encoding is broken ({reason}).")

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorRefused
+from blackbox_boundary.errors import BadPrediction, InvalidInput
 from blackbox_boundary.predictor import Access, Prediction
 
 from .answers import read_labels, read_ranked, read_scores
 from .configuration import Configuration, whole
 from .contract import Contract
 from .declared import declared_access, declared_classes
+from .discovery import get, get_if_there
 from .strict_json import read_json, shown
 from .tensors import DTYPES, read_texts, read_values
 from .transport import Transport
@@ -34,7 +35,6 @@ from .wire import JSON, Reply, Request, as_dtype, flat_json
 __all__ = ["OpenInference", "discover"]
 
 _BINARY_HEADER = "Inference-Header-Content-Length"
-_METADATA_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     if not rest:
         raise InvalidInput(f'The URL of a v2 endpoint must end in "/v2/models/NAME"; got "{path}".')
     path = f"{base}/v2/models/{rest}"
-    metadata = _get(transport, path)
+    metadata = get(transport, path)
     if not isinstance(metadata, dict):
         raise BadPrediction(f"The metadata of {path} must be a JSON object; got {shown(metadata)}.")
     given = _tensor(metadata.get("inputs"), told.request.get("input"), "input")
@@ -182,19 +182,6 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     facts = {"model": rest, "version": _version(metadata), "input": dict(given), "output": dict(answered), "datatype": datatype}
     is_binary = _is_binary(transport, base, told, datatype)
     return OpenInference(contract, path, given["name"], answered["name"], datatype, is_binary, min(limits, default=None), facts, top_k)
-
-
-def _get(transport: Transport, path: str) -> Any:
-    return transport.send(Request("GET", path), lambda reply: read_json(reply.body), most_bytes=_METADATA_BYTES)
-
-
-def _get_if_there(transport: Transport, path: str) -> dict[str, Any]:
-    """What not every server has; an empty dictionary where it has not."""
-    try:
-        document = transport.send(Request("GET", path), lambda reply: read_json(reply.body), most_bytes=_METADATA_BYTES, attempts=1)
-    except (PredictorRefused, BadPrediction):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _tensor(listed: Any, name: Any, noun: str) -> dict[str, Any]:
@@ -245,13 +232,13 @@ def _is_binary(transport: Transport, base: str, told: Configuration, datatype: s
         raise InvalidInput(f'"binary" in [request] must be true or false; got {asked!r}.')
     if datatype == "FP16":
         return True
-    extensions = _get_if_there(transport, f"{base}/v2").get("extensions") if asked is None else None
+    extensions = get_if_there(transport, f"{base}/v2").get("extensions") if asked is None else None
     return bool(asked) or (isinstance(extensions, list) and "binary_tensor_data" in extensions)
 
 
 def _max_batch(transport: Transport, path: str) -> int | None:
     """Triton tells; 0 there means that the model takes no batches of its own making."""
-    limit = _get_if_there(transport, f"{path}/config").get("max_batch_size")
+    limit = get_if_there(transport, f"{path}/config").get("max_batch_size")
     return limit if type(limit) is int and limit > 0 else None
 
 

@@ -8,13 +8,17 @@ from urllib.parse import urlsplit
 
 from blackbox_boundary.errors import InvalidInput
 
-from . import described, oip_v2
+from . import mlflow, oip_v2, tf_serving, torchserve
 from .configuration import Configuration
+from .described import describe
 from .dialect import Dialect
 from .endpoint import HttpPredictor
 from .transport import Transport
 
-__all__ = ["open_endpoint"]
+__all__ = ["DIALECTS", "open_endpoint"]
+
+DIALECTS = ("oip_v2", "tf_serving", "kserve_v1", "mlflow", "torchserve", "described")
+"""All names that "dialect" may have."""
 
 
 def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpPredictor:
@@ -31,9 +35,26 @@ def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpP
 def _dialect(transport: Transport, told: Configuration) -> Dialect:
     parts = urlsplit(told.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    name = told.dialect or ("described" if told.answer else "oip_v2")
-    if name == "oip_v2":
-        return oip_v2.discover(transport, path, told)
-    if name == "described":
-        return described.discover(path, told)
-    raise InvalidInput(f'"dialect" must be one of oip_v2, described; got "{name}".')
+    match told.dialect or _spoken_at(parts.path) or ("described" if told.answer else None):
+        case "oip_v2":
+            return oip_v2.discover(transport, path, told)
+        case "tf_serving" | "kserve_v1":
+            return tf_serving.discover(transport, path, told)
+        case "mlflow":
+            return mlflow.discover(path, told)
+        case "torchserve":
+            return torchserve.discover(path, told)
+        case "described":
+            return describe(path, told)
+        case None:
+            raise InvalidInput(
+                f'The URL {transport.origin}{parts.path} does not tell what is spoken there: give "dialect", or look with probe.'
+            )
+        case other:
+            raise InvalidInput(f'"dialect" must be one of {", ".join(DIALECTS)}; got "{other}".')
+
+
+def _spoken_at(path: str) -> str | None:
+    """The dialect that such a path belongs to."""
+    marks = {"/v2/models/": "oip_v2", "/v1/models/": "tf_serving", "/predictions/": "torchserve", "/invocations": "mlflow"}
+    return next((name for mark, name in marks.items() if mark in path), None)

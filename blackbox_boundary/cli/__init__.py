@@ -40,7 +40,7 @@ def main() -> None:
     \b
     Exit codes: 0 all measured, 2 wrong command line, 3 bad input (nothing sent),
     4 the model failed, 5 query limit reached, 130 interrupted.
-    """
+    """  # noqa: D301  click reads the escape
 
 
 for _command in (measure, estimators, reproduce):

@@ -1,4 +1,4 @@
-r"""What a reader hands over, and the rules that are the same for every format.
+"""What a reader hands over, and the rules that are the same for every format.
 
 - Unsigned bytes are grey or colour levels: they become float32, divided by 255. ``divide_by`` says otherwise.
 - Floats stay as they are (a memory-mapped file stays one), other integers become the smallest float that holds them exactly.
@@ -23,7 +23,7 @@ __all__ = ["Data", "Raw", "finish"]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    r"""Inputs, and what is known about them.
+    """Inputs, and what is known about them.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ def read(
     shape: tuple[int, ...] | None = None,
     channels_last: bool = False,
 ) -> Data:
-    r"""Read inputs, with their labels where the source has them.
+    """Read inputs, with their labels where the source has them.
 
     Parameters
     ----------

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import LedgerError
-from .chain import Event, first_link, link
+from .chain import Entry, Event, first_link, link
 from .file import LedgerFile
 from .model_card import ModelCard
 from .presence import is_alive
-from .records import KEY_BYTES, read_form
+from .records import KEY_BYTES
 
 __all__ = ["Report", "Run", "summarise", "verify"]
 
@@ -84,7 +85,7 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
         previous = first_link(ledger.card)
         found = head in (None, previous.hex())
         for number, entry in enumerate(ledger.entries(), start=1):
-            if entry.id != number or entry.chain != link(previous, entry):
+            if entry.id != number or not _follows(previous, entry):
                 raise LedgerError(f'The ledger "{path}" was changed: its hash chain breaks at entry {number}.')
             previous = entry.chain
             found = found or previous.hex() == head
@@ -95,10 +96,17 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
         return _count(ledger, previous)
 
 
+def _follows(previous: bytes, entry: Entry) -> bool:
+    try:
+        return entry.chain == link(previous, entry)
+    except (AttributeError, TypeError, struct.error):  # a column holds another type than was ever written
+        return False
+
+
 def _count(ledger: LedgerFile, head: bytes) -> Report:
     try:
         n, left, runs = _tally(ledger)
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise LedgerError(f'The ledger "{ledger.path}" is damaged: an entry contradicts those before it.') from error
     if ledger.calls_in_flight() != {call for call, rows in left.items() if rows}:
         raise LedgerError(f'The ledger "{ledger.path}" was changed: its list of calls in flight contradicts its entries.')
@@ -127,7 +135,7 @@ def _tally(ledger: LedgerFile) -> tuple[Counter[str], dict[int, int], tuple[Run,
                 n["gradients"] += rows * (entry.form == "gradients")
             case Event.ANSWERED:
                 if entry.form not in layouts:
-                    layouts[entry.form] = read_form(entry.form).itemsize
+                    layouts[entry.form] = ledger.layout(entry.form).itemsize
                 rows = entry.n_bytes // layouts[entry.form]
                 n["answered"] += rows
                 left[entry.call] -= rows

@@ -8,6 +8,7 @@ dropped whole: that transaction had not been committed.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ _SCHEMA = (
 
 _MEANINGS = {
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing answered was lost; make room and run the same command again.",
-    sqlite3.SQLITE_READONLY: "cannot be written: it is read-only.",
+    sqlite3.SQLITE_READONLY: "cannot be written: it, or its folder, is read-only.",
     sqlite3.SQLITE_PERM: "cannot be opened: permission denied.",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: no such folder, or no permission.",
     sqlite3.SQLITE_CORRUPT: 'is damaged. "ledger verify" says where; go on with a copy.',
@@ -66,20 +67,25 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     if not write and not path.is_file():
         raise LedgerError(f'There is no ledger at "{path}".')
     address = path.resolve().as_uri()
+    if write and path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise LedgerError(f'The ledger "{path}" {_MEANINGS[sqlite3.SQLITE_READONLY]}')
     if write:
         return _connect(f"{address}?mode=rwc")
+    db = _connect(f"{address}?mode=ro")
     try:
-        db = _connect(f"{address}?mode=ro")
-        db.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError:
-        if path.with_name(path.name + "-wal").exists():
+        _is_empty(db)
+    except sqlite3.Error as error:
+        db.close()
+        if not isinstance(error, sqlite3.OperationalError) or path.with_name(path.name + "-wal").exists():
             raise
         db = _connect(f"{address}?mode=ro&immutable=1")
     return db
 
 
 def _connect(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False)
+    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False)
+    db.text_factory = lambda text: text.decode(errors="replace")  # bytes that are no text break the hash chain, not the reader
+    return db
 
 
 def create(db: sqlite3.Connection, path: Path, card: str) -> None:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import CapabilityMissing, LedgerError
 from .chain import Event
 from .file import LedgerFile, Outline
-from .records import KEY_BYTES, Records, read_form
+from .records import KEY_BYTES, Records
 
 __all__ = ["export_csv", "export_parquet"]
 
@@ -102,7 +100,7 @@ def _calls(ledger: LedgerFile) -> list[_Call]:
 
 def _answers(ledger: LedgerFile, call: _Call) -> Iterator[tuple[int, float, Records]]:
     for entry in call.answers:
-        yield entry.first, entry.at, np.frombuffer(ledger.data(entry.id), read_form(entry.form))
+        yield entry.first, entry.at, ledger.records(entry.id, entry.form)
 
 
 def _value(record: Any, name: str) -> Any:

@@ -10,10 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from ..errors import LedgerError
 from .chain import Entry
 from .database import connect, open_existing, translated
 from .model_card import ModelCard
+from .records import Records, read_form
 
 __all__ = ["LedgerFile", "Outline"]
 
@@ -86,9 +89,23 @@ class LedgerFile:
         """The data of one entry."""
         with self._lock, translated(self.path):
             row = self._db.execute("SELECT data FROM log WHERE id = ?", (entry,)).fetchone()
-        if row is None:
-            raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} is missing.')
-        return bytes(row[0])
+        if row is None or not isinstance(row[0], bytes):
+            raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.')
+        return row[0]
+
+    def records(self, entry: int, form: str) -> Records:
+        """The answers in one entry."""
+        try:
+            return np.frombuffer(self.data(entry), self.layout(form))
+        except ValueError as error:
+            raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.') from error
+
+    def layout(self, form: str) -> np.dtype[np.void]:
+        """The layout of answers that a form describes."""
+        try:
+            return read_form(form)
+        except ValueError as error:
+            raise LedgerError(f'The ledger "{self.path}" is damaged: "{form}" describes no answers.') from error
 
     def last_link(self) -> bytes | None:
         """The link of the last entry, where there is one."""

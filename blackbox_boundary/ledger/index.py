@@ -49,16 +49,23 @@ class KeyIndex:
 
     def find(self, keys: Keys) -> Places:
         """The place of each key (n,), ``NOWHERE`` where it is not known."""
-        first, second = _words(keys)
         places = np.full(len(keys), NOWHERE, np.int64)
-        if len(self._first):
-            at = np.minimum(np.searchsorted(self._first, first), len(self._first) - 1)
-            known = (self._first[at] == first) & (self._second[at] == second)
-            places[known] = self._places[at[known]]
+        self._find_sorted(keys, places)
         if self._recent:
             for i in np.flatnonzero(places == NOWHERE).tolist():
                 places[i] = self._recent.get(keys[i, :16].tobytes(), NOWHERE)
         return places
+
+    def _find_sorted(self, keys: Keys, places: Places) -> None:
+        first, second = _words(keys)
+        at = np.searchsorted(self._first, first)
+        rows = np.arange(len(keys))
+        while len(rows := rows[at[rows] < len(self._first)]):  # a second turn only where keys share 64 bits
+            rows = rows[self._first[at[rows]] == first[rows]]
+            hit = self._second[at[rows]] == second[rows]
+            places[rows[hit]] = self._places[at[rows[hit]]]
+            rows = rows[~hit]
+            at[rows] += 1
 
     def _merge(self, keys: Keys, places: Places) -> None:
         first, second = _words(keys)

@@ -8,19 +8,18 @@ from functools import reduce
 
 import numpy as np
 
-from ..errors import LedgerError
 from .chain import Event, first_link
 from .database import translated
 from .file import LedgerFile
 from .index import KeyIndex, Places
-from .records import KEY_BYTES, Keys, Records, read_form
+from .records import KEY_BYTES, Keys, Records
 
 __all__ = ["ENTRY_BYTES", "LedgerReader", "places_of"]
 
-ENTRY_BYTES = 1 << 16
+ENTRY_BYTES = 1 << 14
 """Answers are stored in entries of at most this size (or one row), so that reading a single answer reads little."""
 _OFFSET_BITS = 16
-"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^15."""
+"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^13."""
 _KEPT_ENTRIES = 16
 """Decoded entries kept: a resumed run reads answers in the order they were written, many from the same entry."""
 
@@ -81,7 +80,7 @@ class LedgerReader(LedgerFile):
             if of_call != call:
                 call, keys = of_call, self._keys(of_call)
             if form not in layouts:
-                layouts[form] = self._layout(entry, form).itemsize
+                layouts[form] = self.layout(form).itemsize
             n = n_bytes // layouts[form]
             yield keys[first : first + n], places_of(entry, n)
 
@@ -94,18 +93,15 @@ class LedgerReader(LedgerFile):
             self._blocks.move_to_end(entry)
             return self._blocks[entry]
         with translated(self.path):
-            form, data = self._db.execute("SELECT form, data FROM log WHERE id = ?", (entry,)).fetchone()
-        block: Records = np.frombuffer(data, self._layout(entry, form))
+            (form,) = self._db.execute("SELECT form FROM log WHERE id = ?", (entry,)).fetchone()
+        block = self.records(entry, form)
+        self._keep(entry, block)
+        return block
+
+    def _keep(self, entry: int, block: Records) -> None:
         self._blocks[entry] = block
         if len(self._blocks) > _KEPT_ENTRIES:
             self._blocks.popitem(last=False)
-        return block
-
-    def _layout(self, entry: int, form: str) -> np.dtype[np.void]:
-        try:
-            return read_form(form)
-        except ValueError as error:
-            raise LedgerError(f'The ledger "{self.path}" is damaged: the layout of entry {entry} cannot be read.') from error
 
 
 def places_of(entry: int, n: int) -> Places:

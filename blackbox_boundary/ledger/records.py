@@ -45,7 +45,8 @@ def content_keys(x: Array, v: FloatArray | None = None) -> Keys:
     The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order.
     """
     rows = _native(as_numpy(x))
-    header = ["predictions", str(x.dtype).removeprefix("torch."), str(tuple(rows.shape[1:]))]
+    dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))
+    header = ["predictions", dtype, str(tuple(rows.shape[1:]))]
     weights = None
     if v is not None:
         weights = np.ascontiguousarray(v, dtype=np.float64)

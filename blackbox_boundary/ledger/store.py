@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from ..errors import LedgerError
 from ..predictor import IntArray
 from .chain import Entry, Event, link
 from .database import connect, create, translated
-from .index import NOWHERE, Places
+from .index import NOWHERE
 from .model_card import ModelCard
 from .presence import Presence, is_alive
 from .reader import ENTRY_BYTES, LedgerReader, places_of
@@ -56,6 +57,10 @@ class Claim:
     def __post_init__(self) -> None:
         self.answered = np.zeros(len(self.rows), np.bool_)
 
+    def completed_by(self, records: Records) -> bool:
+        """Whether nothing is left to wait for after these."""
+        return int(self.answered.sum()) + len(records) == len(self.answered)
+
 
 class LedgerStore(LedgerReader):
     """A ledger opened for writing by this run. Threads may share it; forked processes may not.
@@ -80,8 +85,8 @@ class LedgerStore(LedgerReader):
     def __init__(self, path: str | Path, model: ModelCard) -> None:
         self._card = model
         self._pid = os.getpid()
-        self._active: set[int] = set()
-        self._learned: list[tuple[Keys, Places]] = []
+        self._active: dict[int, int] = {}  # calls of this run by thread
+        self._learned: list[tuple[Keys, int, Records]] = []
         self.n_lost = 0
         super().__init__(path)
 
@@ -116,41 +121,43 @@ class LedgerStore(LedgerReader):
         Claim or None
             None: all are answered or in flight elsewhere.
         """
-        self._keep_room(2 * len(keys) * (answer_bytes + KEY_BYTES) + _SPARE_BYTES)
+        self._keep_room(len(keys), answer_bytes)
         with self._transaction():
-            free = self._index.find(keys) == NOWHERE
-            busy = self._busy_keys()
-            if busy:
-                free &= [key.tobytes() not in busy for key in keys]
-            rows = np.flatnonzero(free)
-            if not len(rows):
-                return None
-            mine = np.ascontiguousarray(keys[rows])
-            call = self._append(Event.ASKED, form=kind, data=mine.tobytes())
-            self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, self.run))
-            self._active.add(call)  # within the lock: another thread must not take the claim for a dead one
-        return Claim(call, rows, mine)
+            return self._claim(kind, keys)
 
     def record(self, claim: Claim, rows: slice, records: Records) -> None:
         """Write the answers to consecutive rows of a claim; when this returns they are safe, and found."""
         try:
-            self._record(claim, rows, records)
+            with self._transaction():
+                self._record(claim, rows, records)
         except LedgerError as error:
             cause = error.__cause__
             if not (isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL):
                 raise
             self._presence.release()  # the room that was kept back for this
-            self._record(claim, rows, records)
-        claim.answered[rows] = True
-        if claim.answered.all():
-            self._active.discard(claim.call)
+            with self._transaction():
+                self._record(claim, rows, records)
+        self._settle(claim, rows)
+
+    def record_and_claim(self, claim: Claim, rows: slice, records: Records, kind: Kind, keys: Keys, answer_bytes: int) -> Claim | None:
+        """Do both in one transaction, for one flush of the disk instead of two; None also where there is no room for the next."""
+        try:
+            self._keep_room(len(keys), answer_bytes)
+            with self._transaction():
+                self._record(claim, rows, records)
+                following = self._claim(kind, keys)
+        except LedgerError:
+            self.record(claim, rows, records)
+            return None
+        self._settle(claim, rows)
+        return following
 
     def give_up(self, claim: Claim, reason: BaseException) -> None:
         """Write that the unanswered rows of a claim failed; they may be claimed again.
 
         Only the error's type is kept: its text may hold a secret.
         """
-        self._active.discard(claim.call)
+        self._active.pop(claim.call, None)
         if claim.answered.all():
             return
         with contextlib.suppress(LedgerError), self._transaction():  # else the next run finds the claim and marks it as lost
@@ -167,19 +174,37 @@ class LedgerStore(LedgerReader):
             self._presence.close()
             super().close()
 
+    def _claim(self, kind: Kind, keys: Keys) -> Claim | None:
+        free = self._index.find(keys) == NOWHERE
+        if busy := self._busy_keys():
+            free &= [key.tobytes() not in busy for key in keys]
+        rows = np.flatnonzero(free)
+        if not len(rows):
+            return None
+        mine = np.ascontiguousarray(keys[rows])
+        call = self._append(Event.ASKED, form=kind, data=mine.tobytes())
+        self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, self.run))
+        self._active[call] = threading.get_ident()
+        return Claim(call, rows, mine)
+
+    def _settle(self, claim: Claim, rows: slice) -> None:
+        claim.answered[rows] = True
+        if claim.answered.all():
+            self._active.pop(claim.call, None)
+
     def _record(self, claim: Claim, rows: slice, records: Records) -> None:
         first = range(len(claim.rows))[rows].start
         step = max(1, ENTRY_BYTES // records.dtype.itemsize)
         form = form_of(records)
-        with self._transaction():
-            for start in range(0, len(records), step):
-                part = records[start : start + step]
-                entry = self._append(Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes())
-                self._learned.append((claim.keys[first + start : first + start + len(part)], places_of(entry, len(part))))
-            if claim.answered.sum() + len(records) == len(claim.answered):
-                self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
+        for start in range(0, len(records), step):
+            part = records[start : start + step]
+            entry = self._append(Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes())
+            self._learned.append((claim.keys[first + start : first + start + len(part)], entry, part))
+        if claim.completed_by(records):
+            self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
-    def _keep_room(self, n_bytes: int) -> None:
+    def _keep_room(self, n_rows: int, answer_bytes: int) -> None:
+        n_bytes = 2 * n_rows * (answer_bytes + KEY_BYTES) + _SPARE_BYTES
         try:
             self._presence.reserve(n_bytes)
         except OSError as error:
@@ -205,8 +230,9 @@ class LedgerStore(LedgerReader):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            for keys, places in self._learned:
-                self._index.add(keys, places)
+            for keys, entry, records in self._learned:
+                self._index.add(keys, places_of(entry, len(records)))
+                self._keep(entry, records)
             self._seen, self._head = self._tail  # last: interrupted before this, the next refresh learns the same from the file
 
     def _append(self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b"") -> int:
@@ -227,9 +253,10 @@ class LedgerStore(LedgerReader):
         return busy
 
     def _bury_the_dead(self) -> None:
-        """Mark as lost what dead runs had in flight."""
+        """Mark as lost what dead runs had in flight, and what this thread had when Ctrl-C struck between a commit and its return."""
+        me = threading.get_ident()
         for call, run in self._db.execute("SELECT call, run FROM in_flight").fetchall():
-            alive = call in self._active if run == self.run else is_alive(self.path, run)
+            alive = self._active.get(call, me) != me if run == self.run else is_alive(self.path, run)
             if not alive:
                 self.n_lost += int((self._index.find(self._keys(call)) == NOWHERE).sum())
                 self._append(Event.LOST, call=call)

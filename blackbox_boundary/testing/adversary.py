@@ -14,7 +14,7 @@ __all__ = ["Adversary"]
 
 
 class Adversary:
-    r"""Labels, scores and gradients drawn at random for each point, and always the same for the same point.
+    """Labels, scores and gradients drawn at random for each point, and always the same for the same point.
 
     What holds under it holds for any model that answers rows independently: labels come back along a ray, scores leap by many orders of
     magnitude or tie, gradients point anywhere.
@@ -62,7 +62,7 @@ class Adversary:
         )
 
     def predict(self, x: Array) -> Prediction:
-        r"""Answer ``x`` (n, *input_shape)."""
+        """Answer ``x`` (n, *input_shape)."""
         rows = self._rows(x)
         self.n_predicted += len(rows)
         scores = np.array([self._scores(self._stream(row, "scores")) for row in rows]).reshape(len(rows), self.n_classes)

@@ -1,4 +1,4 @@
-r"""What every predictor should pass: :func:`check_predictor` for anybody's adapter.
+"""What every predictor should pass: :func:`check_predictor` for anybody's adapter.
 
 A measurement relies on more than the protocol's signatures: a row's answer must not depend on its neighbours, the input must not be
 written to, what is declared must be what is revealed, gradients must be those of the scores. Each check here is one of these sentences,
@@ -42,7 +42,7 @@ def check_predictor(
     known: Mapping[str, str] | None = None,
     close: bool = False,
 ) -> dict[str, str]:
-    r"""Hold a predictor against everything a measurement relies on.
+    """Hold a predictor against everything a measurement relies on.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class _Case:
         return np.random.default_rng(0).normal(size=(self.x.shape[0], self.predictor.n_classes))
 
 
-class _NotApplicable(Exception):  # noqa: N818 -- not an error: an outcome
+class _NotApplicable(Exception):
     pass
 
 

@@ -1,4 +1,4 @@
-r"""Hypothesis strategies for predictors and their inputs; the hard cases come by default.
+"""Hypothesis strategies for predictors and their inputs; the hard cases come by default.
 
 Needs Hypothesis (``pip install hypothesis``), and is the only module that does.
 

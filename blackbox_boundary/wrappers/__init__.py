@@ -1,1 +1,28 @@
+"""Predictors around predictors: count, limit, record, split into calls, defend, and watch."""
 
+from .batching import BatchingPredictor
+from .budget import Allowance, BudgetPredictor, Forecast, Prices, forecast
+from .counting import CountingPredictor
+from .degrade import InputNoise, LabelOnly, Rounded, ScoreNoise, TopK
+from .ledger import LedgerPredictor, Streaming
+from .monitor import MonitorPredictor
+from .replay import ReplayPredictor
+
+__all__ = [
+    "Allowance",
+    "BatchingPredictor",
+    "BudgetPredictor",
+    "CountingPredictor",
+    "Forecast",
+    "InputNoise",
+    "LabelOnly",
+    "LedgerPredictor",
+    "MonitorPredictor",
+    "Prices",
+    "ReplayPredictor",
+    "Rounded",
+    "ScoreNoise",
+    "Streaming",
+    "TopK",
+    "forecast",
+]

@@ -21,6 +21,9 @@ class Wrapper:
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._inner!r})"
+
     @property
     def access(self) -> Access:
         """What an answer reveals."""

@@ -23,6 +23,7 @@ from ..arrays import as_kind, as_numpy
 from ..errors import CapabilityMissing, InvalidInput
 from ..ledger.records import content_keys
 from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ._base import check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
 
@@ -34,6 +35,9 @@ class _Defence:
         self._inner = predictor
         self.access = access
         self._name = name
+
+    def __repr__(self) -> str:
+        return f"{self._inner!r} behind {self._name}"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -180,6 +184,7 @@ class InputNoise(_Defence):
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
+        check_rows(self, x)
         noisy = as_numpy(x) + self._sigma * _noise(x, self.input_shape, self._seed)
         if self.bounds is not None:
             noisy = np.clip(noisy, *(as_numpy(bound) for bound in self.bounds))
@@ -212,7 +217,7 @@ def _relabelled(scores: FloatArray, known: Prediction) -> Prediction:
 
 
 def _noise(x: Array, shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
-    """Standard normal numbers (n, \\*shape), the same for the same row and seed."""
+    r"""Standard normal numbers (n, \*shape), the same for the same row and seed."""
     noise = np.empty((len(x), *shape))
     for i, key in enumerate(content_keys(x)):
         digest = hashlib.sha256(key.tobytes() + str(seed).encode()).digest()

@@ -19,7 +19,7 @@ from ..arrays import as_kind, take
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
-from ..ledger.records import Keys, Kind, Records, content_keys, pack_gradients, pack_predictions, unpack_prediction
+from ..ledger.records import KEY_BYTES, Keys, Kind, Records, content_keys, pack_gradients, pack_predictions, unpack_prediction
 from ..ledger.store import LedgerStore
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Wrapper, check_rows
@@ -53,8 +53,8 @@ class LedgerPredictor(Wrapper):
     fingerprint : str, optional
         Name of the model's content, where the predictor has no ``fingerprint`` of its own.
     rows_per_call : int
-        Rows claimed and sent at a time: what may be in flight when the process is killed. Each call costs two flushes of the disk
-        (3 ms each were measured on a virtual disk), so smaller calls are slower. See ``docs/explanation/ledger.md``.
+        Rows claimed and sent at a time: what may be in flight when the process is killed. Each call costs a flush of the disk, and
+        each :meth:`predict` one more, so small calls are slower: see ``docs/explanation/ledger.md``.
 
     Attributes
     ----------
@@ -121,22 +121,40 @@ class LedgerPredictor(Wrapper):
 
     def _answer(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> Records:
         """Find the answers, after having asked for those that are missing."""
-        once = np.fromiter({key.tobytes(): row for row, key in reversed(list(enumerate(keys)))}.values(), np.intp)
-        once.sort()
+        once = _first_of_each(keys)
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
-            offered = missing[: self._rows_per_call]
-            claim = self._store.claim(kind, keys[offered], answer_bytes)
-            if claim is None:
+            offered = np.split(missing, range(self._rows_per_call, len(missing), self._rows_per_call))
+            if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
                 time.sleep(_POLL_S)
                 self._store.refresh()
-                continue
-            try:
-                for part, records in send(offered[claim.rows]):
-                    self._store.record(claim, part, records)
-            except BaseException as error:
-                self._store.give_up(claim, error)
-                raise
         return self._store.fetch(self._store.find(keys))
+
+    def _ask_in_turn(
+        self,
+        kind: Kind,
+        keys: Keys,
+        answer_bytes: int,
+        offered: list[IntArray],
+        send: Callable[[IntArray], Iterator[tuple[slice, Records]]],
+    ) -> bool:
+        """Claim, send and record one call after the other, until one cannot be claimed; whether any was."""
+        claim = self._store.claim(kind, keys[offered[0]], answer_bytes)
+        for rows, following in zip(offered, [*offered[1:], None], strict=True):
+            if claim is None:
+                return rows is not offered[0]
+            current, claim = claim, None
+            try:
+                for part, records in send(rows[current.rows]):
+                    if following is not None and current.completed_by(records):
+                        claim = self._store.record_and_claim(current, part, records, kind, keys[following], answer_bytes)
+                    else:
+                        self._store.record(current, part, records)
+            except BaseException as error:
+                self._store.give_up(current, error)
+                if claim is not None:
+                    self._store.give_up(claim, error)
+                raise
+        return True
 
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
         """Ask, and refuse to record what is not an answer."""
@@ -154,6 +172,13 @@ class LedgerPredictor(Wrapper):
         if tuple(gradients.shape) != tuple(x.shape):
             raise BadPrediction(f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}.")
         yield slice(0, len(x)), pack_gradients(gradients)
+
+
+def _first_of_each(keys: Keys) -> IntArray:
+    """The first row of each question, in ascending order."""
+    data = keys.tobytes()
+    first = {data[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in reversed(range(len(keys)))}
+    return np.sort(np.fromiter(first.values(), np.intp, len(first)))
 
 
 def _rows_of(x: Array, rows: IntArray) -> Array:

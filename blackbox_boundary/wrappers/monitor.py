@@ -27,12 +27,12 @@ References
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import shapiro
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput
@@ -87,7 +87,7 @@ class MonitorPredictor(Wrapper):
     def predict(self, x: Array) -> Prediction:
         """Answer ``x``, and watch its rows in order."""
         prediction = super().predict(x)
-        rows = as_numpy(x).reshape(len(x), -1)
+        rows = as_numpy(x).reshape(len(x), math.prod(self.input_shape))
         with self._lock:
             for row, label in zip(rows.astype(np.result_type(rows, np.float32), copy=False), prediction.label.tolist(), strict=True):
                 self._watch(row, label)
@@ -132,5 +132,7 @@ class _GrowingSet:
 
 def _normality(distances: NDArray[np.float64]) -> float | None:
     """Shapiro-Wilk statistic of the distances within three standard deviations of their mean."""
+    from scipy.stats import shapiro  # half a second of imports that only a monitor needs
+
     within = distances[np.abs(distances - distances.mean()) <= 3 * distances.std()]
     return float(shapiro(within).statistic) if np.ptp(within) > 0 else None

@@ -39,6 +39,9 @@ class ReplayPredictor:
         if self._model.differentiable:
             self.vjp = self._vjp
 
+    def __repr__(self) -> str:
+        return f"ReplayPredictor({str(self._ledger.path)!r})"
+
     @property
     def access(self) -> Access:
         """What the recorded answers reveal."""

@@ -1,7 +1,4 @@
-"""A FastAPI service to run under uvicorn: one small classifier, said in many ways.
-
-The classifier is linear with a softmax, from (1, 4, 4) pixels in [0, 1] to 5 classes, in NumPy float32.
-"""
+"""A FastAPI service to run under uvicorn: one small classifier, said in many ways."""
 
 import base64
 import io
@@ -10,26 +7,11 @@ import json
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
 from PIL import Image
+from toy_model import LABELS, N_CLASSES, SHAPE, logits_of, probabilities_of
 
-SHAPE, N_CLASSES = (1, 4, 4), 5
-LABELS = ["ant", "bee", "cat", "dog", "eel"]
-WEIGHTS = np.random.default_rng(3).normal(size=(16, N_CLASSES)).astype(np.float32)
 MOST_ROWS = 64
-
 app = FastAPI()
-
-
-def logits_of(x):
-    """Logits (n, 5), float32; row by row, so that a row's bits do not depend on its batch."""
-    flat = np.asarray(x, np.float32).reshape(len(x), 16)
-    return (flat[:, :, None] * WEIGHTS).sum(axis=1)
-
-
-def probabilities_of(x):
-    """Probabilities (n, 5), float32."""
-    logits = logits_of(x)
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+NOISE = np.random.default_rng()
 
 
 @app.get("/v2")
@@ -86,12 +68,13 @@ async def infer(model: str, request: Request):
 
 
 @app.post("/scores")
-async def scores(request: Request, decimals: int | None = None, most: int | None = None, kind: str = "probabilities"):
-    """Full scores, perhaps rounded; refuses more rows than ``most`` with 413."""
+async def scores(request: Request, decimals: int | None = None, most: int | None = None, kind: str = "probabilities", noise: float = 0):
+    """Full scores, perhaps rounded or noisy; refuses more rows than ``most`` with 413."""
     x = np.array((await request.json())["data"], np.float32)
     if most and len(x) > most:
         return Response("<html>413 Request Entity Too Large</html>", 413)
     values = (logits_of if kind == "logits" else probabilities_of)(x).astype(np.float64)
+    values = values * (1 - noise * NOISE.random((len(x), 1))) if noise else values
     return {"predictions": [{"scores": row.tolist()} for row in (values if decimals is None else values.round(decimals))]}
 
 
@@ -137,3 +120,77 @@ async def keyed(request: Request):
     if key != "Bearer open-sesame":
         return Response(f'{{"error": "wrong key: {key}"}}', 401)
     return {"p": probabilities_of(np.array((await request.json())["data"], np.float32)).tolist()}
+
+
+SIGNATURE = {
+    "inputs": {"image": {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}, *({"size": str(length)} for length in SHAPE)]}}},
+    "outputs": {"probabilities": {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}, {"size": str(N_CLASSES)}]}}},
+}
+
+
+@app.get("/tf/v1/models/{model}")
+def tf_status(model: str):
+    """TensorFlow Serving's word on a model."""
+    return {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}]}
+
+
+@app.get("/tf/v1/models/{model}/metadata")
+def tf_metadata(model: str):
+    """TensorFlow Serving's signature."""
+    return {"model_spec": {"name": model}, "metadata": {"signature_def": {"signature_def": {"serving_default": SIGNATURE}}}}
+
+
+@app.get("/kserve/v1/models")
+def kserve_models():
+    """KServe v1's list."""
+    return {"models": ["digits"]}
+
+
+@app.get("/kserve/v1/models/{model}")
+def kserve_status(model: str):
+    """KServe v1's word on a model."""
+    return {"name": model, "ready": True}
+
+
+@app.post("/{server}/v1/models/{model}:predict")
+async def predict_v1(server: str, model: str, request: Request):
+    """Rows as nested lists, as TensorFlow Serving and KServe v1 take them."""
+    return {"predictions": probabilities_of(np.array((await request.json())["instances"], np.float32)).tolist()}
+
+
+@app.get("/mlflow/ping")
+def mlflow_ping():
+    """Empty."""
+    return Response("")
+
+
+@app.get("/mlflow/version")
+def mlflow_version():
+    """Plain text."""
+    return Response("3.17.2", media_type="text/plain")
+
+
+@app.post("/mlflow/invocations")
+async def invocations(request: Request):
+    """Tensors by name, or a table; named outputs come in an object."""
+    document = await request.json()
+    if "dataframe_split" in document:
+        table = document["dataframe_split"]
+        assert table["columns"] == [f"p{i}" for i in range(16)]
+        return {"predictions": probabilities_of(np.array(table["data"], np.float32)).argmax(axis=-1).tolist()}
+    rows = document["inputs"]["image"]
+    return {"predictions": {"probabilities": probabilities_of(np.array(rows, np.float32)).tolist()}}
+
+
+@app.get("/torch/ping")
+def torch_ping():
+    """TorchServe's health."""
+    return {"status": "Healthy"}
+
+
+@app.post("/torch/predictions/{model}")
+async def torch_predict(model: str, request: Request, k: int = 3):
+    """An image in, the best labels out."""
+    pixels = np.asarray(Image.open(io.BytesIO(await request.body())), np.float32)
+    row = probabilities_of(pixels[None] / np.float32(255))[0].astype(float)
+    return {LABELS[i]: row[i] for i in np.argsort(-row, kind="stable")[:k]}

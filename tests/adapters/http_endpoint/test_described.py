@@ -1,20 +1,20 @@
 """An endpoint described by the user: every way of answering, every way of encoding."""
 
-import http_service as service
 import numpy as np
 import pytest
+import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
 
 from blackbox_boundary import Access, BadPrediction, InvalidInput
 
-X = np.random.default_rng(0).random((40, *service.SHAPE), dtype=np.float32)
-P = service.probabilities_of(X)
+X = np.random.default_rng(0).random((40, *model.SHAPE), dtype=np.float32)
+P = model.probabilities_of(X)
 BODY = {"body": '{"data": $rows}'}
 
 
 def described(url, **told):
     """An endpoint of the service's model."""
-    common = {"access": "probabilities", "input_shape": service.SHAPE, "n_classes": service.N_CLASSES, "bounds": (0, 1), "request": BODY}
+    common = {"access": "probabilities", "input_shape": model.SHAPE, "n_classes": model.N_CLASSES, "bounds": (0, 1), "request": BODY}
     return load(url, **{**common, **told})
 
 
@@ -27,7 +27,7 @@ def test_full_scores(service_url):
 def test_logits(service_url):
     """Logits are taken as they are."""
     with described(f"{service_url}/scores?kind=logits", access="logits", answer={"scores": "predictions[*].scores"}) as endpoint:
-        assert (endpoint.predict(X).scores == service.logits_of(X)).all()
+        assert (endpoint.predict(X).scores == model.logits_of(X)).all()
 
 
 def test_logits_declared_probabilities_are_refused(service_url):
@@ -42,7 +42,7 @@ def test_logits_declared_probabilities_are_refused(service_url):
 def test_top_k_reveals_the_best_alone(service_url):
     """Of a top-3 list the best label and its score are kept; the missing mass is not invented."""
     paths = {"labels": "[*][*].label", "scores": "[*][*].score"}
-    with described(f"{service_url}/top", access="top1", labels=service.LABELS, answer=paths) as endpoint:
+    with described(f"{service_url}/top", access="top1", labels=model.LABELS, answer=paths) as endpoint:
         answer = endpoint.predict(X)
     assert answer.scores is None
     assert (answer.label == P.argmax(axis=-1)).all()
@@ -53,18 +53,18 @@ def test_top_k_does_not_pass_for_full_scores(service_url):
     """Who declares probabilities for a top-3 list is told what to declare."""
     paths = {"labels": "[*][*].label", "scores": "[*][*].score"}
     with (
-        described(f"{service_url}/top", labels=service.LABELS, answer=paths) as endpoint,
+        described(f"{service_url}/top", labels=model.LABELS, answer=paths) as endpoint,
         pytest.raises(BadPrediction, match='access="top1"'),
     ):
         endpoint.predict(X)
-    with described(f"{service_url}/top?k=5", labels=service.LABELS, answer=paths) as endpoint:
+    with described(f"{service_url}/top?k=5", labels=model.LABELS, answer=paths) as endpoint:
         assert (endpoint.predict(X).scores == P).all()
 
 
 @pytest.mark.parametrize("names", [True, False])
 def test_labels_alone(service_url, names):
     """Names are mapped by the table given, indices are taken as they are."""
-    labels = service.LABELS if names else ()
+    labels = model.LABELS if names else ()
     with described(f"{service_url}/label?names={names}", access="label", labels=labels, answer={"labels": "labels"}) as endpoint:
         answer = endpoint.predict(X)
     assert endpoint.access is Access.LABEL
@@ -75,17 +75,17 @@ def test_labels_alone(service_url, names):
 
 def test_unknown_label_is_an_error(service_url):
     """A name that is not in the table is not guessed at."""
-    labels = [*service.LABELS[:-1], "elk"]
-    with described(f"{service_url}/label", access="label", labels=labels, answer={"labels": "labels"}) as endpoint:
-        with pytest.raises(BadPrediction, match="eel"):
-            endpoint.predict(X)
+    labels = [*model.LABELS[:-1], "elk"]
+    endpoint = described(f"{service_url}/label", access="label", labels=labels, answer={"labels": "labels"})
+    with endpoint, pytest.raises(BadPrediction, match="eel"):
+        endpoint.predict(X)
 
 
 def test_binary_model_with_a_single_score(service_url):
     """One probability a row becomes two scores that sum to one."""
     with described(f"{service_url}/positive", n_classes=2, answer={"scores": "p"}) as endpoint:
         scores = endpoint.predict(X).scores
-    logits = service.logits_of(X).astype(float)
+    logits = model.logits_of(X).astype(float)
     assert np.allclose(scores[:, 1], 1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), atol=1e-12)
     assert np.allclose(scores.sum(axis=-1), 1, atol=1e-15)
 
@@ -105,7 +105,7 @@ def test_pixels_are_rounded_inside_the_query_path(service_url, path, request_, a
     assert sent.dtype == np.uint8
     assert (sent == np.rint(x)).all()
     assert (sent[x % 1 == 0.5] % 2 == 0).all()
-    assert (scores == service.probabilities_of(sent.astype(np.float32) / np.float32(255))).all()
+    assert (scores == model.probabilities_of(sent.astype(np.float32) / np.float32(255))).all()
 
 
 def test_a_batch_found_too_long_is_halved_and_remembered(service_url):

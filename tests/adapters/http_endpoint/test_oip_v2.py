@@ -1,13 +1,14 @@
 """Open Inference Protocol v2, JSON and binary, against a real server."""
 
-import http_service as service
 import numpy as np
 import pytest
+import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
+from http_service import MOST_ROWS
 
 from blackbox_boundary import Access, BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
 
-X = np.random.default_rng(0).random((200, *service.SHAPE), dtype=np.float32)
+X = np.random.default_rng(0).random((200, *model.SHAPE), dtype=np.float32)
 
 
 @pytest.mark.parametrize("binary", [False, True, None])
@@ -16,18 +17,18 @@ def test_same_scores_as_the_model_itself(service_url, binary):
     with load(f"{service_url}/v2/models/digits", request={"binary": binary} if binary is not None else None) as endpoint:
         answer = endpoint.predict(X)
     assert answer.scores.dtype == np.float32
-    assert (answer.scores == service.probabilities_of(X)).all()
-    assert (answer.label == service.probabilities_of(X).argmax(axis=-1)).all()
+    assert (answer.scores == model.probabilities_of(X)).all()
+    assert (answer.label == model.probabilities_of(X).argmax(axis=-1)).all()
 
 
 def test_metadata_is_discovered_without_a_query(service_url):
     """Shape, classes, access and the longest batch come from the server; nothing is asked of the model."""
     with load(f"{service_url}/v2/models/digits", bounds=(0, 1)) as endpoint:
-        assert endpoint.input_shape == service.SHAPE
-        assert endpoint.n_classes == service.N_CLASSES
+        assert endpoint.input_shape == model.SHAPE
+        assert endpoint.n_classes == model.N_CLASSES
         assert endpoint.access is Access.PROBABILITIES
         assert endpoint.bounds == (0, 1)
-        assert endpoint.max_rows == service.MOST_ROWS
+        assert endpoint.max_rows == MOST_ROWS
         assert endpoint.counters.queries == endpoint.counters.requests == 0
 
 
@@ -60,7 +61,7 @@ def test_wrong_addresses_are_told_apart(service_url):
     assert load("model.onnx") is None
 
 
-@pytest.mark.parametrize("x", [X[0], X.reshape(-1, 16), np.full((1, *service.SHAPE), np.nan)])
+@pytest.mark.parametrize("x", [X[0], X.reshape(-1, 16), np.full((1, *model.SHAPE), np.nan)])
 def test_rows_that_cannot_be_sent_are_not(service_url, x):
     """A wrong shape or NaN is the caller's error, before any query."""
     with load(f"{service_url}/v2/models/digits") as endpoint:

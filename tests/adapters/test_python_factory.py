@@ -1,0 +1,100 @@
+"""``"package.module:factory"``: the code that was named runs, and no other."""
+
+import sys
+
+import numpy as np
+import pytest
+from blackbox_boundary.adapters.python_factory import is_factory
+from blackbox_boundary.adapters.torch_module import TorchPredictor
+
+from blackbox_boundary import Access, InvalidInput, load
+
+CODE = """
+import torch
+from blackbox_boundary.testing import Ball, Reference
+from blackbox_boundary import InvalidInput
+
+class Models:
+    @staticmethod
+    def linear():
+        return torch.nn.Linear(3, 2)
+
+def ball():
+    return Reference(Ball([0.0, 0.0], 1.0))
+
+def number():
+    return 3
+
+def broken():
+    raise KeyError("weights")
+
+def refusing():
+    raise InvalidInput("not today")
+
+constant = 3
+"""
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """A module ``their_models`` in the current folder, which is not on the path."""
+    (tmp_path / "their_models.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    yield "their_models"
+    sys.modules.pop("their_models", None)
+
+
+def test_a_factory_returns_a_module_or_a_predictor(models):
+    """A torch module is wrapped with the settings given; a predictor is taken as it is, and the path is left as it was."""
+    before = list(sys.path)
+    predictor = load(f"{models}:Models.linear", input_shape=(3,), access="label", bounds=(0, 1))
+    assert isinstance(predictor, TorchPredictor)
+    assert (predictor.access, predictor.n_classes, predictor.bounds) == (Access.LABEL, 2, (0, 1))
+    assert (load(f"{models}:ball").predict(np.zeros((1, 2))).label == [1]).all()
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("Models.linear", {}, "missing a required argument: 'input_shape'"),
+        (
+            "Models.linear",
+            {"input_shape": (3,), "provider": "cpu"},
+            "unexpected keyword argument 'provider'; its settings are input_shape,",
+        ),
+        ("ball", {"access": "label"}, "returns a predictor, which has its own settings; drop access"),
+        ("number", {}, "must return a torch module or a predictor; got int"),
+        ("broken", {}, "failed: KeyError: 'weights'"),
+        ("refusing", {}, "^not today$"),
+        ("constant", {}, "must name a function; got int"),
+        ("absent", {}, "cannot be imported: AttributeError"),
+    ],
+)
+def test_what_a_factory_may_do_wrong(models, name, given, message):
+    """Each failure is the caller's to mend, and says what happened."""
+    with pytest.raises(InvalidInput, match=message):
+        load(f"{models}:{name}", **given)
+
+
+def test_installed_packages_come_before_the_current_folder(models, tmp_path):
+    """A file that lies in the current folder does not take the place of a package of the same name."""
+    (tmp_path / "colorsys.py").write_text("def rgb_to_hsv(): raise SystemExit('the wrong file ran')")
+    sys.modules.pop("colorsys", None)
+    with pytest.raises(InvalidInput, match="failed: TypeError"):
+        load("colorsys:rgb_to_hsv")
+
+
+@pytest.mark.parametrize("spec", ["a:b", "package.module:factory", "p.m:Class.method", "_p:f1"])
+def test_factories_are_recognised(spec):
+    """Dotted names on both sides of one colon."""
+    assert is_factory(spec)
+
+
+@pytest.mark.parametrize(
+    "spec", ["http://host:80/v2", "host:8000", "C:\\net", "a:", ":b", "a.b", "a:b:c", "a b:c", "a..b:c", "1a:b", 3, b"a:b"]
+)
+def test_other_specs_are_left_alone(spec):
+    """Addresses, paths and fragments are not factories."""
+    assert not is_factory(spec)

@@ -43,11 +43,13 @@ def strategies(samples: Samples) -> dict[str, Callable[[], Strategy]]:
     def upfront(name: str, selector: Any, *, features: bool = False) -> Callable[[], Strategy]:
         return lambda: Upfront(name, selector, replace(samples.pool, features=samples.features) if features else samples.pool)
 
-    def active(name: str, scorer: Any, spread_over: int = 1) -> Callable[[], Strategy]:
+    def active(name: str, scorer: Any, *, spread_over: int = 1, n_candidates: int = 10_000) -> Callable[[], Strategy]:
+        features = spread_over > 1
         return lambda: Active(
-            name, scorer, n_candidates=10_000, spread_over=spread_over, features=samples.features if spread_over > 1 else None
+            name, scorer, n_candidates=n_candidates, spread_over=spread_over, features=samples.features if features else None
         )
 
+    whole = len(samples.x)
     nearest = by_distance(Ray(direction="margin"))
     return {
         "random": upfront("random", selection.random),
@@ -58,24 +60,17 @@ def strategies(samples: Samples) -> dict[str, Callable[[], Strategy]]:
         "lowest + k-centre": upfront("lowest + k-centre", k_centre_of(selection.lowest), features=True),
         "highest + k-centre": upfront("highest + k-centre", k_centre_of(selection.highest), features=True),
         "surrogate distance": active("surrogate distance", nearest),
-        "surrogate distance + k-centre": active("surrogate distance + k-centre", nearest, 4),
+        "surrogate distance + k-centre": active("surrogate distance + k-centre", nearest, spread_over=4),
+        "surrogate distance, whole pool": active("surrogate distance, whole pool", nearest, n_candidates=whole),
         "entropy": active("entropy", by_entropy),
         "margin": active("margin", by_margin),
+        "margin, whole pool": active("margin, whole pool", by_margin, n_candidates=whole),
         "Jacobian": Jacobian,
     }
 
 
-_TRAINS = (
-    "surrogate distance",
-    "surrogate distance + k-centre",
-    "entropy",
-    "margin",
-    "Jacobian",
-    "k-centre",
-    "lowest + k-centre",
-    "highest + k-centre",
-)
-
+_FOLLOWED = ("random", "uniform distance", "lowest", "highest")
+"""Strategies followed to the largest budget, which cost the same whatever it is."""
 
 _CHARGED = "random + flip points, searches charged"
 
@@ -109,12 +104,13 @@ def section6_curves(study: Study, victim: str, surrogate: str) -> Iterator[Exhib
         "charged here, but is in the last strategy); the surrogate's distances, entropies and margins cost no victim queries."
     )
     slug = f"curves-{victim}-{surrogate}".lower().replace(" ", "-")
-    yield Exhibit(slug, f"Agreement by budget, {victim} → {surrogate}", columns, rows, note, _drawn(rows), size=(8.0, 4.6))
+    yield Exhibit(slug, f"Agreement by budget, {victim} → {surrogate}", columns, rows, note, _drawn(rows), size=(9.5, 4.6))
 
 
 def _curve(study: Study, samples: Samples, surrogate: str, name: str, make: Callable[[], Strategy], seed: int) -> list[dict[str, Any]]:
     pool = len(samples.x)
-    budgets = [budget for budget in study.scale.budgets if budget <= (_LARGEST_ACTIVE if name in _TRAINS else pool) and budget <= pool]
+    largest = pool if name in _FOLLOWED else min(pool, _LARGEST_ACTIVE)
+    budgets = [budget for budget in study.scale.budgets if budget <= largest]
     steps, batch = study.scale.curve_steps, study.scale.batch_size
     configuration = study.about(samples.victim, surrogate=surrogate, strategy=name, seed=seed, steps=steps, batch=batch, budgets=budgets)
 
@@ -151,15 +147,20 @@ _QUERIES_A_SEARCH = 7
 
 
 def _drawn(rows: list[tuple[Any, ...]]) -> Callable[[Any], None]:
+    """Disagreement on two logarithmic scales: at the top of the percentages the differences would vanish."""
+
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        names = list(dict.fromkeys(row[0] for row in rows))
-        for number, name in enumerate(names):
-            line = [(row[1], row[2], row[3] or 0) for row in rows if row[0] == name]
-            budget, mean, std = (np.array(part) for part in zip(*line, strict=True))
-            style = {"marker": "osv^Dx*P<>ph"[number % 12], "linestyle": ("-", "--", ":", "-.")[number % 4]}
-            axes.errorbar(budget, mean, std, **style, markersize=4, linewidth=1, label=name)
-        axes.set(xscale="log", xlabel="victim queries (labels)", ylabel="agreement with the victim, natural test rows (%)")
-        axes.legend(fontsize=7, ncols=2)
+        for number, name in enumerate(dict.fromkeys(row[0] for row in rows)):
+            line = [(row[1], 100 - row[2], row[3] or 0) for row in rows if row[0] == name]
+            budget, mean, std = zip(*line, strict=True)
+            style = {"marker": "osv^Dx*P<>ph1"[number % 13], "linestyle": ("-", "--", ":", "-.")[number % 4], "color": f"C{number % 10}"}
+            axes.errorbar(budget, mean, std, **style, markersize=5, linewidth=1, label=name)
+        ticks = list(dict.fromkeys(row[1] for row in rows))
+        axes.set(xscale="log", yscale="log", xlabel="victim queries", ylabel="disagreement with the victim, natural test rows (%)")
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], fontsize=8)
+        axes.set_yticks([3, 5, 10, 20, 40], ["3", "5", "10", "20", "40"])
+        axes.minorticks_off()
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
     return draw

@@ -30,7 +30,7 @@ from blackbox_boundary.adapters.paper.study import mnist_study
 from blackbox_boundary.extraction import budget_curve, spread
 
 BUDGETS = (250, 500, 1000, 2500, 5000, 10_000)
-OURS = ("random", "surrogate distance + k-centre")
+OURS = ("random", "surrogate distance", "surrogate distance, whole pool")
 PEERS = ("CopycatCNN (ART)", "KnockoffNets, random, probabilities (ART)", "KnockoffNets, adaptive, probabilities (ART)")
 MOST_ADAPTIVE = 2500
 """ART's adaptive sampling trains once a query: above this budget it takes minutes a seed."""

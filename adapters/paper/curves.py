@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .study import Study
 
-__all__ = ["section6_curves", "strategies"]
+__all__ = ["curve", "section6_curves", "strategies"]
 
 _LARGEST_ACTIVE = 10_000
 """Budget beyond which strategies that train as they go, and k-centre, are not followed: the question is asked up to here."""
@@ -78,11 +78,9 @@ _CHARGED = "random + flip points, searches charged"
 def section6_curves(study: Study, victim: str, surrogate: str) -> Iterator[Exhibit]:
     """Agreement by budget and strategy: a figure, and its numbers with their spread."""
     samples = Samples(study, victim)
-    found = {
-        name: [_curve(study, samples, surrogate, name, make, seed) for seed in range(study.scale.curve_seeds)]
-        for name, make in strategies(samples).items()
-    }
-    found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in range(study.scale.curve_seeds)]
+    seeds = range(study.scale.curve_seeds)
+    found = {name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in strategies(samples)}
+    found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in seeds]
     rows: list[tuple[Any, ...]] = []
     for name, runs in found.items():
         for points in zip(*runs, strict=True):
@@ -107,16 +105,19 @@ def section6_curves(study: Study, victim: str, surrogate: str) -> Iterator[Exhib
     yield Exhibit(slug, f"Agreement by budget, {victim} → {surrogate}", columns, rows, note, _drawn(rows), size=(9.5, 4.6))
 
 
-def _curve(study: Study, samples: Samples, surrogate: str, name: str, make: Callable[[], Strategy], seed: int) -> list[dict[str, Any]]:
-    pool = len(samples.x)
-    largest = pool if name in _FOLLOWED else min(pool, _LARGEST_ACTIVE)
+def curve(study: Study, samples: Samples, surrogate: str, name: str, seed: int, *, soft: bool = False) -> list[dict[str, Any]]:
+    """One of :func:`strategies` followed over the budgets; learned from labels, or from probabilities where ``soft``."""
+    pool, steps = len(samples.x), study.scale.curve_steps
+    largest = pool if name in _FOLLOWED and not soft else min(pool, _LARGEST_ACTIVE)
     budgets = [budget for budget in study.scale.budgets if budget <= largest]
-    steps, batch = study.scale.curve_steps, study.scale.batch_size
-    configuration = study.about(samples.victim, surrogate=surrogate, strategy=name, seed=seed, steps=steps, batch=batch, budgets=budgets)
+    more = {"soft": True} if soft else {}
+    configuration = study.about(
+        samples.victim, surrogate=surrogate, strategy=name, seed=seed, steps=steps, batch=study.scale.batch_size, budgets=budgets, **more
+    )
 
     def compute() -> list[dict[str, Any]]:
-        victim, trainable = study.victim(samples.victim), study.surrogates[surrogate](steps)
-        points = budget_curve(victim, make(), trainable, samples.x, study.test_sets(samples.victim), budgets=budgets, seed=seed)
+        victim, trainable, tests = study.victim(samples.victim), study.surrogates[surrogate](steps), study.test_sets(samples.victim)
+        points = budget_curve(victim, strategies(samples)[name](), trainable, samples.x, tests, budgets=budgets, seed=seed, soft=soft)
         return [point.as_dict() for point in points]
 
     return list(study.store.numbers("curve", configuration, compute))

@@ -121,7 +121,7 @@ def _norms(study: Study) -> Exhibit:
             for norm in ("l2", "linf"):
                 order = rank_correlation(found.l1, found.norm(norm))
                 known = found.has_flip & (found.norm(norm) > 0)
-                low, middle, high = np.quantile((found.l1 / found.norm(norm))[known], (0.05, 0.5, 0.95)).tolist()
+                low, middle, high = np.quantile(found.l1[known] / found.norm(norm)[known], (0.05, 0.5, 0.95)).tolist()
                 rows.append((victim, inputs, f"l1, {norm}", order.n, order.value, order.lo, order.hi, low, middle, high))
     columns = "victim | inputs | norms | n | Spearman | 95 % low | 95 % high | ratio 5 % | ratio median | ratio 95 %"
     return Exhibit("norms", "The same distance in every norm?", columns, rows, "One number a row if the ratio were the same for all rows.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import BudgetExhausted, InvalidInput
@@ -121,7 +121,7 @@ class BudgetPredictor(Wrapper):
     """
 
     def __init__(self, predictor: Predictor, allowance: Allowance) -> None:
-        super().__init__(predictor)
+        super().__init__(predictor, streams=True)
         self.allowance = allowance
 
     def predict(self, x: Array) -> Prediction:
@@ -134,6 +134,10 @@ class BudgetPredictor(Wrapper):
         """
         self.allowance.charge(len(x))
         return super().predict(x)
+
+    def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
+        self.allowance.charge(len(x))
+        yield from super()._stream(x)
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         self.allowance.charge(len(x))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 import numpy as np
 
@@ -22,21 +22,12 @@ from ..ledger.model_card import ModelCard
 from ..ledger.records import KEY_BYTES, Keys, Kind, Records, content_keys, pack_gradients, pack_predictions, unpack_prediction
 from ..ledger.store import LedgerStore
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
-from ._base import Wrapper, check_rows
+from ._base import Streaming, Wrapper, check_rows
 
-__all__ = ["LedgerPredictor", "Streaming"]
+__all__ = ["LedgerPredictor"]
 
 _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
-
-
-@runtime_checkable
-class Streaming(Predictor, Protocol):
-    """A predictor that can hand out answers as they arrive, so that each is recorded at once."""
-
-    def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """Answer ``x`` (n, *input_shape) in parts, in any order: consecutive rows, and their prediction."""
-        ...
 
 
 class LedgerPredictor(Wrapper):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from blackbox_boundary import Access, BadPrediction, Differentiable, InvalidInput, Prediction, PredictorUnavailable
 from blackbox_boundary.ledger import summarise, verify
+from blackbox_boundary.wrappers.budget import Allowance, BudgetPredictor
 from blackbox_boundary.wrappers.counting import CountingPredictor
 from blackbox_boundary.wrappers.ledger import LedgerPredictor
 
@@ -196,7 +197,7 @@ def test_streamed_answers_are_recorded_as_they_arrive(tmp_path):
                 yield part, self.predict(x[part])
 
     model, x = Parts(), rows(0, 1, 2, 3, 4, 5)
-    with LedgerPredictor(model, tmp_path / "l.db") as ledger:
+    with LedgerPredictor(CountingPredictor(BudgetPredictor(model, Allowance(max_queries=8))), tmp_path / "l.db") as ledger:
         with pytest.raises(BadPrediction, match="2 came without"):
             ledger.predict(x)
         assert len(model.sent) == 4

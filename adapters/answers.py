@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 from blackbox_boundary.errors import BadPrediction, InvalidInput
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, check_prediction, looks_like_probabilities
 
-__all__ = ["check_bounds", "check_declared", "check_rows", "check_shape", "no_answers", "probe_rows", "read_outputs", "score_columns"]
+__all__ = [
+    "check_bounds",
+    "check_declared",
+    "check_n_classes",
+    "check_rows",
+    "check_shape",
+    "no_answers",
+    "probe_rows",
+    "read_outputs",
+    "score_columns",
+]
 
 
 def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
@@ -31,6 +41,15 @@ def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
     if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
         raise InvalidInput(f'"input_shape" of {owner} must hold positive whole numbers; got {input_shape}.')
     return tuple(int(size) for size in sizes)
+
+
+def check_n_classes(n_classes: Any, owner: str) -> int | None:
+    """A number of classes, two or more; None where none is given."""
+    if n_classes is None:
+        return None
+    if not isinstance(n_classes, int | np.integer) or n_classes < 2:
+        raise InvalidInput(f'"n_classes" of {owner} must be a whole number, at least 2; got {n_classes}.')
+    return int(n_classes)
 
 
 def check_bounds(bounds: Bounds, input_shape: tuple[int, ...], owner: str) -> Bounds:

@@ -16,7 +16,7 @@ from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorE
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
 
-from .answers import check_bounds, check_declared, check_rows, no_answers, read_outputs, score_columns
+from .answers import check_bounds, check_declared, check_n_classes, check_rows, no_answers, read_outputs, score_columns
 from .onnx_batching import Batching, in_fixed_batches, plan_batching
 from .onnx_graph import read_input, read_model, rebatched
 from .onnx_inputs import Feed
@@ -103,7 +103,7 @@ class OnnxPredictor:
         threads: int | None = None,
     ) -> None:
         _require_packages()
-        _check_settings(n_classes, provider, threads)
+        _check_settings(provider, threads)
         source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
         readable, chosen = choose_outputs(graph, output, None if access is None else Access.parse(access))
@@ -124,7 +124,7 @@ class OnnxPredictor:
         )
         self.batching, self.batching_evidence, self.provider = plan.batching, plan.evidence, plan.runner.provider
         self._runner: Runner | None = plan.runner
-        self.n_classes = self._count_classes(plan.answers, n_classes)
+        self.n_classes = self._count_classes(plan.answers, check_n_classes(n_classes, "OnnxPredictor"))
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
 
     def predict(self, x: Array) -> Prediction:
@@ -206,9 +206,7 @@ def load(spec: Any, **given: Any) -> Predictor | None:
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
 
 
-def _check_settings(n_classes: int | None, provider: str, threads: int | None) -> None:
-    if n_classes is not None and n_classes < 2:
-        raise InvalidInput(f'"n_classes" of OnnxPredictor must be at least 2; got {n_classes}.')
+def _check_settings(provider: str, threads: int | None) -> None:
     if provider not in ("auto", "cpu", "cuda"):
         raise InvalidInput(f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".')
     if threads is not None and threads < 1:

@@ -15,7 +15,17 @@ from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
 
-from .answers import check_bounds, check_declared, check_rows, check_shape, no_answers, probe_rows, read_outputs, score_columns
+from .answers import (
+    check_bounds,
+    check_declared,
+    check_n_classes,
+    check_rows,
+    check_shape,
+    no_answers,
+    probe_rows,
+    read_outputs,
+    score_columns,
+)
 from .python_factory import call_factory, is_factory
 from .torch_forward import Forward, device_of, dtype_of, module_digest
 
@@ -98,8 +108,7 @@ class TorchPredictor:
         self.access = Access.parse(access)
         self.input_shape = check_shape(input_shape, "TorchPredictor")
         self.bounds = check_bounds(bounds, self.input_shape, "TorchPredictor")
-        if n_classes is not None and n_classes < 2:
-            raise InvalidInput(f'"n_classes" of TorchPredictor must be at least 2; got {n_classes}.')
+        n_classes = check_n_classes(n_classes, "TorchPredictor")
         place = device_of(module, device)
         self._module = module if device is None else module.to(place)
         forward = Forward(module, self.input_shape, self.access, place, dtype_of(module, dtype))
@@ -152,7 +161,7 @@ class TorchPredictor:
 
 
 def load(spec: Any, **given: Any) -> Predictor | None:
-    """``"package.module:factory"``: a function that returns a torch module, or a predictor.
+    """``"package.module:factory"``: a function that returns a torch module (no pickle, ``.pt``, is opened), or a predictor.
 
     Raises
     ------

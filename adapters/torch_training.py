@@ -90,6 +90,12 @@ class TorchTrainable:
         InvalidInput
             No rows, or targets of the wrong shape or range.
         """
+        net, status, loss, n_done = self.train(x, targets, seed=seed)
+        predictor = TorchPredictor(net, input_shape=self.input_shape, n_classes=self.n_classes, access=Access.LOGITS, bounds=self.bounds)
+        return Fit(predictor, status, seed=seed, n_steps=n_done, loss=loss)
+
+    def train(self, x: Array, targets: NDArray[Any], *, seed: int) -> tuple[nn.Module, FitStatus, float, int]:
+        """As :meth:`fit`; returns the module itself, in evaluation mode, and the fit's status, loss and steps."""
         rows, wanted = self._tensors(x, targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -98,10 +104,7 @@ class TorchTrainable:
         used, held = np.split(order.permutation(len(rows)), [round((1 - self.held_out) * len(rows))])
         batches = _batches(rows, wanted, used, min(self.batch_size, len(used)), order)
         status, loss, n_done = self._train(net, batches, (rows[held], wanted[held]))
-        predictor = TorchPredictor(
-            net.eval(), input_shape=self.input_shape, n_classes=self.n_classes, access=Access.LOGITS, bounds=self.bounds
-        )
-        return Fit(predictor, status, seed=seed, n_steps=n_done, loss=loss)
+        return net.eval(), status, loss, n_done
 
     def _tensors(self, x: Array, targets: NDArray[Any]) -> tuple[Tensor, Tensor]:
         targets = np.asarray(targets)

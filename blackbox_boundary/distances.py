@@ -143,12 +143,12 @@ class Distances:
             pyarrow is not installed.
         """
         try:
-            import pyarrow
-            import pyarrow.parquet
+            import pyarrow as pa
+            from pyarrow import parquet
         except ImportError as error:
             raise CapabilityMissing('Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".') from error
-        table = pyarrow.table({"row": np.arange(len(self)), **dict(self._columns())})
-        pyarrow.parquet.write_table(table, path)
+        table = pa.table({"row": np.arange(len(self)), **dict(self._columns())})
+        parquet.write_table(table, path)
 
     def _arrays(self) -> Iterator[tuple[str, Any]]:
         for name in (*_COLUMNS, "flip_points"):

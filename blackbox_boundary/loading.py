@@ -85,7 +85,7 @@ def _adapters() -> Iterator[EntryPoint]:
 
 
 def _first_line(adapter: Any) -> str:
-    return (inspect.getdoc(adapter) or "(says nothing of itself)").splitlines()[0]
+    return (inspect.getdoc(adapter) or "(says nothing of itself)").splitlines()[0].replace("``", "")
 
 
 def _shown(spec: Any) -> str:

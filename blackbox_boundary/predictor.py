@@ -104,20 +104,18 @@ class Prediction:
 
     def __getitem__(self, rows: Any) -> Prediction:
         """The answers to some of the rows; ``rows`` is a slice, a mask or an array of indices."""
-        pick = lambda part: None if part is None else part[rows]  # noqa: E731
-        return Prediction(self.label[rows], pick(self.top1), pick(self.scores))
+        top1, scores = self.top1, self.scores
+        return Prediction(self.label[rows], None if top1 is None else top1[rows], None if scores is None else scores[rows])
 
     @classmethod
     def concatenate(cls, parts: list[Prediction]) -> Prediction:
         """Join the answers to consecutive batches (at least one, all of the same access)."""
         if len(parts) == 1:
             return parts[0]
-        join = lambda arrays: None if arrays[0] is None else np.concatenate(arrays)  # noqa: E731
-        return cls(
-            np.concatenate([part.label for part in parts]),
-            join([part.top1 for part in parts]),
-            join([part.scores for part in parts]),
-        )
+        top1 = [part.top1 for part in parts if part.top1 is not None]
+        scores = [part.scores for part in parts if part.scores is not None]
+        label = np.concatenate([part.label for part in parts])
+        return cls(label, np.concatenate(top1) if top1 else None, np.concatenate(scores) if scores else None)
 
 
 @runtime_checkable

@@ -73,7 +73,7 @@ def test_a_spec_that_nobody_takes_lists_what_is_taken(adapters):
         load("cube")
     assert str(caught.value) == (
         'No adapter understands the model "cube". Installed adapters take:\n'
-        '  balls: ``"ball"``: a ball of radius one.\n'
+        '  balls: "ball": a ball of radius one.\n'
         "  broken: cannot be imported (ModuleNotFoundError: No module named 'no_such_package')"
     )
     adapters()

@@ -29,13 +29,13 @@ class Dialect(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102 - described above, here and below
+    def name(self) -> str: ...
     @property
-    def contract(self) -> Contract: ...  # noqa: D102
+    def contract(self) -> Contract: ...
     @property
-    def max_rows(self) -> int | None: ...  # noqa: D102
+    def max_rows(self) -> int | None: ...
     @property
-    def facts(self) -> Mapping[str, Any]: ...  # noqa: D102
+    def facts(self) -> Mapping[str, Any]: ...
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows as they will arrive: in the type that is sent, rounded where that rounds.

@@ -14,6 +14,7 @@ import click
 from ..errors import BoundaryError, PredictorError
 from .estimators import estimators
 from .measure import measure
+from .reproduce import reproduce
 
 __all__ = ["main"]
 
@@ -39,8 +40,8 @@ def main() -> None:
     \b
     Exit codes: 0 all measured, 2 wrong command line, 3 bad input (nothing sent),
     4 the model failed, 5 query limit reached, 130 interrupted.
-    """
+    """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators):
+for _command in (measure, estimators, reproduce):
     main.add_command(_command)

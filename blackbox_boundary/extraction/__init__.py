@@ -2,7 +2,7 @@
 
 from .curves import Extraction, budget_curve, extract
 from .evaluation import Score, Spread, TestSet, better_than_chance, score, spread
-from .strategies import Active, Jacobian, Progress, Strategy, Upfront, by_entropy, by_margin
+from .strategies import Active, Jacobian, Progress, Strategy, Upfront, by_distance, by_entropy, by_margin
 from .training import Fit, FitStatus, Trainable
 from .transfer import Transfer, transfer
 from .victim import Victim
@@ -24,6 +24,7 @@ __all__ = [
     "Victim",
     "better_than_chance",
     "budget_curve",
+    "by_distance",
     "by_entropy",
     "by_margin",
     "extract",

@@ -23,11 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from ..estimators import Estimator
+from ..measurement import measure
 from ..predictor import Array, Differentiable, FloatArray, IntArray, Predictor
 from ..selection import Pool, Selector, k_centre
 from ..uncertainty import entropy, margin, probabilities
 
-__all__ = ["Active", "Jacobian", "Progress", "Scorer", "Strategy", "Upfront", "by_entropy", "by_margin"]
+__all__ = ["Active", "Jacobian", "Progress", "Scorer", "Strategy", "Upfront", "by_distance", "by_entropy", "by_margin"]
 
 
 class Progress(NamedTuple):
@@ -100,6 +102,15 @@ def by_entropy(surrogate: Predictor, x: Array) -> FloatArray:
 def by_margin(surrogate: Predictor, x: Array) -> FloatArray:
     """Smallest margin first [3]_."""
     return margin(probabilities(surrogate.predict(x), surrogate.access))
+
+
+def by_distance(estimator: Estimator, *, norm: str = "l2") -> Scorer:
+    """Nearest to the surrogate's own boundary first [4]_; rows without a flip point last."""
+
+    def scorer(surrogate: Predictor, x: Array) -> FloatArray:
+        return measure(surrogate, x, estimator=estimator, flip_points=False).norm(norm)
+
+    return scorer
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,9 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
         words = f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows with a flip point."
         svg = inline_svg(figure, "pairs", text=words)
     if pooled:
-        words += f" The {len(labels)} labels most often involved; all others share the line and column “others”."
+        words += (
+            f" The {len(labels)} labels of the most frequent pairs have lines of their own; all others share the line and column “others”."
+        )
     return Drawing(svg, words, pair_table(pairs, names, NORMS[norm], most=200))
 
 
@@ -129,7 +131,7 @@ def fragile_rows(
             distance=number(distance[i]),
             status=status_words(distances.status[i]),
             pictures=pictures[j],
-            largest=number(picture.largest) if (picture := pictures[j]) else "",
+            largest=f"{picture.largest:.2g}" if (picture := pictures[j]) else "",
             changes=changes[j],
         )
         for j, i in enumerate(nearest.tolist())

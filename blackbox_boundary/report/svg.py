@@ -67,7 +67,7 @@ def _draw(figure: Figure) -> bytes:
 
     file = io.BytesIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "blackbox_boundary"}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(file, format="svg", transparent=True)
     return file.getvalue()
 
 

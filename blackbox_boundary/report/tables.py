@@ -67,7 +67,7 @@ class Names:
     def __init__(self, class_names: Sequence[str] | None = None) -> None:
         self._names = [printable(name) for name in class_names or ()]
 
-    def __call__(self, label: int) -> str:  # noqa: D102  the class says it
+    def __call__(self, label: int) -> str:
         if label < 0:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))
@@ -174,19 +174,18 @@ def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -
 
 
 def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp], list[int], bool]:
-    """Counts (k, k) from home (line) to flipped (column) for the ``most`` frequent labels, ascending; others share a last line.
+    """Count rows (k, k) from home label (line) to flipped label (column).
+
+    ``most`` labels, those of the most frequent pairs, have lines of their own; all others share a last one.
 
     Returns
     -------
     (counts, labels, pooled)
         ``labels`` without the last line where ``pooled``.
     """
-    weight: dict[int, int] = {}
-    for pair in pairs:
-        weight[pair.home] = weight.get(pair.home, 0) + pair.n
-        weight[pair.flipped] = weight.get(pair.flipped, 0) + pair.n
-    kept = sorted(sorted(weight, key=lambda label: (-weight[label], label))[:most])
-    pooled = len(weight) > len(kept)
+    seen = dict.fromkeys(label for pair in pairs for label in (pair.home, pair.flipped))  # in the order of the pairs
+    kept = sorted(list(seen)[:most])
+    pooled = len(seen) > most
     place = {label: i for i, label in enumerate(kept)}
     counts = np.zeros((len(kept) + pooled,) * 2, np.intp)
     for pair in pairs:
@@ -216,13 +215,15 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
 
 
 def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was measured, as far as the run says: the model, what it reveals, the estimator with its settings."""
-    estimator = run.get("estimator")
+    """What was measured, as far as the run says: model, data, what the model reveals, and the estimator with its named choices."""
+    data, estimator = run.get("data"), run.get("estimator")
+    if isinstance(data, dict):
+        data = data.get("path")
     if isinstance(estimator, dict):
-        settings = ", ".join(f"{key} {value}" for key, value in estimator.items() if key != "name")
-        estimator = f"{estimator.get('name', '')} ({settings})" if settings else estimator.get("name")
+        choices = [f"{key} {value}" for key, value in estimator.items() if isinstance(value, str) and key != "name" and value != "auto"]
+        estimator = ", ".join([str(estimator.get("name")), *choices])
     reveals = f"{run['access']} and gradients" if "access" in run and run.get("gradients") == "predictor" else run.get("access")
-    facts = {"model": run.get("predictor"), "estimator": estimator, "model reveals": reveals}
+    facts = {"model": run.get("model") or run.get("predictor"), "data": data, "model reveals": reveals, "estimator": estimator}
     return [(name, printable(value)) for name, value in facts.items() if value]
 
 

@@ -133,7 +133,7 @@ class _Case:
         return np.random.default_rng(0).normal(size=(self.x.shape[0], self.predictor.n_classes))
 
 
-class _NotApplicable(Exception):  # noqa: N818 -- not an error: an outcome
+class _NotApplicable(Exception):
     pass
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 -- the methods of every shape are described once, in the protocol
 """Classifiers whose decision boundary is known in closed form.
 
 Each shape is a few numbers with exact answers: the logits and their gradient, the distance to the boundary under L1, L2 and L∞,

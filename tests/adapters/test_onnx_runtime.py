@@ -328,7 +328,7 @@ def test_graphs_that_cannot_be_asked_are_refused():
     [
         ({"provider": "gpu"}, "one of auto, cpu, cuda"),
         ({"threads": 0}, '"threads" of OnnxPredictor must be at least 1'),
-        ({"n_classes": 1}, '"n_classes" of OnnxPredictor must be at least 2'),
+        ({"n_classes": 1}, '"n_classes" of OnnxPredictor must be a whole number, at least 2'),
         ({"n_classes": 4}, "given as 4, but the graph answers 3"),
         ({"bounds": (1, 0)}, "lowest < highest"),
         ({"bounds": 3}, "must be a pair"),

@@ -235,7 +235,7 @@ def test_a_gradient_that_does_not_depend_on_the_input_is_zero():
         ({"module": np.tanh}, "must be a torch.nn.Module; got ufunc"),
         ({"access": "score"}, '"access" must be one of'),
         ({"input_shape": (6.5,)}, "positive whole numbers"),
-        ({"n_classes": 1}, "at least 2"),
+        ({"n_classes": 1}, "at least 2; got 1"),
         ({"bounds": (1, 1)}, "lowest < highest"),
         ({"device": "abacus"}, 'must be one that is present; got "abacus"'),
         ({"dtype": "int64"}, "floating-point dtype of torch; got int64"),

@@ -45,7 +45,7 @@ def test_figures_of_degenerate_values(values):
 def test_entropy_bins_hold_the_same_number_of_rows():
     """Deciles by distance, with the quartiles of the entropy of the rows in each."""
     distance = np.random.default_rng(0).permutation(100) + 1.0
-    bins = entropy_by_distance([*distance, np.inf], [*(1 / distance), 0.0])
+    bins = entropy_by_distance([*distance, np.inf, 5.5], [*(1 / distance), 0.0, np.nan])
     assert [part.n for part in bins] == [10] * 10
     assert (bins[0].nearest, bins[0].farthest) == (1, 10)
     assert bins[0][3:] == tuple(np.quantile(1 / np.arange(1.0, 11), (0.25, 0.5, 0.75)))
@@ -81,7 +81,7 @@ def test_names_in_a_heat_map_are_not_mathematics():
     """A class called ``$x_1$`` or ``$`` is written as it is."""
     names = ["$x_1$", "$", "\\frac"]
     svg = inline_svg(heat_map(np.eye(3, dtype=int), names, names), "a", text="")
-    assert all(f">{name}</text>" in svg for name in names)
+    assert all(svg.count(f">{name}</text>") == 2 for name in names)
 
 
 def test_label_pairs_are_counted_and_sorted():
@@ -101,14 +101,15 @@ def test_label_pairs_are_counted_and_sorted():
 
 @pytest.mark.parametrize("most", [1, 4, 10, 12])
 def test_pair_matrix_loses_no_row(most):
-    """What does not fit shares the last line and column."""
+    """What does not fit shares the last line and column; the most frequent pair always fits."""
     pairs = label_pairs(digits()[2], "l2")
     counts, labels, pooled = pair_matrix(pairs, most=most)
     assert counts.sum() == sum(pair.n for pair in pairs) == 296
     assert counts.shape == (len(labels) + pooled,) * 2
     assert pooled == (most < 10)
-    first = next(pair for pair in pairs if {pair.home, pair.flipped} <= set(labels)) if most > 1 else None
-    assert first is None or counts[labels.index(first.home), labels.index(first.flipped)] == first.n
+    if most > 1:
+        assert {pairs[0].home, pairs[0].flipped} <= set(labels)
+        assert counts[labels.index(pairs[0].home), labels.index(pairs[0].flipped)] == pairs[0].n
 
 
 @pytest.mark.parametrize(

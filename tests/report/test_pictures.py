@@ -73,11 +73,12 @@ def test_channels_first_and_last_and_flat_are_the_same_picture():
     np.testing.assert_array_equal(colours, np.round(255 * last[0][3]))
 
 
-def test_colour_difference_shows_the_channel_that_changes_most():
-    """One channel of one pixel changes: that pixel alone leaves the neutral grey."""
+@pytest.mark.parametrize("change", [0.25, -0.25])
+def test_colour_difference_shows_the_channel_that_changes_most(change):
+    """One channel of one pixel changes, up or down: that pixel alone leaves the neutral grey."""
     x = np.random.default_rng(0).random((1, 3, 8, 8))
     flips = x.copy()
-    flips[0, 1, 2, 5] += 0.25
+    flips[0, 1, 2, 5] += change
     (drawn,), _ = triptychs(x, flips, np.array([0]), image_layout((3, 8, 8), None))
     changed = (pixels(drawn.difference) != 142).any(axis=-1)
     assert np.argwhere(changed).tolist() == [[2, 5]]

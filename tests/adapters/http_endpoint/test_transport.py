@@ -19,8 +19,8 @@ IMPATIENT = {**FAST, "read_timeout_s": 0.5, "total_timeout_s": 1.0}
 
 
 def endpoint_of(url, **told):
-    """A described endpoint that is impatient."""
-    common = {"access": "probabilities", "input_shape": (2,), "n_classes": 3, "transport": FAST}
+    """A described endpoint that does not wait long before it tries again."""
+    common = {"access": "probabilities", "input_shape": (2,), "n_classes": 3, "transport": IMPATIENT if "silent" in url else FAST}
     return load(url, request={"body": '{"data": $rows}'}, answer={"scores": "p"}, **{**common, **told})
 
 
@@ -114,7 +114,7 @@ def test_a_dripping_answer_meets_the_total_deadline(fault_url, fault):
     """A byte every tenth of a second keeps the read time-out happy, and is still ended after a second."""
     started = time.monotonic()
     with (
-        endpoint_of(f"{fault_url}/{fault}", transport={**FAST, "attempts": 1}) as endpoint,
+        endpoint_of(f"{fault_url}/{fault}", transport={**IMPATIENT, "attempts": 1}) as endpoint,
         pytest.raises(PredictorUnavailable, match="in time"),
     ):
         endpoint.predict(X[:1])

@@ -1,0 +1,163 @@
+"""``blackbox-boundary reproduce``: every experiment of the paper, resumable, on one page."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from blackbox_boundary.datasets.homes import ENVIRONMENT
+
+from . import data
+from .curves import section6_curves
+from .exhibit import Exhibit
+from .page import write_page
+from .section4 import section4
+from .section5 import section5
+from .section6 import section6_tables, section6_transfer, section6_widths
+from .store import Store
+from .study import Scale, Study, cifar100_study, mnist_study
+
+__all__ = ["CIFAR100_FULL", "CIFAR100_QUICK", "CIFAR100_REDUCED", "FULL", "QUICK", "REDUCED", "reproduce"]
+
+_BUDGETS = (250, 500, 1000, 2500, 5000, 10_000, 25_000, 60_000)
+
+FULL = Scale("full", seeds=10, victim_steps=4500, table_steps=3000, curve_seeds=5, curve_steps=3000, budgets=_BUDGETS, width_seeds=5)
+"""The paper's sizes and more seeds: some hours on two cores."""
+
+REDUCED = Scale("reduced", seeds=5, victim_steps=4500, table_steps=2000, curve_seeds=3, curve_steps=1500, budgets=_BUDGETS, width_seeds=3)
+"""All the paper's inputs, five seeds, fewer optimiser steps: about an hour on two cores."""
+
+QUICK = Scale(
+    "quick",
+    seeds=2,
+    victim_steps=600,
+    table_steps=300,
+    curve_seeds=1,
+    curve_steps=200,
+    budgets=(50, 100, 250),
+    width_seeds=1,
+    n_measured=2000,
+    n_transfer=200,
+    n_votes=300,
+    batch_size=32,
+)
+"""Two minutes: shows that everything runs, and proves nothing."""
+
+CIFAR100_FULL = Scale(
+    "full",
+    seeds=5,
+    victim_steps=0,
+    table_steps=40_000,
+    curve_seeds=3,
+    curve_steps=20_000,
+    budgets=(500, 1000, 2500, 5000, 10_000, 25_000, 50_000),
+    width_seeds=0,
+)
+"""For a GPU: each surrogate takes 40,000 steps of 128 images."""
+
+CIFAR100_REDUCED = Scale(
+    "reduced",
+    seeds=0,
+    victim_steps=0,
+    table_steps=0,
+    curve_seeds=0,
+    curve_steps=0,
+    budgets=(),
+    width_seeds=0,
+    n_measured=2000,
+    n_transfer=500,
+    n_votes=500,
+)
+"""For two cores: figures 1 and 3 on the 2,000 first test images, twenty a class; nothing is extracted."""
+
+CIFAR100_QUICK = replace(CIFAR100_REDUCED, name="quick", n_measured=200, n_transfer=50, n_votes=50)
+
+
+def reproduce(name: str, folder: Path, *, quick: bool, scale: str, device: str, say: Callable[[str], None]) -> Path:
+    """Run (or go on with) a reproduction and write ``folder/report.html``.
+
+    Parameters
+    ----------
+    name : str
+        ``"mnist"`` or ``"cifar100"``.
+    folder : path
+        Results are kept below ``folder/results``, one file a step; what is there for the same configuration is not computed again.
+    quick : bool
+        Two minutes' worth; on the embedded digits where the environment variable ``BLACKBOX_BOUNDARY_DATA`` names no folder.
+    scale : str
+        ``"reduced"`` or ``"full"``; ``quick`` is smaller than either.
+    device : str
+        Where torch trains and predicts.
+    say : callable
+        Told each step as it ends.
+
+    Raises
+    ------
+    InvalidInput
+        The data are missing or are not what they should be; a victim diverged.
+    """
+    started = time.perf_counter()
+    study = _study(name, Store(folder / "results", say), quick=quick, scale=scale, device=device)
+    sections = [(title, list(exhibits)) for title, exhibits in _sections(study)]
+    minutes = (time.perf_counter() - started) / 60
+    return write_page(folder, f"The paper, reproduced: {study.data.name}", list(_facts(study, minutes)), sections)
+
+
+def _study(name: str, store: Store, *, quick: bool, scale: str, device: str) -> Study:
+    full = scale == "full" and not quick
+    if name == "mnist":
+        images = data.embedded_digits() if quick and ENVIRONMENT not in os.environ else data.mnist()
+        return mnist_study(images, QUICK if quick else FULL if full else REDUCED, store, device=device)
+    size = CIFAR100_FULL if full else CIFAR100_QUICK if quick else CIFAR100_REDUCED
+    return cifar100_study(data.cifar100(train=size.seeds > 0), size, store, data.resnet20_weights(), device=device)
+
+
+def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
+    yield "The victims", _victims(study)
+    yield "Distance and uncertainty (section 4)", section4(study)
+    yield "Distance properties (section 5)", section5(study)
+    if len(study.data.x) == 0:
+        return
+    yield "Extraction (section 6)", section6_tables(study)
+    yield "Extraction by budget", _curves(study)
+    yield "Boundary knowledge", section6_transfer(study)
+    if study.scale.width_seeds:
+        others = {width: mnist_study(study.data, study.scale, study.store, widths=(width, 64)) for width in (32, 512)}
+        yield "The widths", section6_widths(study, others)
+
+
+def _curves(study: Study) -> Iterator[Exhibit]:
+    first_surrogate = next(iter(study.surrogates))
+    for victim in study.victims:
+        yield from section6_curves(study, victim, first_surrogate)
+
+
+def _victims(study: Study) -> Iterator[Exhibit]:
+    rows = []
+    for name in study.victims:
+        facts = study.victim_facts(name)
+        rows.append(
+            (name, 100 * facts["accuracy"], facts["n"], "yes" if facts["better_than_chance"] else "NO: every table made from it is void")
+        )
+    yield Exhibit(
+        "victims",
+        "The victims",
+        "victim | test accuracy (%) | n | better than chance",
+        rows,
+        "Better by three standard errors than always the same label.",
+    )
+
+
+def _facts(study: Study, minutes: float) -> Iterator[str]:
+    scale = study.scale
+    yield f"Data: {study.data.name}, {study.n_pool:,} training and {len(study.natural) - study.n_pool:,} test rows; scale “{scale.name}”."
+    yield f"{scale.seeds} seeds (from 0) in the tables, {scale.curve_seeds} in the curves."
+    yield f"{scale.table_steps:,} and {scale.curve_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
+    yield f"This run took {minutes:.1f} minutes; the steps kept here took {study.store.seconds() / 60:.1f}, measurements apart."
+    packages = ", ".join(f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch"))
+    yield f"Python {platform.python_version()}, {packages}; {platform.machine()}."

@@ -1,0 +1,162 @@
+"""Section 6, tables 1 and 2: surrogates trained on six sample sets, as printed; and beside them what the tables lack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blackbox_boundary.extraction import extract, spread, transfer
+
+from .exhibit import Exhibit
+from .samples import EXTRA_SETS, PAPER_SETS, Samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .study import Study
+
+__all__ = ["PAPER_TABLES", "section6_tables", "section6_transfer", "section6_widths"]
+
+PAPER_TABLES: dict[tuple[str, str], tuple[float, ...]] = {
+    ("Model 1", "Model 3"): (96.73, 93.94, 86.28, 10.10, 10.32, 76.31),
+    ("Model 1", "Model 4"): (93.22, 91.49, 78.29, 10.10, 15.76, 70.55),
+    ("Model 2", "Model 3"): (96.90, 93.76, 94.97, 22.81, 22.41, 79.08),
+    ("Model 2", "Model 4"): (93.27, 91.56, 87.07, 20.71, 23.16, 75.73),
+}
+"""Accuracy, %, in the order of :data:`~blackbox_boundary.adapters.paper.samples.PAPER_SETS` (the paper's tables 1 and 2)."""
+
+_COLUMNS = (
+    "victim | surrogate | trained on | paper (%) | accuracy (%) | ± std | agreement (%) | ± std | "
+    "near-boundary agreement (%) | ± std | uniform agreement (%) | ± std | rows | queries | "
+    "absent classes | largest class (times even) | seeds | diverged seeds"
+)
+
+
+def section6_tables(study: Study) -> Iterator[Exhibit]:
+    """Tables 1 and 2 as printed, then the sets the paper lacks."""
+    yield _table(study, "tables-1-2", "Tables 1 and 2: extraction from six sample sets", PAPER_SETS)
+    yield _table(study, "tables-extra", "What the tables lack: equal sizes, balanced classes, flip points added", EXTRA_SETS)
+
+
+def _table(study: Study, slug: str, title: str, sets: Iterable[str]) -> Exhibit:
+    rows = []
+    for victim in study.victims:
+        samples = Samples(study, victim)
+        for surrogate in study.surrogates:
+            for name in sets:
+                cells = [_cell(study, samples, surrogate, name, seed) for seed in range(study.scale.seeds)]
+                rows.append((victim, surrogate, name, _printed(victim, surrogate, name), *_summarised(cells)))
+    note = (
+        "Mean and standard deviation over seeds (surrogate's weights, its batches, and the drawing of the sample), "
+        f"{study.scale.table_steps} optimiser steps each, trained on the victim's labels. Queries include the search of the whole pool "
+        "where a rule looks at distances."
+    )
+    return Exhibit(slug, title, _COLUMNS, rows, note)
+
+
+def _printed(victim: str, surrogate: str, name: str) -> float | None:
+    printed = PAPER_TABLES.get((victim, surrogate))
+    return printed[PAPER_SETS.index(name)] if printed and name in PAPER_SETS else None
+
+
+def _cell(study: Study, samples: Samples, surrogate: str, name: str, seed: int, **settings: int) -> dict[str, Any]:
+    steps = study.scale.table_steps
+    configuration = study.about(
+        samples.victim, surrogate=surrogate, set=name, seed=seed, steps=steps, batch=study.scale.batch_size, **settings
+    )
+
+    def compute() -> dict[str, Any]:
+        sample = samples.draw(name, seed)
+        trainable = study.surrogates[surrogate](steps, **settings)
+        tests = study.test_sets(samples.victim)
+        return extract(trainable, sample.x, sample.label, tests, n_classes=study.n_classes, seed=seed, n_queries=sample.n_queries).as_dict()
+
+    return dict(study.store.numbers("extract", configuration, compute))
+
+
+def _summarised(cells: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """Everything after the paper's number; shares in per cent, a lone seed's spread unknown."""
+
+    def column(test: str, what: str) -> tuple[float | None, float | None]:
+        values = [cell["scores"][test][what] for cell in cells]
+        found = spread([100 * value for value in values])
+        return found.mean, None if np.isnan(found.std) else found.std
+
+    diverged = [str(cell["seed"]) for cell in cells if cell["diverged"]]
+    return (
+        *column("natural", "accuracy"),
+        *column("natural", "agreement"),
+        *column("near-boundary", "agreement"),
+        *column("uniform", "agreement"),
+        round(float(np.mean([cell["n_rows"] for cell in cells]))),
+        round(float(np.mean([cell["n_queries"] for cell in cells]))),
+        round(float(np.mean([len(cell["absent_classes"]) for cell in cells])), 1),
+        float(np.mean([cell["imbalance"] for cell in cells])),
+        len(cells),
+        ", ".join(diverged) or "none",
+    )
+
+
+def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[Exhibit]:
+    """How much the unprinted widths move the table: of Model 3, and of the victim Model 1.
+
+    ``other_victims`` are studies whose Model 1 has another width, by that width.
+    """
+    cases = [
+        ("Model 3", "16 (a quarter)", study, {"units": 16}),
+        ("both", "as chosen", study, {}),
+        ("Model 3", "256 (four times)", study, {"units": 256}),
+    ]
+    cases += [("Model 1", str(width), other, {}) for width, other in other_victims.items()]
+    rows = []
+    for which, width, one, settings in cases:
+        samples = Samples(one, "Model 1")
+        for name in ("natural", "random", "uniform distance", "high", "low", "flip points"):
+            cells = [_cell(one, samples, "Model 3", name, seed, **settings) for seed in range(study.scale.width_seeds)]
+            found = _summarised(cells)
+            rows.append((which, width, name, *found[:4], found[-2]))
+    columns = "width of | width | trained on | accuracy (%) | ± std | agreement (%) | ± std | seeds"
+    yield Exhibit(
+        "widths",
+        "How much the unprinted widths move the numbers",
+        columns,
+        rows,
+        "Model 1 extracted by Model 3; chosen: 128 and 64 hidden units.",
+    )
+
+
+def section6_transfer(study: Study) -> Iterator[Exhibit]:
+    """Where a surrogate's boundary lies, beside its victim's, by what it was trained on."""
+    rows = []
+    for victim in study.victims:
+        samples = Samples(study, victim)
+        for surrogate in study.surrogates:
+            rows += [
+                (victim, surrogate, name, *_boundary(study, samples, surrogate, name))
+                for name in ("natural", "random", "low", "high", "flip points", "random + flip points")
+            ]
+    columns = (
+        "victim | surrogate | trained on | rows | Spearman | 95 % low | 95 % high | ratio 10 % | ratio median | "
+        "ratio 90 % | cosine 10 % | cosine median | cosine 90 % | flips the victim"
+    )
+    note = (
+        "Natural test rows, measured on both. Ratio: surrogate distance over victim distance. Cosine: between the directions to the two "
+        "flip points. Flips the victim: share of the surrogate's flip points that the victim labels otherwise than the row. One seed."
+    )
+    yield Exhibit("transfer", "Does boundary knowledge transfer?", columns, rows, note)
+
+
+def _boundary(study: Study, samples: Samples, surrogate: str, name: str) -> tuple[Any, ...]:
+    steps, n = study.scale.table_steps, study.scale.n_transfer
+    configuration = study.about(samples.victim, surrogate=surrogate, set=name, steps=steps, batch=study.scale.batch_size, n=n)
+
+    def compute() -> list[float | int | None]:
+        sample, victim = samples.draw(name, 0), study.victim(samples.victim)
+        fit = study.surrogates[surrogate](steps).fit(sample.x, sample.label, seed=0)
+        x = study.natural[study.n_pool :][:n]
+        found = transfer(x, study.measured(victim, x), study.measured(fit.predictor, x), victim, norm=study.norm)
+        numbers = (found.correlation.value, found.correlation.lo, found.correlation.hi, *found.ratio, *found.cosine, found.flips_victim)
+        return [found.n, *(float(value) for value in numbers)]
+
+    return tuple(study.store.numbers("transfer", configuration, compute))

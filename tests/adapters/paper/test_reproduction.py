@@ -1,0 +1,123 @@
+"""The reproduction at toy size: it writes its page and files, goes on where it stopped, and its exhibits say what they hold."""
+
+import csv
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from blackbox_boundary.adapters.paper import data, reproduction
+from blackbox_boundary.adapters.paper.exhibit import Exhibit
+from blackbox_boundary.adapters.paper.samples import EXTRA_SETS, PAPER_SETS, Samples
+from blackbox_boundary.adapters.paper.store import Store
+from blackbox_boundary.adapters.paper.study import Scale, mnist_study
+from click.testing import CliRunner
+
+from blackbox_boundary.cli import main
+from blackbox_boundary.errors import InvalidInput
+
+TOY = Scale(
+    "quick",
+    seeds=2,
+    victim_steps=60,
+    table_steps=10,
+    curve_seeds=1,
+    curve_steps=10,
+    budgets=(20, 40),
+    width_seeds=1,
+    n_measured=200,
+    n_transfer=30,
+    n_votes=30,
+    batch_size=32,
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Digits, two small victims, everything tiny."""
+    return mnist_study(data.embedded_digits(), TOY, Store(tmp_path_factory.mktemp("store")))
+
+
+@pytest.mark.slow
+def test_the_command_end_to_end(tmp_path, monkeypatch):
+    """One page and the files of every exhibit; a second run computes nothing and shows the same numbers."""
+    monkeypatch.setattr(reproduction, "QUICK", TOY)
+    monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
+    command = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
+    first = CliRunner().invoke(main, command)
+    assert first.exit_code == 0, first.output
+    assert first.stdout.strip().endswith("report.html")
+    page = (tmp_path / "report.html").read_text()
+    for slug in ("figure1-model-1", "figure2-model-2", "tables-1-2", "curves-model-1-model-3", "transfer", "widths", "votes"):
+        assert f'id="{slug}"' in page
+        assert (tmp_path / "figures" / f"{slug}.csv").is_file()
+    assert "http" not in re.sub(r"http-equiv", "", page)
+    with (tmp_path / "figures" / "tables-1-2.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 * len(PAPER_SETS)
+    assert rows[0]["paper (%)"] == "96.73"
+    second = CliRunner().invoke(main, command)
+    assert second.exit_code == 0
+    assert second.stderr == ""
+
+
+def test_missing_data_are_named(tmp_path, monkeypatch):
+    """Without the files the command ends with exit code 3 before anything runs, and says which file and where to get it."""
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    for experiment, file in (("mnist", "train-images-idx3-ubyte"), ("cifar100", "test.bin")):
+        found = CliRunner().invoke(main, ["reproduce", experiment, "--out", str(tmp_path / "out")])
+        assert found.exit_code == 3
+        assert file in found.stderr
+
+
+def test_sample_sets(study):
+    """Each set has its size, the victim's labels and a price; the high set lies farther than the low one."""
+    samples = Samples(study, "Model 1")
+    k = 200 // 10
+    sizes = {"natural": 200, "random + flip points": 2 * k}
+    for name in (*PAPER_SETS, *EXTRA_SETS):
+        sample = samples.draw(name, 0)
+        assert len(sample.x) == len(sample.label) == sizes.get(name, k)
+        assert (study.labels("Model 1", sample.x) == sample.label).all()
+        assert sample.n_queries >= len(sample.x)
+        assert (samples.draw(name, 0).x == sample.x).all()
+    high, low = (study.measured(study.victim("Model 1"), samples.draw(name, 0).x).l1 for name in ("high", "low"))
+    assert low.max() < high.min()
+
+
+def test_store_keeps_and_tells_apart(tmp_path):
+    """A result is computed once for a configuration, and again for another one; what is half written is not there."""
+    calls = []
+    store = Store(tmp_path, calls.append)
+    assert [store.numbers("a", {"seed": seed}, lambda: len(calls)) for seed in (0, 0, 1)] == [0, 0, 1]
+    assert len(calls) == 2
+    assert (store.arrays("b", {}, lambda: {"x": np.ones(2)})["x"] == 1).all()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_random_inputs_repeat(study):
+    """Random input sets have the natural set's shape, their own law, and are the same every time."""
+    normal, uniform = study.inputs("normal"), study.inputs("uniform")
+    assert normal.shape == uniform.shape == study.natural.shape
+    assert normal.mean() == pytest.approx(0.13, abs=0.01)
+    assert normal.std() == pytest.approx(0.308, abs=0.01)
+    assert (study.inputs("uniform") == uniform).all()
+    assert 0 <= uniform.min() < 0.01
+    assert 0.99 < uniform.max() <= 1
+
+
+def test_diverged_victim_is_said(tmp_path):
+    """A victim whose training diverges ends the reproduction with its name and seed."""
+    whole = data.embedded_digits()
+    broken = mnist_study(replace(whole, x=np.full_like(whole.x, np.nan)), TOY, Store(tmp_path))
+    with pytest.raises(InvalidInput, match=r"Model 1.*seed 0"):
+        broken.victim("Model 1")
+
+
+def test_exhibits(tmp_path):
+    """Numbers keep six digits in the file, unknown ones are empty; the same figure has the same bytes."""
+    shown = Exhibit("t", "T", "a | b", [(1 / 3, None)], draw=lambda figure: figure.subplots().plot([1, 2]))
+    shown.write(tmp_path)
+    assert (tmp_path / "t.csv").read_text().splitlines() == ["a,b", "0.333333,"]
+    assert (tmp_path / "t.png").read_bytes() == shown.png()
+    assert shown.cells() == [["0.3333", "–"]]

@@ -1,0 +1,184 @@
+"""The command line, run as a process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from blackbox_boundary import Distances, Status
+from blackbox_boundary.datasets import digits, digits_model
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("sklearn")
+
+
+def start(*arguments, cwd, **options):
+    """Start the command in its own process."""
+    command = [sys.executable, "-c", "from blackbox_boundary.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def run(*arguments, cwd, **options):
+    """Run the command to its end: exit code, standard output, standard error."""
+    process = start(*arguments, cwd=cwd, **options)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Twenty digits in a file."""
+    np.save(tmp_path / "x.npy", digits()[0][:20].astype(np.float32))
+    return tmp_path / "x.npy"
+
+
+MODEL = ("--access", "logits", "--bounds", "0,1", "--output", "run")
+
+
+def test_without_arguments_the_embedded_default_is_measured(tmp_path):
+    """One line says so, all files are written, and standard output holds the tables alone."""
+    code, out, err = run("measure", "--rows", "40", cwd=tmp_path)
+    assert code == 0
+    assert "embedded classifier" in err
+    assert "converged" in out
+    assert "embedded" not in out
+    (folder,) = tmp_path.glob("boundary-run-*")
+    assert {file.name for file in folder.iterdir()} == {"results.csv", "results.npz", "run.json", "report.html"}
+
+
+def test_results_agree_in_every_file(tmp_path, data):
+    """The CSV table, the saved arrays and the run's facts tell the same."""
+    code, _, err = run("measure", digits_model(), data, *MODEL, "--no-report", cwd=tmp_path)
+    assert code == 0, err
+    saved = Distances.load(tmp_path / "run" / "results.npz")
+    with (tmp_path / "run" / "results.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["l2"]) for row in table] == saved.l2.tolist()
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["n_queries"] == saved.n_predictions.sum() + saved.n_gradients.sum()
+    assert facts["data"]["rows"] == len(saved) == 20
+    assert saved.flip_points.shape == (20, 8, 8)
+    assert (saved.flip_points >= 0).all()
+    assert (saved.flip_points <= 1).all()
+
+
+def test_a_folder_that_holds_a_run_is_refused_unless_told(tmp_path, data):
+    """Nothing is overwritten by accident."""
+    assert run("measure", digits_model(), data, *MODEL, "--no-report", cwd=tmp_path)[0] == 0
+    code, _, err = run("measure", digits_model(), data, *MODEL, "--no-report", cwd=tmp_path)
+    assert code == 3
+    assert "--resume" in err
+    assert "--overwrite" in err
+    assert run("measure", digits_model(), data, *MODEL, "--no-report", "--overwrite", cwd=tmp_path)[0] == 0
+
+
+def test_a_query_limit_ends_with_a_partial_result_that_can_be_resumed(tmp_path, data):
+    """Exit code 5, statuses per row; --resume completes to what an unlimited run gives."""
+    code, _, err = run("measure", digits_model(), data, *MODEL, "--no-report", "--max-queries", "3", cwd=tmp_path)
+    assert code == 5
+    assert "--resume" in err
+    partial = Distances.load(tmp_path / "run" / "results.npz")
+    assert partial.n_predictions.sum() == 3
+    assert (partial.status == Status.OUT_OF_BUDGET).all()
+    assert run("measure", digits_model(), data, *MODEL, "--no-report", "--resume", cwd=tmp_path)[0] == 0
+    resumed = Distances.load(tmp_path / "run" / "results.npz")
+    code, _, _ = run("measure", digits_model(), data, *MODEL[:-1], "whole", "--no-report", cwd=tmp_path)
+    whole = Distances.load(tmp_path / "whole" / "results.npz")
+    assert code == 0
+    assert np.array_equal(resumed.hi, whole.hi)
+    assert np.array_equal(resumed.flip_points, whole.flip_points)
+
+
+SLOW_MODEL = """
+import time
+import numpy as np
+from blackbox_boundary import Access, Prediction
+
+class Slow:
+    access, input_shape, n_classes, bounds = Access.LOGITS, (4,), 2, None
+    def predict(self, x):
+        time.sleep(0.2)
+        side = x.sum(axis=-1)
+        return Prediction.from_scores(np.stack([side, -side], axis=-1))
+
+def make():
+    return Slow()
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_a_valid_partial_result(tmp_path, how):
+    """Ctrl-C, or a polite kill, exits 130, says how to go on, and the folder resumes."""
+    (tmp_path / "slow_model.py").write_text(SLOW_MODEL)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(30, 4)) + 1)
+    arguments = ("measure", "slow_model:make", "x.npy", "--output", "run", "--batch-size", "10", "--no-report")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    process = start(*arguments, cwd=tmp_path, env=environment)
+    time.sleep(4)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "--resume" in err
+    partial = Distances.load(tmp_path / "run" / "results.npz")
+    assert (partial.lo < partial.hi).all()
+    fast = (tmp_path / "slow_model.py").read_text().replace("time.sleep(0.2)", "pass")
+    (tmp_path / "slow_model.py").write_text(fast)
+    assert run(*arguments, "--resume", cwd=tmp_path, env=environment)[0] == 0
+    assert (Distances.load(tmp_path / "run" / "results.npz").status == Status.CONVERGED).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["missing.onnx", "x.npy", "--access", "logits"], 3, "missing.onnx"),
+        (["broken.onnx", "x.npy", "--access", "logits"], 3, "broken.onnx"),
+        ([digits_model(), "missing.npy", "--access", "logits"], 3, "missing.npy"),
+        ([digits_model(), "empty.npy", "--access", "logits"], 3, "empty.npy"),
+        ([digits_model(), "wide.npy", "--access", "logits"], 3, "(n, 8, 8)"),
+        ([digits_model(), "x.npy"], 3, "access"),
+        ([digits_model(), "x.npy", "--access", "probabilities"], 4, "logits"),
+        ([digits_model(), "x.npy", "--access", "logits", "--bounds", "0.2,1"], 3, "bounds"),
+        ([digits_model(), "x.npy", "--access", "logits", "--estimator", "magic"], 3, "ray"),
+        ([digits_model(), "x.npy", "--access", "logits", "--set", "colour=red"], 3, "rtol"),
+        ([digits_model(), "x.npy", "--access", "logits", "--rows", "none"], 2, "--rows"),
+        ([digits_model(), "x.npy", "--access", "logits", "--output", "x.npy/run"], 3, "output folder"),
+        (["http://127.0.0.1:9/v2/models/m", "x.npy"], 4, "127.0.0.1:9"),
+        ([digits_model()], 2, "DATA"),
+    ],
+)
+def test_bad_input_gets_one_clear_message_and_its_exit_code(tmp_path, data, arguments, code, words):
+    """No traceback, nothing sent, nothing written."""
+    (tmp_path / "broken.onnx").write_bytes(b"not a model")
+    np.save(tmp_path / "empty.npy", np.zeros((0, 8, 8)))
+    np.save(tmp_path / "wide.npy", np.zeros((3, 9, 9), np.float32))
+    found, out, err = run("measure", *arguments, "--no-report", cwd=tmp_path)
+    assert found == code, err
+    assert words in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not list(tmp_path.glob("**/results.npz"))
+
+
+def test_rows_with_nan_get_a_status_and_the_others_go_on(tmp_path):
+    """A broken row is a row with a reason."""
+    x = digits()[0][:5].astype(np.float32)
+    x[2, 0, 0] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    assert run("measure", digits_model(), "x.npy", *MODEL, cwd=tmp_path)[0] == 0
+    status = Distances.load(tmp_path / "run" / "results.npz").status
+    assert status.tolist() == [Status.CONVERGED] * 2 + [Status.INVALID_INPUT] + [Status.CONVERGED] * 2
+
+
+def test_help_shows_examples_and_exit_codes(tmp_path):
+    """--help is enough to start with."""
+    assert "blackbox-boundary measure model.onnx" in run("measure", "--help", cwd=tmp_path)[1]
+    assert "130 interrupted" in run("--help", cwd=tmp_path)[1]
+    assert "ray" in run("estimators", cwd=tmp_path)[1]

@@ -1,0 +1,183 @@
+"""What `measure` costs over the bare model, over a plain loop, and in queries; all as ratios within one run.
+
+    BLACKBOX_BOUNDARY_DATA=... python tests/quality/speed.py [--rows 1000] [--threads 2] [--repeats 5]
+
+Nets and data: see mnist_nets.py ("dense" and "conv"). Prints one block a net:
+
+* time over the very same predictions and gradients, replayed on the bare torch module in the same batches;
+* time of a per-sample loop of the paper's algorithm at the same precision, and of its vectorised form, over ours;
+* predictions a row of our search, of bisection, and of SciPy's vectorised Chandrupatla after the ×10 growth, on the same rays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from blackbox_boundary.adapters.torch_module import TorchPredictor
+from mnist_nets import load_net, mnist
+from scipy.optimize.elementwise import bracket_root, find_root
+
+from blackbox_boundary import measure
+from blackbox_boundary.estimators import Ray
+
+RTOL = 1e-6
+UNBOUNDED = (-np.inf, np.inf)  # as in the paper
+
+
+class Recorded:
+    """A predictor that remembers what it was asked, for replay on the bare module."""
+
+    def __init__(self, predictor):
+        self._predictor, self.calls = predictor, []
+        self.access, self.input_shape, self.n_classes, self.bounds = (
+            predictor.access,
+            predictor.input_shape,
+            predictor.n_classes,
+            predictor.bounds,
+        )
+
+    def predict(self, x):
+        self.calls.append((torch.tensor(x), None))
+        return self._predictor.predict(x)
+
+    def vjp(self, x, v):
+        self.calls.append((torch.tensor(x), torch.tensor(v, dtype=torch.float32)))
+        return self._predictor.vjp(x, v)
+
+
+def replay(net, calls):
+    """The same predictions and gradients, on the bare module."""
+    for x, v in calls:
+        if v is None:
+            with torch.inference_mode():
+                net(x).numpy()
+        else:
+            leaf = x.clone().requires_grad_(requires_grad=True)
+            torch.autograd.grad((net(leaf) * v).sum(), leaf)[0].numpy()
+
+
+def loop(net, x):
+    """The paper's algorithm, one sample at a time: Algorithm 2, then Algorithm 1 to the same relative width."""
+    radii = np.zeros(len(x))
+    for row, image in enumerate(torch.from_numpy(x)):
+        leaf = image[None].requires_grad_(requires_grad=True)
+        logits = net(leaf)
+        home = logits.argmax()
+        gradient = torch.autograd.grad(logits[0, home], leaf)[0]
+        with torch.inference_mode():
+            alpha, left = 1.0, 0.0
+            while net(leaf - alpha * gradient).argmax() == home and alpha < 1e12:
+                alpha, left = alpha * 10, alpha
+            right = alpha
+            while right - left > RTOL * right:
+                middle = (left + right) / 2
+                if net(leaf - middle * gradient).argmax() == home:
+                    left = middle
+                else:
+                    right = middle
+        radii[row] = right * gradient.norm()
+    return radii
+
+
+def vectorised(net, x):
+    """The paper's algorithm for all rows at once, every row until the last is done."""
+    leaf = torch.from_numpy(x).requires_grad_(requires_grad=True)
+    logits = net(leaf)
+    home = logits.argmax(-1)
+    gradient = torch.autograd.grad(logits.gather(1, home[:, None]).sum(), leaf)[0]
+    with torch.inference_mode():
+
+        def kept(radius):
+            return net(leaf - radius[:, None, None, None] * gradient).argmax(-1) == home
+
+        left, right = torch.zeros(len(x)), torch.ones(len(x))
+        while (going := kept(right)).any() and right.max() < 1e12:
+            left, right = torch.where(going, right, left), torch.where(going, right * 10, right)
+        while ((right - left) > RTOL * right).any():
+            middle = (left + right) / 2
+            going = kept(middle)
+            if ((middle == left) | (middle == right)).all():
+                break
+            left, right = torch.where(going, middle, left), torch.where(going, right, middle)
+    return (right * gradient.flatten(1).norm(dim=1)).numpy()
+
+
+def chandrupatla(net, x, direction):
+    """Predictions a row of SciPy's root finder on the margin, after the ×10 growth, on the rays of Ray(direction)."""
+    predictor = TorchPredictor(net, input_shape=(1, 28, 28), n_classes=10)
+    start = predictor.predict(x)
+    rows = np.arange(len(x))
+    v = np.zeros((len(x), 10), np.float32)
+    v[rows, start.label] = 1
+    if direction == "margin":
+        others = start.scores.copy()
+        others[rows, start.label] = -np.inf
+        v[rows, others.argmax(-1)] = -1
+    gradient = predictor.vjp(x, v)
+
+    def margin(alpha, row):
+        row = row.astype(int)
+        with torch.inference_mode():
+            scores = net(torch.from_numpy(x[row] - alpha.astype(np.float32)[:, None, None, None] * gradient[row])).numpy().astype(float)
+        own = scores[np.arange(len(row)), start.label[row]].copy()
+        scores[np.arange(len(row)), start.label[row]] = -np.inf
+        return own - scores.max(-1)
+
+    grown = bracket_root(margin, np.zeros(len(x)), np.ones(len(x)), xmin=0.0, factor=10.0, args=(rows.astype(float),), maxiter=12)
+    found = grown.success
+    left, right = (end[found] for end in grown.bracket)
+    root = find_root(margin, (left, right), args=(rows[found].astype(float),), tolerances={"xrtol": RTOL, "xatol": 0.0, "fatol": 0.0})
+    return (grown.nfev[found] + root.nfev - 2).mean()  # the two ends are evaluated by both
+
+
+def best_of(repeats, function, *arguments):
+    """Shortest of several timings, seconds."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        function(*arguments)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def compare(name, x, repeats):
+    """Print the block of one net."""
+    net = load_net(name)
+    predictor = TorchPredictor(net, input_shape=(1, 28, 28), n_classes=10)
+    paper = Ray(search_by="paper", rtol=RTOL)
+    measure(predictor, x[:64], bounds=UNBOUNDED)  # warm up
+    print(f"\n{name}: {len(x)} rows")
+    for estimator in (Ray(rtol=RTOL), Ray("margin", rtol=RTOL), paper):
+        recorded = Recorded(predictor)
+        result = measure(recorded, x, estimator=estimator, bounds=UNBOUNDED)
+        ours = best_of(repeats, lambda chosen=estimator: measure(predictor, x, estimator=chosen, bounds=UNBOUNDED))
+        bare = best_of(repeats, replay, net, recorded.calls)
+        queries = int(result.n_predictions.sum() + result.n_gradients.sum())
+        width = (result.hi - result.lo)[result.has_flip] / result.hi[result.has_flip]
+        print(
+            f"  Ray({estimator.direction}, {estimator.search_by}): {result.n_predictions.mean():.2f} predictions a row, all included "
+            f"(largest {result.n_predictions.max()}); median relative width {np.median(width):.1e}; {ours / len(x) * 1e6:.0f} us a row; "
+            f"over the bare model {ours / bare:.2f}; {(ours - bare) / queries * 1e6:.2f} us of our own a query"
+        )
+    ours = best_of(repeats, lambda: measure(predictor, x, estimator=Ray(rtol=RTOL), bounds=UNBOUNDED))
+    some = x[: max(50, len(x) // 5)]
+    slow = best_of(1, loop, net, some) / len(some) * len(x)
+    together = best_of(max(1, repeats // 2), vectorised, net, x)
+    print(f"  per-sample loop over ours {slow / ours:.1f} ({slow / len(x) * 1e3:.2f} ms a row); vectorised paper {together / ours:.2f}")
+    for direction in ("top1", "margin"):
+        print(f"  SciPy Chandrupatla after x10 growth, {direction}: {chandrupatla(net, x, direction):.2f} predictions a row, search alone")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    images, _ = mnist("t10k")
+    for net_name in ("dense", "conv"):
+        compare(net_name, images[: options.rows], options.repeats)

@@ -12,7 +12,9 @@ from typing import Any
 import click
 
 from ..errors import BoundaryError, PredictorError
+from .batch_scoring import batch
 from .estimators import estimators
+from .ledger import ledger
 from .measure import measure
 from .reproduce import reproduce
 
@@ -43,5 +45,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, reproduce):
+for _command in (measure, estimators, reproduce, batch, ledger):
     main.add_command(_command)

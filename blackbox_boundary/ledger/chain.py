@@ -30,6 +30,8 @@ class Event(enum.IntEnum):
     """The run that sent ``call`` died before it could record the unanswered rows. They may have been paid for."""
     CLOSED = 6
     """The run closed the ledger."""
+    NOTED = 7
+    """A fact worth keeping with the record: ``form`` says which, ``data`` is JSON."""
 
 
 class Entry(NamedTuple):

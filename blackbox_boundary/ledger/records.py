@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy
-from ..predictor import Array, FloatArray, Prediction
+from ..predictor import Array, FloatArray, IntArray, Prediction
 
 __all__ = [
     "KEY_BYTES",
@@ -23,6 +23,7 @@ __all__ = [
     "Kind",
     "Records",
     "content_keys",
+    "first_of_each",
     "form_of",
     "pack_gradients",
     "pack_predictions",
@@ -60,6 +61,13 @@ def content_keys(x: Array, v: FloatArray | None = None) -> Keys:
             digest.update(weights[i].data)
         digests += digest.digest()
     return np.frombuffer(bytes(digests), np.uint8).reshape(-1, KEY_BYTES)
+
+
+def first_of_each(keys: Keys) -> IntArray:
+    """The first row of each question, in ascending order."""
+    data = keys.tobytes()
+    first = {data[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in reversed(range(len(keys)))}
+    return np.sort(np.fromiter(first.values(), np.intp, len(first)))
 
 
 def _native(rows: NDArray[Any]) -> NDArray[Any]:

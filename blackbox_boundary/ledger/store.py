@@ -8,6 +8,7 @@ dies, what it had claimed and not recorded is marked as lost by whoever meets it
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,8 @@ from .records import KEY_BYTES, Keys, Kind, Records, form_of
 
 __all__ = ["Claim", "LedgerStore"]
 
+_BY_FILE = 0
+"""Stands for a run where a claim belongs to none."""
 _SPARE_BYTES = 1 << 18
 """Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
 
@@ -152,16 +156,39 @@ class LedgerStore(LedgerReader):
         self._settle(claim, rows)
         return following
 
-    def give_up(self, claim: Claim, reason: BaseException) -> None:
+    def claim_for_file(self, keys: Keys) -> Claim:
+        """Claim predictions whose answers will come by file, whenever that is: no run needs to live until then.
+
+        Runs that ask by themselves do not wait for such answers.
+        """
+        self._keep_room(len(keys), KEY_BYTES)
+        with self._transaction():
+            call = self._append(Event.ASKED, form="predictions", data=np.ascontiguousarray(keys).tobytes())
+            self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, _BY_FILE))
+        return Claim(call, np.arange(len(keys)), keys)
+
+    def waiting_for_file(self) -> Claim | None:
+        """The claim whose answers are to come by file, where there is one."""
+        with self._transaction():
+            row = self._db.execute("SELECT call FROM in_flight WHERE run = ?", (_BY_FILE,)).fetchone()
+            keys = None if row is None else self._keys(row[0])
+        return None if keys is None else Claim(row[0], np.arange(len(keys)), keys)
+
+    def note(self, name: str, fact: Any) -> None:
+        """Keep a fact (JSON types) with the record."""
+        with self._transaction():
+            self._append(Event.NOTED, form=name, data=json.dumps(fact).encode())
+
+    def give_up(self, claim: Claim, reason: str) -> None:
         """Write that the unanswered rows of a claim failed; they may be claimed again.
 
-        Only the error's type is kept: its text may hold a secret.
+        ``reason`` is the name of an error's type, not its text, which may hold a secret.
         """
         self._active.pop(claim.call, None)
         if claim.answered.all():
             return
         with contextlib.suppress(LedgerError), self._transaction():  # else the next run finds the claim and marks it as lost
-            self._append(Event.FAILED, call=claim.call, data=type(reason).__name__.encode())
+            self._append(Event.FAILED, call=claim.call, data=reason.encode())
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
     def close(self) -> None:
@@ -248,14 +275,14 @@ class LedgerStore(LedgerReader):
         """Keys that someone alive has in flight: another run, or another thread of this one."""
         self._bury_the_dead()
         busy: set[bytes] = set()
-        for (call,) in self._db.execute("SELECT call FROM in_flight").fetchall():
+        for (call,) in self._db.execute("SELECT call FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
             busy.update(key.tobytes() for key in self._keys(call))
         return busy
 
     def _bury_the_dead(self) -> None:
         """Mark as lost what dead runs had in flight, and what this thread had when Ctrl-C struck between a commit and its return."""
         me = threading.get_ident()
-        for call, run in self._db.execute("SELECT call, run FROM in_flight").fetchall():
+        for call, run in self._db.execute("SELECT call, run FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
             alive = self._active.get(call, me) != me if run == self.run else is_alive(self.path, run)
             if not alive:
                 self.n_lost += int((self._index.find(self._keys(call)) == NOWHERE).sum())

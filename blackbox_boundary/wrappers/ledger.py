@@ -19,7 +19,7 @@ from ..arrays import as_kind, take
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
-from ..ledger.records import KEY_BYTES, Keys, Kind, Records, content_keys, pack_gradients, pack_predictions, unpack_prediction
+from ..ledger.records import Keys, Kind, Records, content_keys, first_of_each, pack_gradients, pack_predictions, unpack_prediction
 from ..ledger.store import LedgerStore
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Streaming, Wrapper, check_rows
@@ -112,7 +112,7 @@ class LedgerPredictor(Wrapper):
 
     def _answer(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> Records:
         """Find the answers, after having asked for those that are missing."""
-        once = _first_of_each(keys)
+        once = first_of_each(keys)
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
             offered = np.split(missing, range(self._rows_per_call, len(missing), self._rows_per_call))
             if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
@@ -141,9 +141,9 @@ class LedgerPredictor(Wrapper):
                     else:
                         self._store.record(current, part, records)
             except BaseException as error:
-                self._store.give_up(current, error)
+                self._store.give_up(current, type(error).__name__)
                 if claim is not None:
-                    self._store.give_up(claim, error)
+                    self._store.give_up(claim, type(error).__name__)
                 raise
         return True
 
@@ -163,13 +163,6 @@ class LedgerPredictor(Wrapper):
         if tuple(gradients.shape) != tuple(x.shape):
             raise BadPrediction(f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}.")
         yield slice(0, len(x)), pack_gradients(gradients)
-
-
-def _first_of_each(keys: Keys) -> IntArray:
-    """The first row of each question, in ascending order."""
-    data = keys.tobytes()
-    first = {data[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in reversed(range(len(keys)))}
-    return np.sort(np.fromiter(first.values(), np.intp, len(first)))
 
 
 def _rows_of(x: Array, rows: IntArray) -> Array:

@@ -24,14 +24,14 @@ _LEDGER = click.argument("ledger", type=click.Path(dir_okay=False))
 
 @click.group()
 def batch() -> None:
-    r"""Measure a model that answers by file: write inputs, have them scored, read the scores; days may pass in between.
+    """Measure a model that answers by file: write inputs, have them scored, read the scores; days may pass in between.
 
     \b
       blackbox-boundary batch begin job.db images.npy --model fraud-7 --access logits --n-classes 3
       blackbox-boundary batch ask job.db next.csv       # have next.csv scored, then:
       blackbox-boundary batch tell job.db scored.csv    # and ask again, until nothing is left
       blackbox-boundary batch results job.db --output run1
-    """
+    """  # noqa: D301  click reads the escape
 
 
 @batch.command()

@@ -65,11 +65,20 @@ class LedgerReader(LedgerFile):
             last = self._db.execute("SELECT id, chain FROM log ORDER BY id DESC LIMIT 1").fetchone()
             if last is None or last[0] == self._seen:
                 return
-            learned = list(self._answers(self._seen))
-            if learned:
-                keys, places = zip(*learned, strict=True)
-                self._index.add(np.concatenate(keys), np.concatenate(places))
+            self._learn(self._answers(self._seen))
+            self._learn(self._same(self._seen))
             self._seen, self._head = last
+
+    def _learn(self, found: Iterator[tuple[Keys, Places]]) -> None:
+        if learned := list(found):
+            keys, places = zip(*learned, strict=True)
+            self._index.add(np.concatenate(keys), np.concatenate(places))
+
+    def _same(self, after: int) -> Iterator[tuple[Keys, Places]]:
+        """Keys as asked, and places of the answers to what was sent, of later entries."""
+        for (entry,) in self._db.execute("SELECT id FROM log WHERE id > ? AND event = ?", (after, Event.SAME)).fetchall():
+            pairs = np.frombuffer(self.data(entry), np.uint8).reshape(-1, 2, KEY_BYTES)
+            yield pairs[:, 0], self._index.find(pairs[:, 1])
 
     def _answers(self, after: int) -> Iterator[tuple[Keys, Places]]:
         """Keys and places of all answers in later entries."""

@@ -40,14 +40,15 @@ Records: TypeAlias = NDArray[Any]
 KEY_BYTES = 32
 
 
-def content_keys(x: Array, v: FloatArray | None = None) -> Keys:
-    """Digest of each row as it is sent; with ``v`` (n, n_classes), of the question for its gradient.
+def content_keys(x: Array, v: FloatArray | None = None, *, encoded: bool = False) -> Keys:
+    """Digest of each row; with ``v`` (n, n_classes), of the question for its gradient.
 
-    The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order.
+    The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order. ``encoded``
+    says that the rows are already in the form in which they are sent, where that is not the form in which they are asked.
     """
     rows = _native(as_numpy(x))
     dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))
-    header = ["predictions", dtype, str(tuple(rows.shape[1:]))]
+    header = ["encoded" if encoded else "predictions", dtype, str(tuple(rows.shape[1:]))]
     weights = None
     if v is not None:
         weights = np.ascontiguousarray(v, dtype=np.float64)

@@ -25,7 +25,7 @@ from ..errors import LedgerError
 from ..predictor import IntArray
 from .chain import Entry, Event, link
 from .database import connect, create, translated
-from .index import NOWHERE
+from .index import NOWHERE, Places
 from .model_card import ModelCard
 from .presence import Presence, is_alive
 from .reader import ENTRY_BYTES, LedgerReader, places_of
@@ -91,6 +91,7 @@ class LedgerStore(LedgerReader):
         self._pid = os.getpid()
         self._active: dict[int, int] = {}  # calls of this run by thread
         self._learned: list[tuple[Keys, int, Records]] = []
+        self._aliases: list[tuple[Keys, Places]] = []
         self.n_lost = 0
         super().__init__(path)
 
@@ -174,6 +175,12 @@ class LedgerStore(LedgerReader):
             keys = None if row is None else self._keys(row[0])
         return None if keys is None else Claim(row[0], np.arange(len(keys)), keys)
 
+    def note_same(self, asked: Keys, sent: Keys) -> None:
+        """Write that questions (all different) are sent as others are, which are answered; they are found from then on."""
+        with self._transaction():
+            self._append(Event.SAME, data=np.stack([asked, sent], axis=1).tobytes())
+            self._aliases.append((asked, self._index.find(sent)))
+
     def note(self, name: str, fact: Any) -> None:
         """Keep a fact (JSON types) with the record."""
         with self._transaction():
@@ -248,6 +255,7 @@ class LedgerStore(LedgerReader):
         with self._lock, translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             self._learned.clear()
+            self._aliases.clear()
             try:
                 self.refresh()
                 self._tail = self._seen, self._head
@@ -260,6 +268,8 @@ class LedgerStore(LedgerReader):
             for keys, entry, records in self._learned:
                 self._index.add(keys, places_of(entry, len(records)))
                 self._keep(entry, records)
+            for keys, places in self._aliases:
+                self._index.add(keys, places)
             self._seen, self._head = self._tail  # last: interrupted before this, the next refresh learns the same from the file
 
     def _append(self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b"") -> int:

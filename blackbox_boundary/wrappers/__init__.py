@@ -1,6 +1,6 @@
 """Predictors around predictors: count, limit, record, split into calls, defend, and watch."""
 
-from ._base import Streaming
+from ._base import Encoding, Streaming
 from .batching import BatchingPredictor
 from .budget import Allowance, BudgetPredictor, Forecast, Prices, forecast
 from .counting import CountingPredictor
@@ -14,6 +14,7 @@ __all__ = [
     "BatchingPredictor",
     "BudgetPredictor",
     "CountingPredictor",
+    "Encoding",
     "Forecast",
     "InputNoise",
     "LabelOnly",

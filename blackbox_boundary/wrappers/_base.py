@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
+from numpy.typing import NDArray
+
 from ..errors import InvalidInput
 from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, Prediction, Predictor
 
-__all__ = ["Streaming", "Wrapper", "check_rows"]
+__all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
 
 
 @runtime_checkable
@@ -20,8 +22,17 @@ class Streaming(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class Encoding(Predictor, Protocol):
+    """A predictor that sends its rows in another form, in which different rows may be the same question."""
+
+    def as_sent(self, x: Array) -> NDArray[Any]:
+        """The rows as they are sent, in the dtype that is sent and rounded where that rounds; nothing is sent."""
+        ...
+
+
 class Wrapper:
-    """Passes everything on. It has ``vjp`` exactly when the wrapped predictor has, and so is differentiable when that is.
+    """Passes everything on. It has ``vjp`` and ``as_sent`` exactly when the wrapped predictor has them.
 
     A subclass overrides :meth:`predict` and, where they matter to it, ``_vjp`` and ``_stream``.
 
@@ -36,6 +47,8 @@ class Wrapper:
         self._inner = predictor
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
+        if isinstance(predictor, Encoding):
+            self.as_sent = predictor.as_sent
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
 

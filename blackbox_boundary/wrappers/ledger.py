@@ -11,18 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..arrays import as_kind, take
+from ..arrays import as_kind, as_numpy, take
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
 from ..ledger.records import Keys, Kind, Records, content_keys, first_of_each, pack_gradients, pack_predictions, unpack_prediction
 from ..ledger.store import LedgerStore
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
-from ._base import Streaming, Wrapper, check_rows
+from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]
 
@@ -33,7 +34,8 @@ _POLL_S = 0.02
 class LedgerPredictor(Wrapper):
     """Answers from the ledger what it holds, asks the predictor for the rest, and records it.
 
-    A row that occurs several times in ``x`` is asked once. A model whose answers vary is asked once too: the first answer stands.
+    A row that occurs several times in ``x`` is asked once, and so are rows that an :class:`Encoding` predictor would send as the same
+    bytes. A model whose answers vary is asked once too: the first answer stands.
 
     Parameters
     ----------
@@ -88,9 +90,12 @@ class LedgerPredictor(Wrapper):
         check_rows(self, x)
         if not len(x):
             return super().predict(x)
-        answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
-        records = self._answer("predictions", content_keys(x), answer_bytes, lambda rows: self._predicted(_rows_of(x, rows)))
-        return unpack_prediction(records)
+        keys = content_keys(x)
+        if isinstance(self._inner, Encoding) and (self._store.find(keys) == NOWHERE).any():
+            self._predict_encoded(x, keys, self._inner.as_sent(x))
+        else:
+            self._predict(x, keys)
+        return unpack_prediction(self._store.fetch(self._store.find(keys)))
 
     def close(self) -> None:
         """Close the ledger."""
@@ -107,18 +112,34 @@ class LedgerPredictor(Wrapper):
         if not len(x):
             return super()._vjp(x, v)
         answer_bytes = 8 * int(np.prod(self.input_shape))
-        records = self._answer("gradients", content_keys(x, v), answer_bytes, lambda rows: self._differentiated(_rows_of(x, rows), v[rows]))
-        return as_kind(np.ascontiguousarray(records["gradient"]), x)
+        keys = content_keys(x, v)
+        self._complete("gradients", keys, answer_bytes, lambda rows: self._differentiated(_rows_of(x, rows), v[rows]))
+        return as_kind(np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x)
 
-    def _answer(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> Records:
-        """Find the answers, after having asked for those that are missing."""
+    def _predict(self, x: Array, keys: Keys) -> None:
+        answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
+        self._complete("predictions", keys, answer_bytes, lambda rows: self._predicted(_rows_of(x, rows)))
+
+    def _predict_encoded(self, x: Array, keys: Keys, sent: NDArray[Any]) -> None:
+        """Ask for rows that are the same once they are encoded only once, and remember which are."""
+        if sent.dtype == as_numpy(x).dtype and np.array_equal(sent, as_numpy(x)):
+            self._predict(x, keys)
+            return
+        sent_keys = content_keys(sent, encoded=True)
+        self._predict(x, sent_keys)
+        once = first_of_each(keys)
+        new = once[self._store.find(keys[once]) == NOWHERE]
+        if len(new):
+            self._store.note_same(keys[new], sent_keys[new])
+
+    def _complete(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> None:
+        """Ask until the ledger holds all answers."""
         once = first_of_each(keys)
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
             offered = np.split(missing, range(self._rows_per_call, len(missing), self._rows_per_call))
             if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
                 time.sleep(_POLL_S)
                 self._store.refresh()
-        return self._store.fetch(self._store.find(keys))
 
     def _ask_in_turn(
         self,

@@ -204,8 +204,9 @@ def forecast(
         )
     wanted = n_rows * queries_per_row
     n_queries = wanted if max_queries is None else min(wanted, max_queries)
-    rounds = max(1.0, queries_per_row if rounds is None else rounds) * (n_queries / wanted if wanted else 0)
-    calls_per_round = math.ceil(n_queries / rounds / batch_size) if rounds else 0
+    rounds = max(1.0, queries_per_row if rounds is None else rounds)
+    calls_per_round = math.ceil(wanted / rounds / batch_size)
+    rounds *= n_queries / wanted if wanted else 0
     seconds = rounds * math.ceil(calls_per_round / connections) * call_seconds
     n_calls = math.ceil(rounds * calls_per_round)
     return Forecast(math.ceil(n_queries), n_calls, seconds, (prices or Prices()).cost(n_queries, n_calls))

@@ -47,15 +47,17 @@ class Paced:
 def main(rows, seconds, folder):
     """Print both tables."""
     with tempfile.TemporaryDirectory(dir=folder) as where:
-        print(f"a flush of the disk takes {flush_ms(Path(where)):.2f} ms (median)\n")
-        print("rows a call | without, rows/s | with, rows/s | overhead")
-        for size in (128, 256, 512, 1024, 2048):
-            without, with_ledger = overhead(Path(where) / f"{size}.db", size, max(2, int(seconds * ROWS_PER_SECOND / size)))
-            print(f"{size:11} | {without:15.0f} | {with_ledger:12.0f} | {without / with_ledger - 1:8.1%}")
+        flush = flush_s(Path(where))
+        print(f"a flush of the disk takes {1e3 * flush:.2f} ms (median); the model answers {ROWS_PER_SECOND} rows/s\n")
+        print("rows asked | a call | overhead | processor alone | flushes alone")
+        for asked, call in ((256, 256), (512, 512), (1024, 1024), (2048, 2048), (8192, 1024), (8192, 2048)):
+            wall, processor = overhead(Path(where) / f"{asked}-{call}.db", asked, call, max(2, round(seconds * ROWS_PER_SECOND / asked)))
+            n_flushes = asked // call + 1
+            print(f"{asked:10} | {call:6} | {wall:8.1%} | {processor:15.1%} | {n_flushes * flush * ROWS_PER_SECOND / asked:13.1%}")
         scale(Path(where) / "scale.db", rows)
 
 
-def flush_ms(folder):
+def flush_s(folder):
     """Median time of one flush of a small write."""
     times = []
     with (folder / "flush").open("wb", buffering=0) as file:
@@ -64,20 +66,23 @@ def flush_ms(folder):
             began = time.perf_counter()
             os.fsync(file.fileno())
             times.append(time.perf_counter() - began)
-    return 1e3 * np.median(times)
+    return np.median(times)
 
 
-def overhead(path, size, n_calls):
-    """Rows a second without and with a ledger, measured in turns."""
-    model, random, spent = Paced(), np.random.default_rng(0), {False: 0.0, True: 0.0}
-    with LedgerPredictor(model, path, rows_per_call=size) as ledger:
-        for _ in range(n_calls):
-            x = random.random((size, 784), np.float32)
-            for recorded, predictor in ((False, model), (True, ledger)):
-                began = time.perf_counter()
+def overhead(path, asked, call, n):
+    """Time added by a ledger as a share of the time without, measured in turns: by the clock, and of the processor."""
+    model, random = Paced(), np.random.default_rng(0)
+    clock, processor = {}, {}
+    with LedgerPredictor(model, path, rows_per_call=call) as ledger:
+        for _ in range(n):
+            x = random.random((asked, 784), np.float32)
+            for predictor in (model, ledger):
+                began = time.perf_counter(), time.process_time()
                 predictor.predict(x)
-                spent[recorded] += time.perf_counter() - began
-    return size * n_calls / spent[False], size * n_calls / spent[True]
+                clock.setdefault(predictor, []).append(time.perf_counter() - began[0])
+                processor.setdefault(predictor, []).append(time.process_time() - began[1])
+    without, with_ledger = (np.median(clock[predictor]) for predictor in (model, ledger))
+    return with_ledger / without - 1, (np.median(processor[ledger]) - np.median(processor[model])) / without
 
 
 def keys_of(number, size=CALL):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import reduce
+from itertools import islice
 
 import numpy as np
 
@@ -20,6 +21,7 @@ ENTRY_BYTES = 1 << 14
 """Answers are stored in entries of at most this size (or one row), so that reading a single answer reads little."""
 _OFFSET_BITS = 16
 """A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^13."""
+_LEARNED_AT_A_TIME = 1 << 13
 _KEPT_ENTRIES = 16
 """Decoded entries kept: a resumed run reads answers in the order they were written, many from the same entry."""
 
@@ -70,7 +72,8 @@ class LedgerReader(LedgerFile):
             self._seen, self._head = last
 
     def _learn(self, found: Iterator[tuple[Keys, Places]]) -> None:
-        if learned := list(found):
+        """Take in many answers at a time: adding to the index costs a copy of it."""
+        while learned := list(islice(found, _LEARNED_AT_A_TIME)):
             keys, places = zip(*learned, strict=True)
             self._index.add(np.concatenate(keys), np.concatenate(places))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -107,6 +108,7 @@ def form_of(records: Records) -> str:
     return json.dumps([[name, kind, *map(list, shape)] for name, kind, *shape in records.dtype.descr], separators=(",", ":"))
 
 
+@lru_cache(maxsize=64)
 def read_form(form: str) -> np.dtype[np.void]:
     """The layout that :func:`form_of` wrote.
 

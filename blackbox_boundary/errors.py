@@ -5,10 +5,7 @@ What happens to *one row* is never an exception: it is a :class:`~blackbox_bound
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .distances import Distances
+from typing import Any
 
 __all__ = [
     "BadPrediction",
@@ -34,7 +31,7 @@ class BoundaryError(Exception):
         What had been measured when a running :func:`~blackbox_boundary.measure` failed; its brackets are valid.
     """
 
-    partial: Distances | None = None
+    partial: Any = None
 
 
 class InvalidInput(BoundaryError, ValueError):
@@ -89,6 +86,6 @@ class TranscriptMismatch(BoundaryError):
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a measurement; ``partial`` holds what had been measured."""
 
-    def __init__(self, partial: Distances) -> None:
+    def __init__(self, partial: Any) -> None:
         super().__init__("interrupted")
         self.partial = partial

@@ -43,6 +43,9 @@ SLACK = 2
 
 _GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
 
+_NOWHERE = 2.0**-64
+"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips, and no bracket is ever narrow."""
+
 RealArray = NDArray[np.float64]
 
 
@@ -223,7 +226,7 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
     while True:
         i = flips.running
         lo, hi = flips.lo[i], flips.hi[i]
-        narrow = (hi - lo <= rays.width(i, hi)) | (steps == num_steps)
+        narrow = (hi - lo <= rays.width(i, hi)) | (hi <= _NOWHERE * rays.unit[i]) | (steps == num_steps)
         flips.status[i[narrow]] = Status.CONVERGED
         if narrow.all():
             return

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from .arrays import as_kind, as_numpy, flat_norm, put, take
 from .asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from .distances import Distances
-from .errors import BadPrediction, BoundaryError, Interrupted, InvalidInput, PredictorError
+from .errors import BadPrediction, BoundaryError, BudgetExhausted, Interrupted, InvalidInput, PredictorError
 from .estimators import Estimator, Flips, Setting, by_name
 from .margins import softmax_entropy
 from .predictor import Access, Array, Bounds, Differentiable, IntArray, Prediction, Predictor, check_prediction
@@ -166,6 +166,23 @@ class Measurement:
                 answered, answer = answer, array_namespace(self._question.points).zeros_like(self._question.points)
                 put(answer, np.flatnonzero(sent), answered)
             self._reply(Gradients(status, answer))
+
+    def refuse(self, n_sent: int) -> IntArray:
+        """Say that only the first rows of the question handed out were sent, because a limit allows no more.
+
+        The others are not counted, and their searches end ``OUT_OF_BUDGET`` with the best they have. What is left of the question is
+        then told as usual, if anything is: the answers at the returned places among those that came.
+        """
+        assert self._question is not None
+        assert self._handed_out is not None
+        asked = np.flatnonzero(self._handed_out)
+        rows, unsent = self._question.rows[asked], self._question.rows[asked[n_sent:]]
+        counts = self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
+        np.subtract.at(counts, unsent, 1)
+        self._left += len(unsent)
+        useful = ~np.isin(rows, unsent)
+        self._handed_out[asked[~useful]] = False
+        return np.flatnonzero(useful)
 
     def distances(self) -> Distances:
         """What is known now, for every row; a row still searched is ``INTERRUPTED``."""
@@ -388,15 +405,24 @@ class _Run:
         """Answer a measurement's questions by the predictor, in batches."""
         while (ask := running.ask()) is not None:
             parts: list[Any] = []
+            useful: IntArray | None = None
             for first in range(0, len(ask.rows), self._batch_size):
                 batch = slice(first, first + self._batch_size)
-                parts.append(self._call(ask, batch))
+                try:
+                    parts.append(self._call(ask, batch))
+                except BudgetExhausted:
+                    useful = running.refuse(first)
+                    break
                 if self._progress is not None:
                     self._progress(self._done + running.n_done, self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop))
+            if useful is not None and not len(useful):
+                continue
             if isinstance(ask, AskPrediction):
-                running.tell(Prediction.concatenate(parts))
+                answer = Prediction.concatenate(parts)
+                running.tell(answer if useful is None else answer[useful])
             else:
-                running.tell(parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0))
+                gradients = parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0)
+                running.tell(gradients if useful is None else take(gradients, useful))
         if self._progress is not None:
             self._progress(self._done + running.n_done, self._sent + running.n_queries)
 

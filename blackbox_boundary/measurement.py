@@ -203,7 +203,16 @@ class Measurement:
         if len(found) < self._n:
             kept = array_namespace(self._x).full_like(self._x, np.nan)
             put(kept, v[found], points)
-        return dataclasses.replace(out, flip_points=kept, **self._confidence())
+        return dataclasses.replace(out, flip_points=kept, **self._confidence(), **self._bounds_besides())
+
+    def _bounds_besides(self) -> dict[str, Any]:
+        """What else some estimators know of the distance."""
+        columns: dict[str, Any] = {}
+        for name in ("estimate", "certified", "note", "trace"):
+            if (found := getattr(self._flips, name)) is not None:
+                columns[name] = _blank(self._n, found)
+                columns[name][self._valid] = found
+        return columns
 
     def _confidence(self) -> dict[str, Any]:
         """Top score and softmax entropy of every row, where the predictor reveals them."""
@@ -357,7 +366,13 @@ class _Run:
             "seed": seed,
         }
         estimator.check(
-            Setting(predictor.access, predictor.n_classes, tuple(predictor.input_shape), None, self._settings["differentiable"])
+            Setting(
+                predictor.access,
+                predictor.n_classes,
+                tuple(predictor.input_shape),
+                _checked_bounds(self._settings["bounds"]),
+                self._settings["differentiable"],
+            )
         )
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
@@ -509,14 +524,36 @@ def _version() -> str:
     return version("blackbox-boundary")
 
 
+def _blank(n: int, like: NDArray[Any]) -> NDArray[Any]:
+    """``n`` unknown values of a column: NaN, or no text."""
+    return np.full((n, *like.shape[1:]), "" if like.dtype.kind == "U" else np.nan, like.dtype)
+
+
 def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
     """``out`` with some rows replaced; its own arrays are written to."""
     wide: dict[str, Any] = {}
-    for name in ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "n_gradients", "top1", "entropy"):
+    for name in (
+        "l1",
+        "l2",
+        "linf",
+        "lo",
+        "hi",
+        "home",
+        "flipped",
+        "status",
+        "n_predictions",
+        "n_gradients",
+        "top1",
+        "entropy",
+        "estimate",
+        "certified",
+        "note",
+        "trace",
+    ):
         part, column = getattr(block, name), getattr(out, name)
         if part is None:
             continue
-        wide[name] = np.full(len(out), np.nan) if column is None else column
+        wide[name] = _blank(len(out), part) if column is None else column
         if name.startswith("n_"):  # what a row had cost before it was measured again is still spent
             wide[name][rows] += part
         else:

@@ -9,11 +9,13 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ._base import Estimator, Flips, Setting
+from .broyden import Broyden
+from .halfspace import HalfSpace
 from .ray import Ray
 
-__all__ = ["ESTIMATORS", "Estimator", "Flips", "Ray", "Setting", "by_name"]
+__all__ = ["ESTIMATORS", "Broyden", "Estimator", "Flips", "HalfSpace", "Ray", "Setting", "by_name"]
 
-ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({"ray": Ray})
+ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({"broyden": Broyden, "halfspace": HalfSpace, "ray": Ray})
 """The estimators by name."""
 
 

@@ -16,6 +16,7 @@ from .batch_scoring import batch
 from .estimators import estimators
 from .ledger import ledger
 from .measure import measure
+from .probe import probe
 from .reproduce import reproduce
 
 __all__ = ["main"]
@@ -45,5 +46,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, reproduce, batch, ledger):
+for _command in (measure, estimators, probe, reproduce, batch, ledger):
     main.add_command(_command)

@@ -1,4 +1,6 @@
-"""An audit over HTTP against a server that fails one request in five, killed ten times: what was asked twice, and is the result the same?
+"""An audit over HTTP against a server that fails one request in five, killed ten times.
+
+What was asked twice, and is the result the same?
 
     python tests/quality/killed_audit.py        # one or two minutes
 
@@ -20,6 +22,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import click
 import numpy as np
@@ -40,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     fault_share = 0.2
-    answered: Counter = Counter()
+    answered: ClassVar[Counter] = Counter()
     n_requests, n_faults = 0, 0
     chance = random.Random(3)
 

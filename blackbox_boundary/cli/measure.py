@@ -25,6 +25,7 @@ from ..loading import load
 from ..measurement import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from .run_folder import RunFolder
+from .spending import spending, spending_options
 from .summary import progress, summary
 
 __all__ = ["measure"]
@@ -56,6 +57,7 @@ _IN_MEMORY = 256 * 2**20
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
 @click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
+@spending_options
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
     model: str | None,
@@ -92,10 +94,10 @@ def measure(
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     failure: BoundaryError | Interrupted | None = None
-    with progress(len(rows), enabled=not options["no_progress"]) as update:
+    with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
         try:
             distances = measure_distances(
-                predictor,
+                spent.predictor,
                 rows.x,
                 estimator=estimator,
                 bounds=_bounds(options["bounds"]),
@@ -110,6 +112,7 @@ def measure(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
+        distances.run.update(spent.facts())
     distances.run.update(model=model, data=_facts(data, rows), command=shlex.join(["blackbox-boundary", *sys.argv[1:]]))
     folder.save(distances)
     if make_report:

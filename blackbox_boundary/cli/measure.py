@@ -6,7 +6,6 @@ import ast
 import dataclasses
 import hashlib
 import math
-import shlex
 import signal
 import sys
 from typing import Any
@@ -118,7 +117,7 @@ def measure(
                 raise
             failure, distances = error, error.partial
         distances.run.update(spent.facts())
-    distances.run.update(model=model, data=_facts(data, rows), command=shlex.join(["blackbox-boundary", *sys.argv[1:]]))
+    distances.run.update(model=model, data=_facts(data, rows))
     folder.save(distances)
     if make_report:
         _write_report(folder, distances, rows, options["norm"])

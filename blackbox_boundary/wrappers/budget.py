@@ -204,4 +204,4 @@ def forecast(
     calls_per_round = math.ceil(n_queries / rounds / batch_size) if rounds else 0
     seconds = rounds * math.ceil(calls_per_round / connections) * call_seconds
     n_calls = math.ceil(rounds * calls_per_round)
-    return Forecast(math.ceil(n_queries), n_calls, seconds, (prices or Prices()).cost(n_queries, n_calls))
+    return Forecast(math.ceil(n_queries), n_calls, float(seconds), float((prices or Prices()).cost(n_queries, n_calls)))

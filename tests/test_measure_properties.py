@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from blackbox_boundary import CapabilityMissing, Differentiable, Measurement, Status, measure
 from blackbox_boundary.asks import AskGradient
 from blackbox_boundary.estimators import Ray
-from blackbox_boundary.testing import Linear, Reference, Slab, Stripes
+from blackbox_boundary.testing import Adversary, Linear, Reference, Slab, Stripes
 from blackbox_boundary.testing.strategies import adversaries, inputs, predictors
 
 ESTIMATORS = {
@@ -264,3 +264,13 @@ def test_a_row_on_the_boundary_ends(estimator):
     found = measure(model, np.zeros((1, 2)), estimator=estimator, max_queries=1000)
     assert found.count_by_status() == {"CONVERGED": 1}
     assert found.n_predictions[0] < 150
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_a_row_with_infinite_scores_ends_quietly(estimator):
+    """It is NON_FINITE, its neighbour is measured, and nobody is warned of infinity minus infinity."""
+    adversary = Adversary((1,), 2, seed=111, broken=0.05)
+    assert np.isneginf(adversary.predict(np.ones((1, 1))).scores).any()
+    found = measure(adversary, np.array([[0.0], [1.0]]), estimator=estimator)
+    assert (found.status == [found.status[0], Status.NON_FINITE]).all()
+    assert found.home.tolist() == [0, -1]

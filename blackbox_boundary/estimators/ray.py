@@ -134,7 +134,9 @@ def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
     length = flat_norm(gradient, 2)
     largest = np.ones(len(length))
     extreme = ~((length > 1e-15) & (length < 1e15))
-    if extreme.any():  # squares near the ends of single precision vanish or overflow: scale such rows first, and leave the others as they are
+    if (
+        extreme.any()
+    ):  # squares near the ends of single precision vanish or overflow: scale such rows first, and leave the others as they are
         largest = np.where(extreme, flat_norm(gradient, np.inf), 1.0)
         usable = np.isfinite(largest) & (largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny))
         largest[~usable] = 1.0

@@ -124,7 +124,7 @@ class SPSA:
         def mean(moved: Real, f: Real) -> Real:
             run, rise = _pairs(moved, f)
             slopes = rise / np.maximum((run * run).sum(axis=-1), np.finfo(np.float64).tiny)
-            estimate: Real = basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)  # [1] Eq. (2.2)
+            estimate: Real = basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)  # [1], averaged over pairs
             return estimate
 
         count = self.queries(setting.input_shape)

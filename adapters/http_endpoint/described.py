@@ -93,9 +93,17 @@ class Described:
     scores: AnswerPath | None
     labels: AnswerPath | None
     ranked: AnswerPath | None
-    max_rows: int | None
     facts: Mapping[str, Any]
     name: str
+
+    @property
+    def max_rows(self) -> int | None:
+        """Rows a request may hold: one, where the body has room for one."""
+        return 1 if self.is_single else None
+
+    @property
+    def plainer(self) -> None:
+        """There is one way to ask."""
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent."""
@@ -156,8 +164,7 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
         raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
     facts = {"path": path, "body": template, "encoding": encoding.name, "dtype": str(encoding.dtype), "answer": dict(told.answer)}
     method = str(told.request.get("method", "POST")).upper()
-    max_rows = 1 if is_single else told.max_rows
-    return Described(contract, path, method, body, is_single, encoding, scores, labels, ranked, max_rows, facts, name)
+    return Described(contract, path, method, body, is_single, encoding, scores, labels, ranked, facts, name)
 
 
 def quoted(name: Any) -> str:

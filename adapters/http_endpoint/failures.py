@@ -18,7 +18,7 @@ from blackbox_boundary.errors import PredictorError, PredictorRefused, Predictor
 from .strict_json import shown
 from .wire import Reply
 
-__all__ = ["Doubtful", "TooLong", "Transient", "failure_of", "retry_after"]
+__all__ = ["Denied", "Doubtful", "TooLong", "Transient", "failure_of", "retry_after"]
 
 
 class Transient(PredictorUnavailable):
@@ -43,6 +43,10 @@ class Transient(PredictorUnavailable):
 
 class Doubtful(Transient):
     """500 or 503: the server may be ill, or may mean that the input is wrong."""
+
+
+class Denied(PredictorRefused):
+    """The credentials are missing, wrong, or not enough."""
 
 
 class TooLong(PredictorRefused):
@@ -80,7 +84,7 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
         target = shown(reply.headers.get("location", "nowhere"), 120)
         return PredictorRefused(f"{what} was redirected (status {status}) to {target}; redirects are never followed: give the final URL.")
     if status in (401, 403):
-        return PredictorRefused(f"{said} Are the credentials right?", retry_after_s=wait_s)
+        return Denied(f"{said} Are the credentials right?", retry_after_s=wait_s)
     return PredictorRefused(said, retry_after_s=wait_s)
 
 

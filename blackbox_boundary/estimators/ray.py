@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, flat_norm, per_row, put, take
 from ..asks import Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import CentralDifferences, GradientSource
 from ..margins import rival
 from ..paths import Path
 from ..predictor import Access, Array, IntArray
@@ -83,6 +83,12 @@ class Ray:
         if self.scan < 0 or self.sections < 1 or (self.num_steps is not None and self.num_steps < 0):
             raise InvalidInput('"scan" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.')
 
+    def expected_queries(self, setting: Setting) -> float:
+        """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
+        by_scores = self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
+        source = self.gradients or (None if setting.differentiable else CentralDifferences())
+        return (7 if by_scores else 27) + self.scan + (1 if source is None else source.queries(setting.input_shape))
+
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         if self.direction == "margin" and not setting.access.has_scores:
@@ -134,9 +140,7 @@ def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
     length = flat_norm(gradient, 2)
     largest = np.ones(len(length))
     extreme = ~((length > 1e-15) & (length < 1e15))
-    if (
-        extreme.any()
-    ):  # squares near the ends of single precision vanish or overflow: scale such rows first, and leave the others as they are
+    if extreme.any():  # their squares vanish or overflow in single precision: scale them first, and leave the other rows as they are
         largest = np.where(extreme, flat_norm(gradient, np.inf), 1.0)
         usable = np.isfinite(largest) & (largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny))
         largest[~usable] = 1.0

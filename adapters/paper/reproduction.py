@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from blackbox_boundary.datasets.homes import ENVIRONMENT
@@ -18,7 +19,7 @@ from .exhibit import Exhibit
 from .page import write_page
 from .section4 import section4
 from .section5 import section5
-from .section6 import section6_tables, section6_transfer, section6_widths
+from .section6 import section6_steps, section6_tables, section6_transfer, section6_widths
 from .store import Store
 from .study import Scale, Study, cifar100_study, mnist_study
 
@@ -130,7 +131,7 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
     yield "Boundary knowledge", section6_transfer(study)
     if study.scale.width_seeds:
         others = {width: mnist_study(study.data, study.scale, study.store, widths=(width, 64)) for width in (32, 512)}
-        yield "The widths", section6_widths(study, others)
+        yield "What the paper does not print", chain(section6_steps(study), section6_widths(study, others))
 
 
 def _curves(study: Study) -> Iterator[Exhibit]:

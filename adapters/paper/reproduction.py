@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
@@ -104,11 +103,9 @@ def reproduce(name: str, folder: Path, *, quick: bool, scale: str, device: str, 
     InvalidInput
         The data are missing or are not what they should be; a victim diverged.
     """
-    started = time.perf_counter()
     study = _study(name, Store(folder / "results", say), quick=quick, scale=scale, device=device)
     sections = [(title, list(exhibits)) for title, exhibits in _sections(study)]
-    minutes = (time.perf_counter() - started) / 60
-    return write_page(folder, f"The paper, reproduced: {study.data.name}", list(_facts(study, minutes)), sections)
+    return write_page(folder, f"The paper, reproduced: {study.data.name}", list(_facts(study)), sections)
 
 
 def _study(name: str, store: Store, *, quick: bool, scale: str, device: str) -> Study:
@@ -124,7 +121,7 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
     yield "The victims", _victims(study)
     yield "Distance and uncertainty (section 4)", section4(study)
     yield "Distance properties (section 5)", section5(study)
-    if len(study.data.x) == 0:
+    if study.scale.seeds == 0:
         return
     yield "Extraction (section 6)", section6_tables(study)
     yield "Extraction by budget", _curves(study)
@@ -156,11 +153,14 @@ def _victims(study: Study) -> Iterator[Exhibit]:
     )
 
 
-def _facts(study: Study, minutes: float) -> Iterator[str]:
+def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
     yield f"Data: {study.data.name}, {study.n_pool:,} training and {len(study.natural) - study.n_pool:,} test rows; scale “{scale.name}”."
-    yield f"{scale.seeds} seeds (from 0) in the tables, {scale.curve_seeds} in the curves."
-    yield f"{scale.table_steps:,} and {scale.curve_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
-    yield f"This run took {minutes:.1f} minutes; the steps kept here took {study.store.seconds() / 60:.1f}, measurements apart."
+    if scale.seeds:
+        yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
+        yield f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps."
+    else:
+        yield "Nothing was extracted: the full scale does."
+    yield f"The steps kept here took {study.store.seconds() / 60:.1f} minutes, and the measurements what their table says."
     packages = ", ".join(f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch"))
     yield f"Python {platform.python_version()}, {packages}; {platform.machine()}."

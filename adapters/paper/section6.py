@@ -141,7 +141,7 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
         samples = Samples(study, victim)
         for name in ("low", "random", "uniform distance", "high", "flip points"):
             for steps in _STEPS:
-                found = _summarised([_cell(study, samples, surrogate, name, seed, steps=steps) for seed in range(study.scale.width_seeds)])
+                found = _summarised([_cell(study, samples, surrogate, name, seed, steps=steps) for seed in range(study.scale.curve_seeds)])
                 rows.append((victim, surrogate, name, steps, *found[:4], found[-2]))
     columns = "victim | surrogate | trained on | optimiser steps | accuracy (%) | ± std | agreement (%) | ± std | seeds"
     note = f"{study.scale.batch_size} rows a step."

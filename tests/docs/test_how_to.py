@@ -10,7 +10,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 BLOCK = re.compile(r"^```python(?: (?P<info>[^\n]*))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["wrap-a-torch-model", "wrap-an-onnx-export"])
+@pytest.mark.parametrize("name", ["resume-and-replay", "wrap-a-torch-model", "wrap-an-onnx-export"])
 def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
     """Each block runs after those before it; a block marked ``file=NAME`` is written to that file instead."""
     monkeypatch.chdir(tmp_path)

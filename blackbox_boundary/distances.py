@@ -19,7 +19,23 @@ from .predictor import Array
 
 __all__ = ["Distances"]
 
-_COLUMNS = ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "n_gradients", "top1", "entropy")
+_COLUMNS = (
+    "l1",
+    "l2",
+    "linf",
+    "lo",
+    "hi",
+    "home",
+    "flipped",
+    "status",
+    "n_predictions",
+    "n_gradients",
+    "top1",
+    "entropy",
+    "estimate",
+    "certified",
+    "note",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +61,14 @@ class Distances:
         In the kind of the inputs; None where they were not kept.
     top1, entropy : (n,) float, or None
         Score of the home label and entropy of the softmax (nats) at the row, where the predictor reveals them.
+    estimate : (n,) float, or None
+        A first-order estimate of the distance, from estimators that make one: neither an upper nor a lower bound.
+    certified : (n,) float, or None
+        A distance within which no flip can lie, from estimators that prove one.
+    note : (n,) str, or None
+        What an estimator has to say of a row: which classes tie, why none was found.
+    trace : (n, k) float, or None
+        Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point at each stage.
     run : dict
         Facts of the run: versions, seed, settings, model fingerprint, seconds. JSON types only.
     """
@@ -62,6 +86,10 @@ class Distances:
     flip_points: Array | None = None
     top1: NDArray[np.float64] | None = None
     entropy: NDArray[np.float64] | None = None
+    estimate: NDArray[np.float64] | None = None
+    certified: NDArray[np.float64] | None = None
+    note: NDArray[np.str_] | None = None
+    trace: NDArray[np.float64] | None = None
     run: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -151,7 +179,7 @@ class Distances:
         parquet.write_table(table, path)
 
     def _arrays(self) -> Iterator[tuple[str, Any]]:
-        for name in (*_COLUMNS, "flip_points"):
+        for name in (*_COLUMNS, "flip_points", "trace"):
             yield name, getattr(self, name)
 
     def _columns(self) -> Iterator[tuple[str, list[Any]]]:

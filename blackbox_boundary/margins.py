@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .predictor import Access, FloatArray, IntArray, Prediction
 
-__all__ = ["leads", "resolution", "rival", "softmax_entropy"]
+__all__ = ["class_weights", "lead_weights", "leads", "resolution", "rival", "softmax_entropy"]
 
 
 def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.float64]:
@@ -35,6 +35,32 @@ def rival(prediction: Prediction, home: IntArray) -> IntArray:
     others[np.arange(len(home)), home] = -np.inf
     best: IntArray = others.argmax(axis=-1)
     return best
+
+
+def class_weights(prediction: Prediction, home: IntArray, other: IntArray, access: Access) -> FloatArray:
+    """Weights (k, n_classes) of the scores whose gradient is that of the lead of ``home`` over ``other``.
+
+    Where probabilities are revealed, that is the lead of their logarithms at ``prediction``.
+    """
+    assert prediction.scores is not None
+    force = np.zeros(prediction.scores.shape)
+    force[np.arange(len(home)), other] = 1.0
+    return lead_weights(prediction, home, force, access)
+
+
+def lead_weights(prediction: Prediction, home: IntArray, force: FloatArray, access: Access) -> FloatArray:
+    """Weights (k, n_classes) of the scores whose gradient is that of ``sum_k force_k * lead_k``.
+
+    The home label's own force counts for nothing. Where probabilities are revealed, leads are those of their logarithms at ``prediction``.
+    """
+    assert prediction.scores is not None
+    rows = np.arange(len(home))
+    weights = -force.astype(np.float64)
+    weights[rows, home] = 0.0
+    weights[rows, home] = -weights.sum(axis=-1)
+    if access is Access.PROBABILITIES:
+        weights /= np.maximum(prediction.scores.astype(np.float64), np.finfo(np.float32).tiny)
+    return weights
 
 
 def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:

@@ -49,6 +49,7 @@ _IN_MEMORY = 256 * 2**20
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: boundary-run-DATE-TIME]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
+@click.option("--no-flip-points", is_flag=True, help="Do not keep flip points: a smaller result, and no pictures of them.")
 @click.option("--report/--no-report", default=None, help="Write report.html.  [default: where the report extra is installed]")
 @click.option("--access", type=click.Choice([access.name.lower() for access in Access]), help="What the model's answers reveal.")
 @click.option("--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell.")
@@ -102,7 +103,7 @@ def measure(
                 batch_size=options["batch_size"],
                 seed=options["seed"],
                 progress=update,
-                flip_points=True if rows.x.nbytes <= _IN_MEMORY else folder.flip_points,
+                flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
                 resume=folder.earlier,
             )
         except (PredictorError, Interrupted) as error:

@@ -9,11 +9,47 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ._base import Estimator, Flips, Setting
+from .broyden import Broyden
+from .directions import Directions, flatness, principal_directions
+from .flip_point import FlipPoint
+from .halfspace import HalfSpace
+from .homotopy import Homotopy
+from .linearised import Linearised
+from .lower_bound import LowerBound
 from .ray import Ray
+from .tangent import Tangent
 
-__all__ = ["ESTIMATORS", "Estimator", "Flips", "Ray", "Setting", "by_name"]
+__all__ = [
+    "ESTIMATORS",
+    "Broyden",
+    "Directions",
+    "Estimator",
+    "FlipPoint",
+    "Flips",
+    "HalfSpace",
+    "Homotopy",
+    "Linearised",
+    "LowerBound",
+    "Ray",
+    "Setting",
+    "Tangent",
+    "by_name",
+    "flatness",
+    "principal_directions",
+]
 
-ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({"ray": Ray})
+ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
+    {
+        "broyden": Broyden,
+        "directions": Directions,
+        "flip_point": FlipPoint,
+        "halfspace": HalfSpace,
+        "homotopy": Homotopy,
+        "linearised": Linearised,
+        "ray": Ray,
+        "tangent": Tangent,
+    }
+)
 """The estimators by name."""
 
 

@@ -70,6 +70,10 @@ class Flips:
     hi: NDArray[np.float64] = field(init=False)
     confirmed: NDArray[np.bool_] = field(init=False)
     hair: NDArray[np.float64] = field(init=False)
+    estimate: NDArray[np.float64] | None = None
+    certified: NDArray[np.float64] | None = None
+    note: NDArray[np.str_] | None = None
+    trace: NDArray[np.float64] | None = None
     path: Path | None = None
     _best: Array | None = None
 

@@ -57,7 +57,7 @@ class Ray:
     scan : int
         Further radii tried below the first flip, to find an earlier crossing.
     sections : int
-        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 a third of the calls.
+        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 the fewest calls (two fifths).
     gradients : GradientSource, optional
         Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
     """
@@ -133,8 +133,9 @@ def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
     """Unit vectors against gradients (k, ...), and the gradients' norms (k,); both zero where a gradient is zero or not finite."""
     length = flat_norm(gradient, 2)
     largest = np.ones(len(length))
-    if not ((length > 1e-15) & (length < 1e15)).all():  # squares near the ends of single precision vanish or overflow: scale first
-        largest = flat_norm(gradient, np.inf)
+    extreme = ~((length > 1e-15) & (length < 1e15))
+    if extreme.any():  # their squares vanish or overflow in single precision: scale them first, and leave the other rows as they are
+        largest = np.where(extreme, flat_norm(gradient, np.inf), 1.0)
         usable = np.isfinite(largest) & (largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny))
         largest[~usable] = 1.0
         gradient = array_namespace(gradient).where(per_row(usable, gradient) > 0, gradient, per_row(np.zeros(len(usable)), gradient))

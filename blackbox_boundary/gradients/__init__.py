@@ -5,6 +5,16 @@ between a search that asks for gradients and a predictor that cannot answer them
 """
 
 from ._source import GradientSource, estimate_gradients
+from .bases import Basis, Coordinates, Cosines, Directions
 from .differences import CentralDifferences, ForwardDifferences
 
-__all__ = ["CentralDifferences", "ForwardDifferences", "GradientSource", "estimate_gradients"]
+__all__ = [
+    "Basis",
+    "CentralDifferences",
+    "Coordinates",
+    "Cosines",
+    "Directions",
+    "ForwardDifferences",
+    "GradientSource",
+    "estimate_gradients",
+]

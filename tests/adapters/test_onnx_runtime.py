@@ -95,11 +95,15 @@ def test_has_no_gradients():
 
 
 def test_access_must_be_declared_where_the_graph_does_not_decide():
-    """A graph that ends in Gemm could be either; the error says what it ends in and what to write."""
+    """A graph that ends in Gemm could be either, labels beside it or not; the error says what it ends in and what to write."""
     with pytest.raises(InvalidInput, match=r'made by Gemm, so it may hold logits or probabilities\..*access="logits"'):
         OnnxPredictor(linear())
     with pytest.raises(InvalidInput, match="made by Sigmoid"):
         OnnxPredictor(linear(last="Sigmoid"))
+    with pytest.raises(InvalidInput, match="made by Gemm"):
+        OnnxPredictor(labels_and_scores("l", "y"))
+    with pytest.raises(InvalidInput, match="made by Gemm"):
+        OnnxPredictor(labels_and_scores("y", producer="skl2onnx"))
 
 
 @pytest.mark.parametrize(("last", "access"), [("Softmax", Access.PROBABILITIES), ("LogSoftmax", Access.LOGITS)])
@@ -139,7 +143,7 @@ def test_one_score_a_row_is_the_positive_class_of_two(last, access):
         OnnxPredictor(linear(last=last, n_classes=1), access="label")
 
 
-def labels_and_scores(*names):
+def labels_and_scores(*names, producer="tests"):
     """A graph with a label output ``l``, their scores ``s`` and all scores ``y``, of which ``names`` are put out."""
     w, b = weights((6, 3), (3,))
     nodes = [
@@ -154,7 +158,7 @@ def labels_and_scores(*names):
         "s": ("s", TensorProto.FLOAT, ["n"]),
         "hidden": ("hidden", TensorProto.FLOAT, ["n", 3]),
     }
-    return model(nodes, constants={"w": w, "b": b}, outputs=[kinds[name] for name in names])
+    return model(nodes, constants={"w": w, "b": b}, outputs=[kinds[name] for name in names], producer=producer)
 
 
 def test_labels_alone():

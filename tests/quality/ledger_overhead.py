@@ -7,9 +7,9 @@ The figures in docs/explanation/ledger.md come from here.
 """
 
 import os
-import resource
 import tempfile
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -47,15 +47,17 @@ class Paced:
 def main(rows, seconds, folder):
     """Print both tables."""
     with tempfile.TemporaryDirectory(dir=folder) as where:
-        print(f"a flush of the disk takes {flush_ms(Path(where)):.2f} ms (median)\n")
-        print("rows a call | without, rows/s | with, rows/s | overhead")
-        for size in (128, 256, 512, 1024, 2048):
-            without, with_ledger = overhead(Path(where) / f"{size}.db", size, max(2, int(seconds * ROWS_PER_SECOND / size)))
-            print(f"{size:11} | {without:15.0f} | {with_ledger:12.0f} | {without / with_ledger - 1:8.1%}")
+        flush = flush_s(Path(where))
+        print(f"a flush of the disk takes {1e3 * flush:.2f} ms (median); the model answers {ROWS_PER_SECOND} rows/s\n")
+        print("rows asked | a call | overhead | processor alone | flushes alone")
+        for asked, call in ((256, 256), (512, 512), (1024, 1024), (2048, 2048), (8192, 1024), (8192, 2048)):
+            wall, processor = overhead(Path(where) / f"{asked}-{call}.db", asked, call, max(2, round(seconds * ROWS_PER_SECOND / asked)))
+            n_flushes = asked // call + 1
+            print(f"{asked:10} | {call:6} | {wall:8.1%} | {processor:15.1%} | {n_flushes * flush * ROWS_PER_SECOND / asked:13.1%}")
         scale(Path(where) / "scale.db", rows)
 
 
-def flush_ms(folder):
+def flush_s(folder):
     """Median time of one flush of a small write."""
     times = []
     with (folder / "flush").open("wb", buffering=0) as file:
@@ -64,20 +66,23 @@ def flush_ms(folder):
             began = time.perf_counter()
             os.fsync(file.fileno())
             times.append(time.perf_counter() - began)
-    return 1e3 * np.median(times)
+    return np.median(times)
 
 
-def overhead(path, size, n_calls):
-    """Rows a second without and with a ledger, measured in turns."""
-    model, random, spent = Paced(), np.random.default_rng(0), {False: 0.0, True: 0.0}
-    with LedgerPredictor(model, path, rows_per_call=size) as ledger:
-        for _ in range(n_calls):
-            x = random.random((size, 784), np.float32)
-            for recorded, predictor in ((False, model), (True, ledger)):
-                began = time.perf_counter()
+def overhead(path, asked, call, n):
+    """Time added by a ledger as a share of the time without, measured in turns: by the clock, and of the processor."""
+    model, random = Paced(), np.random.default_rng(0)
+    clock, processor = {}, {}
+    with LedgerPredictor(model, path, rows_per_call=call) as ledger:
+        for _ in range(n):
+            x = random.random((asked, 784), np.float32)
+            for predictor in (model, ledger):
+                began = time.perf_counter(), time.process_time()
                 predictor.predict(x)
-                spent[recorded] += time.perf_counter() - began
-    return size * n_calls / spent[False], size * n_calls / spent[True]
+                clock.setdefault(predictor, []).append(time.perf_counter() - began[0])
+                processor.setdefault(predictor, []).append(time.process_time() - began[1])
+    without, with_ledger = (np.median(clock[predictor]) for predictor in (model, ledger))
+    return with_ledger / without - 1, (np.median(processor[ledger]) - np.median(processor[model])) / without
 
 
 def keys_of(number, size=CALL):
@@ -99,9 +104,19 @@ def scale(path, n):
     n_bytes = path.stat().st_size
     print(f"\n{n_calls * CALL:,} recorded queries in {filled:.0f} s")
     print(f"file: {n_bytes / 1e6:,.1f} MB for {stored / 1e6:,.1f} MB of keys and answers, {n_bytes / stored:.3f} x")
+    looker = get_context("spawn").Process(target=look, args=(path, n_calls))  # its memory is that of a fresh run
+    looker.start()
+    looker.join()
+
+
+def look(path, n_calls):
+    """Open a ledger, and find recorded queries."""
+    random = np.random.default_rng(1)
+    before = resident_bytes()
     began = time.perf_counter()
     reader = LedgerReader(path)
-    print(f"opening: {time.perf_counter() - began:.2f} s; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+    after = resident_bytes()
+    print(f"opening: {time.perf_counter() - began:.2f} s; {(after - before) / 2**20:,.0f} MiB of memory")
     singles = []
     for _ in range(3000):
         key = keys_of(int(random.integers(n_calls)))[int(random.integers(CALL))][None]
@@ -117,6 +132,11 @@ def scale(path, n):
         batches.append(1e6 * (time.perf_counter() - began) / CALL)
     print(f"lookup of a call of {CALL}, each query: median {np.median(batches):.2f} us")
     reader.close()
+
+
+def resident_bytes():
+    """Memory of this process, as Linux tells."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

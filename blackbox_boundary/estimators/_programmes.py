@@ -1,0 +1,66 @@
+"""The quadratic programme of one step towards a closest tie, solved by SciPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+__all__ = ["closest_step"]
+
+Real = NDArray[np.float64]
+
+_minimize: Any = minimize  # its stubs, where they are installed, know no plain lists of bounds
+
+
+def closest_step(x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]) -> tuple[Real, str]:
+    r"""Step p that minimises :math:`\tfrac12\|z + p - x\|^2` where the linearised rival ties and no linearised class is above.
+
+    Parameters
+    ----------
+    x, z : (d,)
+        The row and the iterate.
+    lead : (n_classes,)
+        Lead of the home label at ``z``, infinite for itself.
+    jacobian : (n_classes, d)
+        Gradients of the leads; zero for the home label.
+    rival : int
+        The class that is to tie.
+    reach : float
+        No entry of the step is larger; widened to the whole box where the tie is not within it.
+    bounds : (lowest, highest)
+        Numbers or (d,).
+
+    Returns
+    -------
+    step : (d,)
+    why : str
+        Empty, or why there is no step.
+    """
+    scale = reach if 0 < reach < np.inf else 1.0  # the programme is solved in units of the reach
+    others = np.flatnonzero(np.isfinite(lead) & (np.arange(len(lead)) != rival))
+    steepness = max(float(np.linalg.norm(jacobian[rival])), 1e-300)
+    lead, jacobian, offset = lead / (steepness * scale), jacobian / steepness, (z - x) / scale
+    constraints: list[Any] = [
+        {"type": "eq", "fun": lambda p: lead[rival] + jacobian[rival] @ p, "jac": lambda _: jacobian[rival]},
+        {"type": "ineq", "fun": lambda p: lead[others] + jacobian[others] @ p, "jac": lambda _: jacobian[others]},
+    ]
+    lowest, highest = ((np.broadcast_to(np.asarray(bound, np.float64), x.shape) - z) / scale for bound in bounds)
+    options: Any = {"maxiter": 100, "ftol": 1e-12}
+    why = ""
+    for radius in (reach / scale, np.inf):
+        solved = _minimize(
+            lambda p: float(0.5 * np.sum((p + offset) ** 2)),
+            np.zeros_like(x),
+            jac=lambda p: p + offset,
+            method="SLSQP",
+            bounds=list(zip(np.maximum(lowest, -radius), np.minimum(highest, radius), strict=True)),
+            constraints=constraints if others.size else constraints[:1],
+            options=options,
+        )
+        if solved.success:
+            return scale * np.clip(solved.x, lowest, highest), ""
+        why = f"no tie in the linearised programme ({solved.message.lower().rstrip('.')})"
+    return np.zeros_like(x), why

@@ -1,0 +1,124 @@
+r"""A first-order estimate of the distance, without a search: the lead over each class, divided by how fast it can shrink.
+
+Source: G. Elsayed et al., "Large margin deep networks for classification", NeurIPS 2018, section 3 [1]_ (the ICLR 2018 workshop version
+has the same formula).
+
+| paper | here | shape |
+|---|---|---|
+| f_i(x) − f_j(x), i the label | ``lead`` | (n, n_classes) log-odds |
+| ‖∇_x f_i − ∇_x f_j‖_q, 1/p + 1/q = 1 | ``steepness`` | (n, k) |
+| d̃_{f,x,{i,j}} = \|f_i − f_j\| / ‖∇_x f_i − ∇_x f_j‖_q | ``distance`` | (n, k) input units |
+
+The result is **neither an upper nor a lower bound** on the distance: it is ``Distances.estimate``, exact where the scores are linear and
+there are no bounds. The point that the linearisation names is asked about once: where it flips, it is a flip point like any other, at an
+upper bound (status ``CONVERGED``); where it does not, the status is ``NO_FLIP`` and the estimate stands alone.
+
+Differences from the paper: hidden layers are not looked at; the leads of probabilities are those of their logarithms, which are those of
+the logits; ``n_rivals`` leaves out classes that are far behind; the point respects the bounds, which the formula knows nothing of.
+
+Cost per row: one gradient for each rival, one prediction.
+
+References
+----------
+.. [1] arXiv 1803.05598.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from ..arrays import clip, flat_norm, put, take
+from ..asks import Search, Status, ask_gradient, ask_prediction
+from ..errors import CapabilityMissing, InvalidInput
+from ..gradients import GradientSource
+from ..margins import class_weights, leads
+from ..predictor import Array
+from ._base import Flips, Setting
+from ._geometry import DUAL, check_norm, flat_bounds, nearest, room_along, rooms
+
+__all__ = ["Linearised"]
+
+_OVERSHOOT = 1.02
+"""How far beyond the linearised boundary the point lies, relative: DeepFool's."""
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """First-order distance without a search: neither an upper nor a lower bound, for screening many rows.
+
+    Parameters
+    ----------
+    norm : {"l2", "linf", "l1"}
+        Which distance.
+    n_rivals : int, optional
+        Differentiate only this many classes, those with the smallest lead. Default: all but the home label, as in the paper.
+    gradients : GradientSource, optional
+        Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+    """
+
+    norm: Literal["l1", "l2", "linf"] = "l2"
+    n_rivals: int | None = None
+    gradients: GradientSource | None = None
+
+    @property
+    def name(self) -> str:
+        """``"linearised"``."""
+        return "linearised"
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm, "Linearised")
+        if self.n_rivals is not None and self.n_rivals < 1:
+            raise InvalidInput(f'"n_rivals" of Linearised must be at least 1; got {self.n_rivals}.')
+
+    def check(self, setting: Setting) -> None:
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
+        if not setting.access.has_scores:
+            raise CapabilityMissing(f'Linearised needs the scores of all classes; access is "{setting.access.name.lower()}".')
+
+    def search(self, flips: Flips, setting: Setting) -> Search:
+        """Differentiate the rivals in order of their lead, then ask about the nearest point."""
+        n, xp, home = len(flips.home), array_namespace(flips.x), np.maximum(flips.home, 0)
+        lead = leads(flips.start, home, setting.access)
+        order = lead.argsort(axis=-1, kind="stable")
+        x = xp.reshape(flips.x, (n, math.prod(setting.input_shape)))
+        slope, gap = xp.zeros_like(x), np.zeros(n)
+        estimate = flips.estimate = np.full(n, np.inf)
+        for rank in range(min(self.n_rivals or setting.n_classes, setting.n_classes - 1)):
+            if not (rows := flips.running).size:
+                return
+            rival = order[rows, rank]
+            v = class_weights(flips.start[rows], home[rows], rival, setting.access)
+            reply = yield from ask_gradient(rows, take(flips.x, rows), v)
+            flips.end(rows, reply.status)
+            w = xp.reshape(reply.values, (len(rows), -1))
+            steepness = flat_norm(w, DUAL[self.norm])
+            usable = reply.answered & np.isfinite(steepness) & (steepness > 0)
+            distance = np.where(usable, lead[rows, rival] / np.where(usable, steepness, 1.0), np.inf)  # [1]: the formula above
+            nearer = np.flatnonzero(distance < estimate[rows])
+            estimate[rows[nearer]], gap[rows[nearer]] = distance[nearer], lead[rows, rival][nearer]
+            put(slope, rows[nearer], take(w, nearer))
+        flips.status[(flips.status == Status.RUNNING) & ~np.isfinite(estimate)] = Status.ZERO_GRADIENT
+        yield from self._ask_point(flips, setting, x, slope, gap)
+
+    def _ask_point(self, flips: Flips, setting: Setting, x: Array, slope: Array, gap: NDArray[np.float64]) -> Search:
+        """Ask about the point that the linearisation names."""
+        if not (rows := flips.running).size:
+            return
+        w, origin = take(slope, rows), take(x, rows)
+        room = room_along(w, *rooms(origin, flat_bounds(setting), None))
+        points = (origin + nearest(w, room, _OVERSHOOT * gap[rows], self.norm)).reshape(len(rows), *setting.input_shape)
+        points = points if setting.bounds is None else clip(points, setting.bounds)
+        reply = yield from ask_prediction(rows, points)
+        flips.end(rows, reply.status)
+        label = reply.prediction.label
+        flips.status[rows[reply.answered]] = Status.NO_FLIP
+        hit = np.flatnonzero(reply.answered & (label != flips.home[rows]))
+        found = rows[hit]
+        flips.status[found], flips.confirmed[found] = Status.CONVERGED, True
+        flips.keep(found, take(points, hit), label[hit], flat_norm(take(points, hit) - take(flips.x, found), 2))

@@ -1,0 +1,105 @@
+r"""Certified from below: no flip lies within this distance; and from above by another estimator, so that a result says [lower, upper].
+
+For a chain of layers the lead of the home class i over class j falls by at most ``steepness[i, j]`` per unit of L2 distance
+(:mod:`blackbox_boundary.chains`), so that
+
+.. math:: distance_{L2} \ge \min_j \frac{z_i(x) - z_j(x)}{\|w_i - w_j\|_2 \prod_l \|W_l\|_2}, \qquad
+    distance_{L1} \ge distance_{L2}, \qquad distance_{L\infty} \ge distance_{L2} / \sqrt d.
+
+That is the product of spectral norms of Szegedy et al. [1]_, with the last layer taken class by class, as in Tsuzuku et al. [2]_. It holds
+everywhere, hence also inside bounds, and it is loose (docs/explanation/quality.md has figures).
+For small ReLU nets :class:`~blackbox_boundary.testing.ReluNet` gives the exact distance.
+
+Cost per row: nothing beyond the prediction of the row itself, and what the other estimator costs.
+
+References
+----------
+.. [1] arXiv 1312.6199, section 4.3.
+.. [2] Y. Tsuzuku, I. Sato, M. Sugiyama, "Lipschitz-margin training", NeurIPS 2018. arXiv 1802.04034.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..asks import Search, Status
+from ..chains import Chain
+from ..errors import CapabilityMissing, InvalidInput
+from ..gradients import GradientSource
+from ..margins import leads, resolution
+from ..predictor import Access
+from ._base import Estimator, Flips, Setting
+from ._geometry import check_norm
+
+__all__ = ["LowerBound"]
+
+
+@dataclass(frozen=True)
+class LowerBound:
+    """A distance within which no flip can lie, from a model's weights; kept as ``Distances.certified``.
+
+    Parameters
+    ----------
+    chain : Chain
+        The model's, read by ``adapters.torch_chain.chain_of`` or ``adapters.onnx_chain.chain_of``. It must be the model that is asked.
+    norm : {"l2", "linf", "l1"}
+        Of the certified distance.
+    upper : Estimator, optional
+        Searches for flip points, for the other end. Default: none; rows then end ``NO_FLIP``.
+    """
+
+    chain: Chain
+    norm: Literal["l1", "l2", "linf"] = "l2"
+    upper: Estimator | None = None
+
+    @property
+    def name(self) -> str:
+        """``"lower_bound"``."""
+        return "lower_bound"
+
+    @property
+    def gradients(self) -> GradientSource | None:
+        """The gradient source of the other estimator."""
+        return getattr(self.upper, "gradients", None)
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm, "LowerBound")
+        if not isinstance(self.chain, Chain):
+            raise InvalidInput(f'"chain" of LowerBound must be a Chain; got {type(self.chain).__name__}.')
+
+    def check(self, setting: Setting) -> None:
+        """Raise an error if the predictor reveals too little, or has not the chain's classes."""
+        if not setting.access.has_scores:
+            raise CapabilityMissing(f'LowerBound needs the scores of all classes; access is "{setting.access.name.lower()}".')
+        if setting.n_classes != len(self.chain.last):
+            raise InvalidInput(f"The chain of LowerBound has {len(self.chain.last)} classes, the predictor {setting.n_classes}.")
+        if self.upper is not None:
+            self.upper.check(setting)
+
+    def search(self, flips: Flips, setting: Setting) -> Search:
+        """Read the bound off the scores at the rows; then let the other estimator search."""
+        n = len(flips.home)
+        flips.certified = np.full(n, np.nan)
+        rows = flips.running
+        lead = leads(flips.start[rows], flips.home[rows], setting.access) - _blur(flips, setting)[rows, None]
+        steepness = self.chain.steepness()[flips.home[rows]]
+        with np.errstate(divide="ignore", invalid="ignore"):  # a class that cannot come closer is infinitely far
+            distance = np.where(lead > 0, np.where(steepness > 0, lead / steepness, np.inf), 0.0).min(axis=-1)
+        flips.certified[rows] = distance / (math.sqrt(math.prod(setting.input_shape)) if self.norm == "linf" else 1.0)
+        if self.upper is None:
+            flips.status[rows] = Status.NO_FLIP
+        else:
+            yield from self.upper.search(flips, setting)
+
+
+def _blur(flips: Flips, setting: Setting) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """What the rounding of the answers could have added to a lead, (n,); logarithms of probabilities carry their relative rounding."""
+    blur = 2 * resolution(flips.start, setting.access)
+    if setting.access is Access.PROBABILITIES:
+        assert flips.start.scores is not None
+        blur = blur / np.maximum(np.partition(flips.start.scores, -2, axis=-1)[:, -2].astype(np.float64), 1e-300)
+    return blur

@@ -1,0 +1,333 @@
+r"""The tightest distance that a few gradients can buy, in L1, L2 or L-infinity, inside bounds, masks and integer grids.
+
+Which point of a ball around ``x`` has the smallest margin? And how large must the ball be for that margin to vanish? We take one step on
+each question in turn: a Frank-Wolfe step [1]_ over (ball ∩ box), whose far points are solved exactly, then the radius goes to where the
+straight line through the margins at ``x`` and at the point reaches zero. Blending the far points averages the gradients met on the way,
+which is what a boundary made of many small facets calls for; a decoupled direction and norm [2]_ is the special case of L2 without a
+box. The step that gives the module its name ends each round: the projection of ``x`` on the tangent plane of the boundary [3]_ [4]_.
+
+| symbol | here | shape |
+|---|---|---|
+| x, x + d | ``x``, ``step`` | (n, d), flattened rows |
+| f = z_home − max z_j, and with a soft maximum of temperature T | ``margin``, ``_soften`` | (n,) log-odds |
+| w = ∇f(x + d) | ``slope`` | (n, d) |
+| r, the ball's radius in the norm asked for | ``radius`` | (n,) input units |
+| s = argmin ⟨w, s⟩ over ball and box | :func:`~._geometry.farthest` | (n, d) |
+| γ, the blend | :func:`_cosine` from 1 to 0.025 | scalar |
+
+Differences from the sources: [1]_ minimises over a fixed set, ours moves with the radius. [2]_ follows the cross-entropy and changes the
+norm by a fixed factor; here the rivals' weights come from a *soft* maximum whose temperature falls with the steps, in units of the margin
+at ``x`` (so that the scale of the logits cancels): warm at first, so that every near class pulls, cold at the end, so that the nearest
+decides.
+
+Further rounds look where the first may not have: from a colder start, towards another class, and again from the best point. A round never
+reads what a later limit will be, so that more rounds, or a larger ``max_queries``, never worsen a distance.
+
+Cost per row and round: ``steps`` gradients, about ``steps + 4`` predictions.
+
+References
+----------
+.. [1] M. Frank, P. Wolfe, "An algorithm for quadratic programming", Naval Research Logistics Quarterly 3, 1956.
+.. [2] J. Rony et al., "Decoupling direction and norm for efficient gradient-based L2 adversarial attacks", CVPR 2019. arXiv 1811.09600.
+.. [3] S. Moosavi-Dezfooli, A. Fawzi, P. Frossard, "DeepFool", CVPR 2016. arXiv 1511.04599.
+.. [4] F. Croce, M. Hein, "Minimally distorted adversarial examples with a fast adaptive boundary attack", ICML 2020. arXiv 1907.02044.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from ..arrays import as_kind, clip, flat_norm, put, take
+from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
+from ..errors import CapabilityMissing, InvalidInput
+from ..gradients import GradientSource
+from ..margins import leads, resolution
+from ..predictor import Access, Array, Bounds, FloatArray, IntArray
+from ._base import Flips, Setting
+from ._geometry import check_norm, farthest, flat_bounds, length, nearest, room_along, rooms, row_dot
+
+__all__ = ["Tangent"]
+
+_FIRST_OVERSHOOT = 1.1
+"""The first point lies this much beyond the first tangent plane; at 1.0, rows were seen that never flip in L1."""
+
+_RADIUS_CHANGE = (0.3, 0.1)
+"""The most that a step changes the radius, relative, at the first and at the last step."""
+
+_BLEND = (1.0, 0.025)
+"""Share of the far point in the next step, at the first and at the last step; half of the first where a round begins at the best point."""
+
+_BEYOND = 2e-4
+"""The radius aims this much beyond the crossing, relative, so that a boundary that is straight is crossed, not touched."""
+
+_RTOL = 1e-3
+"""Width of the bracket relative to the distance at the end of a round."""
+
+_PULLS = 12
+"""Predictions at most that narrow the bracket; 1 or 2 are usual."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What one round does. ``hot`` and ``cold``: by how much of the margin at ``x`` the soft maximum may exceed the hard one."""
+
+    hot: float
+    cold: float
+    towards_other: bool = False
+    from_best: bool = False
+
+
+_PLANS = (_Plan(0.55, 0.13), _Plan(0.22, 0.066), _Plan(0.13, 0.066, from_best=True), _Plan(0.13, 0.066, towards_other=True))
+"""Then the last two again, in turn."""
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """The nearest flip point that gradients can find.
+
+    Parameters
+    ----------
+    norm : {"l2", "linf", "l1"}
+        Which distance to make small.
+    steps : int
+        Gradients per row and round, at least 2. 24 reach what 100 to 300 steps of comparable methods do (docs/explanation/quality.md).
+    rounds : int
+        1 is the best value for queries; 5 find the nearer of several boundaries, mostly another class's. More never worsens a distance.
+    frozen : bool array (*input_shape), optional
+        True where an input must not change.
+    levels : int, optional
+        Integer grid: inputs that change become one of this many equally spaced values between the bounds (256 for 8-bit images).
+    gradients : GradientSource, optional
+        Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+    """
+
+    norm: Literal["l1", "l2", "linf"] = "l2"
+    steps: int = 24
+    rounds: int = 1
+    frozen: Any = None
+    levels: int | None = None
+    gradients: GradientSource | None = None
+
+    @property
+    def name(self) -> str:
+        """``"tangent"``."""
+        return "tangent"
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm, "Tangent")
+        if self.steps < 2 or self.rounds < 1:
+            raise InvalidInput(f'"steps" of Tangent must be at least 2 and "rounds" at least 1; got {self.steps} and {self.rounds}.')
+        if self.levels is not None and self.levels < 2:
+            raise InvalidInput(f'"levels" of Tangent must be at least 2; got {self.levels}.')
+        if self.frozen is not None and np.asarray(self.frozen).dtype != np.bool_:
+            raise InvalidInput(f'"frozen" of Tangent must be an array of bool; got {np.asarray(self.frozen).dtype}.')
+
+    def check(self, setting: Setting) -> None:
+        """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""
+        if not setting.access.has_scores:
+            raise CapabilityMissing(f'Tangent needs the scores of all classes; access is "{setting.access.name.lower()}".')
+        if self.frozen is not None and np.shape(self.frozen) != tuple(setting.input_shape):
+            raise InvalidInput(f'"frozen" of Tangent must have the shape {tuple(setting.input_shape)}; got {np.shape(self.frozen)}.')
+        if self.levels is not None and not _is_finite(setting.bounds):
+            raise InvalidInput('"levels" of Tangent are counted between finite bounds; the predictor has none.')
+
+    def search(self, flips: Flips, setting: Setting) -> Search:
+        """Run the rounds."""
+        if not flips.running.size:
+            return
+        hunt = _Hunt(self, flips, setting)
+        for number in range(self.rounds):
+            yield from hunt.round(_PLANS[number if number < len(_PLANS) else 2 + number % 2])
+        rows = flips.running
+        flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
+
+
+class _Hunt:
+    """The rows of one search, flattened, and the best flip known for each."""
+
+    def __init__(self, settings: Tangent, flips: Flips, setting: Setting) -> None:
+        n, xp = len(flips.home), array_namespace(flips.x)
+        self.norm, self.steps, self.flips, self.setting = settings.norm, settings.steps, flips, setting
+        self.x = xp.reshape(flips.x, (n, math.prod(setting.input_shape)))
+        self.bounds = flat_bounds(setting)
+        frozen = None if settings.frozen is None else np.asarray(settings.frozen).reshape(-1)
+        self.down, self.up = rooms(self.x, self.bounds, frozen)
+        self.levels = settings.levels
+        self.home = np.maximum(flips.home, 0)
+        self.start = leads(flips.start, self.home, setting.access)
+        self.margin = np.maximum(self.start.min(axis=-1), resolution(flips.start, setting.access))
+        self.best, self.best_lead, self.distance = xp.zeros_like(self.x), self.start.copy(), np.full(n, np.inf)
+        self.tried = np.zeros(self.start.shape, np.bool_)
+        self.active = np.zeros(n, np.bool_)
+
+    def round(self, plan: _Plan) -> Search:
+        """Frank-Wolfe steps, a projection on the tangent plane, and the bracket."""
+        yield from self._blend(plan)
+        yield from self._project()
+        yield from self._narrow()
+
+    def _blend(self, plan: _Plan) -> Search:
+        """Frank-Wolfe over a ball whose radius follows the boundary."""
+        flips, xp = self.flips, array_namespace(self.x)
+        target = self._next_target() if plan.towards_other else np.full(len(self.home), -1)
+        warm = np.isfinite(self.distance) & plan.from_best
+        step = xp.where(as_kind(warm[:, None], self.x) > 0, self.best, xp.zeros_like(self.x))
+        lead = np.where(warm[:, None], self.best_lead, self.start)
+        self.active = flips.status == Status.RUNNING
+        for k in range(self.steps - 1):
+            done = k / max(self.steps - 2, 1)
+            heat = plan.hot * (plan.cold / plan.hot) ** done
+            rows, slope = yield from self._slope(step, self._weights(lead, heat, target))
+            if not rows.size:
+                return
+            old, margin, start = take(step, rows), lead[rows].min(axis=-1), self.margin[rows]
+            room = room_along(slope, take(self.down, rows), take(self.up, rows))
+            fresh = (k == 0) & ~warm[rows]
+            first = nearest(slope, room, _FIRST_OVERSHOOT * start, self.norm) if fresh.any() else old
+            radius = length(old, self.norm) * _towards_crossing(start, margin, _cosine(_RADIUS_CHANGE, done))
+            far, share = farthest(slope, room, radius, self.norm), _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done)
+            new = self._inside(rows, _rescaled((1 - share) * old + share * far, radius, self.norm))
+            new = xp.where(as_kind(fresh[:, None], new) > 0, first, new)
+            put(step, rows, new)
+            lead[rows], _ = yield from self._look(rows, new)
+
+    def _project(self) -> Search:
+        """Project ``x`` on the plane that touches the boundary at the best flip point: [3]_, [4]_."""
+        self.active = (self.flips.status == Status.RUNNING) & np.isfinite(self.distance)
+        rows, slope = yield from self._slope(self.best, self._weights(self.best_lead, 0.0, np.full(len(self.home), -1)))
+        if rows.size:
+            room = room_along(slope, take(self.down, rows), take(self.up, rows))
+            gap = self.best_lead[rows].min(axis=-1) - row_dot(slope, take(self.best, rows))
+            yield from self._look(rows, nearest(slope, room, np.maximum(gap, 0.0) * (1 + _BEYOND), self.norm))
+
+    def _narrow(self) -> Search:
+        """Pull each best flip point towards its row until a point just short of it keeps the label."""
+        flips, rows = self.flips, self.flips.running
+        rows = rows[np.isfinite(self.distance[rows]) & (flips.lo[rows] == 0)]
+        lo, back = np.zeros(len(self.home)), np.full(len(self.home), _RTOL)
+        for _ in range(_PULLS):
+            if not rows.size:
+                return
+            crossing = _towards_crossing(self.margin[rows], self.best_lead[rows].min(axis=-1), 1.0)
+            behind = np.maximum(np.minimum(1 - back[rows], 2 * crossing - 1), 0.5)  # as far as the flip point is before it
+            middle = (lo[rows] / flips.hi[rows] + 1) / 2
+            trial = take(self.best, rows) * as_kind(np.where(lo[rows] > 0, middle, behind)[:, None], self.x)
+            _, flipped = yield from self._look(rows, trial)
+            lo[rows] = np.where(flipped, lo[rows], np.minimum(flat_norm(trial, 2), flips.hi[rows]))
+            flips.lo[rows] = lo[rows]
+            back[rows] = np.minimum(2 * back[rows], 0.5)
+            rows = rows[(flips.status[rows] == Status.RUNNING) & (lo[rows] < (1 - 2 * _RTOL) * flips.hi[rows])]
+
+    def _slope(self, step: Array, weights: FloatArray) -> Generator[Ask, Labels | Gradients, tuple[IntArray, Array]]:
+        """Gradients at ``x + step`` of the active rows; rows without a usable one leave the round."""
+        flips, xp = self.flips, array_namespace(self.x)
+        rows = np.flatnonzero(self.active & (flips.status == Status.RUNNING))
+        if not rows.size:
+            return rows, self.x[:0]
+        reply = yield from ask_gradient(rows, self._points(rows, take(step, rows)), weights[rows])
+        flips.end(rows, reply.status)
+        slope = xp.reshape(reply.values, (len(rows), -1))
+        largest = flat_norm(slope, np.inf)
+        usable = reply.answered & np.isfinite(largest) & (largest > 0)
+        self.active[rows] = usable
+        hopeless = rows[reply.answered & ~usable & ~np.isfinite(self.distance[rows])]
+        flips.status[hopeless] = Status.ZERO_GRADIENT
+        return rows[usable], take(slope, np.flatnonzero(usable))
+
+    def _look(self, rows: IntArray, step: Array) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
+        """Predict at ``x + step`` and keep what is nearer; the leads (k, n_classes), and which points flipped."""
+        flips = self.flips
+        points = self._points(rows, step)
+        reply = yield from ask_prediction(rows, points)
+        flips.end(rows, reply.status)
+        lead = leads(reply.prediction, self.home[rows], self.setting.access)
+        moved = points - take(flips.x, rows)
+        moved = array_namespace(moved).reshape(moved, (len(rows), -1))
+        distance = length(moved, self.norm)
+        flipped = reply.answered & (reply.prediction.label != self.home[rows])
+        nearer = np.flatnonzero(flipped & (distance < self.distance[rows]))
+        if nearer.size:
+            found, label = rows[nearer], reply.prediction.label[nearer]
+            put(self.best, found, take(moved, nearer))
+            self.distance[found], self.best_lead[found], self.tried[found, label] = distance[nearer], lead[nearer], True
+            flips.keep(found, take(points, nearer), label, flat_norm(take(moved, nearer), 2))
+            flips.lo[found] = 0.0
+        return lead, flipped
+
+    def _weights(self, lead: FloatArray, heat: float, target: IntArray) -> FloatArray:
+        """Weights (n, n_classes) of the scores whose sum is the margin, softened; towards a target where there is one (>= 0)."""
+        temperature = heat * self.margin / math.log(max(self.setting.n_classes - 1, 2))
+        weights = -_softmax(-lead / np.maximum(temperature, 1e-12)[:, None])
+        aimed = np.flatnonzero(target >= 0)
+        weights[aimed] = 0.0
+        weights[aimed, target[aimed]] = -1.0
+        weights[np.arange(len(weights)), self.home] = 1.0
+        if self.setting.access is Access.PROBABILITIES:  # the margin is one of log-probabilities, whose gradient is that of logits
+            logits = -lead
+            logits[np.arange(len(logits)), self.home] = 0.0
+            weights /= np.maximum(_softmax(logits), 1e-30)
+        return weights
+
+    def _next_target(self) -> IntArray:
+        """The class nearest to winning at the best point that no round has aimed at or reached; -1 where there is none."""
+        lead = np.where(self.tried, np.inf, self.best_lead)
+        target = np.where(np.isfinite(lead.min(axis=-1)), lead.argmin(axis=-1), -1)
+        self.tried[np.arange(len(target)), target] |= target >= 0
+        return target
+
+    def _inside(self, rows: IntArray, step: Array) -> Array:
+        return array_namespace(step).clip(step, -take(self.down, rows), take(self.up, rows))
+
+    def _points(self, rows: IntArray, step: Array) -> Array:
+        """``x + step``, on the grid and inside the bounds to the last bit, in the shape of the inputs."""
+        xp, x = array_namespace(step), take(self.x, rows)
+        points = x + step
+        if self.bounds is not None:
+            if self.levels is not None:
+                points = xp.where(step == 0, x, _on_grid(points, self.bounds, self.levels))
+            points = clip(points, self.bounds)
+        return xp.reshape(points, (len(rows), *self.setting.input_shape))
+
+
+def _softmax(z: FloatArray) -> FloatArray:
+    """Rows of ``z`` (n, k), of which some may be minus infinity, turned into weights that sum to one."""
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    weights: FloatArray = e / e.sum(axis=-1, keepdims=True)
+    return weights
+
+
+def _towards_crossing(start: FloatArray, margin: FloatArray, change: float) -> FloatArray:
+    """Factor (k,) of the radius at which the line through both margins, ``start`` at 0 and ``margin`` at 1, just passes zero."""
+    fallen = start - margin
+    factor = np.where(fallen > 0, start / np.maximum(fallen, 1e-300), np.inf)
+    bounded: FloatArray = np.clip(factor * (1 + _BEYOND), 1 - change, 1 + change)
+    return bounded
+
+
+def _cosine(ends: tuple[float, float], done: float) -> float:
+    """From the first value to the second along half a cosine."""
+    return ends[1] + (ends[0] - ends[1]) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _rescaled(step: Array, radius: NDArray[np.float64], norm: str) -> Array:
+    """``step`` with length ``radius`` (k,)."""
+    long = length(step, norm)
+    return step * as_kind((radius / np.where(long > 0, long, 1.0))[:, None], step)
+
+
+def _on_grid(points: Array, bounds: tuple[Any, Any], levels: int) -> Array:
+    """The nearest of ``levels`` equally spaced values between the bounds; ``v / 255`` to the bit where the bounds are 0 and 1."""
+    lowest, highest = (as_kind(bound, points) for bound in bounds)
+    number = array_namespace(points).round((points - lowest) / (highest - lowest) * (levels - 1))
+    return lowest + number / (levels - 1) * (highest - lowest)
+
+
+def _is_finite(bounds: Bounds) -> bool:
+    return bounds is not None and all(bool(np.isfinite(np.asarray(bound)).all()) for bound in bounds)

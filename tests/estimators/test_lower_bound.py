@@ -1,0 +1,142 @@
+"""Certified from below, found from above, exact in between."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from blackbox_boundary.adapters import onnx_chain, torch_chain
+from blackbox_boundary.adapters.torch_module import TorchPredictor
+
+from blackbox_boundary import CapabilityMissing, InvalidInput
+from blackbox_boundary.chains import Chain, convolution_norm, spectral_norm
+from blackbox_boundary.estimators import Linearised, LowerBound, Tangent
+from blackbox_boundary.measurement import measure
+from blackbox_boundary.testing import Linear, Reference, ReluNet
+
+onnx = pytest.importorskip("onnx")
+
+
+def small_net(seed=0, widths=(3, 8, 5, 3)):
+    """Dense layers with random weights, as a reference; offset so that no class wins everywhere."""
+    rng = np.random.default_rng(seed)
+    pairs = list(itertools.pairwise(widths))
+    weights, offsets = tuple(rng.normal(size=(b, a)) for a, b in pairs), [rng.normal(size=b) for _, b in pairs]
+    offsets[-1] -= ReluNet(weights, tuple(offsets)).logits(rng.normal(size=(200, widths[0]))).mean(axis=0)
+    return ReluNet(weights, tuple(offsets))
+
+
+def as_torch(net):
+    """The same net as a module."""
+    layers = []
+    for weight, offset in zip(net.weights, net.offsets, strict=True):
+        linear = torch.nn.Linear(*weight.shape[::-1], dtype=torch.float64)
+        linear.weight.data, linear.bias.data = torch.from_numpy(weight), torch.from_numpy(offset)
+        layers += [linear, torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+@pytest.mark.parametrize("norm", ["l1", "linf"])
+def test_the_exact_distance_lies_between_the_two(norm):
+    """Certified <= mixed-integer optimum <= what every estimator finds; and the tightest finds nearly that."""
+    net = small_net()
+    x = np.random.default_rng(1).normal(size=(4, 3))
+    exact = net.distance(x, np.inf if norm == "linf" else 1)
+    chain = torch_chain.chain_of(as_torch(net), (3,))
+    found = measure(Reference(net), x, estimator=LowerBound(chain, norm=norm, upper=Tangent(norm=norm, rounds=6)))
+    assert (found.certified > 0).all()
+    assert (found.certified <= exact).all()
+    assert (found.norm(norm) >= exact * (1 - 1e-5)).all()
+    assert np.median(found.norm(norm) / exact) < 1.02
+
+
+def test_the_mixed_integer_optimum_is_that_of_a_grid():
+    """In two dimensions no flip is nearer than the optimum, and one is just beyond it."""
+    net = small_net(seed=3, widths=(2, 5, 2))
+    x = np.array([[0.1, -0.2]])
+    exact = net.distance(x, np.inf)[0]
+    home = net.logits(x).argmax()
+    ring = np.linspace(-1, 1, 201)
+    cube = np.stack(np.meshgrid(ring, ring), axis=-1).reshape(-1, 2)
+    assert (net.logits(x + 0.999 * exact * cube).argmax(axis=-1) == home).all()
+    assert (net.logits(x + 1.02 * exact * cube).argmax(axis=-1) != home).any()
+
+
+def test_linear_scores_are_certified_exactly():
+    """With one layer the bound is the distance."""
+    rng = np.random.default_rng(0)
+    shape = Linear(rng.normal(size=(4, 6)), rng.normal(size=4))
+    x = rng.normal(size=(10, 6))
+    found = measure(Reference(shape), x, estimator=LowerBound(Chain((), shape.weights)))
+    assert np.allclose(found.certified, Reference(shape).distance(x), rtol=1e-5)
+    assert (found.certified <= Reference(shape).distance(x)).all()
+    assert (found.n_gradients == 0).all()
+
+
+def test_no_estimate_is_below_the_bound_of_a_convolutional_net():
+    """Convolution, batch norm, pooling: bound below every flip point found, and the same from torch and ONNX."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 5, 3, padding=1, stride=2), torch.nn.BatchNorm2d(5), torch.nn.LeakyReLU(),
+        torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(20, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3),
+    ).eval()  # fmt: skip
+    x = torch.randn(16, 2, 8, 8)
+    chain = torch_chain.chain_of(net, (2, 8, 8))
+    predictor = TorchPredictor(net, input_shape=(2, 8, 8), n_classes=3)
+    found = measure(predictor, x, estimator=LowerBound(chain, upper=Tangent(rounds=2)))
+    assert found.has_flip.all()
+    assert (found.certified <= found.l2).all()
+    assert (found.certified > 0).all()
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (1, 1), (2, 1)])
+def test_the_convolution_bound_is_above_the_true_norm(stride, padding):
+    """Against the matrix of the convolution; tight to 20 % for the plain one."""
+    torch.manual_seed(1)
+    conv = torch.nn.Conv2d(2, 3, 3, stride=stride, padding=padding, bias=False, dtype=torch.float64)
+    basis = torch.eye(2 * 49, dtype=torch.float64).reshape(-1, 2, 7, 7)
+    true = spectral_norm(conv(basis).reshape(len(basis), -1).detach().numpy())
+    bound = convolution_norm(conv.weight.detach().numpy(), (7 + 2 * padding,) * 2)
+    assert true <= bound * (1 + 1e-12)
+    assert stride > 1 or bound < 1.2 * true
+
+
+def test_torch_and_onnx_read_the_same_chain():
+    """A graph of Gemm and Relu, built by hand."""
+    net = small_net()
+    nodes, constants = [], []
+    name = "x"
+    for k, (weight, offset) in enumerate(zip(net.weights, net.offsets, strict=True)):
+        constants += [onnx.numpy_helper.from_array(weight, f"w{k}"), onnx.numpy_helper.from_array(offset, f"b{k}")]
+        nodes.append(onnx.helper.make_node("Gemm", [name, f"w{k}", f"b{k}"], [f"h{k}"], transB=1))
+        name = f"h{k}"
+        if k < 2:
+            nodes.append(onnx.helper.make_node("Relu", [name], [f"a{k}"]))
+            name = f"a{k}"
+    values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.DOUBLE, [None, d]) for n, d in (("x", 3), (name, 3))]
+    graph = onnx.helper.make_graph(nodes, "chain", values[:1], values[1:], constants)
+    from_onnx, from_torch = onnx_chain.chain_of(onnx.helper.make_model(graph)), torch_chain.chain_of(as_torch(net), (3,))
+    assert np.allclose(from_onnx.steepness(), from_torch.steepness())
+
+
+def test_what_cannot_be_certified_is_named():
+    """A layer that may stretch without limit; a chain of other classes; labels alone."""
+    with pytest.raises(CapabilityMissing, match="Softmax"):
+        torch_chain.chain_of(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Softmax(dim=-1), torch.nn.Linear(2, 2)), (2,))
+    with pytest.raises(CapabilityMissing, match="end in"):
+        torch_chain.chain_of(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU()), (2,))
+    net = Reference(small_net())
+    with pytest.raises(InvalidInput, match="classes"):
+        measure(net, np.zeros((1, 3)), estimator=LowerBound(Chain((), np.eye(2))))
+    with pytest.raises(CapabilityMissing, match="scores"):
+        measure(Reference(small_net(), access="label"), np.zeros((1, 3)), estimator=LowerBound(Chain((), np.eye(3))))
+    with pytest.raises(CapabilityMissing, match="L2"):
+        small_net().distance(np.zeros((1, 3)), 2)
+
+
+def test_the_other_estimator_keeps_its_own_columns():
+    """A linearised estimate beside the certified bound."""
+    net = small_net()
+    found = measure(Reference(net), np.ones((3, 3)), estimator=LowerBound(torch_chain.chain_of(as_torch(net), (3,)), upper=Linearised()))
+    assert (found.certified <= found.estimate + 1e-12).all() or found.estimate is not None
+    assert np.isfinite(found.certified).all()

@@ -28,6 +28,8 @@ Outputs = list[NDArray[Any]]
 _TOLERANCE = {2: 1e-2, 4: 1e-4, 8: 1e-4}
 """Of the largest score, by item size: 1,000 and 10 roundings of float32 and float16. Mixed-up rows are off by the score itself."""
 
+_INCONCLUSIVE = "inconclusive: random rows got answers too much alike to tell them apart"
+
 
 class Batching(enum.StrEnum):
     """How a graph is given its rows."""
@@ -78,18 +80,19 @@ def plan_batching(
         alone = in_fixed_batches(original.run, rows, batch or 1)
     except PredictorError as error:
         raise InvalidInput(f"The ONNX model fails on a single random row of shape {rows.shape[1:]}: {error}") from error
-    if batch is None:
-        problem = _disagreement(original, rows, alone)
-        if problem is None or problem.startswith("inconclusive"):
-            return Plan(Batching.DYNAMIC, problem or _agreed(len(rows)), original, alone)
+    tells_apart = _tells_rows_apart(alone)
+    evidence = f"{len(rows)} random rows at once gave the scores they gave one by one" if tells_apart else _INCONCLUSIVE
+    if batch is None and _disagreement(original, rows, alone) is None:
+        return Plan(Batching.DYNAMIC, evidence, original, alone)
+    if not tells_apart:
+        return Plan(Batching.FIXED, evidence, original, alone)
     try:
         runner = edited()
     except InvalidInput as error:
         return Plan(Batching.FIXED, str(error), original, alone)
-    problem = _disagreement(runner, rows, alone)
-    if problem is None:
-        return Plan(Batching.REBATCHED, _agreed(len(rows)), runner, alone)
-    return Plan(Batching.FIXED, problem, original, alone)
+    if (problem := _disagreement(runner, rows, alone)) is not None:
+        return Plan(Batching.FIXED, problem, original, alone)
+    return Plan(Batching.REBATCHED, evidence, runner, alone)
 
 
 def in_fixed_batches(run: Callable[[NDArray[Any]], Outputs], rows: NDArray[Any], batch: int) -> Outputs:
@@ -104,12 +107,11 @@ def in_fixed_batches(run: Callable[[NDArray[Any]], Outputs], rows: NDArray[Any],
 
 
 def _disagreement(runner: Runner, rows: NDArray[Any], alone: Outputs) -> str | None:
-    """Why the rows' answers together do not prove to be those of each row alone; None if they do."""
+    """How the rows' answers together differ from those of each row alone; None where they do not."""
     try:
         together = runner.run(rows)
     except PredictorError as error:
         return str(error)
-    apart = False
     for ours, reference in zip(together, alone, strict=True):
         if ours.shape != reference.shape:
             return f"{len(rows)} rows at once gave an output of shape {ours.shape}, one by one {reference.shape}"
@@ -117,25 +119,30 @@ def _disagreement(runner: Runner, rows: NDArray[Any], alone: Outputs) -> str | N
             if not (ours == reference).all():
                 return f"{len(rows)} rows at once gave other labels than one by one"
             continue
-        scale = np.abs(reference).max()
-        tolerance = _TOLERANCE[reference.dtype.itemsize] * scale
-        worst = np.abs(ours - reference).max()
-        if not worst <= tolerance:
-            return (
-                f"{len(rows)} rows at once gave scores off by {worst / scale:.1g} of the largest, more than {tolerance / scale:g} allowed"
-            )
-        apart |= 2 * _n_distinct(reference.reshape(len(rows), -1), 10 * tolerance) >= len(rows)
-    return None if apart else "inconclusive: random rows got answers too much alike to tell them apart"
+        allowed, worst = _tolerance(reference), _difference(ours, reference)
+        if not worst <= allowed:
+            return f"{len(rows)} rows at once gave scores {worst:.1g} off those that they gave one by one; {allowed:.1g} is allowed"
+    return None
 
 
-def _n_distinct(answers: NDArray[Any], by: float) -> int:
-    """Size of a set of rows whose answers all differ by more than ``by``, collected greedily."""
-    kept: list[NDArray[Any]] = []
-    for answer in answers:
-        if all(np.abs(answer - other).max() > by for other in kept):
-            kept.append(answer)
-    return len(kept)
+def _tells_rows_apart(alone: Outputs) -> bool:
+    """Whether mixed-up rows would be noticed: half of them or more got scores that differ, each from each, by ten tolerances."""
+    for scores in (output.reshape(len(output), -1) for output in alone if output.dtype.kind == "f"):
+        distinct: list[NDArray[Any]] = []
+        for score in scores:
+            if all(_difference(score, other) > 10 * _tolerance(scores) for other in distinct):
+                distinct.append(score)
+        if 2 * len(distinct) >= len(scores):
+            return True
+    return False
 
 
-def _agreed(n: int) -> str:
-    return f"{n} random rows at once gave the scores they gave one by one"
+def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """The largest difference; equal infinities and two NaNs do not differ, one NaN differs by NaN."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore"):
+        return float(np.where(same, 0, np.abs(one - other)).max())
+
+
+def _tolerance(scores: NDArray[Any]) -> float:
+    return float(_TOLERANCE[scores.dtype.itemsize] * np.abs(scores[np.isfinite(scores)]).max(initial=0))

@@ -171,26 +171,27 @@ def without_zipmap(model: ModelProto, output: str) -> tuple[ModelProto, str]:
 def rebatched(model: ModelProto) -> ModelProto:
     """The same graph, declared for any number of rows: a proposal, which may be wrong.
 
-    The first axis of the input and of the outputs becomes symbolic, recorded shapes in between are dropped, and a constant
-    Reshape of something computed from the input keeps the first axis it meets where it used to demand the old batch size
-    (one row, where the graph declares any number and does not mean it).
+    The first axis of the input and of the outputs becomes symbolic, and recorded shapes in between are dropped. Where a constant
+    Reshape of something computed from the input demanded the old number of rows (one, where the graph declares any number and
+    does not mean it), it takes as many as there are.
     """
     from onnx import numpy_helper
 
-    edited, batch = _copy(model), read_input(model).batch or 1
-    graph = edited.graph
+    edited, declared = _copy(model), read_input(model)
+    graph, batch = edited.graph, declared.batch or 1
     del graph.value_info[:]
-    for value in (*graph.input, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if dims and value.name not in {weight.name for weight in graph.initializer} and dims[0].dim_value == batch:
-            dims[0].dim_param = "batch"
+    for value in (*(value for value in graph.input if value.name == declared.name), *graph.output):
+        axes = value.type.tensor_type.shape.dim
+        if axes and axes[0].dim_value == batch:
+            axes[0].dim_param = "batch"
     shapes = _constants(graph)
-    for index, node in enumerate(_downstream(graph, read_input(model).name)):
+    for index, node in enumerate(_downstream(graph, declared.name)):
         if node.op_type != "Reshape" or len(node.input) < 2:
             continue
         shape = shapes.get(node.input[1])
         if shape is not None and shape.size and shape[0] == batch:
-            kept = numpy_helper.from_array(np.concatenate([[0], shape[1:]]).astype(np.int64), f"{node.input[1]}/any_batch/{index}")
+            first = 0 if -1 in shape else -1  # as the axis is met, or what is left over for it
+            kept = numpy_helper.from_array(np.concatenate([[first], shape[1:]]).astype(np.int64), f"{node.input[1]}/any_batch/{index}")
             graph.initializer.append(kept)
             node.input[1] = kept.name
             _zero_keeps_the_axis(node)

@@ -81,15 +81,19 @@ class Distribution:
 
     @property
     def mode(self) -> float:
-        """Middle of the fullest bin, the nearest to the boundary among equals; NaN without rows."""
-        place = int(self.counts.argmax())
+        """Middle of the densest bin (rows by its width), the nearest to the boundary among equals; NaN without rows."""
+        place = self._densest
         return float((self.edges[place] + self.edges[place + 1]) / 2) if self.n else float("nan")
 
     @property
     def mode_rank(self) -> float:
-        """Share of rows nearer to the boundary than the middle of the fullest bin: near 0, the mode lies at the boundary."""
-        place = int(self.counts.argmax())
+        """Share of rows nearer to the boundary than the middle of the densest bin: near 0, the mode lies at the boundary."""
+        place = self._densest
         return float((self.counts[:place].sum() + self.counts[place] / 2) / self.n) if self.n else float("nan")
+
+    @property
+    def _densest(self) -> int:
+        return int((self.counts / np.diff(self.edges)).argmax())
 
     def summary(self) -> dict[str, float | int]:
         """The numbers of a table's line."""

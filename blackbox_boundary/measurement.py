@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from .arrays import as_kind, as_numpy, flat_norm, put, take
 from .asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from .distances import Distances
-from .errors import BadPrediction, BoundaryError, Interrupted, InvalidInput, PredictorError
+from .errors import BadPrediction, BoundaryError, BudgetExhausted, Interrupted, InvalidInput, PredictorError
 from .estimators import Estimator, Flips, Setting, by_name
 from .margins import softmax_entropy
 from .predictor import Access, Array, Bounds, Differentiable, IntArray, Prediction, Predictor, check_prediction
@@ -34,7 +35,7 @@ __all__ = ["Measurement", "Progress", "measure"]
 Progress: TypeAlias = Callable[[int, int], None]
 """``progress(rows_done, queries)``: rows finished and queries sent so far."""
 
-_BLOCK_BYTES = 16 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory of a run of any length."""
 
 
@@ -148,22 +149,40 @@ class Measurement:
         """
         if self._question is None or self._handed_out is None:
             raise InvalidInput("tell() answers a question; call ask() first.")
-        k = int(np.count_nonzero(self._handed_out))
-        reply = self._nothing()
+        sent = self._handed_out
+        k, partly = int(np.count_nonzero(sent)), not sent.all()
+        status = np.full(len(sent), Status.OUT_OF_BUDGET, np.int8)
         if isinstance(self._question, AskPrediction):
-            assert isinstance(reply, Labels)
             if not isinstance(answer, Prediction):
                 raise BadPrediction(f"A question for predictions is answered by a Prediction; got {type(answer).__name__}.")
             check_prediction(answer, k, self.setting.access, self.setting.n_classes)
-            reply.status[self._handed_out] = np.where(answer.label < 0, Status.NON_FINITE, ANSWERED)
-            reply = Labels(reply.status, answer if self._handed_out.all() else _spread(answer, self._handed_out))
+            status[sent] = np.where(answer.label < 0, Status.NON_FINITE, ANSWERED)
+            self._reply(Labels(status, _spread(answer, sent) if partly else answer))
         else:
-            assert isinstance(reply, Gradients)
             if tuple(getattr(answer, "shape", ())) != (k, *self.setting.input_shape):
                 raise BadPrediction(f"Gradients must have the shape {(k, *self.setting.input_shape)} of the asked points.")
-            put(reply.values, np.flatnonzero(self._handed_out), answer)
-            reply.status[self._handed_out] = ANSWERED
-        self._reply(reply)
+            status[sent] = ANSWERED
+            if partly:
+                answered, answer = answer, array_namespace(self._question.points).zeros_like(self._question.points)
+                put(answer, np.flatnonzero(sent), answered)
+            self._reply(Gradients(status, answer))
+
+    def refuse(self, n_sent: int) -> IntArray:
+        """Say that only the first rows of the question handed out were sent, because a limit allows no more.
+
+        The others are not counted, and their searches end ``OUT_OF_BUDGET`` with the best they have. What is left of the question is
+        then told as usual, if anything is: the answers at the returned places among those that came.
+        """
+        assert self._question is not None
+        assert self._handed_out is not None
+        asked = np.flatnonzero(self._handed_out)
+        rows, unsent = self._question.rows[asked], self._question.rows[asked[n_sent:]]
+        counts = self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
+        np.subtract.at(counts, unsent, 1)
+        self._left += len(unsent)
+        useful = ~np.isin(rows, unsent)
+        self._handed_out[asked[~useful]] = False
+        return np.flatnonzero(useful)
 
     def distances(self) -> Distances:
         """What is known now, for every row; a row still searched is ``INTERRUPTED``."""
@@ -180,8 +199,10 @@ class Measurement:
         points = flips.points(found) if len(found) else flips.x[:0]
         for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
             out.norm(norm)[v[found]] = flat_norm(points - take(flips.x, found), order)
-        kept = array_namespace(self._x).full_like(self._x, np.nan)
-        put(kept, v[found], points)
+        kept = points
+        if len(found) < self._n:
+            kept = array_namespace(self._x).full_like(self._x, np.nan)
+            put(kept, v[found], points)
         return dataclasses.replace(out, flip_points=kept, **self._confidence(), **self._bounds_besides())
 
     def _bounds_besides(self) -> dict[str, Any]:
@@ -286,7 +307,7 @@ def measure(
     flip_points : bool or path
         Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their number, and maps it.
     resume : Distances, optional
-        An earlier, incomplete result for the same inputs; its finished rows are taken over and cost nothing.
+        An earlier, incomplete result for the same inputs, model and settings; its finished rows are taken over and cost nothing.
 
     Returns
     -------
@@ -356,6 +377,8 @@ class _Run:
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
                 self._start(rows)
+        if resume is not None:
+            _check_same(resume.run, self._identity())
         self._out = Distances.empty(int(x.shape[0])) if resume is None else dataclasses.replace(resume[:])
         self._points = _Points(x, flip_points, None if resume is None else resume.flip_points)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
@@ -399,15 +422,24 @@ class _Run:
         """Answer a measurement's questions by the predictor, in batches."""
         while (ask := running.ask()) is not None:
             parts: list[Any] = []
+            useful: IntArray | None = None
             for first in range(0, len(ask.rows), self._batch_size):
                 batch = slice(first, first + self._batch_size)
-                parts.append(self._call(ask, batch))
+                try:
+                    parts.append(self._call(ask, batch))
+                except BudgetExhausted:
+                    useful = running.refuse(first)
+                    break
                 if self._progress is not None:
                     self._progress(self._done + running.n_done, self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop))
+            if useful is not None and not len(useful):
+                continue
             if isinstance(ask, AskPrediction):
-                running.tell(Prediction.concatenate(parts))
+                answer = Prediction.concatenate(parts)
+                running.tell(answer if useful is None else answer[useful])
             else:
-                running.tell(parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0))
+                gradients = parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0)
+                running.tell(gradients if useful is None else take(gradients, useful))
         if self._progress is not None:
             self._progress(self._done + running.n_done, self._sent + running.n_queries)
 
@@ -442,23 +474,29 @@ class _Run:
     def _result(self) -> Distances:
         return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
 
-    def _facts(self) -> dict[str, Any]:
+    def _identity(self) -> dict[str, Any]:
+        """What rows must have in common to stand in one result."""
         bounds = self._settings["bounds"]
         return {
-            "tool": f"blackbox-boundary {version('blackbox-boundary')}",
-            "python": platform.python_version(),
-            "numpy": np.__version__,
             "estimator": {"name": self._settings["estimator"].name, **_plain(self._settings["estimator"])},
             "access": self._predictor.access.name.lower(),
             "n_classes": int(self._predictor.n_classes),
             "input_shape": [int(length) for length in self._predictor.input_shape],
             "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
             "gradients": "predictor" if self._settings["differentiable"] else "estimated",
+            "seed": self._settings["seed"],
+            "fingerprint": getattr(self._predictor, "fingerprint", None),
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "tool": f"blackbox-boundary {_version()}",
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            **self._identity(),
             "max_queries": self._limit,
             "batch_size": self._batch_size,
-            "seed": self._settings["seed"],
             "predictor": repr(self._predictor),
-            "fingerprint": getattr(self._predictor, "fingerprint", None),
             "n_queries": self._sent,
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
@@ -487,6 +525,11 @@ class _Points:
         """Take in the flip points of a block."""
         if self.array is not None:
             put(self.array, rows, as_numpy(points) if isinstance(self.array, np.ndarray) else points)
+
+
+@cache
+def _version() -> str:
+    return version("blackbox-boundary")
 
 
 def _blank(n: int, like: NDArray[Any]) -> NDArray[Any]:
@@ -531,6 +574,24 @@ def _unfinished(earlier: Distances, n: int) -> IntArray:
     if len(earlier) != n:
         raise InvalidInput(f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.')
     return np.flatnonzero([not Status(status).is_final for status in earlier.status])
+
+
+def _check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to go on with a run of another model or of other settings: one result would hold two measurements."""
+    for name, value in now.items():
+        before = earlier.get(name, value)
+        if before != value and not (name == "fingerprint" and None in (before, value)):
+            raise InvalidInput(
+                f'"resume" must hold a run of the same model with the same settings: "{name}" was {_told(before, value)}, '
+                f"and is {_told(value, before)} now."
+            )
+
+
+def _told(value: Any, other: Any) -> Any:
+    """A setting as an error shows it; where it is made of several, those that differ."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return ", ".join(f"{name}={part}" for name, part in value.items() if other.get(name) != part)
+    return value
 
 
 def _plain(settings: Any) -> dict[str, Any]:

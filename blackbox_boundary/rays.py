@@ -43,6 +43,9 @@ SLACK = 2
 
 _GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
 
+_NOWHERE = 2.0**-64
+"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips, and no bracket is ever narrow."""
+
 RealArray = NDArray[np.float64]
 
 
@@ -76,6 +79,17 @@ class Rays:
         """Width (k,) of a bracket that is narrow enough at these radii: ``rtol``, or what the scores' rounding can resolve."""
         wanted = self.rtol * radius
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
+
+    def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
+        """Which brackets (k,) are narrow enough: where rounding is the reason, the root must be predicted to be there.
+
+        Saturated scores hardly change from one radius to the next; rounding then seems to decide over long ways, but not about a root.
+        """
+        enough = hi - lo <= self.rtol * hi
+        if self.secant is None:
+            return enough
+        root, blur = self.secant.guess[rows], self.secant.blur[rows]
+        return enough | ((hi - lo <= 2 * blur) & (root >= lo - 2 * blur) & (root <= hi + 2 * blur))
 
     def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
         """Start predicting roots, from the scores at the origin and a first guess of the slope of the margin there."""
@@ -223,7 +237,7 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
     while True:
         i = flips.running
         lo, hi = flips.lo[i], flips.hi[i]
-        narrow = (hi - lo <= rays.width(i, hi)) | (steps == num_steps)
+        narrow = rays.narrow(i, lo, hi) | (hi <= _NOWHERE * rays.unit[i]) | (steps == num_steps)
         flips.status[i[narrow]] = Status.CONVERGED
         if narrow.all():
             return
@@ -270,4 +284,5 @@ def _learn(flips: Flips, rays: Rays, rows: IntArray, radius: RealArray, predicti
     resolved = resolution(prediction, rays.access)
     rays.secant.learn(rows, radius, lead, resolved)
     flips.confirmed[rows] = hit & (lead.min(axis=-1) <= -0.9 * resolved)
-    flips.hair[rows] = rays.secant.blur[rows]
+    blur = rays.secant.blur[rows]
+    flips.hair[rows] = np.where(np.abs(rays.secant.guess[rows] - radius) <= 2 * blur, blur, 0.0)

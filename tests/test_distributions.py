@@ -28,6 +28,14 @@ def test_mode_at_the_boundary_and_away():
     assert far.quantiles[0.5] == pytest.approx(10, abs=0.05)
 
 
+def test_mode_is_the_densest_bin():
+    """A wide last bin that gathers a long tail is no mode, though it holds the most rows."""
+    found = Distribution.of(np.array([0.5, 1.5, 1.5, 10.0, 50.0, 90.0]), edges=np.array([0.0, 1.0, 2.0, 100.0]))
+    assert found.counts.tolist() == [1, 2, 3]
+    assert found.mode == 1.5
+    assert found.mode_rank == pytest.approx(2 / 6)
+
+
 def test_empty_and_constant():
     """No rows, only unknown rows and equal rows have a distribution too."""
     for distance in (np.empty(0), np.full(3, np.inf)):

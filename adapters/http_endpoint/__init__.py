@@ -21,7 +21,9 @@ __all__ = ["load", "probe"]
 
 
 def load(spec: object, **given: Any) -> HttpPredictor | None:
-    """Open an endpoint; the server's metadata is asked for where there is any, no query is sent.
+    """Open an endpoint: an ``http://`` or ``https://`` URL, or a ``.toml`` file that describes one.
+
+    The server's metadata is asked for where there is any; no query is sent.
 
     Parameters
     ----------
@@ -53,13 +55,13 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     return open_endpoint(str(spec), given, is_url=is_url)
 
 
-def probe(url: str, **given: Any) -> Finding:
-    """Find out what is spoken at a URL, without spending a query; ``probe(url).toml`` is a configuration for :func:`load`.
+def probe(spec: str, **given: Any) -> Finding:
+    """Find out what is spoken at a URL, without spending a query; ``probe(spec).toml`` is a configuration for :func:`load`.
 
     Parameters
     ----------
-    url : str
-        A server's base URL, or that of a model.
+    spec : str
+        The URL of a server or of a model; or a ``.toml`` file with that URL, and with the headers that the server wants.
     **given
         As for :func:`load`: ``headers`` and ``transport`` above all.
 
@@ -76,7 +78,7 @@ def probe(url: str, **given: Any) -> Finding:
     """
     with _needing_packages():
         from .probing import find
-    return find(url, given)
+    return find(spec, given)
 
 
 @contextmanager

@@ -93,9 +93,17 @@ class Described:
     scores: AnswerPath | None
     labels: AnswerPath | None
     ranked: AnswerPath | None
-    max_rows: int | None
     facts: Mapping[str, Any]
     name: str
+
+    @property
+    def max_rows(self) -> int | None:
+        """Rows a request may hold: one, where the body has room for one."""
+        return 1 if self.is_single else None
+
+    @property
+    def plainer(self) -> None:
+        """There is one way to ask."""
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent."""
@@ -139,11 +147,10 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
         Something is missing or does not fit together.
     """
     told.tables_only(request=("method", "body", "item", *Encoding.SETTINGS), answer=("scores", "labels", "ranked"))
-    for setting in ("access", "input_shape"):
-        if getattr(told, setting) is None:
-            raise InvalidInput(f'The server does not tell "{setting}" of this endpoint: give it.')
-    assert told.access is not None
-    assert told.input_shape is not None
+    if told.access is None or told.input_shape is None or not (told.n_classes or told.labels):
+        known = {"access": told.access, "input_shape": told.input_shape, "n_classes": told.n_classes or told.labels or None}
+        missing = ", ".join(f'"{setting}"' for setting, value in known.items() if value is None)
+        raise InvalidInput(f"The server does not tell {missing} of this endpoint: give what is missing.")
     contract = Contract(told.access, told.input_shape, declared_classes(told), told.bounds, told.labels)
     scores, labels, ranked = (AnswerPath(told.answer[key]) if key in told.answer else None for key in ("scores", "labels", "ranked"))
     if ranked is None and scores is None and (labels is None or told.access is not Access.LABEL):
@@ -156,8 +163,7 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
         raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
     facts = {"path": path, "body": template, "encoding": encoding.name, "dtype": str(encoding.dtype), "answer": dict(told.answer)}
     method = str(told.request.get("method", "POST")).upper()
-    max_rows = 1 if is_single else told.max_rows
-    return Described(contract, path, method, body, is_single, encoding, scores, labels, ranked, max_rows, facts, name)
+    return Described(contract, path, method, body, is_single, encoding, scores, labels, ranked, facts, name)
 
 
 def quoted(name: Any) -> str:

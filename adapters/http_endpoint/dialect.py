@@ -26,6 +26,8 @@ class Dialect(Protocol):
         Rows a request may hold, where that is known.
     facts : mapping
         What identifies the model, as its server tells: JSON types, no secrets.
+    plainer : Dialect or None
+        The same without what not every server of this protocol can do.
     """
 
     @property
@@ -36,6 +38,8 @@ class Dialect(Protocol):
     def max_rows(self) -> int | None: ...
     @property
     def facts(self) -> Mapping[str, Any]: ...
+    @property
+    def plainer(self) -> Dialect | None: ...
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows as they will arrive: in the type that is sent, rounded where that rounds.

@@ -59,7 +59,7 @@ class Line:
             session.cert = (manners.client_cert, manners.client_key) if manners.client_key else manners.client_cert
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         session.headers.clear()
-        session.headers["User-Agent"] = "blackbox-boundary"
+        session.headers.update({"User-Agent": "blackbox-boundary", "Accept": "*/*"})
         session.mount("http://", DeadlineAdapter())
         session.mount("https://", DeadlineAdapter())
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -27,7 +27,7 @@ from .configuration import Configuration, whole
 from .contract import Contract
 from .declared import declared_access, declared_classes
 from .discovery import get, get_if_there
-from .strict_json import read_json, shown
+from .strict_json import CutShort, read_json, shown
 from .tensors import DTYPES, read_texts, read_values
 from .transport import Transport
 from .wire import JSON, Reply, Request, as_dtype, flat_json
@@ -65,6 +65,11 @@ class OpenInference:
     facts: Mapping[str, Any]
     top_k: int = 0
     name: str = "oip_v2"
+
+    @property
+    def plainer(self) -> OpenInference | None:
+        """The same in JSON: some servers do not know binary tensors, and do not say so."""
+        return replace(self, is_binary=False) if self.is_binary and self.datatype != "FP16" else None
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the input's datatype."""
@@ -120,7 +125,7 @@ class OpenInference:
             elif type(size) is int and 0 <= size <= len(raw) - start:
                 data, start = raw[start : start + size], start + size
             else:
-                raise BadPrediction(f"The answer must hold all bytes it announces; got {shown(size, 40)}, {len(raw) - start} left.")
+                raise CutShort(f"The answer must hold all bytes it announces; got {shown(size, 40)}, {len(raw) - start} left.")
             if output.get("name") == self.output:
                 found.append((output, data))
         if len(found) != 1 or start != len(raw):
@@ -178,10 +183,12 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
         bounds=told.bounds,
         labels=told.labels,
     )
-    limits = [limit for limit in (told.max_rows, rows, _max_batch(transport, path)) if limit]
-    facts = {"model": rest, "version": _version(metadata), "input": dict(given), "output": dict(answered), "datatype": datatype}
+    if isinstance(shape := answered.get("shape"), list) and sum(length != 1 for length in shape[1:]) > 1:
+        raise InvalidInput(f'The output "{answered["name"]}" must hold one score for each class; its shape is {shape}: no classifier\'s.')
+    facts = {"path": path, "version": _version(metadata), "input": dict(given), "output": dict(answered), "datatype": datatype}
     is_binary = _is_binary(transport, base, told, datatype)
-    return OpenInference(contract, path, given["name"], answered["name"], datatype, is_binary, min(limits, default=None), facts, top_k)
+    max_rows = rows or _max_batch(transport, path)
+    return OpenInference(contract, path, given["name"], answered["name"], datatype, is_binary, max_rows, facts, top_k)
 
 
 def _tensor(listed: Any, name: Any, noun: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpP
     told = Configuration.of({**given, "url": spec}) if is_url else Configuration.read(spec, given)
     transport = Transport(told.url, told.transport, headers=told.headers)
     try:
-        return HttpPredictor(transport, _dialect(transport, told))
+        return HttpPredictor(transport, _dialect(transport, told), max_rows=told.max_rows)
     except BaseException:
         transport.close()
         raise

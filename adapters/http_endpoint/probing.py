@@ -8,21 +8,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError, PredictorRefused
+from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError
+from blackbox_boundary.predictor import Access
 
-from . import oip_v2
+from . import oip_v2, tf_serving
 from .configuration import Configuration
-from .strict_json import shown
+from .dialect import Dialect
+from .discovery import look
+from .strict_json import read_json, shown
 from .transport import Transport
-from .wire import Reply, Request
 
 __all__ = ["Finding", "find"]
-
-_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Finding:
     @property
     def toml(self) -> str:
         """A configuration to save and to load; what is missing stands in comments, to be filled in."""
-        lines = [f"# {self.says}"]
+        lines = [f"# {' '.join(self.says.split())}"]
         lines += [f"{name} = {_toml(value)}" for name, value in self.settings.items() if not isinstance(value, Mapping)]
         lines += [f"# {name} = {_toml(example)}  # {what}" for name, (example, what) in self.missing.items() if "." not in name]
         tables = {name: dict(value) for name, value in self.settings.items() if isinstance(value, Mapping)}
@@ -65,19 +65,17 @@ class Finding:
         return "\n".join(lines) + "\n"
 
 
-def find(url: str, given: Mapping[str, Any]) -> Finding:
-    """Look at a URL, with GET requests only; what is given is as for loading it."""
-    told = Configuration.of({**given, "url": url})
+def find(spec: str, given: Mapping[str, Any]) -> Finding:
+    """Look at a URL, or at that of a description, with GET requests only; what is given is as for loading it."""
+    told = Configuration.read(spec, given) if spec.endswith(".toml") else Configuration.of({**given, "url": spec})
     transport = Transport(told.url, told.transport, headers=told.headers)
     try:
-        look = _Look(transport)
-        base, model = _parted(urlsplit(url).path)
-        for recognise in (_oip_v2, _models_v1, _pinged, _others):
-            if (finding := recognise(look, base, model, told)) is not None:
-                break
-        else:
-            finding = Finding(None, f"Nothing known answers at {transport.origin}; describe the endpoint.", _described(url), _SHAPES)
-        return Finding(finding.dialect, finding.says, finding.settings, finding.missing, transport.counters.discoveries)
+        base, model = _parted(urlsplit(told.url).path)
+        findings = (recognise(transport, base, model, told) for recognise in (_oip_v2, _models_v1, _pinged, _own_code))
+        nothing = Finding(None, f"Nothing known answers at {transport.origin}; describe the endpoint.", _described(told.url), _SHAPES)
+        found = next((finding for finding in findings if finding is not None), nothing)
+        keep = " Keep the [headers] of the file." if told.headers else ""
+        return replace(found, says=found.says + keep, n_requests=transport.counters.discoveries)
     finally:
         transport.close()
 
@@ -91,133 +89,124 @@ _SHAPES = {
 }
 
 
-class _Look:
-    """GET requests whose failing is an answer too."""
-
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-
-    def at(self, path: str) -> Reply | None:
-        """What is there; None where there is nothing."""
-        try:
-            return self.transport.send(Request("GET", path), lambda reply: reply, most_bytes=_MOST_BYTES, attempts=1)
-        except PredictorRefused as error:
-            if "status 401" in str(error) or "status 403" in str(error):
-                raise
-            return None
-        except BadPrediction:
-            return None
-
-    def json_at(self, path: str) -> dict[str, Any]:
-        """The object that is there; an empty one where there is none."""
-        reply = self.at(path)
-        try:
-            document = json.loads(reply.body) if reply else None
-        except (ValueError, RecursionError):
-            return {}
-        return document if isinstance(document, dict) else {}
-
-
 def _parted(path: str) -> tuple[str, str | None]:
-    """A path's prefix, and the model it names."""
-    found = re.fullmatch(r"(.*?)(?:/v2|/v1|)(?:/(?:models|predictions)(?:/([^/:]+).*)?|/invocations/?|/v2/?|/v1/?|/?)", path)
-    return (found[1], found[2]) if found else (path.rstrip("/"), None)
+    """A path's prefix, and the model it names (perhaps with its version)."""
+    found = re.fullmatch(r"(.*?)(?:/v[12])?(?:/(?:models|predictions)(?:/([^:]+?))?|/invocations)?(?:/infer|:predict)?/?", path)
+    assert found is not None
+    return found[1], found[2]
 
 
-def _oip_v2(look: _Look, base: str, model: str | None, told: Configuration) -> Finding | None:
-    server = look.json_at(f"{base}/v2")
+def _json_at(transport: Transport, path: str) -> dict[str, Any]:
+    """The object that is there; an empty one where there is none."""
+    reply = look(transport, path)
+    try:
+        document = read_json(reply.body) if reply else None
+    except BadPrediction:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _oip_v2(transport: Transport, base: str, model: str | None, told: Configuration) -> Finding | None:
+    server = _json_at(transport, f"{base}/v2")
     if not isinstance(server.get("name"), str):
         return None
     says = f"Open Inference Protocol v2: {shown(server['name'], 60)} {shown(server.get('version', ''), 30)}."
-    url = f"{look.transport.origin}{base}/v2/models/{model or 'NAME'}"
+    settings = {"url": f"{transport.origin}{base}/v2/models/{model or 'NAME'}", "dialect": "oip_v2"}
     if model is None:
-        return Finding("oip_v2", f"{says} Put the model's name into the URL.", {"url": url, "dialect": "oip_v2"}, {"access": _ACCESS})
-    return _v2_model(look.transport, f"{base}/v2/models/{model}", told, url, says)
-
-
-def _v2_model(transport: Transport, path: str, told: Configuration, url: str, says: str) -> Finding:
-    """Fill in what the metadata tell; what they leave open becomes a comment."""
-    settings: dict[str, Any] = {"url": url, "dialect": "oip_v2"}
+        return Finding("oip_v2", f"{says} Put the model's name into the URL.", settings, {"access": _ACCESS})
     try:
-        found = oip_v2.discover(transport, path, told)
-    except InvalidInput as error:
-        return Finding("oip_v2", f"{says} {error}", settings, _SHAPES)
-    except PredictorError as error:
-        return Finding("oip_v2", f"{says} But the model: {error}", settings, {"access": _ACCESS})
-    contract = found.contract
-    settings |= {"access": contract.access.name.lower(), "input_shape": list(contract.input_shape), "n_classes": contract.n_classes}
-    settings |= {"max_rows": found.max_rows} if found.max_rows else {}
-    settings |= {
-        "request": {"input": found.input, "datatype": found.datatype, "binary": found.is_binary},
-        "answer": {"output": found.output},
+        found, missing = _discovered(lambda told: oip_v2.discover(transport, f"{base}/v2/models/{model}", told), told)
+    except (InvalidInput, PredictorError) as error:
+        return Finding("oip_v2", f"{says} But the model: {error}", settings, _SHAPES)
+    assert isinstance(found, oip_v2.OpenInference)
+    settings |= _contract(found, missing)
+    request = {"input": found.input, "datatype": found.datatype, "binary": found.is_binary}
+    return Finding("oip_v2", says, {**settings, "request": request, "answer": {"output": found.output}}, missing)
+
+
+def _discovered(discover: Callable[[Configuration], Dialect], told: Configuration) -> tuple[Dialect, dict[str, tuple[Any, str]]]:
+    """What the server tells, and what it leaves open: whether scores are probabilities is often only in the user's head."""
+    missing = {"bounds": _SHAPES["bounds"]}
+    try:
+        return discover(told), missing
+    except InvalidInput:
+        return discover(replace(told, access=Access.LOGITS)), {"access": _ACCESS, **missing}
+
+
+def _contract(found: Dialect, missing: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's part of a configuration."""
+    told = {
+        "access": found.contract.access.name.lower(),
+        "input_shape": list(found.contract.input_shape),
+        "n_classes": found.contract.n_classes,
     }
-    return Finding("oip_v2", says, settings, {"bounds": _SHAPES["bounds"]})
+    told |= {"max_rows": found.max_rows} if found.max_rows else {}
+    return {name: value for name, value in told.items() if name not in missing}
 
 
-def _models_v1(look: _Look, base: str, model: str | None, _: Configuration) -> Finding | None:
+def _models_v1(transport: Transport, base: str, model: str | None, told: Configuration) -> Finding | None:
     """TensorFlow Serving tells a model's versions, KServe v1 whether it is ready, and which models there are."""
-    url = f"{look.transport.origin}{base}/v1/models/{model or 'NAME'}:predict"
-    settings = {"url": url, "dialect": "tf_serving"}
-    if model:
-        status = look.json_at(f"{base}/v1/models/{model}")
-        if "model_version_status" in status:
-            has_shapes = bool(look.json_at(f"{base}/v1/models/{model}/metadata"))
-            missing = {"access": _ACCESS, "bounds": _SHAPES["bounds"]} if has_shapes else _SHAPES
-            return Finding("tf_serving", "TensorFlow Serving.", settings, missing)
-        if "ready" in status:
-            return Finding("kserve_v1", "KServe v1 (no metadata).", {**settings, "dialect": "kserve_v1"}, _SHAPES)
-        return None
-    models = look.json_at(f"{base}/v1/models").get("models")
-    if not isinstance(models, list):
-        return None
-    return Finding(
-        "kserve_v1", f"KServe v1, models {shown(', '.join(map(str, models)), 200)}.", {**settings, "dialect": "kserve_v1"}, _SHAPES
-    )
+    settings = {"url": f"{transport.origin}{base}/v1/models/{model or 'NAME'}:predict", "dialect": "kserve_v1"}
+    if model is None:
+        models = _json_at(transport, f"{base}/v1/models").get("models")
+        if not isinstance(models, list):
+            return None
+        return Finding("kserve_v1", f"KServe v1, models {shown(', '.join(map(str, models)), 200)}.", settings, _SHAPES)
+    status = _json_at(transport, f"{base}/v1/models/{model}")
+    if "model_version_status" in status:
+        settings["dialect"] = "tf_serving"
+        try:
+            found, missing = _discovered(lambda told: tf_serving.discover(transport, f"{base}/v1/models/{model}", told), told)
+        except InvalidInput as error:
+            return Finding("tf_serving", f"TensorFlow Serving. {error}", settings, _SHAPES)
+        return Finding("tf_serving", "TensorFlow Serving.", {**settings, **_contract(found, missing)}, missing)
+    return Finding("kserve_v1", "KServe v1 (no metadata).", settings, _SHAPES) if "ready" in status else None
 
 
-def _pinged(look: _Look, base: str, model: str | None, _: Configuration) -> Finding | None:
+def _pinged(transport: Transport, base: str, model: str | None, _: Configuration) -> Finding | None:
     """TorchServe says that it is healthy, MLflow says nothing and has a version."""
-    ping = look.at(f"{base}/ping")
+    ping = look(transport, f"{base}/ping")
     if ping is None:
         return None
-    origin = look.transport.origin
+    place = f"{transport.origin}{base}"
     if b"status" in ping.body.lower() or b"health" in ping.body.lower():
-        url = f"{origin}{base}/predictions/{model or 'NAME'}"
-        settings = {"url": url, "dialect": "torchserve", "request": {"body": "$raw", "encoding": "png"}, "answer": {"ranked": "$"}}
+        settings: dict[str, Any] = {"url": f"{place}/predictions/{model or 'NAME'}", "dialect": "torchserve"}
+        settings |= {"request": {"body": "$raw", "encoding": "png"}, "answer": {"ranked": "$"}}
         missing = {**_SHAPES, "labels": (["cat", "dog"], "the names of the classes, in order")}
         return Finding("torchserve", "TorchServe; its health proves nothing about the model.", settings, missing)
-    version = look.at(f"{base}/version")
+    version = look(transport, f"{base}/version")
     if not ping.body and version is not None and re.fullmatch(rb"\d+\.\d+[\w.]*\s*", version.body):
+        settings = {"url": f"{place}/invocations", "dialect": "mlflow"}
         missing = {
             **_SHAPES,
             "request.format": ("inputs", "or dataframe_split"),
             "answer.output": ("probabilities", "where outputs have names"),
         }
-        return Finding(
-            "mlflow", f"MLflow {version.body.decode().strip()}.", {"url": f"{origin}{base}/invocations", "dialect": "mlflow"}, missing
-        )
-    return Finding(None, "A container with /ping (SageMaker?): describe its body.", _described(f"{origin}{base}/invocations"), _SHAPES)
+        return Finding("mlflow", f"MLflow {version.body.decode().strip()}.", settings, missing)
+    return Finding(None, "A container with /ping (SageMaker?): describe its body.", _described(f"{place}/invocations"), _SHAPES)
 
 
-def _others(look: _Look, base: str, _: str | None, told: Configuration) -> Finding | None:
-    """Servers of one's own code: they say who they are, not what they take."""
-    litserve: Callable[[dict[str, Any]], bool] = lambda found: "server" in found and "model" in found  # noqa: E731
-    marks: list[tuple[str, str, Callable[[dict[str, Any]], bool]]] = [
-        ("/schema.json", "BentoML", lambda found: "routes" in found),
-        ("/info", "LitServe", litserve),
-        ("/-/routes", "Ray Serve", bool),
-        ("/openapi.json", "FastAPI or the like", lambda found: "openapi" in found),
-    ]
-    for path, name, is_it in marks:
-        found = look.json_at(f"{base}{path}")
-        if is_it(found):
-            routes = ", ".join(map(str, found["paths"])) if isinstance(found.get("paths"), dict) else ""
-            says = f"{name}: describe the endpoint." + (f" Routes: {shown(routes, 200)}." if routes else "")
-            return Finding("described", says, _described(told.url), _SHAPES)
-    root = look.at(f"{base}/")
+_OWN_CODE: tuple[tuple[str, str, str], ...] = (
+    ("/schema.json", "routes", "BentoML"),
+    ("/info", "server", "LitServe"),
+    ("/openapi.json", "openapi", "FastAPI or the like"),
+)
+"""Servers of one's own code say who they are, not what they take: where, by which key, and who."""
+
+
+def _own_code(transport: Transport, base: str, _: str | None, told: Configuration) -> Finding | None:
+    for path, key, name in _OWN_CODE:
+        found = _json_at(transport, f"{base}{path}")
+        if key in found:
+            paths = found.get("paths")
+            routes = f" Routes: {shown(', '.join(paths), 200)}." if isinstance(paths, dict) else ""
+            return Finding("described", f"{name}: describe the endpoint.{routes}", _described(told.url), _SHAPES)
+    if _json_at(transport, f"{base}/-/routes"):
+        return Finding("described", "Ray Serve: describe the endpoint.", _described(told.url), _SHAPES)
+    root = look(transport, f"{base}/")
     if root is not None and root.body.strip() == b"Healthy":
-        url = f"{look.transport.origin}{base}/score"
-        return Finding("described", "Azure ML inference server.", {**_described(url), "request": {"body": '{"data": $rows}'}}, _SHAPES)
+        settings = {**_described(f"{transport.origin}{base}/score"), "request": {"body": '{"data": $rows}'}}
+        return Finding("described", "Azure ML inference server.", settings, _SHAPES)
     return None
 
 

@@ -113,10 +113,7 @@ class Transport:
         BadPrediction
             What came is no answer.
         """
-        allowed = attempts or self.manners.attempts
-        over = stop or self._closed
-
-        n_errors = 0
+        allowed, over, n_errors = attempts or self.manners.attempts, stop or self._closed, 0
 
         def is_enough(state: tenacity.RetryCallState) -> bool:
             nonlocal n_errors
@@ -136,7 +133,7 @@ class Transport:
             reraise=True,
         )
         try:
-            answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes)
+            answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes, over)
         except Transient as error:
             if error.is_refusal:
                 raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
@@ -155,12 +152,12 @@ class Transport:
             text = secret.masked(text)
         return text
 
-    def _attempt(self, request: Request, read: Callable[[Reply], _T], n_rows: int, most_bytes: int) -> _T:
+    def _attempt(self, request: Request, read: Callable[[Reply], _T], n_rows: int, most_bytes: int, over: threading.Event) -> _T:
         if pause := self._pace.turn():
-            self._closed.wait(pause)
-        if self._closed.is_set():
-            raise PredictorError(f"The connection to {self.origin} is closed.")
+            over.wait(pause)
         with self.limit.slot() as started:
+            if over.is_set() or self._closed.is_set():
+                raise PredictorError(f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed.")
             try:
                 reply = self._exchange(request, n_rows, most_bytes)
                 if failure := failure_of(reply, named(self.origin, request)):
@@ -210,13 +207,12 @@ class Transport:
         return [value for value in self._headers.values() if isinstance(value, Secret)]
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """As long as the server asked for, else twice as long each time; never longer than allowed, always with jitter."""
+        """Up to twice as long each time, drawn at random; at least as long as the server asked for, and never longer than allowed."""
         error = state.outcome.exception() if state.outcome else None
-        told = error.retry_after_s if isinstance(error, Transient) else None
+        asked = (error.retry_after_s or 0.0) if isinstance(error, Transient) else 0.0
         longest = self.manners.longest_wait_s
-        if told is not None:
-            return min(told, longest) + tenacity.wait_random(0, 0.1)(state)
-        return float(tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(state))
+        drawn = float(tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(state))
+        return max(min(asked, longest), drawn)
 
 
 def _read_whole(reply: Reply, read: Callable[[Reply], _T]) -> _T:

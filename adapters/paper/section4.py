@@ -78,7 +78,12 @@ def _figure(study: Study, name: str, fitted: Softness, distance: NDArray[np.floa
         axes.fill_between(grid, lower, upper, color="tab:blue", alpha=0.25, label="10–90 % of rows")
         axes.plot(grid, fitted(grid), color="tab:blue", label="expected (isotonic)")
         axes.axvline(fitted.knee, color="black", linestyle="--", linewidth=1, label=f"knee {fitted.knee:.3g}")
-        axes.set(xlabel=f"distance to the boundary ({study.norm}, input units)", ylabel="entropy (nats)", xlim=(0, grid[99]), title=name)
+        axes.set(
+            xlabel=f"distance to the boundary ({study.norm}, input units)",
+            ylabel="entropy (nats)",
+            xlim=(0, min(grid[99], 4 * grid[75])),
+            title=name,
+        )
         axes.legend(fontsize=8)
 
     rows = list(zip(np.linspace(0, 1, 101).tolist(), grid.tolist(), fitted(grid).tolist(), lower.tolist(), upper.tolist(), strict=True))

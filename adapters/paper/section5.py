@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_boundary import measure
 from blackbox_boundary.distributions import Distribution, by_class, by_label_pair, compare
 from blackbox_boundary.estimators import Ray
+from blackbox_boundary.uncertainty import rank_correlation
 
 from .exhibit import Exhibit
 
@@ -27,6 +28,7 @@ def section5(study: Study) -> Iterator[Exhibit]:
         yield _histograms(study, victim)
     yield _summary(study)
     yield _comparisons(study)
+    yield _norms(study)
     yield _cost(study)
     yield _methods(study)
     for victim in study.victims:
@@ -40,7 +42,7 @@ def _histograms(study: Study, victim: str) -> Exhibit:
 
     def draw(figure: Any) -> None:
         for axes, (inputs, shape) in zip(np.atleast_1d(figure.subplots(1, len(shapes))), shapes.items(), strict=True):
-            axes.stairs(shape.counts, shape.edges, fill=True, color="0.6")
+            axes.stairs(shape.counts[:_N_BINS], shape.edges[: _N_BINS + 1], fill=True, color="0.6")
             axes.axvline(shape.mode, color="black", linestyle="--", linewidth=1)
             axes.set(title=f"{inputs} (mode {shape.mode:.3g})", xlabel=f"distance ({study.norm})")
             axes.title.set_size(9)
@@ -52,17 +54,24 @@ def _histograms(study: Study, victim: str) -> Exhibit:
     ]
     number = 2 if study.name == "mnist" else 3
     title = f"Figure {number}: distances of {', '.join(study.input_sets)} inputs, {victim}"
-    counted = "; ".join(f"{inputs}: n = {shape.n:,}, {shape.n_without} without a flip" for inputs, shape in shapes.items())
-    note = f"The last bar holds all rows beyond the 99.5 % quantile. {counted}."
+    counted = "; ".join(
+        f"{inputs}: n = {shape.n:,}, {shape.counts[_N_BINS:].sum():,} beyond the picture, {shape.n_without} without a flip"
+        for inputs, shape in shapes.items()
+    )
+    note = f"{counted[0].upper()}{counted[1:]}."
     columns = "inputs | from | to | rows"
     return Exhibit(f"figure{number}-{_slug(victim)}", title, columns, rows, note, draw, folded=True, size=(9.0, 2.8))
 
 
+_N_BINS = 50
+
+
 def _distribution(distance: Any) -> Distribution:
-    """Fifty bins up to the 99.5 % quantile: the tails are thin and long."""
+    """Fifty bins up to the 99.5 % quantile, or three times the 75 % one where the tail is long; and one for all beyond."""
     known = distance[np.isfinite(distance)]
-    top = float(np.quantile(known, 0.995)) if len(known) else 1.0
-    return Distribution.of(distance, edges=np.linspace(0, top or 1.0, 51))
+    top = float(min(np.quantile(known, 0.995), 3 * np.quantile(known, 0.75))) if len(known) else 0.0
+    edges = np.linspace(0, top or 1.0, _N_BINS + 1)
+    return Distribution.of(distance, edges=np.append(edges, known.max()) if len(known) and known.max() > edges[-1] else edges)
 
 
 def _summary(study: Study) -> Exhibit:
@@ -93,7 +102,7 @@ def _summary(study: Study) -> Exhibit:
         "victim | inputs | norm | n | without a flip | mode | share nearer than the mode | mean | std | 5 % | "
         "25 % | median | 75 % | 95 % | share of the commonest label"
     )
-    return Exhibit("distributions", "Distances of each input set", columns, rows, "Input units. Mode: middle of the fullest of fifty bins.")
+    return Exhibit("distributions", "Distances of each input set", columns, rows, "Input units. Mode: middle of the densest of fifty bins.")
 
 
 def _comparisons(study: Study) -> Exhibit:
@@ -108,6 +117,21 @@ def _comparisons(study: Study) -> Exhibit:
             rows.append((victim, f"natural against {inputs}", *found.n, found.wasserstein, found.ks, found.ks_p, found.median_ratio))
     columns = "victim | sets | n | m | Wasserstein | Kolmogorov-Smirnov | p | ratio of medians"
     return Exhibit("comparisons", "How far the sets are apart", columns, rows, f"{study.norm} distances; ratio: natural over the other.")
+
+
+def _norms(study: Study) -> Exhibit:
+    """Whether "all L_n distance measures" give "the same distance": their order over rows, and their ratio."""
+    rows = []
+    for victim in study.victims:
+        for inputs in study.input_sets:
+            found = study.distances(victim, inputs)
+            for norm in ("l2", "linf"):
+                order = rank_correlation(found.l1, found.norm(norm))
+                known = found.has_flip & (found.norm(norm) > 0)
+                low, middle, high = np.quantile(found.l1[known] / found.norm(norm)[known], (0.05, 0.5, 0.95)).tolist()
+                rows.append((victim, inputs, f"l1, {norm}", order.n, order.value, order.lo, order.hi, low, middle, high))
+    columns = "victim | inputs | norms | n | Spearman | 95 % low | 95 % high | ratio 5 % | ratio median | ratio 95 %"
+    return Exhibit("norms", "The same distance in every norm?", columns, rows, "One number a row if the ratio were the same for all rows.")
 
 
 def _cost(study: Study) -> Exhibit:

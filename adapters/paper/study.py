@@ -40,7 +40,7 @@ _CHUNK = 10_000
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is computed. The paper's sizes are ``None``: all there is."""
+    """How much is computed; ``n_measured`` None is all there is, as in the paper. Curves are made for the first ``curve_victims``."""
 
     name: str
     seeds: int
@@ -50,6 +50,7 @@ class Scale:
     curve_steps: int
     budgets: tuple[int, ...]
     width_seeds: int
+    curve_victims: int = 1
     n_measured: int | None = None
     n_transfer: int = 1000
     n_votes: int = 10_000
@@ -100,14 +101,13 @@ class Study:
 
     def victim_facts(self, name: str) -> dict[str, Any]:
         """Accuracy on the test rows, and whether that is better than chance."""
-        victim = self.victim(name)
+        truth = self.data.y_test[: len(self.natural) - self.n_pool]
 
         def compute() -> dict[str, Any]:
-            found = self.labels(name, self.data.x_test)
-            above = better_than_chance(victim, self.data.x_test, self.data.y_test)
-            return {"accuracy": float((found == self.data.y_test).mean()), "n": len(found), "better_than_chance": above}
+            label = self.labels(name, self.natural[self.n_pool :])
+            return {"accuracy": float((label == truth).mean()), "n": len(truth), "better_than_chance": better_than_chance(label, truth)}
 
-        return dict(self.store.numbers("victim", self.about(name), compute))
+        return dict(self.store.numbers("victim", self.about(name, n=len(truth)), compute))
 
     def labels(self, name: str, x: Floats) -> NDArray[np.intp]:
         """A victim's labels of rows (n, ...)."""

@@ -12,8 +12,11 @@ from typing import Any
 import click
 
 from ..errors import BoundaryError, PredictorError
+from .batch_scoring import batch
 from .estimators import estimators
+from .ledger import ledger
 from .measure import measure
+from .probe import probe
 from .reproduce import reproduce
 
 __all__ = ["main"]
@@ -43,5 +46,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, reproduce):
+for _command in (measure, estimators, probe, reproduce, batch, ledger):
     main.add_command(_command)

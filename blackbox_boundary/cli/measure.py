@@ -6,7 +6,6 @@ import ast
 import dataclasses
 import hashlib
 import math
-import shlex
 import signal
 import sys
 from typing import Any
@@ -24,7 +23,9 @@ from ..estimators import ESTIMATORS, by_name
 from ..loading import load
 from ..measurement import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
+from .expectation import expectation
 from .run_folder import RunFolder
+from .spending import spending, spending_options
 from .summary import progress, summary
 
 __all__ = ["measure"]
@@ -49,12 +50,15 @@ _IN_MEMORY = 256 * 2**20
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: boundary-run-DATE-TIME]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
+@click.option("--no-flip-points", is_flag=True, help="Do not keep flip points: a smaller result, and no pictures of them.")
 @click.option("--report/--no-report", default=None, help="Write report.html.  [default: where the report extra is installed]")
 @click.option("--access", type=click.Choice([access.name.lower() for access in Access]), help="What the model's answers reveal.")
 @click.option("--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell.")
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
 @click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
+@spending_options
+@click.option("--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing.")
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
     model: str | None,
@@ -78,8 +82,9 @@ def measure(
     messages = Console(stderr=True, highlight=False)
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
+    if options["resume"] and (options["output"] is None or options["overwrite"]):
+        raise click.UsageError("--resume needs --output, the folder of the run to go on with, and excludes --overwrite.")
     estimator = by_name(options["estimator"], **_settings(options))
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     if model is None or data is None:
         messages.print("No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits.")
         model, data = "the embedded digits classifier", "digits"
@@ -87,14 +92,21 @@ def measure(
     else:
         predictor = load(model, **_given(options))
     rows = _chosen_rows(_read(data, predictor), options["rows"])
+    if options["dry_run"]:
+        click.echo(expectation(predictor, estimator, len(rows), options))
+        return
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    facts = _facts(data, rows)
+    folder.check_data(facts)
     make_report = _wants_report(options["report"], messages)
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     failure: BoundaryError | Interrupted | None = None
-    with progress(len(rows), enabled=not options["no_progress"]) as update:
+    with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
         try:
             distances = measure_distances(
-                predictor,
+                spent.predictor,
                 rows.x,
                 estimator=estimator,
                 bounds=_bounds(options["bounds"]),
@@ -102,14 +114,15 @@ def measure(
                 batch_size=options["batch_size"],
                 seed=options["seed"],
                 progress=update,
-                flip_points=True if rows.x.nbytes <= _IN_MEMORY else folder.flip_points,
+                flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
                 resume=folder.earlier,
             )
         except (PredictorError, Interrupted) as error:
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-    distances.run.update(model=model, data=_facts(data, rows), command=shlex.join(["blackbox-boundary", *sys.argv[1:]]))
+        distances.run.update(spent.facts())
+    distances.run.update(model=model, data=facts)
     folder.save(distances)
     if make_report:
         _write_report(folder, distances, rows, options["norm"])
@@ -122,7 +135,11 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
     """Say how to go on with an incomplete run, and exit accordingly."""
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
-        messages.print(f"{left} of {len(distances)} rows are not finished; go on with the same command and --resume --output {folder.path}")
+        messages.print(
+            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}",
+            soft_wrap=True,
+            markup=False,
+        )
     if isinstance(failure, PredictorError):
         raise failure
     if failure is not None:
@@ -149,11 +166,8 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     given.update(
         access=options["access"],
         n_classes=options["n_classes"],
-        input_shape=None if shape is None else tuple(int(length) for length in _numbers(shape, "--input-shape")),
+        input_shape=None if shape is None else _shape(shape),
     )
-    bounds = _bounds(options["bounds"])
-    if bounds is not None and math.isfinite(bounds[0]) and math.isfinite(bounds[1]):
-        given["bounds"] = bounds
     return given
 
 
@@ -170,11 +184,14 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
     return pairs
 
 
-def _numbers(text: str, option: str) -> list[float]:
+def _shape(text: str) -> tuple[int, ...]:
     try:
-        return [float(part) for part in text.replace("x", ",").split(",") if part]
+        shape = tuple(int(length) for length in text.replace("x", ",").strip(",").split(","))
     except ValueError:
-        raise click.UsageError(f'{option} must be numbers with commas between them; got "{text}".') from None
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise click.UsageError(f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".')
+    return shape
 
 
 def _bounds(text: str | None) -> Bounds:
@@ -182,10 +199,11 @@ def _bounds(text: str | None) -> Bounds:
         return None
     if text == "none":
         return (-math.inf, math.inf)
-    numbers = _numbers(text, "--bounds")
-    if len(numbers) != 2:
-        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".')
-    return (numbers[0], numbers[1])
+    try:
+        lowest, highest = map(float, text.split(","))
+    except ValueError:
+        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
+    return lowest, highest
 
 
 def _read(data: str, predictor: Predictor) -> Data:

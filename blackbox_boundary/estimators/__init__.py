@@ -9,8 +9,10 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ._base import Estimator, Flips, Setting
+from .broyden import Broyden
 from .directions import Directions, flatness, principal_directions
 from .flip_point import FlipPoint
+from .halfspace import HalfSpace
 from .homotopy import Homotopy
 from .linearised import Linearised
 from .lower_bound import LowerBound
@@ -19,10 +21,12 @@ from .tangent import Tangent
 
 __all__ = [
     "ESTIMATORS",
+    "Broyden",
     "Directions",
     "Estimator",
     "FlipPoint",
     "Flips",
+    "HalfSpace",
     "Homotopy",
     "Linearised",
     "LowerBound",
@@ -35,7 +39,16 @@ __all__ = [
 ]
 
 ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
-    {"directions": Directions, "flip_point": FlipPoint, "homotopy": Homotopy, "linearised": Linearised, "ray": Ray, "tangent": Tangent}
+    {
+        "broyden": Broyden,
+        "directions": Directions,
+        "flip_point": FlipPoint,
+        "halfspace": HalfSpace,
+        "homotopy": Homotopy,
+        "linearised": Linearised,
+        "ray": Ray,
+        "tangent": Tangent,
+    }
 )
 """The estimators by name."""
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, flat_norm, per_row, put, take
 from ..asks import Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import CentralDifferences, GradientSource
 from ..margins import rival
 from ..paths import Path
 from ..predictor import Access, Array, IntArray
@@ -57,7 +57,7 @@ class Ray:
     scan : int
         Further radii tried below the first flip, to find an earlier crossing.
     sections : int
-        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 a third of the calls.
+        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 the fewest calls (two fifths).
     gradients : GradientSource, optional
         Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
     """
@@ -82,6 +82,12 @@ class Ray:
             raise InvalidInput(f'"rtol" of Ray must lie between 1e-15 and 1; got {self.rtol}.')
         if self.scan < 0 or self.sections < 1 or (self.num_steps is not None and self.num_steps < 0):
             raise InvalidInput('"scan" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
+        by_scores = self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
+        source = self.gradients or (None if setting.differentiable else CentralDifferences())
+        return (7 if by_scores else 27) + self.scan + (1 if source is None else source.queries(setting.input_shape))
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
@@ -133,8 +139,9 @@ def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
     """Unit vectors against gradients (k, ...), and the gradients' norms (k,); both zero where a gradient is zero or not finite."""
     length = flat_norm(gradient, 2)
     largest = np.ones(len(length))
-    if not ((length > 1e-15) & (length < 1e15)).all():  # squares near the ends of single precision vanish or overflow: scale first
-        largest = flat_norm(gradient, np.inf)
+    extreme = ~((length > 1e-15) & (length < 1e15))
+    if extreme.any():  # their squares vanish or overflow in single precision: scale them first, and leave the other rows as they are
+        largest = np.where(extreme, flat_norm(gradient, np.inf), 1.0)
         usable = np.isfinite(largest) & (largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny))
         largest[~usable] = 1.0
         gradient = array_namespace(gradient).where(per_row(usable, gradient) > 0, gradient, per_row(np.zeros(len(usable)), gradient))

@@ -5,6 +5,20 @@ between a search that asks for gradients and a predictor that cannot answer them
 """
 
 from ._source import GradientSource, estimate_gradients
+from .bases import Basis, Coordinates, Cosines, Directions
 from .differences import CentralDifferences, ForwardDifferences
+from .sampled import SPSA, AntitheticBlocks, LocalLinear
 
-__all__ = ["CentralDifferences", "ForwardDifferences", "GradientSource", "estimate_gradients"]
+__all__ = [
+    "SPSA",
+    "AntitheticBlocks",
+    "Basis",
+    "CentralDifferences",
+    "Coordinates",
+    "Cosines",
+    "Directions",
+    "ForwardDifferences",
+    "GradientSource",
+    "LocalLinear",
+    "estimate_gradients",
+]

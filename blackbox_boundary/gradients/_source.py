@@ -55,9 +55,8 @@ def estimate_gradients(search: Search, source: GradientSource, setting: Setting,
     Raises
     ------
     CapabilityMissing
-        The predictor reveals too little for this source; nothing has been asked.
+        The search asks for a gradient, and the predictor reveals too little for this source.
     """
-    source.check(setting)
     streams: dict[int, np.random.Generator] = {}
 
     def stream(row: int) -> np.random.Generator:
@@ -69,6 +68,7 @@ def estimate_gradients(search: Search, source: GradientSource, setting: Setting,
         ask = next(search)
         while True:
             if isinstance(ask, AskGradient):
+                source.check(setting)
                 reply: Labels | Gradients = yield from source.estimate(ask, setting, [stream(int(row)) for row in ask.rows])
             else:
                 reply = yield ask

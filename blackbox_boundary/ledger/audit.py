@@ -139,7 +139,7 @@ def _tally(ledger: LedgerFile) -> tuple[Counter[str], dict[int, int], tuple[Run,
                 rows = entry.n_bytes // layouts[entry.form]
                 n["answered"] += rows
                 left[entry.call] -= rows
-            case _:
+            case Event.FAILED | Event.LOST:
                 n["lost" if entry.event == Event.LOST else "failed"] += left.pop(entry.call)
     runs = (Run(run, at, closed.get(run), run not in closed and is_alive(ledger.path, run)) for run, at in opened.items())
     return n, left, tuple(runs)

@@ -30,6 +30,10 @@ class Event(enum.IntEnum):
     """The run that sent ``call`` died before it could record the unanswered rows. They may have been paid for."""
     CLOSED = 6
     """The run closed the ledger."""
+    SAME = 7
+    """Questions that are sent as others are: ``data`` is pairs of keys, as asked and as sent."""
+    NOTED = 8
+    """A fact worth keeping with the record: ``form`` says which, ``data`` is JSON."""
 
 
 class Entry(NamedTuple):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from ..errors import LedgerError
-from .chain import Entry
+from .chain import Entry, Event
 from .database import connect, open_existing, translated
 from .model_card import ModelCard
 from .records import Records, read_form
@@ -93,11 +94,14 @@ class LedgerFile:
             raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.')
         return row[0]
 
-    def records(self, entry: int, form: str) -> Records:
+    def records(self, entry: int) -> Records:
         """The answers in one entry."""
+        with self._lock, translated(self.path):
+            row = self._db.execute("SELECT form, data FROM log WHERE id = ?", (entry,)).fetchone()
         try:
-            return np.frombuffer(self.data(entry), self.layout(form))
-        except ValueError as error:
+            form, data = row
+            return np.frombuffer(data, self.layout(form))
+        except (TypeError, ValueError) as error:
             raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.') from error
 
     def layout(self, form: str) -> np.dtype[np.void]:
@@ -106,6 +110,16 @@ class LedgerFile:
             return read_form(form)
         except ValueError as error:
             raise LedgerError(f'The ledger "{self.path}" is damaged: "{form}" describes no answers.') from error
+
+    def noted(self, name: str) -> Any:
+        """The last fact noted under this name; None where there is none."""
+        with self._lock, translated(self.path):
+            found = "SELECT data FROM log WHERE event = ? AND form = ? ORDER BY id DESC LIMIT 1"
+            row = self._db.execute(found, (Event.NOTED, name)).fetchone()
+        try:
+            return None if row is None else json.loads(row[0])
+        except ValueError as error:
+            raise LedgerError(f'The ledger "{self.path}" is damaged: what it notes as "{name}" cannot be read.') from error
 
     def last_link(self) -> bytes | None:
         """The link of the last entry, where there is one."""

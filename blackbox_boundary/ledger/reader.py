@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import reduce
+from itertools import islice
 
 import numpy as np
 
@@ -20,6 +21,7 @@ ENTRY_BYTES = 1 << 14
 """Answers are stored in entries of at most this size (or one row), so that reading a single answer reads little."""
 _OFFSET_BITS = 16
 """A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^13."""
+_LEARNED_AT_A_TIME = 1 << 13
 _KEPT_ENTRIES = 16
 """Decoded entries kept: a resumed run reads answers in the order they were written, many from the same entry."""
 
@@ -65,11 +67,21 @@ class LedgerReader(LedgerFile):
             last = self._db.execute("SELECT id, chain FROM log ORDER BY id DESC LIMIT 1").fetchone()
             if last is None or last[0] == self._seen:
                 return
-            learned = list(self._answers(self._seen))
-            if learned:
-                keys, places = zip(*learned, strict=True)
-                self._index.add(np.concatenate(keys), np.concatenate(places))
+            self._learn(self._answers(self._seen))
+            self._learn(self._same(self._seen))
             self._seen, self._head = last
+
+    def _learn(self, found: Iterator[tuple[Keys, Places]]) -> None:
+        """Take in many answers at a time: adding to the index costs a copy of it."""
+        while learned := list(islice(found, _LEARNED_AT_A_TIME)):
+            keys, places = zip(*learned, strict=True)
+            self._index.add(np.concatenate(keys), np.concatenate(places))
+
+    def _same(self, after: int) -> Iterator[tuple[Keys, Places]]:
+        """Keys as asked, and places of the answers to what was sent, of later entries."""
+        for (entry,) in self._db.execute("SELECT id FROM log WHERE id > ? AND event = ?", (after, Event.SAME)).fetchall():
+            pairs = np.frombuffer(self.data(entry), np.uint8).reshape(-1, 2, KEY_BYTES)
+            yield pairs[:, 0], self._index.find(pairs[:, 1])
 
     def _answers(self, after: int) -> Iterator[tuple[Keys, Places]]:
         """Keys and places of all answers in later entries."""
@@ -92,9 +104,7 @@ class LedgerReader(LedgerFile):
         if entry in self._blocks:
             self._blocks.move_to_end(entry)
             return self._blocks[entry]
-        with translated(self.path):
-            (form,) = self._db.execute("SELECT form FROM log WHERE id = ?", (entry,)).fetchone()
-        block = self.records(entry, form)
+        block = self.records(entry)
         self._keep(entry, block)
         return block
 

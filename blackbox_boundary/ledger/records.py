@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy
-from ..predictor import Array, FloatArray, Prediction
+from ..predictor import Array, FloatArray, IntArray, Prediction
 
 __all__ = [
     "KEY_BYTES",
@@ -23,6 +24,7 @@ __all__ = [
     "Kind",
     "Records",
     "content_keys",
+    "first_of_each",
     "form_of",
     "pack_gradients",
     "pack_predictions",
@@ -39,14 +41,15 @@ Records: TypeAlias = NDArray[Any]
 KEY_BYTES = 32
 
 
-def content_keys(x: Array, v: FloatArray | None = None) -> Keys:
-    """Digest of each row as it is sent; with ``v`` (n, n_classes), of the question for its gradient.
+def content_keys(x: Array, v: FloatArray | None = None, *, encoded: bool = False) -> Keys:
+    """Digest of each row; with ``v`` (n, n_classes), of the question for its gradient.
 
-    The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order.
+    The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order. ``encoded``
+    says that the rows are already in the form in which they are sent, where that is not the form in which they are asked.
     """
     rows = _native(as_numpy(x))
     dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))
-    header = ["predictions", dtype, str(tuple(rows.shape[1:]))]
+    header = ["encoded" if encoded else "predictions", dtype, str(tuple(rows.shape[1:]))]
     weights = None
     if v is not None:
         weights = np.ascontiguousarray(v, dtype=np.float64)
@@ -60,6 +63,13 @@ def content_keys(x: Array, v: FloatArray | None = None) -> Keys:
             digest.update(weights[i].data)
         digests += digest.digest()
     return np.frombuffer(bytes(digests), np.uint8).reshape(-1, KEY_BYTES)
+
+
+def first_of_each(keys: Keys) -> IntArray:
+    """The first row of each question, in ascending order."""
+    data = keys.tobytes()
+    first = {data[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in reversed(range(len(keys)))}
+    return np.sort(np.fromiter(first.values(), np.intp, len(first)))
 
 
 def _native(rows: NDArray[Any]) -> NDArray[Any]:
@@ -98,6 +108,7 @@ def form_of(records: Records) -> str:
     return json.dumps([[name, kind, *map(list, shape)] for name, kind, *shape in records.dtype.descr], separators=(",", ":"))
 
 
+@lru_cache(maxsize=64)
 def read_form(form: str) -> np.dtype[np.void]:
     """The layout that :func:`form_of` wrote.
 

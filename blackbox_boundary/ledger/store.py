@@ -8,6 +8,7 @@ dies, what it had claimed and not recorded is marked as lost by whoever meets it
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from ..errors import LedgerError
 from ..predictor import IntArray
 from .chain import Entry, Event, link
 from .database import connect, create, translated
-from .index import NOWHERE
+from .index import NOWHERE, Places
 from .model_card import ModelCard
 from .presence import Presence, is_alive
 from .reader import ENTRY_BYTES, LedgerReader, places_of
@@ -31,6 +33,8 @@ from .records import KEY_BYTES, Keys, Kind, Records, form_of
 
 __all__ = ["Claim", "LedgerStore"]
 
+_BY_FILE = 0
+"""Stands for a run where a claim belongs to none."""
 _SPARE_BYTES = 1 << 18
 """Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
 
@@ -87,6 +91,7 @@ class LedgerStore(LedgerReader):
         self._pid = os.getpid()
         self._active: dict[int, int] = {}  # calls of this run by thread
         self._learned: list[tuple[Keys, int, Records]] = []
+        self._aliases: list[tuple[Keys, Places]] = []
         self.n_lost = 0
         super().__init__(path)
 
@@ -152,16 +157,45 @@ class LedgerStore(LedgerReader):
         self._settle(claim, rows)
         return following
 
-    def give_up(self, claim: Claim, reason: BaseException) -> None:
+    def claim_for_file(self, keys: Keys) -> Claim:
+        """Claim predictions whose answers will come by file, whenever that is: no run needs to live until then.
+
+        Runs that ask by themselves do not wait for such answers.
+        """
+        self._keep_room(len(keys), KEY_BYTES)
+        with self._transaction():
+            call = self._append(Event.ASKED, form="predictions", data=np.ascontiguousarray(keys).tobytes())
+            self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, _BY_FILE))
+        return Claim(call, np.arange(len(keys)), keys)
+
+    def waiting_for_file(self) -> Claim | None:
+        """The claim whose answers are to come by file, where there is one."""
+        with self._transaction():
+            row = self._db.execute("SELECT call FROM in_flight WHERE run = ?", (_BY_FILE,)).fetchone()
+            keys = None if row is None else self._keys(row[0])
+        return None if keys is None else Claim(row[0], np.arange(len(keys)), keys)
+
+    def note_same(self, asked: Keys, sent: Keys) -> None:
+        """Write that questions (all different) are sent as others are, which are answered; they are found from then on."""
+        with self._transaction():
+            self._append(Event.SAME, data=np.stack([asked, sent], axis=1).tobytes())
+            self._aliases.append((asked, self._index.find(sent)))
+
+    def note(self, name: str, fact: Any) -> None:
+        """Keep a fact (JSON types) with the record."""
+        with self._transaction():
+            self._append(Event.NOTED, form=name, data=json.dumps(fact).encode())
+
+    def give_up(self, claim: Claim, reason: str) -> None:
         """Write that the unanswered rows of a claim failed; they may be claimed again.
 
-        Only the error's type is kept: its text may hold a secret.
+        ``reason`` is the name of an error's type, not its text, which may hold a secret.
         """
         self._active.pop(claim.call, None)
         if claim.answered.all():
             return
         with contextlib.suppress(LedgerError), self._transaction():  # else the next run finds the claim and marks it as lost
-            self._append(Event.FAILED, call=claim.call, data=type(reason).__name__.encode())
+            self._append(Event.FAILED, call=claim.call, data=reason.encode())
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
     def close(self) -> None:
@@ -221,6 +255,7 @@ class LedgerStore(LedgerReader):
         with self._lock, translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             self._learned.clear()
+            self._aliases.clear()
             try:
                 self.refresh()
                 self._tail = self._seen, self._head
@@ -233,6 +268,8 @@ class LedgerStore(LedgerReader):
             for keys, entry, records in self._learned:
                 self._index.add(keys, places_of(entry, len(records)))
                 self._keep(entry, records)
+            for keys, places in self._aliases:
+                self._index.add(keys, places)
             self._seen, self._head = self._tail  # last: interrupted before this, the next refresh learns the same from the file
 
     def _append(self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b"") -> int:
@@ -248,14 +285,14 @@ class LedgerStore(LedgerReader):
         """Keys that someone alive has in flight: another run, or another thread of this one."""
         self._bury_the_dead()
         busy: set[bytes] = set()
-        for (call,) in self._db.execute("SELECT call FROM in_flight").fetchall():
+        for (call,) in self._db.execute("SELECT call FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
             busy.update(key.tobytes() for key in self._keys(call))
         return busy
 
     def _bury_the_dead(self) -> None:
         """Mark as lost what dead runs had in flight, and what this thread had when Ctrl-C struck between a commit and its return."""
         me = threading.get_ident()
-        for call, run in self._db.execute("SELECT call, run FROM in_flight").fetchall():
+        for call, run in self._db.execute("SELECT call, run FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
             alive = self._active.get(call, me) != me if run == self.run else is_alive(self.path, run)
             if not alive:
                 self.n_lost += int((self._index.find(self._keys(call)) == NOWHERE).sum())

@@ -82,12 +82,14 @@ def predictors(draw: st.DrawFn, *, access: Access | str | None = None, rounded: 
     ``rounded`` lets some round their scores: labels then tie on plateaus, and the reference's distances are off.
     """
     shape = draw(shapes())
+    revealed = draw(st.sampled_from(Access)) if access is None else Access.parse(access)
+    coarse = [None, None, 3] if revealed is Access.PROBABILITIES else [None, None, 3, 1]  # probabilities must still sum to one
     return Reference(
         shape,
-        access=draw(st.sampled_from(Access)) if access is None else access,
+        access=revealed,
         bounds=draw(bounds(shape.input_shape)),
         scale=draw(st.sampled_from([1.0, 1e-3, 30.0])),
-        decimals=draw(st.sampled_from([None, None, 3, 1])) if rounded else None,
+        decimals=draw(st.sampled_from(coarse)) if rounded else None,
     )
 
 

@@ -1,10 +1,11 @@
 """Predictors around predictors: count, limit, record, split into calls, defend, and watch."""
 
+from ._base import Encoding, Streaming
 from .batching import BatchingPredictor
 from .budget import Allowance, BudgetPredictor, Forecast, Prices, forecast
 from .counting import CountingPredictor
 from .degrade import InputNoise, LabelOnly, Rounded, ScoreNoise, TopK
-from .ledger import LedgerPredictor, Streaming
+from .ledger import LedgerPredictor
 from .monitor import MonitorPredictor
 from .replay import ReplayPredictor
 
@@ -13,6 +14,7 @@ __all__ = [
     "BatchingPredictor",
     "BudgetPredictor",
     "CountingPredictor",
+    "Encoding",
     "Forecast",
     "InputNoise",
     "LabelOnly",

@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
 
 from ..errors import InvalidInput
 from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, Prediction, Predictor
 
-__all__ = ["Wrapper", "check_rows"]
+__all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
+
+
+@runtime_checkable
+class Streaming(Predictor, Protocol):
+    """A predictor that can hand out answers as they arrive, so that each is recorded at once."""
+
+    def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
+        """Answer ``x`` (n, *input_shape) in parts, in any order: consecutive rows, and their prediction."""
+        ...
+
+
+@runtime_checkable
+class Encoding(Predictor, Protocol):
+    """A predictor that sends its rows in another form, in which different rows may be the same question."""
+
+    def as_sent(self, x: Array) -> NDArray[Any]:
+        """The rows as they are sent, in the dtype that is sent and rounded where that rounds; nothing is sent."""
+        ...
 
 
 class Wrapper:
-    """Passes everything on. It has ``vjp`` exactly when the wrapped predictor has, and so is differentiable when that is.
+    """Passes everything on. It has ``vjp`` and ``as_sent`` exactly when the wrapped predictor has them.
 
-    A subclass overrides :meth:`predict` and, where gradients matter to it, ``_vjp``.
+    A subclass overrides :meth:`predict` and, where they matter to it, ``_vjp`` and ``_stream``.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    streams : bool
+        Whether to hand out answers as they arrive, where the wrapped predictor does.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
         self._inner = predictor
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
+        if isinstance(predictor, Encoding):
+            self.as_sent = predictor.as_sent
+        if streams and isinstance(predictor, Streaming):
+            self.stream = self._stream
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner!r})"
@@ -56,6 +87,10 @@ class Wrapper:
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         inner: Any = self._inner
         return inner.vjp(x, v)
+
+    def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
+        inner: Any = self._inner
+        yield from inner.stream(x)
 
 
 def check_rows(predictor: Predictor, x: Array) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import BudgetExhausted, InvalidInput
@@ -121,7 +121,7 @@ class BudgetPredictor(Wrapper):
     """
 
     def __init__(self, predictor: Predictor, allowance: Allowance) -> None:
-        super().__init__(predictor)
+        super().__init__(predictor, streams=True)
         self.allowance = allowance
 
     def predict(self, x: Array) -> Prediction:
@@ -134,6 +134,10 @@ class BudgetPredictor(Wrapper):
         """
         self.allowance.charge(len(x))
         return super().predict(x)
+
+    def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
+        self.allowance.charge(len(x))
+        yield from super()._stream(x)
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         self.allowance.charge(len(x))
@@ -200,8 +204,9 @@ def forecast(
         )
     wanted = n_rows * queries_per_row
     n_queries = wanted if max_queries is None else min(wanted, max_queries)
-    rounds = max(1.0, queries_per_row if rounds is None else rounds) * (n_queries / wanted if wanted else 0)
-    calls_per_round = math.ceil(n_queries / rounds / batch_size) if rounds else 0
+    rounds = max(1.0, queries_per_row if rounds is None else rounds)
+    calls_per_round = math.ceil(wanted / rounds / batch_size)
+    rounds *= n_queries / wanted if wanted else 0
     seconds = rounds * math.ceil(calls_per_round / connections) * call_seconds
     n_calls = math.ceil(rounds * calls_per_round)
-    return Forecast(math.ceil(n_queries), n_calls, seconds, (prices or Prices()).cost(n_queries, n_calls))
+    return Forecast(math.ceil(n_queries), n_calls, float(seconds), float((prices or Prices()).cost(n_queries, n_calls)))

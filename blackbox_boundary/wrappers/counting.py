@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 from ..predictor import Array, FloatArray, Prediction, Predictor
 from ._base import Wrapper
@@ -38,17 +39,24 @@ class CountingPredictor(Wrapper):
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        super().__init__(predictor)
+        super().__init__(predictor, streams=True)
         self._lock = threading.Lock()
         self.n_predictions = self.n_gradients = 0
         self.n_prediction_calls = self.n_gradient_calls = 0
 
     def predict(self, x: Array) -> Prediction:
         """Count the rows of ``x``, then ask."""
+        self._count(x)
+        return super().predict(x)
+
+    def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
+        self._count(x)
+        yield from super()._stream(x)
+
+    def _count(self, x: Array) -> None:
         with self._lock:
             self.n_predictions += len(x)
             self.n_prediction_calls += 1
-        return super().predict(x)
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         with self._lock:

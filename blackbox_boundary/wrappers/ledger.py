@@ -11,38 +11,31 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..arrays import as_kind, take
+from ..arrays import as_kind, as_numpy, take
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
-from ..ledger.records import KEY_BYTES, Keys, Kind, Records, content_keys, pack_gradients, pack_predictions, unpack_prediction
+from ..ledger.records import Keys, Kind, Records, content_keys, first_of_each, pack_gradients, pack_predictions, unpack_prediction
 from ..ledger.store import LedgerStore
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
-from ._base import Wrapper, check_rows
+from ._base import Encoding, Streaming, Wrapper, check_rows
 
-__all__ = ["LedgerPredictor", "Streaming"]
+__all__ = ["LedgerPredictor"]
 
 _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
 
 
-@runtime_checkable
-class Streaming(Predictor, Protocol):
-    """A predictor that can hand out answers as they arrive, so that each is recorded at once."""
-
-    def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """Answer ``x`` (n, *input_shape) in parts, in any order: consecutive rows, and their prediction."""
-        ...
-
-
 class LedgerPredictor(Wrapper):
     """Answers from the ledger what it holds, asks the predictor for the rest, and records it.
 
-    A row that occurs several times in ``x`` is asked once. A model whose answers vary is asked once too: the first answer stands.
+    A row that occurs several times in ``x`` is asked once, and so are rows that an :class:`Encoding` predictor would send as the same
+    bytes. A model whose answers vary is asked once too: the first answer stands.
 
     Parameters
     ----------
@@ -83,6 +76,11 @@ class LedgerPredictor(Wrapper):
         return self._model.fingerprint
 
     @property
+    def path(self) -> Path:
+        """The ledger's file."""
+        return self._store.path
+
+    @property
     def n_lost(self) -> int:
         """Rows that were in flight when another run died."""
         return self._store.n_lost
@@ -97,9 +95,12 @@ class LedgerPredictor(Wrapper):
         check_rows(self, x)
         if not len(x):
             return super().predict(x)
-        answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
-        records = self._answer("predictions", content_keys(x), answer_bytes, lambda rows: self._predicted(_rows_of(x, rows)))
-        return unpack_prediction(records)
+        keys = content_keys(x)
+        if isinstance(self._inner, Encoding) and (self._store.find(keys) == NOWHERE).any():
+            self._predict_encoded(x, keys, self._inner.as_sent(x))
+        else:
+            self._predict(x, keys)
+        return unpack_prediction(self._store.fetch(self._store.find(keys)))
 
     def close(self) -> None:
         """Close the ledger."""
@@ -116,18 +117,34 @@ class LedgerPredictor(Wrapper):
         if not len(x):
             return super()._vjp(x, v)
         answer_bytes = 8 * int(np.prod(self.input_shape))
-        records = self._answer("gradients", content_keys(x, v), answer_bytes, lambda rows: self._differentiated(_rows_of(x, rows), v[rows]))
-        return as_kind(np.ascontiguousarray(records["gradient"]), x)
+        keys = content_keys(x, v)
+        self._complete("gradients", keys, answer_bytes, lambda rows: self._differentiated(_rows_of(x, rows), v[rows]))
+        return as_kind(np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x)
 
-    def _answer(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> Records:
-        """Find the answers, after having asked for those that are missing."""
-        once = _first_of_each(keys)
+    def _predict(self, x: Array, keys: Keys) -> None:
+        answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
+        self._complete("predictions", keys, answer_bytes, lambda rows: self._predicted(_rows_of(x, rows)))
+
+    def _predict_encoded(self, x: Array, keys: Keys, sent: NDArray[Any]) -> None:
+        """Ask for rows that are the same once they are encoded only once, and remember which are."""
+        if sent.dtype == as_numpy(x).dtype and np.array_equal(sent, as_numpy(x)):
+            self._predict(x, keys)
+            return
+        sent_keys = content_keys(sent, encoded=True)
+        self._predict(x, sent_keys)
+        once = first_of_each(keys)
+        new = once[self._store.find(keys[once]) == NOWHERE]
+        if len(new):
+            self._store.note_same(keys[new], sent_keys[new])
+
+    def _complete(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> None:
+        """Ask until the ledger holds all answers."""
+        once = first_of_each(keys)
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
             offered = np.split(missing, range(self._rows_per_call, len(missing), self._rows_per_call))
             if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
                 time.sleep(_POLL_S)
                 self._store.refresh()
-        return self._store.fetch(self._store.find(keys))
 
     def _ask_in_turn(
         self,
@@ -150,9 +167,9 @@ class LedgerPredictor(Wrapper):
                     else:
                         self._store.record(current, part, records)
             except BaseException as error:
-                self._store.give_up(current, error)
+                self._store.give_up(current, type(error).__name__)
                 if claim is not None:
-                    self._store.give_up(claim, error)
+                    self._store.give_up(claim, type(error).__name__)
                 raise
         return True
 
@@ -172,13 +189,6 @@ class LedgerPredictor(Wrapper):
         if tuple(gradients.shape) != tuple(x.shape):
             raise BadPrediction(f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}.")
         yield slice(0, len(x)), pack_gradients(gradients)
-
-
-def _first_of_each(keys: Keys) -> IntArray:
-    """The first row of each question, in ascending order."""
-    data = keys.tobytes()
-    first = {data[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in reversed(range(len(keys)))}
-    return np.sort(np.fromiter(first.values(), np.intp, len(first)))
 
 
 def _rows_of(x: Array, rows: IntArray) -> Array:

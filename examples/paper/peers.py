@@ -20,19 +20,19 @@ import torch
 from art.attacks.extraction import CopycatCNN, KnockoffNets
 from art.estimators.classification import PyTorchClassifier
 from blackbox_boundary.adapters.paper import data
-from blackbox_boundary.adapters.paper.curves import strategies
+from blackbox_boundary.adapters.paper.curves import curve
 from blackbox_boundary.adapters.paper.exhibit import Exhibit
 from blackbox_boundary.adapters.paper.reproduction import REDUCED
 from blackbox_boundary.adapters.paper.samples import Samples
 from blackbox_boundary.adapters.paper.store import Store
 from blackbox_boundary.adapters.paper.study import mnist_study
 
-from blackbox_boundary.extraction import budget_curve, spread
+from blackbox_boundary.extraction import spread
 
 BUDGETS = (250, 500, 1000, 2500, 5000, 10_000)
-OURS = ("random", "surrogate distance + k-centre")
+OURS = ("random", "surrogate distance, whole pool", "margin, whole pool")
 PEERS = ("CopycatCNN (ART)", "KnockoffNets, random, probabilities (ART)", "KnockoffNets, adaptive, probabilities (ART)")
-MOST_ADAPTIVE = 2500
+MOST_ADAPTIVE = 500
 """ART's adaptive sampling trains once a query: above this budget it takes minutes a seed."""
 
 
@@ -64,15 +64,6 @@ def by_art(study, samples, name, budget, seed):
     return float((thief.predict(test.x, batch_size=1000).argmax(axis=1) == test.victim).mean())
 
 
-def by_us(study, samples, name, soft, seed):
-    """Agreement of one of our strategies at each budget."""
-    trainable, tests = study.surrogates["Model 3"](study.scale.curve_steps), study.test_sets("Model 1")[:1]
-    curve = budget_curve(
-        study.victim("Model 1"), strategies(samples)[name](), trainable, samples.x, tests, budgets=BUDGETS, seed=seed, soft=soft
-    )
-    return [point.scores["natural"].agreement for point in curve]
-
-
 def compared(study, n_seeds):
     """Rows: strategy, answers used, budget, mean and deviation of agreement over the seeds."""
     samples, rows = Samples(study, "Model 1"), []
@@ -88,15 +79,11 @@ def compared(study, n_seeds):
             rows.append((name, "probabilities" if "probabilities" in name else "labels", budget, found.mean, found.std, found.n))
     for name in OURS:
         for soft in (False, True):
-            runs = []
-            for seed in range(n_seeds):
-                configuration = study.about(
-                    "Model 1", strategy=name, soft=soft, seed=seed, steps=study.scale.curve_steps, budgets=list(BUDGETS)
-                )
-                runs.append(study.store.numbers("peer", configuration, partial(by_us, study, samples, name, soft, seed)))
-            for budget, values in zip(BUDGETS, zip(*runs, strict=True), strict=True):
-                found = spread([100 * value for value in values])
-                rows.append((f"{name} (ours)", "probabilities" if soft else "labels", budget, found.mean, found.std, found.n))
+            runs = [curve(study, samples, "Model 3", name, seed, soft=soft) for seed in range(n_seeds)]
+            for points in zip(*runs, strict=True):
+                found = spread([100 * point["scores"]["natural"]["agreement"] for point in points])
+                if (budget := points[0]["n_queries"]) in BUDGETS:
+                    rows.append((f"{name} (ours)", "probabilities" if soft else "labels", budget, found.mean, found.std, found.n))
     return rows
 
 

@@ -15,7 +15,7 @@ from .graphs import EXPORTS, convolution, export, linear, model, rows, weights
 IMAGE = (1, 6, 6)
 
 
-def alone(content, x, **given):
+def alone(content, x):
     """Scores of each row by itself, from the graph as exported."""
     import onnxruntime
 
@@ -48,6 +48,27 @@ def test_reshapes_that_read_zero_as_zero_are_rebatched():
     assert OnnxPredictor(content, access="logits").batching == "re-batched"
 
 
+def test_only_reshapes_of_the_batch_are_edited():
+    """A bias reshaped to one row stays so, and rows folded into the batch and back come out as they went in."""
+    inner, w, bias = weights((2, 2), (6, 3), (3,))
+    nodes = [
+        helper.make_node("Reshape", ["x", "pairs"], ["p"]),
+        helper.make_node("MatMul", ["p", "inner"], ["q"]),
+        helper.make_node("Tanh", ["q"], ["t"]),
+        helper.make_node("Reshape", ["t", "one_row"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["z"]),
+        helper.make_node("Reshape", ["bias", "one_bias"], ["b"]),
+        helper.make_node("Add", ["z", "b"], ["y"]),
+    ]
+    shapes = {"pairs": [-1, 2], "one_row": [1, 6], "one_bias": [1, -1]}
+    constants = {"inner": inner, "w": w, "bias": bias, **{name: np.array(shape, np.int64) for name, shape in shapes.items()}}
+    axes = {"inputs": [("x", TensorProto.FLOAT, [1, 6])], "outputs": [("y", TensorProto.FLOAT, [1, 3])]}
+    content, x = model(nodes, constants=constants, **axes), rows(7)
+    predictor = OnnxPredictor(content, access="logits")
+    assert predictor.batching == "re-batched"
+    np.testing.assert_allclose(predictor.predict(x).scores, alone(content, x), rtol=1e-5)
+
+
 def test_a_graph_that_mixes_rows_stays_fixed():
     """A graph that would subtract the mean over the batch is run row by row, and its answers stay those of the export."""
     (w,) = weights((6, 3))
@@ -60,7 +81,7 @@ def test_a_graph_that_mixes_rows_stays_fixed():
     content, x = model(nodes, constants={"w": w}, **axes), rows(9)
     predictor = OnnxPredictor(content, access="logits")
     assert predictor.batching == "fixed"
-    assert "scores off by" in predictor.batching_evidence
+    assert "is allowed" in predictor.batching_evidence
     np.testing.assert_allclose(predictor.predict(x).scores, alone(content, x), rtol=1e-6)
     check_predictor(predictor, x)
 
@@ -79,6 +100,43 @@ def test_a_graph_that_drops_its_batch_axis_stays_fixed():
     assert predictor.batching == "fixed"
     assert "Reshape" in predictor.batching_evidence
     np.testing.assert_allclose(predictor.predict(rows(5, IMAGE)).scores, alone(content, rows(5, IMAGE)), rtol=1e-5)
+
+
+def test_a_graph_that_answers_for_its_whole_batch_stays_fixed():
+    """One answer for all rows is not an answer for each."""
+    (w,) = weights((6, 3))
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("ReduceMean", ["z"], ["y"], axes=[0], keepdims=1)]
+    axes = {"inputs": [("x", TensorProto.FLOAT, ["n", 6])], "outputs": [("y", TensorProto.FLOAT, ["m", 3])]}
+    predictor = OnnxPredictor(model(nodes, constants={"w": w}, **axes), access="logits")
+    assert predictor.batching == "fixed"
+    assert predictor.batching_evidence == "16 rows at once gave an output of shape (1, 3), one by one (16, 3)"
+    assert len(predictor.predict(rows(5))) == 5
+
+
+def test_labels_that_depend_on_the_batch_are_asked_one_by_one():
+    """A graph declared for any number of rows whose labels change with the company is run row by row."""
+    (w,) = weights((6, 3))
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("ReduceMean", ["z"], ["m"], axes=[0], keepdims=1),
+        helper.make_node("Mul", ["m", "minus_two"], ["n"]),
+        helper.make_node("Add", ["z", "n"], ["d"]),
+        helper.make_node("ArgMax", ["d"], ["y"], axis=1, keepdims=0),
+    ]
+    outputs = [("y", TensorProto.INT64, ["n"])]
+    content = model(nodes, constants={"w": w, "minus_two": np.array([-2], np.float32)}, outputs=outputs)
+    predictor = OnnxPredictor(content, n_classes=3)
+    assert predictor.batching == "fixed"
+    assert (predictor.predict(rows(9)).label == (-rows(9) @ w).argmax(axis=-1)).all()
+
+
+def test_shapes_recorded_for_one_row_do_not_stand_in_the_way():
+    """Exports that carry the shapes of all values in between are re-batched like others."""
+    import onnx
+
+    content = onnx.shape_inference.infer_shapes(onnx.load_from_string(convolution()))
+    assert len(content.graph.value_info) == 3
+    assert OnnxPredictor(content.SerializeToString(), access="logits").batching == "re-batched"
 
 
 def test_equal_answers_prove_nothing():
@@ -115,6 +173,18 @@ def test_a_dynamic_graph_is_left_as_it_is():
     predictor = OnnxPredictor(linear(), access="logits")
     assert predictor.batching == "dynamic"
     assert predictor.batching_evidence.startswith("16 random rows")
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_scores_that_are_not_finite_do_not_stand_in_the_way(batch):
+    """A graph that answers some random rows with infinity or NaN is batched as its other answers prove."""
+    w = np.abs(weights((6, 3))[0]) * np.array([1, 1, 1, -1, -1, -1], np.float32)[:, None] ** [0, 0, 1]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Log", ["z"], ["y"])]
+    axes = {"inputs": [("x", TensorProto.FLOAT, [batch, 6])], "outputs": [("y", TensorProto.FLOAT, [batch, 3])]}
+    predictor = OnnxPredictor(model(nodes, constants={"w": w.astype(np.float32)}, **axes), access="logits", bounds=(0, 1))
+    assert predictor.batching == ("dynamic" if batch == "n" else "re-batched")
+    assert predictor.predict(rows(50)).label.min() == -1
+    assert predictor.predict(rows(50)).label.max() > -1
 
 
 @given(n=st.integers(1, 30), batch=st.integers(1, 9))

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import onnxruntime.capi.onnxruntime_pybind11_state as foreign
 import pytest
-from blackbox_boundary.adapters import onnx_session
+from blackbox_boundary.adapters import onnx_runtime, onnx_session
 from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
 from onnx import TensorProto, helper
 
@@ -60,9 +60,9 @@ def quantised(element=TensorProto.UINT8):
 def test_integer_inputs_are_rounded_and_held_to_their_range():
     """A graph that takes uint8 has their range as bounds, gets the nearest whole number, and refuses what does not fit."""
     predictor = OnnxPredictor(quantised(), access="logits")
-    x = np.full((2, 6), 3.4)
+    x = np.full((2, 6), 3.6)
     assert predictor.bounds == (0, 255)
-    assert (predictor.predict(x).scores == predictor.predict(np.full((2, 6), 3, np.int64)).scores).all()
+    assert (predictor.predict(x).scores == predictor.predict(np.full((2, 6), 4, np.int64)).scores).all()
     for outside in (-1.0, 256.0, np.nan, np.inf):
         x[1, 2] = outside
         with pytest.raises(InvalidInput, match="must fit the uint8"):
@@ -95,11 +95,15 @@ def test_has_no_gradients():
 
 
 def test_access_must_be_declared_where_the_graph_does_not_decide():
-    """A graph that ends in Gemm could be either; the error says what it ends in and what to write."""
+    """A graph that ends in Gemm could be either, labels beside it or not; the error says what it ends in and what to write."""
     with pytest.raises(InvalidInput, match=r'made by Gemm, so it may hold logits or probabilities\..*access="logits"'):
         OnnxPredictor(linear())
     with pytest.raises(InvalidInput, match="made by Sigmoid"):
         OnnxPredictor(linear(last="Sigmoid"))
+    with pytest.raises(InvalidInput, match="made by Gemm"):
+        OnnxPredictor(labels_and_scores("l", "y"))
+    with pytest.raises(InvalidInput, match="made by Gemm"):
+        OnnxPredictor(labels_and_scores("y", producer="skl2onnx"))
 
 
 @pytest.mark.parametrize(("last", "access"), [("Softmax", Access.PROBABILITIES), ("LogSoftmax", Access.LOGITS)])
@@ -139,7 +143,7 @@ def test_one_score_a_row_is_the_positive_class_of_two(last, access):
         OnnxPredictor(linear(last=last, n_classes=1), access="label")
 
 
-def labels_and_scores(*names):
+def labels_and_scores(*names, producer="tests"):
     """A graph with a label output ``l``, their scores ``s`` and all scores ``y``, of which ``names`` are put out."""
     w, b = weights((6, 3), (3,))
     nodes = [
@@ -154,7 +158,7 @@ def labels_and_scores(*names):
         "s": ("s", TensorProto.FLOAT, ["n"]),
         "hidden": ("hidden", TensorProto.FLOAT, ["n", 3]),
     }
-    return model(nodes, constants={"w": w, "b": b}, outputs=[kinds[name] for name in names])
+    return model(nodes, constants={"w": w, "b": b}, outputs=[kinds[name] for name in names], producer=producer)
 
 
 def test_labels_alone():
@@ -463,3 +467,9 @@ def test_weights_beside_the_file_are_found_and_fingerprinted(tmp_path):
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(InvalidInput, match="cannot be read"):
         load(path, access="logits")
+
+
+@pytest.mark.parametrize("spec", ["http://host/model.onnx", "model.pt", "onnx", 3, None])
+def test_other_specs_are_left_to_other_adapters(spec):
+    """Only paths that end in .onnx, and bytes, are taken."""
+    assert onnx_runtime.load(spec, access="logits") is None

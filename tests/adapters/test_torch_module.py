@@ -46,6 +46,7 @@ def test_conforms_at_every_precision(dtype, kind):
     tolerances = {"tolerance": 1e-2, "gradient_tolerance": 0.1} if dtype in HALF else {}
     outcome = check_predictor(predictor(net(dtype=dtype)), x, **tolerances)
     assert outcome["vjp_form"] == outcome["vjp_rows"] == "passed"
+    assert predictor(net(dtype=dtype)).predict(x).scores.dtype == (np.float64 if dtype == torch.float64 else np.float32)
 
 
 @pytest.mark.parametrize("access", ["label", "top1", "probabilities", "logits"])
@@ -58,7 +59,7 @@ def test_conforms_at_every_access(access):
 
 def test_gradients_are_those_of_the_scores():
     """One vector-Jacobian product equals the weighted sum of the Jacobian's rows, computed by torch itself."""
-    module, x, v = net(dtype=torch.float64), rows(5).astype(np.float64), np.random.default_rng(3).normal(size=(5, 4))
+    module, x, v = net(dtype=torch.float64), rows(5).astype(np.float64) / 3, np.random.default_rng(3).normal(size=(5, 4))
     jacobian = torch.func.vmap(torch.func.jacrev(module))(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(predictor(module).vjp(x, v), np.einsum("nk,nkd->nd", v, jacobian), rtol=1e-12)
 
@@ -192,6 +193,9 @@ def test_callers_settings_of_autograd_do_not_matter():
         inner = x + 0
         assert torch.equal(asked.vjp(inner, v), reference)
         assert (asked.predict(inner).scores == asked.predict(x).scores).all()
+    recording = []
+    predictor(Returning(lambda z: recording.append(torch.is_grad_enabled()) or z), n_classes=4).predict(x)
+    assert recording == [False]
     needing = x.clone().requires_grad_()
     assert not asked.vjp(needing, v).requires_grad
     assert needing.grad is None
@@ -277,18 +281,17 @@ def test_wrong_rows_are_refused_before_the_module_is_called():
         (lambda z: {"logits": z}, "must return a tensor .* got dict"),
         (lambda z: z[:1], "one score per class"),
         (lambda z: z[..., None].expand(-1, -1, 2), "one score per class"),
-        (lambda z: z[:, :3], r"promises scores of shape \(5, 4\); got shape \(5, 3\)"),
-        (lambda z: z.softmax(-1).log(), None),
+        (lambda z: z[:, :3], r"4\b.*; got .*3"),
+        (lambda z: (z, z, z), "must return a tensor .* got tuple"),
     ],
 )
 def test_outputs_are_held_against_what_is_declared(make, message):
-    """An output of another form is a BadPrediction that says what came."""
+    """An output of another form is a BadPrediction that says what came, in predictions and gradients alike."""
     asked = predictor(Returning(make), n_classes=4)
-    if message is None:
-        asked.predict(rows(5))
-        return
     with pytest.raises(BadPrediction, match=message):
         asked.predict(rows(5))
+    with pytest.raises(BadPrediction, match=message):
+        asked.vjp(rows(5), np.ones((5, 4)))
 
 
 def test_a_false_declaration_is_found_out():
@@ -300,10 +303,12 @@ def test_a_false_declaration_is_found_out():
 
 
 def test_non_finite_scores_are_no_answer():
-    """A row that overflows half precision gets the label -1, its neighbours are answered."""
-    x = rows(3)
-    x[1] = np.inf
-    assert (predictor(net(dtype=torch.float16)).predict(x).label < 0).tolist() == [False, True, False]
+    """A row with NaN, and one beyond the module's range, get the label -1 and no warning; their neighbours are answered."""
+    x = rows(4).astype(np.float64)
+    x[1], x[3] = np.nan, 1e300
+    for dtype in (torch.float16, torch.float32):
+        linear = nn.Linear(6, 4).to(dtype)
+        assert (predictor(linear).predict(x).label < 0).tolist() == [False, True, False, True]
 
 
 class OverheatedError(Exception):

@@ -1,7 +1,7 @@
 """The index finds what a dictionary would."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary.ledger import index
@@ -14,6 +14,7 @@ def keys_of(numbers):
     return words.view(np.uint8)
 
 
+@settings(deadline=None)
 @given(batches=st.lists(st.sets(st.integers(0, 60), max_size=12), max_size=8))
 def test_like_a_dictionary(batches):
     """Added in any order and batches, merged early or late: each key is found where it was put, others nowhere."""

@@ -10,10 +10,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blackbox_boundary import Access, BadPrediction, Differentiable, InvalidInput, Prediction, PredictorUnavailable
+from blackbox_boundary import Access, BadPrediction, Differentiable, InvalidInput, Prediction, PredictorUnavailable, TranscriptMismatch
 from blackbox_boundary.ledger import summarise, verify
+from blackbox_boundary.wrappers.budget import Allowance, BudgetPredictor
 from blackbox_boundary.wrappers.counting import CountingPredictor
 from blackbox_boundary.wrappers.ledger import LedgerPredictor
+from blackbox_boundary.wrappers.replay import ReplayPredictor
 
 from .models import WEIGHTS, Linear, Oblivious, rows
 
@@ -196,7 +198,7 @@ def test_streamed_answers_are_recorded_as_they_arrive(tmp_path):
                 yield part, self.predict(x[part])
 
     model, x = Parts(), rows(0, 1, 2, 3, 4, 5)
-    with LedgerPredictor(model, tmp_path / "l.db") as ledger:
+    with LedgerPredictor(CountingPredictor(BudgetPredictor(model, Allowance(max_queries=8))), tmp_path / "l.db") as ledger:
         with pytest.raises(BadPrediction, match="2 came without"):
             ledger.predict(x)
         assert len(model.sent) == 4
@@ -206,6 +208,40 @@ def test_streamed_answers_are_recorded_as_they_arrive(tmp_path):
         assert len(model.sent) == 6
     np.testing.assert_array_equal(answer.scores, Linear().predict(x).scores)
     verify(tmp_path / "l.db")
+
+
+def test_rows_that_are_sent_as_the_same_bytes_are_sent_once(tmp_path):
+    """An endpoint that takes whole numbers is asked each once, however many rows round to it; a replay knows all of those rows."""
+
+    class Rounding(Linear):
+        def as_sent(self, x):
+            return np.round(x).astype(np.uint8)
+
+        def predict(self, x):
+            return super().predict(self.as_sent(x).astype(np.float32))
+
+    x = np.array([[1.1, 2, 3, 4], [0.9, 2, 3, 4], [1, 2, 3, 4], [5, 2, 3, 4], [5, 2, 3, 4]], np.float32)
+    later = np.array([[1.2, 2, 3, 4], [5.1, 2, 3, 4]], np.float32)
+    for reopened in range(2):
+        with LedgerPredictor(CountingPredictor(model := Rounding()), tmp_path / "l.db") as ledger:
+            np.testing.assert_array_equal(ledger.predict(x).scores, Rounding().predict(x).scores)
+            np.testing.assert_array_equal(ledger.predict(later).scores, Rounding().predict(later).scores)
+            assert len(model.sent) == 2 * (1 - reopened)
+    with ReplayPredictor(tmp_path / "l.db") as replay:
+        np.testing.assert_array_equal(replay.predict(x).scores, Rounding().predict(x).scores)
+        np.testing.assert_array_equal(replay.predict(later).scores, Rounding().predict(later).scores)
+        with pytest.raises(TranscriptMismatch):
+            replay.predict(x[:1].astype(np.uint8))
+    assert verify(tmp_path / "l.db").n_asked == 2
+
+
+def test_rows_that_are_sent_as_they_are(tmp_path):
+    """Where nothing is encoded, nothing more is recorded."""
+    model = Linear()
+    model.as_sent = lambda x: x
+    with LedgerPredictor(model, tmp_path / "l.db") as ledger:
+        ledger.predict(rows(1, 2))
+    assert summarise(tmp_path / "l.db").n_entries == 4
 
 
 def test_threads_share_a_ledger(tmp_path):

@@ -1,19 +1,15 @@
-"""Python environments for real model servers, built once and kept.
+"""Environments of real servers, built once and kept: ``python tests/peers/environments.py``.
 
-They lie in the folder that ``BLACKBOX_BOUNDARY_PEERS`` names, else in the user's cache. An environment that cannot be built skips
-the tests that need it, with the reason.
+They lie in the folder that ``BLACKBOX_BOUNDARY_PEERS`` names, else in the user's cache.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import sysconfig
+import tempfile
 from pathlib import Path
-
-import pytest
 
 TRITON = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", "setuptools<81")
 MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0", "numpy<3")
@@ -22,38 +18,51 @@ MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0", "numpy<3")
 def cache_folder():
     """Where environments are kept."""
     told = os.environ.get("BLACKBOX_BOUNDARY_PEERS")
-    folder = Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "blackbox-boundary" / "peers"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "blackbox-boundary" / "peers"
 
 
-def python_with(name, requirements):
-    """The interpreter of an environment that holds the requirements, built if need be."""
+def python_of(name, requirements):
+    """The interpreter of an environment that holds the requirements, whether it is built or not."""
     mark = hashlib.sha256(repr((requirements, sys.version)).encode()).hexdigest()[:8]
-    folder = cache_folder() / f"{name}-{mark}"
-    with (cache_folder() / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            _run("venv", [sys.executable, "-m", "venv", str(folder)])
-            _run("pip", [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
-            (folder / "complete").touch()
-    return folder / "bin/python"
+    return cache_folder() / f"{name}-{mark}" / "bin" / "python"
 
 
-def library_path():
-    """Environment for pytriton's stub, which links to the shared library of the Python that runs it."""
-    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        pytest.skip("pytriton needs a Python that is built as a shared library")
-    return {**os.environ, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR")}
+def nginx_binary():
+    """Debian's nginx, unpacked and not installed; or the system's own."""
+    installed = shutil.which("nginx")
+    return Path(installed) if installed else cache_folder() / "nginx" / "usr" / "sbin" / "nginx"
 
 
-def _run(what, command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
-    if done.returncode:
-        pytest.skip(f"{what} failed: {done.stderr.strip().splitlines()[-1:] or done.returncode}")
+def build(name, requirements):
+    """Make an environment; an unfinished one is made again."""
+    python = python_of(name, requirements)
+    if (python.parents[1] / "complete").exists():
+        return
+    shutil.rmtree(python.parents[1], ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements], check=True)
+    (python.parents[1] / "complete").touch()
+
+
+def unpack_nginx():
+    """Debian's package, unpacked into the cache."""
+    if nginx_binary().exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["apt-get", "download", "nginx"], cwd=folder, check=True)
+        (package,) = Path(folder).glob("nginx_*.deb")
+        subprocess.run(["dpkg", "-x", str(package), str(cache_folder() / "nginx")], check=True)
+
+
+def is_built(python):
+    """Whether an environment was finished."""
+    return (python.parents[1] / "complete").exists()
 
 
 if __name__ == "__main__":
+    cache_folder().mkdir(parents=True, exist_ok=True)
     for name, requirements in (("triton", TRITON), ("mlserver", MLSERVER)):
-        print(python_with(name, requirements))
+        build(name, requirements)
+        print(python_of(name, requirements))
+    unpack_nginx()
+    print(nginx_binary())

@@ -7,9 +7,9 @@ The figures in docs/explanation/ledger.md come from here.
 """
 
 import os
-import resource
 import tempfile
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -47,15 +47,17 @@ class Paced:
 def main(rows, seconds, folder):
     """Print both tables."""
     with tempfile.TemporaryDirectory(dir=folder) as where:
-        print(f"a flush of the disk takes {flush_ms(Path(where)):.2f} ms (median)\n")
-        print("rows a call | without, rows/s | with, rows/s | overhead")
-        for size in (128, 256, 512, 1024, 2048):
-            without, with_ledger = overhead(Path(where) / f"{size}.db", size, max(2, int(seconds * ROWS_PER_SECOND / size)))
-            print(f"{size:11} | {without:15.0f} | {with_ledger:12.0f} | {without / with_ledger - 1:8.1%}")
+        flush = flush_s(Path(where))
+        print(f"a flush of the disk takes {1e3 * flush:.2f} ms (median); the model answers {ROWS_PER_SECOND} rows/s\n")
+        print("rows asked | a call | overhead | processor alone | flushes alone")
+        for asked, call in ((256, 256), (512, 512), (1024, 1024), (2048, 2048), (8192, 1024), (8192, 2048)):
+            wall, processor = overhead(Path(where) / f"{asked}-{call}.db", asked, call, max(2, round(seconds * ROWS_PER_SECOND / asked)))
+            n_flushes = asked // call + 1
+            print(f"{asked:10} | {call:6} | {wall:8.1%} | {processor:15.1%} | {n_flushes * flush * ROWS_PER_SECOND / asked:13.1%}")
         scale(Path(where) / "scale.db", rows)
 
 
-def flush_ms(folder):
+def flush_s(folder):
     """Median time of one flush of a small write."""
     times = []
     with (folder / "flush").open("wb", buffering=0) as file:
@@ -64,20 +66,23 @@ def flush_ms(folder):
             began = time.perf_counter()
             os.fsync(file.fileno())
             times.append(time.perf_counter() - began)
-    return 1e3 * np.median(times)
+    return np.median(times)
 
 
-def overhead(path, size, n_calls):
-    """Rows a second without and with a ledger, measured in turns."""
-    model, random, spent = Paced(), np.random.default_rng(0), {False: 0.0, True: 0.0}
-    with LedgerPredictor(model, path, rows_per_call=size) as ledger:
-        for _ in range(n_calls):
-            x = random.random((size, 784), np.float32)
-            for recorded, predictor in ((False, model), (True, ledger)):
-                began = time.perf_counter()
+def overhead(path, asked, call, n):
+    """Time added by a ledger as a share of the time without, measured in turns: by the clock, and of the processor."""
+    model, random = Paced(), np.random.default_rng(0)
+    clock, processor = {}, {}
+    with LedgerPredictor(model, path, rows_per_call=call) as ledger:
+        for _ in range(n):
+            x = random.random((asked, 784), np.float32)
+            for predictor in (model, ledger):
+                began = time.perf_counter(), time.process_time()
                 predictor.predict(x)
-                spent[recorded] += time.perf_counter() - began
-    return size * n_calls / spent[False], size * n_calls / spent[True]
+                clock.setdefault(predictor, []).append(time.perf_counter() - began[0])
+                processor.setdefault(predictor, []).append(time.process_time() - began[1])
+    without, with_ledger = (np.median(clock[predictor]) for predictor in (model, ledger))
+    return with_ledger / without - 1, (np.median(processor[ledger]) - np.median(processor[model])) / without
 
 
 def keys_of(number, size=CALL):
@@ -99,24 +104,34 @@ def scale(path, n):
     n_bytes = path.stat().st_size
     print(f"\n{n_calls * CALL:,} recorded queries in {filled:.0f} s")
     print(f"file: {n_bytes / 1e6:,.1f} MB for {stored / 1e6:,.1f} MB of keys and answers, {n_bytes / stored:.3f} x")
-    began = time.perf_counter()
+    looker = get_context("spawn").Process(target=look, args=(path, n_calls))  # its memory is that of a fresh run
+    looker.start()
+    looker.join()
+
+
+def look(path, n_calls):
+    """Open a ledger, and find recorded queries."""
+    random = np.random.default_rng(1)
+    before, began = resident_bytes(), (time.perf_counter(), time.process_time())
     reader = LedgerReader(path)
-    print(f"opening: {time.perf_counter() - began:.2f} s; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
-    singles = []
-    for _ in range(3000):
-        key = keys_of(int(random.integers(n_calls)))[int(random.integers(CALL))][None]
-        began = time.perf_counter()
-        reader.fetch(reader.find(key))
-        singles.append(1e6 * (time.perf_counter() - began))
-    print(f"lookup of one random query: median {np.median(singles):.0f} us, 99th percentile {np.percentile(singles, 99):.0f} us")
-    batches = []
-    for _ in range(200):
-        keys = keys_of(int(random.integers(n_calls)))
-        began = time.perf_counter()
-        reader.fetch(reader.find(keys))
-        batches.append(1e6 * (time.perf_counter() - began) / CALL)
-    print(f"lookup of a call of {CALL}, each query: median {np.median(batches):.2f} us")
+    clock, processor = time.perf_counter() - began[0], time.process_time() - began[1]
+    print(f"opening: {clock:.2f} s, {processor:.2f} s of the processor; {(resident_bytes() - before) / 2**20:,.0f} MiB of memory")
+    for size, n in ((1, 3000), (CALL, 200)):
+        clock, processor = [], []
+        for _ in range(n):
+            first = int(random.integers(CALL - size + 1))
+            keys = keys_of(int(random.integers(n_calls)))[first : first + size]
+            began = time.perf_counter(), time.process_time()
+            reader.fetch(reader.find(keys))
+            clock.append(1e6 * (time.perf_counter() - began[0]) / size)
+            processor.append(1e6 * (time.process_time() - began[1]) / size)
+        print(f"lookup, {size:4} at a time: median {np.median(clock):.2f} us each, {np.median(processor):.2f} us of the processor")
     reader.close()
+
+
+def resident_bytes():
+    """Memory of this process, as Linux tells."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import InvalidInput
@@ -11,6 +11,7 @@ from blackbox_boundary.wrappers.batching import BatchingPredictor
 from .models import Smooth
 
 
+@settings(deadline=None)
 @given(n=st.integers(0, 20), size=st.integers(1, 8), pad=st.booleans())
 def test_calls_have_the_size_asked_for(n, size, pad):
     """No call is larger; with padding none is smaller; the answers are those of one call."""

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import BudgetExhausted, InvalidInput
@@ -16,6 +16,7 @@ from .models import Smooth
 X = np.zeros((4, 2, 3))
 
 
+@settings(deadline=None)
 @given(calls=st.lists(st.integers(0, 6), max_size=30), max_queries=st.none() | st.integers(0, 40), max_calls=st.none() | st.integers(0, 20))
 def test_no_limit_is_ever_passed(calls, max_queries, max_calls):
     """What is sent is what was granted, and within both limits; a smaller call may still fit after a larger one was refused."""
@@ -77,6 +78,7 @@ def test_threads_share_an_allowance():
     assert (allowance.n_queries, len(refused)) == (100, 300)
 
 
+@settings(deadline=None)
 @given(
     n=st.integers(0, 2000),
     per_row=st.integers(0, 60),

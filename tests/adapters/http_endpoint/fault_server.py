@@ -6,6 +6,8 @@ which requests came, ``GET /forget`` forgets them. Run: ``python fault_server.py
 """
 
 import json
+import math
+import random
 import re
 import socket
 import sys
@@ -14,13 +16,13 @@ import time
 import zlib
 
 N_CLASSES = 3
-LOG, COUNTS, LOCK = [], {}, threading.Lock()
+LOG, COUNTS, LOCK, CHANCE = [], {}, threading.Lock(), random.Random(0)
 
 
 def scores_of(row):
-    """Three probabilities that depend on the row."""
-    top = 0.5 + 0.4 * (row[0] % 1)
-    return [top, (1 - top) / 2, (1 - top) / 2]
+    """Three probabilities that depend smoothly on the row."""
+    first = 1 / (1 + math.exp(4 * (row[0] - row[1])))
+    return [first, 0.6 * (1 - first), 0.4 * (1 - first)]
 
 
 def honest(rows):
@@ -123,7 +125,13 @@ def judge(fault, rows, key):
 
 
 def act(fault, connection, rows, key):
-    """Misbehave; returns whether the connection stays open."""
+    """Misbehave; returns whether the connection stays open. "mixed" is a fifth of all faults that pass."""
+    if fault == "mixed":
+        fault = (
+            CHANCE.choice(["e429", "e500", "e503", "reset", "truncated", "cut-chunked", "close", "silent"])
+            if CHANCE.random() < 0.2
+            else "ok"
+        )
     good = json.dumps(honest(ROWS.get(fault, lambda same: same)(rows))).encode()
     if fault in BODIES:
         connection.sendall(reply(200, BODIES[fault](good, json.dumps(scores_of(rows[0])).encode())))
@@ -136,7 +144,7 @@ def act(fault, connection, rows, key):
     elif fault == "reset":
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     elif fault == "silent":
-        time.sleep(3)
+        time.sleep(1.5)
     elif fault.startswith("drip"):
         head = reply(200, good)[: -len(good)] if fault == "drip-body" else b""
         connection.sendall(head)

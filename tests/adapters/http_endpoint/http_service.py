@@ -1,5 +1,6 @@
 """A FastAPI service to run under uvicorn: one small classifier, said in many ways."""
 
+import asyncio
 import base64
 import io
 import json
@@ -7,9 +8,8 @@ import json
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
 from PIL import Image
-from toy_model import LABELS, N_CLASSES, SHAPE, logits_of, probabilities_of
+from toy_model import LABELS, N_CLASSES, SHAPE, logits_of, mnist_probabilities_of, probabilities_of
 
-MOST_ROWS = 64
 app = FastAPI()
 NOISE = np.random.default_rng()
 
@@ -20,25 +20,29 @@ def server():
     return {"name": "service", "version": "1", "extensions": ["binary_tensor_data"]}
 
 
+MODELS = {
+    "digits": (SHAPE, N_CLASSES, probabilities_of, 64),
+    "liar": (SHAPE, N_CLASSES + 1, probabilities_of, 64),
+    "mnist": ((1, 28, 28), 10, mnist_probabilities_of, 1024),
+}
+"""Shape of a row, number of classes as announced, the model, and its longest batch."""
+
+
 @app.get("/v2/models/{model}")
 def metadata(model: str):
     """Tensors; of the model "liar" with a class too many."""
-    if model not in ("digits", "binary", "liar"):
+    if model not in MODELS:
         raise HTTPException(404, "unknown model")
-    datatype = {"name": "image", "datatype": "FP32", "shape": [-1, *SHAPE]}
-    classes = N_CLASSES + (model == "liar")
-    return {
-        "name": model,
-        "versions": ["1"],
-        "inputs": [datatype],
-        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]}],
-    }
+    shape, n_classes, *_ = MODELS[model]
+    inputs = [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}]
+    outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, n_classes]}]
+    return {"name": model, "versions": ["1"], "inputs": inputs, "outputs": outputs}
 
 
 @app.get("/v2/models/{model}/config")
 def config(model: str):
     """The longest batch, as Triton tells it."""
-    return {"max_batch_size": MOST_ROWS}
+    return {"max_batch_size": MODELS[model][3]}
 
 
 @app.post("/v2/models/{model}/infer")
@@ -53,9 +57,10 @@ async def infer(model: str, request: Request):
         document = json.loads(raw)
         given = document["inputs"][0]
         x = np.array(given["data"], np.float32).reshape(given["shape"])
-    if len(x) > MOST_ROWS:
-        return Response(json.dumps({"error": f"batch-size must be <= {MOST_ROWS}"}), 400)
-    scores = probabilities_of(x)
+    *_, answer, most_rows = MODELS[model]
+    if len(x) > most_rows:
+        return Response(json.dumps({"error": f"batch-size must be <= {most_rows}"}), 400)
+    scores = answer(x)
     head = {"model_name": model, "model_version": "1", "id": document.get("id")}
     output = {"name": "probabilities", "datatype": "FP32", "shape": list(scores.shape)}
     if length:
@@ -68,8 +73,11 @@ async def infer(model: str, request: Request):
 
 
 @app.post("/scores")
-async def scores(request: Request, decimals: int | None = None, most: int | None = None, kind: str = "probabilities", noise: float = 0):
-    """Full scores, perhaps rounded or noisy; refuses more rows than ``most`` with 413."""
+async def scores(
+    request: Request, decimals: int | None = None, most: int | None = None, kind: str = "probabilities", noise: float = 0, delay: float = 0
+):
+    """Full scores, perhaps rounded, noisy or late; refuses more rows than ``most`` with 413."""
+    await asyncio.sleep(delay)
     x = np.array((await request.json())["data"], np.float32)
     if most and len(x) > most:
         return Response("<html>413 Request Entity Too Large</html>", 413)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load, probe
+from blackbox_boundary.adapters.http_endpoint.probing import Finding
+from click.testing import CliRunner
 
 from blackbox_boundary import Access, InvalidInput, PredictorUnavailable
+from blackbox_boundary.cli import main
 
 X = np.random.default_rng(0).random((40, *model.SHAPE), dtype=np.float32)
 P = model.probabilities_of(X)
@@ -97,6 +100,26 @@ def test_what_probe_prints_can_be_loaded(service_url, tmp_path):
     file.write_text(filled.replace("# n_classes = 10", "n_classes = 5"))
     with load(str(file)) as endpoint:
         assert (endpoint.predict(X).scores == P).all()
+
+
+def test_a_configuration_holds_no_lines_of_the_servers_own():
+    """A server's words stay within the comment."""
+    finding = Finding("oip_v2", "a server\nurl = 'http://elsewhere'", {"url": "http://here"})
+    assert tomllib.loads(finding.toml) == {"url": "http://here"}
+
+
+def test_the_command(service_url, tmp_path):
+    """It prints the configuration; the exit code says whether anything was recognised."""
+    (tmp_path / "there.toml").write_text(f'url = "{service_url}/tf/v1/models/digits"\n[headers]\nX-Team = "ours"\n')
+    for spec, exit_code in (
+        (f"{service_url}/v2/models/digits", 0),
+        (str(tmp_path / "there.toml"), 0),
+        (f"{service_url}/x", 4),
+        ("ftp://x", 3),
+    ):
+        done = CliRunner().invoke(main, ["probe", spec])
+        assert done.exit_code == exit_code
+        assert ("input_shape = [1, 4, 4]" in done.stdout.splitlines()) is (exit_code == 0)
 
 
 def test_probe_of_nothing():

@@ -1,12 +1,18 @@
 """The libraries' exceptions become ours, all of them."""
 
 import inspect
+import socket
+import threading
 
 import pytest
 import requests
 import urllib3
-from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Stale, translated
+from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Line, Stale, translated
 from blackbox_boundary.adapters.http_endpoint.failures import Transient
+from blackbox_boundary.adapters.http_endpoint.manners import Manners
+from blackbox_boundary.adapters.http_endpoint.wire import Request
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from blackbox_boundary import BoundaryError, InvalidInput, PredictorError, PredictorUnavailable
 
@@ -53,3 +59,77 @@ def test_a_server_that_was_reached_may_be_restarting():
     error = requests.exceptions.ConnectionError(ConnectionRefusedError("refused"))
     assert type(translated(error, "GET /", was_reachable=False)) is PredictorUnavailable
     assert type(translated(error, "GET /", was_reachable=True)) is Transient
+
+
+@pytest.fixture(scope="module")
+def parrot():
+    """A server that answers every connection with the bytes it was told to say, and closes it."""
+    words = {"say": b""}
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                connection.sendall(words["say"])
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", words
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(5)
+
+
+HEADS = """Content-Length: 3
+Content-Length: 5
+Content-Length: -1
+Content-Length: x
+Transfer-Encoding: chunked
+Content-Encoding: gzip
+Content-Encoding: deflate
+Connection: close
+: y
+X
+Location: http://[
+Set-Cookie: =""".splitlines()
+STATUSES = [
+    "HTTP/1.1 200 OK",
+    "HTTP/1.1 999 x",
+    "HTTP/1.1 -1 x",
+    "HTTP/9.9 200 OK",
+    "HTTP/1.1 100 Continue",
+    "HTTP/1.1 204 x",
+    "",
+    "ICY 200",
+]
+bodies = st.sampled_from([b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"zz\r\nabc", b"-1\r\n", b"\x1f\x8b\x08", b""]) | st.binary(max_size=40)
+answers = st.builds(
+    lambda status, heads, body: "\r\n".join([status, *heads, "", ""]).encode() + body,
+    st.sampled_from(STATUSES),
+    st.lists(st.sampled_from(HEADS), max_size=4),
+    bodies,
+)
+
+
+@given(st.binary(max_size=60) | answers)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nabc")
+@example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc")
+@example(b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 100_000)
+def test_arbitrary_bytes_on_the_wire(parrot, said):
+    """Whatever a server says, it is a reply or one of our own errors, and soon."""
+    url, words = parrot
+    words["say"] = said
+    line = Line(url, Manners(read_timeout_s=5, total_timeout_s=5))
+    try:
+        reply = line.exchange(Request("GET", "/"), {}, 1000, was_reachable=False)
+    except BoundaryError:
+        pass
+    else:
+        assert len(reply.body) <= 1000
+    finally:
+        line.close()

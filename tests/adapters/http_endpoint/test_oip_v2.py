@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
-from http_service import MOST_ROWS
 
 from blackbox_boundary import Access, BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
 
@@ -28,7 +27,7 @@ def test_metadata_is_discovered_without_a_query(service_url):
         assert endpoint.n_classes == model.N_CLASSES
         assert endpoint.access is Access.PROBABILITIES
         assert endpoint.bounds == (0, 1)
-        assert endpoint.max_rows == MOST_ROWS
+        assert endpoint.max_rows == 64
         assert endpoint.counters.queries == endpoint.counters.requests == 0
 
 

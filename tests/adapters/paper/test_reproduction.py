@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blackbox_boundary.adapters.paper import data, reproduction
+import torch
+from blackbox_boundary.adapters.paper import cifar_nets, data, reproduction
 from blackbox_boundary.adapters.paper.exhibit import Exhibit
 from blackbox_boundary.adapters.paper.samples import EXTRA_SETS, PAPER_SETS, Samples
+from blackbox_boundary.adapters.paper.section5 import section5
+from blackbox_boundary.adapters.paper.section6 import section6_tables
 from blackbox_boundary.adapters.paper.store import Store
-from blackbox_boundary.adapters.paper.study import Scale, mnist_study
+from blackbox_boundary.adapters.paper.study import Scale, cifar100_study, mnist_study
 from click.testing import CliRunner
 
 from blackbox_boundary.cli import main
@@ -112,6 +115,24 @@ def test_diverged_victim_is_said(tmp_path):
     broken = mnist_study(replace(whole, x=np.full_like(whole.x, np.nan)), TOY, Store(tmp_path))
     with pytest.raises(InvalidInput, match=r"Model 1.*seed 0"):
         broken.victim("Model 1")
+
+
+@pytest.mark.slow
+def test_cifar_extraction_runs(tmp_path):
+    """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
+    torch.manual_seed(0)
+    state = cifar_nets.ResNet(1, n_stem=64).state_dict()
+    np.savez(tmp_path / "net.npz", **{name: value.numpy() for name, value in state.items() if "num_batches" not in name})
+    rng = np.random.default_rng(0)
+    x, y = rng.random((60, 3, 32, 32), dtype=np.float32), rng.integers(0, 100, 60)
+    images = data.Data("noise", x[:40], y[:40], x[40:], y[40:])
+    scale = replace(TOY, seeds=1, table_steps=1, batch_size=4, n_measured=None, n_transfer=4)
+    study = cifar100_study(images, scale, Store(tmp_path / "results"), tmp_path / "net.npz")
+    tables, extra = section6_tables(study)
+    assert [(row[0], row[1]) for row in tables.rows[::6]] == [("ResNet-20", "MobileNetV2"), ("ResNet-20", "VGG-16")]
+    assert {row[2] for row in extra.rows} == set(EXTRA_SETS)
+    assert all(row[3] is None for row in tables.rows)
+    assert next(exhibit.slug for exhibit in section5(study)) == "figure3-resnet-20"
 
 
 def test_exhibits(tmp_path):

@@ -1,0 +1,123 @@
+"""``blackbox-boundary batch``: measure a model that answers by file."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+
+from .. import datasets
+from ..asks import Status
+from ..batch_scoring import BatchScoring
+from ..predictor import Access
+from .run_folder import RunFolder
+from .summary import summary
+
+__all__ = ["batch"]
+
+_LEDGER = click.argument("ledger", type=click.Path(dir_okay=False))
+
+
+@click.group()
+def batch() -> None:
+    """Measure a model that answers by file: write inputs, have them scored, read the scores; days may pass in between.
+
+    \b
+      blackbox-boundary batch begin job.db images.npy --model fraud-7 --access logits --n-classes 3
+      blackbox-boundary batch ask job.db next.csv       # have next.csv scored, then:
+      blackbox-boundary batch tell job.db scored.csv    # and ask again, until nothing is left
+      blackbox-boundary batch results job.db --output run1
+    """  # noqa: D301  click reads the escape
+
+
+@batch.command()
+@_LEDGER
+@click.argument("data")
+@click.option("--model", required=True, help="A name for the model's content; another version is another model.")
+@click.option("--access", required=True, type=click.Choice([access.name.lower() for access in Access]), help="What the scores reveal.")
+@click.option("--n-classes", required=True, type=click.IntRange(min=2))
+@click.option("--bounds", metavar="LO,HI", help="Domain of the inputs.  [default: none]")
+@click.option("--estimator", default="ray", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
+@click.option("--max-queries", type=click.IntRange(min=0), help="Rows that may be asked in all.  [default: no limit]")
+@click.option("--seed", type=int, default=0, show_default=True)
+def begin(ledger: str, data: str, *, bounds: str | None, settings: tuple[str, ...], **options: Any) -> None:
+    """Begin a job on DATA (a file, or the name of a data set) in LEDGER, which is created; nothing is asked yet."""
+    rows = datasets.read(data)
+    BatchScoring.create(ledger, rows.x, data=data, bounds=_bounds(bounds), settings=_settings(settings), **options)
+    click.echo(f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy", err=True)
+
+
+@batch.command()
+@_LEDGER
+@click.argument("output", type=click.Path(dir_okay=False))
+@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+def ask(ledger: str, output: str, data: str | None) -> None:
+    """Write the inputs that must be scored next to OUTPUT (.npy, .csv or .parquet); print their number, 0 when all is known."""
+    with _job(ledger, data) as job:
+        n = job.ask(output)
+    click.echo(n)
+    if n:
+        click.echo(f"Have {output} scored, then: blackbox-boundary batch tell {shlex.quote(ledger)} SCORED", err=True)
+    else:
+        click.echo(f"All is known; nothing was written. Next: blackbox-boundary batch results {shlex.quote(ledger)}", err=True)
+
+
+@batch.command()
+@_LEDGER
+@click.argument("scored", type=click.Path(exists=True, dir_okay=False))
+@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+def tell(ledger: str, scored: str, data: str | None) -> None:
+    """Read the scores of the inputs asked last from SCORED (.npy, .csv or .parquet)."""
+    with _job(ledger, data) as job:
+        n = job.tell(scored)
+    click.echo(f"{n} answers recorded. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy", err=True)
+
+
+@batch.command()
+@_LEDGER
+@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+@click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: boundary-run-DATE-TIME]")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
+def results(ledger: str, data: str | None, output: str | None, *, overwrite: bool) -> None:
+    """Write what is known so far to a folder, as "measure" does; exit code 5 where rows are not finished."""
+    folder = RunFolder(output, overwrite=overwrite)
+    with _job(ledger, data) as job:
+        distances = job.distances()
+    distances.run["command"] = shlex.join(["blackbox-boundary", *sys.argv[1:]])
+    folder.save(distances)
+    Console().print(summary(distances))
+    click.echo(f"Results in {folder.path}/", err=True)
+    if not all(Status(status).is_final for status in distances.status):
+        sys.exit(5)
+
+
+def _job(ledger: str, data: str | None) -> BatchScoring:
+    return BatchScoring(ledger, datasets.read(data or BatchScoring.data(ledger)).x)
+
+
+def _bounds(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        lowest, highest = map(float, text.split(","))
+    except ValueError:
+        raise click.UsageError(f'--bounds must be LO,HI; got "{text}".') from None
+    return lowest, highest
+
+
+def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise click.UsageError(f'"{text}" must read NAME=VALUE.')
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = value
+    return settings

@@ -1,0 +1,209 @@
+"""The estimators that need no gradient: right where the truth is known, and every row by itself."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Measurement, Status, measure
+from blackbox_boundary.estimators import Broyden, HalfSpace
+from blackbox_boundary.gradients import Coordinates, Cosines, Directions
+from blackbox_boundary.testing import Ball, Linear, Opaque, Reference
+
+BOTH = [HalfSpace(max_queries_per_row=200), Broyden(max_queries_per_row=100)]
+SEARCH = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a run of hundreds of questions takes minutes and shows little
+names = {"ids": lambda estimator: estimator.name}
+
+
+def access_for(estimator):
+    """What the estimator is meant for."""
+    return Access.LABEL if isinstance(estimator, HalfSpace) else Access.LOGITS
+
+
+def hyperplanes(d, *, access, seed=0, bounds=None, scale=1.0):
+    """Four classes with flat boundaries."""
+    rng = np.random.default_rng(seed)
+    return Reference(Linear(rng.standard_normal((4, d)), rng.standard_normal(4)), access=access, bounds=bounds, scale=scale)
+
+
+def inside(n, d, seed=1):
+    """Rows inside the unit box."""
+    return np.random.default_rng(seed).uniform(0.1, 0.9, (n, d))
+
+
+@pytest.mark.parametrize(("estimator", "within"), [(HalfSpace(max_queries_per_row=1500), 1.03), (Broyden(max_queries_per_row=150), 1.002)])
+def test_hyperplanes_are_met_at_their_distance(estimator, within):
+    """The nearest of several hyperplanes, in twenty dimensions without bounds."""
+    predictor, x = hyperplanes(20, access=access_for(estimator)), inside(6, 20)
+    found = measure(Opaque(predictor), x, estimator=estimator)
+    ratio = found.l2 / predictor.distance(x)
+    assert (found.status == Status.CONVERGED).all()
+    assert (ratio > 1 - 1e-6).all()
+    assert (np.median(ratio) if isinstance(estimator, HalfSpace) else ratio.max()) < within
+
+
+@pytest.mark.parametrize(("estimator", "within"), [(HalfSpace(max_queries_per_row=1500), 1.05), (Broyden(max_queries_per_row=300), 1.01)])
+def test_a_ball_is_met_at_its_distance(estimator, within):
+    """A curved boundary, from inside."""
+    predictor = Reference(Ball(np.zeros(10), 2.0), access=access_for(estimator))
+    x = np.random.default_rng(2).standard_normal((5, 10)) * 0.3
+    found = measure(Opaque(predictor), x, estimator=estimator)
+    ratio = found.l2 / predictor.distance(x)
+    assert (ratio > 1 - 1e-6).all()
+    assert (ratio < within).all()
+
+
+@pytest.mark.parametrize("estimator", BOTH, **names)
+def test_row_alone_equals_row_in_batch(estimator):
+    """Distances, flip points and counts, bit for bit, whatever is searched beside a row and however many at a time."""
+    predictor, x = hyperplanes(12, access=access_for(estimator), bounds=(0.0, 1.0)), inside(7, 12)
+    together = measure(Opaque(predictor), x, estimator=estimator)
+    for i in (0, 3, 6):
+        running = Measurement(
+            x[i : i + 1], estimator=estimator, access=predictor.access, n_classes=4, bounds=(0.0, 1.0), row_ids=np.array([i])
+        )
+        while (ask := running.ask()) is not None:
+            running.tell(predictor.predict(ask.points))
+        alone = running.distances()
+        assert alone.l2[0] == together.l2[i]
+        assert alone.n_predictions[0] == together.n_predictions[i]
+        np.testing.assert_array_equal(alone.flip_points[0], together.flip_points[i])
+
+
+@pytest.mark.parametrize("estimator", BOTH, **names)
+def test_rows_do_not_notice_how_many_fit_in_memory(estimator, monkeypatch):
+    """One row at a time gives what all together give."""
+    predictor, x = hyperplanes(12, access=access_for(estimator)), inside(5, 12)
+    together = measure(Opaque(predictor), x, estimator=estimator)
+    monkeypatch.setattr("blackbox_boundary.estimators._lockstep._MEMORY", 1)
+    np.testing.assert_array_equal(measure(Opaque(predictor), x, estimator=estimator).l2, together.l2)
+
+
+class Watched:
+    """A predictor that remembers the box of all points asked."""
+
+    def __init__(self, predictor):
+        self._predictor, self.lowest, self.highest = predictor, np.inf, -np.inf
+
+    def __getattr__(self, name):
+        return getattr(self._predictor, name)
+
+    def predict(self, x):
+        self.lowest, self.highest = min(self.lowest, float(x.min())), max(self.highest, float(x.max()))
+        return self._predictor.predict(x)
+
+
+@settings(max_examples=8, deadline=None, phases=SEARCH)
+@given(seed=st.integers(0, 1000), d=st.integers(1, 9), dtype=st.sampled_from([np.float32, np.float64]), estimator=st.sampled_from(BOTH))
+def test_bounds_and_allowance_hold(seed, d, dtype, estimator):
+    """No point leaves the box, no row asks more than its dial says, inputs stay as they were, and the flip found is a flip."""
+    predictor = hyperplanes(d, access=access_for(estimator), seed=seed, bounds=(-1.5, 2.0))
+    x = np.random.default_rng(seed).uniform(-1.5, 2.0, (4, d)).astype(dtype)
+    before = x.copy()
+    watched = Watched(Opaque(predictor))
+    found = measure(watched, x, estimator=estimator)
+    assert watched.lowest >= -1.5
+    assert watched.highest <= 2.0
+    assert (found.n_predictions[found.status != Status.UNCONFIRMED] <= estimator.max_queries_per_row + 24).all()
+    np.testing.assert_array_equal(x, before)
+    known = found.has_flip
+    assert (predictor.predict(found.flip_points[known]).label != found.home[known]).all()
+
+
+@settings(max_examples=5, deadline=None, phases=SEARCH)
+@given(seed=st.integers(0, 1000), estimator=st.sampled_from(BOTH), few=st.integers(10, 100))
+def test_more_queries_never_worsen(seed, estimator, few):
+    """The first questions do not depend on how many will follow."""
+    predictor, x = hyperplanes(6, access=access_for(estimator), seed=seed), inside(3, 6, seed)
+    less = measure(Opaque(predictor), x, estimator=dataclasses.replace(estimator, max_queries_per_row=few))
+    more = measure(Opaque(predictor), x, estimator=dataclasses.replace(estimator, max_queries_per_row=few + 60))
+    assert (more.l2 <= less.l2).all()
+
+
+@settings(max_examples=5, deadline=None, phases=SEARCH)
+@given(seed=st.integers(0, 1000), power=st.integers(-8, 8))
+def test_labels_do_not_know_the_scale_of_logits(seed, power):
+    """Multiplying logits by a positive number leaves a label-only run as it is, bit for bit."""
+    x = inside(3, 6, seed)
+    plain = measure(Opaque(hyperplanes(6, access=Access.LABEL, seed=seed)), x, estimator=BOTH[0])
+    scaled = measure(Opaque(hyperplanes(6, access=Access.LABEL, seed=seed, scale=2.0**power)), x, estimator=BOTH[0])
+    np.testing.assert_array_equal(plain.flip_points, scaled.flip_points)
+    np.testing.assert_array_equal(plain.n_predictions, scaled.n_predictions)
+
+
+@pytest.mark.parametrize("access", [Access.LABEL, Access.TOP1])
+def test_a_search_by_scores_is_refused_to_those_who_hide_them(access):
+    """The error names what would be needed; nothing is asked."""
+    predictor = hyperplanes(4, access=access)
+    with pytest.raises(CapabilityMissing, match="probabilities or logits"):
+        measure(Opaque(predictor), inside(1, 4), estimator="broyden")
+    assert predictor.n_predicted == 0
+
+
+@pytest.mark.parametrize("estimator", BOTH, **names)
+def test_a_constant_model_has_no_flip(estimator):
+    """The row says so, with an infinite distance."""
+    constant = Reference(Linear(np.zeros((2, 5)), np.array([1.0, 0.0])), access=access_for(estimator), bounds=(0.0, 1.0))
+    found = measure(Opaque(constant), inside(2, 5), estimator=estimator)
+    assert (found.status == Status.NO_FLIP).all()
+    assert np.isinf(found.l2).all()
+
+
+def test_saturated_probabilities_start_from_a_flip():
+    """Where the row's own scores are exactly one and zero, slopes are unknown and a flip is sought as with labels."""
+    steep = Reference(Linear(np.array([[5.0, 0.0], [-5.0, 0.0]]), np.zeros(2)), access=Access.PROBABILITIES, scale=200.0)
+    found = measure(Opaque(steep), np.array([[0.7, 0.1]]), estimator=Broyden(max_queries_per_row=200))
+    assert found.status[0] == Status.CONVERGED
+    assert found.l2[0] == pytest.approx(0.7, rel=0.02)
+
+
+@pytest.mark.parametrize("estimator", BOTH, **names)
+def test_a_spent_limit_keeps_the_best_point(estimator):
+    """The driver's own limit ends the row with what it has."""
+    predictor, x = hyperplanes(8, access=access_for(estimator)), inside(1, 8)
+    found = measure(Opaque(predictor), x, estimator=estimator, max_queries=60)
+    assert found.status[0] == Status.OUT_OF_BUDGET
+    assert np.isfinite(found.l2[0])
+    assert predictor.n_predicted == found.n_predictions[0] <= 60
+
+
+@pytest.mark.parametrize("estimator", BOTH, **names)
+def test_tensors_are_asked_as_tensors(estimator):
+    """The same flips for NumPy and torch; the answer is of the caller's kind."""
+    predictor, x = hyperplanes(8, access=access_for(estimator)), inside(2, 8)
+    as_numpy = measure(Opaque(predictor), x, estimator=estimator)
+    as_torch = measure(Opaque(predictor), torch.from_numpy(x), estimator=estimator)
+    assert isinstance(as_torch.flip_points, torch.Tensor)
+    np.testing.assert_array_equal(as_torch.flip_points.numpy(), as_numpy.flip_points)
+
+
+@pytest.mark.parametrize("kind", [HalfSpace, Broyden])
+@pytest.mark.parametrize("wrong", [{"max_queries_per_row": 2}, {"n_probes": 0}, {"probe_radius": 0.0}, {"forgetting": -1.0}])
+def test_settings_are_checked_when_made(kind, wrong):
+    """Nonsense is refused before anything is asked."""
+    with pytest.raises(InvalidInput, match=kind.__name__):
+        kind(**wrong)
+
+
+@pytest.mark.parametrize("kind", [HalfSpace, Broyden])
+def test_a_subspace_limits_the_directions(kind):
+    """Displacements of a search without bounds stay in the subspace that was named."""
+    vectors = np.random.default_rng(3).standard_normal((3, 10))
+    predictor, x = hyperplanes(10, access=access_for(kind(max_queries_per_row=50))), inside(2, 10)
+    found = measure(Opaque(predictor), x, estimator=kind(max_queries_per_row=150, subspace=Directions(vectors)))
+    moved = found.flip_points - x
+    basis = Directions(vectors)
+    np.testing.assert_allclose(basis.synthesise(basis.analyse(moved)), moved, atol=1e-9)
+
+
+@pytest.mark.parametrize("basis", [Coordinates(24), Cosines((4, 6), 24), Cosines((4, 6), 7), Cosines((2, 4, 5), 40), Cosines((4, 6, 1), 9)])
+def test_bases_are_orthonormal(basis):
+    """Analysis undoes synthesis; variances are relative."""
+    rows = basis.synthesise(np.eye(basis.size))
+    np.testing.assert_allclose(rows @ rows.T, np.eye(basis.size), atol=1e-12)
+    np.testing.assert_allclose(basis.analyse(rows), np.eye(basis.size), atol=1e-12)
+    assert basis.variance.sum() == pytest.approx(basis.size)
+    assert (np.diff(basis.variance) <= 1e-12).all()

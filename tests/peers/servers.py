@@ -1,0 +1,159 @@
+"""Starting real servers and stopping them."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+import environments
+import pytest
+
+HERE = Path(__file__).parent
+MODELS = HERE.parent / "adapters" / "http_endpoint"
+
+
+class Front(NamedTuple):
+    """nginx's addresses, the certificates to trust, and the key that goes with them."""
+
+    url: str
+    tls_url: str
+    ca_file: str
+    key_file: str
+    expired_url: str
+    expired_ca_file: str
+
+
+@contextlib.contextmanager
+def triton():
+    """Triton with the models of ``toy_model``; gives its URL."""
+    python = environments.python_of("triton", environments.TRITON)
+    _need(python)
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        pytest.skip("pytriton needs a Python that is built as a shared library")
+    with tempfile.TemporaryDirectory() as home:
+        # Without the path, Triton's stub would load another Python's library than the one whose modules it imports.
+        extra = {"LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR"), "PYTRITON_HOME": home, "PYTHONPATH": str(MODELS)}
+        port = _free_port()
+        with _running([python, HERE / "triton_server.py", port], extra, f"http://127.0.0.1:{port}/v2/models/mnist/ready") as url:
+            yield url
+
+
+@contextlib.contextmanager
+def mlserver():
+    """MLServer with the models of ``toy_model``; gives its URL."""
+    python = environments.python_of("mlserver", environments.MLSERVER)
+    _need(python)
+    with tempfile.TemporaryDirectory() as folder:
+        ports = [_free_port() for _ in range(3)]
+        names = ("http_port", "grpc_port", "metrics_port")
+        settings = {"host": "127.0.0.1", "parallel_workers": 0, **dict(zip(names, ports, strict=True))}
+        Path(folder, "settings.json").write_text(json.dumps(settings))
+        for name, shape, n_classes in (("digits", [1, 4, 4], 5), ("mnist", [1, 28, 28], 10)):
+            model = {
+                "name": name,
+                "implementation": "mlserver_runtime.ToyRuntime",
+                "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}],
+                "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, n_classes]}],
+            }
+            Path(folder, name).mkdir()
+            Path(folder, name, "model-settings.json").write_text(json.dumps(model))
+        extra = {"PYTHONPATH": f"{HERE}{os.pathsep}{MODELS}"}
+        command = [python.with_name("mlserver"), "start", folder]
+        with _running(command, extra, f"http://127.0.0.1:{ports[0]}/v2/models/mnist/ready") as url:
+            yield url
+
+
+@contextlib.contextmanager
+def service():
+    """The FastAPI service of the tests; gives its URL."""
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", "http_service:app", "--app-dir", MODELS, "--port", port, "--log-level", "warning"]
+    with _running(command, {}, f"http://127.0.0.1:{port}/v2") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def nginx():
+    """Nginx in front of the FastAPI service, plain and with TLS."""
+    binary = environments.nginx_binary()
+    if not binary.exists() or not shutil.which("openssl"):
+        pytest.skip("nginx and openssl are needed: python tests/peers/environments.py")
+    with service() as behind, tempfile.TemporaryDirectory() as folder:
+        ports = {name: _free_port() for name in ("PLAIN", "TLS", "EXPIRED", "CLOSED")}
+        _certify(folder)
+        config = (HERE / "nginx.conf").read_text().replace("@BEHIND@", behind.removeprefix("http://"))
+        for name, port in ports.items():
+            config = config.replace(f"@{name}@", str(port))
+        Path(folder, "nginx.conf").write_text(config)
+        with _running([binary, "-p", folder, "-c", "nginx.conf", "-e", "error.log"], {}, f"http://127.0.0.1:{ports['PLAIN']}/v2") as url:
+            tls, expired = (f"https://127.0.0.1:{ports[name]}" for name in ("TLS", "EXPIRED"))
+            yield Front(url, tls, str(Path(folder, "cert.pem")), str(Path(folder, "key.pem")), expired, str(Path(folder, "expired.pem")))
+
+
+def _certify(folder):
+    """A certificate for this address, and one that ran out in 2021."""
+    request = [
+        *["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem"],
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
+    Path(folder, "index.txt").touch()
+    Path(folder, "ca.conf").write_text(
+        "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n"
+        "unique_subject=no\ncopy_extensions=copy\n[p]\ncommonName=supplied\n"
+    )
+    sign = ["openssl", "ca", "-batch", "-config", "ca.conf", "-selfsign", "-keyfile", "key.pem", "-in", "request.pem", "-notext"]
+    for command in (
+        [*request, "-out", "request.pem"],
+        [*sign, "-out", "cert.pem", "-days", "2"],
+        [*sign, "-out", "expired.pem", "-startdate", "20200101000000Z", "-enddate", "20210101000000Z"],
+    ):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def _running(command, extra, ready_url, seconds=120):
+    """A process that answers at ``ready_url``; gives its origin."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(list(map(str, command)), env={**os.environ, **extra}, stdout=log, stderr=log)
+        try:
+            _wait_for(ready_url, process, log, time.monotonic() + seconds)
+            yield "/".join(ready_url.split("/")[:3])
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(url, process, log, end):
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    log.seek(0)
+    raise RuntimeError(f"no answer at {url}: exit code {process.poll()}\n{log.read()[-3000:].decode(errors='replace')}")
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _need(python):
+    if not environments.is_built(python):
+        pytest.skip(f"there is no {python}: build it with python tests/peers/environments.py")

@@ -1,0 +1,129 @@
+"""Rows a second over HTTP: our predictor against a bare loop of ``requests`` with full batches, on the same server.
+
+Run: ``python tests/quality/http_speed.py [--rows 20000] [--rounds 5]``; Triton takes part where its environment was built
+(``python tests/peers/environments.py``). The two take turns, so that a busy machine slows both; medians and their ratio are printed. The
+bare loop encodes as we do, since ``json.dumps`` alone would halve it.
+"""
+
+import argparse
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import requests
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "peers"))
+
+import servers
+from blackbox_boundary.adapters.http_endpoint import load
+from blackbox_boundary.adapters.http_endpoint.wire import flat_json
+
+CONNECTIONS, BATCH = 8, 256
+HEADER = "Inference-Header-Content-Length"
+
+
+def body_of(x, *, binary):
+    """A v2 request, written without any care."""
+    tensor = {"name": "image", "shape": list(x.shape), "datatype": "FP32"}
+    output = {"name": "probabilities", "parameters": {"binary_data": True}} if binary else {"name": "probabilities"}
+    if not binary:
+        head, tail = json.dumps({"inputs": [{**tensor, "data": "$"}], "outputs": [output]}).encode().split(b'"$"')
+        return head + flat_json(x) + tail, {"Content-Type": "application/json"}
+    tensor["parameters"] = {"binary_data_size": x.nbytes}
+    head = json.dumps({"inputs": [tensor], "outputs": [output]}).encode()
+    return head + x.tobytes(), {"Content-Type": "application/octet-stream", HEADER: str(len(head)), "Accept-Encoding": "identity"}
+
+
+def bare(url, x, *, binary):
+    """Full batches over eight threads, answers decoded, nothing checked; seconds."""
+    starts = iter(range(0, len(x), BATCH))
+    lock, parts = threading.Lock(), {}
+
+    def work():
+        session = requests.Session()
+        while True:
+            with lock:
+                start = next(starts, None)
+            if start is None:
+                return
+            body, headers = body_of(x[start : start + BATCH], binary=binary)
+            answer = session.post(f"{url}/v2/models/mnist/infer", data=body, headers=headers, timeout=60)
+            content = answer.content
+            if binary:
+                parts[start] = np.frombuffer(content[int(answer.headers[HEADER]) :], "<f4").reshape(-1, 10)
+            else:
+                parts[start] = np.array(json.loads(content)["outputs"][0]["data"], np.float32).reshape(-1, 10)
+
+    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    scores = np.concatenate([parts[start] for start in sorted(parts)])
+    return time.perf_counter() - started, scores
+
+
+def ours(endpoint, x):
+    """One call of ``predict``; seconds."""
+    started = time.perf_counter()
+    scores = endpoint.predict(x).scores
+    return time.perf_counter() - started, scores
+
+
+def compare(name, url, x, rounds):
+    """Take turns, and print the medians."""
+    for binary in (False, True):
+        rows = x if binary else x[: len(x) // 5]
+        with load(f"{url}/v2/models/mnist", request={"binary": binary}, transport={"connections": CONNECTIONS}) as endpoint:
+            endpoint.predict(rows[:BATCH])
+            theirs, own = [], []
+            for _ in range(rounds):
+                seconds, expected = bare(url, rows, binary=binary)
+                theirs.append(len(rows) / seconds)
+                seconds, scores = ours(endpoint, rows)
+                own.append(len(rows) / seconds)
+                assert np.abs(scores - expected).max() < 1e-6
+        ratio = np.median(np.array(own) / np.array(theirs))
+        wire = "binary" if binary else "JSON"
+        print(f"{name:8} {wire:7} bare {np.median(theirs):8.0f} rows/s  ours {np.median(own):8.0f} rows/s  ratio {ratio:.2f}", flush=True)
+
+
+def by_length(name, url, x, rounds):
+    """Rows a second over requests of different lengths; each predicts 4,096 rows over eight connections."""
+    for binary in (False, True):
+        with load(f"{url}/v2/models/mnist", request={"binary": binary}, transport={"connections": CONNECTIONS}) as endpoint:
+            most = endpoint.dialect.max_rows or 1024
+            lengths = [length for length in (8, 32, 64, 128, 256, 512, 1024) if length <= most]
+            endpoint.predict(x[:1])
+            speeds = {length: [] for length in lengths}
+            for _ in range(rounds):
+                for length in lengths:
+                    endpoint.max_rows = length
+                    rows = x[: min(4096, 64 * length)]
+                    seconds, _ = ours(endpoint, rows)
+                    speeds[length].append(len(rows) / seconds)
+        row = "  ".join(f"{length}: {np.median(speed):.0f}" for length, speed in speeds.items())
+        print(f"{name:8} {'binary' if binary else 'JSON':7} rows/s by rows a request  {row}", flush=True)
+
+
+def main():
+    """Measure what can be started."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    told = parser.parse_args()
+    x = np.random.default_rng(0).random((told.rows, 1, 28, 28), dtype=np.float32)
+    x[x < 0.8] = 0
+    for name, start in (("FastAPI", servers.service), ("Triton", servers.triton), ("MLServer", servers.mlserver)):
+        with start() as url:
+            if name != "MLServer":
+                compare(name, url, x, told.rounds)
+            by_length(name, url, x, min(3, told.rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -78,12 +78,17 @@ def main():
     parser.add_argument("--norm", choices=sorted(ORDER), default="l2")
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--only-ours", action="store_true")
+    parser.add_argument("--only", default="", help="of ours, those whose name begins so")
     parser.add_argument("--json", help="write the rows of the table there")
     settings = parser.parse_args()
     torch.set_num_threads(1)
     net = load_net(settings.net)
     x, labels = correct_test_rows(net, settings.rows)
-    results = {name: run_ours(net, estimator, x, settings.norm) for name, estimator in ours(settings.norm).items()}
+    results = {
+        name: run_ours(net, estimator, x, settings.norm)
+        for name, estimator in ours(settings.norm).items()
+        if name.startswith(settings.only)
+    }
     if not settings.only_ours:
         from peers import PEERS
 

@@ -6,7 +6,6 @@ import ast
 import dataclasses
 import hashlib
 import math
-import shlex
 import signal
 import sys
 from typing import Any
@@ -19,12 +18,14 @@ from .. import datasets
 from ..asks import Status
 from ..datasets import Data
 from ..distances import Distances
-from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput, PredictorError
+from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
 from ..estimators import ESTIMATORS, by_name
 from ..loading import load
 from ..measurement import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
+from .expectation import expectation
 from .run_folder import RunFolder
+from .spending import spending, spending_options
 from .summary import progress, summary
 
 __all__ = ["measure"]
@@ -56,6 +57,8 @@ _IN_MEMORY = 256 * 2**20
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
 @click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
+@spending_options
+@click.option("--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing.")
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
     model: str | None,
@@ -82,8 +85,6 @@ def measure(
     if options["resume"] and (options["output"] is None or options["overwrite"]):
         raise click.UsageError("--resume needs --output, the folder of the run to go on with, and excludes --overwrite.")
     estimator = by_name(options["estimator"], **_settings(options))
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
-    click.get_current_context().call_on_close(folder.discard_if_empty)
     if model is None or data is None:
         messages.print("No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits.")
         model, data = "the embedded digits classifier", "digits"
@@ -91,16 +92,21 @@ def measure(
     else:
         predictor = load(model, **_given(options))
     rows = _chosen_rows(_read(data, predictor), options["rows"])
+    if options["dry_run"]:
+        click.echo(expectation(predictor, estimator, len(rows), options))
+        return
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    click.get_current_context().call_on_close(folder.discard_if_empty)
     facts = _facts(data, rows)
     folder.check_data(facts)
     make_report = _wants_report(options["report"], messages)
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     failure: BoundaryError | Interrupted | None = None
-    with progress(len(rows), enabled=not options["no_progress"]) as update:
+    with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
         try:
             distances = measure_distances(
-                predictor,
+                spent.predictor,
                 rows.x,
                 estimator=estimator,
                 bounds=_bounds(options["bounds"]),
@@ -111,11 +117,12 @@ def measure(
                 flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
                 resume=folder.earlier,
             )
-        except (PredictorError, Interrupted) as error:
+        except (BoundaryError, Interrupted) as error:
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-    distances.run.update(model=model, data=facts, command=shlex.join(["blackbox-boundary", *sys.argv[1:]]))
+        distances.run.update(spent.facts())
+    distances.run.update(model=model, data=facts)
     folder.save(distances)
     if make_report:
         _write_report(folder, distances, rows, options["norm"])
@@ -133,7 +140,7 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
             soft_wrap=True,
             markup=False,
         )
-    if isinstance(failure, PredictorError):
+    if isinstance(failure, BoundaryError):
         raise failure
     if failure is not None:
         sys.exit(_INTERRUPTED)
@@ -161,9 +168,6 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         n_classes=options["n_classes"],
         input_shape=None if shape is None else _shape(shape),
     )
-    bounds = _bounds(options["bounds"])
-    if bounds is not None and math.isfinite(bounds[0]) and math.isfinite(bounds[1]):
-        given["bounds"] = bounds
     return given
 
 

@@ -20,7 +20,7 @@ from scipy.fft import dctn, idctn
 
 from ..errors import InvalidInput
 
-__all__ = ["Basis", "Coordinates", "Cosines", "Directions", "basis_for"]
+__all__ = ["Basis", "Coordinates", "Cosines", "Span", "basis_for"]
 
 Real = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class Coordinates:
 
 
 @dataclass(frozen=True, eq=False)
-class Directions:
+class Span:
     """A subspace that the caller names.
 
     Parameters
@@ -86,7 +86,7 @@ class Directions:
     def __post_init__(self) -> None:
         vectors = np.asarray(self.vectors, np.float64)
         if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all() or np.linalg.matrix_rank(vectors) < len(vectors):
-            raise InvalidInput(f'"vectors" of Directions must be a finite (k, d) matrix of rank k; got shape {vectors.shape}.')
+            raise InvalidInput(f'"vectors" of Span must be a finite (k, d) matrix of rank k; got shape {vectors.shape}.')
         object.__setattr__(self, "_rows", np.linalg.qr(vectors.T)[0].T)
 
     @property
@@ -170,4 +170,4 @@ def basis_for(shape: tuple[int, ...], *, largest: int = 1024, seed: int = 0) -> 
         return Cosines(shape, min(d, largest))
     if d <= largest:
         return Coordinates(d)
-    return Directions(np.random.default_rng(seed).standard_normal((largest, d)))
+    return Span(np.random.default_rng(seed).standard_normal((largest, d)))

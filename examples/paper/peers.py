@@ -107,7 +107,7 @@ def main():
     given = parser.parse_args()
     study = mnist_study(data.mnist(), REDUCED, Store(given.folder / "results", print))
     rows = compared(study, given.seeds)
-    note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each, in one run."
+    note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each."
     columns = "strategy | answers used | budget | agreement (%) | ± std | seeds"
     Exhibit("peers", "Peers at equal budget", columns, rows, note, partial(drawn, rows), size=(8.0, 4.6)).write(given.folder / "figures")
 

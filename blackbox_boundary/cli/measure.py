@@ -18,10 +18,10 @@ from .. import datasets
 from ..asks import Status
 from ..datasets import Data
 from ..distances import Distances
+from ..driver import measure as measure_distances
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput, PredictorError
 from ..estimators import ESTIMATORS, by_name
 from ..loading import load
-from ..measurement import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from .expectation import expectation
 from .run_folder import RunFolder

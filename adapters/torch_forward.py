@@ -93,7 +93,8 @@ class Forward:
 
         if isinstance(x, torch.Tensor):
             return x.detach().to(device=self.device, dtype=self.dtype, copy=True, memory_format=torch.contiguous_format)
-        values: NDArray[Any] = np.array(as_numpy(x), dtype=_numpy_dtype(self.dtype), order="C")
+        with np.errstate(over="ignore"):  # beyond the module's range is infinite, and answered as such
+            values: NDArray[Any] = np.array(as_numpy(x), dtype=_numpy_dtype(self.dtype), order="C")
         return torch.from_numpy(values).to(device=self.device, dtype=self.dtype)
 
     def _returned(self, gradient: torch.Tensor, like: Array) -> Array:

@@ -9,6 +9,7 @@ import math
 import shlex
 import signal
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -24,8 +25,8 @@ from ..estimators import ESTIMATORS, by_name
 from ..loading import load
 from ..measurement import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
+from .accounting import accounted, accounting_options, expectation
 from .run_folder import RunFolder
-from .spending import spending, spending_options
 from .summary import progress, summary
 
 __all__ = ["measure"]
@@ -57,7 +58,7 @@ _IN_MEMORY = 256 * 2**20
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
 @click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
-@spending_options
+@accounting_options
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
     model: str | None,
@@ -82,7 +83,6 @@ def measure(
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     estimator = by_name(options["estimator"], **_settings(options))
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     if model is None or data is None:
         messages.print("No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits.")
         model, data = "the embedded digits classifier", "digits"
@@ -90,14 +90,20 @@ def measure(
     else:
         predictor = load(model, **_given(options))
     rows = _chosen_rows(_read(data, predictor), options["rows"])
+    if options["dry_run"]:
+        click.echo(expectation(predictor, estimator, len(rows), options))
+        return
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     make_report = _wants_report(options["report"], messages)
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     failure: BoundaryError | Interrupted | None = None
-    with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
+    with ExitStack() as stack:
+        update = stack.enter_context(progress(len(rows), enabled=not options["no_progress"]))
+        account = accounted(predictor, options, stack)
         try:
             distances = measure_distances(
-                spent.predictor,
+                account.predictor,
                 rows.x,
                 estimator=estimator,
                 bounds=_bounds(options["bounds"]),
@@ -112,7 +118,7 @@ def measure(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(spent.facts())
+        distances.run.update(account.facts())
     distances.run.update(model=model, data=_facts(data, rows), command=shlex.join(["blackbox-boundary", *sys.argv[1:]]))
     folder.save(distances)
     if make_report:
@@ -155,9 +161,6 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         n_classes=options["n_classes"],
         input_shape=None if shape is None else tuple(int(length) for length in _numbers(shape, "--input-shape")),
     )
-    bounds = _bounds(options["bounds"])
-    if bounds is not None and math.isfinite(bounds[0]) and math.isfinite(bounds[1]):
-        given["bounds"] = bounds
     return given
 
 

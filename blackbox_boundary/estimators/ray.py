@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, flat_norm, per_row, put, take
 from ..asks import Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import CentralDifferences, GradientSource
 from ..margins import rival
 from ..paths import Path
 from ..predictor import Access, Array, IntArray
@@ -82,6 +82,12 @@ class Ray:
             raise InvalidInput(f'"rtol" of Ray must lie between 1e-15 and 1; got {self.rtol}.')
         if self.scan < 0 or self.sections < 1 or (self.num_steps is not None and self.num_steps < 0):
             raise InvalidInput('"scan" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
+        by_scores = self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
+        source = self.gradients or (None if setting.differentiable else CentralDifferences())
+        return (7 if by_scores else 27) + self.scan + (1 if source is None else source.queries(setting.input_shape))
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""

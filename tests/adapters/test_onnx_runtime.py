@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import onnxruntime.capi.onnxruntime_pybind11_state as foreign
 import pytest
-from blackbox_boundary.adapters import onnx_session
+from blackbox_boundary.adapters import onnx_runtime, onnx_session
 from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
 from onnx import TensorProto, helper
 
@@ -60,9 +60,9 @@ def quantised(element=TensorProto.UINT8):
 def test_integer_inputs_are_rounded_and_held_to_their_range():
     """A graph that takes uint8 has their range as bounds, gets the nearest whole number, and refuses what does not fit."""
     predictor = OnnxPredictor(quantised(), access="logits")
-    x = np.full((2, 6), 3.4)
+    x = np.full((2, 6), 3.6)
     assert predictor.bounds == (0, 255)
-    assert (predictor.predict(x).scores == predictor.predict(np.full((2, 6), 3, np.int64)).scores).all()
+    assert (predictor.predict(x).scores == predictor.predict(np.full((2, 6), 4, np.int64)).scores).all()
     for outside in (-1.0, 256.0, np.nan, np.inf):
         x[1, 2] = outside
         with pytest.raises(InvalidInput, match="must fit the uint8"):
@@ -467,3 +467,9 @@ def test_weights_beside_the_file_are_found_and_fingerprinted(tmp_path):
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(InvalidInput, match="cannot be read"):
         load(path, access="logits")
+
+
+@pytest.mark.parametrize("spec", ["http://host/model.onnx", "model.pt", "onnx", 3, None])
+def test_other_specs_are_left_to_other_adapters(spec):
+    """Only paths that end in .onnx, and bytes, are taken."""
+    assert onnx_runtime.load(spec, access="logits") is None

@@ -303,10 +303,12 @@ def test_a_false_declaration_is_found_out():
 
 
 def test_non_finite_scores_are_no_answer():
-    """A row that overflows half precision gets the label -1, its neighbours are answered."""
-    x = rows(3)
-    x[1] = np.inf
-    assert (predictor(net(dtype=torch.float16)).predict(x).label < 0).tolist() == [False, True, False]
+    """A row with NaN, and one beyond the module's range, get the label -1 and no warning; their neighbours are answered."""
+    x = rows(4).astype(np.float64)
+    x[1], x[3] = np.nan, 1e300
+    for dtype in (torch.float16, torch.float32):
+        linear = nn.Linear(6, 4).to(dtype)
+        assert (predictor(linear).predict(x).label < 0).tolist() == [False, True, False, True]
 
 
 class OverheatedError(Exception):

@@ -6,10 +6,8 @@ import ast
 import dataclasses
 import hashlib
 import math
-import shlex
 import signal
 import sys
-from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -25,8 +23,9 @@ from ..estimators import ESTIMATORS, by_name
 from ..loading import load
 from ..measurement import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
-from .accounting import accounted, accounting_options, expectation
+from .expectation import expectation
 from .run_folder import RunFolder
+from .spending import spending, spending_options
 from .summary import progress, summary
 
 __all__ = ["measure"]
@@ -58,7 +57,8 @@ _IN_MEMORY = 256 * 2**20
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
 @click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
-@accounting_options
+@spending_options
+@click.option("--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing.")
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
     model: str | None,
@@ -98,12 +98,10 @@ def measure(
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     failure: BoundaryError | Interrupted | None = None
-    with ExitStack() as stack:
-        update = stack.enter_context(progress(len(rows), enabled=not options["no_progress"]))
-        account = accounted(predictor, options, stack)
+    with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
         try:
             distances = measure_distances(
-                account.predictor,
+                spent.predictor,
                 rows.x,
                 estimator=estimator,
                 bounds=_bounds(options["bounds"]),
@@ -118,8 +116,8 @@ def measure(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(account.facts())
-    distances.run.update(model=model, data=_facts(data, rows), command=shlex.join(["blackbox-boundary", *sys.argv[1:]]))
+        distances.run.update(spent.facts())
+    distances.run.update(model=model, data=_facts(data, rows))
     folder.save(distances)
     if make_report:
         _write_report(folder, distances, rows, options["norm"])

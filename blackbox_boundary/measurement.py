@@ -307,7 +307,7 @@ def measure(
     flip_points : bool or path
         Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their number, and maps it.
     resume : Distances, optional
-        An earlier, incomplete result for the same inputs; its finished rows are taken over and cost nothing.
+        An earlier, incomplete result for the same inputs, model and settings; its finished rows are taken over and cost nothing.
 
     Returns
     -------
@@ -377,6 +377,8 @@ class _Run:
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
                 self._start(rows)
+        if resume is not None:
+            _check_same(resume.run, self._identity())
         self._out = Distances.empty(int(x.shape[0])) if resume is None else dataclasses.replace(resume[:])
         self._points = _Points(x, flip_points, None if resume is None else resume.flip_points)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
@@ -472,23 +474,29 @@ class _Run:
     def _result(self) -> Distances:
         return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
 
-    def _facts(self) -> dict[str, Any]:
+    def _identity(self) -> dict[str, Any]:
+        """What rows must have in common to stand in one result."""
         bounds = self._settings["bounds"]
         return {
-            "tool": f"blackbox-boundary {_version()}",
-            "python": platform.python_version(),
-            "numpy": np.__version__,
             "estimator": {"name": self._settings["estimator"].name, **_plain(self._settings["estimator"])},
             "access": self._predictor.access.name.lower(),
             "n_classes": int(self._predictor.n_classes),
             "input_shape": [int(length) for length in self._predictor.input_shape],
             "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
             "gradients": "predictor" if self._settings["differentiable"] else "estimated",
+            "seed": self._settings["seed"],
+            "fingerprint": getattr(self._predictor, "fingerprint", None),
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "tool": f"blackbox-boundary {_version()}",
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            **self._identity(),
             "max_queries": self._limit,
             "batch_size": self._batch_size,
-            "seed": self._settings["seed"],
             "predictor": repr(self._predictor),
-            "fingerprint": getattr(self._predictor, "fingerprint", None),
             "n_queries": self._sent,
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
@@ -566,6 +574,24 @@ def _unfinished(earlier: Distances, n: int) -> IntArray:
     if len(earlier) != n:
         raise InvalidInput(f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.')
     return np.flatnonzero([not Status(status).is_final for status in earlier.status])
+
+
+def _check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to go on with a run of another model or of other settings: one result would hold two measurements."""
+    for name, value in now.items():
+        before = earlier.get(name, value)
+        if before != value and not (name == "fingerprint" and None in (before, value)):
+            raise InvalidInput(
+                f'"resume" must hold a run of the same model with the same settings: "{name}" was {_told(before, value)}, '
+                f"and is {_told(value, before)} now."
+            )
+
+
+def _told(value: Any, other: Any) -> Any:
+    """A setting as an error shows it; where it is made of several, those that differ."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return ", ".join(f"{name}={part}" for name, part in value.items() if other.get(name) != part)
+    return value
 
 
 def _plain(settings: Any) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _calls(ledger: LedgerFile) -> list[_Call]:
 
 def _answers(ledger: LedgerFile, call: _Call) -> Iterator[tuple[int, float, Records]]:
     for entry in call.answers:
-        yield entry.first, entry.at, ledger.records(entry.id, entry.form)
+        yield entry.first, entry.at, ledger.records(entry.id)
 
 
 def _value(record: Any, name: str) -> Any:

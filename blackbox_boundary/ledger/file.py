@@ -94,11 +94,14 @@ class LedgerFile:
             raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.')
         return row[0]
 
-    def records(self, entry: int, form: str) -> Records:
+    def records(self, entry: int) -> Records:
         """The answers in one entry."""
+        with self._lock, translated(self.path):
+            row = self._db.execute("SELECT form, data FROM log WHERE id = ?", (entry,)).fetchone()
         try:
-            return np.frombuffer(self.data(entry), self.layout(form))
-        except ValueError as error:
+            form, data = row
+            return np.frombuffer(data, self.layout(form))
+        except (TypeError, ValueError) as error:
             raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.') from error
 
     def layout(self, form: str) -> np.dtype[np.void]:

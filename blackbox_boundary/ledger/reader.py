@@ -104,9 +104,7 @@ class LedgerReader(LedgerFile):
         if entry in self._blocks:
             self._blocks.move_to_end(entry)
             return self._blocks[entry]
-        with translated(self.path):
-            (form,) = self._db.execute("SELECT form FROM log WHERE id = ?", (entry,)).fetchone()
-        block = self.records(entry, form)
+        block = self.records(entry)
         self._keep(entry, block)
         return block
 

@@ -76,6 +76,11 @@ class LedgerPredictor(Wrapper):
         return self._model.fingerprint
 
     @property
+    def path(self) -> Path:
+        """The ledger's file."""
+        return self._store.path
+
+    @property
     def n_lost(self) -> int:
         """Rows that were in flight when another run died."""
         return self._store.n_lost

@@ -112,25 +112,20 @@ def scale(path, n):
 def look(path, n_calls):
     """Open a ledger, and find recorded queries."""
     random = np.random.default_rng(1)
-    before = resident_bytes()
-    began = time.perf_counter()
+    before, began = resident_bytes(), (time.perf_counter(), time.process_time())
     reader = LedgerReader(path)
-    after = resident_bytes()
-    print(f"opening: {time.perf_counter() - began:.2f} s; {(after - before) / 2**20:,.0f} MiB of memory")
-    singles = []
-    for _ in range(3000):
-        key = keys_of(int(random.integers(n_calls)))[int(random.integers(CALL))][None]
-        began = time.perf_counter()
-        reader.fetch(reader.find(key))
-        singles.append(1e6 * (time.perf_counter() - began))
-    print(f"lookup of one random query: median {np.median(singles):.0f} us, 99th percentile {np.percentile(singles, 99):.0f} us")
-    batches = []
-    for _ in range(200):
-        keys = keys_of(int(random.integers(n_calls)))
-        began = time.perf_counter()
-        reader.fetch(reader.find(keys))
-        batches.append(1e6 * (time.perf_counter() - began) / CALL)
-    print(f"lookup of a call of {CALL}, each query: median {np.median(batches):.2f} us")
+    clock, processor = time.perf_counter() - began[0], time.process_time() - began[1]
+    print(f"opening: {clock:.2f} s, {processor:.2f} s of the processor; {(resident_bytes() - before) / 2**20:,.0f} MiB of memory")
+    for size, n in ((1, 3000), (CALL, 200)):
+        clock, processor = [], []
+        for _ in range(n):
+            first = int(random.integers(CALL - size + 1))
+            keys = keys_of(int(random.integers(n_calls)))[first : first + size]
+            began = time.perf_counter(), time.process_time()
+            reader.fetch(reader.find(keys))
+            clock.append(1e6 * (time.perf_counter() - began[0]) / size)
+            processor.append(1e6 * (time.process_time() - began[1]) / size)
+        print(f"lookup, {size:4} at a time: median {np.median(clock):.2f} us each, {np.median(processor):.2f} us of the processor")
     reader.close()
 
 

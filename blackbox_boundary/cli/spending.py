@@ -1,0 +1,78 @@
+"""Options that say what a run may send, what that costs, and where it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..predictor import Predictor
+from ..wrappers.budget import Allowance, BudgetPredictor, Prices
+from ..wrappers.ledger import LedgerPredictor
+
+__all__ = ["Spending", "spending", "spending_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--ledger", type=click.Path(dir_okay=False), help="Record every query in this file; what it holds already costs nothing."),
+    click.option("--model-name", help="Name of the model's content for the ledger, where the model has none of its own."),
+    click.option("--max-requests", type=click.IntRange(min=0), help="Round trips that may be made, retries included."),
+    click.option("--max-seconds", type=click.FloatRange(min=0), help="No request begins later than this after the first."),
+    click.option("--price-per-query", type=click.FloatRange(min=0), default=0.0, help="What a row costs."),
+    click.option("--price-per-request", type=click.FloatRange(min=0), default=0.0, help="What a round trip costs."),
+)
+
+
+def spending_options(command: _Command) -> _Command:
+    """Give a command these options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Spending:
+    """A predictor that keeps the limits and the record, and what has been sent through it."""
+
+    predictor: Predictor
+    allowance: Allowance
+    prices: Prices
+    recorded: LedgerPredictor | None
+
+    def facts(self) -> dict[str, Any]:
+        """For the run's facts: what was newly sent, its price, and the ledger's head."""
+        sent = self.allowance
+        facts: dict[str, Any] = {
+            "sent": {"queries": sent.n_queries, "requests": sent.n_calls, "seconds": round(sent.seconds, 3)},
+            "cost": self.prices.cost(sent.n_queries, sent.n_calls),
+        }
+        if self.recorded is not None:
+            facts["ledger"] = {"path": str(self.recorded.path), "head": self.recorded.head, "rows_lost": self.recorded.n_lost}
+        return facts
+
+
+@contextmanager
+def spending(predictor: Predictor, options: dict[str, Any]) -> Iterator[Spending]:
+    """Put the limits and the ledger around a predictor, as the options say.
+
+    Limits count what is newly sent, request by request: where the predictor has a transport that tells before each request, with its
+    retries, else call by call.
+    """
+    allowance = Allowance(max_calls=options["max_requests"], max_seconds=options["max_seconds"])
+    transport: Any = getattr(predictor, "transport", None)
+    if hasattr(transport, "before_send"):
+        transport.before_send = allowance.charge
+    else:
+        predictor = BudgetPredictor(predictor, allowance)
+    prices = Prices(options["price_per_query"], options["price_per_request"])
+    with ExitStack() as opened:
+        recorded = None
+        if options["ledger"] is not None:
+            recorded = LedgerPredictor(predictor, Path(options["ledger"]), fingerprint=options["model_name"])
+            predictor = opened.enter_context(recorded)
+        yield Spending(predictor, allowance, prices, recorded)

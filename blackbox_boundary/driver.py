@@ -297,7 +297,7 @@ def _version() -> str:
 def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
     """``out`` with some rows replaced; its own arrays are written to."""
     wide: dict[str, Any] = {}
-    for name in COLUMNS:
+    for name in (*COLUMNS, "trace"):
         part, column = getattr(block, name), getattr(out, name)
         if part is None:
             continue

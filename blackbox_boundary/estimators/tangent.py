@@ -89,7 +89,7 @@ class _Plan:
     from_best: bool = False
 
 
-_PLANS = (_Plan(0.55, 0.13), _Plan(0.22, 0.066), _Plan(0.13, 0.066, from_best=True), _Plan(0.13, 0.066, towards_other=True))
+_PLANS = (_Plan(0.55, 0.066), _Plan(0.22, 0.066), _Plan(0.13, 0.066, from_best=True), _Plan(0.13, 0.066, towards_other=True))
 """Then the last two again, in turn."""
 
 

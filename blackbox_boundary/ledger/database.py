@@ -22,6 +22,10 @@ FORMAT = 1
 """Version of the tables below; a file of a later version is refused."""
 _APPLICATION = 0x42424C47
 """Marks the file as a ledger ("BBLG")."""
+_PAGE_BYTES = 1024
+"""Entries of a few kilobytes leave SQLite's usual pages of 4,096 bytes half empty: calls of 64 rows took 1.69 times what they store."""
+_CHECKPOINT_PAGES = 4096
+"""Pages in the write-ahead log before they are copied to the file: as many bytes as SQLite's usual thousand larger pages."""
 _TIMEOUT_S = 60.0
 """How long a writer waits for another; a transaction takes milliseconds."""
 
@@ -92,6 +96,7 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
     """Make an empty file a ledger of this model; leave any other file as it is."""
     if not _is_empty(db):
         return
+    db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise LedgerError(f'The ledger "{path}" needs a write-ahead log, which its file system does not support.')
@@ -112,7 +117,7 @@ def open_existing(db: sqlite3.Connection, path: Path) -> str:
         raise LedgerError(
             f'The ledger "{path}" was written by a newer version (format {version}; this one knows {FORMAT}). Upgrade to use it.'
         )
-    for setting in ("synchronous = FULL", "fullfsync = 1", "checkpoint_fullfsync = 1"):
+    for setting in ("synchronous = FULL", "fullfsync = 1", "checkpoint_fullfsync = 1", f"wal_autocheckpoint = {_CHECKPOINT_PAGES}"):
         db.execute(f"PRAGMA {setting}")
     cards = db.execute("SELECT card FROM model").fetchall()
     if len(cards) != 1:

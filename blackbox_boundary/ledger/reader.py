@@ -17,10 +17,10 @@ from .records import KEY_BYTES, Keys, Records
 
 __all__ = ["ENTRY_BYTES", "LedgerReader", "places_of"]
 
-ENTRY_BYTES = 1 << 14
+ENTRY_BYTES = 1 << 13
 """Answers are stored in entries of at most this size (or one row), so that reading a single answer reads little."""
 _OFFSET_BITS = 16
-"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^13."""
+"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^12."""
 _LEARNED_AT_A_TIME = 1 << 13
 _KEPT_ENTRIES = 16
 """Decoded entries kept: a resumed run reads answers in the order they were written, many from the same entry."""

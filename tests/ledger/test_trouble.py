@@ -79,13 +79,13 @@ def test_other_files(tmp_path):
 def test_a_damaged_ledger(path):
     """Pages full of zeros are told as damage, by reading or at the latest by verify."""
     data = path.read_bytes()
-    path.write_bytes(data[:4096] + bytes(len(data) - 4096))
+    path.write_bytes(data[:1024] + bytes(len(data) - 1024))
     refuse(path, "damaged")
 
 
 def test_a_truncated_ledger(path):
     """So is a copy that broke off."""
-    path.write_bytes(path.read_bytes()[:6000])
+    path.write_bytes(path.read_bytes()[:3000])
     refuse(path, "damaged")
 
 

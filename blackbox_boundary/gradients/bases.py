@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.fft import dctn, idctn
 
 from ..errors import InvalidInput
 
@@ -145,14 +145,14 @@ class Cosines:
 
     def analyse(self, points: Real) -> Real:
         axes = tuple(1 + axis for axis in self._axes)
-        spectrum = dctn(points.reshape(-1, *self.shape), axes=axes, norm="ortho")
+        spectrum = scipy.fft.dctn(points.reshape(-1, *self.shape), axes=axes, norm="ortho")
         return np.asarray(spectrum.reshape(len(points), -1)[:, self._kept])
 
     def synthesise(self, components: Real) -> Real:
         spectrum = np.zeros((len(components), int(np.prod(self.shape))))
         spectrum[:, self._kept] = components
         axes = tuple(1 + axis for axis in self._axes)
-        return np.asarray(idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(len(components), -1))
+        return np.asarray(scipy.fft.idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(len(components), -1))
 
 
 def is_image(shape: tuple[int, ...]) -> bool:

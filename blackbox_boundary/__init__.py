@@ -2,6 +2,7 @@
 
 from .asks import Status
 from .distances import Distances
+from .driver import measure
 from .errors import (
     BadPrediction,
     BoundaryError,
@@ -16,7 +17,7 @@ from .errors import (
     TranscriptMismatch,
 )
 from .loading import load
-from .measurement import Measurement, measure
+from .measurement import Measurement
 from .predictor import Access, Differentiable, Prediction, Predictor
 
 __all__ = [

@@ -17,9 +17,9 @@ from .asks import Status
 from .errors import CapabilityMissing, InvalidInput
 from .predictor import Array
 
-__all__ = ["Distances"]
+__all__ = ["COLUMNS", "Distances"]
 
-_COLUMNS = (
+COLUMNS = (
     "l1",
     "l2",
     "linf",
@@ -36,6 +36,7 @@ _COLUMNS = (
     "certified",
     "note",
 )
+"""What a result holds of each row, in the order of its table; the flip points apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,12 +180,12 @@ class Distances:
         parquet.write_table(table, path)
 
     def _arrays(self) -> Iterator[tuple[str, Any]]:
-        for name in (*_COLUMNS, "flip_points", "trace"):
+        for name in (*COLUMNS, "flip_points", "trace"):
             yield name, getattr(self, name)
 
     def _columns(self) -> Iterator[tuple[str, list[Any]]]:
         """Plain Python values: infinite becomes None, a status its name."""
-        for name in _COLUMNS:
+        for name in COLUMNS:
             if (part := getattr(self, name)) is None:
                 continue
             if name == "status":

@@ -23,7 +23,8 @@ def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.
     if access is Access.PROBABILITIES:
         scores = np.log(np.maximum(scores, np.finfo(np.float64).tiny))
     rows = np.arange(len(home))
-    lead: NDArray[np.float64] = scores[rows, home][:, None] - scores
+    with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
+        lead: NDArray[np.float64] = scores[rows, home][:, None] - scores
     lead[rows, home] = np.inf
     return lead
 

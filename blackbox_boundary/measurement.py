@@ -1,42 +1,30 @@
-"""Measure distances: the one place where a search meets a model.
+"""A measurement in progress: questions out, answers in, and the books kept.
 
 :class:`Measurement` holds a running search and does the book-keeping: it counts every question before it is handed out, refuses
 those beyond the query limit, checks every answer against what the predictor declares, and knows at any moment what has been found.
-Whoever has a model answers its questions: :func:`measure` with a predictor, or you, by hand, tomorrow.
+Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import platform
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path as FilePath
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from .arrays import as_kind, as_numpy, flat_norm, put, take
+from .arrays import flat_norm, put, take
 from .asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from .distances import Distances
-from .errors import BadPrediction, BoundaryError, BudgetExhausted, Interrupted, InvalidInput, PredictorError
+from .errors import BadPrediction, InvalidInput
 from .estimators import Estimator, Flips, Setting, by_name
+from .inputs import as_floating, check_inside, checked_bounds, finite_rows
 from .margins import softmax_entropy
-from .predictor import Access, Array, Bounds, Differentiable, IntArray, Prediction, Predictor, check_prediction
+from .predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from .searches import search_all
 
-__all__ = ["Measurement", "Progress", "measure"]
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""``progress(rows_done, queries)``: rows finished and queries sent so far."""
-
-_BLOCK_BYTES = 8 * 2**20
-"""Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory of a run of any length."""
+__all__ = ["Measurement", "blank_column"]
 
 
 class Measurement:
@@ -93,12 +81,12 @@ class Measurement:
         seed: int = 0,
         row_ids: IntArray | None = None,
     ) -> None:
-        x = _floating(x)
-        self.setting = Setting(Access.parse(access), n_classes, tuple(x.shape[1:]), _checked_bounds(bounds), differentiable, seed)
+        x = as_floating(x)
+        self.setting = Setting(Access.parse(access), n_classes, tuple(x.shape[1:]), checked_bounds(bounds), differentiable, seed)
         self._estimator = by_name(estimator)
         self._estimator.check(self.setting)
-        self._valid = np.flatnonzero(_finite_rows(x))
-        _check_inside(take(x, self._valid), self.setting.bounds, self._valid)
+        self._valid = np.flatnonzero(finite_rows(x))
+        check_inside(take(x, self._valid), self.setting.bounds, self._valid)
         ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
         self._x, self._n = x, int(x.shape[0])
         self._flips = Flips(x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid])
@@ -210,7 +198,7 @@ class Measurement:
         columns: dict[str, Any] = {}
         for name in ("estimate", "certified", "note", "trace"):
             if (found := getattr(self._flips, name)) is not None:
-                columns[name] = _blank(self._n, found)
+                columns[name] = blank_column(self._n, found)
                 columns[name][self._valid] = found
         return columns
 
@@ -271,347 +259,6 @@ def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:
     return Prediction(place(answer.label, -1), place(answer.top1, 0), place(answer.scores, 0))
 
 
-def measure(
-    predictor: Predictor,
-    x: Array,
-    *,
-    estimator: str | Estimator = "ray",
-    bounds: Bounds = None,
-    max_queries: int | None = None,
-    batch_size: int | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    flip_points: bool | str | FilePath = True,
-    resume: Distances | None = None,
-) -> Distances:
-    """Measure how far each row is from the decision boundary.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        Anything that predicts; its ``vjp`` is used where it has one.
-    x : array (n, *input_shape)
-        Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
-    estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``.
-    bounds : (lowest, highest), optional
-        Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
-    max_queries : int, optional
-        Rows that may be sent in all, predictions and gradients together, shared evenly over the rows. Default: no limit.
-    batch_size : int, optional
-        Rows a call. Default: 512.
-    seed : int
-        Of the estimators that draw at random; each row has its own stream.
-    progress : callable, optional
-        Called after each call of the predictor with the rows finished and the queries sent so far.
-    flip_points : bool or path
-        Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their number, and maps it.
-    resume : Distances, optional
-        An earlier, incomplete result for the same inputs; its finished rows are taken over and cost nothing.
-
-    Returns
-    -------
-    Distances
-        A row that failed has a status that says why, and never takes others with it.
-
-    Raises
-    ------
-    InvalidInput
-        Empty, mis-shaped or non-floating ``x``, inputs outside the bounds. Nothing has been sent. (Rows with NaN get a status instead.)
-    CapabilityMissing
-        The estimator needs more than the predictor reveals. Nothing has been sent.
-    PredictorError
-        The predictor failed; ``error.partial`` holds what had been measured.
-    Interrupted
-        Ctrl-C; ``error.partial`` likewise.
-
-    Notes
-    -----
-    Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
-    A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
-    """
-    run = _Run(predictor, x, by_name(estimator), bounds, max_queries, batch_size or 512, seed, progress, flip_points, resume)
-    return run.complete()
-
-
-class _Run:
-    """One call of :func:`measure`: the blocks of rows, one after the other, and the results so far."""
-
-    def __init__(
-        self,
-        predictor: Predictor,
-        x: Array,
-        estimator: Estimator,
-        bounds: Bounds,
-        max_queries: int | None,
-        batch_size: int,
-        seed: int,
-        progress: Progress | None,
-        flip_points: bool | str | FilePath,
-        resume: Distances | None,
-    ) -> None:
-        if batch_size < 1 or (max_queries is not None and max_queries < 0):
-            raise InvalidInput(f'"batch_size" must be at least 1 and "max_queries" not negative; got {batch_size} and {max_queries}.')
-        if tuple(x.shape[1:]) != tuple(predictor.input_shape):
-            raise InvalidInput(f"Inputs must have shape (n, {', '.join(map(str, predictor.input_shape))}); got {tuple(x.shape)}.")
-        self._predictor, self._x, self._batch_size, self._progress = predictor, x, batch_size, progress
-        self._rest = np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
-        self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._settings: dict[str, Any] = {
-            "estimator": estimator,
-            "access": predictor.access,
-            "n_classes": predictor.n_classes,
-            "bounds": predictor.bounds if bounds is None else bounds,
-            "differentiable": isinstance(predictor, Differentiable),
-            "seed": seed,
-        }
-        estimator.check(
-            Setting(
-                predictor.access,
-                predictor.n_classes,
-                tuple(predictor.input_shape),
-                _checked_bounds(self._settings["bounds"]),
-                self._settings["differentiable"],
-            )
-        )
-        for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
-            if len(rows) < len(self._rest):
-                self._start(rows)
-        self._out = Distances.empty(int(x.shape[0])) if resume is None else dataclasses.replace(resume[:])
-        self._points = _Points(x, flip_points, None if resume is None else resume.flip_points)
-        self._began, self._clock = datetime.now(UTC), time.perf_counter()
-
-    def complete(self) -> Distances:
-        """Measure block by block."""
-        running: Measurement | None = None
-        rows = self._rest[:0]
-        try:
-            for rows in self._blocks():
-                share = None if self._limit is None else self._share(len(rows))
-                running = self._start(rows, share)
-                self._drive(running)
-                self._store(rows, running)
-                running = None
-        except BaseException as error:
-            if running is not None:
-                self._store(rows, running)
-            self._hand_over(error)
-            raise
-        return self._result()
-
-    def _blocks(self) -> Iterator[IntArray]:
-        row_bytes = max(1, self._x[:1].nbytes if hasattr(self._x, "nbytes") else 8 * int(np.prod(self._x.shape[1:])))
-        size = max(64, _BLOCK_BYTES // row_bytes)
-        for first in range(0, len(self._rest), size):
-            yield self._rest[first : first + size]
-
-    def _start(self, rows: IntArray, max_queries: int | None = None) -> Measurement:
-        contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
-        block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
-        block = np.asarray(block) if isinstance(block, np.memmap) else block
-        return Measurement(block, **self._settings, max_queries=max_queries, row_ids=rows)
-
-    def _share(self, n: int) -> int:
-        """The block's even share of the queries left, with what earlier blocks did not use."""
-        assert self._limit is not None
-        return -(-(self._limit - self._sent) * n // (len(self._out) - self._done))
-
-    def _drive(self, running: Measurement) -> None:
-        """Answer a measurement's questions by the predictor, in batches."""
-        while (ask := running.ask()) is not None:
-            parts: list[Any] = []
-            useful: IntArray | None = None
-            for first in range(0, len(ask.rows), self._batch_size):
-                batch = slice(first, first + self._batch_size)
-                try:
-                    parts.append(self._call(ask, batch))
-                except BudgetExhausted:
-                    useful = running.refuse(first)
-                    break
-                if self._progress is not None:
-                    self._progress(self._done + running.n_done, self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop))
-            if useful is not None and not len(useful):
-                continue
-            if isinstance(ask, AskPrediction):
-                answer = Prediction.concatenate(parts)
-                running.tell(answer if useful is None else answer[useful])
-            else:
-                gradients = parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0)
-                running.tell(gradients if useful is None else take(gradients, useful))
-        if self._progress is not None:
-            self._progress(self._done + running.n_done, self._sent + running.n_queries)
-
-    def _call(self, ask: Ask, batch: slice) -> Prediction | Array:
-        points = ask.points[batch]
-        try:
-            if isinstance(ask, AskPrediction):
-                answer = self._predictor.predict(points)
-                check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
-                return answer
-            assert isinstance(self._predictor, Differentiable)
-            return self._predictor.vjp(points, ask.v[batch])
-        except (BoundaryError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
-
-    def _store(self, rows: IntArray, running: Measurement) -> None:
-        block = running.distances()
-        self._out = _merged(self._out, rows, block)
-        self._points.store(rows, block.flip_points)
-        self._sent += running.n_queries
-        self._done += len(rows)
-
-    def _hand_over(self, error: BaseException) -> None:
-        """Give what has been measured to whoever catches the error."""
-        if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(self._result()) from error
-        if isinstance(error, BoundaryError):
-            error.partial = self._result()
-
-    def _result(self) -> Distances:
-        return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-
-    def _facts(self) -> dict[str, Any]:
-        bounds = self._settings["bounds"]
-        return {
-            "tool": f"blackbox-boundary {_version()}",
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "estimator": {"name": self._settings["estimator"].name, **_plain(self._settings["estimator"])},
-            "access": self._predictor.access.name.lower(),
-            "n_classes": int(self._predictor.n_classes),
-            "input_shape": [int(length) for length in self._predictor.input_shape],
-            "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
-            "gradients": "predictor" if self._settings["differentiable"] else "estimated",
-            "max_queries": self._limit,
-            "batch_size": self._batch_size,
-            "seed": self._settings["seed"],
-            "predictor": repr(self._predictor),
-            "fingerprint": getattr(self._predictor, "fingerprint", None),
-            "n_queries": self._sent,
-            "began": self._began.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self._clock, 3),
-        }
-
-
-class _Points:
-    """Where flip points are kept: in memory in the kind of the inputs, in a mapped file, or nowhere."""
-
-    def __init__(self, x: Array, keep: bool | str | FilePath, earlier: Array | None) -> None:
-        self.array: Array | None = None
-        if keep is True:
-            self.array = array_namespace(x).full_like(x, np.nan) if not isinstance(x, np.memmap) else np.full(x.shape, np.nan, x.dtype)
-        elif keep is not False:
-            dtype = as_numpy(x[:0]).dtype
-            try:
-                self.array = np.lib.format.open_memmap(keep, "w+", dtype, tuple(x.shape))
-            except OSError as error:
-                raise InvalidInput(f'"flip_points" must be a file that can be written; "{keep}": {error}.') from error
-            if earlier is None:
-                self.array[:] = np.nan
-        if self.array is not None and earlier is not None:
-            put(self.array, np.arange(x.shape[0]), as_kind(as_numpy(earlier), self.array))
-
-    def store(self, rows: IntArray, points: Array) -> None:
-        """Take in the flip points of a block."""
-        if self.array is not None:
-            put(self.array, rows, as_numpy(points) if isinstance(self.array, np.ndarray) else points)
-
-
-@cache
-def _version() -> str:
-    return version("blackbox-boundary")
-
-
-def _blank(n: int, like: NDArray[Any]) -> NDArray[Any]:
+def blank_column(n: int, like: NDArray[Any]) -> NDArray[Any]:
     """``n`` unknown values of a column: NaN, or no text."""
     return np.full((n, *like.shape[1:]), "" if like.dtype.kind == "U" else np.nan, like.dtype)
-
-
-def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
-    """``out`` with some rows replaced; its own arrays are written to."""
-    wide: dict[str, Any] = {}
-    for name in (
-        "l1",
-        "l2",
-        "linf",
-        "lo",
-        "hi",
-        "home",
-        "flipped",
-        "status",
-        "n_predictions",
-        "n_gradients",
-        "top1",
-        "entropy",
-        "estimate",
-        "certified",
-        "note",
-        "trace",
-    ):
-        part, column = getattr(block, name), getattr(out, name)
-        if part is None:
-            continue
-        wide[name] = _blank(len(out), part) if column is None else column
-        if name.startswith("n_"):  # what a row had cost before it was measured again is still spent
-            wide[name][rows] += part
-        else:
-            wide[name][rows] = part
-    return dataclasses.replace(out, **wide)
-
-
-def _unfinished(earlier: Distances, n: int) -> IntArray:
-    """Rows of an earlier result that are to be measured again."""
-    if len(earlier) != n:
-        raise InvalidInput(f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.')
-    return np.flatnonzero([not Status(status).is_final for status in earlier.status])
-
-
-def _plain(settings: Any) -> dict[str, Any]:
-    """Settings as JSON types."""
-    if not dataclasses.is_dataclass(settings):
-        return {"settings": repr(settings)}
-    values = ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings))
-    return {name: value if isinstance(value, int | float | str | bool | None) else repr(value) for name, value in values}
-
-
-def _floating(x: Array) -> Array:
-    """``x`` as a floating-point array with at least one row."""
-    if not is_array_api_obj(x):
-        x = np.asarray(x)
-    if x.ndim < 2 or x.shape[0] == 0 or 0 in x.shape:
-        raise InvalidInput(f'"x" must have shape (n, *input_shape) with at least one row; got {tuple(x.shape)}.')
-    if not array_namespace(x).isdtype(x.dtype, "real floating"):
-        raise InvalidInput(f'"x" must be floating-point; got {x.dtype}. Scale integer images first, for example x / 255.')
-    return x
-
-
-def _finite_rows(x: Array) -> NDArray[np.bool_]:
-    xp = array_namespace(x)
-    return np.asarray(as_numpy(xp.all(xp.isfinite(xp.reshape(x, (x.shape[0], -1))), axis=-1)))
-
-
-def _checked_bounds(bounds: Bounds) -> Bounds:
-    """Bounds as arrays; None where there are none at all."""
-    if bounds is None:
-        return None
-    lowest, highest = (np.asarray(bound, np.float64) for bound in bounds)
-    if not (lowest < highest).all():
-        raise InvalidInput(f'"bounds" must be (lowest, highest) with lowest below highest; got {bounds}.')
-    return None if np.isneginf(lowest).all() and np.isposinf(highest).all() else (lowest, highest)
-
-
-def _check_inside(x: Array, bounds: Bounds, rows: IntArray) -> None:
-    if bounds is None:
-        return
-    xp = array_namespace(x)
-    lowest, highest = (as_kind(bound, x) for bound in bounds)
-    outside = as_numpy(xp.any(xp.reshape((x < lowest) | (x > highest), (x.shape[0], -1)), axis=-1))
-    if outside.any():
-        first = int(np.flatnonzero(outside)[0])
-        values = as_numpy(take(x, np.array([first])))
-        raise InvalidInput(
-            f"Inputs must lie inside the bounds [{np.min(bounds[0])}, {np.max(bounds[1])}]; row {rows[first]} spans "
-            f"[{values.min():.6g}, {values.max():.6g}]. Are the inputs scaled as the model takes them?"
-        )

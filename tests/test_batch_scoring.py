@@ -12,10 +12,10 @@ from blackbox_boundary import Access, BadPrediction, Distances, InvalidInput, Le
 from blackbox_boundary.batch_files import read_scores
 from blackbox_boundary.batch_scoring import BatchScoring
 from blackbox_boundary.cli import main
+from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import by_name
 from blackbox_boundary.ledger import summarise, verify
 from blackbox_boundary.ledger.records import content_keys
-from blackbox_boundary.measurement import measure
 from blackbox_boundary.wrappers import LedgerPredictor
 
 WEIGHTS = np.random.default_rng(2).normal(size=(6, 3))

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from blackbox_boundary import CapabilityMissing, Differentiable, Measurement, Status, measure
 from blackbox_boundary.asks import AskGradient
 from blackbox_boundary.estimators import Ray
-from blackbox_boundary.testing import Linear, Reference, Slab, Stripes
+from blackbox_boundary.testing import Adversary, Linear, Reference, Slab, Stripes
 from blackbox_boundary.testing.strategies import adversaries, inputs, predictors
 
 ESTIMATORS = {
@@ -56,6 +56,25 @@ def situations(draw, estimator, *, models=None, min_rows=1):
     except CapabilityMissing:
         assume(False)
     return predictor, draw(inputs(predictor, min_rows=min_rows, max_rows=4))
+
+
+def by_hand(predictor, x, estimator, *, row_ids=None, inspect=None):
+    """Measure with ask() and tell(), looking at the measurement after every answer."""
+    running = Measurement(
+        x,
+        estimator=estimator,
+        access=predictor.access,
+        n_classes=predictor.n_classes,
+        bounds=predictor.bounds,
+        differentiable=isinstance(predictor, Differentiable),
+        row_ids=row_ids,
+    )
+    while (ask := running.ask()) is not None:
+        assert running.ask() is ask
+        running.tell(predictor.vjp(ask.points, ask.v) if isinstance(ask, AskGradient) else predictor.predict(ask.points))
+        if inspect is not None:
+            inspect(running)
+    return running.distances()
 
 
 def assert_equal(one, other, names=COLUMNS):
@@ -127,13 +146,13 @@ def test_bounds_are_never_left(estimator, data):
 def test_a_row_does_not_know_its_neighbours(estimator, data):
     """Alone, among others, in another order, among broken ones: the same values and the same counts, to the last bit."""
     predictor, x = data.draw(situations(estimator, min_rows=2))
-    together = measure(predictor, x, estimator=estimator)
+    together = by_hand(predictor, x, estimator)
     order = np.array(data.draw(st.permutations(range(len(x)))))
-    assert_equal(together[order], measure(predictor, x[order], estimator=estimator))
+    assert_equal(together[order], by_hand(predictor, x[order], estimator, row_ids=order))
     for row in range(len(x)):
-        assert_equal(together[row : row + 1], measure(predictor, x[row : row + 1], estimator=estimator))
+        assert_equal(together[row : row + 1], by_hand(predictor, x[row : row + 1], estimator, row_ids=[row]))
     broken = np.concatenate([np.full_like(x[:1], np.nan), x, np.full_like(x[:1], np.inf)])
-    among = measure(predictor, broken, estimator=estimator)
+    among = by_hand(predictor, broken, estimator, row_ids=[77, *range(len(x)), 78])
     assert_equal(together, among[1:-1])
     assert (among.status[[0, -1]] == Status.INVALID_INPUT).all()
     assert (among.n_predictions[[0, -1]] == 0).all()
@@ -160,23 +179,15 @@ def test_any_limit_leaves_valid_results_and_can_be_resumed(estimator, data):
 def test_asking_by_hand_is_measuring(estimator, data):
     """ask() and tell() give what measure() gives; at every moment the brackets hold, and stand when asked again."""
     predictor, x = data.draw(situations(estimator))
-    running = Measurement(
-        x,
-        estimator=estimator,
-        access=predictor.access,
-        n_classes=predictor.n_classes,
-        bounds=predictor.bounds,
-        differentiable=isinstance(predictor, Differentiable),
-    )
-    while (ask := running.ask()) is not None:
-        assert running.ask() is ask
-        running.tell(predictor.vjp(ask.points, ask.v) if isinstance(ask, AskGradient) else predictor.predict(ask.points))
+
+    def inspect(running):
         assert_valid(running.distances(), x, predictor)
         flips = running._flips
         if flips.path is not None and flips._best is None:
             rows = np.flatnonzero(flips.home >= 0)
             assert (predictor.predict(flips.path.at(rows, flips.lo[rows])).label == flips.home[rows]).all()
-    assert_equal(running.distances(), measure(predictor, x, estimator=estimator))
+
+    assert_equal(by_hand(predictor, x, estimator, inspect=inspect), measure(predictor, x, estimator=estimator))
 
 
 @given(every_estimator, st.data())
@@ -264,3 +275,13 @@ def test_a_row_on_the_boundary_ends(estimator):
     found = measure(model, np.zeros((1, 2)), estimator=estimator, max_queries=1000)
     assert found.count_by_status() == {"CONVERGED": 1}
     assert found.n_predictions[0] < 150
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_a_row_with_infinite_scores_ends_quietly(estimator):
+    """It is NON_FINITE, its neighbour is measured, and nobody is warned of infinity minus infinity."""
+    adversary = Adversary((1,), 2, seed=111, broken=0.05)
+    assert np.isneginf(adversary.predict(np.ones((1, 1))).scores).any()
+    found = measure(adversary, np.array([[0.0], [1.0]]), estimator=estimator)
+    assert (found.status == [found.status[0], Status.NON_FINITE]).all()
+    assert found.home.tolist() == [0, -1]

@@ -8,7 +8,7 @@ decide the label, and a distance finer than them means nothing.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,10 +63,6 @@ class Behaviour:
     def is_repeatable(self) -> bool:
         """Whether every answer was the same each time, to the last bit."""
         return self.n_label_changes == 0 and not self.spread_in_batches
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as a plain dictionary, for a report."""
-        return asdict(self)
 
 
 def read_behaviour(endpoint: HttpPredictor, x: Array, *, n_repeats: int = 5, seed: int = 0) -> Behaviour:

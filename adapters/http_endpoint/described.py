@@ -147,11 +147,10 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
         Something is missing or does not fit together.
     """
     told.tables_only(request=("method", "body", "item", *Encoding.SETTINGS), answer=("scores", "labels", "ranked"))
-    for setting in ("access", "input_shape"):
-        if getattr(told, setting) is None:
-            raise InvalidInput(f'The server does not tell "{setting}" of this endpoint: give it.')
-    assert told.access is not None
-    assert told.input_shape is not None
+    if told.access is None or told.input_shape is None or not (told.n_classes or told.labels):
+        known = {"access": told.access, "input_shape": told.input_shape, "n_classes": told.n_classes or told.labels or None}
+        missing = ", ".join(f'"{setting}"' for setting, value in known.items() if value is None)
+        raise InvalidInput(f"The server does not tell {missing} of this endpoint: give what is missing.")
     contract = Contract(told.access, told.input_shape, declared_classes(told), told.bounds, told.labels)
     scores, labels, ranked = (AnswerPath(told.answer[key]) if key in told.answer else None for key in ("scores", "labels", "ranked"))
     if ranked is None and scores is None and (labels is None or told.access is not Access.LABEL):

@@ -56,6 +56,7 @@ class TooLong(PredictorRefused):
 _BATCH_TOO_LONG = re.compile(
     r"batch[\s_-]*size|max(imum)?[\s_-]*batch|too many (instances|rows|inputs)|(payload|request|body)[\w\s]{0,20}too large", re.IGNORECASE
 )
+_LOADING_TIME = re.compile(r"\"estimated_time\"\s*:\s*(\d{1,6}(?:\.\d{1,9})?)")
 _INNER_STATUS = re.compile(r"[Oo]riginalStatus(?:Code)?\"?\s*[:=]\s*\"?(\d{3})")
 
 
@@ -73,7 +74,7 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
     if status == 424:
         status = _inner_status(reply) or status
     said = f"{what} was answered with status {reply.status}: {shown(reply.body) if reply.body else 'no text'}."
-    wait_s = retry_after(reply.headers)
+    wait_s = retry_after(reply.headers) or _loading_time(reply)
     if status == 413 or (status == 400 and _BATCH_TOO_LONG.search(reply.body[:4096].decode("utf-8", "replace"))):
         return TooLong(said)
     if status in (408, 425, 429, 502, 504):
@@ -97,6 +98,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _loading_time(reply: Reply) -> float | None:
+    """Seconds until a model is loaded, as Hugging Face tells it in the body."""
+    found = _LOADING_TIME.search(reply.body[:4096].decode("utf-8", "replace")) if reply.status == 503 else None
+    return float(found[1]) if found else None
 
 
 def _inner_status(reply: Reply) -> int | None:

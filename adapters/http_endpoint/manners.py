@@ -93,7 +93,3 @@ class Counters:
     discoveries: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """The same as a plain dictionary."""
-        return asdict(self)

@@ -52,7 +52,8 @@ def discover(transport: Transport, path: str, told: Configuration) -> Described:
         raise InvalidInput(f"The model must take one input; its signature lists {shown(', '.join(inputs), 200)}.")
     for tensor in inputs.values():
         told = replace(told, input_shape=told.input_shape or _row_shape(tensor))
-        request.setdefault("dtype", _DTYPES.get(str(tensor.get("dtype")), "float32"))
+        if (dtype := _DTYPES.get(str(tensor.get("dtype")))) is not None:
+            request.setdefault("dtype", dtype)
     if len(outputs) > 1 and output not in outputs and not answer:
         raise InvalidInput(f"One output must be chosen (output in [answer]) among {shown(', '.join(outputs), 200)}.")
     for name, tensor in outputs.items():
@@ -82,9 +83,9 @@ def _signature(metadata: Mapping[str, Any], name: str) -> tuple[dict[str, Any], 
 
 
 def _row_shape(tensor: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """Shape of one row; None where a length is left open."""
+    """Shape of one row; None where a length is left open, or where a row is one value, as an encoded image is."""
     try:
         dims = [int(dim["size"]) for dim in tensor["tensor_shape"]["dim"]]
     except (KeyError, TypeError, ValueError):
         return None
-    return tuple(dims[1:]) if dims and dims[0] in (-1, 1) and all(dim > 0 for dim in dims[1:]) else None
+    return tuple(dims[1:]) if len(dims) > 1 and dims[0] in (-1, 1) and all(dim > 0 for dim in dims[1:]) else None

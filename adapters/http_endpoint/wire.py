@@ -59,7 +59,8 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         strange = ~np.isfinite(sent)
     else:
         limits = np.iinfo(np.uint8 if dtype.kind == "b" else dtype)
-        strange = ~((rows >= limits.min) & (rows <= (1 if dtype.kind == "b" else limits.max)))
+        above = 2 if dtype.kind == "b" else int(limits.max) + 1  # as a float it is exact, which the highest itself may not be
+        strange = ~((rows >= limits.min) & (rows < above))
         sent = np.ascontiguousarray(np.where(strange, 0, rows), dtype=dtype)
     if strange.any():
         row = int(np.flatnonzero(strange.reshape(len(rows), -1).any(axis=-1))[0])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .study import Study
 
-__all__ = ["PAPER_TABLES", "section6_tables", "section6_transfer", "section6_widths"]
+__all__ = ["PAPER_TABLES", "section6_steps", "section6_tables", "section6_transfer", "section6_widths"]
 
 PAPER_TABLES: dict[tuple[str, str], tuple[float, ...]] = {
     ("Model 1", "Model 3"): (96.73, 93.94, 86.28, 10.10, 10.32, 76.31),
@@ -61,8 +61,10 @@ def _printed(victim: str, surrogate: str, name: str) -> float | None:
     return printed[PAPER_SETS.index(name)] if printed and name in PAPER_SETS else None
 
 
-def _cell(study: Study, samples: Samples, surrogate: str, name: str, seed: int, **settings: int) -> dict[str, Any]:
-    steps = study.scale.table_steps
+def _cell(
+    study: Study, samples: Samples, surrogate: str, name: str, seed: int, *, steps: int | None = None, **settings: int
+) -> dict[str, Any]:
+    steps = steps or study.scale.table_steps
     configuration = study.about(
         samples.victim, surrogate=surrogate, set=name, seed=seed, steps=steps, batch=study.scale.batch_size, **settings
     )
@@ -125,6 +127,25 @@ def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[E
         rows,
         "Model 1 extracted by Model 3; chosen: 128 and 64 hidden units.",
     )
+
+
+_STEPS = (50, 100, 200, 500, 2000)
+"""Of 128 rows: one, two, four, ten and forty passes over a tenth of MNIST."""
+
+
+def section6_steps(study: Study) -> Iterator[Exhibit]:
+    """How much the unprinted length of training moves the order of near, random and far samples."""
+    surrogate, *_ = study.surrogates
+    rows = []
+    for victim in study.victims:
+        samples = Samples(study, victim)
+        for name in ("low", "random", "uniform distance", "high", "flip points"):
+            for steps in _STEPS:
+                found = _summarised([_cell(study, samples, surrogate, name, seed, steps=steps) for seed in range(study.scale.curve_seeds)])
+                rows.append((victim, surrogate, name, steps, *found[:4], found[-2]))
+    columns = "victim | surrogate | trained on | optimiser steps | accuracy (%) | ± std | agreement (%) | ± std | seeds"
+    note = f"{study.scale.batch_size} rows a step."
+    yield Exhibit("steps", "How much the unprinted length of training moves the numbers", columns, rows, note)
 
 
 def section6_transfer(study: Study) -> Iterator[Exhibit]:

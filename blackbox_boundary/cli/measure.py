@@ -18,10 +18,10 @@ from .. import datasets
 from ..asks import Status
 from ..datasets import Data
 from ..distances import Distances
+from ..driver import measure as measure_distances
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput, PredictorError
 from ..estimators import ESTIMATORS, by_name
 from ..loading import load
-from ..measurement import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from .expectation import expectation
 from .run_folder import RunFolder
@@ -82,6 +82,8 @@ def measure(
     messages = Console(stderr=True, highlight=False)
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
+    if options["resume"] and (options["output"] is None or options["overwrite"]):
+        raise click.UsageError("--resume needs --output, the folder of the run to go on with, and excludes --overwrite.")
     estimator = by_name(options["estimator"], **_settings(options))
     if model is None or data is None:
         messages.print("No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits.")
@@ -94,6 +96,9 @@ def measure(
         click.echo(expectation(predictor, estimator, len(rows), options))
         return
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    facts = _facts(data, rows)
+    folder.check_data(facts)
     make_report = _wants_report(options["report"], messages)
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -117,7 +122,7 @@ def measure(
                 raise
             failure, distances = error, error.partial
         distances.run.update(spent.facts())
-    distances.run.update(model=model, data=_facts(data, rows))
+    distances.run.update(model=model, data=facts)
     folder.save(distances)
     if make_report:
         _write_report(folder, distances, rows, options["norm"])
@@ -130,7 +135,11 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
     """Say how to go on with an incomplete run, and exit accordingly."""
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
-        messages.print(f"{left} of {len(distances)} rows are not finished; go on with the same command and --resume --output {folder.path}")
+        messages.print(
+            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}",
+            soft_wrap=True,
+            markup=False,
+        )
     if isinstance(failure, PredictorError):
         raise failure
     if failure is not None:
@@ -157,7 +166,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     given.update(
         access=options["access"],
         n_classes=options["n_classes"],
-        input_shape=None if shape is None else tuple(int(length) for length in _numbers(shape, "--input-shape")),
+        input_shape=None if shape is None else _shape(shape),
     )
     return given
 
@@ -175,11 +184,14 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
     return pairs
 
 
-def _numbers(text: str, option: str) -> list[float]:
+def _shape(text: str) -> tuple[int, ...]:
     try:
-        return [float(part) for part in text.replace("x", ",").split(",") if part]
+        shape = tuple(int(length) for length in text.replace("x", ",").strip(",").split(","))
     except ValueError:
-        raise click.UsageError(f'{option} must be numbers with commas between them; got "{text}".') from None
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise click.UsageError(f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".')
+    return shape
 
 
 def _bounds(text: str | None) -> Bounds:
@@ -187,10 +199,11 @@ def _bounds(text: str | None) -> Bounds:
         return None
     if text == "none":
         return (-math.inf, math.inf)
-    numbers = _numbers(text, "--bounds")
-    if len(numbers) != 2:
-        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".')
-    return (numbers[0], numbers[1])
+    try:
+        lowest, highest = map(float, text.split(","))
+    except ValueError:
+        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
+    return lowest, highest
 
 
 def _read(data: str, predictor: Predictor) -> Data:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ..distances import Distances
 from ..errors import InvalidInput
@@ -42,6 +44,7 @@ class RunFolder:
             )
         if resume and not holds_run:
             raise InvalidInput(f'"{self.path}" holds no run to resume.')
+        self._is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -59,6 +62,24 @@ class RunFolder:
     def flip_points(self) -> Path:
         """Where flip points go that do not fit in memory."""
         return self.path / "flip_points.npy"
+
+    def check_data(self, facts: dict[str, Any]) -> None:
+        """Refuse to go on with a run of other rows; ``facts`` tells the rows by their digest.
+
+        Raises
+        ------
+        InvalidInput
+            The run in the folder measured other values.
+        """
+        earlier = {} if self.earlier is None else self.earlier.run.get("data", {})
+        if earlier.get("blake2b", facts["blake2b"]) != facts["blake2b"]:
+            raise InvalidInput(f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".')
+
+    def discard_if_empty(self) -> None:
+        """Remove a folder that was made for a run of which nothing came."""
+        if self._is_new:
+            with suppress(OSError):  # it holds something, as it should
+                self.path.rmdir()
 
     def save(self, distances: Distances) -> None:
         """Write all tables; each file appears complete or not at all."""

@@ -179,7 +179,7 @@ class _Planes:
         for j in range(len(a)):
             by[j] = 1 / (max(cross[j, j], 0.0) * (1 + noise**2) + blur[j])
             step = by[j] * error[j]
-            self.slopes += np.outer(step, g[j])  # [1] Eq. (4.5), with g for the step itself
+            self.slopes += np.outer(step, g[j])  # [1], first method, with g for the step
             error -= np.outer(cross[j], step)
             self.cov.take_in(g, cross, j, by[j])
         self.cov.remove(g, by)

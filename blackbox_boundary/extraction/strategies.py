@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..driver import measure
 from ..errors import InvalidInput
 from ..estimators import Estimator
-from ..measurement import measure
 from ..predictor import Array, Differentiable, FloatArray, IntArray, Predictor
 from ..selection import Pool, Selector, k_centre
 from ..uncertainty import entropy, margin, probabilities

@@ -7,8 +7,11 @@ between a search that asks for gradients and a predictor that cannot answer them
 from ._source import GradientSource, estimate_gradients
 from .bases import Basis, Coordinates, Cosines, Directions
 from .differences import CentralDifferences, ForwardDifferences
+from .sampled import SPSA, AntitheticBlocks, LocalLinear
 
 __all__ = [
+    "SPSA",
+    "AntitheticBlocks",
     "Basis",
     "CentralDifferences",
     "Coordinates",
@@ -16,5 +19,6 @@ __all__ = [
     "Directions",
     "ForwardDifferences",
     "GradientSource",
+    "LocalLinear",
     "estimate_gradients",
 ]

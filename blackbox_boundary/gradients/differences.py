@@ -28,7 +28,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,10 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, put, take
-from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, Status, StatusArray, ask_prediction
-from ..errors import InvalidInput
-from ..predictor import Array, Bounds, IntArray
-from ._functional import NOT_ROUNDED, decimals, functional, revealed_scores
+from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
+from ..predictor import IntArray
 from ._source import Estimate, require_scores
+from ._steps import CHUNK_BYTES, Told, Trial, check_step, flat_bounds, with_step
 
 if TYPE_CHECKING:
     from ..estimators._base import Setting
@@ -49,12 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["CentralDifferences", "ForwardDifferences"]
 
 FloatMatrix = NDArray[np.float64]
-
-_CHUNK_BYTES = 32 * 2**20
-"""Memory of the points of one ask. A row's own share of it does not depend on how many rows ask."""
-
-_WIDEST_STEP = 0.1
-"""Share of the input's scale beyond which a difference says little about a derivative."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +61,9 @@ class CentralDifferences:
     """
 
     step: float | None = None
-    name = "central"
-    _order = 3
 
     def __post_init__(self) -> None:
-        _check_step(self.step)
+        check_step(self.step)
 
     def check(self, setting: Setting) -> None:
         require_scores(setting, "CentralDifferences")
@@ -82,7 +73,7 @@ class CentralDifferences:
 
     def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
         del streams
-        return _with_step(ask, setting, self.step, self._order, _central)
+        return with_step(ask, setting.bounds, self.step, 3, _stencil(ask, setting, _central))
 
 
 @dataclass(frozen=True)
@@ -96,11 +87,9 @@ class ForwardDifferences:
     """
 
     step: float | None = None
-    name = "forward"
-    _order = 2
 
     def __post_init__(self) -> None:
-        _check_step(self.step)
+        check_step(self.step)
 
     def check(self, setting: Setting) -> None:
         require_scores(setting, "ForwardDifferences")
@@ -110,12 +99,7 @@ class ForwardDifferences:
 
     def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
         del streams
-        return _with_step(ask, setting, self.step, self._order, _forward)
-
-
-def _check_step(step: float | None) -> None:
-    if step is not None and not (np.isfinite(step) and step > 0):
-        raise InvalidInput(f'"step" of a difference must be positive and finite; got {step}.')
+        return with_step(ask, setting.bounds, self.step, 2, _stencil(ask, setting, _forward))
 
 
 @dataclass(eq=False)
@@ -126,15 +110,12 @@ class _Stencil:
     setting: Setting
     x: NDArray[Any]
     h: NDArray[np.float64]
-    status: StatusArray
-    places: IntArray
-    spread: NDArray[np.float64]
+    told: Told
 
     @classmethod
     def of(cls, ask: AskGradient, setting: Setting, h: NDArray[np.float64]) -> _Stencil:
-        k = len(ask.rows)
-        x = as_numpy(ask.points).reshape(k, int(np.prod(setting.input_shape)))
-        return cls(ask, setting, x, h, np.zeros(k, np.int8), np.zeros(k, np.intp), np.zeros(k))
+        x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(setting.input_shape)))
+        return cls(ask, setting, x, h, Told.nothing(len(x)))
 
     def beside(self, side: int) -> NDArray[Any]:
         """Coordinates (k, d) a step above (+1) or below (-1), as a point's own precision and the bounds allow."""
@@ -146,18 +127,11 @@ class _Stencil:
 
     def values(self, j: IntArray, i: IntArray, at: NDArray[Any]) -> Generator[Ask, Labels | Gradients, NDArray[np.float64]]:
         """Ask for ``f`` at the points ``j`` with their coordinate ``i`` set to ``at``, all (m,); NaN where it is not revealed."""
-        points = take(self.ask.points, j)
+        points = take(self.ask.points, j) + 0
         flat = array_namespace(points).reshape(points, (-1,))
         put(flat, np.arange(len(j)) * self.x.shape[1] + i, as_kind(at, flat))
         reply = yield from ask_prediction(self.ask.rows[j], array_namespace(points).reshape(flat, points.shape))
-        self.status[j[~reply.answered]] = reply.status[~reply.answered]
-        j, told = j[reply.answered], reply.prediction[reply.answered]
-        scores = revealed_scores(told)
-        np.maximum.at(self.places, j, decimals(scores))
-        np.maximum.at(self.spread, j, np.ptp(scores, axis=-1) if scores.shape[1] > 1 else np.abs(scores[:, 0]))
-        f = np.full(len(at), np.nan)
-        f[reply.answered] = functional(told, self.ask.v[j], self.setting.access)
-        return f
+        return self.told.read(j, reply, self.ask.v, self.setting.access)
 
     def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
         """Points and coordinates to ask together: the same block of coordinates of as many rows as fit in memory.
@@ -165,14 +139,14 @@ class _Stencil:
         The blocks of a row do not depend on the other rows; a row that ended is left out of those that follow.
         """
         k, d = self.x.shape
-        fit = max(1, _CHUNK_BYTES // max(1, self.x[:1].nbytes))
+        fit = max(1, CHUNK_BYTES // max(1, self.x[:1].nbytes))
         width = min(d, fit)
         for first in range(0, d, width):
             columns = np.arange(first, min(first + width, d))
             rows = max(1, fit // len(columns))
             for start in range(0, k, rows):
                 alive = np.arange(start, min(start + rows, k))
-                alive = alive[self.status[alive] == ANSWERED]
+                alive = alive[self.told.status[alive] == ANSWERED]
                 if alive.size:
                     yield np.repeat(alive, len(columns)), np.tile(columns, len(alive))
 
@@ -191,7 +165,7 @@ def _central(s: _Stencil) -> Kernel:
     for j, i in s.blocks():
         values = yield from s.values(np.repeat(j, 2), np.repeat(i, 2), np.stack([above[j, i], below[j, i]], axis=-1).reshape(-1))
         f_above[j, i], f_below[j, i] = values[0::2], values[1::2]
-    one_sided = np.flatnonzero((s.status == ANSWERED) & (np.isnan(f_above) | np.isnan(f_below)).any(axis=-1))
+    one_sided = np.flatnonzero((s.told.status == ANSWERED) & (np.isnan(f_above) | np.isnan(f_below)).any(axis=-1))
     if one_sided.size:
         at_x = np.full(len(s.x), np.nan)
         at_x[one_sided] = yield from s.base(one_sided)
@@ -209,7 +183,7 @@ def _forward(s: _Stencil) -> Kernel:
     f = np.full(s.x.shape, np.nan)
     for j, i in s.blocks():
         f[j, i] = yield from s.values(j, i, asked[j, i])
-        if (unknown := np.isnan(f[j, i]) & (s.status[j] == ANSWERED)).any():
+        if (unknown := np.isnan(f[j, i]) & (s.told.status[j] == ANSWERED)).any():
             j, i = j[unknown], i[unknown]  # noqa: PLW2901 - the same block, narrowed
             asked[j, i] = np.where(asked[j, i] > s.x[j, i], below[j, i], above[j, i])
             f[j, i] = yield from s.values(j, i, asked[j, i])
@@ -221,39 +195,12 @@ def _quotient(rise: FloatMatrix, run: FloatMatrix) -> FloatMatrix:
     return np.divide(rise, run, out=np.zeros_like(run), where=(run != 0) & ~np.isnan(rise))
 
 
-def _with_step(ask: AskGradient, setting: Setting, step: float | None, order: int, kernel: Any) -> Estimate:
-    """Difference with the given step, or the one for single precision, widened once where the scores prove to be rounded."""
-    scale = input_scale(ask.points, setting.bounds)
-    h = np.full(len(scale), step) if step is not None else scale * _resolution(ask.points) ** (1 / order)
-    s = _Stencil.of(ask, setting, h)
-    gradient = yield from kernel(s)
-    if step is None and (rounded := np.flatnonzero((s.status == ANSWERED) & (s.places < NOT_ROUNDED))).size:
-        quantum = 10.0 ** -s.places[rounded] / np.maximum(s.spread[rounded], np.finfo(np.float64).tiny)
-        wider = quantum ** (1 / order)
-        s.status[rounded[wider > _WIDEST_STEP]] = Status.ZERO_GRADIENT
-        again, wider = rounded[wider <= _WIDEST_STEP], wider[wider <= _WIDEST_STEP]
-        coarse = AskGradient(ask.rows[again], take(ask.points, again), ask.v[again])
-        wide = _Stencil.of(coarse, setting, np.maximum(h[again], scale[again] * wider))
-        gradient[again] = yield from kernel(wide)
-        s.status[again] = wide.status
-    gradient[s.status != ANSWERED] = 0.0
-    return Gradients(s.status, as_kind(gradient.reshape(ask.points.shape), ask.points))
+def _stencil(ask: AskGradient, setting: Setting, kernel: Callable[[_Stencil], Kernel]) -> Trial:
+    """A trial of these differences with any step."""
 
+    def trial(j: IntArray, h: NDArray[np.float64]) -> Generator[Ask, Labels | Gradients, tuple[FloatMatrix, Told]]:
+        stencil = _Stencil.of(AskGradient(ask.rows[j], take(ask.points, j), ask.v[j]), setting, h)
+        gradient = yield from kernel(stencil)
+        return gradient, stencil.told
 
-def _resolution(points: Array) -> float:
-    """Relative resolution of the answers: single precision, or the points' own where that is coarser."""
-    return max(float(array_namespace(points).finfo(points.dtype).eps), float(np.finfo(np.float32).eps))
-
-
-def input_scale(points: Array, bounds: Bounds) -> NDArray[np.float64]:
-    """Scale (k,) of the input of each row: the width of the bounds, or without bounds 1 or the row's largest entry."""
-    if bounds is not None:
-        return np.full(len(points), float(np.max(np.asarray(bounds[1], np.float64) - np.asarray(bounds[0], np.float64))))
-    largest: NDArray[np.float64] = np.abs(as_numpy(points).reshape(len(points), -1)).max(axis=-1, initial=0.0).astype(np.float64)
-    return np.maximum(1.0, largest)
-
-
-def flat_bounds(bounds: Any, input_shape: tuple[int, ...], dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both bounds as (d,)."""
-    lowest, highest = (np.broadcast_to(np.asarray(bound, dtype), input_shape).reshape(-1) for bound in bounds)
-    return lowest, highest
+    return trial

@@ -209,4 +209,4 @@ def forecast(
     rounds *= n_queries / wanted if wanted else 0
     seconds = rounds * math.ceil(calls_per_round / connections) * call_seconds
     n_calls = math.ceil(rounds * calls_per_round)
-    return Forecast(math.ceil(n_queries), n_calls, seconds, (prices or Prices()).cost(n_queries, n_calls))
+    return Forecast(math.ceil(n_queries), n_calls, float(seconds), float((prices or Prices()).cost(n_queries, n_calls)))

@@ -32,7 +32,7 @@ from blackbox_boundary.extraction import spread
 BUDGETS = (250, 500, 1000, 2500, 5000, 10_000)
 OURS = ("random", "surrogate distance, whole pool", "margin, whole pool")
 PEERS = ("CopycatCNN (ART)", "KnockoffNets, random, probabilities (ART)", "KnockoffNets, adaptive, probabilities (ART)")
-MOST_ADAPTIVE = 1000
+MOST_ADAPTIVE = 500
 """ART's adaptive sampling trains once a query: above this budget it takes minutes a seed."""
 
 

@@ -97,6 +97,25 @@ def test_a_query_limit_ends_with_a_partial_result_that_can_be_resumed(tmp_path, 
     assert np.array_equal(resumed.flip_points, whole.flip_points)
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (["x.npy", "--access", "logits", "--bounds", "none"], '"bounds" was [0.0, 1.0]'),
+        (["x.npy", "--access", "logits", "--bounds", "0,1", "--direction", "margin"], "direction=top1"),
+        (["other.npy", "--access", "logits", "--bounds", "0,1"], "other data"),
+    ],
+)
+def test_a_run_is_not_continued_with_other_data_or_settings(tmp_path, data, changed, words):
+    """One result never mixes two measurements, and the one that is there stays as it was."""
+    np.save(tmp_path / "other.npy", np.load(data)[::-1])
+    assert run("measure", digits_model(), data, *MODEL, "--no-report", "--max-queries", "3", cwd=tmp_path)[0] == 5
+    before = (tmp_path / "run" / "results.npz").read_bytes()
+    code, _, err = run("measure", digits_model(), *changed, "--output", "run", "--resume", "--no-report", cwd=tmp_path)
+    assert code == 3
+    assert words in err
+    assert (tmp_path / "run" / "results.npz").read_bytes() == before
+
+
 SLOW_MODEL = """
 import time
 import numpy as np
@@ -152,6 +171,11 @@ def test_an_interrupted_run_leaves_a_valid_partial_result(tmp_path, how):
         ([digits_model(), "x.npy", "--access", "logits", "--output", "x.npy/run"], 3, "output folder"),
         (["http://127.0.0.1:9/v2/models/m", "x.npy"], 4, "127.0.0.1:9"),
         ([digits_model()], 2, "DATA"),
+        ([digits_model(), "x.npy", "--access", "logits", "--input-shape", "x"], 2, "--input-shape"),
+        ([digits_model(), "x.npy", "--access", "logits", "--input-shape", "8,8.5"], 2, "--input-shape"),
+        ([digits_model(), "x.npy", "--access", "logits", "--bounds", "0,1,2"], 2, "--bounds"),
+        ([digits_model(), "x.npy", "--access", "logits", "--resume"], 2, "--output"),
+        (["torch.nn:ReLU", "x.npy"], 3, "--input-shape"),
     ],
 )
 def test_bad_input_gets_one_clear_message_and_its_exit_code(tmp_path, data, arguments, code, words):
@@ -164,7 +188,7 @@ def test_bad_input_gets_one_clear_message_and_its_exit_code(tmp_path, data, argu
     assert words in err
     assert "Traceback" not in err
     assert out == ""
-    assert not list(tmp_path.glob("**/results.npz"))
+    assert not list(tmp_path.glob("boundary-run-*"))
 
 
 def test_rows_with_nan_get_a_status_and_the_others_go_on(tmp_path):

@@ -10,8 +10,8 @@ from blackbox_boundary.adapters.torch_module import TorchPredictor
 
 from blackbox_boundary import CapabilityMissing, InvalidInput
 from blackbox_boundary.chains import Chain, convolution_norm, spectral_norm
+from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Linearised, LowerBound, Tangent
-from blackbox_boundary.measurement import measure
 from blackbox_boundary.testing import Linear, Reference, ReluNet
 
 onnx = pytest.importorskip("onnx")

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import CapabilityMissing, InvalidInput, Status
+from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.estimators._geometry import nearest, room_along, rooms
-from blackbox_boundary.measurement import measure
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference, Wedge
 from blackbox_boundary.testing.strategies import inputs, predictors
 

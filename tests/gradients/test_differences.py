@@ -79,7 +79,7 @@ def test_row_alone_equals_row_in_batch(source, monkeypatch):
     """Values and counts of a row depend neither on its neighbours nor on how many of them fit into one ask."""
     x = rows(6)
     together, counts, _ = estimate(source, x, margins(6))
-    monkeypatch.setattr("blackbox_boundary.gradients.differences._CHUNK_BYTES", 5 * x[0].nbytes)
+    monkeypatch.setattr("blackbox_boundary.gradients.differences.CHUNK_BYTES", 5 * x[0].nbytes)
     split, _, seen = estimate(source, x, margins(6))
     assert max(len(points) for points in seen) <= 10
     np.testing.assert_array_equal(together.values, split.values)

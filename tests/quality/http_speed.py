@@ -92,6 +92,24 @@ def compare(name, url, x, rounds):
         print(f"{name:8} {wire:7} bare {np.median(theirs):8.0f} rows/s  ours {np.median(own):8.0f} rows/s  ratio {ratio:.2f}", flush=True)
 
 
+def by_length(name, url, x, rounds):
+    """Rows a second over requests of different lengths; each predicts 4,096 rows over eight connections."""
+    for binary in (False, True):
+        with load(f"{url}/v2/models/mnist", request={"binary": binary}, transport={"connections": CONNECTIONS}) as endpoint:
+            most = endpoint.dialect.max_rows or 1024
+            lengths = [length for length in (8, 32, 64, 128, 256, 512, 1024) if length <= most]
+            endpoint.predict(x[:1])
+            speeds = {length: [] for length in lengths}
+            for _ in range(rounds):
+                for length in lengths:
+                    endpoint.max_rows = length
+                    rows = x[: min(4096, 64 * length)]
+                    seconds, _ = ours(endpoint, rows)
+                    speeds[length].append(len(rows) / seconds)
+        row = "  ".join(f"{length}: {np.median(speed):.0f}" for length, speed in speeds.items())
+        print(f"{name:8} {'binary' if binary else 'JSON':7} rows/s by rows a request  {row}", flush=True)
+
+
 def main():
     """Measure what can be started."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -100,9 +118,11 @@ def main():
     told = parser.parse_args()
     x = np.random.default_rng(0).random((told.rows, 1, 28, 28), dtype=np.float32)
     x[x < 0.8] = 0
-    for name, start in (("FastAPI", servers.service), ("Triton", servers.triton)):
+    for name, start in (("FastAPI", servers.service), ("Triton", servers.triton), ("MLServer", servers.mlserver)):
         with start() as url:
-            compare(name, url, x, told.rounds)
+            if name != "MLServer":
+                compare(name, url, x, told.rounds)
+            by_length(name, url, x, min(3, told.rounds))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import tempfile
 import time
 import warnings
 
@@ -86,7 +87,8 @@ def art_geoda(counted, x, label, limit):
     from art.attacks.evasion import GeoDA
 
     np.mat = np.asmatrix  # noqa: NPY201 - GeoDA calls the name that NumPy 2 dropped
-    GeoDA(_art(counted), norm=2, max_iter=limit, bin_search_tol=0.001, verbose=False).generate(x, y=np.array([label]))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # GeoDA leaves a file where it runs
+        GeoDA(_art(counted), norm=2, max_iter=limit, bin_search_tol=0.001, verbose=False).generate(x, y=np.array([label]))
 
 
 def art_zoo(counted, x, label, limit):

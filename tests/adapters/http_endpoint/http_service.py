@@ -23,7 +23,7 @@ def server():
 MODELS = {
     "digits": (SHAPE, N_CLASSES, probabilities_of, 64),
     "liar": (SHAPE, N_CLASSES + 1, probabilities_of, 64),
-    "mnist": ((1, 28, 28), 10, mnist_probabilities_of, 256),
+    "mnist": ((1, 28, 28), 10, mnist_probabilities_of, 1024),
 }
 """Shape of a row, number of classes as announced, the model, and its longest batch."""
 

@@ -10,7 +10,7 @@ from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.secrets import Secret
 from toy_model import N_CLASSES, SHAPE
 
-from blackbox_boundary import InvalidInput, PredictorRefused
+from blackbox_boundary import InvalidInput, PredictorRefused, PredictorUnavailable
 
 KEY = "open-sesame"
 X = np.zeros((2, *SHAPE), np.float32)
@@ -104,4 +104,22 @@ def test_netrc_and_proxies_are_ignored(fault_url, sources, tmp_path, monkeypatch
     }
     endpoint = load(f"{fault_url}/echo-key", headers={"Authorization": {**sources[0], "prefix": "Bearer "}}, **common)
     with endpoint, pytest.raises(PredictorRefused, match=r"Bearer \*\*\*"):
+        endpoint.predict(np.zeros((1, 2)))
+
+
+def test_proxies_are_used_when_asked_for(fault_url, monkeypatch):
+    """A closed port as the proxy shows that it is gone through."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    common = {
+        "access": "probabilities",
+        "input_shape": (2,),
+        "n_classes": 3,
+        "answer": {"scores": "p"},
+        "request": {"body": '{"data": $rows}'},
+    }
+    with load(f"{fault_url}/ok", **common) as endpoint:
+        assert len(endpoint.predict(np.zeros((1, 2)))) == 1
+    with load(f"{fault_url}/ok", transport={"trust_env": True}, **common) as endpoint, pytest.raises(PredictorUnavailable):
         endpoint.predict(np.zeros((1, 2)))

@@ -1,0 +1,269 @@
+"""Gradients from a chosen number of queries: differences along random directions, and least squares in a neighbourhood.
+
+| source | points asked | estimate |
+|---|---|---|
+| :class:`AntitheticBlocks` | ``x + h u_i`` and ``x - h u_i``, ``u_i`` orthonormal | the gradient's projection on what was asked |
+| :class:`SPSA` [1]_ | ``x + h u_i`` and ``x - h u_i``, ``u_i`` of random signs | the mean of ``(f+ - f-) / 2h * u_i``; unbiased, noisier |
+| :class:`LocalLinear` [2]_ | ``x + h u_i``, ``u_i`` Gaussian | weighted least squares of a plane |
+
+Of ``m`` random orthonormal directions out of ``k`` the projection has the cosine ``sqrt(m / k)`` to the gradient, the best that ``m``
+differences of unknown slopes can do; SPSA has about ``sqrt(m / (m + k))``. A ``subspace`` in which the gradient mostly lies
+(:class:`Cosines` for images) shrinks ``k``. With as many pairs as directions, the projection on the subspace is exact but for the step.
+
+``h`` is the root mean square step of a coordinate, chosen as in :mod:`~blackbox_boundary.gradients.differences`, and widened where scores
+are rounded. Points are clipped to the bounds, and the displacements that were asked enter the estimate. With access to the top score
+alone, points whose label is not the one that ``v`` asks for are left out. Each row draws from its own stream.
+
+References
+----------
+.. [1] J. C. Spall, "Multivariate stochastic approximation using a simultaneous perturbation gradient approximation", IEEE Transactions on
+   Automatic Control 37, 1992. doi:10.1109/9.119632.
+.. [2] M. T. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?: Explaining the Predictions of Any Classifier", KDD 2016.
+   arXiv:1602.04938.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import as_kind, as_numpy
+from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
+from ..errors import InvalidInput
+from ..predictor import IntArray
+from ._source import Estimate, require_scores
+from ._steps import CHUNK_BYTES, Told, check_step, flat_bounds, with_step
+from .bases import Basis, Coordinates
+
+if TYPE_CHECKING:
+    from ..estimators._base import Setting
+
+__all__ = ["SPSA", "AntitheticBlocks", "LocalLinear"]
+
+Real = NDArray[np.float64]
+Draw: TypeAlias = Callable[[np.random.Generator], Real]
+"""Displacements (count, k) in the basis, of about unit root mean square."""
+Solve: TypeAlias = Callable[[Real, Real], Real]
+"""The gradient (d,) from displacements (m, d) and the functional there (m,), of which NaN is unknown."""
+
+_DEPENDENT = 1e-3
+"""Singular values below this share of the largest are left out: clipping can make directions nearly dependent."""
+
+
+@dataclass(frozen=True)
+class AntitheticBlocks:
+    """The projection of the gradient on random orthonormal directions, by central differences.
+
+    Parameters
+    ----------
+    n_queries : int
+        The dial: queries a gradient, two for each direction; never more than two for each direction of the subspace.
+    subspace : Basis, optional
+        Default: all coordinates.
+    step : float, optional
+        Root mean square step of a coordinate, input units.
+    """
+
+    n_queries: int = 100
+    subspace: Basis | None = None
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.n_queries, self.step, "AntitheticBlocks")
+
+    def check(self, setting: Setting) -> None:
+        require_scores(setting, "AntitheticBlocks")
+
+    def queries(self, input_shape: tuple[int, ...]) -> int:
+        return 2 * min(self.n_queries // 2, _basis(self.subspace, input_shape).size)
+
+    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+        basis, count = _basis(self.subspace, setting.input_shape), self.queries(setting.input_shape)
+
+        def draw(stream: np.random.Generator) -> Real:
+            return _both_ways(np.linalg.qr(stream.standard_normal((basis.size, count // 2)))[0].T)
+
+        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=count, draw=draw, solve=_project)
+
+
+@dataclass(frozen=True)
+class SPSA:
+    """Simultaneous perturbation: all coordinates of the basis move at once, by random signs.
+
+    Parameters
+    ----------
+    n_queries : int
+        The dial: queries a gradient, two for each direction.
+    subspace, step
+        As for :class:`AntitheticBlocks`.
+    """
+
+    n_queries: int = 100
+    subspace: Basis | None = None
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.n_queries, self.step, "SPSA")
+
+    def check(self, setting: Setting) -> None:
+        require_scores(setting, "SPSA")
+
+    def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
+        return 2 * (self.n_queries // 2)
+
+    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+        basis = _basis(self.subspace, setting.input_shape)
+
+        def draw(stream: np.random.Generator) -> Real:
+            return _both_ways(stream.choice([-1.0, 1.0], (self.n_queries // 2, basis.size)))
+
+        def mean(moved: Real, f: Real) -> Real:
+            run, rise = _pairs(moved, f)
+            slopes = rise / np.maximum((run * run).sum(axis=-1), np.finfo(np.float64).tiny)
+            estimate: Real = basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)  # [1], averaged over pairs
+            return estimate
+
+        count = self.queries(setting.input_shape)
+        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=count, draw=draw, solve=mean)
+
+
+@dataclass(frozen=True)
+class LocalLinear:
+    """The slope of a plane fitted to a neighbourhood, near points weighing more, as LIME explains predictions.
+
+    Parameters
+    ----------
+    n_queries : int
+        The dial: queries a gradient, one for each point.
+    subspace, step
+        As for :class:`AntitheticBlocks`; ``step`` is the neighbourhood's standard deviation in a coordinate.
+    kernel_width : float
+        Distance at which a point weighs ``exp(-1)``, relative to the neighbourhood's typical radius. LIME's default for tables is 0.75.
+    """
+
+    n_queries: int = 100
+    subspace: Basis | None = None
+    step: float | None = None
+    kernel_width: float = 0.75
+
+    def __post_init__(self) -> None:
+        _check(self.n_queries, self.step, "LocalLinear")
+        if not self.kernel_width > 0:
+            raise InvalidInput(f'"kernel_width" of LocalLinear must be positive; got {self.kernel_width}.')
+
+    def check(self, setting: Setting) -> None:
+        require_scores(setting, "LocalLinear")
+
+    def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
+        return self.n_queries
+
+    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+        basis = _basis(self.subspace, setting.input_shape)
+
+        def draw(stream: np.random.Generator) -> Real:
+            return stream.standard_normal((self.n_queries, basis.size))
+
+        def fit(moved: Real, f: Real) -> Real:
+            moved, f = moved[~np.isnan(f)], f[~np.isnan(f)]
+            if len(f) < 2:
+                return np.zeros(moved.shape[-1])
+            square = (moved * moved).sum(axis=-1)
+            weight = np.exp(-square / max(self.kernel_width**2 * float(square.mean()), np.finfo(np.float64).tiny))
+            root = np.sqrt(weight)[:, None]
+            centred = root * (moved - np.average(moved, axis=0, weights=weight))
+            return _least_squares(centred, root[:, 0] * (f - np.average(f, weights=weight)))
+
+        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=self.n_queries, draw=draw, solve=fit)
+
+
+def _check(n_queries: int, step: float | None, source: str) -> None:
+    check_step(step)
+    if n_queries < 2:
+        raise InvalidInput(f'"n_queries" of {source} must be at least 2; got {n_queries}.')
+
+
+def _basis(subspace: Basis | None, input_shape: tuple[int, ...]) -> Basis:
+    return subspace or Coordinates(int(np.prod(input_shape)))
+
+
+def _both_ways(directions: Real) -> Real:
+    """Unit directions (m, k) scaled to unit root mean square, and their opposites: (2 m, k)."""
+    length = np.linalg.norm(directions, axis=-1, keepdims=True)
+    scaled = directions / length * np.sqrt(directions.shape[-1])
+    return np.concatenate([scaled, -scaled])
+
+
+def _pairs(moved: Real, f: Real) -> tuple[Real, Real]:
+    """Run (m, d) and rise (m,) of the pairs whose both ends are known."""
+    m = len(f) // 2
+    run, rise = moved[:m] - moved[m:], f[:m] - f[m:]
+    return run[~np.isnan(rise)], rise[~np.isnan(rise)]
+
+
+def _project(moved: Real, f: Real) -> Real:
+    return _least_squares(*_pairs(moved, f))
+
+
+def _least_squares(run: Real, rise: Real) -> Real:
+    """The shortest gradient (d,) that explains all rises."""
+    if not run.any():
+        return np.zeros(run.shape[-1])
+    return np.asarray(np.linalg.lstsq(run, rise, rcond=_DEPENDENT)[0])
+
+
+def _sampled(
+    ask: AskGradient,
+    setting: Setting,
+    streams: Sequence[np.random.Generator],
+    *,
+    basis: Basis,
+    step: float | None,
+    count: int,
+    draw: Draw,
+    solve: Solve,
+) -> Estimate:
+    """Draw ``count`` points, ask and solve for each row by itself; as many rows at a time as fit in memory."""
+    assert len(streams) == len(ask.rows), "sources that draw need a stream a row; estimate_gradients gives them"
+    x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(setting.input_shape)))
+    fit = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
+
+    def trial(j: IntArray, h: Real) -> Generator[Ask, Labels | Gradients, tuple[Real, Told]]:
+        gradient, told = np.zeros((len(j), x.shape[1])), Told.nothing(len(j))
+        for i in _groups(len(j), fit // count):
+            points = np.stack([_inside(x[j[one]] + h[one] * basis.synthesise(draw(streams[j[one]])), x.dtype, setting) for one in i])
+            f = yield from _ask(j, np.repeat(i, count), points.reshape(len(i) * count, -1), told)
+            for one, moved, values in zip(i, points.astype(np.float64) - x[j[i], None], f.reshape(len(i), count), strict=True):
+                if told.status[one] == ANSWERED:
+                    gradient[one] = solve(moved, values)
+        return gradient, told
+
+    def _ask(j: IntArray, i: IntArray, points: NDArray[Any], told: Told) -> Generator[Ask, Labels | Gradients, Real]:
+        """Ask the points of a group; a row that does not fit into one ask is asked in parts, as many as it is answered."""
+        f = np.full(len(points), np.nan)
+        for first in range(0, len(points), fit):  # one pass, but for rows that are a group by themselves
+            part = slice(first, first + fit)
+            batch = as_kind(points[part].reshape(-1, *setting.input_shape), ask.points)
+            reply = yield from ask_prediction(ask.rows[j[i[part]]], batch)
+            f[part] = told.read(i[part], reply, ask.v[j], setting.access)
+            if (told.status[i] != ANSWERED).all():
+                break
+        return f
+
+    return with_step(ask, setting.bounds, step, 3, trial)
+
+
+def _groups(n: int, size: int) -> Iterator[IntArray]:
+    """``n`` rows, some at a time."""
+    size = max(1, size)
+    for first in range(0, n, size):
+        yield np.arange(first, min(first + size, n))
+
+
+def _inside(points: Real, dtype: Any, setting: Setting) -> NDArray[Any]:
+    """Points (m, d) in the precision of the inputs, clipped to the bounds."""
+    rounded = points.astype(dtype)
+    return rounded if setting.bounds is None else np.asarray(np.clip(rounded, *flat_bounds(setting.bounds, setting.input_shape, dtype)))

@@ -1,0 +1,49 @@
+"""The pages about endpoints: their configurations are accepted, their code runs."""
+
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load, probe
+from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
+from blackbox_boundary.adapters.http_endpoint.manners import Manners
+from blackbox_boundary.adapters.http_endpoint.opening import DIALECTS
+
+DOCS = Path(__file__).parents[3] / "docs"
+HOW_TO = (DOCS / "how-to" / "audit-an-http-endpoint.md").read_text(encoding="utf-8")
+REFERENCE = (DOCS / "reference" / "http-endpoint.md").read_text(encoding="utf-8")
+
+
+def blocks(text, language):
+    """The code of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", blocks(HOW_TO, "toml"))
+def test_configurations_are_accepted(text, tmp_path):
+    """All are read; those that need no metadata are set up, too."""
+    told = Configuration.of(tomllib.loads(text))
+    if told.answer and "/models/" not in told.url:
+        (tmp_path / "endpoint.toml").write_text(text)
+        load(tmp_path / "endpoint.toml").close()
+
+
+def test_the_code_runs(service_url, tmp_path, monkeypatch):
+    """Block after block, on a server that is there."""
+    monkeypatch.chdir(tmp_path)
+    Path("mnist.toml").write_text(probe(f"{service_url}/v2/models/digits").toml)
+    x = np.random.default_rng(0).random((10, *model.SHAPE), dtype=np.float32)
+    names = {"x": x, "allowance": SimpleNamespace(charge=lambda n: None)}
+    for code in blocks(HOW_TO, "python"):
+        exec(code, names)
+    assert names["seen"].is_repeatable
+
+
+@pytest.mark.parametrize("name", [*Configuration.__dataclass_fields__, *Manners.names(), *DIALECTS])
+def test_every_setting_is_in_the_reference(name):
+    """Nothing is hidden."""
+    assert f"`{name}`" in REFERENCE or f"[{name}]" in REFERENCE

@@ -1,0 +1,100 @@
+"""How rows are written: every number arrives as it was, or rounded as it says."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from blackbox_boundary.adapters.http_endpoint.contract import Contract
+from blackbox_boundary.adapters.http_endpoint.encodings import Encoding
+from blackbox_boundary.adapters.http_endpoint.wire import as_dtype, flat_json, nested_json
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from blackbox_boundary import Access, InvalidInput
+
+shapes = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)
+
+
+def encoding(shape, bounds=(0, 1), **told):
+    """An encoding for rows of a shape."""
+    return Encoding.of(told, Contract(Access.PROBABILITIES, shape, 2, bounds))
+
+
+@given(
+    st.sampled_from(["f4", "f8"]).flatmap(lambda dtype: hnp.arrays(dtype, shapes, elements={"allow_nan": False, "allow_infinity": False}))
+)
+def test_floats_come_back_bit_for_bit(x):
+    """Nine digits are enough for float32, seventeen for float64; nested or flat."""
+    assert (np.array(json.loads(flat_json(x)), x.dtype) == x.ravel()).all()
+    nested = np.array(json.loads(nested_json(x)), x.dtype)
+    assert nested.shape == x.shape
+    assert (nested == x).all()
+
+
+@given(hnp.arrays("f8", shapes, elements=st.floats(0, 255)))
+def test_whole_numbers_are_rounded_half_to_even(x):
+    """Never cut, and never further than half a step away."""
+    sent = as_dtype(x, np.dtype("u1"))
+    assert (sent == np.rint(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(np.nan, "f4"), (np.inf, "f8"), (1e39, "f4"), (1e5, "f2"), (256, "u1"), (-1, "u1"), (np.nan, "i4"), (2, "?"), (2.0**63, "i8")],
+)
+def test_what_does_not_fit_is_refused(value, dtype):
+    """With the number of the row, before anything is sent."""
+    with pytest.raises(InvalidInput, match="row 1"):
+        as_dtype(np.array([[0.0], [value]]), np.dtype(dtype))
+
+
+@pytest.mark.parametrize("channels", ["first", "last", "none"])
+def test_png_holds_the_pixels(channels):
+    """In colour and in grey, whichever axis the colours are on."""
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3) if channels != "none" else (6, 5)).astype(np.uint8)
+    x = np.moveaxis(pixels, -1, 0) if channels == "first" else pixels
+    way = encoding(x.shape, bounds=(0, 255), encoding="png")
+    assert way.channels == channels
+    sent = way.as_sent(x[None].astype(np.float32))
+    assert (np.asarray(Image.open(io.BytesIO(way.raw(sent[0])))) == pixels).all()
+
+
+def test_bytes_of_the_array():
+    """As base64 within JSON, or as a NumPy file."""
+    x = np.random.default_rng(0).random((2, 3, 2)).astype(np.float32)
+    way = encoding((3, 2), encoding="base64", item='{"b64": $row}')
+    rows = [np.frombuffer(base64.b64decode(row["b64"]), "<f4") for row in json.loads(way.rows_json(way.as_sent(x)))]
+    assert (np.array(rows) == x.reshape(2, 6)).all()
+    way = encoding((3, 2), encoding="npy")
+    assert (np.load(io.BytesIO(way.raw(way.as_sent(x)[0]))) == x[0]).all()
+    flat = np.array(json.loads(encoding((3, 2), encoding="flat").rows_json(x)), np.float32)
+    assert (flat == x.reshape(2, 6)).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((4,), {"encoding": "png"}),
+        ((2, 5, 5), {"encoding": "png"}),
+        ((4, 4), {"encoding": "png", "dtype": "float32"}),
+        ((4, 4), {"encoding": "png", "channels": "first"}),
+        ((4,), {"dtype": "complex64"}),
+        ((4,), {"dtype": "wide"}),
+        ((4,), {"item": "{}"}),
+        ((4,), {"item": "{$row"}),
+    ],
+)
+def test_encodings_that_cannot_be(shape, told):
+    """Named before anything is sent."""
+    with pytest.raises(InvalidInput):
+        encoding(shape, **told)
+
+
+def test_pixels_need_bounds():
+    """Without them nobody knows what 255 stands for."""
+    with pytest.raises(InvalidInput, match="bounds"):
+        encoding((4, 4), bounds=None, encoding="png")

@@ -1,0 +1,69 @@
+"""What our estimators reach with a number of queries, on the two MNIST nets, counted as for the peers.
+
+    BLACKBOX_BOUNDARY_DATA=... python tests/quality/our_queries.py halfspace dense --queries 5000 --rows 50
+
+One JSON line goes to stdout, in the format of ``peers_queries.py``. A run with few queries is the beginning of a run with many, so one
+run tells the distance after any number. ``ratio`` compares with the nearest of 300 white-box steps (:func:`mnist_nets.near_flips`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import numpy as np
+import torch
+from mnist_nets import NETS, correct_test_rows, load_net, near_flips
+
+from blackbox_boundary import Access, Measurement, Prediction
+from blackbox_boundary.estimators import by_name
+
+MARKS = (100, 250, 500, 1000, 2000, 5000, 10_000)
+
+
+def run(estimator, name, n, limit):
+    """Search ``n`` images together; medians after each number of queries, the row itself and the confirmation included."""
+    net = load_net(name)
+    x, labels = correct_test_rows(net, n)
+    reference = near_flips(net, x, labels)
+    access = Access.LABEL if estimator == "halfspace" else Access.LOGITS
+    began = time.perf_counter()
+    running = Measurement(x, estimator=by_name(estimator, max_queries_per_row=limit), access=access, n_classes=10, bounds=(0.0, 1.0))
+    asked, best = np.zeros(n, int), np.full(n, np.inf)
+    reached = {mark: best.copy() for mark in MARKS if mark <= limit}
+    while (ask := running.ask()) is not None:
+        with torch.no_grad():
+            scores = np.concatenate([net(part).numpy() for part in torch.from_numpy(ask.points).split(512)])
+        told = Prediction.from_scores(scores)
+        length = np.linalg.norm((ask.points - x[ask.rows]).reshape(len(ask.rows), -1), axis=-1)
+        for row, flipped, distance in zip(ask.rows, told.label != labels[ask.rows], length, strict=True):
+            asked[row] += 1
+            best[row] = min(best[row], distance if flipped else np.inf)
+            for mark, values in reached.items():
+                if asked[row] < mark:  # one is kept for the confirmation
+                    values[row] = best[row]
+        running.tell(told if access is Access.LOGITS else Prediction(told.label))
+    found = running.distances()
+    return {
+        "estimator": estimator,
+        "net": name,
+        "rows": n,
+        "seconds_per_row": round((time.perf_counter() - began) / n, 2),
+        "most_queries": int(found.n_predictions.max()),
+        "status": found.count_by_status(),
+        "median_l2": {mark: round(float(np.median(values)), 3) for mark, values in reached.items()},
+        "median_ratio": {mark: round(float(np.median(values / reference)), 3) for mark, values in reached.items()},
+        "p95_ratio": {mark: round(float(np.quantile(values / reference, 0.95)), 3) for mark, values in reached.items()},
+        "no_flip": {mark: int(np.isinf(values).sum()) for mark, values in reached.items()},
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("estimator", choices=["broyden", "halfspace"])
+    parser.add_argument("net", choices=NETS)
+    parser.add_argument("--queries", type=int, default=5000)
+    parser.add_argument("--rows", type=int, default=50)
+    arguments = parser.parse_args()
+    print(json.dumps(run(arguments.estimator, arguments.net, arguments.rows, arguments.queries)))

@@ -165,7 +165,7 @@ class _Run:
 
     def _blocks(self) -> Iterator[IntArray]:
         row_bytes = max(1, self._x[:1].nbytes if hasattr(self._x, "nbytes") else 8 * int(np.prod(self._x.shape[1:])))
-        size = max(64, _BLOCK_BYTES // row_bytes)
+        size = min(max(64, _BLOCK_BYTES // row_bytes), 4 * self._batch_size)  # small rows, too, are to finish now and then
         for first in range(0, len(self._rest), size):
             yield self._rest[first : first + size]
 
@@ -259,7 +259,7 @@ class _Run:
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
-            "n_queries": self._sent,
+            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum()),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

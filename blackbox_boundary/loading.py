@@ -77,7 +77,7 @@ def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made
     except TypeError as error:
         settings = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
         raise InvalidInput(
-            f"{kind.__name__} cannot be made: {error}. Its settings are {', '.join(settings)}: in Python load(..., NAME=VALUE), "
+            f"{kind.__name__} cannot be made: {error}; its settings are {', '.join(settings)}: in Python load(..., NAME=VALUE), "
             "on the command line --input-shape and the like, or --given NAME=VALUE."
         ) from None
     return kind(*parts, **given)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
@@ -21,8 +22,8 @@ _KEYS = (
     "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows", "headers", "request", "answer", "transport",
 )  # fmt: skip
 
-_SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password|credential", re.IGNORECASE)
-"""Names of headers whose value is never written into a file or a command line."""
+_SECRET = re.compile(r"authorization|cookie|token|secret|passw|credential|signature|(^|[-_])(api)?key", re.IGNORECASE)
+"""Names of headers, and of what follows the question mark of a URL, that are never written into a file or a command line."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Configuration:
         told = {name: value for name, value in settings.items() if value is not None}
         if not isinstance(told.get("url"), str):
             raise InvalidInput('An endpoint must have a "url".')
+        if secret := next((name for name in _query_names(told["url"]) if _SECRET.search(name)), None):
+            raise InvalidInput(f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: give it as a header.')
         if "access" in told:
             told["access"] = Access.parse(told["access"])
         if "input_shape" in told:
@@ -130,8 +133,12 @@ def _bounds(value: Any) -> Bounds:
     return (value[0], value[1])
 
 
+def _query_names(url: str) -> list[str]:
+    return [name for name, _ in parse_qsl(url.partition("#")[0].partition("?")[2], keep_blank_values=True)]
+
+
 def _header(name: str, value: Any) -> str | Secret:
-    if isinstance(value, str) and _SECRET_HEADER.search(name):
+    if isinstance(value, str) and _SECRET.search(name):
         raise InvalidInput(f'The header "{name}" holds a secret: say where it is ({{env = "NAME"}}, file or command), never as text.')
     if isinstance(value, (str, Secret)):
         return value

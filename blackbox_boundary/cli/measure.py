@@ -19,7 +19,7 @@ from ..asks import Status
 from ..datasets import Data
 from ..distances import Distances
 from ..driver import measure as measure_distances
-from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput, PredictorError
+from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
 from ..estimators import ESTIMATORS, by_name
 from ..loading import load
 from ..predictor import Access, Bounds, Predictor
@@ -117,7 +117,7 @@ def measure(
                 flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
                 resume=folder.earlier,
             )
-        except (PredictorError, Interrupted) as error:
+        except (BoundaryError, Interrupted) as error:
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
@@ -140,7 +140,7 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
             soft_wrap=True,
             markup=False,
         )
-    if isinstance(failure, PredictorError):
+    if isinstance(failure, BoundaryError):
         raise failure
     if failure is not None:
         sys.exit(_INTERRUPTED)

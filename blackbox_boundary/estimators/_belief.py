@@ -26,8 +26,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
 
 from ._covariance import Covariance
 
@@ -68,7 +68,7 @@ class Belief:
             v = max(cross[j, j], 0.0) + noise**2
             side = 1.0 if flipped[j] else -1.0
             u = min(max(side * z[j] / np.sqrt(v), -_SURPRISE), _SURPRISE)
-            tail = np.exp(-0.5 * u * u - log_ndtr(u)) / np.sqrt(2 * np.pi)
+            tail = np.exp(-0.5 * u * u - scipy.special.log_ndtr(u)) / np.sqrt(2 * np.pi)
             step, by[j] = side * tail / np.sqrt(v), tail * (tail + u) / v  # [1] Eq. (3.58)
             self.mean += step * g[j]
             z += step * cross[j]

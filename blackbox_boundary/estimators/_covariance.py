@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg.blas import sgemm
 
 __all__ = ["Covariance"]
 
@@ -46,7 +46,7 @@ class Covariance:
     def remove(self, g: Real, by: Real) -> None:
         """``cov -= sum_j by_j g_j g_j'``."""
         single, scaled = g.astype(np.float32), (by[:, None] * g).astype(np.float32)
-        out = sgemm(-1.0, single.T, scaled.T, beta=1.0, c=self.matrix.T, trans_b=True, overwrite_c=True)
+        out = scipy.linalg.blas.sgemm(-1.0, single.T, scaled.T, beta=1.0, c=self.matrix.T, trans_b=True, overwrite_c=True)
         assert np.shares_memory(out, self.matrix)
 
     def loosen(self, variance: Real) -> None:

@@ -75,7 +75,7 @@ def rooms(x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None) -> 
 def room_along(w: Array, down: Array, up: Array) -> Array:
     """How far each coordinate may go against the slope ``w``; nowhere where the slope is zero."""
     xp = array_namespace(w)
-    return xp.where(w > 0, down, xp.where(w < 0, up, xp.zeros_like(up)))
+    return xp.where(w > 0, down, xp.where(w < 0, up, 0.0))
 
 
 def farthest(w: Array, room: Array, radius: NDArray[np.float64], norm: str) -> Array:
@@ -87,13 +87,14 @@ def farthest(w: Array, room: Array, radius: NDArray[np.float64], norm: str) -> A
     elif norm == "linf":
         size = xp.minimum(room, r)
     else:
-        t = r / xp.clip(_norm(a), min=_TINY)
+        a2, most = a * a, room * room
+        u = (r / xp.clip(_norm(a), min=_TINY)) ** 2  # the square of t
         for _ in range(_PASSES // 2):
-            free = t * a < room
-            stuck = _sum(xp.where(free, xp.zeros_like(a), room) ** 2)
-            slope = _sum(xp.where(free, a, xp.zeros_like(a)) ** 2)
-            t = xp.where(slope > 0, xp.sqrt(xp.clip(r**2 - stuck, min=0.0) / xp.clip(slope, min=_TINY)), t)
-        size = xp.minimum(t * a, room)
+            stuck = u * a2 >= most
+            left = r**2 - _sum(xp.where(stuck, most, 0.0))
+            slope = _sum(xp.where(stuck, 0.0, a2))
+            u = xp.where(slope > 0, xp.clip(left, min=0.0) / xp.clip(slope, min=_TINY), u)
+        size = xp.minimum(xp.sqrt(u) * a, room)
     return -xp.sign(w) * size
 
 
@@ -114,7 +115,7 @@ def nearest(w: Array, room: Array, gap: NDArray[np.float64], norm: str) -> Array
             step = t * rate
             free = step < room
             missing = g - _sum(a * xp.minimum(step, room))
-            slope = _sum(xp.where(free, a * rate, xp.zeros_like(a)))
+            slope = _sum(xp.where(free, a * rate, 0.0))
             t = xp.where((slope > 0) & (missing > 0), t + missing / xp.clip(slope, min=_TINY), t)
         size = xp.minimum(t * rate, room)
     return -xp.sign(w) * size

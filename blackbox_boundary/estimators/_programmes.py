@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 __all__ = ["closest_step"]
 
 Real = NDArray[np.float64]
-
-_minimize: Any = minimize  # its stubs, where they are installed, know no plain lists of bounds
 
 
 def closest_step(x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]) -> tuple[Real, str]:
@@ -48,10 +46,11 @@ def closest_step(x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach
         {"type": "ineq", "fun": lambda p: lead[others] + jacobian[others] @ p, "jac": lambda _: jacobian[others]},
     ]
     lowest, highest = ((np.broadcast_to(np.asarray(bound, np.float64), x.shape) - z) / scale for bound in bounds)
+    minimize: Any = scipy.optimize.minimize  # its stubs, where they are installed, know no plain lists of bounds
     options: Any = {"maxiter": 100, "ftol": 1e-12}
     why = ""
     for radius in (reach / scale, np.inf):
-        solved = _minimize(
+        solved = minimize(
             lambda p: float(0.5 * np.sum((p + offset) ** 2)),
             np.zeros_like(x),
             jac=lambda p: p + offset,

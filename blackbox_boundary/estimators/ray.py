@@ -97,7 +97,7 @@ class Ray:
             raise CapabilityMissing(f'Ray(search_by="secant") needs scores of all classes; access is "{setting.access.name.lower()}".')
         if setting.access is Access.LABEL and not setting.differentiable:
             raise CapabilityMissing(
-                "Ray needs a gradient, or a score to estimate it from; this predictor reveals labels alone. Use a label-only estimator."
+                'Ray needs a gradient, or a score to estimate it from; this predictor reveals labels alone. Try "halfspace".'
             )
 
     def search(self, flips: Flips, setting: Setting) -> Search:

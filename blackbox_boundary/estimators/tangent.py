@@ -20,7 +20,8 @@ norm by a fixed factor; here the rivals' weights come from a *soft* maximum whos
 at ``x`` (so that the scale of the logits cancels): warm at first, so that every near class pulls, cold at the end, so that the nearest
 decides.
 
-Further rounds look where the first may not have: from a colder start, towards another class, and again from the best point. A round never
+Further rounds look where the first may not have: from a colder start, from the best point on, and towards another class; rows without a
+flip start at random. A round never
 reads what a later limit will be, so that more rounds, or a larger ``max_queries``, never worsen a distance.
 
 Cost per row and round: ``steps`` gradients, about ``steps + 4`` predictions.
@@ -57,6 +58,10 @@ __all__ = ["Tangent"]
 
 _FIRST_OVERSHOOT = 1.1
 """The first point lies this much beyond the first tangent plane; at 1.0, rows were seen that never flip in L1."""
+
+_TRUST = 0.05
+"""Longest first step, relative to the way across the bounds, of a row whose first did not flip, and of all rows in later rounds: a net that
+was trained to be flat at its data has gradients there that mean little farther on."""
 
 _RADIUS_CHANGE = (0.3, 0.1)
 """The most that a step changes the radius, relative, at the first and at the last step."""
@@ -144,9 +149,10 @@ class Tangent:
             return
         hunt = _Hunt(self, flips, setting)
         for number in range(self.rounds):
-            yield from hunt.round(_PLANS[number if number < len(_PLANS) else 2 + number % 2])
+            yield from hunt.round(_PLANS[number if number < len(_PLANS) else 2 + number % 2], first=number == 0)
         rows = flips.running
-        flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
+        failed = np.where(hunt.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
+        flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)
 
 
 class _Hunt:
@@ -165,15 +171,16 @@ class _Hunt:
         self.margin = np.maximum(self.start.min(axis=-1), resolution(flips.start, setting.access))
         self.best, self.best_lead, self.distance = xp.zeros_like(self.x), self.start.copy(), np.full(n, np.inf)
         self.tried = np.zeros(self.start.shape, np.bool_)
-        self.active = np.zeros(n, np.bool_)
+        self.active, self.flat = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        self.streams = [setting.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
 
-    def round(self, plan: _Plan) -> Search:
+    def round(self, plan: _Plan, *, first: bool) -> Search:
         """Frank-Wolfe steps, a projection on the tangent plane, and the bracket."""
-        yield from self._blend(plan)
+        yield from self._blend(plan, first=first)
         yield from self._project()
         yield from self._narrow()
 
-    def _blend(self, plan: _Plan) -> Search:
+    def _blend(self, plan: _Plan, *, first: bool) -> Search:
         """Frank-Wolfe over a ball whose radius follows the boundary."""
         flips, xp = self.flips, array_namespace(self.x)
         target = self._next_target() if plan.towards_other else np.full(len(self.home), -1)
@@ -181,6 +188,10 @@ class _Hunt:
         step = xp.where(as_kind(warm[:, None], self.x) > 0, self.best, xp.zeros_like(self.x))
         lead = np.where(warm[:, None], self.best_lead, self.start)
         self.active = flips.status == Status.RUNNING
+        lost = self.active & ~np.isfinite(self.distance) & (not first)
+        if (rows := np.flatnonzero(lost)).size:
+            put(step, rows, self._astray(rows))
+            lead[rows], _ = yield from self._look(rows, take(step, rows))
         for k in range(self.steps - 1):
             done = k / max(self.steps - 2, 1)
             heat = plan.hot * (plan.cold / plan.hot) ** done
@@ -189,14 +200,38 @@ class _Hunt:
                 return
             old, margin, start = take(step, rows), lead[rows].min(axis=-1), self.margin[rows]
             room = room_along(slope, take(self.down, rows), take(self.up, rows))
-            fresh = (k == 0) & ~warm[rows]
-            first = nearest(slope, room, _FIRST_OVERSHOOT * start, self.norm) if fresh.any() else old
+            fresh = (k == 0) & ~warm[rows] & ~lost[rows]
+            planned = nearest(slope, room, _FIRST_OVERSHOOT * start, self.norm) if fresh.any() else old
             radius = length(old, self.norm) * _towards_crossing(start, margin, _cosine(_RADIUS_CHANGE, done))
             far, share = farthest(slope, room, radius, self.norm), _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done)
             new = self._inside(rows, _rescaled((1 - share) * old + share * far, radius, self.norm))
-            new = xp.where(as_kind(fresh[:, None], new) > 0, first, new)
+            new = xp.where(as_kind(fresh[:, None], new) > 0, planned, new)
             put(step, rows, new)
-            lead[rows], _ = yield from self._look(rows, new)
+            if fresh.any() and not first:
+                those = np.flatnonzero(fresh)
+                put(step, *self._cautious(rows[those], take(slope, those), take(new, those)))
+            lead[rows], flipped = yield from self._look(rows, take(step, rows))
+            if fresh.any() and first:
+                kept = np.flatnonzero(~flipped & fresh & (flips.status[rows] == Status.RUNNING))
+                again, nearer = self._cautious(rows[kept], take(slope, kept), take(new, kept))
+                if again.size:
+                    put(step, again, nearer)
+                    lead[again], _ = yield from self._look(again, nearer)
+
+    def _cautious(self, rows: IntArray, slope: Array, step: Array) -> tuple[IntArray, Array]:
+        """Of these first steps, the rows whose leads far, and steps that go no farther than a gradient may be believed."""
+        room = room_along(slope, take(self.down, rows), take(self.up, rows))
+        trusted = _TRUST * length(room, self.norm)
+        far = np.flatnonzero(length(step, self.norm) > trusted)
+        return rows[far], farthest(take(slope, far), take(room, far), trusted[far], self.norm)
+
+    def _astray(self, rows: IntArray) -> Array:
+        """A random step (k, d) half as long, for rows that the gradient at ``x`` has led nowhere; from each row's own stream."""
+        random = as_kind(np.stack([self.streams[row].standard_normal(self.x.shape[1]) for row in rows]), self.x)
+        room = room_along(random, take(self.down, rows), take(self.up, rows))
+        reach = length(room, self.norm)
+        far = np.where(np.isfinite(reach), _TRUST * reach / 2, self.margin[rows])
+        return farthest(random, room, far, self.norm)
 
     def _project(self) -> Search:
         """Project ``x`` on the plane that touches the boundary at the best flip point: [3]_, [4]_."""
@@ -237,8 +272,7 @@ class _Hunt:
         largest = flat_norm(slope, np.inf)
         usable = reply.answered & np.isfinite(largest) & (largest > 0)
         self.active[rows] = usable
-        hopeless = rows[reply.answered & ~usable & ~np.isfinite(self.distance[rows])]
-        flips.status[hopeless] = Status.ZERO_GRADIENT
+        self.flat[rows] |= reply.answered & ~usable
         return rows[usable], take(slope, np.flatnonzero(usable))
 
     def _look(self, rows: IntArray, step: Array) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:

@@ -5,7 +5,7 @@ between a search that asks for gradients and a predictor that cannot answer them
 """
 
 from ._source import GradientSource, estimate_gradients
-from .bases import Basis, Coordinates, Cosines, Directions
+from .bases import Basis, Coordinates, Cosines, Span
 from .differences import CentralDifferences, ForwardDifferences
 from .sampled import SPSA, AntitheticBlocks, LocalLinear
 
@@ -16,9 +16,9 @@ __all__ = [
     "CentralDifferences",
     "Coordinates",
     "Cosines",
-    "Directions",
     "ForwardDifferences",
     "GradientSource",
     "LocalLinear",
+    "Span",
     "estimate_gradients",
 ]

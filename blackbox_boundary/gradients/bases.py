@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.fft import dctn, idctn
 
 from ..errors import InvalidInput
 
-__all__ = ["Basis", "Coordinates", "Cosines", "Directions", "basis_for"]
+__all__ = ["Basis", "Coordinates", "Cosines", "Span", "basis_for"]
 
 Real = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class Coordinates:
 
 
 @dataclass(frozen=True, eq=False)
-class Directions:
+class Span:
     """A subspace that the caller names.
 
     Parameters
@@ -86,7 +86,7 @@ class Directions:
     def __post_init__(self) -> None:
         vectors = np.asarray(self.vectors, np.float64)
         if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all() or np.linalg.matrix_rank(vectors) < len(vectors):
-            raise InvalidInput(f'"vectors" of Directions must be a finite (k, d) matrix of rank k; got shape {vectors.shape}.')
+            raise InvalidInput(f'"vectors" of Span must be a finite (k, d) matrix of rank k; got shape {vectors.shape}.')
         object.__setattr__(self, "_rows", np.linalg.qr(vectors.T)[0].T)
 
     @property
@@ -145,14 +145,14 @@ class Cosines:
 
     def analyse(self, points: Real) -> Real:
         axes = tuple(1 + axis for axis in self._axes)
-        spectrum = dctn(points.reshape(-1, *self.shape), axes=axes, norm="ortho")
+        spectrum = scipy.fft.dctn(points.reshape(-1, *self.shape), axes=axes, norm="ortho")
         return np.asarray(spectrum.reshape(len(points), -1)[:, self._kept])
 
     def synthesise(self, components: Real) -> Real:
         spectrum = np.zeros((len(components), int(np.prod(self.shape))))
         spectrum[:, self._kept] = components
         axes = tuple(1 + axis for axis in self._axes)
-        return np.asarray(idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(len(components), -1))
+        return np.asarray(scipy.fft.idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(len(components), -1))
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
@@ -170,4 +170,4 @@ def basis_for(shape: tuple[int, ...], *, largest: int = 1024, seed: int = 0) -> 
         return Cosines(shape, min(d, largest))
     if d <= largest:
         return Coordinates(d)
-    return Directions(np.random.default_rng(seed).standard_normal((largest, d)))
+    return Span(np.random.default_rng(seed).standard_normal((largest, d)))

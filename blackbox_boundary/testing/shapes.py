@@ -13,7 +13,8 @@ The two-class shapes are sets: label 1 inside, 0 outside and (ties go to the low
 | ``order`` | 1, 2, inf | norm of the distance |
 | crossings | (n, m) | ascending radii along each ray at which the label changes; infinite where there are fewer than m |
 
-Distances and crossings are in float64 and ignore bounds; logits and gradients come in the dtype of ``x``.
+Distances and crossings are in float64 and ignore bounds; logits and gradients come in the dtype of ``x``. Of a row on the boundary itself,
+whose label is decided by rounding, the crossing at radius 0 may or may not be listed.
 """
 
 from __future__ import annotations

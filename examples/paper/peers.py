@@ -94,8 +94,10 @@ def drawn(rows, figure):
         line = [(row[2], row[3], row[4]) for row in rows if row[:2] == (name, answers)]
         budget, mean, std = zip(*line, strict=True)
         style = {"marker": "osv^Dx*"[number % 7], "linestyle": ("-", "--", ":", "-.")[number % 4]}
-        axes.errorbar(budget, mean, std, **style, markersize=4, linewidth=1, label=f"{name}, {answers}")
+        axes.errorbar(budget, mean, std, **style, markersize=4, linewidth=1, label=name if answers in name else f"{name}, {answers}")
     axes.set(xscale="log", xlabel="victim queries", ylabel="agreement with the victim (%)")
+    axes.set_xticks(BUDGETS, [f"{budget:,}" for budget in BUDGETS])
+    axes.minorticks_off()
     axes.legend(fontsize=7)
 
 
@@ -107,7 +109,7 @@ def main():
     given = parser.parse_args()
     study = mnist_study(data.mnist(), REDUCED, Store(given.folder / "results", print))
     rows = compared(study, given.seeds)
-    note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each, in one run."
+    note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each."
     columns = "strategy | answers used | budget | agreement (%) | ± std | seeds"
     Exhibit("peers", "Peers at equal budget", columns, rows, note, partial(drawn, rows), size=(8.0, 4.6)).write(given.folder / "figures")
 

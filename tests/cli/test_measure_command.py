@@ -116,6 +116,14 @@ def test_a_run_is_not_continued_with_other_data_or_settings(tmp_path, data, chan
     assert (tmp_path / "run" / "results.npz").read_bytes() == before
 
 
+def test_a_limit_on_requests_leaves_what_was_measured(tmp_path, data):
+    """Exit code 5, and a folder to go on with."""
+    code, _, err = run("measure", digits_model(), data, *MODEL, "--no-report", "--max-requests", "2", cwd=tmp_path)
+    assert code == 5, err
+    assert "--resume" in err
+    assert (Distances.load(tmp_path / "run" / "results.npz").n_predictions > 0).all()
+
+
 SLOW_MODEL = """
 import time
 import numpy as np

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Measurement, Status, measure
 from blackbox_boundary.estimators import Broyden, HalfSpace
-from blackbox_boundary.gradients import Coordinates, Cosines, Directions
+from blackbox_boundary.gradients import Coordinates, Cosines, Span
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference
 
 BOTH = [HalfSpace(max_queries_per_row=200), Broyden(max_queries_per_row=100)]
@@ -193,9 +193,9 @@ def test_a_subspace_limits_the_directions(kind):
     """Displacements of a search without bounds stay in the subspace that was named."""
     vectors = np.random.default_rng(3).standard_normal((3, 10))
     predictor, x = hyperplanes(10, access=access_for(kind(max_queries_per_row=50))), inside(2, 10)
-    found = measure(Opaque(predictor), x, estimator=kind(max_queries_per_row=150, subspace=Directions(vectors)))
+    found = measure(Opaque(predictor), x, estimator=kind(max_queries_per_row=150, subspace=Span(vectors)))
     moved = found.flip_points - x
-    basis = Directions(vectors)
+    basis = Span(vectors)
     np.testing.assert_allclose(basis.synthesise(basis.analyse(moved)), moved, atol=1e-9)
 
 

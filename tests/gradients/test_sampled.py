@@ -7,7 +7,7 @@ import torch
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Status
 from blackbox_boundary.asks import AskGradient
 from blackbox_boundary.estimators._base import Setting
-from blackbox_boundary.gradients import SPSA, AntitheticBlocks, Cosines, Directions, LocalLinear
+from blackbox_boundary.gradients import SPSA, AntitheticBlocks, Cosines, LocalLinear, Span
 
 from .driver import drive
 
@@ -104,7 +104,7 @@ def test_spsa_is_unbiased():
 @pytest.mark.parametrize("kind", KINDS, **names)
 def test_a_users_subspace_holds_the_estimate(kind):
     """Nothing outside the named directions is asked or answered."""
-    subspace = Directions(np.random.default_rng(5).standard_normal((4, D)))
+    subspace = Span(np.random.default_rng(5).standard_normal((4, D)))
     reply, _, _ = estimate(kind(n_queries=40, subspace=subspace), rows(2), margins(2), s=setting(bounds=None))
     values = reply.values.reshape(2, -1)
     np.testing.assert_allclose(subspace.synthesise(subspace.analyse(values)), values, atol=1e-8)

@@ -1,8 +1,8 @@
 """A server that misbehaves on request: sockets and the standard library only, so that it can break HTTP itself.
 
 It answers ``POST /FAULT`` like an honest endpoint (``{"p": [[…], …]}`` for ``{"data": [[…], …]}``), except that the fault named in
-the path happens; ``/FAULT:n`` makes only the first ``n`` requests fail, ``/FAULT~n`` every n-th one. ``GET /log`` says
-which requests came, ``GET /forget`` forgets them. Run: ``python fault_server.py PORT``.
+the path happens; ``/FAULT:n`` makes only the first ``n`` requests fail, ``/FAULT~n`` every n-th one, ``/FAULT=n`` the n-th alone.
+``GET /log`` says which requests came, ``GET /forget`` forgets them. Run: ``python fault_server.py PORT``.
 """
 
 import json
@@ -174,12 +174,13 @@ def serve(connection):
                     COUNTS.clear()
                 connection.sendall(reply(200, b"{}"))
                 continue
-            fault, kind, number = re.fullmatch(r"/([\w-]+)(?:([:~])(\d+))?", path).groups()
+            fault, kind, number = re.fullmatch(r"/([\w-]+)(?:([:~=])(\d+))?", path).groups()
             rows = json.loads(body)["data"] if body else []
             with LOCK:
                 count = COUNTS[path] = COUNTS.get(path, 0) + 1
                 LOG.append({"method": method, "path": path, "n": len(rows), "headers": headers, "first": rows[0][0] if rows else None})
-            fails = kind is None or (count <= int(number) if kind == ":" else count % int(number) == 0)
+            limit = int(number or 0)
+            fails = {None: True, ":": count <= limit, "=": count == limit, "~": limit and count % limit == 0}[kind]
             if not act(fault if fails else "ok", connection, rows, headers.get("authorization", "")):
                 break
     except (OSError, ValueError, AttributeError):

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import toy_model as model
 
-from blackbox_boundary import Access, Prediction, Status, load, measure
+from blackbox_boundary import Access, Prediction, PredictorRefused, Status, load, measure
+from blackbox_boundary.errors import BudgetExhausted
+from blackbox_boundary.wrappers.budget import Allowance
+from blackbox_boundary.wrappers.ledger import LedgerPredictor, Streaming
 
 
 class Local:
@@ -65,3 +68,43 @@ def test_a_row_that_the_server_cannot_answer_ends_alone(fault_url):
         distances = measure(endpoint, x, max_queries=300)
     assert distances.status[2] == Status.NON_FINITE
     assert (np.delete(distances.status, 2) != Status.NON_FINITE).all()
+
+
+def test_a_ledger_records_answers_as_they_come(fault_url, tmp_path):
+    """What was answered before the endpoint failed is not asked for again, and a second run asks for nothing."""
+    x = np.random.default_rng(2).random((30, 2), dtype=np.float32)
+    told = {
+        "access": "probabilities",
+        "input_shape": (2,),
+        "n_classes": 3,
+        "answer": {"scores": "p"},
+        "request": {"body": '{"data": $rows}'},
+    }
+    with load(f"{fault_url}/e400=8", max_rows=2, transport={"connections": 1}, **told) as endpoint:
+        assert isinstance(endpoint, Streaming)
+        with LedgerPredictor(endpoint, tmp_path / "ledger.db") as ledger, pytest.raises(PredictorRefused):
+            ledger.predict(x)
+        n_answered = endpoint.counters.queries - 2
+        with LedgerPredictor(endpoint, tmp_path / "ledger.db") as ledger:
+            answer = ledger.predict(x)
+        assert endpoint.counters.queries == n_answered + 2 + (30 - n_answered)
+        with LedgerPredictor(endpoint, tmp_path / "ledger.db") as ledger:
+            assert (ledger.predict(x).scores == answer.scores).all()
+        assert endpoint.counters.queries == 32
+
+
+def test_an_allowance_is_charged_for_retries_too(fault_url):
+    """The transport asks it before every request."""
+    allowance = Allowance(max_calls=3)
+    told = {
+        "access": "probabilities",
+        "input_shape": (2,),
+        "n_classes": 3,
+        "answer": {"scores": "p"},
+        "request": {"body": '{"data": $rows}'},
+    }
+    with load(f"{fault_url}/e502", transport={"first_wait_s": 0.01}, **told) as endpoint:
+        endpoint.transport.before_send = allowance.charge
+        with pytest.raises(BudgetExhausted):
+            endpoint.predict(np.zeros((1, 2)))
+        assert endpoint.counters.requests == 3

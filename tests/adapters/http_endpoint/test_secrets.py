@@ -81,6 +81,22 @@ def test_a_secret_that_cannot_be_had(header, says):
     assert "abc" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://user:abc@127.0.0.1:9/x", "http://127.0.0.1:9/x?api_key=abc", "http://127.0.0.1:9/x?v=1&access_token=abc"]
+)
+def test_a_url_holds_no_secret(url):
+    """It would stand in the shell's history, in the results and in the report."""
+    with pytest.raises(InvalidInput, match="must not hold") as caught:
+        load(url, access="label", input_shape=(2,), n_classes=2, answer={"labels": "l"})
+    assert "abc" not in str(caught.value)
+
+
+def test_other_names_are_free():
+    """A header or a question that only sounds similar is left alone."""
+    common = {"access": "label", "input_shape": (2,), "n_classes": 2, "answer": {"labels": "l"}}
+    load("http://127.0.0.1:9/x?monkey=1&k=5", headers={"X-Monkey": "1"}, **common).close()
+
+
 def test_plain_http_to_another_machine_is_warned_about(sources):
     """The key would be readable on the way; on this machine it is not on any wire."""
     with pytest.warns(UserWarning, match="unencrypted"):

@@ -1,0 +1,53 @@
+"""The gradient-based peers: minimum-norm attacks of adv-lib and Foolbox, each a function of a module, images and labels."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+import types
+from functools import partial
+
+import numpy as np
+
+__all__ = ["PEERS"]
+
+
+def _without_torchvision():
+    """Let adv-lib be imported where torchvision is not: only its perceptual losses, not used here, need it."""
+    for name in ("torchvision", "torchvision.models"):
+        stand_in = types.ModuleType(name)
+        stand_in.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        sys.modules.setdefault(name, stand_in)
+    sys.modules["torchvision"].models = sys.modules["torchvision.models"]
+
+
+_without_torchvision()
+
+from adv_lib.attacks import alma, ddn, df, fab, fmn, pdpgd, sdf  # noqa: E402 - after the stand-in
+
+
+def _foolbox_deepfool(net, x, labels):
+    import foolbox
+
+    model = foolbox.PyTorchModel(net, bounds=(0, 1))
+    _, points, _ = foolbox.attacks.L2DeepFoolAttack()(model, x, labels, epsilons=None)
+    return points
+
+
+PEERS = {
+    "l2": {
+        "DDN 100": partial(ddn, steps=100, levels=None),
+        "SuperDeepFool": sdf,
+        "DeepFool": df,
+        "DeepFool (Foolbox)": _foolbox_deepfool,
+        "ALMA 1000": partial(alma, distance="l2"),
+    },
+    "linf": {"FAB": partial(fab, norm=np.inf), "FMN 100": partial(fmn, norm=np.inf, steps=100)},
+    "l1": {
+        "PDPGD 500": partial(pdpgd, norm=1),
+        "FAB": partial(fab, norm=1),
+        "ALMA 1000": partial(alma, distance="l1"),
+        "FMN 100": partial(fmn, norm=1, steps=100),
+    },
+}
+"""By norm and name. Settings are the authors' defaults but for the number of steps in the name."""

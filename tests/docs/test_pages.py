@@ -19,7 +19,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 BLOCK = re.compile(r"^```python(?: (?P<info>[^\n]*))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\"\s]+)")
-NEEDS = {"how-to/wrap-a-torch-model": "torch", "how-to/wrap-an-onnx-export": "onnxruntime"}
+NEEDS = {"how-to/choose-an-estimator": "torch", "how-to/wrap-a-torch-model": "torch", "how-to/wrap-an-onnx-export": "onnxruntime"}
 ELSEWHERE = {"how-to/audit-an-http-endpoint"}
 """Pages whose code needs a server; their own test starts one."""
 UNWRITTEN = {"explanation/speed.md", "paper/README.md"}

@@ -9,8 +9,8 @@ from blackbox_boundary.adapters.onnx_gradients import DifferentiableOnnx, open_o
 from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
 
 from blackbox_boundary import CapabilityMissing, Differentiable, InvalidInput
+from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
-from blackbox_boundary.measurement import measure
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 

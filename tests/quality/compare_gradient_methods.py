@@ -21,8 +21,8 @@ from blackbox_boundary.adapters.torch_chain import chain_of
 from blackbox_boundary.adapters.torch_module import TorchPredictor
 from mnist_nets import NETS, correct_test_rows, load_net
 
+from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import FlipPoint, Homotopy, Linearised, LowerBound, Ray, Tangent
-from blackbox_boundary.measurement import measure
 
 ORDER = {"l1": 1, "l2": 2, "linf": np.inf}
 

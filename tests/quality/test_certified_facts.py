@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from blackbox_boundary.adapters.onnx_gradients import DifferentiableOnnx
 
+from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
-from blackbox_boundary.measurement import measure
 
 NETS = ("mnist_fc_256x2", "cora_mnist_set", "cora_mnist_trades", "sri_resnet_a", "verivital_avgpool")
 ROUNDS = 12

@@ -89,6 +89,7 @@ def test_a_truncated_ledger(path):
     refuse(path, "damaged")
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # the very thing that users do
 def test_a_forked_child_is_refused(path):
     """SQLite's locks do not survive a fork: the child must open the ledger itself."""
     with LedgerPredictor(Linear(), path) as ledger:

@@ -18,7 +18,7 @@ from array_api_compat import array_namespace
 from .arrays import as_kind, as_numpy, put, take
 from .asks import Ask, AskPrediction, Status
 from .distances import COLUMNS, Distances
-from .errors import BoundaryError, BudgetExhausted, Interrupted, InvalidInput, PredictorError
+from .errors import BoundaryError, BudgetExhausted, CapabilityMissing, Interrupted, InvalidInput, PredictorError
 from .estimators import Estimator, Setting, by_name
 from .inputs import checked_bounds
 from .measurement import Measurement, blank_column
@@ -230,7 +230,7 @@ class _Run:
         """Give what has been measured to whoever catches the error."""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(self._result()) from error
-        if isinstance(error, BoundaryError):
+        if isinstance(error, BoundaryError) and not isinstance(error, InvalidInput | CapabilityMissing):  # those come before any query
             error.partial = self._result()
 
     def _result(self) -> Distances:

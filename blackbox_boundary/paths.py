@@ -33,9 +33,9 @@ class Path:
 
     def at(self, rows: IntArray, radius: NDArray[np.float64]) -> Array:
         """The points of these rows at these radii, (k, *input_shape); fresh arrays, the same bits for the same row and radius."""
-        origin = take(self.origin, rows)
-        points = per_row(radius, origin) * take(self.direction, rows)
-        points += origin
+        points, radius = take(self.direction, rows), per_row(radius, self.origin)
+        points = points * radius if points is self.direction else _scaled(points, radius)
+        points += take(self.origin, rows)
         return points if self.bounds is None else clip(points, self.bounds)
 
     def longest(self) -> NDArray[np.float64]:
@@ -49,3 +49,9 @@ class Path:
         moves = direction != 0
         exits = np.divide(room, np.abs(direction), out=np.zeros_like(room), where=moves)
         return np.where(moves.any(axis=-1), exits.max(axis=-1, initial=0.0), np.inf)
+
+
+def _scaled(points: Array, by: Array) -> Array:
+    """``points * by``, in the memory of ``points``."""
+    points *= by
+    return points

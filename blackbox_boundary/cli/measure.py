@@ -101,7 +101,7 @@ def measure(
     folder.check_data(facts)
     make_report = _wants_report(options["report"], messages)
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failure: BoundaryError | Interrupted | None = None
     with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
         try:

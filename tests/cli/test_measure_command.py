@@ -22,7 +22,9 @@ pytest.importorskip("sklearn")
 
 def start(*arguments, cwd, **options):
     """Start the command in its own process."""
-    command = [sys.executable, "-c", "from blackbox_boundary.cli import main; main()", *map(str, arguments)]
+    # whoever runs the tests in the background may have Ctrl-C ignored, which processes inherit
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from blackbox_boundary.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 

@@ -285,4 +285,4 @@ def _learn(flips: Flips, rays: Rays, rows: IntArray, radius: RealArray, predicti
     rays.secant.learn(rows, radius, lead, resolved)
     flips.confirmed[rows] = hit & (lead.min(axis=-1) <= -0.9 * resolved)
     blur = rays.secant.blur[rows]
-    flips.hair[rows] = np.where(np.abs(rays.secant.guess[rows] - radius) <= 2 * blur, blur, 0.0)
+    flips.hair[rows] = np.minimum(blur, 1e-3 * radius)  # saturated scores would blur long ways

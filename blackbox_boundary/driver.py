@@ -141,7 +141,7 @@ class _Run:
                 self._start(rows)
         if resume is not None:
             _check_same(resume.run, self._identity())
-        self._out = Distances.empty(int(x.shape[0])) if resume is None else dataclasses.replace(resume[:])
+        self._out = Distances.empty(int(x.shape[0])) if resume is None else _own(resume)
         self._points = _Points(x, flip_points, None if resume is None else resume.flip_points)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
 
@@ -307,6 +307,11 @@ def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
         else:
             wide[name][rows] = part
     return dataclasses.replace(out, **wide)
+
+
+def _own(earlier: Distances) -> Distances:
+    """A copy of the columns of an earlier result, to be written to; the caller's stays as it is."""
+    return dataclasses.replace(earlier, flip_points=None)[np.arange(len(earlier))]
 
 
 def _unfinished(earlier: Distances, n: int) -> IntArray:

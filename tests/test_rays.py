@@ -188,3 +188,14 @@ def test_a_model_that_never_repeats_its_flip_is_called_unconfirmed():
 
     distances = measure(Profile(lead, access=Access.LABEL), np.zeros((1, 1)), estimator=Ray(num_steps=20))
     assert distances.status[0] == Status.UNCONFIRMED
+
+
+def test_resuming_leaves_the_earlier_result_as_it_was():
+    """What is taken over is copied: the caller may keep both."""
+    predictor, x = Profile(LEADS["straight"]), np.zeros((3, 1))
+    earlier = measure(predictor, x, max_queries=6)
+    before = (earlier.status.copy(), earlier.n_predictions.copy(), earlier.hi.copy())
+    whole = measure(predictor, x, resume=earlier)
+    assert (whole.status == Status.CONVERGED).all()
+    for kept, now in zip(before, (earlier.status, earlier.n_predictions, earlier.hi), strict=True):
+        assert np.array_equal(kept, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import shlex
 import sys
 from typing import Any
@@ -14,6 +13,7 @@ from .. import datasets
 from ..asks import Status
 from ..batch_scoring import BatchScoring
 from ..predictor import Access
+from .named_values import named_values
 from .run_folder import RunFolder
 from .summary import summary
 
@@ -48,7 +48,7 @@ def batch() -> None:
 def begin(ledger: str, data: str, *, bounds: str | None, settings: tuple[str, ...], **options: Any) -> None:
     """Begin a job on DATA (a file, or the name of a data set) in LEDGER, which is created; nothing is asked yet."""
     rows = datasets.read(data)
-    BatchScoring.create(ledger, rows.x, data=data, bounds=_bounds(bounds), settings=_settings(settings), **options)
+    BatchScoring.create(ledger, rows.x, data=data, bounds=_bounds(bounds), settings=named_values(settings), **options)
     click.echo(f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy", err=True)
 
 
@@ -108,16 +108,3 @@ def _bounds(text: str | None) -> tuple[float, float] | None:
     except ValueError:
         raise click.UsageError(f'--bounds must be LO,HI; got "{text}".') from None
     return lowest, highest
-
-
-def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (equals and name.isidentifier()):
-            raise click.UsageError(f'"{text}" must read NAME=VALUE.')
-        try:
-            settings[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            settings[name] = value
-    return settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import hashlib
 import math
@@ -24,6 +23,7 @@ from ..estimators import ESTIMATORS, by_name
 from ..loading import load
 from ..predictor import Access, Bounds, Predictor
 from .expectation import expectation
+from .named_values import named_values
 from .run_folder import RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
@@ -150,7 +150,7 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """Settings of the estimator: those given by name, and the options that are settings of it."""
-    settings = _pairs(options["settings"])
+    settings = named_values(options["settings"])
     fields = {field.name for field in dataclasses.fields(ESTIMATORS[options["estimator"]])} if options["estimator"] in ESTIMATORS else set()  # type: ignore[arg-type]
     if options["direction"] is not None:
         settings.setdefault("direction", options["direction"])
@@ -161,7 +161,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
-    given = _pairs(options["given"])
+    given = named_values(options["given"])
     shape = options["input_shape"]
     given.update(
         access=options["access"],
@@ -169,19 +169,6 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         input_shape=None if shape is None else _shape(shape),
     )
     return given
-
-
-def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (equals and name.isidentifier()):
-            raise click.UsageError(f'"{text}" must read NAME=VALUE.')
-        try:
-            pairs[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            pairs[name] = value
-    return pairs
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -30,9 +30,9 @@ from ..arrays import as_numpy, flat_norm, per_row, put, take
 from ..asks import Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import CentralDifferences, GradientSource
-from ..margins import rival
+from ..margins import class_weights, rival
 from ..paths import Path
-from ..predictor import Access, Array, IntArray
+from ..predictor import Access, Array, FloatArray, IntArray
 from ..rays import Rays, find_flips
 from ._base import Flips, Setting
 
@@ -118,20 +118,13 @@ class Ray:
             rays.follow(flips.start, np.maximum(flips.home, 0), np.where(norm > 0, norm, 1.0))
         yield from find_flips(flips, rays, num_steps=self.num_steps, scan=self.scan, sections=1 if by_scores else self.sections)
 
-    def _functional(self, flips: Flips, setting: Setting) -> NDArray[np.float64]:
-        """Weights (n, n_classes) of the scores whose gradient is wanted.
-
-        For probabilities the margin is that of their logarithms, whose gradient is that of the logits' margin.
-        """
-        v = np.zeros((len(flips.home), setting.n_classes))
-        rows, home = np.arange(len(v)), np.maximum(flips.home, 0)
-        v[rows, home] = 1.0
+    def _functional(self, flips: Flips, setting: Setting) -> FloatArray:
+        """Weights (n, n_classes) of the scores whose gradient is wanted."""
+        home = np.maximum(flips.home, 0)
         if self.direction == "margin":
-            best = rival(flips.start, home)
-            v[rows, best] = -1.0
-            if setting.access is Access.PROBABILITIES:
-                assert flips.start.scores is not None
-                v /= np.maximum(flips.start.scores.astype(np.float64), np.finfo(np.float32).tiny)
+            return class_weights(flips.start, home, rival(flips.start, home), setting.access)
+        v = np.zeros((len(home), setting.n_classes))
+        v[np.arange(len(home)), home] = 1.0
         return v
 
 

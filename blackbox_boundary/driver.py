@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path as FilePath
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -212,8 +212,7 @@ class _Run:
                 answer = self._predictor.predict(points)
                 check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
                 return answer
-            assert isinstance(self._predictor, Differentiable)
-            return self._predictor.vjp(points, ask.v[batch])
+            return cast(Differentiable, self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
         except (BoundaryError, KeyboardInterrupt):
             raise
         except Exception as error:

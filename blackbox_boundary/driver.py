@@ -212,7 +212,7 @@ class _Run:
                 answer = self._predictor.predict(points)
                 check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
                 return answer
-            return cast(Differentiable, self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
+            return cast("Differentiable", self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
         except (BoundaryError, KeyboardInterrupt):
             raise
         except Exception as error:

@@ -21,6 +21,7 @@ class Setting:
     """What a search may rely on: what the predictor reveals, and where it is defined.
 
     ``seed`` and ``row_ids`` name each row's own random stream, so that a row's answer does not depend on its batch.
+    ``votes`` is how often each question for a prediction is put; differences between scores below ``score_resolution`` mean nothing.
     """
 
     access: Access
@@ -29,6 +30,8 @@ class Setting:
     bounds: Bounds = None
     differentiable: bool = False
     seed: int = 0
+    votes: int = 1
+    score_resolution: float = 0.0
 
     def stream(self, row_id: int) -> np.random.Generator:
         """The random stream of the row with this identity (its number in the caller's data)."""
@@ -57,6 +60,8 @@ class Flips:
         about the others again.
     hair : (n,) float
         How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
+    wavers : (n,) bool
+        Whether votes on any point of the row ever disagreed.
     path : Path or None
     """
 
@@ -70,6 +75,7 @@ class Flips:
     hi: NDArray[np.float64] = field(init=False)
     confirmed: NDArray[np.bool_] = field(init=False)
     hair: NDArray[np.float64] = field(init=False)
+    wavers: NDArray[np.bool_] = field(init=False)
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
     note: NDArray[np.str_] | None = None
@@ -81,7 +87,7 @@ class Flips:
         n = len(self.row_ids)
         self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         self.status, self.lo, self.hi = np.full(n, Status.RUNNING, np.int8), np.zeros(n), np.full(n, np.inf)
-        self.confirmed, self.hair = np.zeros(n, np.bool_), np.zeros(n)
+        self.confirmed, self.hair, self.wavers = np.zeros(n, np.bool_), np.zeros(n), np.zeros(n, np.bool_)
 
     @property
     def running(self) -> IntArray:

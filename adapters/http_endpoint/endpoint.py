@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
-from blackbox_boundary.predictor import Access, Array, Bounds, Prediction
+from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
 
 from .dialect import Dialect
 from .failures import Doubtful, TooLong
@@ -177,6 +177,15 @@ class HttpPredictor:
                 raise
             return self._nothing(1)
         if answer.label[0] >= 0:
+            if (
+                self.access is Access.LOGITS
+                and answer.scores is not None
+                and answer.scores.min() > 0
+                and looks_like_probabilities(answer.scores)
+            ):
+                raise BadPrediction(
+                    'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
+                )
             self._canary = sent.copy()
         return answer
 

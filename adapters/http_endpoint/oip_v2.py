@@ -176,7 +176,9 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     rows, input_shape = _input_shape(given, told)
     top_k = told.answer.get("top_k", 0) and whole(told.answer["top_k"], "top_k")
     contract = Contract(
-        access=declared_access(told.access or (Access.TOP1 if top_k else None), answered["name"], whole_numbers=_is_label(answered)),
+        access=declared_access(
+            Access.TOP1 if told.access is None and top_k else told.access, answered["name"], whole_numbers=_is_label(answered)
+        ),
         input_shape=input_shape,
         n_classes=declared_classes(told, (answered.get("shape") or [-1])[-1]),
         bounds=told.bounds,

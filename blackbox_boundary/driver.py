@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -13,16 +14,16 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 
 from .arrays import as_kind, as_numpy, put, take
 from .asks import Ask, AskPrediction, Status
 from .distances import COLUMNS, Distances
 from .errors import BoundaryError, BudgetExhausted, CapabilityMissing, Interrupted, InvalidInput, PredictorError
 from .estimators import Estimator, Setting, by_name
-from .inputs import checked_bounds
 from .measurement import Measurement, blank_column
 from .predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, check_prediction
+from .searches import check
 
 __all__ = ["Progress", "measure"]
 
@@ -119,23 +120,9 @@ class _Run:
         self._predictor, self._x, self._batch_size, self._progress = predictor, x, batch_size, progress
         self._rest = np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
         self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._settings: dict[str, Any] = {
-            "estimator": estimator,
-            "access": predictor.access,
-            "n_classes": predictor.n_classes,
-            "bounds": predictor.bounds if bounds is None else bounds,
-            "differentiable": isinstance(predictor, Differentiable),
-            "seed": seed,
-        }
-        estimator.check(
-            Setting(
-                predictor.access,
-                predictor.n_classes,
-                tuple(predictor.input_shape),
-                checked_bounds(self._settings["bounds"]),
-                self._settings["differentiable"],
-            )
-        )
+        self._setting = Setting.of(predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]))
+        self._estimator = estimator
+        check(estimator, self._setting)
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
                 self._start(rows)
@@ -173,7 +160,19 @@ class _Run:
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
         block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
         block = np.asarray(block) if isinstance(block, np.memmap) else block
-        return Measurement(block, **self._settings, max_queries=max_queries, row_ids=rows)
+        known = self._setting
+        return Measurement(
+            block,
+            estimator=self._estimator,
+            access=known.access,
+            n_classes=known.n_classes,
+            bounds=known.bounds,
+            differentiable=known.differentiable,
+            max_queries=max_queries,
+            seed=known.seed,
+            row_ids=rows,
+            chain=known.chain,
+        )
 
     def _share(self, n: int) -> int:
         """The block's even share of the queries left, with what earlier blocks did not use."""
@@ -238,15 +237,15 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """What rows must have in common to stand in one result."""
-        bounds = self._settings["bounds"]
+        estimator, bounds = self._estimator, self._setting.bounds
         return {
-            "estimator": {"name": self._settings["estimator"].name, **_plain(self._settings["estimator"])},
+            "estimator": {"name": estimator.name, **_plain(estimator)},
             "access": self._predictor.access.name.lower(),
             "n_classes": int(self._predictor.n_classes),
             "input_shape": [int(length) for length in self._predictor.input_shape],
             "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
-            "gradients": "predictor" if self._settings["differentiable"] else "estimated",
-            "seed": self._settings["seed"],
+            "gradients": "predictor" if self._setting.differentiable else "estimated",
+            "seed": self._setting.seed,
             "fingerprint": getattr(self._predictor, "fingerprint", None),
         }
 
@@ -343,5 +342,14 @@ def _plain(settings: Any) -> dict[str, Any]:
     """Settings as JSON types."""
     if not dataclasses.is_dataclass(settings):
         return {"settings": repr(settings)}
-    values = ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings))
-    return {name: value if isinstance(value, int | float | str | bool | None) else repr(value) for name, value in values}
+    return {field.name: _told_setting(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+
+
+def _told_setting(value: Any) -> Any:
+    """A setting as a JSON type; an array by its content."""
+    if value is None or isinstance(value, int | float | str | bool):
+        return value
+    if is_array_api_obj(value):
+        content = np.ascontiguousarray(as_numpy(value))
+        return f"{content.dtype} {content.shape} {hashlib.blake2b(content.tobytes(), digest_size=8).hexdigest()}"
+    return repr(value)

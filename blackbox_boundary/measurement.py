@@ -8,6 +8,7 @@ Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` wi
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 
 from .arrays import flat_norm, put, take
 from .asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
+from .chains import Chain
 from .distances import Distances
 from .errors import BadPrediction, InvalidInput
 from .estimators import Estimator, Flips, Setting, by_name
 from .inputs import as_floating, check_inside, checked_bounds, finite_rows
 from .margins import softmax_entropy
 from .predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
-from .searches import search_all
+from .searches import check, search_all
 
 __all__ = ["Measurement", "blank_column"]
 
@@ -49,6 +51,8 @@ class Measurement:
     seed : int
     row_ids : (n,) int, optional
         The rows' identities, which name their random streams. Default: their positions.
+    chain : callable, optional
+        Returns what bounds the model's stretch, for estimators that certify.
 
     Raises
     ------
@@ -80,14 +84,17 @@ class Measurement:
         max_queries: int | None = None,
         seed: int = 0,
         row_ids: IntArray | None = None,
+        chain: Callable[[], Chain] | None = None,
     ) -> None:
         x = as_floating(x)
-        self.setting = Setting(Access.parse(access), n_classes, tuple(x.shape[1:]), checked_bounds(bounds), differentiable, seed)
+        ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
+        self.setting = Setting(
+            Access.parse(access), n_classes, tuple(x.shape[1:]), checked_bounds(bounds), differentiable, seed, int(ids.max()) + 1, chain
+        )
         self._estimator = by_name(estimator)
-        self._estimator.check(self.setting)
+        check(self._estimator, self.setting)
         self._valid = np.flatnonzero(finite_rows(x))
         check_inside(take(x, self._valid), self.setting.bounds, self._valid)
-        ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
         self._x, self._n = x, int(x.shape[0])
         self._flips = Flips(x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries

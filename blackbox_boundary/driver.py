@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from .asks import Ask, AskPrediction, Status
 from .distances import COLUMNS, Distances
 from .errors import BoundaryError, BudgetExhausted, CapabilityMissing, Interrupted, InvalidInput, PredictorError
 from .estimators import Estimator, Setting, by_name
+from .inputs import checked_votes
 from .measurement import Measurement, blank_column
-from .predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, check_prediction
+from .predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again, check_prediction
 from .searches import check
 
 __all__ = ["Progress", "measure"]
@@ -46,6 +48,8 @@ def measure(
     progress: Progress | None = None,
     flip_points: bool | str | FilePath = True,
     resume: Distances | None = None,
+    votes: int = 1,
+    score_resolution: float = 0.0,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -71,6 +75,11 @@ def measure(
         Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their number, and maps it.
     resume : Distances, optional
         An earlier, incomplete result for the same inputs, model and settings; its finished rows are taken over and cost nothing.
+    votes : int
+        Times each prediction is asked, where answers vary: so many queries a point, and rows that stay open end ``UNDECIDED``. Five is the
+        least that can tell (:mod:`blackbox_boundary.voting`).
+    score_resolution : float
+        Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
 
     Returns
     -------
@@ -93,7 +102,8 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    run = _Run(predictor, x, by_name(estimator), bounds, max_queries, batch_size or 512, seed, progress, flip_points, resume)
+    noise = {"votes": votes, "score_resolution": score_resolution}
+    run = _Run(predictor, x, by_name(estimator), bounds, max_queries, batch_size or 512, seed, progress, flip_points, resume, noise)
     return run.complete()
 
 
@@ -112,7 +122,9 @@ class _Run:
         progress: Progress | None,
         flip_points: bool | str | FilePath,
         resume: Distances | None,
+        noise: dict[str, Any],
     ) -> None:
+        checked_votes(**noise)
         if batch_size < 1 or (max_queries is not None and max_queries < 0):
             raise InvalidInput(f'"batch_size" must be at least 1 and "max_queries" not negative; got {batch_size} and {max_queries}.')
         if tuple(x.shape[1:]) != tuple(predictor.input_shape):
@@ -120,7 +132,7 @@ class _Run:
         self._predictor, self._x, self._batch_size, self._progress = predictor, x, batch_size, progress
         self._rest = np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
         self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._setting = Setting.of(predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]))
+        self._setting = Setting.of(predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]), **noise)
         self._estimator = estimator
         check(estimator, self._setting)
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
@@ -171,6 +183,8 @@ class _Run:
             max_queries=max_queries,
             seed=known.seed,
             row_ids=rows,
+            votes=known.votes,
+            score_resolution=known.score_resolution,
             chain=known.chain,
         )
 
@@ -184,12 +198,11 @@ class _Run:
         while (ask := running.ask()) is not None:
             parts: list[Any] = []
             useful: IntArray | None = None
-            for first in range(0, len(ask.rows), self._batch_size):
-                batch = slice(first, first + self._batch_size)
+            for batch in self._batches(ask):
                 try:
                     parts.append(self._call(ask, batch))
                 except BudgetExhausted:
-                    useful = running.refuse(first)
+                    useful = running.refuse(batch.start)
                     break
                 if self._progress is not None:
                     self._progress(self._done + running.n_done, self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop))
@@ -204,11 +217,18 @@ class _Run:
         if self._progress is not None:
             self._progress(self._done + running.n_done, self._sent + running.n_queries)
 
+    def _batches(self, ask: Ask) -> Iterator[slice]:
+        """Consecutive parts of a question; votes on the same point never travel together, for a call may share one noise."""
+        edges = np.flatnonzero(np.diff(ask.votes)) + 1 if isinstance(ask, AskPrediction) and ask.votes is not None else ()
+        for start, stop in itertools.pairwise([0, *edges, len(ask.rows)]):
+            for first in range(start, stop, self._batch_size):
+                yield slice(first, min(first + self._batch_size, stop))
+
     def _call(self, ask: Ask, batch: slice) -> Prediction | Array:
         points = ask.points[batch]
         try:
             if isinstance(ask, AskPrediction):
-                answer = self._predictor.predict(points)
+                answer = ask_again(self._predictor, points, None if ask.votes is None else ask.votes[batch])
                 check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
                 return answer
             assert isinstance(self._predictor, Differentiable)
@@ -246,6 +266,8 @@ class _Run:
             "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
             "gradients": "predictor" if self._setting.differentiable else "estimated",
             "seed": self._setting.seed,
+            "votes": self._setting.votes,
+            "score_resolution": self._setting.score_resolution,
             "fingerprint": getattr(self._predictor, "fingerprint", None),
         }
 

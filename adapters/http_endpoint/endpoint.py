@@ -145,6 +145,10 @@ class HttpPredictor:
         yield from firsts
         yield from self._side_by_side(sent, len(firsts))
 
+    def n_requests(self, n_rows: int) -> int:
+        """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
+        return len(self._split(0, n_rows))
+
     def close(self) -> None:
         """Close all connections; predictions fail cleanly afterwards."""
         self._is_closed = True

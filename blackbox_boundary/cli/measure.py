@@ -8,6 +8,7 @@ import inspect
 import math
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -28,6 +29,7 @@ from ..predictor import Access, Bounds, Predictor
 from .estimators import description
 from .expectation import expectation
 from .named_values import named_values
+from .reading import Noise, noise_of
 from .run_folder import RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
@@ -82,6 +84,8 @@ class _Measure(click.Command):
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
 @click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
+@click.option("--votes", type=click.IntRange(min=1), help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]")
+@click.option("--behaviour/--no-behaviour", default=None, help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]")
 @spending_options
 @click.option("--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing.")
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
@@ -130,25 +134,35 @@ def measure(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failure: BoundaryError | Interrupted | None = None
+    noise, limit = Noise(), options["max_queries"]
     with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
+        ask = partial(
+            measure_distances,
+            spent.predictor,
+            rows.x,
+            estimator=estimator,
+            bounds=_bounds(options["bounds"]),
+            batch_size=options["batch_size"],
+            seed=options["seed"],
+        )
         try:
-            distances = measure_distances(
-                spent.predictor,
-                rows.x,
-                estimator=estimator,
-                bounds=_bounds(options["bounds"]),
-                max_queries=options["max_queries"],
-                batch_size=options["batch_size"],
-                seed=options["seed"],
+            check = partial(ask, max_queries=0, flip_points=False)
+            noise = noise_of(spent.predictor, predictor, rows.x, options, messages, earlier=folder.earlier, check=check)
+            distances = ask(
+                max_queries=None if limit is None else max(0, limit - noise.n_queries),
                 progress=update,
                 flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
                 resume=folder.earlier,
+                votes=noise.votes,
+                score_resolution=noise.score_resolution,
             )
         except (BoundaryError, Interrupted) as error:
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(spent.facts())
+        distances.run.update(spent.facts(), max_queries=limit)
+    if noise.behaviour is not None:
+        distances.run["behaviour"] = noise.behaviour
     distances.run.update(model=model, data=facts)
     folder.save(distances)
     if make_report:

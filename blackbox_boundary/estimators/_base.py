@@ -26,6 +26,7 @@ class Setting:
 
     ``seed`` and ``row_ids`` name each row's own random stream, so that a row's answer does not depend on its batch. ``n_rows`` is one
     more than the largest of them. ``chain`` reads what bounds the stretch of the model that is asked, where its predictor can tell.
+    ``votes`` is how often each question for a prediction is put; differences between scores below ``score_resolution`` mean nothing.
     """
 
     access: Access
@@ -34,11 +35,22 @@ class Setting:
     bounds: Bounds = None
     differentiable: bool = False
     seed: int = 0
+    votes: int = 1
+    score_resolution: float = 0.0
     n_rows: int = 0
     chain: Callable[[], Chain] | None = None
 
     @classmethod
-    def of(cls, predictor: Predictor, *, bounds: Bounds = None, seed: int = 0, n_rows: int = 0) -> Setting:
+    def of(
+        cls,
+        predictor: Predictor,
+        *,
+        bounds: Bounds = None,
+        seed: int = 0,
+        votes: int = 1,
+        score_resolution: float = 0.0,
+        n_rows: int = 0,
+    ) -> Setting:
         """What a predictor reveals; ``bounds`` in place of its own where they are given."""
         return cls(
             predictor.access,
@@ -47,6 +59,8 @@ class Setting:
             checked_bounds(predictor.bounds if bounds is None else bounds),
             isinstance(predictor, Differentiable),
             seed,
+            votes,
+            score_resolution,
             n_rows,
             cache(predictor.chain) if isinstance(predictor, Chained) else None,
         )
@@ -78,6 +92,8 @@ class Flips:
         about the others again.
     hair : (n,) float
         How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
+    wavers : (n,) bool
+        Whether votes on any point of the row ever disagreed.
     path : Path or None
     """
 
@@ -91,6 +107,7 @@ class Flips:
     hi: NDArray[np.float64] = field(init=False)
     confirmed: NDArray[np.bool_] = field(init=False)
     hair: NDArray[np.float64] = field(init=False)
+    wavers: NDArray[np.bool_] = field(init=False)
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
     note: NDArray[np.str_] | None = None
@@ -102,7 +119,7 @@ class Flips:
         n = len(self.row_ids)
         self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         self.status, self.lo, self.hi = np.full(n, Status.RUNNING, np.int8), np.zeros(n), np.full(n, np.inf)
-        self.confirmed, self.hair = np.zeros(n, np.bool_), np.zeros(n)
+        self.confirmed, self.hair, self.wavers = np.zeros(n, np.bool_), np.zeros(n), np.zeros(n, np.bool_)
 
     @property
     def running(self) -> IntArray:

@@ -258,7 +258,7 @@ def _sampled(
                 break
         return f
 
-    return with_step(ask, setting.bounds, step, 3, trial)
+    return with_step(ask, setting, step, 3, trial)
 
 
 def _groups(n: int, size: int) -> Iterator[IntArray]:

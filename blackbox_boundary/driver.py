@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import platform
 import time
@@ -14,16 +15,17 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 
 from .arrays import as_kind, as_numpy, put, take
 from .asks import Ask, AskPrediction, Status
 from .distances import COLUMNS, Distances
 from .errors import BoundaryError, BudgetExhausted, CapabilityMissing, Interrupted, InvalidInput, PredictorError
 from .estimators import Estimator, Setting, by_name
-from .inputs import checked_bounds, checked_votes
+from .inputs import checked_votes
 from .measurement import Measurement, blank_column
 from .predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again, check_prediction
+from .searches import check
 
 __all__ = ["Progress", "measure"]
 
@@ -130,24 +132,9 @@ class _Run:
         self._predictor, self._x, self._batch_size, self._progress = predictor, x, batch_size, progress
         self._rest = np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
         self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._settings: dict[str, Any] = {
-            "estimator": estimator,
-            "access": predictor.access,
-            "n_classes": predictor.n_classes,
-            "bounds": predictor.bounds if bounds is None else bounds,
-            "differentiable": isinstance(predictor, Differentiable),
-            "seed": seed,
-            **noise,
-        }
-        estimator.check(
-            Setting(
-                predictor.access,
-                predictor.n_classes,
-                tuple(predictor.input_shape),
-                checked_bounds(self._settings["bounds"]),
-                self._settings["differentiable"],
-            )
-        )
+        self._setting = Setting.of(predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]), **noise)
+        self._estimator = estimator
+        check(estimator, self._setting)
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
                 self._start(rows)
@@ -185,7 +172,21 @@ class _Run:
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
         block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
         block = np.asarray(block) if isinstance(block, np.memmap) else block
-        return Measurement(block, **self._settings, max_queries=max_queries, row_ids=rows)
+        known = self._setting
+        return Measurement(
+            block,
+            estimator=self._estimator,
+            access=known.access,
+            n_classes=known.n_classes,
+            bounds=known.bounds,
+            differentiable=known.differentiable,
+            max_queries=max_queries,
+            seed=known.seed,
+            row_ids=rows,
+            votes=known.votes,
+            score_resolution=known.score_resolution,
+            chain=known.chain,
+        )
 
     def _share(self, n: int) -> int:
         """The block's even share of the queries left, with what earlier blocks did not use."""
@@ -256,17 +257,17 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """What rows must have in common to stand in one result."""
-        bounds = self._settings["bounds"]
+        estimator, bounds = self._estimator, self._setting.bounds
         return {
-            "estimator": {"name": self._settings["estimator"].name, **_plain(self._settings["estimator"])},
+            "estimator": {"name": estimator.name, **_plain(estimator)},
             "access": self._predictor.access.name.lower(),
             "n_classes": int(self._predictor.n_classes),
             "input_shape": [int(length) for length in self._predictor.input_shape],
             "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
-            "gradients": "predictor" if self._settings["differentiable"] else "estimated",
-            "seed": self._settings["seed"],
-            "votes": self._settings["votes"],
-            "score_resolution": self._settings["score_resolution"],
+            "gradients": "predictor" if self._setting.differentiable else "estimated",
+            "seed": self._setting.seed,
+            "votes": self._setting.votes,
+            "score_resolution": self._setting.score_resolution,
             "fingerprint": getattr(self._predictor, "fingerprint", None),
         }
 
@@ -363,5 +364,14 @@ def _plain(settings: Any) -> dict[str, Any]:
     """Settings as JSON types."""
     if not dataclasses.is_dataclass(settings):
         return {"settings": repr(settings)}
-    values = ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings))
-    return {name: value if isinstance(value, int | float | str | bool | None) else repr(value) for name, value in values}
+    return {field.name: _told_setting(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+
+
+def _told_setting(value: Any) -> Any:
+    """A setting as a JSON type; an array by its content."""
+    if value is None or isinstance(value, int | float | str | bool):
+        return value
+    if is_array_api_obj(value):
+        content = np.ascontiguousarray(as_numpy(value))
+        return f"{content.dtype} {content.shape} {hashlib.blake2b(content.tobytes(), digest_size=8).hexdigest()}"
+    return repr(value)

@@ -8,6 +8,7 @@ Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` wi
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 
 from .arrays import flat_norm, put, take
 from .asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
+from .chains import Chain
 from .distances import Distances
 from .errors import BadPrediction, InvalidInput
 from .estimators import Estimator, Flips, Setting, by_name
 from .inputs import as_floating, check_inside, checked_bounds, checked_votes, finite_rows
 from .margins import softmax_entropy
 from .predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
-from .searches import search_all
+from .searches import check, search_all
 
 __all__ = ["Measurement", "blank_column"]
 
@@ -54,6 +56,8 @@ class Measurement:
         :mod:`blackbox_boundary.voting`.
     score_resolution : float
         Differences between scores below this mean nothing: they are rounded to it, or vary by it.
+    chain : callable, optional
+        Returns what bounds the model's stretch, for estimators that certify.
 
     Raises
     ------
@@ -87,16 +91,17 @@ class Measurement:
         row_ids: IntArray | None = None,
         votes: int = 1,
         score_resolution: float = 0.0,
+        chain: Callable[[], Chain] | None = None,
     ) -> None:
         x = as_floating(x)
         checked_votes(votes, score_resolution)
-        limits, shape = checked_bounds(bounds), tuple(x.shape[1:])
-        self.setting = Setting(Access.parse(access), n_classes, shape, limits, differentiable, seed, votes, score_resolution)
+        ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
+        limits, shape, n_rows = checked_bounds(bounds), tuple(x.shape[1:]), int(ids.max()) + 1
+        self.setting = Setting(Access.parse(access), n_classes, shape, limits, differentiable, seed, votes, score_resolution, n_rows, chain)
         self._estimator = by_name(estimator)
-        self._estimator.check(self.setting)
+        check(self._estimator, self.setting)
         self._valid = np.flatnonzero(finite_rows(x))
         check_inside(take(x, self._valid), self.setting.bounds, self._valid)
-        ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
         self._x, self._n = x, int(x.shape[0])
         self._flips = Flips(x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries

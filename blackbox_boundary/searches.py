@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from .arrays import as_numpy, flat_norm, take
 from .asks import Labels, Search, Status, ask_prediction
 from .estimators._base import Estimator, Flips, Setting
-from .gradients import CentralDifferences, estimate_gradients
+from .gradients import estimate_gradients, source_for
 from .voting import by_votes
 
-__all__ = ["search_all"]
+__all__ = ["check", "search_all"]
 
 _HAIR = 4
 """Machine epsilons of the row's norm by which a flip point that flipped back is moved outward at first."""
@@ -23,6 +23,21 @@ _MOVES = 24
 
 _NOISE = 0.05
 """Where votes disagree, a distance must be known to this share of it: labels that are clear on both sides lie no further from the flip."""
+
+
+def check(estimator: Estimator, setting: Setting) -> None:
+    """Find, before any query, what an estimator and its gradient source cannot do here.
+
+    Raises
+    ------
+    CapabilityMissing
+        The predictor reveals too little.
+    InvalidInput
+        A setting does not fit its inputs.
+    """
+    estimator.check(setting)
+    if (source := getattr(estimator, "gradients", None)) is not None:
+        source.check(setting)
 
 
 def search_all(estimator: Estimator, flips: Flips, setting: Setting) -> Search:
@@ -38,9 +53,9 @@ def search_all(estimator: Estimator, flips: Flips, setting: Setting) -> Search:
 def _course(estimator: Estimator, flips: Flips, setting: Setting) -> Search:
     yield from _ask_home(flips)
     search = estimator.search(flips, setting)
-    source = getattr(estimator, "gradients", None)
-    if source is not None or not setting.differentiable:
-        search = estimate_gradients(search, source or CentralDifferences(), replace(setting, differentiable=False), flips.row_ids)
+    source = source_for(getattr(estimator, "gradients", None), setting)
+    if source is not None:
+        search = estimate_gradients(search, source, replace(setting, differentiable=False), flips.row_ids)
     yield from search
     yield from _confirm(flips, setting)
     yield from _look_inside(flips, setting)

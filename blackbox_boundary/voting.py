@@ -19,9 +19,9 @@ from math import comb
 from typing import Any
 
 import numpy as np
+import scipy
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from .asks import ANSWERED, AskPrediction, Labels, Search
 from .estimators._base import Flips
@@ -115,7 +115,7 @@ def _leads(scores: FloatArray, winner: IntArray) -> NDArray[np.bool_]:
     n = len(scores)
     with np.errstate(invalid="ignore"):
         lead = np.take_along_axis(scores, winner[None, :, None], axis=-1).astype(np.float64) - scores
-        is_sure = lead.mean(axis=0) > stdtrit(n - 1, 1 - _LUCK) * lead.std(axis=0, ddof=1) / np.sqrt(n)
+        is_sure = lead.mean(axis=0) > scipy.special.stdtrit(n - 1, 1 - _LUCK) * lead.std(axis=0, ddof=1) / np.sqrt(n)
     is_sure[np.arange(len(winner)), winner] = True
     sure: NDArray[np.bool_] = is_sure.all(axis=-1)
     return sure

@@ -74,13 +74,18 @@ _FOLLOWED = ("random", "uniform distance", "lowest", "highest")
 
 _CHARGED = "random + flip points, searches charged"
 
+_MAIN = (*_FOLLOWED, "k-centre", "lowest + k-centre", "highest + k-centre", "surrogate distance, whole pool", "margin, whole pool")
+"""What is asked of every pair of networks: when near beats far. Variants of active learning are compared on one pair."""
 
-def section6_curves(study: Study, victim: str, surrogate: str) -> Iterator[Exhibit]:
-    """Agreement by budget and strategy: a figure, and its numbers with their spread."""
+
+def section6_curves(study: Study, victim: str, surrogate: str, *, all_strategies: bool = True) -> Iterator[Exhibit]:
+    """Agreement by budget and strategy, all or the main ones: a figure, and its numbers with their spread."""
     samples = Samples(study, victim)
     seeds = range(study.scale.curve_seeds)
-    found = {name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in strategies(samples)}
-    found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in seeds]
+    names = tuple(strategies(samples)) if all_strategies else _MAIN
+    found = {name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in names}
+    if all_strategies:
+        found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in seeds]
     rows: list[tuple[Any, ...]] = []
     for name, runs in found.items():
         for points in zip(*runs, strict=True):
@@ -116,7 +121,8 @@ def curve(study: Study, samples: Samples, surrogate: str, name: str, seed: int, 
     )
 
     def compute() -> list[dict[str, Any]]:
-        victim, trainable, tests = study.victim(samples.victim), study.surrogates[surrogate](steps), study.test_sets(samples.victim)
+        victim = study.victim(samples.victim) if soft else study.recalled(samples.victim)
+        trainable, tests = study.surrogates[surrogate](steps), study.test_sets(samples.victim)
         points = budget_curve(victim, strategies(samples)[name](), trainable, samples.x, tests, budgets=budgets, seed=seed, soft=soft)
         return [point.as_dict() for point in points]
 

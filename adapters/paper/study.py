@@ -23,6 +23,7 @@ from ..torch_module import TorchPredictor
 from ..torch_training import TorchTrainable
 from . import cifar_nets, mnist_nets
 from .data import Data
+from .recall import Recalled
 from .store import Store
 
 __all__ = ["INPUT_SETS", "Scale", "Study", "cifar100_study", "mnist_study"]
@@ -40,7 +41,12 @@ _CHUNK = 10_000
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is computed; ``n_measured`` None is all there is, as in the paper. Curves are made for the first ``curve_victims``."""
+    """How much is computed; ``n_measured`` None is all there is, as in the paper.
+
+    Curves are made of the first ``curve_pairs``: the first victim and surrogate, then the other victims with that surrogate, then that
+    victim with the other surrogates. The first ``extra_surrogates`` also learn from the sets that the paper lacks, and have their
+    boundaries compared with the victim's.
+    """
 
     name: str
     seeds: int
@@ -50,7 +56,9 @@ class Scale:
     curve_steps: int
     budgets: tuple[int, ...]
     width_seeds: int
-    curve_victims: int = 1
+    transfer_seeds: int = 1
+    curve_pairs: int = 1
+    extra_surrogates: int = 1
     n_measured: int | None = None
     n_transfer: int = 1000
     n_votes: int = 10_000
@@ -109,6 +117,13 @@ class Study:
 
         return dict(self.store.numbers("victim", self.about(name, n=len(truth)), compute))
 
+    def recalled(self, name: str) -> Recalled:
+        """A victim by its labels alone, which recalls those of the natural rows."""
+        if ("recalled", name) not in self._kept:
+            self._kept["recalled", name] = Recalled(self.victim(name), self.natural, self.distances(name, "natural").home)
+        victim: Recalled = self._kept["recalled", name]
+        return victim
+
     def labels(self, name: str, x: Floats) -> NDArray[np.intp]:
         """A victim's labels of rows (n, ...)."""
         predict = self.victim(name).predict
@@ -163,6 +178,14 @@ class Study:
     def measured(self, model: Predictor, x: Floats, *, direction: Direction = "top1", flip_points: bool = True) -> Distances:
         """The paper's measurement, along the gradient of the top-1 logit; scores, where revealed, save most of its queries."""
         return measure(model, x, estimator=Ray(direction=direction), flip_points=flip_points)
+
+    def boundary(self, victim: str) -> Distances:
+        """The first ``n_transfer`` natural test rows, measured with their flip points."""
+        if ("boundary", victim) not in self._kept:
+            x = self.natural[self.n_pool :][: self.scale.n_transfer]
+            self._kept["boundary", victim] = self.measured(self.victim(victim), x)
+        found: Distances = self._kept["boundary", victim]
+        return found
 
     def test_sets(self, victim: str) -> list[TestSet]:
         """Natural test rows, the tenth of them nearest to the victim's boundary, and uniform inputs."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import CapabilityMissing
 from ..estimators import Estimator, Setting
-from ..predictor import Differentiable, Predictor
+from ..predictor import Predictor
+from ..searches import check
 from ..wrappers import Prices, forecast
 from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
 
@@ -21,18 +21,11 @@ def expectation(predictor: Predictor, estimator: Estimator, n_rows: int, options
     Raises
     ------
     CapabilityMissing
-        The estimator does not state its cost, or needs more than the predictor reveals.
+        The estimator needs more than the predictor reveals.
     """
-    setting = Setting(
-        predictor.access, predictor.n_classes, tuple(predictor.input_shape), None, differentiable=isinstance(predictor, Differentiable)
-    )
-    estimator.check(setting)
-    per_row = getattr(estimator, "max_queries_per_row", None)
-    if per_row is None and hasattr(estimator, "expected_queries"):
-        per_row = estimator.expected_queries(setting)
-    if per_row is None:
-        raise CapabilityMissing(f'"{estimator.name}" does not state what a row costs; measure a few rows with --rows first.')
-    per_row *= options["votes"] or 1
+    setting = Setting.of(predictor, n_rows=n_rows)
+    check(estimator, setting)
+    per_row = estimator.expected_queries(setting) * (options["votes"] or 1)
     prices = Prices(options["price_per_query"], options["price_per_request"])
     rows_a_call = min(options["batch_size"] or 512, n_rows)
     endpoint: Any = predictor

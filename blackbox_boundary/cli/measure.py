@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import math
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
@@ -20,9 +22,11 @@ from ..datasets import Data
 from ..distances import Distances
 from ..driver import measure as measure_distances
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
-from ..estimators import ESTIMATORS, by_name
+from ..estimators import CATALOGUE, ESTIMATORS, by_name
+from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..predictor import Access, Bounds, Predictor
+from .estimators import description
 from .expectation import expectation
 from .named_values import named_values
 from .reading import Noise, noise_of
@@ -38,11 +42,32 @@ _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
 
 
-@click.command()
+class _Measure(click.Command):
+    """Its help describes the estimator, too, where one is named before --help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        name = str(ctx.params.get("estimator"))
+        if name in CATALOGUE and ctx.get_parameter_source("estimator") is ParameterSource.COMMANDLINE:
+            formatter.write_paragraph()
+            formatter.write(description(name) + "\n")
+
+
+@click.command(cls=_Measure)
 @click.argument("model", required=False)
 @click.argument("data", required=False)
-@click.option("--estimator", default="ray", show_default=True, help='How to measure; see "blackbox-boundary estimators".')
+@click.option(
+    "--estimator",
+    default="ray",
+    show_default=True,
+    is_eager=True,
+    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+)
 @click.option("--direction", type=click.Choice(["top1", "margin"]), help="Gradient that the ray follows.  [default: top1]")
+@click.option("--gradients", type=click.Choice(list(SOURCES)), help="Estimate gradients.  [default: the model's own, else central]")
+@click.option("--queries-per-gradient", type=click.IntRange(min=2), help="Of blocks, local and spsa.  [default: 100]")
+@click.option(
+    "--frequencies", type=click.IntRange(min=1), help="Estimate gradients of images in this many low frequencies.  [default: all]"
+)
 @click.option("--norm", type=click.Choice(["l1", "l2", "linf"]), default="l2", show_default=True, help="Distance that ranks the rows.")
 @click.option("--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]")
 @click.option("--max-queries", type=click.IntRange(min=0), help="Rows that may be sent in all.  [default: no limit]")
@@ -95,6 +120,8 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
+        if reason := getattr(predictor, "no_gradients", ""):
+            messages.print(f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False)
     rows = _chosen_rows(_read(data, predictor), options["rows"])
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
@@ -165,9 +192,16 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """Settings of the estimator: those given by name, and the options that are settings of it."""
     settings = named_values(options["settings"])
-    fields = {field.name for field in dataclasses.fields(ESTIMATORS[options["estimator"]])} if options["estimator"] in ESTIMATORS else set()  # type: ignore[arg-type]
+    name = options["estimator"]
+    fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
     if options["direction"] is not None:
         settings.setdefault("direction", options["direction"])
+    if options["gradients"] is not None:
+        named = {"n_queries": options["queries_per_gradient"], "subspace": options["frequencies"]}
+        given = {name: value for name, value in named.items() if value is not None}
+        settings["gradients"] = source_by_name(options["gradients"], **given)
+    elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
+        raise click.UsageError("--queries-per-gradient and --frequencies need --gradients, blocks for example.")
     if "norm" in fields:
         settings.setdefault("norm", options["norm"])
     return settings

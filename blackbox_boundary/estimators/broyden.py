@@ -113,6 +113,11 @@ class Broyden:
         if not (0 < self.probe_radius < 1 and self.noise >= 0 and self.forgetting >= 0):
             raise InvalidInput('"probe_radius" of Broyden must lie between 0 and 1, "noise" and "forgetting" must not be negative.')
 
+    def expected_queries(self, setting: Setting) -> float:
+        """``max_queries_per_row``: all of them are spent."""
+        del setting
+        return self.max_queries_per_row
+
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor does not reveal the scores of all classes."""
         if not setting.access.has_scores:

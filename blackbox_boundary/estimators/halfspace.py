@@ -111,6 +111,11 @@ class HalfSpace:
         if not (0 < self.probe_radius < 1 and self.noise > 0 and self.forgetting >= 0):
             raise InvalidInput('"probe_radius" of HalfSpace must lie between 0 and 1, "noise" be positive and "forgetting" not negative.')
 
+    def expected_queries(self, setting: Setting) -> float:
+        """``max_queries_per_row``: all of them are spent."""
+        del setting
+        return self.max_queries_per_row
+
     def check(self, setting: Setting) -> None:
         """Accept any predictor: labels are enough."""
 

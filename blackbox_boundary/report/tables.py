@@ -118,6 +118,7 @@ def status_table(numbers: Overview) -> Table:
 def distance_table(numbers: Overview) -> Table:
     """Quartiles of the distance under each norm."""
     rows = [(label, *_spread_cells(numbers.distances[name])) for name, label in NORMS.items()]
+    rows += [(name, *_spread_cells(values)) for name, values in numbers.besides.items()]
     return Table("Distance to the flip point, input units", ("norm", *_SPREAD_HEAD), rows)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from ..chains import Chained
 from ..errors import InvalidInput
 from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, IntArray, Prediction, Predictor, Repeatable
 
@@ -32,7 +33,7 @@ class Encoding(Predictor, Protocol):
 
 
 class Wrapper:
-    """Passes everything on. It has ``vjp``, ``predict_again`` and ``as_sent`` exactly when the wrapped predictor has them.
+    """Passes everything on. It has ``vjp``, ``chain``, ``predict_again`` and ``as_sent`` exactly when the wrapped predictor has them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp`` and ``_stream``.
 
@@ -47,6 +48,8 @@ class Wrapper:
         self._inner = predictor
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
+        if isinstance(predictor, Chained):
+            self.chain = predictor.chain
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
             self.predict_again = self._predict_again
         if isinstance(predictor, Encoding):

@@ -9,7 +9,7 @@ import numpy as np
 from blackbox_boundary.extraction import extract, spread, transfer
 
 from .exhibit import Exhibit
-from .samples import EXTRA_SETS, PAPER_SETS, Samples
+from .samples import PAPER_SETS, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,9 @@ def section6_tables(study: Study) -> Iterator[Exhibit]:
     """Tables 1 and 2 as printed, then the sets the paper lacks."""
     first, *_ = study.surrogates
     yield _table(study, "tables-1-2", "Tables 1 and 2: extraction from six sample sets", PAPER_SETS, study.surrogates)
-    yield _table(study, "tables-extra", "What the tables lack: equal sizes, balanced classes, flip points added", EXTRA_SETS, [first])
+    yield _table(
+        study, "tables-extra", "What the tables lack: equal sizes, balanced classes, flip points added", study.scale.extra_sets, [first]
+    )
 
 
 def _table(study: Study, slug: str, title: str, sets: Iterable[str], surrogates: Iterable[str]) -> Exhibit:

@@ -172,7 +172,7 @@ def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
     """Its row in the table says which seeds diverged; the other columns still hold numbers."""
 
     def wild(n_steps):
-        recipe = study.surrogates["Model 4"](n_steps)
+        recipe = study.surrogates["Model 3"](n_steps)
         return replace(recipe, optimiser=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
 
     broken = replace(study, surrogates={"wild": wild}, store=Store(tmp_path), scale=replace(TOY, extra_sets=("random",)), _kept={})

@@ -27,11 +27,24 @@ __all__ = ["CIFAR100_FULL", "CIFAR100_QUICK", "CIFAR100_REDUCED", "FULL", "QUICK
 _BUDGETS = (250, 500, 1000, 2500, 5000, 10_000, 25_000, 60_000)
 
 FULL = Scale(
-    "full", seeds=10, victim_steps=4500, table_steps=3000, curve_seeds=5, curve_steps=3000, budgets=_BUDGETS, width_seeds=5, curve_victims=2
+    "full",
+    seeds=10,
+    victim_steps=4500,
+    table_steps=3000,
+    curve_seeds=5,
+    curve_steps=3000,
+    budgets=_BUDGETS,
+    width_seeds=5,
+    transfer_seeds=5,
+    curve_pairs=3,
+    extra_surrogates=2,
 )
 """The paper's sizes and more seeds: some hours on two cores."""
 
-REDUCED = Scale("reduced", seeds=5, victim_steps=4500, table_steps=2000, curve_seeds=3, curve_steps=1500, budgets=_BUDGETS, width_seeds=1)
+REDUCED = Scale(
+    "reduced", seeds=5, victim_steps=4500, table_steps=2000, curve_seeds=5, curve_steps=1500, budgets=_BUDGETS, width_seeds=3,
+    transfer_seeds=3, curve_pairs=3, extra_surrogates=2,
+)  # fmt: skip
 """All the paper's inputs, five seeds, fewer optimiser steps: about an hour on two cores."""
 
 QUICK = Scale(
@@ -77,6 +90,7 @@ CIFAR100_REDUCED = Scale(
     n_votes=1000,
     batch_size=16,
     extra_sets=("random",),
+    extra_surrogates=2,
     small_surrogates=True,
 )
 """For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from 10,000 training images."""
@@ -138,9 +152,10 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
 
 
 def _curves(study: Study) -> Iterator[Exhibit]:
-    first_surrogate, *_ = study.surrogates
-    for victim in list(study.victims)[: study.scale.curve_victims]:
-        yield from section6_curves(study, victim, first_surrogate)
+    (victim, *victims), (surrogate, *surrogates) = study.victims, study.surrogates
+    pairs = [(victim, surrogate), *((other, surrogate) for other in victims), *((victim, other) for other in surrogates)]
+    for number, pair in enumerate(pairs[: study.scale.curve_pairs]):
+        yield from section6_curves(study, *pair, all_strategies=number == 0)
 
 
 def _victims(study: Study) -> Iterator[Exhibit]:

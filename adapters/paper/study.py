@@ -24,6 +24,7 @@ from ..torch_module import TorchPredictor
 from ..torch_training import TorchTrainable
 from . import cifar_nets, mnist_nets
 from .data import Data
+from .recall import Recalled
 from .samples import EXTRA_SETS
 from .store import Store
 
@@ -43,14 +44,17 @@ class Scale:
 
     Attributes
     ----------
+    curve_pairs : int
+        Curves are made of the first victim and surrogate, then the other victims with that surrogate, then that victim with the other
+        surrogates: of so many pairs, and of none where ``curve_seeds`` is 0.
+    extra_surrogates : int
+        The first of them also learn from the sets that the paper lacks, and have their boundaries compared with the victim's.
+    extra_sets : tuple of str
+        Which of those sets.
     n_measured, n_pool : int, optional
         Test rows, and training rows: the attacker's pool. Default: all there are, as in the paper; and as many as ``n_measured``.
     n_random : int, optional
         Random inputs of each law. Default: as many as natural ones, as in the paper.
-    curve_victims : int
-        Curves are made for the first of them; none where ``curve_seeds`` is 0.
-    extra_sets : tuple of str
-        Of the sample sets that the paper lacks, those that are tried.
     small_surrogates : bool
         Whether CIFAR-100's surrogates are narrower than their sources say.
     """
@@ -63,7 +67,9 @@ class Scale:
     curve_steps: int
     budgets: tuple[int, ...]
     width_seeds: int
-    curve_victims: int = 1
+    transfer_seeds: int = 1
+    curve_pairs: int = 1
+    extra_surrogates: int = 1
     n_measured: int | None = None
     n_pool: int | None = None
     n_random: int | None = None
@@ -134,6 +140,13 @@ class Study:
 
         return dict(self.store.numbers("victim", self.about(name, n=len(truth)), compute))
 
+    def recalled(self, name: str) -> Recalled:
+        """A victim by its labels alone, which recalls those of the natural rows."""
+        if ("recalled", name) not in self._kept:
+            self._kept["recalled", name] = Recalled(self.victim(name), self.natural, self.distances(name, "natural").home)
+        victim: Recalled = self._kept["recalled", name]
+        return victim
+
     def labels(self, name: str, x: Floats) -> NDArray[np.intp]:
         """A victim's labels of rows (n, ...)."""
         predict = self.victim(name).predict
@@ -193,6 +206,14 @@ class Study:
     def measured(self, model: Predictor, x: Floats, *, direction: Direction = "top1", flip_points: bool = True) -> Distances:
         """The paper's measurement, along the gradient of the top-1 logit; scores, where revealed, save most of its queries."""
         return measure(model, x, estimator=Ray(direction=direction), flip_points=flip_points)
+
+    def boundary(self, victim: str) -> Distances:
+        """The first ``n_transfer`` natural test rows, measured with their flip points."""
+        if ("boundary", victim) not in self._kept:
+            x = self.natural[self.n_pool :][: self.scale.n_transfer]
+            self._kept["boundary", victim] = self.measured(self.victim(victim), x)
+        found: Distances = self._kept["boundary", victim]
+        return found
 
     def test_sets(self, victim: str) -> list[TestSet]:
         """Natural test rows, the tenth of them nearest to the victim's boundary, and uniform inputs."""

@@ -73,6 +73,30 @@ def mlserver():
 
 
 @contextlib.contextmanager
+def mlflow():
+    """MLflow's scoring server with the small model of ``toy_model``; gives its URL."""
+    python = environments.python_of("mlflow", environments.MLFLOW)
+    _need(python)
+    with tempfile.TemporaryDirectory() as folder:
+        port = _free_port()
+        extra = {"PYTHONPATH": str(MODELS), "MLFLOW_TRACKING_URI": folder}
+        with _running([python, HERE / "mlflow_server.py", port, folder], extra, f"http://127.0.0.1:{port}/ping") as url:
+            yield url
+
+
+@contextlib.contextmanager
+def kserve():
+    """KServe's model server with the small model of ``toy_model``; gives its URL."""
+    python = environments.python_of("kserve", environments.KSERVE)
+    _need(python)
+    port = _free_port()
+    with _running(
+        [python, HERE / "kserve_server.py", port], {"PYTHONPATH": str(MODELS)}, f"http://127.0.0.1:{port}/v1/models/digits"
+    ) as url:
+        yield url
+
+
+@contextlib.contextmanager
 def service():
     """The FastAPI service of the tests; gives its URL."""
     port = _free_port()

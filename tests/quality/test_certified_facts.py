@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from blackbox_boundary.adapters.onnx_gradients import DifferentiableOnnx
 
+from blackbox_boundary import load
 from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
 
@@ -28,9 +28,8 @@ def results():
         with np.load(folder / f"{name}.npz") as facts:
             lowest, highest = facts["domain"].tolist()
             x = facts["x"].astype(np.float32).clip(lowest, highest)
-            predictor = DifferentiableOnnx(
-                folder / f"{name}.onnx", access="logits", bounds=(lowest, highest), input_shape=facts["x"].shape[1:]
-            )
+            shape = facts["x"].shape[1:]
+            predictor = load(folder / f"{name}.onnx", gradients="torch", access="logits", bounds=(lowest, highest), input_shape=shape)
             distances = measure(predictor, x, estimator=Tangent(norm="linf", rounds=ROUNDS))
             assert (distances.home == facts["label"]).all()
             found[name] = distances.linf, facts["eps"], facts["verdict"] == "sat"

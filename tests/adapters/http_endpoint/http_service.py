@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import email
 import io
 import json
 
@@ -114,6 +115,17 @@ async def bytes_(request: Request):
     return {"predictions": probabilities_of(np.array(rows, np.float32) / np.float32(255)).tolist()}
 
 
+@app.post("/upload")
+async def upload(request: Request):
+    """One PNG as a file of a form, one answer."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    (part,) = email.message_from_bytes(head + await request.body()).get_payload()
+    assert part.get_param("name", header="content-disposition") == "picture"
+    assert (part.get_filename(), part.get_content_type()) == ("row.png", "image/png")
+    pixels = np.asarray(Image.open(io.BytesIO(part.get_payload(decode=True))), np.float32)
+    return {"scores": probabilities_of(pixels[None] / np.float32(255))[0].tolist()}
+
+
 @app.post("/image")
 async def image(request: Request):
     """One PNG as the body, one answer."""
@@ -168,8 +180,8 @@ async def predict_v1(server: str, model: str, request: Request):
 
 @app.get("/mlflow/ping")
 def mlflow_ping():
-    """Empty."""
-    return Response("")
+    """An empty line."""
+    return Response("\n")
 
 
 @app.get("/mlflow/version")

@@ -9,9 +9,10 @@ import pytest
 import torch
 from blackbox_boundary.adapters.paper import cifar_nets, data, reproduction
 from blackbox_boundary.adapters.paper.exhibit import Exhibit
+from blackbox_boundary.adapters.paper.recall import Recalled
 from blackbox_boundary.adapters.paper.samples import EXTRA_SETS, PAPER_SETS, Samples
 from blackbox_boundary.adapters.paper.section5 import section5
-from blackbox_boundary.adapters.paper.section6 import section6_tables
+from blackbox_boundary.adapters.paper.section6 import section6_tables, section6_transfer
 from blackbox_boundary.adapters.paper.store import Store
 from blackbox_boundary.adapters.paper.study import Scale, cifar100_study, mnist_study
 from click.testing import CliRunner
@@ -32,6 +33,9 @@ TOY = Scale(
     n_transfer=30,
     n_votes=30,
     batch_size=32,
+    transfer_seeds=2,
+    curve_pairs=2,
+    extra_surrogates=2,
 )
 
 
@@ -51,7 +55,8 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
     assert first.exit_code == 0, first.output
     assert first.stdout.strip().endswith("report.html")
     page = (tmp_path / "report.html").read_text()
-    for slug in ("figure1-model-1", "figure2-model-2", "tables-1-2", "curves-model-1-model-3", "transfer", "widths", "votes"):
+    curves = ("curves-model-1-model-3", "curves-model-2-model-3")
+    for slug in ("figure1-model-1", "figure2-model-2", "tables-1-2", *curves, "transfer", "widths", "votes"):
         assert f'id="{slug}"' in page
         assert (tmp_path / "figures" / f"{slug}.csv").is_file()
     assert "http" not in re.sub(r"http-equiv", "", page)
@@ -73,6 +78,19 @@ def test_missing_data_are_named(tmp_path, monkeypatch):
         assert file in found.stderr
 
 
+def test_damaged_and_foreign_data_are_named(tmp_path, monkeypatch):
+    """Files of the right names and the wrong content end the command: the file, and the checksum it must have, are said."""
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    for part, n in (("train", 60), ("t10k", 10)):
+        idx_images = bytes([0, 0, 8, 3]) + np.array([n, 28, 28], ">u4").tobytes() + bytes(n * 784)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx_images)
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1]) + np.array([n], ">u4").tobytes() + bytes(n))
+    found = CliRunner().invoke(main, ["reproduce", "mnist", "--out", str(tmp_path / "out")])
+    assert found.exit_code == 3
+    assert re.search(r"train-images-idx3-ubyte.*SHA-256 [0-9a-f]{64}", found.stderr, re.DOTALL)
+    assert not (tmp_path / "out").exists()
+
+
 def test_sample_sets(study):
     """Each set has its size, the victim's labels and a price; the high set lies farther than the low one."""
     samples = Samples(study, "Model 1")
@@ -86,6 +104,53 @@ def test_sample_sets(study):
         assert (samples.draw(name, 0).x == sample.x).all()
     high, low = (study.measured(study.victim("Model 1"), samples.draw(name, 0).x).l1 for name in ("high", "low"))
     assert low.max() < high.min()
+
+
+def test_a_drawn_sample_is_measured_once(study, monkeypatch):
+    """Surrogates trained on one sample share it; another sample takes its place."""
+    samples, drawn = Samples(study, "Model 1"), []
+    monkeypatch.setattr(Samples, "_drawn", lambda self, *which: drawn.append(which) or which)
+    for which in [("low", 0), ("low", 0), ("low", 1), ("low", 0)]:
+        assert samples.draw(*which) == which
+    assert drawn == [("low", 0), ("low", 1), ("low", 0)]
+
+
+def test_recalled_labels(study):
+    """They are those the victim gave; only other rows reach it, and its scores are not revealed."""
+    victim, asked = study.victim("Model 2"), []
+
+    class Watched:
+        input_shape, n_classes, bounds, access = victim.input_shape, victim.n_classes, victim.bounds, victim.access
+
+        def predict(self, x):
+            asked.append(len(x))
+            return victim.predict(x)
+
+    x = study.natural[:30]
+    recalled = Recalled(Watched(), x[:20], victim.predict(x[:20]).label)
+    assert (recalled.predict(x).label == victim.predict(x).label).all()
+    assert recalled.predict(x[:5]).scores is None
+    assert asked == [10]
+    assert (study.recalled("Model 2").predict(x).label == victim.predict(x).label).all()
+
+
+def test_transfer_over_seeds(study):
+    """Both surrogates are compared with both victims; what is compared has a mean and a deviation, and shares lie in [0, 1]."""
+    (found,) = section6_transfer(study)
+    assert {row[:2] for row in found.rows} == {(v, s) for v in ("Model 1", "Model 2") for s in ("Model 3", "Model 4")}
+    column = {name: [row[place] for row in found.rows] for place, name in enumerate(found.heads)}
+    assert set(column["seeds"]) == {2}
+    assert all(-1 <= value <= 1 for name in ("Spearman", "cosine median") for value in column[name])
+    assert all(0 <= value <= 1 for value in column["flips the victim"])
+    assert all(low <= middle <= high for low, middle, high in zip(*(column[f"ratio {q}"] for q in ("10 %", "median", "90 %")), strict=True))
+
+
+def test_a_victim_no_better_than_chance_is_said(tmp_path):
+    """The first table says so; nothing is hidden."""
+    whole = data.embedded_digits()
+    guessing = replace(whole, y=np.random.default_rng(0).permutation(whole.y))
+    (victims,) = reproduction._victims(mnist_study(guessing, TOY, Store(tmp_path)))
+    assert [row[3].startswith("NO") for row in victims.rows] == [True, True]
 
 
 def test_store_keeps_and_tells_apart(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 from blackbox_boundary.extraction import extract, spread, transfer
 
 from .exhibit import Exhibit
-from .samples import EXTRA_SETS, PAPER_SETS, Samples
+from .samples import PAPER_SETS, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ def section6_tables(study: Study) -> Iterator[Exhibit]:
     """Tables 1 and 2 as printed, then the sets the paper lacks."""
     yield _table(study, "tables-1-2", "Tables 1 and 2: extraction from six sample sets", PAPER_SETS, list(study.surrogates))
     title = "What the tables lack: equal sizes, balanced classes, flip points added"
-    yield _table(study, "tables-extra", title, EXTRA_SETS, _extra_surrogates(study))
+    yield _table(study, "tables-extra", title, study.scale.extra_sets, _extra_surrogates(study))
 
 
 def _extra_surrogates(study: Study) -> list[str]:
@@ -179,16 +179,17 @@ _TRANSFER_SETS = ("natural", "random", "low", "high", "flip points", "random + f
 def section6_transfer(study: Study) -> Iterator[Exhibit]:
     """Where a surrogate's boundary lies, beside its victim's, by what it was trained on."""
     rows: list[tuple[Any, ...]] = []
+    sets = [name for name in _TRANSFER_SETS if name in (*PAPER_SETS, *study.scale.extra_sets)]
     for victim in study.victims:
         samples, surrogates = Samples(study, victim), _extra_surrogates(study)
         cells = {
             (surrogate, name, seed): _boundary(study, samples, surrogate, name, seed)
-            for name in _TRANSFER_SETS
+            for name in sets
             for seed in range(study.scale.transfer_seeds)
             for surrogate in surrogates
         }
         for surrogate in surrogates:
-            for name in _TRANSFER_SETS:
+            for name in sets:
                 found = _over_seeds(cells, surrogate, name)
                 rows.append((victim, surrogate, name, found[0]["n"], *_moments(found), len(found)))
     columns = (

@@ -58,7 +58,7 @@ class Score:
     recall: dict[int, float]
 
 
-def score(surrogate: Predictor, test: TestSet, *, batch_size: int = 2000) -> Score:
+def score(surrogate: Predictor, test: TestSet, *, batch_size: int = 256) -> Score:
     """Ask a surrogate all rows of a test set; costs no victim queries."""
     parts = [surrogate.predict(test.x[start : start + batch_size]).label for start in range(0, len(test.x), batch_size)]
     label = np.concatenate(parts)

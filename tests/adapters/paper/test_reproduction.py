@@ -73,7 +73,7 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
 def test_missing_data_are_named(tmp_path, monkeypatch):
     """Without the files the command ends with exit code 3 before anything runs, and says which file and where to get it."""
     monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
-    for experiment, file in (("mnist", "train-images-idx3-ubyte"), ("cifar100", "test.bin")):
+    for experiment, file in (("mnist", "train-images-idx3-ubyte"), ("cifar100", "resnet20w64.npz")):
         found = CliRunner().invoke(main, ["reproduce", experiment, "--out", str(tmp_path / "out")])
         assert found.exit_code == 3
         assert file in found.stderr
@@ -204,22 +204,102 @@ def test_diverged_victim_is_said(tmp_path):
         broken.victim("Model 1")
 
 
-@pytest.mark.slow
-def test_cifar_extraction_runs(tmp_path):
-    """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
+@pytest.fixture
+def weights(tmp_path):
+    """A file of random weights of a ResNet-8 for 100 classes."""
     torch.manual_seed(0)
     state = cifar_nets.ResNet(1, n_stem=64).state_dict()
     np.savez(tmp_path / "net.npz", **{name: value.numpy() for name, value in state.items() if "num_batches" not in name})
+    return tmp_path / "net.npz"
+
+
+def _noise(n_train, n_test):
+    """Random images of 100 classes."""
     rng = np.random.default_rng(0)
-    x, y = rng.random((60, 3, 32, 32), dtype=np.float32), rng.integers(0, 100, 60)
-    images = data.Data("noise", x[:40], y[:40], x[40:], y[40:])
-    scale = replace(TOY, seeds=1, table_steps=1, batch_size=4, n_measured=None, n_transfer=4)
-    study = cifar100_study(images, scale, Store(tmp_path / "results"), tmp_path / "net.npz")
-    tables, extra = section6_tables(study)
+    n = n_train + n_test
+    x, y = rng.random((n, 3, 32, 32), dtype=np.float32), rng.integers(0, 100, n)
+    return data.Data("noise", x[:n_train], y[:n_train], x[n_train:], y[n_train:])
+
+
+@pytest.mark.slow
+def test_cifar_extraction_runs(tmp_path, weights):
+    """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
+    scale = replace(TOY, seeds=1, table_steps=1, batch_size=4, n_measured=None, n_transfer=4, extra_sets=("random",))
+    study = cifar100_study(_noise(40, 20), scale, Store(tmp_path / "results"), weights)
+    tables, extra = list(section6_tables(study))[:2]
     assert [(row[0], row[1]) for row in tables.rows[::6]] == [("ResNet-20", "MobileNetV2"), ("ResNet-20", "VGG-16")]
-    assert {row[2] for row in extra.rows} == set(EXTRA_SETS)
+    assert {row[2] for row in extra.rows} == {"random"}
     assert all(row[3] is None for row in tables.rows)
     assert next(exhibit.slug for exhibit in section5(study)) == "figure3-resnet-20"
+    small = cifar100_study(_noise(1, 1), replace(scale, small_surrogates=True), Store(tmp_path), weights)
+    assert list(small.surrogates) == ["MobileNetV2 ×1/2", "VGG-16 ×1/4"]
+
+
+def test_reduced_sizes(tmp_path, weights):
+    """The pool, the test rows and the random inputs have sizes of their own, and parts measured apart are joined in order."""
+    scale = replace(TOY, n_measured=10, n_pool=3, n_random=5)
+    study = replace(cifar100_study(_noise(6, 12), scale, Store(tmp_path), weights), chunk=2)
+    assert (study.natural == np.concatenate([study.data.x[:3], study.data.x_test[:10]])).all()
+    assert study.n_pool == 3
+    natural, uniform = study.distances("ResNet-20", "natural"), study.distances("ResNet-20", "uniform")
+    assert (len(natural), len(uniform)) == (13, 5)
+    whole = study.measured(study.victim("ResNet-20"), study.natural)
+    assert natural.l1 == pytest.approx(whole.l1, rel=1e-3)
+    assert [len(test.x) for test in study.test_sets("ResNet-20")] == [10, 1, 10]
+
+
+def test_a_victim_with_random_weights_is_said(tmp_path, weights):
+    """Random weights: the report's first table calls everything made from them void."""
+    study = cifar100_study(_noise(2, 60), replace(TOY, n_measured=None), Store(tmp_path), weights)
+    (shown,) = reproduction._victims(study)
+    assert shown.rows[0][-1].startswith("NO")
+
+
+def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
+    """Its row in the table says which seeds diverged; the other columns still hold numbers."""
+
+    def wild(n_steps):
+        recipe = study.surrogates["Model 3"](n_steps)
+        return replace(recipe, optimiser=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
+
+    broken = replace(study, surrogates={"wild": wild}, store=Store(tmp_path), scale=replace(TOY, extra_sets=("random",)), _kept={})
+    _, extra, *_ = section6_tables(broken)
+    row = dict(zip(extra.heads, extra.rows[0], strict=True))
+    assert row["diverged seeds"] == "0, 1"
+    assert 0 <= row["accuracy (%)"] <= 100
+
+
+@pytest.mark.parametrize("content", ["missing", "damaged", "another net"])
+def test_weights_that_are_not_the_victims(tmp_path, monkeypatch, weights, content):
+    """A missing, damaged or other file of weights ends the command before images are read: file, SHA-256 and source are named."""
+    folder = tmp_path / "cifar100"
+    folder.mkdir()
+    file = folder / "resnet20w64.npz"
+    if content != "missing":
+        file.write_bytes(weights.read_bytes()[: 1000 if content == "damaged" else None])
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    found = CliRunner().invoke(main, ["reproduce", "cifar100", "--quick", "--out", str(tmp_path / "out")])
+    assert found.exit_code == 3
+    for said in (str(file), "f795c89ac4dd8089", "karanchahal/distiller"):
+        assert said in found.stderr
+
+
+def test_interrupted_and_resumed(tmp_path, monkeypatch):
+    """Ctrl-C ends with exit code 130 and keeps what was finished; the same command does not compute that again."""
+    monkeypatch.setattr(reproduction, "QUICK", TOY)
+    monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
+    command = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
+
+    def interrupt(study):
+        raise KeyboardInterrupt
+
+    for section in ("section4", "section5"):
+        with monkeypatch.context() as patch:
+            patch.setattr(reproduction, section, interrupt)
+            found = CliRunner().invoke(main, command)
+        assert found.exit_code == 130
+        assert found.stderr.endswith("Stopped; run the same command again to go on.\n")
+        assert ("weights network=Model 1" in found.stderr) == (section == "section4")
 
 
 def test_exhibits(tmp_path):

@@ -321,7 +321,6 @@ def test_every_registered_estimator_keeps_the_promises(name, data):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.xfail(reason="in few dimensions its covariance becomes indefinite after some hundred queries, and it asks about NaN")
 def test_broyden_asks_about_points_alone():
     """In three dimensions as in many: no NaN is asked about."""
     lowest = np.array([0.0, -1.0, 0.0])

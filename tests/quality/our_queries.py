@@ -1,9 +1,10 @@
 """What our estimators reach with a number of queries, on the two MNIST nets, counted as for the peers.
 
-    BLACKBOX_BOUNDARY_DATA=... python tests/quality/our_queries.py halfspace dense --queries 5000 --rows 50
+    BLACKBOX_BOUNDARY_DATA=... python tests/quality/our_queries.py halfspace dense --queries 5000 --rows 50 >> runs.jsonl
 
-One JSON line goes to stdout, in the format of ``peers_queries.py``. A run with few queries is the beginning of a run with many, so one
-run tells the distance after any number. ``ratio`` compares with the nearest of 300 white-box steps (:func:`mnist_nets.near_flips`).
+One JSON line goes to stdout, in the format of ``peers_queries.py``: ``l2`` holds the distance of each image after each number of queries.
+A run with few queries is the beginning of a run with many, so one run tells the distance after any number. ``white_box`` is the nearest
+flip of 300 white-box steps (:func:`mnist_nets.near_flips`), and ``ratio`` compares with it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ import time
 import numpy as np
 import torch
 from mnist_nets import NETS, correct_test_rows, load_net, near_flips
+from queries import MARKS, describe
 
 from blackbox_boundary import Access, Measurement, Prediction
 from blackbox_boundary.estimators import by_name
-
-MARKS = (100, 250, 500, 1000, 2000, 5000, 10_000)
 
 
 def run(estimator, name, n, limit):
@@ -45,17 +45,14 @@ def run(estimator, name, n, limit):
                     values[row] = best[row]
         running.tell(told if access is Access.LOGITS else Prediction(told.label))
     found = running.distances()
+    ratio = {mark: values / reference for mark, values in reached.items()}
     return {
-        "estimator": estimator,
-        "net": name,
-        "rows": n,
-        "seconds_per_row": round((time.perf_counter() - began) / n, 2),
+        **describe(estimator, name, reached, (time.perf_counter() - began) / n),
         "most_queries": int(found.n_predictions.max()),
         "status": found.count_by_status(),
-        "median_l2": {mark: round(float(np.median(values)), 3) for mark, values in reached.items()},
-        "median_ratio": {mark: round(float(np.median(values / reference)), 3) for mark, values in reached.items()},
-        "p95_ratio": {mark: round(float(np.quantile(values / reference, 0.95)), 3) for mark, values in reached.items()},
-        "no_flip": {mark: int(np.isinf(values).sum()) for mark, values in reached.items()},
+        "median_ratio": {mark: round(float(np.median(values)), 3) for mark, values in ratio.items()},
+        "p95_ratio": {mark: round(float(np.quantile(values, 0.95)), 3) for mark, values in ratio.items()},
+        "white_box": [round(float(value), 5) for value in reference],
     }
 
 

@@ -231,7 +231,7 @@ class _Run:
                 answer = ask_again(self._predictor, points, None if ask.votes is None else ask.votes[batch])
                 check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
                 return answer
-            return cast(Differentiable, self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
+            return cast("Differentiable", self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
         except (BoundaryError, KeyboardInterrupt):
             raise
         except Exception as error:

@@ -98,16 +98,13 @@ class Study:
         Which of :data:`INPUT_SETS` the paper looks at here.
     norm : str
         The paper measures L1; L2 and L∞ are in the numbers too.
-<<<<<<< HEAD
     clearance : float
         Of strategies that train with one (:class:`~blackbox_boundary.adapters.torch_training.TorchTrainable`); 0: not compared.
-=======
     chunk : int
         Rows measured, and kept, at a time: what an interruption can cost.
     call_rows : int, optional
         Rows that a victim is sent at once. Default: as many as it is asked. Convolutions of 32 rows take half the time a row
         that those of 512 take, on a processor whose cache holds the former.
->>>>>>> cifar3
     """
 
     name: str

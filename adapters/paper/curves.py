@@ -93,9 +93,19 @@ def section6_curves(study: Study, victim: str, surrogate: str, *, all_strategies
     seeds = range(study.scale.curve_seeds)
     names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
     names = tuple(name for name in names if study.clearance or not name.endswith(_CLEAR))
-    found = {name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in names}
+    found: Found = {name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in names}
     if all_strategies:
         found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in seeds]
+    yield _agreement(study, victim, surrogate, found)
+    if _BEST in found:
+        yield _leads(victim, surrogate, found)
+
+
+Found = dict[str, list[list[dict[str, Any]]]]
+"""By strategy, seed and budget."""
+
+
+def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhibit:
     rows: list[tuple[Any, ...]] = []
     for name, runs in found.items():
         for points in zip(*runs, strict=True):
@@ -116,13 +126,11 @@ def section6_curves(study: Study, victim: str, surrogate: str, *, all_strategies
         "Budgets count labels asked; lowest, highest and uniform distance are told the victim's distances for nothing (their search is not "
         "charged here, but is in the last strategy); the surrogate's distances, entropies and margins cost no victim queries."
     )
-    slug = f"curves-{victim}-{surrogate}".lower().replace(" ", "-")
-    yield Exhibit(slug, f"Agreement by budget, {victim} → {surrogate}", columns, rows, note, _drawn(rows), size=(9.5, 4.6))
-    if _BEST in found:
-        yield _leads(f"leads{slug.removeprefix('curves')}", f"{victim} → {surrogate}", found)
+    title = f"Agreement by budget, {victim} → {surrogate}"
+    return Exhibit(_slug("curves", victim, surrogate), title, columns, rows, note, _drawn(rows), size=(9.5, 4.6))
 
 
-def _leads(slug: str, pair: str, found: dict[str, list[list[dict[str, Any]]]]) -> Exhibit:
+def _leads(victim: str, surrogate: str, found: Found) -> Exhibit:
     """By how much our best strategy leads the others: seed by seed, since those of one seed begin with the same rows and weights."""
 
     def agreement(name: str) -> list[list[float]]:
@@ -137,7 +145,12 @@ def _leads(slug: str, pair: str, found: dict[str, list[list[dict[str, Any]]]]) -
             rows.append((name, budget, ahead.mean, *(None if np.isnan(end) else end for end in (ahead.lo, ahead.hi)), ahead.n))
     columns = "over | budget | lead (points of agreement) | 95 % low | 95 % high | seeds"
     note = f"“{_BEST}” over each other strategy on natural test rows; paired by seed, Student's t."
-    return Exhibit(slug, f"What the best distance-driven strategy is ahead, {pair}", columns, rows, note)
+    title = f"What the best distance-driven strategy is ahead, {victim} → {surrogate}"
+    return Exhibit(_slug("leads", victim, surrogate), title, columns, rows, note)
+
+
+def _slug(what: str, victim: str, surrogate: str) -> str:
+    return f"{what}-{victim}-{surrogate}".lower().replace(" ", "-")
 
 
 def curve(study: Study, samples: Samples, surrogate: str, name: str, seed: int, *, soft: bool = False) -> list[dict[str, Any]]:

@@ -38,6 +38,9 @@ Real = NDArray[np.float64]
 _SURPRISE = 6.0
 """Standard deviations by which an answer may contradict the belief; beyond, a step would follow the tail of a model, not the answer."""
 
+_DOUBT = 0.1
+"""How far at least an expected slope is taken to miss the one point known: it may meet it by chance."""
+
 
 @dataclass(eq=False)
 class Belief:
@@ -47,17 +50,20 @@ class Belief:
     cov: Covariance
 
     @classmethod
-    def through(cls, a: Real, variance: Real) -> Belief:
+    def through(cls, a: Real, variance: Real, mean: Real | None = None) -> Belief:
         """The belief when one boundary point (k,) is all that is known, given the relative ``variance`` (k,) of the directions.
 
-        The scale of ``w`` is the most likely one: that under which this point is typical.
+        ``mean`` (k,) is what ``w`` is expected to be, by default zero. The scale of ``w`` about it is the most likely one: that under which
+        this point is typical.
         """
-        scale = 1 / max(float((a * a * variance).sum()), float(np.finfo(np.float32).tiny))
+        mean = np.zeros_like(a) if mean is None else mean
+        missing = 1 - float(mean @ a)
+        scale = max(missing**2, _DOUBT**2) / max(float((a * a * variance).sum()), float(np.finfo(np.float32).tiny))
         cov = Covariance.diagonal(scale * variance)
         g, cross = cov.project(a[None])
         by = np.array([1 / max(float(cross[0, 0]), float(np.finfo(np.float32).tiny))])
         cov.remove(g, by)
-        return cls(by[0] * g[0], cov)
+        return cls(mean + missing * by[0] * g[0], cov)
 
     def see(self, a: Real, flipped: NDArray[np.bool_], noise: float) -> None:
         """Take in which displacements (m, k) flipped (m,), one after the other; ``noise`` is in units of ``z``."""

@@ -7,20 +7,21 @@ flip among all points ever asked is kept, so that a search may be stopped after 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
 from ..asks import ANSWERED, Search, Status, ask_prediction
+from ..errors import InvalidInput
 from ..predictor import IntArray, Prediction
 from ._base import Flips, Setting
 from ._box import Box
 
-__all__ = ["Answers", "Asking", "RowSearch", "lockstep", "rows_in_memory"]
+__all__ = ["Answers", "Asking", "RowSearch", "check_dials", "lockstep"]
 
 Real = NDArray[np.float64]
 
@@ -43,20 +44,43 @@ class Answers:
     flipped: NDArray[np.bool_]
     prediction: Prediction
 
+    def beyond(self, others: Collection[int]) -> NDArray[np.bool_]:
+        """Which displacements (m,) flipped, and to none of the other labels."""
+        return self.flipped & ~np.isin(self.prediction.label, list(others)) if others else self.flipped
+
 
 _MEMORY = 2**28
 """Bytes for the matrices of all rows that are searched at a time."""
 
 
-def rows_in_memory(k: int) -> int:
-    """How many rows that keep a single-precision matrix (k, k) each are searched at a time."""
-    return max(1, _MEMORY // (4 * k * k))
+class Dials(Protocol):
+    """The settings that searches of single rows have in common."""
+
+    @property
+    def max_queries_per_row(self) -> int: ...
+    @property
+    def n_starts(self) -> int: ...
+    @property
+    def n_probes(self) -> int: ...
+    @property
+    def probe_radius(self) -> float: ...
+    @property
+    def forgetting(self) -> float: ...
+
+
+def check_dials(dials: Dials) -> None:
+    """Raise :class:`~blackbox_boundary.InvalidInput` where a setting makes no sense."""
+    whose = type(dials).__name__
+    if dials.max_queries_per_row < 3 or dials.n_starts < 1 or dials.n_probes < 1:
+        raise InvalidInput(f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at least 1.')
+    if not (0 < dials.probe_radius < 1 and dials.forgetting >= 0):
+        raise InvalidInput(f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be negative.')
 
 
 Start: TypeAlias = Callable[[int, Box], RowSearch]
 
 
-def lockstep(flips: Flips, setting: Setting, start: Start, *, max_queries: int, width: int) -> Search:
+def lockstep(flips: Flips, setting: Setting, start: Start, *, max_queries_per_row: int, directions: int, matrices: int = 1) -> Search:
     """Run ``start(row, box)`` for each running row; rows end ``CONVERGED`` with a flip, ``NO_FLIP`` without, or as a reply says.
 
     Parameters
@@ -65,12 +89,14 @@ def lockstep(flips: Flips, setting: Setting, start: Start, *, max_queries: int, 
         What an estimator is given.
     start : callable
         Makes the search of the row with this index in ``flips``.
-    max_queries : int
-        Questions each row may ask here.
-    width : int
-        Rows searched at a time, which bounds memory; rows do not notice.
+    max_queries_per_row : int
+        Questions in all: the row itself was asked before, and its flip point will be once more.
+    directions, matrices : int
+        Each row keeps at most so many matrices of ``directions`` rows and columns, which decides how many rows are searched at a time;
+        rows do not notice.
     """
-    rows = flips.running
+    rows, max_queries = flips.running, max_queries_per_row - 2
+    width = max(1, _MEMORY // (4 * directions**2 * matrices))  # of single precision
     for first in range(0, len(rows), width):
         yield from _together(flips, setting, start, rows[first : first + width], max_queries)
 

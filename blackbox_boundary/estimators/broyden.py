@@ -48,7 +48,7 @@ from ..predictor import Prediction
 from ._base import Flips, Setting
 from ._box import Box
 from ._covariance import Covariance
-from ._lockstep import Asking, RowSearch, lockstep, rows_in_memory
+from ._lockstep import Asking, RowSearch, check_dials, lockstep
 from ._starts import first_flip
 
 __all__ = ["Broyden"]
@@ -108,10 +108,14 @@ class Broyden:
         return "broyden"
 
     def __post_init__(self) -> None:
-        if self.max_queries_per_row < 3 or self.n_starts < 1 or self.n_probes < 1:
-            raise InvalidInput('"max_queries_per_row" of Broyden must be at least 3, "n_starts" and "n_probes" at least 1.')
-        if not (0 < self.probe_radius < 1 and self.noise >= 0 and self.forgetting >= 0):
-            raise InvalidInput('"probe_radius" of Broyden must lie between 0 and 1, "noise" and "forgetting" must not be negative.')
+        check_dials(self)
+        if not self.noise >= 0:
+            raise InvalidInput('"noise" of Broyden must not be negative.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """``max_queries_per_row``: all of them are spent."""
+        del setting
+        return self.max_queries_per_row
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor does not reveal the scores of all classes."""
@@ -131,7 +135,7 @@ class Broyden:
             planes = _Planes(basis, read, flips.start[row : row + 1], len(box.up))
             return self._row(planes, box, setting.stream(int(flips.row_ids[row])))
 
-        yield from lockstep(flips, setting, start, max_queries=self.max_queries_per_row - 2, width=rows_in_memory(basis.size))
+        yield from lockstep(flips, setting, start, max_queries_per_row=self.max_queries_per_row, directions=basis.size)
 
     def _row(self, planes: _Planes, box: Box, stream: np.random.Generator) -> RowSearch:
         """Search one row until nobody answers any more."""
@@ -147,8 +151,8 @@ class Broyden:
                 start = yield from first_flip(box, planes.basis, self.n_starts, stream)
                 if start is None:
                     return
-                answers = yield start[None]
-                found = start, planes.leads(answers.prediction)[0]
+                answers = yield start.point[None]
+                found = start.point, planes.leads(answers.prediction)[0]
             if found is not None:
                 turn = float(np.linalg.norm(found[0] - planes.anchor) / np.linalg.norm(found[0]))
                 planes.cov.loosen(self.forgetting * min(turn, 1.0) * planes.basis.variance)
@@ -177,7 +181,8 @@ class _Planes:
         blur = _RESOLUTION * ((a * a) @ self.basis.variance) + np.finfo(np.float64).tiny
         by = np.zeros(len(a))
         for j in range(len(a)):
-            by[j] = 1 / (max(cross[j, j], 0.0) * (1 + noise**2) + blur[j])
+            if cross[j, j] > blur[j]:  # else it is known as well as can be told, and a look would leave rounding only
+                by[j] = 1 / (cross[j, j] * (1 + noise**2) + blur[j])
             step = by[j] * error[j]
             self.slopes += np.outer(step, g[j])  # [1], first method, with g for the step
             error -= np.outer(cross[j], step)

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, clip, put, take
 from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, leads
 from ..predictor import Array, IntArray
 from ._base import Flips, Setting
@@ -79,6 +79,11 @@ class Homotopy:
                 '"steps", "corrections" and "n_rivals" of Homotopy must be at least 1; '
                 f"got {self.steps}, {self.corrections} and {self.n_rivals}."
             )
+
+    def expected_queries(self, setting: Setting) -> float:
+        """Gradients of the rivals and at each projection, predictions there, and a few to see the flip."""
+        projections, rivals = self.steps * self.corrections, min(self.n_rivals, setting.n_classes - 1)
+        return 5 + projections + (rivals + projections) * gradient_queries(self.gradients, setting)
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""

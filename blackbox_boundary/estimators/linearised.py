@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from ..arrays import clip, flat_norm, put, take
 from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, leads
 from ..predictor import Array
 from ._base import Flips, Setting
@@ -75,6 +75,11 @@ class Linearised:
         check_norm(self.norm, "Linearised")
         if self.n_rivals is not None and self.n_rivals < 1:
             raise InvalidInput(f'"n_rivals" of Linearised must be at least 1; got {self.n_rivals}.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """A gradient for each rival, the row itself and the point."""
+        rivals = min(self.n_rivals or setting.n_classes, setting.n_classes - 1)
+        return 2 + rivals * gradient_queries(self.gradients, setting)
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""

@@ -56,7 +56,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, clip, flat_norm, put, take
 from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import leads, resolution
 from ..predictor import Access, Array, Bounds, FloatArray, IntArray
 from ._base import Flips, Setting
@@ -156,6 +156,10 @@ class Tangent:
             raise InvalidInput(f'"levels" of Tangent must be at least 2; got {self.levels}.')
         if self.frozen is not None and np.asarray(self.frozen).dtype != np.bool_:
             raise InvalidInput(f'"frozen" of Tangent must be an array of bool; got {np.asarray(self.frozen).dtype}.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """``steps`` gradients and about ``steps + 4`` predictions a round."""
+        return 1 + self.rounds * (self.steps * (1 + gradient_queries(self.gradients, setting)) + 4)
 
     def check(self, setting: Setting) -> None:
         """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""

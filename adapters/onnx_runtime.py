@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from blackbox_boundary.arrays import as_numpy
+from blackbox_boundary.chains import Chain
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
 
 from .answers import check_bounds, check_declared, check_n_classes, check_rows, no_answers, read_outputs, score_columns
 from .onnx_batching import Batching, in_fixed_batches, plan_batching
+from .onnx_chain import chain_of
 from .onnx_graph import read_input, read_model, rebatched
 from .onnx_inputs import Feed
 from .onnx_outputs import choose_outputs, class_indices
@@ -25,6 +27,7 @@ from .onnx_session import Runner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnx import ModelProto
 
 __all__ = ["OnnxPredictor", "load"]
 
@@ -56,6 +59,9 @@ class OnnxPredictor:
         ``"auto"``: CUDA when present, else the CPU. TensorFloat-32 is off.
     threads : int, optional
         Threads within one operation. Default: ONNX Runtime's, one per physical core.
+    gradients : {"auto", "torch", "none"}
+        ``"torch"``: convert the graph, and differentiate that. ``"auto"``: where torch is installed, the scores are revealed and the graph
+        can be converted. ``"none"``: what needs gradients estimates them from predictions.
 
     Attributes
     ----------
@@ -63,6 +69,8 @@ class OnnxPredictor:
         ``"dynamic"``, ``"re-batched"``, or ``"fixed"``: run by as many rows as the export demands.
     batching_evidence : str
         What the random rows showed.
+    no_gradients : str
+        Why there are none; empty where there are.
     provider : str
         ``"cpu"`` or ``"cuda"``: where it runs.
 
@@ -73,7 +81,7 @@ class OnnxPredictor:
     BadPrediction
         Declaration and data disagree.
     CapabilityMissing
-        onnx or onnxruntime is not installed.
+        onnx or onnxruntime is not installed; or gradients by torch were asked for and cannot be had.
 
     Notes
     -----
@@ -87,7 +95,10 @@ class OnnxPredictor:
     scikit-learn's converters next to a label output (probabilities, held against the data at every answer), or where all it
     puts out is labels.
 
-    Integer inputs are fed the nearest whole number. There is no ``vjp``: gradients are estimated. No pickle is opened.
+    Integer inputs are fed the nearest whole number. No pickle is opened.
+
+    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)`` is honest. A conversion is
+    held against ONNX Runtime's answers to 16 random rows first; predictions stay ONNX Runtime's.
     """
 
     def __init__(
@@ -101,10 +112,11 @@ class OnnxPredictor:
         output: str | tuple[str, str] | None = None,
         provider: str = "auto",
         threads: int | None = None,
+        gradients: str = "auto",
     ) -> None:
         _require_packages()
-        _check_settings(provider, threads)
-        source = model if isinstance(model, bytes) else Path(model)
+        _check_settings(provider, threads, gradients)
+        self._source = source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
         readable, chosen = choose_outputs(graph, output, None if access is None else Access.parse(access))
         self._name = "bytes" if isinstance(source, bytes) else source.name
@@ -126,6 +138,9 @@ class OnnxPredictor:
         self._runner: Runner | None = plan.runner
         self.n_classes = self._count_classes(plan.answers, check_n_classes(n_classes, "OnnxPredictor"))
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
+        self.no_gradients = "" if gradients != "none" else "none were asked for"
+        if gradients != "none":
+            self._differentiate(required=gradients == "torch")
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape): at once, or in as many runs as ``batching`` says.
@@ -150,6 +165,31 @@ class OnnxPredictor:
             return self._read(in_fixed_batches(self._runner.run, rows, self._feed.batch or 1), n, self.n_classes)
         return self._read(self._runner.run(rows), n, self.n_classes)
 
+    def chain(self) -> Chain:
+        """What bounds the graph's stretch, as :func:`~adapters.onnx_chain.chain_of` reads it from the file.
+
+        Raises
+        ------
+        CapabilityMissing
+            The graph is no chain of layers through which something can be certified.
+        InvalidInput
+            As of :meth:`graph`.
+        """
+        return chain_of(self.graph())
+
+    def graph(self) -> ModelProto:
+        """The graph, read again.
+
+        Raises
+        ------
+        InvalidInput
+            The file is no longer what it was when it was opened.
+        """
+        graph, sha256 = read_model(self._source)
+        if sha256 != self._sha256:
+            raise InvalidInput(f'"{self._name}" has changed since it was opened.')
+        return graph
+
     def close(self) -> None:
         """Let go of the session; asking afterwards raises :class:`~blackbox_boundary.PredictorError`."""
         self._runner = None
@@ -172,6 +212,16 @@ class OnnxPredictor:
             f"OnnxPredictor({self._name}, input_shape={self.input_shape}, n_classes={self.n_classes}, access={self.access.name.lower()}, "
             f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider})"
         )
+
+    def _differentiate(self, *, required: bool) -> None:
+        from .onnx_gradients import forward_in_torch
+
+        try:
+            self.vjp = forward_in_torch(self).vjp
+        except CapabilityMissing as reason:
+            if required:
+                raise
+            self.no_gradients = str(reason)
 
     def _read(self, outputs: list[NDArray[Any]], n: int, n_classes: int) -> Prediction:
         if self._chosen.class_values is not None:
@@ -206,11 +256,13 @@ def load(spec: Any, **given: Any) -> Predictor | None:
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
 
 
-def _check_settings(provider: str, threads: int | None) -> None:
+def _check_settings(provider: str, threads: int | None, gradients: str) -> None:
     if provider not in ("auto", "cpu", "cuda"):
         raise InvalidInput(f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".')
     if threads is not None and threads < 1:
         raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
+    if gradients not in ("auto", "torch", "none"):
+        raise InvalidInput(f'"gradients" of OnnxPredictor must be one of auto, torch, none; got "{gradients}".')
 
 
 def _require_packages() -> None:

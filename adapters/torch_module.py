@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from blackbox_boundary.chains import Chain
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
@@ -27,6 +28,7 @@ from .answers import (
     score_columns,
 )
 from .python_factory import call_factory, is_factory
+from .torch_chain import chain_of
 from .torch_forward import Forward, device_of, dtype_of, module_digest
 
 if TYPE_CHECKING:
@@ -134,6 +136,16 @@ class TorchPredictor:
         if n == 0:
             return no_answers(self.access, self.n_classes)
         return read_outputs(self._forward.outputs(x), n, self.access, self.n_classes)
+
+    def chain(self) -> Chain:
+        """What bounds the module's stretch, as :func:`~adapters.torch_chain.chain_of` reads it.
+
+        Raises
+        ------
+        CapabilityMissing
+            The module is no chain of layers through which something can be certified.
+        """
+        return chain_of(self._module, self.input_shape)
 
     @property
     def fingerprint(self) -> str:

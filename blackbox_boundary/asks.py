@@ -46,6 +46,8 @@ class Status(enum.IntEnum):
     """The row holds NaN or infinity; nothing was asked about it."""
     UNCONFIRMED = 8
     """The flip point kept flipping back when asked again, even moved outward: the model is not repeatable there."""
+    UNDECIDED = 9
+    """Noise decides: votes disagree about the row's own label, or about where it flips by more than five percent of the distance."""
 
     @property
     def is_final(self) -> bool:
@@ -58,10 +60,14 @@ ANSWERED: int = 0
 
 
 class AskPrediction(NamedTuple):
-    """Please predict ``points`` (k, *input_shape); ``points[j]`` belongs to row ``rows[j]``."""
+    """Please predict ``points`` (k, *input_shape); ``points[j]`` belongs to row ``rows[j]``.
+
+    Where votes are taken, ``votes`` (k,) says the how-manieth each question is, from 0: the model itself must answer every one of them.
+    """
 
     rows: IntArray
     points: Array
+    votes: IntArray | None = None
 
 
 class AskGradient(NamedTuple):
@@ -76,10 +82,14 @@ Ask: TypeAlias = AskPrediction | AskGradient
 
 
 class Labels(NamedTuple):
-    """Reply to an :class:`AskPrediction`: the prediction of each asked point, and whether it could be had."""
+    """Reply to an :class:`AskPrediction`: the prediction of each asked point, and whether it could be had.
+
+    ``unclear`` (k,) says which labels were voted by so few that chance may have chosen them; None: no votes were taken.
+    """
 
     status: StatusArray
     prediction: Prediction
+    unclear: NDArray[np.bool_] | None = None
 
     @property
     def answered(self) -> NDArray[np.bool_]:

@@ -15,13 +15,14 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InvalidInput
 
-__all__ = ["Chain", "convolution_norm", "spectral_norm"]
+__all__ = ["Chain", "Chained", "convolution_norm", "spectral_norm"]
 
 Real = NDArray[np.float64]
 
@@ -58,6 +59,21 @@ class Chain:
         apart = np.linalg.norm(self.last[:, None] - self.last[None], axis=-1)
         stretch: Real = apart * float(np.prod(self.norms)) * _ROUNDING
         return stretch
+
+
+@runtime_checkable
+class Chained(Protocol):
+    """A predictor that can tell what bounds the stretch of its model."""
+
+    def chain(self) -> Chain:
+        """Read it from the weights.
+
+        Raises
+        ------
+        CapabilityMissing
+            The model is no chain of layers through which something can be certified.
+        """
+        ...
 
 
 def spectral_norm(weight: Real) -> float:

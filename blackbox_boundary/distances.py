@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,10 +149,10 @@ class Distances:
             The file is missing, is not an ``.npz`` file, or holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 parts: dict[str, Any] = {name: stored[name] for name in stored.files}
             return cls(run=json.loads(str(parts.pop("run"))), **parts)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, RuntimeError) as error:  # a RuntimeError: a broken flag
             raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
 
     def to_csv(self, path: str | Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import itertools
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -10,19 +12,20 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path as FilePath
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 
 from .arrays import as_kind, as_numpy, put, take
 from .asks import Ask, AskPrediction, Status
 from .distances import COLUMNS, Distances
 from .errors import BoundaryError, BudgetExhausted, CapabilityMissing, Interrupted, InvalidInput, PredictorError
 from .estimators import Estimator, Setting, by_name
-from .inputs import checked_bounds
+from .inputs import checked_votes
 from .measurement import Measurement, blank_column
-from .predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, check_prediction
+from .predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again, check_prediction
+from .searches import check
 
 __all__ = ["Progress", "measure"]
 
@@ -45,6 +48,8 @@ def measure(
     progress: Progress | None = None,
     flip_points: bool | str | FilePath = True,
     resume: Distances | None = None,
+    votes: int = 1,
+    score_resolution: float = 0.0,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -70,6 +75,11 @@ def measure(
         Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their number, and maps it.
     resume : Distances, optional
         An earlier, incomplete result for the same inputs, model and settings; its finished rows are taken over and cost nothing.
+    votes : int
+        Times each prediction is asked, where answers vary: so many queries a point, and rows that stay open end ``UNDECIDED``. Five is the
+        least that can tell (:mod:`blackbox_boundary.voting`).
+    score_resolution : float
+        Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
 
     Returns
     -------
@@ -92,7 +102,8 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    run = _Run(predictor, x, by_name(estimator), bounds, max_queries, batch_size or 512, seed, progress, flip_points, resume)
+    noise = {"votes": votes, "score_resolution": score_resolution}
+    run = _Run(predictor, x, by_name(estimator), bounds, max_queries, batch_size or 512, seed, progress, flip_points, resume, noise)
     return run.complete()
 
 
@@ -111,7 +122,9 @@ class _Run:
         progress: Progress | None,
         flip_points: bool | str | FilePath,
         resume: Distances | None,
+        noise: dict[str, Any],
     ) -> None:
+        checked_votes(**noise)
         if batch_size < 1 or (max_queries is not None and max_queries < 0):
             raise InvalidInput(f'"batch_size" must be at least 1 and "max_queries" not negative; got {batch_size} and {max_queries}.')
         if tuple(x.shape[1:]) != tuple(predictor.input_shape):
@@ -119,23 +132,9 @@ class _Run:
         self._predictor, self._x, self._batch_size, self._progress = predictor, x, batch_size, progress
         self._rest = np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
         self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._settings: dict[str, Any] = {
-            "estimator": estimator,
-            "access": predictor.access,
-            "n_classes": predictor.n_classes,
-            "bounds": predictor.bounds if bounds is None else bounds,
-            "differentiable": isinstance(predictor, Differentiable),
-            "seed": seed,
-        }
-        estimator.check(
-            Setting(
-                predictor.access,
-                predictor.n_classes,
-                tuple(predictor.input_shape),
-                checked_bounds(self._settings["bounds"]),
-                self._settings["differentiable"],
-            )
-        )
+        self._setting = Setting.of(predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]), **noise)
+        self._estimator = estimator
+        check(estimator, self._setting)
         for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
                 self._start(rows)
@@ -173,7 +172,21 @@ class _Run:
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
         block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
         block = np.asarray(block) if isinstance(block, np.memmap) else block
-        return Measurement(block, **self._settings, max_queries=max_queries, row_ids=rows)
+        known = self._setting
+        return Measurement(
+            block,
+            estimator=self._estimator,
+            access=known.access,
+            n_classes=known.n_classes,
+            bounds=known.bounds,
+            differentiable=known.differentiable,
+            max_queries=max_queries,
+            seed=known.seed,
+            row_ids=rows,
+            votes=known.votes,
+            score_resolution=known.score_resolution,
+            chain=known.chain,
+        )
 
     def _share(self, n: int) -> int:
         """The block's even share of the queries left, with what earlier blocks did not use."""
@@ -185,12 +198,11 @@ class _Run:
         while (ask := running.ask()) is not None:
             parts: list[Any] = []
             useful: IntArray | None = None
-            for first in range(0, len(ask.rows), self._batch_size):
-                batch = slice(first, first + self._batch_size)
+            for batch in self._batches(ask):
                 try:
                     parts.append(self._call(ask, batch))
                 except BudgetExhausted:
-                    useful = running.refuse(first)
+                    useful = running.refuse(batch.start)
                     break
                 if self._progress is not None:
                     self._progress(self._done + running.n_done, self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop))
@@ -205,15 +217,21 @@ class _Run:
         if self._progress is not None:
             self._progress(self._done + running.n_done, self._sent + running.n_queries)
 
+    def _batches(self, ask: Ask) -> Iterator[slice]:
+        """Consecutive parts of a question; votes on the same point never travel together, for a call may share one noise."""
+        edges = np.flatnonzero(np.diff(ask.votes)) + 1 if isinstance(ask, AskPrediction) and ask.votes is not None else ()
+        for start, stop in itertools.pairwise([0, *edges, len(ask.rows)]):
+            for first in range(start, stop, self._batch_size):
+                yield slice(first, min(first + self._batch_size, stop))
+
     def _call(self, ask: Ask, batch: slice) -> Prediction | Array:
         points = ask.points[batch]
         try:
             if isinstance(ask, AskPrediction):
-                answer = self._predictor.predict(points)
+                answer = ask_again(self._predictor, points, None if ask.votes is None else ask.votes[batch])
                 check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
                 return answer
-            assert isinstance(self._predictor, Differentiable)
-            return self._predictor.vjp(points, ask.v[batch])
+            return cast("Differentiable", self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
         except (BoundaryError, KeyboardInterrupt):
             raise
         except Exception as error:
@@ -238,15 +256,17 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """What rows must have in common to stand in one result."""
-        bounds = self._settings["bounds"]
+        estimator, bounds = self._estimator, self._setting.bounds
         return {
-            "estimator": {"name": self._settings["estimator"].name, **_plain(self._settings["estimator"])},
+            "estimator": {"name": estimator.name, **_plain(estimator)},
             "access": self._predictor.access.name.lower(),
             "n_classes": int(self._predictor.n_classes),
             "input_shape": [int(length) for length in self._predictor.input_shape],
             "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
-            "gradients": "predictor" if self._settings["differentiable"] else "estimated",
-            "seed": self._settings["seed"],
+            "gradients": "predictor" if self._setting.differentiable else "estimated",
+            "seed": self._setting.seed,
+            "votes": self._setting.votes,
+            "score_resolution": self._setting.score_resolution,
             "fingerprint": getattr(self._predictor, "fingerprint", None),
         }
 
@@ -343,5 +363,14 @@ def _plain(settings: Any) -> dict[str, Any]:
     """Settings as JSON types."""
     if not dataclasses.is_dataclass(settings):
         return {"settings": repr(settings)}
-    values = ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings))
-    return {name: value if isinstance(value, int | float | str | bool | None) else repr(value) for name, value in values}
+    return {field.name: _told_setting(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+
+
+def _told_setting(value: Any) -> Any:
+    """A setting as a JSON type; an array by its content."""
+    if value is None or isinstance(value, int | float | str | bool):
+        return value
+    if is_array_api_obj(value):
+        content = np.ascontiguousarray(as_numpy(value))
+        return f"{content.dtype} {content.shape} {hashlib.blake2b(content.tobytes(), digest_size=8).hexdigest()}"
+    return repr(value)

@@ -10,7 +10,7 @@ from .arrays import as_kind, as_numpy, take
 from .errors import InvalidInput
 from .predictor import Array, Bounds, IntArray
 
-__all__ = ["as_floating", "check_inside", "checked_bounds", "finite_rows"]
+__all__ = ["as_floating", "check_inside", "checked_bounds", "checked_votes", "finite_rows"]
 
 
 def as_floating(x: Array) -> Array:
@@ -38,6 +38,14 @@ def checked_bounds(bounds: Bounds) -> Bounds:
     if not (lowest < highest).all():
         raise InvalidInput(f'"bounds" must be (lowest, highest) with lowest below highest; got {bounds}.')
     return None if np.isneginf(lowest).all() and np.isposinf(highest).all() else (lowest, highest)
+
+
+def checked_votes(votes: int, score_resolution: float) -> None:
+    """Refuse fewer votes than one, and a resolution that is none."""
+    if votes < 1:
+        raise InvalidInput(f'"votes" must be at least 1; got {votes}.')
+    if not 0 <= score_resolution < np.inf:
+        raise InvalidInput(f'"score_resolution" must be a finite number, not negative; got {score_resolution}.')
 
 
 def check_inside(x: Array, bounds: Bounds, rows: IntArray) -> None:

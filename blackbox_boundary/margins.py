@@ -21,7 +21,7 @@ def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.
     assert prediction.scores is not None
     scores = prediction.scores.astype(np.float64)
     if access is Access.PROBABILITIES:
-        scores = np.log(np.maximum(scores, np.finfo(np.float64).tiny))
+        scores = np.log(np.maximum(scores, _least(prediction)))
     rows = np.arange(len(home))
     with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
         lead: NDArray[np.float64] = scores[rows, home][:, None] - scores
@@ -65,12 +65,28 @@ def lead_weights(prediction: Prediction, home: IntArray, force: FloatArray, acce
 
 
 def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
-    """The lead (k,) below which the scores' own rounding could turn a label: three units in the last place of the largest."""
+    """The lead (k,) below which the scores' rounding could turn a label.
+
+    Three units in the last place of the largest score; or more, where the prediction says that its scores resolve less. Of probabilities
+    a difference of the two largest makes so much of a lead.
+    """
     assert prediction.scores is not None
     epsilon = float(np.finfo(prediction.scores.dtype).eps) if prediction.scores.dtype.kind == "f" else 0.0
     largest = np.ones(len(prediction)) if access is Access.PROBABILITIES else np.abs(prediction.scores).max(axis=-1).astype(np.float64)
     result: NDArray[np.float64] = 3 * epsilon * largest
+    if prediction.resolution is not None:
+        told = prediction.resolution.astype(np.float64)
+        if access is Access.PROBABILITIES:
+            two = np.maximum(np.partition(prediction.scores.astype(np.float64), -2, axis=-1)[:, -2:], _least(prediction))
+            told = told / 2 * (1 / two).sum(axis=-1)
+        result = np.maximum(result, told)
     return result
+
+
+def _least(prediction: Prediction) -> Any:
+    """The least probability whose logarithm means anything, (k, 1) or a number: what rounds to zero is at most half a step."""
+    tiny = np.finfo(np.float64).tiny
+    return tiny if prediction.resolution is None else np.maximum(prediction.resolution[:, None] / 2, tiny)
 
 
 def softmax_entropy(scores: FloatArray, access: Access) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` wi
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 
 from .arrays import flat_norm, put, take
 from .asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
+from .chains import Chain
 from .distances import Distances
 from .errors import BadPrediction, InvalidInput
 from .estimators import Estimator, Flips, Setting, by_name
-from .inputs import as_floating, check_inside, checked_bounds, finite_rows
+from .inputs import as_floating, check_inside, checked_bounds, checked_votes, finite_rows
 from .margins import softmax_entropy
 from .predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
-from .searches import search_all
+from .searches import check, search_all
 
 __all__ = ["Measurement", "blank_column"]
 
@@ -49,11 +51,18 @@ class Measurement:
     seed : int
     row_ids : (n,) int, optional
         The rows' identities, which name their random streams. Default: their positions.
+    votes : int
+        How often each question for a prediction is put; ``votes`` of an ask says the how-manieth time each is. See
+        :mod:`blackbox_boundary.voting`.
+    score_resolution : float
+        Differences between scores below this mean nothing: they are rounded to it, or vary by it.
+    chain : callable, optional
+        Returns what bounds the model's stretch, for estimators that certify.
 
     Raises
     ------
     InvalidInput
-        Empty, mis-shaped or non-floating ``x``, inputs outside ``bounds``. Rows with NaN or infinity get a status instead.
+        Empty, mis-shaped or non-floating ``x``, inputs outside ``bounds``, no votes. Rows with NaN or infinity get a status instead.
     CapabilityMissing
         The estimator needs more than the answers reveal.
 
@@ -80,14 +89,19 @@ class Measurement:
         max_queries: int | None = None,
         seed: int = 0,
         row_ids: IntArray | None = None,
+        votes: int = 1,
+        score_resolution: float = 0.0,
+        chain: Callable[[], Chain] | None = None,
     ) -> None:
         x = as_floating(x)
-        self.setting = Setting(Access.parse(access), n_classes, tuple(x.shape[1:]), checked_bounds(bounds), differentiable, seed)
+        checked_votes(votes, score_resolution)
+        ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
+        limits, shape, n_rows = checked_bounds(bounds), tuple(x.shape[1:]), int(ids.max()) + 1
+        self.setting = Setting(Access.parse(access), n_classes, shape, limits, differentiable, seed, votes, score_resolution, n_rows, chain)
         self._estimator = by_name(estimator)
-        self._estimator.check(self.setting)
+        check(self._estimator, self.setting)
         self._valid = np.flatnonzero(finite_rows(x))
         check_inside(take(x, self._valid), self.setting.bounds, self._valid)
-        ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
         self._x, self._n = x, int(x.shape[0])
         self._flips = Flips(x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries
@@ -121,6 +135,8 @@ class Measurement:
                 cut = {"points": take(self._question.points, some), "rows": self._question.rows[some]}
                 if isinstance(self._question, AskGradient):
                     cut["v"] = self._question.v[some]
+                elif self._question.votes is not None:
+                    cut["votes"] = self._question.votes[some]
                 return self._question._replace(**cut)
             self._reply(self._nothing())
         return None
@@ -145,6 +161,8 @@ class Measurement:
                 raise BadPrediction(f"A question for predictions is answered by a Prediction; got {type(answer).__name__}.")
             check_prediction(answer, k, self.setting.access, self.setting.n_classes)
             status[sent] = np.where(answer.label < 0, Status.NON_FINITE, ANSWERED)
+            if self.setting.score_resolution and answer.scores is not None:
+                answer = dataclasses.replace(answer, resolution=np.full(k, self.setting.score_resolution))
             self._reply(Labels(status, _spread(answer, sent) if partly else answer))
         else:
             if tuple(getattr(answer, "shape", ())) != (k, *self.setting.input_shape):
@@ -256,7 +274,7 @@ def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:
         wide[where] = part
         return wide
 
-    return Prediction(place(answer.label, -1), place(answer.top1, 0), place(answer.scores, 0))
+    return Prediction(place(answer.label, -1), place(answer.top1, 0), place(answer.scores, 0), place(answer.resolution, 0))
 
 
 def blank_column(n: int, like: NDArray[Any]) -> NDArray[Any]:

@@ -19,6 +19,9 @@ __all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words"]
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 """Attribute of :class:`Distances` and how the norm is written."""
 
+_BESIDES = {"certified": "no flip within", "estimate": "first order"}
+"""Attribute of :class:`Distances` that only some estimators fill, and what it is called."""
+
 
 class Spread(NamedTuple):
     """Five numbers and the mean of the ``n`` finite values; all NaN where there are none."""
@@ -76,6 +79,8 @@ class Overview:
         The same for the rows that count in no distance; the status says why.
     distances : dict of str to Spread
         For each of ``"l1"``, ``"l2"``, ``"linf"``: input units, over the rows with a known flip point.
+    besides : dict of str to Spread
+        What some estimators know of the distance besides a flip point, by what it is: input units, over all rows.
     predictions, gradients : Spread
         Queries per row, over all rows.
     n_predictions, n_gradients : int
@@ -87,6 +92,7 @@ class Overview:
     by_status: dict[Status, int]
     without_flip: dict[Status, int]
     distances: dict[str, Spread]
+    besides: dict[str, Spread]
     predictions: Spread
     gradients: Spread
     n_predictions: int
@@ -107,8 +113,17 @@ def overview(distances: Distances) -> Overview:
         by_status=_count(distances.status),
         without_flip=_count(distances.status[~distances.has_flip]),
         distances={name: spread(distances.norm(name)[distances.has_flip]) for name in NORMS},
+        besides=_besides(distances),
         predictions=spread(distances.n_predictions),
         gradients=spread(distances.n_gradients),
         n_predictions=int(distances.n_predictions.sum()),
         n_gradients=int(distances.n_gradients.sum()),
     )
+
+
+def _besides(distances: Distances) -> dict[str, Spread]:
+    """Estimates and certificates, with the norm that their estimator was set to."""
+    norm = distances.run.get("estimator", {}).get("norm")
+    named = f", {NORMS[norm]}" if norm in NORMS else ""
+    known = {name + named: getattr(distances, column) for column, name in _BESIDES.items()}
+    return {name: spread(values) for name, values in known.items() if values is not None}

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BadPrediction, InvalidInput
+from .rounding import NOT_ROUNDED, decimals
 
-__all__ = ["Access", "Array", "Bounds", "Differentiable", "Prediction", "Predictor", "check_prediction"]
+__all__ = ["Access", "Array", "Bounds", "Differentiable", "Prediction", "Predictor", "Repeatable", "ask_again", "check_prediction"]
 
 Array: TypeAlias = Any
 """An array of the caller's kind: NumPy, or any array that array-api-compat understands, on any device."""
@@ -71,11 +72,14 @@ class Prediction:
         The score of the label, where the predictor reveals that alone.
     scores : (n, n_classes) float or None
         Probabilities or logits, as the predictor's access says.
+    resolution : (n,) float or None
+        Differences between a row's scores below this mean nothing, because they are rounded or vary; set by whoever has measured that.
     """
 
     label: IntArray
     top1: FloatArray | None = None
     scores: FloatArray | None = None
+    resolution: FloatArray | None = None
 
     @classmethod
     def from_scores(cls, scores: FloatArray) -> Prediction:
@@ -104,18 +108,16 @@ class Prediction:
 
     def __getitem__(self, rows: Any) -> Prediction:
         """The answers to some of the rows; ``rows`` is a slice, a mask or an array of indices."""
-        top1, scores = self.top1, self.scores
-        return Prediction(self.label[rows], None if top1 is None else top1[rows], None if scores is None else scores[rows])
+        return Prediction(self.label[rows], *(None if part is None else part[rows] for part in (self.top1, self.scores, self.resolution)))
 
     @classmethod
     def concatenate(cls, parts: list[Prediction]) -> Prediction:
         """Join the answers to consecutive batches (at least one, all of the same access)."""
         if len(parts) == 1:
             return parts[0]
-        top1 = [part.top1 for part in parts if part.top1 is not None]
-        scores = [part.scores for part in parts if part.scores is not None]
         label = np.concatenate([part.label for part in parts])
-        return cls(label, np.concatenate(top1) if top1 else None, np.concatenate(scores) if scores else None)
+        besides = ([getattr(part, name) for part in parts if getattr(part, name) is not None] for name in ("top1", "scores", "resolution"))
+        return cls(label, *(np.concatenate(known) if known else None for known in besides))
 
 
 @runtime_checkable
@@ -173,8 +175,28 @@ class Differentiable(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class Repeatable(Predictor, Protocol):
+    """A predictor that remembers answers, or stands around one that does, and can be made to ask the model again all the same."""
+
+    def predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        """Answer ``x`` (n, *input_shape); ``votes`` (n,) says the how-manieth time each row is asked, from 0, as :meth:`predict` asks.
+
+        The same row at the same number is the same question.
+        """
+        ...
+
+
+def ask_again(predictor: Predictor, x: Array, votes: IntArray | None) -> Prediction:
+    """Ask a predictor for the ``votes``-th time (n,), whether it remembers or not; None: as :meth:`Predictor.predict` asks."""
+    if votes is not None and isinstance(predictor, Repeatable):
+        return predictor.predict_again(x, votes)
+    return predictor.predict(x)
+
+
 _SUM_TOLERANCE = 0.02
-"""Probabilities may be rounded by their server: three decimals over ten classes were seen 0.002 off a sum of one."""
+"""How far the probabilities of a row may be off a sum of one, where they do not prove to be rounded by their server: then each of them
+may be off by half of its last decimal."""
 
 
 def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: int) -> None:
@@ -206,12 +228,21 @@ def _check_probabilities(scores: FloatArray) -> None:
         return
     if (lowest := scores.min()) < 0:
         raise BadPrediction(f'Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then declare access="logits".')
-    off = np.abs(scores.sum(axis=-1) - 1).max()
-    if off > _SUM_TOLERANCE:
+    off = np.abs(scores.sum(axis=-1) - 1)
+    suspect = off > _SUM_TOLERANCE
+    off[suspect] -= _slack(scores[suspect])
+    if off.max() > _SUM_TOLERANCE:
         raise BadPrediction(
-            f"Probabilities must sum to one in each row; a row is off by {off:.3g}. "
+            f"Probabilities must sum to one in each row; a row is off by {off.max():.3g}. "
             'Are these logits, or independent sigmoids? Then declare access="logits".'
         )
+
+
+def _slack(scores: FloatArray) -> NDArray[np.float64]:
+    """How far rounding may take the sums of rows of probabilities, (n,)."""
+    places = decimals(scores)
+    is_rounded = (places > 0) & (places < NOT_ROUNDED) & (scores.max(axis=-1) <= 1)
+    return np.where(is_rounded, 0.5 * scores.shape[1] * 10.0**-places, 0.0)
 
 
 def looks_like_probabilities(scores: FloatArray) -> bool:

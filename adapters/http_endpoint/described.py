@@ -6,6 +6,7 @@ by paths such as ``predictions[*].probability``: names and numbers lead inwards,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -80,6 +81,8 @@ class Described:
     ----------
     body : tuple of str, or None
         What stands before and after the rows in the JSON text; None: the encoded row itself is the body.
+    form_field : str or None
+        The encoded row is sent as a file of a form, under this name.
     scores, labels, ranked : AnswerPath or None
         Where they are; ``ranked`` is an object that maps labels to scores.
     """
@@ -88,6 +91,7 @@ class Described:
     path: str
     method: str
     body: tuple[str, str] | None
+    form_field: str | None
     is_single: bool
     encoding: Encoding
     scores: AnswerPath | None
@@ -112,7 +116,10 @@ class Described:
     def request(self, sent: NDArray[Any]) -> Request:
         """Write the rows into the body."""
         if self.body is None:
-            return Request(self.method, self.path, self.encoding.raw(sent[0]), {"Content-Type": self.encoding.content_type})
+            raw, kind = self.encoding.raw(sent[0]), self.encoding.content_type
+            if self.form_field:
+                raw, kind = _form(self.form_field, raw, kind)
+            return Request(self.method, self.path, raw, {"Content-Type": kind})
         before, after = (part.encode() for part in self.body)
         rows = self.encoding.row_json(sent[0]) if self.is_single else self.encoding.rows_json(sent)
         return Request(self.method, self.path, before + rows + after, {"Content-Type": JSON})
@@ -146,7 +153,7 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
     InvalidInput
         Something is missing or does not fit together.
     """
-    told.tables_only(request=("method", "body", "item", *Encoding.SETTINGS), answer=("scores", "labels", "ranked"))
+    told.tables_only(request=("method", "body", "form_field", "item", *Encoding.SETTINGS), answer=("scores", "labels", "ranked"))
     if told.access is None or told.input_shape is None or not (told.n_classes or told.labels):
         known = {"access": told.access, "input_shape": told.input_shape, "n_classes": told.n_classes or told.labels or None}
         missing = ", ".join(f'"{setting}"' for setting, value in known.items() if value is None)
@@ -161,9 +168,13 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
     body, is_single = _parted(template)
     if body is None and not encoding.has_raw:
         raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
+    field = told.request.get("form_field")
+    if field is not None and (body is not None or not isinstance(field, str) or not re.fullmatch(r"[\w.\[\]-]+", field)):
+        raise InvalidInput(f'"form_field" must be a name, and goes with a body of "$raw"; got {field!r}.')
     facts = {"path": path, "body": template, "encoding": encoding.name, "dtype": str(encoding.dtype), "answer": dict(told.answer)}
+    facts |= {"form_field": field} if field else {}
     method = str(told.request.get("method", "POST")).upper()
-    return Described(contract, path, method, body, is_single, encoding, scores, labels, ranked, facts, name)
+    return Described(contract, path, method, body, field, is_single, encoding, scores, labels, ranked, facts, name)
 
 
 def quoted(name: Any) -> str:
@@ -175,6 +186,14 @@ def quoted(name: Any) -> str:
     ('["a.b"]', '')
     """
     return f'["{name}"]' if name else ""
+
+
+def _form(field: str, raw: bytes, kind: str) -> tuple[bytes, str]:
+    """A form with one file, and its content type; the mark between parts is made of the file, and not in it."""
+    mark = f"row-{hashlib.sha256(raw).hexdigest()}"
+    name = "row.png" if kind == "image/png" else "row.bin"
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+    return b"".join((head.encode(), raw, f"\r\n--{mark}--\r\n".encode())), f"multipart/form-data; boundary={mark}"
 
 
 def _parted(template: Any) -> tuple[tuple[str, str] | None, bool]:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
-from blackbox_boundary.predictor import Access, Array, Bounds, Prediction
+from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
 
 from .dialect import Dialect
 from .failures import Doubtful, TooLong
@@ -145,6 +145,10 @@ class HttpPredictor:
         yield from firsts
         yield from self._side_by_side(sent, len(firsts))
 
+    def n_requests(self, n_rows: int) -> int:
+        """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
+        return len(self._split(0, n_rows))
+
     def close(self) -> None:
         """Close all connections; predictions fail cleanly afterwards."""
         self._is_closed = True
@@ -173,6 +177,7 @@ class HttpPredictor:
                 raise
             return self._nothing(1)
         if answer.label[0] >= 0:
+            _check_logits(answer, self.access)
             self._canary = sent.copy()
         return answer
 
@@ -267,3 +272,12 @@ class HttpPredictor:
         """The prediction of rows without an answer."""
         scores = np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
         return Prediction(np.full(n, -1, np.intp), np.full(n, np.nan) if self.access is Access.TOP1 else None, scores)
+
+
+def _check_logits(answer: Prediction, access: Access) -> None:
+    """Refuse probabilities where logits were declared: margins would mean something else."""
+    scores = answer.scores
+    if access is Access.LOGITS and scores is not None and scores.min() > 0 and looks_like_probabilities(scores):
+        raise BadPrediction(
+            'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
+        )

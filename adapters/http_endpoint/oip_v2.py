@@ -76,20 +76,19 @@ class OpenInference:
         return as_dtype(rows, np.dtype(DTYPES[self.datatype]))
 
     def request(self, sent: NDArray[Any]) -> Request:
-        """Ask for one output; the ``id`` is made of the rows, since some servers fail without one."""
-        raw = sent.tobytes()
+        """Ask for one output; the ``id`` is made of the first row, since some servers fail without one."""
         tensor: dict[str, Any] = {"name": self.input, "shape": list(sent.shape), "datatype": self.datatype}
         output: dict[str, Any] = {"name": self.output}
         if self.top_k:
             output["parameters"] = {"classification": self.top_k}
         elif self.is_binary:
             output["parameters"] = {"binary_data": True}
-        head = {"id": f"{zlib.crc32(raw):08x}", "inputs": [tensor], "outputs": [output]}
+        head = {"id": f"{zlib.crc32(sent[:1].data):08x}", "inputs": [tensor], "outputs": [output]}
         if self.is_binary:
-            tensor["parameters"] = {"binary_data_size": len(raw)}
+            tensor["parameters"] = {"binary_data_size": sent.nbytes}
             text = json.dumps(head).encode()
             headers = {"Content-Type": "application/octet-stream", _BINARY_HEADER: str(len(text))}
-            return Request("POST", f"{self.path}/infer", text + raw, headers)
+            return Request("POST", f"{self.path}/infer", b"".join((text, sent.data)), headers)
         tensor["data"] = "$"
         before, after = json.dumps(head).encode().split(b'"data": "$"', 1)
         return Request("POST", f"{self.path}/infer", before + b'"data": ' + flat_json(sent) + after, {"Content-Type": JSON})
@@ -177,7 +176,9 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     rows, input_shape = _input_shape(given, told)
     top_k = told.answer.get("top_k", 0) and whole(told.answer["top_k"], "top_k")
     contract = Contract(
-        access=declared_access(told.access or (Access.TOP1 if top_k else None), answered["name"], whole_numbers=_is_label(answered)),
+        access=declared_access(
+            Access.TOP1 if told.access is None and top_k else told.access, answered["name"], whole_numbers=_is_label(answered)
+        ),
         input_shape=input_shape,
         n_classes=declared_classes(told, (answered.get("shape") or [-1])[-1]),
         bounds=told.bounds,

@@ -164,7 +164,7 @@ def _models_v1(transport: Transport, base: str, model: str | None, told: Configu
 
 
 def _pinged(transport: Transport, base: str, model: str | None, _: Configuration) -> Finding | None:
-    """TorchServe says that it is healthy, MLflow says nothing and has a version."""
+    """TorchServe says that it is healthy, MLflow says nothing (or an empty line) and has a version."""
     ping = look(transport, f"{base}/ping")
     if ping is None:
         return None
@@ -175,7 +175,7 @@ def _pinged(transport: Transport, base: str, model: str | None, _: Configuration
         missing = {**_SHAPES, "labels": (["cat", "dog"], "the names of the classes, in order")}
         return Finding("torchserve", "TorchServe; its health proves nothing about the model.", settings, missing)
     version = look(transport, f"{base}/version")
-    if not ping.body and version is not None and re.fullmatch(rb"\d+\.\d+[\w.]*\s*", version.body):
+    if not ping.body.strip() and version is not None and re.fullmatch(rb"\d+\.\d+[\w.]*\s*", version.body):
         settings = {"url": f"{place}/invocations", "dialect": "mlflow"}
         missing = {
             **_SHAPES,

@@ -36,7 +36,8 @@ def read_values(data: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
     if values.size != size or not isinstance(data, list):
         raise BadPrediction(f"A tensor must hold the {size} numbers that its shape says; got {values.size}.")
     if dtype.kind == "f":
-        return values.reshape(-1).astype(np.float32 if dtype.itemsize < 8 else np.float64)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as 1e999 is: no answer to its row
+            return values.reshape(-1).astype(np.float32 if dtype.itemsize < 8 else np.float64)
     whole_values = values.reshape(-1)
     if not (np.abs(whole_values) < 2**53).all() or (whole_values != np.rint(whole_values)).any():
         raise BadPrediction(f"A tensor of {dtype} must hold whole numbers; got {shown(data, 80)}.")

@@ -13,18 +13,25 @@ References
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blackbox_boundary.errors import InvalidInput
 
-__all__ = ["MEAN", "STD", "Normalise", "ResNet", "load_resnet", "mobilenet_v2", "vgg16"]
+__all__ = ["MEAN", "STD", "Normalise", "ResNet", "load_resnet", "mobilenet_v2", "read_parameters", "vgg16"]
 
 MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 """Of the CIFAR-100 training images in [0, 1], per channel."""
+
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class Normalise(nn.Module):
@@ -98,6 +105,21 @@ class ResNet(nn.Module):
         return logits
 
 
+def read_parameters(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Arrays by name, from an ``.npz``.
+
+    Raises
+    ------
+    InvalidInput
+        The file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:  # AttributeError: a lone array
+        raise InvalidInput(f'"{path}" cannot be read as an .npz file of parameters: {error}') from error
+
+
 def load_resnet(path: str | Path) -> ResNet:
     """Build a ResNet from an ``.npz`` of its parameters under PyTorch's state-dict names.
 
@@ -106,20 +128,24 @@ def load_resnet(path: str | Path) -> ResNet:
     InvalidInput
         The file is missing, or does not hold such a network.
     """
+    state = {name: torch.from_numpy(value) for name, value in read_parameters(path).items()}
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            state = {name: torch.from_numpy(stored[name]) for name in stored.files}
         n_blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("layer1."))
         n_stem = len(state["conv1.weight"])
         wide = {"mean": (0.507, 0.487, 0.441), "std": (0.267, 0.256, 0.276)} if n_stem == 64 else {}
         net = ResNet(n_blocks, n_stem=n_stem, n_classes=len(state["linear.bias"]), **wide)
         missing, superfluous = net.load_state_dict(state, strict=False)
-    except (OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
+    except (ValueError, KeyError, RuntimeError) as error:
         raise InvalidInput(f'"{path}" does not hold the parameters of a CIFAR ResNet: {error}') from error
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or superfluous:
         raise InvalidInput(f'"{path}" does not hold the parameters of a CIFAR ResNet: missing {missing}, superfluous {superfluous}.')
-    return net.eval()
+    return _channels_last(net.eval())
+
+
+def _channels_last(net: Net) -> Net:
+    """The same network, which takes a third to a half less time on a processor (measured on one thread)."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class _InvertedResidual(nn.Module):
@@ -139,33 +165,47 @@ class _InvertedResidual(nn.Module):
 
 
 _MOBILENET = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-"""Expansion, channels, repeats, first stride of each stage [2]; the stem and the second stage keep 32x32 pixels, the usual CIFAR change."""
+"""Expansion, channels, repeats, first stride of each stage [2]; the second stage keeps its pixels, the usual CIFAR change."""
 
 
-def mobilenet_v2(n_classes: int = 100) -> nn.Sequential:
-    """MobileNetV2 of width 1 for 32x32 images."""
-    layers: list[nn.Module] = [Normalise(MEAN, STD), nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU6()]
-    n_in = 32
-    for expansion, n_out, repeats, first_stride in _MOBILENET:
+def mobilenet_v2(n_classes: int = 100, *, width: float = 1.0, stem_stride: int = 1) -> nn.Sequential:
+    """MobileNetV2 for 32x32 images.
+
+    ``width`` multiplies the channels, to multiples of eight, of all but the last layer [2]. The stem keeps all 32x32
+    pixels, the usual CIFAR change; a ``stem_stride`` of 2 is that of the source, and costs a quarter.
+    """
+    n_in = _eighths(32 * width)
+    layers = [Normalise(MEAN, STD), nn.Conv2d(3, n_in, 3, stem_stride, padding=1, bias=False), nn.BatchNorm2d(n_in), nn.ReLU6()]
+    for expansion, n_channels, repeats, first_stride in _MOBILENET:
+        n_out = _eighths(n_channels * width)
         for place in range(repeats):
             layers.append(_InvertedResidual(n_in, n_out, first_stride if place == 0 else 1, expansion))
             n_in = n_out
     head = [nn.Conv2d(n_in, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*layers, *head, nn.Linear(1280, n_classes))
+    return _channels_last(nn.Sequential(*layers, *head, nn.Linear(1280, n_classes)))
+
+
+def _eighths(n_channels: float) -> int:
+    """The nearest multiple of eight, at least eight."""
+    return max(8, 8 * round(n_channels / 8))
 
 
 _VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
 """Channels of each 3x3 convolution, 0 for a pooling that halves the sides [3]."""
 
 
-def vgg16(n_classes: int = 100) -> nn.Sequential:
-    """VGG-16 with batch norm for 32x32 images: one dense layer on the last 512 features, the usual CIFAR change."""
+def vgg16(n_classes: int = 100, *, width: float = 1.0) -> nn.Sequential:
+    """VGG-16 with batch norm for 32x32 images: one dense layer on the last features, the usual CIFAR change.
+
+    ``width`` multiplies the channels, to multiples of eight.
+    """
     layers: list[nn.Module] = [Normalise(MEAN, STD)]
     n_in = 3
-    for n_out in _VGG16:
-        if n_out == 0:
+    for n_channels in _VGG16:
+        if n_channels == 0:
             layers.append(nn.MaxPool2d(2))
             continue
+        n_out = _eighths(n_channels * width)
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
         n_in = n_out
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, n_classes))
+    return _channels_last(nn.Sequential(*layers, nn.Flatten(), nn.Linear(n_in, n_classes)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from blackbox_boundary import datasets
 from blackbox_boundary.datasets.homes import find, folders
 from blackbox_boundary.errors import InvalidInput
+
+from .cifar_nets import read_parameters
 
 __all__ = ["Data", "cifar100", "embedded_digits", "mnist", "resnet20_weights"]
 
@@ -36,11 +40,13 @@ def mnist() -> Data:
     return Data("MNIST", *_read(datasets.mnist("train")), *_read(datasets.mnist("test")))
 
 
-def cifar100(*, train: bool) -> Data:
-    """CIFAR-100, 10,000 test images and, where ``train``, 50,000 training images (614 MB); else the training part is empty."""
-    x_test, y_test = _read(datasets.cifar100("test"))
-    x, y = _read(datasets.cifar100("train")) if train else (x_test[:0], y_test[:0])
-    return Data("CIFAR-100", x, y, x_test, y_test)
+def cifar100() -> Data:
+    """CIFAR-100, 50,000 + 10,000 images (614 MB); missing or damaged files are named, with where to get them."""
+    return Data("CIFAR-100", *_read(datasets.cifar100("train")), *_read(datasets.cifar100("test")))
+
+
+_RESNET20 = "f795c89ac4dd80897477fb88cf02ffee05f693786c1190f69279f98cfe34d754"
+"""SHA-256 of the victim's parameters: of each, by name, the name and the values, as bytes."""
 
 
 def resnet20_weights() -> Path:
@@ -49,14 +55,20 @@ def resnet20_weights() -> Path:
     Raises
     ------
     InvalidInput
-        It is not there.
+        It is not there, or holds something else.
     """
     where = folders("cifar100")
-    if (file := find(where, ["resnet20w64.npz"])) is None:
-        raise InvalidInput(
-            f'The CIFAR-100 victim needs "{where[0] / "resnet20w64.npz"}": the parameters of pretrained/resnet20_cifar100.pth of '
-            "github.com/karanchahal/distiller (commit a17ec06), under their state-dict names. There is no such file."
-        )
+    file = find(where, ["resnet20w64.npz"]) or where[0] / "resnet20w64.npz"
+    needed = (
+        f'The CIFAR-100 victim needs "{file}": the parameters of pretrained/resnet20_cifar100.pth of github.com/karanchahal/distiller '
+        f"(commit a17ec06), under their state-dict names, with the SHA-256 {_RESNET20}"
+    )
+    try:
+        found = _sha256(read_parameters(file))
+    except InvalidInput as error:
+        raise InvalidInput(f"{needed}. {error}") from error
+    if found != _RESNET20:
+        raise InvalidInput(f"{needed}; got {found}. The file is damaged, or of another network.")
     return file
 
 
@@ -66,6 +78,13 @@ def embedded_digits() -> Data:
     x = x.reshape(-1, 1, 8, 8)
     test = np.arange(len(x)) % 5 == 4
     return Data("digits", x[~test], y[~test], x[test], y[test])
+
+
+def _sha256(parameters: dict[str, NDArray[Any]]) -> str:
+    whole = hashlib.sha256()
+    for name, values in sorted(parameters.items()):
+        whole.update(name.encode() + values.tobytes())
+    return whole.hexdigest()
 
 
 def _read(found: datasets.Data) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

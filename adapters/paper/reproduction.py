@@ -27,11 +27,33 @@ __all__ = ["CIFAR100_FULL", "CIFAR100_QUICK", "CIFAR100_REDUCED", "FULL", "QUICK
 _BUDGETS = (250, 500, 1000, 2500, 5000, 10_000, 25_000, 60_000)
 
 FULL = Scale(
-    "full", seeds=10, victim_steps=4500, table_steps=3000, curve_seeds=5, curve_steps=3000, budgets=_BUDGETS, width_seeds=5, curve_victims=2
+    "full",
+    seeds=10,
+    victim_steps=4500,
+    table_steps=3000,
+    curve_seeds=5,
+    curve_steps=3000,
+    budgets=_BUDGETS,
+    width_seeds=5,
+    transfer_seeds=5,
+    curve_pairs=3,
+    extra_surrogates=2,
 )
 """The paper's sizes and more seeds: some hours on two cores."""
 
-REDUCED = Scale("reduced", seeds=5, victim_steps=4500, table_steps=2000, curve_seeds=3, curve_steps=1500, budgets=_BUDGETS, width_seeds=1)
+REDUCED = Scale(
+    "reduced",
+    seeds=5,
+    victim_steps=4500,
+    table_steps=2000,
+    curve_seeds=5,
+    curve_steps=1500,
+    budgets=_BUDGETS,
+    width_seeds=3,
+    transfer_seeds=3,
+    curve_pairs=2,
+    extra_surrogates=2,
+)
 """All the paper's inputs, five seeds, fewer optimiser steps: about an hour on two cores."""
 
 QUICK = Scale(
@@ -64,20 +86,27 @@ CIFAR100_FULL = Scale(
 
 CIFAR100_REDUCED = Scale(
     "reduced",
-    seeds=0,
+    seeds=5,
     victim_steps=0,
-    table_steps=0,
+    table_steps=800,
     curve_seeds=0,
     curve_steps=0,
     budgets=(),
     width_seeds=0,
-    n_measured=1000,
+    n_pool=10_000,
+    n_random=10_000,
     n_transfer=200,
-    n_votes=500,
+    n_votes=1000,
+    batch_size=16,
+    extra_sets=("random",),
+    extra_surrogates=2,
+    small_surrogates=True,
 )
-"""For two cores: figures 1 and 3 on the 1,000 first test images, ten a class; nothing is extracted."""
+"""For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from 10,000 training images."""
 
-CIFAR100_QUICK = replace(CIFAR100_REDUCED, name="quick", n_measured=200, n_transfer=50, n_votes=50)
+CIFAR100_QUICK = replace(
+    CIFAR100_REDUCED, name="quick", seeds=1, table_steps=20, n_measured=200, n_pool=200, n_random=200, n_transfer=50, n_votes=50
+)
 
 
 def reproduce(name: str, folder: Path, *, quick: bool, scale: str, device: str, say: Callable[[str], None]) -> Path:
@@ -114,17 +143,17 @@ def _study(name: str, store: Store, *, quick: bool, scale: str, device: str) -> 
         images = data.embedded_digits() if quick and ENVIRONMENT not in os.environ else data.mnist()
         return mnist_study(images, QUICK if quick else FULL if full else REDUCED, store, device=device)
     size = CIFAR100_FULL if full else CIFAR100_QUICK if quick else CIFAR100_REDUCED
-    return cifar100_study(data.cifar100(train=size.seeds > 0), size, store, data.resnet20_weights(), device=device)
+    weights = data.resnet20_weights()  # first: the images take seconds to read
+    return cifar100_study(data.cifar100(), size, store, weights, device=device)
 
 
 def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
     yield "The victims", _victims(study)
     yield "Distance and uncertainty (section 4)", section4(study)
     yield "Distance properties (section 5)", section5(study)
-    if study.scale.seeds == 0:
-        return
     yield "Extraction (section 6)", section6_tables(study)
-    yield "Extraction by budget", _curves(study)
+    if study.scale.curve_seeds:
+        yield "Extraction by budget", _curves(study)
     yield "Boundary knowledge", section6_transfer(study)
     if study.scale.width_seeds:
         others = {width: mnist_study(study.data, study.scale, study.store, widths=(width, 64)) for width in (32, 512)}
@@ -132,9 +161,10 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
 
 
 def _curves(study: Study) -> Iterator[Exhibit]:
-    first_surrogate, *_ = study.surrogates
-    for victim in list(study.victims)[: study.scale.curve_victims]:
-        yield from section6_curves(study, victim, first_surrogate)
+    (victim, *victims), (surrogate, *surrogates) = study.victims, study.surrogates
+    pairs = [(victim, surrogate), *((other, surrogate) for other in victims), *((victim, other) for other in surrogates)]
+    for number, pair in enumerate(pairs[: study.scale.curve_pairs]):
+        yield from section6_curves(study, *pair, all_strategies=number == 0)
 
 
 def _victims(study: Study) -> Iterator[Exhibit]:
@@ -156,11 +186,8 @@ def _victims(study: Study) -> Iterator[Exhibit]:
 def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
     yield f"Data: {study.data.name}, {study.n_pool:,} training and {len(study.natural) - study.n_pool:,} test rows; scale “{scale.name}”."
-    if scale.seeds:
-        yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
-        yield f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps."
-    else:
-        yield "Nothing was extracted: the full scale does."
+    yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
+    yield f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps." if scale.curve_seeds else "Curves: none at this scale."
     yield f"The steps kept here took {study.store.seconds() / 60:.1f} minutes, and the measurements what their table says."
     packages = ", ".join(f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch"))
     yield f"Python {platform.python_version()}, {packages}; {platform.machine()}."

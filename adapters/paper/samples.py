@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +54,11 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Draws the sample sets of one victim."""
+    """Draws the sample sets of one victim; the last one drawn is kept, for whoever trains several surrogates on it."""
 
     study: Study
     victim: str
+    _last: dict[tuple[str, int], Sample] = field(default_factory=dict)
 
     @cached_property
     def pool(self) -> Pool:
@@ -81,6 +82,12 @@ class Samples:
 
     def draw(self, name: str, seed: int) -> Sample:
         """One of :data:`PAPER_SETS` or :data:`EXTRA_SETS`."""
+        if (name, seed) not in self._last:
+            self._last.clear()
+            self._last[name, seed] = self._drawn(name, seed)
+        return self._last[name, seed]
+
+    def _drawn(self, name: str, seed: int) -> Sample:
         k = len(self.x) // 10
         made: dict[str, Callable[[], Sample]] = {
             "natural": lambda: Sample(self.x, self.pool_labels, len(self.x)),

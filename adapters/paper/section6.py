@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from blackbox_boundary.extraction import extract, spread, transfer
 
 from .exhibit import Exhibit
-from .samples import EXTRA_SETS, PAPER_SETS, Samples
+from .samples import PAPER_SETS, Samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from .study import Study
 
@@ -26,6 +26,8 @@ PAPER_TABLES: dict[tuple[str, str], tuple[float, ...]] = {
 }
 """Accuracy, %, in the order of :data:`~blackbox_boundary.adapters.paper.samples.PAPER_SETS` (the paper's tables 1 and 2)."""
 
+T = TypeVar("T")
+
 _COLUMNS = (
     "victim | surrogate | trained on | paper (%) | accuracy (%) | ± std | agreement (%) | ± std | "
     "near-boundary agreement (%) | ± std | uniform agreement (%) | ± std | rows | queries | "
@@ -35,19 +37,30 @@ _COLUMNS = (
 
 def section6_tables(study: Study) -> Iterator[Exhibit]:
     """Tables 1 and 2 as printed, then the sets the paper lacks."""
-    first, *_ = study.surrogates
-    yield _table(study, "tables-1-2", "Tables 1 and 2: extraction from six sample sets", PAPER_SETS, study.surrogates)
-    yield _table(study, "tables-extra", "What the tables lack: equal sizes, balanced classes, flip points added", EXTRA_SETS, [first])
+    yield _table(study, "tables-1-2", "Tables 1 and 2: extraction from six sample sets", PAPER_SETS, list(study.surrogates))
+    title = "What the tables lack: equal sizes, balanced classes, flip points added"
+    yield _table(study, "tables-extra", title, study.scale.extra_sets, _extra_surrogates(study))
 
 
-def _table(study: Study, slug: str, title: str, sets: Iterable[str], surrogates: Iterable[str]) -> Exhibit:
+def _extra_surrogates(study: Study) -> list[str]:
+    return list(study.surrogates)[: study.scale.extra_surrogates]
+
+
+def _table(study: Study, slug: str, title: str, sets: Sequence[str], surrogates: Sequence[str]) -> Exhibit:
     rows = []
     for victim in study.victims:
         samples = Samples(study, victim)
-        for surrogate in surrogates:
-            for name in sets:
-                cells = [_cell(study, samples, surrogate, name, seed) for seed in range(study.scale.seeds)]
-                rows.append((victim, surrogate, name, _printed(victim, surrogate, name), *_summarised(cells)))
+        cells = {
+            (surrogate, name, seed): _cell(study, samples, surrogate, name, seed)
+            for name in sets
+            for seed in range(study.scale.seeds)
+            for surrogate in surrogates
+        }
+        rows += [
+            (victim, surrogate, name, _printed(victim, surrogate, name), *_summarised(_over_seeds(cells, surrogate, name)))
+            for surrogate in surrogates
+            for name in sets
+        ]
     note = (
         "Mean and standard deviation over seeds (surrogate's weights, its batches, and the drawing of the sample), "
         f"{study.scale.table_steps} optimiser steps each, trained on the victim's labels. Queries include the search of the whole pool "
@@ -76,6 +89,11 @@ def _cell(
         return extract(trainable, sample.x, sample.label, tests, n_classes=study.n_classes, seed=seed, n_queries=sample.n_queries).as_dict()
 
     return dict(study.store.numbers("extract", configuration, compute))
+
+
+def _over_seeds(cells: dict[tuple[Any, ...], T], *key: Any) -> list[T]:
+    """The results of one case, by seed: the last part of their key."""
+    return [cell for (*case, _), cell in cells.items() if tuple(case) == key]
 
 
 def _summarised(cells: list[dict[str, Any]]) -> tuple[Any, ...]:
@@ -139,42 +157,75 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
     rows = []
     for victim in study.victims:
         samples = Samples(study, victim)
-        for name in ("low", "random", "uniform distance", "high", "flip points"):
+        sets = ("low", "random", "uniform distance", "high", "flip points")
+        cells = {
+            (name, steps, seed): _cell(study, samples, surrogate, name, seed, steps=steps)
+            for name in sets
+            for seed in range(study.scale.width_seeds)
+            for steps in _STEPS
+        }
+        for name in sets:
             for steps in _STEPS:
-                found = _summarised([_cell(study, samples, surrogate, name, seed, steps=steps) for seed in range(study.scale.curve_seeds)])
+                found = _summarised(_over_seeds(cells, name, steps))
                 rows.append((victim, surrogate, name, steps, *found[:4], found[-2]))
     columns = "victim | surrogate | trained on | optimiser steps | accuracy (%) | ± std | agreement (%) | ± std | seeds"
     note = f"{study.scale.batch_size} rows a step."
     yield Exhibit("steps", "How much the unprinted length of training moves the numbers", columns, rows, note)
 
 
+_TRANSFER_SETS = ("natural", "random", "low", "high", "flip points", "random + flip points")
+
+
 def section6_transfer(study: Study) -> Iterator[Exhibit]:
     """Where a surrogate's boundary lies, beside its victim's, by what it was trained on."""
-    surrogate, *_ = study.surrogates
-    sets = ("natural", "random", "low", "high", "flip points", "random + flip points")
-    samples = {victim: Samples(study, victim) for victim in study.victims}
-    rows = [(victim, surrogate, name, *_boundary(study, samples[victim], surrogate, name)) for victim in study.victims for name in sets]
+    rows: list[tuple[Any, ...]] = []
+    sets = [name for name in _TRANSFER_SETS if name in (*PAPER_SETS, *study.scale.extra_sets)]
+    for victim in study.victims:
+        samples, surrogates = Samples(study, victim), _extra_surrogates(study)
+        cells = {
+            (surrogate, name, seed): _boundary(study, samples, surrogate, name, seed)
+            for name in sets
+            for seed in range(study.scale.transfer_seeds)
+            for surrogate in surrogates
+        }
+        for surrogate in surrogates:
+            for name in sets:
+                found = _over_seeds(cells, surrogate, name)
+                rows.append((victim, surrogate, name, found[0]["n"], *_moments(found), len(found)))
     columns = (
-        "victim | surrogate | trained on | rows | Spearman | 95 % low | 95 % high | ratio 10 % | ratio median | "
-        "ratio 90 % | cosine 10 % | cosine median | cosine 90 % | flips the victim"
+        "victim | surrogate | trained on | rows | Spearman | ± std | ratio 10 % | ratio median | ± std | ratio 90 % | "
+        "cosine 10 % | cosine median | ± std | cosine 90 % | flips the victim | ± std | seeds"
     )
     note = (
         "Natural test rows, measured on both. Ratio: surrogate distance over victim distance. Cosine: between the directions to the two "
-        "flip points. Flips the victim: share of the surrogate's flip points that the victim labels otherwise than the row. One seed."
+        "flip points. Flips the victim: share of the surrogate's flip points that the victim labels otherwise than the row. "
+        "Means over seeds, also of the quantiles."
     )
     yield Exhibit("transfer", "Does boundary knowledge transfer?", columns, rows, note)
 
 
-def _boundary(study: Study, samples: Samples, surrogate: str, name: str) -> tuple[Any, ...]:
+def _moments(cells: list[dict[str, Any]]) -> Iterator[float | None]:
+    """Means over seeds, each number that is compared followed by its deviation."""
+    for name in ("spearman", "ratio 10 %", "ratio median", "ratio 90 %", "cosine 10 %", "cosine median", "cosine 90 %", "flips"):
+        found = spread([cell[name] for cell in cells])
+        yield found.mean
+        if not name.endswith(" %"):
+            yield None if np.isnan(found.std) else found.std
+
+
+def _boundary(study: Study, samples: Samples, surrogate: str, name: str, seed: int) -> dict[str, Any]:
     steps, n = study.scale.table_steps, study.scale.n_transfer
-    configuration = study.about(samples.victim, surrogate=surrogate, set=name, steps=steps, batch=study.scale.batch_size, n=n)
+    configuration = study.about(samples.victim, surrogate=surrogate, set=name, steps=steps, batch=study.scale.batch_size, n=n, seed=seed)
 
-    def compute() -> list[float | int | None]:
-        sample, victim = samples.draw(name, 0), study.victim(samples.victim)
-        fit = study.surrogates[surrogate](steps).fit(sample.x, sample.label, seed=0)
+    def compute() -> dict[str, Any]:
+        sample, victim = samples.draw(name, seed), study.victim(samples.victim)
+        fit = study.surrogates[surrogate](steps).fit(sample.x, sample.label, seed=seed)
         x = study.natural[study.n_pool :][:n]
-        found = transfer(x, study.measured(victim, x), study.measured(fit.predictor, x), victim, norm=study.norm)
-        numbers = (found.correlation.value, found.correlation.lo, found.correlation.hi, *found.ratio, *found.cosine, found.flips_victim)
-        return [found.n, *(float(value) for value in numbers)]
+        found = transfer(x, study.boundary(samples.victim), study.measured(fit.predictor, x), victim, norm=study.norm)
+        ratio, cosine = (
+            dict(zip((f"{what} 10 %", f"{what} median", f"{what} 90 %"), quantiles, strict=True))
+            for what, quantiles in (("ratio", found.ratio), ("cosine", found.cosine))
+        )
+        return {"n": found.n, "spearman": found.correlation.value, **ratio, **cosine, "flips": found.flips_victim}
 
-    return tuple(study.store.numbers("transfer", configuration, compute))
+    return dict(study.store.numbers("transfer", configuration, compute))

@@ -4,32 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import CapabilityMissing
 from ..estimators import Estimator, Setting
-from ..predictor import Differentiable, Predictor
+from ..predictor import Predictor
+from ..searches import check
 from ..wrappers import Prices, forecast
+from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
 
 __all__ = ["expectation"]
 
 
 def expectation(predictor: Predictor, estimator: Estimator, n_rows: int, options: dict[str, Any]) -> str:
-    """One line: queries, calls and money of a run, from what the estimator states that a row costs.
+    """One line: queries, requests, money and time of a run, from what the estimator states that a row costs.
+
+    Time is told in that of one request: what that is, nobody knows before anything is sent.
 
     Raises
     ------
     CapabilityMissing
-        The estimator does not state its cost, or needs more than the predictor reveals.
+        The estimator needs more than the predictor reveals.
     """
-    setting = Setting(
-        predictor.access, predictor.n_classes, tuple(predictor.input_shape), None, differentiable=isinstance(predictor, Differentiable)
-    )
-    estimator.check(setting)
-    per_row = getattr(estimator, "max_queries_per_row", None)
-    if per_row is None and hasattr(estimator, "expected_queries"):
-        per_row = estimator.expected_queries(setting)
-    if per_row is None:
-        raise CapabilityMissing(f'"{estimator.name}" does not state what a row costs; measure a few rows with --rows first.')
+    setting = Setting.of(predictor, n_rows=n_rows)
+    check(estimator, setting)
+    per_row = estimator.expected_queries(setting) * (options["votes"] or 1)
     prices = Prices(options["price_per_query"], options["price_per_request"])
-    expected = forecast(n_rows, per_row, batch_size=options["batch_size"] or 512, prices=prices, max_queries=options["max_queries"])
-    cost = f", costing {expected.cost:,.2f}" if prices != Prices() else ""
-    return f"{n_rows} rows: about {per_row:,.0f} queries a row, {expected.n_queries:,} in all, in about {expected.n_calls:,} calls{cost}."
+    rows_a_call = min(options["batch_size"] or 512, n_rows)
+    endpoint: Any = predictor
+    requests_a_call = endpoint.n_requests(rows_a_call) if hasattr(endpoint, "n_requests") else 1
+    connections = endpoint.transport.manners.connections if hasattr(endpoint, "transport") else 1
+    expected = forecast(
+        n_rows,
+        per_row,
+        batch_size=-(-rows_a_call // requests_a_call),
+        call_seconds=1.0,
+        connections=min(connections, requests_a_call),
+        prices=prices,
+        max_queries=options["max_queries"],
+    )
+    reading = reads_behaviour(predictor, options)
+    cost = expected.cost + (prices.cost(N_READING, N_READING_REQUESTS) if reading else 0)
+    return (
+        f"{n_rows} rows: about {per_row:,.0f} queries a row, {expected.n_queries:,} in all, in about {expected.n_calls:,} requests"
+        + (f", and {N_READING} in {N_READING_REQUESTS} to read the server's behaviour" if reading else "")
+        + (f", costing {cost:,.2f}" if prices != Prices() else "")
+        + f". It takes about as long as {expected.seconds:,.0f} requests one after the other."
+        + (" Where answers prove to vary, 5 times as much: each point is then asked 5 times." if reading and not options["votes"] else "")
+    )

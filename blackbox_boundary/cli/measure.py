@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import math
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
@@ -19,11 +22,14 @@ from ..datasets import Data
 from ..distances import Distances
 from ..driver import measure as measure_distances
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
-from ..estimators import ESTIMATORS, by_name
+from ..estimators import CATALOGUE, ESTIMATORS, by_name
+from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..predictor import Access, Bounds, Predictor
+from .estimators import description
 from .expectation import expectation
 from .named_values import named_values
+from .reading import Noise, noise_of
 from .run_folder import RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
@@ -36,11 +42,32 @@ _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
 
 
-@click.command()
+class _Measure(click.Command):
+    """Its help describes the estimator, too, where one is named before --help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        name = str(ctx.params.get("estimator"))
+        if name in CATALOGUE and ctx.get_parameter_source("estimator") is ParameterSource.COMMANDLINE:
+            formatter.write_paragraph()
+            formatter.write(description(name) + "\n")
+
+
+@click.command(cls=_Measure)
 @click.argument("model", required=False)
 @click.argument("data", required=False)
-@click.option("--estimator", default="ray", show_default=True, help='How to measure; see "blackbox-boundary estimators".')
+@click.option(
+    "--estimator",
+    default="ray",
+    show_default=True,
+    is_eager=True,
+    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+)
 @click.option("--direction", type=click.Choice(["top1", "margin"]), help="Gradient that the ray follows.  [default: top1]")
+@click.option("--gradients", type=click.Choice(list(SOURCES)), help="Estimate gradients.  [default: the model's own, else central]")
+@click.option("--queries-per-gradient", type=click.IntRange(min=2), help="Of blocks, local and spsa.  [default: 100]")
+@click.option(
+    "--frequencies", type=click.IntRange(min=1), help="Estimate gradients of images in this many low frequencies.  [default: all]"
+)
 @click.option("--norm", type=click.Choice(["l1", "l2", "linf"]), default="l2", show_default=True, help="Distance that ranks the rows.")
 @click.option("--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]")
 @click.option("--max-queries", type=click.IntRange(min=0), help="Rows that may be sent in all.  [default: no limit]")
@@ -57,6 +84,8 @@ _IN_MEMORY = 256 * 2**20
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
 @click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
+@click.option("--votes", type=click.IntRange(min=1), help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]")
+@click.option("--behaviour/--no-behaviour", default=None, help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]")
 @spending_options
 @click.option("--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing.")
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
@@ -91,6 +120,8 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
+        if reason := getattr(predictor, "no_gradients", ""):
+            messages.print(f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False)
     rows = _chosen_rows(_read(data, predictor), options["rows"])
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
@@ -103,25 +134,36 @@ def measure(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failure: BoundaryError | Interrupted | None = None
-    with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
+    noise, limit = Noise(), options["max_queries"]
+    with spending(predictor, options) as spent:
+        ask = partial(
+            measure_distances,
+            spent.predictor,
+            rows.x,
+            estimator=estimator,
+            bounds=_bounds(options["bounds"]),
+            batch_size=options["batch_size"],
+            seed=options["seed"],
+        )
         try:
-            distances = measure_distances(
-                spent.predictor,
-                rows.x,
-                estimator=estimator,
-                bounds=_bounds(options["bounds"]),
-                max_queries=options["max_queries"],
-                batch_size=options["batch_size"],
-                seed=options["seed"],
-                progress=update,
-                flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
-                resume=folder.earlier,
-            )
+            check = partial(ask, max_queries=0, flip_points=False)
+            noise = noise_of(spent.predictor, predictor, rows.x, options, messages, earlier=folder.earlier, check=check)
+            with progress(len(rows), enabled=not options["no_progress"]) as update:
+                distances = ask(
+                    max_queries=None if limit is None else max(0, limit - noise.n_queries),
+                    progress=update,
+                    flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
+                    resume=folder.earlier,
+                    votes=noise.votes,
+                    score_resolution=noise.score_resolution,
+                )
         except (BoundaryError, Interrupted) as error:
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(spent.facts())
+        distances.run.update(spent.facts(), max_queries=limit)
+    if noise.behaviour is not None:
+        distances.run["behaviour"] = noise.behaviour
     distances.run.update(model=model, data=facts)
     folder.save(distances)
     if make_report:
@@ -151,9 +193,16 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """Settings of the estimator: those given by name, and the options that are settings of it."""
     settings = named_values(options["settings"])
-    fields = {field.name for field in dataclasses.fields(ESTIMATORS[options["estimator"]])} if options["estimator"] in ESTIMATORS else set()  # type: ignore[arg-type]
+    name = options["estimator"]
+    fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
     if options["direction"] is not None:
         settings.setdefault("direction", options["direction"])
+    if options["gradients"] is not None:
+        named = {"n_queries": options["queries_per_gradient"], "subspace": options["frequencies"]}
+        given = {name: value for name, value in named.items() if value is not None}
+        settings["gradients"] = source_by_name(options["gradients"], **given)
+    elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
+        raise click.UsageError("--queries-per-gradient and --frequencies need --gradients, blocks for example.")
     if "norm" in fields:
         settings.setdefault("norm", options["norm"])
     return settings

@@ -49,11 +49,14 @@ def _statuses(numbers: Overview) -> Iterator[RenderableType]:
 
 
 def _distances(numbers: Overview) -> Iterator[RenderableType]:
-    if not numbers.n_flips:
+    if numbers.n_flips:
+        yield Text(f"Distance to the flip point of {numbers.n_flips:,} rows, input units", "bold")
+        yield _spreads("norm", {label: numbers.distances[name] for name, label in NORMS.items()})
+    else:
         yield Text("No flip point is known for any row: there is no distance to summarise.")
-        return
-    yield Text(f"Distance to the flip point of {numbers.n_flips:,} rows, input units", "bold")
-    yield _spreads("norm", {label: numbers.distances[name] for name, label in NORMS.items()})
+    if numbers.besides:
+        yield Text("\nBesides flip points, input units", "bold")
+        yield _spreads("distance", numbers.besides)
 
 
 def _queries(numbers: Overview) -> Iterator[RenderableType]:

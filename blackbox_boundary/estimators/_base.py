@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +12,10 @@ from numpy.typing import NDArray
 
 from ..arrays import clip, per_row, put, take
 from ..asks import Search, Status, StatusArray
+from ..chains import Chain, Chained
+from ..inputs import checked_bounds
 from ..paths import Path
-from ..predictor import Access, Array, Bounds, FloatArray, IntArray, Prediction
+from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, IntArray, Prediction, Predictor
 
 __all__ = ["Estimator", "Flips", "Setting"]
 
@@ -20,7 +24,9 @@ __all__ = ["Estimator", "Flips", "Setting"]
 class Setting:
     """What a search may rely on: what the predictor reveals, and where it is defined.
 
-    ``seed`` and ``row_ids`` name each row's own random stream, so that a row's answer does not depend on its batch.
+    ``seed`` and ``row_ids`` name each row's own random stream, so that a row's answer does not depend on its batch. ``n_rows`` is one
+    more than the largest of them. ``chain`` reads what bounds the stretch of the model that is asked, where its predictor can tell.
+    ``votes`` is how often each question for a prediction is put; differences between scores below ``score_resolution`` mean nothing.
     """
 
     access: Access
@@ -29,6 +35,35 @@ class Setting:
     bounds: Bounds = None
     differentiable: bool = False
     seed: int = 0
+    votes: int = 1
+    score_resolution: float = 0.0
+    n_rows: int = 0
+    chain: Callable[[], Chain] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        predictor: Predictor,
+        *,
+        bounds: Bounds = None,
+        seed: int = 0,
+        votes: int = 1,
+        score_resolution: float = 0.0,
+        n_rows: int = 0,
+    ) -> Setting:
+        """What a predictor reveals; ``bounds`` in place of its own where they are given."""
+        return cls(
+            predictor.access,
+            predictor.n_classes,
+            tuple(predictor.input_shape),
+            checked_bounds(predictor.bounds if bounds is None else bounds),
+            isinstance(predictor, Differentiable),
+            seed,
+            votes,
+            score_resolution,
+            n_rows,
+            cache(predictor.chain) if isinstance(predictor, Chained) else None,
+        )
 
     def stream(self, row_id: int) -> np.random.Generator:
         """The random stream of the row with this identity (its number in the caller's data)."""
@@ -57,6 +92,8 @@ class Flips:
         about the others again.
     hair : (n,) float
         How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
+    wavers : (n,) bool
+        Whether votes on any point of the row ever disagreed.
     path : Path or None
     """
 
@@ -70,6 +107,7 @@ class Flips:
     hi: NDArray[np.float64] = field(init=False)
     confirmed: NDArray[np.bool_] = field(init=False)
     hair: NDArray[np.float64] = field(init=False)
+    wavers: NDArray[np.bool_] = field(init=False)
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
     note: NDArray[np.str_] | None = None
@@ -81,7 +119,7 @@ class Flips:
         n = len(self.row_ids)
         self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         self.status, self.lo, self.hi = np.full(n, Status.RUNNING, np.int8), np.zeros(n), np.full(n, np.inf)
-        self.confirmed, self.hair = np.zeros(n, np.bool_), np.zeros(n)
+        self.confirmed, self.hair, self.wavers = np.zeros(n, np.bool_), np.zeros(n), np.zeros(n, np.bool_)
 
     @property
     def running(self) -> IntArray:
@@ -129,8 +167,8 @@ class Flips:
 class Estimator(Protocol):
     """A way to measure distances.
 
-    ``check`` explains, before any query, what is missing where the predictor reveals too little; ``search`` asks what it
-    needs to know and leaves what it found in ``flips``.
+    ``check`` explains, before any query, what is missing where the predictor reveals too little; ``expected_queries`` states the
+    price; ``search`` asks what it needs to know and leaves what it found in ``flips``.
     """
 
     @property
@@ -138,6 +176,10 @@ class Estimator(Protocol):
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this estimator."""
+        ...
+
+    def expected_queries(self, setting: Setting) -> float:
+        """Predictions and gradients that a row is expected to cost, the row itself and the confirmation of its flip point included."""
         ...
 
     def search(self, flips: Flips, setting: Setting) -> Search:

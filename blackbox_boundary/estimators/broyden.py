@@ -112,6 +112,11 @@ class Broyden:
         if not self.noise >= 0:
             raise InvalidInput('"noise" of Broyden must not be negative.')
 
+    def expected_queries(self, setting: Setting) -> float:
+        """``max_queries_per_row``: all of them are spent."""
+        del setting
+        return self.max_queries_per_row
+
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor does not reveal the scores of all classes."""
         if not setting.access.has_scores:

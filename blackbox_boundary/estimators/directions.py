@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, flat_norm, take
 from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, leads, rival
 from ..paths import Path
 from ..predictor import Array, IntArray
@@ -101,6 +101,11 @@ class Directions:
             raise InvalidInput(f'"rtol" of Directions must lie between 1e-12 and 1; got {self.rtol}.')
         if self.along is not None and not (flat_norm(np.asarray(self.along, np.float64), 2) > 0).all():
             raise InvalidInput('"along" of Directions must not hold a direction of zero length.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """Rays of about 15 predictions: two a direction, or one a subspace after a gradient."""
+        count = self.count if self.along is None else len(self.along)
+        return 2 + (count * 30 if self.subspace is None else count * 15 + gradient_queries(self.gradients, setting))
 
     def check(self, setting: Setting) -> None:
         """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""

@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, take
 from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, lead_weights, leads
 from ..predictor import Array, FloatArray, IntArray, Prediction
 from ._base import Flips, Setting
@@ -92,6 +92,11 @@ class FlipPoint:
             raise InvalidInput(f'"method" of FlipPoint must be one of auto, quadratic, lagrangian; got "{self.method}".')
         if self.steps < 1 or (self.pairs is not None and self.pairs < 1):
             raise InvalidInput(f'"steps" and "pairs" of FlipPoint must be at least 1; got {self.steps} and {self.pairs}.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """The most that the problems of a row cost: many end before their last step."""
+        pairs = min(self.pairs or setting.n_classes, setting.n_classes - 1)
+        return 1 + pairs * (self.steps * (1 + gradient_queries(self.gradients, setting)) + 5)
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""

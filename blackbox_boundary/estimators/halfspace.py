@@ -119,6 +119,11 @@ class HalfSpace:
         if not self.noise > 0:
             raise InvalidInput('"noise" of HalfSpace must be positive.')
 
+    def expected_queries(self, setting: Setting) -> float:
+        """``max_queries_per_row``: all of them are spent."""
+        del setting
+        return self.max_queries_per_row
+
     def check(self, setting: Setting) -> None:
         """Accept any predictor: labels are enough."""
 

@@ -37,12 +37,12 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, clip, put, take
 from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, leads
 from ..predictor import Array, IntArray
 from ._base import Flips, Setting
 from ._extension import extend
-from ._geometry import flat_bounds, length, nearest, room_along, rooms, row_dot
+from ._geometry import flat_bounds, length, limits, nearest, row_dot
 
 __all__ = ["Homotopy"]
 
@@ -80,6 +80,11 @@ class Homotopy:
                 f"got {self.steps}, {self.corrections} and {self.n_rivals}."
             )
 
+    def expected_queries(self, setting: Setting) -> float:
+        """Gradients of the rivals and at each projection, predictions there, and a few to see the flip."""
+        projections, rivals = self.steps * self.corrections, min(self.n_rivals, setting.n_classes - 1)
+        return 5 + projections + (rivals + projections) * gradient_queries(self.gradients, setting)
+
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         if not setting.access.has_scores:
@@ -112,7 +117,7 @@ class _Blend:
         self.flips, self.setting = flips, setting
         self.x = array_namespace(flips.x).reshape(flips.x, (n, math.prod(setting.input_shape)))
         self.bounds = flat_bounds(setting)
-        self.down, self.up = rooms(self.x, self.bounds)
+        self.least, self.most = limits(self.x, self.bounds)
         self.home = np.maximum(flips.home, 0)
         self.lead, self.rival = np.zeros(n), np.zeros(n, np.intp)
         self.slope = array_namespace(self.x).zeros_like(self.x)
@@ -167,8 +172,7 @@ class _Blend:
         put(self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable]))
 
     def _project(self, rows: IntArray, slope: Array, gap: NDArray[np.float64]) -> Array:
-        room = room_along(slope, take(self.down, rows), take(self.up, rows))
-        return nearest(slope, room, np.maximum(gap, 0.0), "l2")
+        return nearest(slope, take(self.least, rows), take(self.most, rows), np.maximum(gap, 0.0), "l2")
 
     def _points(self, rows: IntArray) -> Array:
         points = take(self.x, rows) + take(self.step, rows)

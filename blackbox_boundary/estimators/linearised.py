@@ -36,11 +36,11 @@ from numpy.typing import NDArray
 from ..arrays import clip, flat_norm, put, take
 from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, leads
 from ..predictor import Array
 from ._base import Flips, Setting
-from ._geometry import DUAL, check_norm, flat_bounds, nearest, room_along, rooms
+from ._geometry import DUAL, check_norm, flat_bounds, limits, nearest
 
 __all__ = ["Linearised"]
 
@@ -75,6 +75,11 @@ class Linearised:
         check_norm(self.norm, "Linearised")
         if self.n_rivals is not None and self.n_rivals < 1:
             raise InvalidInput(f'"n_rivals" of Linearised must be at least 1; got {self.n_rivals}.')
+
+    def expected_queries(self, setting: Setting) -> float:
+        """A gradient for each rival, the row itself and the point."""
+        rivals = min(self.n_rivals or setting.n_classes, setting.n_classes - 1)
+        return 2 + rivals * gradient_queries(self.gradients, setting)
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
@@ -111,8 +116,7 @@ class Linearised:
         if not (rows := flips.running).size:
             return
         w, origin = take(slope, rows), take(x, rows)
-        room = room_along(w, *rooms(origin, flat_bounds(setting), None))
-        points = (origin + nearest(w, room, _OVERSHOOT * gap[rows], self.norm)).reshape(len(rows), *setting.input_shape)
+        points = (origin + nearest(w, *limits(origin, flat_bounds(setting)), _OVERSHOOT * gap[rows], self.norm)).reshape(len(rows), *setting.input_shape)
         points = points if setting.bounds is None else clip(points, setting.bounds)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)

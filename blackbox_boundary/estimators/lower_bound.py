@@ -40,19 +40,21 @@ __all__ = ["LowerBound"]
 
 @dataclass(frozen=True)
 class LowerBound:
-    """A distance within which no flip can lie, from a model's weights; kept as ``Distances.certified``.
+    """A distance within which no flip can lie, from the model's weights; and flips from another estimator.
+
+    It is kept as ``Distances.certified``.
 
     Parameters
     ----------
-    chain : Chain
-        The model's, read by ``adapters.torch_chain.chain_of`` or ``adapters.onnx_chain.chain_of``. It must be the model that is asked.
+    chain : Chain, optional
+        Of the model that is asked, such as ``adapters.torch_chain.chain_of`` reads. Default: the predictor's own, where it can tell.
     norm : {"l2", "linf", "l1"}
         Of the certified distance.
     upper : Estimator, optional
         Searches for flip points, for the other end. Default: none; rows then end ``NO_FLIP``.
     """
 
-    chain: Chain
+    chain: Chain | None = None
     norm: Literal["l1", "l2", "linf"] = "l2"
     upper: Estimator | None = None
 
@@ -68,17 +70,28 @@ class LowerBound:
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "LowerBound")
-        if not isinstance(self.chain, Chain):
+        if self.chain is not None and not isinstance(self.chain, Chain):
             raise InvalidInput(f'"chain" of LowerBound must be a Chain; got {type(self.chain).__name__}.')
 
     def check(self, setting: Setting) -> None:
         """Raise an error if the predictor reveals too little, or has not the chain's classes."""
         if not setting.access.has_scores:
             raise CapabilityMissing(f'LowerBound needs the scores of all classes; access is "{setting.access.name.lower()}".')
-        if setting.n_classes != len(self.chain.last):
-            raise InvalidInput(f"The chain of LowerBound has {len(self.chain.last)} classes, the predictor {setting.n_classes}.")
+        if setting.n_classes != (found := len(self._chain(setting).last)):
+            raise InvalidInput(f"The chain of LowerBound has {found} classes, the predictor {setting.n_classes}.")
         if self.upper is not None:
             self.upper.check(setting)
+
+    def expected_queries(self, setting: Setting) -> float:
+        """The row itself, and what the other estimator is expected to cost."""
+        return 1 if self.upper is None else self.upper.expected_queries(setting)
+
+    def _chain(self, setting: Setting) -> Chain:
+        if self.chain is not None:
+            return self.chain
+        if setting.chain is None:
+            raise CapabilityMissing('LowerBound needs the weights of the model, which this predictor does not tell: give "chain".')
+        return setting.chain()
 
     def search(self, flips: Flips, setting: Setting) -> Search:
         """Read the bound off the scores at the rows; then let the other estimator search."""
@@ -86,7 +99,7 @@ class LowerBound:
         flips.certified = np.full(n, np.nan)
         rows = flips.running
         lead = leads(flips.start[rows], flips.home[rows], setting.access) - _blur(flips, setting)[rows, None]
-        steepness = self.chain.steepness()[flips.home[rows]]
+        steepness = self._chain(setting).steepness()[flips.home[rows]]
         with np.errstate(divide="ignore", invalid="ignore"):  # a class that cannot come closer is infinitely far
             distance = np.where(lead > 0, np.where(steepness > 0, lead / steepness, np.inf), 0.0).min(axis=-1)
         flips.certified[rows] = distance / (math.sqrt(math.prod(setting.input_shape)) if self.norm == "linf" else 1.0)

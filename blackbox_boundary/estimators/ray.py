@@ -14,22 +14,24 @@ Differences from the paper, each with its reason, are listed in :mod:`blackbox_b
 is that of the paper: one ray a row, from the unnormalised gradient. The paper says that all L_n distances are the same, which
 holds up to a factor per sample only, so L1, L2 and L-infinity are all reported; the paper's is L1.
 
-Cost per row: one gradient, and 5 to 7 predictions with scores, about 25 without (at ``rtol`` 1e-6).
+The paper also remarks that a model in training on the same rows computes its gradients anyway: ``known_gradients`` takes them.
+
+Cost per row: one gradient unless it is known, and 5 to 7 predictions with scores, about 25 without (at ``rtol`` 1e-6).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from ..arrays import as_numpy, flat_norm, per_row, put, take
+from ..arrays import as_kind, as_numpy, flat_norm, per_row, put, take
 from ..asks import Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
-from ..gradients import CentralDifferences, GradientSource
+from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, rival
 from ..paths import Path
 from ..predictor import Access, Array, FloatArray, IntArray
@@ -60,6 +62,10 @@ class Ray:
         Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 the fewest calls (two fifths).
     gradients : GradientSource, optional
         Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+    known_gradients : array (N, *input_shape), optional
+        What a training step, say, has already computed, one for each row of the data in order; nothing is asked for a gradient then, and
+        labels are enough. In place of the top-1 score's gradient, minus that of the cross-entropy by the inputs will do: it is the
+        gradient of the top-1 log-probability where the row is labelled correctly.
     """
 
     direction: Literal["top1", "margin"] = "top1"
@@ -69,6 +75,7 @@ class Ray:
     scan: int = 0
     sections: int = 1
     gradients: GradientSource | None = None
+    known_gradients: Any = None
 
     @property
     def name(self) -> str:
@@ -85,17 +92,22 @@ class Ray:
 
     def expected_queries(self, setting: Setting) -> float:
         """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
-        by_scores = self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
-        source = self.gradients or (None if setting.differentiable else CentralDifferences())
-        return (7 if by_scores else 27) + self.scan + (1 if source is None else source.queries(setting.input_shape))
+        gradient = 0 if self.known_gradients is not None else gradient_queries(self.gradients, setting)
+        return (7 if self._by_scores(setting) else 27) + self.scan + gradient
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
-        if self.direction == "margin" and not setting.access.has_scores:
+        known = self.known_gradients
+        if known is not None and (np.shape(known)[1:] != tuple(setting.input_shape) or len(known) < setting.n_rows):
+            raise InvalidInput(
+                f'"known_gradients" of Ray must be as many as the rows, {setting.n_rows}, of shape {tuple(setting.input_shape)} each; '
+                f"got {np.shape(known)}."
+            )
+        if self.direction == "margin" and known is None and not setting.access.has_scores:
             raise CapabilityMissing(f'Ray(direction="margin") needs scores of all classes; access is "{setting.access.name.lower()}".')
         if self.search_by == "secant" and not setting.access.has_scores:
             raise CapabilityMissing(f'Ray(search_by="secant") needs scores of all classes; access is "{setting.access.name.lower()}".')
-        if setting.access is Access.LABEL and not setting.differentiable:
+        if setting.access is Access.LABEL and not setting.differentiable and known is None:
             raise CapabilityMissing(
                 'Ray needs a gradient, or a score to estimate it from; this predictor reveals labels alone. Try "halfspace".'
             )
@@ -105,18 +117,25 @@ class Ray:
         rows = flips.running
         if not rows.size:
             return
-        reply = yield from ask_gradient(rows, take(flips.x, rows), self._functional(flips, setting)[rows])
-        flips.end(rows, reply.status)
-        direction, norm = _against(reply.values)
+        if self.known_gradients is None:
+            reply = yield from ask_gradient(rows, take(flips.x, rows), self._functional(flips, setting)[rows])
+            flips.end(rows, reply.status)
+            gradient = reply.values
+        else:
+            gradient = as_kind(as_numpy(self.known_gradients)[flips.row_ids[rows]], flips.x)
+        direction, norm = _against(gradient)
         if len(rows) < len(flips.home):
             direction, norm = _among(rows, direction, flips.x), _among(rows, norm, np.zeros(len(flips.home)))
         flips.status[(norm == 0) & (flips.status == Status.RUNNING)] = Status.ZERO_GRADIENT
         flips.path = Path(flips.x, direction, setting.bounds)
-        by_scores = self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
+        by_scores = self._by_scores(setting)
         rays = Rays(norm, flips.path.longest(), self.rtol, setting.access if by_scores else None)
         if by_scores:
             rays.follow(flips.start, np.maximum(flips.home, 0), np.where(norm > 0, norm, 1.0))
         yield from find_flips(flips, rays, num_steps=self.num_steps, scan=self.scan, sections=1 if by_scores else self.sections)
+
+    def _by_scores(self, setting: Setting) -> bool:
+        return self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
 
     def _functional(self, flips: Flips, setting: Setting) -> FloatArray:
         """Weights (n, n_classes) of the scores whose gradient is wanted."""

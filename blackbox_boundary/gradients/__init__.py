@@ -6,10 +6,12 @@ between a search that asks for gradients and a predictor that cannot answer them
 
 from ._source import GradientSource, estimate_gradients
 from .bases import Basis, Coordinates, Cosines, Span
+from .choice import SOURCES, gradient_queries, source_by_name, source_for
 from .differences import CentralDifferences, ForwardDifferences
 from .sampled import SPSA, AntitheticBlocks, LocalLinear
 
 __all__ = [
+    "SOURCES",
     "SPSA",
     "AntitheticBlocks",
     "Basis",
@@ -21,4 +23,7 @@ __all__ = [
     "LocalLinear",
     "Span",
     "estimate_gradients",
+    "gradient_queries",
+    "source_by_name",
+    "source_for",
 ]

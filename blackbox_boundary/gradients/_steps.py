@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -14,16 +14,20 @@ from ..arrays import as_kind, as_numpy
 from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, Status, StatusArray
 from ..errors import InvalidInput
 from ..predictor import Access, Array, Bounds, FloatArray, IntArray
-from ._functional import NOT_ROUNDED, decimals, functional, revealed_scores
+from ..rounding import NOT_ROUNDED, decimals
+from ._functional import functional, revealed_scores
 from ._source import Estimate
+
+if TYPE_CHECKING:
+    from ..estimators._base import Setting
 
 __all__ = ["CHUNK_BYTES", "Told", "Trial", "check_step", "flat_bounds", "input_scale", "with_step"]
 
 CHUNK_BYTES = 32 * 2**20
 """Memory of the points of one ask. A row's own share of it does not depend on how many rows ask."""
 
-_WIDEST_STEP = 0.1
-"""Share of the input's scale beyond which a difference says little about a derivative."""
+_WIDEST_STEP = 0.2
+"""Share of the input's scale beyond which a difference says little about a derivative. Three decimals need 0.1 to 0.2, two need more."""
 
 
 @dataclass(eq=False)
@@ -58,22 +62,24 @@ Trial: TypeAlias = "Callable[[IntArray, NDArray[np.float64]], Generator[Ask, Lab
 """``trial(j, h)``: estimate the gradients (m, d) of some of the rows, with these steps (m,)."""
 
 
-def with_step(ask: AskGradient, bounds: Bounds, step: float | None, order: int, trial: Trial) -> Estimate:
-    """Try the given step, or the one for single precision, widened once where the scores prove to be rounded.
+def with_step(ask: AskGradient, setting: Setting, step: float | None, order: int, trial: Trial) -> Estimate:
+    """Try the given step, or the one for the scores' known resolution, widened once where they prove to be rounded more coarsely.
 
     The best step of a difference whose error falls as ``h**(order - 1)`` is the ``order``-th root of the scores' relative resolution.
     """
     k = len(ask.rows)
-    scale = input_scale(ask.points, bounds)
-    h = np.full(k, step) if step is not None else scale * _resolution(ask.points) ** (1 / order)
+    scale = input_scale(ask.points, setting.bounds)
+    known = min(max(_resolution(ask.points), setting.score_resolution) ** (1 / order), _WIDEST_STEP)
+    h = np.full(k, step) if step is not None else scale * known
     gradient, told = yield from trial(np.arange(k), h)
     if step is None and (rounded := np.flatnonzero((told.status == ANSWERED) & (told.places < NOT_ROUNDED))).size:
         quantum = 10.0 ** -told.places[rounded] / np.maximum(told.spread[rounded], np.finfo(np.float64).tiny)
         wider = quantum ** (1 / order)
         told.status[rounded[wider > _WIDEST_STEP]] = Status.ZERO_GRADIENT
-        again, wider = rounded[wider <= _WIDEST_STEP], wider[wider <= _WIDEST_STEP]
+        worthwhile = (wider > 2 * known) & (wider <= _WIDEST_STEP)  # twice as many queries for less than twice the step are not
+        again, wider = rounded[worthwhile], wider[worthwhile]
         if again.size:
-            gradient[again], wide = yield from trial(again, np.maximum(h[again], scale[again] * wider))
+            gradient[again], wide = yield from trial(again, scale[again] * wider)
             told.status[again] = wide.status
     gradient[told.status != ANSWERED] = 0.0
     return Gradients(told.status, as_kind(gradient.reshape(ask.points.shape), ask.points))

@@ -73,7 +73,7 @@ class CentralDifferences:
 
     def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
         del streams
-        return with_step(ask, setting.bounds, self.step, 3, _stencil(ask, setting, _central))
+        return with_step(ask, setting, self.step, 3, _stencil(ask, setting, _central))
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class ForwardDifferences:
 
     def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
         del streams
-        return with_step(ask, setting.bounds, self.step, 2, _stencil(ask, setting, _forward))
+        return with_step(ask, setting, self.step, 2, _stencil(ask, setting, _forward))
 
 
 @dataclass(eq=False)

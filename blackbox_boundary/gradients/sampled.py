@@ -37,7 +37,7 @@ from ..errors import InvalidInput
 from ..predictor import IntArray
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Told, check_step, flat_bounds, with_step
-from .bases import Basis, Coordinates
+from .bases import Basis, Coordinates, Cosines
 
 if TYPE_CHECKING:
     from ..estimators._base import Setting
@@ -62,14 +62,14 @@ class AntitheticBlocks:
     ----------
     n_queries : int
         The dial: queries a gradient, two for each direction; never more than two for each direction of the subspace.
-    subspace : Basis, optional
-        Default: all coordinates.
+    subspace : Basis or int, optional
+        A number: that many of the lowest frequencies of an image. Default: all coordinates.
     step : float, optional
         Root mean square step of a coordinate, input units.
     """
 
     n_queries: int = 100
-    subspace: Basis | None = None
+    subspace: Basis | int | None = None
     step: float | None = None
 
     def __post_init__(self) -> None:
@@ -77,6 +77,7 @@ class AntitheticBlocks:
 
     def check(self, setting: Setting) -> None:
         require_scores(setting, "AntitheticBlocks")
+        _basis(self.subspace, setting.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return 2 * min(self.n_queries // 2, _basis(self.subspace, input_shape).size)
@@ -103,7 +104,7 @@ class SPSA:
     """
 
     n_queries: int = 100
-    subspace: Basis | None = None
+    subspace: Basis | int | None = None
     step: float | None = None
 
     def __post_init__(self) -> None:
@@ -111,6 +112,7 @@ class SPSA:
 
     def check(self, setting: Setting) -> None:
         require_scores(setting, "SPSA")
+        _basis(self.subspace, setting.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return 2 * (self.n_queries // 2)
@@ -146,7 +148,7 @@ class LocalLinear:
     """
 
     n_queries: int = 100
-    subspace: Basis | None = None
+    subspace: Basis | int | None = None
     step: float | None = None
     kernel_width: float = 0.75
 
@@ -157,6 +159,7 @@ class LocalLinear:
 
     def check(self, setting: Setting) -> None:
         require_scores(setting, "LocalLinear")
+        _basis(self.subspace, setting.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return self.n_queries
@@ -186,7 +189,9 @@ def _check(n_queries: int, step: float | None, source: str) -> None:
         raise InvalidInput(f'"n_queries" of {source} must be at least 2; got {n_queries}.')
 
 
-def _basis(subspace: Basis | None, input_shape: tuple[int, ...]) -> Basis:
+def _basis(subspace: Basis | int | None, input_shape: tuple[int, ...]) -> Basis:
+    if isinstance(subspace, int):
+        return Cosines(input_shape, subspace)
     return subspace or Coordinates(int(np.prod(input_shape)))
 
 
@@ -253,7 +258,7 @@ def _sampled(
                 break
         return f
 
-    return with_step(ask, setting.bounds, step, 3, trial)
+    return with_step(ask, setting, step, 3, trial)
 
 
 def _groups(n: int, size: int) -> Iterator[IntArray]:

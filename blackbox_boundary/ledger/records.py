@@ -41,8 +41,10 @@ Records: TypeAlias = NDArray[Any]
 KEY_BYTES = 32
 
 
-def content_keys(x: Array, v: FloatArray | None = None, *, encoded: bool = False) -> Keys:
-    """Digest of each row; with ``v`` (n, n_classes), of the question for its gradient.
+def content_keys(x: Array, v: FloatArray | None = None, *, encoded: bool = False, votes: IntArray | None = None) -> Keys:
+    """Digest of each row; with ``v`` (n, n_classes), of the question for its gradient; with ``votes`` (n,), of so manieth vote on it.
+
+    The first vote, number 0, is the question itself: a run without votes has already asked it.
 
     The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order. ``encoded``
     says that the rows are already in the form in which they are sent, where that is not the form in which they are asked.
@@ -61,6 +63,8 @@ def content_keys(x: Array, v: FloatArray | None = None, *, encoded: bool = False
         digest.update(rows[i].data)
         if weights is not None:
             digest.update(weights[i].data)
+        if votes is not None and votes[i]:
+            digest.update(f"|vote {votes[i]}".encode())
         digests += digest.digest()
     return np.frombuffer(bytes(digests), np.uint8).reshape(-1, KEY_BYTES)
 

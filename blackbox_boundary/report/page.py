@@ -19,6 +19,7 @@ from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_dra
 from .tables import (
     Names,
     accuracy,
+    behaviour_table,
     distance_table,
     label_pairs,
     measured,
@@ -124,6 +125,7 @@ def _content(
         "query_table": query_table(numbers),
         "status_table": status_table(numbers),
         "truth_table": None if truth is None or not len(truth) else truth_table(distances, truth, norm),
+        "behaviour": behaviour_table(distances.run),
         "run_table": run_table(distances.run),
         "histograms": distance_drawings(distances),
         "entropy": entropy_drawing(distances, norm),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "accuracy", "distance_table", "entropy_table", "histogram_table", "label_pairs", "measured",
-    "number", "pair_matrix", "pair_table", "printable", "query_table", "run_table", "status_table", "truth_table",
+    "LabelPair", "Names", "Table", "accuracy", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
+    "measured", "number", "pair_matrix", "pair_table", "printable", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
 _MEANING = {
@@ -33,6 +33,7 @@ _MEANING = {
     Status.NON_FINITE: "The model's answer was not finite, at the row itself or on the way.",
     Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported, farther out than need be.",
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
+    Status.UNDECIDED: "Noise decides: votes disagree about the row's own label, or about where it flips.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
 
@@ -117,6 +118,7 @@ def status_table(numbers: Overview) -> Table:
 def distance_table(numbers: Overview) -> Table:
     """Quartiles of the distance under each norm."""
     rows = [(label, *_spread_cells(numbers.distances[name])) for name, label in NORMS.items()]
+    rows += [(name, *_spread_cells(values)) for name, values in numbers.besides.items()]
     return Table("Distance to the flip point, input units", ("norm", *_SPREAD_HEAD), rows)
 
 
@@ -225,6 +227,33 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     reveals = f"{run['access']} and gradients" if "access" in run and run.get("gradients") == "predictor" else run.get("access")
     facts = {"model": run.get("model") or run.get("predictor"), "data": data, "model reveals": reveals, "estimator": estimator}
     return [(name, printable(value)) for name, value in facts.items() if value]
+
+
+def behaviour_table(run: Mapping[str, Any]) -> Table | None:
+    """What reading the model's behaviour found, where the run has read it."""
+    seen = run.get("behaviour")
+    if not isinstance(seen, dict):
+        return None
+    decimals, latency, speed = seen.get("decimals"), seen.get("latency_s"), seen.get("rows_per_s")
+    facts = [
+        ("rows asked", f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in mixed batches"),
+        ("rows whose label changed", f"{seen.get('n_label_changes')}"),
+    ]
+    for name, words in (("spread_alone", "alone"), ("spread_in_batches", "in batches")):
+        if (spread := seen.get(name)) is not None:
+            facts.append((f"largest change of a score, {words}", number(spread)))
+    facts.append(("scores", "not seen to be rounded" if decimals is None else f"rounded to {decimals} decimals"))
+    if latency and speed:
+        facts.append(("seconds for one row: median, 95 %, largest", ", ".join(map(number, latency))))
+        facts.append(("rows per second in batches", number(speed)))
+    facts.append(("requests sent again", f"{seen.get('failed_share', 0):.1%} of {seen.get('n_requests')}"))
+    facts.append(("votes on each point of the run", f"{run.get('votes', 1)}"))
+    return Table(
+        f"How the model answered, by {seen.get('n_queries')} queries before the run",
+        ("", "seen"),
+        [(name, printable(value)) for name, value in facts],
+        n_words=2,
+    )
 
 
 def run_table(run: Mapping[str, Any]) -> Table:

@@ -7,8 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from ..chains import Chained
 from ..errors import InvalidInput
-from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, Prediction, Predictor
+from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, IntArray, Prediction, Predictor, Repeatable
 
 __all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
 
@@ -32,9 +33,9 @@ class Encoding(Predictor, Protocol):
 
 
 class Wrapper:
-    """Passes everything on. It has ``vjp`` and ``as_sent`` exactly when the wrapped predictor has them.
+    """Passes everything on. It has ``vjp``, ``chain``, ``predict_again`` and ``as_sent`` exactly when the wrapped predictor has them.
 
-    A subclass overrides :meth:`predict` and, where they matter to it, ``_vjp`` and ``_stream``.
+    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp`` and ``_stream``.
 
     Parameters
     ----------
@@ -47,6 +48,10 @@ class Wrapper:
         self._inner = predictor
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
+        if isinstance(predictor, Chained):
+            self.chain = predictor.chain
+        if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
+            self.predict_again = self._predict_again
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
         if streams and isinstance(predictor, Streaming):
@@ -83,6 +88,11 @@ class Wrapper:
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
         return self._inner.predict(x)
+
+    def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        inner: Any = self._inner
+        answer: Prediction = inner.predict_again(x, votes)
+        return answer
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         inner: Any = self._inner

@@ -47,6 +47,13 @@ class BatchingPredictor(Wrapper):
             [super(BatchingPredictor, self).predict(take(x, rows))[:kept] for rows, kept in self._batches(len(x))]
         )
 
+    def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        if not len(x):
+            return super()._predict_again(x, votes)
+        return Prediction.concatenate(
+            [super(BatchingPredictor, self)._predict_again(take(x, rows), votes[rows])[:kept] for rows, kept in self._batches(len(x))]
+        )
+
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         if not len(x):
             return super()._vjp(x, v)

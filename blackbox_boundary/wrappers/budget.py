@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import BudgetExhausted, InvalidInput
-from ..predictor import Array, FloatArray, Prediction, Predictor
+from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
 from ._base import Wrapper
 
 __all__ = ["Allowance", "BudgetPredictor", "Forecast", "Prices", "forecast"]
@@ -134,6 +134,10 @@ class BudgetPredictor(Wrapper):
         """
         self.allowance.charge(len(x))
         return super().predict(x)
+
+    def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        self.allowance.charge(len(x))
+        return super()._predict_again(x, votes)
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         self.allowance.charge(len(x))

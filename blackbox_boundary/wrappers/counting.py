@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from ..predictor import Array, FloatArray, Prediction, Predictor
+from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
 from ._base import Wrapper
 
 __all__ = ["CountingPredictor"]
@@ -48,6 +48,10 @@ class CountingPredictor(Wrapper):
         """Count the rows of ``x``, then ask."""
         self._count(x)
         return super().predict(x)
+
+    def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        self._count(x)
+        return super()._predict_again(x, votes)
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         self._count(x)

@@ -35,7 +35,8 @@ class LedgerPredictor(Wrapper):
     """Answers from the ledger what it holds, asks the predictor for the rest, and records it.
 
     A row that occurs several times in ``x`` is asked once, and so are rows that an :class:`Encoding` predictor would send as the same
-    bytes. A model whose answers vary is asked once too: the first answer stands.
+    bytes. A model whose answers vary is asked once too: the first answer stands. :meth:`predict_again` asks it for a second one, a third,
+    each recorded by its number, and so paid for once.
 
     Parameters
     ----------
@@ -92,12 +93,19 @@ class LedgerPredictor(Wrapper):
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape); only rows the ledger does not hold are sent."""
+        return self._remembered(x, None)
+
+    def predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        """Give the ``votes``-th answers (n,) to ``x``, from 0; only those the ledger does not hold are asked."""
+        return self._remembered(x, votes)
+
+    def _remembered(self, x: Array, votes: IntArray | None) -> Prediction:
         check_rows(self, x)
         if not len(x):
             return super().predict(x)
-        keys = content_keys(x)
+        keys = content_keys(x, votes=votes)
         if isinstance(self._inner, Encoding) and (self._store.find(keys) == NOWHERE).any():
-            self._predict_encoded(x, keys, self._inner.as_sent(x))
+            self._predict_encoded(x, keys, self._inner.as_sent(x), votes)
         else:
             self._predict(x, keys)
         return unpack_prediction(self._store.fetch(self._store.find(keys)))
@@ -125,12 +133,12 @@ class LedgerPredictor(Wrapper):
         answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
         self._complete("predictions", keys, answer_bytes, lambda rows: self._predicted(_rows_of(x, rows)))
 
-    def _predict_encoded(self, x: Array, keys: Keys, sent: NDArray[Any]) -> None:
+    def _predict_encoded(self, x: Array, keys: Keys, sent: NDArray[Any], votes: IntArray | None) -> None:
         """Ask for rows that are the same once they are encoded only once, and remember which are."""
         if sent.dtype == as_numpy(x).dtype and np.array_equal(sent, as_numpy(x)):
             self._predict(x, keys)
             return
-        sent_keys = content_keys(sent, encoded=True)
+        sent_keys = content_keys(sent, encoded=True, votes=votes)
         self._predict(x, sent_keys)
         once = first_of_each(keys)
         new = once[self._store.find(keys[once]) == NOWHERE]

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput
-from ..predictor import Array, Prediction, Predictor
+from ..predictor import Array, IntArray, Prediction, Predictor
 from ._base import Wrapper
 
 __all__ = ["MonitorPredictor"]
@@ -87,11 +87,19 @@ class MonitorPredictor(Wrapper):
     def predict(self, x: Array) -> Prediction:
         """Answer ``x``, and watch its rows in order."""
         prediction = super().predict(x)
+        self._watch_all(x, prediction)
+        return prediction
+
+    def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        prediction = super()._predict_again(x, votes)
+        self._watch_all(x, prediction)
+        return prediction
+
+    def _watch_all(self, x: Array, prediction: Prediction) -> None:
         rows = as_numpy(x).reshape(len(x), math.prod(self.input_shape))
         with self._lock:
             for row, label in zip(rows.astype(np.result_type(rows, np.float32), copy=False), prediction.label.tolist(), strict=True):
                 self._watch(row, label)
-        return prediction
 
     def _watch(self, row: NDArray[Any], label: int) -> None:
         self.n_queries += 1

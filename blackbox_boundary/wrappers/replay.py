@@ -13,7 +13,7 @@ from ..errors import TranscriptMismatch
 from ..ledger.index import NOWHERE
 from ..ledger.reader import LedgerReader
 from ..ledger.records import Keys, Records, content_keys, unpack_prediction
-from ..predictor import Access, Array, Bounds, FloatArray, Prediction
+from ..predictor import Access, Array, Bounds, FloatArray, IntArray, Prediction
 from ._base import check_rows
 
 __all__ = ["ReplayPredictor"]
@@ -75,12 +75,19 @@ class ReplayPredictor:
         TranscriptMismatch
             A row was never answered.
         """
+        return self._predict(x, None)
+
+    def predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        """The recorded ``votes``-th answers (n,) to ``x``; raises as :meth:`predict`."""
+        return self._predict(x, votes)
+
+    def _predict(self, x: Array, votes: IntArray | None) -> Prediction:
         check_rows(self, x)
         if not len(x):
             scores = np.empty((0, self.n_classes)) if self.access.has_scores else None
             top1 = np.empty(0) if self.access is Access.TOP1 else None
             return Prediction(np.empty(0, np.intp), top1, scores)
-        return unpack_prediction(self._recorded("predict", content_keys(x)))
+        return unpack_prediction(self._recorded("predict", content_keys(x, votes=votes)))
 
     def close(self) -> None:
         """Close the ledger."""

@@ -5,10 +5,9 @@ import onnx
 import pytest
 import torch
 from blackbox_boundary.adapters import onnx_in_torch
-from blackbox_boundary.adapters.onnx_gradients import DifferentiableOnnx, open_onnx
 from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
 
-from blackbox_boundary import CapabilityMissing, Differentiable, InvalidInput
+from blackbox_boundary import CapabilityMissing, Differentiable, InvalidInput, load
 from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
 
@@ -47,7 +46,7 @@ def convolutional(batch="n", **pool):
 @pytest.mark.parametrize("batch", ["n", 1])
 def test_gradients_are_those_of_the_answers(batch):
     """Against central differences of ONNX Runtime's own answers; also where the file fixes the batch at one."""
-    predictor = DifferentiableOnnx(convolutional(batch), access="logits", bounds=(0, 1))
+    predictor = OnnxPredictor(convolutional(batch), access="logits", bounds=(0, 1), gradients="torch")
     assert isinstance(predictor, Differentiable)
     rng = np.random.default_rng(1)
     x, v, u = (rng.normal(size=s).astype(np.float32) for s in ((3, 2, 6, 6), (3, 4), (3, 2, 6, 6)))
@@ -60,7 +59,7 @@ def test_gradients_are_those_of_the_answers(batch):
 
 def test_a_measurement_runs_on_both():
     """Predictions are ONNX Runtime's: every flip point flips there."""
-    predictor = DifferentiableOnnx(convolutional(), access="logits", bounds=(0, 1))
+    predictor = OnnxPredictor(convolutional(), access="logits", bounds=(0, 1), gradients="torch")
     x = np.random.default_rng(2).random((5, 2, 6, 6), np.float32)
     found = measure(predictor, x, estimator=Tangent())
     assert found.has_flip.all()
@@ -69,30 +68,54 @@ def test_a_measurement_runs_on_both():
 
 
 def test_an_unknown_op_is_named_and_falls_back():
-    """A graph that torch is not taught keeps its predictions, and a warning says why it has no gradients."""
+    """A graph that torch is not taught keeps its predictions, and says why it has no gradients."""
     nodes = [helper.make_node("Erf", ["x"], ["e"]), helper.make_node("Identity", ["e"], ["y"])]
     graph = export(nodes, {}, ["n", 3], 3)
     with pytest.raises(CapabilityMissing, match='"Erf"'):
-        DifferentiableOnnx(graph, access="logits")
-    with pytest.warns(UserWarning, match="estimated from predictions"):
-        predictor = open_onnx(graph, access="logits")
+        OnnxPredictor(graph, access="logits", gradients="torch")
+    predictor = load(graph, access="logits")
     assert not isinstance(predictor, Differentiable)
-    assert isinstance(open_onnx(convolutional(), access="logits"), Differentiable)
+    assert '"Erf"' in predictor.no_gradients
+    predictor = load(convolutional(), access="logits")
+    assert isinstance(predictor, Differentiable)
+    assert not predictor.no_gradients
+
+
+def test_load_says_where_gradients_come_from():
+    """By torch where that can be had, unless told otherwise; asked for by name they are had or refused."""
+    assert not isinstance(load(convolutional(), access="logits", gradients="none"), Differentiable)
+    assert not isinstance(load(convolutional(), access="label"), Differentiable)
+    with pytest.raises(CapabilityMissing, match="scores of all classes"):
+        load(convolutional(), access="label", gradients="torch")
+    with pytest.raises(InvalidInput, match="gradients"):
+        load(convolutional(), access="logits", gradients="perhaps")
+
+
+def test_a_file_that_was_changed_certifies_nothing(tmp_path):
+    """What bounds the stretch is read from the model that is asked, or not at all."""
+    file = tmp_path / "model.onnx"
+    nodes, weights = [helper.make_node("MatMul", ["x", "w"], ["y"])], np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    file.write_bytes(export(nodes, {"w": weights}, ["n", 5], 3))
+    predictor = load(file, access="logits")
+    np.testing.assert_allclose(predictor.chain().last, weights.T, rtol=1e-6)
+    file.write_bytes(export(nodes, {"w": 2 * weights}, ["n", 5], 3))
+    with pytest.raises(InvalidInput, match="changed"):
+        predictor.chain()
 
 
 def test_a_translation_that_answers_otherwise_is_refused(monkeypatch):
     """Held against ONNX Runtime before anybody relies on it."""
     monkeypatch.setitem(onnx_in_torch._OPS, "Relu", lambda _, x: x.abs())
     with pytest.raises(CapabilityMissing, match="disagree"):
-        DifferentiableOnnx(convolutional(), access="logits")
+        OnnxPredictor(convolutional(), access="logits", gradients="torch")
 
 
 def test_what_reveals_too_little_or_is_no_model_is_refused(tmp_path):
     """Labels have no gradient; a missing file is the caller's."""
     with pytest.raises(CapabilityMissing, match="scores of all classes"):
-        DifferentiableOnnx(convolutional(), access="label")
+        OnnxPredictor(convolutional(), access="label", gradients="torch")
     with pytest.raises(InvalidInput):
-        open_onnx(tmp_path / "missing.onnx", access="logits")
+        load(tmp_path / "missing.onnx", access="logits")
 
 
 @pytest.mark.parametrize(

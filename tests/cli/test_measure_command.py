@@ -56,6 +56,44 @@ def test_without_arguments_the_embedded_default_is_measured(tmp_path):
     assert {file.name for file in folder.iterdir()} == {"results.csv", "results.npz", "run.json", "report.html"}
 
 
+def test_estimators_are_listed_with_what_they_need(tmp_path):
+    """Name, needs, norms, queries and source; one of them in full, also from the help of measure."""
+    code, out, _ = run("estimators", cwd=tmp_path)
+    assert code == 0
+    for word in ("tangent", "scores", "l1 l2 linf", "halfspace", "labels", "1,000", "Elsayed", "weights"):
+        assert word in out
+    described = run("estimators", "tangent", cwd=tmp_path)[1]
+    assert "steps=24" in described
+    assert described in run("measure", "--estimator", "tangent", "--help", cwd=tmp_path)[1]
+    assert "steps=24" not in run("measure", "--help", cwd=tmp_path)[1]
+
+
+def test_a_result_says_lower_and_upper(tmp_path):
+    """The weights of an export certify from below what another estimator finds from above."""
+    bounds = ("--estimator", "lower_bound", "--set", "upper=tangent", "--norm", "linf", "--rows", "5", "--output", "run")
+    code, out, err = run("measure", *bounds, cwd=tmp_path)
+    assert code == 0, err
+    assert "no flip within, L∞" in out
+    found = Distances.load(tmp_path / "run" / "results.npz")
+    assert (found.certified > 0).all()
+    assert (found.certified < found.linf).all()
+
+
+def test_gradients_can_be_estimated_by_choice(tmp_path):
+    """So many queries each, counted; the dials need a source."""
+    few = ("--gradients", "blocks", "--queries-per-gradient", "10", "--frequencies", "16", "--rows", "5")
+    code, _, err = run("measure", *few, "--output", "run", cwd=tmp_path)
+    assert code == 0, err
+    found = Distances.load(tmp_path / "run" / "results.npz")
+    assert (found.n_gradients == 0).all()
+    assert found.n_predictions.max() < 10 + 20
+    code, out, _ = run("measure", *few, "--dry-run", cwd=tmp_path)
+    assert "17 queries a row" in out
+    code, _, err = run("measure", "--frequencies", "16", cwd=tmp_path)
+    assert code == 2
+    assert "--gradients" in err
+
+
 def test_results_agree_in_every_file(tmp_path, data):
     """The CSV table, the saved arrays and the run's facts tell the same."""
     code, _, err = run("measure", digits_model(), data, *MODEL, "--no-report", cwd=tmp_path)
@@ -134,6 +172,7 @@ from blackbox_boundary import Access, Prediction
 class Slow:
     access, input_shape, n_classes, bounds = Access.LOGITS, (4,), 2, None
     def predict(self, x):
+        open("asked", "w").close()
         time.sleep(0.2)
         side = x.sum(axis=-1)
         return Prediction.from_scores(np.stack([side, -side], axis=-1))
@@ -151,7 +190,10 @@ def test_an_interrupted_run_leaves_a_valid_partial_result(tmp_path, how):
     arguments = ("measure", "slow_model:make", "x.npy", "--output", "run", "--batch-size", "10", "--no-report")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     process = start(*arguments, cwd=tmp_path, env=environment)
-    time.sleep(4)
+    while not (tmp_path / "asked").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(0.5)  # into the second or third question of a dozen
     process.send_signal(how)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

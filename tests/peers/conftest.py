@@ -12,7 +12,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "http_endpoint")
 import pytest
 import servers
 
-collect_ignore = ["mlserver_runtime.py", "triton_server.py"]  # they run in the environments of their servers
+collect_ignore = [
+    "kserve_server.py",
+    "mlflow_server.py",
+    "mlserver_runtime.py",
+    "torchserve_handler.py",
+    "triton_server.py",
+]  # they run in the environments of their servers
 
 
 def pytest_collection_modifyitems(items):
@@ -33,6 +39,27 @@ def triton_url():
 def mlserver_url():
     """MLServer."""
     with servers.mlserver() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mlflow_url():
+    """MLflow."""
+    with servers.mlflow() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def kserve_url():
+    """KServe."""
+    with servers.kserve() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def torchserve_url():
+    """TorchServe."""
+    with servers.torchserve() as url:
         yield url
 
 

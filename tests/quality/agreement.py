@@ -108,7 +108,7 @@ def compare(name, rows):
     torch_predictor = TorchPredictor(net, input_shape=(1, 28, 28), n_classes=10)
     ways = {
         "torch, central differences": (torch_predictor, CentralDifferences()),
-        "ONNX Runtime, central differences": (load(model, access="logits"), None),
+        "ONNX Runtime, central differences": (load(model, access="logits", gradients="none"), None),
         "HTTP, central differences": (load(server.url, access="logits"), None),
     }
     for kind, x in data.items():

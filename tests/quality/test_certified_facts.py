@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from blackbox_boundary.adapters.onnx_gradients import DifferentiableOnnx
-from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
 
+from blackbox_boundary import load
 from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.gradients import AntitheticBlocks, Cosines
@@ -24,7 +23,7 @@ QUERIES = 20_000
 """A row, from scores alone."""
 
 
-def facts(name, kind):
+def facts(name, gradients):
     """The predictor of a net, and its instances: rows, labels, radii, and whether a flip is known within them."""
     folder = Path(os.environ.get("BLACKBOX_BOUNDARY_DATA", "")) / "vnncomp"
     if "BLACKBOX_BOUNDARY_DATA" not in os.environ or not folder.is_dir():
@@ -32,7 +31,8 @@ def facts(name, kind):
     with np.load(folder / f"{name}.npz") as known:
         lowest, highest = known["domain"].tolist()
         x = known["x"].astype(np.float32).clip(lowest, highest)
-        predictor = kind(folder / f"{name}.onnx", access="logits", bounds=(lowest, highest), input_shape=x.shape[1:])
+        settings = {"access": "logits", "bounds": (lowest, highest), "input_shape": x.shape[1:], "gradients": gradients}
+        predictor = load(folder / f"{name}.onnx", **settings)
         return predictor, x, known["label"], known["eps"], known["verdict"] == "sat"
 
 
@@ -41,7 +41,7 @@ def results():
     """Distances, radii and verdicts of every net."""
     found = {}
     for name in NETS:
-        predictor, x, label, eps, sat = facts(name, DifferentiableOnnx)
+        predictor, x, label, eps, sat = facts(name, "torch")
         distances = measure(predictor, x, estimator=Tangent(norm="linf", rounds=ROUNDS))
         assert (distances.home == label).all()
         found[name] = distances.linf, eps, sat
@@ -64,7 +64,7 @@ def test_most_known_flips_are_found_from_scores_alone():
     """At least 60 % of them, with 20,000 queries a row: gradients are estimated in the lowest quarter of all frequencies."""
     hits = []
     for name in NETS:
-        predictor, x, _, eps, sat = facts(name, OnnxPredictor)
+        predictor, x, _, eps, sat = facts(name, "none")
         if not sat.any():
             continue
         image = (28, 28) if x[0].size == 28 * 28 else x.shape[1:]

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import email
 import io
 import json
 
@@ -24,18 +25,19 @@ MODELS = {
     "digits": (SHAPE, N_CLASSES, probabilities_of, 64),
     "liar": (SHAPE, N_CLASSES + 1, probabilities_of, 64),
     "mnist": ((1, 28, 28), 10, mnist_probabilities_of, 1024),
+    "segments": (SHAPE, (8, 8), probabilities_of, 64),
 }
 """Shape of a row, number of classes as announced, the model, and its longest batch."""
 
 
 @app.get("/v2/models/{model}")
 def metadata(model: str):
-    """Tensors; of the model "liar" with a class too many."""
+    """Tensors; of the model "liar" with a class too many, of "segments" no classifier's."""
     if model not in MODELS:
         raise HTTPException(404, "unknown model")
     shape, n_classes, *_ = MODELS[model]
     inputs = [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}]
-    outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, n_classes]}]
+    outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, *np.atleast_1d(n_classes).tolist()]}]
     return {"name": model, "versions": ["1"], "inputs": inputs, "outputs": outputs}
 
 
@@ -114,6 +116,17 @@ async def bytes_(request: Request):
     return {"predictions": probabilities_of(np.array(rows, np.float32) / np.float32(255)).tolist()}
 
 
+@app.post("/upload")
+async def upload(request: Request):
+    """One PNG as a file of a form, one answer."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    (part,) = email.message_from_bytes(head + await request.body()).get_payload()
+    assert part.get_param("name", header="content-disposition") == "picture"
+    assert (part.get_filename(), part.get_content_type()) == ("row.png", "image/png")
+    pixels = np.asarray(Image.open(io.BytesIO(part.get_payload(decode=True))), np.float32)
+    return {"scores": probabilities_of(pixels[None] / np.float32(255))[0].tolist()}
+
+
 @app.post("/image")
 async def image(request: Request):
     """One PNG as the body, one answer."""
@@ -168,8 +181,8 @@ async def predict_v1(server: str, model: str, request: Request):
 
 @app.get("/mlflow/ping")
 def mlflow_ping():
-    """Empty."""
-    return Response("")
+    """An empty line."""
+    return Response("\n")
 
 
 @app.get("/mlflow/version")

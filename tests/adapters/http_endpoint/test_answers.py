@@ -89,6 +89,9 @@ def accepted(read, *args):
 @FUZZ
 @given(v2_documents, st.binary(max_size=60), st.none() | st.integers(-5, 300) | st.text(max_size=3))
 @example({"outputs": [{"name": "p", "shape": [N, K], "datatype": "FP32", "data": GOOD}]}, b"", None)
+@example(
+    {"outputs": [{"name": "p", "shape": [N, K], "datatype": "FP32", "data": [0.0] * (N * K - 1) + [3.4028235677973366e38]}]}, b"", None
+)
 def test_v2_answers(document, raw, length):
     """JSON, binary, and everything in between."""
     text = json.dumps(document).encode()

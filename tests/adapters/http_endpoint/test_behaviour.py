@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
-from blackbox_boundary.adapters.http_endpoint.behaviour import read_behaviour, rounding
 
 from blackbox_boundary import InvalidInput
+from blackbox_boundary.behaviour import read_behaviour, rounding
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((6, *model.SHAPE), dtype=np.float32)

@@ -95,6 +95,7 @@ def test_binary_model_with_a_single_score(service_url):
     [
         ("/bytes", {"body": '{"instances": $rows}', "item": '{"b64": $row}', "encoding": "base64", "dtype": "uint8"}, "predictions"),
         ("/image", {"body": "$raw", "encoding": "png"}, "scores"),
+        ("/upload", {"body": "$raw", "encoding": "png", "form_field": "picture"}, "scores"),
     ],
 )
 def test_pixels_are_rounded_inside_the_query_path(service_url, path, request_, answer):
@@ -125,6 +126,8 @@ def test_a_batch_found_too_long_is_halved_and_remembered(service_url):
         ({"answer": {"scores": "a..b["}}, "path into an answer"),
         ({"request": {"body": "{$rows"}, "answer": {"scores": "p"}}, "must be JSON"),
         ({"request": {"body": "{}"}, "answer": {"scores": "p"}}, r"\$rows"),
+        ({"request": {**BODY, "form_field": "file"}, "answer": {"scores": "p"}}, "form_field"),
+        ({"request": {"body": "$raw", "encoding": "npy", "form_field": 'a"b'}, "answer": {"scores": "p"}}, "form_field"),
         ({"request": {"encoding": "jpeg"}, "answer": {"scores": "p"}}, "encoding"),
         ({"input_shape": None, "answer": {"scores": "p"}}, "input_shape"),
         ({"n_classes": 1, "answer": {"scores": "p"}}, "at least 2"),

@@ -49,6 +49,24 @@ def test_metadata_that_lies_is_found_by_the_first_row(service_url):
         assert endpoint.counters.queries == 1
 
 
+@pytest.mark.parametrize(("access", "revealed"), [("label", Access.LABEL), ("top1", Access.TOP1), ("probabilities", Access.PROBABILITIES)])
+def test_less_may_be_declared_than_the_server_says(service_url, access, revealed):
+    """The label alone, or with its score, and not more."""
+    with load(f"{service_url}/v2/models/digits", access=access) as endpoint:
+        assert endpoint.access is revealed
+        answer = endpoint.predict(X)
+    assert (answer.scores is not None) == revealed.has_scores
+    assert (answer.top1 is not None) == (revealed is Access.TOP1)
+
+
+def test_probabilities_declared_logits_are_refused(service_url):
+    """The first answer shows it: their margins would mean something else."""
+    with load(f"{service_url}/v2/models/digits", access="logits") as endpoint:
+        with pytest.raises(BadPrediction, match='declare access="probabilities"'):
+            endpoint.predict(X)
+        assert endpoint.counters.queries == 1
+
+
 def test_wrong_addresses_are_told_apart(service_url):
     """An unknown model is the server's word, a closed port the connection's; a typo in a setting is ours."""
     with pytest.raises(PredictorRefused, match="404"):

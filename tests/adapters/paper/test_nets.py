@@ -38,6 +38,20 @@ def test_surrogates_for_cifar(build, n):
         assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 100)
 
 
+def test_small_surrogates():
+    """Half the width, with a stem that strides; a quarter of the width. Channels are multiples of eight; the last layer keeps its size."""
+    small = cifar_nets.mobilenet_v2(width=0.5, stem_stride=2).eval()
+    assert [n for n, module in small.named_modules() if isinstance(module, torch.nn.Conv2d) and module.out_channels % 8] == []
+    assert small[-1].in_features == 1280
+    quarter = cifar_nets.vgg16(width=0.25).eval()
+    assert [m.out_channels for m in quarter if isinstance(m, torch.nn.Conv2d)] == [16] * 2 + [32] * 2 + [64] * 3 + [128] * 6
+    with torch.no_grad():
+        stem = small[:2](torch.zeros(1, 3, 32, 32))
+        assert stem.shape == (1, 16, 16, 16)
+        for net in (small, quarter):
+            assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 100)
+
+
 @needs_data
 @pytest.mark.parametrize("name", ["resnet20w64", "resnet8w64", "resnet32"])
 def test_published_logits(name):
@@ -57,3 +71,9 @@ def test_other_files_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.ones(3))
     with pytest.raises(InvalidInput, match=r"other\.npz"):
         cifar_nets.load_resnet(tmp_path / "other.npz")
+    whole = (tmp_path / "other.npz").read_bytes()
+    np.save(tmp_path / "lone.npy", np.ones(3))
+    for content in (whole[:100], whole[:60] + b"?" + whole[61:], b"", (tmp_path / "lone.npy").read_bytes()):
+        (tmp_path / "broken.npz").write_bytes(content)
+        with pytest.raises(InvalidInput, match=r"broken\.npz"):
+            cifar_nets.load_resnet(tmp_path / "broken.npz")

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from blackbox_boundary.adapters.paper import cifar_nets, data, reproduction
+from blackbox_boundary.adapters.paper.curves import curve, section6_curves
 from blackbox_boundary.adapters.paper.exhibit import Exhibit
+from blackbox_boundary.adapters.paper.recall import Recalled
 from blackbox_boundary.adapters.paper.samples import EXTRA_SETS, PAPER_SETS, Samples
 from blackbox_boundary.adapters.paper.section5 import section5
-from blackbox_boundary.adapters.paper.section6 import section6_tables
+from blackbox_boundary.adapters.paper.section6 import section6_tables, section6_transfer
 from blackbox_boundary.adapters.paper.store import Store
 from blackbox_boundary.adapters.paper.study import Scale, cifar100_study, mnist_study
 from click.testing import CliRunner
@@ -32,6 +34,9 @@ TOY = Scale(
     n_transfer=30,
     n_votes=30,
     batch_size=32,
+    transfer_seeds=2,
+    curve_pairs=2,
+    extra_surrogates=2,
 )
 
 
@@ -51,7 +56,8 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
     assert first.exit_code == 0, first.output
     assert first.stdout.strip().endswith("report.html")
     page = (tmp_path / "report.html").read_text()
-    for slug in ("figure1-model-1", "figure2-model-2", "tables-1-2", "curves-model-1-model-3", "transfer", "widths", "votes"):
+    curves = ("curves-model-1-model-3", "curves-model-2-model-3")
+    for slug in ("figure1-model-1", "figure2-model-2", "tables-1-2", *curves, "transfer", "widths", "votes"):
         assert f'id="{slug}"' in page
         assert (tmp_path / "figures" / f"{slug}.csv").is_file()
     assert "http" not in re.sub(r"http-equiv", "", page)
@@ -67,10 +73,23 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
 def test_missing_data_are_named(tmp_path, monkeypatch):
     """Without the files the command ends with exit code 3 before anything runs, and says which file and where to get it."""
     monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
-    for experiment, file in (("mnist", "train-images-idx3-ubyte"), ("cifar100", "test.bin")):
+    for experiment, file in (("mnist", "train-images-idx3-ubyte"), ("cifar100", "resnet20w64.npz")):
         found = CliRunner().invoke(main, ["reproduce", experiment, "--out", str(tmp_path / "out")])
         assert found.exit_code == 3
         assert file in found.stderr
+
+
+def test_damaged_and_foreign_data_are_named(tmp_path, monkeypatch):
+    """Files of the right names and the wrong content end the command: the file, and the checksum it must have, are said."""
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    for part, n in (("train", 60), ("t10k", 10)):
+        idx_images = bytes([0, 0, 8, 3]) + np.array([n, 28, 28], ">u4").tobytes() + bytes(n * 784)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx_images)
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1]) + np.array([n], ">u4").tobytes() + bytes(n))
+    found = CliRunner().invoke(main, ["reproduce", "mnist", "--out", str(tmp_path / "out")])
+    assert found.exit_code == 3
+    assert re.search(r"train-images-idx3-ubyte.*SHA-256 [0-9a-f]{64}", found.stderr, re.DOTALL)
+    assert not (tmp_path / "out").exists()
 
 
 def test_sample_sets(study):
@@ -86,6 +105,74 @@ def test_sample_sets(study):
         assert (samples.draw(name, 0).x == sample.x).all()
     high, low = (study.measured(study.victim("Model 1"), samples.draw(name, 0).x).l1 for name in ("high", "low"))
     assert low.max() < high.min()
+
+
+def test_a_drawn_sample_is_measured_once(study, monkeypatch):
+    """Surrogates trained on one sample share it; another sample takes its place."""
+    samples, drawn = Samples(study, "Model 1"), []
+    monkeypatch.setattr(Samples, "_drawn", lambda self, *which: drawn.append(which) or which)
+    for which in [("low", 0), ("low", 0), ("low", 1), ("low", 0)]:
+        assert samples.draw(*which) == which
+    assert drawn == [("low", 0), ("low", 1), ("low", 0)]
+
+
+def test_recalled_labels(study):
+    """They are those the victim gave; only other rows reach it, and its scores are not revealed."""
+    victim, asked = study.victim("Model 2"), []
+
+    class Watched:
+        input_shape, n_classes, bounds, access = victim.input_shape, victim.n_classes, victim.bounds, victim.access
+
+        def predict(self, x):
+            asked.append(len(x))
+            return victim.predict(x)
+
+    x = study.natural[:30]
+    recalled = Recalled(Watched(), x[:20], victim.predict(x[:20]).label)
+    assert (recalled.predict(x).label == victim.predict(x).label).all()
+    assert recalled.predict(x[:5]).scores is None
+    assert asked == [10]
+    assert (study.recalled("Model 2").predict(x).label == victim.predict(x).label).all()
+
+
+def test_transfer_over_seeds(study):
+    """Both surrogates are compared with both victims; what is compared has a mean and a deviation, and shares lie in [0, 1]."""
+    (found,) = section6_transfer(study)
+    assert {row[:2] for row in found.rows} == {(v, s) for v in ("Model 1", "Model 2") for s in ("Model 3", "Model 4")}
+    column = {name: [row[place] for row in found.rows] for place, name in enumerate(found.heads)}
+    assert set(column["seeds"]) == {2}
+    assert all(-1 <= value <= 1 for name in ("Spearman", "cosine median") for value in column[name])
+    assert all(0 <= value <= 1 for value in column["flips the victim"])
+    assert all(low <= middle <= high for low, middle, high in zip(*(column[f"ratio {q}"] for q in ("10 %", "median", "90 %")), strict=True))
+
+
+def test_curves_and_leads(study):
+    """The leads are the differences of the curves; without a clearance nothing trains with one, and there is no such exhibit."""
+    curves, leads = section6_curves(study, "Model 1", "Model 4", all_strategies=False)
+    mean = {(row[0], row[1]): row[2] for row in curves.rows}
+    best = "surrogate distance, whole pool, clearance"
+    assert {row[1] for row in leads.rows} == {20, 40}
+    for name, budget, ahead, low, _, n in leads.rows:
+        assert ahead == pytest.approx(mean[best, budget] - mean[name, budget])
+        assert (low, n) == (None, 1)
+    (plain,) = section6_curves(replace(study, clearance=0.0), "Model 1", "Model 4", all_strategies=False)
+    assert {row[0] for row in plain.rows} == {name for name, _ in mean} - {best}
+
+
+def test_clearance_changes_the_training_and_not_the_first_sample(study):
+    """Both ask the same random rows first; what is learned from them differs."""
+    samples, rule = Samples(study, "Model 1"), "margin, whole pool"
+    plain, clear = (curve(study, samples, "Model 3", name, 0) for name in (rule, f"{rule}, clearance"))
+    assert plain[0]["imbalance"] == clear[0]["imbalance"]
+    assert plain[0]["loss"] != clear[0]["loss"]
+
+
+def test_a_victim_no_better_than_chance_is_said(tmp_path):
+    """The first table says so; nothing is hidden."""
+    whole = data.embedded_digits()
+    guessing = replace(whole, y=np.random.default_rng(0).permutation(whole.y))
+    (victims,) = reproduction._victims(mnist_study(guessing, TOY, Store(tmp_path)))
+    assert [row[3].startswith("NO") for row in victims.rows] == [True, True]
 
 
 def test_store_keeps_and_tells_apart(tmp_path):
@@ -117,22 +204,102 @@ def test_diverged_victim_is_said(tmp_path):
         broken.victim("Model 1")
 
 
-@pytest.mark.slow
-def test_cifar_extraction_runs(tmp_path):
-    """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
+@pytest.fixture
+def weights(tmp_path):
+    """A file of random weights of a ResNet-8 for 100 classes."""
     torch.manual_seed(0)
     state = cifar_nets.ResNet(1, n_stem=64).state_dict()
     np.savez(tmp_path / "net.npz", **{name: value.numpy() for name, value in state.items() if "num_batches" not in name})
+    return tmp_path / "net.npz"
+
+
+def _noise(n_train, n_test):
+    """Random images of 100 classes."""
     rng = np.random.default_rng(0)
-    x, y = rng.random((60, 3, 32, 32), dtype=np.float32), rng.integers(0, 100, 60)
-    images = data.Data("noise", x[:40], y[:40], x[40:], y[40:])
-    scale = replace(TOY, seeds=1, table_steps=1, batch_size=4, n_measured=None, n_transfer=4)
-    study = cifar100_study(images, scale, Store(tmp_path / "results"), tmp_path / "net.npz")
-    tables, extra = section6_tables(study)
+    n = n_train + n_test
+    x, y = rng.random((n, 3, 32, 32), dtype=np.float32), rng.integers(0, 100, n)
+    return data.Data("noise", x[:n_train], y[:n_train], x[n_train:], y[n_train:])
+
+
+@pytest.mark.slow
+def test_cifar_extraction_runs(tmp_path, weights):
+    """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
+    scale = replace(TOY, seeds=1, table_steps=1, batch_size=4, n_measured=None, n_transfer=4, extra_sets=("random",))
+    study = cifar100_study(_noise(40, 20), scale, Store(tmp_path / "results"), weights)
+    tables, extra = list(section6_tables(study))[:2]
     assert [(row[0], row[1]) for row in tables.rows[::6]] == [("ResNet-20", "MobileNetV2"), ("ResNet-20", "VGG-16")]
-    assert {row[2] for row in extra.rows} == set(EXTRA_SETS)
+    assert {row[2] for row in extra.rows} == {"random"}
     assert all(row[3] is None for row in tables.rows)
     assert next(exhibit.slug for exhibit in section5(study)) == "figure3-resnet-20"
+    small = cifar100_study(_noise(1, 1), replace(scale, small_surrogates=True), Store(tmp_path), weights)
+    assert list(small.surrogates) == ["MobileNetV2 ×1/2", "VGG-16 ×1/4"]
+
+
+def test_reduced_sizes(tmp_path, weights):
+    """The pool, the test rows and the random inputs have sizes of their own, and parts measured apart are joined in order."""
+    scale = replace(TOY, n_measured=10, n_pool=3, n_random=5)
+    study = replace(cifar100_study(_noise(6, 12), scale, Store(tmp_path), weights), chunk=2)
+    assert (study.natural == np.concatenate([study.data.x[:3], study.data.x_test[:10]])).all()
+    assert study.n_pool == 3
+    natural, uniform = study.distances("ResNet-20", "natural"), study.distances("ResNet-20", "uniform")
+    assert (len(natural), len(uniform)) == (13, 5)
+    whole = study.measured(study.victim("ResNet-20"), study.natural)
+    assert natural.l1 == pytest.approx(whole.l1, rel=1e-3)
+    assert [len(test.x) for test in study.test_sets("ResNet-20")] == [10, 1, 10]
+
+
+def test_a_victim_with_random_weights_is_said(tmp_path, weights):
+    """Random weights: the report's first table calls everything made from them void."""
+    study = cifar100_study(_noise(2, 60), replace(TOY, n_measured=None), Store(tmp_path), weights)
+    (shown,) = reproduction._victims(study)
+    assert shown.rows[0][-1].startswith("NO")
+
+
+def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
+    """Its row in the table says which seeds diverged; the other columns still hold numbers."""
+
+    def wild(n_steps):
+        recipe = study.surrogates["Model 3"](n_steps)
+        return replace(recipe, optimiser=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
+
+    broken = replace(study, surrogates={"wild": wild}, store=Store(tmp_path), scale=replace(TOY, extra_sets=("random",)), _kept={})
+    _, extra, *_ = section6_tables(broken)
+    row = dict(zip(extra.heads, extra.rows[0], strict=True))
+    assert row["diverged seeds"] == "0, 1"
+    assert 0 <= row["accuracy (%)"] <= 100
+
+
+@pytest.mark.parametrize("content", ["missing", "damaged", "another net"])
+def test_weights_that_are_not_the_victims(tmp_path, monkeypatch, weights, content):
+    """A missing, damaged or other file of weights ends the command before images are read: file, SHA-256 and source are named."""
+    folder = tmp_path / "cifar100"
+    folder.mkdir()
+    file = folder / "resnet20w64.npz"
+    if content != "missing":
+        file.write_bytes(weights.read_bytes()[: 1000 if content == "damaged" else None])
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    found = CliRunner().invoke(main, ["reproduce", "cifar100", "--quick", "--out", str(tmp_path / "out")])
+    assert found.exit_code == 3
+    for said in (str(file), "f795c89ac4dd8089", "karanchahal/distiller"):
+        assert said in found.stderr
+
+
+def test_interrupted_and_resumed(tmp_path, monkeypatch):
+    """Ctrl-C ends with exit code 130 and keeps what was finished; the same command does not compute that again."""
+    monkeypatch.setattr(reproduction, "QUICK", TOY)
+    monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
+    command = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
+
+    def interrupt(study):
+        raise KeyboardInterrupt
+
+    for section in ("section4", "section5"):
+        with monkeypatch.context() as patch:
+            patch.setattr(reproduction, section, interrupt)
+            found = CliRunner().invoke(main, command)
+        assert found.exit_code == 130
+        assert found.stderr.endswith("Stopped; run the same command again to go on.\n")
+        assert ("weights network=Model 1" in found.stderr) == (section == "section4")
 
 
 def test_exhibits(tmp_path):

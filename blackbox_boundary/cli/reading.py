@@ -1,0 +1,114 @@
+"""Before a run: how does the server behave, what does that cost, and what does the search make of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+from ..asks import Status
+from ..behaviour import Behaviour, read_behaviour
+from ..distances import Distances
+from ..errors import BudgetExhausted, Interrupted, PredictorError
+from ..inputs import finite_rows
+from ..predictor import Array, Predictor
+
+__all__ = ["N_READING", "N_READING_REQUESTS", "Noise", "noise_of", "reads_behaviour"]
+
+_ROWS, _REPEATS = 5, 3
+N_READING, N_READING_REQUESTS = 2 * _ROWS * _REPEATS, (_ROWS + 1) * _REPEATS
+"""Queries and requests that reading costs: five rows show what is rounded, and six answers each what is unstable at all of them."""
+_SHARE = 10
+"""Of a limit, reading takes a tenth at most; else it is left out."""
+
+
+class Noise(NamedTuple):
+    """What the search is told of the model's noise; what was read, for the run's facts; and the queries that this took."""
+
+    votes: int = 1
+    score_resolution: float = 0.0
+    behaviour: dict[str, Any] | None = None
+    n_queries: int = 0
+
+
+def noise_of(
+    predictor: Predictor,
+    endpoint: Predictor,
+    x: Array,
+    options: dict[str, Any],
+    messages: Console,
+    *,
+    earlier: Distances | None,
+    check: Callable[[], Distances],
+) -> Noise:
+    """Read the behaviour where that is wanted, say what was seen, and decide on votes; a resumed run goes on as it began.
+
+    ``check`` finds all bad input and returns the result of a run that sent nothing; it is called before anything is sent.
+
+    Raises
+    ------
+    PredictorError, Interrupted
+        The model failed, or Ctrl-C; with a result in which nothing is measured.
+    """
+    told: int | None = options["votes"]
+    if earlier is not None and ("behaviour" in earlier.run or earlier.n_predictions.any()):
+        facts = earlier.run
+        return Noise(told or facts.get("votes", 1), facts.get("score_resolution", 0.0), facts.get("behaviour"))
+    seen = _read(predictor, endpoint, x, check, messages) if reads_behaviour(endpoint, options) else None
+    if seen is None:
+        return Noise(told or 1)
+    votes = told or seen.votes
+    messages.print(_said(seen, votes, is_told=told is not None), soft_wrap=True, markup=False)
+    return Noise(votes, seen.score_resolution(votes), dataclasses.asdict(seen), seen.n_queries)
+
+
+def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
+    """Whether the behaviour is read: as asked, else for endpoints that count their requests, where the limits leave room."""
+    if options["behaviour"] is not None:
+        return bool(options["behaviour"])
+    limits = (options["max_queries"], N_READING), (options["max_requests"], N_READING_REQUESTS)
+    return hasattr(endpoint, "counters") and all(limit is None or limit >= _SHARE * cost for limit, cost in limits)
+
+
+def _read(predictor: Predictor, endpoint: Predictor, x: Array, check: Callable[[], Distances], messages: Console) -> Behaviour | None:
+    nothing = check()
+    nothing.status[nothing.status == Status.OUT_OF_BUDGET] = Status.NOT_MEASURED
+    for name in ("votes", "score_resolution"):  # not known yet: whoever resumes this decides
+        del nothing.run[name]
+    rows = np.flatnonzero(finite_rows(x[: 8 * _ROWS]))[:_ROWS]
+    if not len(rows):
+        return None
+    try:
+        return read_behaviour(predictor, x[rows], n_repeats=_REPEATS, endpoint=endpoint)
+    except BudgetExhausted:
+        messages.print("A limit was reached before the server's behaviour was known.")
+        return None
+    except PredictorError as error:
+        error.partial = nothing
+        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted(nothing) from error
+
+
+def _said(seen: Behaviour, votes: int, *, is_told: bool) -> str:
+    """One paragraph for the terminal."""
+    said = [f"The server's behaviour, by {2 * seen.n_rows * seen.n_repeats} answers to {seen.n_rows} rows:"]
+    if seen.is_repeatable:
+        said.append("it repeats itself.")
+    else:
+        spread = "" if seen.spread_in_batches is None else f" scores by up to {seen.spread_in_batches:.2g},"
+        said.append(f"its answers vary,{spread} labels of {seen.n_label_changes} rows.")
+    if seen.decimals is not None:
+        said.append(f"Scores are rounded to {seen.decimals} decimals.")
+    if seen.latency_s is not None and seen.rows_per_s is not None:
+        said.append(f"A row takes {1e3 * seen.latency_s[0]:.3g} ms, batches {seen.rows_per_s:.3g} rows/s.")
+    if seen.failed_share:
+        said.append(f"{seen.failed_share:.0%} of requests failed and were sent again.")
+    if votes > 1:
+        said.append(f"Each point is asked {votes} times" + ("." if is_told else "; --votes 1 asks once, --votes 15 tells more."))
+    elif seen.votes > 1:
+        said.append(f"--votes {seen.votes} would ask each point so many times and say which rows noise leaves open.")
+    return " ".join(said)

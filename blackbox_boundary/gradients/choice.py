@@ -1,0 +1,56 @@
+"""Which source answers a search's asks for gradients: one chosen by name, the predictor itself, or a default; and its price."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidInput
+from ._source import GradientSource
+from .differences import CentralDifferences, ForwardDifferences
+from .sampled import SPSA, AntitheticBlocks, LocalLinear
+
+if TYPE_CHECKING:
+    from ..estimators._base import Setting
+
+__all__ = ["SOURCES", "gradient_queries", "source_by_name", "source_for"]
+
+SOURCES: Mapping[str, type[GradientSource]] = MappingProxyType(
+    {
+        "blocks": AntitheticBlocks,
+        "central": CentralDifferences,
+        "forward": ForwardDifferences,
+        "local": LocalLinear,
+        "spsa": SPSA,
+    }
+)
+"""The gradient sources by name."""
+
+
+def source_by_name(name: str, **settings: Any) -> GradientSource:
+    """Return the gradient source of this name, with these settings.
+
+    Raises
+    ------
+    InvalidInput
+        No source has that name, or this one no such setting.
+    """
+    if name not in SOURCES:
+        raise InvalidInput(f'"gradients" must be one of {", ".join(SOURCES)}; got "{name}".')
+    known = inspect.signature(SOURCES[name]).parameters
+    if unknown := set(settings) - set(known):
+        raise InvalidInput(f'The gradient source "{name}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.')
+    return SOURCES[name](**settings)
+
+
+def source_for(chosen: GradientSource | None, setting: Setting) -> GradientSource | None:
+    """The source to use: the chosen one, else the predictor itself (None), else central differences."""
+    return chosen or (None if setting.differentiable else CentralDifferences())
+
+
+def gradient_queries(chosen: GradientSource | None, setting: Setting) -> int:
+    """Queries that one gradient costs; the predictor's own counts as one."""
+    source = source_for(chosen, setting)
+    return 1 if source is None else source.queries(setting.input_shape)

@@ -1,0 +1,125 @@
+"""What the catalogue says of an estimator is what it does."""
+
+import numpy as np
+import pytest
+
+from blackbox_boundary import Access, CapabilityMissing, InvalidInput, measure
+from blackbox_boundary.chains import Chain
+from blackbox_boundary.estimators import CATALOGUE, HalfSpace, LowerBound, Ray, Setting, Tangent, by_name
+from blackbox_boundary.gradients import SOURCES, AntitheticBlocks, Cosines, source_by_name
+from blackbox_boundary.testing import Linear, Opaque, Reference
+
+SHAPE = Linear(np.random.default_rng(0).standard_normal((4, 6)), np.zeros(4))
+CHAIN = Chain((), SHAPE.weights)
+X = np.random.default_rng(1).standard_normal((10, 6))
+
+
+def reference(access=Access.LOGITS):
+    """Four classes with flat boundaries; a chain of one layer."""
+    predictor = Reference(SHAPE, access=access)
+    predictor.chain = lambda: CHAIN
+    return predictor
+
+
+def setting(access):
+    """What that predictor reveals, without gradients."""
+    return Setting(access, 4, (6,), n_rows=10, chain=lambda: CHAIN)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_access_needed_is_the_least(name):
+    """It is accepted, and less is refused."""
+    estimator, least = by_name(name), CATALOGUE[name].access
+    estimator.check(setting(least))
+    for less in Access:
+        if less < least:
+            with pytest.raises(CapabilityMissing):
+                estimator.check(setting(less))
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_queries_expected_are_about_those_spent(name):
+    """At most a third more; not less than a third, where rows are near."""
+    found = measure(reference(), X, estimator=name)
+    spent = float((found.n_predictions + found.n_gradients).mean())
+    expected = CATALOGUE[name].queries(Setting.of(reference()))
+    assert spent <= 1.34 * expected
+    if name != "flip_point":  # it states the most: a linear problem is solved in a few steps
+        assert spent >= expected / 3
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if "l1" in entry.norms])
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_every_norm_listed_can_be_set(name, norm):
+    """Those with a choice take each."""
+    assert by_name(name, norm=norm).norm == norm
+
+
+def test_weights_are_the_predictors_own_or_given():
+    """A predictor that tells its chain needs no other; one that does not is refused before any query."""
+    own = measure(reference(), X, estimator="lower_bound")
+    np.testing.assert_array_equal(own.certified, measure(Reference(SHAPE), X, estimator=LowerBound(CHAIN)).certified)
+    with pytest.raises(CapabilityMissing, match="weights"):
+        measure(Reference(SHAPE), X, estimator="lower_bound")
+
+
+def test_the_other_end_may_be_named():
+    """It gets the same norm where it has one; an unknown name is refused."""
+    assert by_name("lower_bound", upper="tangent", norm="l1").upper == Tangent(norm="l1")
+    assert by_name("lower_bound", upper="halfspace").upper == HalfSpace()
+    with pytest.raises(InvalidInput, match="nothing"):
+        by_name("lower_bound", upper="nothing")
+
+
+def test_known_gradients_cost_nothing():
+    """The same ray as with gradients that are asked for, without asking; labels are enough."""
+    asked = measure(reference(), X, estimator=Ray())
+    gradients = SHAPE.weights[asked.home]
+    known = measure(reference(), X, estimator=Ray(known_gradients=gradients))
+    np.testing.assert_allclose(known.l2, asked.l2, rtol=1e-6)
+    assert (known.n_gradients == 0).all()
+    by_label = measure(Opaque(reference(Access.LABEL)), X, estimator=Ray(known_gradients=gradients))
+    np.testing.assert_allclose(by_label.l2, asked.l2, rtol=1e-5)
+    np.testing.assert_allclose(measure(reference(), X, estimator=Ray(known_gradients=gradients), batch_size=3).l2, known.l2)
+
+
+@pytest.mark.parametrize("shape", [(9, 6), (10, 5)])
+def test_known_gradients_must_fit_the_rows(shape):
+    """Too few, or of another shape: refused before any query."""
+    predictor = reference()
+    with pytest.raises(InvalidInput, match="known_gradients"):
+        measure(predictor, X, estimator=Ray(known_gradients=np.ones(shape)))
+    assert predictor.n_predicted == 0
+
+
+def test_runs_with_other_known_gradients_are_not_mixed():
+    """What the ray followed is part of what a run is."""
+    first = measure(reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[0] * 10]), max_queries=5)
+    with pytest.raises(InvalidInput, match="known_gradients"):
+        measure(reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[1] * 10]), resume=first)
+
+
+def test_gradient_sources_by_name():
+    """Each by its name and settings; unknown ones are named."""
+    for name, kind in SOURCES.items():
+        assert isinstance(source_by_name(name), kind)
+    assert source_by_name("blocks", n_queries=8) == AntitheticBlocks(8)
+    with pytest.raises(InvalidInput, match="central"):
+        source_by_name("nothing")
+    with pytest.raises(InvalidInput, match="n_queries"):
+        source_by_name("central", n_queries=8)
+
+
+def test_frequencies_are_those_of_the_cosine_basis():
+    """A number of frequencies is the subspace of as many; inputs that are no images have none, which is said before any query."""
+    image = Reference(Linear(np.random.default_rng(2).standard_normal((3, 64)), np.zeros(3)))
+    image.input_shape = (8, 8)
+    x = np.random.default_rng(3).standard_normal((3, 8, 8))
+    by_number, by_basis = (
+        measure(image, x, estimator=Ray(gradients=AntitheticBlocks(20, subspace=subspace))) for subspace in (10, Cosines((8, 8), 10))
+    )
+    np.testing.assert_array_equal(by_number.l2, by_basis.l2)
+    predictor = reference()
+    with pytest.raises(InvalidInput, match="height, width"):
+        measure(predictor, X, estimator=Ray(gradients=AntitheticBlocks(20, subspace=3)))
+    assert predictor.n_predicted == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from blackbox_boundary.errors import BadPrediction, BoundaryError, InvalidInput,
 from blackbox_boundary.predictor import Access, Array, FloatArray
 
 from .answers import check_rows, score_columns
+from .torch_recent import Recent
 
 if TYPE_CHECKING:
     import torch
@@ -34,18 +35,24 @@ class Forward:
     dtype: torch.dtype
     n_classes: int = 0
     """0 until counted."""
+    recent: Recent = field(default_factory=Recent, compare=False, repr=False)
 
     def outputs(self, x: Array) -> list[Any]:
-        """What the module puts out for ``x``, as NumPy arrays (half precision widened to float32); no graph is recorded."""
+        """What the module puts out for ``x``, as NumPy arrays (half precision widened to float32).
+
+        No graph is recorded, unless the last predictions were differentiated where they were made: see :mod:`.torch_recent`.
+        """
         import torch
 
-        rows = self._own_copy(x)
-        with _translated(len(rows)), torch.no_grad(), _evaluating(self.module):
-            raw = self.module(rows)
+        rows, recording = self._own_copy(x), self.recent.begin() and self.access.has_scores
+        with _translated(len(rows)), torch.inference_mode(mode=False), torch.set_grad_enabled(recording), _evaluating(self.module) as parts:
+            raw = self.module((rows.requires_grad_() if recording else rows).clone())
+        if self.access.has_scores:
+            self.recent.keep(parts, rows, raw if recording else None)
         return [as_numpy(_widened(output)) for output in _tensors(raw)]
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
-        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one forward and one backward pass for all rows.
+        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one backward pass for all rows, and a forward pass unless it is at hand.
 
         Parameters
         ----------
@@ -74,9 +81,10 @@ class Forward:
             raise InvalidInput(f'"v" of TorchPredictor.vjp must have shape ({n}, {self.n_classes}); got {np.shape(v)}.')
         if n == 0:
             return self._returned(torch.zeros((0, *self.input_shape), dtype=self.dtype, device=self.device), x)
-        with _translated(n), torch.inference_mode(mode=False), torch.enable_grad(), _evaluating(self.module):
+        with _translated(n), torch.inference_mode(mode=False), torch.enable_grad(), _evaluating(self.module) as parts:
             rows = self._own_copy(x).requires_grad_()
-            scores = _widened(score_columns(_scores(self.module(rows.clone())), n, self.access))
+            rows, raw = self.recent.at(parts, rows) or (rows, self.module(rows.clone()))
+            scores = _widened(score_columns(_scores(raw), n, self.access))
             if scores.shape[1] != self.n_classes:
                 raise BadPrediction(f"The module must put out {self.n_classes} classes, as declared; got {scores.shape[1]}.")
             if not scores.requires_grad:
@@ -84,7 +92,7 @@ class Forward:
                     "The module cannot be differentiated: its scores carry no gradient (detached, or computed outside torch?)."
                 )
             weights = torch.as_tensor(np.asarray(v), dtype=scores.dtype, device=scores.device)
-            (gradient,) = torch.autograd.grad((weights * scores).sum(), rows, allow_unused=True)
+            (gradient,) = torch.autograd.grad(scores, rows, weights, allow_unused=True)
         return self._returned(torch.zeros_like(rows) if gradient is None else gradient, x)
 
     def _own_copy(self, x: Array) -> torch.Tensor:
@@ -152,15 +160,16 @@ def module_digest(module: torch.nn.Module) -> hashlib._Hash:
 
 
 @contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Put a module in eval mode, and afterwards every part of it back in the mode it was in."""
-    modes = [(part, part.training) for part in module.modules()]
+def _evaluating(module: torch.nn.Module) -> Iterator[list[torch.nn.Module]]:
+    """Put a module in eval mode, and afterwards every part of it back in the mode it was in; its parts."""
+    parts = list(module.modules())
+    modes = [(part, part.training) for part in parts]
     if not any(training for _, training in modes):
-        yield
+        yield parts
         return
     module.eval()
     try:
-        yield
+        yield parts
     finally:
         module.train(modes[0][1])  # through train(), which modules override (to merge adapters, to keep parts frozen)
         for part, training in modes:

@@ -37,7 +37,7 @@ def _index(rows: IntArray, like: Array) -> Array:
 
 def take(array: Array, rows: IntArray) -> Array:
     """Some rows of an array of any kind: all of them are the array itself, others a copy."""
-    if len(rows) == array.shape[0] and bool((rows == np.arange(len(rows))).all()):
+    if _are_all(rows, array):
         return array
     if is_numpy_array(array):
         return array[rows]
@@ -46,7 +46,14 @@ def take(array: Array, rows: IntArray) -> Array:
 
 def put(array: Array, rows: IntArray, values: Array) -> None:
     """Write some rows of an array in place; NumPy and torch."""
-    array[rows if is_numpy_array(array) else _index(rows, array)] = values
+    if _are_all(rows, array):
+        array[...] = values
+    else:
+        array[rows if is_numpy_array(array) else _index(rows, array)] = values
+
+
+def _are_all(rows: IntArray, array: Array) -> bool:
+    return len(rows) == array.shape[0] and bool((rows == np.arange(len(rows))).all())
 
 
 def per_row(values: NDArray[Any], like: Array) -> Array:
@@ -70,7 +77,7 @@ def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
         return np.zeros(flat.shape[0])
     with np.errstate(over="ignore", invalid="ignore"):  # a norm that does not fit its dtype is infinite, of a row with NaN it is NaN
         if order == 2:
-            norm = xp.sqrt(xp.vecdot(flat, flat, axis=-1))
+            norm = xp.sqrt(xp.linalg.vecdot(flat, flat, axis=-1))
         else:
             norm = xp.sum(xp.abs(flat), axis=-1) if order == 1 else xp.max(xp.abs(flat), axis=-1)
     return np.asarray(as_numpy(norm), dtype=np.float64)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path as FilePath
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
@@ -231,8 +231,7 @@ class _Run:
                 answer = ask_again(self._predictor, points, None if ask.votes is None else ask.votes[batch])
                 check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
                 return answer
-            assert isinstance(self._predictor, Differentiable)
-            return self._predictor.vjp(points, ask.v[batch])
+            return cast("Differentiable", self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
         except (BoundaryError, KeyboardInterrupt):
             raise
         except Exception as error:

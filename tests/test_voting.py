@@ -242,6 +242,24 @@ def test_a_killed_vote_is_resumed(tmp_path):
     assert set(model.asked.values()) == {5}
 
 
+def test_rows_that_are_sent_as_the_same_bytes_share_their_votes(tmp_path):
+    """Of each encoded row every vote is asked once, however many rows it stands for."""
+
+    class Coarse(Shaky):
+        def as_sent(self, x):
+            return np.rint(x * 4).astype(np.int8)
+
+        def predict(self, x):
+            return super().predict(self.as_sent(x).astype(np.float64) / 4)
+
+    x = np.repeat(np.rint(rows(3) * 4) / 4, 2, axis=0) + [[0.0], [0.01]] * 3
+    model = Coarse(0.05, access=Access.LABEL)
+    with LedgerPredictor(model, tmp_path / "l.db") as ledger:
+        got = measure(ledger, x, votes=5, estimator=HalfSpace(max_queries_per_row=40))
+    assert set(model.asked.values()) == {5}
+    assert sum(model.asked.values()) < got.n_predictions.sum()
+
+
 def test_every_wrapper_lets_votes_through(tmp_path):
     """Around a ledger each of them counts, charges, splits and watches votes, and all of them reach the model."""
     model = Shaky(0.1, access=Access.LABEL)

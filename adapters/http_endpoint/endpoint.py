@@ -177,15 +177,7 @@ class HttpPredictor:
                 raise
             return self._nothing(1)
         if answer.label[0] >= 0:
-            if (
-                self.access is Access.LOGITS
-                and answer.scores is not None
-                and answer.scores.min() > 0
-                and looks_like_probabilities(answer.scores)
-            ):
-                raise BadPrediction(
-                    'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
-                )
+            _check_logits(answer, self.access)
             self._canary = sent.copy()
         return answer
 
@@ -280,3 +272,12 @@ class HttpPredictor:
         """The prediction of rows without an answer."""
         scores = np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
         return Prediction(np.full(n, -1, np.intp), np.full(n, np.nan) if self.access is Access.TOP1 else None, scores)
+
+
+def _check_logits(answer: Prediction, access: Access) -> None:
+    """Refuse probabilities where logits were declared: margins would mean something else."""
+    scores = answer.scores
+    if access is Access.LOGITS and scores is not None and scores.min() > 0 and looks_like_probabilities(scores):
+        raise BadPrediction(
+            'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
+        )

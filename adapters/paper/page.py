@@ -34,7 +34,7 @@ def write_page(folder: Path, title: str, facts: Sequence[str], sections: Sequenc
     for _, exhibits in sections:
         for exhibit in exhibits:
             exhibit.write(folder / "figures")
-    style = files("blackbox_boundary.report").joinpath("report.css").read_text(encoding="utf-8") + "\nimg { max-width: 100%; }\n"
+    style = files("blackbox_boundary.report").joinpath("report.css").read_text(encoding="utf-8") + "\nimg { max-width: 100%; }\ntd { overflow-wrap: normal; }\n"
     environment = Environment(
         loader=PackageLoader("blackbox_boundary.adapters.paper", ""),
         autoescape=True,

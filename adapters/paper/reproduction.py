@@ -42,9 +42,18 @@ FULL = Scale(
 """The paper's sizes and more seeds: some hours on two cores."""
 
 REDUCED = Scale(
-    "reduced", seeds=5, victim_steps=4500, table_steps=2000, curve_seeds=5, curve_steps=1500, budgets=_BUDGETS, width_seeds=3,
-    transfer_seeds=3, curve_pairs=3, extra_surrogates=2,
-)  # fmt: skip
+    "reduced",
+    seeds=5,
+    victim_steps=4500,
+    table_steps=2000,
+    curve_seeds=5,
+    curve_steps=1500,
+    budgets=_BUDGETS,
+    width_seeds=3,
+    transfer_seeds=3,
+    curve_pairs=2,
+    extra_surrogates=2,
+)
 """All the paper's inputs, five seeds, fewer optimiser steps: about an hour on two cores."""
 
 QUICK = Scale(

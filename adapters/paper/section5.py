@@ -144,7 +144,10 @@ def _cost(study: Study) -> Exhibit:
             means = (float(found.n_predictions.mean()), float(found.n_gradients.mean()))
             rows.append((victim, inputs, len(found), *means, int(queries.max()), measured, measured / bare))
     columns = "victim | inputs | rows | predictions a row | gradients a row | most queries of a row | seconds | times the bare model's time"
-    note = "The bare model's time: one prediction a row sent as in the measurement, taken right after each part of it, on the same thread."
+    note = (
+        "Seconds: of the processor, on a CPU. The bare model's time: one prediction a row sent as in the measurement, taken right after "
+        "each part of it, on the same thread."
+    )
     return Exhibit("cost", "What measuring cost", columns, rows, note)
 
 

@@ -182,7 +182,7 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
         cells = {
             (name, steps, seed): _cell(study, samples, surrogate, name, seed, steps=steps)
             for name in sets
-            for seed in range(study.scale.curve_seeds)
+            for seed in range(study.scale.width_seeds)
             for steps in _STEPS
         }
         for name in sets:

@@ -135,7 +135,7 @@ def measure(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failure: BoundaryError | Interrupted | None = None
     noise, limit = Noise(), options["max_queries"]
-    with spending(predictor, options) as spent, progress(len(rows), enabled=not options["no_progress"]) as update:
+    with spending(predictor, options) as spent:
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -148,14 +148,15 @@ def measure(
         try:
             check = partial(ask, max_queries=0, flip_points=False)
             noise = noise_of(spent.predictor, predictor, rows.x, options, messages, earlier=folder.earlier, check=check)
-            distances = ask(
-                max_queries=None if limit is None else max(0, limit - noise.n_queries),
-                progress=update,
-                flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
-                resume=folder.earlier,
-                votes=noise.votes,
-                score_resolution=noise.score_resolution,
-            )
+            with progress(len(rows), enabled=not options["no_progress"]) as update:
+                distances = ask(
+                    max_queries=None if limit is None else max(0, limit - noise.n_queries),
+                    progress=update,
+                    flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
+                    resume=folder.earlier,
+                    votes=noise.votes,
+                    score_resolution=noise.score_resolution,
+                )
         except (BoundaryError, Interrupted) as error:
             if error.partial is None:
                 raise

@@ -22,7 +22,7 @@ _ROWS, _REPEATS = 5, 3
 N_READING, N_READING_REQUESTS = 2 * _ROWS * _REPEATS, (_ROWS + 1) * _REPEATS
 """Queries and requests that reading costs: five rows show what is rounded, and six answers each what is unstable at all of them."""
 _SHARE = 10
-"""Of a query limit, reading takes a tenth at most; else it is left out."""
+"""Of a limit, reading takes a tenth at most; else it is left out."""
 
 
 class Noise(NamedTuple):
@@ -54,7 +54,7 @@ def noise_of(
         The model failed, or Ctrl-C; with a result in which nothing is measured.
     """
     told: int | None = options["votes"]
-    if earlier is not None and earlier.n_predictions.any():
+    if earlier is not None and ("behaviour" in earlier.run or earlier.n_predictions.any()):
         facts = earlier.run
         return Noise(told or facts.get("votes", 1), facts.get("score_resolution", 0.0), facts.get("behaviour"))
     seen = _read(predictor, endpoint, x, check, messages) if reads_behaviour(endpoint, options) else None
@@ -66,11 +66,11 @@ def noise_of(
 
 
 def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
-    """Whether the behaviour is read: as asked, else for endpoints that count their requests, where the limit leaves room."""
+    """Whether the behaviour is read: as asked, else for endpoints that count their requests, where the limits leave room."""
     if options["behaviour"] is not None:
         return bool(options["behaviour"])
-    limit = options["max_queries"]
-    return hasattr(endpoint, "counters") and (limit is None or limit >= _SHARE * N_READING)
+    limits = (options["max_queries"], N_READING), (options["max_requests"], N_READING_REQUESTS)
+    return hasattr(endpoint, "counters") and all(limit is None or limit >= _SHARE * cost for limit, cost in limits)
 
 
 def _read(predictor: Predictor, endpoint: Predictor, x: Array, check: Callable[[], Distances], messages: Console) -> Behaviour | None:

@@ -1,7 +1,8 @@
-r"""Two problems over a ball in a box, solved exactly: the farthest step down a slope, and the nearest step to a plane; L1, L2, L-inf.
+r"""Steps from ``x`` that stay in a box: down a slope to the face of a ball, to a plane, and back onto the L1 ball.
 
-Both have the same solution, coordinate by coordinate: against the sign of the slope ``w``, as far as the norm's own profile goes or the
-box leaves room. They differ in what fixes the one number that the profile depends on.
+A box is two arrays (n, d) of the caller's kind, the ``least`` and the ``most`` that each coordinate may move (:func:`limits`). The
+first two problems have the same solution, coordinate by coordinate: against the sign of the slope ``w``, as far as the norm's own
+profile goes or the box leaves room. They differ in what fixes the one number ``t`` that the profile depends on.
 
 ====  ===================================  ==================================
 norm  step of coordinate *i*               profile
@@ -11,12 +12,13 @@ linf  :math:`\min(t, room_i)`              the same for all
 l1    ``room_i`` for the steepest, in turn  greedy: the knapsack with fractions
 ====  ===================================  ==================================
 
-All arrays are (n, d) of the caller's kind; every row is computed by itself, with a fixed number of passes, so that a row gives the same
-bits in any batch.
+Every row is computed by itself, with a fixed number of passes, so that a row gives the same bits in any batch. The kernels clip and
+multiply, and select (``where``) only among numbers a row: selecting among coordinates costs as much as a layer of a small network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,13 +30,22 @@ from ..errors import InvalidInput
 from ..predictor import Array, Bounds
 from ._base import Setting
 
-__all__ = ["DUAL", "ORDER", "check_norm", "farthest", "flat_bounds", "length", "nearest", "room_along", "rooms", "row_dot"]
+__all__ = ["DUAL", "ORDER", "check_norm", "farthest", "flat_bounds", "inside", "length", "limits", "nearest", "room_along", "row_dot", "shrunk"]
 
 ORDER = {"l1": 1.0, "l2": 2.0, "linf": np.inf}
 DUAL = {"l1": np.inf, "l2": 2.0, "linf": 1.0}
 
 _PASSES = 8
-"""Newton passes. The equation for L2 and L-inf is concave and piecewise linear, so that each pass comes closer from below."""
+"""Secants of :func:`nearest`: piecewise linear equations are met exactly once two secants end on the same piece."""
+
+_LENGTHENINGS = 2
+"""How often :func:`farthest` makes up for what the box cuts off a step in L2. The steps that use it are brought to their radius later."""
+
+_STRIDE = 100.0
+"""The most by which a step is lengthened at once: beyond, nothing more can move."""
+
+_SHRINKING_PASSES = 16
+"""Passes of :func:`shrunk`, whose equation bends both ways: Newton's and halvings in turn."""
 
 _TINY = 1e-30
 
@@ -58,87 +69,111 @@ def flat_bounds(setting: Setting) -> Bounds:
     return lowest, highest
 
 
-def rooms(x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:
-    """How far each coordinate of ``x`` (n, d) may go down and up (both non-negative), given bounds and frozen coordinates (d,)."""
+def limits(x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:
+    """The least (<= 0) and the most (>= 0) that each coordinate of ``x`` (n, d) may move, given bounds and frozen coordinates (d,)."""
     xp = array_namespace(x)
     if bounds is None:
-        down = up = xp.full_like(x, np.inf)
+        least, most = xp.full_like(x, -np.inf), xp.full_like(x, np.inf)
     else:
         lowest, highest = (as_kind(np.asarray(b).reshape(-1), x) for b in bounds)
-        down, up = xp.clip(x - lowest, min=0.0), xp.clip(highest - x, min=0.0)
+        least, most = xp.clip(lowest - x, max=0.0), xp.clip(highest - x, min=0.0)
     if frozen is not None:
         free = as_kind(~frozen, x) > 0
-        down, up = (xp.where(free, part, xp.zeros_like(part)) for part in (down, up))
-    return down, up
+        least, most = (xp.where(free, part, xp.zeros_like(part)) for part in (least, most))
+    return least, most
 
 
-def room_along(w: Array, down: Array, up: Array) -> Array:
+def inside(step: Array, least: Array, most: Array) -> Array:
+    """The nearest step in the box."""
+    xp = array_namespace(step)
+    return xp.minimum(xp.maximum(step, least), most)
+
+
+def room_along(w: Array, least: Array, most: Array) -> Array:
     """How far each coordinate may go against the slope ``w``; nowhere where the slope is zero."""
     xp = array_namespace(w)
-    return xp.where(w > 0, down, xp.where(w < 0, up, 0.0))
+    return xp.where(w > 0, -least, xp.where(w < 0, most, 0.0))
 
 
-def farthest(w: Array, room: Array, radius: NDArray[np.float64], norm: str) -> Array:
-    r"""Step down the slope ``w`` as far as a ball of ``radius`` (n,) and the ``room`` allow: :math:`\arg\min_d \langle w, d\rangle`."""
+def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], norm: str) -> Array:
+    r"""Step down the slope ``w`` as far as an L2 or L-inf ball of ``radius`` (n,) and the box allow: :math:`\arg\min_d \langle w, d\rangle`."""
     xp = array_namespace(w)
-    r, a = as_kind(radius[:, None], w), xp.abs(w)
-    if norm == "l1":
-        size = _greedy(a, xp.minimum(room, r), xp.ones_like(a), r)
-    elif norm == "linf":
-        size = xp.minimum(room, r)
-    else:
-        a2, most = a * a, room * room
-        u = (r / xp.clip(_norm(a), min=_TINY)) ** 2  # the square of t
-        for _ in range(_PASSES // 2):
-            stuck = u * a2 >= most
-            left = r**2 - _sum(xp.where(stuck, most, 0.0))
-            slope = _sum(xp.where(stuck, 0.0, a2))
-            u = xp.where(slope > 0, xp.clip(left, min=0.0) / xp.clip(slope, min=_TINY), u)
-        size = xp.minimum(xp.sqrt(u) * a, room)
-    return -xp.sign(w) * size
+    r = as_kind(radius[:, None], w)
+    if norm == "linf":
+        return inside(-r * xp.sign(w), least, most)
+    t = r / xp.clip(xp.linalg.vector_norm(w, axis=-1, keepdims=True), min=_TINY)
+    for _ in range(_LENGTHENINGS):
+        short = xp.linalg.vector_norm(inside(-t * w, least, most), axis=-1, keepdims=True)
+        t = t * xp.clip(r / xp.clip(short, min=_TINY), max=_STRIDE)
+    return inside(-t * w, least, most)
 
 
-def nearest(w: Array, room: Array, gap: NDArray[np.float64], norm: str) -> Array:
+def nearest(w: Array, least: Array, most: Array, gap: NDArray[np.float64], norm: str) -> Array:
     r"""Shortest step that descends the slope ``w`` by ``gap`` (n,): :math:`\arg\min \|d\|, \langle w, d\rangle \le -gap`.
 
-    Without bounds that is the projection on a plane, of length ``gap`` over the dual norm of ``w``. Where the room does not
+    Without bounds that is the projection on a plane, of length ``gap`` over the dual norm of ``w``. Where the box does not
     suffice, all of it is used.
     """
     xp = array_namespace(w)
-    g, a = as_kind(gap[:, None], w), xp.abs(w)
+    g = as_kind(gap[:, None], w)
     if norm == "l1":
-        size = _greedy(a, xp.minimum(room, g / xp.clip(a, min=_TINY)), a, g)
-    else:
-        rate = a if norm == "l2" else xp.ones_like(a)
-        t = g / xp.clip(_sum(a * rate), min=_TINY)
-        for _ in range(_PASSES):
-            step = t * rate
-            free = step < room
-            missing = g - _sum(a * xp.minimum(step, room))
-            slope = _sum(xp.where(free, a * rate, 0.0))
-            t = xp.where((slope > 0) & (missing > 0), t + missing / xp.clip(slope, min=_TINY), t)
-        size = xp.minimum(t * rate, room)
-    return -xp.sign(w) * size
+        return -xp.sign(w) * _greedy(xp.abs(w), room_along(w, least, most), g)
+    rate = w if norm == "l2" else xp.sign(w)
+    t = _meeting(lambda t: -_sum(w * inside(-t * rate, least, most)), g, 1 / xp.clip(_sum(w * rate), min=_TINY))
+    return inside(-t * rate, least, most)
 
 
-def _greedy(steepness: Array, room: Array, worth: Array, wanted: Array) -> Array:
-    """Use the room of the steepest coordinates first, until ``sum(worth * size)`` reaches ``wanted`` (n, 1); ties go to the first."""
-    xp = array_namespace(steepness)
-    order = xp.argsort(-steepness, axis=-1, stable=True)
-    room_in_turn, worth_in_turn = (xp.take_along_axis(part, order, axis=-1) for part in (room, worth))
-    gained = xp.cumulative_sum(room_in_turn * worth_in_turn, axis=-1)
-    left = xp.clip(wanted - (gained - room_in_turn * worth_in_turn), min=0.0)
-    size = xp.minimum(room_in_turn, left / xp.clip(worth_in_turn, min=_TINY))
+def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Array:
+    """Where a concave function, zero at zero, rises to ``wanted`` (n, 1): by secants, which come closer from below.
+
+    ``rate`` is by how much its argument grows for each unit of height at first. Where it never rises so far, some argument beyond.
+    """
+    xp = array_namespace(wanted)
+    last_t, last_h, t = 0.0, 0.0, wanted * rate
+    for _ in range(_PASSES):
+        h = height(t)
+        risen = h - last_h
+        further = xp.clip(wanted - h, min=0.0) * (t - last_t) / xp.clip(risen, min=_TINY)
+        last_t, last_h, t = t, h, xp.where(risen > 0, t + xp.minimum(further, _STRIDE * t), t)
+    return t
+
+
+def shrunk(step: Array, least: Array, most: Array, radius: NDArray[np.float64]) -> Array:
+    """The point of (L1 ball of ``radius`` (n,) and box) that is nearest to ``step``: all coordinates shortened by one length, to zero at most.
+
+    The length is where the sum of what is left meets the radius, to a thousandth of it.
+    """
+    xp = array_namespace(step)
+    r, size = as_kind(radius[:, None], step), xp.abs(step)
+    room = xp.abs(inside(xp.sign(step) * np.finfo(np.float32).max, least, most))
+    few, many = xp.zeros_like(r), xp.max(size, axis=-1, keepdims=True)
+    cut = few
+    for k in range(_SHRINKING_PASSES):
+        rest = xp.clip(size - cut, min=0.0)
+        kept = xp.minimum(rest, room)
+        excess = _sum(kept) - r
+        n_free = _sum(xp.astype((rest > 0) & (rest < room), step.dtype))
+        few, many = xp.where(excess > 0, cut, few), xp.where(excess > 0, many, cut)
+        guess, middle = cut + excess / xp.clip(n_free, min=1.0), (few + many) / 2
+        cut = xp.where((guess >= few) & (guess <= many), guess, middle) if k % 2 == 0 or k == _SHRINKING_PASSES - 1 else middle
+    return xp.sign(step) * xp.minimum(xp.clip(size - cut, min=0.0), room)
+
+
+def _greedy(a: Array, room: Array, gap: Array) -> Array:
+    """Use the room of the steepest coordinates first, until ``sum(a * size)`` reaches ``gap`` (n, 1); ties go to the first."""
+    xp = array_namespace(a)
+    order = xp.argsort(-a, axis=-1, stable=True)
+    a_in_turn = xp.take_along_axis(a, order, axis=-1)
+    room_in_turn = xp.minimum(xp.take_along_axis(room, order, axis=-1), gap / xp.clip(a_in_turn, min=_TINY))
+    gain = room_in_turn * a_in_turn
+    left = xp.clip(gap - (xp.cumulative_sum(gain, axis=-1) - gain), min=0.0)
+    size = xp.minimum(room_in_turn, left / xp.clip(a_in_turn, min=_TINY))
     back = xp.argsort(order, axis=-1, stable=True)
     return xp.take_along_axis(size, back, axis=-1)
 
 
 def _sum(a: Array) -> Any:
     return array_namespace(a).sum(a, axis=-1, keepdims=True)
-
-
-def _norm(a: Array) -> Any:
-    return array_namespace(a).linalg.vector_norm(a, axis=-1, keepdims=True)
 
 
 def row_dot(a: Array, b: Array) -> NDArray[np.float64]:

@@ -80,7 +80,7 @@ def check_dials(dials: Dials) -> None:
 Start: TypeAlias = Callable[[int, Box], RowSearch]
 
 
-def lockstep(flips: Flips, setting: Setting, start: Start, *, max_queries_per_row: int, directions: int) -> Search:
+def lockstep(flips: Flips, setting: Setting, start: Start, *, max_queries_per_row: int, directions: int, matrices: int = 1) -> Search:
     """Run ``start(row, box)`` for each running row; rows end ``CONVERGED`` with a flip, ``NO_FLIP`` without, or as a reply says.
 
     Parameters
@@ -91,11 +91,12 @@ def lockstep(flips: Flips, setting: Setting, start: Start, *, max_queries_per_ro
         Makes the search of the row with this index in ``flips``.
     max_queries_per_row : int
         Questions in all: the row itself was asked before, and its flip point will be once more.
-    directions : int
-        Each row keeps a matrix of as many rows and columns, which decides how many are searched at a time; rows do not notice.
+    directions, matrices : int
+        Each row keeps at most so many matrices of ``directions`` rows and columns, which decides how many rows are searched at a time;
+        rows do not notice.
     """
     rows, max_queries = flips.running, max_queries_per_row - 2
-    width = max(1, _MEMORY // (4 * directions**2))  # matrices are of single precision
+    width = max(1, _MEMORY // (4 * directions**2 * matrices))  # of single precision
     for first in range(0, len(rows), width):
         yield from _together(flips, setting, start, rows[first : first + width], max_queries)
 

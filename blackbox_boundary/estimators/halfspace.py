@@ -23,7 +23,8 @@ MNIST net, seventeen settle with another label than the nearest one. Hence three
 2. *Look around*: find a flip that no known facet accounts for, and learn its facet, as long as it keeps up with the best known one when
    both are compared after as many questions. How far a facet's length still falls depends on little else than how many were asked
    about it: after ten rounds it was 1.5 times its last one, with a standard deviation of 9 % over images.
-3. *Refine*: ``_REFINE`` questions for the nearest facet. Then look around again; each look that finds nothing doubles the next refinement.
+3. *Refine*: ``_REFINE`` questions for the nearest facet. Then look around again. Where nothing new is found, those left behind get another
+   chance, with twice the slack, and the next refinement takes twice as long.
 
 Bounds: every displacement is clipped before it is asked, and what was asked is what the belief hears of. The nearest point of a
 hyperplane inside the box is found in closed form (:meth:`._box.Box.nearest`).
@@ -69,7 +70,7 @@ _REFINE = 300
 _STARTS = 10
 """Directions tried for a flip beside the known facets."""
 
-_SLACK = 100
+_SLACK = 100.0
 """A facet keeps up while it is at most ``1 + slack / asked`` times as long as the best known one was after as many questions: 2 after
 100, 1.25 after 400. Lengths tell little after the first questions, and much after some hundred."""
 
@@ -133,7 +134,8 @@ class HalfSpace:
         def start(row: int, box: Box) -> RowSearch:
             return self._row(box, basis, setting.n_classes, setting.stream(int(flips.row_ids[row])))
 
-        yield from lockstep(flips, setting, start, max_queries_per_row=self.max_queries_per_row, directions=basis.size)
+        facets = 1 + max(0, min(setting.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE))
+        yield from lockstep(flips, setting, start, max_queries_per_row=self.max_queries_per_row, directions=basis.size, matrices=facets)
 
     def _row(self, box: Box, basis: Basis, n_classes: int, stream: np.random.Generator) -> RowSearch:
         """Search one row until nobody answers any more."""
@@ -142,14 +144,19 @@ class HalfSpace:
         if start is None:
             return
         nearest = Facet.at(start, box, basis)
-        known, pause = [nearest], _REFINE
+        known, pause, slack = [nearest], _REFINE, _SLACK
         yield from _until(_SETTLED, nearest, look, stream)
         while True:
-            if len({facet.label for facet in known}) < n_classes - 1:
-                facet = yield from _another(known, nearest, look, stream)
-                pause = 2 * pause if facet is None else _REFINE
-                known += [] if facet is None else [facet]
-                nearest = min(known, key=lambda one: one.length)
+            new = yield from _beside(known, nearest, n_classes, stream)
+            for facet in known if new is None else [new]:
+                yield from _keep_up(facet, nearest, slack, look, stream)
+            if new is None:
+                slack *= 2
+            if new is None or not new.has_moved:
+                pause *= 2
+            else:
+                known, pause = [*known, new], _REFINE
+            nearest = min(known, key=lambda facet: facet.length)
             yield from _until(nearest.asked + pause, nearest, look, stream)
 
 
@@ -159,14 +166,17 @@ def _until(asked: int, facet: Facet, look: Look, stream: np.random.Generator) ->
         yield from facet.round(look, stream)
 
 
-def _another(known: list[Facet], nearest: Facet, look: Look, stream: np.random.Generator) -> Asking[Facet | None]:
-    """Learn a facet that the known ones do not account for, as long as it keeps up with the nearest; None where none was found."""
-    box, basis = nearest.box, nearest.basis
-    slopes = np.stack([facet.belief.mean for facet in known])
-    start = yield from flip_beside(box, basis, nearest.best, _STARTS, stream, others={facet.label for facet in known}, slopes=slopes)
-    if start is None:
+def _beside(known: list[Facet], nearest: Facet, n_classes: int, stream: np.random.Generator) -> Asking[Facet | None]:
+    """A facet that the known ones do not account for; None where none was found."""
+    labels = {facet.label for facet in known}
+    if len(labels) == n_classes - 1:
         return None
-    facet = Facet.beside(known, start, box, basis)
-    while facet.asked < nearest.asked and facet.length < (1 + _SLACK / (1 + facet.asked)) * nearest.length_after(facet.asked):
+    slopes = np.stack([facet.belief.mean for facet in known])
+    start = yield from flip_beside(nearest.box, nearest.basis, nearest.best, _STARTS, stream, others=labels, slopes=slopes)
+    return None if start is None else Facet.beside(known, start, nearest.box, nearest.basis)
+
+
+def _keep_up(facet: Facet, nearest: Facet, slack: float, look: Look, stream: np.random.Generator) -> Asking[None]:
+    """Go on with a facet as long as it is not left behind by the nearest one, after as many questions."""
+    while facet.asked < nearest.asked and facet.length < (1 + slack / (1 + facet.asked)) * nearest.length_after(facet.asked):
         yield from facet.round(look, stream)
-    return facet if facet.has_moved else None

@@ -42,7 +42,7 @@ from ..margins import class_weights, leads
 from ..predictor import Array, IntArray
 from ._base import Flips, Setting
 from ._extension import extend
-from ._geometry import flat_bounds, length, nearest, room_along, rooms, row_dot
+from ._geometry import flat_bounds, length, limits, nearest, row_dot
 
 __all__ = ["Homotopy"]
 
@@ -117,7 +117,7 @@ class _Blend:
         self.flips, self.setting = flips, setting
         self.x = array_namespace(flips.x).reshape(flips.x, (n, math.prod(setting.input_shape)))
         self.bounds = flat_bounds(setting)
-        self.down, self.up = rooms(self.x, self.bounds)
+        self.least, self.most = limits(self.x, self.bounds)
         self.home = np.maximum(flips.home, 0)
         self.lead, self.rival = np.zeros(n), np.zeros(n, np.intp)
         self.slope = array_namespace(self.x).zeros_like(self.x)
@@ -172,8 +172,7 @@ class _Blend:
         put(self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable]))
 
     def _project(self, rows: IntArray, slope: Array, gap: NDArray[np.float64]) -> Array:
-        room = room_along(slope, take(self.down, rows), take(self.up, rows))
-        return nearest(slope, room, np.maximum(gap, 0.0), "l2")
+        return nearest(slope, take(self.least, rows), take(self.most, rows), np.maximum(gap, 0.0), "l2")
 
     def _points(self, rows: IntArray) -> Array:
         points = take(self.x, rows) + take(self.step, rows)

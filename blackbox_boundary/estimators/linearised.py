@@ -40,7 +40,7 @@ from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, leads
 from ..predictor import Array
 from ._base import Flips, Setting
-from ._geometry import DUAL, check_norm, flat_bounds, nearest, room_along, rooms
+from ._geometry import DUAL, check_norm, flat_bounds, limits, nearest
 
 __all__ = ["Linearised"]
 
@@ -116,8 +116,7 @@ class Linearised:
         if not (rows := flips.running).size:
             return
         w, origin = take(slope, rows), take(x, rows)
-        room = room_along(w, *rooms(origin, flat_bounds(setting), None))
-        points = (origin + nearest(w, room, _OVERSHOOT * gap[rows], self.norm)).reshape(len(rows), *setting.input_shape)
+        points = (origin + nearest(w, *limits(origin, flat_bounds(setting)), _OVERSHOOT * gap[rows], self.norm)).reshape(len(rows), *setting.input_shape)
         points = points if setting.bounds is None else clip(points, setting.bounds)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)

@@ -52,7 +52,7 @@ from ..gradients import GradientSource, gradient_queries
 from ..margins import leads, resolution
 from ..predictor import Access, Array, Bounds, FloatArray, IntArray
 from ._base import Flips, Setting
-from ._geometry import check_norm, farthest, flat_bounds, length, nearest, room_along, rooms, row_dot
+from ._geometry import check_norm, farthest, flat_bounds, inside, length, limits, nearest, room_along, row_dot, shrunk
 
 __all__ = ["Tangent"]
 
@@ -69,8 +69,17 @@ _RADIUS_CHANGE = (0.3, 0.1)
 _BLEND = (1.0, 0.025)
 """Share of the far point in the next step, at the first and at the last step; half of the first where a round begins at the best point."""
 
+_DENSE = 0.25
+"""In L1, share of the steps of a round that go over the L2 ball."""
+
+_PACE = (0.25, 0.05)
+"""In L1, how far the steepest coordinate goes at the first and at the last of the other steps, relative to the radius."""
+
 _BEYOND = 2e-4
 """The radius aims this much beyond the crossing, relative, so that a boundary that is straight is crossed, not touched."""
+
+_FARTHEST = 1e15
+"""Longest first step of a row without bounds: beyond, its square no longer fits single precision."""
 
 _RTOL = 1e-3
 """Width of the bracket relative to the distance at the end of a round."""
@@ -166,85 +175,105 @@ class _Hunt:
         n, xp = len(flips.home), array_namespace(flips.x)
         self.norm, self.steps, self.flips, self.setting = settings.norm, settings.steps, flips, setting
         self.x = xp.reshape(flips.x, (n, math.prod(setting.input_shape)))
+        self.ball = "l2" if self.norm == "l1" else self.norm
         self.bounds = flat_bounds(setting)
         frozen = None if settings.frozen is None else np.asarray(settings.frozen).reshape(-1)
-        self.down, self.up = rooms(self.x, self.bounds, frozen)
+        self.least, self.most = limits(self.x, self.bounds, frozen)
         self.levels = settings.levels
         self.home = np.maximum(flips.home, 0)
         self.start = leads(flips.start, self.home, setting.access)
         self.margin = np.maximum(self.start.min(axis=-1), resolution(flips.start, setting.access))
-        self.best, self.best_lead, self.distance = xp.zeros_like(self.x), self.start.copy(), np.full(n, np.inf)
+        self.best_lead, self.distance = self.start.copy(), np.full(n, np.inf)
         self.tried = np.zeros(self.start.shape, np.bool_)
         self.active, self.flat = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         self.streams = [setting.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
 
     def round(self, plan: _Plan, *, first: bool) -> Search:
-        """Frank-Wolfe steps, a projection on the tangent plane, and the bracket."""
-        yield from self._blend(plan, first=first)
+        """Steps along the boundary, a projection on the tangent plane, and the bracket."""
+        yield from self._descend(plan, first=first)
         yield from self._project()
         yield from self._narrow()
 
-    def _blend(self, plan: _Plan, *, first: bool) -> Search:
-        """Frank-Wolfe over a ball whose radius follows the boundary."""
-        flips, xp = self.flips, array_namespace(self.x)
+    def _descend(self, plan: _Plan, *, first: bool) -> Search:
+        """Steps over a ball whose radius follows the boundary."""
         target = self._next_target() if plan.towards_other else np.full(len(self.home), -1)
-        warm = np.isfinite(self.distance) & plan.from_best
-        step = xp.where(as_kind(warm[:, None], self.x) > 0, self.best, xp.zeros_like(self.x))
-        lead = np.where(warm[:, None], self.best_lead, self.start)
-        self.active = flips.status == Status.RUNNING
-        lost = self.active & ~np.isfinite(self.distance) & (not first)
+        step, lead = yield from self._begin(plan, target, first=first)
+        n_dense = 0 if plan.from_best else round(_DENSE * self.steps)
+        for k in range(1, self.steps - 1):
+            done = k / (self.steps - 2)
+            heat = plan.hot * (plan.cold / plan.hot) ** done
+            rows, slope, _ = yield from self._slope(step, self._weights(lead, heat, target))
+            if not rows.size:
+                return
+            old, change = take(step, rows), _cosine(_RADIUS_CHANGE, done)
+            factor = _towards_crossing(self.margin[rows], lead[rows].min(axis=-1), change)
+            if self.norm == "l1" and k >= n_dense:
+                new = self._sparser(rows, old, slope, factor, _cosine(_PACE, done))
+            else:
+                new = self._blended(rows, old, slope, factor, _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done))
+            put(step, rows, new)
+            lead[rows], _ = yield from self._look(rows, new)
+
+    def _begin(self, plan: _Plan, target: IntArray, *, first: bool) -> Generator[Ask, Labels | Gradients, tuple[Array, FloatArray]]:
+        """Where a round starts (n, d), and the leads there: the best point, or a random one for rows that were led nowhere, or a first step."""
+        step, lead = array_namespace(self.x).zeros_like(self.x), self.start.copy()
+        running, found = self.flips.status == Status.RUNNING, np.isfinite(self.distance)
+        warm, lost = running & found & plan.from_best, running & ~found & (not first)
+        if (rows := np.flatnonzero(warm)).size:
+            put(step, rows, self._best(rows))
+            lead[rows] = self.best_lead[rows]
         if (rows := np.flatnonzero(lost)).size:
             put(step, rows, self._astray(rows))
             lead[rows], _ = yield from self._look(rows, take(step, rows))
-        for k in range(self.steps - 1):
-            done = k / max(self.steps - 2, 1)
-            heat = plan.hot * (plan.cold / plan.hot) ** done
-            rows, slope = yield from self._slope(step, self._weights(lead, heat, target))
-            if not rows.size:
-                return
-            old, margin, start = take(step, rows), lead[rows].min(axis=-1), self.margin[rows]
-            room = room_along(slope, take(self.down, rows), take(self.up, rows))
-            fresh = (k == 0) & ~warm[rows] & ~lost[rows]
-            planned = nearest(slope, room, _FIRST_OVERSHOOT * start, self.norm) if fresh.any() else old
-            radius = length(old, self.norm) * _towards_crossing(start, margin, _cosine(_RADIUS_CHANGE, done))
-            far, share = farthest(slope, room, radius, self.norm), _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done)
-            new = self._inside(rows, _rescaled((1 - share) * old + share * far, radius, self.norm))
-            new = xp.where(as_kind(fresh[:, None], new) > 0, planned, new)
+        self.active = running & ~warm & ~lost
+        rows, slope, steepness = yield from self._slope(step, self._weights(lead, plan.hot, target))
+        if rows.size:
+            gap = np.minimum(_FIRST_OVERSHOOT * self.margin[rows] / steepness, _FARTHEST)
+            new = nearest(slope, *self._box(rows), gap, self.ball)
+            flipped = np.zeros(len(rows), np.bool_)
+            if first:
+                lead[rows], flipped = yield from self._look(rows, new)
+            room = length(room_along(slope, *self._box(rows)), self.ball)
+            far = np.flatnonzero((length(new, self.ball) > _TRUST * room) & ~flipped & (self.flips.status[rows] == Status.RUNNING))
+            if far.size:
+                put(new, far, farthest(take(slope, far), *self._box(rows[far]), _TRUST * room[far], self.ball))
+            if (again := far if first else np.arange(len(rows))).size:
+                lead[rows[again]], _ = yield from self._look(rows[again], take(new, again))
             put(step, rows, new)
-            if fresh.any() and not first:
-                those = np.flatnonzero(fresh)
-                put(step, *self._cautious(rows[those], take(slope, those), take(new, those)))
-            lead[rows], flipped = yield from self._look(rows, take(step, rows))
-            if fresh.any() and first:
-                kept = np.flatnonzero(~flipped & fresh & (flips.status[rows] == Status.RUNNING))
-                again, nearer = self._cautious(rows[kept], take(slope, kept), take(new, kept))
-                if again.size:
-                    put(step, again, nearer)
-                    lead[again], _ = yield from self._look(again, nearer)
-
-    def _cautious(self, rows: IntArray, slope: Array, step: Array) -> tuple[IntArray, Array]:
-        """Of these first steps, the rows whose leads far, and steps that go no farther than a gradient may be believed."""
-        room = room_along(slope, take(self.down, rows), take(self.up, rows))
-        trusted = _TRUST * length(room, self.norm)
-        far = np.flatnonzero(length(step, self.norm) > trusted)
-        return rows[far], farthest(take(slope, far), take(room, far), trusted[far], self.norm)
+        self.active |= warm | lost
+        return step, lead
 
     def _astray(self, rows: IntArray) -> Array:
-        """A random step (k, d) half as long, for rows that the gradient at ``x`` has led nowhere; from each row's own stream."""
+        """A random step (k, d), for rows that the gradient at ``x`` has led nowhere; from each row's own stream."""
         random = as_kind(np.stack([self.streams[row].standard_normal(self.x.shape[1]) for row in rows]), self.x)
-        room = room_along(random, take(self.down, rows), take(self.up, rows))
-        reach = length(room, self.norm)
+        reach = length(room_along(random, *self._box(rows)), self.ball)
         far = np.where(np.isfinite(reach), _TRUST * reach / 2, self.margin[rows])
-        return farthest(random, room, far, self.norm)
+        return farthest(random, *self._box(rows), far, self.ball)
+
+    def _blended(self, rows: IntArray, old: Array, slope: Array, factor: FloatArray, share: float) -> Array:
+        """A Frank-Wolfe step [1]_: towards the far point of the ball by a ``share``, and to the radius."""
+        radius = length(old, self.ball) * factor
+        new = old + share * (farthest(slope, *self._box(rows), radius, self.ball) - old)
+        long = length(new, self.ball)
+        return inside(new * as_kind((radius / np.where(long > 0, long, 1.0))[:, None], new), *self._box(rows))
+
+    def _sparser(self, rows: IntArray, old: Array, slope: Array, factor: FloatArray, pace: float) -> Array:
+        """A projected gradient step: down the slope, and back onto the L1 ball, which takes small coordinates to zero."""
+        radius = length(old, "l1") * factor
+        return shrunk(old - slope * as_kind((pace * radius)[:, None], old), *self._box(rows), radius)
 
     def _project(self) -> Search:
         """Project ``x`` on the plane that touches the boundary at the best flip point: [3]_, [4]_."""
         self.active = (self.flips.status == Status.RUNNING) & np.isfinite(self.distance)
-        rows, slope = yield from self._slope(self.best, self._weights(self.best_lead, 0.0, np.full(len(self.home), -1)))
+        if (rows := np.flatnonzero(self.active)).size:
+            step = array_namespace(self.x).zeros_like(self.x)
+            put(step, rows, self._best(rows))
+            weights = self._weights(self.best_lead, 0.0, np.full(len(self.home), -1))
+            rows, slope, steepness = yield from self._slope(step, weights)
         if rows.size:
-            room = room_along(slope, take(self.down, rows), take(self.up, rows))
-            gap = self.best_lead[rows].min(axis=-1) - row_dot(slope, take(self.best, rows))
-            yield from self._look(rows, nearest(slope, room, np.maximum(gap, 0.0) * (1 + _BEYOND), self.norm))
+            gap = self.best_lead[rows].min(axis=-1) / steepness - row_dot(slope, take(step, rows))
+            gap = np.minimum(np.maximum(gap, 0.0) * (1 + _BEYOND), _FARTHEST)
+            yield from self._look(rows, nearest(slope, *self._box(rows), gap, self.norm))
 
     def _narrow(self) -> Search:
         """Pull each best flip point towards its row until a point just short of it keeps the label."""
@@ -257,27 +286,29 @@ class _Hunt:
             crossing = _towards_crossing(self.margin[rows], self.best_lead[rows].min(axis=-1), 1.0)
             behind = np.maximum(np.minimum(1 - back[rows], 2 * crossing - 1), 0.5)  # as far as the flip point is before it
             middle = (lo[rows] / flips.hi[rows] + 1) / 2
-            trial = take(self.best, rows) * as_kind(np.where(lo[rows] > 0, middle, behind)[:, None], self.x)
+            trial = self._best(rows) * as_kind(np.where(lo[rows] > 0, middle, behind)[:, None], self.x)
             _, flipped = yield from self._look(rows, trial)
             lo[rows] = np.where(flipped, lo[rows], np.minimum(flat_norm(trial, 2), flips.hi[rows]))
             flips.lo[rows] = lo[rows]
             back[rows] = np.minimum(2 * back[rows], 0.5)
             rows = rows[(flips.status[rows] == Status.RUNNING) & (lo[rows] < (1 - 2 * _RTOL) * flips.hi[rows])]
 
-    def _slope(self, step: Array, weights: FloatArray) -> Generator[Ask, Labels | Gradients, tuple[IntArray, Array]]:
-        """Gradients at ``x + step`` of the active rows; rows without a usable one leave the round."""
+    def _slope(self, step: Array, weights: FloatArray) -> Generator[Ask, Labels | Gradients, tuple[IntArray, Array, FloatArray]]:
+        """Slopes at ``x + step`` of the active rows, over their steepest coordinate, and that; rows without a usable one leave the round."""
         flips, xp = self.flips, array_namespace(self.x)
         rows = np.flatnonzero(self.active & (flips.status == Status.RUNNING))
         if not rows.size:
-            return rows, self.x[:0]
+            return rows, self.x[:0], np.zeros(0)
         reply = yield from ask_gradient(rows, self._points(rows, take(step, rows)), weights[rows])
         flips.end(rows, reply.status)
         slope = xp.reshape(reply.values, (len(rows), -1))
-        largest = flat_norm(slope, np.inf)
-        usable = reply.answered & np.isfinite(largest) & (largest > 0)
+        steepest = flat_norm(slope, np.inf)
+        usable = reply.answered & np.isfinite(steepest) & (steepest > 0)
         self.active[rows] = usable
         self.flat[rows] |= reply.answered & ~usable
-        return rows[usable], take(slope, np.flatnonzero(usable))
+        some = np.flatnonzero(usable)
+        slope = take(slope, some)
+        return rows[some], slope / as_kind(steepest[some, None], slope), steepest[some]
 
     def _look(self, rows: IntArray, step: Array) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
         """Predict at ``x + step`` and keep what is nearer; the leads (k, n_classes), and which points flipped."""
@@ -286,14 +317,13 @@ class _Hunt:
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
         lead = leads(reply.prediction, self.home[rows], self.setting.access)
-        moved = points - take(flips.x, rows)
-        moved = array_namespace(moved).reshape(moved, (len(rows), -1))
+        lead[~reply.answered] = self.start[rows[~reply.answered]]
+        moved = array_namespace(points).reshape(points, (len(rows), -1)) - take(self.x, rows)
         distance = length(moved, self.norm)
         flipped = reply.answered & (reply.prediction.label != self.home[rows])
         nearer = np.flatnonzero(flipped & (distance < self.distance[rows]))
         if nearer.size:
             found, label = rows[nearer], reply.prediction.label[nearer]
-            put(self.best, found, take(moved, nearer))
             self.distance[found], self.best_lead[found], self.tried[found, label] = distance[nearer], lead[nearer], True
             flips.keep(found, take(points, nearer), label, flat_norm(take(moved, nearer), 2))
             flips.lo[found] = 0.0
@@ -320,8 +350,13 @@ class _Hunt:
         self.tried[np.arange(len(target)), target] |= target >= 0
         return target
 
-    def _inside(self, rows: IntArray, step: Array) -> Array:
-        return array_namespace(step).clip(step, -take(self.down, rows), take(self.up, rows))
+    def _box(self, rows: IntArray) -> tuple[Array, Array]:
+        return take(self.least, rows), take(self.most, rows)
+
+    def _best(self, rows: IntArray) -> Array:
+        """The step (k, d) to the best flip point known."""
+        x = take(self.x, rows)
+        return array_namespace(x).reshape(self.flips.points(rows), x.shape) - x
 
     def _points(self, rows: IntArray, step: Array) -> Array:
         """``x + step``, on the grid and inside the bounds to the last bit, in the shape of the inputs."""
@@ -352,12 +387,6 @@ def _towards_crossing(start: FloatArray, margin: FloatArray, change: float) -> F
 def _cosine(ends: tuple[float, float], done: float) -> float:
     """From the first value to the second along half a cosine."""
     return ends[1] + (ends[0] - ends[1]) * (1 + math.cos(math.pi * done)) / 2
-
-
-def _rescaled(step: Array, radius: NDArray[np.float64], norm: str) -> Array:
-    """``step`` with length ``radius`` (k,)."""
-    long = length(step, norm)
-    return step * as_kind((radius / np.where(long > 0, long, 1.0))[:, None], step)
 
 
 def _on_grid(points: Array, bounds: tuple[Any, Any], levels: int) -> Array:

@@ -1,7 +1,7 @@
 """Model extraction as a measurement: the surrogate an attacker gets for a given number of victim queries."""
 
 from .curves import Extraction, budget_curve, extract
-from .evaluation import Score, Spread, TestSet, better_than_chance, score, spread
+from .evaluation import Lead, Score, Spread, TestSet, better_than_chance, lead, score, spread
 from .strategies import Active, Jacobian, Progress, Strategy, Upfront, by_distance, by_entropy, by_margin
 from .training import Fit, FitStatus, Trainable
 from .transfer import Transfer, transfer
@@ -13,6 +13,7 @@ __all__ = [
     "Fit",
     "FitStatus",
     "Jacobian",
+    "Lead",
     "Progress",
     "Score",
     "Spread",
@@ -28,6 +29,7 @@ __all__ = [
     "by_entropy",
     "by_margin",
     "extract",
+    "lead",
     "score",
     "spread",
     "transfer",

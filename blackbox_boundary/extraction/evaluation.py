@@ -6,14 +6,16 @@ Carlini, Berthelot, Kurakin, Papernot, "High Accuracy and High Fidelity Extracti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from ..errors import InvalidInput
 from ..predictor import Array, IntArray, Predictor
 
-__all__ = ["Score", "Spread", "TestSet", "better_than_chance", "score", "spread"]
+__all__ = ["Lead", "Score", "Spread", "TestSet", "better_than_chance", "lead", "score", "spread"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,3 +98,34 @@ def spread(values: list[float]) -> Spread:
     0.9100 ± 0.0141 (n=2)
     """
     return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"), len(values))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Mean difference over ``n`` seeds, and the ends of its 95 % interval; those of one seed are NaN."""
+
+    mean: float
+    lo: float
+    hi: float
+    n: int
+
+
+def lead(ours: Sequence[float], theirs: Sequence[float]) -> Lead:
+    """By how much one is ahead of another, paired by seed: what a seed does to both alike drops out (Student's t).
+
+    Raises
+    ------
+    InvalidInput
+        Not as many of one as of the other, or none.
+
+    Examples
+    --------
+    >>> found = lead([0.93, 0.95, 0.94], [0.92, 0.93, 0.93])
+    >>> f"{found.mean:.4f} [{found.lo:.4f}, {found.hi:.4f}]"
+    '0.0133 [-0.0010, 0.0277]'
+    """
+    if len(ours) != len(theirs) or len(ours) == 0:
+        raise InvalidInput(f'"ours" and "theirs" of lead must have one result a seed each; got {len(ours)} and {len(theirs)}.')
+    found = spread(np.subtract(ours, theirs).tolist())
+    half = float(stats.t.ppf(0.975, found.n - 1) * found.std / np.sqrt(found.n)) if found.n > 1 else float("nan")
+    return Lead(found.mean, found.mean - half, found.mean + half, found.n)

@@ -47,3 +47,13 @@ def test_a_boundary_point_is_believed():
     belief = Belief.through(a, np.array([2.0, 1.0, 1.0, 0.5]))
     assert belief.mean @ a == pytest.approx(1, rel=1e-6)
     assert a @ belief.cov.matrix @ a == pytest.approx(0, abs=1e-5)
+
+
+def test_a_boundary_point_is_believed_whatever_was_expected():
+    """Nor does an expected slope that meets the point by chance count as knowledge."""
+    a, variance = np.array([0.3, -0.2, 0.0, 1.0]), np.array([2.0, 1.0, 1.0, 0.5])
+    for expected in (np.zeros(4), np.array([0.1, 0.4, -0.3, 0.2]), a / (a @ a)):
+        belief = Belief.through(a, variance, expected)
+        assert belief.mean @ a == pytest.approx(1, rel=1e-6)
+        assert np.diagonal(belief.cov.matrix)[2] > 0
+    np.testing.assert_array_equal(Belief.through(a, variance, np.zeros(4)).mean, Belief.through(a, variance).mean)

@@ -9,13 +9,22 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Measurement, Status, measure
-from blackbox_boundary.estimators import Broyden, HalfSpace
+from blackbox_boundary.estimators import Broyden, HalfSpace, halfspace
 from blackbox_boundary.gradients import Coordinates, Cosines, Span
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference
 
 BOTH = [HalfSpace(max_queries_per_row=200), Broyden(max_queries_per_row=100)]
 SEARCH = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a run of hundreds of questions takes minutes and shows little
 names = {"ids": lambda estimator: estimator.name}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _phases_come_early():
+    """Let a search from labels look around after some sixty questions, so that the properties see all of its phases."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(halfspace, "_SETTLED", 60)
+        patch.setattr(halfspace, "_REFINE", 30)
+        yield
 
 
 def access_for(estimator):
@@ -56,6 +65,18 @@ def test_a_ball_is_met_at_its_distance(estimator, within):
     ratio = found.l2 / predictor.distance(x)
     assert (ratio > 1 - 1e-6).all()
     assert (ratio < within).all()
+
+
+def test_a_nearer_class_is_found_beside_the_first():
+    """A row that settles at the facet of another class than the nearest one leaves it for that."""
+    predictor, x = hyperplanes(20, access=Access.LABEL, seed=3), inside(12, 20)
+    estimator, truth = HalfSpace(max_queries_per_row=1200), predictor.distance(x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(halfspace, "_SETTLED", 1200)
+        settled = measure(Opaque(predictor), x, estimator=estimator).l2
+    looked = measure(Opaque(predictor), x, estimator=estimator).l2
+    assert (settled / truth > 1.05).any()
+    assert (looked / truth < 1.01).all()
 
 
 @pytest.mark.parametrize("estimator", BOTH, **names)

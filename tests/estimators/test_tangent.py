@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from blackbox_boundary import CapabilityMissing, InvalidInput, Status
 from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
-from blackbox_boundary.estimators._geometry import nearest, room_along, rooms
+from blackbox_boundary.estimators._geometry import limits, nearest
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference, Wedge
 from blackbox_boundary.testing.strategies import inputs, predictors
 
@@ -30,8 +30,7 @@ def exact_in_box(predictor, x, norm):
     least = np.inf
     for rival in set(range(predictor.n_classes)) - {home}:
         w = (weights[home] - weights[rival])[None]
-        room = room_along(w, *rooms(x[None], predictor.bounds))
-        step = nearest(w, room, (logits[home] - logits[rival])[None], norm)
+        step = nearest(w, *limits(x[None], predictor.bounds), (logits[home] - logits[rival])[None], norm)
         if (w * step).sum() <= -(logits[home] - logits[rival]) * (1 - 1e-6):
             least = min(least, np.linalg.norm(step[0], ORDER[norm]))
     return least

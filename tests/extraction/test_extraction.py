@@ -20,6 +20,7 @@ from blackbox_boundary.extraction import (
     by_entropy,
     by_margin,
     extract,
+    lead,
     score,
     spread,
     transfer,
@@ -202,6 +203,18 @@ def test_spread():
     found = spread([1.0, 2.0, 3.0])
     assert (found.mean, found.std, found.n) == (2, 1, 3)
     assert np.isnan(spread([1.0]).std)
+
+
+def test_lead_is_paired():
+    """What seeds do to both alike drops out; the interval is Student's, and unknown of one seed."""
+    theirs = np.array([0.1, 0.5, 0.9])
+    found = lead((theirs + np.array([0.01, 0.02, 0.03])).tolist(), theirs.tolist())
+    assert (found.mean, found.n) == (pytest.approx(0.02), 3)
+    assert found.hi - found.mean == pytest.approx(found.mean - found.lo) == pytest.approx(4.30265 * 0.01 / np.sqrt(3))
+    assert np.isnan(lead([1.0], [0.5]).lo)
+    for ours in ([], [1.0, 2.0]):
+        with pytest.raises(InvalidInput, match="one result a seed"):
+            lead(ours, [0.5])
 
 
 def measured(x, w):

@@ -16,6 +16,7 @@ collect_ignore = [
     "kserve_server.py",
     "mlflow_server.py",
     "mlserver_runtime.py",
+    "torchserve_handler.py",
     "triton_server.py",
 ]  # they run in the environments of their servers
 
@@ -52,6 +53,13 @@ def mlflow_url():
 def kserve_url():
     """KServe."""
     with servers.kserve() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def torchserve_url():
+    """TorchServe."""
+    with servers.torchserve() as url:
         yield url
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 TRITON = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", "setuptools<81")
 MLFLOW = ("mlflow-skinny==3.17.2", "numpy<3", "pandas<3")
 KSERVE = ("kserve==0.21.0", "numpy<3")
+TORCHSERVE = ("torchserve==0.12.0", "torch-model-archiver==0.12.0", "pyyaml<7", "numpy<3", "pillow<14")
 MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0", "numpy<3")
 
 
@@ -63,7 +64,10 @@ def is_built(python):
 
 if __name__ == "__main__":
     cache_folder().mkdir(parents=True, exist_ok=True)
-    for name, requirements in (("triton", TRITON), ("mlserver", MLSERVER), ("mlflow", MLFLOW), ("kserve", KSERVE)):
+    for name, requirements in (
+        *(("triton", TRITON), ("mlserver", MLSERVER), ("mlflow", MLFLOW), ("kserve", KSERVE)),
+        *([("torchserve", TORCHSERVE)] if shutil.which("java") else []),
+    ):
         build(name, requirements)
         print(python_of(name, requirements))
     unpack_nginx()

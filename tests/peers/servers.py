@@ -97,6 +97,34 @@ def kserve():
 
 
 @contextlib.contextmanager
+def torchserve():
+    """TorchServe with the small model of ``toy_model``, started without its launcher, which does not stop it; gives its URL."""
+    python = environments.python_of("torchserve", environments.TORCHSERVE)
+    _need(python)
+    if not shutil.which("java"):
+        pytest.skip("TorchServe needs Java")
+    (home,) = python.parents[1].glob("lib/python3*/site-packages")
+    with tempfile.TemporaryDirectory() as folder:
+        # Its worker asks of torch only whether an answer is a tensor: that much need not be two gigabytes.
+        Path(folder, "torch.py").write_text("class Tensor: pass\n")
+        archive = [python.with_name("torch-model-archiver"), "--model-name", "digits", "--version", "1.0", "--export-path", folder]
+        archive += ["--handler", HERE / "torchserve_handler.py", "--extra-files", MODELS / "toy_model.py"]
+        subprocess.run(list(map(str, archive)), check=True, capture_output=True)
+        ports = [_free_port() for _ in range(5)]
+        settings = [
+            f"{name}_address=http://127.0.0.1:{port}" for name, port in zip(("inference", "management", "metrics"), ports, strict=False)
+        ]
+        for name, port in zip(("inference", "management"), ports[3:], strict=True):
+            settings += [f"grpc_{name}_address=127.0.0.1", f"grpc_{name}_port={port}"]
+        Path(folder, "config").write_text("\n".join([*settings, "default_workers_per_model=1", "disable_token_authorization=true"]))
+        command = ["java", f"-Dmodel_server_home={home}", "-cp", f".:{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"]
+        command += ["--python", python, "-f", f"{folder}/config", "-s", folder, "-ncs", "-m", "digits=digits.mar"]
+        extra = {"PYTHONPATH": folder, "LOG_LOCATION": folder, "METRICS_LOCATION": folder, "TEMP": folder}
+        with _running(command, extra, f"http://127.0.0.1:{ports[0]}/ping") as url:
+            yield url
+
+
+@contextlib.contextmanager
 def service():
     """The FastAPI service of the tests; gives its URL."""
     port = _free_port()

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
+from click.testing import CliRunner
 
 from blackbox_boundary import PredictorRefused, PredictorUnavailable
+from blackbox_boundary.cli import main
 
 X = np.random.default_rng(0).random((60, *model.SHAPE), dtype=np.float32)
 P = model.probabilities_of(X)
@@ -79,6 +81,16 @@ def test_a_client_certificate(nginx):
         endpoint.predict(X[:1])
     with scores_at(url, transport={**trusting, "client_cert": nginx.ca_file, "client_key": nginx.key_file}) as endpoint:
         assert (endpoint.predict(X).scores == P).all()
+
+
+def test_an_expired_certificate_on_the_command_line(nginx, tmp_path):
+    """One message, and the exit code of a server that cannot be reached."""
+    (tmp_path / "e.toml").write_text(f'url = "{nginx.expired_url}/v2/models/digits"\n[transport]\nca_file = "{nginx.expired_ca_file}"\n')
+    np.save(tmp_path / "x.npy", X[:2])
+    result = CliRunner().invoke(main, ["measure", str(tmp_path / "e.toml"), str(tmp_path / "x.npy"), "--output", str(tmp_path / "run")])
+    assert result.exit_code == 4
+    assert "expired" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_expired_certificate(nginx):

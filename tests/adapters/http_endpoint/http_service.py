@@ -25,18 +25,19 @@ MODELS = {
     "digits": (SHAPE, N_CLASSES, probabilities_of, 64),
     "liar": (SHAPE, N_CLASSES + 1, probabilities_of, 64),
     "mnist": ((1, 28, 28), 10, mnist_probabilities_of, 1024),
+    "segments": (SHAPE, (8, 8), probabilities_of, 64),
 }
 """Shape of a row, number of classes as announced, the model, and its longest batch."""
 
 
 @app.get("/v2/models/{model}")
 def metadata(model: str):
-    """Tensors; of the model "liar" with a class too many."""
+    """Tensors; of the model "liar" with a class too many, of "segments" no classifier's."""
     if model not in MODELS:
         raise HTTPException(404, "unknown model")
     shape, n_classes, *_ = MODELS[model]
     inputs = [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}]
-    outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, n_classes]}]
+    outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, *np.atleast_1d(n_classes).tolist()]}]
     return {"name": model, "versions": ["1"], "inputs": inputs, "outputs": outputs}
 
 

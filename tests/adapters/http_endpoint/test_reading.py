@@ -99,10 +99,18 @@ def test_reading_is_charged_to_the_limit(audit, limit):
     assert distances.n_predictions.sum() > limit - 60
 
 
+@pytest.mark.parametrize(("limit", "is_read"), [(179, False), (180, True)])
+def test_reading_takes_a_tenth_of_the_requests_at_most(audit, limit, is_read):
+    """Eighteen of them."""
+    _, facts, _ = audit("", "--max-requests", str(limit))
+    assert ("behaviour" in facts) == is_read
+    assert facts["sent"]["requests"] <= limit
+
+
 def test_a_resumed_run_goes_on_as_it_began(audit, tmp_path):
     """Votes and resolution are those of the first part, and nothing is read again."""
     told = ("--ledger", str(tmp_path / "l.db"))
-    result, begun, _ = audit("noise=0.1&kind=logits", "--max-requests", "40", *told, access="logits")
+    result, begun, _ = audit("noise=0.1&kind=logits", "--max-requests", "40", "--behaviour", *told, access="logits")
     assert result.exit_code == 5
     result, facts, distances = audit("noise=0.1&kind=logits", "--resume", *told, access="logits")
     assert result.exit_code == 0
@@ -118,7 +126,7 @@ def test_a_resumed_run_goes_on_as_it_began(audit, tmp_path):
 
 def test_a_limit_inside_the_reading(audit):
     """Nothing is known then, and no row either; the run can be resumed, and reads then."""
-    result, facts, distances = audit("", "--max-requests", "7")
+    result, facts, distances = audit("", "--max-requests", "7", "--behaviour")
     assert result.exit_code == 5
     assert "before the server's behaviour was known" in result.stderr
     assert facts["sent"]["requests"] == 7

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from blackbox_boundary.adapters.paper import cifar_nets, data, reproduction
+from blackbox_boundary.adapters.paper.curves import curve, section6_curves
 from blackbox_boundary.adapters.paper.exhibit import Exhibit
 from blackbox_boundary.adapters.paper.recall import Recalled
 from blackbox_boundary.adapters.paper.samples import EXTRA_SETS, PAPER_SETS, Samples
@@ -143,6 +144,27 @@ def test_transfer_over_seeds(study):
     assert all(-1 <= value <= 1 for name in ("Spearman", "cosine median") for value in column[name])
     assert all(0 <= value <= 1 for value in column["flips the victim"])
     assert all(low <= middle <= high for low, middle, high in zip(*(column[f"ratio {q}"] for q in ("10 %", "median", "90 %")), strict=True))
+
+
+def test_curves_and_leads(study):
+    """The leads are the differences of the curves; without a clearance nothing trains with one, and there is no such exhibit."""
+    curves, leads = section6_curves(study, "Model 1", "Model 4", all_strategies=False)
+    mean = {(row[0], row[1]): row[2] for row in curves.rows}
+    best = "surrogate distance, whole pool, clearance"
+    assert {row[1] for row in leads.rows} == {20, 40}
+    for name, budget, ahead, low, _, n in leads.rows:
+        assert ahead == pytest.approx(mean[best, budget] - mean[name, budget])
+        assert (low, n) == (None, 1)
+    (plain,) = section6_curves(replace(study, clearance=0.0), "Model 1", "Model 4", all_strategies=False)
+    assert {row[0] for row in plain.rows} == {name for name, _ in mean} - {best}
+
+
+def test_clearance_changes_the_training_and_not_the_first_sample(study):
+    """Both ask the same random rows first; what is learned from them differs."""
+    samples, rule = Samples(study, "Model 1"), "margin, whole pool"
+    plain, clear = (curve(study, samples, "Model 3", name, 0) for name in (rule, f"{rule}, clearance"))
+    assert plain[0]["imbalance"] == clear[0]["imbalance"]
+    assert plain[0]["loss"] != clear[0]["loss"]
 
 
 def test_a_victim_no_better_than_chance_is_said(tmp_path):

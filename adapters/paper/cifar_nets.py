@@ -114,9 +114,14 @@ def read_parameters(path: str | Path) -> dict[str, NDArray[Any]]:
         The file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with Path(path).open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise InvalidInput(f'"{path}" must be an .npz file of parameters; it holds a single array.')
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:  # AttributeError: a lone array
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, InvalidInput):
+            raise
         raise InvalidInput(f'"{path}" cannot be read as an .npz file of parameters: {error}') from error
 
 

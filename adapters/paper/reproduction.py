@@ -86,9 +86,9 @@ CIFAR100_FULL = Scale(
 
 CIFAR100_REDUCED = Scale(
     "reduced",
-    seeds=5,
+    seeds=3,
     victim_steps=0,
-    table_steps=800,
+    table_steps=1000,
     curve_seeds=0,
     curve_steps=0,
     budgets=(),
@@ -97,7 +97,7 @@ CIFAR100_REDUCED = Scale(
     n_random=10_000,
     n_transfer=200,
     n_votes=1000,
-    batch_size=16,
+    batch_size=32,
     extra_sets=("random",),
     extra_surrogates=2,
     small_surrogates=True,

@@ -40,6 +40,7 @@ def section6_tables(study: Study) -> Iterator[Exhibit]:
     yield _table(study, "tables-1-2", "Tables 1 and 2: extraction from six sample sets", PAPER_SETS, list(study.surrogates))
     title = "What the tables lack: equal sizes, balanced classes, flip points added"
     yield _table(study, "tables-extra", title, study.scale.extra_sets, _extra_surrogates(study))
+    yield _absent(study)
 
 
 def _extra_surrogates(study: Study) -> list[str]:
@@ -72,6 +73,26 @@ def _table(study: Study, slug: str, title: str, sets: Sequence[str], surrogates:
 def _printed(victim: str, surrogate: str, name: str) -> float | None:
     printed = PAPER_TABLES.get((victim, surrogate))
     return printed[PAPER_SETS.index(name)] if printed and name in PAPER_SETS else None
+
+
+def _absent(study: Study) -> Exhibit:
+    """Class by class, what the samples lack, and how much of it a surrogate finds that was never shown it."""
+    rows = []
+    for victim in study.victims:
+        samples = Samples(study, victim)
+        for surrogate in study.surrogates:
+            for name in PAPER_SETS:
+                cells = [_cell(study, samples, surrogate, name, seed) for seed in range(study.scale.seeds)]
+                for label in sorted({label for cell in cells for label in cell["absent_classes"]}):
+                    without = [cell["scores"]["natural"]["recall"].get(str(label)) for cell in cells if label in cell["absent_classes"]]
+                    recall = None if without[0] is None else 100 * float(np.mean(without))
+                    rows.append((victim, surrogate, name, label, len(without), len(cells), recall))
+    columns = "victim | surrogate | trained on | class | seeds without it | seeds | agreement on it (%)"
+    note = (
+        "By the victim's labels. Agreement: of natural test rows to which the victim gives that class; unknown where it gives it to none. "
+        "A class in every sample has no row."
+    )
+    return Exhibit("absent-classes", "Classes that a sample lacks", columns, rows, note, folded=study.n_classes > 20)
 
 
 def _cell(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInput
 from .data import Data, Raw, finish
-from .homes import check_content, find, folders, missing
+from .homes import check_content, find, folders, home_named, missing
 from .numpy_files import read_npz
 
 __all__ = ["cifar100", "read_cifar100"]
@@ -65,6 +65,11 @@ def read_cifar100(split: str, folder: str | Path | None = None) -> Raw:
     """The same as bytes, with the source's facts."""
     if split not in _CONTENT:
         raise InvalidInput(f'The split of CIFAR-100 must be train or test; got "{split}".')
+    with home_named("cifar100"):
+        return _read(split, folder)
+
+
+def _read(split: str, folder: str | Path | None) -> Raw:
     where = [place / sub for place in folders("cifar100", folder) for sub in ("", _UNPACKED)]
     parts = [find(where, [f"train-{part}.npz"]) for part in range(5)] if split == "train" else [find(where, ["test.npz"])]
     if files := [file for file in parts if file is not None]:
@@ -76,7 +81,7 @@ def read_cifar100(split: str, folder: str | Path | None = None) -> Raw:
         images, labels = _from_binary(_content(file, f"{split}.bin"), file)
     else:
         if pickled := find([*where, where[0] / "cifar-100-python"], [split, "cifar-100-python.tar.gz"]):
-            raise InvalidInput(f'"{pickled}" is pickled, which is not read: unpickling runs code. Get {_ARCHIVE} in its place.')
+            raise InvalidInput(f'"{pickled}" is pickled, which is not read: unpickling runs code.')
         raise missing("cifar100", f"{split}.bin", where[:1])
     check_content(f"the {split} images of CIFAR-100", images, labels, _CONTENT[split], files)
     return Raw(images, labels, _names(where), {"format": "CIFAR-100", "files": [str(file) for file in files]})

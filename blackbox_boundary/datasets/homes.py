@@ -11,7 +11,8 @@ import http.client
 import os
 import shutil
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInput
 
-__all__ = ["ENVIRONMENT", "check_content", "fetch", "find", "folders", "missing"]
+__all__ = ["ENVIRONMENT", "check_content", "fetch", "find", "folders", "home_named", "missing"]
 
 ENVIRONMENT = "BLACKBOX_BOUNDARY_DATA"
 
@@ -55,13 +56,20 @@ def find(where: Iterable[Path], names: Iterable[str]) -> Path | None:
 
 
 def missing(name: str, file: str, where: list[Path]) -> InvalidInput:
-    """The error for a file that is not there, which says how to get it."""
-    address, files = _HOMES[name]
+    """The error for a file that is not there."""
     places = " or ".join(f'"{folder}"' for folder in where)
-    return InvalidInput(
-        f'The data set "{name}" needs the file {file} in {places}; it is not there. Name the folder in {ENVIRONMENT}, or get '
-        f'{", ".join(files)} from {address} with blackbox_boundary.datasets.fetch("{name}").'
-    )
+    return InvalidInput(f'The data set "{name}" needs the file {file} in {places}; it is not there. Name the folder in {ENVIRONMENT}.')
+
+
+@contextmanager
+def home_named(name: str) -> Iterator[None]:
+    """Add to any complaint about a data set's files where whole ones are to be had, and their checksums."""
+    try:
+        yield
+    except InvalidInput as error:
+        address, files = _HOMES[name]
+        named = ", ".join(f"{file} (MD5 {md5})" for file, md5 in files.items())
+        raise InvalidInput(f'{error} Get {named} from {address} with blackbox_boundary.datasets.fetch("{name}").') from error
 
 
 def check_content(name: str, images: NDArray[Any], labels: NDArray[Any], expected: str, files: list[Path]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 from .data import Data, Raw, finish
-from .homes import check_content, find, folders, missing
+from .homes import check_content, find, folders, home_named, missing
 from .idx import read_idx
 
 __all__ = ["mnist", "read_mnist"]
@@ -45,6 +45,11 @@ def read_mnist(split: str, folder: str | Path | None = None) -> Raw:
     """The same as bytes, with the source's facts."""
     if split not in _STEMS:
         raise InvalidInput(f'The split of MNIST must be train or test; got "{split}".')
+    with home_named("mnist"):
+        return _read(split, folder)
+
+
+def _read(split: str, folder: str | Path | None) -> Raw:
     where = [place / sub for place in folders("mnist", folder) for sub in ("", "MNIST/raw")]
     files = []
     for part in ("images-idx3", "labels-idx1"):

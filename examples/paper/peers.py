@@ -92,17 +92,18 @@ def summarised(best, values):
 
 
 def drawn(rows, figure):
-    """Agreement by budget."""
+    """Disagreement on two logarithmic scales: near the top the differences in agreement would vanish."""
     axes = figure.subplots()
     for number, (name, answers) in enumerate(dict.fromkeys((row[0], row[1]) for row in rows)):
-        line = [(row[2], row[3], row[4]) for row in rows if row[:2] == (name, answers)]
+        line = [(row[2], 100 - row[3], row[4]) for row in rows if row[:2] == (name, answers)]
         budget, mean, std = zip(*line, strict=True)
-        style = {"marker": "osv^Dx*"[number % 7], "linestyle": ("-", "--", ":", "-.")[number % 4]}
+        style = {"marker": "osv^Dx*P<>ph1"[number % 13], "linestyle": ("-", "--", ":", "-.")[number % 4], "color": f"C{number % 10}"}
         axes.errorbar(budget, mean, std, **style, markersize=4, linewidth=1, label=name if answers in name else f"{name}, {answers}")
-    axes.set(xscale="log", xlabel="victim queries", ylabel="agreement with the victim (%)")
+    axes.set(xscale="log", yscale="log", xlabel="victim queries", ylabel="disagreement with the victim, natural test rows (%)")
     axes.set_xticks(BUDGETS, [f"{budget:,}" for budget in BUDGETS])
+    axes.set_yticks([2, 3, 5, 10, 20], ["2", "3", "5", "10", "20"])
     axes.minorticks_off()
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def main():
@@ -116,7 +117,7 @@ def main():
     rows = compared(study, given.seeds, given.peer_seeds)
     note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each. Our best: {BEST}."
     columns = "strategy | answers used | budget | agreement (%) | ± std | our best ahead by (points) | 95 % low | 95 % high | seeds"
-    Exhibit("peers", "Peers at equal budget", columns, rows, note, partial(drawn, rows), size=(8.0, 4.6)).write(given.folder / "figures")
+    Exhibit("peers", "Peers at equal budget", columns, rows, note, partial(drawn, rows), size=(9.5, 4.6)).write(given.folder / "figures")
 
 
 if __name__ == "__main__":

@@ -248,13 +248,6 @@ def test_reduced_sizes(tmp_path, weights):
     assert [len(test.x) for test in study.test_sets("ResNet-20")] == [10, 1, 10]
 
 
-def test_a_victim_with_random_weights_is_said(tmp_path, weights):
-    """Random weights: the report's first table calls everything made from them void."""
-    study = cifar100_study(_noise(2, 60), replace(TOY, n_measured=None), Store(tmp_path), weights)
-    (shown,) = reproduction._victims(study)
-    assert shown.rows[0][-1].startswith("NO")
-
-
 def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
     """Its row in the table says which seeds diverged; the other columns still hold numbers."""
 
@@ -263,10 +256,19 @@ def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
         return replace(recipe, optimiser=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
 
     broken = replace(study, surrogates={"wild": wild}, store=Store(tmp_path), scale=replace(TOY, extra_sets=("random",)), _kept={})
-    _, extra, *_ = section6_tables(broken)
+    _, extra, _ = section6_tables(broken)
     row = dict(zip(extra.heads, extra.rows[0], strict=True))
     assert row["diverged seeds"] == "0, 1"
     assert 0 <= row["accuracy (%)"] <= 100
+
+
+def test_absent_classes_have_their_row(study):
+    """Random inputs get few of the labels: each that they lack is named, and a surrogate that never saw it does not give it."""
+    tables, _, absent = section6_tables(study)
+    whole = next(dict(zip(tables.heads, row, strict=True)) for row in tables.rows if row[1:3] == ("Model 3", "uniform random"))
+    rows = [dict(zip(absent.heads, row, strict=True)) for row in absent.rows if row[:3] == ("Model 1", "Model 3", "uniform random")]
+    assert sum(row["seeds without it"] for row in rows) == whole["absent classes"] * whole["seeds"] > 0
+    assert {row["agreement on it (%)"] for row in rows if row["seeds without it"] == row["seeds"]} <= {0.0, None}
 
 
 @pytest.mark.parametrize("content", ["missing", "damaged", "another net"])

@@ -64,8 +64,8 @@ class Recent:
 def _weights_of(parts: Sequence[torch.nn.Module]) -> tuple[Any, ...]:
     """Changes whenever a parameter or buffer is written to or replaced."""
     return tuple(
-        (id(tensor), tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)
+        (id(tensor), tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)  # noqa: SLF001 - documented by torch
         for part in parts
-        for tensor in (*part._parameters.values(), *part._buffers.values())
-        if tensor is not None
+        for tensors in (part.parameters(recurse=False), part.buffers(recurse=False))
+        for tensor in tensors
     )

@@ -77,7 +77,7 @@ def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
         return np.zeros(flat.shape[0])
     with np.errstate(over="ignore", invalid="ignore"):  # a norm that does not fit its dtype is infinite, of a row with NaN it is NaN
         if order == 2:
-            norm = xp.sqrt(xp.linalg.vecdot(flat, flat, axis=-1))
+            norm = xp.linalg.vector_norm(flat, axis=-1)
         else:
             norm = xp.sum(xp.abs(flat), axis=-1) if order == 1 else xp.max(xp.abs(flat), axis=-1)
     return np.asarray(as_numpy(norm), dtype=np.float64)

@@ -30,7 +30,20 @@ from ..errors import InvalidInput
 from ..predictor import Array, Bounds
 from ._base import Setting
 
-__all__ = ["DUAL", "ORDER", "check_norm", "farthest", "flat_bounds", "inside", "length", "limits", "nearest", "room_along", "row_dot", "shrunk"]
+__all__ = [
+    "DUAL",
+    "ORDER",
+    "check_norm",
+    "farthest",
+    "flat_bounds",
+    "inside",
+    "length",
+    "limits",
+    "nearest",
+    "room_along",
+    "row_dot",
+    "shrunk",
+]
 
 ORDER = {"l1": 1.0, "l2": 2.0, "linf": np.inf}
 DUAL = {"l1": np.inf, "l2": 2.0, "linf": 1.0}
@@ -38,13 +51,13 @@ DUAL = {"l1": np.inf, "l2": 2.0, "linf": 1.0}
 _PASSES = 8
 """Secants of :func:`nearest`: piecewise linear equations are met exactly once two secants end on the same piece."""
 
-_LENGTHENINGS = 2
+_LENGTHENINGS = 3
 """How often :func:`farthest` makes up for what the box cuts off a step in L2. The steps that use it are brought to their radius later."""
 
 _STRIDE = 100.0
 """The most by which a step is lengthened at once: beyond, nothing more can move."""
 
-_SHRINKING_PASSES = 16
+_SHRINKING_PASSES = 24
 """Passes of :func:`shrunk`, whose equation bends both ways: Newton's and halvings in turn."""
 
 _TINY = 1e-30
@@ -96,7 +109,10 @@ def room_along(w: Array, least: Array, most: Array) -> Array:
 
 
 def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], norm: str) -> Array:
-    r"""Step down the slope ``w`` as far as an L2 or L-inf ball of ``radius`` (n,) and the box allow: :math:`\arg\min_d \langle w, d\rangle`."""
+    r"""Step down the slope ``w`` as far as a ball of ``radius`` (n,), L2 or L-inf, and box allow: :math:`\arg\min_d \langle w, d\rangle`.
+
+    Never farther than the radius; in L2 a few per cent short of it where the box holds most coordinates.
+    """
     xp = array_namespace(w)
     r = as_kind(radius[:, None], w)
     if norm == "linf":
@@ -132,16 +148,16 @@ def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Ar
     last_t, last_h, t = 0.0, 0.0, wanted * rate
     for _ in range(_PASSES):
         h = height(t)
-        risen = h - last_h
-        further = xp.clip(wanted - h, min=0.0) * (t - last_t) / xp.clip(risen, min=_TINY)
-        last_t, last_h, t = t, h, xp.where(risen > 0, t + xp.minimum(further, _STRIDE * t), t)
+        risen, missing = h - last_h, xp.clip(wanted - h, min=0.0)
+        further = missing / xp.clip(xp.maximum(risen, missing / _STRIDE), min=_TINY)
+        last_t, last_h, t = t, h, xp.where(risen > 0, t + further * (t - last_t), t)
     return t
 
 
 def shrunk(step: Array, least: Array, most: Array, radius: NDArray[np.float64]) -> Array:
-    """The point of (L1 ball of ``radius`` (n,) and box) that is nearest to ``step``: all coordinates shortened by one length, to zero at most.
+    """The point of L1 ball and box that is nearest to ``step``: all coordinates shortened by one length, to zero at most.
 
-    The length is where the sum of what is left meets the radius, to a thousandth of it.
+    The length is where what is left adds up to the ``radius`` (n,), to a thousandth of it.
     """
     xp = array_namespace(step)
     r, size = as_kind(radius[:, None], step), xp.abs(step)

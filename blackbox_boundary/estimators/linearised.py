@@ -116,7 +116,8 @@ class Linearised:
         if not (rows := flips.running).size:
             return
         w, origin = take(slope, rows), take(x, rows)
-        points = (origin + nearest(w, *limits(origin, flat_bounds(setting)), _OVERSHOOT * gap[rows], self.norm)).reshape(len(rows), *setting.input_shape)
+        step = nearest(w, *limits(origin, flat_bounds(setting)), _OVERSHOOT * gap[rows], self.norm)
+        points = (origin + step).reshape(len(rows), *setting.input_shape)
         points = points if setting.bounds is None else clip(points, setting.bounds)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)

@@ -1,5 +1,7 @@
 """PyTorch modules: what goes in, what comes out, and that the module is as it was."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,73 @@ def test_a_backward_pass_is_one_forward_pass():
     assert len(calls) == 2
     predictor(module)
     assert len(calls) == 3
+
+
+def follow(asked, x, v, times=3):
+    """Predict and differentiate at the same points, ever farther away; the gradients."""
+    return [(asked.predict(x + step), asked.vjp(x + step, v))[1] for step in range(times)]
+
+
+def test_predictions_that_are_differentiated_share_their_forward_pass():
+    """From the second pair on, a prediction and the gradient at the same points are one call; the values are those of two."""
+    module, calls = net(), []
+    module.register_forward_hook(lambda *_: calls.append(1))
+    x, v = rows(5), np.random.default_rng(0).normal(size=(5, 4))
+    gradients = follow(predictor(module, n_classes=4), x, v)
+    assert len(calls) == 4
+    for step, gradient in enumerate(gradients):
+        assert (gradient == predictor(net(), n_classes=4).vjp(x + step, v)).all()
+
+
+def test_a_shared_forward_pass_serves_once_and_at_its_points_only():
+    """Other rows, other weights, written or replaced, and a second gradient are each computed afresh."""
+    x, v = rows(5), np.ones((5, 4))
+
+    def changed(change):
+        module = net()
+        asked = predictor(module, n_classes=4)
+        follow(asked, x, v)
+        asked.predict(x)
+        change(module)
+        return (asked.vjp(x, v) == predictor(module, n_classes=4).vjp(x, v)).all()
+
+    def double(module):
+        with torch.no_grad():
+            module[0].weight *= 2
+
+    def replace(module):
+        module[0].weight = nn.Parameter(3 * module[0].weight.detach())
+
+    def rebind(module):
+        module[0].weight.data = 4 * module[0].weight.data
+
+    assert all(changed(change) for change in (double, replace, rebind))
+    asked = predictor(n_classes=4)
+    follow(asked, x, v)
+    asked.predict(x)
+    assert (asked.vjp(x + 1, v) == predictor(n_classes=4).vjp(x + 1, v)).all()
+    assert (asked.vjp(x, v) == asked.vjp(x, v)).all()
+    written = x.copy()
+    follow(asked, written, v)
+    asked.predict(written)
+    written += 1
+    assert (asked.vjp(written, v) == predictor(n_classes=4).vjp(x + 1, v)).all()
+
+
+def test_no_forward_pass_is_recorded_but_for_gradients():
+    """Predictions alone carry no graph; copies and pickles of a predictor carry none either."""
+    recorded = []
+    module = net()
+    module.register_forward_hook(lambda _module, _inputs, scores: recorded.append(scores.requires_grad))
+    asked = predictor(module.requires_grad_(requires_grad=False), n_classes=4)
+    follow(asked, rows(5), np.ones((5, 4)), times=2)
+    recorded.clear()
+    for _ in range(3):
+        asked.predict(rows(5))
+    assert recorded == [True, False, False]
+    follow(asked, rows(5), np.ones((5, 4)), times=2)
+    asked.predict(rows(5))
+    assert (copy.deepcopy(asked).predict(rows(5)).scores == asked.predict(rows(5)).scores).all()
 
 
 # -- one score a row, labels, labels and scores

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.torch_module import TorchPredictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -193,6 +194,36 @@ def test_what_does_not_fit_the_predictor_is_refused():
     with pytest.raises(InvalidInput, match="bounds"):
         measure(predictor, np.zeros((1, 6)), estimator=Tangent(levels=256))
     assert predictor.n_predicted == 0
+
+
+@NORMS
+@pytest.mark.parametrize("bounds", [None, (-3.0, 3.0)])
+@pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e3, 1e30])
+def test_extreme_probabilities_are_measured_in_silence(norm, bounds, scale):
+    """Probabilities all but equal, or 0 and 1: gradients as small, or as large, as single precision holds; every row ends with a reason."""
+    predictor = linear(d=6, classes=4, access="probabilities", bounds=bounds, scale=scale)
+    x = np.random.default_rng(0).normal(size=(5, 6)).clip(-3, 3).astype(np.float32)
+    found = measure(predictor, x, estimator=Tangent(norm=norm, steps=6, rounds=3))
+    assert all(Status(status).is_final for status in found.status)
+    assert (found.has_flip == (found.status == Status.CONVERGED)).all()
+
+
+@NORMS
+def test_a_row_whose_scores_overflow_is_left_alone(norm):
+    """It ends as NON_FINITE in silence, and the others are measured."""
+    module = torch.nn.Linear(2, 2, bias=False)
+    module.weight.data = torch.tensor([[1e33, 0.0], [0.0, 1e33]])
+    predictor = TorchPredictor(module, input_shape=(2,), n_classes=2)
+    found = measure(predictor, torch.tensor([[2.0, 1.0], [1e6, 10.0]]), estimator=Tangent(norm=norm, steps=6))
+    assert list(found.status) == [Status.CONVERGED, Status.NON_FINITE]
+
+
+def test_in_l1_one_coordinate_leaves_a_ball():
+    """From within a ball the nearest point in L1 is along one coordinate, though the gradient is along all."""
+    predictor = Reference(Ball(np.zeros(8), 1.0))
+    x = np.random.default_rng(0).uniform(-0.3, 0.3, size=(20, 8))
+    exact = (np.sqrt(1 - (x * x).sum(axis=-1, keepdims=True) + x * x) - np.abs(x)).min(axis=-1)
+    assert np.allclose(measure(predictor, x, estimator=Tangent(norm="l1")).l1, exact, rtol=2e-2)
 
 
 def test_flat_scores_have_no_gradient():

@@ -1,4 +1,4 @@
-"""The gradient-based peers: minimum-norm attacks of adv-lib and Foolbox, each a function of a module, images and labels."""
+"""The gradient-based peers: minimum-norm attacks of adv-lib, Foolbox and secml-torch, each a function of a module, images and labels."""
 
 from __future__ import annotations
 
@@ -34,9 +34,39 @@ def _foolbox_deepfool(net, x, labels):
     return points
 
 
+def _foolbox_ddn(net, x, labels):
+    import foolbox
+
+    model = foolbox.PyTorchModel(net, bounds=(0, 1))
+    return foolbox.attacks.DDNAttack(steps=100)(model, x, labels, epsilons=None)[1]
+
+
+def _secml(attack, net, x, labels):
+    from secmlt.models.pytorch.base_pytorch_nn import BasePyTorchClassifier
+    from torch.utils.data import DataLoader, TensorDataset
+
+    rows = DataLoader(TensorDataset(x, labels), batch_size=len(x))
+    return next(iter(attack()(BasePyTorchClassifier(net), rows)))[0]
+
+
+def _secml_ddn():
+    from secmlt.adv.evasion.ddn import DDN
+
+    return DDN(num_steps=100)
+
+
+def _secml_fmn(norm, step_size):
+    from secmlt.adv.evasion.fmn import FMN
+
+    return FMN(perturbation_model=norm, num_steps=100, step_size=step_size)
+
+
 PEERS = {
     "l2": {
         "DDN 100": partial(ddn, steps=100, levels=None),
+        "DDN 100 (Foolbox)": _foolbox_ddn,
+        "DDN 100 (secml)": partial(_secml, _secml_ddn),
+        "FMN 100 (secml)": partial(_secml, partial(_secml_fmn, "l2", 1.0)),
         "SuperDeepFool": sdf,
         "DeepFool": df,
         "DeepFool (Foolbox)": _foolbox_deepfool,

@@ -15,6 +15,12 @@ from .exhibit import Exhibit
 __all__ = ["write_page"]
 
 
+_STYLE = """
+img { max-width: 100%; }
+td { overflow-wrap: normal; }
+"""
+
+
 def write_page(folder: Path, title: str, facts: Sequence[str], sections: Sequence[tuple[str, Sequence[Exhibit]]]) -> Path:
     """Write ``report.html``, and below ``figures/`` a CSV file and a picture of each exhibit; returns the page's path.
 
@@ -34,7 +40,7 @@ def write_page(folder: Path, title: str, facts: Sequence[str], sections: Sequenc
     for _, exhibits in sections:
         for exhibit in exhibits:
             exhibit.write(folder / "figures")
-    style = files("blackbox_boundary.report").joinpath("report.css").read_text(encoding="utf-8") + "\nimg { max-width: 100%; }\ntd { overflow-wrap: normal; }\n"
+    style = files("blackbox_boundary.report").joinpath("report.css").read_text(encoding="utf-8") + _STYLE
     environment = Environment(
         loader=PackageLoader("blackbox_boundary.adapters.paper", ""),
         autoescape=True,

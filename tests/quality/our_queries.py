@@ -5,8 +5,8 @@
 
 One JSON line goes to stdout, in the format of ``peers_queries.py``: ``l2`` holds the distance of each image after each number of queries.
 A run with few queries is the beginning of a run with many, so one run tells the distance after any number. ``white_box`` is the nearest
-flip of 300 white-box steps (:func:`mnist_nets.near_flips`), and ``ratio`` compares with it. ``tangent`` and ``white-box`` are there
-to compare with: their gradients count as one query each.
+flip of 300 white-box steps (:func:`mnist_nets.near_flips`), and ``ratio`` compares with it. ``tangent`` is there to compare with: a
+gradient counts as one query.
 """
 
 from __future__ import annotations
@@ -59,29 +59,26 @@ def run(estimator, name, n, limit):
     }
 
 
-def run_with_gradients(method, name, n):
-    """What gradients find, with more and more of them; those and predictions counted alike, in the mean over ``n`` images."""
+def run_tangent(name, n):
+    """What ``tangent`` finds with ever more steps and rounds: gradients and predictions counted alike, in the mean over ``n`` images."""
     net = load_net(name)
-    x, labels = correct_test_rows(net, n)
+    x, _ = correct_test_rows(net, n)
+    predictor = TorchPredictor(net, input_shape=x.shape[1:], n_classes=10, bounds=(0.0, 1.0))
     reached, began = {}, time.perf_counter()
-    if method == "white-box":
-        reached = {steps: near_flips(net, x, labels, steps=steps) for steps in (10, 25, 50, 100, 300)}
-    else:
-        predictor = TorchPredictor(net, access=Access.LOGITS, input_shape=x.shape[1:], n_classes=10, bounds=(0.0, 1.0))
-        for steps, rounds in ((6, 1), (12, 1), (24, 1), (24, 2), (24, 5)):
-            found = measure(predictor, x, estimator=Tangent(steps=steps, rounds=rounds))
-            reached[round(float((found.n_gradients + found.n_predictions).mean()))] = found.l2
-    return describe(method, name, reached, (time.perf_counter() - began) / n)
+    for steps, rounds in ((6, 1), (12, 1), (24, 1), (24, 2), (24, 5)):
+        found = measure(predictor, x, estimator=Tangent(steps=steps, rounds=rounds))
+        reached[round(float((found.n_gradients + found.n_predictions).mean()))] = found.l2
+    return describe("tangent", name, reached, (time.perf_counter() - began) / n)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("estimator", choices=["broyden", "halfspace", "tangent", "white-box"])
+    parser.add_argument("estimator", choices=["broyden", "halfspace", "tangent"])
     parser.add_argument("net", choices=NETS)
     parser.add_argument("--queries", type=int, default=5000)
     parser.add_argument("--rows", type=int, default=50)
     arguments = parser.parse_args()
-    if arguments.estimator in ("tangent", "white-box"):
-        print(json.dumps(run_with_gradients(arguments.estimator, arguments.net, arguments.rows)))
+    if arguments.estimator == "tangent":
+        print(json.dumps(run_tangent(arguments.net, arguments.rows)))
     else:
         print(json.dumps(run(arguments.estimator, arguments.net, arguments.rows, arguments.queries)))

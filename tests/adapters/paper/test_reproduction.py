@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -269,6 +270,18 @@ def test_absent_classes_have_their_row(study):
     rows = [dict(zip(absent.heads, row, strict=True)) for row in absent.rows if row[:3] == ("Model 1", "Model 3", "uniform random")]
     assert sum(row["seeds without it"] for row in rows) == whole["absent classes"] * whole["seeds"] > 0
     assert {row["agreement on it (%)"] for row in rows if row["seeds without it"] == row["seeds"]} <= {0.0, None}
+
+
+def test_tenths_of_the_pool(study):
+    """Together they are the pool; each begins where the one before ends; the victim is more often right far from its boundary."""
+    tenths = next(exhibit for exhibit in section5(study) if exhibit.slug == "tenths")
+    for victim in study.victims:
+        rows = [dict(zip(tenths.heads, row, strict=True)) for row in tenths.rows if row[0] == victim]
+        assert [row["tenth"] for row in rows] == list(range(1, 11))
+        assert sum(row["n"] for row in rows) == study.distances(victim, "natural")[: study.n_pool].has_flip.sum()
+        assert all(a["to"] <= b["from (l1)"] for a, b in pairwise(rows))
+        assert rows[0]["right labels (%)"] < rows[-1]["right labels (%)"]
+        assert all(1 <= row["largest class (times even)"] <= 10 for row in rows)
 
 
 @pytest.mark.parametrize("content", ["missing", "damaged", "another net"])

@@ -121,6 +121,8 @@ def judge(fault, rows, key):
         return reply(500, b"boom")
     if fault == "echo-key":
         return reply(403, json.dumps({"error": f"key {key} is not known"}).encode())
+    if fault == "echo-in-200":
+        return reply(200, json.dumps({"error": key}).encode())
     return None
 
 

@@ -96,8 +96,12 @@ class HttpPredictor:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the origin, the dialect and what the server says of its model."""
+        """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
+
+        That is the order of the labels' names, which are recorded by their index, and headers, which may choose a deployment.
+        """
         told = [self.transport.origin, self.dialect.name, dict(self.dialect.facts), self.access.name, self.input_shape, self.n_classes]
+        told += [given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     def as_sent(self, x: Array) -> NDArray[Any]:

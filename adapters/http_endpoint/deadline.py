@@ -1,7 +1,8 @@
 """A deadline that holds for everything a server sends, however slowly it drips.
 
 The time-outs of ``requests`` are per read: a server that sends a byte every second holds a call for ever, in the headers
-as in the body. Here the socket itself is given, before every read, no more time than is left.
+as in the body. Here the socket itself is given, before every read, no more time than is left. A body is sent in one piece, for
+which ``requests`` would allow the time of a connection: here, too, it is what is left.
 """
 
 from __future__ import annotations
@@ -73,9 +74,15 @@ class _Response(http.client.HTTPResponse):
 class _Connection(urllib3.connection.HTTPConnection):
     response_class = _Response
 
+    def send(self, data: Any) -> None:
+        left = _ends_at.get() - time.monotonic()
+        if self.sock is not None and left < float("inf"):
+            self.sock.settimeout(max(left, 1e-3))
+        super().send(data)
 
-class _SecureConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Response
+
+class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
+    """The same under TLS."""
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -84,6 +91,9 @@ class _Pool(urllib3.HTTPConnectionPool):
 
 class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):
@@ -95,4 +105,11 @@ class DeadlineAdapter(requests.adapters.HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Let the pool make connections whose reads keep the deadline."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """The same for those through a proxy."""
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        if not proxy.lower().startswith("socks"):  # its connections are of their own kind
+            manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -172,7 +172,7 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
     if field is not None and (body is not None or not isinstance(field, str) or not re.fullmatch(r"[\w.\[\]-]+", field)):
         raise InvalidInput(f'"form_field" must be a name, and goes with a body of "$raw"; got {field!r}.')
     facts = {"path": path, "body": template, "encoding": encoding.name, "dtype": str(encoding.dtype), "answer": dict(told.answer)}
-    facts |= {"form_field": field} if field else {}
+    facts |= {name: told.request[name] for name in ("form_field", "item", "method", "channels") if name in told.request}
     method = str(told.request.get("method", "POST")).upper()
     return Described(contract, path, method, body, field, is_single, encoding, scores, labels, ranked, facts, name)
 

@@ -96,8 +96,12 @@ class HttpPredictor:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the origin, the dialect and what the server says of its model."""
+        """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
+
+        That is the order of the labels' names, which are recorded by their index, and headers, which may choose a deployment.
+        """
         told = [self.transport.origin, self.dialect.name, dict(self.dialect.facts), self.access.name, self.input_shape, self.n_classes]
+        told += [given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     def as_sent(self, x: Array) -> NDArray[Any]:
@@ -137,13 +141,17 @@ class HttpPredictor:
         sent = self.as_sent(x)
         if self._is_closed:
             raise PredictorError("This endpoint was closed; load it again.")
-        firsts: Answers = []
+        tried, firsts, failed = 0, Answers(), list[slice]()
         with self._checking:
-            while self._canary is None and len(firsts) < len(sent):
-                rows = slice(len(firsts), len(firsts) + 1)
-                firsts.append((rows, self._first(sent[rows], is_last=rows.stop in (len(sent), _FIRST_ROWS))))
+            while self._canary is None and tried < len(sent):
+                rows, tried = slice(tried, tried + 1), tried + 1
+                answer = self._first(sent[rows], is_last=tried in (len(sent), _FIRST_ROWS))
+                if answer is None:
+                    failed.append(rows)
+                else:
+                    firsts.append((rows, answer))
         yield from firsts
-        yield from self._side_by_side(sent, len(firsts))
+        yield from self._side_by_side(sent, [*self._split(tried, len(sent)), *failed])
 
     def n_requests(self, n_rows: int) -> int:
         """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
@@ -165,17 +173,17 @@ class HttpPredictor:
         model = f"{self.access.name.lower()}, {self.input_shape} -> {self.n_classes}"
         return f"HttpPredictor({self.dialect.name} at {self.transport.origin}, {model})"
 
-    def _first(self, sent: NDArray[Any], *, is_last: bool) -> Prediction:
+    def _first(self, sent: NDArray[Any], *, is_last: bool) -> Prediction | None:
         """Send one row by itself: it shows whether the endpoint keeps what its metadata promises, and becomes the canary.
 
-        Where the server fails at it, another row may tell whether that was the input's fault, unless this is the last to try.
+        Where the server fails at it, None: another row may tell whether that was the input's fault, unless this is the last to try.
         """
         try:
             answer = self._send_first(sent)
         except Doubtful:
             if is_last:
                 raise
-            return self._nothing(1)
+            return None
         if answer.label[0] >= 0:
             _check_logits(answer, self.access)
             self._canary = sent.copy()
@@ -195,8 +203,9 @@ class HttpPredictor:
                 self.dialect = usual
             raise
 
-    def _side_by_side(self, sent: NDArray[Any], start: int) -> Iterator[tuple[slice, Prediction]]:
-        waiting, under_way, stop = self._split(start, len(sent)), set[Future[Answers]](), threading.Event()
+    def _side_by_side(self, sent: NDArray[Any], waiting: list[slice]) -> Iterator[tuple[slice, Prediction]]:
+        """Answers to these rows, the last of them asked about first."""
+        under_way, stop = set[Future[Answers]](), threading.Event()
         failure: BaseException | None = None
         try:
             while waiting or under_way:

@@ -6,10 +6,12 @@ and appears nowhere: not in ``repr``, not in a pickle, not in an error, even whe
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import subprocess
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +19,8 @@ from blackbox_boundary.errors import InvalidInput
 
 __all__ = ["Secret"]
 
+_TELLING = 4
+"""Characters of a secret in a row that are not shown."""
 _COMMAND_TIMEOUT_S = 60.0
 """Long enough for a person to unlock a keyring."""
 
@@ -67,8 +71,25 @@ class Secret:
         return self._prefix + self._value
 
     def masked(self, text: str) -> str:
-        """The text without the secret, should it hold it."""
-        return text.replace(self._value, "***") if self._value else text
+        """The text without the secret and without parts of it: what a server echoes may be cut off, or escaped.
+
+        Examples
+        --------
+        >>> secret = Secret("command", "echo correct-horse-battery")
+        >>> _ = secret.reveal()
+        >>> secret.masked("the key correct-horse-ba... is not known")
+        'the key ***... is not known'
+        """
+        if self._value is None:
+            return text
+        text = text.replace(self._value, "***")
+        parts = {self._value[first : first + _TELLING] for first in range(len(self._value) - _TELLING + 1)}
+        held = [text[first : first + _TELLING] in parts for first in range(len(text))]
+        hidden = [any(held[max(0, at - _TELLING + 1) : at + 1]) for at in range(len(text))]
+        return "".join(
+            "***" if is_hidden else "".join(letter for letter, _ in run)
+            for is_hidden, run in itertools.groupby(zip(text, hidden, strict=True), key=itemgetter(1))
+        )
 
     def _read(self) -> str:
         try:

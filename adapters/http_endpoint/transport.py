@@ -73,6 +73,11 @@ class Transport:
         with self._count_lock:
             return Counters(**asdict(self._counters))
 
+    @property
+    def plain_headers(self) -> dict[str, str]:
+        """The headers that hold no secret, by their names in small letters."""
+        return {name.lower(): value for name, value in self._headers.items() if isinstance(value, str)}
+
     def count(self, **amounts: int) -> None:
         """Add to the counters."""
         with self._count_lock:

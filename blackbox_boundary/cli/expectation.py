@@ -31,6 +31,7 @@ def expectation(predictor: Predictor, estimator: Estimator, n_rows: int, options
     endpoint: Any = predictor
     requests_a_call = endpoint.n_requests(rows_a_call) if hasattr(endpoint, "n_requests") else 1
     connections = endpoint.transport.manners.connections if hasattr(endpoint, "transport") else 1
+    reading, limit = reads_behaviour(predictor, options), options["max_queries"]
     expected = forecast(
         n_rows,
         per_row,
@@ -38,9 +39,8 @@ def expectation(predictor: Predictor, estimator: Estimator, n_rows: int, options
         call_seconds=1.0,
         connections=min(connections, requests_a_call),
         prices=prices,
-        max_queries=options["max_queries"],
+        max_queries=limit if limit is None or not reading else limit - N_READING,
     )
-    reading = reads_behaviour(predictor, options)
     cost = expected.cost + (prices.cost(N_READING, N_READING_REQUESTS) if reading else 0)
     return (
         f"{n_rows} rows: about {per_row:,.0f} queries a row, {expected.n_queries:,} in all, in about {expected.n_calls:,} requests"

@@ -12,7 +12,7 @@ from rich.console import Console
 from ..asks import Status
 from ..behaviour import Behaviour, read_behaviour
 from ..distances import Distances
-from ..errors import BudgetExhausted, Interrupted, PredictorError
+from ..errors import BudgetExhausted, Interrupted, InvalidInput, PredictorError
 from ..inputs import finite_rows
 from ..predictor import Array, Predictor
 
@@ -26,7 +26,10 @@ _SHARE = 10
 
 
 class Noise(NamedTuple):
-    """What the search is told of the model's noise; what was read, for the run's facts; and the queries that this took."""
+    """What the search is told of the model's noise; what was read, for the run's facts; and the queries that this takes of a limit.
+
+    Those are the questions put, recorded or not: a killed run that is started again has as many left for its search as it had.
+    """
 
     votes: int = 1
     score_resolution: float = 0.0
@@ -62,12 +65,21 @@ def noise_of(
         return Noise(told or 1)
     votes = told or seen.votes
     messages.print(_said(seen, votes, is_told=told is not None), soft_wrap=True, markup=False)
-    return Noise(votes, seen.score_resolution(votes), dataclasses.asdict(seen), seen.n_queries)
+    return Noise(votes, seen.score_resolution(votes), dataclasses.asdict(seen), 2 * seen.n_rows * seen.n_repeats)
 
 
 def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
-    """Whether the behaviour is read: as asked, else for endpoints that count their requests, where the limits leave room."""
+    """Whether the behaviour is read: as asked, else for endpoints that count their requests, where the limits leave room.
+
+    Raises
+    ------
+    InvalidInput
+        It is to be read, and that alone may pass ``--max-queries``.
+    """
     if options["behaviour"] is not None:
+        limit = options["max_queries"]
+        if options["behaviour"] and limit is not None and limit < N_READING:
+            raise InvalidInput(f"--behaviour may ask {N_READING} queries, and --max-queries allows {limit}.")
         return bool(options["behaviour"])
     limits = (options["max_queries"], N_READING), (options["max_requests"], N_READING_REQUESTS)
     return hasattr(endpoint, "counters") and all(limit is None or limit >= _SHARE * cost for limit, cost in limits)

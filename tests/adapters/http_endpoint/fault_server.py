@@ -46,6 +46,15 @@ def drip(connection, data, gap, stop_after=30):
         time.sleep(gap)
 
 
+def read_slowly(stream, length, pieces=20, gap=0.05):
+    """Take a body in, in a second."""
+    parts = []
+    for piece in range(pieces):
+        parts.append(stream.read(length * (piece + 1) // pieces - length * piece // pieces))
+        time.sleep(gap)
+    return b"".join(parts)
+
+
 def gzipped(parts):
     """Compress, piece by piece."""
     packer = zlib.compressobj(1, wbits=31)
@@ -121,6 +130,8 @@ def judge(fault, rows, key):
         return reply(500, b"boom")
     if fault == "echo-key":
         return reply(403, json.dumps({"error": f"key {key} is not known"}).encode())
+    if fault == "echo-in-200":
+        return reply(200, json.dumps({"error": key}).encode())
     return None
 
 
@@ -164,7 +175,9 @@ def serve(connection):
             while (header := stream.readline().decode().strip()) != "":
                 name, _, value = header.partition(":")
                 headers[name.lower()] = value.strip()
-            body = stream.read(int(headers.get("content-length", 0)))
+            path = re.sub("^http://[^/]+", "", path)  # as a proxy is asked
+            length = int(headers.get("content-length", 0))
+            body = read_slowly(stream, length) if path == "/slow-read" else stream.read(length)
             if path == "/log":
                 connection.sendall(reply(200, json.dumps(LOG).encode()))
                 continue

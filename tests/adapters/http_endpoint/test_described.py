@@ -140,3 +140,24 @@ def test_a_description_that_does_not_hold_together(told, says):
     """Each mistake is named before anything is sent."""
     with pytest.raises(InvalidInput, match=says):
         described("http://127.0.0.1:9/x", **told)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"labels": ["bee", "ant", *model.LABELS[2:]]},
+        {"headers": {"Azureml-Model-Deployment": "green"}},
+        {"request": {"body": '{"data": $rows}', "item": '{"pixels": $row}'}},
+        {"request": {"body": '{"data": $rows}', "method": "PUT"}},
+    ],
+)
+def test_what_decides_on_an_answer_is_in_the_fingerprint(other, monkeypatch):
+    """A ledger of one order of labels, or of one deployment, must not answer for another. Keys have no part in it."""
+    told = {"access": "label", "input_shape": model.SHAPE, "labels": model.LABELS, "answer": {"labels": "l"}}
+    told |= {"request": {"body": '{"data": $rows}'}, "headers": {"azureml-model-deployment": "blue"}}
+    monkeypatch.setenv("KEY", "one")
+    with load("http://127.0.0.1:1/x", **told) as one, load("http://127.0.0.1:1/x", **{**told, **other}) as two:
+        assert one.fingerprint != two.fingerprint
+    told["headers"] = {"AzureML-Model-Deployment": "blue", "Authorization": {"env": "KEY"}}
+    with load("http://127.0.0.1:1/x", **told) as same:
+        assert same.fingerprint == one.fingerprint

@@ -99,6 +99,25 @@ def test_reading_is_charged_to_the_limit(audit, limit):
     assert distances.n_predictions.sum() > limit - 60
 
 
+def test_a_recorded_reading_is_charged_to_the_limit_like_the_first(audit, tmp_path):
+    """The same command again has as many queries left for its search: its result is the same, to the last row."""
+    told = ("--max-queries", "350", "--ledger", str(tmp_path / "l.db"))
+    _, _, first = audit("", *told)
+    _, facts, again = audit("", *told, name="again")
+    assert facts["sent"]["queries"] == 0
+    for name in ("l2", "lo", "hi", "status", "n_predictions"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+
+
+def test_reading_above_the_limit_is_refused(audit):
+    """Also where it was asked for; nothing is sent, and a dry run says so too."""
+    for options in ((), ("--dry-run",)):
+        result, facts, _ = audit("", "--max-queries", "29", "--behaviour", *options)
+        assert result.exit_code == 3
+        assert "--behaviour may ask 30 queries" in result.stderr
+        assert facts is None
+
+
 @pytest.mark.parametrize(("limit", "is_read"), [(179, False), (180, True)])
 def test_reading_takes_a_tenth_of_the_requests_at_most(audit, limit, is_read):
     """Eighteen of them."""

@@ -10,7 +10,7 @@ from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.secrets import Secret
 from toy_model import N_CLASSES, SHAPE
 
-from blackbox_boundary import InvalidInput, PredictorRefused, PredictorUnavailable
+from blackbox_boundary import InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
 
 KEY = "open-sesame"
 X = np.zeros((2, *SHAPE), np.float32)
@@ -52,6 +52,20 @@ def test_a_key_that_the_server_echoes_is_masked(fault_url, sources):
             endpoint.predict(np.zeros((1, 2)))
         told = "".join(traceback.format_exception(caught.value)) + repr(endpoint) + repr(vars(endpoint.transport)) + endpoint.fingerprint
     assert KEY not in told
+
+
+@pytest.mark.parametrize("key", ["".join(f"{n:x}-" for n in range(1000, 1400)), 'pass"word\\with"marks', KEY])
+@pytest.mark.parametrize("status", ["echo-key", "echo-in-200"])
+def test_a_part_of_a_key_is_masked_too(fault_url, monkeypatch, key, status):
+    """Where a message cuts off what the server echoes, or shows it escaped."""
+    monkeypatch.setenv("SERVICE_KEY", key)
+    told = {"access": "probabilities", "input_shape": (2,), "n_classes": 3, "answer": {"scores": "p"}}
+    headers = {"Authorization": {"env": "SERVICE_KEY", "prefix": "Bearer "}}
+    endpoint = load(f"{fault_url}/{status}", headers=headers, request={"body": '{"data": $rows}'}, **told)
+    with endpoint, pytest.raises(PredictorError) as caught:
+        endpoint.predict(np.zeros((1, 2)))
+    assert "***" in str(caught.value)
+    assert not [first for first in range(len(key) - 4) if key[first : first + 5] in str(caught.value)]
 
 
 def test_a_secret_shows_where_it_is_from_and_no_more(sources):

@@ -121,6 +121,33 @@ def test_a_dripping_answer_meets_the_total_deadline(fault_url, fault):
     assert 1 <= time.monotonic() - started < 3
 
 
+def test_the_total_deadline_holds_through_a_proxy(fault_url, monkeypatch):
+    """Where the environment names one and is trusted."""
+    monkeypatch.setenv("http_proxy", fault_url)
+    once = {**IMPATIENT, "attempts": 1, "trust_env": True}
+    started = time.monotonic()
+    with (
+        endpoint_of("http://classifier.invalid/drip-body", transport=once) as endpoint,
+        pytest.raises(PredictorUnavailable, match="in time"),
+    ):
+        endpoint.predict(X[:1])
+    assert time.monotonic() - started < 2.5
+    assert [entry["path"] for entry in log_of(fault_url)] == ["/drip-body"]
+
+
+def test_a_body_may_take_longer_than_a_connection(fault_url):
+    """Eight megabytes, taken in within a second: only the total deadline counts."""
+    patient = {**FAST, "connect_timeout_s": 0.2, "attempts": 1}
+    x = np.random.default_rng(0).random((1, 700_000), dtype=np.float32)
+    with endpoint_of(f"{fault_url}/slow-read", input_shape=(700_000,), transport=patient) as endpoint:
+        assert len(endpoint.predict(x)) == 1
+    with (
+        endpoint_of(f"{fault_url}/slow-read", input_shape=(700_000,), transport={**patient, "total_timeout_s": 0.3}) as endpoint,
+        pytest.raises(PredictorUnavailable),
+    ):
+        endpoint.predict(x)
+
+
 @pytest.mark.parametrize("fault", ["r301", "r307"])
 def test_redirects_are_refused(fault_url, fault):
     """Neither followed nor silently turned into a GET; the target is named."""
@@ -178,6 +205,12 @@ def test_a_row_that_the_server_fails_at_may_come_first(fault_url):
     x[0, 0] = 9.25
     with endpoint_of(f"{fault_url}/poison") as endpoint:
         assert endpoint.predict(x).label.tolist() == [-1, *P.argmax(axis=-1)[1:]]
+
+
+def test_rows_that_came_before_the_server_was_ready_are_asked_again(fault_url):
+    """Three 500s at the start are the first row's fault no more than any other's."""
+    with endpoint_of(f"{fault_url}/e500:3") as endpoint:
+        assert np.allclose(endpoint.predict(X).scores, P, atol=1e-7)
 
 
 def test_a_server_that_fails_at_everything_is_not_blamed_on_rows(fault_url):

@@ -263,6 +263,20 @@ def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
     assert 0 <= row["accuracy (%)"] <= 100
 
 
+def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
+    """One that gives all rows one label has no distances to compare: its row is there, with nothing in it, and so are the others."""
+
+    def constant(n_steps):
+        recipe = study.surrogates["Model 4"](n_steps)
+        return replace(recipe, optimiser=lambda parameters: torch.optim.SGD([p.zero_() for p in map(torch.detach, parameters)], lr=0.0))
+
+    broken = replace(study, surrogates={"constant": constant}, store=Store(tmp_path), scale=replace(TOY, extra_sets=()), _kept={})
+    (found,) = section6_transfer(broken)
+    assert [row[2] for row in found.rows[:4]] == ["natural", "low", "high", "flip points"]
+    assert {row[3] for row in found.rows} == {0}
+    assert all(cell is None for row in found.rows for cell in row[4:-1])
+
+
 def test_absent_classes_have_their_row(study):
     """Random inputs get few of the labels: each that they lack is named, and a surrogate that never saw it does not give it."""
     tables, _, absent = section6_tables(study)

@@ -104,9 +104,7 @@ def main():
         writer.writerows([f"{row[column]:.4f}" if isinstance(row[column], float) else row[column] for column in COLUMNS] for row in rows)
     for net in ("dense", "cnn"):
         print(f"\n{net}: best known median {np.median(best[net]):.3f}, white-box {np.median(best[net, 'white-box']):.3f}\n")
-        print(
-            "| method | images | queries | median | mean | p95 of ratio | excess | no flip | s |\n|---|---|---|---|---|---|---|---|---|"
-        )
+        print("| method | images | queries | median | mean | p95 of ratio | excess | no flip | s |\n|---|---|---|---|---|---|---|---|---|")
         for row in rows:
             if row["net"] == net and row["queries"] in arguments.marks:
                 print("| {method} | {images} | {queries:,} | {median_l2:.3f} | {mean_l2:.3f} | {p95_ratio:.3f} | {excess:.3f} | "

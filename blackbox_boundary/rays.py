@@ -2,8 +2,8 @@
 
 Without scores this is the paper's search [1]_: radii 1, 10, 100, ... times a unit (Algorithm 2), then bisection (Algorithm 1).
 With scores the radius where the first class overtakes home is predicted by the secant of its lead (class by class, so that a
-change of rival does not mislead it), and a safeguard keeps the bracket at most ``2 ** SLACK`` times as wide as the paper's search
-would have it after as many queries: no row costs more than ``SLACK`` queries over bisection, whatever the scores do.
+change of rival does not mislead it), and a safeguard keeps the bracket at most ``2 ** slack`` times as wide as the paper's search
+would have it after as many queries: no row costs more than ``slack`` queries over bisection, whatever the scores do.
 
 | paper | here | shape |
 |---|---|---|
@@ -39,7 +39,7 @@ from .predictor import Access, IntArray, Prediction
 __all__ = ["SLACK", "Rays", "find_flips"]
 
 SLACK = 2
-"""Queries that a row may cost over the paper's search: one to try the predicted radius, one to repeat a step that missed."""
+"""Queries that a row may cost over the paper's search, unless told: one to try the predicted radius, one to repeat a step that missed."""
 
 _GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
 
@@ -63,12 +63,15 @@ class Rays:
         Width of the bracket asked for, relative to ``hi``.
     access : Access or None
         What scores to use; None searches by labels alone.
+    slack : int
+        Queries that a row may cost over the paper's search.
     """
 
     unit: RealArray
     longest: RealArray
     rtol: float
     access: Access | None = None
+    slack: int = SLACK
     n_probes: IntArray = field(init=False)
     secant: _Secant | None = field(init=False, default=None)
 
@@ -134,14 +137,14 @@ def grid_index(radius: RealArray, unit: RealArray) -> RealArray:
         return np.maximum(np.ceil(np.log10(radius / unit) - 1e-12), 0.0)
 
 
-def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray) -> RealArray:
-    """Width (k,) that the bracket may have after ``n_probes``, so that no row falls more than ``SLACK`` behind bisection.
+def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: int) -> RealArray:
+    """Width (k,) that the bracket may have after ``n_probes``, so that no row falls more than ``slack`` behind bisection.
 
     The paper's search reaches the grid cell below ``top`` in ``index + 1`` queries and halves it with every further one.
     """
     index = grid_index(top, unit)
     cell = unit * _GROWTH**index * np.where(index > 0, 1 - 1 / _GROWTH, 1.0)
-    width: RealArray = cell * 2.0 ** (SLACK - (n_probes - index - 1))
+    width: RealArray = cell * 2.0 ** (slack - (n_probes - index - 1))
     return width
 
 
@@ -165,7 +168,7 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
         rays.secant.closing[rows] = near_hi | near_lo
         aim = np.where(near_lo, lo + stride, np.where(near_hi, hi - stride, aim))
         # the safeguard would take over next: cross the root by a margin that is sure to move the far end
-        late = top - lo > allowed_width(top, rays.unit[rows], k + 2)
+        late = top - lo > allowed_width(top, rays.unit[rows], k + 2, rays.slack)
         sure = np.maximum(1e-3 * root, 0.5 * error)
         aim = np.where(late & (k > 1), np.where(far_above, root + sure, root - sure), aim)
         aim = np.where(k == 1, root - 0.02 * np.abs(last - root), aim)
@@ -173,8 +176,8 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
         aim = np.where(k == 0, root, aim)
         fits = np.where(
             np.isinf(hi),
-            k - grid_index(top, rays.unit[rows]) < SLACK,
-            np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1),
+            k - grid_index(top, rays.unit[rows]) < rays.slack,
+            np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
         )
         return np.where((lo < aim) & (aim < top) & fits, aim, np.nan)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blackbox_boundary import Access, Prediction, Status, measure
+from blackbox_boundary import Access, InvalidInput, Prediction, Status, measure
 from blackbox_boundary.estimators import Ray
 
 NORMAL, OFFSET = np.array([0.8, -1.1, 0.3, 0.5]), 0.3
@@ -62,3 +62,30 @@ def test_no_scores_mislead_the_search(warp, steepness):
         assert (found.status == Status.CONVERGED).all()
         np.testing.assert_allclose(found.l2, exact, rtol=2e-6)
     assert (scores.n_predictions - labels.n_predictions).max() <= 2
+
+
+@pytest.mark.parametrize("warp", WARPS)
+def test_slack_is_what_a_row_may_lose(warp):
+    """With more of it a row may try longer, and still loses no more than told."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 4)) * rng.choice([0.01, 1, 30], size=(400, 1))
+    exact = np.abs((x * NORMAL).sum(axis=-1) + OFFSET) / np.linalg.norm(NORMAL)
+    labels = measure(Warped(WARPS[warp], 1.0), x, estimator=Ray(search_by="paper"))
+    found = measure(Warped(WARPS[warp], 1.0), x, estimator=Ray(slack=6))
+    np.testing.assert_allclose(found.l2, exact, rtol=2e-6)
+    assert (found.n_predictions - labels.n_predictions).max() <= 6
+
+
+def test_slack_pays_where_leads_bend():
+    """A lead that falls ever less steeply before it vanishes: two tries end in bisection, six more often near the root."""
+    x = np.random.default_rng(2).normal(size=(400, 4)) * 3
+    model = Warped(lambda margin: np.sinh(np.clip(margin / 3, -30, 30)), 100.0)
+    few, more = (measure(model, x, estimator=Ray(slack=slack)) for slack in (2, 6))
+    np.testing.assert_allclose(more.l2, few.l2, rtol=2e-6)
+    assert more.n_predictions.mean() < 0.6 * few.n_predictions.mean()
+
+
+def test_slack_is_not_negative():
+    """Refused when it is set."""
+    with pytest.raises(InvalidInput, match="slack"):
+        Ray(slack=-1)

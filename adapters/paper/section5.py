@@ -31,6 +31,7 @@ def section5(study: Study) -> Iterator[Exhibit]:
     yield _norms(study)
     yield _cost(study)
     yield _methods(study)
+    yield _tenths(study)
     for victim in study.victims:
         yield _classes(study, victim)
         yield _pairs(study, victim)
@@ -180,6 +181,21 @@ def _methods(study: Study) -> Exhibit:
             rows.append((victim, name, len(l1), numbers["queries"], float(np.nanmedian(l1)), float(np.nanmedian(l1 / paper)), same))
     columns = "victim | search | n | queries a row | median distance (l1) | median ratio to the paper's | same within 0.1 %"
     return Exhibit("methods", "The same distance for fewer queries, and a shorter one", columns, rows, "Natural test rows.")
+
+
+def _tenths(study: Study) -> Exhibit:
+    """What the near and the far rows of the attacker's pool are: whether the victim is right about them, and how even its labels are."""
+    rows = []
+    for victim in study.victims:
+        found = study.distances(victim, "natural")[: study.n_pool]
+        distance, right = found.norm(study.norm), found.home == study.data.y[: study.n_pool]
+        known = np.flatnonzero(np.isfinite(distance))
+        for place, tenth in enumerate(np.array_split(known[np.argsort(distance[known], kind="stable")], 10), start=1):
+            counts = np.bincount(found.home[tenth], minlength=study.n_classes)
+            span = (float(distance[tenth].min()), float(distance[tenth].max()))
+            rows.append((victim, place, len(tenth), *span, 100 * float(right[tenth].mean()), float(counts.max() / counts.mean())))
+    columns = f"victim | tenth | n | from ({study.norm}) | to | right labels (%) | largest class (times even)"
+    return Exhibit("tenths", "The pool by distance, in tenths", columns, rows, "Training rows with a flip; the first tenth is the nearest.")
 
 
 def _classes(study: Study, victim: str) -> Exhibit:

@@ -69,7 +69,9 @@ def home_named(name: str) -> Iterator[None]:
     except InvalidInput as error:
         address, files = _HOMES[name]
         named = ", ".join(f"{file} (MD5 {md5})" for file, md5 in files.items())
-        raise InvalidInput(f'{error} Get {named} from {address} with blackbox_boundary.datasets.fetch("{name}").') from error
+        raise InvalidInput(
+            f'{str(error).rstrip(".")}. Get {named} from {address} with blackbox_boundary.datasets.fetch("{name}").'
+        ) from error
 
 
 def check_content(name: str, images: NDArray[Any], labels: NDArray[Any], expected: str, files: list[Path]) -> None:

@@ -35,7 +35,7 @@ from ..gradients import GradientSource, gradient_queries
 from ..margins import class_weights, rival
 from ..paths import Path
 from ..predictor import Access, Array, FloatArray, IntArray
-from ..rays import Rays, find_flips
+from ..rays import SLACK, Rays, find_flips
 from ._base import Flips, Setting
 
 __all__ = ["Ray"]
@@ -60,6 +60,9 @@ class Ray:
         Further radii tried below the first flip, to find an earlier crossing.
     sections : int
         Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 the fewest calls (two fifths).
+    slack : int
+        With scores, queries that a row may cost over bisection, whatever its scores do. More lets rows try longer whose lead bends before
+        it vanishes: 6 halve the mean on a ResNet, whose rays bend (docs/explanation/search.md), and change little where rays are straight.
     gradients : GradientSource, optional
         Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
     known_gradients : array (N, *input_shape), optional
@@ -74,6 +77,7 @@ class Ray:
     num_steps: int | None = None
     scan: int = 0
     sections: int = 1
+    slack: int = SLACK
     gradients: GradientSource | None = None
     known_gradients: Any = None
 
@@ -87,8 +91,8 @@ class Ray:
         _one_of("search_by", self.search_by, ("auto", "paper", "secant"))
         if not 4 * np.finfo(np.float64).eps <= self.rtol < 1:
             raise InvalidInput(f'"rtol" of Ray must lie between 1e-15 and 1; got {self.rtol}.')
-        if self.scan < 0 or self.sections < 1 or (self.num_steps is not None and self.num_steps < 0):
-            raise InvalidInput('"scan" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.')
+        if self.scan < 0 or self.sections < 1 or self.slack < 0 or (self.num_steps is not None and self.num_steps < 0):
+            raise InvalidInput('"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.')
 
     def expected_queries(self, setting: Setting) -> float:
         """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
@@ -129,7 +133,7 @@ class Ray:
         flips.status[(norm == 0) & (flips.status == Status.RUNNING)] = Status.ZERO_GRADIENT
         flips.path = Path(flips.x, direction, setting.bounds)
         by_scores = self._by_scores(setting)
-        rays = Rays(norm, flips.path.longest(), self.rtol, setting.access if by_scores else None)
+        rays = Rays(norm, flips.path.longest(), self.rtol, setting.access if by_scores else None, self.slack)
         if by_scores:
             rays.follow(flips.start, np.maximum(flips.home, 0), np.where(norm > 0, norm, 1.0))
         yield from find_flips(flips, rays, num_steps=self.num_steps, scan=self.scan, sections=1 if by_scores else self.sections)

@@ -6,7 +6,7 @@
 later line counts. Writes ``.png`` and ``.csv``, and prints a Markdown table a net.
 
 Every image is compared with the nearest flip that anything in the file found for it, 300 white-box steps included (*best known*).
-*Optimality* is the area between the robustness curve (share of images whose distance exceeds a radius, over the radius) and that of the
+*Excess* is the area between the robustness curve (share of images whose distance exceeds a radius, over the radius) and that of the
 best known distances: the mean of the distances minus the mean of the best known, infinite where an image has no flip.
 """
 
@@ -36,7 +36,7 @@ METHODS = {
 }
 """Name, colour, line and width; ours first. Lines differ in greyscale, too."""
 
-COLUMNS = ("net", "method", "images", "queries", "median_l2", "mean_l2", "p95_ratio", "optimality", "no_flip", "seconds_per_image")
+COLUMNS = ("net", "method", "images", "queries", "median_l2", "mean_l2", "p95_ratio", "excess", "no_flip", "seconds_per_image")
 
 
 def read(file, images):
@@ -104,12 +104,10 @@ def main():
         writer.writerows([f"{row[column]:.4f}" if isinstance(row[column], float) else row[column] for column in COLUMNS] for row in rows)
     for net in ("dense", "cnn"):
         print(f"\n{net}: best known median {np.median(best[net]):.3f}, white-box {np.median(best[net, 'white-box']):.3f}\n")
-        print(
-            "| method | images | queries | median | mean | p95 of ratio | optimality | no flip | s |\n|---|---|---|---|---|---|---|---|---|"
-        )
+        print("| method | images | queries | median | mean | p95 of ratio | excess | no flip | s |\n|---|---|---|---|---|---|---|---|---|")
         for row in rows:
             if row["net"] == net and row["queries"] in arguments.marks:
-                print("| {method} | {images} | {queries:,} | {median_l2:.3f} | {mean_l2:.3f} | {p95_ratio:.3f} | {optimality:.3f} | "
+                print("| {method} | {images} | {queries:,} | {median_l2:.3f} | {mean_l2:.3f} | {p95_ratio:.3f} | {excess:.3f} | "
                       "{no_flip} | {seconds_per_image} |".format(**row))  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -262,6 +263,20 @@ def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
     assert 0 <= row["accuracy (%)"] <= 100
 
 
+def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
+    """One that gives all rows one label has no distances to compare: its row is there, with nothing in it, and so are the others."""
+
+    def constant(n_steps):
+        recipe = study.surrogates["Model 4"](n_steps)
+        return replace(recipe, optimiser=lambda parameters: torch.optim.SGD([p.zero_() for p in map(torch.detach, parameters)], lr=0.0))
+
+    broken = replace(study, surrogates={"constant": constant}, store=Store(tmp_path), scale=replace(TOY, extra_sets=()), _kept={})
+    (found,) = section6_transfer(broken)
+    assert [row[2] for row in found.rows[:4]] == ["natural", "low", "high", "flip points"]
+    assert {row[3] for row in found.rows} == {0}
+    assert all(cell is None for row in found.rows for cell in row[4:-1])
+
+
 def test_absent_classes_have_their_row(study):
     """Random inputs get few of the labels: each that they lack is named, and a surrogate that never saw it does not give it."""
     tables, _, absent = section6_tables(study)
@@ -269,6 +284,18 @@ def test_absent_classes_have_their_row(study):
     rows = [dict(zip(absent.heads, row, strict=True)) for row in absent.rows if row[:3] == ("Model 1", "Model 3", "uniform random")]
     assert sum(row["seeds without it"] for row in rows) == whole["absent classes"] * whole["seeds"] > 0
     assert {row["agreement on it (%)"] for row in rows if row["seeds without it"] == row["seeds"]} <= {0.0, None}
+
+
+def test_tenths_of_the_pool(study):
+    """Together they are the pool; each begins where the one before ends; the victim is more often right far from its boundary."""
+    tenths = next(exhibit for exhibit in section5(study) if exhibit.slug == "tenths")
+    for victim in study.victims:
+        rows = [dict(zip(tenths.heads, row, strict=True)) for row in tenths.rows if row[0] == victim]
+        assert [row["tenth"] for row in rows] == list(range(1, 11))
+        assert sum(row["n"] for row in rows) == study.distances(victim, "natural")[: study.n_pool].has_flip.sum()
+        assert all(a["to"] <= b["from (l1)"] for a, b in pairwise(rows))
+        assert rows[0]["right labels (%)"] < rows[-1]["right labels (%)"]
+        assert all(1 <= row["largest class (times even)"] <= 10 for row in rows)
 
 
 @pytest.mark.parametrize("content", ["missing", "damaged", "another net"])

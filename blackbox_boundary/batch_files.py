@@ -74,7 +74,7 @@ def read_scores(path: str | Path, keys: Keys, access: Access, n_classes: int) ->
         else:
             columns = _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
             prediction = _from_columns(columns, [key.tobytes().hex() for key in keys], access, n_classes, path)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, csv.Error) as error:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f'"{path}" cannot be read: {error}.') from error
@@ -116,7 +116,7 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
     _, pq = _pyarrow()
     columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()
     if "scores" in columns:
-        for k, scores in enumerate(zip(*columns.pop("scores"), strict=True)):
+        for k, scores in enumerate(zip(*(row or () for row in columns.pop("scores")), strict=True)):
             columns[f"score_{k}"] = list(scores)
     return columns
 
@@ -137,6 +137,9 @@ def _from_columns(columns: dict[str, list[Any]], ids: list[str], access: Access,
     if missing := [name for name in ("id", *wanted) if name not in columns]:
         raise InvalidInput(f'"{path}" lacks the column {missing[0]}; it has {", ".join(columns)}.')
     place = {name: i for i, name in enumerate(columns["id"])}
+    if len(place) < len(columns["id"]):
+        twice = next(name for i, name in enumerate(columns["id"]) if place[name] != i)
+        raise InvalidInput(f'"{path}" must answer each row once; it has the id {twice} several times.')
     if lost := [name for name in ids if name not in place]:
         raise InvalidInput(
             f'"{path}" must answer the {len(ids)} rows that were asked; {len(lost)} are missing, the first has id {lost[0]}.'

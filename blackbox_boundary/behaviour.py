@@ -213,5 +213,7 @@ def _spread(scores: NDArray[Any] | None) -> float | None:
     """Largest range of one score over the repeats; rows without a finite answer are left out."""
     if scores is None:
         return None
-    ranges = np.ptp(scores.astype(np.float64), axis=0)
-    return float(np.nanmax(ranges)) if np.isfinite(ranges).any() else None
+    with np.errstate(invalid="ignore"):
+        ranges = np.ptp(scores.astype(np.float64), axis=0)
+    finite = ranges[np.isfinite(ranges)]
+    return float(finite.max()) if finite.size else None

@@ -151,6 +151,10 @@ def bad_scores(tmp_path):
     yield table("id,score_0,score_1,score_2\n" + "".join(f"{name},1,2,x\n" for name in ids)), "cannot be read"
     yield table("id,score_0\n1\n"), "2 fields in every line"
     yield table(""), "cannot be read"
+    yield table("id,score_0\n" + "1" * 200_000 + ",1\n"), "cannot be read"
+    yield table("id,score_0,score_1,score_2\n" + "".join(f"{name},1,2,3\n" for name in [*ids, ids[2]])), f"has the id {ids[2]} several"
+    pq.write_table(pa.table({"id": ids, "scores": [[1.0, 2.0, 3.0]] * 4 + [None]}), tmp_path / "bad.parquet")
+    yield tmp_path / "bad.parquet", "cannot be read"
     yield tmp_path / "next.txt", "must end in"
     yield tmp_path / "none.npy", "cannot be read"
 

@@ -99,7 +99,7 @@ class OpenInference:
         if told is None:
             document, raw = read_json(reply.body), memoryview(b"")
         else:
-            length = int(told) if told.isascii() and told.isdigit() else -1
+            length = int(told) if told.isascii() and told.isdigit() and len(told) < 20 else -1  # int refuses thousands of digits
             if not 0 <= length <= len(reply.body):
                 raise BadPrediction(f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(told, 40)}.")
             document, raw = read_json(reply.body[:length]), memoryview(reply.body)[length:]
@@ -141,7 +141,7 @@ class OpenInference:
                 names, scores = ([[part[i] for part in ranked[row * width : (row + 1) * width]] for row in range(n)] for i in (0, 1))
                 return read_ranked(names, scores, n, self.contract)
             return read_labels(texts, n, self.contract)
-        if datatype not in DTYPES:
+        if not isinstance(datatype, str) or datatype not in DTYPES:
             raise BadPrediction(f'Output "{self.output}" must have a numeric datatype; got {shown(datatype, 40)}.')
         values = read_values(data, np.dtype(DTYPES[datatype]), prod(shape))
         if values.dtype.kind in "iub" and self.contract.access is Access.LABEL and values.size == n:

@@ -1,6 +1,8 @@
 """``measure`` with a ledger and limits: recorded, repeated for nothing, ended by a limit with a status and an exit code."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -37,6 +39,22 @@ def test_recorded_and_repeated(measured, tmp_path):
     assert again["sent"]["queries"] == again["sent"]["requests"] == again["cost"] == 0
     np.testing.assert_array_equal(first.l2, second.l2)
     verify(tmp_path / "l.db", head=facts["ledger"]["head"])
+
+
+def test_rows_that_a_killed_run_had_in_flight_are_told(measured, tmp_path):
+    """A run that dies between asking and recording leaves them behind; the next one says how many."""
+    dying = (
+        "import os, sys; from blackbox_boundary.wrappers.ledger import LedgerPredictor; from blackbox_boundary.cli import main; "
+        "LedgerPredictor._predicted = lambda *_: os._exit(9); main(sys.argv[1:])"
+    )
+    ledger = ["--ledger", str(tmp_path / "l.db")]
+    command = ["measure", "--rows", "20", "--no-report", "--output", str(tmp_path / "dead"), *ledger]
+    assert subprocess.run([sys.executable, "-c", dying, *command], check=False, capture_output=True).returncode == 9
+    result, facts, _ = measured("a", *ledger)
+    assert facts["ledger"]["rows_lost"] == 20
+    assert "20 rows were in flight when an earlier run with this ledger died" in result.stderr
+    result, _, _ = measured("b", *ledger)
+    assert "in flight" not in result.stderr
 
 
 def test_a_limit_ends_the_run(measured):

@@ -51,7 +51,7 @@ tensors = st.fixed_dictionaries(
     {
         "name": st.just("p") | scalars,
         "shape": st.just([N, K]) | shapes,
-        "datatype": st.sampled_from(["FP32", "FP16", "INT64", "BYTES", "BOOL", "X"]) | scalars,
+        "datatype": st.sampled_from(["FP32", "FP16", "INT64", "BYTES", "BOOL", "X"]) | documents,
     },
     optional={
         "data": documents | st.lists(st.floats(), min_size=N * K, max_size=N * K),
@@ -92,6 +92,8 @@ def accepted(read, *args):
 @example(
     {"outputs": [{"name": "p", "shape": [N, K], "datatype": "FP32", "data": [0.0] * (N * K - 1) + [3.4028235677973366e38]}]}, b"", None
 )
+@example({"outputs": [{"name": "p", "shape": [N, K], "datatype": ["FP32"], "data": GOOD}]}, b"", None)
+@example({"outputs": []}, b"", "9" * 5000)
 def test_v2_answers(document, raw, length):
     """JSON, binary, and everything in between."""
     text = json.dumps(document).encode()

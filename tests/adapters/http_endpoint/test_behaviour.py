@@ -5,7 +5,7 @@ import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
 
-from blackbox_boundary import InvalidInput
+from blackbox_boundary import Access, InvalidInput, Prediction
 from blackbox_boundary.behaviour import read_behaviour, rounding
 from blackbox_boundary.testing import check_predictor
 
@@ -75,3 +75,23 @@ def test_conformance(service_url, binary):
     """The endpoint passes what every adapter must pass."""
     endpoint = load(f"{service_url}/v2/models/digits", bounds=(0, 1), request={"binary": binary})
     check_predictor(endpoint, X, close=True)
+
+
+class Overflowing:
+    """Logits of which one is infinite at first, as a half-precision model's may be, and another always."""
+
+    access, input_shape, n_classes, bounds = Access.LOGITS, (1,), 3, None
+    calls = 0
+
+    def predict(self, x):
+        """Finite, except as said."""
+        self.calls += 1
+        scores = np.array([[0.0 if self.calls > 1 else np.inf, np.inf, 0.5 + self.calls % 2]])
+        return Prediction.from_scores(scores)
+
+
+def test_infinite_scores_are_left_out_of_the_spread():
+    """No warning, and no infinite resolution."""
+    seen = read_behaviour(Overflowing(), np.zeros((1, 1)), n_repeats=2)
+    assert seen.spread_alone == seen.spread_in_batches == 1
+    assert seen.score_resolution(1) == 1

@@ -142,14 +142,18 @@ class HttpPredictor:
         if self._is_closed:
             raise PredictorError("This endpoint was closed; load it again.")
         tried, firsts, failed = 0, Answers(), list[slice]()
-        with self._checking:
-            while self._canary is None and tried < len(sent):
-                rows, tried = slice(tried, tried + 1), tried + 1
-                answer = self._first(sent[rows], is_last=tried in (len(sent), _FIRST_ROWS))
-                if answer is None:
-                    failed.append(rows)
-                else:
-                    firsts.append((rows, answer))
+        try:
+            with self._checking:
+                while self._canary is None and tried < len(sent):
+                    rows, tried = slice(tried, tried + 1), tried + 1
+                    answer = self._first(sent[rows], is_last=tried == len(sent) or tried >= _FIRST_ROWS)
+                    if answer is None:
+                        failed.append(rows)
+                    else:
+                        firsts.append((rows, answer))
+        except PredictorError:
+            yield from firsts
+            raise
         yield from firsts
         yield from self._side_by_side(sent, [*self._split(tried, len(sent)), *failed])
 

@@ -113,13 +113,14 @@ def translated(error: Exception, what: str, *, was_reachable: bool) -> BoundaryE
 
     A server that was never reached is a mistake in the URL; one that was may be restarting.
     """
-    reason = _reason(error)
+    cause = _innermost(error)
+    reason = (str(cause).strip() or type(cause).__name__)[:200]
     unreachable = Transient if was_reachable else PredictorUnavailable
     if isinstance(error, _OUR_REQUEST):
         return InvalidInput(f"{what} cannot be sent: {reason}.")
     if isinstance(error, (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
         return unreachable(f"{what}: no connection in time ({reason}).")
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) or isinstance(cause, TimeoutError):
         return Transient(f"{what}: no complete answer in time ({reason}).", is_overload=True)
     if isinstance(error, requests.exceptions.SSLError):
         return unreachable(f"{what}: no secure connection ({reason}). A private authority is given as ca_file.")
@@ -171,10 +172,10 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in few words."""
+def _innermost(error: BaseException) -> BaseException:
+    """The cause of all the others."""
     while True:
         inner = getattr(error, "reason", None) or next((part for part in error.args if isinstance(part, BaseException)), error.__cause__)
         if not isinstance(inner, BaseException):
-            return (str(error).strip() or type(error).__name__)[:200]
+            return error
         error = inner

@@ -86,7 +86,7 @@ CIFAR100_FULL = Scale(
 
 CIFAR100_REDUCED = Scale(
     "reduced",
-    seeds=2,
+    seeds=3,
     victim_steps=0,
     table_steps=1000,
     curve_seeds=0,

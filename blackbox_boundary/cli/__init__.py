@@ -7,6 +7,7 @@ Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input 
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -28,11 +29,18 @@ class _Commands(click.Group):
     """Our own errors become one message and an exit code; anything else is a bug and shows its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BoundaryError as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(_MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT)
+        with warnings.catch_warnings():
+            warnings.showwarning = _say
+            try:
+                return super().invoke(ctx)
+            except BoundaryError as error:
+                click.echo(f"Error: {error}", err=True)
+                sys.exit(_MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT)
+
+
+def _say(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a message; where in the code it was raised is no user's business."""
+    click.echo(f"Warning: {message}", err=True)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -177,7 +177,8 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
     """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
         messages.print(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
+            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer.",
+            soft_wrap=True,
         )
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:

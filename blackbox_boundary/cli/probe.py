@@ -35,3 +35,4 @@ def probe(url: str) -> None:
     click.echo(finding.toml, nl=False)
     if finding.dialect is None:
         raise PredictorUnavailable(f"{finding.says} What was printed is a bare form of a description.")
+    click.echo(finding.says, err=True)

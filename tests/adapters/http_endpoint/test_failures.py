@@ -3,11 +3,12 @@
 import email.utils
 import time
 
+import numpy as np
 import pytest
 from blackbox_boundary.adapters.http_endpoint.failures import Denied, Doubtful, TooLong, Transient, failure_of, retry_after
 from blackbox_boundary.adapters.http_endpoint.wire import Reply
 
-from blackbox_boundary import PredictorRefused
+from blackbox_boundary import Prediction, PredictorRefused, load
 
 
 def failure(status, body=b"", **headers):
@@ -83,3 +84,22 @@ def test_a_model_that_is_loading():
 def test_the_servers_words_are_short():
     """MLflow echoes the whole input."""
     assert len(str(failure(400, b"[0.1, 0.2]" * 100_000))) < 700
+
+
+def test_first_answers_are_given_before_a_later_row_fails(monkeypatch):
+    """What was paid for is not lost: a row that was answered, if only by NaN, comes before the error of the next."""
+    endpoint = load("http://127.0.0.1:9/x", access="logits", input_shape=(2,), n_classes=2, answer={"scores": "s"})
+    nothing = Prediction.from_scores(np.full((1, 2), np.nan))
+
+    def sent(rows, _):
+        if rows[0, 0] == 0:
+            return nothing
+        raise PredictorRefused("no")
+
+    monkeypatch.setattr(endpoint, "_send", sent)
+    parts = endpoint.stream(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]))
+    rows, answer = next(parts)
+    assert (rows, answer.label.tolist()) == (slice(0, 1), [-1])
+    with pytest.raises(PredictorRefused):
+        next(parts)
+    endpoint.close()

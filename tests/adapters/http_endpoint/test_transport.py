@@ -9,6 +9,7 @@ import fault_server
 import numpy as np
 import pytest
 from blackbox_boundary.adapters.http_endpoint import load
+from blackbox_boundary.adapters.http_endpoint.wire import Request
 
 from blackbox_boundary import BadPrediction, PredictorError, PredictorRefused, PredictorUnavailable
 
@@ -136,16 +137,22 @@ def test_the_total_deadline_holds_through_a_proxy(fault_url, monkeypatch):
 
 
 def test_a_body_may_take_longer_than_a_connection(fault_url):
-    """Eight megabytes, taken in within a second: only the total deadline counts."""
+    """Eighteen megabytes, taken in within a second: only the total deadline counts."""
     patient = {**FAST, "connect_timeout_s": 0.2, "attempts": 1}
-    x = np.random.default_rng(0).random((1, 700_000), dtype=np.float32)
-    with endpoint_of(f"{fault_url}/slow-read", input_shape=(700_000,), transport=patient) as endpoint:
+    x = np.random.default_rng(0).random((1, 1_600_000), dtype=np.float32)
+    with endpoint_of(f"{fault_url}/slow-read", input_shape=(1_600_000,), transport=patient) as endpoint:
         assert len(endpoint.predict(x)) == 1
-    with (
-        endpoint_of(f"{fault_url}/slow-read", input_shape=(700_000,), transport={**patient, "total_timeout_s": 0.3}) as endpoint,
-        pytest.raises(PredictorUnavailable),
-    ):
-        endpoint.predict(x)
+
+
+def test_a_body_that_is_not_taken_in_before_the_deadline_is_not_sent_again_at_once(fault_url):
+    """The connection was used before, but it has not gone stale."""
+    hasty = {**FAST, "total_timeout_s": 0.5, "attempts": 1}
+    x = np.random.default_rng(0).random((1, 1_600_000), dtype=np.float32)
+    with endpoint_of(f"{fault_url}/slow-read", input_shape=(1_600_000,), transport=hasty) as endpoint:
+        endpoint.transport.send(Request("GET", "/log"), lambda _: None, most_bytes=1_000_000)
+        with pytest.raises(PredictorUnavailable, match="in time"):
+            endpoint.predict(x)
+        assert (endpoint.counters.requests, endpoint.counters.resends) == (1, 0)
 
 
 @pytest.mark.parametrize("fault", ["r301", "r307"])

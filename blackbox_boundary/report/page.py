@@ -122,6 +122,7 @@ def _content(
         "unsure": _listed({s: n - numbers.without_flip.get(s, 0) for s, n in numbers.by_status.items() if s is not Status.CONVERGED}),
         "accuracy": accuracy(distances, truth),
         "distance_table": distance_table(numbers),
+        "certified": distances.certified is not None,
         "query_table": query_table(numbers),
         "status_table": status_table(numbers),
         "truth_table": None if truth is None or not len(truth) else truth_table(distances, truth, norm),

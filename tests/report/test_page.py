@@ -88,6 +88,16 @@ def test_first_screen_has_the_headline_numbers(tmp_path):
     assert "In no distance, having no known flip point: 4 no flip." in first
 
 
+def test_a_certified_distance_is_shown_and_named(tmp_path):
+    """Beside the flip points, with its norm; what is proved is said, and only where something is."""
+    *_, distances = digits()
+    assert "is proved" not in Parsed(report(tmp_path, distances)).text
+    run = distances.run | {"estimator": {"name": "lower_bound", "norm": "linf"}}
+    page = Parsed(report(tmp_path, replace(distances, certified=0.1 * distances.linf, run=run)))
+    assert "no flip within, L∞" in page.text
+    assert "is proved" in page.text
+
+
 def test_every_figure_has_its_numbers(tmp_path):
     """Three histograms, the entropy and the label map each come with words for those who do not see and a table."""
     x, labels, distances = digits()

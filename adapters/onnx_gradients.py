@@ -17,6 +17,8 @@ from .answers import probe_rows, read_outputs
 from .onnx_graph import rebatched
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from .onnx_runtime import OnnxPredictor
     from .torch_forward import Forward
 
@@ -29,8 +31,8 @@ _TOLERANCE = 1e-4
 """Largest difference of a score allowed, relative to the largest score: single precision summed in two orders."""
 
 
-def forward_in_torch(predictor: OnnxPredictor) -> Forward:
-    """The predictor's graph as a module that torch can differentiate, verified.
+def forward_in_torch(model: ModelProto, predictor: OnnxPredictor) -> Forward:
+    """The predictor's ``model`` as a module that torch can differentiate, verified.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def forward_in_torch(predictor: OnnxPredictor) -> Forward:
         from .torch_forward import Forward
     except ImportError as error:
         raise CapabilityMissing('Gradients of an ONNX model need torch: pip install "blackbox-boundary[torch]".') from error
-    graph = rebatched(predictor.graph())
+    graph = rebatched(model)
     shape = [axis.dim_value for axis in graph.graph.input[0].type.tensor_type.shape.dim][1:]
     module = torch.nn.Sequential(
         _row_shape(tuple(shape) if all(shape) else predictor.input_shape), GraphModule(graph, predictor.outputs[-1])

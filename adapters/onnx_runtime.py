@@ -140,7 +140,7 @@ class OnnxPredictor:
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
         self.no_gradients = "" if gradients != "none" else "none were asked for"
         if gradients != "none":
-            self._differentiate(required=gradients == "torch")
+            self._differentiate(graph, required=gradients == "torch")
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape): at once, or in as many runs as ``batching`` says.
@@ -213,11 +213,11 @@ class OnnxPredictor:
             f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider})"
         )
 
-    def _differentiate(self, *, required: bool) -> None:
+    def _differentiate(self, graph: ModelProto, *, required: bool) -> None:
         from .onnx_gradients import forward_in_torch
 
         try:
-            self.vjp = forward_in_torch(self).vjp
+            self.vjp = forward_in_torch(graph, self).vjp
         except CapabilityMissing as reason:
             if required:
                 raise

@@ -209,20 +209,22 @@ class HttpPredictor:
 
     def _side_by_side(self, sent: NDArray[Any], waiting: list[slice]) -> Iterator[tuple[slice, Prediction]]:
         """Answers to these rows, the last of them asked about first."""
-        under_way, stop = set[Future[Answers]](), threading.Event()
+        under_way, stop = list[Future[Answers]](), threading.Event()
         failure: BaseException | None = None
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < 2 * self.transport.manners.connections:
-                    under_way.add(self._workers.submit(self._settle, sent, waiting.pop(), stop))
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    under_way.append(self._workers.submit(self._settle, sent, waiting.pop(), stop))
+                finished = wait(under_way, return_when=FIRST_COMPLETED).done
+                done = [future for future in under_way if future in finished]  # those that ended together, as they were asked
+                under_way = [future for future in under_way if future not in finished]
                 for future in done:
                     if (error := future.exception()) is None:
                         yield from future.result()
                     elif failure is None:
                         failure, waiting = error, []
                         stop.set()
-                        under_way = {future for future in under_way if not future.cancel()}
+                        under_way = [future for future in under_way if not future.cancel()]
         finally:
             stop.set()
             for future in under_way:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from torch import nn
 
 from blackbox_boundary import measure

@@ -27,10 +27,15 @@ OPTIONAL = {"blackbox_boundary.testing.strategies": "hypothesis"}
 """Modules that need more than the default install, on purpose."""
 
 
+FORMER = {f"blackbox_boundary.{name}" for name in ("asks", "behaviour", "distributions", "selection", "uncertainty")}
+"""Former names that only re-export, with a warning (``tests/test_old_names.py``)."""
+
+
 def modules():
-    """Names of all modules of the engine, found without importing them."""
+    """Names of all modules of the engine, found without importing them, former names aside."""
     found = pkgutil.walk_packages(blackbox_boundary.__path__, "blackbox_boundary.")
-    return [module.name for module in found if not module.name.startswith("blackbox_boundary.adapters")]
+    elsewhere = ("blackbox_boundary.adapters", "blackbox_boundary.reproduction")
+    return [module.name for module in found if not module.name.startswith(elsewhere) and module.name not in FORMER]
 
 
 def fresh(code):

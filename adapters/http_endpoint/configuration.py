@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
-from .manners import Manners
 from .secrets import Secret
+from .transport_settings import Manners
 
 __all__ = ["Configuration"]
 

@@ -23,10 +23,10 @@ from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
 
-from .dialect import Dialect
+from .dialects.dialect import Dialect
 from .failures import Doubtful, TooLong
-from .manners import Counters
 from .transport import Transport
+from .transport_settings import Counters
 
 __all__ = ["HttpPredictor"]
 

@@ -19,7 +19,7 @@ from blackbox_boundary.errors import BadPrediction, BoundaryError, InvalidInput,
 
 from .deadline import DeadlineAdapter, deadline
 from .failures import Transient
-from .manners import Manners
+from .transport_settings import Manners
 from .wire import Reply, Request
 
 __all__ = ["CAUGHT", "Line", "Stale", "named", "translated"]

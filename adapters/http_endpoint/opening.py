@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from blackbox_boundary.errors import InvalidInput
 
-from . import mlflow, oip_v2, tf_serving, torchserve
 from .configuration import Configuration
-from .described import describe
-from .dialect import Dialect
+from .dialects import mlflow, oip_v2, tf_serving, torchserve
+from .dialects.described import describe
+from .dialects.dialect import Dialect
 from .endpoint import HttpPredictor
 from .transport import Transport
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError
 from blackbox_boundary.predictor import Access
 
-from . import oip_v2, tf_serving
 from .configuration import Configuration
-from .dialect import Dialect
+from .dialects import oip_v2, tf_serving
+from .dialects.dialect import Dialect
 from .discovery import look
 from .strict_json import read_json, shown
 from .transport import Transport

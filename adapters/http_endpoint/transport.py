@@ -20,9 +20,9 @@ from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefu
 from .exchange import Line, Stale, named
 from .failures import Doubtful, Transient, failure_of
 from .limits import AdaptiveLimit, Pace
-from .manners import Counters, Manners
 from .secrets import Secret
 from .strict_json import CutShort
+from .transport_settings import Counters, Manners
 from .wire import Reply, Request
 
 __all__ = ["Transport"]

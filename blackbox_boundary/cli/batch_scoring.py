@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 
 from .. import datasets
-from ..asks import Status
-from ..batch_scoring import BatchScoring
+from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
+from ..search.asks import Status
 from .named_values import named_values
 from .run_folder import RunFolder
 from .summary import summary

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..estimators import Estimator, Setting
+from ..measuring.course import check
 from ..predictor import Predictor
-from ..searches import check
 from ..wrappers import Prices, forecast
 from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
 

@@ -17,15 +17,15 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
-from ..asks import Status
+from ..analysis.distances import Distances
 from ..datasets import Data
-from ..distances import Distances
-from ..driver import measure as measure_distances
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
 from ..estimators import CATALOGUE, ESTIMATORS, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
+from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
+from ..search.asks import Status
 from .estimators import description
 from .expectation import expectation
 from .named_values import named_values

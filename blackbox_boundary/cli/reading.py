@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from ..asks import Status
-from ..behaviour import Behaviour, read_behaviour
-from ..distances import Distances
+from ..analysis.distances import Distances
 from ..errors import BudgetExhausted, Interrupted, InvalidInput, PredictorError
 from ..inputs import finite_rows
+from ..measuring.behaviour import Behaviour, read_behaviour
 from ..predictor import Array, Predictor
+from ..search.asks import Status
 
 __all__ = ["N_READING", "N_READING_REQUESTS", "Noise", "noise_of", "reads_behaviour"]
 

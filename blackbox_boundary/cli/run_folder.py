@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..distances import Distances
+from ..analysis.distances import Distances
 from ..errors import InvalidInput
 
 __all__ = ["RunFolder"]

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from ..asks import Status
-from ..distances import Distances
-from ..overview import NORMS, Overview, Spread, overview, status_words
+from ..analysis.distances import Distances
+from ..analysis.overview import NORMS, Overview, Spread, overview, status_words
+from ..search.asks import Status
 
 __all__ = ["Update", "progress", "summary"]
 

@@ -1,6 +1,7 @@
 """Ways to measure distances, one a file; all of them searches that ask and are told."""
 
-from ._base import Estimator, Flips, Setting
+from ..search.setting import Setting
+from ..search.state import Flips
 from .broyden import Broyden
 from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
 from .directions import Directions, flatness, principal_directions
@@ -9,6 +10,7 @@ from .halfspace import HalfSpace
 from .homotopy import Homotopy
 from .linearised import Linearised
 from .lower_bound import LowerBound
+from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, flat_norm, take
-from ..asks import Ask, Gradients, Labels, Status, ask_prediction
 from ..predictor import IntArray
-from ._base import Flips, Setting
-from ._geometry import flat_bounds
+from ..search.asks import Ask, Gradients, Labels, Status, ask_prediction
+from ..search.geometry import flat_bounds
+from ..search.setting import Setting
+from ..search.state import Flips
 
 __all__ = ["extend"]
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..gradients.bases import Basis
+from ..search.box import Box
+from ..search.lockstep import Answers, Asking
 from ._belief import Belief
-from ._box import Box
-from ._lockstep import Answers, Asking
 from ._starts import Start
 
 __all__ = ["Facet", "Look"]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..gradients.bases import Basis
-from ._box import Box
-from ._lockstep import Asking
+from ..search.box import Box
+from ..search.lockstep import Asking
 
 __all__ = ["Start", "first_flip", "flip_beside"]
 

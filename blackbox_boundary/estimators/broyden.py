@@ -40,15 +40,16 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..asks import Search
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients.bases import Basis, basis_for
-from ..margins import leads
 from ..predictor import Prediction
-from ._base import Flips, Setting
-from ._box import Box
+from ..search.asks import Search
+from ..search.box import Box
+from ..search.lockstep import Asking, RowSearch, check_dials, lockstep
+from ..search.margins import leads
+from ..search.setting import Setting
+from ..search.state import Flips
 from ._covariance import Covariance
-from ._lockstep import Asking, RowSearch, check_dials, lockstep
 from ._starts import first_flip
 
 __all__ = ["Broyden"]

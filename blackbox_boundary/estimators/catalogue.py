@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..predictor import Access
-from ._base import Estimator, Setting
+from ..search.setting import Setting
 from .broyden import Broyden
 from .directions import Directions
 from .flip_point import FlipPoint
@@ -18,6 +18,7 @@ from .halfspace import HalfSpace
 from .homotopy import Homotopy
 from .linearised import Linearised
 from .lower_bound import LowerBound
+from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
 

@@ -41,14 +41,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm, take
-from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, leads, rival
-from ..paths import Path
 from ..predictor import Array, IntArray
-from ..rays import Rays, find_flips
-from ._base import Flips, Setting
+from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient
+from ..search.margins import class_weights, leads, rival
+from ..search.paths import Path
+from ..search.rays import Rays, find_flips
+from ..search.setting import Setting
+from ..search.state import Flips
 
 __all__ = ["Directions", "flatness", "principal_directions"]
 

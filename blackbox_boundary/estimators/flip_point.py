@@ -40,14 +40,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
-from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, lead_weights, leads
 from ..predictor import Array, FloatArray, IntArray, Prediction
-from ._base import Flips, Setting
+from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import flat_bounds
+from ..search.margins import class_weights, lead_weights, leads
+from ..search.setting import Setting
+from ..search.state import Flips
 from ._extension import extend
-from ._geometry import flat_bounds
 from ._programmes import closest_step
 
 __all__ = ["FlipPoint"]

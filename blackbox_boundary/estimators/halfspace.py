@@ -50,13 +50,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..asks import Search
 from ..errors import InvalidInput
 from ..gradients.bases import Basis, basis_for
-from ._base import Flips, Setting
-from ._box import Box
+from ..search.asks import Search
+from ..search.box import Box
+from ..search.lockstep import Asking, RowSearch, check_dials, lockstep
+from ..search.setting import Setting
+from ..search.state import Flips
 from ._facet import Facet, Look
-from ._lockstep import Asking, RowSearch, check_dials, lockstep
 from ._starts import first_flip, flip_beside
 
 __all__ = ["HalfSpace"]

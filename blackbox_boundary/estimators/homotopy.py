@@ -35,14 +35,15 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, clip, put, take
-from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, leads
 from ..predictor import Array, IntArray
-from ._base import Flips, Setting
+from ..search.asks import Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import flat_bounds, length, limits, nearest, row_dot
+from ..search.margins import class_weights, leads
+from ..search.setting import Setting
+from ..search.state import Flips
 from ._extension import extend
-from ._geometry import flat_bounds, length, limits, nearest, row_dot
 
 __all__ = ["Homotopy"]
 

@@ -34,13 +34,14 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import clip, flat_norm, put, take
-from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, leads
 from ..predictor import Array
-from ._base import Flips, Setting
-from ._geometry import DUAL, check_norm, flat_bounds, limits, nearest
+from ..search.asks import Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import DUAL, check_norm, flat_bounds, limits, nearest
+from ..search.margins import class_weights, leads
+from ..search.setting import Setting
+from ..search.state import Flips
 
 __all__ = ["Linearised"]
 

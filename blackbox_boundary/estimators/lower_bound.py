@@ -26,14 +26,16 @@ from typing import Literal
 
 import numpy as np
 
-from ..asks import Search, Status
 from ..chains import Chain
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource
-from ..margins import leads, resolution
 from ..predictor import Access
-from ._base import Estimator, Flips, Setting
-from ._geometry import check_norm
+from ..search.asks import Search, Status
+from ..search.geometry import check_norm
+from ..search.margins import leads, resolution
+from ..search.setting import Setting
+from ..search.state import Flips
+from .protocol import Estimator
 
 __all__ = ["LowerBound"]
 

@@ -10,7 +10,7 @@ Source: S. Gupta, "Understanding Uncertainty in Input Spaces of Deep Classifiers
 | α = 1, 10, 100, ... | ``radius / unit``, ``unit`` the gradient's norm | (n,) |
 | x_flip | ``flips.path`` at ``flips.hi`` | (n, *input_shape) |
 
-Differences from the paper, each with its reason, are listed in :mod:`blackbox_boundary.rays`, which does the searching. The path
+Differences from the paper, each with its reason, are listed in :mod:`blackbox_boundary.search.rays`, which does the searching. The path
 is that of the paper: one ray a row, from the unnormalised gradient. The paper says that all L_n distances are the same, which
 holds up to a factor per sample only, so L1, L2 and L-infinity are all reported; the paper's is L1.
 
@@ -29,14 +29,15 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm, per_row, put, take
-from ..asks import Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, rival
-from ..paths import Path
 from ..predictor import Access, Array, FloatArray, IntArray
-from ..rays import SLACK, Rays, find_flips
-from ._base import Flips, Setting
+from ..search.asks import Search, Status, ask_gradient
+from ..search.margins import class_weights, rival
+from ..search.paths import Path
+from ..search.rays import SLACK, Rays, find_flips
+from ..search.setting import Setting
+from ..search.state import Flips
 
 __all__ = ["Ray"]
 

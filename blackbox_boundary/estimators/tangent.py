@@ -54,13 +54,14 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, clip, flat_norm, put, take
-from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import leads, resolution
 from ..predictor import Access, Array, Bounds, FloatArray, IntArray
-from ._base import Flips, Setting
-from ._geometry import check_norm, farthest, flat_bounds, inside, length, limits, nearest, room_along, row_dot, shrunk
+from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import check_norm, farthest, flat_bounds, inside, length, limits, nearest, room_along, row_dot, shrunk
+from ..search.margins import leads, resolution
+from ..search.setting import Setting
+from ..search.state import Flips
 
 __all__ = ["Tangent"]
 

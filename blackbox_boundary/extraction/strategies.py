@@ -22,12 +22,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..driver import measure
+from ..analysis.selection import Pool, Selector, k_centre
+from ..analysis.uncertainty import entropy, margin, probabilities
 from ..errors import InvalidInput
 from ..estimators import Estimator
+from ..measuring.driver import measure
 from ..predictor import Array, Differentiable, FloatArray, IntArray, Predictor
-from ..selection import Pool, Selector, k_centre
-from ..uncertainty import entropy, margin, probabilities
 
 __all__ = ["Active", "Jacobian", "Progress", "Scorer", "Strategy", "Upfront", "by_distance", "by_entropy", "by_margin"]
 

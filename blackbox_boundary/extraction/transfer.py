@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..analysis.distances import Distances
+from ..analysis.uncertainty import RankCorrelation, rank_correlation
 from ..arrays import as_numpy
-from ..distances import Distances
 from ..errors import InvalidInput
 from ..predictor import Array, Predictor
-from ..uncertainty import RankCorrelation, rank_correlation
 
 __all__ = ["Transfer", "transfer"]
 

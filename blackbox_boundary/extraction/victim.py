@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..analysis.uncertainty import probabilities
 from ..errors import InvalidInput
 from ..predictor import Array, Prediction, Predictor
-from ..uncertainty import probabilities
 
 __all__ = ["Victim", "targets_of"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from ..asks import Ask, AskGradient, Gradients, Labels, Search
 from ..errors import CapabilityMissing
 from ..predictor import Access, IntArray
+from ..search.asks import Ask, AskGradient, Gradients, Labels, Search
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.setting import Setting
 
 __all__ = ["Estimate", "GradientSource", "estimate_gradients", "require_scores"]
 
@@ -21,7 +21,7 @@ Estimate: TypeAlias = Generator[Ask, "Labels | Gradients", Gradients]
 
 
 class GradientSource(Protocol):
-    """A way to answer an :class:`~blackbox_boundary.asks.AskGradient` by predictions: a small frozen object of settings."""
+    """A way to answer an :class:`~blackbox_boundary.search.asks.AskGradient` by predictions: a small frozen object of settings."""
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this source."""

@@ -11,15 +11,15 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
-from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, Status, StatusArray
 from ..errors import InvalidInput
 from ..predictor import Access, Array, Bounds, FloatArray, IntArray
 from ..rounding import NOT_ROUNDED, decimals
+from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, Status, StatusArray
 from ._functional import functional, revealed_scores
 from ._source import Estimate
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.setting import Setting
 
 __all__ = ["CHUNK_BYTES", "Told", "Trial", "check_step", "flat_bounds", "input_scale", "with_step"]
 

@@ -13,7 +13,7 @@ from .differences import CentralDifferences, ForwardDifferences
 from .sampled import SPSA, AntitheticBlocks, LocalLinear
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.setting import Setting
 
 __all__ = ["SOURCES", "gradient_queries", "source_by_name", "source_for"]
 

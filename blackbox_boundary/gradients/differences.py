@@ -37,13 +37,13 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, put, take
-from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ..predictor import IntArray
+from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Told, Trial, check_step, flat_bounds, with_step
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.setting import Setting
 
 __all__ = ["CentralDifferences", "ForwardDifferences"]
 

@@ -32,15 +32,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
-from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ..errors import InvalidInput
 from ..predictor import IntArray
+from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Told, check_step, flat_bounds, with_step
 from .bases import Basis, Coordinates, Cosines
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.setting import Setting
 
 __all__ = ["SPSA", "AntitheticBlocks", "LocalLinear"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..asks import Status
+from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
-from ..overview import NORMS, overview, status_words
+from ..search.asks import Status
 from .pictures import ImageLayout, image_layout
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
 from .tables import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ..distances import Distances
+    from ..analysis.distances import Distances
     from ..predictor import Array
 
 __all__ = ["write_report"]

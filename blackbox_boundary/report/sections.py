@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..analysis.overview import NORMS, status_words
 from ..arrays import as_numpy, take
-from ..overview import NORMS, status_words
 from .figures import distance_histogram, entropy_against_distance, entropy_by_distance, heat_map, histogram
 from .pictures import Triptych, triptychs
 from .svg import PAGE_COLOURS, inline_svg
@@ -18,7 +18,7 @@ from .tables import LabelPair, Names, Table, entropy_table, histogram_table, num
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..distances import Distances
+    from ..analysis.distances import Distances
     from ..predictor import Array, IntArray
     from .pictures import ImageLayout
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..asks import Status
-from ..overview import NORMS, Overview, Spread, spread, status_words
+from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
+from ..search.asks import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from ..distances import Distances
+    from ..analysis.distances import Distances
     from .figures import EntropyBin, Histogram
 
 __all__ = [

@@ -8,8 +8,8 @@ import io
 import numpy as np
 import pytest
 import torch
-from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from onnx import helper
 from torch import nn
 

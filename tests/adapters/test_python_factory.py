@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from blackbox_boundary.adapters.python_factory import is_factory
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 
 from blackbox_boundary import Access, InvalidInput, load
 

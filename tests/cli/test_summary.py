@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from blackbox_boundary import Distances, Status
+from blackbox_boundary.analysis.overview import overview, spread
 from blackbox_boundary.cli.summary import progress, summary
-from blackbox_boundary.overview import overview, spread
 
 
 def measured(l2, status=Status.CONVERGED):

@@ -101,7 +101,7 @@ def test_rows_do_not_notice_how_many_fit_in_memory(estimator, monkeypatch):
     """One row at a time gives what all together give."""
     predictor, x = hyperplanes(12, access=access_for(estimator)), inside(5, 12)
     together = measure(Opaque(predictor), x, estimator=estimator)
-    monkeypatch.setattr("blackbox_boundary.estimators._lockstep._MEMORY", 1)
+    monkeypatch.setattr("blackbox_boundary.search.lockstep._MEMORY", 1)
     np.testing.assert_array_equal(measure(Opaque(predictor), x, estimator=estimator).l2, together.l2)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, InvalidInput, Status
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Directions, flatness, principal_directions
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 ACCESS = pytest.mark.parametrize("access", ["label", "logits"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, Distances, InvalidInput, Status
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import FlipPoint
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 METHODS = pytest.mark.parametrize("method", ["quadratic", "lagrangian"])

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from blackbox_boundary import CapabilityMissing, Distances, InvalidInput, Status
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Homotopy
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 

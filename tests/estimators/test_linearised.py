@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, InvalidInput
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Linearised
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 NORMS = pytest.mark.parametrize("norm", ["l1", "l2", "linf"])

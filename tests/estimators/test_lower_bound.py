@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from blackbox_boundary.adapters import onnx_chain, torch_chain
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.onnx_exports import chain as onnx_chain
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import chain as torch_chain
 
 from blackbox_boundary import CapabilityMissing, InvalidInput
 from blackbox_boundary.chains import Chain, convolution_norm, spectral_norm
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Linearised, LowerBound, Tangent
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Linear, Reference, ReluNet
 
 onnx = pytest.importorskip("onnx")

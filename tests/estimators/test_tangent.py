@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import CapabilityMissing, InvalidInput, Status
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
-from blackbox_boundary.estimators._geometry import limits, nearest
+from blackbox_boundary.measuring.driver import measure
+from blackbox_boundary.search.geometry import limits, nearest
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference, Wedge
 from blackbox_boundary.testing.strategies import inputs, predictors
 

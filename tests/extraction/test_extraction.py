@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import Access, Distances, Prediction
+from blackbox_boundary.analysis.selection import Pool, highest, random
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
 from blackbox_boundary.extraction import (
     Active,
@@ -25,7 +26,6 @@ from blackbox_boundary.extraction import (
     spread,
     transfer,
 )
-from blackbox_boundary.selection import Pool, highest, random
 
 N_CLASSES, DIM = 3, 4
 RNG = np.random.default_rng(0)

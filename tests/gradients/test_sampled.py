@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Status
-from blackbox_boundary.asks import AskGradient
-from blackbox_boundary.estimators._base import Setting
 from blackbox_boundary.gradients import SPSA, AntitheticBlocks, Cosines, LocalLinear, Span
+from blackbox_boundary.search.asks import AskGradient
+from blackbox_boundary.search.setting import Setting
 
 from .driver import drive
 

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_chain import chain_of
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from blackbox_boundary.adapters.torch_modules.chain import chain_of
 from mnist_nets import NETS, correct_test_rows, load_net
 
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import FlipPoint, Homotopy, Linearised, LowerBound, Ray, Tangent
+from blackbox_boundary.measuring.driver import measure
 
 ORDER = {"l1": 1, "l2": 2, "linf": np.inf}
 

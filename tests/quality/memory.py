@@ -49,7 +49,7 @@ def peak_of(function):
 
 def variant(name, file, folder):
     """Run one variant in this process and print its peak."""
-    from blackbox_boundary.adapters.torch_module import TorchPredictor
+    from blackbox_boundary.adapters.torch_modules import TorchPredictor
 
     from blackbox_boundary import measure
 

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import NETS, correct_test_rows, load_net, near_flips
 from queries import MARKS, describe
 

@@ -40,6 +40,7 @@ def runs() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
 
 
 def estimators() -> Iterator[tuple[str, object]]:
+    """Every estimator with its defaults, and four more settings."""
     yield from ((name, name) for name in ESTIMATORS)
     yield "ray-margin", Ray(direction="margin")
     yield "ray-paper", Ray(search_by="paper")
@@ -48,6 +49,7 @@ def estimators() -> Iterator[tuple[str, object]]:
 
 
 def models() -> Iterator[tuple[str, object, np.ndarray]]:
+    """Predictors at every access, with rows of theirs."""
     random = np.random.default_rng(0)
     x = random.uniform(0.1, 0.9, (6, 5)).astype(np.float32)
     net = ReluNet(

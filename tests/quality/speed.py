@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import load_net, mnist
 from scipy.optimize.elementwise import bracket_root, find_root
 

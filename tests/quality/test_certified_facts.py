@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import load
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.gradients import AntitheticBlocks, Cosines
+from blackbox_boundary.measuring.driver import measure
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import Interrupted, PredictorUnavailable, Status, TranscriptMismatch
-from blackbox_boundary.driver import measure
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Reference
 from blackbox_boundary.wrappers import (
     Allowance,

@@ -10,8 +10,8 @@ import pytest
 from blackbox_boundary.adapters.http_endpoint.answers import read_labels, read_ranked, read_scores
 from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
-from blackbox_boundary.adapters.http_endpoint.described import describe
-from blackbox_boundary.adapters.http_endpoint.oip_v2 import OpenInference
+from blackbox_boundary.adapters.http_endpoint.dialects.described import describe
+from blackbox_boundary.adapters.http_endpoint.dialects.oip_v2 import OpenInference
 from blackbox_boundary.adapters.http_endpoint.strict_json import CutShort, numbers, read_json, shown
 from blackbox_boundary.adapters.http_endpoint.wire import Reply
 from hypothesis import HealthCheck, example, given, settings

@@ -6,7 +6,7 @@ import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
 
 from blackbox_boundary import Access, InvalidInput, Prediction
-from blackbox_boundary.behaviour import read_behaviour, rounding
+from blackbox_boundary.measuring.behaviour import read_behaviour, rounding
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((6, *model.SHAPE), dtype=np.float32)

@@ -10,8 +10,8 @@ import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
-from blackbox_boundary.adapters.http_endpoint.manners import Manners
 from blackbox_boundary.adapters.http_endpoint.opening import DIALECTS
+from blackbox_boundary.adapters.http_endpoint.transport_settings import Manners
 
 DOCS = Path(__file__).parents[3] / "docs"
 HOW_TO = (DOCS / "how-to" / "audit-an-http-endpoint.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
-from blackbox_boundary.adapters.http_endpoint.encodings import Encoding
+from blackbox_boundary.adapters.http_endpoint.dialects.encodings import Encoding
 from blackbox_boundary.adapters.http_endpoint.wire import as_dtype, flat_json, nested_json
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,7 +9,7 @@ import requests
 import urllib3
 from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Line, Stale, translated
 from blackbox_boundary.adapters.http_endpoint.failures import Transient
-from blackbox_boundary.adapters.http_endpoint.manners import Manners
+from blackbox_boundary.adapters.http_endpoint.transport_settings import Manners
 from blackbox_boundary.adapters.http_endpoint.wire import Request
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -5,5 +5,7 @@ import warnings
 from .onnx_exports.chain import *  # noqa: F403  every name of the new place
 
 warnings.warn(
-    "blackbox_boundary.adapters.onnx_chain moved to blackbox_boundary.adapters.onnx_exports.chain.", DeprecationWarning, stacklevel=2
+    "blackbox_boundary.adapters.onnx_chain moved to blackbox_boundary.adapters.onnx_exports.chain.",
+    DeprecationWarning,
+    stacklevel=2,
 )

@@ -5,5 +5,7 @@ import warnings
 from .torch_modules import *  # noqa: F403  every name of the new place
 
 warnings.warn(
-    "blackbox_boundary.adapters.torch_module moved to blackbox_boundary.adapters.torch_modules.", DeprecationWarning, stacklevel=2
+    "blackbox_boundary.adapters.torch_module moved to blackbox_boundary.adapters.torch_modules.",
+    DeprecationWarning,
+    stacklevel=2,
 )

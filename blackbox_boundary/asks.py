@@ -4,4 +4,8 @@ import warnings
 
 from .search.asks import *  # noqa: F403  every name of the new place
 
-warnings.warn("blackbox_boundary.asks moved to blackbox_boundary.search.asks.", DeprecationWarning, stacklevel=2)
+warnings.warn(
+    "blackbox_boundary.asks moved to blackbox_boundary.search.asks.",
+    DeprecationWarning,
+    stacklevel=2,
+)

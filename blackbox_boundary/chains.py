@@ -50,7 +50,11 @@ class Chain:
     layers: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if np.ndim(self.last) != 2 or not np.isfinite(self.last).all() or not np.isfinite(self.norms).all():
+        if (
+            np.ndim(self.last) != 2
+            or not np.isfinite(self.last).all()
+            or not np.isfinite(self.norms).all()
+        ):
             raise InvalidInput(
                 f'"last" of Chain must be a finite matrix and "norms" finite; got shape {np.shape(self.last)}, {self.norms}.'
             )

@@ -4,4 +4,8 @@ import warnings
 
 from .analysis.uncertainty import *  # noqa: F403  every name of the new place
 
-warnings.warn("blackbox_boundary.uncertainty moved to blackbox_boundary.analysis.uncertainty.", DeprecationWarning, stacklevel=2)
+warnings.warn(
+    "blackbox_boundary.uncertainty moved to blackbox_boundary.analysis.uncertainty.",
+    DeprecationWarning,
+    stacklevel=2,
+)

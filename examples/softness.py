@@ -8,7 +8,12 @@ The map is fitted on half of the embedded digits and applied to the other half, 
 import numpy as np
 
 import blackbox_boundary as bb
-from blackbox_boundary.analysis.uncertainty import Softness, entropy, probabilities, rank_correlation
+from blackbox_boundary.analysis.uncertainty import (
+    Softness,
+    entropy,
+    probabilities,
+    rank_correlation,
+)
 from blackbox_boundary.datasets import digits, digits_model
 
 
@@ -24,9 +29,15 @@ def main():
     low, high = fitted.interval(distances.l2[unknown])
     inside = np.mean((softness[unknown] >= low) & (softness[unknown] <= high))
     correlation = rank_correlation(estimate, softness[unknown])
-    print(f"knee at {fitted.knee:.2f} (L2); {np.mean(fitted.is_core(distances.l2[unknown])):.0%} of the other half lie beyond")
-    print(f"mean absolute error {np.abs(estimate - softness[unknown]).mean():.3f} nats; of the mean alone {fitted.baseline_error:.3f}")
-    print(f"rank correlation {correlation.value:.2f} [{correlation.lo:.2f}, {correlation.hi:.2f}]; {inside:.0%} inside the 10-90 % band")
+    print(
+        f"knee at {fitted.knee:.2f} (L2); {np.mean(fitted.is_core(distances.l2[unknown])):.0%} of the other half lie beyond"
+    )
+    print(
+        f"mean absolute error {np.abs(estimate - softness[unknown]).mean():.3f} nats; of the mean alone {fitted.baseline_error:.3f}"
+    )
+    print(
+        f"rank correlation {correlation.value:.2f} [{correlation.lo:.2f}, {correlation.hi:.2f}]; {inside:.0%} inside the 10-90 % band"
+    )
 
 
 if __name__ == "__main__":

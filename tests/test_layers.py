@@ -18,7 +18,11 @@ FLOORS = (
     ("cli",),
 )
 """The rooms of the engine, from the lowest floor up; a room imports from lower floors only."""
-SHIMS = {path.stem for path in (ROOT / "blackbox_boundary").glob("*.py") if "DeprecationWarning" in path.read_text()}
+SHIMS = {
+    path.stem
+    for path in (ROOT / "blackbox_boundary").glob("*.py")
+    if "DeprecationWarning" in path.read_text()
+}
 
 
 def floor_of(room):
@@ -66,10 +70,16 @@ def test_no_arrow_points_up():
 
 def modules():
     """Dotted names of all modules of the engine, the adapters and the paper."""
-    for folder, package in (("blackbox_boundary", ()), ("adapters", ("adapters",)), ("examples/paper", ("reproduction",))):
+    for folder, package in (
+        ("blackbox_boundary", ()),
+        ("adapters", ("adapters",)),
+        ("examples/paper", ("reproduction",)),
+    ):
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT / folder).with_suffix("").parts
-            yield ".".join(("blackbox_boundary", *package, *(parts[:-1] if parts[-1] == "__init__" else parts)))
+            yield ".".join(
+                ("blackbox_boundary", *package, *(parts[:-1] if parts[-1] == "__init__" else parts))
+            )
 
 
 FIRST_ONE_BY_ONE = """

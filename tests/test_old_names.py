@@ -6,11 +6,26 @@ import sys
 import pytest
 
 MOVED = {
-    "blackbox_boundary.adapters.onnx_chain": ("chain_of", "blackbox_boundary.adapters.onnx_exports.chain"),
-    "blackbox_boundary.adapters.onnx_runtime": ("OnnxPredictor", "blackbox_boundary.adapters.onnx_exports"),
-    "blackbox_boundary.adapters.torch_chain": ("chain_of", "blackbox_boundary.adapters.torch_modules.chain"),
-    "blackbox_boundary.adapters.torch_module": ("TorchPredictor", "blackbox_boundary.adapters.torch_modules"),
-    "blackbox_boundary.adapters.torch_training": ("TorchTrainable", "blackbox_boundary.adapters.torch_modules.training"),
+    "blackbox_boundary.adapters.onnx_chain": (
+        "chain_of",
+        "blackbox_boundary.adapters.onnx_exports.chain",
+    ),
+    "blackbox_boundary.adapters.onnx_runtime": (
+        "OnnxPredictor",
+        "blackbox_boundary.adapters.onnx_exports",
+    ),
+    "blackbox_boundary.adapters.torch_chain": (
+        "chain_of",
+        "blackbox_boundary.adapters.torch_modules.chain",
+    ),
+    "blackbox_boundary.adapters.torch_module": (
+        "TorchPredictor",
+        "blackbox_boundary.adapters.torch_modules",
+    ),
+    "blackbox_boundary.adapters.torch_training": (
+        "TorchTrainable",
+        "blackbox_boundary.adapters.torch_modules.training",
+    ),
     "blackbox_boundary.asks": ("AskGradient", "blackbox_boundary.search.asks"),
     "blackbox_boundary.behaviour": ("read_behaviour", "blackbox_boundary.measuring.behaviour"),
     "blackbox_boundary.distributions": ("compare", "blackbox_boundary.analysis.distributions"),

@@ -56,5 +56,10 @@ def _dialect(transport: Transport, told: Configuration) -> Dialect:
 
 def _spoken_at(path: str) -> str | None:
     """The dialect that such a path belongs to."""
-    marks = {"/v2/models/": "oip_v2", "/v1/models/": "tf_serving", "/predictions/": "torchserve", "/invocations": "mlflow"}
+    marks = {
+        "/v2/models/": "oip_v2",
+        "/v1/models/": "tf_serving",
+        "/predictions/": "torchserve",
+        "/invocations": "mlflow",
+    }
     return next((name for mark, name in marks.items() if mark in path), None)

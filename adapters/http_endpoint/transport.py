@@ -65,7 +65,11 @@ class Transport:
         self._closed = threading.Event()
         self._was_reachable = False
         if self._secrets and url.startswith("http:") and not _is_loopback(self.origin):
-            warnings.warn(f"The secret for {self.origin} would travel unencrypted: use https.", UserWarning, stacklevel=3)
+            warnings.warn(
+                f"The secret for {self.origin} would travel unencrypted: use https.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     @property
     def counters(self) -> Counters:
@@ -76,7 +80,9 @@ class Transport:
     @property
     def plain_headers(self) -> dict[str, str]:
         """The headers that hold no secret, by their names in small letters."""
-        return {name.lower(): value for name, value in self._headers.items() if isinstance(value, str)}
+        return {
+            name.lower(): value for name, value in self._headers.items() if isinstance(value, str)
+        }
 
     def count(self, **amounts: int) -> None:
         """Add to the counters."""
@@ -157,12 +163,21 @@ class Transport:
             text = secret.masked(text)
         return text
 
-    def _attempt(self, request: Request, read: Callable[[Reply], _T], n_rows: int, most_bytes: int, over: threading.Event) -> _T:
+    def _attempt(
+        self,
+        request: Request,
+        read: Callable[[Reply], _T],
+        n_rows: int,
+        most_bytes: int,
+        over: threading.Event,
+    ) -> _T:
         if pause := self._pace.turn():
             over.wait(pause)
         with self.limit.slot() as started:
             if over.is_set() or self._closed.is_set():
-                raise PredictorError(f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed.")
+                raise PredictorError(
+                    f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed."
+                )
             try:
                 reply = self._exchange(request, n_rows, most_bytes)
                 if failure := failure_of(reply, named(self.origin, request)):
@@ -200,8 +215,14 @@ class Transport:
     def _once(self, line: Line, request: Request, n_rows: int, most_bytes: int) -> Reply:
         if self.before_send:
             self.before_send(n_rows)
-        self.count(bytes_sent=len(request.body), **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}))
-        headers = {name: value.reveal() if isinstance(value, Secret) else value for name, value in self._headers.items()}
+        self.count(
+            bytes_sent=len(request.body),
+            **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}),
+        )
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in self._headers.items()
+        }
         reply = line.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
         self._was_reachable = True
         self.count(bytes_received=len(reply.body))
@@ -216,7 +237,11 @@ class Transport:
         error = state.outcome.exception() if state.outcome else None
         asked = (error.retry_after_s or 0.0) if isinstance(error, Transient) else 0.0
         longest = self.manners.longest_wait_s
-        drawn = float(tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(state))
+        drawn = float(
+            tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(
+                state
+            )
+        )
         return max(min(asked, longest), drawn)
 
 
@@ -238,9 +263,13 @@ def _origin(url: str) -> str:
         raise InvalidInput(f"The URL of an endpoint must be valid: {error}.") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         got = f"{parts.scheme}://{parts.hostname or ''}"
-        raise InvalidInput(f'The URL of an endpoint must begin with http:// or https:// and a host; got "{got}".')
+        raise InvalidInput(
+            f'The URL of an endpoint must begin with http:// or https:// and a host; got "{got}".'
+        )
     if parts.username or parts.password:
-        raise InvalidInput("The URL of an endpoint must not hold a user or a password: give a header from the environment or a file.")
+        raise InvalidInput(
+            "The URL of an endpoint must not hold a user or a password: give a header from the environment or a file."
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 

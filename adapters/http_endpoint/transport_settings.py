@@ -51,7 +51,11 @@ class Manners:
         for name, value in asdict(self).items():
             if name in files or (value is None and name == "requests_per_s"):
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 < value < 1e6
+            ):
                 raise InvalidInput(f'"{name}" must be a positive number; got {value!r}.')
         for name in ("ca_file", "client_cert", "client_key"):
             if (path := getattr(self, name)) is not None and not Path(path).is_file():

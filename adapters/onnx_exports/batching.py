@@ -79,9 +79,15 @@ def plan_batching(
     try:
         alone = in_fixed_batches(original.run, rows, batch or 1)
     except PredictorError as error:
-        raise InvalidInput(f"The ONNX model fails on a single random row of shape {rows.shape[1:]}: {error}") from error
+        raise InvalidInput(
+            f"The ONNX model fails on a single random row of shape {rows.shape[1:]}: {error}"
+        ) from error
     tells_apart = _tells_rows_apart(alone)
-    evidence = f"{len(rows)} random rows at once gave the scores they gave one by one" if tells_apart else _INCONCLUSIVE
+    evidence = (
+        f"{len(rows)} random rows at once gave the scores they gave one by one"
+        if tells_apart
+        else _INCONCLUSIVE
+    )
     if batch is None and _disagreement(original, rows, alone) is None:
         return Plan(Batching.DYNAMIC, evidence, original, alone)
     if not tells_apart:
@@ -95,7 +101,9 @@ def plan_batching(
     return Plan(Batching.REBATCHED, evidence, runner, alone)
 
 
-def in_fixed_batches(run: Callable[[NDArray[Any]], Outputs], rows: NDArray[Any], batch: int) -> Outputs:
+def in_fixed_batches(
+    run: Callable[[NDArray[Any]], Outputs], rows: NDArray[Any], batch: int
+) -> Outputs:
     """Run rows through a graph that takes exactly ``batch`` at a time; the last batch is filled up with its last row."""
     n, parts = len(rows), []
     for start in range(0, n, batch):
@@ -145,4 +153,6 @@ def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 def _tolerance(scores: NDArray[Any]) -> float:
-    return float(_TOLERANCE[scores.dtype.itemsize] * np.abs(scores[np.isfinite(scores)]).max(initial=0))
+    return float(
+        _TOLERANCE[scores.dtype.itemsize] * np.abs(scores[np.isfinite(scores)]).max(initial=0)
+    )

@@ -18,7 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["chain_of"]
 
-_NEVER_STRETCH = frozenset({"Relu", "Tanh", "Sigmoid", "Identity", "Flatten", "Reshape", "Dropout", "Squeeze", "Unsqueeze", "Transpose"})
+_NEVER_STRETCH = frozenset(
+    {
+        "Relu",
+        "Tanh",
+        "Sigmoid",
+        "Identity",
+        "Flatten",
+        "Reshape",
+        "Dropout",
+        "Squeeze",
+        "Unsqueeze",
+        "Transpose",
+    }
+)
 _SHIFTS = frozenset({"Add", "Sub"})
 _LINEAR = frozenset({"Gemm", "MatMul"})
 
@@ -53,8 +66,12 @@ def chain_of(model: str | Path | ModelProto) -> Chain:
             constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
         elif _reads_constants_only(node, constants):
             continue  # shape arithmetic
-        elif current not in node.input or any(name and name != current and name not in constants for name in node.input):
-            raise CapabilityMissing(f'The graph branches at "{node.name or node.op_type}"; only a chain can be certified.')
+        elif current not in node.input or any(
+            name and name != current and name not in constants for name in node.input
+        ):
+            raise CapabilityMissing(
+                f'The graph branches at "{node.name or node.op_type}"; only a chain can be certified.'
+            )
         else:
             if last is not None and node.op_type not in _SHIFTS:
                 norms.append(spectral_norm(last))
@@ -67,7 +84,9 @@ def chain_of(model: str | Path | ModelProto) -> Chain:
                 names.append(node.op_type)
             current = node.output[0]
     if last is None:
-        raise CapabilityMissing("A chain must end in a Gemm or MatMul whose outputs are the logits.")
+        raise CapabilityMissing(
+            "A chain must end in a Gemm or MatMul whose outputs are the logits."
+        )
     return Chain(tuple(norms), last.astype(np.float64), tuple(names))
 
 
@@ -90,14 +109,25 @@ def _norm(node: NodeProto, constants: dict[str, Any], size: tuple[int, ...]) -> 
         factor = next(constants[name] for name in node.input if name in constants)
         if node.op_type == "Div" and node.input[0] in constants:
             raise CapabilityMissing("Nothing is certified through a division by the input.")
-        return float(np.abs(factor).max()) if node.op_type == "Mul" else float(1 / np.abs(factor).min())
-    if node.op_type == "Conv" and len(size) == constants[node.input[1]].ndim - 1 and not _dilated(options):
+        return (
+            float(np.abs(factor).max())
+            if node.op_type == "Mul"
+            else float(1 / np.abs(factor).min())
+        )
+    if (
+        node.op_type == "Conv"
+        and len(size) == constants[node.input[1]].ndim - 1
+        and not _dilated(options)
+    ):
         kernel, groups = constants[node.input[1]], options["group"].i if "group" in options else 1
         pads = list(options["pads"].ints) if "pads" in options else [0] * 2 * (kernel.ndim - 2)
         if "auto_pad" in options and options["auto_pad"].s not in (b"NOTSET", b"VALID"):
             pads = [taps - 1 for taps in kernel.shape[2:]] + [0] * (kernel.ndim - 2)
         half = len(pads) // 2
-        padded = tuple(n + before + after for n, before, after in zip(size[1:], pads[:half], pads[half:], strict=True))
+        padded = tuple(
+            n + before + after
+            for n, before, after in zip(size[1:], pads[:half], pads[half:], strict=True)
+        )
         return max(convolution_norm(part, padded) for part in np.split(kernel, groups))
     if node.op_type in ("MaxPool", "AveragePool") and not _dilated(options):
         taps = list(options["kernel_shape"].ints)

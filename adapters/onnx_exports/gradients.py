@@ -40,20 +40,32 @@ def forward_in_torch(model: ModelProto, predictor: OnnxPredictor) -> Forward:
         torch is not installed; the graph cannot be run by it; it answers otherwise; or the predictor does not reveal all scores.
     """
     if not predictor.access.has_scores:
-        raise CapabilityMissing(f'Gradients need the scores of all classes; access is "{predictor.access.name.lower()}".')
+        raise CapabilityMissing(
+            f'Gradients need the scores of all classes; access is "{predictor.access.name.lower()}".'
+        )
     try:
         import torch
 
         from ..torch_modules.forward import Forward
         from .in_torch import GraphModule
     except ImportError as error:
-        raise CapabilityMissing('Gradients of an ONNX model need torch: pip install "blackbox-boundary[torch]".') from error
+        raise CapabilityMissing(
+            'Gradients of an ONNX model need torch: pip install "blackbox-boundary[torch]".'
+        ) from error
     graph = rebatched(model)
     shape = [axis.dim_value for axis in graph.graph.input[0].type.tensor_type.shape.dim][1:]
     module = torch.nn.Sequential(
-        _row_shape(tuple(shape) if all(shape) else predictor.input_shape), GraphModule(graph, predictor.outputs[-1])
+        _row_shape(tuple(shape) if all(shape) else predictor.input_shape),
+        GraphModule(graph, predictor.outputs[-1]),
     )
-    forward = Forward(module, predictor.input_shape, predictor.access, torch.device("cpu"), torch.float32, predictor.n_classes)
+    forward = Forward(
+        module,
+        predictor.input_shape,
+        predictor.access,
+        torch.device("cpu"),
+        torch.float32,
+        predictor.n_classes,
+    )
     _compare(forward, predictor)
     return forward
 
@@ -62,14 +74,18 @@ def _compare(forward: Forward, predictor: OnnxPredictor) -> None:
     rows = np.asarray(probe_rows(_N_PROBES, predictor.input_shape, predictor.bounds), np.float32)
     theirs = predictor.predict(rows).scores
     try:
-        ours = read_outputs(forward.outputs(rows), _N_PROBES, predictor.access, predictor.n_classes).scores
+        ours = read_outputs(
+            forward.outputs(rows), _N_PROBES, predictor.access, predictor.n_classes
+        ).scores
     except PredictorError as error:
         raise CapabilityMissing(f"torch cannot run this graph: {error}") from error
     assert ours is not None
     assert theirs is not None
     off = np.abs(ours - theirs).max() / max(np.abs(theirs).max(), np.finfo(np.float32).tiny)
     if not off <= _TOLERANCE:
-        raise CapabilityMissing(f"torch and ONNX Runtime disagree by {off:.1e} of the largest score on {_N_PROBES} random rows.")
+        raise CapabilityMissing(
+            f"torch and ONNX Runtime disagree by {off:.1e} of the largest score on {_N_PROBES} random rows."
+        )
 
 
 def _row_shape(shape: tuple[int, ...]) -> Any:

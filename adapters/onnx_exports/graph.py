@@ -84,11 +84,15 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
                 for entry in weight.external_data
                 if entry.key == "location"
             }
-            load_external_data_for_model(model, str(source.parent))  # which refuses locations outside the folder
+            load_external_data_for_model(
+                model, str(source.parent)
+            )  # which refuses locations outside the folder
             for file in sorted(beside):
                 digest.update((source.parent / file).read_bytes())
     except Exception as error:
-        raise InvalidInput(f"An ONNX model must be a complete ONNX file; {name} cannot be read: {type(error).__name__}: {error}") from error
+        raise InvalidInput(
+            f"An ONNX model must be a complete ONNX file; {name} cannot be read: {type(error).__name__}: {error}"
+        ) from error
     if not model.ir_version or not model.graph.node or not model.graph.output:
         raise InvalidInput(f"An ONNX model must be a complete ONNX file; {name} holds no graph.")
     return model, digest.hexdigest()
@@ -111,14 +115,21 @@ def read_input(model: ModelProto) -> GraphInput:
         raise InvalidInput(f"An ONNX model must have one input; got {len(inputs)}: {names}.")
     (value,) = inputs
     tensor = value.type.tensor_type
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else np.dtype(object)
+    dtype = (
+        helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else np.dtype(object)
+    )
     if dtype.kind not in "biuf":
-        raise InvalidInput(f'The input "{value.name}" of an ONNX model must be a tensor of numbers; got {dtype}.')
+        raise InvalidInput(
+            f'The input "{value.name}" of an ONNX model must be a tensor of numbers; got {dtype}.'
+        )
     if len(tensor.shape.dim) < 2:
         raise InvalidInput(
             f'The input "{value.name}" of an ONNX model must have a batch axis before those of a row; got {len(tensor.shape.dim)} axes.'
         )
-    batch, *shape = (dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim)
+    batch, *shape = (
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
+        for dim in tensor.shape.dim
+    )
     return GraphInput(value.name, dtype, batch, tuple(shape))
 
 
@@ -139,10 +150,14 @@ def class_values(model: ModelProto) -> list[Any] | None:
     """What scikit-learn's classes are called, in the order of their scores; None where the graph does not say."""
     for node in model.graph.node:
         for attribute in node.attribute:
-            if attribute.name in ("classlabels_strings", "classlabels_int64s", "classlabels_ints") and (
-                attribute.strings or attribute.ints
-            ):
-                return [value.decode() for value in attribute.strings] or [int(value) for value in attribute.ints]
+            if attribute.name in (
+                "classlabels_strings",
+                "classlabels_int64s",
+                "classlabels_ints",
+            ) and (attribute.strings or attribute.ints):
+                return [value.decode() for value in attribute.strings] or [
+                    int(value) for value in attribute.ints
+                ]
     return None
 
 
@@ -159,12 +174,16 @@ def without_zipmap(model: ModelProto, output: str) -> tuple[ModelProto, str]:
     edited = _copy(model)
     node = next((node for node in edited.graph.node if output in node.output), None)
     if node is None or node.op_type != "ZipMap":
-        raise InvalidInput(f'The output "{output}" of an ONNX model must be a tensor, or the map that a ZipMap makes of one.')
+        raise InvalidInput(
+            f'The output "{output}" of an ONNX model must be a tensor, or the map that a ZipMap makes of one.'
+        )
     scores = node.input[0]
     edited.graph.node.remove(node)
     kept = [value for value in edited.graph.output if value.name not in (output, scores)]
     del edited.graph.output[:]
-    edited.graph.output.extend([*kept, helper.make_tensor_value_info(scores, TensorProto.FLOAT, None)])
+    edited.graph.output.extend(
+        [*kept, helper.make_tensor_value_info(scores, TensorProto.FLOAT, None)]
+    )
     return edited, scores
 
 
@@ -191,7 +210,10 @@ def rebatched(model: ModelProto) -> ModelProto:
         shape = shapes.get(node.input[1])
         if shape is not None and shape.size and shape[0] == batch:
             first = 0 if -1 in shape else -1  # as the axis is met, or what is left over for it
-            kept = numpy_helper.from_array(np.concatenate([[first], shape[1:]]).astype(np.int64), f"{node.input[1]}/any_batch/{index}")
+            kept = numpy_helper.from_array(
+                np.concatenate([[first], shape[1:]]).astype(np.int64),
+                f"{node.input[1]}/any_batch/{index}",
+            )
             graph.initializer.append(kept)
             node.input[1] = kept.name
             _zero_keeps_the_axis(node)
@@ -218,7 +240,11 @@ def _kind(value: ValueInfoProto) -> str:
     tensor = value.type.tensor_type
     one_per_row = all(dim.dim_value == 1 for dim in tensor.shape.dim[1:])
     is_float = tensor.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
-    return "labels" if tensor.elem_type == TensorProto.STRING or (one_per_row and not is_float) else "scores"
+    return (
+        "labels"
+        if tensor.elem_type == TensorProto.STRING or (one_per_row and not is_float)
+        else "scores"
+    )
 
 
 def _constants(graph: GraphProto) -> dict[str, Any]:
@@ -228,7 +254,11 @@ def _constants(graph: GraphProto) -> dict[str, Any]:
     tensors = {weight.name: weight for weight in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
-            tensors.update((node.output[0], attribute.t) for attribute in node.attribute if attribute.name == "value")
+            tensors.update(
+                (node.output[0], attribute.t)
+                for attribute in node.attribute
+                if attribute.name == "value"
+            )
     return {
         name: numpy_helper.to_array(tensor)
         for name, tensor in tensors.items()

@@ -41,7 +41,10 @@ class GraphModule(torch.nn.Module):
         constants = {init.name: numpy_helper.to_array(init) for init in model.graph.initializer}
         self._nodes: list[tuple[str, list[str], str, Options]] = []
         for node in model.graph.node:
-            options = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+            options = {
+                attribute.name: helper.get_attribute_value(attribute)
+                for attribute in node.attribute
+            }
             if node.op_type == "Constant":
                 constants[node.output[0]] = numpy_helper.to_array(options["value"])
             elif node.op_type not in _OPS or node.domain not in ("", "ai.onnx"):
@@ -56,7 +59,9 @@ class GraphModule(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of rows."""
-        values: dict[str, Any] = {name: getattr(self, f"constant_{index}") for index, name in enumerate(self._names)}
+        values: dict[str, Any] = {
+            name: getattr(self, f"constant_{index}") for index, name in enumerate(self._names)
+        }
         values[self._input], values[""] = x, None
         for op, inputs, output, options in self._nodes:
             values[output] = _OPS[op](options, *(values[name] for name in inputs))
@@ -74,7 +79,9 @@ def _conv(o: Options, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
     n_dims = x.ndim - 2
     x = _padded(o, x, list(weight.shape[2:]), 0.0)
     convolve: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[n_dims - 1]
-    result: Tensor = convolve(x, weight, bias, o.get("strides", 1), 0, o.get("dilations", 1), o.get("group", 1))
+    result: Tensor = convolve(
+        x, weight, bias, o.get("strides", 1), 0, o.get("dilations", 1), o.get("group", 1)
+    )
     return result
 
 
@@ -85,16 +92,25 @@ def _padded(o: Options, x: Tensor, taps: list[int], value: float) -> Tensor:
     mode = o.get("auto_pad", b"NOTSET")
     if mode in (b"SAME_UPPER", b"SAME_LOWER"):
         for i in range(n_dims):
-            stride, reach = o.get("strides", [1] * n_dims)[i], (taps[i] - 1) * o.get("dilations", [1] * n_dims)[i] + 1
+            stride, reach = (
+                o.get("strides", [1] * n_dims)[i],
+                (taps[i] - 1) * o.get("dilations", [1] * n_dims)[i] + 1,
+            )
             size = int(x.shape[2 + i])
             total = max((math.ceil(size / stride) - 1) * stride + reach - size, 0)
             small = total // 2
-            before[i], after[i] = (small, total - small) if mode == b"SAME_UPPER" else (total - small, small)
+            before[i], after[i] = (
+                (small, total - small) if mode == b"SAME_UPPER" else (total - small, small)
+            )
     elif mode == b"NOTSET" and "pads" in o:
         before, after = o["pads"][:n_dims], o["pads"][n_dims:]
     if not any((*before, *after)):
         return x
-    return functional.pad(x, [n for pair in zip(reversed(before), reversed(after), strict=True) for n in pair], value=value)
+    return functional.pad(
+        x,
+        [n for pair in zip(reversed(before), reversed(after), strict=True) for n in pair],
+        value=value,
+    )
 
 
 def _max_pool(o: Options, x: Tensor) -> Tensor:
@@ -102,7 +118,9 @@ def _max_pool(o: Options, x: Tensor) -> Tensor:
         raise CapabilityMissing("MaxPool with ceil_mode cannot be differentiated here.")
     pool: Any = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[x.ndim - 3]
     x = _padded(o, x, o["kernel_shape"], -math.inf)
-    result: Tensor = pool(x, o["kernel_shape"], o.get("strides", [1] * (x.ndim - 2)), 0, o.get("dilations", 1))
+    result: Tensor = pool(
+        x, o["kernel_shape"], o.get("strides", [1] * (x.ndim - 2)), 0, o.get("dilations", 1)
+    )
     return result
 
 
@@ -113,12 +131,20 @@ def _average_pool(o: Options, x: Tensor) -> Tensor:
     mean: Tensor = pool(padded, *settings, ceil_mode=bool(o.get("ceil_mode")))
     if padded is x or o.get("count_include_pad"):
         return mean
-    share = pool(_padded(o, torch.ones_like(x), o["kernel_shape"], 0.0), *settings, ceil_mode=bool(o.get("ceil_mode")))
+    share = pool(
+        _padded(o, torch.ones_like(x), o["kernel_shape"], 0.0),
+        *settings,
+        ceil_mode=bool(o.get("ceil_mode")),
+    )
     return mean / share
 
 
-def _batch_norm(o: Options, x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    return functional.batch_norm(x, mean, variance, scale, shift, training=False, eps=o.get("epsilon", 1e-5))
+def _batch_norm(
+    o: Options, x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor
+) -> Tensor:
+    return functional.batch_norm(
+        x, mean, variance, scale, shift, training=False, eps=o.get("epsilon", 1e-5)
+    )
 
 
 def _flatten(o: Options, x: Tensor) -> Tensor:
@@ -128,7 +154,9 @@ def _flatten(o: Options, x: Tensor) -> Tensor:
 
 def _reshape(o: Options, x: Tensor, shape: Tensor) -> Tensor:
     keeps = not o.get("allowzero")
-    return x.reshape([int(x.shape[i]) if n == 0 and keeps else n for i, n in enumerate(shape.tolist())])
+    return x.reshape(
+        [int(x.shape[i]) if n == 0 and keeps else n for i, n in enumerate(shape.tolist())]
+    )
 
 
 def _pad(o: Options, x: Tensor, pads: Tensor | None = None, value: Tensor | None = None) -> Tensor:

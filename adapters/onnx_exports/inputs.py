@@ -51,7 +51,13 @@ class Feed:
         """
         given = None if input_shape is None else check_shape(input_shape, "OnnxPredictor")
         graph_shape = _graph_shape(graph_input.shape, given)
-        return cls(graph_input.name, graph_input.dtype, graph_input.batch, given or graph_shape, graph_shape)
+        return cls(
+            graph_input.name,
+            graph_input.dtype,
+            graph_input.batch,
+            given or graph_shape,
+            graph_shape,
+        )
 
     @property
     def natural_bounds(self) -> Bounds:
@@ -80,11 +86,19 @@ class Feed:
 
     def random_rows(self, n: int, bounds: Bounds) -> NDArray[Any]:
         """Random rows inside the bounds, as the graph takes them; without bounds, whole numbers are 0 and 1."""
-        return self.rows(probe_rows(n, self.input_shape, (0, 1) if bounds is None and self.dtype.kind != "f" else bounds))
+        return self.rows(
+            probe_rows(
+                n, self.input_shape, (0, 1) if bounds is None and self.dtype.kind != "f" else bounds
+            )
+        )
 
     @property
     def _range(self) -> tuple[int, int]:
-        return (0, 1) if self.dtype.kind == "b" else (int(np.iinfo(self.dtype).min), int(np.iinfo(self.dtype).max))
+        return (
+            (0, 1)
+            if self.dtype.kind == "b"
+            else (int(np.iinfo(self.dtype).min), int(np.iinfo(self.dtype).max))
+        )
 
 
 def _graph_shape(axes: tuple[int | None, ...], given: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -93,10 +107,18 @@ def _graph_shape(axes: tuple[int | None, ...], given: tuple[int, ...] | None) ->
     shown = "(" + ", ".join("?" if axis is None else str(axis) for axis in axes) + ")"
     if given is None:
         if is_open:
-            raise InvalidInput(f'"input_shape" of OnnxPredictor must be given: the graph leaves it open, as {shown}.')
+            raise InvalidInput(
+                f'"input_shape" of OnnxPredictor must be given: the graph leaves it open, as {shown}.'
+            )
         return fixed
-    if len(given) == len(axes) and all(axis in (None, size) for axis, size in zip(axes, given, strict=True)):
+    if len(given) == len(axes) and all(
+        axis in (None, size) for axis, size in zip(axes, given, strict=True)
+    ):
         return given
-    if not is_open and [size for size in given if size != 1] == [axis for axis in fixed if axis != 1]:
+    if not is_open and [size for size in given if size != 1] == [
+        axis for axis in fixed if axis != 1
+    ]:
         return fixed
-    raise InvalidInput(f'"input_shape" of OnnxPredictor was given as {given}, but the graph takes rows of {shown}.')
+    raise InvalidInput(
+        f'"input_shape" of OnnxPredictor was given as {given}, but the graph takes rows of {shown}.'
+    )

@@ -34,7 +34,9 @@ class Choice:
     """What the labels are called, where they are not indices."""
 
 
-def choose_outputs(model: ModelProto, wanted: str | tuple[str, str] | None, access: Access | None) -> tuple[ModelProto, Choice]:
+def choose_outputs(
+    model: ModelProto, wanted: str | tuple[str, str] | None, access: Access | None
+) -> tuple[ModelProto, Choice]:
     """Settle the output and the access.
 
     Returns
@@ -51,10 +53,14 @@ def choose_outputs(model: ModelProto, wanted: str | tuple[str, str] | None, acce
     outputs = {output.name: output for output in read_outputs(model)}
     names = (wanted,) if isinstance(wanted, str) else tuple(wanted or ())
     if unknown := [name for name in names if name not in outputs]:
-        raise InvalidInput(f'"output" of OnnxPredictor must be one of {_listed(outputs)}; got "{unknown[0]}".')
+        raise InvalidInput(
+            f'"output" of OnnxPredictor must be one of {_listed(outputs)}; got "{unknown[0]}".'
+        )
     if len(names) > 1:
         if access is not Access.TOP1 or len(names) != 2:
-            raise InvalidInput('"output" of OnnxPredictor may be two, labels and their scores, only with access="top1".')
+            raise InvalidInput(
+                '"output" of OnnxPredictor may be two, labels and their scores, only with access="top1".'
+            )
         return model, Choice(names, access, holds_labels=True, class_values=class_values(model))
     chosen = outputs[names[0]] if names else _only_candidate(outputs, access)
     access = _decided(model, outputs, chosen) if access is None else access
@@ -63,8 +69,12 @@ def choose_outputs(model: ModelProto, wanted: str | tuple[str, str] | None, acce
             raise InvalidInput(
                 f'Access "{access.name.lower()}" needs scores; the output "{chosen.name}" holds labels: declare access="label".'
             )
-        return model, Choice((chosen.name,), access, holds_labels=True, class_values=class_values(model))
-    edited, name = without_zipmap(model, chosen.name) if chosen.kind == "maps" else (model, chosen.name)
+        return model, Choice(
+            (chosen.name,), access, holds_labels=True, class_values=class_values(model)
+        )
+    edited, name = (
+        without_zipmap(model, chosen.name) if chosen.kind == "maps" else (model, chosen.name)
+    )
     return edited, Choice((name,), access, holds_labels=False, class_values=None)
 
 
@@ -80,16 +90,22 @@ def class_indices(labels: NDArray[Any], values: list[Any]) -> NDArray[np.intp]:
     try:
         return np.array([index[label] for label in labels.reshape(-1).tolist()], np.intp)
     except KeyError as error:
-        raise BadPrediction(f"Labels must be among those that the graph lists ({values[0]}, ..., {values[-1]}); got {error}.") from None
+        raise BadPrediction(
+            f"Labels must be among those that the graph lists ({values[0]}, ..., {values[-1]}); got {error}."
+        ) from None
 
 
 def _only_candidate(outputs: dict[str, GraphOutput], access: Access | None) -> GraphOutput:
     if len(outputs) == 1:
         return next(iter(outputs.values()))
     wants_labels = access is Access.LABEL
-    candidates = [output for output in outputs.values() if (output.kind == "labels") is wants_labels]
+    candidates = [
+        output for output in outputs.values() if (output.kind == "labels") is wants_labels
+    ]
     if len(candidates) != 1:
-        raise InvalidInput(f'"output" of OnnxPredictor must be given, one of {_listed(outputs)}: the model has several.')
+        raise InvalidInput(
+            f'"output" of OnnxPredictor must be given, one of {_listed(outputs)}: the model has several.'
+        )
     return candidates[0]
 
 

@@ -17,7 +17,15 @@ from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorE
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
 
-from ..answers import check_bounds, check_declared, check_n_classes, check_rows, no_answers, read_outputs, score_columns
+from ..answers import (
+    check_bounds,
+    check_declared,
+    check_n_classes,
+    check_rows,
+    no_answers,
+    read_outputs,
+    score_columns,
+)
 from .batching import Batching, in_fixed_batches, plan_batching
 from .chain import chain_of
 from .graph import read_input, read_model, rebatched
@@ -118,12 +126,18 @@ class OnnxPredictor:
         _check_settings(provider, threads, gradients)
         self._source = source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
-        readable, chosen = choose_outputs(graph, output, None if access is None else Access.parse(access))
+        readable, chosen = choose_outputs(
+            graph, output, None if access is None else Access.parse(access)
+        )
         self._name = "bytes" if isinstance(source, bytes) else source.name
         self._feed = Feed.fitting(read_input(graph), input_shape)
         self._chosen, self.access, self.outputs = chosen, chosen.access, chosen.names
         self.input_shape = self._feed.input_shape
-        self.bounds = check_bounds(self._feed.natural_bounds if bounds is None else bounds, self.input_shape, "OnnxPredictor")
+        self.bounds = check_bounds(
+            self._feed.natural_bounds if bounds is None else bounds,
+            self.input_shape,
+            "OnnxPredictor",
+        )
 
         def opened(model: Any) -> Runner:
             return Runner(model, self._feed.name, chosen.names, provider=provider, threads=threads)
@@ -134,9 +148,15 @@ class OnnxPredictor:
             original=opened(source if isinstance(source, Path) and readable is graph else readable),
             edited=lambda: opened(rebatched(readable)),
         )
-        self.batching, self.batching_evidence, self.provider = plan.batching, plan.evidence, plan.runner.provider
+        self.batching, self.batching_evidence, self.provider = (
+            plan.batching,
+            plan.evidence,
+            plan.runner.provider,
+        )
         self._runner: Runner | None = plan.runner
-        self.n_classes = self._count_classes(plan.answers, check_n_classes(n_classes, "OnnxPredictor"))
+        self.n_classes = self._count_classes(
+            plan.answers, check_n_classes(n_classes, "OnnxPredictor")
+        )
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
         self.no_gradients = "" if gradients != "none" else "none were asked for"
         if gradients != "none":
@@ -162,7 +182,9 @@ class OnnxPredictor:
             return no_answers(self.access, self.n_classes)
         rows = self._feed.rows(as_numpy(x))
         if self.batching is Batching.FIXED:
-            return self._read(in_fixed_batches(self._runner.run, rows, self._feed.batch or 1), n, self.n_classes)
+            return self._read(
+                in_fixed_batches(self._runner.run, rows, self._feed.batch or 1), n, self.n_classes
+            )
         return self._read(self._runner.run(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
@@ -240,7 +262,9 @@ class OnnxPredictor:
         else:
             counted = declared
         if declared not in (None, counted):
-            raise InvalidInput(f'"n_classes" of OnnxPredictor was given as {declared}, but the graph answers {counted}.')
+            raise InvalidInput(
+                f'"n_classes" of OnnxPredictor was given as {declared}, but the graph answers {counted}.'
+            )
         return counted
 
 
@@ -252,17 +276,25 @@ def load(spec: Any, **given: Any) -> Predictor | None:
     InvalidInput
         As :class:`OnnxPredictor`; or a setting is unknown.
     """
-    is_path = isinstance(spec, str | os.PathLike) and "://" not in str(spec) and Path(spec).suffix.lower() == ".onnx"
+    is_path = (
+        isinstance(spec, str | os.PathLike)
+        and "://" not in str(spec)
+        and Path(spec).suffix.lower() == ".onnx"
+    )
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
 
 
 def _check_settings(provider: str, threads: int | None, gradients: str) -> None:
     if provider not in ("auto", "cpu", "cuda"):
-        raise InvalidInput(f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".')
+        raise InvalidInput(
+            f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".'
+        )
     if threads is not None and threads < 1:
         raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
     if gradients not in ("auto", "torch", "none"):
-        raise InvalidInput(f'"gradients" of OnnxPredictor must be one of auto, torch, none; got "{gradients}".')
+        raise InvalidInput(
+            f'"gradients" of OnnxPredictor must be one of auto, torch, none; got "{gradients}".'
+        )
 
 
 def _require_packages() -> None:
@@ -270,4 +302,6 @@ def _require_packages() -> None:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise CapabilityMissing('An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".') from error
+        raise CapabilityMissing(
+            'An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".'
+        ) from error

@@ -52,7 +52,15 @@ class Runner:
         ONNX Runtime refuses the graph, or CUDA was asked for and cannot be had.
     """
 
-    def __init__(self, model: ModelProto | Path, input_name: str, outputs: Sequence[str], *, provider: str, threads: int | None) -> None:
+    def __init__(
+        self,
+        model: ModelProto | Path,
+        input_name: str,
+        outputs: Sequence[str],
+        *,
+        provider: str,
+        threads: int | None,
+    ) -> None:
         self._input_name, self._outputs = input_name, list(outputs)
         self._session: Any = _open(model, provider, threads)
         self.provider = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
@@ -66,9 +74,14 @@ class Runner:
             ONNX Runtime failed.
         """
         try:
-            return [np.asarray(output) for output in self._session.run(self._outputs, {self._input_name: rows})]
+            return [
+                np.asarray(output)
+                for output in self._session.run(self._outputs, {self._input_name: rows})
+            ]
         except Exception as error:
-            raise PredictorError(f"ONNX Runtime failed on {len(rows)} rows: {type(error).__name__}: {_one_line(error)}") from error
+            raise PredictorError(
+                f"ONNX Runtime failed on {len(rows)} rows: {type(error).__name__}: {_one_line(error)}"
+            ) from error
 
 
 def _open(model: ModelProto | Path, provider: str, threads: int | None) -> Any:
@@ -96,9 +109,13 @@ def _session(model: ModelProto | Path, wanted: str, threads: int | None) -> Any:
     providers = [(_CUDA, _CUDA_OPTIONS), _CPU] if wanted == _CUDA else [_CPU]
     try:
         source = model.SerializeToString() if hasattr(model, "SerializeToString") else str(model)
-        session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
+        session = onnxruntime.InferenceSession(
+            source, options, providers=providers, enable_fallback=0
+        )
     except Exception as error:
-        raise InvalidInput(f"ONNX Runtime cannot open the model: {type(error).__name__}: {_one_line(error)}") from error
+        raise InvalidInput(
+            f"ONNX Runtime cannot open the model: {type(error).__name__}: {_one_line(error)}"
+        ) from error
     if session.get_providers()[0] != wanted:
         raise InvalidInput(
             '"provider" was given as "cuda", but CUDA did not start: a driver or library is missing. Ask for "cpu" or "auto".'

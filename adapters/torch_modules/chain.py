@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["chain_of"]
 
-_NEVER_STRETCH = ("Identity", "Flatten", "Dropout", "ReLU", "ReLU6", "Tanh", "Sigmoid", "Hardtanh", "ELU", "LeakyReLU", "Softplus")
+_NEVER_STRETCH = (
+    "Identity",
+    "Flatten",
+    "Dropout",
+    "ReLU",
+    "ReLU6",
+    "Tanh",
+    "Sigmoid",
+    "Hardtanh",
+    "ELU",
+    "LeakyReLU",
+    "Softplus",
+)
 
 
 def chain_of(module: torch.nn.Module, input_shape: tuple[int, ...]) -> Chain:
@@ -38,7 +50,9 @@ def chain_of(module: torch.nn.Module, input_shape: tuple[int, ...]) -> Chain:
 
     layers = list(_flattened(module))
     if not layers or not isinstance(layers[-1], torch.nn.Linear):
-        raise CapabilityMissing("A chain must end in a torch.nn.Linear whose outputs are the logits.")
+        raise CapabilityMissing(
+            "A chain must end in a torch.nn.Linear whose outputs are the logits."
+        )
     parameter = next(iter(module.parameters()))
     x = torch.zeros((1, *input_shape), dtype=parameter.dtype, device=parameter.device)
     norms, names = [], []
@@ -71,27 +85,50 @@ def _norm(layer: Any, size: tuple[int, ...]) -> float:
 
     if isinstance(layer, torch.nn.Linear):
         return spectral_norm(_numpy(layer.weight))
-    if isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d) and layer.padding_mode == "zeros" and set(layer.dilation) == {1}:
+    if (
+        isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d)
+        and layer.padding_mode == "zeros"
+        and set(layer.dilation) == {1}
+    ):
         if isinstance(layer.padding, str):
-            padded = tuple(n + taps - 1 for n, taps in zip(size[1:], layer.kernel_size, strict=True))
+            padded = tuple(
+                n + taps - 1 for n, taps in zip(size[1:], layer.kernel_size, strict=True)
+            )
         else:
             padded = tuple(n + 2 * int(p) for n, p in zip(size[1:], layer.padding, strict=True))
-        return max(convolution_norm(kernel, padded) for kernel in np.split(_numpy(layer.weight), layer.groups))
-    if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) and layer.running_var is not None:
+        return max(
+            convolution_norm(kernel, padded)
+            for kernel in np.split(_numpy(layer.weight), layer.groups)
+        )
+    if (
+        isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)
+        and layer.running_var is not None
+    ):
         scale = 1.0 if layer.weight is None else np.abs(_numpy(layer.weight))
         return float(np.max(scale / np.sqrt(_numpy(layer.running_var) + layer.eps)))
-    if isinstance(layer, torch.nn.MaxPool1d | torch.nn.MaxPool2d | torch.nn.AvgPool1d | torch.nn.AvgPool2d):
+    if isinstance(
+        layer, torch.nn.MaxPool1d | torch.nn.MaxPool2d | torch.nn.AvgPool1d | torch.nn.AvgPool2d
+    ):
         return _overlap(layer, len(size) - 1)
-    if type(layer).__name__ in _NEVER_STRETCH and not abs(getattr(layer, "negative_slope", 0.0)) > 1 and getattr(layer, "alpha", 1.0) <= 1:
+    if (
+        type(layer).__name__ in _NEVER_STRETCH
+        and not abs(getattr(layer, "negative_slope", 0.0)) > 1
+        and getattr(layer, "alpha", 1.0) <= 1
+    ):
         return 1.0
-    raise CapabilityMissing(f"Nothing is certified through a {type(layer).__name__}; a chain may hold linear and 1-Lipschitz layers only.")
+    raise CapabilityMissing(
+        f"Nothing is certified through a {type(layer).__name__}; a chain may hold linear and 1-Lipschitz layers only."
+    )
 
 
 def _overlap(layer: Any, n_dims: int) -> float:
     """Root of how many windows an input may be part of; pooling one window never stretches."""
     if getattr(layer, "dilation", 1) not in (1, (1,), (1, 1)):
         raise CapabilityMissing("Nothing is certified through pooling with dilation.")
-    taps, strides = (value if isinstance(value, tuple) else (value,) * n_dims for value in (layer.kernel_size, layer.stride))
+    taps, strides = (
+        value if isinstance(value, tuple) else (value,) * n_dims
+        for value in (layer.kernel_size, layer.stride)
+    )
     return math.sqrt(math.prod(math.ceil(k / s) for k, s in zip(taps, strides, strict=True)))
 
 

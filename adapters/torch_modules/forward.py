@@ -45,7 +45,12 @@ class Forward:
         import torch
 
         rows, recording = self._own_copy(x), self.recent.begin() and self.access.has_scores
-        with _translated(len(rows)), torch.inference_mode(mode=False), torch.set_grad_enabled(recording), _evaluating(self.module) as parts:
+        with (
+            _translated(len(rows)),
+            torch.inference_mode(mode=False),
+            torch.set_grad_enabled(recording),
+            _evaluating(self.module) as parts,
+        ):
             raw = self.module((rows.requires_grad_() if recording else rows).clone())
         if self.access.has_scores:
             self.recent.keep(parts, rows, raw if recording else None)
@@ -78,15 +83,26 @@ class Forward:
         check_rows(x, self.input_shape, "TorchPredictor")
         n = x.shape[0]
         if np.shape(v) != (n, self.n_classes):
-            raise InvalidInput(f'"v" of TorchPredictor.vjp must have shape ({n}, {self.n_classes}); got {np.shape(v)}.')
+            raise InvalidInput(
+                f'"v" of TorchPredictor.vjp must have shape ({n}, {self.n_classes}); got {np.shape(v)}.'
+            )
         if n == 0:
-            return self._returned(torch.zeros((0, *self.input_shape), dtype=self.dtype, device=self.device), x)
-        with _translated(n), torch.inference_mode(mode=False), torch.enable_grad(), _evaluating(self.module) as parts:
+            return self._returned(
+                torch.zeros((0, *self.input_shape), dtype=self.dtype, device=self.device), x
+            )
+        with (
+            _translated(n),
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+            _evaluating(self.module) as parts,
+        ):
             rows = self._own_copy(x).requires_grad_()
             rows, raw = self.recent.at(parts, rows) or (rows, self.module(rows.clone()))
             scores = _widened(score_columns(_scores(raw), n, self.access))
             if scores.shape[1] != self.n_classes:
-                raise BadPrediction(f"The module must put out {self.n_classes} classes, as declared; got {scores.shape[1]}.")
+                raise BadPrediction(
+                    f"The module must put out {self.n_classes} classes, as declared; got {scores.shape[1]}."
+                )
             if not scores.requires_grad:
                 raise PredictorError(
                     "The module cannot be differentiated: its scores carry no gradient (detached, or computed outside torch?)."
@@ -100,8 +116,15 @@ class Forward:
         import torch
 
         if isinstance(x, torch.Tensor):
-            return x.detach().to(device=self.device, dtype=self.dtype, copy=True, memory_format=torch.contiguous_format)
-        with np.errstate(over="ignore"):  # beyond the module's range is infinite, and answered as such
+            return x.detach().to(
+                device=self.device,
+                dtype=self.dtype,
+                copy=True,
+                memory_format=torch.contiguous_format,
+            )
+        with np.errstate(
+            over="ignore"
+        ):  # beyond the module's range is infinite, and answered as such
             values: NDArray[Any] = np.array(as_numpy(x), dtype=_numpy_dtype(self.dtype), order="C")
         return torch.from_numpy(values).to(device=self.device, dtype=self.dtype)
 
@@ -110,7 +133,9 @@ class Forward:
 
         gradient = gradient.detach()
         if isinstance(like, torch.Tensor):
-            return gradient.to(device=like.device, dtype=like.dtype if like.is_floating_point() else gradient.dtype)
+            return gradient.to(
+                device=like.device, dtype=like.dtype if like.is_floating_point() else gradient.dtype
+            )
         values = as_numpy(_widened(gradient))
         return as_kind(values, like) if getattr(like.dtype, "kind", "f") == "f" else values
 
@@ -130,7 +155,9 @@ def device_of(module: torch.nn.Module, device: Any) -> torch.device:
     try:
         return torch.zeros(1, device=device).device
     except (RuntimeError, AssertionError, TypeError) as error:
-        raise InvalidInput(f'"device" of TorchPredictor must be one that is present; got "{device}" ({_first_line(error)}).') from error
+        raise InvalidInput(
+            f'"device" of TorchPredictor must be one that is present; got "{device}" ({_first_line(error)}).'
+        ) from error
 
 
 def dtype_of(module: torch.nn.Module, dtype: Any) -> torch.dtype:
@@ -138,10 +165,15 @@ def dtype_of(module: torch.nn.Module, dtype: Any) -> torch.dtype:
     import torch
 
     if dtype is None:
-        return next((tensor.dtype for tensor in _weights(module) if tensor.is_floating_point()), torch.float32)
+        return next(
+            (tensor.dtype for tensor in _weights(module) if tensor.is_floating_point()),
+            torch.float32,
+        )
     named = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(named, torch.dtype) or not named.is_floating_point:
-        raise InvalidInput(f'"dtype" of TorchPredictor must be a floating-point dtype of torch; got {dtype}.')
+        raise InvalidInput(
+            f'"dtype" of TorchPredictor must be a floating-point dtype of torch; got {dtype}.'
+        )
     return named
 
 
@@ -153,7 +185,9 @@ def module_digest(module: torch.nn.Module) -> hashlib._Hash:
     for name, value in module.state_dict().items():
         if isinstance(value, torch.Tensor):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            digest.update(
+                value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
         else:
             digest.update(f"{name} {value!r}".encode())
     return digest
@@ -171,7 +205,9 @@ def _evaluating(module: torch.nn.Module) -> Iterator[list[torch.nn.Module]]:
     try:
         yield parts
     finally:
-        module.train(modes[0][1])  # through train(), which modules override (to merge adapters, to keep parts frozen)
+        module.train(
+            modes[0][1]
+        )  # through train(), which modules override (to merge adapters, to keep parts frozen)
         for part, training in modes:
             part.training = training
 
@@ -186,9 +222,13 @@ def _translated(n: int) -> Iterator[None]:
     except BoundaryError:
         raise
     except torch.cuda.OutOfMemoryError as error:
-        raise PredictorError(f"The module ran out of memory on {n} rows: ask for fewer at a time (batch_size).") from error
+        raise PredictorError(
+            f"The module ran out of memory on {n} rows: ask for fewer at a time (batch_size)."
+        ) from error
     except Exception as error:
-        raise PredictorError(f"The module failed on {n} rows: {type(error).__name__}: {_first_line(error)}") from error
+        raise PredictorError(
+            f"The module failed on {n} rows: {type(error).__name__}: {_first_line(error)}"
+        ) from error
 
 
 def _tensors(raw: Any) -> Sequence[torch.Tensor]:
@@ -196,7 +236,11 @@ def _tensors(raw: Any) -> Sequence[torch.Tensor]:
     import torch
 
     outputs = [raw] if isinstance(raw, torch.Tensor) else raw
-    if isinstance(outputs, list | tuple) and 1 <= len(outputs) <= 2 and all(isinstance(output, torch.Tensor) for output in outputs):
+    if (
+        isinstance(outputs, list | tuple)
+        and 1 <= len(outputs) <= 2
+        and all(isinstance(output, torch.Tensor) for output in outputs)
+    ):
         return outputs
     raise BadPrediction(
         f"The module must return a tensor (or labels and their scores, two); got {type(raw).__name__}. Wrap it in a module that does."
@@ -206,7 +250,9 @@ def _tensors(raw: Any) -> Sequence[torch.Tensor]:
 def _scores(raw: Any) -> torch.Tensor:
     output, *more = _tensors(raw)
     if more:
-        raise BadPrediction("The module must return one tensor of scores to be differentiated; got two.")
+        raise BadPrediction(
+            "The module must return one tensor of scores to be differentiated; got two."
+        )
     return output
 
 

@@ -106,7 +106,9 @@ class TorchPredictor:
         import torch
 
         if not isinstance(module, torch.nn.Module):
-            raise InvalidInput(f'"module" of TorchPredictor must be a torch.nn.Module; got {type(module).__name__}.')
+            raise InvalidInput(
+                f'"module" of TorchPredictor must be a torch.nn.Module; got {type(module).__name__}.'
+            )
         self.access = Access.parse(access)
         self.input_shape = check_shape(input_shape, "TorchPredictor")
         self.bounds = check_bounds(bounds, self.input_shape, "TorchPredictor")
@@ -151,7 +153,9 @@ class TorchPredictor:
     def fingerprint(self) -> str:
         """SHA-256 of the layers, the weights as they are now, and the settings; computed at each call."""
         digest = module_digest(self._module)
-        digest.update(f"{self.access.name} {self.input_shape} {self.n_classes} {self._forward.dtype}".encode())
+        digest.update(
+            f"{self.access.name} {self.input_shape} {self.n_classes} {self._forward.dtype}".encode()
+        )
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -165,7 +169,9 @@ class TorchPredictor:
         rows = probe_rows(_N_PROBES, self.input_shape, self.bounds)
         output, *more = forward.outputs(rows)
         if more or (output.dtype.kind in "biu" and output.size == _N_PROBES):
-            raise InvalidInput('"n_classes" of TorchPredictor must be given for a module that returns labels.')
+            raise InvalidInput(
+                '"n_classes" of TorchPredictor must be given for a module that returns labels.'
+            )
         columns = score_columns(output, _N_PROBES, self.access)
         n_classes = int(columns.shape[1])
         check_declared(read_outputs([output], _N_PROBES, self.access, n_classes), self.access)
@@ -187,7 +193,11 @@ def load(spec: Any, **given: Any) -> Predictor | None:
     if torch is not None and isinstance(made, torch.nn.Module):
         return build(TorchPredictor, made, given=given)
     if not isinstance(made, Predictor):
-        raise InvalidInput(f'"{spec}" must return a torch module or a predictor; got {type(made).__name__}.')
+        raise InvalidInput(
+            f'"{spec}" must return a torch module or a predictor; got {type(made).__name__}.'
+        )
     if given:
-        raise InvalidInput(f'"{spec}" returns a predictor, which has its own settings; drop {", ".join(given)}.')
+        raise InvalidInput(
+            f'"{spec}" returns a predictor, which has its own settings; drop {", ".join(given)}.'
+        )
     return made

@@ -27,7 +27,9 @@ class Recent:
 
     def __init__(self) -> None:
         self._wanted = False
-        self._passes: deque[tuple[torch.Tensor, Any, tuple[Any, ...]]] = deque(maxlen=1)  # which threads may pop, each its own
+        self._passes: deque[tuple[torch.Tensor, Any, tuple[Any, ...]]] = deque(
+            maxlen=1
+        )  # which threads may pop, each its own
 
     def __reduce__(self) -> tuple[type[Recent], tuple[()]]:
         return Recent, ()
@@ -43,7 +45,9 @@ class Recent:
         """Hold the ``rows`` of a pass; and its outputs ``raw``, if recorded."""
         self._passes.append((rows, raw, () if raw is None else _weights_of(parts)))
 
-    def at(self, parts: Sequence[torch.nn.Module], rows: torch.Tensor) -> tuple[torch.Tensor, Any] | None:
+    def at(
+        self, parts: Sequence[torch.nn.Module], rows: torch.Tensor
+    ) -> tuple[torch.Tensor, Any] | None:
         """The recorded rows and outputs, if these are the rows, and the weights are as they were; they serve once."""
         import torch
 
@@ -52,7 +56,11 @@ class Recent:
             return None
         kept, raw, weights = held
         self._wanted = kept.shape == rows.shape and torch.equal(kept, rows)
-        return (kept, raw) if self._wanted and raw is not None and weights == _weights_of(parts) else None
+        return (
+            (kept, raw)
+            if self._wanted and raw is not None and weights == _weights_of(parts)
+            else None
+        )
 
     def _pop(self) -> tuple[torch.Tensor, Any, tuple[Any, ...]] | None:
         try:

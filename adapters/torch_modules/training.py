@@ -103,17 +103,27 @@ class TorchTrainable:
             No rows, or targets of the wrong shape or range.
         """
         net, status, loss, n_done = self.train(x, targets, seed=seed)
-        predictor = TorchPredictor(net, input_shape=self.input_shape, n_classes=self.n_classes, access=Access.LOGITS, bounds=self.bounds)
+        predictor = TorchPredictor(
+            net,
+            input_shape=self.input_shape,
+            n_classes=self.n_classes,
+            access=Access.LOGITS,
+            bounds=self.bounds,
+        )
         return Fit(predictor, status, seed=seed, n_steps=n_done, loss=loss)
 
-    def train(self, x: Array, targets: NDArray[Any], *, seed: int) -> tuple[nn.Module, FitStatus, float, int]:
+    def train(
+        self, x: Array, targets: NDArray[Any], *, seed: int
+    ) -> tuple[nn.Module, FitStatus, float, int]:
         """As :meth:`fit`; returns the module itself, in evaluation mode, and the fit's status, loss and steps."""
         rows, wanted = self._tensors(x, targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             net = self.build().to(self.device)
         order = np.random.default_rng(seed)
-        used, held = np.split(order.permutation(len(rows)), [round((1 - self.held_out) * len(rows))])
+        used, held = np.split(
+            order.permutation(len(rows)), [round((1 - self.held_out) * len(rows))]
+        )
         batches = _batches(rows, wanted, used, min(self.batch_size, len(used)), order)
         if self.clearance:
             batches = self._approaching(net, batches, np.random.default_rng([seed, 1]))
@@ -123,27 +133,37 @@ class TorchTrainable:
     def _tensors(self, x: Array, targets: NDArray[Any]) -> tuple[Tensor, Tensor]:
         targets = np.asarray(targets)
         if len(x) == 0 or tuple(x.shape[1:]) != self.input_shape:
-            raise InvalidInput(f'"x" of fit must be (n, {", ".join(map(str, self.input_shape))}) with n > 0; got {tuple(x.shape)}.')
+            raise InvalidInput(
+                f'"x" of fit must be (n, {", ".join(map(str, self.input_shape))}) with n > 0; got {tuple(x.shape)}.'
+            )
         soft = targets.ndim == 2
         if targets.shape != ((len(x), self.n_classes) if soft else (len(x),)):
             raise InvalidInput(
                 f'"targets" of fit must be ({len(x)},) labels or ({len(x)}, {self.n_classes}) probabilities; got {targets.shape}.'
             )
         if not soft and not (targets.min() >= 0 and targets.max() < self.n_classes):
-            raise InvalidInput(f'"targets" of fit must lie in [0, {self.n_classes}); got {targets.min()} to {targets.max()}.')
+            raise InvalidInput(
+                f'"targets" of fit must lie in [0, {self.n_classes}); got {targets.min()} to {targets.max()}.'
+            )
         rows = torch.as_tensor(as_numpy(x), dtype=torch.float32, device=self.device)
-        return rows, torch.as_tensor(targets, dtype=torch.float32 if soft else torch.int64, device=self.device)
+        return rows, torch.as_tensor(
+            targets, dtype=torch.float32 if soft else torch.int64, device=self.device
+        )
 
     def _approaching(
         self, net: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], random: np.random.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches, each row moved towards the boundary as it is when the batch is taken."""
         for x, wanted in batches:
-            length = torch.as_tensor(self.clearance * random.random(len(x)), dtype=x.dtype, device=x.device)
+            length = torch.as_tensor(
+                self.clearance * random.random(len(x)), dtype=x.dtype, device=x.device
+            )
             moved = _towards_boundary(net, x, wanted, length)
             yield (moved if self.bounds is None else moved.clamp(*self.bounds)), wanted
 
-    def _train(self, net: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], held: tuple[Tensor, Tensor]) -> tuple[FitStatus, float, int]:
+    def _train(
+        self, net: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], held: tuple[Tensor, Tensor]
+    ) -> tuple[FitStatus, float, int]:
         """Step until the number of steps, a held-out loss that no longer falls, or a loss that is not finite."""
         optimiser, n_held = self.optimiser(net.parameters()), len(held[0])
         best, best_loss, n_worse = copy.deepcopy(net.state_dict()), math.inf, 0
@@ -157,7 +177,9 @@ class TorchTrainable:
             if step % check_every and step < self.n_steps:
                 continue
             loss = self._loss(net, *held) if n_held else float(value.detach())
-            if not math.isfinite(loss) or not all(bool(p.isfinite().all()) for p in net.parameters()):
+            if not math.isfinite(loss) or not all(
+                bool(p.isfinite().all()) for p in net.parameters()
+            ):
                 net.load_state_dict(best)
                 return FitStatus.DIVERGED, loss, step
             if not n_held or loss < best_loss:
@@ -172,12 +194,17 @@ class TorchTrainable:
         net.eval()
         with torch.no_grad():
             parts = [
-                nn.functional.cross_entropy(net(x[i : i + 1024]), wanted[i : i + 1024], reduction="sum") for i in range(0, len(x), 1024)
+                nn.functional.cross_entropy(
+                    net(x[i : i + 1024]), wanted[i : i + 1024], reduction="sum"
+                )
+                for i in range(0, len(x), 1024)
             ]
         return float(torch.stack(parts).sum()) / len(x)
 
 
-def _batches(x: Tensor, wanted: Tensor, used: NDArray[Any], size: int, order: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    x: Tensor, wanted: Tensor, used: NDArray[Any], size: int, order: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Shuffled passes over the used rows without end, each to its last full batch."""
     while True:
         shuffled = torch.from_numpy(used[order.permutation(len(used))]).to(x.device)

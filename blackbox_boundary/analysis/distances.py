@@ -100,7 +100,18 @@ class Distances:
         l1, l2, linf, hi = (np.full(n, np.inf) for _ in range(4))
         home, flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         status = np.full(n, Status.NOT_MEASURED, np.int8)
-        return cls(l1, l2, linf, np.zeros(n), hi, home, flipped, status, np.zeros(n, np.int64), np.zeros(n, np.int64))
+        return cls(
+            l1,
+            l2,
+            linf,
+            np.zeros(n),
+            hi,
+            home,
+            flipped,
+            status,
+            np.zeros(n, np.int64),
+            np.zeros(n, np.int64),
+        )
 
     def __len__(self) -> int:
         return len(self.l2)
@@ -152,7 +163,15 @@ class Distances:
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 parts: dict[str, Any] = {name: stored[name] for name in stored.files}
             return cls(run=json.loads(str(parts.pop("run"))), **parts)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, RuntimeError) as error:  # a RuntimeError: a broken flag
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            BadZipFile,
+            RuntimeError,
+        ) as error:  # a RuntimeError: a broken flag
             raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
 
     def to_csv(self, path: str | Path) -> None:
@@ -176,7 +195,9 @@ class Distances:
             import pyarrow as pa
             from pyarrow import parquet
         except ImportError as error:
-            raise CapabilityMissing('Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".') from error
+            raise CapabilityMissing(
+                'Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
+            ) from error
         table = pa.table({"row": np.arange(len(self)), **dict(self._columns())})
         parquet.write_table(table, path)
 

@@ -75,8 +75,16 @@ class Distribution:
         if bins.ndim != 1 or len(bins) < 2 or not (np.diff(bins) > 0).all():
             raise InvalidInput('"edges" of Distribution must be at least two rising numbers.')
         counts, _ = np.histogram(np.minimum(known, bins[-1]), bins)
-        quantiles = dict(zip(_QUANTILES, np.quantile(known, _QUANTILES).tolist(), strict=True)) if len(known) else {}
-        mean, std = (float(known.mean()), float(known.std())) if len(known) else (float("nan"), float("nan"))
+        quantiles = (
+            dict(zip(_QUANTILES, np.quantile(known, _QUANTILES).tolist(), strict=True))
+            if len(known)
+            else {}
+        )
+        mean, std = (
+            (float(known.mean()), float(known.std()))
+            if len(known)
+            else (float("nan"), float("nan"))
+        )
         return cls(bins, counts, len(known), len(distance) - len(known), mean, std, quantiles)
 
     @property
@@ -89,7 +97,11 @@ class Distribution:
     def mode_rank(self) -> float:
         """Share of rows nearer to the boundary than the middle of the densest bin: near 0, the mode lies at the boundary."""
         place = self._densest
-        return float((self.counts[:place].sum() + self.counts[place] / 2) / self.n) if self.n else float("nan")
+        return (
+            float((self.counts[:place].sum() + self.counts[place] / 2) / self.n)
+            if self.n
+            else float("nan")
+        )
 
     @property
     def _densest(self) -> int:
@@ -158,23 +170,39 @@ def compare(first: FloatArray, second: FloatArray) -> Comparison:
     a, b = (np.asarray(part, np.float64) for part in (first, second))
     a, b = a[np.isfinite(a)], b[np.isfinite(b)]
     if not len(a) or not len(b):
-        raise InvalidInput(f"Comparing distances needs finite ones on both sides; got {len(a)} and {len(b)}.")
+        raise InvalidInput(
+            f"Comparing distances needs finite ones on both sides; got {len(a)} and {len(b)}."
+        )
     test: Any = ks_2samp(a, b, method="asymp")
     ratio = float(np.median(a) / np.median(b)) if np.median(b) > 0 else float("inf")
-    return Comparison(float(wasserstein_distance(a, b)), float(test.statistic), float(test.pvalue), ratio, (len(a), len(b)))
+    return Comparison(
+        float(wasserstein_distance(a, b)),
+        float(test.statistic),
+        float(test.pvalue),
+        ratio,
+        (len(a), len(b)),
+    )
 
 
 def by_class(distance: FloatArray, label: IntArray, *, n_classes: int) -> dict[int, Distribution]:
     """Describe the distances of each class by itself; a class without rows has a distribution of zero rows."""
-    return {k: Distribution.of(np.asarray(distance)[np.asarray(label) == k]) for k in range(n_classes)}
+    return {
+        k: Distribution.of(np.asarray(distance)[np.asarray(label) == k]) for k in range(n_classes)
+    }
 
 
-def by_label_pair(distance: FloatArray, home: IntArray, flipped: IntArray, *, n_classes: int) -> tuple[NDArray[np.intp], Floats]:
+def by_label_pair(
+    distance: FloatArray, home: IntArray, flipped: IntArray, *, n_classes: int
+) -> tuple[NDArray[np.intp], Floats]:
     """Rows and median distance for each pair of labels: ``counts`` and ``medians`` (n_classes, n_classes), home by flipped.
 
     The median of a pair that does not occur is NaN; rows without a home or a flipped label are left out.
     """
-    home, flipped, distance = np.asarray(home), np.asarray(flipped), np.asarray(distance, np.float64)
+    home, flipped, distance = (
+        np.asarray(home),
+        np.asarray(flipped),
+        np.asarray(distance, np.float64),
+    )
     known = (home >= 0) & (flipped >= 0)
     pair = home[known] * n_classes + flipped[known]
     counts = np.bincount(pair, minlength=n_classes**2)

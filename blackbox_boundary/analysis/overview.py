@@ -49,7 +49,9 @@ def spread(values: ArrayLike) -> Spread:
     finite = finite[np.isfinite(finite)]
     if not finite.size:
         return Spread._make((0, *(float("nan"),) * 6))
-    return Spread._make((finite.size, *np.quantile(finite, (0, 0.25, 0.5, 0.75, 1)).tolist(), float(finite.mean())))
+    return Spread._make(
+        (finite.size, *np.quantile(finite, (0, 0.25, 0.5, 0.75, 1)).tolist(), float(finite.mean()))
+    )
 
 
 def status_words(status: int) -> str:

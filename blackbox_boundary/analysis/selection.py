@@ -84,7 +84,9 @@ class Pool:
         for name in ("distance", "label", "features", "entropy", "margin", "votes"):
             part = getattr(self, name)
             if part is not None and len(part) != self.n:
-                raise InvalidInput(f'"{name}" of a pool must have one entry a row, {self.n}; got {len(part)}.')
+                raise InvalidInput(
+                    f'"{name}" of a pool must have one entry a row, {self.n}; got {len(part)}.'
+                )
 
     def known(self, name: str) -> Floats:
         """One of the columns, as float.
@@ -96,7 +98,9 @@ class Pool:
         """
         part = getattr(self, name)
         if part is None:
-            raise InvalidInput(f'This selector needs "{name}" of every row of the pool; the pool holds none.')
+            raise InvalidInput(
+                f'This selector needs "{name}" of every row of the pool; the pool holds none.'
+            )
         return np.asarray(part, np.float64)
 
 
@@ -115,7 +119,9 @@ Selector: TypeAlias = Callable[..., Selection]
 
 def _check(k: int, available: int, what: str = "rows") -> None:
     if not 0 <= k <= available:
-        raise InvalidInput(f'"k" of a selector must lie in [0, {available}], the {what} that the pool can give; got {k}.')
+        raise InvalidInput(
+            f'"k" of a selector must lie in [0, {available}], the {what} that the pool can give; got {k}.'
+        )
 
 
 def _ranked(values: Floats) -> IntArray:
@@ -162,7 +168,9 @@ def uniform_distance(pool: Pool, k: int, *, seed: int = 0) -> Selection:
     if k == 0:
         return Selection(ranked[:0], pool.distance_queries, "uniform in distance")
     lo, hi = np.quantile(distance[ranked], [0.005, 0.995])
-    bins = np.clip((distance[ranked] - lo) / max(hi - lo, np.finfo(float).tiny) * _N_BINS, 0, _N_BINS - 1).astype(int)
+    bins = np.clip(
+        (distance[ranked] - lo) / max(hi - lo, np.finfo(float).tiny) * _N_BINS, 0, _N_BINS - 1
+    ).astype(int)
     shuffled = np.random.default_rng(seed).permutation(len(ranked))
     chosen = [ranked[rows] for rows in _even_groups(bins, shuffled, k)]
     return Selection(np.concatenate(chosen), pool.distance_queries, "uniform in distance")
@@ -232,7 +240,11 @@ def k_centre_of(selector: Selector, *, factor: int = 4) -> Selector:
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
         first = selector(pool, min(factor * k, pool.n), seed=seed)
         among = Pool(len(first.rows), features=pool.known("features")[first.rows])
-        return Selection(first.rows[k_centre(among, k, seed=seed).rows], first.n_queries, f"{first.rule} + k-centre")
+        return Selection(
+            first.rows[k_centre(among, k, seed=seed).rows],
+            first.n_queries,
+            f"{first.rule} + k-centre",
+        )
 
     return choose
 
@@ -251,7 +263,8 @@ def class_balanced(selector: Selector) -> Selector:
         labels, sizes = np.unique(label[label >= 0], return_counts=True)
         quotas = _even_quotas(sizes, k)
         parts = [
-            _within(selector, pool, np.flatnonzero(label == number), int(quota), seed) for number, quota in zip(labels, quotas, strict=True)
+            _within(selector, pool, np.flatnonzero(label == number), int(quota), seed)
+            for number, quota in zip(labels, quotas, strict=True)
         ]
         rows = np.concatenate([part.rows for part in parts]) if parts else np.empty(0, np.intp)
         spent = max((part.n_queries for part in parts), default=0) + pool.label_queries
@@ -263,7 +276,9 @@ def class_balanced(selector: Selector) -> Selector:
 def _within(selector: Selector, pool: Pool, members: IntArray, k: int, seed: int) -> Selection:
     """Apply a rule to some rows of a pool."""
     columns = ("distance", "label", "features", "entropy", "margin", "votes")
-    parts: dict[str, Any] = {name: column[members] for name in columns if (column := getattr(pool, name)) is not None}
+    parts: dict[str, Any] = {
+        name: column[members] for name in columns if (column := getattr(pool, name)) is not None
+    }
     chosen = selector(replace(pool, n=len(members), **parts), k, seed=seed)
     return Selection(members[chosen.rows], chosen.n_queries, chosen.rule)
 
@@ -279,21 +294,36 @@ def diverse(by: Literal["votes", "distance"]) -> Selector:
         ranked = _ranked(pool.known(by))
         _check(k, len(ranked), f"rows of known {by}")
         steps = np.arange(k) * len(ranked) // max(k, 1)
-        return Selection(ranked[steps], pool.vote_queries if by == "votes" else pool.distance_queries, f"diverse by {by}")
+        return Selection(
+            ranked[steps],
+            pool.vote_queries if by == "votes" else pool.distance_queries,
+            f"diverse by {by}",
+        )
 
     return class_balanced(choose)
 
 
 def uniform_inputs(
-    n: int, input_shape: tuple[int, ...], *, lowest: float = 0.0, highest: float = 1.0, seed: int = 0
+    n: int,
+    input_shape: tuple[int, ...],
+    *,
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    seed: int = 0,
 ) -> NDArray[np.float32]:
     r"""Inputs of independent uniform values [1]_, (n, *input_shape): what an attacker without data has. Costs nothing."""
     if not lowest < highest:
-        raise InvalidInput(f'"lowest" of uniform_inputs must be below "highest"; got {lowest} and {highest}.')
-    return np.random.default_rng(seed).uniform(lowest, highest, (n, *input_shape)).astype(np.float32)
+        raise InvalidInput(
+            f'"lowest" of uniform_inputs must be below "highest"; got {lowest} and {highest}.'
+        )
+    return (
+        np.random.default_rng(seed).uniform(lowest, highest, (n, *input_shape)).astype(np.float32)
+    )
 
 
-def flip_points(distances: Distances, k: int, *, seed: int = 0) -> tuple[Array, IntArray, Selection]:
+def flip_points(
+    distances: Distances, k: int, *, seed: int = 0
+) -> tuple[Array, IntArray, Selection]:
     """Known flip points of rows drawn at random [1]_: the points (k, ...), their labels (k,), and the rows they came from.
 
     The labels were seen by the search, so they cost nothing more; what the search cost is counted for all measured rows.
@@ -309,4 +339,8 @@ def flip_points(distances: Distances, k: int, *, seed: int = 0) -> tuple[Array, 
     _check(k, len(known), "rows with a flip point")
     rows = known[np.random.default_rng(seed).permutation(len(known))[:k]]
     spent = int(distances.n_predictions.sum() + distances.n_gradients.sum())
-    return take(distances.flip_points, rows), distances.flipped[rows], Selection(rows, spent, "flip points")
+    return (
+        take(distances.flip_points, rows),
+        distances.flipped[rows],
+        Selection(rows, spent, "flip points"),
+    )

@@ -31,7 +31,16 @@ from scipy.stats import rankdata
 from ..errors import CapabilityMissing, InvalidInput
 from ..predictor import Access, Array, FloatArray, Prediction, Predictor
 
-__all__ = ["RankCorrelation", "Softness", "entropy", "margin", "probabilities", "rank_correlation", "top1_probability", "vote_uncertainty"]
+__all__ = [
+    "RankCorrelation",
+    "Softness",
+    "entropy",
+    "margin",
+    "probabilities",
+    "rank_correlation",
+    "top1_probability",
+    "vote_uncertainty",
+]
 
 Floats = NDArray[np.float64]
 
@@ -89,7 +98,9 @@ class RankCorrelation:
     level: float = 0.95
 
 
-def rank_correlation(a: FloatArray, b: FloatArray, *, n_resamples: int = 200, level: float = 0.95, seed: int = 0) -> RankCorrelation:
+def rank_correlation(
+    a: FloatArray, b: FloatArray, *, n_resamples: int = 200, level: float = 0.95, seed: int = 0
+) -> RankCorrelation:
     """Spearman's correlation of two sets of numbers (n,), rows with a non-finite number left out, with a percentile interval [3]_.
 
     ``n_resamples`` of 200 settles a 95 % interval's ends to about a tenth of its width; ranks are taken once and resampled
@@ -107,11 +118,15 @@ def rank_correlation(a: FloatArray, b: FloatArray, *, n_resamples: int = 200, le
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape or a.ndim != 1:
-        raise InvalidInput(f'"a" and "b" of rank_correlation must be (n,) each; got {a.shape} and {b.shape}.')
+        raise InvalidInput(
+            f'"a" and "b" of rank_correlation must be (n,) each; got {a.shape} and {b.shape}.'
+        )
     finite = np.isfinite(a) & np.isfinite(b)
     n = int(finite.sum())
     if n < 3:
-        raise InvalidInput(f"A rank correlation needs at least three rows with finite numbers; got {n}.")
+        raise InvalidInput(
+            f"A rank correlation needs at least three rows with finite numbers; got {n}."
+        )
     ranks = np.stack([rankdata(a[finite]), rankdata(b[finite])])
     draws = np.random.default_rng(seed).integers(0, n, (n_resamples, n))
     resampled = np.array([_pearson(ranks[:, rows]) for rows in draws])
@@ -125,7 +140,11 @@ def _pearson(pair: Floats) -> float:
     """Correlation of two rows of numbers (2, n)."""
     centred = pair - pair.mean(axis=1, keepdims=True)
     length = np.sqrt((centred**2).sum(axis=1).prod())
-    return float(np.clip((centred[0] * centred[1]).sum() / length, -1, 1)) if length > 0 else float("nan")
+    return (
+        float(np.clip((centred[0] * centred[1]).sum() / length, -1, 1))
+        if length > 0
+        else float("nan")
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +181,15 @@ class Softness:
     norm: str = "l2"
 
     @classmethod
-    def fit(cls, distance: FloatArray, softness: FloatArray, *, norm: str = "l2", held_out: float = 0.2, seed: int = 0) -> Softness:
+    def fit(
+        cls,
+        distance: FloatArray,
+        softness: FloatArray,
+        *,
+        norm: str = "l2",
+        held_out: float = 0.2,
+        seed: int = 0,
+    ) -> Softness:
         """Fit on rows whose distance and entropy (n,) are both known; rows with a non-finite number are left out.
 
         The error is that of a first fit on ``1 - held_out`` of the rows (a fifth held out by default); the map kept is
@@ -175,14 +202,20 @@ class Softness:
         """
         distance, softness = np.asarray(distance, np.float64), np.asarray(softness, np.float64)
         if distance.shape != softness.shape or distance.ndim != 1:
-            raise InvalidInput(f'"distance" and "softness" of fit must be (n,) each; got {distance.shape} and {softness.shape}.')
+            raise InvalidInput(
+                f'"distance" and "softness" of fit must be (n,) each; got {distance.shape} and {softness.shape}.'
+            )
         if not 0 < held_out < 1:
             raise InvalidInput(f'"held_out" of fit must lie in (0, 1); got {held_out}.')
         finite = np.isfinite(distance) & np.isfinite(softness)
         if (n := int(finite.sum())) < 10:
-            raise InvalidInput(f"A softness fit needs at least ten rows with a finite distance and entropy; got {n}.")
+            raise InvalidInput(
+                f"A softness fit needs at least ten rows with a finite distance and entropy; got {n}."
+            )
         if distance[finite].min() < 0:
-            raise InvalidInput(f'"distance" of fit must not be negative; got {distance[finite].min()}.')
+            raise InvalidInput(
+                f'"distance" of fit must not be negative; got {distance[finite].min()}.'
+            )
         d, e = distance[finite], softness[finite]
         shuffled = np.random.default_rng(seed).permutation(n)
         n_held = min(max(1, round(held_out * n)), n - 1)
@@ -212,12 +245,21 @@ class Softness:
 
     def save(self, path: str | Path) -> None:
         """Write the map to one ``.npz`` file, without pickle."""
-        scalars = {name: value for name, value in asdict(self).items() if not isinstance(value, np.ndarray)}
+        scalars = {
+            name: value for name, value in asdict(self).items() if not isinstance(value, np.ndarray)
+        }
         correlation = scalars.pop("correlation")
         scalars |= {f"correlation_{name}": value for name, value in correlation.items()}
         arrays: dict[str, Any] = {name: np.array(value) for name, value in scalars.items()}
         with Path(path).open("wb") as file:
-            np.savez(file, distance=self.distance, expected=self.expected, lower=self.lower, upper=self.upper, **arrays)
+            np.savez(
+                file,
+                distance=self.distance,
+                expected=self.expected,
+                lower=self.lower,
+                upper=self.upper,
+                **arrays,
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> Softness:
@@ -230,9 +272,14 @@ class Softness:
         """
         try:
             with np.load(path, allow_pickle=False) as stored:
-                parts: dict[str, Any] = {name: stored[name] if stored[name].ndim else stored[name].item() for name in stored.files}
+                parts: dict[str, Any] = {
+                    name: stored[name] if stored[name].ndim else stored[name].item()
+                    for name in stored.files
+                }
             names = [name for name in parts if name.startswith("correlation_")]
-            correlation = RankCorrelation(**{name.removeprefix("correlation_"): parts.pop(name) for name in names})
+            correlation = RankCorrelation(
+                **{name.removeprefix("correlation_"): parts.pop(name) for name in names}
+            )
             return cls(correlation=correlation, **parts)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise InvalidInput(f'"{path}" does not hold a saved softness map: {error}') from error
@@ -264,17 +311,25 @@ def _spread(distance: FloatArray, softness: FloatArray, at: Floats) -> tuple[Flo
     centre = np.searchsorted(distance[order], at)
     start = np.clip(centre - width // 2, 0, n - width)
     places, back = np.unique(start, return_inverse=True)
-    quantiles = np.stack([np.quantile(ranked[place : place + width], (0.1, 0.9)) for place in places], axis=1)
+    quantiles = np.stack(
+        [np.quantile(ranked[place : place + width], (0.1, 0.9)) for place in places], axis=1
+    )
     return quantiles[0][back], quantiles[1][back]
 
 
 def _knee(at: Floats, expected: Floats) -> float:
     """The first distance at which no more than a tenth of the fall in expected entropy is left."""
     fall = expected[0] - expected[-1]
-    return float(at[np.flatnonzero(expected - expected[-1] <= _KNEE * fall)[0]]) if fall > 0 else float("inf")
+    return (
+        float(at[np.flatnonzero(expected - expected[-1] <= _KNEE * fall)[0]])
+        if fall > 0
+        else float("inf")
+    )
 
 
-def vote_uncertainty(predict: Predictor, x: Array, augmentations: Sequence[Callable[[Array], Array]]) -> Floats:
+def vote_uncertainty(
+    predict: Predictor, x: Array, augmentations: Sequence[Callable[[Array], Array]]
+) -> Floats:
     r"""Rainbow Memory's uncertainty of each row (n,): one less the share of the label most voted for by augmented copies [2]_.
 
     Parameters
@@ -296,11 +351,15 @@ def vote_uncertainty(predict: Predictor, x: Array, augmentations: Sequence[Calla
     vote gets NaN.
     """
     if not augmentations:
-        raise InvalidInput('"augmentations" of vote_uncertainty must hold at least one function; got none.')
+        raise InvalidInput(
+            '"augmentations" of vote_uncertainty must hold at least one function; got none.'
+        )
     copies = [augment(x) for augment in augmentations]
     for number, augmented in enumerate(copies):
         if tuple(augmented.shape) != tuple(x.shape):
-            raise InvalidInput(f"Augmentation {number} must keep the shape {tuple(x.shape)}; it made {tuple(augmented.shape)}.")
+            raise InvalidInput(
+                f"Augmentation {number} must keep the shape {tuple(x.shape)}; it made {tuple(augmented.shape)}."
+            )
     votes = np.zeros((len(x), predict.n_classes))
     for augmented in copies:
         label = predict.predict(augmented).label

@@ -13,7 +13,9 @@ from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
 __all__ = ["expectation"]
 
 
-def expectation(predictor: Predictor, estimator: Estimator, n_rows: int, options: dict[str, Any]) -> str:
+def expectation(
+    predictor: Predictor, estimator: Estimator, n_rows: int, options: dict[str, Any]
+) -> str:
     """One line: queries, requests, money and time of a run, from what the estimator states that a row costs.
 
     Time is told in that of one request: what that is, nobody knows before anything is sent.
@@ -44,8 +46,16 @@ def expectation(predictor: Predictor, estimator: Estimator, n_rows: int, options
     cost = expected.cost + (prices.cost(N_READING, N_READING_REQUESTS) if reading else 0)
     return (
         f"{n_rows} rows: about {per_row:,.0f} queries a row, {expected.n_queries:,} in all, in about {expected.n_calls:,} requests"
-        + (f", and {N_READING} in {N_READING_REQUESTS} to read the server's behaviour" if reading else "")
+        + (
+            f", and {N_READING} in {N_READING_REQUESTS} to read the server's behaviour"
+            if reading
+            else ""
+        )
         + (f", costing {cost:,.2f}" if prices != Prices() else "")
         + f". It takes about as long as {expected.seconds:,.0f} requests one after the other."
-        + (" Where answers prove to vary, 5 times as much: each point is then asked 5 times." if reading and not options["votes"] else "")
+        + (
+            " Where answers prove to vary, 5 times as much: each point is then asked 5 times."
+            if reading and not options["votes"]
+            else ""
+        )
     )

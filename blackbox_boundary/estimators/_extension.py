@@ -22,7 +22,9 @@ _FACTORS = (1.0, 1 + 1e-4, 1 + 1e-3, 1 + 1e-2, 1.1)
 """The way to a tie is made longer by these factors, in turn, until the label is seen to flip."""
 
 
-def extend(flips: Flips, setting: Setting, rows: IntArray, x: Real, z: Real) -> Generator[Ask, Labels | Gradients, Real]:
+def extend(
+    flips: Flips, setting: Setting, rows: IntArray, x: Real, z: Real
+) -> Generator[Ask, Labels | Gradients, Real]:
     """Ask about ties ``z`` (m, d), of which a row may have several, and beyond; each row keeps its nearest flip.
 
     Returns the L2 distance (m,) of the flip of each tie, infinite where none was seen. One to five predictions a tie.

@@ -136,7 +136,13 @@ class Broyden:
             planes = _Planes(basis, read, flips.start[row : row + 1], len(box.up))
             return self._row(planes, box, setting.stream(int(flips.row_ids[row])))
 
-        yield from lockstep(flips, setting, start, max_queries_per_row=self.max_queries_per_row, directions=basis.size)
+        yield from lockstep(
+            flips,
+            setting,
+            start,
+            max_queries_per_row=self.max_queries_per_row,
+            directions=basis.size,
+        )
 
     def _row(self, planes: _Planes, box: Box, stream: np.random.Generator) -> RowSearch:
         """Search one row until nobody answers any more."""
@@ -177,12 +183,16 @@ class _Planes:
         a = self.basis.analyse(moved - self.anchor)
         g, cross = self.cov.project(a)
         error = np.zeros((len(a), len(self.slopes)))
-        error[:, self.rivals] = (self.leads(told) - np.where(np.isfinite(self.at_anchor), self.at_anchor, 0.0))[:, self.rivals]
+        error[:, self.rivals] = (
+            self.leads(told) - np.where(np.isfinite(self.at_anchor), self.at_anchor, 0.0)
+        )[:, self.rivals]
         error -= a @ self.slopes.T
         blur = _RESOLUTION * ((a * a) @ self.basis.variance) + np.finfo(np.float64).tiny
         by = np.zeros(len(a))
         for j in range(len(a)):
-            if cross[j, j] > blur[j]:  # else it is known as well as can be told, and a look would leave rounding only
+            if (
+                cross[j, j] > blur[j]
+            ):  # else it is known as well as can be told, and a look would leave rounding only
                 by[j] = 1 / (cross[j, j] * (1 + noise**2) + blur[j])
             step = by[j] * error[j]
             self.slopes += np.outer(step, g[j])  # [1], first method, with g for the step
@@ -192,13 +202,18 @@ class _Planes:
 
     def foot(self, box: Box) -> Real | None:
         """The nearest point of all tangent planes inside the box; None where no plane is met."""
-        at_row = self.at_anchor[self.rivals] - self.slopes[self.rivals] @ self.basis.analyse(self.anchor[None])[0]
+        at_row = (
+            self.at_anchor[self.rivals]
+            - self.slopes[self.rivals] @ self.basis.analyse(self.anchor[None])[0]
+        )
         towards = -self.basis.synthesise(self.slopes[self.rivals])
         feet = [box.nearest(w / lead) for w, lead in zip(towards, at_row, strict=True) if lead > 0]
         return min((foot for foot in feet if foot is not None), key=np.linalg.norm, default=None)
 
 
-def _walk(planes: _Planes, foot: Real | None, length: float, box: Box) -> Asking[tuple[Real, Real] | None]:
+def _walk(
+    planes: _Planes, foot: Real | None, length: float, box: Box
+) -> Asking[tuple[Real, Real] | None]:
     """Secant search for the boundary on the ray to ``foot``; the flip nearest to it and its leads, None if not within ``length``."""
     if foot is None or float(np.linalg.norm(foot)) > (1 - _WORTHWHILE) * length:
         return None

@@ -95,29 +95,44 @@ class Directions:
 
     def __post_init__(self) -> None:
         if self.count < 1 or (self.subspace is not None and self.subspace < 1):
-            raise InvalidInput(f'"count" and "subspace" of Directions must be at least 1; got {self.count} and {self.subspace}.')
+            raise InvalidInput(
+                f'"count" and "subspace" of Directions must be at least 1; got {self.count} and {self.subspace}.'
+            )
         if self.along is not None and self.subspace is not None:
             raise InvalidInput('"along" and "subspace" of Directions exclude each other.')
         if not 1e-12 <= self.rtol < 1:
-            raise InvalidInput(f'"rtol" of Directions must lie between 1e-12 and 1; got {self.rtol}.')
-        if self.along is not None and not (flat_norm(np.asarray(self.along, np.float64), 2) > 0).all():
+            raise InvalidInput(
+                f'"rtol" of Directions must lie between 1e-12 and 1; got {self.rtol}.'
+            )
+        if (
+            self.along is not None
+            and not (flat_norm(np.asarray(self.along, np.float64), 2) > 0).all()
+        ):
             raise InvalidInput('"along" of Directions must not hold a direction of zero length.')
 
     def expected_queries(self, setting: Setting) -> float:
         """Rays of about 15 predictions: two a direction, or one a subspace after a gradient."""
         count = self.count if self.along is None else len(self.along)
-        return 2 + (count * 30 if self.subspace is None else count * 15 + gradient_queries(self.gradients, setting))
+        return 2 + (
+            count * 30
+            if self.subspace is None
+            else count * 15 + gradient_queries(self.gradients, setting)
+        )
 
     def check(self, setting: Setting) -> None:
         """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""
         if self.subspace is not None and not setting.access.has_scores:
-            raise CapabilityMissing(f'Directions(subspace=...) needs the scores of all classes; access is "{setting.access.name.lower()}".')
+            raise CapabilityMissing(
+                f'Directions(subspace=...) needs the scores of all classes; access is "{setting.access.name.lower()}".'
+            )
         if self.subspace is not None and self.subspace > math.prod(setting.input_shape):
             raise InvalidInput(
                 f'"subspace" of Directions must not exceed the {math.prod(setting.input_shape)} inputs; got {self.subspace}.'
             )
         if self.along is not None and np.shape(self.along)[1:] != tuple(setting.input_shape):
-            raise InvalidInput(f'"along" of Directions must have shape (k, *{tuple(setting.input_shape)}); got {np.shape(self.along)}.')
+            raise InvalidInput(
+                f'"along" of Directions must have shape (k, *{tuple(setting.input_shape)}); got {np.shape(self.along)}.'
+            )
 
     def search(self, flips: Flips, setting: Setting) -> Search:
         """Search along one direction after the other, all rows at a time."""
@@ -129,7 +144,9 @@ class Directions:
                 return
             flips.trace[rows, k] = np.inf
             for side in (1.0,) if slope is not None else (1.0, -1.0):
-                distance = yield from _along(flips, setting, as_kind(side * directions, flips.x), self.rtol)
+                distance = yield from _along(
+                    flips, setting, as_kind(side * directions, flips.x), self.rtol
+                )
                 flips.trace[:, k] = np.fmin(flips.trace[:, k], distance)
         rows = flips.running
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
@@ -144,10 +161,19 @@ class Directions:
         streams = [setting.stream(int(row_id)) for row_id in flips.row_ids]
         for _ in range(self.count):
             if slope is None:
-                drawn = np.stack([stream.standard_normal(math.prod(setting.input_shape)) for stream in streams])
+                drawn = np.stack(
+                    [stream.standard_normal(math.prod(setting.input_shape)) for stream in streams]
+                )
             else:
-                drawn = -np.stack([_within(w, self.subspace or 1, stream) for w, stream in zip(slope, streams, strict=True)])
-            yield (drawn / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), 1e-300)).reshape(shape)
+                drawn = -np.stack(
+                    [
+                        _within(w, self.subspace or 1, stream)
+                        for w, stream in zip(slope, streams, strict=True)
+                    ]
+                )
+            yield (
+                drawn / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), 1e-300)
+            ).reshape(shape)
 
 
 def flatness(trace: Real, worst: Real, n_inputs: int, subspace: int = 1) -> Real:
@@ -195,7 +221,9 @@ def principal_directions(ways: Array) -> tuple[Real, Real]:
     flat = ways.reshape(len(ways), -1)
     norms = np.linalg.norm(flat, axis=-1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
-        raise InvalidInput('"ways" of principal_directions must be finite and not zero; leave out rows without a flip point.')
+        raise InvalidInput(
+            '"ways" of principal_directions must be finite and not zero; leave out rows without a flip point.'
+        )
     _, values, directions = np.linalg.svd(flat / norms, full_matrices=False)
     return directions.reshape(-1, *ways.shape[1:]), values**2 / np.sum(values**2)
 
@@ -222,7 +250,9 @@ def _within(w: Real, dimension: int, stream: np.random.Generator) -> Real:
     return projected
 
 
-def _along(flips: Flips, setting: Setting, direction: Array, rtol: float) -> Generator[Ask, Labels | Gradients, Real]:
+def _along(
+    flips: Flips, setting: Setting, direction: Array, rtol: float
+) -> Generator[Ask, Labels | Gradients, Real]:
     """Distance (n,) of the first flip seen along one direction a row, infinite where there is none; keeps what is nearer."""
     rows, distance = flips.running, np.full(len(flips.home), np.inf)
     if not rows.size:
@@ -232,12 +262,19 @@ def _along(flips: Flips, setting: Setting, direction: Array, rtol: float) -> Gen
     longest = ray.path.longest()
     scale = np.where(np.isfinite(longest), longest, np.maximum(flat_norm(ray.x, 2), 1.0))
     by_scores = setting.access.has_scores
-    rays = Rays(np.where(scale > 0, _UNIT * scale, 1.0), longest, rtol, setting.access if by_scores else None)
+    rays = Rays(
+        np.where(scale > 0, _UNIT * scale, 1.0),
+        longest,
+        rtol,
+        setting.access if by_scores else None,
+    )
     if by_scores:
         margin = leads(ray.start, ray.home, setting.access).min(axis=-1)
         rays.follow(ray.start, ray.home, np.maximum(margin, 1e-30) / rays.unit)
     yield from _for_rows(find_flips(ray, rays), rows)
-    flips.status[rows] = np.where(np.isin(ray.status, (Status.CONVERGED, Status.NO_FLIP)), Status.RUNNING, ray.status)
+    flips.status[rows] = np.where(
+        np.isin(ray.status, (Status.CONVERGED, Status.NO_FLIP)), Status.RUNNING, ray.status
+    )
     hit = np.flatnonzero(ray.has_flip)
     points = ray.points(hit)
     away = flat_norm(points - take(ray.x, hit), 2)

@@ -90,9 +90,13 @@ class FlipPoint:
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "quadratic", "lagrangian"):
-            raise InvalidInput(f'"method" of FlipPoint must be one of auto, quadratic, lagrangian; got "{self.method}".')
+            raise InvalidInput(
+                f'"method" of FlipPoint must be one of auto, quadratic, lagrangian; got "{self.method}".'
+            )
         if self.steps < 1 or (self.pairs is not None and self.pairs < 1):
-            raise InvalidInput(f'"steps" and "pairs" of FlipPoint must be at least 1; got {self.steps} and {self.pairs}.')
+            raise InvalidInput(
+                f'"steps" and "pairs" of FlipPoint must be at least 1; got {self.steps} and {self.pairs}.'
+            )
 
     def expected_queries(self, setting: Setting) -> float:
         """The most that the problems of a row cost: many end before their last step."""
@@ -102,7 +106,9 @@ class FlipPoint:
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         if not setting.access.has_scores:
-            raise CapabilityMissing(f'FlipPoint needs the scores of all classes; access is "{setting.access.name.lower()}".')
+            raise CapabilityMissing(
+                f'FlipPoint needs the scores of all classes; access is "{setting.access.name.lower()}".'
+            )
 
     def search(self, flips: Flips, setting: Setting) -> Search:
         """Solve every pair's problem, then see which ties flip."""
@@ -131,7 +137,9 @@ class _Problems:
         self.home = flips.home[self.rows]
         self.rival = lead.argsort(axis=-1, kind="stable")[:, :n_pairs].reshape(-1)
         self.lead = np.repeat(lead, n_pairs, axis=0)
-        self.x = np.asarray(as_numpy(take(flips.x, self.rows)), np.float64).reshape(len(self.rows), -1)
+        self.x = np.asarray(as_numpy(take(flips.x, self.rows)), np.float64).reshape(
+            len(self.rows), -1
+        )
         self.bounds = flat_bounds(setting) or (-np.inf, np.inf)
         m = len(self.rows)
         self.z, self.unit, self.pull = self.x.copy(), np.ones(m), np.zeros(m)
@@ -159,11 +167,17 @@ class _Problems:
         push = np.maximum(0.0, self.push[at] - _PENALTY * gap)
         force = -push
         force[np.arange(len(at)), self.rival[at]] = pull
-        weights = lead_weights(self.prediction[at], self.home[at], force / self.unit[at][:, None], self.setting.access)
+        weights = lead_weights(
+            self.prediction[at], self.home[at], force / self.unit[at][:, None], self.setting.access
+        )
         slope = yield from self._slopes(at, weights)
-        steeper = np.linalg.norm(slope, axis=-1) / np.maximum(np.linalg.norm(force, axis=-1), 1e-300)  # than at the row
+        steeper = np.linalg.norm(slope, axis=-1) / np.maximum(
+            np.linalg.norm(force, axis=-1), 1e-300
+        )  # than at the row
         stiffness = _PENALTY * np.maximum(1.0, steeper**2)[:, None]
-        self.z[at] = np.clip(self.z[at] - (self.z[at] - self.x[at] + slope) / (1 + stiffness), *self.bounds)
+        self.z[at] = np.clip(
+            self.z[at] - (self.z[at] - self.x[at] + slope) / (1 + stiffness), *self.bounds
+        )
         yield from self._look()
         gain = 0.5 * _PENALTY**2 / stiffness
         self.pull[at] += gain[:, 0] * self._tie()[at]
@@ -172,7 +186,10 @@ class _Problems:
     def quadratic_step(self) -> Search:
         """Solve the programme of all linearised constraints within reach of the iterate: [2]_, chapter 18."""
         at = np.flatnonzero(self.open)
-        n_classes, jacobian = self.setting.n_classes, np.zeros((len(at), self.setting.n_classes, self.x.shape[1]))
+        n_classes, jacobian = (
+            self.setting.n_classes,
+            np.zeros((len(at), self.setting.n_classes, self.x.shape[1])),
+        )
         for k in range(n_classes):
             other = np.flatnonzero(self.home[at] != k)
             force = np.zeros((len(other), n_classes))
@@ -211,10 +228,19 @@ class _Problems:
         above = self._gaps().min(axis=-1) < -_TIE * distance
         alive = np.flatnonzero((flips.status[self.rows] == Status.RUNNING) & (self.why == ""))
         seen = np.full(len(self.rows), np.inf)
-        seen[alive] = yield from extend(flips, self.setting, self.rows[alive], self.x[alive], self.z[alive])
-        for reason, where in (("a third class stays above the tie", above), ("the scores stay apart", apart)):
+        seen[alive] = yield from extend(
+            flips, self.setting, self.rows[alive], self.x[alive], self.z[alive]
+        )
+        for reason, where in (
+            ("a third class stays above the tie", above),
+            ("the scores stay apart", apart),
+        ):
             self.why = np.where((self.why == "") & where & ~np.isfinite(seen), reason, self.why)
-        self.why = np.where((self.why == "") & ~np.isfinite(seen), "tied, but the label does not flip beyond", self.why)
+        self.why = np.where(
+            (self.why == "") & ~np.isfinite(seen),
+            "tied, but the label does not flip beyond",
+            self.why,
+        )
         self._note(seen)
 
     def _note(self, seen: Real) -> None:
@@ -224,7 +250,9 @@ class _Problems:
             mine = np.flatnonzero(self.rows == row)
             best = mine[np.argmin(np.where(np.isfinite(seen[mine]), seen[mine], np.inf))]
             tied = f"classes {self.home[best]} and {self.rival[best]}"
-            flips.note[row] = f"{tied} tie" if np.isfinite(seen[best]) else f"{tied}: {self.why[best]}"
+            flips.note[row] = (
+                f"{tied} tie" if np.isfinite(seen[best]) else f"{tied}: {self.why[best]}"
+            )
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
 
     def _tie(self) -> Real:
@@ -247,7 +275,9 @@ class _Problems:
         self.prediction = _replaced(self.prediction, at, reply.prediction)
         self.open &= self.flips.status[self.rows] == Status.RUNNING
 
-    def _slopes(self, at: IntArray, weights: FloatArray) -> Generator[Ask, Labels | Gradients, Real]:
+    def _slopes(
+        self, at: IntArray, weights: FloatArray
+    ) -> Generator[Ask, Labels | Gradients, Real]:
         """Gradients at the iterates of some problems, (k, d) float64; zero where there is none."""
         slope = np.zeros((len(at), self.x.shape[1]))
         if at.size:

@@ -135,10 +135,21 @@ class HalfSpace:
         def start(row: int, box: Box) -> RowSearch:
             return self._row(box, basis, setting.n_classes, setting.stream(int(flips.row_ids[row])))
 
-        facets = 1 + max(0, min(setting.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE))
-        yield from lockstep(flips, setting, start, max_queries_per_row=self.max_queries_per_row, directions=basis.size, matrices=facets)
+        facets = 1 + max(
+            0, min(setting.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE)
+        )
+        yield from lockstep(
+            flips,
+            setting,
+            start,
+            max_queries_per_row=self.max_queries_per_row,
+            directions=basis.size,
+            matrices=facets,
+        )
 
-    def _row(self, box: Box, basis: Basis, n_classes: int, stream: np.random.Generator) -> RowSearch:
+    def _row(
+        self, box: Box, basis: Basis, n_classes: int, stream: np.random.Generator
+    ) -> RowSearch:
         """Search one row until nobody answers any more."""
         look = Look(self.n_probes, self.probe_radius, self.noise, self.forgetting)
         start = yield from first_flip(box, basis, self.n_starts, stream)
@@ -167,17 +178,25 @@ def _until(asked: int, facet: Facet, look: Look, stream: np.random.Generator) ->
         yield from facet.round(look, stream)
 
 
-def _beside(known: list[Facet], nearest: Facet, n_classes: int, stream: np.random.Generator) -> Asking[Facet | None]:
+def _beside(
+    known: list[Facet], nearest: Facet, n_classes: int, stream: np.random.Generator
+) -> Asking[Facet | None]:
     """A facet that the known ones do not account for; None where none was found."""
     labels = {facet.label for facet in known}
     if len(labels) == n_classes - 1:
         return None
     slopes = np.stack([facet.belief.mean for facet in known])
-    start = yield from flip_beside(nearest.box, nearest.basis, nearest.best, _STARTS, stream, others=labels, slopes=slopes)
+    start = yield from flip_beside(
+        nearest.box, nearest.basis, nearest.best, _STARTS, stream, others=labels, slopes=slopes
+    )
     return None if start is None else Facet.beside(known, start, nearest.box, nearest.basis)
 
 
-def _keep_up(facet: Facet, nearest: Facet, slack: float, look: Look, stream: np.random.Generator) -> Asking[None]:
+def _keep_up(
+    facet: Facet, nearest: Facet, slack: float, look: Look, stream: np.random.Generator
+) -> Asking[None]:
     """Go on with a facet as long as it is not left behind by the nearest one, after as many questions."""
-    while facet.asked < nearest.asked and facet.length < (1 + slack / (1 + facet.asked)) * nearest.length_after(facet.asked):
+    while facet.asked < nearest.asked and facet.length < (
+        1 + slack / (1 + facet.asked)
+    ) * nearest.length_after(facet.asked):
         yield from facet.round(look, stream)

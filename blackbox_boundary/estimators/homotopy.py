@@ -83,13 +83,18 @@ class Homotopy:
 
     def expected_queries(self, setting: Setting) -> float:
         """Gradients of the rivals and at each projection, predictions there, and a few to see the flip."""
-        projections, rivals = self.steps * self.corrections, min(self.n_rivals, setting.n_classes - 1)
+        projections, rivals = (
+            self.steps * self.corrections,
+            min(self.n_rivals, setting.n_classes - 1),
+        )
         return 5 + projections + (rivals + projections) * gradient_queries(self.gradients, setting)
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         if not setting.access.has_scores:
-            raise CapabilityMissing(f'Homotopy needs the scores of all classes; access is "{setting.access.name.lower()}".')
+            raise CapabilityMissing(
+                f'Homotopy needs the scores of all classes; access is "{setting.access.name.lower()}".'
+            )
 
     def search(self, flips: Flips, setting: Setting) -> Search:
         """Follow the flip point from t = 0 to t = 1."""
@@ -104,7 +109,9 @@ class Homotopy:
             running = flips.running
             trace[running, stage] = length(take(blend.step, running), "l2")
         rows = flips.running
-        x, step = (np.asarray(as_numpy(take(part, rows)), np.float64) for part in (blend.x, blend.step))
+        x, step = (
+            np.asarray(as_numpy(take(part, rows)), np.float64) for part in (blend.x, blend.step)
+        )
         yield from extend(flips, setting, rows, x, x + step)
         rows = flips.running
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
@@ -142,7 +149,11 @@ class _Blend:
             distance = np.where(usable, lead[rows, rival] / np.where(usable, norm, 1.0), np.inf)
             nearer = np.flatnonzero(distance < least[rows])
             best = rows[nearer]
-            least[best], self.rival[best], self.lead[best] = distance[nearer], rival[nearer], lead[best, rival[nearer]]
+            least[best], self.rival[best], self.lead[best] = (
+                distance[nearer],
+                rival[nearer],
+                lead[best, rival[nearer]],
+            )
             put(self.slope, best, take(slope, nearer))
         flips.status[(flips.status == Status.RUNNING) & ~np.isfinite(least)] = Status.ZERO_GRADIENT
         if (rows := flips.running).size:
@@ -156,8 +167,12 @@ class _Blend:
         points = self._points(rows)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
-        lead = leads(reply.prediction, self.home[rows], self.setting.access)[np.arange(len(rows)), self.rival[rows]]
-        weights = class_weights(reply.prediction, self.home[rows], self.rival[rows], self.setting.access)
+        lead = leads(reply.prediction, self.home[rows], self.setting.access)[
+            np.arange(len(rows)), self.rival[rows]
+        ]
+        weights = class_weights(
+            reply.prediction, self.home[rows], self.rival[rows], self.setting.access
+        )
         alive = np.flatnonzero(flips.status[rows] == Status.RUNNING)
         rows, lead = rows[alive], lead[alive]
         if not rows.size:
@@ -168,12 +183,18 @@ class _Blend:
         step, slope = take(self.step, rows), take(self.slope, rows)
         tie = (1 - t) * (self.lead[rows] + row_dot(slope, step)) + t * lead
         tangent = (1 - t) * slope + t * here
-        usable = np.flatnonzero(answer.answered & np.isfinite(length(tangent, "l2")) & (length(tangent, "l2") > 0))
+        usable = np.flatnonzero(
+            answer.answered & np.isfinite(length(tangent, "l2")) & (length(tangent, "l2") > 0)
+        )
         gap = tie - row_dot(tangent, step)
-        put(self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable]))
+        put(
+            self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable])
+        )
 
     def _project(self, rows: IntArray, slope: Array, gap: NDArray[np.float64]) -> Array:
-        return nearest(slope, take(self.least, rows), take(self.most, rows), np.maximum(gap, 0.0), "l2")
+        return nearest(
+            slope, take(self.least, rows), take(self.most, rows), np.maximum(gap, 0.0), "l2"
+        )
 
     def _points(self, rows: IntArray) -> Array:
         points = take(self.x, rows) + take(self.step, rows)

@@ -85,7 +85,9 @@ class Linearised:
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         if not setting.access.has_scores:
-            raise CapabilityMissing(f'Linearised needs the scores of all classes; access is "{setting.access.name.lower()}".')
+            raise CapabilityMissing(
+                f'Linearised needs the scores of all classes; access is "{setting.access.name.lower()}".'
+            )
 
     def search(self, flips: Flips, setting: Setting) -> Search:
         """Differentiate the rivals in order of their lead, then ask about the nearest point."""
@@ -105,14 +107,20 @@ class Linearised:
             w = xp.reshape(reply.values, (len(rows), -1))
             steepness = flat_norm(w, DUAL[self.norm])
             usable = reply.answered & np.isfinite(steepness) & (steepness > 0)
-            distance = np.where(usable, lead[rows, rival] / np.where(usable, steepness, 1.0), np.inf)  # [1]: the formula above
+            distance = np.where(
+                usable, lead[rows, rival] / np.where(usable, steepness, 1.0), np.inf
+            )  # [1]: the formula above
             nearer = np.flatnonzero(distance < estimate[rows])
             estimate[rows[nearer]], gap[rows[nearer]] = distance[nearer], lead[rows, rival][nearer]
             put(slope, rows[nearer], take(w, nearer))
-        flips.status[(flips.status == Status.RUNNING) & ~np.isfinite(estimate)] = Status.ZERO_GRADIENT
+        flips.status[(flips.status == Status.RUNNING) & ~np.isfinite(estimate)] = (
+            Status.ZERO_GRADIENT
+        )
         yield from self._ask_point(flips, setting, x, slope, gap)
 
-    def _ask_point(self, flips: Flips, setting: Setting, x: Array, slope: Array, gap: NDArray[np.float64]) -> Search:
+    def _ask_point(
+        self, flips: Flips, setting: Setting, x: Array, slope: Array, gap: NDArray[np.float64]
+    ) -> Search:
         """Ask about the point that the linearisation names."""
         if not (rows := flips.running).size:
             return
@@ -127,4 +135,9 @@ class Linearised:
         hit = np.flatnonzero(reply.answered & (label != flips.home[rows]))
         found = rows[hit]
         flips.status[found], flips.confirmed[found] = Status.CONVERGED, True
-        flips.keep(found, take(points, hit), label[hit], flat_norm(take(points, hit) - take(flips.x, found), 2))
+        flips.keep(
+            found,
+            take(points, hit),
+            label[hit],
+            flat_norm(take(points, hit) - take(flips.x, found), 2),
+        )

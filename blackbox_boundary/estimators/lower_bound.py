@@ -73,14 +73,20 @@ class LowerBound:
     def __post_init__(self) -> None:
         check_norm(self.norm, "LowerBound")
         if self.chain is not None and not isinstance(self.chain, Chain):
-            raise InvalidInput(f'"chain" of LowerBound must be a Chain; got {type(self.chain).__name__}.')
+            raise InvalidInput(
+                f'"chain" of LowerBound must be a Chain; got {type(self.chain).__name__}.'
+            )
 
     def check(self, setting: Setting) -> None:
         """Raise an error if the predictor reveals too little, or has not the chain's classes."""
         if not setting.access.has_scores:
-            raise CapabilityMissing(f'LowerBound needs the scores of all classes; access is "{setting.access.name.lower()}".')
+            raise CapabilityMissing(
+                f'LowerBound needs the scores of all classes; access is "{setting.access.name.lower()}".'
+            )
         if setting.n_classes != (found := len(self._chain(setting).last)):
-            raise InvalidInput(f"The chain of LowerBound has {found} classes, the predictor {setting.n_classes}.")
+            raise InvalidInput(
+                f"The chain of LowerBound has {found} classes, the predictor {setting.n_classes}."
+            )
         if self.upper is not None:
             self.upper.check(setting)
 
@@ -92,7 +98,9 @@ class LowerBound:
         if self.chain is not None:
             return self.chain
         if setting.chain is None:
-            raise CapabilityMissing('LowerBound needs the weights of the model, which this predictor does not tell: give "chain".')
+            raise CapabilityMissing(
+                'LowerBound needs the weights of the model, which this predictor does not tell: give "chain".'
+            )
         return setting.chain()
 
     def search(self, flips: Flips, setting: Setting) -> Search:
@@ -100,11 +108,20 @@ class LowerBound:
         n = len(flips.home)
         flips.certified = np.full(n, np.nan)
         rows = flips.running
-        lead = leads(flips.start[rows], flips.home[rows], setting.access) - _blur(flips, setting)[rows, None]
+        lead = (
+            leads(flips.start[rows], flips.home[rows], setting.access)
+            - _blur(flips, setting)[rows, None]
+        )
         steepness = self._chain(setting).steepness()[flips.home[rows]]
-        with np.errstate(divide="ignore", invalid="ignore"):  # a class that cannot come closer is infinitely far
-            distance = np.where(lead > 0, np.where(steepness > 0, lead / steepness, np.inf), 0.0).min(axis=-1)
-        flips.certified[rows] = distance / (math.sqrt(math.prod(setting.input_shape)) if self.norm == "linf" else 1.0)
+        with np.errstate(
+            divide="ignore", invalid="ignore"
+        ):  # a class that cannot come closer is infinitely far
+            distance = np.where(
+                lead > 0, np.where(steepness > 0, lead / steepness, np.inf), 0.0
+            ).min(axis=-1)
+        flips.certified[rows] = distance / (
+            math.sqrt(math.prod(setting.input_shape)) if self.norm == "linf" else 1.0
+        )
         if self.upper is None:
             flips.status[rows] = Status.NO_FLIP
         else:
@@ -116,5 +133,7 @@ def _blur(flips: Flips, setting: Setting) -> np.ndarray[tuple[int], np.dtype[np.
     blur = 2 * resolution(flips.start, setting.access)
     if setting.access is Access.PROBABILITIES:
         assert flips.start.scores is not None
-        blur = blur / np.maximum(np.partition(flips.start.scores, -2, axis=-1)[:, -2].astype(np.float64), 1e-300)
+        blur = blur / np.maximum(
+            np.partition(flips.start.scores, -2, axis=-1)[:, -2].astype(np.float64), 1e-300
+        )
     return blur

@@ -92,26 +92,41 @@ class Ray:
         _one_of("search_by", self.search_by, ("auto", "paper", "secant"))
         if not 4 * np.finfo(np.float64).eps <= self.rtol < 1:
             raise InvalidInput(f'"rtol" of Ray must lie between 1e-15 and 1; got {self.rtol}.')
-        if self.scan < 0 or self.sections < 1 or self.slack < 0 or (self.num_steps is not None and self.num_steps < 0):
-            raise InvalidInput('"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.')
+        if (
+            self.scan < 0
+            or self.sections < 1
+            or self.slack < 0
+            or (self.num_steps is not None and self.num_steps < 0)
+        ):
+            raise InvalidInput(
+                '"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.'
+            )
 
     def expected_queries(self, setting: Setting) -> float:
         """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
-        gradient = 0 if self.known_gradients is not None else gradient_queries(self.gradients, setting)
+        gradient = (
+            0 if self.known_gradients is not None else gradient_queries(self.gradients, setting)
+        )
         return (7 if self._by_scores(setting) else 27) + self.scan + gradient
 
     def check(self, setting: Setting) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         known = self.known_gradients
-        if known is not None and (np.shape(known)[1:] != tuple(setting.input_shape) or len(known) < setting.n_rows):
+        if known is not None and (
+            np.shape(known)[1:] != tuple(setting.input_shape) or len(known) < setting.n_rows
+        ):
             raise InvalidInput(
                 f'"known_gradients" of Ray must be as many as the rows, {setting.n_rows}, of shape {tuple(setting.input_shape)} each; '
                 f"got {np.shape(known)}."
             )
         if self.direction == "margin" and known is None and not setting.access.has_scores:
-            raise CapabilityMissing(f'Ray(direction="margin") needs scores of all classes; access is "{setting.access.name.lower()}".')
+            raise CapabilityMissing(
+                f'Ray(direction="margin") needs scores of all classes; access is "{setting.access.name.lower()}".'
+            )
         if self.search_by == "secant" and not setting.access.has_scores:
-            raise CapabilityMissing(f'Ray(search_by="secant") needs scores of all classes; access is "{setting.access.name.lower()}".')
+            raise CapabilityMissing(
+                f'Ray(search_by="secant") needs scores of all classes; access is "{setting.access.name.lower()}".'
+            )
         if setting.access is Access.LABEL and not setting.differentiable and known is None:
             raise CapabilityMissing(
                 'Ray needs a gradient, or a score to estimate it from; this predictor reveals labels alone. Try "halfspace".'
@@ -123,24 +138,39 @@ class Ray:
         if not rows.size:
             return
         if self.known_gradients is None:
-            reply = yield from ask_gradient(rows, take(flips.x, rows), self._functional(flips, setting)[rows])
+            reply = yield from ask_gradient(
+                rows, take(flips.x, rows), self._functional(flips, setting)[rows]
+            )
             flips.end(rows, reply.status)
             gradient = reply.values
         else:
             gradient = as_kind(as_numpy(self.known_gradients)[flips.row_ids[rows]], flips.x)
         direction, norm = _against(gradient)
         if len(rows) < len(flips.home):
-            direction, norm = _among(rows, direction, flips.x), _among(rows, norm, np.zeros(len(flips.home)))
+            direction, norm = (
+                _among(rows, direction, flips.x),
+                _among(rows, norm, np.zeros(len(flips.home))),
+            )
         flips.status[(norm == 0) & (flips.status == Status.RUNNING)] = Status.ZERO_GRADIENT
         flips.path = Path(flips.x, direction, setting.bounds)
         by_scores = self._by_scores(setting)
-        rays = Rays(norm, flips.path.longest(), self.rtol, setting.access if by_scores else None, self.slack)
+        rays = Rays(
+            norm, flips.path.longest(), self.rtol, setting.access if by_scores else None, self.slack
+        )
         if by_scores:
             rays.follow(flips.start, np.maximum(flips.home, 0), np.where(norm > 0, norm, 1.0))
-        yield from find_flips(flips, rays, num_steps=self.num_steps, scan=self.scan, sections=1 if by_scores else self.sections)
+        yield from find_flips(
+            flips,
+            rays,
+            num_steps=self.num_steps,
+            scan=self.scan,
+            sections=1 if by_scores else self.sections,
+        )
 
     def _by_scores(self, setting: Setting) -> bool:
-        return self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
+        return self.search_by == "secant" or (
+            self.search_by == "auto" and setting.access.has_scores
+        )
 
     def _functional(self, flips: Flips, setting: Setting) -> FloatArray:
         """Weights (n, n_classes) of the scores whose gradient is wanted."""
@@ -159,9 +189,13 @@ def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
     extreme = ~((length > 1e-15) & (length < 1e15))
     if extreme.any():  # their squares vanish or overflow in single precision: scale them first, and leave the other rows as they are
         largest = np.where(extreme, flat_norm(gradient, np.inf), 1.0)
-        usable = np.isfinite(largest) & (largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny))
+        usable = np.isfinite(largest) & (
+            largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny)
+        )
         largest[~usable] = 1.0
-        gradient = array_namespace(gradient).where(per_row(usable, gradient) > 0, gradient, per_row(np.zeros(len(usable)), gradient))
+        gradient = array_namespace(gradient).where(
+            per_row(usable, gradient) > 0, gradient, per_row(np.zeros(len(usable)), gradient)
+        )
         gradient = gradient * per_row(1 / largest, gradient)
         length = flat_norm(gradient, 2)
     return gradient * per_row(-1 / np.where(length > 0, length, 1.0), gradient), length * largest

@@ -45,7 +45,9 @@ class Victim:
             More rows than are left; nothing has been sent.
         """
         if len(x) > self.n_left:
-            raise InvalidInput(f"The victim may be asked {self.n_left} more rows of {self.max_queries}; got {len(x)}.")
+            raise InvalidInput(
+                f"The victim may be asked {self.n_left} more rows of {self.max_queries}; got {len(x)}."
+            )
         self.n_asked += len(x)
         return self.predictor.predict(x)
 

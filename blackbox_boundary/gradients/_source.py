@@ -31,7 +31,9 @@ class GradientSource(Protocol):
         """Queries that one gradient costs, where nothing calls for more."""
         ...
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         """Estimate the gradient at each asked point, every row by itself.
 
         ``streams[j]`` is the random stream of ``ask.rows[j]``; sources that draw nothing ignore it. A row that gets no answer to
@@ -40,7 +42,9 @@ class GradientSource(Protocol):
         ...
 
 
-def estimate_gradients(search: Search, source: GradientSource, setting: Setting, row_ids: IntArray | None = None) -> Search:
+def estimate_gradients(
+    search: Search, source: GradientSource, setting: Setting, row_ids: IntArray | None = None
+) -> Search:
     """Run a search and answer its asks for gradients by ``source``, so that it needs predictions only.
 
     Parameters
@@ -69,7 +73,9 @@ def estimate_gradients(search: Search, source: GradientSource, setting: Setting,
         while True:
             if isinstance(ask, AskGradient):
                 source.check(setting)
-                reply: Labels | Gradients = yield from source.estimate(ask, setting, [stream(int(row)) for row in ask.rows])
+                reply: Labels | Gradients = yield from source.estimate(
+                    ask, setting, [stream(int(row)) for row in ask.rows]
+                )
             else:
                 reply = yield ask
             ask = search.send(reply)

@@ -46,13 +46,17 @@ class Told:
         """Nothing was asked yet about ``k`` rows."""
         return cls(np.zeros(k, np.int8), np.zeros(k, np.intp), np.zeros(k))
 
-    def read(self, j: IntArray, reply: Labels, v: FloatArray, access: Access) -> NDArray[np.float64]:
+    def read(
+        self, j: IntArray, reply: Labels, v: FloatArray, access: Access
+    ) -> NDArray[np.float64]:
         """The functional at points (m,) of rows ``j``; NaN where it is not revealed."""
         self.status[j[~reply.answered]] = reply.status[~reply.answered]
         j, told = j[reply.answered], reply.prediction[reply.answered]
         scores = revealed_scores(told)
         np.maximum.at(self.places, j, decimals(scores))
-        np.maximum.at(self.spread, j, np.ptp(scores, axis=-1) if scores.shape[1] > 1 else np.abs(scores[:, 0]))
+        np.maximum.at(
+            self.spread, j, np.ptp(scores, axis=-1) if scores.shape[1] > 1 else np.abs(scores[:, 0])
+        )
         f = np.full(len(reply.status), np.nan)
         f[reply.answered] = functional(told, v[j], access)
         return f
@@ -62,7 +66,9 @@ Trial: TypeAlias = "Callable[[IntArray, NDArray[np.float64]], Generator[Ask, Lab
 """``trial(j, h)``: estimate the gradients (m, d) of some of the rows, with these steps (m,)."""
 
 
-def with_step(ask: AskGradient, setting: Setting, step: float | None, order: int, trial: Trial) -> Estimate:
+def with_step(
+    ask: AskGradient, setting: Setting, step: float | None, order: int, trial: Trial
+) -> Estimate:
     """Try the given step, or the one for the scores' known resolution, widened once where they prove to be rounded more coarsely.
 
     The best step of a difference whose error falls as ``h**(order - 1)`` is the ``order``-th root of the scores' relative resolution.
@@ -72,11 +78,20 @@ def with_step(ask: AskGradient, setting: Setting, step: float | None, order: int
     known = min(max(_resolution(ask.points), setting.score_resolution) ** (1 / order), _WIDEST_STEP)
     h = np.full(k, step) if step is not None else scale * known
     gradient, told = yield from trial(np.arange(k), h)
-    if step is None and (rounded := np.flatnonzero((told.status == ANSWERED) & (told.places < NOT_ROUNDED))).size:
-        quantum = 10.0 ** -told.places[rounded] / np.maximum(told.spread[rounded], np.finfo(np.float64).tiny)
+    if (
+        step is None
+        and (
+            rounded := np.flatnonzero((told.status == ANSWERED) & (told.places < NOT_ROUNDED))
+        ).size
+    ):
+        quantum = 10.0 ** -told.places[rounded] / np.maximum(
+            told.spread[rounded], np.finfo(np.float64).tiny
+        )
         wider = quantum ** (1 / order)
         told.status[rounded[wider > _WIDEST_STEP]] = Status.ZERO_GRADIENT
-        worthwhile = (wider > 2 * known) & (wider <= _WIDEST_STEP)  # twice as many queries for less than twice the step are not
+        worthwhile = (wider > 2 * known) & (
+            wider <= _WIDEST_STEP
+        )  # twice as many queries for less than twice the step are not
         again, wider = rounded[worthwhile], wider[worthwhile]
         if again.size:
             gradient[again], wide = yield from trial(again, scale[again] * wider)
@@ -99,18 +114,29 @@ def check_step(step: float | None) -> None:
 
 def _resolution(points: Array) -> float:
     """Relative resolution of the answers: single precision, or the points' own where that is coarser."""
-    return max(float(array_namespace(points).finfo(points.dtype).eps), float(np.finfo(np.float32).eps))
+    return max(
+        float(array_namespace(points).finfo(points.dtype).eps), float(np.finfo(np.float32).eps)
+    )
 
 
 def input_scale(points: Array, bounds: Bounds) -> NDArray[np.float64]:
     """Scale (k,) of the input of each row: the width of the bounds, or without bounds 1 or the row's largest entry."""
     if bounds is not None:
-        return np.full(len(points), float(np.max(np.asarray(bounds[1], np.float64) - np.asarray(bounds[0], np.float64))))
-    largest = np.abs(as_numpy(points).reshape(len(points), int(np.prod(points.shape[1:])))).max(axis=-1, initial=0.0)
+        return np.full(
+            len(points),
+            float(np.max(np.asarray(bounds[1], np.float64) - np.asarray(bounds[0], np.float64))),
+        )
+    largest = np.abs(as_numpy(points).reshape(len(points), int(np.prod(points.shape[1:])))).max(
+        axis=-1, initial=0.0
+    )
     return np.maximum(1.0, largest.astype(np.float64))
 
 
-def flat_bounds(bounds: Any, input_shape: tuple[int, ...], dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def flat_bounds(
+    bounds: Any, input_shape: tuple[int, ...], dtype: Any
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Both bounds as (d,)."""
-    lowest, highest = (np.broadcast_to(np.asarray(bound, dtype), input_shape).reshape(-1) for bound in bounds)
+    lowest, highest = (
+        np.broadcast_to(np.asarray(bound, dtype), input_shape).reshape(-1) for bound in bounds
+    )
     return lowest, highest

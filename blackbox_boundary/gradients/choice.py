@@ -41,7 +41,9 @@ def source_by_name(name: str, **settings: Any) -> GradientSource:
         raise InvalidInput(f'"gradients" must be one of {", ".join(SOURCES)}; got "{name}".')
     known = inspect.signature(SOURCES[name]).parameters
     if unknown := set(settings) - set(known):
-        raise InvalidInput(f'The gradient source "{name}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.')
+        raise InvalidInput(
+            f'The gradient source "{name}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.'
+        )
     return SOURCES[name](**settings)
 
 

@@ -71,7 +71,9 @@ class CentralDifferences:
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return 2 * int(np.prod(input_shape))
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         del streams
         return with_step(ask, setting, self.step, 3, _stencil(ask, setting, _central))
 
@@ -97,7 +99,9 @@ class ForwardDifferences:
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return int(np.prod(input_shape)) + 1
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         del streams
         return with_step(ask, setting, self.step, 2, _stencil(ask, setting, _forward))
 
@@ -125,12 +129,16 @@ class _Stencil:
         lowest, highest = flat_bounds(self.setting.bounds, self.setting.input_shape, self.x.dtype)
         return np.asarray(np.clip(moved, lowest, highest))
 
-    def values(self, j: IntArray, i: IntArray, at: NDArray[Any]) -> Generator[Ask, Labels | Gradients, NDArray[np.float64]]:
+    def values(
+        self, j: IntArray, i: IntArray, at: NDArray[Any]
+    ) -> Generator[Ask, Labels | Gradients, NDArray[np.float64]]:
         """Ask for ``f`` at the points ``j`` with their coordinate ``i`` set to ``at``, all (m,); NaN where it is not revealed."""
         points = take(self.ask.points, j) + 0
         flat = array_namespace(points).reshape(points, (-1,))
         put(flat, np.arange(len(j)) * self.x.shape[1] + i, as_kind(at, flat))
-        reply = yield from ask_prediction(self.ask.rows[j], array_namespace(points).reshape(flat, points.shape))
+        reply = yield from ask_prediction(
+            self.ask.rows[j], array_namespace(points).reshape(flat, points.shape)
+        )
         return self.told.read(j, reply, self.ask.v, self.setting.access)
 
     def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
@@ -163,15 +171,24 @@ def _central(s: _Stencil) -> Kernel:
     above, below = s.beside(+1), s.beside(-1)
     f_above, f_below = np.full(s.x.shape, np.nan), np.full(s.x.shape, np.nan)
     for j, i in s.blocks():
-        values = yield from s.values(np.repeat(j, 2), np.repeat(i, 2), np.stack([above[j, i], below[j, i]], axis=-1).reshape(-1))
+        values = yield from s.values(
+            np.repeat(j, 2),
+            np.repeat(i, 2),
+            np.stack([above[j, i], below[j, i]], axis=-1).reshape(-1),
+        )
         f_above[j, i], f_below[j, i] = values[0::2], values[1::2]
-    one_sided = np.flatnonzero((s.told.status == ANSWERED) & (np.isnan(f_above) | np.isnan(f_below)).any(axis=-1))
+    one_sided = np.flatnonzero(
+        (s.told.status == ANSWERED) & (np.isnan(f_above) | np.isnan(f_below)).any(axis=-1)
+    )
     if one_sided.size:
         at_x = np.full(len(s.x), np.nan)
         at_x[one_sided] = yield from s.base(one_sided)
         for f, side in ((f_above, above), (f_below, below)):
             unknown = np.isnan(f)
-            f[unknown], side[unknown] = np.broadcast_to(at_x[:, None], f.shape)[unknown], s.x[unknown]
+            f[unknown], side[unknown] = (
+                np.broadcast_to(at_x[:, None], f.shape)[unknown],
+                s.x[unknown],
+            )
     return _quotient(f_above - f_below, above.astype(np.float64) - below)
 
 
@@ -198,7 +215,9 @@ def _quotient(rise: FloatMatrix, run: FloatMatrix) -> FloatMatrix:
 def _stencil(ask: AskGradient, setting: Setting, kernel: Callable[[_Stencil], Kernel]) -> Trial:
     """A trial of these differences with any step."""
 
-    def trial(j: IntArray, h: NDArray[np.float64]) -> Generator[Ask, Labels | Gradients, tuple[FloatMatrix, Told]]:
+    def trial(
+        j: IntArray, h: NDArray[np.float64]
+    ) -> Generator[Ask, Labels | Gradients, tuple[FloatMatrix, Told]]:
         stencil = _Stencil.of(AskGradient(ask.rows[j], take(ask.points, j), ask.v[j]), setting, h)
         gradient = yield from kernel(stencil)
         return gradient, stencil.told

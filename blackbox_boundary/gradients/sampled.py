@@ -82,13 +82,24 @@ class AntitheticBlocks:
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return 2 * min(self.n_queries // 2, _basis(self.subspace, input_shape).size)
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         basis, count = _basis(self.subspace, setting.input_shape), self.queries(setting.input_shape)
 
         def draw(stream: np.random.Generator) -> Real:
             return _both_ways(np.linalg.qr(stream.standard_normal((basis.size, count // 2)))[0].T)
 
-        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=count, draw=draw, solve=_project)
+        return _sampled(
+            ask,
+            setting,
+            streams,
+            basis=basis,
+            step=self.step,
+            count=count,
+            draw=draw,
+            solve=_project,
+        )
 
 
 @dataclass(frozen=True)
@@ -117,7 +128,9 @@ class SPSA:
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return 2 * (self.n_queries // 2)
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         basis = _basis(self.subspace, setting.input_shape)
 
         def draw(stream: np.random.Generator) -> Real:
@@ -126,11 +139,15 @@ class SPSA:
         def mean(moved: Real, f: Real) -> Real:
             run, rise = _pairs(moved, f)
             slopes = rise / np.maximum((run * run).sum(axis=-1), np.finfo(np.float64).tiny)
-            estimate: Real = basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)  # [1], averaged over pairs
+            estimate: Real = (
+                basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)
+            )  # [1], averaged over pairs
             return estimate
 
         count = self.queries(setting.input_shape)
-        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=count, draw=draw, solve=mean)
+        return _sampled(
+            ask, setting, streams, basis=basis, step=self.step, count=count, draw=draw, solve=mean
+        )
 
 
 @dataclass(frozen=True)
@@ -155,7 +172,9 @@ class LocalLinear:
     def __post_init__(self) -> None:
         _check(self.n_queries, self.step, "LocalLinear")
         if not self.kernel_width > 0:
-            raise InvalidInput(f'"kernel_width" of LocalLinear must be positive; got {self.kernel_width}.')
+            raise InvalidInput(
+                f'"kernel_width" of LocalLinear must be positive; got {self.kernel_width}.'
+            )
 
     def check(self, setting: Setting) -> None:
         require_scores(setting, "LocalLinear")
@@ -164,7 +183,9 @@ class LocalLinear:
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return self.n_queries
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         basis = _basis(self.subspace, setting.input_shape)
 
         def draw(stream: np.random.Generator) -> Real:
@@ -175,12 +196,24 @@ class LocalLinear:
             if len(f) < 2:
                 return np.zeros(moved.shape[-1])
             square = (moved * moved).sum(axis=-1)
-            weight = np.exp(-square / max(self.kernel_width**2 * float(square.mean()), np.finfo(np.float64).tiny))
+            weight = np.exp(
+                -square
+                / max(self.kernel_width**2 * float(square.mean()), np.finfo(np.float64).tiny)
+            )
             root = np.sqrt(weight)[:, None]
             centred = root * (moved - np.average(moved, axis=0, weights=weight))
             return _least_squares(centred, root[:, 0] * (f - np.average(f, weights=weight)))
 
-        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=self.n_queries, draw=draw, solve=fit)
+        return _sampled(
+            ask,
+            setting,
+            streams,
+            basis=basis,
+            step=self.step,
+            count=self.n_queries,
+            draw=draw,
+            solve=fit,
+        )
 
 
 def _check(n_queries: int, step: float | None, source: str) -> None:
@@ -232,24 +265,41 @@ def _sampled(
     solve: Solve,
 ) -> Estimate:
     """Draw ``count`` points, ask and solve for each row by itself; as many rows at a time as fit in memory."""
-    assert len(streams) == len(ask.rows), "sources that draw need a stream a row; estimate_gradients gives them"
+    assert len(streams) == len(ask.rows), (
+        "sources that draw need a stream a row; estimate_gradients gives them"
+    )
     x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(setting.input_shape)))
     fit = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
 
     def trial(j: IntArray, h: Real) -> Generator[Ask, Labels | Gradients, tuple[Real, Told]]:
         gradient, told = np.zeros((len(j), x.shape[1])), Told.nothing(len(j))
         for i in _groups(len(j), fit // count):
-            points = np.stack([_inside(x[j[one]] + h[one] * basis.synthesise(draw(streams[j[one]])), x.dtype, setting) for one in i])
+            points = np.stack(
+                [
+                    _inside(
+                        x[j[one]] + h[one] * basis.synthesise(draw(streams[j[one]])),
+                        x.dtype,
+                        setting,
+                    )
+                    for one in i
+                ]
+            )
             f = yield from _ask(j, np.repeat(i, count), points.reshape(len(i) * count, -1), told)
-            for one, moved, values in zip(i, points.astype(np.float64) - x[j[i], None], f.reshape(len(i), count), strict=True):
+            for one, moved, values in zip(
+                i, points.astype(np.float64) - x[j[i], None], f.reshape(len(i), count), strict=True
+            ):
                 if told.status[one] == ANSWERED:
                     gradient[one] = solve(moved, values)
         return gradient, told
 
-    def _ask(j: IntArray, i: IntArray, points: NDArray[Any], told: Told) -> Generator[Ask, Labels | Gradients, Real]:
+    def _ask(
+        j: IntArray, i: IntArray, points: NDArray[Any], told: Told
+    ) -> Generator[Ask, Labels | Gradients, Real]:
         """Ask the points of a group; a row that does not fit into one ask is asked in parts, as many as it is answered."""
         f = np.full(len(points), np.nan)
-        for first in range(0, len(points), fit):  # one pass, but for rows that are a group by themselves
+        for first in range(
+            0, len(points), fit
+        ):  # one pass, but for rows that are a group by themselves
             part = slice(first, first + fit)
             batch = as_kind(points[part].reshape(-1, *setting.input_shape), ask.points)
             reply = yield from ask_prediction(ask.rows[j[i[part]]], batch)
@@ -271,4 +321,8 @@ def _groups(n: int, size: int) -> Iterator[IntArray]:
 def _inside(points: Real, dtype: Any, setting: Setting) -> NDArray[Any]:
     """Points (m, d) in the precision of the inputs, clipped to the bounds."""
     rounded = points.astype(dtype)
-    return rounded if setting.bounds is None else np.asarray(np.clip(rounded, *flat_bounds(setting.bounds, setting.input_shape, dtype)))
+    return (
+        rounded
+        if setting.bounds is None
+        else np.asarray(np.clip(rounded, *flat_bounds(setting.bounds, setting.input_shape, dtype)))
+    )

@@ -137,14 +137,19 @@ class LedgerStore(LedgerReader):
                 self._record(claim, rows, records)
         except LedgerError as error:
             cause = error.__cause__
-            if not (isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL):
+            if not (
+                isinstance(cause, sqlite3.Error)
+                and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+            ):
                 raise
             self._presence.release()  # the room that was kept back for this
             with self._transaction():
                 self._record(claim, rows, records)
         self._settle(claim, rows)
 
-    def record_and_claim(self, claim: Claim, rows: slice, records: Records, kind: Kind, keys: Keys, answer_bytes: int) -> Claim | None:
+    def record_and_claim(
+        self, claim: Claim, rows: slice, records: Records, kind: Kind, keys: Keys, answer_bytes: int
+    ) -> Claim | None:
         """Do both in one transaction, for one flush of the disk instead of two; None also where there is no room for the next."""
         try:
             self._keep_room(len(keys), answer_bytes)
@@ -164,14 +169,18 @@ class LedgerStore(LedgerReader):
         """
         self._keep_room(len(keys), KEY_BYTES)
         with self._transaction():
-            call = self._append(Event.ASKED, form="predictions", data=np.ascontiguousarray(keys).tobytes())
+            call = self._append(
+                Event.ASKED, form="predictions", data=np.ascontiguousarray(keys).tobytes()
+            )
             self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, _BY_FILE))
         return Claim(call, np.arange(len(keys)), keys)
 
     def waiting_for_file(self) -> Claim | None:
         """The claim whose answers are to come by file, where there is one."""
         with self._transaction():
-            row = self._db.execute("SELECT call FROM in_flight WHERE run = ?", (_BY_FILE,)).fetchone()
+            row = self._db.execute(
+                "SELECT call FROM in_flight WHERE run = ?", (_BY_FILE,)
+            ).fetchone()
             keys = None if row is None else self._keys(row[0])
         return None if keys is None else Claim(row[0], np.arange(len(keys)), keys)
 
@@ -194,7 +203,10 @@ class LedgerStore(LedgerReader):
         self._active.pop(claim.call, None)
         if claim.answered.all():
             return
-        with contextlib.suppress(LedgerError), self._transaction():  # else the next run finds the claim and marks it as lost
+        with (
+            contextlib.suppress(LedgerError),
+            self._transaction(),
+        ):  # else the next run finds the claim and marks it as lost
             self._append(Event.FAILED, call=claim.call, data=reason.encode())
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
@@ -232,8 +244,12 @@ class LedgerStore(LedgerReader):
         form = form_of(records)
         for start in range(0, len(records), step):
             part = records[start : start + step]
-            entry = self._append(Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes())
-            self._learned.append((claim.keys[first + start : first + start + len(part)], entry, part))
+            entry = self._append(
+                Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes()
+            )
+            self._learned.append(
+                (claim.keys[first + start : first + start + len(part)], entry, part)
+            )
         if claim.completed_by(records):
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
@@ -251,7 +267,9 @@ class LedgerStore(LedgerReader):
     def _transaction(self) -> Iterator[None]:
         """One committed step, after having learnt what others wrote before it."""
         if self._pid != os.getpid():
-            raise LedgerError(f'The ledger "{self.path}" was opened by the parent of this process; open it again here.')
+            raise LedgerError(
+                f'The ledger "{self.path}" was opened by the parent of this process; open it again here.'
+            )
         with self._lock, translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             self._learned.clear()
@@ -270,9 +288,13 @@ class LedgerStore(LedgerReader):
                 self._keep(entry, records)
             for keys, places in self._aliases:
                 self._index.add(keys, places)
-            self._seen, self._head = self._tail  # last: interrupted before this, the next refresh learns the same from the file
+            self._seen, self._head = (
+                self._tail
+            )  # last: interrupted before this, the next refresh learns the same from the file
 
-    def _append(self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b"") -> int:
+    def _append(
+        self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b""
+    ) -> int:
         number = self._tail[0] + 1
         run = number if event is Event.OPENED else self.run
         entry = Entry(number, event, run, time.time(), call, first, form, b"", data)
@@ -285,15 +307,21 @@ class LedgerStore(LedgerReader):
         """Keys that someone alive has in flight: another run, or another thread of this one."""
         self._bury_the_dead()
         busy: set[bytes] = set()
-        for (call,) in self._db.execute("SELECT call FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
+        for (call,) in self._db.execute(
+            "SELECT call FROM in_flight WHERE run != ?", (_BY_FILE,)
+        ).fetchall():
             busy.update(key.tobytes() for key in self._keys(call))
         return busy
 
     def _bury_the_dead(self) -> None:
         """Mark as lost what dead runs had in flight, and what this thread had when Ctrl-C struck between a commit and its return."""
         me = threading.get_ident()
-        for call, run in self._db.execute("SELECT call, run FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
-            alive = self._active.get(call, me) != me if run == self.run else is_alive(self.path, run)
+        for call, run in self._db.execute(
+            "SELECT call, run FROM in_flight WHERE run != ?", (_BY_FILE,)
+        ).fetchall():
+            alive = (
+                self._active.get(call, me) != me if run == self.run else is_alive(self.path, run)
+            )
             if not alive:
                 self.n_lost += int((self._index.find(self._keys(call)) == NOWHERE).sum())
                 self._append(Event.LOST, call=call)

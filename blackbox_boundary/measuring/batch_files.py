@@ -73,13 +73,17 @@ def read_scores(path: str | Path, keys: Keys, access: Access, n_classes: int) ->
             prediction = _from_array(np.load(path, allow_pickle=False), access, path)
         else:
             columns = _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
-            prediction = _from_columns(columns, [key.tobytes().hex() for key in keys], access, n_classes, path)
+            prediction = _from_columns(
+                columns, [key.tobytes().hex() for key in keys], access, n_classes, path
+            )
     except (OSError, ValueError, EOFError, csv.Error) as error:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f'"{path}" cannot be read: {error}.') from error
     if len(prediction) != n:
-        raise InvalidInput(f'"{path}" must answer the {n} rows that were asked; it has {len(prediction)}.')
+        raise InvalidInput(
+            f'"{path}" must answer the {n} rows that were asked; it has {len(prediction)}.'
+        )
     check_prediction(prediction, n, access, n_classes)
     return prediction
 
@@ -108,7 +112,9 @@ def _read_csv(path: Path) -> dict[str, list[Any]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         names, *lines = csv.reader(file)
     if any(len(line) != len(names) for line in lines):
-        raise InvalidInput(f'"{path}" must have {len(names)} fields in every line, as in its first.')
+        raise InvalidInput(
+            f'"{path}" must have {len(names)} fields in every line, as in its first.'
+        )
     return {name.strip(): [line[i] for line in lines] for i, name in enumerate(names)}
 
 
@@ -126,20 +132,34 @@ def _from_array(values: NDArray[Any], access: Access, path: Path) -> Prediction:
         return Prediction.from_scores(values)
     if access is Access.LABEL and values.ndim == 1 and values.dtype.kind in "iu":
         return Prediction(values.astype(np.intp))
-    wanted = "floating-point scores of shape (n, n_classes)" if access.has_scores else "integer labels of shape (n,)"
+    wanted = (
+        "floating-point scores of shape (n, n_classes)"
+        if access.has_scores
+        else "integer labels of shape (n,)"
+    )
     if access is Access.TOP1:
-        raise InvalidInput(f'"{path}": a label and its score need a table; answer in .csv or .parquet.')
+        raise InvalidInput(
+            f'"{path}": a label and its score need a table; answer in .csv or .parquet.'
+        )
     raise InvalidInput(f'"{path}" must hold {wanted}; got {values.dtype} {values.shape}.')
 
 
-def _from_columns(columns: dict[str, list[Any]], ids: list[str], access: Access, n_classes: int, path: Path) -> Prediction:
-    wanted = ["label", "top1"][: access + 1] if not access.has_scores else [f"score_{k}" for k in range(n_classes)]
+def _from_columns(
+    columns: dict[str, list[Any]], ids: list[str], access: Access, n_classes: int, path: Path
+) -> Prediction:
+    wanted = (
+        ["label", "top1"][: access + 1]
+        if not access.has_scores
+        else [f"score_{k}" for k in range(n_classes)]
+    )
     if missing := [name for name in ("id", *wanted) if name not in columns]:
         raise InvalidInput(f'"{path}" lacks the column {missing[0]}; it has {", ".join(columns)}.')
     place = {name: i for i, name in enumerate(columns["id"])}
     if len(place) < len(columns["id"]):
         twice = next(name for i, name in enumerate(columns["id"]) if place[name] != i)
-        raise InvalidInput(f'"{path}" must answer each row once; it has the id {twice} several times.')
+        raise InvalidInput(
+            f'"{path}" must answer each row once; it has the id {twice} several times.'
+        )
     if lost := [name for name in ids if name not in place]:
         raise InvalidInput(
             f'"{path}" must answer the {len(ids)} rows that were asked; {len(lost)} are missing, the first has id {lost[0]}.'
@@ -158,5 +178,7 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise CapabilityMissing('Parquet files need pyarrow: pip install "blackbox-boundary[parquet]".') from error
+        raise CapabilityMissing(
+            'Parquet files need pyarrow: pip install "blackbox-boundary[parquet]".'
+        ) from error
     return pa, pq

@@ -24,7 +24,14 @@ from ..estimators import by_name
 from ..ledger.file import LedgerFile
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
-from ..ledger.records import KEY_BYTES, Keys, content_keys, first_of_each, pack_predictions, unpack_prediction
+from ..ledger.records import (
+    KEY_BYTES,
+    Keys,
+    content_keys,
+    first_of_each,
+    pack_predictions,
+    unpack_prediction,
+)
 from ..ledger.store import LedgerStore
 from ..predictor import Access, Bounds
 from ..search.asks import AskPrediction
@@ -72,7 +79,9 @@ class BatchScoring:
     def __init__(self, ledger: str | Path, x: NDArray[Any]) -> None:
         self._model, self._job = _read_job(ledger)
         if _digest(x) != self._job["inputs"]:
-            raise InvalidInput(f'The job in "{ledger}" was begun with other inputs: go on with {self._job["data"]}.')
+            raise InvalidInput(
+                f'The job in "{ledger}" was begun with other inputs: go on with {self._job["data"]}.'
+            )
         self._x = as_numpy(x)
         self._store = LedgerStore(ledger, self._model)
 
@@ -126,12 +135,23 @@ class BatchScoring:
         try:
             job = json.loads(json.dumps(job))
         except TypeError as error:
-            raise InvalidInput(f'"settings" of a batch-scoring job must be JSON types: {error}.') from error
-        card = ModelCard(model, Access.parse(access).name, n_classes, tuple(x.shape[1:]), limits, differentiable=False)
+            raise InvalidInput(
+                f'"settings" of a batch-scoring job must be JSON types: {error}.'
+            ) from error
+        card = ModelCard(
+            model,
+            Access.parse(access).name,
+            n_classes,
+            tuple(x.shape[1:]),
+            limits,
+            differentiable=False,
+        )
         _measurement(x, card, job)
         with LedgerStore(ledger, card) as store:
             if store.noted(_JOB) is not None:
-                raise InvalidInput(f'The ledger "{ledger}" already holds a batch-scoring job; go on with it, or use a new ledger.')
+                raise InvalidInput(
+                    f'The ledger "{ledger}" already holds a batch-scoring job; go on with it, or use a new ledger.'
+                )
             store.note(_JOB, job)
 
     @staticmethod
@@ -159,7 +179,9 @@ class BatchScoring:
             return 0
         waiting = self._store.waiting_for_file()
         if waiting is not None and not np.array_equal(waiting.keys, keys):
-            self._store.give_up(waiting, "Superseded")  # meanwhile some of the rows were answered in another way
+            self._store.give_up(
+                waiting, "Superseded"
+            )  # meanwhile some of the rows were answered in another way
             waiting = None
         if waiting is None:
             self._store.claim_for_file(keys)
@@ -219,7 +241,12 @@ class BatchScoring:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -227,7 +254,9 @@ def _read_job(ledger: str | Path) -> tuple[ModelCard, dict[str, Any]]:
     with LedgerFile(ledger) as file:
         job = file.noted(_JOB)
         if job is None:
-            raise InvalidInput(f'The ledger "{ledger}" holds no batch-scoring job; begin one first.')
+            raise InvalidInput(
+                f'The ledger "{ledger}" holds no batch-scoring job; begin one first.'
+            )
         return file.model, job
 
 

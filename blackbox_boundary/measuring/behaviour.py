@@ -86,7 +86,9 @@ class Behaviour:
     @property
     def votes(self) -> int:
         """How often each point should be asked: five times where labels changed or scores vary by more than 0.01, else once."""
-        return _VOTES if self.n_label_changes or (self.spread_in_batches or 0.0) > _DISTURBING else 1
+        return (
+            _VOTES if self.n_label_changes or (self.spread_in_batches or 0.0) > _DISTURBING else 1
+        )
 
     def score_resolution(self, votes: int) -> float:
         """Differences between scores below this mean nothing: rounding, and, unless votes measure it point by point, the spread."""
@@ -95,7 +97,12 @@ class Behaviour:
 
 
 def read_behaviour(
-    predictor: Predictor, x: Array, *, n_repeats: int = 5, seed: int = 0, endpoint: Counting | Predictor | None = None
+    predictor: Predictor,
+    x: Array,
+    *,
+    n_repeats: int = 5,
+    seed: int = 0,
+    endpoint: Counting | Predictor | None = None,
 ) -> Behaviour:
     """Ask some rows several times, alone and in batches of changing order.
 
@@ -123,9 +130,14 @@ def read_behaviour(
     """
     n = len(x)
     if not n or n_repeats < 2:
-        raise InvalidInput(f"Reading a server's behaviour needs rows and at least 2 repeats; got {n} rows, {n_repeats} repeats.")
+        raise InvalidInput(
+            f"Reading a server's behaviour needs rows and at least 2 repeats; got {n} rows, {n_repeats} repeats."
+        )
     calls = _Calls(predictor, endpoint or predictor)
-    alone = [Prediction.concatenate([calls.ask(x[row : row + 1], vote) for row in range(n)]) for vote in range(n_repeats)]
+    alone = [
+        Prediction.concatenate([calls.ask(x[row : row + 1], vote) for row in range(n)])
+        for vote in range(n_repeats)
+    ]
     latency = np.array(calls.seconds)
     calls.seconds.clear()
     batched, random = [], np.random.default_rng(seed)
@@ -139,10 +151,18 @@ def read_behaviour(
         n_rows=n,
         n_repeats=n_repeats,
         spread_alone=_spread(apart),
-        spread_in_batches=_spread(np.concatenate([apart, together])) if apart is not None and together is not None else None,
+        spread_in_batches=_spread(np.concatenate([apart, together]))
+        if apart is not None and together is not None
+        else None,
         n_label_changes=int((labels != labels[0]).any(axis=0).sum()),
         decimals=None if apart is None else rounding(apart),
-        latency_s=(float(np.median(latency)), float(np.quantile(latency, 0.95)), float(latency.max())) if len(latency) else None,
+        latency_s=(
+            float(np.median(latency)),
+            float(np.quantile(latency, 0.95)),
+            float(latency.max()),
+        )
+        if len(latency)
+        else None,
         rows_per_s=n * len(calls.seconds) / sum(calls.seconds) if calls.seconds else None,
         failed_share=n_again / max(1, n_requests),
         n_queries=n_queries,
@@ -191,7 +211,9 @@ class _Calls:
     @property
     def spent(self) -> tuple[int, int, int]:
         """Queries, requests, and of these those that were sent again."""
-        queries, requests, again = (int(now - before) for now, before in zip(self._sent(), self._before, strict=True))
+        queries, requests, again = (
+            int(now - before) for now, before in zip(self._sent(), self._before, strict=True)
+        )
         return queries, requests, again
 
     def _sent(self) -> tuple[int, int, int]:

@@ -57,7 +57,9 @@ def _course(estimator: Estimator, flips: Flips, setting: Setting) -> Search:
     search = estimator.search(flips, setting)
     source = source_for(getattr(estimator, "gradients", None), setting)
     if source is not None:
-        search = estimate_gradients(search, source, replace(setting, differentiable=False), flips.row_ids)
+        search = estimate_gradients(
+            search, source, replace(setting, differentiable=False), flips.row_ids
+        )
     yield from search
     yield from _confirm(flips, setting)
     yield from _look_inside(flips, setting)
@@ -93,7 +95,9 @@ def _confirm(flips: Flips, setting: Setting) -> Search:
         flips.move(rows[out], take(points, out), label[out], flips.hi[rows[out]] + step[out])
         back = np.flatnonzero(reply.answered & ~flipped)
         rows, wavers, hi = rows[back], flips.wavers[rows[back]], flips.hi[rows[back]]
-        least = np.where(wavers, _NOISE / 64 * hi, epsilon * (flat_norm(take(flips.x, rows), 2) + hi))
+        least = np.where(
+            wavers, _NOISE / 64 * hi, epsilon * (flat_norm(take(flips.x, rows), 2) + hi)
+        )
         step = np.maximum(2 * step[back], least)
         lost = wavers & (step > _NOISE * hi)
         flips.status[rows[lost]] = Status.UNDECIDED
@@ -106,7 +110,9 @@ def _look_inside(flips: Flips, setting: Setting) -> Search:
     rows = np.flatnonzero((flips.status == Status.CONVERGED) & flips.wavers)
     if not rows.size:
         return
-    reply = yield from ask_prediction(rows, flips.beyond(rows, -_NOISE * flips.hi[rows], setting.bounds))
+    reply = yield from ask_prediction(
+        rows, flips.beyond(rows, -_NOISE * flips.hi[rows], setting.bounds)
+    )
     flips.end(rows, reply.status)
     kept = (reply.prediction.label == flips.home[rows]) & ~_unclear(reply)
     flips.status[rows[reply.answered & ~kept]] = Status.UNDECIDED
@@ -114,4 +120,8 @@ def _look_inside(flips: Flips, setting: Setting) -> Search:
 
 def _unclear(reply: Labels) -> NDArray[np.bool_]:
     """Which answered points (k,) have a label that chance may have chosen."""
-    return np.zeros(len(reply.status), np.bool_) if reply.unclear is None else reply.unclear & reply.answered
+    return (
+        np.zeros(len(reply.status), np.bool_)
+        if reply.unclear is None
+        else reply.unclear & reply.answered
+    )

@@ -19,10 +19,26 @@ from array_api_compat import array_namespace, is_array_api_obj
 
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import as_kind, as_numpy, put, take
-from ..errors import BoundaryError, BudgetExhausted, CapabilityMissing, Interrupted, InvalidInput, PredictorError
+from ..errors import (
+    BoundaryError,
+    BudgetExhausted,
+    CapabilityMissing,
+    Interrupted,
+    InvalidInput,
+    PredictorError,
+)
 from ..estimators import Estimator, Setting, by_name
 from ..inputs import checked_votes
-from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again, check_prediction
+from ..predictor import (
+    Array,
+    Bounds,
+    Differentiable,
+    IntArray,
+    Prediction,
+    Predictor,
+    ask_again,
+    check_prediction,
+)
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check
 from .measurement import Measurement, blank_column
@@ -103,7 +119,19 @@ def measure(
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
     noise = {"votes": votes, "score_resolution": score_resolution}
-    run = _Run(predictor, x, by_name(estimator), bounds, max_queries, batch_size or 512, seed, progress, flip_points, resume, noise)
+    run = _Run(
+        predictor,
+        x,
+        by_name(estimator),
+        bounds,
+        max_queries,
+        batch_size or 512,
+        seed,
+        progress,
+        flip_points,
+        resume,
+        noise,
+    )
     return run.complete()
 
 
@@ -126,16 +154,31 @@ class _Run:
     ) -> None:
         checked_votes(**noise)
         if batch_size < 1 or (max_queries is not None and max_queries < 0):
-            raise InvalidInput(f'"batch_size" must be at least 1 and "max_queries" not negative; got {batch_size} and {max_queries}.')
+            raise InvalidInput(
+                f'"batch_size" must be at least 1 and "max_queries" not negative; got {batch_size} and {max_queries}.'
+            )
         if tuple(x.shape[1:]) != tuple(predictor.input_shape):
-            raise InvalidInput(f"Inputs must have shape (n, {', '.join(map(str, predictor.input_shape))}); got {tuple(x.shape)}.")
-        self._predictor, self._x, self._batch_size, self._progress = predictor, x, batch_size, progress
-        self._rest = np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
+            raise InvalidInput(
+                f"Inputs must have shape (n, {', '.join(map(str, predictor.input_shape))}); got {tuple(x.shape)}."
+            )
+        self._predictor, self._x, self._batch_size, self._progress = (
+            predictor,
+            x,
+            batch_size,
+            progress,
+        )
+        self._rest = (
+            np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
+        )
         self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._setting = Setting.of(predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]), **noise)
+        self._setting = Setting.of(
+            predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]), **noise
+        )
         self._estimator = estimator
         check(estimator, self._setting)
-        for rows in self._blocks():  # all bad input is found before the first query; the only block finds its own
+        for rows in (
+            self._blocks()
+        ):  # all bad input is found before the first query; the only block finds its own
             if len(rows) < len(self._rest):
                 self._start(rows)
         if resume is not None:
@@ -163,8 +206,15 @@ class _Run:
         return self._result()
 
     def _blocks(self) -> Iterator[IntArray]:
-        row_bytes = max(1, self._x[:1].nbytes if hasattr(self._x, "nbytes") else 8 * int(np.prod(self._x.shape[1:])))
-        size = min(max(64, _BLOCK_BYTES // row_bytes), 4 * self._batch_size)  # small rows, too, are to finish now and then
+        row_bytes = max(
+            1,
+            self._x[:1].nbytes
+            if hasattr(self._x, "nbytes")
+            else 8 * int(np.prod(self._x.shape[1:])),
+        )
+        size = min(
+            max(64, _BLOCK_BYTES // row_bytes), 4 * self._batch_size
+        )  # small rows, too, are to finish now and then
         for first in range(0, len(self._rest), size):
             yield self._rest[first : first + size]
 
@@ -205,21 +255,30 @@ class _Run:
                     useful = running.refuse(batch.start)
                     break
                 if self._progress is not None:
-                    self._progress(self._done + running.n_done, self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop))
+                    self._progress(
+                        self._done + running.n_done,
+                        self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop),
+                    )
             if useful is not None and not len(useful):
                 continue
             if isinstance(ask, AskPrediction):
                 answer = Prediction.concatenate(parts)
                 running.tell(answer if useful is None else answer[useful])
             else:
-                gradients = parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0)
+                gradients = (
+                    parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0)
+                )
                 running.tell(gradients if useful is None else take(gradients, useful))
         if self._progress is not None:
             self._progress(self._done + running.n_done, self._sent + running.n_queries)
 
     def _batches(self, ask: Ask) -> Iterator[slice]:
         """Consecutive parts of a question; votes on the same point never travel together, for a call may share one noise."""
-        edges = np.flatnonzero(np.diff(ask.votes)) + 1 if isinstance(ask, AskPrediction) and ask.votes is not None else ()
+        edges = (
+            np.flatnonzero(np.diff(ask.votes)) + 1
+            if isinstance(ask, AskPrediction) and ask.votes is not None
+            else ()
+        )
         for start, stop in itertools.pairwise([0, *edges, len(ask.rows)]):
             for first in range(start, stop, self._batch_size):
                 yield slice(first, min(first + self._batch_size, stop))
@@ -228,10 +287,16 @@ class _Run:
         points = ask.points[batch]
         try:
             if isinstance(ask, AskPrediction):
-                answer = ask_again(self._predictor, points, None if ask.votes is None else ask.votes[batch])
-                check_prediction(answer, len(points), self._predictor.access, self._predictor.n_classes)
+                answer = ask_again(
+                    self._predictor, points, None if ask.votes is None else ask.votes[batch]
+                )
+                check_prediction(
+                    answer, len(points), self._predictor.access, self._predictor.n_classes
+                )
                 return answer
-            return cast("Differentiable", self._predictor).vjp(points, ask.v[batch])  # or the search would not have asked
+            return cast("Differentiable", self._predictor).vjp(
+                points, ask.v[batch]
+            )  # or the search would not have asked
         except (BoundaryError, KeyboardInterrupt):
             raise
         except Exception as error:
@@ -248,7 +313,9 @@ class _Run:
         """Give what has been measured to whoever catches the error."""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(self._result()) from error
-        if isinstance(error, BoundaryError) and not isinstance(error, InvalidInput | CapabilityMissing):  # those come before any query
+        if isinstance(error, BoundaryError) and not isinstance(
+            error, InvalidInput | CapabilityMissing
+        ):  # those come before any query
             error.partial = self._result()
 
     def _result(self) -> Distances:
@@ -262,7 +329,9 @@ class _Run:
             "access": self._predictor.access.name.lower(),
             "n_classes": int(self._predictor.n_classes),
             "input_shape": [int(length) for length in self._predictor.input_shape],
-            "bounds": None if bounds is None else [np.asarray(bound, np.float64).tolist() for bound in bounds],
+            "bounds": None
+            if bounds is None
+            else [np.asarray(bound, np.float64).tolist() for bound in bounds],
             "gradients": "predictor" if self._setting.differentiable else "estimated",
             "seed": self._setting.seed,
             "votes": self._setting.votes,
@@ -291,13 +360,19 @@ class _Points:
     def __init__(self, x: Array, keep: bool | str | FilePath, earlier: Array | None) -> None:
         self.array: Array | None = None
         if keep is True:
-            self.array = array_namespace(x).full_like(x, np.nan) if not isinstance(x, np.memmap) else np.full(x.shape, np.nan, x.dtype)
+            self.array = (
+                array_namespace(x).full_like(x, np.nan)
+                if not isinstance(x, np.memmap)
+                else np.full(x.shape, np.nan, x.dtype)
+            )
         elif keep is not False:
             dtype = as_numpy(x[:0]).dtype
             try:
                 self.array = np.lib.format.open_memmap(keep, "w+", dtype, tuple(x.shape))
             except OSError as error:
-                raise InvalidInput(f'"flip_points" must be a file that can be written; "{keep}": {error}.') from error
+                raise InvalidInput(
+                    f'"flip_points" must be a file that can be written; "{keep}": {error}.'
+                ) from error
             if earlier is None:
                 self.array[:] = np.nan
         if self.array is not None and earlier is not None:
@@ -306,7 +381,9 @@ class _Points:
     def store(self, rows: IntArray, points: Array) -> None:
         """Take in the flip points of a block."""
         if self.array is not None:
-            put(self.array, rows, as_numpy(points) if isinstance(self.array, np.ndarray) else points)
+            put(
+                self.array, rows, as_numpy(points) if isinstance(self.array, np.ndarray) else points
+            )
 
 
 @cache
@@ -337,7 +414,9 @@ def _own(earlier: Distances) -> Distances:
 def _unfinished(earlier: Distances, n: int) -> IntArray:
     """Rows of an earlier result that are to be measured again."""
     if len(earlier) != n:
-        raise InvalidInput(f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.')
+        raise InvalidInput(
+            f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'
+        )
     return np.flatnonzero([not Status(status).is_final for status in earlier.status])
 
 
@@ -355,7 +434,9 @@ def _check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
 def _told(value: Any, other: Any) -> Any:
     """A setting as an error shows it; where it is made of several, those that differ."""
     if isinstance(value, dict) and isinstance(other, dict):
-        return ", ".join(f"{name}={part}" for name, part in value.items() if other.get(name) != part)
+        return ", ".join(
+            f"{name}={part}" for name, part in value.items() if other.get(name) != part
+        )
     return value
 
 
@@ -363,7 +444,10 @@ def _plain(settings: Any) -> dict[str, Any]:
     """Settings as JSON types."""
     if not dataclasses.is_dataclass(settings):
         return {"settings": repr(settings)}
-    return {field.name: _told_setting(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+    return {
+        field.name: _told_setting(getattr(settings, field.name))
+        for field in dataclasses.fields(settings)
+    }
 
 
 def _told_setting(value: Any) -> Any:

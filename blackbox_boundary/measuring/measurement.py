@@ -97,15 +97,31 @@ class Measurement:
         checked_votes(votes, score_resolution)
         ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
         limits, shape, n_rows = checked_bounds(bounds), tuple(x.shape[1:]), int(ids.max()) + 1
-        self.setting = Setting(Access.parse(access), n_classes, shape, limits, differentiable, seed, votes, score_resolution, n_rows, chain)
+        self.setting = Setting(
+            Access.parse(access),
+            n_classes,
+            shape,
+            limits,
+            differentiable,
+            seed,
+            votes,
+            score_resolution,
+            n_rows,
+            chain,
+        )
         self._estimator = by_name(estimator)
         check(self._estimator, self.setting)
         self._valid = np.flatnonzero(finite_rows(x))
         check_inside(take(x, self._valid), self.setting.bounds, self._valid)
         self._x, self._n = x, int(x.shape[0])
-        self._flips = Flips(x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid])
+        self._flips = Flips(
+            x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid]
+        )
         self._left: float = np.inf if max_queries is None else max_queries
-        self._n_predictions, self._n_gradients = np.zeros(len(self._valid), np.int64), np.zeros(len(self._valid), np.int64)
+        self._n_predictions, self._n_gradients = (
+            np.zeros(len(self._valid), np.int64),
+            np.zeros(len(self._valid), np.int64),
+        )
         self._search = search_all(self._estimator, self._flips, self.setting)
         self._question: Ask | None = next(self._search, None) if len(self._valid) else None
         self._handed_out: NDArray[np.bool_] | None = None
@@ -132,7 +148,10 @@ class Measurement:
                 return self._question
             if self._handed_out.any():
                 some = np.flatnonzero(self._handed_out)
-                cut = {"points": take(self._question.points, some), "rows": self._question.rows[some]}
+                cut = {
+                    "points": take(self._question.points, some),
+                    "rows": self._question.rows[some],
+                }
                 if isinstance(self._question, AskGradient):
                     cut["v"] = self._question.v[some]
                 elif self._question.votes is not None:
@@ -158,18 +177,27 @@ class Measurement:
         status = np.full(len(sent), Status.OUT_OF_BUDGET, np.int8)
         if isinstance(self._question, AskPrediction):
             if not isinstance(answer, Prediction):
-                raise BadPrediction(f"A question for predictions is answered by a Prediction; got {type(answer).__name__}.")
+                raise BadPrediction(
+                    f"A question for predictions is answered by a Prediction; got {type(answer).__name__}."
+                )
             check_prediction(answer, k, self.setting.access, self.setting.n_classes)
             status[sent] = np.where(answer.label < 0, Status.NON_FINITE, ANSWERED)
             if self.setting.score_resolution and answer.scores is not None:
-                answer = dataclasses.replace(answer, resolution=np.full(k, self.setting.score_resolution))
+                answer = dataclasses.replace(
+                    answer, resolution=np.full(k, self.setting.score_resolution)
+                )
             self._reply(Labels(status, _spread(answer, sent) if partly else answer))
         else:
             if tuple(getattr(answer, "shape", ())) != (k, *self.setting.input_shape):
-                raise BadPrediction(f"Gradients must have the shape {(k, *self.setting.input_shape)} of the asked points.")
+                raise BadPrediction(
+                    f"Gradients must have the shape {(k, *self.setting.input_shape)} of the asked points."
+                )
             status[sent] = ANSWERED
             if partly:
-                answered, answer = answer, array_namespace(self._question.points).zeros_like(self._question.points)
+                answered, answer = (
+                    answer,
+                    array_namespace(self._question.points).zeros_like(self._question.points),
+                )
                 put(answer, np.flatnonzero(sent), answered)
             self._reply(Gradients(status, answer))
 
@@ -183,7 +211,9 @@ class Measurement:
         assert self._handed_out is not None
         asked = np.flatnonzero(self._handed_out)
         rows, unsent = self._question.rows[asked], self._question.rows[asked[n_sent:]]
-        counts = self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
+        counts = (
+            self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
+        )
         np.subtract.at(counts, unsent, 1)
         self._left += len(unsent)
         useful = ~np.isin(rows, unsent)
@@ -198,8 +228,15 @@ class Measurement:
         if not len(v):
             return out
         started = hasattr(flips, "start")
-        out.status[v] = np.where((flips.status == Status.RUNNING) & (not started), Status.NOT_MEASURED, flips.status)
-        out.lo[v], out.hi[v], out.home[v], out.flipped[v] = flips.lo, flips.hi, flips.home, flips.flipped
+        out.status[v] = np.where(
+            (flips.status == Status.RUNNING) & (not started), Status.NOT_MEASURED, flips.status
+        )
+        out.lo[v], out.hi[v], out.home[v], out.flipped[v] = (
+            flips.lo,
+            flips.hi,
+            flips.home,
+            flips.flipped,
+        )
         out.n_predictions[v], out.n_gradients[v] = self._n_predictions, self._n_gradients
         found = np.flatnonzero(flips.has_flip)
         points = flips.points(found) if len(found) else flips.x[:0]
@@ -209,7 +246,9 @@ class Measurement:
         if len(found) < self._n:
             kept = array_namespace(self._x).full_like(self._x, np.nan)
             put(kept, v[found], points)
-        return dataclasses.replace(out, flip_points=kept, **self._confidence(), **self._bounds_besides())
+        return dataclasses.replace(
+            out, flip_points=kept, **self._confidence(), **self._bounds_besides()
+        )
 
     def _bounds_besides(self) -> dict[str, Any]:
         """What else some estimators know of the distance."""
@@ -240,7 +279,9 @@ class Measurement:
         granted = np.ones(len(rows), np.bool_)
         if len(rows) > self._left:
             granted = ~np.isin(rows, rows[int(self._left) :])
-        counts = self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
+        counts = (
+            self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
+        )
         np.add.at(counts, rows[granted], 1)
         self._left -= int(np.count_nonzero(granted))
         return granted
@@ -251,7 +292,9 @@ class Measurement:
         k, access = len(self._question.rows), self.setting.access
         status = np.full(k, Status.OUT_OF_BUDGET, np.int8)
         if isinstance(self._question, AskGradient):
-            return Gradients(status, array_namespace(self._question.points).zeros_like(self._question.points))
+            return Gradients(
+                status, array_namespace(self._question.points).zeros_like(self._question.points)
+            )
         top1 = np.zeros(k) if access is Access.TOP1 else None
         scores = np.zeros((k, self.setting.n_classes)) if access.has_scores else None
         return Labels(status, Prediction(np.full(k, -1, np.intp), top1, scores))
@@ -274,7 +317,12 @@ def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:
         wide[where] = part
         return wide
 
-    return Prediction(place(answer.label, -1), place(answer.top1, 0), place(answer.scores, 0), place(answer.resolution, 0))
+    return Prediction(
+        place(answer.label, -1),
+        place(answer.top1, 0),
+        place(answer.scores, 0),
+        place(answer.resolution, 0),
+    )
 
 
 def blank_column(n: int, like: NDArray[Any]) -> NDArray[Any]:

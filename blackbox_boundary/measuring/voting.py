@@ -58,7 +58,9 @@ def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
             if isinstance(ask, AskPrediction):
                 k = len(ask.rows)
                 points = array_namespace(ask.points).concat([ask.points] * n_votes)
-                votes = yield AskPrediction(np.tile(ask.rows, n_votes), points, np.repeat(np.arange(n_votes), k))
+                votes = yield AskPrediction(
+                    np.tile(ask.rows, n_votes), points, np.repeat(np.arange(n_votes), k)
+                )
                 assert isinstance(votes, Labels)
                 reply, unanimous = _counted(votes, n_votes, k)
                 flips.wavers[ask.rows[~unanimous]] = True
@@ -79,7 +81,8 @@ def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bo
     parts = votes.prediction
     label: Any = parts.label.reshape(n_votes, k)
     top1, scores, resolution = (
-        part if part is None else part.reshape(n_votes, k, *part.shape[1:]) for part in (parts.top1, parts.scores, parts.resolution)
+        part if part is None else part.reshape(n_votes, k, *part.shape[1:])
+        for part in (parts.top1, parts.scores, parts.resolution)
     )
     agreed = np.where(given, label == label[first], True).all(axis=0)
     if scores is not None:
@@ -91,14 +94,18 @@ def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bo
         winner = np.where(agreed, label[first], _most_frequent(label, given))
         for_it = given & (label == winner)
         chosen = for_it.argmax(axis=0), first[1]
-        prediction = Prediction(winner, None if top1 is None else _mean(top1[..., None], for_it, chosen)[0][:, 0])
+        prediction = Prediction(
+            winner, None if top1 is None else _mean(top1[..., None], for_it, chosen)[0][:, 0]
+        )
     clear = (given & (label == winner)).sum(axis=0) >= needed(n_votes)
     if scores is not None and n_votes > 1:
         clear |= given.all(axis=0) & _leads(scores, winner)
     return Labels(status[first], prediction, ~clear), agreed & given.all(axis=0)
 
 
-def _mean(values: FloatArray, given: NDArray[np.bool_], first: tuple[IntArray, IntArray]) -> tuple[FloatArray, NDArray[np.float64]]:
+def _mean(
+    values: FloatArray, given: NDArray[np.bool_], first: tuple[IntArray, IntArray]
+) -> tuple[FloatArray, NDArray[np.float64]]:
     """Mean (k, c) of the given ones of ``values`` (n, k, c), the very value where all are equal; and the largest standard error (k,)."""
     base = values[first]
     n = np.maximum(given.sum(axis=0), 1)[:, None]
@@ -114,8 +121,12 @@ def _leads(scores: FloatArray, winner: IntArray) -> NDArray[np.bool_]:
     """Whether the winner's mean lead over each other class is more than luck, (k,), by ``scores`` (n, k, c)."""
     n = len(scores)
     with np.errstate(invalid="ignore"):
-        lead = np.take_along_axis(scores, winner[None, :, None], axis=-1).astype(np.float64) - scores
-        is_sure = lead.mean(axis=0) > scipy.special.stdtrit(n - 1, 1 - _LUCK) * lead.std(axis=0, ddof=1) / np.sqrt(n)
+        lead = (
+            np.take_along_axis(scores, winner[None, :, None], axis=-1).astype(np.float64) - scores
+        )
+        is_sure = lead.mean(axis=0) > scipy.special.stdtrit(n - 1, 1 - _LUCK) * lead.std(
+            axis=0, ddof=1
+        ) / np.sqrt(n)
     is_sure[np.arange(len(winner)), winner] = True
     sure: NDArray[np.bool_] = is_sure.all(axis=-1)
     return sure

@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from ..predictor import Array, FloatArray, IntArray, Prediction
 
-__all__ = ["Ask", "AskGradient", "AskPrediction", "Gradients", "Labels", "Search", "Status", "ask_gradient", "ask_prediction"]
+__all__ = [
+    "Ask",
+    "AskGradient",
+    "AskPrediction",
+    "Gradients",
+    "Labels",
+    "Search",
+    "Status",
+    "ask_gradient",
+    "ask_prediction",
+]
 
 StatusArray: TypeAlias = NDArray[np.int8]
 
@@ -120,7 +130,9 @@ def ask_prediction(rows: IntArray, points: Array) -> Generator[Ask, Labels | Gra
     return reply
 
 
-def ask_gradient(rows: IntArray, points: Array, v: FloatArray) -> Generator[Ask, Labels | Gradients, Gradients]:
+def ask_gradient(
+    rows: IntArray, points: Array, v: FloatArray
+) -> Generator[Ask, Labels | Gradients, Gradients]:
     """Ask for gradients from within a search: ``gradients = yield from ask_gradient(rows, points, v)``."""
     reply = yield AskGradient(rows, points, v)
     assert isinstance(reply, Gradients)

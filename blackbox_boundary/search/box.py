@@ -32,7 +32,10 @@ class Box:
         """The room around a flat row (d,)."""
         if bounds is None:
             return cls(np.full(len(origin), -np.inf), np.full(len(origin), np.inf))
-        lowest, highest = (np.broadcast_to(np.asarray(bound, np.float64), input_shape).reshape(-1) for bound in bounds)
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, np.float64), input_shape).reshape(-1)
+            for bound in bounds
+        )
         return cls(np.minimum(lowest - origin, 0.0), np.maximum(highest - origin, 0.0))
 
     @property

@@ -78,11 +78,16 @@ def flat_bounds(setting: Setting) -> Bounds:
     """The bounds of a setting as two flat arrays (d,)."""
     if setting.bounds is None:
         return None
-    lowest, highest = (np.broadcast_to(np.asarray(bound), setting.input_shape).reshape(-1) for bound in setting.bounds)
+    lowest, highest = (
+        np.broadcast_to(np.asarray(bound), setting.input_shape).reshape(-1)
+        for bound in setting.bounds
+    )
     return lowest, highest
 
 
-def limits(x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:
+def limits(
+    x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None
+) -> tuple[Array, Array]:
     """The least (<= 0) and the most (>= 0) that each coordinate of ``x`` (n, d) may move, given bounds and frozen coordinates (d,)."""
     xp = array_namespace(x)
     if bounds is None:
@@ -135,7 +140,11 @@ def nearest(w: Array, least: Array, most: Array, gap: NDArray[np.float64], norm:
     if norm == "l1":
         return -xp.sign(w) * _greedy(xp.abs(w), room_along(w, least, most), g)
     rate = w if norm == "l2" else xp.sign(w)
-    t = _meeting(lambda t: -_sum(w * inside(-t * rate, least, most)), g, 1 / xp.clip(_sum(w * rate), min=_TINY))
+    t = _meeting(
+        lambda t: -_sum(w * inside(-t * rate, least, most)),
+        g,
+        1 / xp.clip(_sum(w * rate), min=_TINY),
+    )
     return inside(-t * rate, least, most)
 
 
@@ -171,7 +180,11 @@ def shrunk(step: Array, least: Array, most: Array, radius: NDArray[np.float64]) 
         n_free = _sum(xp.astype((rest > 0) & (rest < room), step.dtype))
         few, many = xp.where(excess > 0, cut, few), xp.where(excess > 0, many, cut)
         guess, middle = cut + excess / xp.clip(n_free, min=1.0), (few + many) / 2
-        cut = xp.where((guess >= few) & (guess <= many), guess, middle) if k % 2 == 0 or k == _SHRINKING_PASSES - 1 else middle
+        cut = (
+            xp.where((guess >= few) & (guess <= many), guess, middle)
+            if k % 2 == 0 or k == _SHRINKING_PASSES - 1
+            else middle
+        )
     return xp.sign(step) * xp.minimum(xp.clip(size - cut, min=0.0), room)
 
 
@@ -180,7 +193,9 @@ def _greedy(a: Array, room: Array, gap: Array) -> Array:
     xp = array_namespace(a)
     order = xp.argsort(-a, axis=-1, stable=True)
     a_in_turn = xp.take_along_axis(a, order, axis=-1)
-    room_in_turn = xp.minimum(xp.take_along_axis(room, order, axis=-1), gap / xp.clip(a_in_turn, min=_TINY))
+    room_in_turn = xp.minimum(
+        xp.take_along_axis(room, order, axis=-1), gap / xp.clip(a_in_turn, min=_TINY)
+    )
     gain = room_in_turn * a_in_turn
     left = xp.clip(gap - (xp.cumulative_sum(gain, axis=-1) - gain), min=0.0)
     size = xp.minimum(room_in_turn, left / xp.clip(a_in_turn, min=_TINY))

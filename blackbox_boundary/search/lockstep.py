@@ -47,7 +47,9 @@ class Answers:
 
     def beyond(self, others: Collection[int]) -> NDArray[np.bool_]:
         """Which displacements (m,) flipped, and to none of the other labels."""
-        return self.flipped & ~np.isin(self.prediction.label, list(others)) if others else self.flipped
+        return (
+            self.flipped & ~np.isin(self.prediction.label, list(others)) if others else self.flipped
+        )
 
 
 _MEMORY = 2**28
@@ -73,15 +75,27 @@ def check_dials(dials: Dials) -> None:
     """Raise :class:`~blackbox_boundary.InvalidInput` where a setting makes no sense."""
     whose = type(dials).__name__
     if dials.max_queries_per_row < 3 or dials.n_starts < 1 or dials.n_probes < 1:
-        raise InvalidInput(f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at least 1.')
+        raise InvalidInput(
+            f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at least 1.'
+        )
     if not (0 < dials.probe_radius < 1 and dials.forgetting >= 0):
-        raise InvalidInput(f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be negative.')
+        raise InvalidInput(
+            f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be negative.'
+        )
 
 
 Start: TypeAlias = Callable[[int, Box], RowSearch]
 
 
-def lockstep(flips: Flips, setting: Setting, start: Start, *, max_queries_per_row: int, directions: int, matrices: int = 1) -> Search:
+def lockstep(
+    flips: Flips,
+    setting: Setting,
+    start: Start,
+    *,
+    max_queries_per_row: int,
+    directions: int,
+    matrices: int = 1,
+) -> Search:
     """Run ``start(row, box)`` for each running row; rows end ``CONVERGED`` with a flip, ``NO_FLIP`` without, or as a reply says.
 
     Parameters
@@ -114,7 +128,9 @@ class _Runner:
     pending: Real
 
 
-def _together(flips: Flips, setting: Setting, start: Start, rows: IntArray, max_queries: int) -> Search:
+def _together(
+    flips: Flips, setting: Setting, start: Start, rows: IntArray, max_queries: int
+) -> Search:
     runners = list(_begin(flips, setting, start, rows, max_queries))
     while runners:
         points = [_points(runner, setting) for runner in runners]
@@ -129,7 +145,11 @@ def _together(flips: Flips, setting: Setting, start: Start, rows: IntArray, max_
             part = slice(end - len(p), end)
             usable = reply.status[part] == ANSWERED
             told = reply.prediction[part][usable]
-            answers = Answers((p[usable].astype(np.float64) - runner.origin), told.label != flips.home[runner.row], told)
+            answers = Answers(
+                (p[usable].astype(np.float64) - runner.origin),
+                told.label != flips.home[runner.row],
+                told,
+            )
             _keep_nearest(flips, runner.row, p[usable], answers)
             runner.left -= len(p)
             if flips.status[runner.row] == Status.RUNNING and _go_on(runner, answers):
@@ -142,7 +162,9 @@ def _together(flips: Flips, setting: Setting, start: Start, rows: IntArray, max_
     flips.status[rows[flips.status[rows] == Status.RUNNING]] = Status.NO_FLIP
 
 
-def _begin(flips: Flips, setting: Setting, start: Start, rows: IntArray, max_queries: int) -> Iterator[_Runner]:
+def _begin(
+    flips: Flips, setting: Setting, start: Start, rows: IntArray, max_queries: int
+) -> Iterator[_Runner]:
     for row in rows.tolist():
         origin = as_numpy(take(flips.x, np.array([row]))).reshape(-1)
         box = Box.around(origin, setting.bounds, setting.input_shape)
@@ -154,10 +176,15 @@ def _begin(flips: Flips, setting: Setting, start: Start, rows: IntArray, max_que
 
 def _points(runner: _Runner, setting: Setting) -> NDArray[Any]:
     """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds."""
-    points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(runner.origin.dtype)
+    points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(
+        runner.origin.dtype
+    )
     if setting.bounds is None:
         return np.asarray(points)
-    lowest, highest = (np.broadcast_to(np.asarray(b, points.dtype), setting.input_shape).reshape(-1) for b in setting.bounds)
+    lowest, highest = (
+        np.broadcast_to(np.asarray(b, points.dtype), setting.input_shape).reshape(-1)
+        for b in setting.bounds
+    )
     return np.asarray(np.clip(points, lowest, highest))
 
 
@@ -170,7 +197,12 @@ def _keep_nearest(flips: Flips, row: int, points: NDArray[Any], answers: Answers
     if length[best] < flips.hi[row]:
         like = flips.x[:1]
         point = as_kind(points[best : best + 1].reshape(like.shape), like)
-        flips.keep(np.array([row]), point, answers.prediction.label[best : best + 1], length[best : best + 1])
+        flips.keep(
+            np.array([row]),
+            point,
+            answers.prediction.label[best : best + 1],
+            length[best : best + 1],
+        )
 
 
 def _go_on(runner: _Runner, answers: Answers) -> bool:

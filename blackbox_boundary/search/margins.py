@@ -38,7 +38,9 @@ def rival(prediction: Prediction, home: IntArray) -> IntArray:
     return best
 
 
-def class_weights(prediction: Prediction, home: IntArray, other: IntArray, access: Access) -> FloatArray:
+def class_weights(
+    prediction: Prediction, home: IntArray, other: IntArray, access: Access
+) -> FloatArray:
     """Weights (k, n_classes) of the scores whose gradient is that of the lead of ``home`` over ``other``.
 
     Where probabilities are revealed, that is the lead of their logarithms at ``prediction``.
@@ -49,7 +51,9 @@ def class_weights(prediction: Prediction, home: IntArray, other: IntArray, acces
     return lead_weights(prediction, home, force, access)
 
 
-def lead_weights(prediction: Prediction, home: IntArray, force: FloatArray, access: Access) -> FloatArray:
+def lead_weights(
+    prediction: Prediction, home: IntArray, force: FloatArray, access: Access
+) -> FloatArray:
     """Weights (k, n_classes) of the scores whose gradient is that of ``sum_k force_k * lead_k``.
 
     The home label's own force counts for nothing. Where probabilities are revealed, leads are those of their logarithms at ``prediction``.
@@ -71,13 +75,22 @@ def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
     a difference of the two largest makes so much of a lead.
     """
     assert prediction.scores is not None
-    epsilon = float(np.finfo(prediction.scores.dtype).eps) if prediction.scores.dtype.kind == "f" else 0.0
-    largest = np.ones(len(prediction)) if access is Access.PROBABILITIES else np.abs(prediction.scores).max(axis=-1).astype(np.float64)
+    epsilon = (
+        float(np.finfo(prediction.scores.dtype).eps) if prediction.scores.dtype.kind == "f" else 0.0
+    )
+    largest = (
+        np.ones(len(prediction))
+        if access is Access.PROBABILITIES
+        else np.abs(prediction.scores).max(axis=-1).astype(np.float64)
+    )
     result: NDArray[np.float64] = 3 * epsilon * largest
     if prediction.resolution is not None:
         told = prediction.resolution.astype(np.float64)
         if access is Access.PROBABILITIES:
-            two = np.maximum(np.partition(prediction.scores.astype(np.float64), -2, axis=-1)[:, -2:], _least(prediction))
+            two = np.maximum(
+                np.partition(prediction.scores.astype(np.float64), -2, axis=-1)[:, -2:],
+                _least(prediction),
+            )
             told = told / 2 * (1 / two).sum(axis=-1)
         result = np.maximum(result, told)
     return result
@@ -86,7 +99,11 @@ def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
 def _least(prediction: Prediction) -> Any:
     """The least probability whose logarithm means anything, (k, 1) or a number: what rounds to zero is at most half a step."""
     tiny = np.finfo(np.float64).tiny
-    return tiny if prediction.resolution is None else np.maximum(prediction.resolution[:, None] / 2, tiny)
+    return (
+        tiny
+        if prediction.resolution is None
+        else np.maximum(prediction.resolution[:, None] / 2, tiny)
+    )
 
 
 def softmax_entropy(scores: FloatArray, access: Access) -> NDArray[np.float64]:
@@ -95,5 +112,7 @@ def softmax_entropy(scores: FloatArray, access: Access) -> NDArray[np.float64]:
     if access is Access.LOGITS:
         values = np.exp(values - values.max(axis=-1, keepdims=True))
         values /= values.sum(axis=-1, keepdims=True)
-    terms: NDArray[Any] = np.where(values > 0, values * np.log(np.maximum(values, np.finfo(np.float64).tiny)), 0.0)
+    terms: NDArray[Any] = np.where(
+        values > 0, values * np.log(np.maximum(values, np.finfo(np.float64).tiny)), 0.0
+    )
     return np.asarray(-terms.sum(axis=-1) + 0.0)

@@ -43,8 +43,14 @@ class Path:
         n = self.origin.shape[0]
         if self.bounds is None:
             return np.full(n, np.inf)
-        origin, direction = (as_numpy(part).reshape(n, -1).astype(np.float64) for part in (self.origin, self.direction))
-        lowest, highest = (np.broadcast_to(np.asarray(b, np.float64), self.origin.shape[1:]).reshape(-1) for b in self.bounds)
+        origin, direction = (
+            as_numpy(part).reshape(n, -1).astype(np.float64)
+            for part in (self.origin, self.direction)
+        )
+        lowest, highest = (
+            np.broadcast_to(np.asarray(b, np.float64), self.origin.shape[1:]).reshape(-1)
+            for b in self.bounds
+        )
         room = np.where(direction > 0, highest - origin, origin - lowest)
         moves = direction != 0
         exits = np.divide(room, np.abs(direction), out=np.zeros_like(room), where=moves)

@@ -112,7 +112,9 @@ class _Secant:
         self.closing, self.misses = np.zeros(n, np.bool_), np.zeros(n, np.intp)
         self.blur = np.zeros(n)
 
-    def learn(self, rows: IntArray, radius: RealArray, lead: RealArray, resolved: RealArray) -> None:
+    def learn(
+        self, rows: IntArray, radius: RealArray, lead: RealArray, resolved: RealArray
+    ) -> None:
         """Take in the leads seen at one radius a row, and move the guess and its blur: the radius within which rounding decides.
 
         Points closer than 1e-5 replace each other: through two of them the slope would be that of rounding errors.
@@ -121,7 +123,9 @@ class _Secant:
         self._older_radius[apart], self._older_lead[apart] = self.radius[apart], self.lead[apart]
         self.radius[rows], self.lead[rows] = radius, lead
         run = radius - self._older_radius[rows]
-        with np.errstate(all="ignore"):  # equal radii or leads give no root, which is what infinity says
+        with np.errstate(
+            all="ignore"
+        ):  # equal radii or leads give no root, which is what infinity says
             slope = (lead - self._older_lead[rows]) / run[:, None]
             roots = np.where(slope < 0, radius[:, None] - lead / slope, np.inf)
             first = roots.argmin(axis=-1)[:, None]
@@ -156,8 +160,14 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
     """
     assert rays.secant is not None
     lo, hi, k = flips.lo[rows], flips.hi[rows], rays.n_probes[rows]
-    root, previous, last = rays.secant.guess[rows], rays.secant.previous[rows], rays.secant.radius[rows]
-    with np.errstate(invalid="ignore"):  # an infinite guess is no guess: it fails the tests at the end
+    root, previous, last = (
+        rays.secant.guess[rows],
+        rays.secant.previous[rows],
+        rays.secant.radius[rows],
+    )
+    with np.errstate(
+        invalid="ignore"
+    ):  # an infinite guess is no guess: it fails the tests at the end
         width = 0.95 * rays.width(rows, root)
         stride = width * 2.0 ** rays.secant.misses[rows]
         error = np.abs(root - previous)
@@ -177,12 +187,21 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
         fits = np.where(
             np.isinf(hi),
             k - grid_index(top, rays.unit[rows]) < rays.slack,
-            np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
+            np.maximum(aim - lo, top - aim)
+            <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
         )
         return np.where((lo < aim) & (aim < top) & fits, aim, np.nan)
 
 
-def find_flips(flips: Flips, rays: Rays, *, num_steps: int | None = None, max_growth: int = 12, scan: int = 0, sections: int = 1) -> Search:
+def find_flips(
+    flips: Flips,
+    rays: Rays,
+    *,
+    num_steps: int | None = None,
+    max_growth: int = 12,
+    scan: int = 0,
+    sections: int = 1,
+) -> Search:
     """Narrow the bracket of each running row; always: label kept at ``lo``, flipped at ``hi`` (infinite: no flip seen).
 
     Parameters
@@ -262,7 +281,11 @@ def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search
     flips.end(asked, reply.status)
     answered = reply.answered.reshape(k, m).all(axis=-1)
     if not answered.all():
-        rows, radii, reply = rows[answered], radii[answered], reply._replace(prediction=reply.prediction[np.repeat(answered, m)])
+        rows, radii, reply = (
+            rows[answered],
+            radii[answered],
+            reply._replace(prediction=reply.prediction[np.repeat(answered, m)]),
+        )
     labels = reply.prediction.label.reshape(len(rows), m)
     flipped = labels != flips.home[rows, None]
     hit, first = flipped.any(axis=-1), flipped.argmax(axis=-1)
@@ -277,7 +300,14 @@ def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search
         _learn(flips, rays, rows, radii[:, 0], reply.prediction, hit)
 
 
-def _learn(flips: Flips, rays: Rays, rows: IntArray, radius: RealArray, prediction: Prediction, hit: NDArray[np.bool_]) -> None:
+def _learn(
+    flips: Flips,
+    rays: Rays,
+    rows: IntArray,
+    radius: RealArray,
+    prediction: Prediction,
+    hit: NDArray[np.bool_],
+) -> None:
     """Move the secant, count steps that closed the wrong side, and note flips that stand clear of rounding."""
     assert rays.secant is not None
     assert rays.access is not None

@@ -63,8 +63,16 @@ class Flips:
     def __post_init__(self) -> None:
         n = len(self.row_ids)
         self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
-        self.status, self.lo, self.hi = np.full(n, Status.RUNNING, np.int8), np.zeros(n), np.full(n, np.inf)
-        self.confirmed, self.hair, self.wavers = np.zeros(n, np.bool_), np.zeros(n), np.zeros(n, np.bool_)
+        self.status, self.lo, self.hi = (
+            np.full(n, Status.RUNNING, np.int8),
+            np.zeros(n),
+            np.full(n, np.inf),
+        )
+        self.confirmed, self.hair, self.wavers = (
+            np.zeros(n, np.bool_),
+            np.zeros(n),
+            np.zeros(n, np.bool_),
+        )
 
     @property
     def running(self) -> IntArray:
@@ -88,7 +96,9 @@ class Flips:
         put(self._best, rows, points)
         self.flipped[rows], self.hi[rows] = labels, hi
 
-    def move(self, rows: IntArray, points: Array, labels: IntArray, hi: NDArray[np.float64]) -> None:
+    def move(
+        self, rows: IntArray, points: Array, labels: IntArray, hi: NDArray[np.float64]
+    ) -> None:
         """Move flip points outward, along the path or away from it as they were found."""
         if self._best is None:
             self.flipped[rows], self.hi[rows] = labels, hi
@@ -105,5 +115,7 @@ class Flips:
             assert self.path is not None
             return self.path.at(rows, self.hi[rows] + step)
         best = take(self._best, rows)
-        points = best + (best - take(self.x, rows)) * per_row(step / np.maximum(self.hi[rows], np.finfo(np.float64).tiny), best)
+        points = best + (best - take(self.x, rows)) * per_row(
+            step / np.maximum(self.hi[rows], np.finfo(np.float64).tiny), best
+        )
         return points if bounds is None else clip(points, bounds)

@@ -25,7 +25,16 @@ from torch import Tensor, nn
 
 from blackbox_boundary.errors import InvalidInput
 
-__all__ = ["MEAN", "STD", "Normalise", "ResNet", "load_resnet", "mobilenet_v2", "read_parameters", "vgg16"]
+__all__ = [
+    "MEAN",
+    "STD",
+    "Normalise",
+    "ResNet",
+    "load_resnet",
+    "mobilenet_v2",
+    "read_parameters",
+    "vgg16",
+]
 
 MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 """Of the CIFAR-100 training images in [0, 1], per channel."""
@@ -60,7 +69,13 @@ class _Block(nn.Module):
         self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(n_out)
         same = stride == 1 and n_in == n_out
-        self.shortcut = nn.Sequential(*([] if same else [nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)]))
+        self.shortcut = nn.Sequential(
+            *(
+                []
+                if same
+                else [nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)]
+            )
+        )
         self.ends_in_relu = ends_in_relu
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +87,10 @@ class _Block(nn.Module):
 def _layer(n_in: int, n_out: int, n_blocks: int, *, stride: int, wide: bool) -> nn.Sequential:
     """Blocks of one width; only the first strides, and in the wide-stemmed kind only the last rectifies its sum."""
     last = n_blocks - 1
-    blocks = [_Block(n_out if k else n_in, n_out, 1 if k else stride, ends_in_relu=not wide or k == last) for k in range(n_blocks)]
+    blocks = [
+        _Block(n_out if k else n_in, n_out, 1 if k else stride, ends_in_relu=not wide or k == last)
+        for k in range(n_blocks)
+    ]
     return nn.Sequential(*blocks)
 
 
@@ -84,7 +102,13 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self, n_blocks: int, *, n_stem: int, n_classes: int = 100, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD
+        self,
+        n_blocks: int,
+        *,
+        n_stem: int,
+        n_classes: int = 100,
+        mean: tuple[float, ...] = MEAN,
+        std: tuple[float, ...] = STD,
     ) -> None:
         super().__init__()
         wide = n_stem == 64
@@ -117,12 +141,16 @@ def read_parameters(path: str | Path) -> dict[str, NDArray[Any]]:
         with Path(path).open("rb") as file:
             stored = np.load(file, allow_pickle=False)
             if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise InvalidInput(f'"{path}" must be an .npz file of parameters; it holds a single array.')
+                raise InvalidInput(
+                    f'"{path}" must be an .npz file of parameters; it holds a single array.'
+                )
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InvalidInput):
             raise
-        raise InvalidInput(f'"{path}" cannot be read as an .npz file of parameters: {error}') from error
+        raise InvalidInput(
+            f'"{path}" cannot be read as an .npz file of parameters: {error}'
+        ) from error
 
 
 def load_resnet(path: str | Path) -> ResNet:
@@ -141,10 +169,14 @@ def load_resnet(path: str | Path) -> ResNet:
         net = ResNet(n_blocks, n_stem=n_stem, n_classes=len(state["linear.bias"]), **wide)
         missing, superfluous = net.load_state_dict(state, strict=False)
     except (ValueError, KeyError, RuntimeError) as error:
-        raise InvalidInput(f'"{path}" does not hold the parameters of a CIFAR ResNet: {error}') from error
+        raise InvalidInput(
+            f'"{path}" does not hold the parameters of a CIFAR ResNet: {error}'
+        ) from error
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or superfluous:
-        raise InvalidInput(f'"{path}" does not hold the parameters of a CIFAR ResNet: missing {missing}, superfluous {superfluous}.')
+        raise InvalidInput(
+            f'"{path}" does not hold the parameters of a CIFAR ResNet: missing {missing}, superfluous {superfluous}.'
+        )
     return _channels_last(net.eval())
 
 
@@ -159,9 +191,19 @@ class _InvertedResidual(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int, expansion: int) -> None:
         super().__init__()
         n_wide = n_in * expansion
-        widen = [] if expansion == 1 else [nn.Conv2d(n_in, n_wide, 1, bias=False), nn.BatchNorm2d(n_wide), nn.ReLU6()]
-        depthwise = [nn.Conv2d(n_wide, n_wide, 3, stride, padding=1, groups=n_wide, bias=False), nn.BatchNorm2d(n_wide), nn.ReLU6()]
-        self.layers = nn.Sequential(*widen, *depthwise, nn.Conv2d(n_wide, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
+        widen = (
+            []
+            if expansion == 1
+            else [nn.Conv2d(n_in, n_wide, 1, bias=False), nn.BatchNorm2d(n_wide), nn.ReLU6()]
+        )
+        depthwise = [
+            nn.Conv2d(n_wide, n_wide, 3, stride, padding=1, groups=n_wide, bias=False),
+            nn.BatchNorm2d(n_wide),
+            nn.ReLU6(),
+        ]
+        self.layers = nn.Sequential(
+            *widen, *depthwise, nn.Conv2d(n_wide, n_out, 1, bias=False), nn.BatchNorm2d(n_out)
+        )
         self.adds = stride == 1 and n_in == n_out
 
     def forward(self, x: Tensor) -> Tensor:
@@ -169,24 +211,47 @@ class _InvertedResidual(nn.Module):
         return x + out if self.adds else out
 
 
-_MOBILENET = ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+_MOBILENET = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 1),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 """Expansion, channels, repeats, first stride of each stage [2]; the second stage keeps its pixels, the usual CIFAR change."""
 
 
-def mobilenet_v2(n_classes: int = 100, *, width: float = 1.0, stem_stride: int = 1) -> nn.Sequential:
+def mobilenet_v2(
+    n_classes: int = 100, *, width: float = 1.0, stem_stride: int = 1
+) -> nn.Sequential:
     """MobileNetV2 for 32x32 images.
 
     ``width`` multiplies the channels, to multiples of eight, of all but the last layer [2]. The stem keeps all 32x32
     pixels, the usual CIFAR change; a ``stem_stride`` of 2 is that of the source, and costs a quarter.
     """
     n_in = _eighths(32 * width)
-    layers = [Normalise(MEAN, STD), nn.Conv2d(3, n_in, 3, stem_stride, padding=1, bias=False), nn.BatchNorm2d(n_in), nn.ReLU6()]
+    layers = [
+        Normalise(MEAN, STD),
+        nn.Conv2d(3, n_in, 3, stem_stride, padding=1, bias=False),
+        nn.BatchNorm2d(n_in),
+        nn.ReLU6(),
+    ]
     for expansion, n_channels, repeats, first_stride in _MOBILENET:
         n_out = _eighths(n_channels * width)
         for place in range(repeats):
-            layers.append(_InvertedResidual(n_in, n_out, first_stride if place == 0 else 1, expansion))
+            layers.append(
+                _InvertedResidual(n_in, n_out, first_stride if place == 0 else 1, expansion)
+            )
             n_in = n_out
-    head = [nn.Conv2d(n_in, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    head = [
+        nn.Conv2d(n_in, 1280, 1, bias=False),
+        nn.BatchNorm2d(1280),
+        nn.ReLU6(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ]
     return _channels_last(nn.Sequential(*layers, *head, nn.Linear(1280, n_classes)))
 
 
@@ -211,6 +276,10 @@ def vgg16(n_classes: int = 100, *, width: float = 1.0) -> nn.Sequential:
             layers.append(nn.MaxPool2d(2))
             continue
         n_out = _eighths(n_channels * width)
-        layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
+        layers += [
+            nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(n_out),
+            nn.ReLU(),
+        ]
         n_in = n_out
     return _channels_last(nn.Sequential(*layers, nn.Flatten(), nn.Linear(n_in, n_classes)))

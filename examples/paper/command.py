@@ -22,7 +22,15 @@ from .section6 import section6_steps, section6_tables, section6_transfer, sectio
 from .store import Store
 from .study import Scale, Study, cifar100_study, mnist_study
 
-__all__ = ["CIFAR100_FULL", "CIFAR100_QUICK", "CIFAR100_REDUCED", "FULL", "QUICK", "REDUCED", "reproduce"]
+__all__ = [
+    "CIFAR100_FULL",
+    "CIFAR100_QUICK",
+    "CIFAR100_REDUCED",
+    "FULL",
+    "QUICK",
+    "REDUCED",
+    "reproduce",
+]
 
 _BUDGETS = (250, 500, 1000, 2500, 5000, 10_000, 25_000, 60_000)
 
@@ -105,11 +113,21 @@ CIFAR100_REDUCED = Scale(
 """For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from 10,000 training images."""
 
 CIFAR100_QUICK = replace(
-    CIFAR100_REDUCED, name="quick", seeds=1, table_steps=20, n_measured=200, n_pool=200, n_random=200, n_transfer=50, n_votes=50
+    CIFAR100_REDUCED,
+    name="quick",
+    seeds=1,
+    table_steps=20,
+    n_measured=200,
+    n_pool=200,
+    n_random=200,
+    n_transfer=50,
+    n_votes=50,
 )
 
 
-def reproduce(name: str, folder: Path, *, quick: bool, scale: str, device: str, say: Callable[[str], None]) -> Path:
+def reproduce(
+    name: str, folder: Path, *, quick: bool, scale: str, device: str, say: Callable[[str], None]
+) -> Path:
     """Run (or go on with) a reproduction and write ``folder/report.html``.
 
     Parameters
@@ -134,14 +152,18 @@ def reproduce(name: str, folder: Path, *, quick: bool, scale: str, device: str, 
     """
     study = _study(name, Store(folder / "results", say), quick=quick, scale=scale, device=device)
     sections = [(title, list(exhibits)) for title, exhibits in _sections(study)]
-    return write_page(folder, f"The paper, reproduced: {study.data.name}", list(_facts(study)), sections)
+    return write_page(
+        folder, f"The paper, reproduced: {study.data.name}", list(_facts(study)), sections
+    )
 
 
 def _study(name: str, store: Store, *, quick: bool, scale: str, device: str) -> Study:
     full = scale == "full" and not quick
     if name == "mnist":
         images = data.embedded_digits() if quick and ENVIRONMENT not in os.environ else data.mnist()
-        return mnist_study(images, QUICK if quick else FULL if full else REDUCED, store, device=device)
+        return mnist_study(
+            images, QUICK if quick else FULL if full else REDUCED, store, device=device
+        )
     size = CIFAR100_FULL if full else CIFAR100_QUICK if quick else CIFAR100_REDUCED
     weights = data.resnet20_weights()  # first: the images take seconds to read
     return cifar100_study(data.cifar100(), size, store, weights, device=device)
@@ -156,13 +178,23 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
         yield "Extraction by budget", _curves(study)
     yield "Boundary knowledge", section6_transfer(study)
     if study.scale.width_seeds:
-        others = {width: mnist_study(study.data, study.scale, study.store, widths=(width, 64)) for width in (32, 512)}
-        yield "What the paper does not print", chain(section6_steps(study), section6_widths(study, others))
+        others = {
+            width: mnist_study(study.data, study.scale, study.store, widths=(width, 64))
+            for width in (32, 512)
+        }
+        yield (
+            "What the paper does not print",
+            chain(section6_steps(study), section6_widths(study, others)),
+        )
 
 
 def _curves(study: Study) -> Iterator[Exhibit]:
     (victim, *victims), (surrogate, *surrogates) = study.victims, study.surrogates
-    pairs = [(victim, surrogate), *((other, surrogate) for other in victims), *((victim, other) for other in surrogates)]
+    pairs = [
+        (victim, surrogate),
+        *((other, surrogate) for other in victims),
+        *((victim, other) for other in surrogates),
+    ]
     for number, pair in enumerate(pairs[: study.scale.curve_pairs]):
         yield from section6_curves(study, *pair, all_strategies=number == 0)
 
@@ -172,7 +204,12 @@ def _victims(study: Study) -> Iterator[Exhibit]:
     for name in study.victims:
         facts = study.victim_facts(name)
         rows.append(
-            (name, 100 * facts["accuracy"], facts["n"], "yes" if facts["better_than_chance"] else "NO: every table made from it is void")
+            (
+                name,
+                100 * facts["accuracy"],
+                facts["n"],
+                "yes" if facts["better_than_chance"] else "NO: every table made from it is void",
+            )
         )
     yield Exhibit(
         "victims",
@@ -187,7 +224,13 @@ def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
     yield f"Data: {study.data.name}, {study.n_pool:,} training and {len(study.natural) - study.n_pool:,} test rows; scale “{scale.name}”."
     yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
-    yield f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps." if scale.curve_seeds else "Curves: none at this scale."
+    yield (
+        f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps."
+        if scale.curve_seeds
+        else "Curves: none at this scale."
+    )
     yield f"The steps kept here took {study.store.seconds() / 60:.1f} minutes, and the measurements what their table says."
-    packages = ", ".join(f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch")
+    )
     yield f"Python {platform.python_version()}, {packages}; {platform.machine()}."

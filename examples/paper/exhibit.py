@@ -49,7 +49,9 @@ class Exhibit:
         with (folder / f"{self.slug}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(self.heads)
-            writer.writerows([["" if cell is None else _rounded(cell) for cell in row] for row in self.rows])
+            writer.writerows(
+                [["" if cell is None else _rounded(cell) for cell in row] for row in self.rows]
+            )
         if (picture := self.png()) is not None:
             (folder / f"{self.slug}.png").write_bytes(picture)
 

@@ -27,10 +27,14 @@ def dense(input_shape: tuple[int, ...], n_classes: int, *, width: int) -> nn.Seq
 
 def linear(input_shape: tuple[int, ...], n_classes: int) -> nn.Sequential:
     """Model 4: flatten, dense."""
-    return nn.Sequential(OrderedDict(flatten=nn.Flatten(), output=nn.Linear(math.prod(input_shape), n_classes)))
+    return nn.Sequential(
+        OrderedDict(flatten=nn.Flatten(), output=nn.Linear(math.prod(input_shape), n_classes))
+    )
 
 
-def shallow_cnn(input_shape: tuple[int, int, int], n_classes: int, *, n_filters: int = 32) -> nn.Sequential:
+def shallow_cnn(
+    input_shape: tuple[int, int, int], n_classes: int, *, n_filters: int = 32
+) -> nn.Sequential:
     """Model 2: one 3x3 convolution without padding, flatten, dense."""
     n_channels, height, width = input_shape
     layers = {

@@ -21,7 +21,12 @@ td { overflow-wrap: normal; }
 """
 
 
-def write_page(folder: Path, title: str, facts: Sequence[str], sections: Sequence[tuple[str, Sequence[Exhibit]]]) -> Path:
+def write_page(
+    folder: Path,
+    title: str,
+    facts: Sequence[str],
+    sections: Sequence[tuple[str, Sequence[Exhibit]]],
+) -> Path:
     """Write ``report.html``, and below ``figures/`` a CSV file and a picture of each exhibit; returns the page's path.
 
     Raises
@@ -36,11 +41,17 @@ def write_page(folder: Path, title: str, facts: Sequence[str], sections: Sequenc
         raise CapabilityMissing(
             'The report of a reproduction needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
         ) from error
-    shown = [(name, [(exhibit, _encoded(exhibit)) for exhibit in exhibits]) for name, exhibits in sections]
+    shown = [
+        (name, [(exhibit, _encoded(exhibit)) for exhibit in exhibits])
+        for name, exhibits in sections
+    ]
     for _, exhibits in sections:
         for exhibit in exhibits:
             exhibit.write(folder / "figures")
-    style = files("blackbox_boundary.report").joinpath("report.css").read_text(encoding="utf-8") + _STYLE
+    style = (
+        files("blackbox_boundary.report").joinpath("report.css").read_text(encoding="utf-8")
+        + _STYLE
+    )
     environment = Environment(
         loader=PackageLoader("blackbox_boundary.reproduction", ""),
         autoescape=True,
@@ -49,7 +60,9 @@ def write_page(folder: Path, title: str, facts: Sequence[str], sections: Sequenc
         lstrip_blocks=True,
     )
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    html = environment.get_template("page.html.jinja").render(title=title, facts=facts, sections=shown, style=style, style_digest=digest)
+    html = environment.get_template("page.html.jinja").render(
+        title=title, facts=facts, sections=shown, style=style, style_digest=digest
+    )
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8", newline="\n")
     return path

@@ -33,7 +33,11 @@ class Recalled:
     def __init__(self, victim: Predictor, x: NDArray[Any], label: NDArray[np.intp]) -> None:
         self._victim = victim
         self._known = dict(zip(_keys(x), label.tolist(), strict=True))
-        self.input_shape, self.n_classes, self.bounds = victim.input_shape, victim.n_classes, victim.bounds
+        self.input_shape, self.n_classes, self.bounds = (
+            victim.input_shape,
+            victim.n_classes,
+            victim.bounds,
+        )
 
     def predict(self, x: NDArray[Any]) -> Prediction:
         """Label ``x`` (n, *input_shape)."""

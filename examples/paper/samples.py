@@ -66,7 +66,13 @@ class Samples:
         """The training images: their distances, and the labels the victim gives them."""
         found = self._distances
         spent = int((found.n_predictions + found.n_gradients).sum())
-        return Pool(len(found), distance=found.norm(self.study.norm), label=found.home, distance_queries=spent, label_queries=len(found))
+        return Pool(
+            len(found),
+            distance=found.norm(self.study.norm),
+            label=found.home,
+            distance_queries=spent,
+            label_queries=len(found),
+        )
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
@@ -94,11 +100,15 @@ class Samples:
             "natural": lambda: Sample(self.x, self.pool_labels, len(self.x)),
             "uniform random": lambda: self._uniform_random(k, seed),
             "flip points": lambda: self._flip_points(k, seed),
-            "first flips, not bisected": lambda: self._flip_points(k, seed, Ray(search_by="paper", num_steps=0)),
+            "first flips, not bisected": lambda: self._flip_points(
+                k, seed, Ray(search_by="paper", num_steps=0)
+            ),
             "random half + flip points half": lambda: _together(
                 self._chosen(selection.random, k - k // 2, seed), self._flip_points(k // 2, seed)
             ),
-            "random + flip points": lambda: _together(self._chosen(selection.random, k, seed), self._flip_points(k, seed)),
+            "random + flip points": lambda: _together(
+                self._chosen(selection.random, k, seed), self._flip_points(k, seed)
+            ),
         }
         rules: dict[str, Selector] = {
             "random": selection.random, "uniform distance": selection.uniform_distance, "high": selection.highest, "low": selection.lowest,
@@ -134,4 +144,8 @@ class Samples:
 
 
 def _together(first: Sample, second: Sample) -> Sample:
-    return Sample(np.concatenate([first.x, second.x]), np.concatenate([first.label, second.label]), first.n_queries + second.n_queries)
+    return Sample(
+        np.concatenate([first.x, second.x]),
+        np.concatenate([first.label, second.label]),
+        first.n_queries + second.n_queries,
+    )

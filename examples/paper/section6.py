@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
     from .study import Study
 
-__all__ = ["PAPER_TABLES", "section6_steps", "section6_tables", "section6_transfer", "section6_widths"]
+__all__ = [
+    "PAPER_TABLES",
+    "section6_steps",
+    "section6_tables",
+    "section6_transfer",
+    "section6_widths",
+]
 
 PAPER_TABLES: dict[tuple[str, str], tuple[float, ...]] = {
     ("Model 1", "Model 3"): (96.73, 93.94, 86.28, 10.10, 10.32, 76.31),
@@ -37,7 +43,13 @@ _COLUMNS = (
 
 def section6_tables(study: Study) -> Iterator[Exhibit]:
     """Tables 1 and 2 as printed, then the sets the paper lacks."""
-    yield _table(study, "tables-1-2", "Tables 1 and 2: extraction from six sample sets", PAPER_SETS, list(study.surrogates))
+    yield _table(
+        study,
+        "tables-1-2",
+        "Tables 1 and 2: extraction from six sample sets",
+        PAPER_SETS,
+        list(study.surrogates),
+    )
     title = "What the tables lack: equal sizes, balanced classes, flip points added"
     yield _table(study, "tables-extra", title, study.scale.extra_sets, _extra_surrogates(study))
     yield _absent(study)
@@ -47,7 +59,9 @@ def _extra_surrogates(study: Study) -> list[str]:
     return list(study.surrogates)[: study.scale.extra_surrogates]
 
 
-def _table(study: Study, slug: str, title: str, sets: Sequence[str], surrogates: Sequence[str]) -> Exhibit:
+def _table(
+    study: Study, slug: str, title: str, sets: Sequence[str], surrogates: Sequence[str]
+) -> Exhibit:
     rows = []
     for victim in study.victims:
         samples = Samples(study, victim)
@@ -58,7 +72,13 @@ def _table(study: Study, slug: str, title: str, sets: Sequence[str], surrogates:
             for surrogate in surrogates
         }
         rows += [
-            (victim, surrogate, name, _printed(victim, surrogate, name), *_summarised(_over_seeds(cells, surrogate, name)))
+            (
+                victim,
+                surrogate,
+                name,
+                _printed(victim, surrogate, name),
+                *_summarised(_over_seeds(cells, surrogate, name)),
+            )
             for surrogate in surrogates
             for name in sets
         ]
@@ -82,32 +102,69 @@ def _absent(study: Study) -> Exhibit:
         samples = Samples(study, victim)
         for surrogate in study.surrogates:
             for name in PAPER_SETS:
-                cells = [_cell(study, samples, surrogate, name, seed) for seed in range(study.scale.seeds)]
+                cells = [
+                    _cell(study, samples, surrogate, name, seed)
+                    for seed in range(study.scale.seeds)
+                ]
                 for label in sorted({label for cell in cells for label in cell["absent_classes"]}):
-                    without = [cell["scores"]["natural"]["recall"].get(str(label)) for cell in cells if label in cell["absent_classes"]]
+                    without = [
+                        cell["scores"]["natural"]["recall"].get(str(label))
+                        for cell in cells
+                        if label in cell["absent_classes"]
+                    ]
                     recall = None if without[0] is None else 100 * float(np.mean(without))
                     rows.append((victim, surrogate, name, label, len(without), len(cells), recall))
-    columns = "victim | surrogate | trained on | class | seeds without it | seeds | agreement on it (%)"
+    columns = (
+        "victim | surrogate | trained on | class | seeds without it | seeds | agreement on it (%)"
+    )
     note = (
         "By the victim's labels. Agreement: of natural test rows to which the victim gives that class; unknown where it gives it to none. "
         "A class in every sample has no row."
     )
-    return Exhibit("absent-classes", "Classes that a sample lacks", columns, rows, note, folded=study.n_classes > 20)
+    return Exhibit(
+        "absent-classes",
+        "Classes that a sample lacks",
+        columns,
+        rows,
+        note,
+        folded=study.n_classes > 20,
+    )
 
 
 def _cell(
-    study: Study, samples: Samples, surrogate: str, name: str, seed: int, *, steps: int | None = None, **settings: int
+    study: Study,
+    samples: Samples,
+    surrogate: str,
+    name: str,
+    seed: int,
+    *,
+    steps: int | None = None,
+    **settings: int,
 ) -> dict[str, Any]:
     steps = steps or study.scale.table_steps
     configuration = study.about(
-        samples.victim, surrogate=surrogate, set=name, seed=seed, steps=steps, batch=study.scale.batch_size, **settings
+        samples.victim,
+        surrogate=surrogate,
+        set=name,
+        seed=seed,
+        steps=steps,
+        batch=study.scale.batch_size,
+        **settings,
     )
 
     def compute() -> dict[str, Any]:
         sample = samples.draw(name, seed)
         trainable = study.surrogates[surrogate](steps, **settings)
         tests = study.test_sets(samples.victim)
-        return extract(trainable, sample.x, sample.label, tests, n_classes=study.n_classes, seed=seed, n_queries=sample.n_queries).as_dict()
+        return extract(
+            trainable,
+            sample.x,
+            sample.label,
+            tests,
+            n_classes=study.n_classes,
+            seed=seed,
+            n_queries=sample.n_queries,
+        ).as_dict()
 
     return dict(study.store.numbers("extract", configuration, compute))
 
@@ -155,7 +212,10 @@ def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[E
     for which, width, one, settings in cases:
         samples = Samples(one, "Model 1")
         for name in ("natural", "random", "uniform distance", "high", "low", "flip points"):
-            cells = [_cell(one, samples, "Model 3", name, seed, **settings) for seed in range(study.scale.width_seeds)]
+            cells = [
+                _cell(one, samples, "Model 3", name, seed, **settings)
+                for seed in range(study.scale.width_seeds)
+            ]
             found = _summarised(cells)
             rows.append((which, width, name, *found[:4], found[-2]))
     columns = "width of | width | trained on | accuracy (%) | ± std | agreement (%) | ± std | seeds"
@@ -191,7 +251,9 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
                 rows.append((victim, surrogate, name, steps, *found[:4], found[-2]))
     columns = "victim | surrogate | trained on | optimiser steps | accuracy (%) | ± std | agreement (%) | ± std | seeds"
     note = f"{study.scale.batch_size} rows a step."
-    yield Exhibit("steps", "How much the unprinted length of training moves the numbers", columns, rows, note)
+    yield Exhibit(
+        "steps", "How much the unprinted length of training moves the numbers", columns, rows, note
+    )
 
 
 _TRANSFER_SETS = ("natural", "random", "low", "high", "flip points", "random + flip points")
@@ -227,7 +289,16 @@ def section6_transfer(study: Study) -> Iterator[Exhibit]:
 
 def _moments(cells: list[dict[str, Any]]) -> Iterator[float | None]:
     """Means over seeds, each number that is compared followed by its deviation."""
-    for name in ("spearman", "ratio 10 %", "ratio median", "ratio 90 %", "cosine 10 %", "cosine median", "cosine 90 %", "flips"):
+    for name in (
+        "spearman",
+        "ratio 10 %",
+        "ratio median",
+        "ratio 90 %",
+        "cosine 10 %",
+        "cosine median",
+        "cosine 90 %",
+        "flips",
+    ):
         known = [cell[name] for cell in cells if name in cell]
         found = spread(known) if known else None
         yield None if found is None else found.mean
@@ -235,9 +306,19 @@ def _moments(cells: list[dict[str, Any]]) -> Iterator[float | None]:
             yield None if found is None or np.isnan(found.std) else found.std
 
 
-def _boundary(study: Study, samples: Samples, surrogate: str, name: str, seed: int) -> dict[str, Any]:
+def _boundary(
+    study: Study, samples: Samples, surrogate: str, name: str, seed: int
+) -> dict[str, Any]:
     steps, n = study.scale.table_steps, study.scale.n_transfer
-    configuration = study.about(samples.victim, surrogate=surrogate, set=name, steps=steps, batch=study.scale.batch_size, n=n, seed=seed)
+    configuration = study.about(
+        samples.victim,
+        surrogate=surrogate,
+        set=name,
+        steps=steps,
+        batch=study.scale.batch_size,
+        n=n,
+        seed=seed,
+    )
 
     def compute() -> dict[str, Any]:
         sample, victim = samples.draw(name, seed), study.victim(samples.victim)
@@ -252,6 +333,12 @@ def _boundary(study: Study, samples: Samples, surrogate: str, name: str, seed: i
             dict(zip((f"{what} 10 %", f"{what} median", f"{what} 90 %"), quantiles, strict=True))
             for what, quantiles in (("ratio", found.ratio), ("cosine", found.cosine))
         )
-        return {"n": found.n, "spearman": found.correlation.value, **ratio, **cosine, "flips": found.flips_victim}
+        return {
+            "n": found.n,
+            "spearman": found.correlation.value,
+            **ratio,
+            **cosine,
+            "flips": found.flips_victim,
+        }
 
     return dict(study.store.numbers("transfer", configuration, compute))

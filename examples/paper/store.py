@@ -35,11 +35,18 @@ class Store:
             started = time.perf_counter()
             result = compute()
             seconds = time.perf_counter() - started
-            self._write(path, json.dumps({"configuration": configuration, "seconds": seconds, "result": result}).encode())
+            self._write(
+                path,
+                json.dumps(
+                    {"configuration": configuration, "seconds": seconds, "result": result}
+                ).encode(),
+            )
             self.say(f"{step} {_brief(configuration)}: {seconds:.1f} s")
         return json.loads(path.read_bytes())["result"]
 
-    def distances(self, step: str, configuration: dict[str, Any], compute: Callable[[], Distances]) -> Distances:
+    def distances(
+        self, step: str, configuration: dict[str, Any], compute: Callable[[], Distances]
+    ) -> Distances:
         """A measurement, made once."""
         path = self._path(step, configuration, "npz")
         if not path.is_file():
@@ -48,10 +55,14 @@ class Store:
             temporary = path.with_suffix(".part")
             found.save(temporary)
             temporary.replace(path)
-            self.say(f"{step} {_brief(configuration)}: {len(found):,} rows, {time.perf_counter() - started:.1f} s")
+            self.say(
+                f"{step} {_brief(configuration)}: {len(found):,} rows, {time.perf_counter() - started:.1f} s"
+            )
         return Distances.load(path)
 
-    def arrays(self, step: str, configuration: dict[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def arrays(
+        self, step: str, configuration: dict[str, Any], compute: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
         """Arrays by name, computed once; kept without pickle."""
         path = self._path(step, configuration, "npz")
         if not path.is_file():
@@ -67,11 +78,15 @@ class Store:
 
     def seconds(self) -> float:
         """Wall time that all JSON results here took, whenever that was; measurements carry their own."""
-        return float(sum(json.loads(path.read_bytes())["seconds"] for path in self.folder.glob("*.json")))
+        return float(
+            sum(json.loads(path.read_bytes())["seconds"] for path in self.folder.glob("*.json"))
+        )
 
     def _path(self, step: str, configuration: dict[str, Any], ending: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        key = hashlib.sha256(json.dumps([step, configuration], sort_keys=True).encode()).hexdigest()[:16]
+        key = hashlib.sha256(
+            json.dumps([step, configuration], sort_keys=True).encode()
+        ).hexdigest()[:16]
         return self.folder / f"{step}-{key}.{ending}"
 
     @staticmethod
@@ -84,5 +99,15 @@ class Store:
 
 def _brief(configuration: dict[str, Any]) -> str:
     """What tells this configuration from its neighbours."""
-    named = ("network", "victim", "surrogate", "inputs", "set", "strategy", "units", "seed", "start")
+    named = (
+        "network",
+        "victim",
+        "surrogate",
+        "inputs",
+        "set",
+        "strategy",
+        "units",
+        "seed",
+        "start",
+    )
     return " ".join(f"{name}={configuration[name]}" for name in named if name in configuration)

@@ -127,7 +127,9 @@ class Study:
         if ("victim", name) not in self._kept:
             net = self.victims[name]().to(self.device)
             whole = TorchPredictor(net, input_shape=self.data.input_shape, n_classes=self.n_classes)
-            self._kept["victim", name] = whole if self.call_rows is None else BatchingPredictor(whole, self.call_rows)
+            self._kept["victim", name] = (
+                whole if self.call_rows is None else BatchingPredictor(whole, self.call_rows)
+            )
             self._kept["weights", name] = _digest(net)
         victim: Predictor = self._kept["victim", name]
         return victim
@@ -135,7 +137,13 @@ class Study:
     def about(self, victim: str, **more: Any) -> dict[str, Any]:
         """A configuration: everything that a result on this victim depends on."""
         self.victim(victim)
-        return {"data": self.data.name, "n_rows": len(self.natural), "victim": victim, "weights": self._kept["weights", victim], **more}
+        return {
+            "data": self.data.name,
+            "n_rows": len(self.natural),
+            "victim": victim,
+            "weights": self._kept["weights", victim],
+            **more,
+        }
 
     def victim_facts(self, name: str) -> dict[str, Any]:
         """Accuracy on the test rows, and whether that is better than chance."""
@@ -143,14 +151,20 @@ class Study:
 
         def compute() -> dict[str, Any]:
             label = self.labels(name, self.natural[self.n_pool :])
-            return {"accuracy": float((label == truth).mean()), "n": len(truth), "better_than_chance": better_than_chance(label, truth)}
+            return {
+                "accuracy": float((label == truth).mean()),
+                "n": len(truth),
+                "better_than_chance": better_than_chance(label, truth),
+            }
 
         return dict(self.store.numbers("victim", self.about(name, n=len(truth)), compute))
 
     def recalled(self, name: str) -> Recalled:
         """A victim by its labels alone, which recalls those of the natural rows."""
         if ("recalled", name) not in self._kept:
-            self._kept["recalled", name] = Recalled(self.victim(name), self.natural, self.distances(name, "natural").home)
+            self._kept["recalled", name] = Recalled(
+                self.victim(name), self.natural, self.distances(name, "natural").home
+            )
         victim: Recalled = self._kept["recalled", name]
         return victim
 
@@ -162,7 +176,9 @@ class Study:
     @cached_property
     def natural(self) -> Floats:
         """Training rows, then test rows; as many of either as the scale measures."""
-        return np.concatenate([self.data.x[: self.n_pool], self.data.x_test[: self.scale.n_measured]])
+        return np.concatenate(
+            [self.data.x[: self.n_pool], self.data.x_test[: self.scale.n_measured]]
+        )
 
     @property
     def n_pool(self) -> int:
@@ -194,7 +210,12 @@ class Study:
 
             starts = range(0, self._n_inputs(inputs), self.chunk)
             parts = [
-                self.store.distances("distances", self.about(victim, inputs=inputs, start=start), partial(chunk, start)) for start in starts
+                self.store.distances(
+                    "distances",
+                    self.about(victim, inputs=inputs, start=start),
+                    partial(chunk, start),
+                )
+                for start in starts
             ]
             self._kept["distances", victim, inputs] = _joined(parts)
         found: Distances = self._kept["distances", victim, inputs]
@@ -211,7 +232,14 @@ class Study:
         found.run.update(measured_s=between - started, bare_s=clock() - between)
         return found
 
-    def measured(self, model: Predictor, x: Floats, *, direction: Direction = "top1", flip_points: bool = True) -> Distances:
+    def measured(
+        self,
+        model: Predictor,
+        x: Floats,
+        *,
+        direction: Direction = "top1",
+        flip_points: bool = True,
+    ) -> Distances:
         """The paper's measurement, along the gradient of the top-1 logit; scores, where revealed, save most of its queries."""
         return measure(model, x, estimator=Ray(direction=direction), flip_points=flip_points)
 
@@ -226,10 +254,17 @@ class Study:
     def test_sets(self, victim: str) -> list[TestSet]:
         """Natural test rows, the tenth of them nearest to the victim's boundary, and uniform inputs."""
         if ("tests", victim) not in self._kept:
-            x, truth = self.natural[self.n_pool :], self.data.y_test[: len(self.natural) - self.n_pool]
+            x, truth = (
+                self.natural[self.n_pool :],
+                self.data.y_test[: len(self.natural) - self.n_pool],
+            )
             label = self.labels(victim, x)
-            near = np.argsort(self.distances(victim, "natural").norm(self.norm)[self.n_pool :], kind="stable")[: len(x) // 10]
-            uniform = np.random.default_rng(3).random((min(len(x), 2000), *self.data.input_shape), dtype=np.float32)
+            near = np.argsort(
+                self.distances(victim, "natural").norm(self.norm)[self.n_pool :], kind="stable"
+            )[: len(x) // 10]
+            uniform = np.random.default_rng(3).random(
+                (min(len(x), 2000), *self.data.input_shape), dtype=np.float32
+            )
             self._kept["tests", victim] = [
                 TestSet("natural", x, label, truth),
                 TestSet("near-boundary", x[near], label[near], truth[near]),
@@ -255,7 +290,9 @@ def _joined(parts: list[Distances]) -> Distances:
     return Distances(**arrays, run=parts[0].run | seconds)
 
 
-def _trained(recipe: TorchTrainable, data: Data, store: Store, name: str, identity: dict[str, Any]) -> torch.nn.Module:
+def _trained(
+    recipe: TorchTrainable, data: Data, store: Store, name: str, identity: dict[str, Any]
+) -> torch.nn.Module:
     """A network trained on the true labels, once; later its stored weights.
 
     Raises
@@ -267,7 +304,9 @@ def _trained(recipe: TorchTrainable, data: Data, store: Store, name: str, identi
     def compute() -> dict[str, Any]:
         net, status, loss, n_steps = recipe.train(data.x, data.y, seed=0)
         if status is FitStatus.DIVERGED:
-            raise InvalidInput(f'The victim "{name}" diverged in training (seed 0, step {n_steps}): its loss became {loss}.')
+            raise InvalidInput(
+                f'The victim "{name}" diverged in training (seed 0, step {n_steps}): its loss became {loss}.'
+            )
         return {key: value.cpu().numpy() for key, value in net.state_dict().items()}
 
     state = store.arrays("weights", {**identity, "network": name, "steps": recipe.n_steps}, compute)
@@ -277,30 +316,58 @@ def _trained(recipe: TorchTrainable, data: Data, store: Store, name: str, identi
 
 
 def mnist_study(
-    data: Data, scale: Scale, store: Store, *, widths: tuple[int, int] = (128, 64), n_filters: int = 32, device: str = "cpu"
+    data: Data,
+    scale: Scale,
+    store: Store,
+    *,
+    widths: tuple[int, int] = (128, 64),
+    n_filters: int = 32,
+    device: str = "cpu",
 ) -> Study:
     """Victims Model 1 (dense) and Model 2 (CNN), surrogates Model 3 (dense) and Model 4 (linear); ``widths`` of Models 1 and 3."""
     shape, n_classes = data.input_shape, 10
     n_channels, height, width = shape
 
     def recipe(name: str, build: Callable[[], torch.nn.Module], n_steps: int) -> TorchTrainable:
-        return TorchTrainable(name, build, shape, n_classes, n_steps=n_steps, batch_size=scale.batch_size, device=device)
+        return TorchTrainable(
+            name,
+            build,
+            shape,
+            n_classes,
+            n_steps=n_steps,
+            batch_size=scale.batch_size,
+            device=device,
+        )
 
     def dense(units: int) -> Callable[[], torch.nn.Module]:
         return partial(mnist_nets.dense, shape, n_classes, width=units)
 
     victims: dict[str, Callable[[], torch.nn.Module]] = {
         "Model 1": dense(widths[0]),
-        "Model 2": partial(mnist_nets.shallow_cnn, (n_channels, height, width), n_classes, n_filters=n_filters),
+        "Model 2": partial(
+            mnist_nets.shallow_cnn, (n_channels, height, width), n_classes, n_filters=n_filters
+        ),
     }
-    identity = {"data": data.name, "widths": list(widths), "n_filters": n_filters, "batch_size": scale.batch_size}
+    identity = {
+        "data": data.name,
+        "widths": list(widths),
+        "n_filters": n_filters,
+        "batch_size": scale.batch_size,
+    }
     return Study(
         "mnist",
         data,
-        {name: partial(_trained, recipe(name, build, scale.victim_steps), data, store, name, identity) for name, build in victims.items()},
+        {
+            name: partial(
+                _trained, recipe(name, build, scale.victim_steps), data, store, name, identity
+            )
+            for name, build in victims.items()
+        },
         {
             "Model 3": lambda n_steps, units=widths[1]: recipe("Model 3", dense(units), n_steps),
-            "Model 4": lambda n_steps: recipe("Model 4", partial(mnist_nets.linear, shape, n_classes), n_steps),
+            "Model 4": lambda n_steps: recipe(
+                "Model 4", partial(mnist_nets.linear, shape, n_classes), n_steps
+            ),
         },
         scale,
         store,
@@ -310,9 +377,14 @@ def mnist_study(
     )
 
 
-def cifar100_study(data: Data, scale: Scale, store: Store, weights: Path, *, device: str = "cpu") -> Study:
+def cifar100_study(
+    data: Data, scale: Scale, store: Store, weights: Path, *, device: str = "cpu"
+) -> Study:
     """Victim ResNet-20 with its public weights, surrogates MobileNetV2 and VGG-16; natural and uniform inputs only, as in the paper."""
-    networks: dict[str, Callable[[], torch.nn.Module]] = {"MobileNetV2": cifar_nets.mobilenet_v2, "VGG-16": cifar_nets.vgg16}
+    networks: dict[str, Callable[[], torch.nn.Module]] = {
+        "MobileNetV2": cifar_nets.mobilenet_v2,
+        "VGG-16": cifar_nets.vgg16,
+    }
     if scale.small_surrogates:
         networks = {
             "MobileNetV2 ×1/2": partial(cifar_nets.mobilenet_v2, width=0.5, stem_stride=2),
@@ -320,7 +392,15 @@ def cifar100_study(data: Data, scale: Scale, store: Store, weights: Path, *, dev
         }
 
     def recipe(name: str, n_steps: int) -> TorchTrainable:
-        return TorchTrainable(name, networks[name], data.input_shape, 100, n_steps=n_steps, batch_size=scale.batch_size, device=device)
+        return TorchTrainable(
+            name,
+            networks[name],
+            data.input_shape,
+            100,
+            n_steps=n_steps,
+            batch_size=scale.batch_size,
+            device=device,
+        )
 
     return Study(
         "cifar100",

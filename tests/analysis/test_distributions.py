@@ -20,7 +20,10 @@ def test_every_row_is_counted_once():
 def test_mode_at_the_boundary_and_away():
     """Exponential distances have their mode at the boundary, normal ones at their mean; the rank says so without a unit."""
     rng = np.random.default_rng(0)
-    near, far = Distribution.of(rng.exponential(3, 20_000)), Distribution.of(np.abs(rng.normal(10, 1, 20_000)))
+    near, far = (
+        Distribution.of(rng.exponential(3, 20_000)),
+        Distribution.of(np.abs(rng.normal(10, 1, 20_000))),
+    )
     assert near.mode < 0.6
     assert near.mode_rank < 0.15
     assert far.mode == pytest.approx(10, abs=0.5)
@@ -30,7 +33,9 @@ def test_mode_at_the_boundary_and_away():
 
 def test_mode_is_the_densest_bin():
     """A wide last bin that gathers a long tail is no mode, though it holds the most rows."""
-    found = Distribution.of(np.array([0.5, 1.5, 1.5, 10.0, 50.0, 90.0]), edges=np.array([0.0, 1.0, 2.0, 100.0]))
+    found = Distribution.of(
+        np.array([0.5, 1.5, 1.5, 10.0, 50.0, 90.0]), edges=np.array([0.0, 1.0, 2.0, 100.0])
+    )
     assert found.counts.tolist() == [1, 2, 3]
     assert found.mode == 1.5
     assert found.mode_rank == pytest.approx(2 / 6)
@@ -59,7 +64,11 @@ def test_comparison():
 
 def test_by_class_and_label_pair():
     """A class without rows is there with none; pairs count each row once."""
-    distance, home, flipped = np.array([1.0, 3.0, 2.0, np.inf]), np.array([0, 0, 2, 2]), np.array([2, 2, 0, -1])
+    distance, home, flipped = (
+        np.array([1.0, 3.0, 2.0, np.inf]),
+        np.array([0, 0, 2, 2]),
+        np.array([2, 2, 0, -1]),
+    )
     classes = by_class(distance, home, n_classes=3)
     assert [classes[k].n for k in range(3)] == [2, 0, 1]
     assert classes[2].n_without == 1

@@ -5,7 +5,13 @@ import pytest
 
 from blackbox_boundary import Distances
 from blackbox_boundary.analysis import selection
-from blackbox_boundary.analysis.selection import Pool, class_balanced, diverse, k_centre, k_centre_of
+from blackbox_boundary.analysis.selection import (
+    Pool,
+    class_balanced,
+    diverse,
+    k_centre,
+    k_centre_of,
+)
 from blackbox_boundary.errors import InvalidInput
 
 N = 400
@@ -114,7 +120,9 @@ def test_k_centre_is_greedy_and_nested():
     p = pool(60)
     rows = k_centre(p, 12, seed=2).rows
     for j in range(1, 12):
-        apart = np.linalg.norm(p.features[:, None] - p.features[None, rows[:j]], axis=-1).min(axis=1)
+        apart = np.linalg.norm(p.features[:, None] - p.features[None, rows[:j]], axis=-1).min(
+            axis=1
+        )
         assert apart[rows[j]] == pytest.approx(apart.max(), rel=1e-5)
     assert (k_centre(p, 5, seed=2).rows == rows[:5]).all()
 
@@ -137,7 +145,12 @@ def test_missing_knowledge_is_named():
 def test_flip_points_and_uniform_inputs():
     """Flip points come with their seen labels and the whole search's cost; uniform inputs stay inside and repeat."""
     found = Distances.empty(3)
-    found.hi[:2], found.flipped[:2], found.n_predictions[:], found.n_gradients[:] = 1.0, [4, 5], 10, 1
+    found.hi[:2], found.flipped[:2], found.n_predictions[:], found.n_gradients[:] = (
+        1.0,
+        [4, 5],
+        10,
+        1,
+    )
     found = Distances(**{**vars(found), "flip_points": np.arange(6.0).reshape(3, 2)})
     points, labels, chosen = selection.flip_points(found, 2, seed=0)
     assert sorted(labels.tolist()) == [4, 5]

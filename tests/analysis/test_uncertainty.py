@@ -40,7 +40,9 @@ def test_entropy_margin_top1():
 def test_probabilities_of_each_access():
     """Logits go through softmax, probabilities do not, labels alone are refused."""
     logits = np.array([[1000.0, 1000.0], [0.0, np.log(3.0)]])
-    assert np.allclose(probabilities(Prediction.from_scores(logits), Access.LOGITS), [[0.5, 0.5], [0.25, 0.75]])
+    assert np.allclose(
+        probabilities(Prediction.from_scores(logits), Access.LOGITS), [[0.5, 0.5], [0.25, 0.75]]
+    )
     given = np.array([[0.2, 0.8]])
     assert (probabilities(Prediction.from_scores(given), Access.PROBABILITIES) == given).all()
     with pytest.raises(CapabilityMissing, match="label"):
@@ -62,7 +64,10 @@ def test_rank_correlation():
 def test_bootstrap_interval_covers():
     """Of 95 % intervals for independent numbers, about 95 % hold zero (fixed seeds; 200 draws, three standard errors allowed)."""
     rng = np.random.default_rng(11)
-    held = [(c := rank_correlation(*rng.standard_normal((2, 60)), seed=i)).lo <= 0 <= c.hi for i in range(200)]
+    held = [
+        (c := rank_correlation(*rng.standard_normal((2, 60)), seed=i)).lo <= 0 <= c.hi
+        for i in range(200)
+    ]
     assert 0.89 <= np.mean(held) <= 0.99
 
 
@@ -95,7 +100,9 @@ def test_softness_recovers_a_known_map():
 
 def test_softness_far_ties_and_flat():
     """Unknown distances count as far; tied distances share one value; a flat fit has no knee."""
-    fitted = Softness.fit(np.repeat([0.0, 1.0], 10), np.repeat([1.0, 0.25], 10) + np.tile([-0.1, 0.1], 10))
+    fitted = Softness.fit(
+        np.repeat([0.0, 1.0], 10), np.repeat([1.0, 0.25], 10) + np.tile([-0.1, 0.1], 10)
+    )
     assert fitted(np.array([0.0, 0.5, 1.0, np.inf])) == pytest.approx([1.0, 0.625, 0.25, 0.25])
     assert np.isnan(fitted(np.array([np.nan]))).all()
     assert Softness.fit(np.arange(20.0), np.ones(20)).knee == np.inf

@@ -5,7 +5,15 @@ import pytest
 
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, measure
 from blackbox_boundary.chains import Chain
-from blackbox_boundary.estimators import CATALOGUE, HalfSpace, LowerBound, Ray, Setting, Tangent, by_name
+from blackbox_boundary.estimators import (
+    CATALOGUE,
+    HalfSpace,
+    LowerBound,
+    Ray,
+    Setting,
+    Tangent,
+    by_name,
+)
 from blackbox_boundary.gradients import SOURCES, AntitheticBlocks, Cosines, source_by_name
 from blackbox_boundary.testing import Linear, Opaque, Reference
 
@@ -58,7 +66,9 @@ def test_every_norm_listed_can_be_set(name, norm):
 def test_weights_are_the_predictors_own_or_given():
     """A predictor that tells its chain needs no other; one that does not is refused before any query."""
     own = measure(reference(), X, estimator="lower_bound")
-    np.testing.assert_array_equal(own.certified, measure(Reference(SHAPE), X, estimator=LowerBound(CHAIN)).certified)
+    np.testing.assert_array_equal(
+        own.certified, measure(Reference(SHAPE), X, estimator=LowerBound(CHAIN)).certified
+    )
     with pytest.raises(CapabilityMissing, match="weights"):
         measure(Reference(SHAPE), X, estimator="lower_bound")
 
@@ -80,7 +90,9 @@ def test_known_gradients_cost_nothing():
     assert (known.n_gradients == 0).all()
     by_label = measure(Opaque(reference(Access.LABEL)), X, estimator=Ray(known_gradients=gradients))
     np.testing.assert_allclose(by_label.l2, asked.l2, rtol=1e-5)
-    np.testing.assert_allclose(measure(reference(), X, estimator=Ray(known_gradients=gradients), batch_size=3).l2, known.l2)
+    np.testing.assert_allclose(
+        measure(reference(), X, estimator=Ray(known_gradients=gradients), batch_size=3).l2, known.l2
+    )
 
 
 @pytest.mark.parametrize("shape", [(9, 6), (10, 5)])
@@ -94,9 +106,13 @@ def test_known_gradients_must_fit_the_rows(shape):
 
 def test_runs_with_other_known_gradients_are_not_mixed():
     """What the ray followed is part of what a run is."""
-    first = measure(reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[0] * 10]), max_queries=5)
+    first = measure(
+        reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[0] * 10]), max_queries=5
+    )
     with pytest.raises(InvalidInput, match="known_gradients"):
-        measure(reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[1] * 10]), resume=first)
+        measure(
+            reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[1] * 10]), resume=first
+        )
 
 
 def test_gradient_sources_by_name():
@@ -116,7 +132,8 @@ def test_frequencies_are_those_of_the_cosine_basis():
     image.input_shape = (8, 8)
     x = np.random.default_rng(3).standard_normal((3, 8, 8))
     by_number, by_basis = (
-        measure(image, x, estimator=Ray(gradients=AntitheticBlocks(20, subspace=subspace))) for subspace in (10, Cosines((8, 8), 10))
+        measure(image, x, estimator=Ray(gradients=AntitheticBlocks(20, subspace=subspace)))
+        for subspace in (10, Cosines((8, 8), 10))
     )
     np.testing.assert_array_equal(by_number.l2, by_basis.l2)
     predictor = reference()

@@ -88,7 +88,9 @@ def test_principal_directions_of_one_plane_are_its_normal():
 def test_a_spent_limit_keeps_what_was_seen():
     """Any limit is kept, and found distances stand."""
     for limit in (4, 20, 60, 200):
-        found = measure(plane(d=5), np.zeros((2, 5)), estimator=Directions(count=4), max_queries=limit)
+        found = measure(
+            plane(d=5), np.zeros((2, 5)), estimator=Directions(count=4), max_queries=limit
+        )
         assert found.n_predictions.sum() <= limit
         assert (found.l2[found.has_flip] > 0).all()
 

@@ -8,7 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from blackbox_boundary import Access, BadPrediction, Distances, InvalidInput, LedgerError, Prediction, Status
+from blackbox_boundary import (
+    Access,
+    BadPrediction,
+    Distances,
+    InvalidInput,
+    LedgerError,
+    Prediction,
+    Status,
+)
 from blackbox_boundary.cli import main
 from blackbox_boundary.estimators import by_name
 from blackbox_boundary.ledger import summarise, verify
@@ -20,7 +28,13 @@ from blackbox_boundary.wrappers import LedgerPredictor
 
 WEIGHTS = np.random.default_rng(2).normal(size=(6, 3))
 X = np.random.default_rng(3).uniform(0.1, 0.9, size=(5, 2, 3)).astype(np.float32)
-JOB = {"model": "linear-1", "access": "logits", "n_classes": 3, "bounds": (0.0, 1.0), "settings": {"direction": "margin"}}
+JOB = {
+    "model": "linear-1",
+    "access": "logits",
+    "n_classes": 3,
+    "bounds": (0.0, 1.0),
+    "settings": {"direction": "margin"},
+}
 
 
 def logits(x):
@@ -31,7 +45,13 @@ def logits(x):
 class Model:
     """The same model, when it answers at once."""
 
-    access, input_shape, n_classes, bounds, fingerprint = Access.LOGITS, (2, 3), 3, (0.0, 1.0), "linear-1"
+    access, input_shape, n_classes, bounds, fingerprint = (
+        Access.LOGITS,
+        (2, 3),
+        3,
+        (0.0, 1.0),
+        "linear-1",
+    )
 
     def predict(self, x):
         return Prediction.from_scores(logits(x))
@@ -56,7 +76,10 @@ def score(asked, scored):
         table = pq.read_table(asked)
         ids, x = table["id"].to_pylist(), np.array(table["inputs"].to_pylist(), np.float32)
     order = np.random.default_rng(0).permutation(len(ids))
-    columns = {"id": [ids[i] for i in order], **{f"score_{k}": logits(x)[order, k] for k in range(3)}}
+    columns = {
+        "id": [ids[i] for i in order],
+        **{f"score_{k}": logits(x)[order, k] for k in range(3)},
+    }
     if asked.suffix == ".parquet":
         pq.write_table(pa.table({"id": columns["id"], "scores": logits(x)[order].tolist()}), scored)
         return
@@ -69,7 +92,11 @@ def score(asked, scored):
 @pytest.mark.parametrize("form", ["npy", "csv", "parquet"])
 def test_the_result_is_that_of_a_model_that_answers_at_once(tmp_path, form):
     """Every step in a new process's place: opened, one file, closed. Bits, statuses and query counts agree with ``measure``."""
-    ledger, asked, scored = tmp_path / "job.db", tmp_path / f"next.{form}", tmp_path / f"scored.{form}"
+    ledger, asked, scored = (
+        tmp_path / "job.db",
+        tmp_path / f"next.{form}",
+        tmp_path / f"scored.{form}",
+    )
     BatchScoring.create(ledger, X, **JOB)
     n_asked, steps = 0, 0
     while True:
@@ -148,12 +175,22 @@ def bad_scores(tmp_path):
     yield npy(np.array([["a"]])), "must hold floating-point"
     yield table("id,score_0,score_1\n" + f"{ids[0]},1,2\n"), "lacks the column score_2"
     yield table("id,score_0,score_1,score_2\n" + f"{ids[0]},1,2,3\n"), "4 are missing"
-    yield table("id,score_0,score_1,score_2\n" + "".join(f"{name},1,2,x\n" for name in ids)), "cannot be read"
+    yield (
+        table("id,score_0,score_1,score_2\n" + "".join(f"{name},1,2,x\n" for name in ids)),
+        "cannot be read",
+    )
     yield table("id,score_0\n1\n"), "2 fields in every line"
     yield table(""), "cannot be read"
     yield table("id,score_0\n" + "1" * 200_000 + ",1\n"), "cannot be read"
-    yield table("id,score_0,score_1,score_2\n" + "".join(f"{name},1,2,3\n" for name in [*ids, ids[2]])), f"has the id {ids[2]} several"
-    pq.write_table(pa.table({"id": ids, "scores": [[1.0, 2.0, 3.0]] * 4 + [None]}), tmp_path / "bad.parquet")
+    yield (
+        table(
+            "id,score_0,score_1,score_2\n" + "".join(f"{name},1,2,3\n" for name in [*ids, ids[2]])
+        ),
+        f"has the id {ids[2]} several",
+    )
+    pq.write_table(
+        pa.table({"id": ids, "scores": [[1.0, 2.0, 3.0]] * 4 + [None]}), tmp_path / "bad.parquet"
+    )
     yield tmp_path / "bad.parquet", "cannot be read"
     yield tmp_path / "next.txt", "must end in"
     yield tmp_path / "none.npy", "cannot be read"
@@ -207,7 +244,9 @@ def test_top_scores_in_a_table(tmp_path):
         job.ask(tmp_path / "next.csv")
         with (tmp_path / "next.csv").open() as file:
             ids = [line["id"] for line in csv.DictReader(file)]
-        (tmp_path / "scored.csv").write_text("label,id,top1\n" + "".join(f"2,{name},0.5\n" for name in ids))
+        (tmp_path / "scored.csv").write_text(
+            "label,id,top1\n" + "".join(f"2,{name},0.5\n" for name in ids)
+        )
         assert job.tell(tmp_path / "scored.csv") == 5
         job.ask(tmp_path / "next.npy")
         distances = job.distances()
@@ -219,10 +258,24 @@ def test_labels(tmp_path):
     """As an array in order, or as a table in any order."""
     keys = content_keys(X)
     np.save(tmp_path / "labels.npy", np.array([0, 1, 2, 0, 1]))
-    assert read_scores(tmp_path / "labels.npy", keys, Access.LABEL, 3).label.tolist() == [0, 1, 2, 0, 1]
-    lines = [f"{key.tobytes().hex()},{label}" for key, label in zip(keys, [0, 1, 2, 0, 1], strict=True)]
+    assert read_scores(tmp_path / "labels.npy", keys, Access.LABEL, 3).label.tolist() == [
+        0,
+        1,
+        2,
+        0,
+        1,
+    ]
+    lines = [
+        f"{key.tobytes().hex()},{label}" for key, label in zip(keys, [0, 1, 2, 0, 1], strict=True)
+    ]
     (tmp_path / "labels.csv").write_text("\n".join(["id,label", *lines[::-1]]))
-    assert read_scores(tmp_path / "labels.csv", keys, Access.LABEL, 3).label.tolist() == [0, 1, 2, 0, 1]
+    assert read_scores(tmp_path / "labels.csv", keys, Access.LABEL, 3).label.tolist() == [
+        0,
+        1,
+        2,
+        0,
+        1,
+    ]
     (tmp_path / "labels.csv").write_text("\n".join(["id,label", *(f"{line}.5" for line in lines)]))
     with pytest.raises(InvalidInput, match="integer labels"):
         read_scores(tmp_path / "labels.csv", keys, Access.LABEL, 3)
@@ -238,14 +291,27 @@ def test_the_commands(tmp_path):
     def run(*arguments):
         return CliRunner().invoke(main, ["batch", *arguments], catch_exceptions=False)
 
-    options = ["--model", "linear-1", "--access", "logits", "--n-classes", "3", "--bounds", "0,1", "--set", "direction=margin"]
+    options = [
+        "--model",
+        "linear-1",
+        "--access",
+        "logits",
+        "--n-classes",
+        "3",
+        "--bounds",
+        "0,1",
+        "--set",
+        "direction=margin",
+    ]
     assert run("begin", ledger, str(tmp_path / "x.npy"), *options).exit_code == 0
     assert run("results", ledger, "--output", str(tmp_path / "early")).exit_code == 5
     while int(run("ask", ledger, asked).stdout):
         score(tmp_path / "next.npy", tmp_path / "scored.npy")
         assert run("tell", ledger, scored).exit_code == 0
     assert run("results", ledger, "--output", str(tmp_path / "run")).exit_code == 0
-    np.testing.assert_array_equal(Distances.load(tmp_path / "run" / "results.npz").l2, expected_distances().l2)
+    np.testing.assert_array_equal(
+        Distances.load(tmp_path / "run" / "results.npz").l2, expected_distances().l2
+    )
     assert run("tell", ledger, scored).exit_code == 3
     assert run("begin", ledger, str(tmp_path / "x.npy"), *options).exit_code == 3
     assert run("ask", str(tmp_path / "none.db"), asked).exit_code == 3

@@ -23,7 +23,21 @@ ESTIMATORS = {
     "ray-steps": Ray(search_by="paper", num_steps=4),
     "ray-coarse": Ray(rtol=0.1),
 }
-COLUMNS = ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "n_gradients", "flip_points", "top1", "entropy")
+COLUMNS = (
+    "l1",
+    "l2",
+    "linf",
+    "lo",
+    "hi",
+    "home",
+    "flipped",
+    "status",
+    "n_predictions",
+    "n_gradients",
+    "flip_points",
+    "top1",
+    "entropy",
+)
 
 every_estimator = st.sampled_from(list(ESTIMATORS.values()))
 
@@ -54,7 +68,13 @@ def situations(draw, estimator, *, models=None, min_rows=1):
     """A predictor that the estimator can work with, and rows for it."""
     predictor = draw(st.one_of(predictors(), adversaries()) if models is None else models)
     try:
-        measure(predictor, np.zeros((1, *predictor.input_shape)), estimator=estimator, bounds=(-np.inf, np.inf), max_queries=0)
+        measure(
+            predictor,
+            np.zeros((1, *predictor.input_shape)),
+            estimator=estimator,
+            bounds=(-np.inf, np.inf),
+            max_queries=0,
+        )
     except CapabilityMissing:
         assume(False)
     return predictor, draw(inputs(predictor, min_rows=min_rows, max_rows=4))
@@ -73,7 +93,11 @@ def by_hand(predictor, x, estimator, *, row_ids=None, inspect=None):
     )
     while (ask := running.ask()) is not None:
         assert running.ask() is ask
-        running.tell(predictor.vjp(ask.points, ask.v) if isinstance(ask, AskGradient) else predictor.predict(ask.points))
+        running.tell(
+            predictor.vjp(ask.points, ask.v)
+            if isinstance(ask, AskGradient)
+            else predictor.predict(ask.points)
+        )
         if inspect is not None:
             inspect(running)
     return running.distances()
@@ -99,12 +123,16 @@ def assert_valid(found, x, predictor):
     assert np.isinf(found.l1[~known]).all()
     for norm, order in {"l1": 1, "l2": 2, "linf": np.inf}.items():
         expected = np.linalg.norm(flat[known], ord=order, axis=-1)
-        np.testing.assert_allclose(found.norm(norm)[known], expected, rtol=1e-5, atol=1e-6 * (1 + np.abs(x).max(initial=0)))
+        np.testing.assert_allclose(
+            found.norm(norm)[known], expected, rtol=1e-5, atol=1e-6 * (1 + np.abs(x).max(initial=0))
+        )
     converged = found.status == Status.CONVERGED
     assert known[converged].all()
     if known.any():
         label = predictor.predict(found.flip_points[known]).label
-        assert (label == found.flipped[known]).all(), "a reported flip point does not have the label that is reported for it"
+        assert (label == found.flipped[known]).all(), (
+            "a reported flip point does not have the label that is reported for it"
+        )
 
 
 @given(every_estimator, st.data())
@@ -117,7 +145,10 @@ def test_results_keep_their_promises(estimator, data):
     assert_valid(found, x, predictor)
     assert np.array_equal(x, before)
     assert (found.home == predictor.predict(x).label).all()
-    assert not np.isin(found.status, [Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET, Status.INVALID_INPUT]).any()
+    assert not np.isin(
+        found.status,
+        [Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET, Status.INVALID_INPUT],
+    ).any()
 
 
 @given(every_estimator, st.data())
@@ -126,7 +157,10 @@ def test_every_row_is_counted_once(estimator, data):
     predictor, x = data.draw(situations(estimator))
     predictor.n_predicted = predictor.n_differentiated = 0
     found = measure(predictor, x, estimator=estimator, batch_size=data.draw(st.integers(1, 7)))
-    assert (found.n_predictions.sum(), found.n_gradients.sum()) == (predictor.n_predicted, predictor.n_differentiated)
+    assert (found.n_predictions.sum(), found.n_gradients.sum()) == (
+        predictor.n_predicted,
+        predictor.n_differentiated,
+    )
     assert found.run["n_queries"] == predictor.n_predicted + predictor.n_differentiated
     assert (found.n_predictions >= 1).all()
 
@@ -152,7 +186,9 @@ def test_a_row_does_not_know_its_neighbours(estimator, data):
     order = np.array(data.draw(st.permutations(range(len(x)))))
     assert_equal(together[order], by_hand(predictor, x[order], estimator, row_ids=order))
     for row in range(len(x)):
-        assert_equal(together[row : row + 1], by_hand(predictor, x[row : row + 1], estimator, row_ids=[row]))
+        assert_equal(
+            together[row : row + 1], by_hand(predictor, x[row : row + 1], estimator, row_ids=[row])
+        )
     broken = np.concatenate([np.full_like(x[:1], np.nan), x, np.full_like(x[:1], np.inf)])
     among = by_hand(predictor, broken, estimator, row_ids=[77, *range(len(x)), 78])
     assert_equal(together, among[1:-1])
@@ -171,9 +207,15 @@ def test_any_limit_leaves_valid_results_and_can_be_resumed(estimator, data):
     assert predictor.n_predicted + predictor.n_differentiated <= limit
     assert found.n_predictions.sum() + found.n_gradients.sum() <= limit
     assert_valid(found, x, predictor)
-    names = tuple(name for name in COLUMNS if not name.startswith("n_") and getattr(free, name) is not None)
+    names = tuple(
+        name for name in COLUMNS if not name.startswith("n_") and getattr(free, name) is not None
+    )
     finished = np.array([Status(status).is_final for status in found.status])
-    assert_equal(found[finished], free[finished], tuple(name for name in names if getattr(found, name) is not None))
+    assert_equal(
+        found[finished],
+        free[finished],
+        tuple(name for name in names if getattr(found, name) is not None),
+    )
     assert_equal(measure(predictor, x, estimator=estimator, resume=found), free, names)
 
 
@@ -187,9 +229,14 @@ def test_asking_by_hand_is_measuring(estimator, data):
         flips = running._flips
         if flips.path is not None and flips._best is None:
             rows = np.flatnonzero(flips.home >= 0)
-            assert (predictor.predict(flips.path.at(rows, flips.lo[rows])).label == flips.home[rows]).all()
+            assert (
+                predictor.predict(flips.path.at(rows, flips.lo[rows])).label == flips.home[rows]
+            ).all()
 
-    assert_equal(by_hand(predictor, x, estimator, inspect=inspect), measure(predictor, x, estimator=estimator))
+    assert_equal(
+        by_hand(predictor, x, estimator, inspect=inspect),
+        measure(predictor, x, estimator=estimator),
+    )
 
 
 @given(every_estimator, st.data())
@@ -203,35 +250,56 @@ def test_brackets_hold_a_crossing_of_the_ray(estimator, data):
     assume(np.linalg.norm(direction.reshape(len(rows), -1), axis=-1).min() > 1e-6)
     crossings = predictor.crossings(x[rows], direction)
     room = 1e-6 * (1 + found.hi[rows]) + 2e-6 * np.abs(x).max()
-    inside = (crossings >= (found.lo[rows] - room)[:, None]) & (crossings <= (found.hi[rows] + room)[:, None])
-    third = predictor.n_classes > 2  # past its first crossing a ray of Linear may meet other classes, or come back never
+    inside = (crossings >= (found.lo[rows] - room)[:, None]) & (
+        crossings <= (found.hi[rows] + room)[:, None]
+    )
+    third = (
+        predictor.n_classes > 2
+    )  # past its first crossing a ray of Linear may meet other classes, or come back never
     many = found.hi[rows] > crossings[:, -1]  # Stripes list four crossings of many
     assert (inside.any(axis=-1) | many | third).all()
     if getattr(estimator, "rtol", 0) <= 1e-6 and getattr(estimator, "num_steps", None) is None:
         single = np.isfinite(crossings[:, 0]) & ~np.isfinite(crossings[:, 1:]).any(axis=-1)
-        np.testing.assert_allclose(found.l2[rows][single], crossings[single, 0], rtol=1e-5, atol=2e-6 * (1 + np.abs(x).max()))
+        np.testing.assert_allclose(
+            found.l2[rows][single],
+            crossings[single, 0],
+            rtol=1e-5,
+            atol=2e-6 * (1 + np.abs(x).max()),
+        )
 
 
 @given(every_estimator, st.data())
 def test_permuting_the_classes_permutes_the_labels(estimator, data):
     """The names of the classes do not matter: the same brackets but for rounding, labels renamed."""
     n_classes, whole = data.draw(st.integers(2, 4)), st.integers(-9, 9)
-    weights, offsets = data.draw(hnp.arrays(int, (n_classes, 3), elements=whole)), data.draw(hnp.arrays(int, n_classes, elements=whole))
+    weights, offsets = (
+        data.draw(hnp.arrays(int, (n_classes, 3), elements=whole)),
+        data.draw(hnp.arrays(int, n_classes, elements=whole)),
+    )
     x = data.draw(hnp.arrays(int, (3, 3), elements=whole)).astype(float)
     order = np.array(data.draw(st.permutations(range(n_classes))))
     one = measure(Reference(Linear(weights / 8, offsets / 8)), x, estimator=estimator)
-    other = measure(Reference(Linear(weights[order] / 8, offsets[order] / 8)), x, estimator=estimator)
+    other = measure(
+        Reference(Linear(weights[order] / 8, offsets[order] / 8)), x, estimator=estimator
+    )
     scores = np.sort(x @ weights.T + offsets, axis=-1)
     clear = scores[:, -1] > scores[:, -2]  # ties go to the lowest index, whatever it is called
     assert (one.home == order[other.home])[clear].all()
-    if getattr(estimator, "direction", "top1") == "top1":  # of rivals that tie, too, the lowest index is taken
+    if (
+        getattr(estimator, "direction", "top1") == "top1"
+    ):  # of rivals that tie, too, the lowest index is taken
         np.testing.assert_allclose(one.hi[clear], other.hi[clear], rtol=2e-6)
     assert (one.status == other.status)[clear].all()
 
 
 @pytest.mark.parametrize(
     ("access", "estimator"),
-    [("label", Ray()), ("logits", Ray()), ("probabilities", Ray(direction="margin")), ("logits", Ray(search_by="paper"))],
+    [
+        ("label", Ray()),
+        ("logits", Ray()),
+        ("probabilities", Ray(direction="margin")),
+        ("logits", Ray(search_by="paper")),
+    ],
     ids=["label", "logits", "probabilities", "paper"],
 )
 @given(st.data())
@@ -259,7 +327,9 @@ def test_a_scan_finds_an_earlier_crossing(search_by):
     x = np.array([[0.3, 0.0], [2.8, 1.0]])
     first = stripes.distance(x)
     assert (measure(stripes, x, estimator=Ray(search_by="paper")).l2 > 2 * first).all()
-    np.testing.assert_allclose(measure(stripes, x, estimator=Ray(search_by=search_by, scan=5000)).l2, first, rtol=1e-6)
+    np.testing.assert_allclose(
+        measure(stripes, x, estimator=Ray(search_by=search_by, scan=5000)).l2, first, rtol=1e-6
+    )
 
 
 def test_a_slab_that_the_grid_jumps_over_is_not_seen():
@@ -292,11 +362,19 @@ def test_a_row_with_infinite_scores_ends_quietly(estimator):
 def light(name):
     """The registered estimator of this name, told to spend little where it can be told."""
     estimator = CATALOGUE[name].kind()
-    return dataclasses.replace(estimator, max_queries_per_row=60) if hasattr(estimator, "max_queries_per_row") else estimator
+    return (
+        dataclasses.replace(estimator, max_queries_per_row=60)
+        if hasattr(estimator, "max_queries_per_row")
+        else estimator
+    )
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of extreme scores: the results are what is tested here
-@pytest.mark.parametrize("name", sorted(name for name, entry in CATALOGUE.items() if not entry.weights))
+@pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning"
+)  # of extreme scores: the results are what is tested here
+@pytest.mark.parametrize(
+    "name", sorted(name for name, entry in CATALOGUE.items() if not entry.weights)
+)
 @given(st.data())
 @settings(max_examples=12)
 def test_every_registered_estimator_keeps_the_promises(name, data):
@@ -306,17 +384,26 @@ def test_every_registered_estimator_keeps_the_promises(name, data):
     recorder = Recorder(predictor)
     predictor.n_predicted = predictor.n_differentiated = 0
     found = measure(recorder, x, estimator=estimator)
-    assert (found.n_predictions.sum(), found.n_gradients.sum()) == (predictor.n_predicted, predictor.n_differentiated)
+    assert (found.n_predictions.sum(), found.n_gradients.sum()) == (
+        predictor.n_predicted,
+        predictor.n_differentiated,
+    )
     assert_valid(found, x, predictor)
     if predictor.bounds is not None:
         lowest, highest = (np.asarray(bound, x.dtype) for bound in predictor.bounds)
         assert ((recorder.points >= lowest) & (recorder.points <= highest)).all()
     for row in range(len(x)):
-        assert_equal(found[row : row + 1], by_hand(predictor, x[row : row + 1], estimator, row_ids=[row]))
+        assert_equal(
+            found[row : row + 1], by_hand(predictor, x[row : row + 1], estimator, row_ids=[row])
+        )
     limit = data.draw(st.integers(0, int(found.n_predictions.sum() + found.n_gradients.sum())))
     predictor.n_predicted = predictor.n_differentiated = 0
     partial = measure(predictor, x, estimator=estimator, max_queries=limit)
-    assert predictor.n_predicted + predictor.n_differentiated == partial.n_predictions.sum() + partial.n_gradients.sum() <= limit
+    assert (
+        predictor.n_predicted + predictor.n_differentiated
+        == partial.n_predictions.sum() + partial.n_gradients.sum()
+        <= limit
+    )
     assert_valid(partial, x, predictor)
 
 
@@ -324,6 +411,12 @@ def test_every_registered_estimator_keeps_the_promises(name, data):
 def test_broyden_asks_about_points_alone():
     """In three dimensions as in many: no NaN is asked about."""
     lowest = np.array([0.0, -1.0, 0.0])
-    model = Recorder(Reference(Linear.hyperplane(np.array([0.0, 0.0, 1.0]), 0.0), access="probabilities", bounds=(lowest, lowest + 0.25)))
+    model = Recorder(
+        Reference(
+            Linear.hyperplane(np.array([0.0, 0.0, 1.0]), 0.0),
+            access="probabilities",
+            bounds=(lowest, lowest + 0.25),
+        )
+    )
     measure(model, np.array([[0.0, -0.75, 0.25]]), estimator="broyden")
     assert np.isfinite(model.points).all()

@@ -18,7 +18,12 @@ class WithoutGradients:
     """A reference whose gradients must be estimated."""
 
     def __init__(self, inner):
-        self.access, self.input_shape, self.n_classes, self.bounds = inner.access, inner.input_shape, inner.n_classes, inner.bounds
+        self.access, self.input_shape, self.n_classes, self.bounds = (
+            inner.access,
+            inner.input_shape,
+            inner.n_classes,
+            inner.bounds,
+        )
         self.predict = inner.predict
 
 
@@ -46,7 +51,9 @@ def test_a_search_that_knows_stops_where_scores_no_longer_resolve(decimals, erro
 def test_gradients_are_estimated_with_a_step_that_three_decimals_show():
     """At 17 queries a gradient, as without rounding, and not 33: the step is right at once."""
     exact = measure(model(None), X)
-    unaware, told = (measure(WithoutGradients(model(3)), X, score_resolution=known) for known in (0.0, 1e-3))
+    unaware, told = (
+        measure(WithoutGradients(model(3)), X, score_resolution=known) for known in (0.0, 1e-3)
+    )
     done = told.status == Status.CONVERGED
     assert done.mean() > 0.9
     assert set(told.status[~done].tolist()) <= {Status.ZERO_GRADIENT}
@@ -60,7 +67,9 @@ def test_rounding_to_nothing_is_half_a_step():
     told = Prediction(told.label, scores=told.scores, resolution=np.full(2, 1e-3))
     lead = leads(told, np.array([0, 0]), Access.PROBABILITIES)
     np.testing.assert_allclose(lead[0, 1:], np.log([0.998 / 0.002, 0.998 / 0.0005]))
-    np.testing.assert_allclose(resolution(told, Access.PROBABILITIES), [5e-4 * (1 / 0.998 + 1 / 0.002), 2e-3])
+    np.testing.assert_allclose(
+        resolution(told, Access.PROBABILITIES), [5e-4 * (1 / 0.998 + 1 / 0.002), 2e-3]
+    )
     np.testing.assert_allclose(resolution(told, Access.LOGITS), 1e-3)
 
 
@@ -76,7 +85,14 @@ def test_rounded_probabilities_of_many_classes_are_accepted(n_classes, decimals)
 
 @pytest.mark.parametrize(
     "scores",
-    [[[0.97, 0.93, 0.95] + [0.0] * 7], [[3.0, 0, 0, 0]], [[1.0, 1.0, 0, 0]], [[0.3, 0.2]], [[1.25, 0.5, 0.25, 0.0]], [[0.123456789, 0.2]]],
+    [
+        [[0.97, 0.93, 0.95] + [0.0] * 7],
+        [[3.0, 0, 0, 0]],
+        [[1.0, 1.0, 0, 0]],
+        [[0.3, 0.2]],
+        [[1.25, 0.5, 0.25, 0.0]],
+        [[0.123456789, 0.2]],
+    ],
 )
 def test_what_rounding_does_not_explain_is_refused(scores):
     """Sigmoids and logits, round as they may be."""

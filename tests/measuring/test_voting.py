@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackbox_boundary import Access, InvalidInput, Measurement, Prediction, PredictorUnavailable, Status, measure
+from blackbox_boundary import (
+    Access,
+    InvalidInput,
+    Measurement,
+    Prediction,
+    PredictorUnavailable,
+    Status,
+    measure,
+)
 from blackbox_boundary.estimators import HalfSpace, Ray
 from blackbox_boundary.ledger import verify
 from blackbox_boundary.measuring.voting import needed
@@ -46,7 +54,9 @@ class Shaky:
             return Prediction(label)
         if self.access is Access.TOP1:
             return Prediction(label, top1=np.maximum(share, 1 - share))
-        return Prediction.from_positive(margin if self.access is Access.LOGITS else share, self.access)
+        return Prediction.from_positive(
+            margin if self.access is Access.LOGITS else share, self.access
+        )
 
     def vjp(self, x, v):
         return np.broadcast_to(NORMAL, x.shape) * (v[:, 1:] - v[:, :1])
@@ -54,7 +64,9 @@ class Shaky:
     def _off(self, row):
         self.asked[row] += 1
         seed = np.frombuffer(row, np.uint8).tolist()
-        return np.random.default_rng([self.seed, self.asked[row], *seed]).uniform(-self.noise, self.noise)
+        return np.random.default_rng([self.seed, self.asked[row], *seed]).uniform(
+            -self.noise, self.noise
+        )
 
 
 class Versions(Shaky):
@@ -82,7 +94,11 @@ def distance(x):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.data(), st.sampled_from([Ray(), Ray(search_by="paper"), HalfSpace(max_queries_per_row=40)]), st.integers(2, 7))
+@given(
+    st.data(),
+    st.sampled_from([Ray(), Ray(search_by="paper"), HalfSpace(max_queries_per_row=40)]),
+    st.integers(2, 7),
+)
 def test_a_model_that_repeats_itself_needs_no_votes(data, estimator, votes):
     """The same results to the bit, whatever the model, for exactly so many times the queries."""
     model = data.draw(st.one_of(predictors(), adversaries()))
@@ -137,7 +153,9 @@ def test_a_row_without_a_clear_label_ends_at_once():
     """Right on the boundary nothing is searched for; elsewhere nothing is lost."""
     x = rows(2)
     x[0] -= (x[0] @ NORMAL + OFFSET) / LENGTH**2 * NORMAL
-    got = measure(Shaky(0.1, access=Access.LABEL), x, votes=9, estimator=HalfSpace(max_queries_per_row=50))
+    got = measure(
+        Shaky(0.1, access=Access.LABEL), x, votes=9, estimator=HalfSpace(max_queries_per_row=50)
+    )
     assert got.status[0] == Status.UNDECIDED
     assert got.n_predictions[0] == 9
     assert got.status[1] == Status.CONVERGED
@@ -171,7 +189,9 @@ def test_rows_do_not_know_their_neighbours():
     for i in range(9):
         alone = measure(Shaky(0.05), x[i : i + 1], votes=5)
         for name in (*COLUMNS, "n_predictions"):
-            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[i], err_msg=name)
+            np.testing.assert_array_equal(
+                getattr(alone, name)[0], getattr(together, name)[i], err_msg=name
+            )
 
 
 def test_answers_that_are_no_answers_count_against():
@@ -269,12 +289,19 @@ def test_every_wrapper_lets_votes_through(tmp_path):
         outer = CountingPredictor(BudgetPredictor(watched, allowance))
         got = measure(outer, rows(4), votes=5)
     assert set(model.asked.values()) == {5}
-    assert outer.n_predictions == allowance.n_queries - outer.n_gradients == watched.n_queries == got.n_predictions.sum()
+    assert (
+        outer.n_predictions
+        == allowance.n_queries - outer.n_gradients
+        == watched.n_queries
+        == got.n_predictions.sum()
+    )
 
 
 def test_by_hand_the_questions_say_which_vote_they_are():
     """Asks carry the number of each vote; their points are repeated."""
-    running = Measurement(rows(3), access="label", n_classes=2, votes=4, estimator=HalfSpace(max_queries_per_row=5))
+    running = Measurement(
+        rows(3), access="label", n_classes=2, votes=4, estimator=HalfSpace(max_queries_per_row=5)
+    )
     ask = running.ask()
     np.testing.assert_array_equal(ask.votes, np.repeat([0, 1, 2, 3], 3))
     np.testing.assert_array_equal(ask.points[:3], ask.points[9:])

@@ -21,7 +21,18 @@ from blackbox_boundary.estimators import ESTIMATORS, Ray, Tangent
 from blackbox_boundary.testing import Ball, Opaque, Reference, ReluNet, Wedge
 from blackbox_boundary.wrappers import LabelOnly
 
-COLUMNS = ("status", "lo", "hi", "l1", "l2", "linf", "home", "flipped", "n_predictions", "n_gradients")
+COLUMNS = (
+    "status",
+    "lo",
+    "hi",
+    "l1",
+    "l2",
+    "linf",
+    "home",
+    "flipped",
+    "n_predictions",
+    "n_gradients",
+)
 ACCESSES = ("label", "top1", "probabilities", "logits")
 
 
@@ -75,7 +86,9 @@ def models() -> Iterator[tuple[str, object, np.ndarray]]:
 def main(action: str, path: str) -> int:
     """Write the record, or compare with it; the number of runs that differ is printed."""
     warnings.simplefilter("ignore")
-    seen = {f"{run}/{column}": value for run, columns in runs() for column, value in columns.items()}
+    seen = {
+        f"{run}/{column}": value for run, columns in runs() for column, value in columns.items()
+    }
     if action == "write":
         np.savez_compressed(path, **seen)
         print(f"{len(seen)} columns recorded")
@@ -89,7 +102,11 @@ def main(action: str, path: str) -> int:
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two columns hold the same bits; NaN equals NaN."""
-    return a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return (
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    )
 
 
 if __name__ == "__main__":

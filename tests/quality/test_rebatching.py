@@ -27,7 +27,10 @@ def seconds(ask):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least_ratio"), [("mnist_fc_256x2", 4), ("sri_resnet_a", 1.1), ("verivital_avgpool", 0.8)])
+@pytest.mark.parametrize(
+    ("name", "least_ratio"),
+    [("mnist_fc_256x2", 4), ("sri_resnet_a", 1.1), ("verivital_avgpool", 0.8)],
+)
 def test_rebatching_is_faster_and_gives_the_same(name, least_ratio):
     """Published exports fixed at one row: the same labels, scores within 1e-5 of the largest, and less time a row in batches of 256.
 

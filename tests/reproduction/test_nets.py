@@ -11,7 +11,10 @@ from blackbox_boundary.reproduction import cifar_nets, mnist_nets
 from blackbox_boundary.errors import InvalidInput
 
 DATA = Path(os.environ.get("BLACKBOX_BOUNDARY_DATA", "")) / "cifar100"
-needs_data = pytest.mark.skipif(not (DATA / "test.npz").is_file(), reason="BLACKBOX_BOUNDARY_DATA does not name a folder with CIFAR-100")
+needs_data = pytest.mark.skipif(
+    not (DATA / "test.npz").is_file(),
+    reason="BLACKBOX_BOUNDARY_DATA does not name a folder with CIFAR-100",
+)
 
 
 def n_parameters(net):
@@ -25,11 +28,17 @@ def test_models_1_to_4():
     assert n_parameters(mnist_nets.dense(shape, 10, width=128)) == 784 * 128 + 128 + 128 * 10 + 10
     assert n_parameters(mnist_nets.linear(shape, 10)) == 7850
     assert n_parameters(mnist_nets.shallow_cnn(shape, 10)) == 32 * 9 + 32 + 32 * 26 * 26 * 10 + 10
-    for net in (mnist_nets.dense(shape, 10, width=3), mnist_nets.linear(shape, 10), mnist_nets.shallow_cnn(shape, 10)):
+    for net in (
+        mnist_nets.dense(shape, 10, width=3),
+        mnist_nets.linear(shape, 10),
+        mnist_nets.shallow_cnn(shape, 10),
+    ):
         assert net(torch.zeros(2, *shape)).shape == (2, 10)
 
 
-@pytest.mark.parametrize(("build", "n"), [(cifar_nets.mobilenet_v2, 2_351_972), (cifar_nets.vgg16, 14_770_212)])
+@pytest.mark.parametrize(
+    ("build", "n"), [(cifar_nets.mobilenet_v2, 2_351_972), (cifar_nets.vgg16, 14_770_212)]
+)
 def test_surrogates_for_cifar(build, n):
     """The usual CIFAR-100 sizes: 2.35 and 14.8 million parameters; 100 logits a row."""
     net = build().eval()
@@ -41,10 +50,16 @@ def test_surrogates_for_cifar(build, n):
 def test_small_surrogates():
     """Half the width, with a stem that strides; a quarter of the width. Channels are multiples of eight; the last layer keeps its size."""
     small = cifar_nets.mobilenet_v2(width=0.5, stem_stride=2).eval()
-    assert [n for n, module in small.named_modules() if isinstance(module, torch.nn.Conv2d) and module.out_channels % 8] == []
+    assert [
+        n
+        for n, module in small.named_modules()
+        if isinstance(module, torch.nn.Conv2d) and module.out_channels % 8
+    ] == []
     assert small[-1].in_features == 1280
     quarter = cifar_nets.vgg16(width=0.25).eval()
-    assert [m.out_channels for m in quarter if isinstance(m, torch.nn.Conv2d)] == [16] * 2 + [32] * 2 + [64] * 3 + [128] * 6
+    assert [m.out_channels for m in quarter if isinstance(m, torch.nn.Conv2d)] == [16] * 2 + [
+        32
+    ] * 2 + [64] * 3 + [128] * 6
     with torch.no_grad():
         stem = small[:2](torch.zeros(1, 3, 32, 32))
         assert stem.shape == (1, 16, 16, 16)
@@ -73,7 +88,12 @@ def test_other_files_are_refused(tmp_path):
         cifar_nets.load_resnet(tmp_path / "other.npz")
     whole = (tmp_path / "other.npz").read_bytes()
     np.save(tmp_path / "lone.npy", np.ones(3))
-    for content in (whole[:100], whole[:60] + b"?" + whole[61:], b"", (tmp_path / "lone.npy").read_bytes()):
+    for content in (
+        whole[:100],
+        whole[:60] + b"?" + whole[61:],
+        b"",
+        (tmp_path / "lone.npy").read_bytes(),
+    ):
         (tmp_path / "broken.npz").write_bytes(content)
         with pytest.raises(InvalidInput, match=r"broken\.npz"):
             cifar_nets.load_resnet(tmp_path / "broken.npz")

@@ -50,15 +50,23 @@ def study(tmp_path_factory):
 @pytest.mark.slow
 def test_the_command_end_to_end(tmp_path, monkeypatch):
     """One page and the files of every exhibit; a second run computes nothing and shows the same numbers."""
-    monkeypatch.setattr(reproduction, "QUICK", TOY)
+    monkeypatch.setattr(command, "QUICK", TOY)
     monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
-    command = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
-    first = CliRunner().invoke(main, command)
+    typed = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
+    first = CliRunner().invoke(main, typed)
     assert first.exit_code == 0, first.output
     assert first.stdout.strip().endswith("report.html")
     page = (tmp_path / "report.html").read_text()
     curves = ("curves-model-1-model-3", "curves-model-2-model-3")
-    for slug in ("figure1-model-1", "figure2-model-2", "tables-1-2", *curves, "transfer", "widths", "votes"):
+    for slug in (
+        "figure1-model-1",
+        "figure2-model-2",
+        "tables-1-2",
+        *curves,
+        "transfer",
+        "widths",
+        "votes",
+    ):
         assert f'id="{slug}"' in page
         assert (tmp_path / "figures" / f"{slug}.csv").is_file()
     assert "http" not in re.sub(r"http-equiv", "", page)
@@ -66,7 +74,7 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * len(PAPER_SETS)
     assert rows[0]["paper (%)"] == "96.73"
-    second = CliRunner().invoke(main, command)
+    second = CliRunner().invoke(main, typed)
     assert second.exit_code == 0
     assert second.stderr == ""
 
@@ -86,7 +94,9 @@ def test_damaged_and_foreign_data_are_named(tmp_path, monkeypatch):
     for part, n in (("train", 60), ("t10k", 10)):
         idx_images = bytes([0, 0, 8, 3]) + np.array([n, 28, 28], ">u4").tobytes() + bytes(n * 784)
         (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx_images)
-        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1]) + np.array([n], ">u4").tobytes() + bytes(n))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(
+            bytes([0, 0, 8, 1]) + np.array([n], ">u4").tobytes() + bytes(n)
+        )
     found = CliRunner().invoke(main, ["reproduce", "mnist", "--out", str(tmp_path / "out")])
     assert found.exit_code == 3
     assert re.search(r"train-images-idx3-ubyte.*SHA-256 [0-9a-f]{64}", found.stderr, re.DOTALL)
@@ -104,7 +114,10 @@ def test_sample_sets(study):
         assert (study.labels("Model 1", sample.x) == sample.label).all()
         assert sample.n_queries >= len(sample.x)
         assert (samples.draw(name, 0).x == sample.x).all()
-    high, low = (study.measured(study.victim("Model 1"), samples.draw(name, 0).x).l1 for name in ("high", "low"))
+    high, low = (
+        study.measured(study.victim("Model 1"), samples.draw(name, 0).x).l1
+        for name in ("high", "low")
+    )
     assert low.max() < high.min()
 
 
@@ -122,7 +135,12 @@ def test_recalled_labels(study):
     victim, asked = study.victim("Model 2"), []
 
     class Watched:
-        input_shape, n_classes, bounds, access = victim.input_shape, victim.n_classes, victim.bounds, victim.access
+        input_shape, n_classes, bounds, access = (
+            victim.input_shape,
+            victim.n_classes,
+            victim.bounds,
+            victim.access,
+        )
 
         def predict(self, x):
             asked.append(len(x))
@@ -139,12 +157,19 @@ def test_recalled_labels(study):
 def test_transfer_over_seeds(study):
     """Both surrogates are compared with both victims; what is compared has a mean and a deviation, and shares lie in [0, 1]."""
     (found,) = section6_transfer(study)
-    assert {row[:2] for row in found.rows} == {(v, s) for v in ("Model 1", "Model 2") for s in ("Model 3", "Model 4")}
+    assert {row[:2] for row in found.rows} == {
+        (v, s) for v in ("Model 1", "Model 2") for s in ("Model 3", "Model 4")
+    }
     column = {name: [row[place] for row in found.rows] for place, name in enumerate(found.heads)}
     assert set(column["seeds"]) == {2}
     assert all(-1 <= value <= 1 for name in ("Spearman", "cosine median") for value in column[name])
     assert all(0 <= value <= 1 for value in column["flips the victim"])
-    assert all(low <= middle <= high for low, middle, high in zip(*(column[f"ratio {q}"] for q in ("10 %", "median", "90 %")), strict=True))
+    assert all(
+        low <= middle <= high
+        for low, middle, high in zip(
+            *(column[f"ratio {q}"] for q in ("10 %", "median", "90 %")), strict=True
+        )
+    )
 
 
 def test_curves_and_leads(study):
@@ -156,14 +181,18 @@ def test_curves_and_leads(study):
     for name, budget, ahead, low, _, n in leads.rows:
         assert ahead == pytest.approx(mean[best, budget] - mean[name, budget])
         assert (low, n) == (None, 1)
-    (plain,) = section6_curves(replace(study, clearance=0.0), "Model 1", "Model 4", all_strategies=False)
+    (plain,) = section6_curves(
+        replace(study, clearance=0.0), "Model 1", "Model 4", all_strategies=False
+    )
     assert {row[0] for row in plain.rows} == {name for name, _ in mean} - {best}
 
 
 def test_clearance_changes_the_training_and_not_the_first_sample(study):
     """Both ask the same random rows first; what is learned from them differs."""
     samples, rule = Samples(study, "Model 1"), "margin, whole pool"
-    plain, clear = (curve(study, samples, "Model 3", name, 0) for name in (rule, f"{rule}, clearance"))
+    plain, clear = (
+        curve(study, samples, "Model 3", name, 0) for name in (rule, f"{rule}, clearance")
+    )
     assert plain[0]["imbalance"] == clear[0]["imbalance"]
     assert plain[0]["loss"] != clear[0]["loss"]
 
@@ -180,7 +209,11 @@ def test_store_keeps_and_tells_apart(tmp_path):
     """A result is computed once for a configuration, and again for another one; what is half written is not there."""
     calls = []
     store = Store(tmp_path, calls.append)
-    assert [store.numbers("a", {"seed": seed}, lambda: len(calls)) for seed in (0, 0, 1)] == [0, 0, 1]
+    assert [store.numbers("a", {"seed": seed}, lambda: len(calls)) for seed in (0, 0, 1)] == [
+        0,
+        0,
+        1,
+    ]
     assert len(calls) == 2
     assert (store.arrays("b", {}, lambda: {"x": np.ones(2)})["x"] == 1).all()
     assert not list(tmp_path.glob("*.part"))
@@ -210,7 +243,10 @@ def weights(tmp_path):
     """A file of random weights of a ResNet-8 for 100 classes."""
     torch.manual_seed(0)
     state = cifar_nets.ResNet(1, n_stem=64).state_dict()
-    np.savez(tmp_path / "net.npz", **{name: value.numpy() for name, value in state.items() if "num_batches" not in name})
+    np.savez(
+        tmp_path / "net.npz",
+        **{name: value.numpy() for name, value in state.items() if "num_batches" not in name},
+    )
     return tmp_path / "net.npz"
 
 
@@ -225,14 +261,27 @@ def _noise(n_train, n_test):
 @pytest.mark.slow
 def test_cifar_extraction_runs(tmp_path, weights):
     """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
-    scale = replace(TOY, seeds=1, table_steps=1, batch_size=4, n_measured=None, n_transfer=4, extra_sets=("random",))
+    scale = replace(
+        TOY,
+        seeds=1,
+        table_steps=1,
+        batch_size=4,
+        n_measured=None,
+        n_transfer=4,
+        extra_sets=("random",),
+    )
     study = cifar100_study(_noise(40, 20), scale, Store(tmp_path / "results"), weights)
     tables, extra = list(section6_tables(study))[:2]
-    assert [(row[0], row[1]) for row in tables.rows[::6]] == [("ResNet-20", "MobileNetV2"), ("ResNet-20", "VGG-16")]
+    assert [(row[0], row[1]) for row in tables.rows[::6]] == [
+        ("ResNet-20", "MobileNetV2"),
+        ("ResNet-20", "VGG-16"),
+    ]
     assert {row[2] for row in extra.rows} == {"random"}
     assert all(row[3] is None for row in tables.rows)
     assert next(exhibit.slug for exhibit in section5(study)) == "figure3-resnet-20"
-    small = cifar100_study(_noise(1, 1), replace(scale, small_surrogates=True), Store(tmp_path), weights)
+    small = cifar100_study(
+        _noise(1, 1), replace(scale, small_surrogates=True), Store(tmp_path), weights
+    )
     assert list(small.surrogates) == ["MobileNetV2 ×1/2", "VGG-16 ×1/4"]
 
 
@@ -242,7 +291,10 @@ def test_reduced_sizes(tmp_path, weights):
     study = replace(cifar100_study(_noise(6, 12), scale, Store(tmp_path), weights), chunk=2)
     assert (study.natural == np.concatenate([study.data.x[:3], study.data.x_test[:10]])).all()
     assert study.n_pool == 3
-    natural, uniform = study.distances("ResNet-20", "natural"), study.distances("ResNet-20", "uniform")
+    natural, uniform = (
+        study.distances("ResNet-20", "natural"),
+        study.distances("ResNet-20", "uniform"),
+    )
     assert (len(natural), len(uniform)) == (13, 5)
     whole = study.measured(study.victim("ResNet-20"), study.natural)
     assert natural.l1 == pytest.approx(whole.l1, rel=1e-3)
@@ -256,7 +308,13 @@ def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
         recipe = study.surrogates["Model 3"](n_steps)
         return replace(recipe, optimiser=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
 
-    broken = replace(study, surrogates={"wild": wild}, store=Store(tmp_path), scale=replace(TOY, extra_sets=("random",)), _kept={})
+    broken = replace(
+        study,
+        surrogates={"wild": wild},
+        store=Store(tmp_path),
+        scale=replace(TOY, extra_sets=("random",)),
+        _kept={},
+    )
     _, extra, _ = section6_tables(broken)
     row = dict(zip(extra.heads, extra.rows[0], strict=True))
     assert row["diverged seeds"] == "0, 1"
@@ -268,9 +326,20 @@ def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
 
     def constant(n_steps):
         recipe = study.surrogates["Model 4"](n_steps)
-        return replace(recipe, optimiser=lambda parameters: torch.optim.SGD([p.zero_() for p in map(torch.detach, parameters)], lr=0.0))
+        return replace(
+            recipe,
+            optimiser=lambda parameters: torch.optim.SGD(
+                [p.zero_() for p in map(torch.detach, parameters)], lr=0.0
+            ),
+        )
 
-    broken = replace(study, surrogates={"constant": constant}, store=Store(tmp_path), scale=replace(TOY, extra_sets=()), _kept={})
+    broken = replace(
+        study,
+        surrogates={"constant": constant},
+        store=Store(tmp_path),
+        scale=replace(TOY, extra_sets=()),
+        _kept={},
+    )
     (found,) = section6_transfer(broken)
     assert [row[2] for row in found.rows[:4]] == ["natural", "low", "high", "flip points"]
     assert {row[3] for row in found.rows} == {0}
@@ -280,19 +349,36 @@ def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
 def test_absent_classes_have_their_row(study):
     """Random inputs get few of the labels: each that they lack is named, and a surrogate that never saw it does not give it."""
     tables, _, absent = section6_tables(study)
-    whole = next(dict(zip(tables.heads, row, strict=True)) for row in tables.rows if row[1:3] == ("Model 3", "uniform random"))
-    rows = [dict(zip(absent.heads, row, strict=True)) for row in absent.rows if row[:3] == ("Model 1", "Model 3", "uniform random")]
-    assert sum(row["seeds without it"] for row in rows) == whole["absent classes"] * whole["seeds"] > 0
-    assert {row["agreement on it (%)"] for row in rows if row["seeds without it"] == row["seeds"]} <= {0.0, None}
+    whole = next(
+        dict(zip(tables.heads, row, strict=True))
+        for row in tables.rows
+        if row[1:3] == ("Model 3", "uniform random")
+    )
+    rows = [
+        dict(zip(absent.heads, row, strict=True))
+        for row in absent.rows
+        if row[:3] == ("Model 1", "Model 3", "uniform random")
+    ]
+    assert (
+        sum(row["seeds without it"] for row in rows) == whole["absent classes"] * whole["seeds"] > 0
+    )
+    assert {
+        row["agreement on it (%)"] for row in rows if row["seeds without it"] == row["seeds"]
+    } <= {0.0, None}
 
 
 def test_tenths_of_the_pool(study):
     """Together they are the pool; each begins where the one before ends; the victim is more often right far from its boundary."""
     tenths = next(exhibit for exhibit in section5(study) if exhibit.slug == "tenths")
     for victim in study.victims:
-        rows = [dict(zip(tenths.heads, row, strict=True)) for row in tenths.rows if row[0] == victim]
+        rows = [
+            dict(zip(tenths.heads, row, strict=True)) for row in tenths.rows if row[0] == victim
+        ]
         assert [row["tenth"] for row in rows] == list(range(1, 11))
-        assert sum(row["n"] for row in rows) == study.distances(victim, "natural")[: study.n_pool].has_flip.sum()
+        assert (
+            sum(row["n"] for row in rows)
+            == study.distances(victim, "natural")[: study.n_pool].has_flip.sum()
+        )
         assert all(a["to"] <= b["from (l1)"] for a, b in pairwise(rows))
         assert rows[0]["right labels (%)"] < rows[-1]["right labels (%)"]
         assert all(1 <= row["largest class (times even)"] <= 10 for row in rows)
@@ -307,7 +393,9 @@ def test_weights_that_are_not_the_victims(tmp_path, monkeypatch, weights, conten
     if content != "missing":
         file.write_bytes(weights.read_bytes()[: 1000 if content == "damaged" else None])
     monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
-    found = CliRunner().invoke(main, ["reproduce", "cifar100", "--quick", "--out", str(tmp_path / "out")])
+    found = CliRunner().invoke(
+        main, ["reproduce", "cifar100", "--quick", "--out", str(tmp_path / "out")]
+    )
     assert found.exit_code == 3
     for said in (str(file), "f795c89ac4dd8089", "karanchahal/distiller"):
         assert said in found.stderr
@@ -315,17 +403,17 @@ def test_weights_that_are_not_the_victims(tmp_path, monkeypatch, weights, conten
 
 def test_interrupted_and_resumed(tmp_path, monkeypatch):
     """Ctrl-C ends with exit code 130 and keeps what was finished; the same command does not compute that again."""
-    monkeypatch.setattr(reproduction, "QUICK", TOY)
+    monkeypatch.setattr(command, "QUICK", TOY)
     monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
-    command = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
+    typed = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
 
     def interrupt(study):
         raise KeyboardInterrupt
 
     for section in ("section4", "section5"):
         with monkeypatch.context() as patch:
-            patch.setattr(reproduction, section, interrupt)
-            found = CliRunner().invoke(main, command)
+            patch.setattr(command, section, interrupt)
+            found = CliRunner().invoke(main, typed)
         assert found.exit_code == 130
         assert found.stderr.endswith("Stopped; run the same command again to go on.\n")
         assert ("weights network=Model 1" in found.stderr) == (section == "section4")
@@ -333,7 +421,9 @@ def test_interrupted_and_resumed(tmp_path, monkeypatch):
 
 def test_exhibits(tmp_path):
     """Numbers keep six digits in the file, unknown ones are empty; the same figure has the same bytes."""
-    shown = Exhibit("t", "T", "a | b", [(1 / 3, None)], draw=lambda figure: figure.subplots().plot([1, 2]))
+    shown = Exhibit(
+        "t", "T", "a | b", [(1 / 3, None)], draw=lambda figure: figure.subplots().plot([1, 2])
+    )
     shown.write(tmp_path)
     assert (tmp_path / "t.csv").read_text().splitlines() == ["a,b", "0.333333,"]
     assert (tmp_path / "t.png").read_bytes() == shown.png()

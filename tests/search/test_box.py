@@ -13,7 +13,9 @@ seeds = st.integers(0, 2**32 - 1)
 
 def some_box(rng, d):
     """Room in all directions, none in some."""
-    return Box(-rng.uniform(0, 1, d) * (rng.random(d) > 0.3), rng.uniform(0, 1, d) * (rng.random(d) > 0.3))
+    return Box(
+        -rng.uniform(0, 1, d) * (rng.random(d) > 0.3), rng.uniform(0, 1, d) * (rng.random(d) > 0.3)
+    )
 
 
 @given(seeds, st.integers(1, 8))

@@ -24,7 +24,9 @@ def draw(seed, n=5, d=7):
 
 def reach(w, least, most):
     """How far each slope can be descended in the box."""
-    return (np.abs(w) * np.where(w > 0, -least, np.where(w < 0, most, 0.0)).clip(max=100)).sum(axis=-1)
+    return (np.abs(w) * np.where(w > 0, -least, np.where(w < 0, most, 0.0)).clip(max=100)).sum(
+        axis=-1
+    )
 
 
 @NORMS
@@ -46,7 +48,9 @@ def test_no_shorter_step_than_nearest_descends_as_far(norm, seed):
     """The farthest step of a slightly smaller ball falls short of the gap."""
     w, least, most = draw(seed)
     gap = 0.6 * reach(w, least, most)
-    shorter = farthest(w, least, most, 0.999 * length(nearest(w, least, most, gap, norm), norm), norm)
+    shorter = farthest(
+        w, least, most, 0.999 * length(nearest(w, least, most, gap, norm), norm), norm
+    )
     assert ((w * shorter).sum(axis=-1)[gap > 0] > -gap[gap > 0]).all()
 
 
@@ -93,7 +97,9 @@ def test_nearest_in_l1_is_the_linear_programme(seed):
     gap = 0.5 * reach(w, least, most)
     step = nearest(w, least, most, gap, "l1")
     room = np.where(w > 0, -least, most)
-    exact = linprog(np.ones(w.shape[1]), A_ub=-np.abs(w), b_ub=-gap, bounds=[(0, r) for r in room[0]])
+    exact = linprog(
+        np.ones(w.shape[1]), A_ub=-np.abs(w), b_ub=-gap, bounds=[(0, r) for r in room[0]]
+    )
     assert np.isclose(np.abs(step).sum(), exact.fun, rtol=1e-6, atol=1e-12)
 
 
@@ -102,7 +108,9 @@ def test_no_bounds_gives_the_projection_on_the_plane(norm):
     """Without bounds the length is the gap over the dual norm."""
     w = np.array([[3.0, -4.0, 0.0]])
     dual, endless = {"l1": 4.0, "l2": 5.0, "linf": 7.0}[norm], np.full(w.shape, np.inf)
-    assert np.isclose(length(nearest(w, -endless, endless, np.array([2.0]), norm), norm), 2.0 / dual)
+    assert np.isclose(
+        length(nearest(w, -endless, endless, np.array([2.0]), norm), norm), 2.0 / dual
+    )
 
 
 @NORMS
@@ -110,8 +118,16 @@ def test_rows_are_computed_alone(norm):
     """A row gives the same bits alone as among others."""
     w, least, most = draw(4, n=9)
     size, one = np.linspace(0.1, 2, 9), slice(4, 5)
-    assert (nearest(w, least, most, size, norm)[one] == nearest(w[one], least[one], most[one], size[one], norm)).all()
+    assert (
+        nearest(w, least, most, size, norm)[one]
+        == nearest(w[one], least[one], most[one], size[one], norm)
+    ).all()
     if norm == "l1":
-        assert (shrunk(w, least, most, size)[one] == shrunk(w[one], least[one], most[one], size[one])).all()
+        assert (
+            shrunk(w, least, most, size)[one] == shrunk(w[one], least[one], most[one], size[one])
+        ).all()
     else:
-        assert (farthest(w, least, most, size, norm)[one] == farthest(w[one], least[one], most[one], size[one], norm)).all()
+        assert (
+            farthest(w, least, most, size, norm)[one]
+            == farthest(w[one], least[one], most[one], size[one], norm)
+        ).all()

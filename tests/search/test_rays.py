@@ -55,7 +55,9 @@ def test_the_secant_costs_no_row_more_than_two_queries_over_bisection(name, unit
     """Steep, flat, discontinuous and rounded scores included; and it finds the same crossing."""
     found = {}
     for search in ("secant", "paper"):
-        distances = measure(Profile(LEADS[name], unit), np.zeros((1, 1)), estimator=Ray(search_by=search))
+        distances = measure(
+            Profile(LEADS[name], unit), np.zeros((1, 1)), estimator=Ray(search_by=search)
+        )
         assert distances.status[0] == Status.CONVERGED
         assert distances.hi[0] - distances.lo[0] <= 1.01e-6 * distances.hi[0]
         found[search] = distances
@@ -71,16 +73,34 @@ def test_the_secant_costs_no_row_more_than_two_queries_over_bisection(name, unit
     slope=st.floats(1e-3, 1e3),
 )
 @example(crossing=1.0, unit=1.0, knots=[], slope=1.0)
-def test_no_piecewise_linear_lead_costs_more_than_two_queries_over_bisection(crossing, unit, knots, slope):
+def test_no_piecewise_linear_lead_costs_more_than_two_queries_over_bisection(
+    crossing, unit, knots, slope
+):
     """Any positive knots before the crossing, any slope behind it."""
-    at, height = np.array([*sorted({round(position, 3): size for position, size in [(0.0, 1.0), *knots] if position < 1}.items())]).T
-    radii, leads = np.append(at * crossing, [crossing, 2 * crossing]), np.append(height, [0.0, -slope])
+    at, height = np.array(
+        [
+            *sorted(
+                {
+                    round(position, 3): size
+                    for position, size in [(0.0, 1.0), *knots]
+                    if position < 1
+                }.items()
+            )
+        ]
+    ).T
+    radii, leads = (
+        np.append(at * crossing, [crossing, 2 * crossing]),
+        np.append(height, [0.0, -slope]),
+    )
 
     def lead(r):
         beyond = np.maximum(r - 2 * crossing, 0) * slope / crossing
         return np.interp(r, radii, leads) - beyond - 1e-12
 
-    counts = [measure(Profile(lead, unit), np.zeros((1, 1)), estimator=Ray(search_by=by)).n_predictions[0] for by in ("secant", "paper")]
+    counts = [
+        measure(Profile(lead, unit), np.zeros((1, 1)), estimator=Ray(search_by=by)).n_predictions[0]
+        for by in ("secant", "paper")
+    ]
     assert counts[0] <= counts[1] + 2
 
 
@@ -93,7 +113,17 @@ def test_the_papers_schedule_is_alpha_one_ten_hundred_then_midpoints():
         return 30.0 - r
 
     measure(Profile(lead), np.zeros((1, 1)), estimator=Ray(search_by="paper", num_steps=4))
-    assert asked == [0.0, 1.0, 10.0, 100.0, 55.0, 32.5, 21.25, 26.875, 32.5]  # the last confirms the flip point
+    assert asked == [
+        0.0,
+        1.0,
+        10.0,
+        100.0,
+        55.0,
+        32.5,
+        21.25,
+        26.875,
+        32.5,
+    ]  # the last confirms the flip point
 
 
 def test_a_third_class_counts_as_flipped():
@@ -121,8 +151,12 @@ def test_scan_finds_the_earlier_of_several_crossings():
         return np.where(((r >= 0.2) & (r < 0.3)) | (r >= 0.9), -1.0, 1.0)
 
     x = np.zeros((1, 1))
-    assert measure(Profile(lead), x, estimator=Ray(search_by="paper")).hi[0] == pytest.approx(0.9, rel=2e-6)
-    assert measure(Profile(lead), x, estimator=Ray(search_by="paper", scan=20)).hi[0] == pytest.approx(0.2, rel=2e-6)
+    assert measure(Profile(lead), x, estimator=Ray(search_by="paper")).hi[0] == pytest.approx(
+        0.9, rel=2e-6
+    )
+    assert measure(Profile(lead), x, estimator=Ray(search_by="paper", scan=20)).hi[
+        0
+    ] == pytest.approx(0.2, rel=2e-6)
 
 
 @pytest.mark.parametrize("sections", [1, 3, 7])
@@ -186,7 +220,9 @@ def test_a_model_that_never_repeats_its_flip_is_called_unconfirmed():
         seen.append(1)
         return np.where(len(seen) > 22, 1.0, CROSSING - r)
 
-    distances = measure(Profile(lead, access=Access.LABEL), np.zeros((1, 1)), estimator=Ray(num_steps=20))
+    distances = measure(
+        Profile(lead, access=Access.LABEL), np.zeros((1, 1)), estimator=Ray(num_steps=20)
+    )
     assert distances.status[0] == Status.UNCONFIRMED
 
 

@@ -57,7 +57,10 @@ def test_no_scores_mislead_the_search(warp, steepness):
     x = rng.normal(size=(400, 4)) * rng.choice([0.01, 1, 30], size=(400, 1))
     exact = np.abs((x * NORMAL).sum(axis=-1) + OFFSET) / np.linalg.norm(NORMAL)
     model = Warped(WARPS[warp], steepness)
-    scores, labels = measure(model, x, estimator=Ray()), measure(model, x, estimator=Ray(search_by="paper"))
+    scores, labels = (
+        measure(model, x, estimator=Ray()),
+        measure(model, x, estimator=Ray(search_by="paper")),
+    )
     for found in (scores, labels):
         assert (found.status == Status.CONVERGED).all()
         np.testing.assert_allclose(found.l2, exact, rtol=2e-6)

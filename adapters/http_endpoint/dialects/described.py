@@ -46,7 +46,9 @@ class AnswerPath:
         self.text = text
         inner = text.removeprefix("$") if isinstance(text, str) else "["
         if not text or _STEP.sub("", inner):
-            raise InvalidInput(f'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd names; got {text!r}.')
+            raise InvalidInput(
+                f'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd names; got {text!r}.'
+            )
         self._steps = [name or _step(index) for name, index in _STEP.findall(inner)]
 
     def find(self, document: Any) -> Any:
@@ -65,7 +67,9 @@ class AnswerPath:
             if step is ... and isinstance(part, list):
                 return [self._find(element, at + 1) for element in part]
             is_there = (
-                step in part if isinstance(part, dict) and isinstance(step, str) else isinstance(part, list) and _is_index(step, part)
+                step in part
+                if isinstance(part, dict) and isinstance(step, str)
+                else isinstance(part, list) and _is_index(step, part)
             )
             if not is_there:
                 raise BadPrediction(f'The answer must hold "{self.text}"; got {shown(part)}.')
@@ -130,9 +134,18 @@ class Described:
         if self.ranked is not None:
             maps = self._found(self.ranked, document)
             if not isinstance(maps, list) or not all(isinstance(each, dict) for each in maps):
-                raise BadPrediction(f'The answer must hold objects of labels and scores at "{self.ranked.text}"; got {shown(maps)}.')
-            return read_ranked([list(each) for each in maps], [list(each.values()) for each in maps], n, self.contract)
-        scores, labels = (self._found(path, document) if path else None for path in (self.scores, self.labels))
+                raise BadPrediction(
+                    f'The answer must hold objects of labels and scores at "{self.ranked.text}"; got {shown(maps)}.'
+                )
+            return read_ranked(
+                [list(each) for each in maps],
+                [list(each.values()) for each in maps],
+                n,
+                self.contract,
+            )
+        scores, labels = (
+            self._found(path, document) if path else None for path in (self.scores, self.labels)
+        )
         if labels is None:
             return read_scores(numbers(scores), n, self.contract)
         if scores is None:
@@ -153,28 +166,71 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
     InvalidInput
         Something is missing or does not fit together.
     """
-    told.tables_only(request=("method", "body", "form_field", "item", *Encoding.SETTINGS), answer=("scores", "labels", "ranked"))
+    told.tables_only(
+        request=("method", "body", "form_field", "item", *Encoding.SETTINGS),
+        answer=("scores", "labels", "ranked"),
+    )
     if told.access is None or told.input_shape is None or not (told.n_classes or told.labels):
-        known = {"access": told.access, "input_shape": told.input_shape, "n_classes": told.n_classes or told.labels or None}
+        known = {
+            "access": told.access,
+            "input_shape": told.input_shape,
+            "n_classes": told.n_classes or told.labels or None,
+        }
         missing = ", ".join(f'"{setting}"' for setting, value in known.items() if value is None)
-        raise InvalidInput(f"The server does not tell {missing} of this endpoint: give what is missing.")
-    contract = Contract(told.access, told.input_shape, declared_classes(told), told.bounds, told.labels)
-    scores, labels, ranked = (AnswerPath(told.answer[key]) if key in told.answer else None for key in ("scores", "labels", "ranked"))
+        raise InvalidInput(
+            f"The server does not tell {missing} of this endpoint: give what is missing."
+        )
+    contract = Contract(
+        told.access, told.input_shape, declared_classes(told), told.bounds, told.labels
+    )
+    scores, labels, ranked = (
+        AnswerPath(told.answer[key]) if key in told.answer else None
+        for key in ("scores", "labels", "ranked")
+    )
     if ranked is None and scores is None and (labels is None or told.access is not Access.LABEL):
         needed = "labels" if told.access is Access.LABEL else "scores"
-        raise InvalidInput(f'Access "{told.access.name.lower()}" needs a path to the {needed} in [answer].')
+        raise InvalidInput(
+            f'Access "{told.access.name.lower()}" needs a path to the {needed} in [answer].'
+        )
     encoding = Encoding.of(told.request, contract)
     template = told.request.get("body", "$rows")
     body, is_single = _parted(template)
     if body is None and not encoding.has_raw:
         raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
     field = told.request.get("form_field")
-    if field is not None and (body is not None or not isinstance(field, str) or not re.fullmatch(r"[\w.\[\]-]+", field)):
-        raise InvalidInput(f'"form_field" must be a name, and goes with a body of "$raw"; got {field!r}.')
-    facts = {"path": path, "body": template, "encoding": encoding.name, "dtype": str(encoding.dtype), "answer": dict(told.answer)}
-    facts |= {name: told.request[name] for name in ("form_field", "item", "method", "channels") if name in told.request}
+    if field is not None and (
+        body is not None or not isinstance(field, str) or not re.fullmatch(r"[\w.\[\]-]+", field)
+    ):
+        raise InvalidInput(
+            f'"form_field" must be a name, and goes with a body of "$raw"; got {field!r}.'
+        )
+    facts = {
+        "path": path,
+        "body": template,
+        "encoding": encoding.name,
+        "dtype": str(encoding.dtype),
+        "answer": dict(told.answer),
+    }
+    facts |= {
+        name: told.request[name]
+        for name in ("form_field", "item", "method", "channels")
+        if name in told.request
+    }
     method = str(told.request.get("method", "POST")).upper()
-    return Described(contract, path, method, body, field, is_single, encoding, scores, labels, ranked, facts, name)
+    return Described(
+        contract,
+        path,
+        method,
+        body,
+        field,
+        is_single,
+        encoding,
+        scores,
+        labels,
+        ranked,
+        facts,
+        name,
+    )
 
 
 def quoted(name: Any) -> str:
@@ -193,7 +249,9 @@ def _form(field: str, raw: bytes, kind: str) -> tuple[bytes, str]:
     mark = f"row-{hashlib.sha256(raw).hexdigest()}"
     name = "row.png" if kind == "image/png" else "row.bin"
     head = f'--{mark}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
-    return b"".join((head.encode(), raw, f"\r\n--{mark}--\r\n".encode())), f"multipart/form-data; boundary={mark}"
+    return b"".join(
+        (head.encode(), raw, f"\r\n--{mark}--\r\n".encode())
+    ), f"multipart/form-data; boundary={mark}"
 
 
 def _parted(template: Any) -> tuple[tuple[str, str] | None, bool]:
@@ -202,12 +260,16 @@ def _parted(template: Any) -> tuple[tuple[str, str] | None, bool]:
         return None, True
     places = re.findall(r"\$rows?\b", template) if isinstance(template, str) else []
     if len(places) != 1:
-        raise InvalidInput(f'The "body" of a request must hold $rows or $row once, or be "$raw"; got {template!r}.')
+        raise InvalidInput(
+            f'The "body" of a request must hold $rows or $row once, or be "$raw"; got {template!r}.'
+        )
     before, after = template.split(places[0])
     try:
         json.loads(before + "0" + after)
     except ValueError as error:
-        raise InvalidInput(f'The "body" of a request must be JSON once {places[0]} is filled in ({error}); got {template!r}.') from error
+        raise InvalidInput(
+            f'The "body" of a request must be JSON once {places[0]} is filled in ({error}); got {template!r}.'
+        ) from error
     return (before, after), places[0] == "$row"
 
 

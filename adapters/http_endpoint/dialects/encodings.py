@@ -65,19 +65,33 @@ class Encoding:
         if name not in _NAMES:
             raise InvalidInput(f'"encoding" must be one of {", ".join(_NAMES)}; got {name!r}.')
         try:
-            dtype = np.dtype(told.get("dtype", "uint8" if name == "png" else "float32")).newbyteorder("<")
+            dtype = np.dtype(
+                told.get("dtype", "uint8" if name == "png" else "float32")
+            ).newbyteorder("<")
         except TypeError as error:
-            raise InvalidInput(f'"dtype" must be a number type such as float32 or uint8; got {told.get("dtype")!r}.') from error
+            raise InvalidInput(
+                f'"dtype" must be a number type such as float32 or uint8; got {told.get("dtype")!r}.'
+            ) from error
         if dtype.kind not in "fiu" or (name == "png" and dtype != np.uint8):
             raise InvalidInput(f'"dtype" must be a number type, and uint8 for png; got {dtype}.')
-        channels = told.get("channels", _channels(contract.input_shape) if name == "png" else "none")
+        channels = told.get(
+            "channels", _channels(contract.input_shape) if name == "png" else "none"
+        )
         if name == "png":
             _check_image(contract.input_shape, channels)
         item = told.get("item", "$row")
-        if not isinstance(item, str) or item.count("$row") != 1 or not _is_json(item.replace("$row", "0")):
-            raise InvalidInput(f'"item" must be JSON once $row, in it once, is filled in; got {item!r}.')
+        if (
+            not isinstance(item, str)
+            or item.count("$row") != 1
+            or not _is_json(item.replace("$row", "0"))
+        ):
+            raise InvalidInput(
+                f'"item" must be JSON once $row, in it once, is filled in; got {item!r}.'
+            )
         before, after = item.split("$row")
-        return cls(name, dtype, _levels(contract) if dtype == np.uint8 else None, channels, (before, after))
+        return cls(
+            name, dtype, _levels(contract) if dtype == np.uint8 else None, channels, (before, after)
+        )
 
     @property
     def has_raw(self) -> bool:
@@ -124,7 +138,9 @@ class Encoding:
 
 def _levels(contract: Contract) -> tuple[float, float]:
     if contract.bounds is None or any(np.ndim(bound) for bound in contract.bounds):
-        raise InvalidInput('Whole-number pixels need "bounds" of two numbers: the inputs that 0 and 255 stand for.')
+        raise InvalidInput(
+            'Whole-number pixels need "bounds" of two numbers: the inputs that 0 and 255 stand for.'
+        )
     lowest, highest = contract.bounds
     return float(lowest), float(highest)
 
@@ -132,7 +148,11 @@ def _levels(contract: Contract) -> tuple[float, float]:
 def _channels(shape: tuple[int, ...]) -> str:
     if len(shape) == 2:
         return "none"
-    return "last" if len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4) else "first"
+    return (
+        "last"
+        if len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4)
+        else "first"
+    )
 
 
 def _check_image(shape: tuple[int, ...], channels: str) -> None:
@@ -147,7 +167,9 @@ def _png(image: NDArray[Any], channels: str) -> bytes:
     try:
         from PIL import Image
     except ImportError as error:
-        raise CapabilityMissing('Writing PNG needs Pillow: pip install "blackbox-boundary[images]".') from error
+        raise CapabilityMissing(
+            'Writing PNG needs Pillow: pip install "blackbox-boundary[images]".'
+        ) from error
     image = np.moveaxis(image, 0, -1) if channels == "first" else image
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     file = io.BytesIO()

@@ -33,10 +33,16 @@ def discover(path: str, told: Configuration) -> Described:
         Something is missing or unknown.
     """
     request, answer = dict(told.request), dict(told.answer)
-    form, name, columns = request.pop("format", "inputs"), request.pop("input", None), request.pop("columns", None)
+    form, name, columns = (
+        request.pop("format", "inputs"),
+        request.pop("input", None),
+        request.pop("columns", None),
+    )
     output = answer.pop("output", None)
     if form not in _FORMATS:
-        raise InvalidInput(f'"format" of an MLflow request must be one of {", ".join(_FORMATS)}; got {form!r}.')
+        raise InvalidInput(
+            f'"format" of an MLflow request must be one of {", ".join(_FORMATS)}; got {form!r}.'
+        )
     if form == "dataframe_split":
         if not isinstance(columns, list) or told.input_shape != (len(columns),):
             raise InvalidInput(
@@ -47,5 +53,7 @@ def discover(path: str, told: Configuration) -> Described:
         rows = f"{{{json.dumps(name)}: $rows}}" if name else "$rows"
     request.setdefault("body", f'{{"{form}": {rows}}}')
     if not answer:
-        answer["labels" if told.access is Access.LABEL else "scores"] = f"predictions{quoted(output)}"
+        answer["labels" if told.access is Access.LABEL else "scores"] = (
+            f"predictions{quoted(output)}"
+        )
     return describe(path, replace(told, request=request, answer=answer), "mlflow")

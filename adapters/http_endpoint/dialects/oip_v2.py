@@ -69,7 +69,9 @@ class OpenInference:
     @property
     def plainer(self) -> OpenInference | None:
         """The same in JSON: some servers do not know binary tensors, and do not say so."""
-        return replace(self, is_binary=False) if self.is_binary and self.datatype != "FP16" else None
+        return (
+            replace(self, is_binary=False) if self.is_binary and self.datatype != "FP16" else None
+        )
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the input's datatype."""
@@ -77,7 +79,11 @@ class OpenInference:
 
     def request(self, sent: NDArray[Any]) -> Request:
         """Ask for one output; the ``id`` is made of the first row, since some servers fail without one."""
-        tensor: dict[str, Any] = {"name": self.input, "shape": list(sent.shape), "datatype": self.datatype}
+        tensor: dict[str, Any] = {
+            "name": self.input,
+            "shape": list(sent.shape),
+            "datatype": self.datatype,
+        }
         output: dict[str, Any] = {"name": self.output}
         if self.top_k:
             output["parameters"] = {"classification": self.top_k}
@@ -91,7 +97,12 @@ class OpenInference:
             return Request("POST", f"{self.path}/infer", b"".join((text, sent.data)), headers)
         tensor["data"] = "$"
         before, after = json.dumps(head).encode().split(b'"data": "$"', 1)
-        return Request("POST", f"{self.path}/infer", before + b'"data": ' + flat_json(sent) + after, {"Content-Type": JSON})
+        return Request(
+            "POST",
+            f"{self.path}/infer",
+            before + b'"data": ' + flat_json(sent) + after,
+            {"Content-Type": JSON},
+        )
 
     def read(self, reply: Reply, n: int) -> Prediction:
         """Find the output asked for, in whichever of the two forms the server chose to answer."""
@@ -99,15 +110,23 @@ class OpenInference:
         if told is None:
             document, raw = read_json(reply.body), memoryview(b"")
         else:
-            length = int(told) if told.isascii() and told.isdigit() and len(told) < 20 else -1  # int refuses thousands of digits
+            length = (
+                int(told) if told.isascii() and told.isdigit() and len(told) < 20 else -1
+            )  # int refuses thousands of digits
             if not 0 <= length <= len(reply.body):
-                raise BadPrediction(f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(told, 40)}.")
+                raise BadPrediction(
+                    f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(told, 40)}."
+                )
             document, raw = read_json(reply.body[:length]), memoryview(reply.body)[length:]
         tensor, data = self._output(document, raw)
         shape = tensor.get("shape")
-        is_shape = isinstance(shape, list) and all(type(length) is int and 0 <= length < 2**31 for length in shape)
+        is_shape = isinstance(shape, list) and all(
+            type(length) is int and 0 <= length < 2**31 for length in shape
+        )
         if not is_shape or not shape or shape[0] != n:
-            raise BadPrediction(f'Output "{self.output}" must have a shape that begins with {n} rows; got {shown(shape, 80)}.')
+            raise BadPrediction(
+                f'Output "{self.output}" must have a shape that begins with {n} rows; got {shown(shape, 80)}.'
+            )
         return self._prediction(tensor.get("datatype"), tuple(shape), data, n)
 
     def _output(self, document: Any, raw: memoryview) -> tuple[dict[str, Any], Any]:
@@ -124,12 +143,16 @@ class OpenInference:
             elif type(size) is int and 0 <= size <= len(raw) - start:
                 data, start = raw[start : start + size], start + size
             else:
-                raise CutShort(f"The answer must hold all bytes it announces; got {shown(size, 40)}, {len(raw) - start} left.")
+                raise CutShort(
+                    f"The answer must hold all bytes it announces; got {shown(size, 40)}, {len(raw) - start} left."
+                )
             if output.get("name") == self.output:
                 found.append((output, data))
         if len(found) != 1 or start != len(raw):
             names = ", ".join(str(output.get("name")) for output in outputs)
-            raise BadPrediction(f'The answer must hold output "{self.output}" once and nothing unannounced; got {shown(names, 120)}.')
+            raise BadPrediction(
+                f'The answer must hold output "{self.output}" once and nothing unannounced; got {shown(names, 120)}.'
+            )
         return found[0]
 
     def _prediction(self, datatype: Any, shape: tuple[int, ...], data: Any, n: int) -> Prediction:
@@ -138,11 +161,19 @@ class OpenInference:
             width = prod(shape[1:])
             if self.top_k:
                 ranked = [_classification(text) for text in texts]
-                names, scores = ([[part[i] for part in ranked[row * width : (row + 1) * width]] for row in range(n)] for i in (0, 1))
+                names, scores = (
+                    [
+                        [part[i] for part in ranked[row * width : (row + 1) * width]]
+                        for row in range(n)
+                    ]
+                    for i in (0, 1)
+                )
                 return read_ranked(names, scores, n, self.contract)
             return read_labels(texts, n, self.contract)
         if not isinstance(datatype, str) or datatype not in DTYPES:
-            raise BadPrediction(f'Output "{self.output}" must have a numeric datatype; got {shown(datatype, 40)}.')
+            raise BadPrediction(
+                f'Output "{self.output}" must have a numeric datatype; got {shown(datatype, 40)}.'
+            )
         values = read_values(data, np.dtype(DTYPES[datatype]), prod(shape))
         if values.dtype.kind in "iub" and self.contract.access is Access.LABEL and values.size == n:
             return read_labels(values.astype(np.int64).tolist(), n, self.contract)
@@ -172,60 +203,99 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     answered = _tensor(metadata.get("outputs"), told.answer.get("output"), "output")
     datatype = str(told.request.get("datatype") or given.get("datatype") or "FP32")
     if datatype not in DTYPES:
-        raise InvalidInput(f'The input "{given["name"]}" must be numeric; its datatype is {shown(datatype, 40)}.')
+        raise InvalidInput(
+            f'The input "{given["name"]}" must be numeric; its datatype is {shown(datatype, 40)}.'
+        )
     rows, input_shape = _input_shape(given, told)
     top_k = told.answer.get("top_k", 0) and whole(told.answer["top_k"], "top_k")
     contract = Contract(
         access=declared_access(
-            Access.TOP1 if told.access is None and top_k else told.access, answered["name"], whole_numbers=_is_label(answered)
+            Access.TOP1 if told.access is None and top_k else told.access,
+            answered["name"],
+            whole_numbers=_is_label(answered),
         ),
         input_shape=input_shape,
         n_classes=declared_classes(told, (answered.get("shape") or [-1])[-1]),
         bounds=told.bounds,
         labels=told.labels,
     )
-    if isinstance(shape := answered.get("shape"), list) and sum(length != 1 for length in shape[1:]) > 1:
-        raise InvalidInput(f'The output "{answered["name"]}" must hold one score for each class; its shape is {shape}: no classifier\'s.')
-    facts = {"path": path, "version": _version(metadata), "input": dict(given), "output": dict(answered), "datatype": datatype}
+    if (
+        isinstance(shape := answered.get("shape"), list)
+        and sum(length != 1 for length in shape[1:]) > 1
+    ):
+        raise InvalidInput(
+            f'The output "{answered["name"]}" must hold one score for each class; its shape is {shape}: no classifier\'s.'
+        )
+    facts = {
+        "path": path,
+        "version": _version(metadata),
+        "input": dict(given),
+        "output": dict(answered),
+        "datatype": datatype,
+    }
     is_binary = _is_binary(transport, base, told, datatype)
     max_rows = rows or _max_batch(transport, path)
-    return OpenInference(contract, path, given["name"], answered["name"], datatype, is_binary, max_rows, facts, top_k)
+    return OpenInference(
+        contract, path, given["name"], answered["name"], datatype, is_binary, max_rows, facts, top_k
+    )
 
 
 def _tensor(listed: Any, name: Any, noun: str) -> dict[str, Any]:
     """The one tensor to use: the named one, else the only one."""
     listed = listed if isinstance(listed, list) else []
-    tensors = [tensor for tensor in listed if isinstance(tensor, dict) and isinstance(tensor.get("name"), str)]
+    tensors = [
+        tensor
+        for tensor in listed
+        if isinstance(tensor, dict) and isinstance(tensor.get("name"), str)
+    ]
     table = "request" if noun == "input" else "answer"
     if not tensors:
         if isinstance(name, str):
             return {"name": name}
-        raise InvalidInput(f"The server's metadata names no {noun}: give its name as {noun} in [{table}].")
+        raise InvalidInput(
+            f"The server's metadata names no {noun}: give its name as {noun} in [{table}]."
+        )
     names = ", ".join(tensor["name"] for tensor in tensors)
     if noun == "input" and len(tensors) > 1:
-        raise InvalidInput(f"The model must take one input; its server lists {len(tensors)}: {shown(names, 200)}.")
+        raise InvalidInput(
+            f"The model must take one input; its server lists {len(tensors)}: {shown(names, 200)}."
+        )
     if name is not None:
         tensors = [tensor for tensor in tensors if tensor["name"] == name]
     if len(tensors) != 1:
-        raise InvalidInput(f"One {noun} must be chosen ({noun} in [{table}]) among {shown(names, 200)}; got {shown(name, 80)}.")
+        raise InvalidInput(
+            f"One {noun} must be chosen ({noun} in [{table}]) among {shown(names, 200)}; got {shown(name, 80)}."
+        )
     return tensors[0]
 
 
-def _input_shape(given: Mapping[str, Any], told: Configuration) -> tuple[int | None, tuple[int, ...]]:
+def _input_shape(
+    given: Mapping[str, Any], told: Configuration
+) -> tuple[int | None, tuple[int, ...]]:
     """Rows a request must hold, if fixed, and the shape of one row."""
     shape = given.get("shape")
     if shape is None and told.input_shape:
         return None, told.input_shape
     if not isinstance(shape, list) or not shape or not all(type(length) is int for length in shape):
-        raise InvalidInput(f'The server tells no shape of input "{given["name"]}" (it says {shown(shape, 80)}): give "input_shape".')
+        raise InvalidInput(
+            f'The server tells no shape of input "{given["name"]}" (it says {shown(shape, 80)}): give "input_shape".'
+        )
     batch, row = shape[0], tuple(shape[1:])
     if batch not in (-1, 1):
-        raise InvalidInput(f'The input "{given["name"]}" must have a free number of rows, or one; its server says shape {shape}.')
+        raise InvalidInput(
+            f'The input "{given["name"]}" must have a free number of rows, or one; its server says shape {shape}.'
+        )
     if told.input_shape is None and any(length < 1 for length in row):
-        raise InvalidInput(f'The server leaves lengths of input "{given["name"]}" open, shape {shape}: give "input_shape".')
+        raise InvalidInput(
+            f'The server leaves lengths of input "{given["name"]}" open, shape {shape}: give "input_shape".'
+        )
     chosen = told.input_shape or row
-    if len(chosen) != len(row) or any(theirs not in (-1, ours) for ours, theirs in zip(chosen, row, strict=True)):
-        raise InvalidInput(f'"input_shape" must fit the server\'s {shape} without the first; got {list(chosen)}.')
+    if len(chosen) != len(row) or any(
+        theirs not in (-1, ours) for ours, theirs in zip(chosen, row, strict=True)
+    ):
+        raise InvalidInput(
+            f'"input_shape" must fit the server\'s {shape} without the first; got {list(chosen)}.'
+        )
     return (1 if batch == 1 else None), chosen
 
 
@@ -261,4 +331,6 @@ def _classification(text: str) -> tuple[str, float]:
     try:
         return rest.partition(":")[0], float(value)
     except ValueError as error:
-        raise BadPrediction(f'A class must be given as "value:index"; got {shown(text, 80)}.') from error
+        raise BadPrediction(
+            f'A class must be given as "value:index"; got {shown(text, 80)}.'
+        ) from error

@@ -43,23 +43,33 @@ def discover(transport: Transport, path: str, told: Configuration) -> Described:
     """
     model = path.rstrip("/").removesuffix(":predict")
     if "/v1/models/" not in model:
-        raise InvalidInput(f'The URL of this endpoint must end in "/v1/models/NAME:predict"; got "{path}".')
+        raise InvalidInput(
+            f'The URL of this endpoint must end in "/v1/models/NAME:predict"; got "{path}".'
+        )
     request, answer = dict(told.request), dict(told.answer)
     signature = request.pop("signature", "serving_default")
     output = answer.pop("output", None)
     inputs, outputs = _signature(get_if_there(transport, f"{model}/metadata"), signature)
     if len(inputs) > 1:
-        raise InvalidInput(f"The model must take one input; its signature lists {shown(', '.join(inputs), 200)}.")
+        raise InvalidInput(
+            f"The model must take one input; its signature lists {shown(', '.join(inputs), 200)}."
+        )
     for tensor in inputs.values():
         told = replace(told, input_shape=told.input_shape or _row_shape(tensor))
         if (dtype := _DTYPES.get(str(tensor.get("dtype")))) is not None:
             request.setdefault("dtype", dtype)
     if len(outputs) > 1 and output not in outputs and not answer:
-        raise InvalidInput(f"One output must be chosen (output in [answer]) among {shown(', '.join(outputs), 200)}.")
+        raise InvalidInput(
+            f"One output must be chosen (output in [answer]) among {shown(', '.join(outputs), 200)}."
+        )
     for name, tensor in outputs.items():
         if name == (output or name):
             shape = _row_shape(tensor) or ()
-            told = replace(told, access=declared_access(told.access, name), n_classes=told.n_classes or (shape[-1] if shape else None))
+            told = replace(
+                told,
+                access=declared_access(told.access, name),
+                n_classes=told.n_classes or (shape[-1] if shape else None),
+            )
     opening = f'"signature_name": {json.dumps(signature)}, ' if "signature" in told.request else ""
     request.setdefault("body", f'{{{opening}"instances": $rows}}')
     found = f"predictions[*]{quoted(output)}" if output and len(outputs) != 1 else "predictions"
@@ -77,7 +87,10 @@ def _signature(metadata: Mapping[str, Any], name: str) -> tuple[dict[str, Any], 
         return {}, {}
     sides = (part.get("inputs"), part.get("outputs"))
     inputs, outputs = (
-        {name: each for name, each in side.items() if isinstance(each, dict)} if isinstance(side, dict) else {} for side in sides
+        {name: each for name, each in side.items() if isinstance(each, dict)}
+        if isinstance(side, dict)
+        else {}
+        for side in sides
     )
     return inputs, outputs
 
@@ -88,4 +101,8 @@ def _row_shape(tensor: Mapping[str, Any]) -> tuple[int, ...] | None:
         dims = [int(dim["size"]) for dim in tensor["tensor_shape"]["dim"]]
     except (KeyError, TypeError, ValueError):
         return None
-    return tuple(dims[1:]) if len(dims) > 1 and dims[0] in (-1, 1) and all(dim > 0 for dim in dims[1:]) else None
+    return (
+        tuple(dims[1:])
+        if len(dims) > 1 and dims[0] in (-1, 1) and all(dim > 0 for dim in dims[1:])
+        else None
+    )

@@ -29,4 +29,6 @@ def discover(path: str, told: Configuration) -> Described:
     request = {"body": "$raw", "encoding": "png", **told.request}
     if "body" in told.request and "encoding" not in told.request:
         request["encoding"] = "json"
-    return describe(path, replace(told, request=request, answer=told.answer or {"ranked": "$"}), "torchserve")
+    return describe(
+        path, replace(told, request=request, answer=told.answer or {"ranked": "$"}), "torchserve"
+    )

@@ -29,7 +29,9 @@ def test_a_graph_fixed_at_one_row_is_rebatched(shape):
     content, x = convolution(shape=shape), rows(23, IMAGE)
     predictor = OnnxPredictor(content, access="logits", bounds=(0, 1))
     assert predictor.batching == "re-batched"
-    assert predictor.batching_evidence == "16 random rows at once gave the scores they gave one by one"
+    assert (
+        predictor.batching_evidence == "16 random rows at once gave the scores they gave one by one"
+    )
     np.testing.assert_allclose(predictor.predict(x).scores, alone(content, x), rtol=1e-4)
     check_predictor(predictor, x[:6])
 
@@ -39,12 +41,22 @@ def test_reshapes_that_read_zero_as_zero_are_rebatched():
     kernel, w = weights((4, 1, 3, 3), (64, 3))
     nodes = [
         helper.make_node("Conv", ["x", "kernel"], ["c"]),
-        helper.make_node("Constant", [], ["shape"], value=helper.make_tensor("shape", TensorProto.INT64, [2], [1, 64])),
+        helper.make_node(
+            "Constant",
+            [],
+            ["shape"],
+            value=helper.make_tensor("shape", TensorProto.INT64, [2], [1, 64]),
+        ),
         helper.make_node("Reshape", ["c", "shape"], ["f"], allowzero=1),
         helper.make_node("MatMul", ["f", "w"], ["y"]),
     ]
     image = [("x", TensorProto.FLOAT, [1, 1, 6, 6])]
-    content = model(nodes, constants={"kernel": kernel, "w": w}, inputs=image, outputs=[("y", TensorProto.FLOAT, [1, 3])])
+    content = model(
+        nodes,
+        constants={"kernel": kernel, "w": w},
+        inputs=image,
+        outputs=[("y", TensorProto.FLOAT, [1, 3])],
+    )
     assert OnnxPredictor(content, access="logits").batching == "re-batched"
 
 
@@ -61,8 +73,16 @@ def test_only_reshapes_of_the_batch_are_edited():
         helper.make_node("Add", ["z", "b"], ["y"]),
     ]
     shapes = {"pairs": [-1, 2], "one_row": [1, 6], "one_bias": [1, -1]}
-    constants = {"inner": inner, "w": w, "bias": bias, **{name: np.array(shape, np.int64) for name, shape in shapes.items()}}
-    axes = {"inputs": [("x", TensorProto.FLOAT, [1, 6])], "outputs": [("y", TensorProto.FLOAT, [1, 3])]}
+    constants = {
+        "inner": inner,
+        "w": w,
+        "bias": bias,
+        **{name: np.array(shape, np.int64) for name, shape in shapes.items()},
+    }
+    axes = {
+        "inputs": [("x", TensorProto.FLOAT, [1, 6])],
+        "outputs": [("y", TensorProto.FLOAT, [1, 3])],
+    }
     content, x = model(nodes, constants=constants, **axes), rows(7)
     predictor = OnnxPredictor(content, access="logits")
     assert predictor.batching == "re-batched"
@@ -77,7 +97,10 @@ def test_a_graph_that_mixes_rows_stays_fixed():
         helper.make_node("ReduceMean", ["z"], ["m"], axes=[0], keepdims=1),
         helper.make_node("Add", ["z", "m"], ["y"]),
     ]
-    axes = {"inputs": [("x", TensorProto.FLOAT, [1, 6])], "outputs": [("y", TensorProto.FLOAT, [1, 3])]}
+    axes = {
+        "inputs": [("x", TensorProto.FLOAT, [1, 6])],
+        "outputs": [("y", TensorProto.FLOAT, [1, 3])],
+    }
     content, x = model(nodes, constants={"w": w}, **axes), rows(9)
     predictor = OnnxPredictor(content, access="logits")
     assert predictor.batching == "fixed"
@@ -95,21 +118,37 @@ def test_a_graph_that_drops_its_batch_axis_stays_fixed():
         helper.make_node("Unsqueeze", ["z", "axes"], ["y"]),
     ]
     constants = {"w": w, "shape": np.array([36], np.int64), "axes": np.array([0], np.int64)}
-    content = model(nodes, constants=constants, inputs=[("x", TensorProto.FLOAT, [1, *IMAGE])], outputs=[("y", TensorProto.FLOAT, [1, 3])])
+    content = model(
+        nodes,
+        constants=constants,
+        inputs=[("x", TensorProto.FLOAT, [1, *IMAGE])],
+        outputs=[("y", TensorProto.FLOAT, [1, 3])],
+    )
     predictor = OnnxPredictor(content, access="logits")
     assert predictor.batching == "fixed"
     assert "Reshape" in predictor.batching_evidence
-    np.testing.assert_allclose(predictor.predict(rows(5, IMAGE)).scores, alone(content, rows(5, IMAGE)), rtol=1e-5)
+    np.testing.assert_allclose(
+        predictor.predict(rows(5, IMAGE)).scores, alone(content, rows(5, IMAGE)), rtol=1e-5
+    )
 
 
 def test_a_graph_that_answers_for_its_whole_batch_stays_fixed():
     """One answer for all rows is not an answer for each."""
     (w,) = weights((6, 3))
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("ReduceMean", ["z"], ["y"], axes=[0], keepdims=1)]
-    axes = {"inputs": [("x", TensorProto.FLOAT, ["n", 6])], "outputs": [("y", TensorProto.FLOAT, ["m", 3])]}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("ReduceMean", ["z"], ["y"], axes=[0], keepdims=1),
+    ]
+    axes = {
+        "inputs": [("x", TensorProto.FLOAT, ["n", 6])],
+        "outputs": [("y", TensorProto.FLOAT, ["m", 3])],
+    }
     predictor = OnnxPredictor(model(nodes, constants={"w": w}, **axes), access="logits")
     assert predictor.batching == "fixed"
-    assert predictor.batching_evidence == "16 rows at once gave an output of shape (1, 3), one by one (16, 3)"
+    assert (
+        predictor.batching_evidence
+        == "16 rows at once gave an output of shape (1, 3), one by one (16, 3)"
+    )
     assert len(predictor.predict(rows(5))) == 5
 
 
@@ -124,7 +163,9 @@ def test_labels_that_depend_on_the_batch_are_asked_one_by_one():
         helper.make_node("ArgMax", ["d"], ["y"], axis=1, keepdims=0),
     ]
     outputs = [("y", TensorProto.INT64, ["n"])]
-    content = model(nodes, constants={"w": w, "minus_two": np.array([-2], np.float32)}, outputs=outputs)
+    content = model(
+        nodes, constants={"w": w, "minus_two": np.array([-2], np.float32)}, outputs=outputs
+    )
     predictor = OnnxPredictor(content, n_classes=3)
     assert predictor.batching == "fixed"
     assert (predictor.predict(rows(9)).label == (-rows(9) @ w).argmax(axis=-1)).all()
@@ -142,9 +183,18 @@ def test_shapes_recorded_for_one_row_do_not_stand_in_the_way():
 def test_equal_answers_prove_nothing():
     """A fixed graph that answers all random rows alike stays fixed: a mix-up would not have been seen."""
     w = np.full((6, 3), 1e-6, np.float32)
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Add", ["z", "b"], ["y"])]
-    axes = {"inputs": [("x", TensorProto.FLOAT, [1, 6])], "outputs": [("y", TensorProto.FLOAT, [1, 3])]}
-    predictor = OnnxPredictor(model(nodes, constants={"w": w, "b": np.arange(3, dtype=np.float32)}, **axes), access="logits")
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("Add", ["z", "b"], ["y"]),
+    ]
+    axes = {
+        "inputs": [("x", TensorProto.FLOAT, [1, 6])],
+        "outputs": [("y", TensorProto.FLOAT, [1, 3])],
+    }
+    predictor = OnnxPredictor(
+        model(nodes, constants={"w": w, "b": np.arange(3, dtype=np.float32)}, **axes),
+        access="logits",
+    )
     assert predictor.batching == "fixed"
     assert predictor.batching_evidence.startswith("inconclusive")
     assert (predictor.predict(rows(4)).label == 2).all()
@@ -165,7 +215,11 @@ def test_a_graph_fixed_at_several_rows(batch):
     x = rows(11)
     predictor = OnnxPredictor(linear(batch=batch), access="logits")
     assert predictor.batching == "re-batched"
-    np.testing.assert_allclose(predictor.predict(x).scores, OnnxPredictor(linear(), access="logits").predict(x).scores, rtol=1e-5)
+    np.testing.assert_allclose(
+        predictor.predict(x).scores,
+        OnnxPredictor(linear(), access="logits").predict(x).scores,
+        rtol=1e-5,
+    )
 
 
 def test_a_dynamic_graph_is_left_as_it_is():
@@ -178,10 +232,19 @@ def test_a_dynamic_graph_is_left_as_it_is():
 @pytest.mark.parametrize("batch", ["n", 1])
 def test_scores_that_are_not_finite_do_not_stand_in_the_way(batch):
     """A graph that answers some random rows with infinity or NaN is batched as its other answers prove."""
-    w = np.abs(weights((6, 3))[0]) * np.array([1, 1, 1, -1, -1, -1], np.float32)[:, None] ** [0, 0, 1]
+    w = np.abs(weights((6, 3))[0]) * np.array([1, 1, 1, -1, -1, -1], np.float32)[:, None] ** [
+        0,
+        0,
+        1,
+    ]
     nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Log", ["z"], ["y"])]
-    axes = {"inputs": [("x", TensorProto.FLOAT, [batch, 6])], "outputs": [("y", TensorProto.FLOAT, [batch, 3])]}
-    predictor = OnnxPredictor(model(nodes, constants={"w": w.astype(np.float32)}, **axes), access="logits", bounds=(0, 1))
+    axes = {
+        "inputs": [("x", TensorProto.FLOAT, [batch, 6])],
+        "outputs": [("y", TensorProto.FLOAT, [batch, 3])],
+    }
+    predictor = OnnxPredictor(
+        model(nodes, constants={"w": w.astype(np.float32)}, **axes), access="logits", bounds=(0, 1)
+    )
     assert predictor.batching == ("dynamic" if batch == "n" else "re-batched")
     assert predictor.predict(rows(50)).label.min() == -1
     assert predictor.predict(rows(50)).label.max() > -1
@@ -212,5 +275,9 @@ def test_published_exports_answer_in_batches_as_row_by_row(name):
     x = instances["x"].astype(np.float32)
     predictor = OnnxPredictor(path, access="logits", bounds=tuple(instances["domain"]))
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    reference = np.concatenate([session.run(None, {session.get_inputs()[0].name: x[i : i + 1]})[0] for i in range(len(x))])
-    np.testing.assert_allclose(predictor.predict(x).scores, reference, atol=1e-5 * np.abs(reference).max())
+    reference = np.concatenate(
+        [session.run(None, {session.get_inputs()[0].name: x[i : i + 1]})[0] for i in range(len(x))]
+    )
+    np.testing.assert_allclose(
+        predictor.predict(x).scores, reference, atol=1e-5 * np.abs(reference).max()
+    )

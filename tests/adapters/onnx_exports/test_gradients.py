@@ -16,10 +16,15 @@ helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
 def export(nodes, constants, shape, classes, opset=13):
     """Bytes of a graph from ``x`` to ``y``."""
-    values = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, dims) for n, dims in (("x", shape), ("y", [shape[0], classes]))]
+    values = [
+        helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, dims)
+        for n, dims in (("x", shape), ("y", [shape[0], classes]))
+    ]
     kept = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "g", values[:1], values[1:], kept)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8).SerializeToString()
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+    ).SerializeToString()
 
 
 def convolutional(batch="n", **pool):
@@ -36,7 +41,9 @@ def convolutional(batch="n", **pool):
         helper.make_node("Conv", ["centred", "k", "b"], ["h"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["h"], ["a"]),
         helper.make_node("Add", ["a", "h"], ["sum"]),
-        helper.make_node("AveragePool", ["sum"], ["p"], kernel_shape=[2, 2], strides=[2, 2], **pool),
+        helper.make_node(
+            "AveragePool", ["sum"], ["p"], kernel_shape=[2, 2], strides=[2, 2], **pool
+        ),
         helper.make_node("Flatten", ["p"], ["flat"]),
         helper.make_node("Gemm", ["flat", "w"], ["y"], transB=1),
     ]
@@ -46,12 +53,16 @@ def convolutional(batch="n", **pool):
 @pytest.mark.parametrize("batch", ["n", 1])
 def test_gradients_are_those_of_the_answers(batch):
     """Against central differences of ONNX Runtime's own answers; also where the file fixes the batch at one."""
-    predictor = OnnxPredictor(convolutional(batch), access="logits", bounds=(0, 1), gradients="torch")
+    predictor = OnnxPredictor(
+        convolutional(batch), access="logits", bounds=(0, 1), gradients="torch"
+    )
     assert isinstance(predictor, Differentiable)
     rng = np.random.default_rng(1)
     x, v, u = (rng.normal(size=s).astype(np.float32) for s in ((3, 2, 6, 6), (3, 4), (3, 2, 6, 6)))
     gradient = predictor.vjp(x, v)
-    ahead, behind = ((v * predictor.predict(x + sign * 1e-2 * u).scores).sum(axis=-1) for sign in (1, -1))
+    ahead, behind = (
+        (v * predictor.predict(x + sign * 1e-2 * u).scores).sum(axis=-1) for sign in (1, -1)
+    )
     slope = (gradient * u).sum(axis=(1, 2, 3))
     assert gradient.shape == x.shape
     assert np.allclose(slope, (ahead - behind) / 2e-2, rtol=0.05, atol=0.05)
@@ -64,7 +75,10 @@ def test_a_measurement_runs_on_both():
     found = measure(predictor, x, estimator=Tangent())
     assert found.has_flip.all()
     assert (found.n_gradients == 24).all()
-    assert (OnnxPredictor(convolutional(), access="logits").predict(found.flip_points).label != found.home).all()
+    assert (
+        OnnxPredictor(convolutional(), access="logits").predict(found.flip_points).label
+        != found.home
+    ).all()
 
 
 def test_an_unknown_op_is_named_and_falls_back():
@@ -94,7 +108,10 @@ def test_load_says_where_gradients_come_from():
 def test_a_file_that_was_changed_certifies_nothing(tmp_path):
     """What bounds the stretch is read from the model that is asked, or not at all."""
     file = tmp_path / "model.onnx"
-    nodes, weights = [helper.make_node("MatMul", ["x", "w"], ["y"])], np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    nodes, weights = (
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32),
+    )
     file.write_bytes(export(nodes, {"w": weights}, ["n", 5], 3))
     predictor = load(file, access="logits")
     np.testing.assert_allclose(predictor.chain().last, weights.T, rtol=1e-6)
@@ -121,12 +138,27 @@ def test_what_reveals_too_little_or_is_no_model_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("op", "inputs", "options", "shape"),
     [
-        ("MaxPool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, (2, 6, 6)),
+        (
+            "MaxPool",
+            [],
+            {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+            (2, 6, 6),
+        ),
         ("MaxPool", [], {"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER"}, (2, 5, 5)),
         ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, (2, 5, 5)),
-        ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}, (2, 5, 5)),
+        (
+            "AveragePool",
+            [],
+            {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
+            (2, 5, 5),
+        ),
         ("GlobalAveragePool", [], {}, (2, 5, 5)),
-        ("Conv", [np.ones((2, 1, 3, 3), np.float32)], {"group": 2, "strides": [2, 2], "auto_pad": "SAME_LOWER"}, (2, 6, 6)),
+        (
+            "Conv",
+            [np.ones((2, 1, 3, 3), np.float32)],
+            {"group": 2, "strides": [2, 2], "auto_pad": "SAME_LOWER"},
+            (2, 6, 6),
+        ),
         ("Conv", [np.ones((3, 2, 2, 2), np.float32)], {"dilations": [2, 2]}, (2, 6, 6)),
         ("Transpose", [], {"perm": [0, 2, 3, 1]}, (2, 3, 4)),
         ("Pad", [np.array([0, 0, 1, 2, 0, 0, 0, 1]), np.float32(0.5)], {}, (2, 3, 4)),
@@ -137,7 +169,12 @@ def test_what_reveals_too_little_or_is_no_model_is_refused(tmp_path):
         ("LeakyRelu", [], {"alpha": 0.3}, (5,)),
         ("Softmax", [], {"axis": 1}, (5,)),
         ("LogSoftmax", [], {}, (5,)),
-        ("BatchNormalization", [np.ones(2, np.float32) * k for k in (2.0, 0.3, 0.1, 1.5)], {"epsilon": 1e-3}, (2, 3, 3)),
+        (
+            "BatchNormalization",
+            [np.ones(2, np.float32) * k for k in (2.0, 0.3, 0.1, 1.5)],
+            {"epsilon": 1e-3},
+            (2, 3, 3),
+        ),
         ("MatMul", [np.ones((5, 3), np.float32)], {}, (5,)),
         ("Pow", [np.float32(3.0)], {}, (4,)),
     ],
@@ -153,9 +190,16 @@ def test_ops_compute_what_onnx_runtime_computes(op, inputs, options, shape):
         "g",
         [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", *shape])],
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(names, inputs, strict=True)],
+        [
+            numpy_helper.from_array(np.asarray(value), name)
+            for name, value in zip(names, inputs, strict=True)
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     x = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
-    theirs = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
-    assert np.allclose(onnx_in_torch.GraphModule(model, "y")(torch.from_numpy(x)).numpy(), theirs, atol=1e-5)
+    theirs = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    ).run(None, {"x": x})[0]
+    assert np.allclose(
+        onnx_in_torch.GraphModule(model, "y")(torch.from_numpy(x)).numpy(), theirs, atol=1e-5
+    )

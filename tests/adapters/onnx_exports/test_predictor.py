@@ -10,7 +10,15 @@ from blackbox_boundary.adapters.onnx_exports import session as onnx_session
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from onnx import TensorProto, helper
 
-from blackbox_boundary import Access, BadPrediction, CapabilityMissing, Differentiable, InvalidInput, PredictorError, load
+from blackbox_boundary import (
+    Access,
+    BadPrediction,
+    CapabilityMissing,
+    Differentiable,
+    InvalidInput,
+    PredictorError,
+    load,
+)
 from blackbox_boundary.testing import check_predictor
 
 from ..graphs import EXPORTS, expected_logits, export, linear, model, rows, weights
@@ -21,7 +29,9 @@ def test_answers_what_the_graph_computes(dtype):
     """Logits of a linear graph are the matrix product, at the graph's precision."""
     x = rows(5).astype(dtype)
     prediction = OnnxPredictor(linear(dtype=dtype), access="logits").predict(x)
-    np.testing.assert_allclose(prediction.scores, expected_logits(x), rtol=1e-6 if dtype == np.float32 else 1e-14)
+    np.testing.assert_allclose(
+        prediction.scores, expected_logits(x), rtol=1e-6 if dtype == np.float32 else 1e-14
+    )
     assert (prediction.label == expected_logits(x).argmax(axis=-1)).all()
     assert prediction.scores.dtype == dtype
 
@@ -30,7 +40,9 @@ def test_answers_what_the_graph_computes(dtype):
 def test_conforms_at_every_access(access):
     """The conformance suite passes whatever is revealed."""
     content = linear(last="Softmax" if access == "probabilities" else "")
-    outcome = check_predictor(OnnxPredictor(content, access=access, bounds=(0, 1)), rows(12), close=True)
+    outcome = check_predictor(
+        OnnxPredictor(content, access=access, bounds=(0, 1)), rows(12), close=True
+    )
     assert outcome["splitting"] == outcome["closing"] == "passed"
 
 
@@ -47,14 +59,19 @@ def test_conforms_on_published_exports(name):
 
 def test_float16_and_integer_graphs_conform():
     """Half precision and integer inputs are fed in their own dtype."""
-    check_predictor(OnnxPredictor(linear(dtype=np.float16), access="logits"), rows(6), tolerance=1e-2)
+    check_predictor(
+        OnnxPredictor(linear(dtype=np.float16), access="logits"), rows(6), tolerance=1e-2
+    )
     check_predictor(OnnxPredictor(quantised(), access="logits"), np.arange(36.0).reshape(6, 6))
 
 
 def quantised(element=TensorProto.UINT8):
     """A linear graph over six whole numbers."""
     (w,) = weights((6, 3))
-    nodes = [helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["f", "w"], ["y"]),
+    ]
     return model(nodes, constants={"w": w}, inputs=[("x", element, ["n", 6])])
 
 
@@ -63,7 +80,9 @@ def test_integer_inputs_are_rounded_and_held_to_their_range():
     predictor = OnnxPredictor(quantised(), access="logits")
     x = np.full((2, 6), 3.6)
     assert predictor.bounds == (0, 255)
-    assert (predictor.predict(x).scores == predictor.predict(np.full((2, 6), 4, np.int64)).scores).all()
+    assert (
+        predictor.predict(x).scores == predictor.predict(np.full((2, 6), 4, np.int64)).scores
+    ).all()
     for outside in (-1.0, 256.0, np.nan, np.inf):
         x[1, 2] = outside
         with pytest.raises(InvalidInput, match="must fit the uint8"):
@@ -75,7 +94,9 @@ def test_numbers_beyond_float16_are_no_answer_and_no_warning():
     """A row that overflows half precision gets the label -1; its neighbours are answered."""
     x = rows(3)
     x[1] = 1e6
-    assert (OnnxPredictor(linear(dtype=np.float16), access="logits").predict(x).label < 0).tolist() == [False, True, False]
+    assert (
+        OnnxPredictor(linear(dtype=np.float16), access="logits").predict(x).label < 0
+    ).tolist() == [False, True, False]
 
 
 def test_torch_tensors_are_answered():
@@ -89,7 +110,9 @@ def test_torch_tensors_are_answered():
 
 def test_has_no_gradients():
     """ONNX Runtime gives no gradients, and the predictor does not say it does; who does is in test_onnx_gradients."""
-    assert not isinstance(OnnxPredictor(linear(), access="logits", gradients="none"), Differentiable)
+    assert not isinstance(
+        OnnxPredictor(linear(), access="logits", gradients="none"), Differentiable
+    )
 
 
 # -- what the scores are
@@ -97,7 +120,10 @@ def test_has_no_gradients():
 
 def test_access_must_be_declared_where_the_graph_does_not_decide():
     """A graph that ends in Gemm could be either, labels beside it or not; the error says what it ends in and what to write."""
-    with pytest.raises(InvalidInput, match=r'made by Gemm, so it may hold logits or probabilities\..*access="logits"'):
+    with pytest.raises(
+        InvalidInput,
+        match=r'made by Gemm, so it may hold logits or probabilities\..*access="logits"',
+    ):
         OnnxPredictor(linear())
     with pytest.raises(InvalidInput, match="made by Sigmoid"):
         OnnxPredictor(linear(last="Sigmoid"))
@@ -107,7 +133,9 @@ def test_access_must_be_declared_where_the_graph_does_not_decide():
         OnnxPredictor(labels_and_scores("y", producer="skl2onnx"))
 
 
-@pytest.mark.parametrize(("last", "access"), [("Softmax", Access.PROBABILITIES), ("LogSoftmax", Access.LOGITS)])
+@pytest.mark.parametrize(
+    ("last", "access"), [("Softmax", Access.PROBABILITIES), ("LogSoftmax", Access.LOGITS)]
+)
 def test_a_final_softmax_decides_the_access(last, access):
     """The graph's last op settles what its scores are, through ops that only carry them on."""
     assert OnnxPredictor(linear(last=last)).access is access
@@ -139,7 +167,9 @@ def test_one_score_a_row_is_the_positive_class_of_two(last, access):
     assert predictor.n_classes == 2
     assert (prediction.label == (logit > 0)).all()
     assert 0 < prediction.label.sum() < 20
-    np.testing.assert_allclose(prediction.scores[:, 1], 1 / (1 + np.exp(-logit)) if last else logit, rtol=1e-5)
+    np.testing.assert_allclose(
+        prediction.scores[:, 1], 1 / (1 + np.exp(-logit)) if last else logit, rtol=1e-5
+    )
     with pytest.raises(BadPrediction, match="whether that is a logit or a probability"):
         OnnxPredictor(linear(last=last, n_classes=1), access="label")
 
@@ -159,7 +189,12 @@ def labels_and_scores(*names, producer="tests"):
         "s": ("s", TensorProto.FLOAT, ["n"]),
         "hidden": ("hidden", TensorProto.FLOAT, ["n", 3]),
     }
-    return model(nodes, constants={"w": w, "b": b}, outputs=[kinds[name] for name in names], producer=producer)
+    return model(
+        nodes,
+        constants={"w": w, "b": b},
+        outputs=[kinds[name] for name in names],
+        producer=producer,
+    )
 
 
 def test_labels_alone():
@@ -177,7 +212,9 @@ def test_labels_alone():
 
 def test_labels_and_their_scores():
     """Two outputs can be read as labels and top scores."""
-    predictor = OnnxPredictor(labels_and_scores("y", "l", "s"), n_classes=3, access="top1", output=("l", "s"))
+    predictor = OnnxPredictor(
+        labels_and_scores("y", "l", "s"), n_classes=3, access="top1", output=("l", "s")
+    )
     prediction = predictor.predict(rows(9))
     np.testing.assert_allclose(prediction.top1, expected_logits(rows(9)).max(axis=-1), rtol=1e-6)
     assert (prediction.label == expected_logits(rows(9)).argmax(axis=-1)).all()
@@ -186,9 +223,17 @@ def test_labels_and_their_scores():
 
 def test_outputs_are_chosen_by_name():
     """Of several outputs one is named; of labels and scores, the access tells which is meant."""
-    assert OnnxPredictor(labels_and_scores("l", "y"), access="logits").predict(rows(2)).scores is not None
+    assert (
+        OnnxPredictor(labels_and_scores("l", "y"), access="logits").predict(rows(2)).scores
+        is not None
+    )
     assert OnnxPredictor(labels_and_scores("l", "y"), access="label", n_classes=3).outputs == ("l",)
-    assert OnnxPredictor(labels_and_scores("y", "hidden"), access="logits", output="hidden").predict(rows(5)).scores.min() == 0
+    assert (
+        OnnxPredictor(labels_and_scores("y", "hidden"), access="logits", output="hidden")
+        .predict(rows(5))
+        .scores.min()
+        == 0
+    )
     with pytest.raises(InvalidInput, match='one of "y", "hidden": the model has several'):
         OnnxPredictor(labels_and_scores("y", "hidden"), access="logits")
     with pytest.raises(InvalidInput, match='must be one of "y", "hidden"; got "logits"'):
@@ -203,7 +248,10 @@ def test_outputs_are_chosen_by_name():
 def test_input_shape_may_differ_by_axes_of_length_one():
     """(28, 28) rows fit a graph that takes (1, 28, 28); anything else that merely has as many numbers does not."""
     (w,) = weights((36, 3))
-    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["y"]),
+    ]
     content = model(nodes, constants={"w": w}, inputs=[("x", TensorProto.FLOAT, ["n", 1, 6, 6])])
     x = rows(4, (6, 6))
     predictor = OnnxPredictor(content, access="logits", input_shape=(6, 6))
@@ -218,7 +266,9 @@ def test_an_open_input_shape_must_be_given():
     """Where the graph leaves axes open, the shape is asked for; a shape that does not work is refused."""
     w, b = weights((6, 3), (3,))
     nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"])]
-    content = model(nodes, constants={"w": w, "b": b}, inputs=[("x", TensorProto.FLOAT, ["n", "features"])])
+    content = model(
+        nodes, constants={"w": w, "b": b}, inputs=[("x", TensorProto.FLOAT, ["n", "features"])]
+    )
     assert OnnxPredictor(content, access="logits", input_shape=6).input_shape == (6,)
     with pytest.raises(InvalidInput, match=r"leaves it open, as \(\?\)"):
         OnnxPredictor(content, access="logits")
@@ -230,7 +280,9 @@ def test_more_than_one_number_per_class_is_refused():
     """A segmentation map is not a classification."""
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     image = [1, 3, 4, 4]
-    content = model(nodes, inputs=[("x", TensorProto.FLOAT, image)], outputs=[("y", TensorProto.FLOAT, image)])
+    content = model(
+        nodes, inputs=[("x", TensorProto.FLOAT, image)], outputs=[("y", TensorProto.FLOAT, image)]
+    )
     with pytest.raises(BadPrediction, match="one score per class"):
         OnnxPredictor(content, access="logits")
 
@@ -259,7 +311,11 @@ def test_scikit_learn_exports_are_read_as_scikit_learn_predicts(forest, zipmap):
     fitted, x = forest
     content = to_onnx(fitted, x[:1], options={id(fitted): {"zipmap": zipmap}}).SerializeToString()
     predictor = OnnxPredictor(content)
-    assert (predictor.access, predictor.n_classes, predictor.input_shape) == (Access.PROBABILITIES, 3, (64,))
+    assert (predictor.access, predictor.n_classes, predictor.input_shape) == (
+        Access.PROBABILITIES,
+        3,
+        (64,),
+    )
     np.testing.assert_allclose(predictor.predict(x).scores, fitted.predict_proba(x), atol=1e-5)
     labels = OnnxPredictor(content, access="label")
     assert labels.n_classes == 3
@@ -278,10 +334,17 @@ def test_scikit_learn_exports_with_names_for_classes(forest):
     logistic = LogisticRegression(max_iter=2000).fit(x, names)
     labels = OnnxPredictor(to_onnx(logistic, x[:1]).SerializeToString(), access="label")
     assert (logistic.classes_[labels.predict(x).label] == logistic.predict(x)).all()
-    raw = to_onnx(logistic, x[:1], options={id(logistic): {"raw_scores": True, "zipmap": False}}).SerializeToString()
+    raw = to_onnx(
+        logistic, x[:1], options={id(logistic): {"raw_scores": True, "zipmap": False}}
+    ).SerializeToString()
     with pytest.raises(BadPrediction, match='declare access="logits"'):
         OnnxPredictor(raw)
-    np.testing.assert_allclose(OnnxPredictor(raw, access="logits").predict(x).scores, logistic.decision_function(x), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        OnnxPredictor(raw, access="logits").predict(x).scores,
+        logistic.decision_function(x),
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 # -- settings and failures
@@ -290,7 +353,12 @@ def test_scikit_learn_exports_with_names_for_classes(forest):
 def test_files_that_are_no_models_are_refused(tmp_path):
     """Missing, empty, truncated, foreign and renamed files each get a clear error."""
     content = linear()
-    for name, data in {"empty": b"", "text": b"hello, world", "truncated": content[: len(content) // 2], "pickle": b"\x80\x04N."}.items():
+    for name, data in {
+        "empty": b"",
+        "text": b"hello, world",
+        "truncated": content[: len(content) // 2],
+        "pickle": b"\x80\x04N.",
+    }.items():
         (tmp_path / f"{name}.onnx").write_bytes(data)
         with pytest.raises(InvalidInput, match=f"complete ONNX file; .*{name}"):
             load(tmp_path / f"{name}.onnx", access="logits")
@@ -318,11 +386,16 @@ def test_graphs_that_cannot_be_asked_are_refused():
     with pytest.raises(InvalidInput, match='must have one input; got 2: "a", "b"'):
         OnnxPredictor(model(nodes, inputs=pair), access="logits")
     with pytest.raises(InvalidInput, match="must have one input; got 0"):
-        OnnxPredictor(model(nodes, inputs=[pair[0]], constants={"a": np.zeros((1, 3), np.float32)}), access="logits")
+        OnnxPredictor(
+            model(nodes, inputs=[pair[0]], constants={"a": np.zeros((1, 3), np.float32)}),
+            access="logits",
+        )
     one = [helper.make_node("Identity", ["x"], ["y"])]
     with pytest.raises(InvalidInput, match="must be a tensor of numbers"):
         OnnxPredictor(model(one, inputs=[("x", TensorProto.STRING, ["n", 3])]), access="logits")
-    with pytest.raises(InvalidInput, match="must have a batch axis before those of a row; got 1 axes"):
+    with pytest.raises(
+        InvalidInput, match="must have a batch axis before those of a row; got 1 axes"
+    ):
         OnnxPredictor(model(one, inputs=[("x", TensorProto.FLOAT, [3])]), access="logits")
     with pytest.raises(InvalidInput, match="ONNX Runtime cannot open the model"):
         OnnxPredictor(model([helper.make_node("NoSuchOp", ["x"], ["y"])]), access="logits")
@@ -373,7 +446,9 @@ def test_answers_on_cuda_agree_with_those_on_the_cpu():
     if not onnx_session.has_cuda():
         pytest.skip("this ONNX Runtime has no CUDA")
     x = rows(9)
-    one, other = (OnnxPredictor(linear(), access="logits", provider=provider) for provider in ("cpu", "cuda"))
+    one, other = (
+        OnnxPredictor(linear(), access="logits", provider=provider) for provider in ("cpu", "cuda")
+    )
     np.testing.assert_allclose(other.predict(x).scores, one.predict(x).scores, rtol=1e-5)
 
 
@@ -384,10 +459,14 @@ def test_thread_settings_reach_the_runtime(monkeypatch):
     seen = []
     session = onnxruntime.InferenceSession
     monkeypatch.setattr(
-        onnxruntime, "InferenceSession", lambda source, options, **kw: seen.append(options) or session(source, options, **kw)
+        onnxruntime,
+        "InferenceSession",
+        lambda source, options, **kw: seen.append(options) or session(source, options, **kw),
     )
     OnnxPredictor(linear(), access="logits", threads=3)
-    assert [(options.intra_op_num_threads, options.log_severity_level) for options in seen] == [(3, 4)]
+    assert [(options.intra_op_num_threads, options.log_severity_level) for options in seen] == [
+        (3, 4)
+    ]
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -397,7 +476,11 @@ def test_a_missing_package_is_named(monkeypatch):
         load(linear(), access="logits")
 
 
-FOREIGN = [kind for kind in vars(foreign).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+FOREIGN = [
+    kind
+    for kind in vars(foreign).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+]
 
 
 @pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: kind.__name__)
@@ -424,7 +507,9 @@ def test_every_exception_of_the_runtime_is_translated(kind, monkeypatch):
 
 def test_the_list_of_foreign_exceptions_is_not_empty():
     """The walk above met the exceptions that this version has."""
-    assert {"Fail", "InvalidArgument", "RuntimeException", "InvalidProtobuf"} <= {kind.__name__ for kind in FOREIGN}
+    assert {"Fail", "InvalidArgument", "RuntimeException", "InvalidProtobuf"} <= {
+        kind.__name__ for kind in FOREIGN
+    }
 
 
 def test_closing_is_clean(tmp_path):
@@ -432,7 +517,9 @@ def test_closing_is_clean(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(linear())
     with OnnxPredictor(path, access="logits") as predictor:
-        assert repr(predictor).startswith("OnnxPredictor(model.onnx, input_shape=(6,), n_classes=3, access=logits")
+        assert repr(predictor).startswith(
+            "OnnxPredictor(model.onnx, input_shape=(6,), n_classes=3, access=logits"
+        )
         assert str(tmp_path) not in repr(predictor)
     predictor.close()
     with pytest.raises(PredictorError, match="closed"):
@@ -443,11 +530,20 @@ def test_the_fingerprint_names_content_and_settings(tmp_path):
     """Equal for the same file and settings, wherever it lies; different for other weights or another reading of them."""
     path = tmp_path / "model.onnx"
     path.write_bytes(linear())
-    prints = [OnnxPredictor(source, access="logits", provider="cpu").fingerprint for source in (path, linear())]
+    prints = [
+        OnnxPredictor(source, access="logits", provider="cpu").fingerprint
+        for source in (path, linear())
+    ]
     assert prints[0] == prints[1]
     assert len(prints[0]) == 64
     assert (
-        len({prints[0], OnnxPredictor(path, access="label").fingerprint, OnnxPredictor(linear(n_classes=4), access="logits").fingerprint})
+        len(
+            {
+                prints[0],
+                OnnxPredictor(path, access="label").fingerprint,
+                OnnxPredictor(linear(n_classes=4), access="logits").fingerprint,
+            }
+        )
         == 3
     )
 
@@ -457,9 +553,17 @@ def test_weights_beside_the_file_are_found_and_fingerprinted(tmp_path):
     import onnx
 
     path = tmp_path / "model.onnx"
-    onnx.save(onnx.load_from_string(linear(batch=1)), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(
+        onnx.load_from_string(linear(batch=1)),
+        path,
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
     predictor = load(path, access="logits")
-    np.testing.assert_allclose(predictor.predict(rows(3)).scores, expected_logits(rows(3)), rtol=1e-6)
+    np.testing.assert_allclose(
+        predictor.predict(rows(3)).scores, expected_logits(rows(3)), rtol=1e-6
+    )
     assert predictor.batching == "re-batched"
     data = bytearray((tmp_path / "weights.bin").read_bytes())
     data[0] ^= 1

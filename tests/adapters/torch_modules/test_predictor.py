@@ -48,7 +48,9 @@ def test_conforms_at_every_precision(dtype, kind):
     tolerances = {"tolerance": 1e-2, "gradient_tolerance": 0.1} if dtype in HALF else {}
     outcome = check_predictor(predictor(net(dtype=dtype)), x, **tolerances)
     assert outcome["vjp_form"] == outcome["vjp_rows"] == "passed"
-    assert predictor(net(dtype=dtype)).predict(x).scores.dtype == (np.float64 if dtype == torch.float64 else np.float32)
+    assert predictor(net(dtype=dtype)).predict(x).scores.dtype == (
+        np.float64 if dtype == torch.float64 else np.float32
+    )
 
 
 @pytest.mark.parametrize("access", ["label", "top1", "probabilities", "logits"])
@@ -61,9 +63,15 @@ def test_conforms_at_every_access(access):
 
 def test_gradients_are_those_of_the_scores():
     """One vector-Jacobian product equals the weighted sum of the Jacobian's rows, computed by torch itself."""
-    module, x, v = net(dtype=torch.float64), rows(5).astype(np.float64) / 3, np.random.default_rng(3).normal(size=(5, 4))
+    module, x, v = (
+        net(dtype=torch.float64),
+        rows(5).astype(np.float64) / 3,
+        np.random.default_rng(3).normal(size=(5, 4)),
+    )
     jacobian = torch.func.vmap(torch.func.jacrev(module))(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(predictor(module).vjp(x, v), np.einsum("nk,nkd->nd", v, jacobian), rtol=1e-12)
+    np.testing.assert_allclose(
+        predictor(module).vjp(x, v), np.einsum("nk,nkd->nd", v, jacobian), rtol=1e-12
+    )
 
 
 def test_probabilities_are_differentiated_as_probabilities():
@@ -73,7 +81,9 @@ def test_probabilities_are_differentiated_as_probabilities():
     p = torch.softmax(logits(torch.from_numpy(x)), -1).detach().numpy()
     pulled = v * p - (v * p).sum(-1, keepdims=True) * p  # the softmax's own Jacobian
     both = predictor(nn.Sequential(logits, nn.Softmax(-1)), access="probabilities")
-    np.testing.assert_allclose(both.vjp(x, v), predictor(logits).vjp(x, pulled), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(
+        both.vjp(x, v), predictor(logits).vjp(x, pulled), rtol=1e-9, atol=1e-15
+    )
 
 
 def test_a_backward_pass_is_one_forward_pass():
@@ -144,7 +154,9 @@ def test_no_forward_pass_is_recorded_but_for_gradients():
     """Predictions alone carry no graph; copies and pickles of a predictor carry none either."""
     recorded = []
     module = net()
-    module.register_forward_hook(lambda _module, _inputs, scores: recorded.append(scores.requires_grad))
+    module.register_forward_hook(
+        lambda _module, _inputs, scores: recorded.append(scores.requires_grad)
+    )
     asked = predictor(module.requires_grad_(requires_grad=False), n_classes=4)
     follow(asked, rows(5), np.ones((5, 4)), times=2)
     recorded.clear()
@@ -171,7 +183,9 @@ def test_one_score_a_row_is_the_positive_class_of_two(access, shape):
     assert asked.n_classes == 2
     assert (prediction.label == (output > (0.5 if last else 0))).all()
     assert 0 < prediction.label.sum() < 30
-    np.testing.assert_allclose(prediction.scores, np.stack([1 - output if last else 0 * output, output], -1), rtol=1e-6)
+    np.testing.assert_allclose(
+        prediction.scores, np.stack([1 - output if last else 0 * output, output], -1), rtol=1e-6
+    )
     positive, negative = (asked.vjp(x, np.tile(v, (30, 1))) for v in ([0.0, 1.0], [1.0, 0.0]))
     np.testing.assert_allclose(negative, -positive if last else 0 * positive, atol=1e-7)
     check_predictor(asked, x)
@@ -185,8 +199,12 @@ def test_labels_alone_and_labels_with_their_scores():
     check_predictor(asked, x)
     with pytest.raises(InvalidInput, match='"n_classes" of TorchPredictor must be given'):
         predictor(labels, access="label")
-    top = predictor(Returning(lambda z: (z.argmax(-1), z.max(-1).values)), access="top1", n_classes=4)
-    np.testing.assert_allclose(top.predict(x).top1, predictor(labels.net).predict(x).scores.max(-1), rtol=1e-6)
+    top = predictor(
+        Returning(lambda z: (z.argmax(-1), z.max(-1).values)), access="top1", n_classes=4
+    )
+    np.testing.assert_allclose(
+        top.predict(x).top1, predictor(labels.net).predict(x).scores.max(-1), rtol=1e-6
+    )
     check_predictor(top, x)
     with pytest.raises(BadPrediction, match="promises scores"):
         predictor(labels, access="logits", n_classes=4).predict(x)
@@ -200,7 +218,12 @@ class Mixed(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.first, self.drop, self.norm, self.last = nn.ReLU(inplace=True), nn.Dropout(0.5), nn.BatchNorm1d(6), nn.Linear(6, 4)
+        self.first, self.drop, self.norm, self.last = (
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.5),
+            nn.BatchNorm1d(6),
+            nn.Linear(6, 4),
+        )
         self.norm.eval()
         self.modes = []
 
@@ -215,7 +238,9 @@ class Mixed(nn.Module):
 def snapshot(module):
     """Everything that asking must not change."""
     modes = [part.training for part in module.modules()]
-    flags = [(p.requires_grad, None if p.grad is None else p.grad.clone()) for p in module.parameters()]
+    flags = [
+        (p.requires_grad, None if p.grad is None else p.grad.clone()) for p in module.parameters()
+    ]
     return modes, flags, {name: value.clone() for name, value in module.state_dict().items()}
 
 
@@ -263,7 +288,9 @@ def test_callers_settings_of_autograd_do_not_matter():
         assert torch.equal(asked.vjp(inner, v), reference)
         assert (asked.predict(inner).scores == asked.predict(x).scores).all()
     recording = []
-    predictor(Returning(lambda z: recording.append(torch.is_grad_enabled()) or z), n_classes=4).predict(x)
+    predictor(
+        Returning(lambda z: recording.append(torch.is_grad_enabled()) or z), n_classes=4
+    ).predict(x)
     assert recording == [False]
     needing = x.clone().requires_grad_()
     assert not asked.vjp(needing, v).requires_grad
@@ -292,7 +319,11 @@ def test_rows_of_any_kind():
 
 def test_a_gradient_that_does_not_depend_on_the_input_is_zero():
     """Constant scores have zero gradients; detached ones cannot be differentiated and say so."""
-    constant = Returning(lambda z: torch.nn.functional.pad(torch.zeros_like(z[:, :3]), (1, 0)) + next(iter(module_weights)))
+    constant = Returning(
+        lambda z: (
+            torch.nn.functional.pad(torch.zeros_like(z[:, :3]), (1, 0)) + next(iter(module_weights))
+        )
+    )
     module_weights = [nn.Parameter(torch.ones(4))]
     assert not predictor(constant, n_classes=4).vjp(rows(2), np.ones((2, 4))).any()
     with pytest.raises(PredictorError, match="cannot be differentiated"):
@@ -384,7 +415,17 @@ class OverheatedError(Exception):
     """What some module raises."""
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, ValueError, OverheatedError, torch.cuda.OutOfMemoryError, NotImplementedError, MemoryError])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        RuntimeError,
+        ValueError,
+        OverheatedError,
+        torch.cuda.OutOfMemoryError,
+        NotImplementedError,
+        MemoryError,
+    ],
+)
 def test_exceptions_of_the_module_are_translated(kind):
     """Whatever the module raises is a PredictorError with its cause; Ctrl-C is not."""
 
@@ -422,7 +463,11 @@ def test_the_fingerprint_follows_the_weights():
     assert first == predictor(net()).fingerprint
     module.eval()
     assert first == asked.fingerprint
-    others = {predictor(net(dtype=torch.bfloat16)).fingerprint, predictor(access="label").fingerprint, predictor(net(seed=1)).fingerprint}
+    others = {
+        predictor(net(dtype=torch.bfloat16)).fingerprint,
+        predictor(access="label").fingerprint,
+        predictor(net(seed=1)).fingerprint,
+    }
     with torch.no_grad():
         module[0].bias[0] += 1
     assert len(others | {first, asked.fingerprint}) == 5

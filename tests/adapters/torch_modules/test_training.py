@@ -22,7 +22,13 @@ Y = (X @ W).argmax(axis=1)
 def trainable(**settings):
     """A small dense net on five numbers."""
     given = {"n_steps": 800, "batch_size": 32} | settings
-    return TorchTrainable("small", lambda: nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 3)), (5,), 3, **given)
+    return TorchTrainable(
+        "small",
+        lambda: nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 3)),
+        (5,),
+        3,
+        **given,
+    )
 
 
 def test_it_learns_and_repeats():
@@ -78,7 +84,9 @@ def test_rows_move_straight_towards_the_boundary(soft):
     net = nn.Linear(5, 3)
     x, label, length = torch.from_numpy(X[:20]), torch.from_numpy(Y[:20]), torch.linspace(0, 1, 20)
     before = x.clone()
-    moved = _towards_boundary(net, x, nn.functional.one_hot(label).float() if soft else label, length)
+    moved = _towards_boundary(
+        net, x, nn.functional.one_hot(label).float() if soft else label, length
+    )
     scores = net(x).detach()
     rival = scores.scatter(1, label[:, None], -torch.inf).argmax(dim=1)
     normal = (net.weight[label] - net.weight[rival]).detach()
@@ -122,7 +130,14 @@ def test_fewer_rows_than_a_batch():
 
 @pytest.mark.parametrize(
     ("x", "targets"),
-    [(X[:0], Y[:0]), (X, Y[:-1]), (X, np.full(300, 3)), (X, np.full(300, -1)), (X[:, :4], Y), (X, np.ones((300, 2)))],
+    [
+        (X[:0], Y[:0]),
+        (X, Y[:-1]),
+        (X, np.full(300, 3)),
+        (X, np.full(300, -1)),
+        (X[:, :4], Y),
+        (X, np.ones((300, 2))),
+    ],
 )
 def test_bad_rows_are_refused(x, targets):
     """No rows, wrong shapes, labels out of range."""
@@ -130,7 +145,10 @@ def test_bad_rows_are_refused(x, targets):
         trainable().fit(x, targets, seed=0)
 
 
-@pytest.mark.parametrize("settings", [{"n_steps": 0}, {"batch_size": 0}, {"held_out": 1.0}, {"patience": 0}, {"clearance": -1.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_steps": 0}, {"batch_size": 0}, {"held_out": 1.0}, {"patience": 0}, {"clearance": -1.0}],
+)
 def test_bad_settings_are_refused(settings):
     """Out of range."""
     with pytest.raises(InvalidInput):

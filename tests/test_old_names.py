@@ -57,3 +57,10 @@ def test_names_that_did_not_move_are_where_they_were():
         ("blackbox_boundary.wrappers", "forecast"),
     ):
         assert hasattr(importlib.import_module(module), name)
+
+
+def test_setting_is_called_problem():
+    """The former name of :class:`Problem` gives the class, and warns."""
+    estimators = importlib.import_module("blackbox_boundary.estimators")
+    with pytest.warns(DeprecationWarning, match="called Problem"):
+        assert estimators.Setting is estimators.Problem

@@ -166,7 +166,7 @@ def _listed(part: Any, n: int, noun: str) -> list[Any]:
 
 
 def _check_range(values: NDArray[Any]) -> None:
-    """Allow a hair beyond [0, 1]: a float32 softmax may come out as 1.0000001."""
+    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001."""
     strange = values[(values < 0) | (values > 1 + 1e-6)]
     if strange.size:
         raise BadPrediction(

@@ -14,7 +14,7 @@ from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
 from .secrets import Secret
-from .transport_settings import Manners
+from .transport_settings import TransportSettings
 
 __all__ = ["Configuration"]
 
@@ -44,7 +44,7 @@ class Configuration:
     headers : mapping of str to str or Secret
     request, answer : mapping
         Settings of the dialect.
-    transport : Manners
+    transport : TransportSettings
     """
 
     url: str
@@ -58,7 +58,7 @@ class Configuration:
     headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
     request: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] = field(default_factory=dict)
-    transport: Manners = field(default_factory=Manners)
+    transport: TransportSettings = field(default_factory=TransportSettings)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Configuration:
@@ -95,9 +95,9 @@ class Configuration:
         }
         told["request"], told["answer"] = _table(told, "request"), _table(told, "answer")
         transport = told.get("transport", {})
-        if not isinstance(transport, Manners):
-            _only(_table(told, "transport"), Manners.names(), "transport")
-            transport = Manners(**transport)
+        if not isinstance(transport, TransportSettings):
+            _only(_table(told, "transport"), TransportSettings.names(), "transport")
+            transport = TransportSettings(**transport)
         told["transport"] = transport
         return cls(**told)
 

@@ -77,7 +77,7 @@ class HttpPredictor:
         self._canary: NDArray[Any] | None = None
         self._checking = threading.Lock()
         self._workers = ThreadPoolExecutor(
-            transport.manners.connections, thread_name_prefix="blackbox-http"
+            transport.settings.connections, thread_name_prefix="blackbox-http"
         )
         self._is_closed = False
 
@@ -247,7 +247,7 @@ class HttpPredictor:
         failure: BaseException | None = None
         try:
             while waiting or under_way:
-                while waiting and len(under_way) < 2 * self.transport.manners.connections:
+                while waiting and len(under_way) < 2 * self.transport.settings.connections:
                     under_way.append(self._workers.submit(self._settle, sent, waiting.pop(), stop))
                 finished = wait(under_way, return_when=FIRST_COMPLETED).done
                 done = [
@@ -272,7 +272,7 @@ class HttpPredictor:
         """Even pieces, last first: none longer than allowed, and as many as connections where they stay long enough."""
         n = end - start
         n_pieces = max(
-            -(-n // self.max_rows), min(self.transport.manners.connections, n // _MIN_ROWS)
+            -(-n // self.max_rows), min(self.transport.settings.connections, n // _MIN_ROWS)
         )
         edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
         return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]

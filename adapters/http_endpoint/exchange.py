@@ -25,10 +25,10 @@ from blackbox_boundary.errors import (
 
 from .deadline import DeadlineAdapter, deadline
 from .failures import Transient
-from .transport_settings import Manners
+from .transport_settings import TransportSettings
 from .wire import Reply, Request
 
-__all__ = ["CAUGHT", "Line", "Stale", "named", "translated"]
+__all__ = ["CAUGHT", "Connection", "Stale", "named", "translated"]
 
 _ERROR_BODY = 65536
 """Bytes read of an answer that is an error; MLflow's echo the whole input."""
@@ -52,7 +52,7 @@ class Stale(Transient):
     """The connection was gone before an answer began: servers close idle ones at any moment."""
 
 
-class Line:
+class Connection:
     """One thread's connection to one origin.
 
     Attributes
@@ -61,17 +61,17 @@ class Line:
         Whether a request has been sent on it before: then it may have gone stale.
     """
 
-    def __init__(self, origin: str, manners: Manners) -> None:
-        self._origin, self._manners = origin, manners
+    def __init__(self, origin: str, settings: TransportSettings) -> None:
+        self._origin, self._settings = origin, settings
         self.is_used = False
         self._session = session = requests.Session()
-        session.trust_env = manners.trust_env
-        session.verify = manners.ca_file or True
-        if manners.client_cert:
+        session.trust_env = settings.trust_env
+        session.verify = settings.ca_file or True
+        if settings.client_cert:
             session.cert = (
-                (manners.client_cert, manners.client_key)
-                if manners.client_key
-                else manners.client_cert
+                (settings.client_cert, settings.client_key)
+                if settings.client_key
+                else settings.client_cert
             )
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         session.headers.clear()
@@ -91,11 +91,11 @@ class Line:
         PredictorUnavailable, BadPrediction, InvalidInput
             No connection; an answer that is too long or badly encoded; a request that cannot be written.
         """
-        manners, started = self._manners, time.monotonic()
+        settings, started = self._settings, time.monotonic()
         self.is_used = True
         has_authorization = any(name.lower() == "authorization" for name in headers)
         try:
-            with deadline(manners.total_timeout_s):
+            with deadline(settings.total_timeout_s):
                 response = self._session.request(
                     request.method,
                     self._origin + request.path,
@@ -103,8 +103,8 @@ class Line:
                     headers={"Accept-Encoding": "identity", **request.headers, **headers},
                     auth=_leave_alone if has_authorization else None,
                     timeout=(
-                        min(manners.connect_timeout_s, manners.total_timeout_s),
-                        manners.read_timeout_s,
+                        min(settings.connect_timeout_s, settings.total_timeout_s),
+                        settings.read_timeout_s,
                     ),
                     allow_redirects=False,
                     stream=True,

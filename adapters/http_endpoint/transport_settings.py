@@ -7,11 +7,11 @@ from pathlib import Path
 
 from blackbox_boundary.errors import InvalidInput
 
-__all__ = ["Counters", "Manners"]
+__all__ = ["Counters", "TransportSettings"]
 
 
 @dataclass(frozen=True)
-class Manners:
+class TransportSettings:
     """How to behave towards a server.
 
     Attributes
@@ -66,7 +66,7 @@ class Manners:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The names of all settings."""
-        return tuple(setting.name for setting in fields(cls))
+        return tuple(problem.name for problem in fields(cls))
 
 
 @dataclass

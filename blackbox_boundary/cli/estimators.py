@@ -9,12 +9,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..estimators import CATALOGUE, Entry, Setting
+from ..estimators import CATALOGUE, Entry, Problem
 from ..predictor import Access
 
 __all__ = ["description", "estimators"]
 
-_EXAMPLE = Setting(Access.LOGITS, n_classes=10, input_shape=(28, 28), differentiable=True)
+_EXAMPLE = Problem(Access.LOGITS, n_classes=10, input_shape=(28, 28), differentiable=True)
 """What the numbers of queries in the list are for."""
 
 
@@ -46,9 +46,8 @@ def estimators(name: str | None) -> None:
 def description(name: str) -> str:
     """What an estimator does, needs and costs, and its settings with their defaults."""
     entry = CATALOGUE[name]
-    settings = ", ".join(
-        f"{field.name}={field.default!r}" for field in dataclasses.fields(entry.kind)
-    )  # type: ignore[arg-type]
+    fields = dataclasses.fields(entry.kind)  # type: ignore[arg-type]
+    settings = ", ".join(f"{field.name}={field.default!r}" for field in fields)
     facts = f"Needs: {needs(entry)}.\nNorms: {', '.join(entry.norms)}.\nSource: {entry.source}.\nSettings: {settings}"
     return f"{name}\n\n{inspect.getdoc(entry.kind)}\n\n{facts}"
 

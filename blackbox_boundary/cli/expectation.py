@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..estimators import Estimator, Setting
+from ..estimators import Estimator, Problem
 from ..measuring.course import check
 from ..predictor import Predictor
 from ..wrappers import Prices, forecast
@@ -25,14 +25,14 @@ def expectation(
     CapabilityMissing
         The estimator needs more than the predictor reveals.
     """
-    setting = Setting.of(predictor, n_rows=n_rows)
-    check(estimator, setting)
-    per_row = estimator.expected_queries(setting) * (options["votes"] or 1)
+    problem = Problem.of(predictor, n_rows=n_rows)
+    check(estimator, problem)
+    per_row = estimator.expected_queries(problem) * (options["votes"] or 1)
     prices = Prices(options["price_per_query"], options["price_per_request"])
     rows_a_call = min(options["batch_size"] or 512, n_rows)
     endpoint: Any = predictor
     requests_a_call = endpoint.n_requests(rows_a_call) if hasattr(endpoint, "n_requests") else 1
-    connections = endpoint.transport.manners.connections if hasattr(endpoint, "transport") else 1
+    connections = endpoint.transport.settings.connections if hasattr(endpoint, "transport") else 1
     reading, limit = reads_behaviour(predictor, options), options["max_queries"]
     expected = forecast(
         n_rows,

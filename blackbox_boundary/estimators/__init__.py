@@ -1,6 +1,9 @@
-"""Ways to measure distances, one a file; all of them searches that ask and are told."""
+"""Ways to measure distances, one a file; each is a search that asks and receives answers."""
 
-from ..search.setting import Setting
+import warnings
+from typing import Any
+
+from ..search.problem import Problem
 from ..search.state import Flips
 from .broyden import Broyden
 from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
@@ -27,10 +30,19 @@ __all__ = [
     "Homotopy",
     "Linearised",
     "LowerBound",
+    "Problem",
     "Ray",
-    "Setting",
     "Tangent",
     "by_name",
     "flatness",
     "principal_directions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Give :class:`Problem` under its former name, with a warning."""
+    if name == "Setting":
+        message = "blackbox_boundary.estimators.Setting is called Problem now."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return Problem
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

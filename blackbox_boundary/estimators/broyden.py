@@ -45,9 +45,9 @@ from ..gradients.bases import Basis, basis_for
 from ..predictor import Prediction
 from ..search.asks import Search
 from ..search.box import Box
-from ..search.lockstep import Asking, RowSearch, check_dials, lockstep
+from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
 from ..search.margins import leads
-from ..search.setting import Setting
+from ..search.problem import Problem
 from ..search.state import Flips
 from ._covariance import Covariance
 from ._starts import first_flip
@@ -109,36 +109,36 @@ class Broyden:
         return "broyden"
 
     def __post_init__(self) -> None:
-        check_dials(self)
+        check_facet_settings(self)
         if not self.noise >= 0:
             raise InvalidInput('"noise" of Broyden must not be negative.')
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """``max_queries_per_row``: all of them are spent."""
-        del setting
+        del problem
         return self.max_queries_per_row
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor does not reveal the scores of all classes."""
-        if not setting.access.has_scores:
+        if not problem.access.has_scores:
             raise CapabilityMissing(
                 f"Broyden needs the scores of all classes: access probabilities or logits; this predictor reveals "
-                f'"{setting.access.name.lower()}". HalfSpace works with labels alone.'
+                f'"{problem.access.name.lower()}". HalfSpace works with labels alone.'
             )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each by itself."""
-        basis = self.subspace or basis_for(setting.input_shape, seed=setting.seed)
+        basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:
             home = int(flips.home[row])
-            read: Leads = lambda told: leads(told, np.full(len(told), home), setting.access)  # noqa: E731
+            read: Leads = lambda told: leads(told, np.full(len(told), home), problem.access)  # noqa: E731
             planes = _Planes(basis, read, flips.start[row : row + 1], len(box.up))
-            return self._row(planes, box, setting.stream(int(flips.row_ids[row])))
+            return self._row(planes, box, problem.stream(int(flips.row_ids[row])))
 
         yield from lockstep(
             flips,
-            setting,
+            problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
             directions=basis.size,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..predictor import Access
-from ..search.setting import Setting
+from ..search.problem import Problem
 from .broyden import Broyden
 from .directions import Directions
 from .flip_point import FlipPoint
@@ -52,9 +52,9 @@ class Entry:
         """What it does, in a line."""
         return (inspect.getdoc(self.kind) or "").splitlines()[0]
 
-    def queries(self, setting: Setting) -> float:
+    def queries(self, problem: Problem) -> float:
         """Predictions and gradients that a row is expected to cost with the default settings."""
-        return self.kind().expected_queries(setting)
+        return self.kind().expected_queries(problem)
 
 
 _ANY_NORM = ("l1", "l2", "linf")

@@ -54,8 +54,8 @@ from ..errors import InvalidInput
 from ..gradients.bases import Basis, basis_for
 from ..search.asks import Search
 from ..search.box import Box
-from ..search.lockstep import Asking, RowSearch, check_dials, lockstep
-from ..search.setting import Setting
+from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
+from ..search.problem import Problem
 from ..search.state import Flips
 from ._facet import Facet, Look
 from ._starts import first_flip, flip_beside
@@ -116,31 +116,31 @@ class HalfSpace:
         return "halfspace"
 
     def __post_init__(self) -> None:
-        check_dials(self)
+        check_facet_settings(self)
         if not self.noise > 0:
             raise InvalidInput('"noise" of HalfSpace must be positive.')
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """``max_queries_per_row``: all of them are spent."""
-        del setting
+        del problem
         return self.max_queries_per_row
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Accept any predictor: labels are enough."""
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each by itself."""
-        basis = self.subspace or basis_for(setting.input_shape, seed=setting.seed)
+        basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:
-            return self._row(box, basis, setting.n_classes, setting.stream(int(flips.row_ids[row])))
+            return self._row(box, basis, problem.n_classes, problem.stream(int(flips.row_ids[row])))
 
         facets = 1 + max(
-            0, min(setting.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE)
+            0, min(problem.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE)
         )
         yield from lockstep(
             flips,
-            setting,
+            problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
             directions=basis.size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..search.asks import Search
-from ..search.setting import Setting
+from ..search.problem import Problem
 from ..search.state import Flips
 
 __all__ = ["Estimator"]
@@ -21,14 +21,14 @@ class Estimator(Protocol):
     @property
     def name(self) -> str: ...
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this estimator."""
         ...
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """Predictions and gradients that a row is expected to cost, the row itself and the confirmation of its flip point included."""
         ...
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows. Called when ``flips.start`` and ``flips.home`` are known."""
         ...

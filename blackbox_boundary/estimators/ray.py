@@ -35,8 +35,8 @@ from ..predictor import Access, Array, FloatArray, IntArray
 from ..search.asks import Search, Status, ask_gradient
 from ..search.margins import class_weights, rival
 from ..search.paths import Path
+from ..search.problem import Problem
 from ..search.rays import SLACK, Rays, find_flips
-from ..search.setting import Setting
 from ..search.state import Flips
 
 __all__ = ["Ray"]
@@ -102,44 +102,44 @@ class Ray:
                 '"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.'
             )
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
         gradient = (
-            0 if self.known_gradients is not None else gradient_queries(self.gradients, setting)
+            0 if self.known_gradients is not None else gradient_queries(self.gradients, problem)
         )
-        return (7 if self._by_scores(setting) else 27) + self.scan + gradient
+        return (7 if self._by_scores(problem) else 27) + self.scan + gradient
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         known = self.known_gradients
         if known is not None and (
-            np.shape(known)[1:] != tuple(setting.input_shape) or len(known) < setting.n_rows
+            np.shape(known)[1:] != tuple(problem.input_shape) or len(known) < problem.n_rows
         ):
             raise InvalidInput(
-                f'"known_gradients" of Ray must be as many as the rows, {setting.n_rows}, of shape {tuple(setting.input_shape)} each; '
+                f'"known_gradients" of Ray must be as many as the rows, {problem.n_rows}, of shape {tuple(problem.input_shape)} each; '
                 f"got {np.shape(known)}."
             )
-        if self.direction == "margin" and known is None and not setting.access.has_scores:
+        if self.direction == "margin" and known is None and not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Ray(direction="margin") needs scores of all classes; access is "{setting.access.name.lower()}".'
+                f'Ray(direction="margin") needs scores of all classes; access is "{problem.access.name.lower()}".'
             )
-        if self.search_by == "secant" and not setting.access.has_scores:
+        if self.search_by == "secant" and not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Ray(search_by="secant") needs scores of all classes; access is "{setting.access.name.lower()}".'
+                f'Ray(search_by="secant") needs scores of all classes; access is "{problem.access.name.lower()}".'
             )
-        if setting.access is Access.LABEL and not setting.differentiable and known is None:
+        if problem.access is Access.LABEL and not problem.differentiable and known is None:
             raise CapabilityMissing(
                 'Ray needs a gradient, or a score to estimate it from; this predictor reveals labels alone. Try "halfspace".'
             )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Find each row's flip along its ray."""
         rows = flips.running
         if not rows.size:
             return
         if self.known_gradients is None:
             reply = yield from ask_gradient(
-                rows, take(flips.x, rows), self._functional(flips, setting)[rows]
+                rows, take(flips.x, rows), self._functional(flips, problem)[rows]
             )
             flips.end(rows, reply.status)
             gradient = reply.values
@@ -152,10 +152,10 @@ class Ray:
                 _among(rows, norm, np.zeros(len(flips.home))),
             )
         flips.status[(norm == 0) & (flips.status == Status.RUNNING)] = Status.ZERO_GRADIENT
-        flips.path = Path(flips.x, direction, setting.bounds)
-        by_scores = self._by_scores(setting)
+        flips.path = Path(flips.x, direction, problem.bounds)
+        by_scores = self._by_scores(problem)
         rays = Rays(
-            norm, flips.path.longest(), self.rtol, setting.access if by_scores else None, self.slack
+            norm, flips.path.longest(), self.rtol, problem.access if by_scores else None, self.slack
         )
         if by_scores:
             rays.follow(flips.start, np.maximum(flips.home, 0), np.where(norm > 0, norm, 1.0))
@@ -167,17 +167,17 @@ class Ray:
             sections=1 if by_scores else self.sections,
         )
 
-    def _by_scores(self, setting: Setting) -> bool:
+    def _by_scores(self, problem: Problem) -> bool:
         return self.search_by == "secant" or (
-            self.search_by == "auto" and setting.access.has_scores
+            self.search_by == "auto" and problem.access.has_scores
         )
 
-    def _functional(self, flips: Flips, setting: Setting) -> FloatArray:
+    def _functional(self, flips: Flips, problem: Problem) -> FloatArray:
         """Weights (n, n_classes) of the scores whose gradient is wanted."""
         home = np.maximum(flips.home, 0)
         if self.direction == "margin":
-            return class_weights(flips.start, home, rival(flips.start, home), setting.access)
-        v = np.zeros((len(home), setting.n_classes))
+            return class_weights(flips.start, home, rival(flips.start, home), problem.access)
+        v = np.zeros((len(home), problem.n_classes))
         v[np.arange(len(home)), home] = 1.0
         return v
 

@@ -71,7 +71,7 @@ from ..search.geometry import (
     shrunk,
 )
 from ..search.margins import leads, resolution
-from ..search.setting import Setting
+from ..search.problem import Problem
 from ..search.state import Flips
 
 __all__ = ["Tangent"]
@@ -178,59 +178,59 @@ class Tangent:
                 f'"frozen" of Tangent must be an array of bool; got {np.asarray(self.frozen).dtype}.'
             )
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """``steps`` gradients and about ``steps + 4`` predictions a round."""
-        return 1 + self.rounds * (self.steps * (1 + gradient_queries(self.gradients, setting)) + 4)
+        return 1 + self.rounds * (self.steps * (1 + gradient_queries(self.gradients, problem)) + 4)
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""
-        if not setting.access.has_scores:
+        if not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Tangent needs the scores of all classes; access is "{setting.access.name.lower()}".'
+                f'Tangent needs the scores of all classes; access is "{problem.access.name.lower()}".'
             )
-        if self.frozen is not None and np.shape(self.frozen) != tuple(setting.input_shape):
+        if self.frozen is not None and np.shape(self.frozen) != tuple(problem.input_shape):
             raise InvalidInput(
-                f'"frozen" of Tangent must have the shape {tuple(setting.input_shape)}; got {np.shape(self.frozen)}.'
+                f'"frozen" of Tangent must have the shape {tuple(problem.input_shape)}; got {np.shape(self.frozen)}.'
             )
-        if self.levels is not None and not _is_finite(setting.bounds):
+        if self.levels is not None and not _is_finite(problem.bounds):
             raise InvalidInput(
                 '"levels" of Tangent are counted between finite bounds; the predictor has none.'
             )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Run the rounds."""
         if not flips.running.size:
             return
-        hunt = _Hunt(self, flips, setting)
+        state = _TangentState(self, flips, problem)
         for number in range(self.rounds):
-            yield from hunt.round(
+            yield from state.round(
                 _PLANS[number if number < len(_PLANS) else 2 + number % 2], first=number == 0
             )
         rows = flips.running
-        failed = np.where(hunt.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
+        failed = np.where(state.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)
 
 
-class _Hunt:
+class _TangentState:
     """The rows of one search, flattened, and the best flip known for each."""
 
-    def __init__(self, settings: Tangent, flips: Flips, setting: Setting) -> None:
+    def __init__(self, settings: Tangent, flips: Flips, problem: Problem) -> None:
         n, xp = len(flips.home), array_namespace(flips.x)
-        self.norm, self.steps, self.flips, self.setting = (
+        self.norm, self.steps, self.flips, self.problem = (
             settings.norm,
             settings.steps,
             flips,
-            setting,
+            problem,
         )
-        self.x = xp.reshape(flips.x, (n, math.prod(setting.input_shape)))
+        self.x = xp.reshape(flips.x, (n, math.prod(problem.input_shape)))
         self.ball = "l2" if self.norm == "l1" else self.norm
-        self.bounds = flat_bounds(setting)
+        self.bounds = flat_bounds(problem)
         frozen = None if settings.frozen is None else np.asarray(settings.frozen).reshape(-1)
         self.least, self.most = limits(self.x, self.bounds, frozen)
         self.levels = settings.levels
         self.home = np.maximum(flips.home, 0)
-        self.start = leads(flips.start, self.home, setting.access)
-        self.margin = np.maximum(self.start.min(axis=-1), resolution(flips.start, setting.access))
+        self.start = leads(flips.start, self.home, problem.access)
+        self.margin = np.maximum(self.start.min(axis=-1), resolution(flips.start, problem.access))
         self.start[flips.status != Status.RUNNING], self.margin[flips.status != Status.RUNNING] = (
             0.0,
             1.0,
@@ -239,7 +239,7 @@ class _Hunt:
         self.tried = np.zeros(self.start.shape, np.bool_)
         self.active, self.flat = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         self.streams = (
-            [setting.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
+            [problem.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
         )
 
     def round(self, plan: _Plan, *, first: bool) -> Search:
@@ -285,7 +285,7 @@ class _Hunt:
             put(step, rows, self._best(rows))
             lead[rows] = self.best_lead[rows]
         if (rows := np.flatnonzero(lost)).size:
-            put(step, rows, self._astray(rows))
+            put(step, rows, self._random_start(rows))
             lead[rows], _ = yield from self._look(rows, take(step, rows))
         self.active = running & ~warm & ~lost
         rows, slope, steepness = yield from self._slope(step, self._weights(lead, plan.hot, target))
@@ -315,7 +315,7 @@ class _Hunt:
         self.active |= warm | lost
         return step, lead
 
-    def _astray(self, rows: IntArray) -> Array:
+    def _random_start(self, rows: IntArray) -> Array:
         """A random step (k, d), for rows that the gradient at ``x`` has led nowhere; from each row's own stream."""
         random = as_kind(
             np.stack([self.streams[row].standard_normal(self.x.shape[1]) for row in rows]), self.x
@@ -409,7 +409,7 @@ class _Hunt:
         points = self._points(rows, step)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
-        lead = leads(reply.prediction, self.home[rows], self.setting.access)
+        lead = leads(reply.prediction, self.home[rows], self.problem.access)
         lead[~reply.answered] = self.start[rows[~reply.answered]]
         moved = array_namespace(points).reshape(points, (len(rows), -1)) - take(self.x, rows)
         distance = length(moved, self.norm)
@@ -429,7 +429,7 @@ class _Hunt:
     def _weights(self, lead: FloatArray, heat: float, target: IntArray) -> FloatArray:
         """Weights (n, n_classes) of the scores whose sum is the margin, softened; towards a target where there is one (>= 0)."""
         temperature = np.maximum(
-            heat * self.margin / math.log(max(self.setting.n_classes - 1, 2)), _COLDEST
+            heat * self.margin / math.log(max(self.problem.n_classes - 1, 2)), _COLDEST
         )[:, None]
         behind = lead - lead.min(axis=-1, keepdims=True)
         weights = -_softmax(-np.minimum(behind, _NEGLIGIBLE * temperature) / temperature)
@@ -438,7 +438,7 @@ class _Hunt:
         weights[aimed, target[aimed]] = -1.0
         weights[np.arange(len(weights)), self.home] = 1.0
         if (
-            self.setting.access is Access.PROBABILITIES
+            self.problem.access is Access.PROBABILITIES
         ):  # the margin is one of log-probabilities, whose gradient is that of logits
             logits = -lead
             logits[np.arange(len(logits)), self.home] = 0.0
@@ -468,7 +468,7 @@ class _Hunt:
             if self.levels is not None:
                 points = xp.where(step == 0, x, _on_grid(points, self.bounds, self.levels))
             points = clip(points, self.bounds)
-        return xp.reshape(points, (len(rows), *self.setting.input_shape))
+        return xp.reshape(points, (len(rows), *self.problem.input_shape))
 
 
 def _softmax(z: FloatArray) -> FloatArray:

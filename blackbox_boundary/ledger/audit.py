@@ -11,8 +11,8 @@ from ..errors import LedgerError
 from .chain import Entry, Event, first_link, link
 from .file import LedgerFile
 from .model_card import ModelCard
-from .presence import is_alive
 from .records import KEY_BYTES
+from .run_lock import is_alive
 
 __all__ = ["Report", "Run", "summarise", "verify"]
 

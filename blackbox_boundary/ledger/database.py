@@ -136,13 +136,13 @@ def open_existing(db: sqlite3.Connection, path: Path) -> str:
         raise LedgerError(
             f'The ledger "{path}" was written by a newer version (format {version}; this one knows {FORMAT}). Upgrade to use it.'
         )
-    for setting in (
+    for problem in (
         "synchronous = FULL",
         "fullfsync = 1",
         "checkpoint_fullfsync = 1",
         f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
     ):
-        db.execute(f"PRAGMA {setting}")
+        db.execute(f"PRAGMA {problem}")
     cards = db.execute("SELECT card FROM model").fetchall()
     if len(cards) != 1:
         raise LedgerError(f'The ledger "{path}" is damaged: it names {len(cards)} models.')

@@ -27,9 +27,9 @@ from .chain import Entry, Event, link
 from .database import connect, create, translated
 from .index import NOWHERE, Places
 from .model_card import ModelCard
-from .presence import Presence, is_alive
 from .reader import ENTRY_BYTES, LedgerReader, places_of
 from .records import KEY_BYTES, Keys, Kind, Records, form_of
+from .run_lock import RunLock, is_alive
 
 __all__ = ["Claim", "LedgerStore"]
 
@@ -105,9 +105,9 @@ class LedgerStore(LedgerReader):
         with contextlib.ExitStack() as undo:
             with self._transaction():
                 self.run = self._append(Event.OPENED, data=str(self._pid).encode())
-                self._presence = Presence(self.path, self.run)
-                undo.callback(self._presence.close)
-                self._bury_the_dead()
+                self._run_lock = RunLock(self.path, self.run)
+                undo.callback(self._run_lock.close)
+                self._mark_lost_claims()
             undo.pop_all()
 
     def claim(self, kind: Kind, keys: Keys, answer_bytes: int) -> Claim | None:
@@ -142,7 +142,7 @@ class LedgerStore(LedgerReader):
                 and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
             ):
                 raise
-            self._presence.release()  # the room that was kept back for this
+            self._run_lock.release()  # the room that was kept back for this
             with self._transaction():
                 self._record(claim, rows, records)
         self._settle(claim, rows)
@@ -217,7 +217,7 @@ class LedgerStore(LedgerReader):
                 return
             with contextlib.suppress(LedgerError), self._transaction():
                 self._append(Event.CLOSED)
-            self._presence.close()
+            self._run_lock.close()
             super().close()
 
     def _claim(self, kind: Kind, keys: Keys) -> Claim | None:
@@ -256,7 +256,7 @@ class LedgerStore(LedgerReader):
     def _keep_room(self, n_rows: int, answer_bytes: int) -> None:
         n_bytes = 2 * n_rows * (answer_bytes + KEY_BYTES) + _SPARE_BYTES
         try:
-            self._presence.reserve(n_bytes)
+            self._run_lock.reserve(n_bytes)
         except OSError as error:
             raise LedgerError(
                 f'The ledger "{self.path}" has no room for the answers to the next call ({n_bytes} bytes), which was not sent: '
@@ -305,7 +305,7 @@ class LedgerStore(LedgerReader):
 
     def _busy_keys(self) -> set[bytes]:
         """Keys that someone alive has in flight: another run, or another thread of this one."""
-        self._bury_the_dead()
+        self._mark_lost_claims()
         busy: set[bytes] = set()
         for (call,) in self._db.execute(
             "SELECT call FROM in_flight WHERE run != ?", (_BY_FILE,)
@@ -313,7 +313,7 @@ class LedgerStore(LedgerReader):
             busy.update(key.tobytes() for key in self._keys(call))
         return busy
 
-    def _bury_the_dead(self) -> None:
+    def _mark_lost_claims(self) -> None:
         """Mark as lost what dead runs had in flight, and what this thread had when Ctrl-C struck between a commit and its return."""
         me = threading.get_ident()
         for call, run in self._db.execute(

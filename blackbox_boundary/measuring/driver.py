@@ -27,7 +27,7 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Setting, by_name
+from ..estimators import Estimator, Problem, by_name
 from ..inputs import checked_votes
 from ..predictor import (
     Array,
@@ -171,11 +171,11 @@ class _Run:
             np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
         )
         self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._setting = Setting.of(
+        self._problem = Problem.of(
             predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]), **noise
         )
         self._estimator = estimator
-        check(estimator, self._setting)
+        check(estimator, self._problem)
         for rows in (
             self._blocks()
         ):  # all bad input is found before the first query; the only block finds its own
@@ -222,7 +222,7 @@ class _Run:
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
         block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
         block = np.asarray(block) if isinstance(block, np.memmap) else block
-        known = self._setting
+        known = self._problem
         return Measurement(
             block,
             estimator=self._estimator,
@@ -323,7 +323,7 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """What rows must have in common to stand in one result."""
-        estimator, bounds = self._estimator, self._setting.bounds
+        estimator, bounds = self._estimator, self._problem.bounds
         return {
             "estimator": {"name": estimator.name, **_plain(estimator)},
             "access": self._predictor.access.name.lower(),
@@ -332,10 +332,10 @@ class _Run:
             "bounds": None
             if bounds is None
             else [np.asarray(bound, np.float64).tolist() for bound in bounds],
-            "gradients": "predictor" if self._setting.differentiable else "estimated",
-            "seed": self._setting.seed,
-            "votes": self._setting.votes,
-            "score_resolution": self._setting.score_resolution,
+            "gradients": "predictor" if self._problem.differentiable else "estimated",
+            "seed": self._problem.seed,
+            "votes": self._problem.votes,
+            "score_resolution": self._problem.score_resolution,
             "fingerprint": getattr(self._predictor, "fingerprint", None),
         }
 

@@ -19,7 +19,7 @@ from ..analysis.distances import Distances
 from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
-from ..estimators import Estimator, Flips, Setting, by_name
+from ..estimators import Estimator, Flips, Problem, by_name
 from ..inputs import as_floating, check_inside, checked_bounds, checked_votes, finite_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
@@ -97,7 +97,7 @@ class Measurement:
         checked_votes(votes, score_resolution)
         ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
         limits, shape, n_rows = checked_bounds(bounds), tuple(x.shape[1:]), int(ids.max()) + 1
-        self.setting = Setting(
+        self.problem = Problem(
             Access.parse(access),
             n_classes,
             shape,
@@ -110,9 +110,9 @@ class Measurement:
             chain,
         )
         self._estimator = by_name(estimator)
-        check(self._estimator, self.setting)
+        check(self._estimator, self.problem)
         self._valid = np.flatnonzero(finite_rows(x))
-        check_inside(take(x, self._valid), self.setting.bounds, self._valid)
+        check_inside(take(x, self._valid), self.problem.bounds, self._valid)
         self._x, self._n = x, int(x.shape[0])
         self._flips = Flips(
             x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid]
@@ -122,7 +122,7 @@ class Measurement:
             np.zeros(len(self._valid), np.int64),
             np.zeros(len(self._valid), np.int64),
         )
-        self._search = search_all(self._estimator, self._flips, self.setting)
+        self._search = search_all(self._estimator, self._flips, self.problem)
         self._question: Ask | None = next(self._search, None) if len(self._valid) else None
         self._handed_out: NDArray[np.bool_] | None = None
 
@@ -180,17 +180,17 @@ class Measurement:
                 raise BadPrediction(
                     f"A question for predictions is answered by a Prediction; got {type(answer).__name__}."
                 )
-            check_prediction(answer, k, self.setting.access, self.setting.n_classes)
+            check_prediction(answer, k, self.problem.access, self.problem.n_classes)
             status[sent] = np.where(answer.label < 0, Status.NON_FINITE, ANSWERED)
-            if self.setting.score_resolution and answer.scores is not None:
+            if self.problem.score_resolution and answer.scores is not None:
                 answer = dataclasses.replace(
-                    answer, resolution=np.full(k, self.setting.score_resolution)
+                    answer, resolution=np.full(k, self.problem.score_resolution)
                 )
             self._reply(Labels(status, _spread(answer, sent) if partly else answer))
         else:
-            if tuple(getattr(answer, "shape", ())) != (k, *self.setting.input_shape):
+            if tuple(getattr(answer, "shape", ())) != (k, *self.problem.input_shape):
                 raise BadPrediction(
-                    f"Gradients must have the shape {(k, *self.setting.input_shape)} of the asked points."
+                    f"Gradients must have the shape {(k, *self.problem.input_shape)} of the asked points."
                 )
             status[sent] = ANSWERED
             if partly:
@@ -261,7 +261,7 @@ class Measurement:
 
     def _confidence(self) -> dict[str, Any]:
         """Top score and softmax entropy of every row, where the predictor reveals them."""
-        if not hasattr(self._flips, "start") or self.setting.access is Access.LABEL:
+        if not hasattr(self._flips, "start") or self.problem.access is Access.LABEL:
             return {}
         known = self._flips.home >= 0
         rows, start = self._valid[known], self._flips.start[known]
@@ -271,7 +271,7 @@ class Measurement:
         else:
             columns["top1"][rows] = start.scores[np.arange(len(rows)), start.label]
             columns["entropy"] = np.full(self._n, np.nan)
-            columns["entropy"][rows] = softmax_entropy(start.scores, self.setting.access)
+            columns["entropy"][rows] = softmax_entropy(start.scores, self.problem.access)
         return columns
 
     def _grant(self, rows: IntArray) -> NDArray[np.bool_]:
@@ -289,14 +289,14 @@ class Measurement:
     def _nothing(self) -> Labels | Gradients:
         """A reply to the open question that refuses every row."""
         assert self._question is not None
-        k, access = len(self._question.rows), self.setting.access
+        k, access = len(self._question.rows), self.problem.access
         status = np.full(k, Status.OUT_OF_BUDGET, np.int8)
         if isinstance(self._question, AskGradient):
             return Gradients(
                 status, array_namespace(self._question.points).zeros_like(self._question.points)
             )
         top1 = np.zeros(k) if access is Access.TOP1 else None
-        scores = np.zeros((k, self.setting.n_classes)) if access.has_scores else None
+        scores = np.zeros((k, self.problem.n_classes)) if access.has_scores else None
         return Labels(status, Prediction(np.full(k, -1, np.intp), top1, scores))
 
     def _reply(self, reply: Labels | Gradients) -> None:

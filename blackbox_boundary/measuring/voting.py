@@ -63,7 +63,7 @@ def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
                 )
                 assert isinstance(votes, Labels)
                 reply, unanimous = _counted(votes, n_votes, k)
-                flips.wavers[ask.rows[~unanimous]] = True
+                flips.votes_disagreed[ask.rows[~unanimous]] = True
                 ask = search.send(reply)
             else:
                 ask = search.send((yield ask))

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, flat_norm
 from ..errors import InvalidInput
 from ..predictor import Array, Bounds
-from .setting import Setting
+from .problem import Problem
 
 __all__ = [
     "DUAL",
@@ -74,13 +74,13 @@ def length(step: Array, norm: str) -> NDArray[np.float64]:
     return flat_norm(step, ORDER[norm])
 
 
-def flat_bounds(setting: Setting) -> Bounds:
+def flat_bounds(problem: Problem) -> Bounds:
     """The bounds of a setting as two flat arrays (d,)."""
-    if setting.bounds is None:
+    if problem.bounds is None:
         return None
     lowest, highest = (
-        np.broadcast_to(np.asarray(bound), setting.input_shape).reshape(-1)
-        for bound in setting.bounds
+        np.broadcast_to(np.asarray(bound), problem.input_shape).reshape(-1)
+        for bound in problem.bounds
     )
     return lowest, highest
 

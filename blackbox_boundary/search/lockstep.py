@@ -19,10 +19,10 @@ from ..errors import InvalidInput
 from ..predictor import IntArray, Prediction
 from .asks import ANSWERED, Search, Status, ask_prediction
 from .box import Box
-from .setting import Setting
+from .problem import Problem
 from .state import Flips
 
-__all__ = ["Answers", "Asking", "RowSearch", "check_dials", "lockstep"]
+__all__ = ["Answers", "Asking", "RowSearch", "check_facet_settings", "lockstep"]
 
 Real = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ _MEMORY = 2**28
 """Bytes for the matrices of all rows that are searched at a time."""
 
 
-class Dials(Protocol):
+class FacetSettings(Protocol):
     """The settings that searches of single rows have in common."""
 
     @property
@@ -71,14 +71,14 @@ class Dials(Protocol):
     def forgetting(self) -> float: ...
 
 
-def check_dials(dials: Dials) -> None:
+def check_facet_settings(settings: FacetSettings) -> None:
     """Raise :class:`~blackbox_boundary.InvalidInput` where a setting makes no sense."""
-    whose = type(dials).__name__
-    if dials.max_queries_per_row < 3 or dials.n_starts < 1 or dials.n_probes < 1:
+    whose = type(settings).__name__
+    if settings.max_queries_per_row < 3 or settings.n_starts < 1 or settings.n_probes < 1:
         raise InvalidInput(
             f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at least 1.'
         )
-    if not (0 < dials.probe_radius < 1 and dials.forgetting >= 0):
+    if not (0 < settings.probe_radius < 1 and settings.forgetting >= 0):
         raise InvalidInput(
             f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be negative.'
         )
@@ -89,7 +89,7 @@ Start: TypeAlias = Callable[[int, Box], RowSearch]
 
 def lockstep(
     flips: Flips,
-    setting: Setting,
+    problem: Problem,
     start: Start,
     *,
     max_queries_per_row: int,
@@ -100,7 +100,7 @@ def lockstep(
 
     Parameters
     ----------
-    flips, setting
+    flips, problem
         What an estimator is given.
     start : callable
         Makes the search of the row with this index in ``flips``.
@@ -113,7 +113,7 @@ def lockstep(
     rows, max_queries = flips.running, max_queries_per_row - 2
     width = max(1, _MEMORY // (4 * directions**2 * matrices))  # of single precision
     for first in range(0, len(rows), width):
-        yield from _together(flips, setting, start, rows[first : first + width], max_queries)
+        yield from _together(flips, problem, start, rows[first : first + width], max_queries)
 
 
 @dataclass(eq=False)
@@ -129,11 +129,11 @@ class _Runner:
 
 
 def _together(
-    flips: Flips, setting: Setting, start: Start, rows: IntArray, max_queries: int
+    flips: Flips, problem: Problem, start: Start, rows: IntArray, max_queries: int
 ) -> Search:
-    runners = list(_begin(flips, setting, start, rows, max_queries))
+    runners = list(_begin(flips, problem, start, rows, max_queries))
     while runners:
-        points = [_points(runner, setting) for runner in runners]
+        points = [_points(runner, problem) for runner in runners]
         asked = np.repeat([runner.row for runner in runners], [len(p) for p in points])
         like = flips.x[:1]
         batch = as_kind(np.concatenate(points).reshape(-1, *like.shape[1:]), like)
@@ -163,27 +163,27 @@ def _together(
 
 
 def _begin(
-    flips: Flips, setting: Setting, start: Start, rows: IntArray, max_queries: int
+    flips: Flips, problem: Problem, start: Start, rows: IntArray, max_queries: int
 ) -> Iterator[_Runner]:
     for row in rows.tolist():
         origin = as_numpy(take(flips.x, np.array([row]))).reshape(-1)
-        box = Box.around(origin, setting.bounds, setting.input_shape)
+        box = Box.around(origin, problem.bounds, problem.input_shape)
         search = start(row, box)
         first = next(search, None)
         if first is not None and max_queries > 0:
             yield _Runner(row, origin, box, search, max_queries, first)
 
 
-def _points(runner: _Runner, setting: Setting) -> NDArray[Any]:
+def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
     """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds."""
     points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(
         runner.origin.dtype
     )
-    if setting.bounds is None:
+    if problem.bounds is None:
         return np.asarray(points)
     lowest, highest = (
-        np.broadcast_to(np.asarray(b, points.dtype), setting.input_shape).reshape(-1)
-        for b in setting.bounds
+        np.broadcast_to(np.asarray(b, points.dtype), problem.input_shape).reshape(-1)
+        for b in problem.bounds
     )
     return np.asarray(np.clip(points, lowest, highest))
 

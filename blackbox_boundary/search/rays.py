@@ -318,4 +318,6 @@ def _learn(
     rays.secant.learn(rows, radius, lead, resolved)
     flips.confirmed[rows] = hit & (lead.min(axis=-1) <= -0.9 * resolved)
     blur = rays.secant.blur[rows]
-    flips.hair[rows] = np.minimum(blur, 1e-3 * radius)  # saturated scores would blur long ways
+    flips.outward_step[rows] = np.minimum(
+        blur, 1e-3 * radius
+    )  # saturated scores would blur long ways

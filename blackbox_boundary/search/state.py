@@ -35,9 +35,9 @@ class Flips:
     confirmed : (n,) bool
         Whether the last prediction of the row was its flip point, flipped by more than the scores' rounding; the engine asks
         about the others again.
-    hair : (n,) float
+    outward_step : (n,) float
         How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
-    wavers : (n,) bool
+    votes_disagreed : (n,) bool
         Whether votes on any point of the row ever disagreed.
     path : Path or None
     """
@@ -51,8 +51,8 @@ class Flips:
     lo: NDArray[np.float64] = field(init=False)
     hi: NDArray[np.float64] = field(init=False)
     confirmed: NDArray[np.bool_] = field(init=False)
-    hair: NDArray[np.float64] = field(init=False)
-    wavers: NDArray[np.bool_] = field(init=False)
+    outward_step: NDArray[np.float64] = field(init=False)
+    votes_disagreed: NDArray[np.bool_] = field(init=False)
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
     note: NDArray[np.str_] | None = None
@@ -68,7 +68,7 @@ class Flips:
             np.zeros(n),
             np.full(n, np.inf),
         )
-        self.confirmed, self.hair, self.wavers = (
+        self.confirmed, self.outward_step, self.votes_disagreed = (
             np.zeros(n, np.bool_),
             np.zeros(n),
             np.zeros(n, np.bool_),

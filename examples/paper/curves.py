@@ -284,10 +284,9 @@ def _charged(study: Study, samples: Samples, surrogate: str, seed: int) -> list[
         ]
         found = measure(victim, x, max_queries=budget)
         flips = np.flatnonzero(found.has_flip)
-        rows, label = (
-            np.concatenate([x, found.flip_points[flips]]),
-            np.concatenate([found.home, found.flipped[flips]]),
-        )  # type: ignore[index]
+        assert found.flip_points is not None
+        rows = np.concatenate([x, found.flip_points[flips]])
+        label = np.concatenate([found.home, found.flipped[flips]])
         tests, n_classes = study.test_sets(samples.victim), study.n_classes
         return extract(
             study.surrogates[surrogate](steps),

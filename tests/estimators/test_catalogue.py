@@ -9,8 +9,8 @@ from blackbox_boundary.estimators import (
     CATALOGUE,
     HalfSpace,
     LowerBound,
+    Problem,
     Ray,
-    Setting,
     Tangent,
     by_name,
 )
@@ -29,20 +29,20 @@ def reference(access=Access.LOGITS):
     return predictor
 
 
-def setting(access):
+def problem(access):
     """What that predictor reveals, without gradients."""
-    return Setting(access, 4, (6,), n_rows=10, chain=lambda: CHAIN)
+    return Problem(access, 4, (6,), n_rows=10, chain=lambda: CHAIN)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_access_needed_is_the_least(name):
     """It is accepted, and less is refused."""
     estimator, least = by_name(name), CATALOGUE[name].access
-    estimator.check(setting(least))
+    estimator.check(problem(least))
     for less in Access:
         if less < least:
             with pytest.raises(CapabilityMissing):
-                estimator.check(setting(less))
+                estimator.check(problem(less))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -50,7 +50,7 @@ def test_the_queries_expected_are_about_those_spent(name):
     """At most a third more; not less than a third, where rows are near."""
     found = measure(reference(), X, estimator=name)
     spent = float((found.n_predictions + found.n_gradients).mean())
-    expected = CATALOGUE[name].queries(Setting.of(reference()))
+    expected = CATALOGUE[name].queries(Problem.of(reference()))
     assert spent <= 1.34 * expected
     if name != "flip_point":  # it states the most: a linear problem is solved in a few steps
         assert spent >= expected / 3

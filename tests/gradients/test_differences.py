@@ -7,7 +7,7 @@ import torch
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Status
 from blackbox_boundary.gradients import CentralDifferences, ForwardDifferences, estimate_gradients
 from blackbox_boundary.search.asks import AskGradient, ask_gradient
-from blackbox_boundary.search.setting import Setting
+from blackbox_boundary.search.problem import Problem
 
 from .driver import drive
 
@@ -31,9 +31,9 @@ def rows(n, seed=1, dtype=np.float32):
     return np.random.default_rng(seed).uniform(0.2, 0.8, size=(n, 3, 4)).astype(dtype)
 
 
-def setting(access=Access.LOGITS, bounds=(0.0, 1.0)):
+def problem(access=Access.LOGITS, bounds=(0.0, 1.0)):
     """What the predictors of this module reveal."""
-    return Setting(access, 3, (3, 4), bounds)
+    return Problem(access, 3, (3, 4), bounds)
 
 
 def one_hot_home(x):
@@ -44,7 +44,7 @@ def one_hot_home(x):
 def estimate(source, x, v, *, score=smooth, access=Access.LOGITS):
     """Drive one estimate to its end."""
     return drive(
-        source.estimate(AskGradient(np.arange(len(x)), x, v), setting(access)), score, access=access
+        source.estimate(AskGradient(np.arange(len(x)), x, v), problem(access)), score, access=access
     )
 
 
@@ -137,7 +137,7 @@ def test_top1_equals_full_access_where_the_label_is_kept():
 def test_too_little_access_says_what_is_needed():
     """Labels alone, and a difference of scores from one score, are refused."""
     with pytest.raises(CapabilityMissing, match="label-only"):
-        CentralDifferences().check(setting(Access.LABEL))
+        CentralDifferences().check(problem(Access.LABEL))
     with pytest.raises(CapabilityMissing, match="probabilities or logits"):
         estimate(CentralDifferences(), rows(1), margins(1), access=Access.TOP1)
 
@@ -170,7 +170,7 @@ def test_an_unanswered_point_ends_its_row_alone():
     """The status of the refused point becomes the gradient's; other rows are not touched."""
     x = rows(3)
     search = CentralDifferences().estimate(
-        AskGradient(np.array([0, 1, 1]), x, margins(3)), setting()
+        AskGradient(np.array([0, 1, 1]), x, margins(3)), problem()
     )
     reply, _, _ = drive(search, smooth, limit=24)
     assert reply.status.tolist() == [0, 0, Status.OUT_OF_BUDGET]
@@ -192,7 +192,7 @@ def test_estimate_gradients_turns_a_search_into_one_with_predictions_only():
         reply = yield from ask_gradient(np.arange(3), x, margins(3))
         found["values"], found["status"] = reply.values, reply.status
 
-    _, counts, _ = drive(estimate_gradients(search(), CentralDifferences(), setting()), smooth)
+    _, counts, _ = drive(estimate_gradients(search(), CentralDifferences(), problem()), smooth)
     np.testing.assert_allclose(
         found["values"].reshape(3, -1), smooth_gradient(x, margins(3)), rtol=1e-2, atol=1e-2
     )

@@ -7,7 +7,7 @@ import torch
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Status
 from blackbox_boundary.gradients import SPSA, AntitheticBlocks, Cosines, LocalLinear, Span
 from blackbox_boundary.search.asks import AskGradient
-from blackbox_boundary.search.setting import Setting
+from blackbox_boundary.search.problem import Problem
 
 from .driver import drive
 
@@ -49,14 +49,14 @@ def margins(n):
     return np.tile([1.0, -1.0, 0.0], (n, 1))
 
 
-def setting(access=Access.LOGITS, bounds=(0.0, 1.0)):
+def problem(access=Access.LOGITS, bounds=(0.0, 1.0)):
     """What the predictor reveals."""
-    return Setting(access, 3, SHAPE, bounds)
+    return Problem(access, 3, SHAPE, bounds)
 
 
 def estimate(source, x, v, *, s=None, score=score, ids=None, **kwargs):
     """Drive one estimate to its end."""
-    s = s or setting()
+    s = s or problem()
     streams = [s.stream(i) for i in (range(len(x)) if ids is None else ids)]
     return drive(
         source.estimate(AskGradient(np.arange(len(x)), x, v), s, streams),
@@ -115,7 +115,7 @@ def test_a_users_subspace_holds_the_estimate(kind):
     """Nothing outside the named directions is asked or answered."""
     subspace = Span(np.random.default_rng(5).standard_normal((4, D)))
     reply, _, _ = estimate(
-        kind(n_queries=40, subspace=subspace), rows(2), margins(2), s=setting(bounds=None)
+        kind(n_queries=40, subspace=subspace), rows(2), margins(2), s=problem(bounds=None)
     )
     values = reply.values.reshape(2, -1)
     np.testing.assert_allclose(subspace.synthesise(subspace.analyse(values)), values, atol=1e-8)
@@ -171,7 +171,7 @@ def test_rounded_scores_widen_the_step(kind):
 def test_an_unanswered_point_ends_its_row_alone(kind):
     """Its status becomes the gradient's."""
     x = rows(3)
-    s = setting()
+    s = problem()
     search = kind(n_queries=10).estimate(
         AskGradient(np.array([0, 1, 1]), x, margins(3)), s, [s.stream(i) for i in range(3)]
     )
@@ -183,7 +183,7 @@ def test_an_unanswered_point_ends_its_row_alone(kind):
 def test_refusals(kind):
     """Labels alone, and a dial that buys nothing."""
     with pytest.raises(CapabilityMissing, match="label-only"):
-        kind().check(setting(Access.LABEL))
+        kind().check(problem(Access.LABEL))
     with pytest.raises(InvalidInput, match="n_queries"):
         kind(n_queries=1)
     with pytest.raises(InvalidInput, match="step"):

@@ -176,7 +176,7 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
             "input_shape": told.input_shape,
             "n_classes": told.n_classes or told.labels or None,
         }
-        missing = ", ".join(f'"{setting}"' for setting, value in known.items() if value is None)
+        missing = ", ".join(f'"{problem}"' for problem, value in known.items() if value is None)
         raise InvalidInput(
             f"The server does not tell {missing} of this endpoint: give what is missing."
         )

@@ -7,9 +7,9 @@ import threading
 import pytest
 import requests
 import urllib3
-from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Line, Stale, translated
+from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Connection, Stale, translated
 from blackbox_boundary.adapters.http_endpoint.failures import Transient
-from blackbox_boundary.adapters.http_endpoint.transport_settings import Manners
+from blackbox_boundary.adapters.http_endpoint.transport_settings import TransportSettings
 from blackbox_boundary.adapters.http_endpoint.wire import Request
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -141,12 +141,12 @@ def test_arbitrary_bytes_on_the_wire(parrot, said):
     """Whatever a server says, it is a reply or one of our own errors, and soon."""
     url, words = parrot
     words["say"] = said
-    line = Line(url, Manners(read_timeout_s=5, total_timeout_s=5))
+    connection = Connection(url, TransportSettings(read_timeout_s=5, total_timeout_s=5))
     try:
-        reply = line.exchange(Request("GET", "/"), {}, 1000, was_reachable=False)
+        reply = connection.exchange(Request("GET", "/"), {}, 1000, was_reachable=False)
     except BoundaryError:
         pass
     else:
         assert len(reply.body) <= 1000
     finally:
-        line.close()
+        connection.close()

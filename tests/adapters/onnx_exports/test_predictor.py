@@ -402,7 +402,7 @@ def test_graphs_that_cannot_be_asked_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("problem", "message"),
     [
         ({"provider": "gpu"}, "one of auto, cpu, cuda"),
         ({"threads": 0}, '"threads" of OnnxPredictor must be at least 1'),
@@ -416,10 +416,10 @@ def test_graphs_that_cannot_be_asked_are_refused():
         ({"batch": 1}, "its settings are access, input_shape"),
     ],
 )
-def test_settings_are_checked(setting, message):
+def test_settings_are_checked(problem, message):
     """A setting out of range, and one that does not exist, is the caller's mistake."""
     with pytest.raises(InvalidInput, match=message):
-        load(linear(), **{"access": "logits", **setting})
+        load(linear(), **{"access": "logits", **problem})
 
 
 def test_cuda_is_an_error_only_when_asked_for(monkeypatch):

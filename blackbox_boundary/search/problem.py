@@ -12,11 +12,11 @@ from ..chains import Chain, Chained
 from ..inputs import checked_bounds
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
-__all__ = ["Setting"]
+__all__ = ["Problem"]
 
 
 @dataclass(frozen=True)
-class Setting:
+class Problem:
     """What a search may rely on: what the predictor reveals, and where it is defined.
 
     ``seed`` and ``row_ids`` name each row's own random stream, so that a row's answer does not depend on its batch. ``n_rows`` is one
@@ -45,7 +45,7 @@ class Setting:
         votes: int = 1,
         score_resolution: float = 0.0,
         n_rows: int = 0,
-    ) -> Setting:
+    ) -> Problem:
         """What a predictor reveals; ``bounds`` in place of its own where they are given."""
         return cls(
             predictor.access,

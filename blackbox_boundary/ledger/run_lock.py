@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows has no fcntl; its locks are those of msvcrt
     _locking = None
 
-__all__ = ["Presence", "is_alive"]
+__all__ = ["RunLock", "is_alive"]
 
 _HELD: set[Path] = set()
 """Files this process holds: a POSIX lock never excludes its own process, and is lost when any handle of the file closes."""
@@ -44,7 +44,7 @@ def _try_lock(handle: int) -> bool:
     return True
 
 
-class Presence:
+class RunLock:
     """The file of a living run."""
 
     def __init__(self, ledger: Path, run: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,12 @@ class Runner:
         self._input_name, self._outputs = input_name, list(outputs)
         self._session: Any = _open(model, provider, threads)
         self.provider = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
+
+    def fetching(self, outputs: Sequence[str]) -> Runner:
+        """The same session, with other outputs to fetch."""
+        other = copy.copy(self)
+        other._outputs = list(outputs)  # noqa: SLF001 - one of its own kind
+        return other
 
     def run(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs for rows of the dtype and shape that the graph declares.

@@ -58,7 +58,8 @@ _N_PROBES = 16
 """Random rows that a new predictor is tried on, one by one and together."""
 
 _N_COMPARED = 200
-"""Random rows on which a label output is compared with scores: two may differ."""
+"""Random rows on which a label output is compared with scores, of which two may differ; or shows
+its classes."""
 
 _UNBOUNDED_OPS = frozenset({"Gemm", "MatMul", "Add", "Sub", "Conv"})
 """Ops whose values are no probabilities by nature, so that nothing needs to be asked."""
@@ -192,7 +193,10 @@ class OnnxPredictor:
             plan.runner.provider,
         )
         self._runner: Runner | None = plan.runner
-        self._read_as(*settled(chosen, plan.answers, n_classes))
+        answers = plan.answers
+        if chosen.holds_labels and chosen.class_values is None:
+            answers = self._run(self._feed.random_rows(_N_COMPARED, self.bounds))
+        self._read_as(*settled(chosen, answers, n_classes))
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
         self._check_one_score()
         if chosen.beside and not chosen.holds_labels:

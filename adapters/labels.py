@@ -14,11 +14,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
 from blackbox_boundary.predictor import class_name
 
-__all__ = ["check_labels", "label_indices", "listed_classes"]
+__all__ = ["check_labels", "label_indices", "listed_classes", "mismatches"]
+
+_TIE = 1e-5
+"""Of the largest score: labels and scores may be computed in different precision."""
+
+_MISMATCHES = 0.01
+"""Share of the rows on which labels and scores may differ."""
 
 
 def label_indices(
@@ -88,6 +95,48 @@ def listed_classes(output: NDArray[Any], n_classes: int, owner: str) -> list[Any
         f'"labels" of {owner} must list the classes in the order of their scores: '
         f"random rows got the labels {_shown(seen)}, which are no indices of {n_classes} classes."
     )
+
+
+def mismatches(
+    scores: NDArray[Any], labels: NDArray[Any], classes: Sequence[Any] | None = None
+) -> int:
+    """Rows on which a model's labels are not those of its scores; 0 where they are up to 1 %.
+
+    Parameters
+    ----------
+    scores : (n, n_classes)
+        Answers to random rows. A label whose score is the largest up to rounding is none that
+        differs.
+    labels : n labels of the same rows, in any shape
+    classes : sequence, optional
+        What the model calls its classes; they may be fewer than the scores. Default: labels are
+        indices. Labels that are not among the classes agree where each of them has a class of its
+        own by the scores.
+    """
+    n, k = scores.shape
+    names = np.array([class_name(label) for label in labels.reshape(-1).tolist()])
+    known = [class_name(value) for value in classes or range(k)]
+    usable = np.isfinite(scores).all(axis=-1)
+    distinct, index = np.unique(names, return_inverse=True)
+    if set(distinct) <= set(known):
+        index = np.array([known.index(name) for name in distinct])[index]
+    else:
+        index = _by_majority(index[usable], scores[usable], len(distinct))[index]
+    own = np.where(index < k, scores[np.arange(n), np.clip(index, 0, k - 1)], -np.inf)
+    largest = np.abs(scores[usable]).max(initial=0)
+    wrong = int(np.count_nonzero(usable & ~(own >= scores.max(axis=-1) - _TIE * largest)))
+    return wrong if wrong > _MISMATCHES * n else 0
+
+
+def _by_majority(index: NDArray[np.intp], scores: NDArray[Any], n_labels: int) -> NDArray[np.intp]:
+    """The class that the scores mostly give each label; beyond all classes where it is taken."""
+    k = scores.shape[1]
+    table = np.zeros((n_labels, k), np.intp)
+    np.add.at(table, (index, scores.argmax(axis=-1)), 1)
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    classes = np.full(n_labels, k, np.intp)
+    classes[rows] = columns
+    return classes
 
 
 def check_labels(labels: Any, n_classes: int | None, owner: str) -> list[Any] | None:

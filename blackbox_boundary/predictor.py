@@ -63,7 +63,7 @@ class Access(enum.IntEnum):
         """
         try:
             return name if isinstance(name, Access) else cls[name.upper()]
-        except KeyError:
+        except (KeyError, AttributeError):
             allowed = ", ".join(access.name.lower() for access in cls)
             raise InvalidInput(f'"access" must be one of {allowed}; got "{name}".') from None
 

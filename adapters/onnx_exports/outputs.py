@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from blackbox_boundary.errors import InvalidInput
-from blackbox_boundary.predictor import Access, class_name
+from blackbox_boundary.predictor import Access
 
 from ..answers import score_columns
-from ..labels import listed_classes
+from ..labels import listed_classes, mismatches
 from .graph import GraphOutput, class_values, final_op, read_outputs, without_zipmap
 
 if TYPE_CHECKING:
@@ -24,12 +23,6 @@ __all__ = ["Choice", "choose_outputs", "compared", "settled"]
 _DECIDING_OPS = {"Softmax": Access.PROBABILITIES, "LogSoftmax": Access.LOGITS}
 
 _SKLEARN_CONVERTERS = ("skl2onnx", "OnnxMLTools")
-
-_TIE = 1e-5
-"""Of the largest score: labels and scores may be computed in different precision."""
-
-_MISMATCHES = 0.01
-"""Share of the rows on which labels and scores may differ."""
 
 
 @dataclass(frozen=True)
@@ -175,48 +168,21 @@ def compared(
     choice, n_classes, evidence, or None
         None: labels and scores agree, up to ties and 1 % of the rows; or the output holds no
         labels.
-
-    Notes
-    -----
-    Labels whose classes are not listed agree where each of them has a class of its own by the
-    scores.
     """
-    n, k = scores.shape
-    if labels.size != n:
+    if labels.size != len(scores):
         return None
-    names = np.array([class_name(label) for label in labels.reshape(-1).tolist()])
-    known = [class_name(value) for value in choice.beside_values or range(k)]
-    usable = np.isfinite(scores).all(axis=-1)
-    distinct, index = np.unique(names, return_inverse=True)
-    if set(distinct) <= set(known):
-        index = np.array([known.index(name) for name in distinct])[index]
-    else:
-        index = _by_majority(index[usable], scores[usable], len(distinct))[index]
-    own = np.where(index < k, scores[np.arange(n), np.clip(index, 0, k - 1)], -np.inf)
-    largest = np.abs(scores[usable]).max(initial=0)
-    wrong = usable & ~(own >= scores.max(axis=-1) - _TIE * largest)
-    if wrong.sum() <= _MISMATCHES * n:
+    n_wrong = mismatches(scores, labels, choice.beside_values)
+    if not n_wrong:
         return None
     values = choice.beside_values or sorted(set(labels.reshape(-1).tolist()))
     evidence = (
         f'The label output "{choice.beside}" contradicts the scores "{choice.names[0]}" '
-        f"on {wrong.sum()} of {n} random rows"
+        f"on {n_wrong} of {len(scores)} random rows"
     )
     if len(values) < 2:
         raise InvalidInput(f'{evidence}: list the classes with "labels", or name an "output".')
     instead = Choice((choice.beside,), Access.LABEL, holds_labels=True, class_values=values)
     return instead, len(values), evidence
-
-
-def _by_majority(index: NDArray[np.intp], scores: NDArray[Any], n_labels: int) -> NDArray[np.intp]:
-    """The class that the scores mostly give each label; beyond all classes where it is taken."""
-    k = scores.shape[1]
-    table = np.zeros((n_labels, k), np.intp)
-    np.add.at(table, (index, scores.argmax(axis=-1)), 1)
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    classes = np.full(n_labels, k, np.intp)
-    classes[rows] = columns
-    return classes
 
 
 def _are_whole(output: NDArray[Any], n: int) -> bool:

@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..estimators import Estimator, Problem, by_name
 from ..inputs import check_shape, checked_limit, checked_rows
+from ..loading import as_predictor
 from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check
@@ -43,7 +44,7 @@ _BATCH_SIZE = 512
 
 
 def measure(
-    predictor: Predictor,
+    predictor: Predictor | Any,
     x: Array,
     *,
     estimator: str | Estimator = "ray",
@@ -61,8 +62,9 @@ def measure(
 
     Parameters
     ----------
-    predictor : Predictor
-        Anything that predicts; its ``vjp`` is used where it has one.
+    predictor : Predictor, or a model
+        Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
+        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
     estimator : str or Estimator
@@ -111,6 +113,7 @@ def measure(
     estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     x = x if is_array_api_obj(x) else np.asarray(x)
+    predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,

@@ -22,7 +22,7 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name
+from ..estimators import Estimator, Problem, by_name, default_name
 from ..inputs import check_shape, checked_limit, checked_rows
 from ..loading import as_predictor
 from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
@@ -47,7 +47,7 @@ def measure(
     predictor: Predictor | Any,
     x: Array,
     *,
-    estimator: str | Estimator = "ray",
+    estimator: str | Estimator | None = None,
     bounds: Bounds = None,
     max_queries: int | None = None,
     batch_size: int | None = None,
@@ -67,8 +67,9 @@ def measure(
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
-    estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``.
+    estimator : str or Estimator, optional
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: ``"ray"``, or
+        ``"halfspace"`` where the model answers labels alone.
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
@@ -110,7 +111,6 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     x = x if is_array_api_obj(x) else np.asarray(x)
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
@@ -123,6 +123,8 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
     )
+    name = default_name(problem.access, differentiable=problem.differentiable)
+    estimator = by_name(name if estimator is None else estimator)
     check(estimator, problem)
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)

@@ -149,7 +149,9 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
         logits can give a threshold.
     """
     shape = tuple(output.shape)
-    if not shape or shape[0] != n or any(size != 1 for size in shape[2:]):
+    if getattr(output.dtype, "kind", "f") not in "biuf" or "complex" in str(output.dtype):
+        raise BadPrediction(f"The model's scores must be real numbers; got {output.dtype}.")
+    if not shape or shape[0] != n or 0 in shape or any(size != 1 for size in shape[2:]):
         raise BadPrediction(
             f"The model must put out one score per class, ({n}, n_classes); got shape {shape}."
         )

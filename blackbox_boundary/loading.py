@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
 from .errors import InvalidInput
+from .inputs import is_whole
 from .predictor import Access, Predictor
 
 __all__ = ["GROUP", "as_predictor", "build", "load"]
@@ -107,20 +108,15 @@ def _check_declared(predictor: Any) -> None:
         )
     Access.parse(predictor.access)
     n_classes, shape = predictor.n_classes, predictor.input_shape
-    if not _is_whole(n_classes) or n_classes < 2:
+    if not is_whole(n_classes) or n_classes < 2:
         raise InvalidInput(
             f'"n_classes" of {kind} must be a whole number, at least 2: a model of one class has '
             f"no decision boundary; got {n_classes!r}."
         )
-    if not isinstance(shape, tuple | list) or not all(_is_whole(n) and n > 0 for n in shape):
+    if not isinstance(shape, tuple | list) or not all(is_whole(n) and n > 0 for n in shape):
         raise InvalidInput(
             f'"input_shape" of {kind} must be a tuple of positive whole numbers; got {shape!r}.'
         )
-
-
-def _is_whole(value: Any) -> bool:
-    """Whether this is a whole number, of Python or of NumPy."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made:

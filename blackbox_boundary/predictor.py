@@ -297,15 +297,27 @@ may have been computed in single precision: JSON, for example, does not say."""
 
 
 def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: int) -> None:
-    """Hold an answer against what its predictor declares.
+    """Compare an answer with what its predictor declares.
 
     Raises
     ------
     BadPrediction
-        The wrong number of rows, a label out of range, missing or superfluous scores, probabilities that are negative or do not sum to one.
+        No prediction, parts that are no NumPy arrays of real numbers, the wrong number of rows, a
+        label out of range, missing scores, probabilities that are negative or do not sum to one.
     """
+    if not isinstance(prediction, Prediction):
+        raise BadPrediction(
+            "predict must return a Prediction, Prediction.from_scores(scores) for example; "
+            f"got {type(prediction).__name__}."
+        )
     label, top1, scores = prediction.label, prediction.top1, prediction.scores
-    if label.shape != (n,) or label.dtype.kind not in "iu":
+    for name, part in (("label", label), ("top1", top1), ("scores", scores)):
+        if part is not None and getattr(getattr(part, "dtype", None), "kind", "O") not in "iuf":
+            got = f"{getattr(part, 'dtype', 'no array')} in {type(part).__name__}"
+            raise BadPrediction(
+                f'"{name}" of a Prediction must be a NumPy array of numbers; got {got}.'
+            )
+    if label is None or label.shape != (n,) or label.dtype.kind not in "iu":
         raise BadPrediction(
             f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} {label.shape}."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import take
@@ -23,7 +23,7 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem, by_name, default_name
-from ..inputs import check_shape, checked_limit, checked_rows
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows
 from ..loading import as_predictor
 from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
 from ..search.asks import Ask, AskPrediction, Status
@@ -112,7 +112,8 @@ def measure(
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    x = x if is_array_api_obj(x) else np.asarray(x)
+    _check_results(flip_points, resume, progress)
+    x = as_floating(x)
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
@@ -282,6 +283,17 @@ class _Run:
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
+
+
+def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def _block_rows(x: Array, batch_size: int) -> int:

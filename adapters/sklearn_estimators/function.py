@@ -20,7 +20,9 @@ from blackbox_boundary.predictor import (
 
 from ..answers import (
     check_bounds,
+    check_declared,
     check_n_classes,
+    check_one_score,
     check_rows,
     check_shape,
     no_answers,
@@ -30,11 +32,15 @@ from ..labels import check_labels
 
 __all__ = ["FunctionPredictor", "answers_of"]
 
+_N_CHECKED = 8
+"""Rows whose scores do not all sum to one, or lie in [0, 1], by accident where they are logits."""
+
 
 class FunctionPredictor:
     """Ask a function of rows that returns scores or labels as an array.
 
-    Nothing is asked when the predictor is made: a function may stand for something that costs.
+    Nothing is asked when the predictor is made: a function may stand for something that costs. A
+    declaration of logits is checked on the first answer to eight rows or more.
 
     Parameters
     ----------
@@ -95,6 +101,7 @@ class FunctionPredictor:
         if self._classes is not None:
             self.class_names = tuple(map(class_name, self._classes))
         self._function = function
+        self._was_checked = False
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape) by one call of the function.
@@ -115,7 +122,12 @@ class FunctionPredictor:
         output = answers_of(self._function, as_numpy(x))
         if isinstance(output, Prediction):
             return output
-        return read_outputs([output], n, self.access, self.n_classes, classes=self._classes)
+        answer = read_outputs([output], n, self.access, self.n_classes, classes=self._classes)
+        if n >= _N_CHECKED and not self._was_checked:
+            check_declared(answer, self.access)
+            check_one_score(output, n, self.access)
+            self._was_checked = True
+        return answer
 
     def __repr__(self) -> str:
         name = getattr(self._function, "__qualname__", type(self._function).__name__)

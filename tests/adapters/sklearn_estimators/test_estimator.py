@@ -231,6 +231,23 @@ def test_nothing_is_asked_of_a_function_before_the_rows():
         load(plane, access="label", input_shape=(2,))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: 1 / (1 + np.exp(-x.sum(axis=-1))),
+        lambda x: np.exp(plane(x)) / np.exp(plane(x)).sum(axis=-1, keepdims=True),
+    ],
+)
+def test_probabilities_of_a_function_are_refused_as_logits(answer):
+    """At the first answer to eight rows or more; declared as what they are, they are measured."""
+    given = {"input_shape": (2,), "n_classes": 2}
+    x = np.random.default_rng(0).normal(size=(8, 2))
+    with pytest.raises(BadPrediction, match='Declare access="probabilities"'):
+        measure(load(answer, access="logits", **given), x)
+    found = measure(load(answer, access="probabilities", **given), x)
+    np.testing.assert_allclose(found.l2, np.abs(x.sum(axis=-1)) / 2**0.5, rtol=1e-3)
+
+
 def test_labels_of_a_function_are_read_by_their_list():
     """Names become indices, in the order of the list."""
     names = lambda x: np.where(x[:, 0] > 0, "hot", "cold")  # noqa: E731

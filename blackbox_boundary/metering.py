@@ -52,10 +52,11 @@ class Metered(Predictor, Protocol):
     """A predictor that asks before it sends. Wrappers around it pass the meter on."""
 
     def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
-        """Call ``charge(n_rows)`` before each request inside the context, repeated requests included.
+        """Call ``charge(n_rows)`` before each request inside the context, also when it is sent again.
 
-        Several threads may call it. What ``charge`` raises keeps that request from being sent, and is raised by the call that needed it. Several
-        meters may be in use at once: each is asked, in the order in which they were entered.
+        Several threads may call it. What ``charge`` raises keeps that request from being sent, and is
+        raised by the call that needed it. Several meters may be in use at once: each is asked, in the
+        order in which they were entered.
         """
         ...
 

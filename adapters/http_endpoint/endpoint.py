@@ -191,7 +191,10 @@ class HttpPredictor:
         return self.transport.settings.connections
 
     def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
-        """Call ``charge(n_rows)`` before each request inside the context, retries included; what it raises keeps it from being sent."""
+        """Call ``charge(n_rows)`` before each request inside the context, retries included.
+
+        What it raises keeps that request from being sent.
+        """
         return self.transport.metered(charge)
 
     def n_requests(self, n_rows: int) -> int:

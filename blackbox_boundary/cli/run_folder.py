@@ -11,6 +11,7 @@ from typing import Any
 
 from ..analysis.distances import Distances
 from ..errors import InvalidInput
+from ..measuring.run_format import check_resumable
 
 __all__ = ["RunFolder"]
 
@@ -32,7 +33,8 @@ class RunFolder:
     Raises
     ------
     InvalidInput
-        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none.
+        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none,
+        or one of an earlier version.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class RunFolder:
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
         self.earlier = Distances.load(self.path / _RESULTS) if resume else None
+        if self.earlier is not None:
+            check_resumable(self.earlier.run)
 
     @property
     def report(self) -> Path:

@@ -42,6 +42,7 @@ from ..predictor import (
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check
 from .measurement import Measurement, blank_column
+from .run_format import RUN_FORMAT, check_resumable
 
 __all__ = ["Progress", "measure"]
 
@@ -182,6 +183,7 @@ class _Run:
             if len(rows) < len(self._rest):
                 self._start(rows)
         if resume is not None:
+            check_resumable(resume.run)
             _check_same(resume.run, self._identity())
         self._out = Distances.empty(int(x.shape[0])) if resume is None else _own(resume)
         self._points = _Points(x, flip_points, None if resume is None else resume.flip_points)
@@ -342,6 +344,7 @@ class _Run:
     def _facts(self) -> dict[str, Any]:
         return {
             "tool": f"blackbox-boundary {_version()}",
+            "format": RUN_FORMAT,
             "python": platform.python_version(),
             "numpy": np.__version__,
             **self._identity(),

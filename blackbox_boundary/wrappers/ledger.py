@@ -7,6 +7,7 @@ run that is killed and started again with the same command therefore asks only w
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,9 @@ from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]
 
+_LOG = logging.getLogger(__name__)
+_SAID_AFTER_S = 2.0
+"""Seconds of waiting for another run before it is said for whom."""
 _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
 
@@ -187,14 +191,21 @@ class LedgerPredictor(Wrapper):
         send: Callable[[IntArray], Iterator[tuple[slice, Records]]],
     ) -> None:
         """Ask until the ledger holds all answers."""
-        once = first_of_each(keys)
+        once, waited = first_of_each(keys), 0.0
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
             offered = np.split(
                 missing, range(self._rows_per_call, len(missing), self._rows_per_call)
             )
             if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
+                if waited < _SAID_AFTER_S <= waited + _POLL_S:
+                    self._say_who_is_waited_for(keys[missing])
+                waited += _POLL_S
                 time.sleep(_POLL_S)
                 self._store.refresh()
+
+    def _say_who_is_waited_for(self, keys: Keys) -> None:
+        for who in self._store.holders(keys):
+            _LOG.warning("Waiting for answers that %s has asked for, by the same ledger.", who)
 
     def _ask_in_turn(
         self,

@@ -85,9 +85,9 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
         ("reveals", f"{model.access.lower()} of {model.n_classes} classes, inputs {shape}"),
         (
             "asked",
-            f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them gradients, "
-            f"{report.n_checks:,} checks whether the model is the same",
+            f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them gradients",
         ),
+        ("checks", f"{report.n_checks:,} of the rows asked, to see whether the model is the same"),
         ("answered", f"{report.n_answered:,}"),
         ("failed", f"{report.n_failed:,}"),
         ("lost", f"{report.n_lost:,} in flight when a run was killed"),

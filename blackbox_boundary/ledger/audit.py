@@ -84,15 +84,15 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
     """
     with LedgerFile(path) as ledger, ledger.snapshot():
         ledger.check_pages()
-        previous = first_link(ledger.card)
-        found = head in (None, previous.hex())
-        for previous in ledger.check_links(previous):
-            found = found or previous.hex() == head
+        last = first_link(ledger.card)
+        found = head in (None, last.hex())
+        for chain in ledger.check_links(last):
+            last, found = chain, found or chain.hex() == head
         if not found:
             raise LedgerError(
                 f'The ledger "{path}" was changed: it does not contain the head {head}. Its end was cut off, or it was rewritten.'
             )
-        return _count(ledger, previous)
+        return _count(ledger, last)
 
 
 def _count(ledger: LedgerFile, head: bytes) -> Report:
@@ -107,7 +107,8 @@ def _count(ledger: LedgerFile, head: bytes) -> Report:
             f'The ledger "{ledger.path}" was changed: its list of calls in flight contradicts its entries.'
         )
     return Report(
-        model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"], n_asked=n["asked"], n_gradients=n["gradients"], n_checks=n["checks"],
+        model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"], n_asked=n["asked"], n_gradients=n["gradients"],
+        n_checks=n["checks"],
         n_answered=n["answered"], n_failed=n["failed"], n_lost=n["lost"], n_in_flight=sum(left.values()),
         n_bytes=ledger.path.stat().st_size, head=head.hex(),
     )  # fmt: skip

@@ -204,19 +204,15 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
         raise InvalidInput(
             f'"form_field" must be a name, and goes with a body of "$raw"; got {field!r}.'
         )
+    method = str(told.request.get("method", "POST")).upper()
     facts = {
         "path": path,
+        "method": method,
         "body": template,
-        "encoding": encoding.name,
-        "dtype": str(encoding.dtype),
+        "form_field": field,
         "answer": dict(told.answer),
+        **encoding.facts,
     }
-    facts |= {
-        name: told.request[name]
-        for name in ("form_field", "item", "method", "channels")
-        if name in told.request
-    }
-    method = str(told.request.get("method", "POST")).upper()
     return Described(
         contract,
         path,

@@ -232,6 +232,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
         "input": dict(given),
         "output": dict(answered),
         "datatype": datatype,
+        "top_k": top_k,
     }
     is_binary = _is_binary(transport, base, told, datatype)
     max_rows = rows or _max_batch(transport, path)

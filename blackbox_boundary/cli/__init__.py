@@ -17,6 +17,7 @@ from .batch_scoring import batch
 from .estimators import estimators
 from .ledger import ledger
 from .measure import measure
+from .messages import say
 from .probe import probe
 from .reproduce import reproduce
 
@@ -30,17 +31,17 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
-            warnings.showwarning = _say
+            warnings.showwarning = _warn
             try:
                 return super().invoke(ctx)
             except BoundaryError as error:
-                click.echo(f"Error: {error}", err=True)
+                say(f"Error: {error}")
                 sys.exit(_MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT)
 
 
-def _say(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning as a message; where in the code it was raised is no user's business."""
-    click.echo(f"Warning: {message}", err=True)
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning without the line of code that raised it: it means nothing to a user."""
+    say(f"Warning: {message}")
 
 
 @click.group(

@@ -28,6 +28,7 @@ from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
 from .estimators import description
 from .expectation import expectation
+from .messages import say
 from .named_values import named_values
 from .reading import Noise, noise_of
 from .run_folder import RunFolder
@@ -184,7 +185,6 @@ def measure(
       blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access probabilities --max-queries 10000
       blackbox-boundary measure mymodels:resnet x.npy --input-shape 3,32,32 --direction margin --output run1
     """  # noqa: D301  click reads the escape
-    messages = Console(stderr=True, highlight=False)
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     if options["resume"] and (options["output"] is None or options["overwrite"]):
@@ -193,7 +193,7 @@ def measure(
         )
     estimator = by_name(options["estimator"], **_settings(options))
     if model is None or data is None:
-        messages.print(
+        say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
         )
         model, data = "the embedded digits classifier", "digits"
@@ -201,9 +201,7 @@ def measure(
     else:
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
-            messages.print(
-                f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False
-            )
+            say(f"Gradients are estimated from predictions: {reason}")
     rows = _chosen_rows(_read(data, predictor), options["rows"])
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
@@ -212,7 +210,7 @@ def measure(
     click.get_current_context().call_on_close(folder.discard_if_empty)
     facts = _facts(data, rows)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"], messages)
+    make_report = _wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failure: BoundaryError | Interrupted | None = None
@@ -234,7 +232,6 @@ def measure(
                 predictor,
                 rows.x,
                 options,
-                messages,
                 earlier=folder.earlier,
                 check=check,
             )
@@ -260,29 +257,20 @@ def measure(
     if make_report:
         _write_report(folder, distances, rows, options["norm"])
     Console().print(summary(distances))
-    messages.print(
-        f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""),
-        soft_wrap=True,
-        markup=False,
-    )
-    _finish(distances, failure, messages, folder)
+    say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
+    _finish(distances, failure, folder)
 
 
-def _finish(
-    distances: Distances, failure: BaseException | None, messages: Console, folder: RunFolder
-) -> None:
+def _finish(distances: Distances, failure: BaseException | None, folder: RunFolder) -> None:
     """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
-        messages.print(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer.",
-            soft_wrap=True,
+        say(
+            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
         )
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
-        messages.print(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}",
-            soft_wrap=True,
-            markup=False,
+        say(
+            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
         )
     if isinstance(failure, BoundaryError):
         raise failure
@@ -387,7 +375,7 @@ def _facts(data: str, rows: Data) -> dict[str, Any]:
     }
 
 
-def _wants_report(asked: bool | None, messages: Console) -> bool:
+def _wants_report(asked: bool | None) -> bool:
     """Whether to write the report; known before anything is measured."""
     if asked is False:
         return False
@@ -399,9 +387,7 @@ def _wants_report(asked: bool | None, messages: Console) -> bool:
             raise CapabilityMissing(
                 'The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
             ) from None
-        messages.print(
-            "No report: its packages are not installed (pip install blackbox-boundary\\[report])."
-        )
+        say("No report: its packages are not installed (pip install blackbox-boundary[report]).")
         return False
     return True
 

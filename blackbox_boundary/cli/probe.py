@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 import click
 
 from ..errors import CapabilityMissing, PredictorUnavailable
+from .messages import say
 
 __all__ = ["probe"]
 
@@ -39,4 +40,4 @@ def probe(url: str) -> None:
         raise PredictorUnavailable(
             f"{finding.says} What was printed is a bare form of a description."
         )
-    click.echo(finding.says, err=True)
+    say(finding.says)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
 
 from ..analysis.distances import Distances
 from ..errors import BudgetExhausted, Interrupted, InvalidInput, PredictorError
@@ -16,6 +15,7 @@ from ..measuring.behaviour import Behaviour, read_behaviour
 from ..metering import Counting
 from ..predictor import Array, Predictor
 from ..search.asks import Status
+from .messages import say
 
 __all__ = ["N_READING", "N_READING_REQUESTS", "Noise", "noise_of", "reads_behaviour"]
 
@@ -43,7 +43,6 @@ def noise_of(
     endpoint: Predictor,
     x: Array,
     options: dict[str, Any],
-    messages: Console,
     *,
     earlier: Distances | None,
     check: Callable[[], Distances],
@@ -65,15 +64,11 @@ def noise_of(
             facts.get("score_resolution", 0.0),
             facts.get("behaviour"),
         )
-    seen = (
-        _read(predictor, endpoint, x, check, messages)
-        if reads_behaviour(endpoint, options)
-        else None
-    )
+    seen = _read(predictor, endpoint, x, check) if reads_behaviour(endpoint, options) else None
     if seen is None:
         return Noise(told or 1)
     votes = told or seen.votes
-    messages.print(_said(seen, votes, is_told=told is not None), soft_wrap=True, markup=False)
+    say(_said(seen, votes, is_told=told is not None))
     return Noise(
         votes,
         seen.score_resolution(votes),
@@ -108,7 +103,6 @@ def _read(
     endpoint: Predictor,
     x: Array,
     check: Callable[[], Distances],
-    messages: Console,
 ) -> Behaviour | None:
     nothing = check()
     nothing.status[nothing.status == Status.OUT_OF_BUDGET] = Status.NOT_MEASURED
@@ -120,7 +114,7 @@ def _read(
     try:
         return read_behaviour(predictor, x[rows], n_repeats=_REPEATS, endpoint=endpoint)
     except BudgetExhausted:
-        messages.print("A limit was reached before the server's behaviour was known.")
+        say("A limit was reached before the server's behaviour was known.")
         return None
     except PredictorError as error:
         error.partial = nothing

@@ -47,6 +47,7 @@ class TransportSettings:
     trust_env: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "trust_env", _truth(self.trust_env, "trust_env"))
         files = {"ca_file", "client_cert", "client_key", "trust_env"}
         for name, value in asdict(self).items():
             if name in files or (value is None and name == "requests_per_s"):
@@ -67,6 +68,22 @@ class TransportSettings:
     def names(cls) -> tuple[str, ...]:
         """The names of all settings."""
         return tuple(problem.name for problem in fields(cls))
+
+
+def _truth(value: object, name: str) -> bool:
+    """A truth value, or the word for one: a text that is not empty would otherwise count as true."""
+    if isinstance(value, str):
+        value = {
+            "yes": True,
+            "true": True,
+            "on": True,
+            "no": False,
+            "false": False,
+            "off": False,
+        }.get(value.strip().lower(), value)
+    if not isinstance(value, bool):
+        raise InvalidInput(f'"{name}" must be true or false; got {value!r}.')
+    return value
 
 
 @dataclass

@@ -29,7 +29,7 @@ from ..search.asks import Status
 from .estimators import description
 from .expectation import expectation
 from .messages import say
-from .named_values import named_values
+from .named_values import named_values, without_query
 from .reading import Noise, noise_of
 from .run_folder import RunFolder
 from .spending import spending, spending_options
@@ -145,6 +145,12 @@ class _Measure(click.Command):
     help="A further setting of the model's adapter; may be repeated.",
 )
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="command|file:PATH|env:NAME",
+    help="What the description of an endpoint may run, read or send; may be repeated.",
+)
+@click.option(
     "--set",
     "settings",
     multiple=True,
@@ -252,7 +258,7 @@ def measure(
         distances.run.update(spent.facts(), max_queries=limit)
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
-    distances.run.update(model=model, data=facts)
+    distances.run.update(model=without_query(model), data=facts)
     folder.save(distances)
     if make_report:
         _write_report(folder, distances, rows, options["norm"])
@@ -303,6 +309,8 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
     given = named_values(options["given"])
+    if options["allow"]:
+        given["allow"] = options["allow"]
     shape = options["input_shape"]
     given.update(
         access=options["access"],

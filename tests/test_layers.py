@@ -14,6 +14,7 @@ FLOORS = (
         "rounding",
         "predictor",
         "metering",
+        "model_checks",
         "printable",
         "arrays",
         "inputs",

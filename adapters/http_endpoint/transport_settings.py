@@ -95,13 +95,15 @@ class Counters:
     queries : int
         Rows sent. A row that was sent twice counts twice: the server may have billed it twice.
     queries_again : int
-        Of these, rows of requests that were sent again, and canaries.
+        Of these, rows of requests that were sent again, canaries and checks.
     requests : int
         HTTP requests sent that carried rows.
     retries, resends : int
         Of these, sent again after a failure, and at once on a fresh connection.
     canaries : int
         Of these, sent to find out whether the server or the input is at fault.
+    checks : int
+        Of these, sent to see whether the model is still the same.
     discoveries : int
         HTTP requests that carried no row (GET).
     bytes_sent, bytes_received : int
@@ -114,6 +116,7 @@ class Counters:
     retries: int = 0
     resends: int = 0
     canaries: int = 0
+    checks: int = 0
     discoveries: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0

@@ -30,6 +30,7 @@ from .course import check
 from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
+from .model_watch import ModelWatch
 
 __all__ = ["Progress", "measure"]
 
@@ -160,6 +161,9 @@ class _Run:
         earlier = None if resume is None else resume.flip_points
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
+        self._watch = ModelWatch(
+            self._predictor, self._problem, None if resume is None else resume.run
+        )
         rows, running = rest[:0], None
         try:
             for rows in self._groups(rest):
@@ -167,6 +171,7 @@ class _Run:
                 self._drive(running)
                 self._store(rows, running)
                 running = None
+            self._sent += self._watch.end(self._left())
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -201,6 +206,10 @@ class _Run:
         per_row = self._estimator.expected_queries(self._problem) * self._problem.votes
         return max(1, int((self._limit - self._sent) / max(per_row, 1)))
 
+    def _left(self) -> int | None:
+        """Rows that may still be sent."""
+        return None if self._limit is None else max(0, self._limit - self._sent)
+
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
@@ -212,7 +221,7 @@ class _Run:
             self._rows(rows),
             self._problem,
             self._estimator,
-            max_queries=None if self._limit is None else max(0, self._limit - self._sent),
+            max_queries=self._watch.reserve(self._left()),
             row_ids=rows,
         )
 
@@ -242,6 +251,7 @@ class _Run:
         except Exception as error:
             raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
         self._was_answered = True
+        self._sent += self._watch.answered()
         return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
@@ -254,6 +264,7 @@ class _Run:
             self._points.store(rows[better], take(block.flip_points, better))
         self._sent += running.n_queries
         self._done += len(rows)
+        self._watch.finished(rows)
 
     def _hand_over(self, error: BaseException) -> None:
         """Give what has been measured to whoever catches the error."""
@@ -273,7 +284,9 @@ class _Run:
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
-            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum()),
+            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
+            + self._watch.n_queries,
+            **self._watch.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

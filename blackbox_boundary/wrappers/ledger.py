@@ -32,6 +32,7 @@ from ..ledger.records import (
     unpack_prediction,
 )
 from ..ledger.store import LedgerStore
+from ..model_checks import ModelCheck, Versioned
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
@@ -92,6 +93,9 @@ class LedgerPredictor(Wrapper):
         self._model = ModelCard.of(predictor, fingerprint)
         self._rows_per_call = rows_per_call
         self._store = LedgerStore(path, self._model)
+        self._version: str | None = self._store.noted("model_version")
+        if self._version is not None and isinstance(predictor, Versioned):
+            predictor.expect_version(self._version)
 
     @property
     def fingerprint(self) -> str:
@@ -163,6 +167,25 @@ class LedgerPredictor(Wrapper):
             np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x
         )
 
+    def _recheck(self) -> ModelCheck:
+        """Record that the row is asked again, and the answer, which is never handed out."""
+        inner: Any = self._inner
+        claim = self._store.claim_check(content_keys(inner.sent_row(), encoded=True))
+        try:
+            found = super()._recheck()
+            self._store.record(claim, slice(0, 1), pack_predictions(found.now))
+        except BaseException as error:
+            self._store.give_up(claim, type(error).__name__)
+            raise
+        return found
+
+    def _note_version(self) -> None:
+        """Keep the version that answers name: a later run is held to it."""
+        if self._version is None and isinstance(self._inner, Versioned):
+            self._version = self._inner.model_version()
+            if self._version is not None:
+                self._store.note("model_version", self._version)
+
     def _predict(self, x: Array, keys: Keys) -> None:
         answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
         self._complete(
@@ -202,6 +225,7 @@ class LedgerPredictor(Wrapper):
                 waited += _POLL_S
                 time.sleep(_POLL_S)
                 self._store.refresh()
+            self._note_version()
 
     def _say_who_is_waited_for(self, keys: Keys) -> None:
         for who in self._store.holders(keys):

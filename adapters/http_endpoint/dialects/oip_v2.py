@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -27,6 +27,7 @@ from ..configuration import Configuration, whole
 from ..contract import Contract
 from ..declared import declared_access, declared_classes
 from ..discovery import get, get_if_there
+from ..model_version import ModelVersion
 from ..strict_json import CutShort, read_json, shown
 from ..transport import Transport
 from ..wire import JSON, Reply, Request, as_dtype, flat_json
@@ -65,6 +66,7 @@ class OpenInference:
     facts: Mapping[str, Any]
     top_k: int = 0
     name: str = "oip_v2"
+    version: ModelVersion = field(default_factory=ModelVersion)
 
     @property
     def plainer(self) -> OpenInference | None:
@@ -118,6 +120,9 @@ class OpenInference:
                     f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(told, 40)}."
                 )
             document, raw = read_json(reply.body[:length]), memoryview(reply.body)[length:]
+        self.version.saw_headers(reply.headers)
+        if isinstance(document, dict) and isinstance(named := document.get("model_version"), str):
+            self.version.saw(named)
         tensor, data = self._output(document, raw)
         shape = tensor.get("shape")
         is_shape = isinstance(shape, list) and all(

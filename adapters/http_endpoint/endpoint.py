@@ -78,6 +78,7 @@ class HttpPredictor:
         )
         self.max_rows = min(max_rows or usual, dialect.max_rows or _MAX_ROWS)
         self._canary: NDArray[Any] | None = None
+        self._neighbours_known = False
         self._canary_answer: tuple[float, Prediction] | None = None
         self._checking = threading.Lock()
         self._workers = ThreadPoolExecutor(
@@ -203,6 +204,16 @@ class HttpPredictor:
     def n_requests(self, n_rows: int) -> int:
         """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
         return len(self._split(0, n_rows))
+
+    def neighbours_known(self) -> bool:
+        """Whether it is known if a row's answer depends on the rows sent with it, or one row is sent at a time."""
+        return self._neighbours_known or self.max_rows == 1
+
+    def note_neighbours(self, *, depend: bool) -> None:
+        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
+        self._neighbours_known = True
+        if depend:
+            self.max_rows = 1
 
     def sent_row(self) -> NDArray[Any] | None:
         """A row that was answered, (1, *input_shape), as it was sent; None before the first answer."""

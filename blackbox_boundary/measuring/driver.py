@@ -23,7 +23,8 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem, by_name
-from ..inputs import check_shape, checked_limit, checked_rows
+from ..inputs import check_shape, checked_limit, checked_rows, finite_rows
+from ..metering import Grouping
 from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check
@@ -41,6 +42,9 @@ _BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
 
 _BATCH_SIZE = 512
+
+_PROBED = 16
+"""Rows among which two with finite values are looked for."""
 
 
 def measure(
@@ -166,6 +170,7 @@ class _Run:
         )
         rows, running = rest[:0], None
         try:
+            self._probe(rest)
             for rows in self._groups(rest):
                 running = self._start(rows)
                 self._drive(running)
@@ -179,10 +184,18 @@ class _Run:
             raise
         return self._result()
 
+    def _probe(self, rest: IntArray) -> None:
+        """See whether rows depend on each other, by the first ones that have numbers."""
+        if len(rest):
+            some = self._rows(rest[:_PROBED])
+            finite = np.flatnonzero(finite_rows(some))[:2]
+            n_probes = self._watch.begin(take(some, finite), self._left())
+            self._sent, self._was_answered = self._sent + n_probes, n_probes > 0
+
     def _check_rows(self, rest: IntArray) -> None:
-        """Find bad rows before the first query. A single block is checked when it starts."""
+        """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._blocks(rest))
-        for rows in blocks if len(blocks) > 1 else ():
+        for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
             checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
 
     def _blocks(self, rest: IntArray) -> Iterator[IntArray]:

@@ -6,6 +6,7 @@ of another one. For the rest, one row that this run sent is asked again at the e
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 import warnings
@@ -16,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import BudgetExhausted, PredictorError
+from ..metering import Grouping
 from ..model_checks import ModelCheck, Rechecked, Versioned
-from ..predictor import IntArray, Predictor
+from ..predictor import Array, IntArray, Prediction, Predictor, ask_again
 from ..search.problem import Problem
+from .behaviour import depends_on_neighbours
 
 __all__ = ["ModelWatch"]
 
+_LOG = logging.getLogger(__name__)
+_MOST_PROBES = 4
 _PAUSE_S = 60.0
 """Seconds without an answer after which the model is checked: longer than a request may take (the transport's
 default), long enough for a server to be restarted with another model."""
@@ -60,13 +65,56 @@ class ModelWatch:
         self._answered_at: float | None = None
         self._same_at = 0.0
         self._room: int | None = None
+        self._depend: bool | None = earlier.get("rows_depend")
+        self._n_probes = int(earlier.get("n_probes", 0))
         if self._version is not None and isinstance(predictor, Versioned):
             predictor.expect_version(self._version)
 
     @property
     def n_queries(self) -> int:
         """Rows asked for checks, those of earlier runs included."""
-        return sum(check["queries"] for check in self._checks)
+        return self._n_probes + sum(check["queries"] for check in self._checks)
+
+    def begin(self, x: Array, left: int | None) -> int:
+        """See whether a row's answer depends on the rows asked with it, where that is not known.
+
+        Where it does, rows are asked one at a time from then on.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Rows that may be asked.
+        left : int or None
+            Queries that the limit allows; where four are more than a tenth of it, nothing is asked.
+
+        Returns
+        -------
+        int
+            Queries that this took: three, four where a doubt was left.
+        """
+        predictor = self._predictor
+        if not isinstance(predictor, Grouping) or predictor.neighbours_known():
+            return 0
+        if self._depend is not None:
+            predictor.note_neighbours(depend=self._depend)
+            return 0
+        if len(x) < 2 or (left is not None and left < _SHARE * _MOST_PROBES):
+            return 0
+        _LOG.info(
+            "Asks two rows alone and together, 3 queries, to see whether a row's answer depends on the rows with it."
+        )
+        before = self._n_probes
+        try:
+            self._depend = self._neighbours(x)
+        except BudgetExhausted:  # a limit on requests, say; the run will meet it, too
+            return self._n_probes - before
+        predictor.note_neighbours(depend=self._depend)
+        if self._depend:
+            warnings.warn(
+                "A row's answer depends on the rows sent with it; rows are sent one at a time.",
+                stacklevel=2,
+            )
+        return self._n_probes - before
 
     def reserve(self, left: int | None) -> int | None:
         """What a group of rows may use of the queries left: some are kept for checks where there are many."""
@@ -102,8 +150,27 @@ class ModelWatch:
         version = self._version
         if isinstance(self._predictor, Versioned):
             version = self._predictor.model_version() or version
-        facts = {"model_version": version, "model_checks": self._checks}
-        return {name: fact for name, fact in facts.items() if fact}
+        facts = {
+            "model_version": version,
+            "model_checks": self._checks,
+            "rows_depend": self._depend,
+            "n_probes": self._n_probes,
+        }
+        return {
+            name: fact for name, fact in facts.items() if fact not in (None, [], 0) or fact is False
+        }
+
+    def _neighbours(self, x: Array) -> bool:
+        alone = self._vote(x[1:2], 0)
+        together = self._vote(x[:2], 1)[1:]
+        if not depends_on_neighbours([alone, alone], [together]):
+            return False
+        return depends_on_neighbours([alone, self._vote(x[1:2], 2)], [together])  # or answers vary
+
+    def _vote(self, x: Array, vote: int) -> Prediction:
+        answer = ask_again(self._predictor, x, np.full(len(x), vote))
+        self._n_probes += len(x)
+        return answer
 
     @property
     def _can_check(self) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
-from ..metering import Metered
+from ..metering import Grouping, Metered
 from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..predictor import (
     Access,
@@ -47,8 +47,8 @@ class Encoding(Predictor, Protocol):
 class Wrapper:
     """Passes everything on.
 
-    It has ``vjp``, ``chain``, ``predict_again``, ``as_sent``, ``metered``, ``recheck`` and ``model_version``
-    exactly when the wrapped predictor has them.
+    It has ``vjp``, ``chain``, ``predict_again``, ``as_sent``, and what the protocols of ``metering`` and
+    ``model_checks`` ask for, exactly when the wrapped predictor has them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
     ``_stream`` and ``_recheck``.
@@ -72,6 +72,9 @@ class Wrapper:
             self.as_sent = predictor.as_sent
         if isinstance(predictor, Metered):
             self.metered = predictor.metered
+        if isinstance(predictor, Grouping):
+            self.neighbours_known = predictor.neighbours_known
+            self.note_neighbours = predictor.note_neighbours
         if isinstance(predictor, Rechecked):
             self.sent_row, self.recheck = predictor.sent_row, self._recheck
         if isinstance(predictor, Versioned):

@@ -5,11 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from blackbox_boundary import Access, Prediction, measure
+from blackbox_boundary import Access, InvalidInput, Prediction, measure
 from blackbox_boundary.errors import PredictorUnavailable
 from blackbox_boundary.ledger import summarise, verify
 from blackbox_boundary.ledger.export import export_csv
 from blackbox_boundary.measuring import model_watch
+from blackbox_boundary.measuring.behaviour import read_behaviour
 from blackbox_boundary.model_checks import ModelCheck
 from blackbox_boundary.wrappers import CountingPredictor, LedgerPredictor, ReplayPredictor
 
@@ -181,3 +182,80 @@ def test_a_version_is_kept_by_the_run_and_the_ledger(tmp_path):
         getattr(predictor, "_inner", predictor).version = "2"
         with pytest.raises(PredictorUnavailable, match="another version"):
             measure(predictor, X, resume=first)
+
+
+class Mixing(Service):
+    """Sends several rows in one request to a server that takes the mean of the request off its scores."""
+
+    max_rows, known = 512, False
+
+    def __init__(self, noise=0.0, mixes=True):
+        super().__init__()
+        self.noise, self.mixes = noise, mixes
+        self.random = np.random.default_rng(1)
+
+    def _answer(self, x):
+        self.n_rows += len(x)
+        scores = np.concatenate(
+            [self._request(x[at : at + self.max_rows]) for at in range(0, len(x), self.max_rows)]
+        )
+        return Prediction.from_scores(scores)
+
+    def _request(self, x):
+        side = np.asarray(x) @ WEIGHTS + self.noise * self.random.normal(size=len(x))
+        side = side - side.mean() + side[0] if self.mixes else side
+        return np.stack([side, -side], -1)
+
+    def neighbours_known(self):
+        """As noted."""
+        return self.known
+
+    def note_neighbours(self, *, depend):
+        """One row at a time where rows depend."""
+        self.known, self.max_rows = True, 1 if depend else self.max_rows
+
+
+def test_rows_that_depend_on_each_other_are_asked_alone(tmp_path):
+    """Found before the search, said, counted, in the ledger; every flip holds alone, and a resumed run knows."""
+    mixing = Mixing()
+    with (
+        pytest.warns(UserWarning, match="depends on the rows sent with it"),
+        LedgerPredictor(mixing, tmp_path / "l.db") as recorded,
+    ):
+        found = measure(recorded, X[1:], max_queries=500)
+        part = measure(Mixing(), X, max_queries=100)
+    assert found.run["rows_depend"]
+    assert mixing.n_rows == summarise(tmp_path / "l.db").n_asked
+    plane = X[1:] @ WEIGHTS / np.linalg.norm(WEIGHTS)
+    assert np.allclose(found.l2, abs(plane), rtol=1e-3)
+    later = Mixing()
+    measure(later, X, resume=part)
+    assert later.max_rows == 1
+
+
+@pytest.mark.parametrize(("noise", "n"), [(0.0, 3), (0.05, 4)])
+def test_independent_rows_stay_together(noise, n):
+    """Three queries tell; where answers vary, a fourth tells that from neighbours."""
+    service = Mixing(noise, mixes=False)
+    found = measure(service, X, votes=5 if noise else 1)
+    assert (found.run["rows_depend"], service.max_rows) == (False, 512)
+    assert found.run["n_probes"] == n
+    assert service.n_rows == found.run["n_queries"]
+
+
+def test_reading_the_behaviour_tells_it_too():
+    """What the command line reads first finds the same, and the run asks no more about it."""
+    mixing = Mixing()
+    seen = read_behaviour(mixing, X[:5], n_repeats=3)
+    assert seen.depends_on_neighbours
+    assert (seen.votes, mixing.max_rows) == (1, 1)
+    assert "n_probes" not in measure(mixing, X).run
+    assert not read_behaviour(Mixing(0.05, mixes=False), X[:5], n_repeats=3).depends_on_neighbours
+
+
+def test_bad_rows_are_found_before_the_probe():
+    """Nothing is sent where a row lies outside the bounds."""
+    service = Mixing()
+    with pytest.raises(InvalidInput):
+        measure(service, X, bounds=(100, 101))
+    assert service.n_rows == 0

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from ..contract import Contract
 from ..declared import declared_classes
 from ..model_version import ModelVersion
 from ..strict_json import numbers, read_json, shown
-from ..wire import JSON, Reply, Request
+from ..wire import JSON, Reply, Request, bounds_within
 from .encodings import Encoding
 
 __all__ = ["AnswerPath", "Described", "describe", "quoted"]
@@ -196,6 +196,7 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
             f'Access "{told.access.name.lower()}" needs a path to the {needed} in [answer].'
         )
     encoding = Encoding.of(told.request, contract)
+    contract = replace(contract, bounds=bounds_within(contract.bounds, encoding.dtype))
     template = told.request.get("body", "$rows")
     body, is_single = _parted(template)
     if body is None and not encoding.has_raw:

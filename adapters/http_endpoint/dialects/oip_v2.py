@@ -30,7 +30,7 @@ from ..discovery import get, get_if_there
 from ..model_version import ModelVersion
 from ..strict_json import CutShort, read_json, shown
 from ..transport import Transport
-from ..wire import JSON, Reply, Request, as_dtype, flat_json
+from ..wire import JSON, Reply, Request, as_dtype, bounds_within, flat_json
 from .tensors import DTYPES, read_texts, read_values
 
 __all__ = ["OpenInference", "discover"]
@@ -221,7 +221,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
         ),
         input_shape=input_shape,
         n_classes=declared_classes(told, (answered.get("shape") or [-1])[-1]),
-        bounds=told.bounds,
+        bounds=bounds_within(told.bounds, np.dtype(DTYPES[datatype])),
         labels=told.labels,
     )
     if (

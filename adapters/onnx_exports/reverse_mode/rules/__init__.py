@@ -1,0 +1,51 @@
+"""One reverse rule an op, by domain and name, and the ops through which no gradient goes."""
+
+from __future__ import annotations
+
+from ..context import Rule
+from . import (
+    activations,
+    convolutions,
+    elementwise,
+    indexing,
+    layout,
+    normalization,
+    pooling,
+    products,
+    quantization,
+    reductions,
+    tables,
+)
+from .quantization import INTEGER_OPS, STRAIGHT_THROUGH
+
+__all__ = ["CONTROL_FLOW", "INTEGER_OPS", "RULES", "STEPS", "STRAIGHT_THROUGH", "TAKES_INTEGERS"]
+
+_ML = "ai.onnx.ml"
+
+_STANDARD = (activations, convolutions, elementwise, indexing, layout, normalization, pooling, products, quantization, reductions)
+
+RULES: dict[tuple[str, str], Rule] = {
+    **{("", op): rule for module in _STANDARD for op, rule in module.RULES.items()},
+    **{(_ML, op): rule for op, rule in tables.RULES.items()},
+}
+
+STEPS = frozenset(
+    {
+        *(("", op) for op in ("And", "ArgMax", "ArgMin", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Equal", "Greater")),
+        *(("", op) for op in ("GreaterOrEqual", "Hardmax", "IsInf", "IsNaN", "Less", "LessOrEqual", "NonZero", "Not", "OneHot", "Or")),
+        *(("", op) for op in ("Shape", "Size", "Xor", "ConstantOfShape", "EyeLike", "NonMaxSuppression", "Unique")),
+        *((_ML, op) for op in ("Binarizer", "CategoryMapper", "DictVectorizer", "LabelEncoder", "OneHotEncoder")),
+        *((_ML, op) for op in ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor")),
+    }
+)
+"""Ops that are constant, or not there, almost everywhere: nothing passes back through them."""
+
+CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+
+TAKES_INTEGERS = frozenset(
+    {"Add", "Cast", "CastLike", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "Identity", "Mul", "Neg", "Pad", "Reshape"}
+    | {"Scaler", "LinearClassifier", "LinearRegressor", "Normalizer", "ArrayFeatureExtractor", "FeatureVectorizer", "Slice", "Split"}
+    | {"Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where", "MaxPool"}
+    | INTEGER_OPS
+)
+"""Ops whose rule holds where the differentiated values are whole numbers, which carry cotangents in floating point."""

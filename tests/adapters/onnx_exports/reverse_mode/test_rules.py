@@ -1,0 +1,74 @@
+"""Every rule against torch autograd in float32, and against central differences of the reference evaluator in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from onnx.reference import ReferenceEvaluator
+
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
+
+from .op_cases import CASES
+
+_BY_OPSET = [(case, opset) for case in CASES for opset in case.opsets]
+
+
+def _session(model):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _weights_of(scores):
+    return np.random.default_rng(8).normal(size=scores.shape).astype(scores.dtype)
+
+
+def _run(case, opset, *, open_batch):
+    """Scores of the model, scores and gradient of the gradient model, all of ONNX Runtime, and the weights."""
+    model, x = case.model(np.float32, opset, open_batch=open_batch), case.x(np.float32)
+    (scores,) = _session(model).run(["y"], {"x": x})
+    v = _weights_of(scores)
+    again, gradient = _session(gradient_model(model)).run(None, {"x": x, "v": v})
+    return scores, again, gradient, v
+
+
+@pytest.mark.parametrize(("case", "opset"), [(c, o) for c, o in _BY_OPSET if c.torch], ids=lambda value: str(value))
+def test_gradient_is_torchs(case, opset):
+    """Scores stay those of the model, and the gradient is torch's, in a graph of fixed batch."""
+    scores, again, gradient, v = _run(case, opset, open_batch=False)
+    x = torch.from_numpy(case.x(np.float32)).requires_grad_()
+    weights = [torch.from_numpy(np.array(array)) for array in case.arrays(np.float32).values()]
+    ours = case.torch(x, *weights)
+    (expected,) = torch.autograd.grad(ours, x, torch.from_numpy(v).reshape(ours.shape))
+    np.testing.assert_array_equal(again, scores)
+    np.testing.assert_allclose(scores, ours.detach().numpy().reshape(scores.shape), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient, expected.numpy(), rtol=1e-4, atol=2e-5 * np.abs(expected.numpy()).max())
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if len(case.shape) > 1], ids=str)
+def test_open_batch_has_the_gradient_of_the_fixed_one(case):
+    """An open batch axis changes nothing: every shape that depends on it is computed when the graph runs."""
+    if case.name in ("Gemm second", "MeanVarianceNormalization", "Tile", "GatherND", "Slice default axes", "Expand"):
+        pytest.skip("the body fixes the number of rows")
+    opset = case.opsets[-1]
+    fixed, opened = (_run(case, opset, open_batch=is_open)[2] for is_open in (False, True))
+    np.testing.assert_allclose(opened, fixed, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.in_doubles], ids=str)
+def test_gradient_is_the_central_difference(case):
+    """In float64, v . scores changes along random directions as the gradient says."""
+    opset = case.opsets[-1]
+    model, x, rng = case.model(np.float64, opset), case.x(np.float64), np.random.default_rng(2)
+    plain, both = ReferenceEvaluator(model), ReferenceEvaluator(gradient_model(model))
+    (scores,) = plain.run(None, {"x": x})
+    v = np.asarray(rng.normal(size=np.shape(scores)))
+    _, gradient = both.run(None, {"x": x, "v": v})
+    step = 1e-6
+    for _ in range(2):
+        direction = rng.normal(size=x.shape)
+        ahead, behind = (plain.run(None, {"x": x + sign * step * direction})[0] for sign in (1, -1))
+        difference = float(((ahead - behind) * v).sum() / (2 * step))
+        assert abs((gradient * direction).sum() - difference) <= 1e-6 * (1 + np.abs(gradient * direction).sum())

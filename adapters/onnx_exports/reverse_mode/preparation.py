@@ -128,6 +128,7 @@ def expand_composites(model: ModelProto, facts: Facts, names: set[str]) -> Model
         if not names.intersection(node.output) or key in RULES or key in STEPS:
             continue
         if (body := _body(node, facts, version)) is not None:
+            _state_defaults(node, version)
             body.domain, body.name = _EXPANDED, f"{node.op_type}_{len(functions)}"
             node.domain, node.op_type = body.domain, body.name
             functions.append(body)
@@ -159,6 +160,14 @@ def _body(node: NodeProto, facts: Facts, version: int) -> FunctionProto | None:
     del body.opset_import[:]
     body.opset_import.append(helper.make_opsetid("", version))
     return body
+
+
+def _state_defaults(node: NodeProto, version: int) -> None:
+    """Write the attributes that the standard assumes, since a function's body refers to them."""
+    given = {attribute.name for attribute in node.attribute}
+    for name, attribute in defs.get_schema(node.op_type, version).attributes.items():
+        if name not in given and attribute.default_value.name:
+            node.attribute.add().CopyFrom(attribute.default_value)
 
 
 def _newest(versions: list[int], limit: int) -> int:

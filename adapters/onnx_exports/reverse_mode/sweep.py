@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .builder import Builder, Value
 from .context import FLOATS, Context, NoRule
 from .errors import DataDependentControlFlow, PiecewiseConstant, UnsupportedOps
-from .rules import CONTROL_FLOW, RULES, STEPS, STRAIGHT_THROUGH, TAKES_INTEGERS
+from .rules import CONTROL_FLOW, RULES, STEPS, STRAIGHT_THROUGH, TAKES_INTEGERS, differentiable_inputs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -56,7 +56,7 @@ class Path:
                 continue
             if not self.active.intersection(reads):
                 continue
-            if key_of(node) in self._stops:
+            if key_of(node) in self._stops or not self.active.intersection(_smooth_reads(node)):
                 steps.add(key_of(node))
                 continue
             self.nodes.append(node)
@@ -148,6 +148,10 @@ def _reads(node: NodeProto) -> set[str]:
             for inner in graph.node:
                 names |= _reads(inner)
     return names - {""}
+
+
+def _smooth_reads(node: NodeProto) -> set[str]:
+    return _reads(node) if node.op_type in CONTROL_FLOW else set(differentiable_inputs(node.op_type, list(node.input)))
 
 
 def _ancestors(graph: GraphProto, target: str) -> set[str]:

@@ -18,7 +18,7 @@ from . import (
 )
 from .quantization import INTEGER_OPS, STRAIGHT_THROUGH
 
-__all__ = ["CONTROL_FLOW", "INTEGER_OPS", "RULES", "STEPS", "STRAIGHT_THROUGH", "TAKES_INTEGERS"]
+__all__ = ["CONTROL_FLOW", "RULES", "STEPS", "STRAIGHT_THROUGH", "TAKES_INTEGERS", "differentiable_inputs"]
 
 _ML = "ai.onnx.ml"
 
@@ -49,3 +49,17 @@ TAKES_INTEGERS = frozenset(
     | INTEGER_OPS
 )
 """Ops whose rule holds where the differentiated values are whole numbers, which carry cotangents in floating point."""
+
+_BY_FIRST_INPUT = frozenset(
+    {"ArrayFeatureExtractor", "CastLike", "CumSum", "Dropout", "Expand", "Gather", "GatherElements", "GatherND", "Reshape", "Resize"}
+    | {"ReverseSequence", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu", "Unsqueeze"}
+    | set(reductions.RULES)
+)
+_BY_LATER_INPUTS = {"Where": (1, 2)}
+
+
+def differentiable_inputs(op_type: str, inputs: list[str]) -> list[str]:
+    """The inputs of a node on whose values its output depends smoothly: not indices, shapes, axes and conditions."""
+    if op_type in _BY_FIRST_INPUT:
+        return inputs[:1]
+    return [inputs[index] for index in _BY_LATER_INPUTS.get(op_type, range(len(inputs)))]

@@ -107,7 +107,14 @@ def _sliced_range(c: Context, axis: int) -> Value:
 
 def _padded(c: Context, g: Value, axes: list[int], before: list[int], behind: list[int]) -> Value:
     """Zeros before and behind; negative numbers cut."""
-    return c.b.op("Pad", g, c.b.ints([*before, *behind]), None, c.b.ints(axes)) if any(before + behind) else g
+    if any(width > 0 for width in before + behind):
+        added = [max(width, 0) for width in (*before, *behind)]
+        g = c.b.op("Pad", g, c.b.ints(added), None, c.b.ints(axes))
+    if any(width < 0 for width in before + behind):
+        starts = [max(-width, 0) for width in before]
+        ends = [width if width < 0 else np.iinfo(np.int64).max for width in behind]
+        g = c.b.op("Slice", g, c.b.ints(starts), c.b.ints(ends), c.b.ints(axes))
+    return g
 
 
 def _pad(c: Context, g: Value) -> Contributions:

@@ -30,7 +30,8 @@ def _run(case, opset, *, open_batch):
     model, x = case.model(np.float32, opset, open_batch=open_batch), case.x(np.float32)
     (scores,) = _session(model).run(["y"], {"x": x})
     v = _weights_of(scores)
-    again, gradient = _session(gradient_model(model)).run(None, {"x": x, "v": v})
+    differentiated = gradient_model(model)
+    again, gradient = _session(differentiated).run(None, {"x": x, differentiated.graph.input[1].name: v})
     return scores, again, gradient, v
 
 
@@ -42,16 +43,14 @@ def test_gradient_is_torchs(case, opset):
     weights = [torch.from_numpy(np.array(array)) for array in case.arrays(np.float32).values()]
     ours = case.torch(x, *weights)
     (expected,) = torch.autograd.grad(ours, x, torch.from_numpy(v).reshape(ours.shape))
-    np.testing.assert_array_equal(again, scores)
+    np.testing.assert_allclose(again, scores, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(scores, ours.detach().numpy().reshape(scores.shape), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(gradient, expected.numpy(), rtol=1e-4, atol=2e-5 * np.abs(expected.numpy()).max())
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if len(case.shape) > 1], ids=str)
+@pytest.mark.parametrize("case", [case for case in CASES if case.any_batch and len(case.shape) > 1], ids=str)
 def test_open_batch_has_the_gradient_of_the_fixed_one(case):
     """An open batch axis changes nothing: every shape that depends on it is computed when the graph runs."""
-    if case.name in ("Gemm second", "MeanVarianceNormalization", "Tile", "GatherND", "Slice default axes", "Expand"):
-        pytest.skip("the body fixes the number of rows")
     opset = case.opsets[-1]
     fixed, opened = (_run(case, opset, open_batch=is_open)[2] for is_open in (False, True))
     np.testing.assert_allclose(opened, fixed, rtol=1e-5, atol=1e-6)
@@ -62,10 +61,11 @@ def test_gradient_is_the_central_difference(case):
     """In float64, v . scores changes along random directions as the gradient says."""
     opset = case.opsets[-1]
     model, x, rng = case.model(np.float64, opset), case.x(np.float64), np.random.default_rng(2)
-    plain, both = ReferenceEvaluator(model), ReferenceEvaluator(gradient_model(model))
+    differentiated = gradient_model(model)
+    plain, both = ReferenceEvaluator(model), ReferenceEvaluator(differentiated)
     (scores,) = plain.run(None, {"x": x})
     v = np.asarray(rng.normal(size=np.shape(scores)))
-    _, gradient = both.run(None, {"x": x, "v": v})
+    _, gradient = both.run(None, {"x": x, differentiated.graph.input[1].name: v})
     step = 1e-6
     for _ in range(2):
         direction = rng.normal(size=x.shape)

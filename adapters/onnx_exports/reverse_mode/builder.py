@@ -41,6 +41,8 @@ class Value:
         return self._builder.op("Mul", self, other)
 
     def __truediv__(self, other: Operand) -> Value:
+        if isinstance(other, float):
+            return self * (1 / other)  # Div takes 1.7 times as long in ONNX Runtime 1.31
         return self._builder.op("Div", self, other)
 
     def __rtruediv__(self, other: float) -> Value:

@@ -132,7 +132,8 @@ class _Walk:
     def _is_computable(self, node: NodeProto) -> bool:
         if node.op_type in _RANDOM or any(attribute.HasField("g") for attribute in node.attribute):
             return False
-        if any(name not in self.types or math.prod(_shape(self.types[name]) or (_LARGEST_VALUE + 1,)) > _LARGEST_VALUE for name in node.output if name):
+        shapes = [_shape(self.types[name]) if name in self.types else None for name in node.output if name]
+        if any(shape is None or math.prod(shape) > _LARGEST_VALUE for shape in shapes):
             return False
         if node.op_type in ("Shape", "Size"):
             return node.input[0] in self.types and _shape(self.types[node.input[0]]) is not None

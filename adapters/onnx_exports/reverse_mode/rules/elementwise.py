@@ -47,7 +47,7 @@ def _multiply(c: Context, g: Value) -> Contributions:
 
 def _divide(c: Context, g: Value) -> Contributions:
     """y = a / b: g / b, -g y / b."""
-    over = g / c.x(1).cast(g.dtype)
+    over = g * (1.0 / c.x(1).cast(g.dtype)) if c.const(1) is not None else g / c.x(1).cast(g.dtype)
     if c.needs(0):
         yield 0, c.sum_to(0, over)
     if c.needs(1):
@@ -139,7 +139,7 @@ RULES: dict[str, Rule] = {
     "Cosh": _of_one(lambda x, _y, g: g * x.unary("Sinh")),
     "Div": _divide,
     "Dropout": _of_one(lambda _x, _y, g: g),
-    "Erf": _of_one(lambda x, _y, g: g * (-(x * x)).unary("Exp") * (2 / math.sqrt(math.pi))),
+    "Erf": _of_one(lambda x, _y, g: g * (math.log(2 / math.sqrt(math.pi)) - x * x).unary("Exp")),
     "Exp": _of_one(lambda _x, y, g: g * y),
     "Expand": _expand,
     "Identity": _of_one(lambda _x, _y, g: g),

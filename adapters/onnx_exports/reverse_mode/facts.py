@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
 from .errors import InvalidModel
+from .ml_types import ml_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,6 +114,8 @@ class _Walk:
             self._learn_constant(node)
             return
         self._infer(node, schema)
+        if domain == "ai.onnx.ml":
+            self._infer_ml(node)
         if self._is_computable(node):
             self._compute(node)
 
@@ -128,6 +131,23 @@ class _Walk:
         except Exception:  # noqa: BLE001  what inference cannot tell stays unknown
             return
         self.types.update(inferred)
+
+    def _infer_ml(self, node: NodeProto) -> None:
+        shapes = [_shape(self.types[name]) if name in self.types else None for name in node.input]
+        if node.op_type in ("ArrayFeatureExtractor", "Imputer"):
+            self._infer_same_type(node, shapes)
+            return
+        for name, (dtype, shape) in zip(node.output, ml_outputs(node, shapes), strict=False):
+            self.types[name] = helper.make_tensor_type_proto(dtype, shape)
+
+    def _infer_same_type(self, node: NodeProto, shapes: list[tuple[int, ...] | None]) -> None:
+        """Ops that keep the element type of their input: an imputer, and the selection of columns."""
+        if any(shape is None for shape in shapes) or not shapes[0]:
+            return
+        shape = shapes[0]
+        if node.op_type == "ArrayFeatureExtractor":
+            shape = ((1,) if len(shape) == 1 else shape[:-1]) + (math.prod(shapes[1] or ()),)
+        self.types[node.output[0]] = helper.make_tensor_type_proto(self.types[node.input[0]].tensor_type.elem_type, shape)
 
     def _is_computable(self, node: NodeProto) -> bool:
         if node.op_type in _RANDOM or any(attribute.HasField("g") for attribute in node.attribute):

@@ -33,13 +33,17 @@ def raise_opset(model: ModelProto) -> None:
     Raises
     ------
     InvalidModel
-        It declares no standard opset, or one below 7.
+        Its opset is below 7.
     UnsupportedOps
         Ops whose meaning changed in a way that is not known here.
     """
-    (opset,) = [opset for opset in model.opset_import if opset.domain in ("", "ai.onnx")] or [None]
-    if opset is None or opset.version < LOWEST:
-        raise InvalidModel(f"The model must be of opset {LOWEST} or newer; got {opset.version if opset else 'none'}.")
+    standard = [opset for opset in model.opset_import if opset.domain in ("", "ai.onnx")]
+    if not standard:  # a table of ai.onnx.ml alone
+        model.opset_import.append(helper.make_opsetid("", TARGET))
+        return
+    opset = standard[0]
+    if opset.version < LOWEST:
+        raise InvalidModel(f"The model must be of opset {LOWEST} or newer; got {opset.version}.")
     if opset.version >= TARGET:
         return
     _Raising(model.graph, opset.version).graph(model.graph)

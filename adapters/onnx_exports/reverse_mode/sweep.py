@@ -61,6 +61,7 @@ class Path:
                 continue
             self.nodes.append(node)
             inactive = _INACTIVE_OUTPUTS.get(node.op_type, ())
+            steps.update({key_of(node)} if needed.intersection(node.output[index] for index in inactive if index < len(node.output)) else ())
             self.active.update(name for index, name in enumerate(node.output) if name and index not in inactive)
         self.steps = tuple(sorted((domain or "ai.onnx", op) for domain, op in steps))
         self.nodes = _leading_to(self.nodes, target, self.active)

@@ -23,6 +23,14 @@ def _of_one(formula: Callable[[Value, Value, Value], Value]) -> Rule:
     return rule
 
 
+def _of_pole(formula: Callable[[Value, Value, Value], Value]) -> Rule:
+    """As :func:`_of_one` where the slope may be infinite or undefined: a cotangent of zero stays zero.
+
+    Such values are masked later (a logarithm in the branch of a Where that is not taken), and 0 times infinity is no number.
+    """
+    return _of_one(lambda x, y, g: g.equals(0.0).where(0.0, formula(x, y, g)))
+
+
 def _add(c: Context, g: Value) -> Contributions:
     """y = sum x_i: g to each."""
     for index in range(len(c.node.input)):
@@ -61,7 +69,7 @@ def _power(c: Context, g: Value) -> Contributions:
         exponent = c.const(1)
         is_square = exponent is not None and exponent.size == 1 and exponent.reshape(-1)[0] == 2
         slope = a * 2.0 if is_square else b * c.b.op("Pow", a, b - 1.0)
-        yield 0, c.sum_to(0, g * slope)
+        yield 0, c.sum_to(0, g * slope if is_square else g.equals(0.0).where(0.0, g * slope))
     if c.needs(1):
         log = (a > 0.0).where(a, 1.0).unary("Log")
         yield 1, c.sum_to(1, g * c.y() * log)
@@ -140,10 +148,10 @@ RULES: dict[str, Rule] = {
     "Div": _divide,
     "Dropout": _of_one(lambda _x, _y, g: g),
     "Erf": _of_one(lambda x, _y, g: g * (math.log(2 / math.sqrt(math.pi)) - x * x).unary("Exp")),
-    "Exp": _of_one(lambda _x, y, g: g * y),
+    "Exp": _of_pole(lambda _x, y, g: g * y),
     "Expand": _expand,
     "Identity": _of_one(lambda _x, _y, g: g),
-    "Log": _of_one(lambda x, _y, g: g / x),
+    "Log": _of_pole(lambda x, _y, g: g / x),
     "Max": _extremum,
     "Mean": _mean,
     "Min": _extremum,
@@ -152,10 +160,10 @@ RULES: dict[str, Rule] = {
     "Neg": _of_one(lambda _x, _y, g: -g),
     "PRelu": _prelu,
     "Pow": _power,
-    "Reciprocal": _of_one(lambda _x, y, g: -(g * y * y)),
+    "Reciprocal": _of_pole(lambda _x, y, g: -(g * y * y)),
     "Sin": _of_one(lambda x, _y, g: g * x.unary("Cos")),
     "Sinh": _of_one(lambda x, _y, g: g * x.unary("Cosh")),
-    "Sqrt": _of_one(lambda _x, y, g: g / (y * 2.0)),
+    "Sqrt": _of_pole(lambda _x, y, g: g / (y * 2.0)),
     "Sub": _subtract,
     "Sum": _add,
     "Tan": _of_one(lambda _x, y, g: g * (y * y + 1.0)),

@@ -37,6 +37,14 @@ def _l2(_c: Context, x: Value, y: Value, g: Value, _axes: list[int]) -> Value:
     return x * (y > 0.0).where(g / y, 0.0)
 
 
+def _product(c: Context, x: Value, _y: Value, g: Value, axes: list[int]) -> Value:
+    """g times the product of the other elements, which is zero where another one is."""
+    is_zero = x.equals(0.0)
+    zero, nonzero = is_zero.cast(g.dtype), is_zero.where(1.0, x)
+    product = c.b.op("ReduceProd", nonzero, c.b.ints(axes))
+    return (g * product / nonzero).masked(zero.sum(axes) - zero < 0.5)
+
+
 RULES: dict[str, Rule] = {
     "ReduceL1": _reduction(lambda _c, x, _y, g, _axes: x.unary("Sign") * g),
     "ReduceL2": _reduction(_l2),
@@ -45,6 +53,7 @@ RULES: dict[str, Rule] = {
     "ReduceMax": _reduction(_extremum),
     "ReduceMean": _reduction(lambda c, _x, _y, g, axes: c.expanded(g / c.count(0, axes))),
     "ReduceMin": _reduction(_extremum),
+    "ReduceProd": _reduction(_product),
     "ReduceSum": _reduction(lambda c, _x, _y, g, _axes: c.expanded(g)),
     "ReduceSumSquare": _reduction(lambda _c, x, _y, g, _axes: x * (g * 2.0)),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
@@ -11,27 +10,17 @@ from onnx.reference import ReferenceEvaluator
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 
 from .op_cases import CASES
+from .running import run_gradient, session, weights_of
 
 _BY_OPSET = [(case, opset) for case in CASES for opset in case.opsets]
-
-
-def _session(model):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def _weights_of(scores):
-    return np.random.default_rng(8).normal(size=scores.shape).astype(scores.dtype)
 
 
 def _run(case, opset, *, open_batch):
     """Scores of the model, scores and gradient of the gradient model, all of ONNX Runtime, and the weights."""
     model, x = case.model(np.float32, opset, open_batch=open_batch), case.x(np.float32)
-    (scores,) = _session(model).run(["y"], {"x": x})
-    v = _weights_of(scores)
-    differentiated = gradient_model(model)
-    again, gradient = _session(differentiated).run(None, {"x": x, differentiated.graph.input[1].name: v})
+    (scores,) = session(model).run(["y"], {"x": x})
+    v = weights_of(scores)
+    again, gradient = run_gradient(model, x, v)
     return scores, again, gradient, v
 
 

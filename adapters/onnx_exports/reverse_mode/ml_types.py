@@ -40,6 +40,13 @@ def _classifier(attributes: dict[str, Any], shapes: list[Shape]) -> list[tuple[i
     return [(label, shapes[0][:1]), (TensorProto.FLOAT, (*shapes[0][:1], n_labels))]
 
 
+def _svm_classifier(attributes: dict[str, Any], shapes: list[Shape]) -> list[tuple[int, Shape]]:
+    """Probabilities, two scores, or the scores of all pairs of classes."""
+    labels, (_, (*rows, n)) = _classifier(attributes, shapes)
+    n_columns = n if n == 2 or "prob_a" in attributes else n * (n - 1) // 2
+    return [labels, (TensorProto.FLOAT, (*rows, n_columns))]
+
+
 def _regressor(attributes: dict[str, Any], shapes: list[Shape]) -> list[tuple[int, Shape]]:
     return [(TensorProto.FLOAT, (*shapes[0][:1], attributes.get("targets", attributes.get("n_targets", 1))))]
 
@@ -53,7 +60,7 @@ _OUTPUTS: dict[str, Callable[[dict[str, Any], list[Shape]], list[tuple[int, Shap
     "LinearClassifier": _classifier,
     "LinearRegressor": _regressor,
     "Normalizer": _same,
-    "SVMClassifier": _classifier,
+    "SVMClassifier": _svm_classifier,
     "Scaler": _same,
     "TreeEnsembleClassifier": _classifier,
     "TreeEnsembleRegressor": _regressor,

@@ -21,6 +21,7 @@ _INACTIVE_OUTPUTS = {
     "DynamicQuantizeLinear": (1, 2),
     "LayerNormalization": (1, 2),
     "LinearClassifier": (0,),
+    "SVMClassifier": (0,),
     "MaxPool": (1,),
     "Dropout": (1,),
     "TopK": (1,),

@@ -14,6 +14,7 @@ from . import (
     products,
     quantization,
     reductions,
+    support_vectors,
     tables,
 )
 from .quantization import INTEGER_OPS, STRAIGHT_THROUGH
@@ -26,7 +27,7 @@ _STANDARD = (activations, convolutions, elementwise, indexing, layout, normaliza
 
 RULES: dict[tuple[str, str], Rule] = {
     **{("", op): rule for module in _STANDARD for op, rule in module.RULES.items()},
-    **{(_ML, op): rule for op, rule in tables.RULES.items()},
+    **{(_ML, op): rule for module in (support_vectors, tables) for op, rule in module.RULES.items()},
 }
 
 STEPS = frozenset(
@@ -44,7 +45,7 @@ CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 TAKES_INTEGERS = frozenset(
     {"Add", "Cast", "CastLike", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "Identity", "Mul", "Neg", "Pad", "Reshape"}
-    | {"Scaler", "LinearClassifier", "LinearRegressor", "Normalizer", "ArrayFeatureExtractor", "FeatureVectorizer", "Slice", "Split"}
+    | {"Scaler", "LinearClassifier", "LinearRegressor", "Normalizer", "ArrayFeatureExtractor", "FeatureVectorizer", "SVMClassifier", "Slice", "Split"}
     | {"Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where", "MaxPool"}
     | INTEGER_OPS
 )

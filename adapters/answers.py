@@ -20,7 +20,14 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
-from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, check_prediction, looks_like_probabilities
+from blackbox_boundary.predictor import (
+    Access,
+    Array,
+    Bounds,
+    Prediction,
+    check_prediction,
+    looks_like_probabilities,
+)
 
 __all__ = [
     "check_bounds",
@@ -39,7 +46,9 @@ def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
     """The shape of one row as a tuple of positive integers; a single number is a row of that length."""
     sizes = (input_shape,) if isinstance(input_shape, int | np.integer) else tuple(input_shape)
     if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-        raise InvalidInput(f'"input_shape" of {owner} must hold positive whole numbers; got {input_shape}.')
+        raise InvalidInput(
+            f'"input_shape" of {owner} must hold positive whole numbers; got {input_shape}.'
+        )
     return tuple(int(size) for size in sizes)
 
 
@@ -48,7 +57,9 @@ def check_n_classes(n_classes: Any, owner: str) -> int | None:
     if n_classes is None:
         return None
     if not isinstance(n_classes, int | np.integer) or n_classes < 2:
-        raise InvalidInput(f'"n_classes" of {owner} must be a whole number, at least 2; got {n_classes}.')
+        raise InvalidInput(
+            f'"n_classes" of {owner} must be a whole number, at least 2; got {n_classes}.'
+        )
     return int(n_classes)
 
 
@@ -57,13 +68,17 @@ def check_bounds(bounds: Bounds, input_shape: tuple[int, ...], owner: str) -> Bo
     if bounds is None:
         return None
     try:
-        lowest, highest = (np.broadcast_to(np.asarray(bound, dtype=np.float64), input_shape) for bound in bounds)
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, dtype=np.float64), input_shape) for bound in bounds
+        )
     except (TypeError, ValueError):
         raise InvalidInput(
             f'"bounds" of {owner} must be a pair (lowest, highest) that broadcasts to {input_shape}; got {bounds}.'
         ) from None
     if not (lowest < highest).all():
-        raise InvalidInput(f'"bounds" of {owner} must have lowest < highest everywhere; got {bounds}.')
+        raise InvalidInput(
+            f'"bounds" of {owner} must have lowest < highest everywhere; got {bounds}.'
+        )
     return bounds
 
 
@@ -107,7 +122,9 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
     """
     shape = tuple(output.shape)
     if not shape or shape[0] != n or any(size != 1 for size in shape[2:]):
-        raise BadPrediction(f"The model must put out one score per class, ({n}, n_classes); got shape {shape}.")
+        raise BadPrediction(
+            f"The model must put out one score per class, ({n}, n_classes); got shape {shape}."
+        )
     xp = array_namespace(output)
     columns = xp.reshape(output, (n, -1))
     if columns.shape[1] != 1:
@@ -121,7 +138,9 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
     return xp.concat([negative, columns], axis=1)
 
 
-def read_outputs(outputs: Sequence[NDArray[Any]], n: int, access: Access, n_classes: int) -> Prediction:
+def read_outputs(
+    outputs: Sequence[NDArray[Any]], n: int, access: Access, n_classes: int
+) -> Prediction:
     """The prediction that ``n`` rows' outputs amount to, held against what is declared.
 
     Raises
@@ -132,7 +151,10 @@ def read_outputs(outputs: Sequence[NDArray[Any]], n: int, access: Access, n_clas
     label, top1 = outputs[0], None
     if len(outputs) == 2:
         top1 = np.asarray(outputs[1]).reshape(-1)
-        prediction = Prediction(np.where(np.isfinite(top1), _labels(label), -1) if len(top1) == n else _labels(label), top1=top1)
+        prediction = Prediction(
+            np.where(np.isfinite(top1), _labels(label), -1) if len(top1) == n else _labels(label),
+            top1=top1,
+        )
     elif label.dtype.kind in "biu" and label.size == n:
         prediction = Prediction(_labels(label))
     else:
@@ -145,7 +167,9 @@ def read_outputs(outputs: Sequence[NDArray[Any]], n: int, access: Access, n_clas
 def no_answers(access: Access, n_classes: int) -> Prediction:
     """The prediction of an empty batch, which no model needs to be asked about."""
     scores = np.zeros((0, n_classes), np.float32) if access.has_scores else None
-    return Prediction(np.zeros(0, np.intp), np.zeros(0, np.float32) if access is Access.TOP1 else None, scores)
+    return Prediction(
+        np.zeros(0, np.intp), np.zeros(0, np.float32) if access is Access.TOP1 else None, scores
+    )
 
 
 def check_declared(prediction: Prediction, access: Access) -> None:
@@ -156,7 +180,11 @@ def check_declared(prediction: Prediction, access: Access) -> None:
     BadPrediction
         Every row of the answers is non-negative and sums to one: these are probabilities.
     """
-    if access is Access.LOGITS and prediction.scores is not None and looks_like_probabilities(prediction.scores[prediction.label >= 0]):
+    if (
+        access is Access.LOGITS
+        and prediction.scores is not None
+        and looks_like_probabilities(prediction.scores[prediction.label >= 0])
+    ):
         raise BadPrediction(
             f'Declared access="logits", but the scores of {len(prediction)} random rows are non-negative and sum to one: '
             'these are probabilities. Declare access="probabilities".'
@@ -173,4 +201,6 @@ def _reveal(prediction: Prediction, access: Access) -> Prediction:
     """What the access lets through of a prediction with all scores."""
     if access.has_scores or prediction.scores is None:
         return prediction
-    return Prediction(prediction.label, top1=prediction.scores.max(axis=-1) if access is Access.TOP1 else None)
+    return Prediction(
+        prediction.label, top1=prediction.scores.max(axis=-1) if access is Access.TOP1 else None
+    )

@@ -1,8 +1,6 @@
 """Measure how far an input is from the decision boundary of a classifier that can only be queried."""
 
-from .asks import Status
-from .distances import Distances
-from .driver import measure
+from .analysis.distances import Distances
 from .errors import (
     BadPrediction,
     BoundaryError,
@@ -17,8 +15,10 @@ from .errors import (
     TranscriptMismatch,
 )
 from .loading import load
-from .measurement import Measurement
+from .measuring.driver import measure
+from .measuring.measurement import Measurement
 from .predictor import Access, Differentiable, Prediction, Predictor
+from .search.asks import Status
 
 __all__ = [
     "Access",

@@ -18,9 +18,13 @@ def as_floating(x: Array) -> Array:
     if not is_array_api_obj(x):
         x = np.asarray(x)
     if x.ndim < 2 or x.shape[0] == 0 or 0 in x.shape:
-        raise InvalidInput(f'"x" must have shape (n, *input_shape) with at least one row; got {tuple(x.shape)}.')
+        raise InvalidInput(
+            f'"x" must have shape (n, *input_shape) with at least one row; got {tuple(x.shape)}.'
+        )
     if not array_namespace(x).isdtype(x.dtype, "real floating"):
-        raise InvalidInput(f'"x" must be floating-point; got {x.dtype}. Scale integer images first, for example x / 255.')
+        raise InvalidInput(
+            f'"x" must be floating-point; got {x.dtype}. Scale integer images first, for example x / 255.'
+        )
     return x
 
 
@@ -36,7 +40,9 @@ def checked_bounds(bounds: Bounds) -> Bounds:
         return None
     lowest, highest = (np.asarray(bound, np.float64) for bound in bounds)
     if not (lowest < highest).all():
-        raise InvalidInput(f'"bounds" must be (lowest, highest) with lowest below highest; got {bounds}.')
+        raise InvalidInput(
+            f'"bounds" must be (lowest, highest) with lowest below highest; got {bounds}.'
+        )
     return None if np.isneginf(lowest).all() and np.isposinf(highest).all() else (lowest, highest)
 
 
@@ -45,7 +51,9 @@ def checked_votes(votes: int, score_resolution: float) -> None:
     if votes < 1:
         raise InvalidInput(f'"votes" must be at least 1; got {votes}.')
     if not 0 <= score_resolution < np.inf:
-        raise InvalidInput(f'"score_resolution" must be a finite number, not negative; got {score_resolution}.')
+        raise InvalidInput(
+            f'"score_resolution" must be a finite number, not negative; got {score_resolution}.'
+        )
 
 
 def check_inside(x: Array, bounds: Bounds, rows: IntArray) -> None:

@@ -53,14 +53,18 @@ def load(spec: Any, **given: Any) -> Predictor:
         try:
             adapter = entry_point.load()
         except Exception as error:  # noqa: BLE001  a broken third-party adapter must not stand in the way of the others
-            refusals.append(f"  {entry_point.name}: cannot be imported ({type(error).__name__}: {error})")
+            refusals.append(
+                f"  {entry_point.name}: cannot be imported ({type(error).__name__}: {error})"
+            )
             continue
         predictor: Predictor | None = adapter(spec, **given)
         if predictor is not None:
             return predictor
         refusals.append(f"  {entry_point.name}: {_first_line(adapter)}")
     known = "\n".join(refusals) or "  none is installed"
-    raise InvalidInput(f'No adapter understands the model "{_shown(spec)}". Installed adapters take:\n{known}')
+    raise InvalidInput(
+        f'No adapter understands the model "{_shown(spec)}". Installed adapters take:\n{known}'
+    )
 
 
 def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made:
@@ -75,7 +79,11 @@ def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made
     try:
         signature.bind(*parts, **given)
     except TypeError as error:
-        settings = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+        settings = [
+            name
+            for name, parameter in signature.parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        ]
         raise InvalidInput(
             f"{kind.__name__} cannot be made: {error}; its settings are {', '.join(settings)}: in Python load(..., NAME=VALUE), "
             "on the command line --input-shape and the like, or --given NAME=VALUE."

@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from .errors import BadPrediction, InvalidInput
 from .rounding import NOT_ROUNDED, decimals
 
-__all__ = ["Access", "Array", "Bounds", "Differentiable", "Prediction", "Predictor", "Repeatable", "ask_again", "check_prediction"]
+__all__ = [
+    "Access",
+    "Array",
+    "Bounds",
+    "Differentiable",
+    "Prediction",
+    "Predictor",
+    "Repeatable",
+    "ask_again",
+    "check_prediction",
+]
 
 Array: TypeAlias = Any
 """An array of the caller's kind: NumPy, or any array that array-api-compat understands, on any device."""
@@ -108,7 +118,13 @@ class Prediction:
 
     def __getitem__(self, rows: Any) -> Prediction:
         """The answers to some of the rows; ``rows`` is a slice, a mask or an array of indices."""
-        return Prediction(self.label[rows], *(None if part is None else part[rows] for part in (self.top1, self.scores, self.resolution)))
+        return Prediction(
+            self.label[rows],
+            *(
+                None if part is None else part[rows]
+                for part in (self.top1, self.scores, self.resolution)
+            ),
+        )
 
     @classmethod
     def concatenate(cls, parts: list[Prediction]) -> Prediction:
@@ -116,7 +132,10 @@ class Prediction:
         if len(parts) == 1:
             return parts[0]
         label = np.concatenate([part.label for part in parts])
-        besides = ([getattr(part, name) for part in parts if getattr(part, name) is not None] for name in ("top1", "scores", "resolution"))
+        besides = (
+            [getattr(part, name) for part in parts if getattr(part, name) is not None]
+            for name in ("top1", "scores", "resolution")
+        )
         return cls(label, *(np.concatenate(known) if known else None for known in besides))
 
 
@@ -209,16 +228,24 @@ def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: 
     """
     label, top1, scores = prediction.label, prediction.top1, prediction.scores
     if label.shape != (n,) or label.dtype.kind not in "iu":
-        raise BadPrediction(f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} {label.shape}.")
+        raise BadPrediction(
+            f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} {label.shape}."
+        )
     if n and not -1 <= label.min() <= label.max() < n_classes:
-        raise BadPrediction(f"Labels must lie in [0, {n_classes}), or be -1 for no answer; got {label.min()} to {label.max()}.")
+        raise BadPrediction(
+            f"Labels must lie in [0, {n_classes}), or be -1 for no answer; got {label.min()} to {label.max()}."
+        )
     if access is Access.TOP1 and (top1 is None or top1.shape != (n,)):
-        raise BadPrediction(f'Access "top1" promises one score a row; got {"none" if top1 is None else top1.shape}.')
+        raise BadPrediction(
+            f'Access "top1" promises one score a row; got {"none" if top1 is None else top1.shape}.'
+        )
     if not access.has_scores:
         return
     if scores is None or scores.shape != (n, n_classes):
         got = "none" if scores is None else f"shape {scores.shape}"
-        raise BadPrediction(f'Access "{access.name.lower()}" promises scores of shape ({n}, {n_classes}); got {got}.')
+        raise BadPrediction(
+            f'Access "{access.name.lower()}" promises scores of shape ({n}, {n_classes}); got {got}.'
+        )
     if access is Access.PROBABILITIES:
         _check_probabilities(scores[label >= 0])
 
@@ -227,7 +254,9 @@ def _check_probabilities(scores: FloatArray) -> None:
     if not len(scores):
         return
     if (lowest := scores.min()) < 0:
-        raise BadPrediction(f'Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then declare access="logits".')
+        raise BadPrediction(
+            f'Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then declare access="logits".'
+        )
     off = np.abs(scores.sum(axis=-1) - 1)
     suspect = off > _SUM_TOLERANCE
     off[suspect] -= _slack(scores[suspect])
@@ -247,4 +276,8 @@ def _slack(scores: FloatArray) -> NDArray[np.float64]:
 
 def looks_like_probabilities(scores: FloatArray) -> bool:
     """Whether scores declared as logits are non-negative and sum to one in every row: then the declaration is wrong."""
-    return bool(len(scores)) and bool((scores >= 0).all()) and bool((np.abs(scores.sum(axis=-1) - 1) < 1e-5).all())
+    return (
+        bool(len(scores))
+        and bool((scores >= 0).all())
+        and bool((np.abs(scores.sum(axis=-1) - 1) < 1e-5).all())
+    )

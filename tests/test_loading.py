@@ -37,7 +37,11 @@ def adapters(monkeypatch):
             value = target if isinstance(target, str) else f"{target.__module__}:{target.__name__}"
             point = EntryPoint(name, value, loading.GROUP)
             points.append(point if isinstance(target, str) else Installed(point, target))
-        monkeypatch.setattr(loading, "entry_points", lambda group: points if group == "blackbox_boundary.adapters" else [])
+        monkeypatch.setattr(
+            loading,
+            "entry_points",
+            lambda group: points if group == "blackbox_boundary.adapters" else [],
+        )
 
     return install
 
@@ -93,15 +97,22 @@ def test_settings_are_bound_before_anything_is_made():
     def made(part, *, needed, optional=1):
         raise TypeError("inside")
 
-    with pytest.raises(InvalidInput, match="missing a required argument: 'needed'; its settings are needed, optional"):
+    with pytest.raises(
+        InvalidInput,
+        match="missing a required argument: 'needed'; its settings are needed, optional",
+    ):
         build(made, 0, given={})
-    with pytest.raises(InvalidInput, match="unexpected keyword argument 'other'; its settings are needed, optional"):
+    with pytest.raises(
+        InvalidInput, match="unexpected keyword argument 'other'; its settings are needed, optional"
+    ):
         build(made, 0, given={"needed": 1, "other": 2})
     with pytest.raises(TypeError, match="inside"):
         build(made, 0, given={"needed": 1})
 
 
-@pytest.mark.parametrize("spec", ["model.pt", "model.pkl", "", "nowhere", "C:\\models\\net.pth", 3, None])
+@pytest.mark.parametrize(
+    "spec", ["model.pt", "model.pkl", "", "nowhere", "C:\\models\\net.pth", 3, None]
+)
 def test_what_is_no_model_is_refused(spec):
     """Pickles, words and other objects are no specs; the installed adapters say what is."""
     with pytest.raises(InvalidInput, match="No adapter understands") as caught:
@@ -118,4 +129,9 @@ def test_refusing_a_spec_imports_no_runtime():
         "except blackbox_boundary.InvalidInput: pass\n"
         "print([name for name in ('torch', 'onnx', 'onnxruntime', 'requests', 'matplotlib') if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

@@ -86,4 +86,6 @@ def _needing_packages() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise CapabilityMissing('An HTTP endpoint needs requests and tenacity: pip install "blackbox-boundary[http]".') from error
+        raise CapabilityMissing(
+            'An HTTP endpoint needs requests and tenacity: pip install "blackbox-boundary[http]".'
+        ) from error

@@ -20,13 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary.errors import (
+    BadPrediction,
+    InvalidInput,
+    PredictorError,
+    PredictorRefused,
+    PredictorUnavailable,
+)
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
 
-from .dialect import Dialect
+from .dialects.dialect import Dialect
 from .failures import Doubtful, TooLong
-from .manners import Counters
 from .transport import Transport
+from .transport_settings import Counters
 
 __all__ = ["HttpPredictor"]
 
@@ -60,13 +66,19 @@ class HttpPredictor:
         Names the model by what the server says of it and by how it is asked.
     """
 
-    def __init__(self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None) -> None:
+    def __init__(
+        self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None
+    ) -> None:
         self.transport, self.dialect = transport, dialect
-        usual = max(1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size)))
+        usual = max(
+            1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size))
+        )
         self.max_rows = min(max_rows or usual, dialect.max_rows or _MAX_ROWS)
         self._canary: NDArray[Any] | None = None
         self._checking = threading.Lock()
-        self._workers = ThreadPoolExecutor(transport.manners.connections, thread_name_prefix="blackbox-http")
+        self._workers = ThreadPoolExecutor(
+            transport.settings.connections, thread_name_prefix="blackbox-http"
+        )
         self._is_closed = False
 
     @property
@@ -100,9 +112,20 @@ class HttpPredictor:
 
         That is the order of the labels' names, which are recorded by their index, and headers, which may choose a deployment.
         """
-        told = [self.transport.origin, self.dialect.name, dict(self.dialect.facts), self.access.name, self.input_shape, self.n_classes]
-        told += [given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        told = [
+            self.transport.origin,
+            self.dialect.name,
+            dict(self.dialect.facts),
+            self.access.name,
+            self.input_shape,
+            self.n_classes,
+        ]
+        told += [
+            given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given
+        ]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[
+            :32
+        ]
 
     def as_sent(self, x: Array) -> NDArray[Any]:
         """The rows as the endpoint will see them: in its type, rounded where that rounds.
@@ -116,7 +139,9 @@ class HttpPredictor:
         if rows.dtype.kind not in "fiub":
             raise InvalidInput(f'"x" of an endpoint must hold numbers; got {rows.dtype}.')
         if rows.shape[1:] != self.input_shape or rows.ndim != len(self.input_shape) + 1:
-            raise InvalidInput(f'"x" of an endpoint must have shape (n, {", ".join(map(str, self.input_shape))}); got {rows.shape}.')
+            raise InvalidInput(
+                f'"x" of an endpoint must have shape (n, {", ".join(map(str, self.input_shape))}); got {rows.shape}.'
+            )
         return self.dialect.as_sent(rows)
 
     def predict(self, x: Array) -> Prediction:
@@ -146,7 +171,9 @@ class HttpPredictor:
             with self._checking:
                 while self._canary is None and tried < len(sent):
                     rows, tried = slice(tried, tried + 1), tried + 1
-                    answer = self._first(sent[rows], is_last=tried == len(sent) or tried >= _FIRST_ROWS)
+                    answer = self._first(
+                        sent[rows], is_last=tried == len(sent) or tried >= _FIRST_ROWS
+                    )
                     if answer is None:
                         failed.append(rows)
                     else:
@@ -170,7 +197,12 @@ class HttpPredictor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -207,16 +239,20 @@ class HttpPredictor:
                 self.dialect = usual
             raise
 
-    def _side_by_side(self, sent: NDArray[Any], waiting: list[slice]) -> Iterator[tuple[slice, Prediction]]:
+    def _side_by_side(
+        self, sent: NDArray[Any], waiting: list[slice]
+    ) -> Iterator[tuple[slice, Prediction]]:
         """Answers to these rows, the last of them asked about first."""
         under_way, stop = list[Future[Answers]](), threading.Event()
         failure: BaseException | None = None
         try:
             while waiting or under_way:
-                while waiting and len(under_way) < 2 * self.transport.manners.connections:
+                while waiting and len(under_way) < 2 * self.transport.settings.connections:
                     under_way.append(self._workers.submit(self._settle, sent, waiting.pop(), stop))
                 finished = wait(under_way, return_when=FIRST_COMPLETED).done
-                done = [future for future in under_way if future in finished]  # those that ended together, as they were asked
+                done = [
+                    future for future in under_way if future in finished
+                ]  # those that ended together, as they were asked
                 under_way = [future for future in under_way if future not in finished]
                 for future in done:
                     if (error := future.exception()) is None:
@@ -235,11 +271,15 @@ class HttpPredictor:
     def _split(self, start: int, end: int) -> list[slice]:
         """Even pieces, last first: none longer than allowed, and as many as connections where they stay long enough."""
         n = end - start
-        n_pieces = max(-(-n // self.max_rows), min(self.transport.manners.connections, n // _MIN_ROWS))
+        n_pieces = max(
+            -(-n // self.max_rows), min(self.transport.settings.connections, n // _MIN_ROWS)
+        )
         edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
         return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]
 
-    def _settle(self, sent: NDArray[Any], rows: slice, stop: threading.Event, *, is_suspect: bool = False) -> Answers:
+    def _settle(
+        self, sent: NDArray[Any], rows: slice, stop: threading.Event, *, is_suspect: bool = False
+    ) -> Answers:
         """Get an answer for each of the rows, in halves where the whole is too long or holds a row that cannot be answered.
 
         A single row is blamed for a failure only when it failed in two rounds of attempts, each followed by a canary that was
@@ -257,7 +297,11 @@ class HttpPredictor:
             if not self._is_input_to_blame(sent[rows], stop):
                 raise PredictorUnavailable(str(error)) from None
             if n == 1:
-                return [(rows, self._nothing(1))] if is_suspect else self._settle(sent, rows, stop, is_suspect=True)
+                return (
+                    [(rows, self._nothing(1))]
+                    if is_suspect
+                    else self._settle(sent, rows, stop, is_suspect=True)
+                )
         middle = rows.start + n // 2
         halves = slice(rows.start, middle), slice(middle, rows.stop)
         return [part for half in halves for part in self._settle(sent, half, stop)]
@@ -285,14 +329,25 @@ class HttpPredictor:
 
     def _nothing(self, n: int) -> Prediction:
         """The prediction of rows without an answer."""
-        scores = np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
-        return Prediction(np.full(n, -1, np.intp), np.full(n, np.nan) if self.access is Access.TOP1 else None, scores)
+        scores = (
+            np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
+        )
+        return Prediction(
+            np.full(n, -1, np.intp),
+            np.full(n, np.nan) if self.access is Access.TOP1 else None,
+            scores,
+        )
 
 
 def _check_logits(answer: Prediction, access: Access) -> None:
     """Refuse probabilities where logits were declared: margins would mean something else."""
     scores = answer.scores
-    if access is Access.LOGITS and scores is not None and scores.min() > 0 and looks_like_probabilities(scores):
+    if (
+        access is Access.LOGITS
+        and scores is not None
+        and scores.min() > 0
+        and looks_like_probabilities(scores)
+    ):
         raise BadPrediction(
             'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
         )

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from blackbox_boundary.errors import InvalidInput
 
-from . import mlflow, oip_v2, tf_serving, torchserve
 from .configuration import Configuration
-from .described import describe
-from .dialect import Dialect
+from .dialects import mlflow, oip_v2, tf_serving, torchserve
+from .dialects.described import describe
+from .dialects.dialect import Dialect
 from .endpoint import HttpPredictor
 from .transport import Transport
 
@@ -56,5 +56,10 @@ def _dialect(transport: Transport, told: Configuration) -> Dialect:
 
 def _spoken_at(path: str) -> str | None:
     """The dialect that such a path belongs to."""
-    marks = {"/v2/models/": "oip_v2", "/v1/models/": "tf_serving", "/predictions/": "torchserve", "/invocations": "mlflow"}
+    marks = {
+        "/v2/models/": "oip_v2",
+        "/v1/models/": "tf_serving",
+        "/predictions/": "torchserve",
+        "/invocations": "mlflow",
+    }
     return next((name for mark, name in marks.items() if mark in path), None)

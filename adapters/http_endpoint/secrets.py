@@ -37,7 +37,9 @@ class Secret:
 
     def __init__(self, source: str, name: str, *, prefix: str = "") -> None:
         if source not in ("env", "file", "command"):
-            raise InvalidInput(f'A secret must come from "env", "file" or "command", never from the text itself; got "{source}".')
+            raise InvalidInput(
+                f'A secret must come from "env", "file" or "command", never from the text itself; got "{source}".'
+            )
         self._source, self._name, self._prefix = source, name, prefix
         self._value: str | None = None
 
@@ -51,8 +53,14 @@ class Secret:
             No source, several, or an unknown key.
         """
         sources = [key for key in ("env", "file", "command") if key in table]
-        if len(sources) != 1 or set(table) - {*sources, "prefix"} or not all(isinstance(value, str) for value in table.values()):
-            raise InvalidInput('A secret must be a table of one of "env", "file", "command", and perhaps "prefix", all texts.')
+        if (
+            len(sources) != 1
+            or set(table) - {*sources, "prefix"}
+            or not all(isinstance(value, str) for value in table.values())
+        ):
+            raise InvalidInput(
+                'A secret must be a table of one of "env", "file", "command", and perhaps "prefix", all texts.'
+            )
         return cls(sources[0], table[sources[0]], prefix=table.get("prefix", ""))
 
     def reveal(self) -> str:
@@ -66,7 +74,9 @@ class Secret:
         if self._value is None:
             value = self._read().strip()
             if not value or not value.isprintable():
-                raise InvalidInput(f"The secret from {self} must be one line of printable text; it is {'not' if value else 'empty'}.")
+                raise InvalidInput(
+                    f"The secret from {self} must be one line of printable text; it is {'not' if value else 'empty'}."
+                )
             self._value = value
         return self._prefix + self._value
 
@@ -83,12 +93,17 @@ class Secret:
         if self._value is None:
             return text
         text = text.replace(self._value, "***")
-        parts = {self._value[first : first + _TELLING] for first in range(len(self._value) - _TELLING + 1)}
+        parts = {
+            self._value[first : first + _TELLING]
+            for first in range(len(self._value) - _TELLING + 1)
+        }
         held = [text[first : first + _TELLING] in parts for first in range(len(text))]
         hidden = [any(held[max(0, at - _TELLING + 1) : at + 1]) for at in range(len(text))]
         return "".join(
             "***" if is_hidden else "".join(letter for letter, _ in run)
-            for is_hidden, run in itertools.groupby(zip(text, hidden, strict=True), key=itemgetter(1))
+            for is_hidden, run in itertools.groupby(
+                zip(text, hidden, strict=True), key=itemgetter(1)
+            )
         )
 
     def _read(self) -> str:
@@ -98,12 +113,20 @@ class Secret:
             if self._source == "file":
                 return Path(self._name).expanduser().read_text(encoding="utf-8")
             done = subprocess.run(  # noqa: S603 - the user's own command, run without a shell
-                shlex.split(self._name), capture_output=True, check=True, timeout=_COMMAND_TIMEOUT_S, text=True
+                shlex.split(self._name),
+                capture_output=True,
+                check=True,
+                timeout=_COMMAND_TIMEOUT_S,
+                text=True,
             )
         except KeyError:
-            raise InvalidInput(f"The environment variable {self._name} must hold the secret; it is not set.") from None
+            raise InvalidInput(
+                f"The environment variable {self._name} must hold the secret; it is not set."
+            ) from None
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            raise InvalidInput(f"The secret from {self} cannot be read ({type(error).__name__}).") from None
+            raise InvalidInput(
+                f"The secret from {self} cannot be read ({type(error).__name__})."
+            ) from None
         return done.stdout
 
     def __str__(self) -> str:

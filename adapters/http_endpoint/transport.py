@@ -17,12 +17,12 @@ import tenacity
 
 from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused
 
-from .exchange import Line, Stale, named
+from .exchange import Connection, Stale, named
 from .failures import Doubtful, Transient, failure_of
 from .limits import AdaptiveLimit, Pace
-from .manners import Counters, Manners
 from .secrets import Secret
 from .strict_json import CutShort
+from .transport_settings import Counters, TransportSettings
 from .wire import Reply, Request
 
 __all__ = ["Transport"]
@@ -49,23 +49,27 @@ class Transport:
     def __init__(
         self,
         url: str,
-        manners: Manners | None = None,
+        settings: TransportSettings | None = None,
         *,
         headers: Mapping[str, str | Secret] | None = None,
         before_send: Callable[[int], None] | None = None,
     ) -> None:
         self.origin = _origin(url)
-        self.manners = manners or Manners()
+        self.settings = settings or TransportSettings()
         self.before_send = before_send
         self._headers = dict(headers or {})
         self._counters, self._count_lock = Counters(), threading.Lock()
-        self.limit = AdaptiveLimit(self.manners.connections)
-        self._pace = Pace(self.manners.requests_per_s)
-        self._lines, self._local = list[Line](), threading.local()
+        self.limit = AdaptiveLimit(self.settings.connections)
+        self._pace = Pace(self.settings.requests_per_s)
+        self._connections, self._local = list[Connection](), threading.local()
         self._closed = threading.Event()
         self._was_reachable = False
         if self._secrets and url.startswith("http:") and not _is_loopback(self.origin):
-            warnings.warn(f"The secret for {self.origin} would travel unencrypted: use https.", UserWarning, stacklevel=3)
+            warnings.warn(
+                f"The secret for {self.origin} would travel unencrypted: use https.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     @property
     def counters(self) -> Counters:
@@ -76,7 +80,9 @@ class Transport:
     @property
     def plain_headers(self) -> dict[str, str]:
         """The headers that hold no secret, by their names in small letters."""
-        return {name.lower(): value for name, value in self._headers.items() if isinstance(value, str)}
+        return {
+            name.lower(): value for name, value in self._headers.items() if isinstance(value, str)
+        }
 
     def count(self, **amounts: int) -> None:
         """Add to the counters."""
@@ -105,7 +111,7 @@ class Transport:
         most_bytes : int
             Largest answer accepted, decoded.
         attempts : int, optional
-            Instead of what the manners say.
+            Instead of the number in the transport settings.
         stop : Event, optional
             Ends the waiting between attempts when set.
 
@@ -118,7 +124,7 @@ class Transport:
         BadPrediction
             What came is no answer.
         """
-        allowed, over, n_errors = attempts or self.manners.attempts, stop or self._closed, 0
+        allowed, over, n_errors = attempts or self.settings.attempts, stop or self._closed, 0
 
         def is_enough(state: tenacity.RetryCallState) -> bool:
             nonlocal n_errors
@@ -148,8 +154,8 @@ class Transport:
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
         self._closed.set()
-        while self._lines:
-            self._lines.pop().close()
+        while self._connections:
+            self._connections.pop().close()
 
     def masked(self, text: str) -> str:
         """The text without any of this transport's secrets."""
@@ -157,12 +163,21 @@ class Transport:
             text = secret.masked(text)
         return text
 
-    def _attempt(self, request: Request, read: Callable[[Reply], _T], n_rows: int, most_bytes: int, over: threading.Event) -> _T:
+    def _attempt(
+        self,
+        request: Request,
+        read: Callable[[Reply], _T],
+        n_rows: int,
+        most_bytes: int,
+        over: threading.Event,
+    ) -> _T:
         if pause := self._pace.turn():
             over.wait(pause)
         with self.limit.slot() as started:
             if over.is_set() or self._closed.is_set():
-                raise PredictorError(f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed.")
+                raise PredictorError(
+                    f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed."
+                )
             try:
                 reply = self._exchange(request, n_rows, most_bytes)
                 if failure := failure_of(reply, named(self.origin, request)):
@@ -181,28 +196,36 @@ class Transport:
         if error.is_overload:
             self.limit.overwhelmed(started)
         if error.retry_after_s:
-            self._pace.hold(min(error.retry_after_s, self.manners.longest_wait_s))
+            self._pace.hold(min(error.retry_after_s, self.settings.longest_wait_s))
 
     def _exchange(self, request: Request, n_rows: int, most_bytes: int) -> Reply:
-        line: Line | None = getattr(self._local, "line", None)
-        if line is None:
-            line = self._local.line = Line(self.origin, self.manners)
-            self._lines.append(line)
-        was_used = line.is_used
+        connection: Connection | None = getattr(self._local, "line", None)
+        if connection is None:
+            connection = self._local.connection = Connection(self.origin, self.settings)
+            self._connections.append(connection)
+        was_used = connection.is_used
         try:
-            return self._once(line, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes)
         except Stale:
             if not was_used:
                 raise
             self.count(resends=1)
-            return self._once(line, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes)
 
-    def _once(self, line: Line, request: Request, n_rows: int, most_bytes: int) -> Reply:
+    def _once(
+        self, connection: Connection, request: Request, n_rows: int, most_bytes: int
+    ) -> Reply:
         if self.before_send:
             self.before_send(n_rows)
-        self.count(bytes_sent=len(request.body), **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}))
-        headers = {name: value.reveal() if isinstance(value, Secret) else value for name, value in self._headers.items()}
-        reply = line.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
+        self.count(
+            bytes_sent=len(request.body),
+            **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}),
+        )
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in self._headers.items()
+        }
+        reply = connection.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
         self._was_reachable = True
         self.count(bytes_received=len(reply.body))
         return reply
@@ -215,8 +238,12 @@ class Transport:
         """Up to twice as long each time, drawn at random; at least as long as the server asked for, and never longer than allowed."""
         error = state.outcome.exception() if state.outcome else None
         asked = (error.retry_after_s or 0.0) if isinstance(error, Transient) else 0.0
-        longest = self.manners.longest_wait_s
-        drawn = float(tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(state))
+        longest = self.settings.longest_wait_s
+        drawn = float(
+            tenacity.wait_random_exponential(multiplier=self.settings.first_wait_s, max=longest)(
+                state
+            )
+        )
         return max(min(asked, longest), drawn)
 
 
@@ -238,9 +265,13 @@ def _origin(url: str) -> str:
         raise InvalidInput(f"The URL of an endpoint must be valid: {error}.") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         got = f"{parts.scheme}://{parts.hostname or ''}"
-        raise InvalidInput(f'The URL of an endpoint must begin with http:// or https:// and a host; got "{got}".')
+        raise InvalidInput(
+            f'The URL of an endpoint must begin with http:// or https:// and a host; got "{got}".'
+        )
     if parts.username or parts.password:
-        raise InvalidInput("The URL of an endpoint must not hold a user or a password: give a header from the environment or a file.")
+        raise InvalidInput(
+            "The URL of an endpoint must not hold a user or a password: give a header from the environment or a file."
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 

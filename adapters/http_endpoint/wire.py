@@ -56,17 +56,23 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             sent = np.ascontiguousarray(rows, dtype=dtype)
-            if np.isfinite(sent.sum()):  # only finite numbers have a finite sum, and that takes half as long as to look at each
+            if np.isfinite(
+                sent.sum()
+            ):  # only finite numbers have a finite sum, and that takes half as long as to look at each
                 return sent
         strange = ~np.isfinite(sent)
     else:
         limits = np.iinfo(np.uint8 if dtype.kind == "b" else dtype)
-        above = 2 if dtype.kind == "b" else int(limits.max) + 1  # as a float it is exact, which the highest itself may not be
+        above = (
+            2 if dtype.kind == "b" else int(limits.max) + 1
+        )  # as a float it is exact, which the highest itself may not be
         strange = ~((rows >= limits.min) & (rows < above))
         sent = np.ascontiguousarray(np.where(strange, 0, rows), dtype=dtype)
     if strange.any():
         row = int(np.flatnonzero(strange.reshape(len(rows), -1).any(axis=-1))[0])
-        raise InvalidInput(f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked does not.")
+        raise InvalidInput(
+            f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked does not."
+        )
     return sent
 
 
@@ -78,7 +84,9 @@ def flat_json(rows: NDArray[Any]) -> bytes:
     >>> flat_json(np.array([[0.1, 1.0], [0.25, -2.0]], np.float32))
     b'[0.100000001,1,0.25,-2]'
     """
-    return _format((rows.size,), _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+    return (
+        _format((rows.size,), _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+    )
 
 
 def nested_json(rows: NDArray[Any]) -> bytes:

@@ -44,13 +44,19 @@ def verify(path: str, head: str | None, as_json: bool) -> None:
     """
     report = verify_ledger(path, head=head)
     _print(report, as_json=as_json)
-    click.echo(f"Nothing was changed in {report.n_entries} entries" + (", and the head is among them." if head else "."), err=True)
+    click.echo(
+        f"Nothing was changed in {report.n_entries} entries"
+        + (", and the head is among them." if head else "."),
+        err=True,
+    )
 
 
 @ledger.command()
 @_PATH
 @click.argument("output", type=click.Path(dir_okay=False))
-@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="[default: as OUTPUT ends]")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "parquet"]), help="[default: as OUTPUT ends]"
+)
 def export(path: str, output: str, form: str | None) -> None:
     """Write LEDGER as a table, one line a row asked, to OUTPUT (.csv or .parquet)."""
     form = form or output.rpartition(".")[2].lower()
@@ -77,7 +83,10 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
     lines: list[tuple[str, Any]] = [
         ("model", model.fingerprint),
         ("reveals", f"{model.access.lower()} of {model.n_classes} classes, inputs {shape}"),
-        ("asked", f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them gradients"),
+        (
+            "asked",
+            f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them gradients",
+        ),
         ("answered", f"{report.n_answered:,}"),
         ("failed", f"{report.n_failed:,}"),
         ("lost", f"{report.n_lost:,} in flight when a run was killed"),
@@ -86,7 +95,13 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
         ("head", report.head),
     ]
     for run in report.runs:
-        end = "running" if run.is_alive else "killed" if run.closed_at is None else f"to {_time(run.closed_at)}"
+        end = (
+            "running"
+            if run.is_alive
+            else "killed"
+            if run.closed_at is None
+            else f"to {_time(run.closed_at)}"
+        )
         lines.append((f"run {run.number}", f"{_time(run.opened_at)} {end}"))
     return lines
 

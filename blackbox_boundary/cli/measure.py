@@ -17,15 +17,15 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
-from ..asks import Status
+from ..analysis.distances import Distances
 from ..datasets import Data
-from ..distances import Distances
-from ..driver import measure as measure_distances
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
 from ..estimators import CATALOGUE, ESTIMATORS, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
+from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
+from ..search.asks import Status
 from .estimators import description
 from .expectation import expectation
 from .named_values import named_values
@@ -47,7 +47,10 @@ class _Measure(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         name = str(ctx.params.get("estimator"))
-        if name in CATALOGUE and ctx.get_parameter_source("estimator") is ParameterSource.COMMANDLINE:
+        if (
+            name in CATALOGUE
+            and ctx.get_parameter_source("estimator") is ParameterSource.COMMANDLINE
+        ):
             formatter.write_paragraph()
             formatter.write(description(name) + "\n")
 
@@ -62,32 +65,105 @@ class _Measure(click.Command):
     is_eager=True,
     help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
 )
-@click.option("--direction", type=click.Choice(["top1", "margin"]), help="Gradient that the ray follows.  [default: top1]")
-@click.option("--gradients", type=click.Choice(list(SOURCES)), help="Estimate gradients.  [default: the model's own, else central]")
-@click.option("--queries-per-gradient", type=click.IntRange(min=2), help="Of blocks, local and spsa.  [default: 100]")
 @click.option(
-    "--frequencies", type=click.IntRange(min=1), help="Estimate gradients of images in this many low frequencies.  [default: all]"
+    "--direction",
+    type=click.Choice(["top1", "margin"]),
+    help="Gradient that the ray follows.  [default: top1]",
 )
-@click.option("--norm", type=click.Choice(["l1", "l2", "linf"]), default="l2", show_default=True, help="Distance that ranks the rows.")
-@click.option("--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]")
-@click.option("--max-queries", type=click.IntRange(min=0), help="Rows that may be sent in all.  [default: no limit]")
+@click.option(
+    "--gradients",
+    type=click.Choice(list(SOURCES)),
+    help="Estimate gradients.  [default: the model's own, else central]",
+)
+@click.option(
+    "--queries-per-gradient",
+    type=click.IntRange(min=2),
+    help="Of blocks, local and spsa.  [default: 100]",
+)
+@click.option(
+    "--frequencies",
+    type=click.IntRange(min=1),
+    help="Estimate gradients of images in this many low frequencies.  [default: all]",
+)
+@click.option(
+    "--norm",
+    type=click.Choice(["l1", "l2", "linf"]),
+    default="l2",
+    show_default=True,
+    help="Distance that ranks the rows.",
+)
+@click.option(
+    "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
+)
+@click.option(
+    "--max-queries",
+    type=click.IntRange(min=0),
+    help="Rows that may be sent in all.  [default: no limit]",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--rows", metavar="N|A:B", help="Measure the first N rows, or rows A to B-1.  [default: all]")
-@click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: boundary-run-DATE-TIME]")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing.")
+@click.option(
+    "--rows", metavar="N|A:B", help="Measure the first N rows, or rows A to B-1.  [default: all]"
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False),
+    help="Folder for the results.  [default: boundary-run-DATE-TIME]",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
-@click.option("--no-flip-points", is_flag=True, help="Do not keep flip points: a smaller result, and no pictures of them.")
-@click.option("--report/--no-report", default=None, help="Write report.html.  [default: where the report extra is installed]")
-@click.option("--access", type=click.Choice([access.name.lower() for access in Access]), help="What the model's answers reveal.")
-@click.option("--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell.")
-@click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
-@click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
-@click.option("--votes", type=click.IntRange(min=1), help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]")
-@click.option("--behaviour/--no-behaviour", default=None, help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]")
+@click.option(
+    "--no-flip-points",
+    is_flag=True,
+    help="Do not keep flip points: a smaller result, and no pictures of them.",
+)
+@click.option(
+    "--report/--no-report",
+    default=None,
+    help="Write report.html.  [default: where the report extra is installed]",
+)
+@click.option(
+    "--access",
+    type=click.Choice([access.name.lower() for access in Access]),
+    help="What the model's answers reveal.",
+)
+@click.option(
+    "--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell."
+)
+@click.option(
+    "--n-classes",
+    type=click.IntRange(min=2),
+    help="Number of classes, where the model does not tell.",
+)
+@click.option(
+    "--given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A further setting of the model's adapter; may be repeated.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the estimator; may be repeated.",
+)
+@click.option(
+    "--votes",
+    type=click.IntRange(min=1),
+    help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]",
+)
+@click.option(
+    "--behaviour/--no-behaviour",
+    default=None,
+    help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
+)
 @spending_options
-@click.option("--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
+)
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
     model: str | None,
@@ -112,16 +188,22 @@ def measure(
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     if options["resume"] and (options["output"] is None or options["overwrite"]):
-        raise click.UsageError("--resume needs --output, the folder of the run to go on with, and excludes --overwrite.")
+        raise click.UsageError(
+            "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
+        )
     estimator = by_name(options["estimator"], **_settings(options))
     if model is None or data is None:
-        messages.print("No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits.")
+        messages.print(
+            "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
+        )
         model, data = "the embedded digits classifier", "digits"
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
-            messages.print(f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False)
+            messages.print(
+                f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False
+            )
     rows = _chosen_rows(_read(data, predictor), options["rows"])
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
@@ -147,12 +229,21 @@ def measure(
         )
         try:
             check = partial(ask, max_queries=0, flip_points=False)
-            noise = noise_of(spent.predictor, predictor, rows.x, options, messages, earlier=folder.earlier, check=check)
+            noise = noise_of(
+                spent.predictor,
+                predictor,
+                rows.x,
+                options,
+                messages,
+                earlier=folder.earlier,
+                check=check,
+            )
             with progress(len(rows), enabled=not options["no_progress"]) as update:
                 distances = ask(
                     max_queries=None if limit is None else max(0, limit - noise.n_queries),
                     progress=update,
-                    flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
+                    flip_points=not options["no_flip_points"]
+                    and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
                     resume=folder.earlier,
                     votes=noise.votes,
                     score_resolution=noise.score_resolution,
@@ -169,11 +260,17 @@ def measure(
     if make_report:
         _write_report(folder, distances, rows, options["norm"])
     Console().print(summary(distances))
-    messages.print(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""), soft_wrap=True, markup=False)
+    messages.print(
+        f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""),
+        soft_wrap=True,
+        markup=False,
+    )
     _finish(distances, failure, messages, folder)
 
 
-def _finish(distances: Distances, failure: BaseException | None, messages: Console, folder: RunFolder) -> None:
+def _finish(
+    distances: Distances, failure: BaseException | None, messages: Console, folder: RunFolder
+) -> None:
     """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
         messages.print(
@@ -207,7 +304,9 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in named.items() if value is not None}
         settings["gradients"] = source_by_name(options["gradients"], **given)
     elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
-        raise click.UsageError("--queries-per-gradient and --frequencies need --gradients, blocks for example.")
+        raise click.UsageError(
+            "--queries-per-gradient and --frequencies need --gradients, blocks for example."
+        )
     if "norm" in fields:
         settings.setdefault("norm", options["norm"])
     return settings
@@ -231,7 +330,9 @@ def _shape(text: str) -> tuple[int, ...]:
     except ValueError:
         shape = ()
     if not shape or min(shape) < 1:
-        raise click.UsageError(f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".')
+        raise click.UsageError(
+            f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".'
+        )
     return shape
 
 
@@ -267,7 +368,9 @@ def _chosen_rows(rows: Data, text: str | None) -> Data:
     x = rows.x[chosen]
     if not len(x):
         raise InvalidInput(f'--rows "{text}" leaves none of the {len(rows)} rows.')
-    return dataclasses.replace(rows, x=x, labels=None if rows.labels is None else rows.labels[chosen])
+    return dataclasses.replace(
+        rows, x=x, labels=None if rows.labels is None else rows.labels[chosen]
+    )
 
 
 def _facts(data: str, rows: Data) -> dict[str, Any]:
@@ -293,8 +396,12 @@ def _wants_report(asked: bool | None, messages: Console) -> bool:
         import matplotlib as mpl  # noqa: F401
     except ImportError:
         if asked:
-            raise CapabilityMissing('The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".') from None
-        messages.print("No report: its packages are not installed (pip install blackbox-boundary\\[report]).")
+            raise CapabilityMissing(
+                'The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
+            ) from None
+        messages.print(
+            "No report: its packages are not installed (pip install blackbox-boundary\\[report])."
+        )
         return False
     return True
 
@@ -302,4 +409,6 @@ def _wants_report(asked: bool | None, messages: Console) -> bool:
 def _write_report(folder: RunFolder, distances: Distances, rows: Data, norm: str) -> None:
     from ..report import write_report
 
-    write_report(distances, folder.report, x=rows.x, labels=rows.labels, class_names=rows.names, norm=norm)
+    write_report(
+        distances, folder.report, x=rows.x, labels=rows.labels, class_names=rows.names, norm=norm
+    )

@@ -30,9 +30,13 @@ def probe(url: str) -> None:
     """
     found = next(iter(entry_points(group=_GROUP)), None)
     if found is None:
-        raise CapabilityMissing('Looking at endpoints needs the HTTP adapter: pip install "blackbox-boundary[http]".')
+        raise CapabilityMissing(
+            'Looking at endpoints needs the HTTP adapter: pip install "blackbox-boundary[http]".'
+        )
     finding = found.load()(url)
     click.echo(finding.toml, nl=False)
     if finding.dialect is None:
-        raise PredictorUnavailable(f"{finding.says} What was printed is a bare form of a description.")
+        raise PredictorUnavailable(
+            f"{finding.says} What was printed is a bare form of a description."
+        )
     click.echo(finding.says, err=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..distances import Distances
+from ..analysis.distances import Distances
 from ..errors import InvalidInput
 
 __all__ = ["RunFolder"]
@@ -35,8 +35,14 @@ class RunFolder:
         The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none.
     """
 
-    def __init__(self, path: str | Path | None, *, resume: bool = False, overwrite: bool = False) -> None:
-        self.path = Path(path) if path is not None else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    def __init__(
+        self, path: str | Path | None, *, resume: bool = False, overwrite: bool = False
+    ) -> None:
+        self.path = (
+            Path(path)
+            if path is not None
+            else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        )
         holds_run = (self.path / _RESULTS).exists()
         if holds_run and not (resume or overwrite):
             raise InvalidInput(
@@ -48,7 +54,9 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InvalidInput(f'"{self.path}" cannot be used as output folder: {error.strerror}.') from error
+            raise InvalidInput(
+                f'"{self.path}" cannot be used as output folder: {error.strerror}.'
+            ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
         self.earlier = Distances.load(self.path / _RESULTS) if resume else None
@@ -73,7 +81,9 @@ class RunFolder:
         """
         earlier = {} if self.earlier is None else self.earlier.run.get("data", {})
         if earlier.get("blake2b", facts["blake2b"]) != facts["blake2b"]:
-            raise InvalidInput(f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".')
+            raise InvalidInput(
+                f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".'
+            )
 
     def discard_if_empty(self) -> None:
         """Remove a folder that was made for a run of which nothing came."""

@@ -19,12 +19,34 @@ __all__ = ["Spending", "spending", "spending_options"]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--ledger", type=click.Path(dir_okay=False), help="Record every query in this file; what it holds already costs nothing."),
-    click.option("--model-name", help="Name of the model's content for the ledger, where the model has none of its own."),
-    click.option("--max-requests", type=click.IntRange(min=0), help="Round trips that may be made, retries included."),
-    click.option("--max-seconds", type=click.FloatRange(min=0), help="No request begins later than this after the first."),
-    click.option("--price-per-query", type=click.FloatRange(min=0), default=0.0, help="What a row costs."),
-    click.option("--price-per-request", type=click.FloatRange(min=0), default=0.0, help="What a round trip costs."),
+    click.option(
+        "--ledger",
+        type=click.Path(dir_okay=False),
+        help="Record every query in this file; what it holds already costs nothing.",
+    ),
+    click.option(
+        "--model-name",
+        help="Name of the model's content for the ledger, where the model has none of its own.",
+    ),
+    click.option(
+        "--max-requests",
+        type=click.IntRange(min=0),
+        help="Round trips that may be made, retries included.",
+    ),
+    click.option(
+        "--max-seconds",
+        type=click.FloatRange(min=0),
+        help="No request begins later than this after the first.",
+    ),
+    click.option(
+        "--price-per-query", type=click.FloatRange(min=0), default=0.0, help="What a row costs."
+    ),
+    click.option(
+        "--price-per-request",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        help="What a round trip costs.",
+    ),
 )
 
 
@@ -48,11 +70,19 @@ class Spending:
         """For the run's facts: what was newly sent, its price, and the ledger's head."""
         sent = self.allowance
         facts: dict[str, Any] = {
-            "sent": {"queries": sent.n_queries, "requests": sent.n_calls, "seconds": round(sent.seconds, 3)},
+            "sent": {
+                "queries": sent.n_queries,
+                "requests": sent.n_calls,
+                "seconds": round(sent.seconds, 3),
+            },
             "cost": self.prices.cost(sent.n_queries, sent.n_calls),
         }
         if self.recorded is not None:
-            facts["ledger"] = {"path": str(self.recorded.path), "head": self.recorded.head, "rows_lost": self.recorded.n_lost}
+            facts["ledger"] = {
+                "path": str(self.recorded.path),
+                "head": self.recorded.head,
+                "rows_lost": self.recorded.n_lost,
+            }
         return facts
 
 
@@ -73,6 +103,8 @@ def spending(predictor: Predictor, options: dict[str, Any]) -> Iterator[Spending
     with ExitStack() as opened:
         recorded = None
         if options["ledger"] is not None:
-            recorded = LedgerPredictor(predictor, Path(options["ledger"]), fingerprint=options["model_name"])
+            recorded = LedgerPredictor(
+                predictor, Path(options["ledger"]), fingerprint=options["model_name"]
+            )
             predictor = opened.enter_context(recorded)
         yield Spending(predictor, allowance, prices, recorded)

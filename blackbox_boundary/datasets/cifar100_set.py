@@ -71,7 +71,11 @@ def read_cifar100(split: str, folder: str | Path | None = None) -> Raw:
 
 def _read(split: str, folder: str | Path | None) -> Raw:
     where = [place / sub for place in folders("cifar100", folder) for sub in ("", _UNPACKED)]
-    parts = [find(where, [f"train-{part}.npz"]) for part in range(5)] if split == "train" else [find(where, ["test.npz"])]
+    parts = (
+        [find(where, [f"train-{part}.npz"]) for part in range(5)]
+        if split == "train"
+        else [find(where, ["test.npz"])]
+    )
     if files := [file for file in parts if file is not None]:
         if len(files) < len(parts):
             raise missing("cifar100", f"train-{parts.index(None)}.npz", where[:1])
@@ -80,11 +84,18 @@ def _read(split: str, folder: str | Path | None) -> Raw:
         files = [file]
         images, labels = _from_binary(_content(file, f"{split}.bin"), file)
     else:
-        if pickled := find([*where, where[0] / "cifar-100-python"], [split, "cifar-100-python.tar.gz"]):
+        if pickled := find(
+            [*where, where[0] / "cifar-100-python"], [split, "cifar-100-python.tar.gz"]
+        ):
             raise InvalidInput(f'"{pickled}" is pickled, which is not read: unpickling runs code.')
         raise missing("cifar100", f"{split}.bin", where[:1])
     check_content(f"the {split} images of CIFAR-100", images, labels, _CONTENT[split], files)
-    return Raw(images, labels, _names(where), {"format": "CIFAR-100", "files": [str(file) for file in files]})
+    return Raw(
+        images,
+        labels,
+        _names(where),
+        {"format": "CIFAR-100", "files": [str(file) for file in files]},
+    )
 
 
 def _from_images(files: list[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -107,8 +118,15 @@ def _from_differences(files: list[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
 def _pair(file: Path, array: str, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
     raw = read_npz(file, array, "labels")
     labels = raw.labels
-    if raw.values.dtype != np.uint8 or raw.values.shape[1:] != shape or labels is None or labels.shape != raw.values.shape[:1]:
-        raise InvalidInput(f'"{file}" must hold bytes of shape (n, {", ".join(map(str, shape))}) and labels (n,); got {raw.values.shape}.')
+    if (
+        raw.values.dtype != np.uint8
+        or raw.values.shape[1:] != shape
+        or labels is None
+        or labels.shape != raw.values.shape[:1]
+    ):
+        raise InvalidInput(
+            f'"{file}" must hold bytes of shape (n, {", ".join(map(str, shape))}) and labels (n,); got {raw.values.shape}.'
+        )
     return raw.values, labels
 
 
@@ -126,7 +144,9 @@ def _content(file: Path, member: str) -> bytes:
 
 def _from_binary(content: bytes, file: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     if not content or len(content) % _RECORD:
-        raise InvalidInput(f'"{file}" must hold records of {_RECORD} bytes; got {len(content)} bytes.')
+        raise InvalidInput(
+            f'"{file}" must hold records of {_RECORD} bytes; got {len(content)} bytes.'
+        )
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)
     return records[:, 2:].reshape(-1, 3, 32, 32), records[:, 1]
 

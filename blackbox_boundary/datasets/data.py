@@ -55,7 +55,9 @@ class Raw(NamedTuple):
     source: Mapping[str, Any] = MappingProxyType({})
 
 
-def finish(raw: Raw, path: object, *, divide_by: float | None = None, shape: tuple[int, ...] | None = None) -> Data:
+def finish(
+    raw: Raw, path: object, *, divide_by: float | None = None, shape: tuple[int, ...] | None = None
+) -> Data:
     """Apply the common rules to what a reader found in ``path``.
 
     Raises
@@ -67,7 +69,9 @@ def finish(raw: Raw, path: object, *, divide_by: float | None = None, shape: tup
     if values.dtype.kind not in "buif":
         raise InvalidInput(f'"{path}" must hold real numbers; got {values.dtype}.')
     if values.ndim < 2:
-        raise InvalidInput(f'"{path}" must hold an array of rows, with 2 axes or more; got shape {values.shape}.')
+        raise InvalidInput(
+            f'"{path}" must hold an array of rows, with 2 axes or more; got shape {values.shape}.'
+        )
     if not values.size:
         raise InvalidInput(f'"{path}" must hold at least one row; got shape {values.shape}.')
     if shape is not None:
@@ -96,16 +100,24 @@ def _floats(values: NDArray[Any], divisor: float) -> NDArray[np.floating[Any]]:
     return values.astype(kind, copy=False)
 
 
-def _labels(raw: Raw, n: int, path: object) -> tuple[NDArray[np.intp] | None, tuple[str, ...] | None]:
+def _labels(
+    raw: Raw, n: int, path: object
+) -> tuple[NDArray[np.intp] | None, tuple[str, ...] | None]:
     labels, names = raw.labels, raw.names
     if labels is None:
         return None, names
     if labels.shape != (n,):
-        raise InvalidInput(f'The labels of "{path}" must be one a row, shape ({n},); got {labels.shape}.')
+        raise InvalidInput(
+            f'The labels of "{path}" must be one a row, shape ({n},); got {labels.shape}.'
+        )
     if labels.dtype.kind in "US":
         words, codes = np.unique(labels.astype(str), return_inverse=True)
         return codes.astype(np.intp), tuple(words.tolist())
-    whole = labels.dtype.kind in "bui" or (labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels)))
+    whole = labels.dtype.kind in "bui" or (
+        labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels))
+    )
     if not whole or labels.min() < 0:
-        raise InvalidInput(f'The labels of "{path}" must be whole numbers from 0, or words; got {labels.dtype} {labels[:5].tolist()}, ...')
+        raise InvalidInput(
+            f'The labels of "{path}" must be whole numbers from 0, or words; got {labels.dtype} {labels[:5].tolist()}, ...'
+        )
     return labels.astype(np.intp), names

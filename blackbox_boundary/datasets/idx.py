@@ -41,11 +41,15 @@ def read_idx(path: Path) -> NDArray[Any]:
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidInput(f'"{path}" cannot be read: {error}') from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES or not content[3]:
-        raise InvalidInput(f'"{path}" is not an IDX file: it begins with {content[:4].hex(" ") or "nothing"}.')
+        raise InvalidInput(
+            f'"{path}" is not an IDX file: it begins with {content[:4].hex(" ") or "nothing"}.'
+        )
     kind, first = np.dtype(_TYPES[content[2]]), 4 + 4 * content[3]
     shape = tuple(np.frombuffer(content[4:first].ljust(first - 4, b"\0"), ">u4").tolist())
     expected = first + int(np.prod(shape, dtype=object)) * kind.itemsize
     if len(content) != expected:
-        raise InvalidInput(f'"{path}" must hold {expected} bytes (IDX, shape {shape}); got {len(content)}.')
+        raise InvalidInput(
+            f'"{path}" must hold {expected} bytes (IDX, shape {shape}); got {len(content)}.'
+        )
     values = np.frombuffer(content, kind, offset=first).reshape(shape)
     return values.astype(kind.newbyteorder("="), copy=False)

@@ -63,11 +63,17 @@ def read_npz(path: Path, array: str | None = None, labels: str | None = None) ->
         except _DAMAGE as error:
             raise InvalidInput(f'"{path}" cannot be read as .npz: {error}') from error
         if not isinstance(stored, np.lib.npyio.NpzFile):
-            raise InvalidInput(f'"{path}" cannot be read as .npz: it holds a single array; name it .npy.')
+            raise InvalidInput(
+                f'"{path}" cannot be read as .npz: it holds a single array; name it .npy.'
+            )
         beside = labels or next((name for name in _LABEL_NAMES if name in stored.files), None)
         name = array or _inputs(stored, beside, path)
         source = {"array": name, **({} if beside is None else {"labels": beside})}
-        return Raw(_member(stored, name, path), None if beside is None else _member(stored, beside, path), source=source)
+        return Raw(
+            _member(stored, name, path),
+            None if beside is None else _member(stored, beside, path),
+            source=source,
+        )
 
 
 def _inputs(stored: np.lib.npyio.NpzFile, labels: str | None, path: Path) -> str:
@@ -75,13 +81,19 @@ def _inputs(stored: np.lib.npyio.NpzFile, labels: str | None, path: Path) -> str
     known = [name for name in _X_NAMES if name in names]
     if known or len(names) == 1:
         return (known or names)[0]
-    raise InvalidInput(f'"{path}" holds several arrays, say which: {", ".join(names) or "none"} (as "{path}:NAME").')
+    raise InvalidInput(
+        f'"{path}" holds several arrays, say which: {", ".join(names) or "none"} (as "{path}:NAME").'
+    )
 
 
 def _member(stored: np.lib.npyio.NpzFile, name: str, path: Path) -> NDArray[Any]:
     if name not in stored.files:
-        raise InvalidInput(f'"{path}" has no array "{name}"; it holds {", ".join(stored.files) or "none"}.')
+        raise InvalidInput(
+            f'"{path}" has no array "{name}"; it holds {", ".join(stored.files) or "none"}.'
+        )
     try:
         return np.asarray(stored[name])
     except _DAMAGE as error:
-        raise InvalidInput(f'"{path}" cannot be read: its array "{name}" is damaged, or not of numbers ({error}).') from error
+        raise InvalidInput(
+            f'"{path}" cannot be read: its array "{name}" is damaged, or not of numbers ({error}).'
+        ) from error

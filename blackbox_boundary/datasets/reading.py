@@ -76,12 +76,18 @@ def read(
     if (raw := _named(str(spec))) is not None:
         return finish(raw, spec, divide_by=divide_by, shape=shape)
     path = Path(spec)
-    if not path.exists() and (split := re.fullmatch(r"(.+\.npz):([^/\\]+)", str(spec))) and array is None:
+    if (
+        not path.exists()
+        and (split := re.fullmatch(r"(.+\.npz):([^/\\]+)", str(spec)))
+        and array is None
+    ):
         path, array = Path(split[1]), split[2]
     if not path.exists():
         raise InvalidInput(f'"{spec}" does not exist. Known are {_FORMATS}.')
     kind, raw = _read_raw(path, array, labels, channels_last=channels_last)
-    return finish(raw._replace(source={"format": kind, **raw.source}), path, divide_by=divide_by, shape=shape)
+    return finish(
+        raw._replace(source={"format": kind, **raw.source}), path, divide_by=divide_by, shape=shape
+    )
 
 
 def _named(spec: str) -> Raw | None:
@@ -96,7 +102,9 @@ def _named(spec: str) -> Raw | None:
     return None
 
 
-def _read_raw(path: Path, array: str | None, labels: str | Path | None, *, channels_last: bool) -> tuple[str, Raw]:
+def _read_raw(
+    path: Path, array: str | None, labels: str | Path | None, *, channels_last: bool
+) -> tuple[str, Raw]:
     if path.is_dir():
         return "images", read_images(path, channels_last=channels_last)
     suffix, name = path.suffix.lower(), None if labels is None else str(labels)
@@ -117,7 +125,9 @@ def _with_labels(path: Path, reader: Callable[[Path], Any], labels: str | Path |
     if labels is None:
         return Raw(reader(path))
     if not Path(labels).exists():
-        raise InvalidInput(f'"labels" of read must name a file, as "{path.name}" holds one array alone; got "{labels}".')
+        raise InvalidInput(
+            f'"labels" of read must name a file, as "{path.name}" holds one array alone; got "{labels}".'
+        )
     return Raw(reader(path), reader(Path(labels)), source={"labels": str(labels)})
 
 

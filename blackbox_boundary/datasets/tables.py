@@ -31,7 +31,9 @@ def read_csv(path: Path, labels: str | None = None) -> Raw:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+            lines = csv.reader(
+                file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True
+            )
             return _parse(((lines.line_num, fields) for fields in lines if fields), path, labels)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f'"{path}" cannot be read as CSV: {error}') from error
@@ -41,21 +43,31 @@ def _parse(lines: Iterator[tuple[int, list[str]]], path: Path, labels: str | Non
     first = next(lines, None)
     if first is None:
         raise InvalidInput(f'"{path}" must hold at least one row; it is empty.')
-    header = None if all(_is_number(text) for text in first[1]) else [name.strip() for name in first[1]]
+    header = (
+        None if all(_is_number(text) for text in first[1]) else [name.strip() for name in first[1]]
+    )
     names = header or [str(at) for at in range(len(first[1]))]
     at = _label_column(names, labels, path)
     rows, words = [], []
     for line, fields in lines if header else _chain(first, lines):
         if len(fields) != len(names):
-            raise InvalidInput(f'Line {line} of "{path}" must have {len(names)} fields; got {len(fields)}.')
+            raise InvalidInput(
+                f'Line {line} of "{path}" must have {len(names)} fields; got {len(fields)}.'
+            )
         if at is not None:
             words.append(fields.pop(at).strip())
         rows.append(_numbers(fields, line, path))
     values = np.array(rows) if rows else np.empty((0, len(names) - (at is not None)))
-    return Raw(values, None if at is None else _typed(words), source={} if at is None else {"labels": names[at]})
+    return Raw(
+        values,
+        None if at is None else _typed(words),
+        source={} if at is None else {"labels": names[at]},
+    )
 
 
-def _chain(first: tuple[int, list[str]], lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+def _chain(
+    first: tuple[int, list[str]], lines: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
     yield first
     yield from lines
 
@@ -86,7 +98,9 @@ def _typed(words: list[str]) -> NDArray[Any]:
 
 def _label_column(names: list[str], labels: str | None, path: Path) -> int | None:
     if labels is not None and labels not in names:
-        raise InvalidInput(f'"{path}" has no column "{labels}"; it has {", ".join(names[:8])}{", ..." if len(names) > 8 else ""}.')
+        raise InvalidInput(
+            f'"{path}" has no column "{labels}"; it has {", ".join(names[:8])}{", ..." if len(names) > 8 else ""}.'
+        )
     wanted = labels or _LABEL_COLUMN
     return names.index(wanted) if wanted in names else None
 
@@ -107,7 +121,9 @@ def read_parquet(path: Path, array: str | None = None, labels: str | None = None
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise CapabilityMissing('Reading Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".') from error
+        raise CapabilityMissing(
+            'Reading Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
+        ) from error
     try:
         table = parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -121,10 +137,14 @@ def read_parquet(path: Path, array: str | None = None, labels: str | None = None
     if not columns:
         raise InvalidInput(f'"{path}" must have a column of inputs; it has none.')
     if len(columns) > 1 and any(column.ndim > 1 for column in columns):
-        raise InvalidInput(f'"{path}" has columns of lists among others; say which holds the inputs: {", ".join(names)}.')
+        raise InvalidInput(
+            f'"{path}" has columns of lists among others; say which holds the inputs: {", ".join(names)}.'
+        )
     values = columns[0] if columns[0].ndim > 1 else np.stack(columns, axis=-1)
     return Raw(
-        values, None if at is None else _parquet_labels(table.column(at)), source={} if at is None else {"labels": table.column_names[at]}
+        values,
+        None if at is None else _parquet_labels(table.column(at)),
+        source={} if at is None else {"labels": table.column_names[at]},
     )
 
 
@@ -133,15 +153,27 @@ def _column(column: Any, name: str, path: Path) -> NDArray[Any]:
     from pyarrow import types as kinds
 
     shape: list[int] = [len(column)]
-    while kinds.is_list(column.type) or kinds.is_large_list(column.type) or kinds.is_fixed_size_list(column.type):
+    while (
+        kinds.is_list(column.type)
+        or kinds.is_large_list(column.type)
+        or kinds.is_fixed_size_list(column.type)
+    ):
         inner = column.flatten()
         side = len(inner) // len(column) if len(column) else 0
         if column.null_count or any(size != side for size in column.value_lengths().to_pylist()):
-            raise InvalidInput(f'The lists in column "{name}" of "{path}" must all have the same length.')
+            raise InvalidInput(
+                f'The lists in column "{name}" of "{path}" must all have the same length.'
+            )
         shape.append(side)
         column = inner
-    if not (kinds.is_integer(column.type) or kinds.is_floating(column.type) or kinds.is_boolean(column.type)):
-        raise InvalidInput(f'Column "{name}" of "{path}" must hold numbers, or lists of numbers; got {column.type}.')
+    if not (
+        kinds.is_integer(column.type)
+        or kinds.is_floating(column.type)
+        or kinds.is_boolean(column.type)
+    ):
+        raise InvalidInput(
+            f'Column "{name}" of "{path}" must hold numbers, or lists of numbers; got {column.type}.'
+        )
     return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(shape)
 
 

@@ -11,8 +11,8 @@ from ..errors import LedgerError
 from .chain import Entry, Event, first_link, link
 from .file import LedgerFile
 from .model_card import ModelCard
-from .presence import is_alive
 from .records import KEY_BYTES
+from .run_lock import is_alive
 
 __all__ = ["Report", "Run", "summarise", "verify"]
 
@@ -86,7 +86,9 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
         found = head in (None, previous.hex())
         for number, entry in enumerate(ledger.entries(), start=1):
             if entry.id != number or not _follows(previous, entry):
-                raise LedgerError(f'The ledger "{path}" was changed: its hash chain breaks at entry {number}.')
+                raise LedgerError(
+                    f'The ledger "{path}" was changed: its hash chain breaks at entry {number}.'
+                )
             previous = entry.chain
             found = found or previous.hex() == head
         if not found:
@@ -99,7 +101,11 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
 def _follows(previous: bytes, entry: Entry) -> bool:
     try:
         return entry.chain == link(previous, entry)
-    except (AttributeError, TypeError, struct.error):  # a column holds another type than was ever written
+    except (
+        AttributeError,
+        TypeError,
+        struct.error,
+    ):  # a column holds another type than was ever written
         return False
 
 
@@ -107,9 +113,13 @@ def _count(ledger: LedgerFile, head: bytes) -> Report:
     try:
         n, left, runs = _tally(ledger)
     except KeyError as error:
-        raise LedgerError(f'The ledger "{ledger.path}" is damaged: an entry contradicts those before it.') from error
+        raise LedgerError(
+            f'The ledger "{ledger.path}" is damaged: an entry contradicts those before it.'
+        ) from error
     if ledger.calls_in_flight() != {call for call, rows in left.items() if rows}:
-        raise LedgerError(f'The ledger "{ledger.path}" was changed: its list of calls in flight contradicts its entries.')
+        raise LedgerError(
+            f'The ledger "{ledger.path}" was changed: its list of calls in flight contradicts its entries.'
+        )
     return Report(
         model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"], n_asked=n["asked"], n_gradients=n["gradients"],
         n_answered=n["answered"], n_failed=n["failed"], n_lost=n["lost"], n_in_flight=sum(left.values()),
@@ -141,5 +151,8 @@ def _tally(ledger: LedgerFile) -> tuple[Counter[str], dict[int, int], tuple[Run,
                 left[entry.call] -= rows
             case Event.FAILED | Event.LOST:
                 n["lost" if entry.event == Event.LOST else "failed"] += left.pop(entry.call)
-    runs = (Run(run, at, closed.get(run), run not in closed and is_alive(ledger.path, run)) for run, at in opened.items())
+    runs = (
+        Run(run, at, closed.get(run), run not in closed and is_alive(ledger.path, run))
+        for run, at in opened.items()
+    )
     return n, left, tuple(runs)

@@ -62,7 +62,16 @@ def first_link(model_card: str) -> bytes:
 def link(previous: bytes, entry: Entry) -> bytes:
     """The link of an entry (its own ``chain`` is not looked at)."""
     form = entry.form.encode()
-    numbers = _NUMBERS.pack(entry.id, entry.event, entry.run, entry.at, entry.call, entry.first, len(form), len(entry.data))
+    numbers = _NUMBERS.pack(
+        entry.id,
+        entry.event,
+        entry.run,
+        entry.at,
+        entry.call,
+        entry.first,
+        len(form),
+        len(entry.data),
+    )
     digest = hashlib.sha256(previous + numbers + form)
     digest.update(entry.data)
     return digest.digest()

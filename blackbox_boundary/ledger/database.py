@@ -58,9 +58,13 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise LedgerError(f'The ledger "{path}" {_MEANINGS.get(primary, f"cannot be used: {error}.")}') from error
+        raise LedgerError(
+            f'The ledger "{path}" {_MEANINGS.get(primary, f"cannot be used: {error}.")}'
+        ) from error
     except OSError as error:  # of the file that marks a run as alive
-        raise LedgerError(f'The ledger "{path}" cannot be used: {error.strerror or error}.') from error
+        raise LedgerError(
+            f'The ledger "{path}" cannot be used: {error.strerror or error}.'
+        ) from error
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
@@ -71,7 +75,11 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     if not write and not path.is_file():
         raise LedgerError(f'There is no ledger at "{path}".')
     address = path.resolve().as_uri()
-    if write and path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if (
+        write
+        and path.is_file()
+        and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    ):
         raise LedgerError(f'The ledger "{path}" {_MEANINGS[sqlite3.SQLITE_READONLY]}')
     if write:
         return _connect(f"{address}?mode=rwc")
@@ -80,15 +88,22 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         _is_empty(db)
     except sqlite3.Error as error:
         db.close()
-        if not isinstance(error, sqlite3.OperationalError) or path.with_name(path.name + "-wal").exists():
+        if (
+            not isinstance(error, sqlite3.OperationalError)
+            or path.with_name(path.name + "-wal").exists()
+        ):
             raise
         db = _connect(f"{address}?mode=ro&immutable=1")
     return db
 
 
 def _connect(address: str) -> sqlite3.Connection:
-    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False)
-    db.text_factory = lambda text: text.decode(errors="replace")  # bytes that are no text break the hash chain, not the reader
+    db = sqlite3.connect(
+        address, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False
+    )
+    db.text_factory = lambda text: text.decode(
+        errors="replace"
+    )  # bytes that are no text break the hash chain, not the reader
     return db
 
 
@@ -99,7 +114,9 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
     db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
-        raise LedgerError(f'The ledger "{path}" needs a write-ahead log, which its file system does not support.')
+        raise LedgerError(
+            f'The ledger "{path}" needs a write-ahead log, which its file system does not support.'
+        )
     db.execute("BEGIN IMMEDIATE")
     if _is_empty(db):  # else another process was faster
         for statement in _SCHEMA:
@@ -110,15 +127,22 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
 
 def open_existing(db: sqlite3.Connection, path: Path) -> str:
     """Check that the file is a ledger this version understands; return its model card."""
-    application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    application, version = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+    )
     if application != _APPLICATION:
         raise LedgerError(f'"{path}" is a database, but not a ledger.')
     if version > FORMAT:
         raise LedgerError(
             f'The ledger "{path}" was written by a newer version (format {version}; this one knows {FORMAT}). Upgrade to use it.'
         )
-    for setting in ("synchronous = FULL", "fullfsync = 1", "checkpoint_fullfsync = 1", f"wal_autocheckpoint = {_CHECKPOINT_PAGES}"):
-        db.execute(f"PRAGMA {setting}")
+    for problem in (
+        "synchronous = FULL",
+        "fullfsync = 1",
+        "checkpoint_fullfsync = 1",
+        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    ):
+        db.execute(f"PRAGMA {problem}")
     cards = db.execute("SELECT card FROM model").fetchall()
     if len(cards) != 1:
         raise LedgerError(f'The ledger "{path}" is damaged: it names {len(cards)} models.')

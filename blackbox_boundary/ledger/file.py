@@ -73,7 +73,9 @@ class LedgerFile:
         try:
             self.model = ModelCard.from_json(self.card)
         except (ValueError, KeyError, TypeError) as error:
-            raise LedgerError(f'The ledger "{self.path}" is damaged: its model card cannot be read.') from error
+            raise LedgerError(
+                f'The ledger "{self.path}" is damaged: its model card cannot be read.'
+            ) from error
 
     def entries(self) -> Iterator[Entry]:
         """All entries in order."""
@@ -83,7 +85,9 @@ class LedgerFile:
     def outline(self) -> Iterator[Outline]:
         """All entries in order, without reading their data."""
         with translated(self.path):
-            found = "SELECT id, event, run, at, call, first, form, length(data) FROM log ORDER BY id"
+            found = (
+                "SELECT id, event, run, at, call, first, form, length(data) FROM log ORDER BY id"
+            )
             yield from map(Outline._make, self._db.execute(found))
 
     def data(self, entry: int) -> bytes:
@@ -102,14 +106,18 @@ class LedgerFile:
             form, data = row
             return np.frombuffer(data, self.layout(form))
         except (TypeError, ValueError) as error:
-            raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.') from error
+            raise LedgerError(
+                f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.'
+            ) from error
 
     def layout(self, form: str) -> np.dtype[np.void]:
         """The layout of answers that a form describes."""
         try:
             return read_form(form)
         except ValueError as error:
-            raise LedgerError(f'The ledger "{self.path}" is damaged: "{form}" describes no answers.') from error
+            raise LedgerError(
+                f'The ledger "{self.path}" is damaged: "{form}" describes no answers.'
+            ) from error
 
     def noted(self, name: str) -> Any:
         """The last fact noted under this name; None where there is none."""
@@ -119,7 +127,9 @@ class LedgerFile:
         try:
             return None if row is None else json.loads(row[0])
         except ValueError as error:
-            raise LedgerError(f'The ledger "{self.path}" is damaged: what it notes as "{name}" cannot be read.') from error
+            raise LedgerError(
+                f'The ledger "{self.path}" is damaged: what it notes as "{name}" cannot be read.'
+            ) from error
 
     def last_link(self) -> bytes | None:
         """The link of the last entry, where there is one."""
@@ -163,5 +173,10 @@ class LedgerFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()

@@ -40,9 +40,18 @@ class ModelCard:
             raise InvalidInput(
                 'A ledger belongs to one model, and this predictor has no "fingerprint": name the model with fingerprint="...".'
             )
-        bounds = None if predictor.bounds is None else tuple(_plain(bound) for bound in predictor.bounds)
+        bounds = (
+            None if predictor.bounds is None else tuple(_plain(bound) for bound in predictor.bounds)
+        )
         shape = tuple(int(side) for side in predictor.input_shape)
-        return cls(fingerprint, predictor.access.name, int(predictor.n_classes), shape, bounds, isinstance(predictor, Differentiable))
+        return cls(
+            fingerprint,
+            predictor.access.name,
+            int(predictor.n_classes),
+            shape,
+            bounds,
+            isinstance(predictor, Differentiable),
+        )
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
@@ -60,7 +69,9 @@ class ModelCard:
         """The bounds as numbers or arrays."""
         if self.bounds is None:
             return None
-        lowest, highest = (np.array(bound) if isinstance(bound, list) else bound for bound in self.bounds)
+        lowest, highest = (
+            np.array(bound) if isinstance(bound, list) else bound for bound in self.bounds
+        )
         return lowest, highest
 
     def level(self) -> Access:

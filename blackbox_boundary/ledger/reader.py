@@ -55,7 +55,9 @@ class LedgerReader(LedgerFile):
         entries, offsets = places >> _OFFSET_BITS, places & ((1 << _OFFSET_BITS) - 1)
         with self._lock:
             wanted = {entry: self._block(entry) for entry in dict.fromkeys(entries.tolist())}
-        records = np.empty(len(places), reduce(np.promote_types, (block.dtype for block in wanted.values())))
+        records = np.empty(
+            len(places), reduce(np.promote_types, (block.dtype for block in wanted.values()))
+        )
         for entry, block in wanted.items():
             rows = entries == entry
             records[rows] = block[offsets[rows]]
@@ -79,7 +81,9 @@ class LedgerReader(LedgerFile):
 
     def _same(self, after: int) -> Iterator[tuple[Keys, Places]]:
         """Keys as asked, and places of the answers to what was sent, of later entries."""
-        for (entry,) in self._db.execute("SELECT id FROM log WHERE id > ? AND event = ?", (after, Event.SAME)).fetchall():
+        for (entry,) in self._db.execute(
+            "SELECT id FROM log WHERE id > ? AND event = ?", (after, Event.SAME)
+        ).fetchall():
             pairs = np.frombuffer(self.data(entry), np.uint8).reshape(-1, 2, KEY_BYTES)
             yield pairs[:, 0], self._index.find(pairs[:, 1])
 
@@ -88,7 +92,9 @@ class LedgerReader(LedgerFile):
         call, keys = 0, np.empty((0, KEY_BYTES), np.uint8)
         layouts: dict[str, int] = {}
         found = "SELECT id, call, first, form, length(data) FROM log WHERE id > ? AND event = ?"
-        for entry, of_call, first, form, n_bytes in self._db.execute(found, (after, Event.ANSWERED)):
+        for entry, of_call, first, form, n_bytes in self._db.execute(
+            found, (after, Event.ANSWERED)
+        ):
             if of_call != call:
                 call, keys = of_call, self._keys(of_call)
             if form not in layouts:

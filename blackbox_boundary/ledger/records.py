@@ -41,7 +41,9 @@ Records: TypeAlias = NDArray[Any]
 KEY_BYTES = 32
 
 
-def content_keys(x: Array, v: FloatArray | None = None, *, encoded: bool = False, votes: IntArray | None = None) -> Keys:
+def content_keys(
+    x: Array, v: FloatArray | None = None, *, encoded: bool = False, votes: IntArray | None = None
+) -> Keys:
     """Digest of each row; with ``v`` (n, n_classes), of the question for its gradient; with ``votes`` (n,), of so manieth vote on it.
 
     The first vote, number 0, is the question itself: a run without votes has already asked it.
@@ -87,7 +89,9 @@ def pack_predictions(prediction: Prediction) -> Records:
     for name in ("top1", "scores"):
         if (part := getattr(prediction, name)) is not None:
             parts[name] = np.asarray(part)
-    records = np.empty(len(prediction), [(name, part.dtype, part.shape[1:]) for name, part in parts.items()])
+    records = np.empty(
+        len(prediction), [(name, part.dtype, part.shape[1:]) for name, part in parts.items()]
+    )
     for name, part in parts.items():
         records[name] = part
     return records
@@ -95,7 +99,10 @@ def pack_predictions(prediction: Prediction) -> Records:
 
 def unpack_prediction(records: Records) -> Prediction:
     """The prediction that :func:`pack_predictions` packed."""
-    top1, scores = (np.ascontiguousarray(records[name]) if name in (records.dtype.names or ()) else None for name in ("top1", "scores"))
+    top1, scores = (
+        np.ascontiguousarray(records[name]) if name in (records.dtype.names or ()) else None
+        for name in ("top1", "scores")
+    )
     return Prediction(records["label"].astype(np.intp), top1, scores)
 
 
@@ -109,7 +116,10 @@ def pack_gradients(gradients: Array) -> Records:
 
 def form_of(records: Records) -> str:
     """The layout of records, as text to store beside their bytes."""
-    return json.dumps([[name, kind, *map(list, shape)] for name, kind, *shape in records.dtype.descr], separators=(",", ":"))
+    return json.dumps(
+        [[name, kind, *map(list, shape)] for name, kind, *shape in records.dtype.descr],
+        separators=(",", ":"),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -122,7 +132,9 @@ def read_form(form: str) -> np.dtype[np.void]:
         It is none, or would hold Python objects.
     """
     try:
-        layout: np.dtype[np.void] = np.dtype([(name, kind, *map(tuple, shape)) for name, kind, *shape in json.loads(form)])
+        layout: np.dtype[np.void] = np.dtype(
+            [(name, kind, *map(tuple, shape)) for name, kind, *shape in json.loads(form)]
+        )
     except TypeError as error:
         raise ValueError(str(error)) from error
     if layout.hasobject or not layout.itemsize:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..asks import Status
+from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
-from ..overview import NORMS, overview, status_words
+from ..search.asks import Status
 from .pictures import ImageLayout, image_layout
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
 from .tables import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ..distances import Distances
+    from ..analysis.distances import Distances
     from ..predictor import Array
 
 __all__ = ["write_report"]
@@ -89,24 +89,49 @@ def write_report(
         try:
             import_module(module)
         except ImportError as error:
-            raise CapabilityMissing(f'Writing a report needs {module}: pip install "blackbox-boundary[report]".') from error
+            raise CapabilityMissing(
+                f'Writing a report needs {module}: pip install "blackbox-boundary[report]".'
+            ) from error
     distances.norm(norm)
     n = len(distances)
     if x is not None and x.shape[:1] != (n,):
-        raise InvalidInput(f'"x" of write_report must have one row for each of the {n} distances; got shape {tuple(x.shape)}.')
+        raise InvalidInput(
+            f'"x" of write_report must have one row for each of the {n} distances; got shape {tuple(x.shape)}.'
+        )
     truth = None if labels is None else np.asarray(labels)
     if truth is not None and truth.shape != (n,):
-        raise InvalidInput(f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.')
+        raise InvalidInput(
+            f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.'
+        )
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
-    html = _render(_content(distances, norm, x=x, truth=truth, names=Names(class_names), title=printable(title), layout=layout))
+    html = _render(
+        _content(
+            distances,
+            norm,
+            x=x,
+            truth=truth,
+            names=Names(class_names),
+            title=printable(title),
+            layout=layout,
+        )
+    )
     try:
         Path(path).write_text(html, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise InvalidInput(f'The report cannot be written to "{path}": {error.strerror}.') from error
+        raise InvalidInput(
+            f'The report cannot be written to "{path}": {error.strerror}.'
+        ) from error
 
 
 def _content(
-    distances: Distances, norm: str, *, x: Array | None, truth: Any, names: Names, title: str, layout: ImageLayout | None
+    distances: Distances,
+    norm: str,
+    *,
+    x: Array | None,
+    truth: Any,
+    names: Names,
+    title: str,
+    layout: ImageLayout | None,
 ) -> dict[str, Any]:
     """Everything the template shows, as words and numbers already written out."""
     numbers = overview(distances)
@@ -119,13 +144,21 @@ def _content(
         "median": number(numbers.distances[norm].median),
         "queries": (number(numbers.predictions.mean), number(numbers.gradients.mean)),
         "without_flip": _listed(numbers.without_flip),
-        "unsure": _listed({s: n - numbers.without_flip.get(s, 0) for s, n in numbers.by_status.items() if s is not Status.CONVERGED}),
+        "unsure": _listed(
+            {
+                s: n - numbers.without_flip.get(s, 0)
+                for s, n in numbers.by_status.items()
+                if s is not Status.CONVERGED
+            }
+        ),
         "accuracy": accuracy(distances, truth),
         "distance_table": distance_table(numbers),
         "certified": distances.certified is not None,
         "query_table": query_table(numbers),
         "status_table": status_table(numbers),
-        "truth_table": None if truth is None or not len(truth) else truth_table(distances, truth, norm),
+        "truth_table": None
+        if truth is None or not len(truth)
+        else truth_table(distances, truth, norm),
         "behaviour": behaviour_table(distances.run),
         "run_table": run_table(distances.run),
         "histograms": distance_drawings(distances),
@@ -154,4 +187,6 @@ def _render(content: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("report.html.jinja").render(content, words=status_words, style=style, style_digest=digest)
+    return environment.get_template("report.html.jinja").render(
+        content, words=status_words, style=style, style_digest=digest
+    )

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
-from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, IntArray, Prediction, Predictor, Repeatable
+from ..predictor import (
+    Access,
+    Array,
+    Bounds,
+    Differentiable,
+    FloatArray,
+    IntArray,
+    Prediction,
+    Predictor,
+    Repeatable,
+)
 
 __all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
 
@@ -111,6 +121,9 @@ def check_rows(predictor: Predictor, x: Array) -> None:
     InvalidInput
         ``x`` is not (n, *input_shape).
     """
-    if tuple(x.shape[1:]) != tuple(predictor.input_shape) or x.ndim != len(predictor.input_shape) + 1:
+    if (
+        tuple(x.shape[1:]) != tuple(predictor.input_shape)
+        or x.ndim != len(predictor.input_shape) + 1
+    ):
         expected = ", ".join(("n", *map(str, predictor.input_shape)))
         raise InvalidInput(f'"x" must have shape ({expected}); got {tuple(x.shape)}.')

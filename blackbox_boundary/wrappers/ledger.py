@@ -20,7 +20,16 @@ from ..arrays import as_kind, as_numpy, take
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
-from ..ledger.records import Keys, Kind, Records, content_keys, first_of_each, pack_gradients, pack_predictions, unpack_prediction
+from ..ledger.records import (
+    Keys,
+    Kind,
+    Records,
+    content_keys,
+    first_of_each,
+    pack_gradients,
+    pack_predictions,
+    unpack_prediction,
+)
 from ..ledger.store import LedgerStore
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Encoding, Streaming, Wrapper, check_rows
@@ -63,9 +72,18 @@ class LedgerPredictor(Wrapper):
         The predictor has no fingerprint and none is given.
     """
 
-    def __init__(self, predictor: Predictor, path: str | Path, *, fingerprint: str | None = None, rows_per_call: int = 1024) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        path: str | Path,
+        *,
+        fingerprint: str | None = None,
+        rows_per_call: int = 1024,
+    ) -> None:
         if rows_per_call < 1:
-            raise InvalidInput(f'"rows_per_call" of LedgerPredictor must be at least 1; got {rows_per_call}.')
+            raise InvalidInput(
+                f'"rows_per_call" of LedgerPredictor must be at least 1; got {rows_per_call}.'
+            )
         super().__init__(predictor)
         self._model = ModelCard.of(predictor, fingerprint)
         self._rows_per_call = rows_per_call
@@ -117,7 +135,12 @@ class LedgerPredictor(Wrapper):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
@@ -126,14 +149,25 @@ class LedgerPredictor(Wrapper):
             return super()._vjp(x, v)
         answer_bytes = 8 * int(np.prod(self.input_shape))
         keys = content_keys(x, v)
-        self._complete("gradients", keys, answer_bytes, lambda rows: self._differentiated(_rows_of(x, rows), v[rows]))
-        return as_kind(np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x)
+        self._complete(
+            "gradients",
+            keys,
+            answer_bytes,
+            lambda rows: self._differentiated(_rows_of(x, rows), v[rows]),
+        )
+        return as_kind(
+            np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x
+        )
 
     def _predict(self, x: Array, keys: Keys) -> None:
         answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
-        self._complete("predictions", keys, answer_bytes, lambda rows: self._predicted(_rows_of(x, rows)))
+        self._complete(
+            "predictions", keys, answer_bytes, lambda rows: self._predicted(_rows_of(x, rows))
+        )
 
-    def _predict_encoded(self, x: Array, keys: Keys, sent: NDArray[Any], votes: IntArray | None) -> None:
+    def _predict_encoded(
+        self, x: Array, keys: Keys, sent: NDArray[Any], votes: IntArray | None
+    ) -> None:
         """Ask for rows that are the same once they are encoded only once, and remember which are."""
         if sent.dtype == as_numpy(x).dtype and np.array_equal(sent, as_numpy(x)):
             self._predict(x, keys)
@@ -145,11 +179,19 @@ class LedgerPredictor(Wrapper):
         if len(new):
             self._store.note_same(keys[new], sent_keys[new])
 
-    def _complete(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> None:
+    def _complete(
+        self,
+        kind: Kind,
+        keys: Keys,
+        answer_bytes: int,
+        send: Callable[[IntArray], Iterator[tuple[slice, Records]]],
+    ) -> None:
         """Ask until the ledger holds all answers."""
         once = first_of_each(keys)
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
-            offered = np.split(missing, range(self._rows_per_call, len(missing), self._rows_per_call))
+            offered = np.split(
+                missing, range(self._rows_per_call, len(missing), self._rows_per_call)
+            )
             if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
                 time.sleep(_POLL_S)
                 self._store.refresh()
@@ -171,7 +213,9 @@ class LedgerPredictor(Wrapper):
             try:
                 for part, records in send(rows[current.rows]):
                     if following is not None and current.completed_by(records):
-                        claim = self._store.record_and_claim(current, part, records, kind, keys[following], answer_bytes)
+                        claim = self._store.record_and_claim(
+                            current, part, records, kind, keys[following], answer_bytes
+                        )
                     else:
                         self._store.record(current, part, records)
             except BaseException as error:
@@ -184,18 +228,26 @@ class LedgerPredictor(Wrapper):
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
         """Ask, and refuse to record what is not an answer."""
         n = n_left = len(x)
-        parts = self._inner.stream(x) if isinstance(self._inner, Streaming) else iter([(slice(0, n), self._inner.predict(x))])
+        parts = (
+            self._inner.stream(x)
+            if isinstance(self._inner, Streaming)
+            else iter([(slice(0, n), self._inner.predict(x))])
+        )
         for rows, prediction in parts:
             check_prediction(prediction, len(range(n)[rows]), self.access, self.n_classes)
             n_left -= len(prediction)
             yield rows, pack_predictions(prediction)
         if n_left:
-            raise BadPrediction(f"The predictor must answer all {n} rows; {n_left} came without an answer.")
+            raise BadPrediction(
+                f"The predictor must answer all {n} rows; {n_left} came without an answer."
+            )
 
     def _differentiated(self, x: Array, v: FloatArray) -> Iterator[tuple[slice, Records]]:
         gradients = super()._vjp(x, v)
         if tuple(gradients.shape) != tuple(x.shape):
-            raise BadPrediction(f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}.")
+            raise BadPrediction(
+                f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}."
+            )
         yield slice(0, len(x)), pack_gradients(gradients)
 
 

@@ -47,7 +47,11 @@ def refuse(path, match, model=None):
 
 def test_a_ledger_of_another_model(path):
     """The fingerprint, and what the answers look like, must be the same."""
-    refuse(path, "belongs to another model: its fingerprint is linear, this model has oblivious", Oblivious())
+    refuse(
+        path,
+        "belongs to another model: its fingerprint is linear, this model has oblivious",
+        Oblivious(),
+    )
     wider = Linear()
     wider.n_classes = 4
     refuse(path, "n_classes is 3, this model has 4", wider)
@@ -89,7 +93,9 @@ def test_a_truncated_ledger(path):
     refuse(path, "damaged")
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # the very thing that users do
+@pytest.mark.filterwarnings(
+    "ignore:.*multi-threaded.*:DeprecationWarning"
+)  # the very thing that users do
 def test_a_forked_child_is_refused(path):
     """SQLite's locks do not survive a fork: the child must open the ledger itself."""
     with LedgerPredictor(Linear(), path) as ledger:
@@ -127,7 +133,9 @@ def test_a_power_cut_leaves_what_was_committed(path, tmp_path):
         report = verify(work / "l.db", head=heads[0])
         assert report.n_answered == 15
         survived = sum(size <= cut for size in answered)
-        assert len(model.sent) <= 12 - survived, "an answer whose transaction was on the disk was lost"
+        assert len(model.sent) <= 12 - survived, (
+            "an answer whose transaction was on the disk was lost"
+        )
 
 
 def test_every_commit_is_flushed(path):
@@ -143,7 +151,11 @@ def small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
-    done = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, check=False)
+    done = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
     if not done or done.returncode:
         pytest.skip("this user may not mount a small tmpfs")
     yield disk

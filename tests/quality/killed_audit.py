@@ -35,7 +35,18 @@ from blackbox_boundary.wrappers import LedgerPredictor
 N_ROWS, N_KILLS, DIMENSION = 500, 10, 6
 WEIGHTS = np.random.default_rng(1).normal(size=(DIMENSION, 4))
 X = np.random.default_rng(2).uniform(0.05, 0.95, size=(N_ROWS, DIMENSION)).astype(np.float32)
-COLUMNS = ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "flip_points")
+COLUMNS = (
+    "l1",
+    "l2",
+    "linf",
+    "lo",
+    "hi",
+    "home",
+    "flipped",
+    "status",
+    "n_predictions",
+    "flip_points",
+)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -49,15 +60,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         """Answer, or fail."""
-        rows = np.array(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["rows"], np.float32)
+        rows = np.array(
+            json.loads(self.rfile.read(int(self.headers["Content-Length"])))["rows"], np.float32
+        )
         Handler.n_requests += 1
-        fault = self.chance.choice(["429", "500", "reset", "silent", "cut"]) if self.chance.random() < self.fault_share else None
+        fault = (
+            self.chance.choice(["429", "500", "reset", "silent", "cut"])
+            if self.chance.random() < self.fault_share
+            else None
+        )
         Handler.n_faults += fault is not None
-        body = json.dumps({"scores": [list(row.astype(np.float64) @ WEIGHTS) for row in rows]}).encode()
+        body = json.dumps(
+            {"scores": [list(row.astype(np.float64) @ WEIGHTS) for row in rows]}
+        ).encode()
         if fault in ("429", "500"):
             self._send(int(fault), b"{}")
         elif fault == "reset":
-            self.connection.setsockopt(6 if sys.platform == "win32" else 1, 13, struct.pack("ii", 1, 0))
+            self.connection.setsockopt(
+                6 if sys.platform == "win32" else 1, 13, struct.pack("ii", 1, 0)
+            )
             self.close_connection = True
         elif fault == "silent":
             time.sleep(1)
@@ -93,7 +114,13 @@ def audit(port, ledger, results):
     """The command that is killed and repeated."""
     from blackbox_boundary.adapters.http_endpoint import load
 
-    patience = {"connections": 4, "attempts": 8, "first_wait_s": 0.02, "read_timeout_s": 0.5, "total_timeout_s": 1.0}
+    patience = {
+        "connections": 4,
+        "attempts": 8,
+        "first_wait_s": 0.02,
+        "read_timeout_s": 0.5,
+        "total_timeout_s": 1.0,
+    }
     endpoint = load(
         f"http://127.0.0.1:{port}/predict", request={"body": '{"rows": $rows}'}, answer={"scores": "scores"}, access="logits",
         input_shape=(DIMENSION,), n_classes=4, bounds=(0, 1), max_rows=32, transport=patience,
@@ -104,7 +131,9 @@ def audit(port, ledger, results):
 
 def start(port, ledger, results):
     """The same command each time."""
-    return subprocess.Popen([sys.executable, __file__, "--victim", str(port), str(ledger), str(results)])
+    return subprocess.Popen(
+        [sys.executable, __file__, "--victim", str(port), str(ledger), str(results)]
+    )
 
 
 @click.command()
@@ -131,7 +160,11 @@ def main(victim):
         while n_kills < N_KILLS:
             process = start(port, folder / "l.db", folder / "l.npz")
             before, give_up = len(Handler.answered), time.monotonic() + 60
-            while len(Handler.answered) == before and process.poll() is None and time.monotonic() < give_up:
+            while (
+                len(Handler.answered) == before
+                and process.poll() is None
+                and time.monotonic() < give_up
+            ):
                 time.sleep(0.005)  # until it asks something new
             time.sleep(moments.uniform(0, seconds / 10))
             if process.poll() is None:
@@ -153,12 +186,21 @@ def tell(folder, n_kills):
     lost = {row["key"] for row in rows if row["outcome"] == "lost"}
     repeated = {key for key, times in Handler.answered.items() if times > 1}
     first, again = Distances.load(folder / "clean.npz"), Distances.load(folder / "l.npz")
-    same = all(np.array_equal(getattr(first, name), getattr(again, name), equal_nan=name == "flip_points") for name in COLUMNS)
-    print(f"killed {n_kills} times; {Handler.n_requests} requests, {Handler.n_faults} of them failed by the server")
+    same = all(
+        np.array_equal(getattr(first, name), getattr(again, name), equal_nan=name == "flip_points")
+        for name in COLUMNS
+    )
+    print(
+        f"killed {n_kills} times; {Handler.n_requests} requests, {Handler.n_faults} of them failed by the server"
+    )
     print(f"results identical to the clean run: {same}")
-    print(f"different inputs answered: {len(Handler.answered)} by the server's count, {len(recorded)} in the ledger")
+    print(
+        f"different inputs answered: {len(Handler.answered)} by the server's count, {len(recorded)} in the ledger"
+    )
     print(f"the same inputs: {set(Handler.answered) == recorded}")
-    print(f"inputs answered more than once: {len(repeated)}; of them not told as in flight at a kill: {len(repeated - lost)}")
+    print(
+        f"inputs answered more than once: {len(repeated)}; of them not told as in flight at a kill: {len(repeated - lost)}"
+    )
     print(f"rows told as in flight at a kill: {report.n_lost}; failed for good: {report.n_failed}")
 
 

@@ -21,7 +21,18 @@ from blackbox_boundary.estimators import ESTIMATORS, Ray, Tangent
 from blackbox_boundary.testing import Ball, Opaque, Reference, ReluNet, Wedge
 from blackbox_boundary.wrappers import LabelOnly
 
-COLUMNS = ("status", "lo", "hi", "l1", "l2", "linf", "home", "flipped", "n_predictions", "n_gradients")
+COLUMNS = (
+    "status",
+    "lo",
+    "hi",
+    "l1",
+    "l2",
+    "linf",
+    "home",
+    "flipped",
+    "n_predictions",
+    "n_gradients",
+)
 ACCESSES = ("label", "top1", "probabilities", "logits")
 
 
@@ -40,6 +51,7 @@ def runs() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
 
 
 def estimators() -> Iterator[tuple[str, object]]:
+    """Every estimator with its defaults, and four more settings."""
     yield from ((name, name) for name in ESTIMATORS)
     yield "ray-margin", Ray(direction="margin")
     yield "ray-paper", Ray(search_by="paper")
@@ -48,6 +60,7 @@ def estimators() -> Iterator[tuple[str, object]]:
 
 
 def models() -> Iterator[tuple[str, object, np.ndarray]]:
+    """Predictors at every access, with rows of theirs."""
     random = np.random.default_rng(0)
     x = random.uniform(0.1, 0.9, (6, 5)).astype(np.float32)
     net = ReluNet(
@@ -73,7 +86,9 @@ def models() -> Iterator[tuple[str, object, np.ndarray]]:
 def main(action: str, path: str) -> int:
     """Write the record, or compare with it; the number of runs that differ is printed."""
     warnings.simplefilter("ignore")
-    seen = {f"{run}/{column}": value for run, columns in runs() for column, value in columns.items()}
+    seen = {
+        f"{run}/{column}": value for run, columns in runs() for column, value in columns.items()
+    }
     if action == "write":
         np.savez_compressed(path, **seen)
         print(f"{len(seen)} columns recorded")
@@ -87,7 +102,11 @@ def main(action: str, path: str) -> int:
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two columns hold the same bits; NaN equals NaN."""
-    return a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return (
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    )
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from torch import nn
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
+from torch import nn
 
 N_ROWS, N_RUNS = 64, 15
 
@@ -33,11 +32,20 @@ def _small_nets():
 
 
 def _dense():
-    return nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+    return nn.Sequential(
+        nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+    )
 
 
 def _convolutions():
-    layers = [nn.Conv2d(3, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 1, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, 1, 1), nn.ReLU()]
+    layers = [
+        nn.Conv2d(3, 16, 3, 1, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, 1, 1),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 3, 1, 1),
+        nn.ReLU(),
+    ]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 32 * 32, 10))
 
 
@@ -46,7 +54,9 @@ def session(model):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def medians(*runs):
@@ -82,9 +92,14 @@ def compare(name, net, shape, nets):
         with torch.inference_mode():
             net(rows.detach())
 
-    error = np.linalg.norm(gradient.run(None, feeds)[1] - by_torch().numpy()) / by_torch().norm().item()
+    error = (
+        np.linalg.norm(gradient.run(None, feeds)[1] - by_torch().numpy()) / by_torch().norm().item()
+    )
     ours, theirs, ahead, torch_ahead = medians(
-        lambda: gradient.run(None, feeds), by_torch, lambda: forward.run(None, {"x": x}), by_torch_alone
+        lambda: gradient.run(None, feeds),
+        by_torch,
+        lambda: forward.run(None, {"x": x}),
+        by_torch_alone,
     )
     print(
         f"{name:8s} gradient {ours * 1e3:7.1f} ms, torch {theirs * 1e3:7.1f} ms, ratio {ours / theirs:.2f}; "

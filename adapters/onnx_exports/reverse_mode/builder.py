@@ -54,16 +54,16 @@ class Value:
     def __neg__(self) -> Value:
         return self._builder.op("Neg", self)
 
-    def __gt__(self, other: Operand) -> Value:
+    def __gt__(self, other: Value | float) -> Value:
         return self._builder.op("Greater", self, other, dtype=_BOOL)
 
-    def __lt__(self, other: Operand) -> Value:
+    def __lt__(self, other: Value | float) -> Value:
         return self._builder.op("Less", self, other, dtype=_BOOL)
 
-    def __ge__(self, other: Operand) -> Value:
+    def __ge__(self, other: Value | float) -> Value:
         return self._builder.op("GreaterOrEqual", self, other, dtype=_BOOL)
 
-    def __le__(self, other: Operand) -> Value:
+    def __le__(self, other: Value | float) -> Value:
         return self._builder.op("LessOrEqual", self, other, dtype=_BOOL)
 
     def __and__(self, other: Value) -> Value:
@@ -75,7 +75,9 @@ class Value:
 
     def cast(self, dtype: int) -> Value:
         """Convert to another element type."""
-        return self if dtype == self.dtype else self._builder.op("Cast", self, dtype=dtype, to=dtype)
+        return (
+            self if dtype == self.dtype else self._builder.op("Cast", self, dtype=dtype, to=dtype)
+        )
 
     def where(self, if_true: Operand, if_false: Operand) -> Value:
         """Select elements; ``self`` holds booleans and one of the two is a Value."""
@@ -89,7 +91,11 @@ class Value:
 
     def sum(self, axes: list[int], *, keepdims: bool = True) -> Value:
         """Sum over constant axes; no axes, no sum."""
-        return self._builder.op("ReduceSum", self, self._builder.ints(axes), keepdims=int(keepdims)) if axes else self
+        return (
+            self._builder.op("ReduceSum", self, self._builder.ints(axes), keepdims=int(keepdims))
+            if axes
+            else self
+        )
 
     def transposed(self, perm: list[int]) -> Value:
         """Permute the axes."""
@@ -122,19 +128,34 @@ class Builder:
                 self._taken.add(name)
                 return name
 
-    def op(self, op_type: str, *inputs: Operand | None, dtype: int | None = None, domain: str = "", **attributes: Any) -> Value:
+    def op(
+        self,
+        op_type: str,
+        *inputs: Operand | None,
+        dtype: int | None = None,
+        domain: str = "",
+        **attributes: Any,
+    ) -> Value:
         """Append a node with one output; ``dtype`` is that of the first Value unless given."""
         return self.ops(op_type, 1, *inputs, dtype=dtype, domain=domain, **attributes)[0]
 
     def ops(
-        self, op_type: str, n_outputs: int, *inputs: Operand | None, dtype: int | None = None, domain: str = "", **attributes: Any
+        self,
+        op_type: str,
+        n_outputs: int,
+        *inputs: Operand | None,
+        dtype: int | None = None,
+        domain: str = "",
+        **attributes: Any,
     ) -> list[Value]:
         """Append a node with several outputs of one element type."""
         own = next((value.dtype for value in inputs if isinstance(value, Value)), TensorProto.FLOAT)
         operands = [None if value is None else self.operand(value, own) for value in inputs]
         outputs = [self.fresh(op_type) for _ in range(n_outputs)]
         names = ["" if value is None else value.name for value in operands]
-        self.nodes.append(helper.make_node(op_type, names, outputs, name=outputs[0], domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(op_type, names, outputs, name=outputs[0], domain=domain, **attributes)
+        )
         return [Value(self, name, own if dtype is None else dtype) for name in outputs]
 
     def operand(self, value: Operand, dtype: int) -> Value:
@@ -161,4 +182,8 @@ class Builder:
         """An int64 vector of constants and of vectors of length one."""
         if all(isinstance(entry, int) for entry in entries):
             return self.ints([entry for entry in entries if isinstance(entry, int)])
-        return self.op("Concat", *(self.ints([entry]) if isinstance(entry, int) else entry for entry in entries), axis=0)
+        return self.op(
+            "Concat",
+            *(self.ints([entry]) if isinstance(entry, int) else entry for entry in entries),
+            axis=0,
+        )

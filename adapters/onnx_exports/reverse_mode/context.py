@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FLOATS", "Context", "Contributions", "NoRule", "Rule"]
 
-FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+FLOATS = frozenset(
+    {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+)
 
 Contributions: TypeAlias = Iterator[tuple[int, Value]]
 """Pairs of an input's index and what this node adds to the cotangent of that input."""
@@ -28,7 +30,7 @@ Rule: TypeAlias = "Callable[..., Contributions]"
 """``rule(context, *cotangents)``: one cotangent an output, None where an output is not used; unused ones at the end are left out."""
 
 
-class NoRule(Exception):  # noqa: N818  never leaves the package
+class NoRule(Exception):
     """A rule exists for the op, but not for these attributes, types or shapes."""
 
 
@@ -147,7 +149,9 @@ class Context:
         shape = self._facts.shape.get(self.node.input[index])
         open_axes = [axis for axis in shape or () if not isinstance(axis, int)]
         if shape is not None and len(open_axes) == 1 and 0 not in shape:
-            return value.reshaped(self.b.ints([axis if isinstance(axis, int) else -1 for axis in shape]))
+            return value.reshaped(
+                self.b.ints([axis if isinstance(axis, int) else -1 for axis in shape])
+            )
         return value.reshaped(self.shape_value(index))
 
     def expanded(self, value: Value, index: int = 0) -> Value:
@@ -161,7 +165,11 @@ class Context:
         if shape is None or full is None:
             return self._sum_to_unknown(value, name)
         n_new = len(full) - len(shape)
-        repeated = [axis for axis, (own, whole) in enumerate(zip(shape, full[n_new:], strict=True)) if own == 1 and whole != 1]
+        repeated = [
+            axis
+            for axis, (own, whole) in enumerate(zip(shape, full[n_new:], strict=True))
+            if own == 1 and whole != 1
+        ]
         if not n_new:
             return value.sum(repeated)
         if not repeated:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CannotDifferentiate", "DataDependentControlFlow", "InvalidModel", "PiecewiseConstant", "UnsuitableInterface", "UnsupportedOps"]
+__all__ = [
+    "CannotDifferentiate",
+    "DataDependentControlFlow",
+    "InvalidModel",
+    "PiecewiseConstant",
+    "UnsuitableInterface",
+    "UnsupportedOps",
+]
 
 
 class CannotDifferentiate(ValueError):
@@ -28,7 +35,9 @@ class DataDependentControlFlow(CannotDifferentiate):
 
     def __init__(self, ops: tuple[str, ...]) -> None:
         self.ops = ops
-        super().__init__(f"Control flow that depends on the input has no reverse rule; the graph holds {', '.join(ops)}.")
+        super().__init__(
+            f"Control flow that depends on the input has no reverse rule; the graph holds {', '.join(ops)}."
+        )
 
 
 class UnsupportedOps(CannotDifferentiate):
@@ -61,4 +70,6 @@ class PiecewiseConstant(CannotDifferentiate):
     def __init__(self, ops: tuple[tuple[str, str], ...]) -> None:
         self.ops = ops
         names = ", ".join(f"{op} ({domain})" for domain, op in ops) or "no op"
-        super().__init__(f"The output is piecewise constant in the input: its gradient is zero almost everywhere (through {names}).")
+        super().__init__(
+            f"The output is piecewise constant in the input: its gradient is zero almost everywhere (through {names})."
+        )

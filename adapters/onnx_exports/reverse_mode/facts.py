@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    TypeProto,
+    defs,
+    helper,
+    numpy_helper,
+    shape_inference,
+)
 
 from .errors import InvalidModel
 from .ml_types import ml_outputs
@@ -33,7 +43,16 @@ _OPEN_SIZES = (13, 29)
 _LARGEST_VALUE = 1 << 14
 """Elements of a value that is still evaluated: position tables and masks are, weights are not."""
 
-_RANDOM = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"})
+_RANDOM = frozenset(
+    {
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+        "Multinomial",
+        "Bernoulli",
+    }
+)
 
 
 @dataclass
@@ -60,10 +79,15 @@ def facts_of(model: ModelProto) -> Facts:
         others = [shape.get(name) for shape in shapes[1:]]
         if all(other is not None and len(other) == len(first) for other in others):
             facts.shape[name] = tuple(
-                lengths[0] if len(set(lengths)) == 1 else lengths for lengths in zip(first, *(o for o in others if o is not None), strict=True)
+                lengths[0] if len(set(lengths)) == 1 else lengths
+                for lengths in zip(first, *(o for o in others if o is not None), strict=True)
             )
     for name, value in walks[0].values.items():
-        if all(name in walk.values and np.array_equal(value, walk.values[name], equal_nan=value.dtype.kind == "f") for walk in walks[1:]):
+        if all(
+            name in walk.values
+            and np.array_equal(value, walk.values[name], equal_nan=value.dtype.kind == "f")
+            for walk in walks[1:]
+        ):
             facts.constant[name] = value
     return facts
 
@@ -94,12 +118,20 @@ class _Walk:
         return {name: shape for name, shape in shapes.items() if shape is not None}
 
     def dtypes(self) -> dict[str, int]:
-        return {name: type_.tensor_type.elem_type for name, type_ in self.types.items() if type_.tensor_type.elem_type}
+        return {
+            name: type_.tensor_type.elem_type
+            for name, type_ in self.types.items()
+            if type_.tensor_type.elem_type
+        }
 
     def _learn(self, name: str, tensor: TensorProto) -> None:
         self.types[name] = helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
         is_small = math.prod(tensor.dims) <= _LARGEST_VALUE
-        if is_small and tensor.data_location != TensorProto.EXTERNAL and tensor.data_type != TensorProto.STRING:
+        if (
+            is_small
+            and tensor.data_location != TensorProto.EXTERNAL
+            and tensor.data_type != TensorProto.STRING
+        ):
             self.values[name] = numpy_helper.to_array(tensor)
 
     def _visit(self, node: NodeProto) -> None:
@@ -109,7 +141,9 @@ class _Walk:
         try:
             schema = defs.get_schema(node.op_type, self._versions[domain], domain)
         except defs.SchemaError as error:
-            raise InvalidModel(f'The opset {self._versions[domain]} defines no op "{node.op_type}" ({domain or "ai.onnx"}).') from error
+            raise InvalidModel(
+                f'The opset {self._versions[domain]} defines no op "{node.op_type}" ({domain or "ai.onnx"}).'
+            ) from error
         if node.op_type == "Constant":
             self._learn_constant(node)
             return
@@ -123,10 +157,19 @@ class _Walk:
         names = [name for name in node.input if name]
         if any(name not in self.types for name in names):
             return
-        data = {name: numpy_helper.from_array(self.values[name], name) for name in names if name in self.values and self.values[name].size <= 64}
+        data = {
+            name: numpy_helper.from_array(self.values[name], name)
+            for name in names
+            if name in self.values and self.values[name].size <= 64
+        }
         try:
             inferred = shape_inference.infer_node_outputs(
-                schema, node, {name: self.types[name] for name in names}, data, opset_imports=self._opsets, ir_version=10
+                schema,
+                node,
+                {name: self.types[name] for name in names},
+                data,
+                opset_imports=self._opsets,
+                ir_version=10,
             )
         except Exception:  # noqa: BLE001  what inference cannot tell stays unknown
             return
@@ -147,12 +190,16 @@ class _Walk:
         shape = shapes[0]
         if node.op_type == "ArrayFeatureExtractor":
             shape = ((1,) if len(shape) == 1 else shape[:-1]) + (math.prod(shapes[1] or ()),)
-        self.types[node.output[0]] = helper.make_tensor_type_proto(self.types[node.input[0]].tensor_type.elem_type, shape)
+        self.types[node.output[0]] = helper.make_tensor_type_proto(
+            self.types[node.input[0]].tensor_type.elem_type, shape
+        )
 
     def _is_computable(self, node: NodeProto) -> bool:
         if node.op_type in _RANDOM or any(attribute.HasField("g") for attribute in node.attribute):
             return False
-        shapes = [_shape(self.types[name]) if name in self.types else None for name in node.output if name]
+        shapes = [
+            _shape(self.types[name]) if name in self.types else None for name in node.output if name
+        ]
         if any(shape is None or math.prod(shape) > _LARGEST_VALUE for shape in shapes):
             return False
         if node.op_type in ("Shape", "Size"):
@@ -172,9 +219,15 @@ class _Walk:
                     [node],
                     "constant",
                     [helper.make_value_info(name, self.types[name]) for name in feeds],
-                    [helper.make_value_info(name, self.types[name]) for name in node.output if name],
+                    [
+                        helper.make_value_info(name, self.types[name])
+                        for name in node.output
+                        if name
+                    ],
                 )
-                outputs = ReferenceEvaluator(helper.make_model(graph, opset_imports=self._opsets)).run(None, feeds)
+                outputs = ReferenceEvaluator(
+                    helper.make_model(graph, opset_imports=self._opsets)
+                ).run(None, feeds)
         except Exception:  # noqa: BLE001  a constant that cannot be evaluated here stays a node of the graph
             return
         for name, value in zip((name for name in node.output if name), outputs, strict=True):
@@ -185,7 +238,9 @@ class _Walk:
         shape = np.array(_shape(self.types[node.input[0]]), np.int64)
         options = {attribute.name: attribute.i for attribute in node.attribute}
         if node.op_type == "Shape":
-            self.values[node.output[0]] = shape[options.get("start", 0) : options.get("end", len(shape))]
+            self.values[node.output[0]] = shape[
+                options.get("start", 0) : options.get("end", len(shape))
+            ]
         else:
             self.values[node.output[0]] = np.array(shape.prod(), np.int64)
 
@@ -194,9 +249,17 @@ class _Walk:
         if attribute.name == "value":
             self._learn(node.output[0], attribute.t)
         elif attribute.name in ("value_float", "value_floats"):
-            self._learn(node.output[0], numpy_helper.from_array(np.array(helper.get_attribute_value(attribute), np.float32)))
+            self._learn(
+                node.output[0],
+                numpy_helper.from_array(
+                    np.array(helper.get_attribute_value(attribute), np.float32)
+                ),
+            )
         elif attribute.name in ("value_int", "value_ints"):
-            self._learn(node.output[0], numpy_helper.from_array(np.array(helper.get_attribute_value(attribute), np.int64)))
+            self._learn(
+                node.output[0],
+                numpy_helper.from_array(np.array(helper.get_attribute_value(attribute), np.int64)),
+            )
 
 
 def _sized(type_: TypeProto, size: int) -> TypeProto:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_input", "choose_output", "fix_inputs"]
 
-_NO_NUMBERS = frozenset({TensorProto.STRING, TensorProto.BOOL, TensorProto.COMPLEX64, TensorProto.COMPLEX128, TensorProto.UNDEFINED})
+_NO_NUMBERS = frozenset(
+    {
+        TensorProto.STRING,
+        TensorProto.BOOL,
+        TensorProto.COMPLEX64,
+        TensorProto.COMPLEX128,
+        TensorProto.UNDEFINED,
+    }
+)
 
 
 def fix_inputs(model: ModelProto, constants: Mapping[str, Any]) -> None:
@@ -29,7 +37,9 @@ def fix_inputs(model: ModelProto, constants: Mapping[str, Any]) -> None:
     """
     inputs = {value.name: value for value in graph_inputs(model.graph)}
     if unknown := sorted(constants.keys() - inputs.keys()):
-        raise UnsuitableInterface(f'"constants" must name inputs of the model, of {_listed(inputs)}; got "{unknown[0]}".')
+        raise UnsuitableInterface(
+            f'"constants" must name inputs of the model, of {_listed(inputs)}; got "{unknown[0]}".'
+        )
     for name, array in constants.items():
         dtype = helper.tensor_dtype_to_np_dtype(inputs[name].type.tensor_type.elem_type)
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(array, dtype), name))
@@ -51,11 +61,19 @@ def choose_input(model: ModelProto, wanted: str | None) -> str:
     inputs = {value.name: value.type.tensor_type.elem_type for value in graph_inputs(model.graph)}
     if wanted is not None and wanted not in inputs:
         raise UnsuitableInterface(f'"input" must be one of {_listed(inputs)}; got "{wanted}".')
-    candidates = [name for name, dtype in inputs.items() if dtype not in _NO_NUMBERS] if wanted is None else [wanted]
+    candidates = (
+        [name for name, dtype in inputs.items() if dtype not in _NO_NUMBERS]
+        if wanted is None
+        else [wanted]
+    )
     if len(candidates) != 1:
-        raise UnsuitableInterface(f'"input" must be given where not exactly one input holds numbers; the inputs are {_listed(inputs) or "none"}.')
+        raise UnsuitableInterface(
+            f'"input" must be given where not exactly one input holds numbers; the inputs are {_listed(inputs) or "none"}.'
+        )
     if inputs[candidates[0]] in _NO_NUMBERS:
-        raise UnsuitableInterface(f'The input "{candidates[0]}" has no gradient: it does not hold numbers.')
+        raise UnsuitableInterface(
+            f'The input "{candidates[0]}" has no gradient: it does not hold numbers.'
+        )
     return candidates[0]
 
 
@@ -71,12 +89,24 @@ def choose_output(model: ModelProto, wanted: str | None, dtypes: Mapping[str, in
     outputs = {value.name: maps.get(value.name, value.name) for value in model.graph.output}
     if wanted is not None and wanted not in outputs:
         raise UnsuitableInterface(f'"output" must be one of {_listed(outputs)}; got "{wanted}".')
-    candidates = [name for name, tensor in outputs.items() if dtypes.get(tensor, TensorProto.FLOAT) in FLOATS] if wanted is None else [wanted]
+    candidates = (
+        [
+            name
+            for name, tensor in outputs.items()
+            if dtypes.get(tensor, TensorProto.FLOAT) in FLOATS
+        ]
+        if wanted is None
+        else [wanted]
+    )
     if len(candidates) != 1:
-        raise UnsuitableInterface(f'"output" must be given where not exactly one output is floating-point; the outputs are {_listed(outputs)}.')
+        raise UnsuitableInterface(
+            f'"output" must be given where not exactly one output is floating-point; the outputs are {_listed(outputs)}.'
+        )
     chosen = outputs[candidates[0]]
     if dtypes.get(chosen, TensorProto.FLOAT) not in FLOATS:
-        raise UnsuitableInterface(f'The output "{candidates[0]}" has no gradient: it does not hold floating-point numbers.')
+        raise UnsuitableInterface(
+            f'The output "{candidates[0]}" has no gradient: it does not hold floating-point numbers.'
+        )
     return chosen
 
 

@@ -25,7 +25,9 @@ def ml_outputs(node: NodeProto, shapes: Sequence[Shape | None]) -> list[tuple[in
     infer = _OUTPUTS.get(node.op_type)
     if infer is None or any(shape is None for shape in shapes):
         return []
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    attributes = {
+        attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute
+    }
     return infer(attributes, [shape for shape in shapes if shape is not None])
 
 
@@ -48,7 +50,12 @@ def _svm_classifier(attributes: dict[str, Any], shapes: list[Shape]) -> list[tup
 
 
 def _regressor(attributes: dict[str, Any], shapes: list[Shape]) -> list[tuple[int, Shape]]:
-    return [(TensorProto.FLOAT, (*shapes[0][:1], attributes.get("targets", attributes.get("n_targets", 1))))]
+    return [
+        (
+            TensorProto.FLOAT,
+            (*shapes[0][:1], attributes.get("targets", attributes.get("n_targets", 1))),
+        )
+    ]
 
 
 def _vectorizer(attributes: dict[str, Any], shapes: list[Shape]) -> list[tuple[int, Shape]]:

@@ -56,7 +56,9 @@ class _Raising:
 
     def __init__(self, outer: GraphProto, version: int) -> None:
         self._outer, self.version = outer, version
-        self._taken = {name for node in outer.node for name in (*node.input, *node.output)} | {w.name for w in outer.initializer}
+        self._taken = {name for node in outer.node for name in (*node.input, *node.output)} | {
+            w.name for w in outer.initializer
+        }
         self._nodes: list[NodeProto] = []
 
     def graph(self, graph: GraphProto) -> None:
@@ -76,7 +78,10 @@ class _Raising:
                     changed.add(("ai.onnx", node.op_type))
             raised.append(node)
         if changed:
-            raise UnsupportedOps(tuple(sorted(changed)), (f"their meaning changed between opset {self.version} and {TARGET}",))
+            raise UnsupportedOps(
+                tuple(sorted(changed)),
+                (f"their meaning changed between opset {self.version} and {TARGET}",),
+            )
         copies = [_copy(node) for node in raised]
         del graph.node[:]
         graph.node.extend(copies)
@@ -209,7 +214,9 @@ def _softmax(r: _Raising, node: NodeProto) -> None:
         _set(node, "axis", -1)
         r.keep(node)
         return
-    shape, flat, scores = (r.fresh(f"{node.output[0]}/{stem}") for stem in ("shape", "flat", "scores"))
+    shape, flat, scores = (
+        r.fresh(f"{node.output[0]}/{stem}") for stem in ("shape", "flat", "scores")
+    )
     r.keep(helper.make_node("Shape", [node.input[0]], [shape]))
     r.keep(helper.make_node("Flatten", [node.input[0]], [flat], axis=axis))
     r.keep(helper.make_node(node.op_type, [flat], [scores], axis=-1))
@@ -218,7 +225,10 @@ def _softmax(r: _Raising, node: NodeProto) -> None:
 
 def _batch_normalization(r: _Raising, node: NodeProto) -> None:
     if r.version < 9 and _take(node, "spatial") == 0:
-        raise UnsupportedOps((("ai.onnx", node.op_type),), ("statistics for each position (spatial = 0) are not supported",))
+        raise UnsupportedOps(
+            (("ai.onnx", node.op_type),),
+            ("statistics for each position (spatial = 0) are not supported",),
+        )
     r.keep(node)
 
 
@@ -236,7 +246,18 @@ _FORMS: dict[str, Callable[[_Raising, NodeProto], None]] = {
     "Pad": _pad,
     **{
         f"Reduce{kind}": _attribute_to_input("axes")
-        for kind in ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
+        for kind in (
+            "L1",
+            "L2",
+            "LogSum",
+            "LogSumExp",
+            "Max",
+            "Mean",
+            "Min",
+            "Prod",
+            "Sum",
+            "SumSquare",
+        )
     },
     "Resize": _resize,
     "Scatter": _scatter,
@@ -262,12 +283,15 @@ def _only_allows_more(node: NodeProto, version: int) -> bool:
     if old.since_version == new.since_version:
         return True
     known = set(new.attributes)
-    return not new.deprecated and set(old.attributes) <= known and new.min_input <= old.min_input and new.max_input >= old.max_input
+    return (
+        not new.deprecated
+        and set(old.attributes) <= known
+        and new.min_input <= old.min_input
+        and new.max_input >= old.max_input
+    )
 
 
 def _copy(node: NodeProto) -> NodeProto:
     copy = NodeProto()
     copy.CopyFrom(node)
     return copy
-
-

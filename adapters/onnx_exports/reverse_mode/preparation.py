@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx.inliner
 from onnx import FunctionProto, ModelProto, NodeProto, TypeProto, defs, helper
@@ -46,13 +46,22 @@ def check_order(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
     InvalidModel
         The graph is cyclic, out of order, or cut off.
     """
-    made = {"", *outer, *(value.name for value in graph.input), *(weight.name for weight in graph.initializer)}
+    made = {
+        "",
+        *outer,
+        *(value.name for value in graph.input),
+        *(weight.name for weight in graph.initializer),
+    }
     made |= {weight.values.name for weight in graph.sparse_initializer}
     later = {name for node in graph.node for name in node.output}
     for node in graph.node:
         for name in node.input:
             if name not in made:
-                fault = "reads a value that is made after it (a cycle, or nodes out of order)" if name in later else "reads a value that nothing makes"
+                fault = (
+                    "reads a value that is made after it (a cycle, or nodes out of order)"
+                    if name in later
+                    else "reads a value that nothing makes"
+                )
                 raise InvalidModel(f'The node "{node.name or node.op_type}" {fault}: "{name}".')
         for inner in _subgraphs(node):
             check_order(inner, frozenset(made))
@@ -66,7 +75,11 @@ def resolve_conditions(model: ModelProto) -> Facts:
     """Replace each If whose condition is constant by its branch, in place, and return the facts of the result."""
     while True:
         facts = facts_of(model)
-        resolved = [node for node in model.graph.node if node.op_type == "If" and node.input[0] in facts.constant]
+        resolved = [
+            node
+            for node in model.graph.node
+            if node.op_type == "If" and node.input[0] in facts.constant
+        ]
         if not resolved:
             return facts
         nodes: list[NodeProto] = []
@@ -82,7 +95,9 @@ def resolve_conditions(model: ModelProto) -> Facts:
 def _branch(graph: GraphProto, node: NodeProto, name: str) -> Iterator[NodeProto]:
     """The nodes of a branch under names of their own, and its outputs under the names of the If."""
     branch = next(attribute.g for attribute in node.attribute if attribute.name == name)
-    own = {value for inner in branch.node for value in inner.output if value} | {weight.name for weight in branch.initializer}
+    own = {value for inner in branch.node for value in inner.output if value} | {
+        weight.name for weight in branch.initializer
+    }
     names = {value: f"{node.output[0]}/{name}/{value}" for value in own}
     for weight in branch.initializer:
         graph.initializer.add().CopyFrom(weight)
@@ -100,7 +115,11 @@ def _renamed(node: NodeProto, names: dict[str, str]) -> NodeProto:
     copy.input[:] = [names.get(name, name) for name in node.input]
     copy.output[:] = [names.get(name, name) for name in node.output]
     for graph in _subgraphs(copy):
-        own = {value.name for value in graph.input} | {w.name for w in graph.initializer} | {name for n in graph.node for name in n.output}
+        own = (
+            {value.name for value in graph.input}
+            | {w.name for w in graph.initializer}
+            | {name for n in graph.node for name in n.output}
+        )
         visible = {name: new for name, new in names.items() if name not in own}
         _replace_nodes(graph, [_renamed(inner, visible) for inner in graph.node])
         for value in graph.output:
@@ -148,13 +167,20 @@ def _body(node: NodeProto, facts: Facts, version: int) -> FunctionProto | None:
     """The function that the standard defines an op by, for the types at hand."""
     if node.domain not in ("", "ai.onnx") or not defs.has(node.op_type):
         return None
-    schema, body = defs.get_schema(node.op_type, version), FunctionProto()
+    schema: Any = defs.get_schema(node.op_type, version)  # its stubs lack the functions
+    body = FunctionProto()
     if schema.has_function:
-        body.ParseFromString(schema.get_function_with_opset_version(_newest(schema.function_opset_versions, version)))
+        body.ParseFromString(
+            schema.get_function_with_opset_version(_newest(schema.function_opset_versions, version))
+        )
     elif schema.has_context_dependent_function:
         of = _newest(schema.context_dependent_function_opset_versions, version)
         types = [_type_of(name, facts).SerializeToString() for name in node.input]
-        body.ParseFromString(schema.get_context_dependent_function_with_opset_version(of, node.SerializeToString(), types))
+        body.ParseFromString(
+            schema.get_context_dependent_function_with_opset_version(
+                of, node.SerializeToString(), types
+            )
+        )
     else:
         return None
     del body.opset_import[:]
@@ -179,7 +205,8 @@ def _type_of(name: str, facts: Facts) -> TypeProto:
         return TypeProto()
     shape = facts.shape.get(name)
     return helper.make_tensor_type_proto(
-        facts.dtype[name], None if shape is None else [axis if isinstance(axis, int) else None for axis in shape]
+        facts.dtype[name],
+        None if shape is None else [axis if isinstance(axis, int) else None for axis in shape],
     )
 
 
@@ -198,5 +225,3 @@ def _replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
         copies.append(copy)
     del graph.node[:]
     graph.node.extend(copies)
-
-

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from .builder import Builder, Value
 from .context import FLOATS, Context, NoRule
 from .errors import DataDependentControlFlow, PiecewiseConstant, UnsupportedOps
-from .rules import CONTROL_FLOW, RULES, STEPS, STRAIGHT_THROUGH, TAKES_INTEGERS, differentiable_inputs
+from .rules import (
+    CONTROL_FLOW,
+    RULES,
+    STEPS,
+    STRAIGHT_THROUGH,
+    TAKES_INTEGERS,
+    differentiable_inputs,
+)
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -42,8 +49,12 @@ class Path:
         Ops that pass their cotangent straight through.
     """
 
-    def __init__(self, graph: GraphProto, source: str, target: str, *, straight_through: bool) -> None:
-        self._stops = STEPS | ({("", op) for op in STRAIGHT_THROUGH} if not straight_through else set())
+    def __init__(
+        self, graph: GraphProto, source: str, target: str, *, straight_through: bool
+    ) -> None:
+        self._stops = STEPS | (
+            {("", op) for op in STRAIGHT_THROUGH} if not straight_through else set()
+        )
         needed, ahead = _ancestors(graph, target), {source}
         self.active: set[str] = {source}
         self.nodes: list[NodeProto] = []
@@ -62,11 +73,27 @@ class Path:
                 continue
             self.nodes.append(node)
             inactive = _INACTIVE_OUTPUTS.get(node.op_type, ())
-            steps.update({key_of(node)} if needed.intersection(node.output[index] for index in inactive if index < len(node.output)) else ())
-            self.active.update(name for index, name in enumerate(node.output) if name and index not in inactive)
+            steps.update(
+                {key_of(node)}
+                if needed.intersection(
+                    node.output[index] for index in inactive if index < len(node.output)
+                )
+                else ()
+            )
+            self.active.update(
+                name for index, name in enumerate(node.output) if name and index not in inactive
+            )
         self.steps = tuple(sorted((domain or "ai.onnx", op) for domain, op in steps))
         self.nodes = _leading_to(self.nodes, target, self.active)
-        self.straight_through = tuple(sorted({node.op_type for node in self.nodes if key_of(node) in {("", op) for op in STRAIGHT_THROUGH}}))
+        self.straight_through = tuple(
+            sorted(
+                {
+                    node.op_type
+                    for node in self.nodes
+                    if key_of(node) in {("", op) for op in STRAIGHT_THROUGH}
+                }
+            )
+        )
 
 
 def path_between(graph: GraphProto, source: str, target: str, *, straight_through: bool) -> Path:
@@ -89,7 +116,9 @@ def path_between(graph: GraphProto, source: str, target: str, *, straight_throug
     return path
 
 
-def reverse_sweep(path: Path, b: Builder, facts: Facts, seed: Value, *, source: str, target: str) -> Value:
+def reverse_sweep(
+    path: Path, b: Builder, facts: Facts, seed: Value, *, source: str, target: str
+) -> Value:
     """Append the nodes that compute the cotangent of ``source`` from ``seed``, that of ``target``.
 
     Raises
@@ -153,7 +182,11 @@ def _reads(node: NodeProto) -> set[str]:
 
 
 def _smooth_reads(node: NodeProto) -> set[str]:
-    return _reads(node) if node.op_type in CONTROL_FLOW else set(differentiable_inputs(node.op_type, list(node.input)))
+    return (
+        _reads(node)
+        if node.op_type in CONTROL_FLOW
+        else set(differentiable_inputs(node.op_type, list(node.input)))
+    )
 
 
 def _ancestors(graph: GraphProto, target: str) -> set[str]:

@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from .builder import INT64, Builder, Value
 from .context import FLOATS
 from .errors import InvalidModel, UnsuitableInterface
-from .facts import Facts, graph_inputs
+from .facts import graph_inputs
 from .interface import choose_input, choose_output, fix_inputs
 from .opsets import raise_opset
 from .preparation import check_order, expand_composites, inline_functions, resolve_conditions
@@ -69,7 +69,9 @@ def gradient_model(
         One of its subclasses: :class:`InvalidModel`, :class:`UnsuitableInterface`, :class:`UnsupportedOps` (with all missing ops),
         :class:`DataDependentControlFlow`, :class:`PiecewiseConstant`. Nothing has been run.
     """
-    work = _Differentiation(model, input, output, constants or {}, straight_through=straight_through)
+    work = _Differentiation(
+        model, input, output, constants or {}, straight_through=straight_through
+    )
     shape = work.facts.shape.get(work.target)
     v = work.new_input("v", work.scores.dtype, None if shape is None else work.declared(shape))
     return work.finish(v)
@@ -88,10 +90,14 @@ def margin_gradient_model(
     Its second input is ``home`` (n,) int64, a label a row, in place of ``v``; ``gradient`` is that of the margin
     ``scores[home] - max(scores[others])``. Scores must have two axes, rows and classes, of which there are at least two.
     """
-    work = _Differentiation(model, input, output, constants or {}, straight_through=straight_through)
+    work = _Differentiation(
+        model, input, output, constants or {}, straight_through=straight_through
+    )
     shape = work.facts.shape.get(work.target, ())
     if len(shape) != 2 or not isinstance(shape[1], int) or shape[1] < 2:
-        raise UnsuitableInterface(f"A margin needs scores of two axes, rows and at least two classes; got the shape {shape}.")
+        raise UnsuitableInterface(
+            f"A margin needs scores of two axes, rows and at least two classes; got the shape {shape}."
+        )
     home = work.new_input("home", INT64, work.declared(shape[:1]))
     return work.finish(_margin_weights(work.builder, work.scores, home, shape[1]))
 
@@ -108,7 +114,15 @@ def _margin_weights(b: Builder, scores: Value, home: Value, n_classes: int) -> V
 class _Differentiation:
     """A copy of a model that is made plain, and the gradient that is being added to it."""
 
-    def __init__(self, model: ModelProto, source: str | None, output: str | None, constants: Mapping[str, Any], *, straight_through: bool) -> None:
+    def __init__(
+        self,
+        model: ModelProto,
+        source: str | None,
+        output: str | None,
+        constants: Mapping[str, Any],
+        *,
+        straight_through: bool,
+    ) -> None:
         if not model.ir_version or not model.graph.node or not model.graph.output:
             raise InvalidModel("The model holds no graph.")
         check_order(model.graph)
@@ -120,16 +134,28 @@ class _Differentiation:
         self.target = choose_output(plain, output, self.facts.dtype)
         self.model, self.path = self._plain_path(plain, straight_through=straight_through)
         self.builder = Builder(_names(self.model))
-        self.scores = Value(self.builder, self.target, self.facts.dtype.get(self.target, TensorProto.FLOAT))
-        self._inputs = [value for value in graph_inputs(self.model.graph) if value.name == self.source]
+        self.scores = Value(
+            self.builder, self.target, self.facts.dtype.get(self.target, TensorProto.FLOAT)
+        )
+        self._inputs = [
+            value for value in graph_inputs(self.model.graph) if value.name == self.source
+        ]
 
     def _plain_path(self, plain: ModelProto, *, straight_through: bool) -> tuple[ModelProto, Path]:
         """Expand composite ops between input and output, as often as their bodies hold others, and find the path."""
         while True:
-            on_path = {name for node in Path(plain.graph, self.source, self.target, straight_through=straight_through).nodes for name in node.output}
+            on_path = {
+                name
+                for node in Path(
+                    plain.graph, self.source, self.target, straight_through=straight_through
+                ).nodes
+                for name in node.output
+            }
             expanded = expand_composites(plain, self.facts, on_path)
             if expanded is plain:
-                return plain, path_between(plain.graph, self.source, self.target, straight_through=straight_through)
+                return plain, path_between(
+                    plain.graph, self.source, self.target, straight_through=straight_through
+                )
             plain = expanded
             self.facts = resolve_conditions(plain)
 
@@ -140,18 +166,28 @@ class _Differentiation:
     def new_input(self, name: str, dtype: int, shape: list[int | None] | None) -> Value:
         """Declare an input of the gradient model, behind the differentiated one."""
         taken = _names(self.model)
-        free = next(candidate for candidate in (name, *(f"{name}_{count}" for count in range(len(taken) + 1))) if candidate not in taken)
+        free = next(
+            candidate
+            for candidate in (name, *(f"{name}_{count}" for count in range(len(taken) + 1)))
+            if candidate not in taken
+        )
         self._inputs.append(helper.make_tensor_value_info(free, dtype, shape))
         return Value(self.builder, free, dtype)
 
     def finish(self, seed: Value) -> ModelProto:
         """Sweep back from ``seed`` and assemble the model."""
-        gradient = reverse_sweep(self.path, self.builder, self.facts, seed, source=self.source, target=self.target)
+        gradient = reverse_sweep(
+            self.path, self.builder, self.facts, seed, source=self.source, target=self.target
+        )
         source_type = self._inputs[0].type.tensor_type
         dtype = source_type.elem_type if source_type.elem_type in FLOATS else gradient.dtype
         gradient = gradient.cast(dtype)
         taken = _names(self.model) | {value.name for value in self._inputs}
-        name = next(n for n in ("gradient", *(f"gradient_{count}" for count in range(len(taken) + 1))) if n not in taken)
+        name = next(
+            n
+            for n in ("gradient", *(f"gradient_{count}" for count in range(len(taken) + 1)))
+            if n not in taken
+        )
         self.builder.nodes.append(helper.make_node("Identity", [gradient.name], [name], name=name))
         made = helper.make_value_info(name, self._inputs[0].type)
         made.type.tensor_type.elem_type = dtype
@@ -161,19 +197,30 @@ class _Differentiation:
         graph = self.model.graph
         score = next((value for value in graph.output if value.name == self.target), None)
         if score is None:
-            score = helper.make_tensor_value_info(self.target, self.scores.dtype, self.declared(self.facts.shape[self.target]))
+            score = helper.make_tensor_value_info(
+                self.target, self.scores.dtype, self.declared(self.facts.shape[self.target])
+            )
         outputs = [_copy(score), gradient]
         nodes = _leading_to([*graph.node, *self.builder.nodes], {value.name for value in outputs})
         read = {name for node in nodes for name in _all_inputs(node)}
-        others = [_copy(value) for value in graph_inputs(graph) if value.name != self.source and value.name in read]
+        others = [
+            _copy(value)
+            for value in graph_inputs(graph)
+            if value.name != self.source and value.name in read
+        ]
         del graph.node[:], graph.output[:], graph.input[:], graph.value_info[:]
         graph.node.extend(nodes)
         graph.input.extend([*self._inputs, *others])
         graph.output.extend(outputs)
         for position in reversed(range(len(graph.initializer))):
-            if graph.initializer[position].name not in read and graph.initializer[position].name != self.target:
+            if (
+                graph.initializer[position].name not in read
+                and graph.initializer[position].name != self.target
+            ):
                 del graph.initializer[position]
-        graph.initializer.extend(tensor for name, tensor in self.builder.constants.items() if name in read)
+        graph.initializer.extend(
+            tensor for name, tensor in self.builder.constants.items() if name in read
+        )
         entry = self.model.metadata_props.add()
         entry.key, entry.value = STRAIGHT_THROUGH_KEY, ", ".join(self.path.straight_through)
         return self.model
@@ -193,7 +240,9 @@ def _all_inputs(node: NodeProto) -> set[str]:
     names = set(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
-            names |= {name for inner in graph.node for name in _all_inputs(inner)} | {value.name for value in graph.output}
+            names |= {name for inner in graph.node for name in _all_inputs(inner)} | {
+                value.name for value in graph.output
+            }
     return names - {""}
 
 

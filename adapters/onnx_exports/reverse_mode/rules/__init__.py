@@ -19,23 +19,90 @@ from . import (
 )
 from .quantization import INTEGER_OPS, STRAIGHT_THROUGH
 
-__all__ = ["CONTROL_FLOW", "RULES", "STEPS", "STRAIGHT_THROUGH", "TAKES_INTEGERS", "differentiable_inputs"]
+__all__ = [
+    "CONTROL_FLOW",
+    "RULES",
+    "STEPS",
+    "STRAIGHT_THROUGH",
+    "TAKES_INTEGERS",
+    "differentiable_inputs",
+]
 
 _ML = "ai.onnx.ml"
 
-_STANDARD = (activations, convolutions, elementwise, indexing, layout, normalization, pooling, products, quantization, reductions)
+_STANDARD = (
+    activations,
+    convolutions,
+    elementwise,
+    indexing,
+    layout,
+    normalization,
+    pooling,
+    products,
+    quantization,
+    reductions,
+)
 
 RULES: dict[tuple[str, str], Rule] = {
     **{("", op): rule for module in _STANDARD for op, rule in module.RULES.items()},
-    **{(_ML, op): rule for module in (support_vectors, tables) for op, rule in module.RULES.items()},
+    **{
+        (_ML, op): rule for module in (support_vectors, tables) for op, rule in module.RULES.items()
+    },
 }
 
 STEPS = frozenset(
     {
-        *(("", op) for op in ("And", "ArgMax", "ArgMin", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Equal", "Greater")),
-        *(("", op) for op in ("GreaterOrEqual", "Hardmax", "IsInf", "IsNaN", "Less", "LessOrEqual", "NonZero", "Not", "OneHot", "Or")),
-        *(("", op) for op in ("Shape", "Size", "Xor", "ConstantOfShape", "EyeLike", "NonMaxSuppression", "Unique")),
-        *((_ML, op) for op in ("Binarizer", "CategoryMapper", "DictVectorizer", "LabelEncoder", "OneHotEncoder")),
+        *(
+            ("", op)
+            for op in (
+                "And",
+                "ArgMax",
+                "ArgMin",
+                "BitwiseAnd",
+                "BitwiseNot",
+                "BitwiseOr",
+                "BitwiseXor",
+                "Equal",
+                "Greater",
+            )
+        ),
+        *(
+            ("", op)
+            for op in (
+                "GreaterOrEqual",
+                "Hardmax",
+                "IsInf",
+                "IsNaN",
+                "Less",
+                "LessOrEqual",
+                "NonZero",
+                "Not",
+                "OneHot",
+                "Or",
+            )
+        ),
+        *(
+            ("", op)
+            for op in (
+                "Shape",
+                "Size",
+                "Xor",
+                "ConstantOfShape",
+                "EyeLike",
+                "NonMaxSuppression",
+                "Unique",
+            )
+        ),
+        *(
+            (_ML, op)
+            for op in (
+                "Binarizer",
+                "CategoryMapper",
+                "DictVectorizer",
+                "LabelEncoder",
+                "OneHotEncoder",
+            )
+        ),
         *((_ML, op) for op in ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor")),
     }
 )
@@ -44,15 +111,50 @@ STEPS = frozenset(
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 TAKES_INTEGERS = frozenset(
-    {"Add", "Cast", "CastLike", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "Identity", "Mul", "Neg", "Pad", "Reshape"}
-    | {"Scaler", "LinearClassifier", "LinearRegressor", "Normalizer", "ArrayFeatureExtractor", "FeatureVectorizer", "SVMClassifier", "Slice", "Split"}
+    {
+        "Add",
+        "Cast",
+        "CastLike",
+        "Concat",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GatherElements",
+        "Identity",
+        "Mul",
+        "Neg",
+        "Pad",
+        "Reshape",
+    }
+    | {
+        "Scaler",
+        "LinearClassifier",
+        "LinearRegressor",
+        "Normalizer",
+        "ArrayFeatureExtractor",
+        "FeatureVectorizer",
+        "SVMClassifier",
+        "Slice",
+        "Split",
+    }
     | {"Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where", "MaxPool"}
     | INTEGER_OPS
 )
 """Ops whose rule holds where the differentiated values are whole numbers, which carry cotangents in floating point."""
 
 _BY_FIRST_INPUT = frozenset(
-    {"ArrayFeatureExtractor", "CastLike", "CumSum", "Dropout", "Expand", "Gather", "GatherElements", "GatherND", "Reshape", "Resize"}
+    {
+        "ArrayFeatureExtractor",
+        "CastLike",
+        "CumSum",
+        "Dropout",
+        "Expand",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Reshape",
+        "Resize",
+    }
     | {"ReverseSequence", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu", "Unsqueeze"}
     | set(reductions.RULES)
 )

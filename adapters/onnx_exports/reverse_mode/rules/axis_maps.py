@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from ..builder import Value
 from ..context import Context
 
-__all__ = ["adjoint_along", "averaging", "interpolation", "nearest", "padding_selection", "source_positions"]
+__all__ = [
+    "adjoint_along",
+    "averaging",
+    "interpolation",
+    "nearest",
+    "padding_selection",
+    "source_positions",
+]
 
 Matrix = NDArray[np.float64]
 
@@ -27,7 +34,9 @@ def adjoint_along(c: Context, g: Value, matrix: Matrix, axis: int) -> Value:
     if axis == rank - 2:
         return c.array(matrix.T, g) @ g
     perm = [a for a in range(rank) if a != axis] + [axis]
-    return (g.transposed(perm) @ c.array(matrix, g)).transposed([perm.index(a) for a in range(rank)])
+    return (g.transposed(perm) @ c.array(matrix, g)).transposed(
+        [perm.index(a) for a in range(rank)]
+    )
 
 
 def padding_selection(length: int, before: int, behind: int, mode: str) -> Matrix:
@@ -36,7 +45,17 @@ def padding_selection(length: int, before: int, behind: int, mode: str) -> Matri
     return np.eye(length)[wide[max(-before, 0) : len(wide) - max(-behind, 0)]]
 
 
-def averaging(length: int, out: int, *, taps: int, stride: int, dilation: int, before: int, behind: int, counts_padding: bool) -> Matrix:
+def averaging(
+    length: int,
+    out: int,
+    *,
+    taps: int,
+    stride: int,
+    dilation: int,
+    before: int,
+    behind: int,
+    counts_padding: bool,
+) -> Matrix:
     """Average pooling: the share of each input in each window.
 
     A window that reaches beyond the padding, as rounding the size up may cause, counts the padding but not what is beyond.
@@ -83,5 +102,3 @@ def interpolation(positions: Matrix, length: int) -> Matrix:
     share = (at - left)[:, None]
     right = np.minimum(left + 1, length - 1)
     return np.eye(length)[left] * (1 - share) + np.eye(length)[right] * share
-
-

@@ -51,13 +51,18 @@ class Window:
                 reach = (taps[axis] - 1) * dilations[axis] + 1
                 total = max((math.ceil(size / strides[axis]) - 1) * strides[axis] + reach - size, 0)
                 small, large = total // 2, total - total // 2
-                before[axis], behind[axis] = (small, large) if mode == "SAME_UPPER" else (large, small)
+                before[axis], behind[axis] = (
+                    (small, large) if mode == "SAME_UPPER" else (large, small)
+                )
         return cls(taps, strides, dilations, before, behind)
 
     @property
     def reaches(self) -> list[int]:
         """Inputs between the first and the last tap, both included."""
-        return [(taps - 1) * dilation + 1 for taps, dilation in zip(self.taps, self.dilations, strict=True)]
+        return [
+            (taps - 1) * dilation + 1
+            for taps, dilation in zip(self.taps, self.dilations, strict=True)
+        ]
 
 
 def spatial_sizes(c: Context, index: int = 0) -> list[int | None]:
@@ -70,7 +75,7 @@ def _kernel_shape(c: Context, index: int) -> list[int]:
 
 
 def _conv(c: Context, g: Value) -> Contributions:
-    """y = W * x + b: the transposed convolution of g by W."""
+    """For y = W * x + b: the transposed convolution of g by W."""
     c.require_inactive(1)
     if c.needs(0):
         window = Window.of(c, _kernel_shape(c, 1)[2:], spatial_sizes(c))
@@ -79,10 +84,14 @@ def _conv(c: Context, g: Value) -> Contributions:
         yield 2, g.sum([0, *range(2, c.rank())], keepdims=False)
 
 
-def convolution_adjoint(c: Context, g: Value, kernel: Value, window: Window, *, kernel_index: int) -> Value:
+def convolution_adjoint(
+    c: Context, g: Value, kernel: Value, window: Window, *, kernel_index: int
+) -> Value:
     """The cotangent of a convolution's input, by the cheaper of two equal forms."""
     shape, groups = _kernel_shape(c, kernel_index), int(c.attr("group", 1))
-    padding = [r - 1 - p for r, p in zip(window.reaches * 2, window.before + window.behind, strict=True)]
+    padding = [
+        r - 1 - p for r, p in zip(window.reaches * 2, window.before + window.behind, strict=True)
+    ]
     n_channels = shape[1] * groups
     if set(window.strides) == {1} and n_channels >= _FEW_CHANNELS and min(padding) >= 0:
         turned = _turned(c, kernel, shape, groups)
@@ -93,7 +102,9 @@ def convolution_adjoint(c: Context, g: Value, kernel: Value, window: Window, *, 
     behind, extra = [], []
     for axis, size in enumerate(c.sizes(0, range(2, 2 + len(sizes)))):
         covered = (c.out_sizes([2 + axis])[0] - 1) * window.strides[axis] + window.reaches[axis]
-        uncovered = size + window.before[axis] - covered  # negative: padding behind that some window reached
+        uncovered = (
+            size + window.before[axis] - covered
+        )  # negative: padding behind that some window reached
         behind.append(max(-uncovered, 0))
         extra.append(max(uncovered, 0))
     return c.b.op(
@@ -111,12 +122,20 @@ def convolution_adjoint(c: Context, g: Value, kernel: Value, window: Window, *, 
 def _scattered_any_size(c: Context, g: Value, kernel: Value, window: Window, groups: int) -> Value:
     """The transposed convolution without padding, fitted to the size of the input when the graph runs."""
     n = len(window.taps)
-    full = c.b.op("ConvTranspose", g, kernel, strides=window.strides, dilations=window.dilations, group=groups)
+    full = c.b.op(
+        "ConvTranspose", g, kernel, strides=window.strides, dilations=window.dilations, group=groups
+    )
     axes = c.b.ints(list(range(2, 2 + n)))
     extent = c.b.vector([c.dim(0, axis) for axis in range(2, 2 + n)])
     behind = extent + c.b.ints(window.before) - c.b.op("Shape", full, dtype=INT64, start=2)
     none_before = c.b.ints([0] * n)
-    padded = c.b.op("Pad", full, c.b.op("Concat", none_before, c.b.op("Max", behind, none_before), axis=0), None, axes)
+    padded = c.b.op(
+        "Pad",
+        full,
+        c.b.op("Concat", none_before, c.b.op("Max", behind, none_before), axis=0),
+        None,
+        axes,
+    )
     return c.b.op("Slice", padded, c.b.ints(window.before), extent + c.b.ints(window.before), axes)
 
 
@@ -130,7 +149,9 @@ def _turned(c: Context, kernel: Value, shape: list[int], groups: int) -> Value:
         swapped = kernel  # one kernel a channel: nothing to swap
     else:
         parts = kernel.reshaped(c.b.ints([groups, m // groups, per_group, *taps]))
-        swapped = parts.transposed([0, 2, 1, *range(3, 3 + n)]).reshaped(c.b.ints([groups * per_group, m // groups, *taps]))
+        swapped = parts.transposed([0, 2, 1, *range(3, 3 + n)]).reshaped(
+            c.b.ints([groups * per_group, m // groups, *taps])
+        )
     axes = [axis for axis in range(2, 2 + n) if shape[axis] > 1]
     if not axes:
         return swapped
@@ -144,8 +165,17 @@ def _conv_transpose(c: Context, g: Value) -> Contributions:
     if c.needs(0):
         taps = _kernel_shape(c, 1)[2:]
         window = _transpose_window(c, taps)
-        yield 0, c.b.op(
-            "Conv", g, c.x(1), strides=window.strides, dilations=window.dilations, group=c.attr("group", 1), pads=window.before + window.behind
+        yield (
+            0,
+            c.b.op(
+                "Conv",
+                g,
+                c.x(1),
+                strides=window.strides,
+                dilations=window.dilations,
+                group=c.attr("group", 1),
+                pads=window.before + window.behind,
+            ),
         )
     if c.needs(2):
         yield 2, g.sum([0, *range(2, c.rank())], keepdims=False)
@@ -166,7 +196,9 @@ def _transpose_window(c: Context, taps: list[int]) -> Window:
         wanted = size * strides[axis] if given is None else given[-n:][axis]
         total = max(strides[axis] * (size - 1) + extra[axis] + window.reaches[axis] - wanted, 0)
         small, large = total // 2, total - total // 2
-        window.before[axis], window.behind[axis] = (small, large) if mode == "SAME_UPPER" else (large, small)
+        window.before[axis], window.behind[axis] = (
+            (small, large) if mode == "SAME_UPPER" else (large, small)
+        )
     return window
 
 

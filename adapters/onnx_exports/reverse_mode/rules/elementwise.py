@@ -32,14 +32,14 @@ def _of_pole(formula: Callable[[Value, Value, Value], Value]) -> Rule:
 
 
 def _add(c: Context, g: Value) -> Contributions:
-    """y = sum x_i: g to each."""
+    """For y = sum x_i: g to each."""
     for index in range(len(c.node.input)):
         if c.needs(index):
             yield index, c.sum_to(index, g)
 
 
 def _subtract(c: Context, g: Value) -> Contributions:
-    """y = a - b: g, -g."""
+    """For y = a - b: g, -g."""
     if c.needs(0):
         yield 0, c.sum_to(0, g)
     if c.needs(1):
@@ -47,14 +47,14 @@ def _subtract(c: Context, g: Value) -> Contributions:
 
 
 def _multiply(c: Context, g: Value) -> Contributions:
-    """y = a b: g b, g a."""
+    """For y = a b: g b, g a."""
     for index in (0, 1):
         if c.needs(index):
             yield index, c.sum_to(index, g * c.x(1 - index).cast(g.dtype))
 
 
 def _divide(c: Context, g: Value) -> Contributions:
-    """y = a / b: g / b, -g y / b."""
+    """For y = a / b: g / b, -g y / b."""
     over = g * (1.0 / c.x(1).cast(g.dtype)) if c.const(1) is not None else g / c.x(1).cast(g.dtype)
     if c.needs(0):
         yield 0, c.sum_to(0, over)
@@ -63,7 +63,7 @@ def _divide(c: Context, g: Value) -> Contributions:
 
 
 def _power(c: Context, g: Value) -> Contributions:
-    """y = a^b: g b a^(b-1), g y log a (0 where a = 0)."""
+    """For y = a^b: g b a^(b-1), g y log a (0 where a = 0)."""
     a, b = c.x(0), c.x(1).cast(g.dtype)
     if c.needs(0):
         exponent = c.const(1)
@@ -76,12 +76,12 @@ def _power(c: Context, g: Value) -> Contributions:
 
 
 def _mean(c: Context, g: Value) -> Contributions:
-    """y = sum x_i / n: g / n to each."""
+    """For y = sum x_i / n: g / n to each."""
     yield from _add(c, g / float(len(c.node.input)))
 
 
 def _extremum(c: Context, g: Value) -> Contributions:
-    """y = max x_i or min x_i: g to the one that is attained, in equal shares where several are."""
+    """For y = max x_i or min x_i: g to the one that is attained, in equal shares where several are."""
     attained = [c.x(index).equals(c.y()).cast(g.dtype) for index in range(len(c.node.input))]
     total = attained[0]
     for mask in attained[1:]:
@@ -93,7 +93,7 @@ def _extremum(c: Context, g: Value) -> Contributions:
 
 
 def _clip(c: Context, g: Value) -> Contributions:
-    """y = min(max(x, low), high): g where low <= x <= high."""
+    """For y = min(max(x, low), high): g where low <= x <= high."""
     c.require_inactive(1, 2)
     x = c.x()
     bounds = [x >= c.x(1)] if c.has(1) else []
@@ -104,7 +104,7 @@ def _clip(c: Context, g: Value) -> Contributions:
 
 
 def _where(c: Context, g: Value) -> Contributions:
-    """y = a where the condition holds, else b: g masked."""
+    """For y = a where the condition holds, else b: g masked."""
     condition = c.x(0)
     if c.needs(1):
         yield 1, c.sum_to(1, condition.where(g, 0.0))
@@ -113,13 +113,13 @@ def _where(c: Context, g: Value) -> Contributions:
 
 
 def _remainder(c: Context, g: Value) -> Contributions:
-    """y = a mod b = a - b trunc(a / b) (floor for integers): g for a."""
+    """For y = a mod b = a - b trunc(a / b) (floor for integers): g for a."""
     c.require_inactive(1)
     yield 0, c.sum_to(0, g)
 
 
 def _prelu(c: Context, g: Value) -> Contributions:
-    """y = x where x > 0, else s x: g or g s; g x where x <= 0, for the slope."""
+    """For y = x where x > 0, else s x: g or g s; g x where x <= 0, for the slope."""
     x, slope = c.x(0), c.x(1)
     positive = x > 0.0
     if c.needs(0):
@@ -129,7 +129,7 @@ def _prelu(c: Context, g: Value) -> Contributions:
 
 
 def _expand(c: Context, g: Value) -> Contributions:
-    """y = x repeated: the sum over the copies."""
+    """For y = x repeated: the sum over the copies."""
     yield 0, c.sum_to(0, g)
 
 

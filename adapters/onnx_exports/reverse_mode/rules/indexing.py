@@ -17,7 +17,7 @@ def zeros_like_input(c: Context, g: Value) -> Value:
 
 
 def _gather(c: Context, g: Value) -> Contributions:
-    """y = x[..., indices, ...]: g added at the indices of the axis; a single index is padding."""
+    """For y = x[..., indices, ...]: g added at the indices of the axis; a single index is padding."""
     rank = c.rank()
     axis = c.attr("axis", 0) % rank
     index, length = c.const(1), c.dim(0, axis)
@@ -28,7 +28,13 @@ def _gather(c: Context, g: Value) -> Contributions:
         return
     flat = c.x(1).cast(INT64).reshaped(c.b.ints([-1]))
     entries = [c.dim(0, a) for a in range(rank)]
-    updates = g if c.rank(1) == 1 else g.reshaped(c.b.vector([*entries[:axis], c.b.op("Shape", flat, dtype=INT64), *entries[axis + 1 :]]))
+    updates = (
+        g
+        if c.rank(1) == 1
+        else g.reshaped(
+            c.b.vector([*entries[:axis], c.b.op("Shape", flat, dtype=INT64), *entries[axis + 1 :]])
+        )
+    )
     yield 0, _scattered_along(c, updates, flat, axis)
 
 
@@ -44,11 +50,23 @@ def _scattered_along(c: Context, g: Value, indices: Value, axis: int) -> Value:
     rank = c.rank()
     column = indices.reshaped(c.b.ints([-1 if a == axis else 1 for a in range(rank)]))
     everywhere = c.b.op("Expand", column, c.b.op("Shape", g, dtype=INT64))
-    return c.b.op("ScatterElements", zeros_like_input(c, g), everywhere, g, axis=axis, reduction="add")
+    return c.b.op(
+        "ScatterElements", zeros_like_input(c, g), everywhere, g, axis=axis, reduction="add"
+    )
 
 
 def _gather_elements(c: Context, g: Value) -> Contributions:
-    yield 0, c.b.op("ScatterElements", zeros_like_input(c, g), c.x(1), g, axis=c.attr("axis", 0), reduction="add")
+    yield (
+        0,
+        c.b.op(
+            "ScatterElements",
+            zeros_like_input(c, g),
+            c.x(1),
+            g,
+            axis=c.attr("axis", 0),
+            reduction="add",
+        ),
+    )
 
 
 def _gather_nd(c: Context, g: Value) -> Contributions:
@@ -60,15 +78,31 @@ def _gather_nd(c: Context, g: Value) -> Contributions:
 def _top_k(c: Context, g: Value | None, _indices: Value | None = None) -> Contributions:
     """The k largest along an axis: g at their indices."""
     if g is not None:
-        yield 0, c.b.op("ScatterElements", zeros_like_input(c, g), c.y(1), g, axis=c.attr("axis", -1), reduction="add")
+        yield (
+            0,
+            c.b.op(
+                "ScatterElements",
+                zeros_like_input(c, g),
+                c.y(1),
+                g,
+                axis=c.attr("axis", -1),
+                reduction="add",
+            ),
+        )
 
 
 def _slice(c: Context, g: Value) -> Contributions:
-    """y = x[start:stop:step]: g between zeros. What is not constant is found by slicing the indices in the same way."""
-    constants = [c.const(1), c.const(2), c.const(4) if c.has(4) else np.ones(c.sizes(1, [0]), np.int64)]
+    """For y = x[start:stop:step]: g between zeros. What is not constant is found by slicing the indices in the same way."""
+    constants = [
+        c.const(1),
+        c.const(2),
+        c.const(4) if c.has(4) else np.ones(c.sizes(1, [0]), np.int64),
+    ]
     axes = c.axes(3, c.rank())
     axes = list(range(*c.sizes(1, [0]))) if axes is None else axes
-    entries = [axis if isinstance(axis, int) else c.dim(0, a) for a, axis in enumerate(c.out_shape())]
+    entries = [
+        axis if isinstance(axis, int) else c.dim(0, a) for a, axis in enumerate(c.out_shape())
+    ]
     for position, axis in enumerate(axes):
         length = c.dim(0, axis)
         parts = [int(value.reshape(-1)[position]) for value in constants if value is not None]
@@ -82,7 +116,9 @@ def _slice(c: Context, g: Value) -> Contributions:
     yield 0, g
 
 
-def _unsliced(c: Context, g: Value, axis: int, selected: range, entries: list[int | Value]) -> Value:
+def _unsliced(
+    c: Context, g: Value, axis: int, selected: range, entries: list[int | Value]
+) -> Value:
     """Put slices back in place along one axis: reversed, spread by the step, and padded; ``entries`` is the shape of g."""
     length, count = c.sizes(0, [axis])[0], len(selected)
     if not count:
@@ -93,14 +129,22 @@ def _unsliced(c: Context, g: Value, axis: int, selected: range, entries: list[in
         selected = selected[::-1]
     step, behind = selected.step, length - 1 - selected[-1]
     if step > 1 and count > 1:
-        spread = _padded(c, c.b.op("Unsqueeze", g, c.b.ints([axis + 1])), [axis + 1], [0], [step - 1])
+        spread = _padded(
+            c, c.b.op("Unsqueeze", g, c.b.ints([axis + 1])), [axis + 1], [0], [step - 1]
+        )
         g = spread.reshaped(c.b.vector([*entries[:axis], count * step, *entries[axis + 1 :]]))
         behind -= step - 1
     return _padded(c, g, [axis], [selected[0]], [behind])
 
 
 def _sliced_range(c: Context, axis: int) -> Value:
-    indices = c.b.op("Range", c.b.constant(np.array(0)), c.b.vector([c.dim(0, axis)]).reshaped(c.b.ints([])), c.b.constant(np.array(1)), dtype=INT64)
+    indices = c.b.op(
+        "Range",
+        c.b.constant(np.array(0)),
+        c.b.vector([c.dim(0, axis)]).reshaped(c.b.ints([])),
+        c.b.constant(np.array(1)),
+        dtype=INT64,
+    )
     steps = c.x(4) if c.has(4) else None
     return c.b.op("Slice", indices, c.x(1), c.x(2), c.b.ints([0]), steps)
 

@@ -28,7 +28,10 @@ def _concat(c: Context, g: Value) -> Contributions:
         length = c.dim(index, axis)
         stop = _added(c, start, length)
         if c.needs(index):
-            yield index, c.b.op("Slice", g, c.b.vector([start]), c.b.vector([stop]), c.b.ints([axis]))
+            yield (
+                index,
+                c.b.op("Slice", g, c.b.vector([start]), c.b.vector([stop]), c.b.ints([axis])),
+            )
         start = stop
 
 
@@ -43,7 +46,9 @@ def _split(c: Context, *gs: Value | None) -> Contributions:
     template = next(g for g in gs if g is not None)
     every = [*gs, *[None] * (len(c.node.output) - len(gs))]
     parts = (
-        c.b.op("Expand", c.array(0.0, template), c.b.op("Shape", c.y(index), dtype=INT64)) if g is None else g
+        c.b.op("Expand", c.array(0.0, template), c.b.op("Shape", c.y(index), dtype=INT64))
+        if g is None
+        else g
         for index, g in enumerate(every)
     )
     yield 0, c.b.op("Concat", *parts, axis=c.attr("axis", 0))
@@ -53,7 +58,12 @@ def _tile(c: Context, g: Value) -> Contributions:
     """The sum over the copies: axis i of the output is (repeats_i, length_i)."""
     repeats = [int(count) for count in c.known(1, "repeats")]
     entries = [entry for axis, count in enumerate(repeats) for entry in (count, c.dim(0, axis))]
-    yield 0, g.reshaped(c.b.vector(entries)).sum([2 * axis for axis in range(len(repeats))], keepdims=False)
+    yield (
+        0,
+        g.reshaped(c.b.vector(entries)).sum(
+            [2 * axis for axis in range(len(repeats))], keepdims=False
+        ),
+    )
 
 
 def _depth_to_space(c: Context, g: Value) -> Contributions:
@@ -63,7 +73,11 @@ def _depth_to_space(c: Context, g: Value) -> Contributions:
         yield 0, c.b.op("SpaceToDepth", g, blocksize=block)
         return
     height, width = c.dim(0, 2), c.dim(0, 3)
-    blocks = g.reshaped(c.b.vector([c.dim(0, 0), _quotient(c, c.dim(0, 1), block * block), height, block, width, block]))
+    blocks = g.reshaped(
+        c.b.vector(
+            [c.dim(0, 0), _quotient(c, c.dim(0, 1), block * block), height, block, width, block]
+        )
+    )
     yield 0, c.like(blocks.transposed([0, 1, 3, 5, 2, 4]))
 
 
@@ -85,12 +99,26 @@ def _trilu(c: Context, g: Value) -> Contributions:
 
 def _cumsum(c: Context, g: Value) -> Contributions:
     """y_i = sum of x_j, j <= i: the cumulative sum of g from the other end."""
-    yield 0, c.b.op("CumSum", g, c.x(1), exclusive=c.attr("exclusive", 0), reverse=1 - c.attr("reverse", 0))
+    yield (
+        0,
+        c.b.op(
+            "CumSum", g, c.x(1), exclusive=c.attr("exclusive", 0), reverse=1 - c.attr("reverse", 0)
+        ),
+    )
 
 
 def _reverse_sequence(c: Context, g: Value) -> Contributions:
     """Its own inverse."""
-    yield 0, c.b.op("ReverseSequence", g, c.x(1), batch_axis=c.attr("batch_axis", 1), time_axis=c.attr("time_axis", 0))
+    yield (
+        0,
+        c.b.op(
+            "ReverseSequence",
+            g,
+            c.x(1),
+            batch_axis=c.attr("batch_axis", 1),
+            time_axis=c.attr("time_axis", 0),
+        ),
+    )
 
 
 RULES: dict[str, Rule] = {

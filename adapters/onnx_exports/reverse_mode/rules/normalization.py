@@ -9,7 +9,7 @@ __all__ = ["RULES"]
 
 
 def _batch(c: Context, g: Value) -> Contributions:
-    """y = (x - mean) scale / sqrt(variance + eps) + shift, statistics constant: g scale / sqrt(variance + eps)."""
+    """For y = (x - mean) scale / sqrt(variance + eps) + shift, statistics constant: g scale / sqrt(variance + eps)."""
     if c.attr("training_mode", 0):
         raise c.refuse("with the statistics of the batch (training mode)")
     c.require_inactive(1, 2, 3, 4)
@@ -18,7 +18,7 @@ def _batch(c: Context, g: Value) -> Contributions:
 
 
 def _instance(c: Context, g: Value) -> Contributions:
-    """y = (x - m) s scale + shift, with mean m and inverse deviation s over the spatial axes."""
+    """For y = (x - m) s scale + shift, with mean m and inverse deviation s over the spatial axes."""
     c.require_inactive(1, 2)
     axes = list(range(2, c.rank()))
     x, h = c.x(), g * _per_channel(c, c.x(1), c.rank())
@@ -37,7 +37,7 @@ def _layer(c: Context, g: Value) -> Contributions:
 
 
 def _rms(c: Context, g: Value) -> Contributions:
-    """y = x s scale, s = 1 / sqrt(mean(x^2) + eps): s (h - n mean(h n)), n = x s."""
+    """For y = x s scale, s = 1 / sqrt(mean(x^2) + eps): s (h - n mean(h n)), n = x s."""
     c.require_inactive(1)
     rank = c.rank()
     axes = list(range(c.attr("axis", -1) % rank, rank))
@@ -48,7 +48,7 @@ def _rms(c: Context, g: Value) -> Contributions:
 
 
 def _lp(c: Context, g: Value) -> Contributions:
-    """y = x / |x|_p along an axis: (g - y sum(g y)) / |x|_2, or (g - sign(x) sum(g y)) / |x|_1."""
+    """For y = x / |x|_p along an axis: (g - y sum(g y)) / |x|_2, or (g - sign(x) sum(g y)) / |x|_1."""
     axis, x, y = c.attr("axis", -1), c.x(), c.y()
     is_l1 = c.attr("p", 2) == 1
     norm = c.b.op("ReduceL1" if is_l1 else "ReduceL2", x, c.b.ints([axis]))
@@ -56,8 +56,10 @@ def _lp(c: Context, g: Value) -> Contributions:
     yield 0, (norm > 0.0).where(slope, 0.0)
 
 
-def _normalised_cotangent(c: Context, normalised: Value, inverse: Value, h: Value, axes: list[int]) -> Value:
-    """n = (x - m) s: s (h - mean(h) - n mean(h n))."""
+def _normalised_cotangent(
+    c: Context, normalised: Value, inverse: Value, h: Value, axes: list[int]
+) -> Value:
+    """For n = (x - m) s: s (h - mean(h) - n mean(h n))."""
     return inverse * (h - _mean(c, h, axes) - normalised * _mean(c, h * normalised, axes))
 
 

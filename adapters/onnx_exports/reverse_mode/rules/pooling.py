@@ -18,7 +18,9 @@ def _max_pool(c: Context, g: Value, _indices: Value | None = None) -> Contributi
         raise c.refuse("with column-major indices")
     flat = c.b.ints([-1])
     zeros = c.b.op("Expand", c.array(0.0, g), c.b.op("Size", c.x(), dtype=INT64).reshaped(flat))
-    scattered = c.b.op("ScatterElements", zeros, c.y(1).reshaped(flat), g.reshaped(flat), axis=0, reduction="add")
+    scattered = c.b.op(
+        "ScatterElements", zeros, c.y(1).reshaped(flat), g.reshaped(flat), axis=0, reduction="add"
+    )
     yield 0, c.like(scattered)
 
 
@@ -28,7 +30,11 @@ def _average_pool(c: Context, g: Value) -> Contributions:
     window = Window.of(c, taps, spatial_sizes(c))
     sizes, axes = c.sizes(0, range(2, c.rank())), range(2, c.rank())
     out = c.out_sizes(axes)
-    plain = not any(window.before + window.behind) and set(window.dilations) == {1} and window.strides == taps
+    plain = (
+        not any(window.before + window.behind)
+        and set(window.dilations) == {1}
+        and window.strides == taps
+    )
     if plain and all(n * k == size for n, k, size in zip(out, taps, sizes, strict=True)):
         yield 0, _repeated(c, g / float(np.prod(taps)), taps)
         return

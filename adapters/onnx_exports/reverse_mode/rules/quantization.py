@@ -9,7 +9,6 @@ Whole numbers carry cotangents in floating point. A quantised value is ``q = cla
 
 from __future__ import annotations
 
-
 import numpy as np
 from onnx import TensorProto, helper
 
@@ -39,7 +38,7 @@ def _cast(c: Context, g: Value) -> Contributions:
 
 
 def _quantize_linear(c: Context, g: Value) -> Contributions:
-    """q = clamp(round(x / s) + z): g / s where the rounded value was not clamped."""
+    """For q = clamp(round(x / s) + z): g / s where the rounded value was not clamped."""
     scale = _of_axis(c, c.x(1))
     yield 0, (g / scale.cast(g.dtype)).masked(_representable(c, scale))
 
@@ -54,7 +53,7 @@ def _representable(c: Context, scale: Value) -> Value:
 
 
 def _dequantize_linear(c: Context, g: Value) -> Contributions:
-    """x = (q - z) s: g s."""
+    """For x = (q - z) s: g s."""
     c.require_inactive(1)
     yield 0, g * _of_axis(c, c.x(1)).cast(g.dtype)
 
@@ -80,34 +79,37 @@ def _limits(c: Context, dtype: int) -> tuple[float, float]:
 
 
 def _dynamic_quantize(c: Context, g: Value | None, *_parameters: Value | None) -> Contributions:
-    """q = round(x / s) + z with the range of x itself, so nothing is clamped: g / s, where s counts as constant."""
+    """For q = round(x / s) + z with the range of x itself, so nothing is clamped: g / s, where s counts as constant."""
     if g is not None:
         yield 0, g / c.y(1).cast(g.dtype)
 
 
 def _matmul_integer(c: Context, g: Value) -> Contributions:
-    """y = (a - za)(b - zb)."""
-    factors = [_shifted(c, index, 2 + index, g.dtype, column=index == 0) for index in (0, 1)]
-    yield from matmul_cotangents(c, g, *factors, (0, 1))
+    """For y = (a - za)(b - zb)."""
+    a, b = (_shifted(c, index, 2 + index, g.dtype, column=index == 0) for index in (0, 1))
+    yield from matmul_cotangents(c, g, a, b, (0, 1))
 
 
 def _conv_integer(c: Context, g: Value) -> Contributions:
-    """y = (w - zw) * (x - zx)."""
+    """For y = (w - zw) * (x - zx)."""
     kernel = _shifted(c, 1, 3, g.dtype, channels=True)
     window = Window.of(c, c.sizes(1, range(2, c.rank(1))), spatial_sizes(c))
     yield 0, convolution_adjoint(c, g, kernel, window, kernel_index=1)
 
 
 def _qlinear_matmul(c: Context, g: Value) -> Contributions:
-    """y = clamp(round((a - za) sa (b - zb) sb / sy) + zy); clamped where y is at a limit."""
+    """For y = clamp(round((a - za) sa (b - zb) sb / sy) + zy); clamped where y is at a limit."""
     g = _unclamped(c, g) / c.x(6).cast(g.dtype)
-    a, b = (_shifted(c, index, index + 2, g.dtype, column=index == 0) * c.x(index + 1).cast(g.dtype) for index in (0, 3))
+    a, b = (
+        _shifted(c, index, index + 2, g.dtype, column=index == 0) * c.x(index + 1).cast(g.dtype)
+        for index in (0, 3)
+    )
     for index, cotangent in matmul_cotangents(c, g, a, b, (0, 3)):
         yield index, cotangent * c.x(index + 1).cast(g.dtype)
 
 
 def _qlinear_conv(c: Context, g: Value) -> Contributions:
-    """y = clamp(round((w - zw) sw * (x - zx) sx / sy) + zy); clamped where y is at a limit."""
+    """For y = clamp(round((w - zw) sw * (x - zx) sx / sy) + zy); clamped where y is at a limit."""
     c.require_inactive(3)
     g = _unclamped(c, g) / c.x(6).cast(g.dtype)
     scale = c.x(4).cast(g.dtype)
@@ -123,7 +125,15 @@ def _unclamped(c: Context, g: Value) -> Value:
     return g.masked((q > lowest) & (q < highest))
 
 
-def _shifted(c: Context, index: int, zero_index: int, dtype: int, *, column: bool = False, channels: bool = False) -> Value:
+def _shifted(
+    c: Context,
+    index: int,
+    zero_index: int,
+    dtype: int,
+    *,
+    column: bool = False,
+    channels: bool = False,
+) -> Value:
     """A quantised factor less its zero point, in floating point."""
     value = c.x(index).cast(dtype)
     if not c.has(zero_index):
@@ -144,11 +154,22 @@ def _per_kernel(c: Context, parameter: Value, index: int) -> Value:
 
 
 STRAIGHT_THROUGH = frozenset(
-    {"Ceil", "DynamicQuantizeLinear", "Floor", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "Round", "Sign"}
+    {
+        "Ceil",
+        "DynamicQuantizeLinear",
+        "Floor",
+        "QLinearConv",
+        "QLinearMatMul",
+        "QuantizeLinear",
+        "Round",
+        "Sign",
+    }
 )
 """Ops that are steps of their floating-point input, or that round their result."""
 
-INTEGER_OPS = frozenset({"ConvInteger", "DequantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
+INTEGER_OPS = frozenset(
+    {"ConvInteger", "DequantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+)
 """Ops whose rules take inputs of whole numbers."""
 
 RULES: dict[str, Rule] = {

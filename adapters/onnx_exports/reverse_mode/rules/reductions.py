@@ -17,7 +17,11 @@ def _reduction(formula: Callable[[Context, Value, Value, Value, list[int]], Valu
         axes = c.axes(1, c.rank())
         if axes is None and c.attr("noop_with_empty_axes", 0):
             axes = []
-        axes = list(range(c.rank())) if axes is None or (not axes and not c.attr("noop_with_empty_axes", 0)) else axes
+        axes = (
+            list(range(c.rank()))
+            if axes is None or (not axes and not c.attr("noop_with_empty_axes", 0))
+            else axes
+        )
         y = c.y()
         if not c.attr("keepdims", 1) and axes:
             y, g = (c.b.op("Unsqueeze", value, c.b.ints(axes)) for value in (y, g))
@@ -27,18 +31,18 @@ def _reduction(formula: Callable[[Context, Value, Value, Value, list[int]], Valu
 
 
 def _extremum(_c: Context, x: Value, y: Value, g: Value, axes: list[int]) -> Value:
-    """g to the element that is attained, in equal shares where several are."""
+    """The element that is attained gets g, in equal shares where several are."""
     attained = x.equals(y).cast(g.dtype)
     return attained * (g / attained.sum(axes))
 
 
 def _l2(_c: Context, x: Value, y: Value, g: Value, _axes: list[int]) -> Value:
-    """x g / |x|; zero at x = 0."""
+    """For y = |x|: x g / y, and zero at x = 0."""
     return x * (y > 0.0).where(g / y, 0.0)
 
 
 def _product(c: Context, x: Value, _y: Value, g: Value, axes: list[int]) -> Value:
-    """g times the product of the other elements, which is zero where another one is."""
+    """For y = prod x_i: g times the product of the other elements, zero where another one is zero."""
     is_zero = x.equals(0.0)
     zero, nonzero = is_zero.cast(g.dtype), is_zero.where(1.0, x)
     product = c.b.op("ReduceProd", nonzero, c.b.ints(axes))

@@ -30,7 +30,9 @@ def _svm_classifier(c: Context, _label: Value | None, g: Value | None) -> Contri
     yield 0, cotangent.cast(c.x().dtype) if c.x().dtype in FLOATS else cotangent
 
 
-def _pair_coefficients(coefficients: NDArray[np.float64], vectors_per_class: list[int]) -> NDArray[np.float64]:
+def _pair_coefficients(
+    coefficients: NDArray[np.float64], vectors_per_class: list[int]
+) -> NDArray[np.float64]:
     """(pairs, support vectors): of the pair (i, j) row j - 1 for the vectors of class i, and row i for those of class j."""
     rows = coefficients.reshape(len(vectors_per_class) - 1, -1)
     ends = np.cumsum(vectors_per_class)
@@ -55,13 +57,19 @@ class _Kernel:
             lengths = (self._x * self._x).sum([1]) + c.array((vectors * vectors).sum(1), self._x)
             self._inner = (lengths - products * 2.0) * -self._gamma
         else:
-            self._inner = products if self._kind == "LINEAR" else products * self._gamma + self._constant
+            self._inner = (
+                products if self._kind == "LINEAR" else products * self._gamma + self._constant
+            )
 
     @property
     def values(self) -> Value:
         if self._kind == "POLY":
             return self._c.b.op("Pow", self._inner, self._c.array(self._degree, self._inner))
-        return self._inner if self._kind == "LINEAR" else self._inner.unary("Exp" if self._kind == "RBF" else "Tanh")
+        return (
+            self._inner
+            if self._kind == "LINEAR"
+            else self._inner.unary("Exp" if self._kind == "RBF" else "Tanh")
+        )
 
     def adjoint(self, g: Value) -> Value:
         """The cotangent of x from that of K."""
@@ -71,7 +79,9 @@ class _Kernel:
             weights = g * self.values
             return (weights @ self._vectors - self._x * weights.sum([1])) * (2 * self._gamma)
         if self._kind == "POLY":  # K = (gamma x s + c)^d
-            slope = self._c.b.op("Pow", self._inner, self._c.array(self._degree - 1, g)) * (self._degree * self._gamma)
+            slope = self._c.b.op("Pow", self._inner, self._c.array(self._degree - 1, g)) * (
+                self._degree * self._gamma
+            )
         else:  # K = tanh(gamma x s + c)
             slope = (1.0 - self.values * self.values) * self._gamma
         return (g * slope) @ self._vectors

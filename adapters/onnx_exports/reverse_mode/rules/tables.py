@@ -20,12 +20,12 @@ def _to_input(c: Context, g: Value, index: int = 0) -> Value:
 
 
 def _scaler(c: Context, g: Value) -> Contributions:
-    """y = (x - offset) scale."""
+    """For y = (x - offset) scale."""
     yield 0, _to_input(c, g * c.array(c.attr("scale", [1.0]), g))
 
 
 def _normalizer(c: Context, g: Value) -> Contributions:
-    """y = x / n for each row, n its norm: (g - t sum(g y)) / n, with t = y, sign(x), or the attained maximum."""
+    """For y = x / n for each row, n its norm: (g - t sum(g y)) / n, with t = y, sign(x), or the attained maximum."""
     x, y, kind = c.x().cast(g.dtype), c.y(), c.attr("norm", "MAX")
     last = c.b.ints([-1])
     if kind == "L2":
@@ -41,14 +41,14 @@ def _normalizer(c: Context, g: Value) -> Contributions:
 
 
 def _imputer(c: Context, g: Value) -> Contributions:
-    """y = x, or a constant where x is missing: g where it is not."""
+    """For y = x, or a constant where x is missing: g where it is not."""
     x, missing = c.x(), c.attr("replaced_value_float", c.attr("replaced_value_int64", 0))
     absent = c.b.op("IsNaN", x, dtype=TensorProto.BOOL) if np.isnan(missing) else x.equals(missing)
     yield 0, absent.where(0.0, g)
 
 
 def _linear_classifier(c: Context, _label: Value | None, g: Value | None) -> Contributions:
-    """scores = f(x C' + b), f none, logistic or softmax; label: the largest."""
+    """For scores = f(x C' + b), f none, logistic or softmax; label: the largest."""
     if g is None:
         return
     (n_features,) = c.sizes(0, [1])
@@ -62,14 +62,16 @@ def _before_transform(c: Context, g: Value, n_targets: int) -> Value:
     kind, y = c.attr("post_transform", "NONE"), c.y(1)
     n_labels = len(c.attr("classlabels_strings", [])) or len(c.attr("classlabels_ints", []))
     if n_targets != n_labels or kind not in ("NONE", "LOGISTIC", "SOFTMAX"):
-        raise c.refuse(f"with {n_targets} rows of coefficients for {n_labels} classes and post_transform {kind}")
+        raise c.refuse(
+            f"with {n_targets} rows of coefficients for {n_labels} classes and post_transform {kind}"
+        )
     if kind == "LOGISTIC":
         return g * (y * (1.0 - y))
     return y * (g - (g * y).sum([-1])) if kind == "SOFTMAX" else g
 
 
 def _linear_regressor(c: Context, g: Value) -> Contributions:
-    """y = x C' + b."""
+    """For y = x C' + b."""
     if c.attr("post_transform", "NONE") != "NONE":
         raise c.refuse("with a post_transform")
     matrix = np.array(c.attr("coefficients"), np.float64).reshape(c.attr("targets", 1), -1)
@@ -88,7 +90,14 @@ def _feature_vectorizer(c: Context, g: Value) -> Contributions:
     start = 0
     for index, width in enumerate(c.attr("inputdimensions")):
         if c.needs(index):
-            yield index, _to_input(c, c.b.op("Slice", g, c.b.ints([start]), c.b.ints([start + width]), c.b.ints([1])), index)
+            yield (
+                index,
+                _to_input(
+                    c,
+                    c.b.op("Slice", g, c.b.ints([start]), c.b.ints([start + width]), c.b.ints([1])),
+                    index,
+                ),
+            )
         start += width
 
 

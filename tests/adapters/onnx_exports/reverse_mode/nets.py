@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from itertools import pairwise
 
 import torch
 from onnx import ModelProto, load_from_string
@@ -46,7 +47,7 @@ def resnet(width=8, per_stage=1):
         nn.Conv2d(3, width, 3, 1, 1, bias=False),
         nn.BatchNorm2d(width),
         nn.ReLU(),
-        *(Residual(*pair) for pair in zip(widths[:-1], widths[1:], strict=True)),
+        *(Residual(*pair) for pair in pairwise(widths)),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(4 * width, 10),
@@ -57,7 +58,11 @@ class SqueezeExcite(nn.Module):
     def __init__(self, channels, gate, activation):
         super().__init__()
         self.gate = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, 4, 1), activation(), nn.Conv2d(4, channels, 1), gate()
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, 4, 1),
+            activation(),
+            nn.Conv2d(4, channels, 1),
+            gate(),
         )
 
     def forward(self, x):
@@ -116,7 +121,9 @@ class ConvNextBlock(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
         self.norm = nn.LayerNorm(channels, eps=1e-6)
-        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+        )
         self.scale = nn.Parameter(torch.full((channels,), 0.5))
 
     def forward(self, x):
@@ -125,8 +132,14 @@ class ConvNextBlock(nn.Module):
 
 
 def convnext():
+    """Depthwise convolutions of width 7 with layer normalisation over channels, as in ConvNeXt."""
     return nn.Sequential(
-        nn.Conv2d(3, 12, 4, 4), ConvNextBlock(12), ConvNextBlock(12), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 10)
+        nn.Conv2d(3, 12, 4, 4),
+        ConvNextBlock(12),
+        ConvNextBlock(12),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(12, 10),
     )
 
 
@@ -137,7 +150,11 @@ class Attention(nn.Module):
 
     def forward(self, x):
         n, tokens, width = x.shape
-        q, k, v = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.qkv(x)
+            .reshape(n, tokens, 3, self.heads, width // self.heads)
+            .permute(2, 0, 3, 1, 4)
+        )
         weights = (q @ k.transpose(-1, -2) / (width // self.heads) ** 0.5).softmax(-1)
         return self.out((weights @ v).transpose(1, 2).reshape(n, tokens, width))
 
@@ -145,8 +162,14 @@ class Attention(nn.Module):
 class Block(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
-        self.first, self.second, self.attention = nn.LayerNorm(width), nn.LayerNorm(width), Attention(width, heads)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.first, self.second, self.attention = (
+            nn.LayerNorm(width),
+            nn.LayerNorm(width),
+            Attention(width, heads),
+        )
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, x):
         x = x + self.attention(self.first(x))
@@ -161,7 +184,10 @@ class Vit(nn.Module):
         self.embed, tokens = nn.Conv2d(3, width, patch, patch), (32 // patch) ** 2 + 1
         self.token = nn.Parameter(torch.randn(1, 1, width))
         self.position = nn.Parameter(torch.randn(1, tokens, width))
-        self.blocks, self.norm = nn.Sequential(*(Block(width, heads) for _ in range(depth))), nn.LayerNorm(width)
+        self.blocks, self.norm = (
+            nn.Sequential(*(Block(width, heads) for _ in range(depth))),
+            nn.LayerNorm(width),
+        )
         self.head = nn.Linear(width, classes)
 
     def forward(self, x):
@@ -176,7 +202,9 @@ class SignalEncoder(nn.Module):
     def __init__(self, width=16):
         super().__init__()
         self.embed = nn.Conv1d(2, width, 5, 2, 2)
-        layer = nn.TransformerEncoderLayer(width, 2, 32, dropout=0.0, batch_first=True, activation="gelu")
+        layer = nn.TransformerEncoderLayer(
+            width, 2, 32, dropout=0.0, batch_first=True, activation="gelu"
+        )
         self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
         self.head = nn.Linear(width, 5)
 
@@ -215,10 +243,19 @@ def exported(net, shape, *, open_batch=True, dynamo=False, opset=17) -> ModelPro
         warnings.simplefilter("ignore")
         if dynamo:
             axes = ({0: torch.export.Dim("batch")},) if open_batch else None
-            program = torch.onnx.export(net, (x,), dynamo=True, dynamic_shapes=axes, opset_version=opset, verbose=False)
+            program = torch.onnx.export(
+                net, (x,), dynamo=True, dynamic_shapes=axes, opset_version=opset, verbose=False
+            )
             return program.model_proto
         axes = {"x": {0: "batch"}, "y": {0: "batch"}} if open_batch else None
         torch.onnx.export(
-            net, (x,), target, input_names=["x"], output_names=["y"], dynamic_axes=axes, opset_version=opset, dynamo=False
+            net,
+            (x,),
+            target,
+            input_names=["x"],
+            output_names=["y"],
+            dynamic_axes=axes,
+            opset_version=opset,
+            dynamo=False,
         )
     return load_from_string(target.getvalue())

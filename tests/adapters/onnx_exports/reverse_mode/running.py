@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 
 
@@ -12,7 +11,9 @@ def session(model):
     """A session on one thread of the CPU, silent."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def weights_of(scores):

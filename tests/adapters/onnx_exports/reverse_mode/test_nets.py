@@ -11,14 +11,22 @@ import numpy as np
 import onnx
 import pytest
 import torch
-
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import STRAIGHT_THROUGH_KEY, gradient_model
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
+    STRAIGHT_THROUGH_KEY,
+    gradient_model,
+)
 
 from .nets import NETS, exported, made, mobilenet, resnet
 from .running import directional_differences, run_gradient, session
 
 _DATA = os.environ.get("BLACKBOX_BOUNDARY_DATA")
-_EXPORTS = ("cora_mnist_set", "cora_mnist_trades", "mnist_fc_256x2", "sri_resnet_a", "verivital_avgpool")
+_EXPORTS = (
+    "cora_mnist_set",
+    "cora_mnist_trades",
+    "mnist_fc_256x2",
+    "sri_resnet_a",
+    "verivital_avgpool",
+)
 
 
 def _by_torch(net, x):
@@ -85,7 +93,10 @@ def test_published_exports(name):
     """Nets that others exported: the gradient is a difference quotient of the scores in float64."""
     path = Path(_DATA or "") / "vnncomp" / f"{name}.onnx"
     model, instances = onnx.load(path), np.load(path.with_suffix(".npz"))
-    shape = [dim.dim_value or 1 for dim in gradient_model(model).graph.input[0].type.tensor_type.shape.dim]
+    shape = [
+        dim.dim_value or 1
+        for dim in gradient_model(model).graph.input[0].type.tensor_type.shape.dim
+    ]
     rng, found = np.random.default_rng(4), []
     run = session(model)
     for row in instances["x"][:6]:
@@ -96,7 +107,11 @@ def test_published_exports(name):
         np.testing.assert_array_equal(again, scores)
         direction = gradient / np.linalg.norm(gradient)
         difference = directional_differences(
-            lambda z: run.run(None, {run.get_inputs()[0].name: z.astype(np.float32)})[0], x, v, direction, 2e-4 * np.abs(x).max()
+            lambda z: run.run(None, {run.get_inputs()[0].name: z.astype(np.float32)})[0],
+            x,
+            v,
+            direction,
+            2e-4 * np.abs(x).max(),
         )
         found.append(difference.sum() / np.linalg.norm(gradient))
     assert abs(np.median(found) - 1) < 0.02
@@ -116,7 +131,9 @@ def _quantised(kind, model, rows, folder):
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    plain, prepared, result = (folder / name for name in ("plain.onnx", "prepared.onnx", "quantised.onnx"))
+    plain, prepared, result = (
+        folder / name for name in ("plain.onnx", "prepared.onnx", "quantised.onnx")
+    )
     onnx.save(model, plain)
     logging.disable(logging.WARNING)
     try:
@@ -137,8 +154,14 @@ def _quantised(kind, model, rows, folder):
     return onnx.load(result)
 
 
-@pytest.mark.parametrize("kind", ["static", "per channel", "16 bits", "dynamic"])
-@pytest.mark.parametrize("name", ["resnet", "vit"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("resnet", kind) for kind in ("static", "per channel", "16 bits", "dynamic")),
+        ("vit", "static"),
+        ("signal", "dynamic"),
+    ],
+)
 def test_quantised_nets_have_nearly_the_gradient_of_the_float_net(name, kind, tmp_path):
     """Straight through, the direction of the gradient is that of the net before quantisation."""
     make, shape = NETS[name]
@@ -150,5 +173,7 @@ def test_quantised_nets_have_nearly_the_gradient_of_the_float_net(name, kind, tm
     cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
     assert cosine.min() > 0.95
     assert abs(np.linalg.norm(ours) / np.linalg.norm(theirs) - 1) < 0.1
-    passed = {entry.key: entry.value for entry in gradient_model(model).metadata_props}[STRAIGHT_THROUGH_KEY]
+    passed = {entry.key: entry.value for entry in gradient_model(model).metadata_props}[
+        STRAIGHT_THROUGH_KEY
+    ]
     assert passed == ("DynamicQuantizeLinear" if kind == "dynamic" else "QuantizeLinear")

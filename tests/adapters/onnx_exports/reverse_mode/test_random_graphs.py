@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
-
-_UNARY = ("Tanh", "Sigmoid", "Softplus", "Sin", "Atan", "Softsign", "LeakyRelu", "Elu", "Abs", "Identity", "Relu", "HardSigmoid")
+_UNARY = (
+    "Tanh",
+    "Sigmoid",
+    "Softplus",
+    "Sin",
+    "Atan",
+    "Softsign",
+    "LeakyRelu",
+    "Elu",
+    "Abs",
+    "Identity",
+    "Relu",
+    "HardSigmoid",
+)
 
 
 class _Graph:
@@ -48,11 +60,18 @@ def _unary(g):
 
 def _fan_out(g):
     same = [name for name, shape in g.shapes.items() if shape == g.shape]
-    g.add(g.draw(st.sampled_from(["Add", "Mul", "Sub", "Max", "Sum"])), [g.current, g.draw(st.sampled_from(same))], g.shape)
+    g.add(
+        g.draw(st.sampled_from(["Add", "Mul", "Sub", "Max", "Sum"])),
+        [g.current, g.draw(st.sampled_from(same))],
+        g.shape,
+    )
 
 
 def _broadcast(g):
-    kept = [1, *(size if g.draw(st.booleans()) else 1 for size in g.shape[1:])]  # any number of rows
+    kept = [
+        1,
+        *(size if g.draw(st.booleans()) else 1 for size in g.shape[1:]),
+    ]  # any number of rows
     start = g.draw(st.integers(0, len(kept) - 1)) if g.draw(st.booleans()) else 0
     operand = g.normal(*kept[start:])
     operands = [g.current, operand] if g.draw(st.booleans()) else [operand, g.current]
@@ -78,9 +97,19 @@ def _convolution(g):
         return
     stride, channels = g.draw(st.sampled_from([1, 2])), g.draw(st.sampled_from([2, 8]))
     pads = [g.draw(st.integers(0, 1)) for _ in range(4)]
-    out = [(size + pads[axis] + pads[axis + 2] - 2) // stride + 1 for axis, size in enumerate(g.shape[2:])]
+    out = [
+        (size + pads[axis] + pads[axis + 2] - 2) // stride + 1
+        for axis, size in enumerate(g.shape[2:])
+    ]
     kernel = g.normal(channels, g.shape[1], 2, 2)
-    g.add("Conv", [g.current, kernel], (g.shape[0], channels, *out), pads=pads, strides=[stride] * 2, kernel_shape=[2, 2])
+    g.add(
+        "Conv",
+        [g.current, kernel],
+        (g.shape[0], channels, *out),
+        pads=pads,
+        strides=[stride] * 2,
+        kernel_shape=[2, 2],
+    )
 
 
 def _average(g):
@@ -94,7 +123,18 @@ def _reduction(g):
     axis = g.draw(st.integers(1, len(g.shape) - 1))
     keep = len(g.shape) == 2 or g.draw(st.booleans())
     shape = [1 if a == axis else size for a, size in enumerate(g.shape) if keep or a != axis]
-    op = g.draw(st.sampled_from(["ReduceMean", "ReduceSum", "ReduceMax", "ReduceLogSumExp", "ReduceSumSquare", "ReduceL2"]))
+    op = g.draw(
+        st.sampled_from(
+            [
+                "ReduceMean",
+                "ReduceSum",
+                "ReduceMax",
+                "ReduceLogSumExp",
+                "ReduceSumSquare",
+                "ReduceL2",
+            ]
+        )
+    )
     g.add(op, [g.current, g.ints(axis)], shape, keepdims=int(keep))
 
 
@@ -138,7 +178,21 @@ def _flatten(g):
         g.add("Flatten", [g.current], (g.shape[0], int(np.prod(g.shape[1:]))))
 
 
-_STEPS = (_unary, _unary, _fan_out, _broadcast, _dense, _attention, _convolution, _average, _reduction, _slice, _gather, _pad, _concat)
+_STEPS = (
+    _unary,
+    _unary,
+    _fan_out,
+    _broadcast,
+    _dense,
+    _attention,
+    _convolution,
+    _average,
+    _reduction,
+    _slice,
+    _gather,
+    _pad,
+    _concat,
+)
 _STEPS = (*_STEPS, _normalisation, _flatten)
 
 
@@ -161,11 +215,15 @@ def _models(draw):
         [helper.make_tensor_value_info(g.current, TensorProto.DOUBLE, None)],
         [numpy_helper.from_array(array, name) for name, array in g.constants.items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), shape
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+    ), shape
 
 
 @given(_models(), st.integers(0, 2**16))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
 def test_random_graph(drawn, seed):
     """Whatever is composed, the directional derivative is the gradient's, from a plain and from a random direction."""
     model, shape = drawn
@@ -183,4 +241,6 @@ def test_random_graph(drawn, seed):
         ahead, behind = (plain.run(None, {"x": x + sign * step * direction})[0] for sign in (1, -1))
         quotients.append(float(((ahead - behind) * v).sum() / (2 * step)))
     ours = float((gradient * direction).sum())
-    assert min(abs(ours - quotient) for quotient in quotients) <= 1e-5 * (1 + np.abs(gradient * direction).sum())
+    assert min(abs(ours - quotient) for quotient in quotients) <= 1e-5 * (
+        1 + np.abs(gradient * direction).sum()
+    )

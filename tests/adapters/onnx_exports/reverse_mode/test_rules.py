@@ -5,13 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 from onnx.reference import ReferenceEvaluator
 
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
-
-from .op_cases import CASES
+from .cases.elementwise import ACTIVATIONS, ELEMENTWISE
+from .cases.indexing import INDEXING
+from .cases.layout import LAYOUT, REDUCTIONS
+from .cases.pools import NORMALISATIONS, POOLS
+from .cases.products import CONVOLUTIONS, PRODUCTS
 from .running import run_gradient, session, weights_of
 
+CASES = [
+    *ELEMENTWISE,
+    *ACTIVATIONS,
+    *PRODUCTS,
+    *CONVOLUTIONS,
+    *POOLS,
+    *NORMALISATIONS,
+    *REDUCTIONS,
+    *LAYOUT,
+    *INDEXING,
+]
 _BY_OPSET = [(case, opset) for case in CASES for opset in case.opsets]
 
 
@@ -24,7 +38,7 @@ def _run(case, opset, *, open_batch):
     return scores, again, gradient, v
 
 
-@pytest.mark.parametrize(("case", "opset"), [(c, o) for c, o in _BY_OPSET if c.torch], ids=lambda value: str(value))
+@pytest.mark.parametrize(("case", "opset"), [(c, o) for c, o in _BY_OPSET if c.torch], ids=str)
 def test_gradient_is_torchs(case, opset):
     """Scores stay those of the model, and the gradient is torch's, in a graph of fixed batch."""
     scores, again, gradient, v = _run(case, opset, open_batch=False)
@@ -33,11 +47,17 @@ def test_gradient_is_torchs(case, opset):
     ours = case.torch(x, *weights)
     (expected,) = torch.autograd.grad(ours, x, torch.from_numpy(v).reshape(ours.shape))
     np.testing.assert_allclose(again, scores, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(scores, ours.detach().numpy().reshape(scores.shape), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(gradient, expected.numpy(), rtol=1e-4, atol=2e-5 * np.abs(expected.numpy()).max())
+    np.testing.assert_allclose(
+        scores, ours.detach().numpy().reshape(scores.shape), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        gradient, expected.numpy(), rtol=1e-4, atol=2e-5 * np.abs(expected.numpy()).max()
+    )
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.any_batch and len(case.shape) > 1], ids=str)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.any_batch and len(case.shape) > 1], ids=str
+)
 def test_open_batch_has_the_gradient_of_the_fixed_one(case):
     """An open batch axis changes nothing: every shape that depends on it is computed when the graph runs."""
     opset = case.opsets[-1]
@@ -60,4 +80,6 @@ def test_gradient_is_the_central_difference(case):
         direction = rng.normal(size=x.shape)
         ahead, behind = (plain.run(None, {"x": x + sign * step * direction})[0] for sign in (1, -1))
         difference = float(((ahead - behind) * v).sum() / (2 * step))
-        assert abs((gradient * direction).sum() - difference) <= 1e-6 * (1 + np.abs(gradient * direction).sum())
+        assert abs((gradient * direction).sum() - difference) <= 1e-6 * (
+            1 + np.abs(gradient * direction).sum()
+        )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper, parser
-
 from blackbox_boundary.adapters.onnx_exports import reverse_mode
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     STRAIGHT_THROUGH_KEY,
@@ -22,6 +21,7 @@ from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     gradient_model,
     margin_gradient_model,
 )
+from onnx import numpy_helper, parser
 
 from .running import run_gradient, session
 
@@ -31,7 +31,9 @@ _HEADER = '<ir_version: 8, opset_import: ["" : 18, "ai.onnx.ml" : 3, "com.exampl
 def _model(text, **weights):
     """A model written as text, and weights."""
     model = parser.parse_model(_HEADER + text)
-    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items())
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()
+    )
     return model
 
 
@@ -40,7 +42,9 @@ _W = np.arange(12, dtype=np.float32).reshape(4, 3) / 7
 
 def test_interface():
     """Inputs are x and v, outputs the scores and the gradient, with declared shapes."""
-    model = gradient_model(_model("g (float[n, 4] x) => (float[n, 3] y) { y = MatMul(x, w) }", w=_W))
+    model = gradient_model(
+        _model("g (float[n, 4] x) => (float[n, 3] y) { y = MatMul(x, w) }", w=_W)
+    )
     onnx.checker.check_model(model, full_check=True)
     names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
     assert names == [["x", "v"], ["y", "gradient"]]
@@ -55,21 +59,34 @@ def test_taken_names_are_avoided():
     assert [value.name for value in differentiated.graph.input] == ["v", "v_0"]
     assert [value.name for value in differentiated.graph.output] == ["gradient", "gradient_0"]
     x, v = np.ones((2, 4), np.float32), np.ones((2, 3), np.float32)
-    np.testing.assert_allclose(session(differentiated).run(None, {"v": x, "v_0": v})[1], v @ _W.T, rtol=1e-6)
+    np.testing.assert_allclose(
+        session(differentiated).run(None, {"v": x, "v_0": v})[1], v @ _W.T, rtol=1e-6
+    )
 
 
 def test_weights_are_stored_once():
     """The gradient model holds each large weight once, and little besides."""
     kernel = np.ones((64, 64, 3, 3), np.float32)
-    model = _model("g (float[n, 64, 8, 8] x) => (float[n, 64, 8, 8] y) { y = Conv<pads=[1, 1, 1, 1]>(x, w) }", w=kernel)
+    model = _model(
+        "g (float[n, 64, 8, 8] x) => (float[n, 64, 8, 8] y) { y = Conv<pads=[1, 1, 1, 1]>(x, w) }",
+        w=kernel,
+    )
     assert len(gradient_model(model).SerializeToString()) < kernel.nbytes + 3000
 
 
 def test_external_weights_stay_beside(tmp_path):
     """Weights in another file are not read: the gradient model refers to the same file."""
     kernel = np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)
-    model = _model("g (float[n, 300] x) => (float[n, 300] y) { z = MatMul(x, w) y = Tanh(z) }", w=kernel)
-    onnx.save(model, tmp_path / "model.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    model = _model(
+        "g (float[n, 300] x) => (float[n, 300] y) { z = MatMul(x, w) y = Tanh(z) }", w=kernel
+    )
+    onnx.save(
+        model,
+        tmp_path / "model.onnx",
+        save_as_external_data=True,
+        location="weights",
+        size_threshold=0,
+    )
     beside = onnx.load(tmp_path / "model.onnx", load_external_data=False)
     differentiated = gradient_model(beside)
     assert len(differentiated.SerializeToString()) < 5000
@@ -77,7 +94,9 @@ def test_external_weights_stay_beside(tmp_path):
     loaded = onnx.load(tmp_path / "gradient.onnx")
     x, v = (np.random.default_rng(seed).normal(size=(2, 300)).astype(np.float32) for seed in (1, 2))
     expected = (v * (1 - np.tanh(x @ kernel) ** 2)) @ kernel.T
-    np.testing.assert_allclose(session(loaded).run(None, {"x": x, "v": v})[1], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        session(loaded).run(None, {"x": x, "v": v})[1], expected, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_the_model_is_not_changed():
@@ -93,16 +112,26 @@ def test_the_model_is_not_changed():
 def test_precision_is_that_of_the_graph(dtype):
     """The gradient has the element type of the input, and constants of the rules take that of the graph."""
     kind = {np.float16: "float16", np.float32: "float", np.float64: "double"}[dtype]
-    model = _model(f"g ({kind}[n, 4] x) => ({kind}[n, 3] y) {{ a = MatMul(x, w) y = Sigmoid(a) }}", w=_W.astype(dtype))
+    model = _model(
+        f"g ({kind}[n, 4] x) => ({kind}[n, 3] y) {{ a = MatMul(x, w) y = Sigmoid(a) }}",
+        w=_W.astype(dtype),
+    )
     _, gradient = run_gradient(model, np.ones((2, 4), dtype), np.ones((2, 3), dtype))
     s = 1 / (1 + np.exp(-_W.sum(0)))
     assert gradient.dtype == dtype
-    np.testing.assert_allclose(gradient[0], _W @ (s * (1 - s)), rtol={2: 1e-2, 4: 1e-5, 8: 1e-7}[np.dtype(dtype).itemsize], atol=1e-3)
+    np.testing.assert_allclose(
+        gradient[0],
+        _W @ (s * (1 - s)),
+        rtol={2: 1e-2, 4: 1e-5, 8: 1e-7}[np.dtype(dtype).itemsize],
+        atol=1e-3,
+    )
 
 
 def test_margin_form_chooses_the_rival():
     """Its gradient is that of the home score less the best other one, rows apart, whatever class is home."""
-    model = _model("g (float[n, 4] x) => (float[n, 3] y) { y = MatMul(x, w) }", w=_W * np.float32([1, -1, 1]))
+    model = _model(
+        "g (float[n, 4] x) => (float[n, 3] y) { y = MatMul(x, w) }", w=_W * np.float32([1, -1, 1])
+    )
     differentiated = margin_gradient_model(model)
     x = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
     home = np.arange(9) % 3
@@ -139,23 +168,34 @@ def test_other_inputs_stay_or_become_constants():
 
 def test_label_branches_are_cut_off():
     """A second output of labels costs nothing, and needs no rule."""
-    model = _model("g (float[n, 4] x) => (int64[n] l, float[n, 3] y) { y = MatMul(x, w) l = ArgMax<axis=1, keepdims=0>(y) }", w=_W)
+    model = _model(
+        "g (float[n, 4] x) => (int64[n] l, float[n, 3] y) { y = MatMul(x, w) l = ArgMax<axis=1, keepdims=0>(y) }",
+        w=_W,
+    )
     assert "ArgMax" not in {node.op_type for node in gradient_model(model).graph.node}
 
 
 def test_output_is_chosen():
     """Of several floating-point outputs one must be named."""
-    model = _model("g (float[n, 4] x) => (float[n, 3] y, float[n, 3] z) { y = MatMul(x, w) z = Softmax(y) }", w=_W)
+    model = _model(
+        "g (float[n, 4] x) => (float[n, 3] y, float[n, 3] z) { y = MatMul(x, w) z = Softmax(y) }",
+        w=_W,
+    )
     with pytest.raises(UnsuitableInterface, match='"output" must be given'):
         gradient_model(model)
     with pytest.raises(UnsuitableInterface, match='"output" must be one of "y", "z"'):
         gradient_model(model, output="w")
-    assert [value.name for value in gradient_model(model, output="y").graph.output] == ["y", "gradient"]
+    assert [value.name for value in gradient_model(model, output="y").graph.output] == [
+        "y",
+        "gradient",
+    ]
 
 
 def test_whole_number_inputs():
     """Pixels of uint8 get a floating-point gradient."""
-    model = _model("g (uint8[n, 4] x) => (float[n, 3] y) { a = Cast<to=1>(x) y = MatMul(a, w) }", w=_W)
+    model = _model(
+        "g (uint8[n, 4] x) => (float[n, 3] y) { a = Cast<to=1>(x) y = MatMul(a, w) }", w=_W
+    )
     _, gradient = run_gradient(model, np.ones((2, 4), np.uint8), np.ones((2, 3), np.float32))
     np.testing.assert_allclose(gradient, np.ones((2, 3)) @ _W.T, rtol=1e-6)
 
@@ -164,9 +204,13 @@ def test_steps_are_passed_straight_through_or_not():
     """Rounding passes its gradient where that is asked for, and is a step function where not."""
     model = _model("g (float[n, 4] x) => (float[n, 3] y) { r = Round(x) y = MatMul(r, w) }", w=_W)
     differentiated = gradient_model(model)
-    assert {entry.key: entry.value for entry in differentiated.metadata_props}[STRAIGHT_THROUGH_KEY] == "Round"
+    assert {entry.key: entry.value for entry in differentiated.metadata_props}[
+        STRAIGHT_THROUGH_KEY
+    ] == "Round"
     v = np.ones((2, 3), np.float32)
-    np.testing.assert_allclose(run_gradient(model, np.ones((2, 4), np.float32), v)[1], v @ _W.T, rtol=1e-6)
+    np.testing.assert_allclose(
+        run_gradient(model, np.ones((2, 4), np.float32), v)[1], v @ _W.T, rtol=1e-6
+    )
     with pytest.raises(PiecewiseConstant) as refusal:
         gradient_model(model, straight_through=False)
     assert refusal.value.ops == (("ai.onnx", "Round"),)
@@ -179,7 +223,9 @@ def test_quantiser_clamps():
         s=np.float32(0.5),
         z=np.uint8(10),
     )
-    x = np.float32([[-6, -5.2, 0.1, 122.6, 123]])  # 0 and 255 stand for -5 and 122.5; half a step more is rounded to them
+    x = np.float32(
+        [[-6, -5.2, 0.1, 122.6, 123]]
+    )  # 0 and 255 stand for -5 and 122.5; half a step more is rounded to them
     _, gradient = run_gradient(model, x, np.ones_like(x))
     np.testing.assert_array_equal(gradient, [[0, 1, 1, 1, 0]])
 
@@ -206,7 +252,9 @@ def test_condition_on_a_shape_is_resolved():
         y = If (c) <then_branch = t () => (float[n, 4] o) { o = Exp(x) }, else_branch = e () => (float[n, 4] o) { o = Sin(x) }>
     }"""
     x = np.full((2, 4), 0.3, np.float32)
-    np.testing.assert_allclose(run_gradient(_model(text, four=np.array([4])), x, x)[1], x * np.exp(x), rtol=1e-6)
+    np.testing.assert_allclose(
+        run_gradient(_model(text, four=np.array([4])), x, x)[1], x * np.exp(x), rtol=1e-6
+    )
 
 
 def test_condition_on_data_is_refused():
@@ -235,13 +283,20 @@ def test_all_missing_ops_are_named():
         a = com.example.First(x) b = Det(a) c = com.microsoft.Second(a) d = com.example.Off(w) y = Sum(b, c, d) }"""
     with pytest.raises(UnsupportedOps) as refusal:
         gradient_model(_model(text, w=_W))
-    assert refusal.value.ops == (("ai.onnx", "Det"), ("com.example", "First"), ("com.microsoft", "Second"))
+    assert refusal.value.ops == (
+        ("ai.onnx", "Det"),
+        ("com.example", "First"),
+        ("com.microsoft", "Second"),
+    )
     assert "First (com.example)" in str(refusal.value)
 
 
 def test_settings_without_a_rule_are_named():
     """An op whose rule does not hold for its attributes is refused with the reason."""
-    model = _model('g (float[1, 1, 4, 4] x) => (float[1, 1, 8, 8] y) { y = Resize<mode="cubic">(x, , s) }', s=np.float32([1, 1, 2, 2]))
+    model = _model(
+        'g (float[1, 1, 4, 4] x) => (float[1, 1, 8, 8] y) { y = Resize<mode="cubic">(x, , s) }',
+        s=np.float32([1, 1, 2, 2]),
+    )
     with pytest.raises(UnsupportedOps, match="Resize in mode cubic"):
         gradient_model(model)
 
@@ -282,7 +337,7 @@ def test_old_opsets_are_refused():
     """Below opset 7 broadcasting had other rules."""
     model = _model("g (float[n, 4] x) => (float[n, 4] y) { y = Exp(x) }")
     model.opset_import[0].version = 6
-    with pytest.raises(InvalidModel, match="opset is below|below 7|opset 7"):
+    with pytest.raises(InvalidModel, match="must be of opset 7 or newer"):
         gradient_model(model)
 
 
@@ -310,12 +365,21 @@ def test_package_stands_alone():
                 assert node.level <= depth
                 modules = [] if node.level else [node.module]
             else:
-                modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                modules = (
+                    [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                )
             for module in modules:
-                assert module.split(".")[0] in {"__future__", "collections", "dataclasses", "math", "numpy", "onnx", "typing"}
+                root = module.split(".")[0]
+                assert root in {"numpy", "onnx"} or root in sys.stdlib_module_names
 
 
 def test_every_refusal_is_one_kind():
     """Callers catch one class."""
-    for error in (DataDependentControlFlow, InvalidModel, PiecewiseConstant, UnsuitableInterface, UnsupportedOps):
+    for error in (
+        DataDependentControlFlow,
+        InvalidModel,
+        PiecewiseConstant,
+        UnsuitableInterface,
+        UnsupportedOps,
+    ):
         assert issubclass(error, CannotDifferentiate)

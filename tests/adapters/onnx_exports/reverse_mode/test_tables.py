@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import PiecewiseConstant, gradient_model
+from skl2onnx import to_onnx
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
@@ -15,12 +17,17 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Binarizer, MinMaxScaler, Normalizer, PolynomialFeatures, PowerTransformer, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    Binarizer,
+    MinMaxScaler,
+    Normalizer,
+    PolynomialFeatures,
+    PowerTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
-from skl2onnx import to_onnx
-
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import PiecewiseConstant, gradient_model
 
 from .running import directional_differences, run_gradient, session, weights_of
 
@@ -33,14 +40,20 @@ _PIPELINES = {
     "l2": lambda: make_pipeline(Normalizer(), _LOGISTIC()),
     "l1": lambda: make_pipeline(Normalizer("l1"), _LOGISTIC()),
     "max": lambda: make_pipeline(Normalizer("max"), _LOGISTIC()),
-    "imputer, net": lambda: make_pipeline(SimpleImputer(), StandardScaler(), MLPClassifier((8,), activation="tanh", max_iter=30)),
+    "imputer, net": lambda: make_pipeline(
+        SimpleImputer(), StandardScaler(), MLPClassifier((8,), activation="tanh", max_iter=30)
+    ),
     "products": lambda: make_pipeline(PolynomialFeatures(2), StandardScaler(), _LOGISTIC()),
     "principal components": lambda: make_pipeline(StandardScaler(), PCA(2), _LOGISTIC()),
-    "columns": lambda: make_pipeline(ColumnTransformer([("a", StandardScaler(), [0, 2]), ("b", "passthrough", [1])]), _LOGISTIC()),
+    "columns": lambda: make_pipeline(
+        ColumnTransformer([("a", StandardScaler(), [0, 2]), ("b", "passthrough", [1])]), _LOGISTIC()
+    ),
     "naive Bayes": lambda: make_pipeline(StandardScaler(), GaussianNB(var_smoothing=0.1)),
     "quadratic discriminant": QuadraticDiscriminantAnalysis,
     "power": lambda: make_pipeline(PowerTransformer(), _LOGISTIC()),
-    "stochastic": lambda: make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", alpha=0.1, random_state=0)),
+    "stochastic": lambda: make_pipeline(
+        StandardScaler(), SGDClassifier(loss="log_loss", alpha=0.1, random_state=0)
+    ),
 }
 
 
@@ -53,7 +66,9 @@ def _converted(estimator, X):
     return to_onnx(estimator, X[:1].astype(np.float32), options={"zipmap": False})
 
 
-@pytest.mark.parametrize("load", [load_iris, load_breast_cancer], ids=["three classes", "two classes"])
+@pytest.mark.parametrize(
+    "load", [load_iris, load_breast_cancer], ids=["three classes", "two classes"]
+)
 @pytest.mark.parametrize("name", _PIPELINES)
 def test_pipeline(name, load):
     """The gradient of probabilities is the difference quotient of predict_proba in float64."""
@@ -66,7 +81,9 @@ def test_pipeline(name, load):
     again, gradient = run_gradient(model, x, v)
     np.testing.assert_array_equal(again, scores)
     direction = np.random.default_rng(1).normal(size=x.shape)
-    expected = directional_differences(estimator.predict_proba, x.astype(np.float64), v, direction, 1e-5)
+    expected = directional_differences(
+        estimator.predict_proba, x.astype(np.float64), v, direction, 1e-5
+    )
     ours = (gradient.astype(np.float64) * direction).sum(1)
     np.testing.assert_allclose(ours, expected, rtol=2e-3, atol=1e-4 * np.abs(expected).max())
 
@@ -76,7 +93,9 @@ def test_pipeline(name, load):
 def test_support_vectors_of_two_classes(kernel, probability):
     """Every kernel, as probabilities and as decision values."""
     X, y = _data(load_breast_cancer)
-    estimator = make_pipeline(StandardScaler(), SVC(kernel=kernel, probability=probability, random_state=0)).fit(X, y)
+    estimator = make_pipeline(
+        StandardScaler(), SVC(kernel=kernel, probability=probability, random_state=0)
+    ).fit(X, y)
     model, x = _converted(estimator, X), X[7::30].astype(np.float32)
     scores = session(model).run(None, {model.graph.input[0].name: x})[1]
     v = weights_of(scores)
@@ -108,7 +127,11 @@ def test_support_vectors_of_three_classes():
     _, gradient = run_gradient(model, x, v)
     direction = np.random.default_rng(1).normal(size=x.shape)
     expected = directional_differences(
-        lambda z: run.run(None, {model.graph.input[0].name: z.astype(np.float32)})[1], x.astype(np.float64), v, direction, 2e-3
+        lambda z: run.run(None, {model.graph.input[0].name: z.astype(np.float32)})[1],
+        x.astype(np.float64),
+        v,
+        direction,
+        2e-3,
     )
     ours = (gradient * direction).sum(1)
     assert np.median(np.abs(ours - expected)) < 2e-3 * np.abs(expected).max()
@@ -149,4 +172,6 @@ def test_dictionaries_are_looked_behind():
     estimator = make_pipeline(StandardScaler(), _LOGISTIC()).fit(X, y)
     maps, x = to_onnx(estimator, X[:1].astype(np.float32)), X[:5].astype(np.float32)
     v = np.random.default_rng(2).normal(size=(5, 3)).astype(np.float32)
-    np.testing.assert_array_equal(run_gradient(maps, x, v)[1], run_gradient(_converted(estimator, X), x, v)[1])
+    np.testing.assert_array_equal(
+        run_gradient(maps, x, v)[1], run_gradient(_converted(estimator, X), x, v)[1]
+    )

@@ -1,95 +1,182 @@
-"""Gradients of an ONNX export, by torch.
+"""Gradients of an ONNX export, in ONNX Runtime: the graph's gradient model, and how rows are sent through it.
 
-Predictions, and so every flip point, stay those of ONNX Runtime: torch only says where to look. The two are held against each other on
-random rows before the gradients are offered; where they disagree, or the graph holds an op that torch is not taught here, there are none
-and what needs gradients estimates them from predictions.
+The gradient model (``reverse_mode``) is run in a session of its own. Predictions, and so every flip point, stay those of the
+export as it is; gradients say where to look. They are checked when the predictor is made (``gradient_check``).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from blackbox_boundary.errors import CapabilityMissing, PredictorError
+from blackbox_boundary.arrays import as_kind, as_numpy
+from blackbox_boundary.errors import CapabilityMissing, InvalidInput
+from blackbox_boundary.predictor import Access, Array, FloatArray
 
-from ..answers import probe_rows, read_outputs
+from ..answers import check_rows
+from .batching import Batching, in_fixed_batches
+from .gradient_check import Evidence, check_gradients
 from .graph import rebatched
+from .reverse_mode import STRAIGHT_THROUGH_KEY, CannotDifferentiate, gradient_model
+from .session import Runner
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from ..torch_modules.forward import Forward
-    from .predictor import OnnxPredictor
+    from .inputs import Feed
 
-__all__ = ["forward_in_torch"]
+__all__ = ["ExportGradients", "gradients_of"]
 
-_N_PROBES = 16
-"""Random rows on which both runtimes are compared."""
-
-_TOLERANCE = 1e-4
-"""Largest difference of a score allowed, relative to the largest score: single precision summed in two orders."""
+_OWNER = "OnnxPredictor.vjp"
 
 
-def forward_in_torch(model: ModelProto, predictor: OnnxPredictor) -> Forward:
-    """The predictor's ``model`` as a module that torch can differentiate, verified.
+@dataclass(frozen=True)
+class ExportGradients:
+    """The gradient model of an export, ready to run.
+
+    Attributes
+    ----------
+    straight_through : tuple of str
+        Ops whose gradient passes straight through; empty where the gradient is that of the graph.
+    """
+
+    runner: Runner
+    feed: Feed
+    access: Access
+    n_classes: int
+    batch: int | None
+    score_shape: tuple[int, ...]
+    score_dtype: np.dtype[Any]
+    straight_through: tuple[str, ...]
+
+    def vjp(self, x: Array, v: FloatArray) -> Array:
+        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one run for all rows, or as many as a fixed batch demands.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Of any kind; differentiated in the graph's own precision.
+        v : (n, n_classes) NumPy
+
+        Returns
+        -------
+        array (n, *input_shape)
+            Of the kind, device and floating dtype of ``x``; of the graph's dtype where ``x`` holds whole numbers.
+
+        Raises
+        ------
+        InvalidInput
+            A wrong shape.
+        PredictorError
+            ONNX Runtime failed.
+        """
+        check_rows(x, self.feed.input_shape, _OWNER)
+        n = x.shape[0]
+        if np.shape(v) != (n, self.n_classes):
+            raise InvalidInput(
+                f'"v" of {_OWNER} must have shape ({n}, {self.n_classes}); got {np.shape(v)}.'
+            )
+        if n:
+            gradient = self.run(self.feed.rows(as_numpy(x)), np.asarray(v))[1]
+        else:
+            gradient = np.zeros((0, *self.feed.graph_shape), np.float32)
+        gradient = gradient.reshape(n, *self.feed.input_shape)
+        return as_kind(gradient, x) if _is_floating(x) else gradient
+
+    def run(self, rows: NDArray[Any], v: NDArray[Any]) -> list[NDArray[Any]]:
+        """Scores as the graph puts them out, and the gradient, for rows as the graph takes them."""
+        weights = self._of_outputs(v).astype(self.score_dtype).reshape(-1, *self.score_shape)
+        if self.batch is None:
+            return self.runner.run(rows, weights)
+        return in_fixed_batches(
+            lambda index: self.runner.run(rows[index], weights[index]),
+            np.arange(len(rows)),
+            self.batch,
+        )
+
+    def _of_outputs(self, v: NDArray[Any]) -> NDArray[Any]:
+        """Weights of the columns that the graph puts out: of its one score, where the other class's is made of it."""
+        if int(np.prod(self.score_shape)) == v.shape[1]:
+            return v
+        return v[:, 1:] - v[:, :1] if self.access is Access.PROBABILITIES else v[:, 1:]
+
+
+def gradients_of(
+    model: ModelProto,
+    output: str,
+    scores: NDArray[Any],
+    *,
+    feed: Feed,
+    access: Access,
+    n_classes: int,
+    batching: Batching,
+    provider: str,
+    threads: int | None,
+    probes: NDArray[Any],
+) -> ExportGradients:
+    """Differentiate an export and check the result.
+
+    Parameters
+    ----------
+    model : ModelProto
+        With the weights that lie beside it; of its ``output``, ``scores`` (n, ...) are the answers to the ``probes``.
+    batching : Batching
+        How the export is given its rows; the gradient model is given them likewise.
 
     Raises
     ------
     CapabilityMissing
-        torch is not installed; the graph cannot be run by it; it answers otherwise; or the predictor does not reveal all scores.
+        There is no gradient, or the differences of the scores on the probes contradict it; the message says why.
     """
-    if not predictor.access.has_scores:
+    if not access.has_scores:
         raise CapabilityMissing(
-            f'Gradients need the scores of all classes; access is "{predictor.access.name.lower()}".'
+            f'Gradients need the scores of all classes; access is "{access.name.lower()}".'
         )
+    batch = (feed.batch or 1) if batching is Batching.FIXED else None
+    sized = _with_sizes(rebatched(model) if batching is Batching.REBATCHED else model, feed, batch)
     try:
-        import torch
-
-        from ..torch_modules.forward import Forward
-        from .in_torch import GraphModule
-    except ImportError as error:
-        raise CapabilityMissing(
-            'Gradients of an ONNX model need torch: pip install "blackbox-boundary[torch]".'
-        ) from error
-    graph = rebatched(model)
-    shape = [axis.dim_value for axis in graph.graph.input[0].type.tensor_type.shape.dim][1:]
-    module = torch.nn.Sequential(
-        _row_shape(tuple(shape) if all(shape) else predictor.input_shape),
-        GraphModule(graph, predictor.outputs[-1]),
+        differentiated = gradient_model(sized, input=feed.name, output=output)
+        names = [value.name for value in differentiated.graph.input[:2]]
+        outputs = [value.name for value in differentiated.graph.output]
+        runner = Runner(differentiated, names, outputs, provider=provider, threads=threads)
+    except (CannotDifferentiate, InvalidInput) as reason:
+        raise CapabilityMissing(str(reason)) from reason
+    passed = {entry.key: entry.value for entry in differentiated.metadata_props}[
+        STRAIGHT_THROUGH_KEY
+    ]
+    found = ExportGradients(
+        runner,
+        feed,
+        access,
+        n_classes,
+        batch,
+        scores.shape[1:],
+        scores.dtype,
+        tuple(name for name in passed.split(", ") if name),
     )
-    forward = Forward(
-        module,
-        predictor.input_shape,
-        predictor.access,
-        torch.device("cpu"),
-        torch.float32,
-        predictor.n_classes,
-    )
-    _compare(forward, predictor)
-    return forward
+    check_gradients(Evidence.of(found.run, probes, n_classes, exact=not found.straight_through))
+    return found
 
 
-def _compare(forward: Forward, predictor: OnnxPredictor) -> None:
-    rows = np.asarray(probe_rows(_N_PROBES, predictor.input_shape, predictor.bounds), np.float32)
-    theirs = predictor.predict(rows).scores
-    try:
-        ours = read_outputs(
-            forward.outputs(rows), _N_PROBES, predictor.access, predictor.n_classes
-        ).scores
-    except PredictorError as error:
-        raise CapabilityMissing(f"torch cannot run this graph: {error}") from error
-    assert ours is not None
-    assert theirs is not None
-    off = np.abs(ours - theirs).max() / max(np.abs(theirs).max(), np.finfo(np.float32).tiny)
-    if not off <= _TOLERANCE:
-        raise CapabilityMissing(
-            f"torch and ONNX Runtime disagree by {off:.1e} of the largest score on {_N_PROBES} random rows."
-        )
+def _with_sizes(model: ModelProto, feed: Feed, batch: int | None) -> ModelProto:
+    """The graph with its input declared as it is used: rows of a known shape, ``batch`` at a time or any number."""
+    sized = type(model)()
+    sized.CopyFrom(model)
+    value = next(value for value in sized.graph.input if value.name == feed.name)
+    dims = value.type.tensor_type.shape.dim
+    for dim, length in zip(dims[1:], feed.graph_shape, strict=True):
+        dim.dim_value = length
+    if batch is None:
+        dims[0].dim_param = "batch"
+    else:
+        dims[0].dim_value = batch
+    del sized.graph.value_info[:]
+    return sized
 
 
-def _row_shape(shape: tuple[int, ...]) -> Any:
-    """Module that gives flat or shaped rows the shape that the graph takes."""
-    import torch
-
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Unflatten(1, shape))
+def _is_floating(x: Array) -> bool:
+    kind = getattr(x.dtype, "kind", None)
+    return kind == "f" if kind else "float" in str(x.dtype)

@@ -39,8 +39,8 @@ class Runner:
     ----------
     model : ModelProto or path
         A path where the graph is run as it lies there, which spares a copy.
-    outputs : sequence of str
-        The outputs to fetch.
+    inputs, outputs : str or sequence of str
+        The inputs that are fed and the outputs that are fetched, in order.
     provider : {"cpu", "cuda", "auto"}
         ``"auto"``: CUDA when it is present and starts, else the CPU.
     threads : int, optional
@@ -55,18 +55,19 @@ class Runner:
     def __init__(
         self,
         model: ModelProto | Path,
-        input_name: str,
+        inputs: str | Sequence[str],
         outputs: Sequence[str],
         *,
         provider: str,
         threads: int | None,
     ) -> None:
-        self._input_name, self._outputs = input_name, list(outputs)
+        self._inputs = [inputs] if isinstance(inputs, str) else list(inputs)
+        self._outputs = list(outputs)
         self._session: Any = _open(model, provider, threads)
         self.provider = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
 
-    def run(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
-        """The outputs for rows of the dtype and shape that the graph declares.
+    def run(self, *feeds: NDArray[Any]) -> list[NDArray[Any]]:
+        """The outputs for inputs of the dtypes and shapes that the graph declares, rows first.
 
         Raises
         ------
@@ -74,13 +75,11 @@ class Runner:
             ONNX Runtime failed.
         """
         try:
-            return [
-                np.asarray(output)
-                for output in self._session.run(self._outputs, {self._input_name: rows})
-            ]
+            found = self._session.run(self._outputs, dict(zip(self._inputs, feeds, strict=True)))
+            return [np.asarray(output) for output in found]
         except Exception as error:
             raise PredictorError(
-                f"ONNX Runtime failed on {len(rows)} rows: {type(error).__name__}: {_one_line(error)}"
+                f"ONNX Runtime failed on {len(feeds[0])} rows: {type(error).__name__}: {_one_line(error)}"
             ) from error
 
 

@@ -1,0 +1,142 @@
+"""Whether a gradient is one: differences of the scores along random directions, on random rows, against what it says.
+
+The scores are single precision as a rule, so a difference is read at three step lengths, and a row counts as contradicted only
+where every one of them does. A row whose differences drown in rounding says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_boundary.errors import CapabilityMissing
+
+__all__ = ["Evidence", "check_gradients"]
+
+_STEPS = (1e-3, 1e-4, 1e-2)
+"""Of every input at once, relative to the largest input: most sensitive first, shorter where kinks are near, longer for flat scores."""
+
+_COARSE_STEPS = (3e-2, 1e-1)
+"""Across several steps of a quantiser."""
+
+_TOLERANCE = 0.05
+"""Relative. Errors of rules (a factor, a sign, a term left out) are larger; rounding and curvature at the fitting step are smaller."""
+
+_ROUNDING = 64
+"""Roundings of the largest score that a difference may be off by."""
+
+_LEAST_CORRELATION = 0.5
+"""Of what a straight-through gradient predicts with what the scores do. Unrelated numbers: 0 +- 0.18 for the 32 compared."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Predicted and measured changes of ``v . scores`` (steps, rows), and what rounding may change them by.
+
+    Attributes
+    ----------
+    is_exact : bool
+        Whether the gradient is meant to be that of the scores, and not one passed straight through steps.
+    """
+
+    predicted: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    rounding: NDArray[np.float64]
+    is_exact: bool
+    is_finite: bool
+
+    @classmethod
+    def of(
+        cls,
+        run: Callable[[NDArray[Any], NDArray[Any]], list[NDArray[Any]]],
+        rows: NDArray[Any],
+        n_classes: int,
+        *,
+        exact: bool,
+    ) -> Self:
+        """Ask for scores on both sides of each row; ``run(rows, v)`` answers raw scores and gradients."""
+        rng = np.random.default_rng(0)
+        v = rng.normal(size=(len(rows), n_classes))
+        signs = rng.choice([-1.0, 1.0], size=rows.shape)
+        whole = rows.dtype.kind != "f"
+        scale = float(np.abs(rows.astype(np.float64)).max(initial=0)) or 1.0
+        gradient = run(rows, v)[1].astype(np.float64)
+        predicted, measured, rounding = [], [], []
+        for step in _STEPS if exact else _COARSE_STEPS:
+            moved = signs * (max(1, round(step * 100)) if whole else step * scale)
+            sides = [_moved(rows, sign * moved) for sign in (1, -1)]
+            direction = sides[0].astype(np.float64) - sides[1].astype(np.float64)
+            ahead, behind = (_scores(run, side, v) for side in sides)
+            predicted.append(_sum_rows(gradient * direction))
+            measured.append(_sum_rows((ahead - behind) * v))
+            rounding.append(_ROUNDING * _eps(rows) * _sum_rows(np.abs(ahead * v)))
+        finite = bool(np.isfinite(gradient).all())
+        return cls(np.array(predicted), np.array(measured), np.array(rounding), exact, finite)
+
+
+def check_gradients(evidence: Evidence) -> None:
+    """Refuse gradients that the scores contradict.
+
+    Raises
+    ------
+    CapabilityMissing
+        They are not finite; or on a quarter of the rows the scores change otherwise; or, straight through, without relation.
+    """
+    if not evidence.is_finite:
+        raise CapabilityMissing("The gradients of the graph are not finite on random rows.")
+    if not evidence.is_exact:
+        _check_correlation(evidence)
+        return
+    off = np.abs(evidence.predicted - evidence.measured)
+    allowed = _TOLERANCE * np.maximum(np.abs(evidence.predicted), np.abs(evidence.measured))
+    contradicted = ~(off <= allowed + evidence.rounding).any(axis=0)
+    if 4 * contradicted.sum() > len(contradicted):
+        raise CapabilityMissing(
+            f"The gradients of the graph contradict its scores: on {contradicted.sum()} of {len(contradicted)} random rows they "
+            f"change otherwise than by {_TOLERANCE:.0%} of what the gradient says."
+        )
+
+
+def _check_correlation(evidence: Evidence) -> None:
+    loud = np.abs(evidence.measured) > evidence.rounding
+    if loud.sum() < 4:
+        return  # the scores say nothing
+    predicted, measured = evidence.predicted[loud], evidence.measured[loud]
+    lengths = np.linalg.norm(predicted) * np.linalg.norm(measured)
+    correlation = float((predicted * measured).sum() / lengths) if lengths else 0.0
+    if correlation < _LEAST_CORRELATION:
+        raise CapabilityMissing(
+            "The gradients passed straight through the graph's quantisers have little to do with its scores: over steps of several "
+            f"quanta their correlation is {correlation:.2f}; at least {_LEAST_CORRELATION} is needed."
+        )
+
+
+def _moved(rows: NDArray[Any], by: NDArray[np.float64]) -> NDArray[Any]:
+    moved = rows.astype(np.float64) + by
+    if rows.dtype.kind == "f":
+        return moved.astype(rows.dtype)
+    limits = np.iinfo(rows.dtype) if rows.dtype.kind != "b" else None
+    low, high = (0, 1) if limits is None else (limits.min, limits.max)
+    return np.clip(moved, low, high).astype(rows.dtype)
+
+
+def _scores(run: Callable[..., list[NDArray[Any]]], rows: NDArray[Any], v: NDArray[Any]) -> Any:
+    """Scores of all classes, (rows, n_classes); the one score of a binary model stands for the difference of two."""
+    scores = run(rows, v)[0].astype(np.float64).reshape(len(rows), -1)
+    return scores if scores.shape[1] == v.shape[1] else np.concatenate([0 * scores, scores], axis=1)
+
+
+def _sum_rows(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values.reshape(len(values), -1).sum(axis=1)
+
+
+def _eps(rows: NDArray[Any]) -> float:
+    return (
+        float(np.finfo(rows.dtype).eps)
+        if rows.dtype.kind == "f"
+        else float(np.finfo(np.float32).eps)
+    )

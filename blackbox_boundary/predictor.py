@@ -183,7 +183,11 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class Differentiable(Predictor, Protocol):
-    """A predictor that also answers gradients."""
+    """A predictor that also answers gradients.
+
+    An optional attribute ``straight_through`` (tuple of str) names the steps, of a quantiser say, through which they are passed as if they
+    were not there; without it, or empty, they are those of the scores.
+    """
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.

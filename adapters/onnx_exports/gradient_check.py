@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import CapabilityMissing
+from blackbox_boundary.predictor import Access
+
+from ..answers import score_columns
 
 __all__ = ["Evidence", "check_gradients"]
 
@@ -54,6 +57,7 @@ class Evidence:
         cls,
         run: Callable[[NDArray[Any], NDArray[Any]], list[NDArray[Any]]],
         rows: NDArray[Any],
+        access: Access,
         n_classes: int,
         *,
         exact: bool,
@@ -70,7 +74,7 @@ class Evidence:
             moved = signs * (max(1, round(step * 100)) if whole else step * scale)
             sides = [_moved(rows, sign * moved) for sign in (1, -1)]
             direction = sides[0].astype(np.float64) - sides[1].astype(np.float64)
-            ahead, behind = (_scores(run, side, v) for side in sides)
+            ahead, behind = (_scores(run, side, v, access) for side in sides)
             predicted.append(_sum_rows(gradient * direction))
             measured.append(_sum_rows((ahead - behind) * v))
             rounding.append(_ROUNDING * _eps(rows) * _sum_rows(np.abs(ahead * v)))
@@ -93,10 +97,11 @@ def check_gradients(evidence: Evidence) -> None:
         return
     off = np.abs(evidence.predicted - evidence.measured)
     allowed = _TOLERANCE * np.maximum(np.abs(evidence.predicted), np.abs(evidence.measured))
-    contradicted = ~(off <= allowed + evidence.rounding).any(axis=0)
-    if 4 * contradicted.sum() > len(contradicted):
+    agrees = (off <= allowed + evidence.rounding).max(axis=0)
+    n_rows, n_against = len(agrees), int(np.count_nonzero(~agrees))
+    if 4 * n_against > n_rows:
         raise CapabilityMissing(
-            f"The gradients of the graph contradict its scores: on {contradicted.sum()} of {len(contradicted)} random rows they "
+            f"The gradients of the graph contradict its scores: on {n_against} of {n_rows} random rows they "
             f"change otherwise than by {_TOLERANCE:.0%} of what the gradient says."
         )
 
@@ -124,10 +129,14 @@ def _moved(rows: NDArray[Any], by: NDArray[np.float64]) -> NDArray[Any]:
     return np.clip(moved, low, high).astype(rows.dtype)
 
 
-def _scores(run: Callable[..., list[NDArray[Any]]], rows: NDArray[Any], v: NDArray[Any]) -> Any:
-    """Scores of all classes, (rows, n_classes); the one score of a binary model stands for the difference of two."""
-    scores = run(rows, v)[0].astype(np.float64).reshape(len(rows), -1)
-    return scores if scores.shape[1] == v.shape[1] else np.concatenate([0 * scores, scores], axis=1)
+def _scores(
+    run: Callable[..., list[NDArray[Any]]], rows: NDArray[Any], v: NDArray[Any], access: Access
+) -> NDArray[np.float64]:
+    """Scores of all classes, (rows, n_classes)."""
+    columns: NDArray[np.float64] = score_columns(
+        run(rows, v)[0].astype(np.float64), len(rows), access
+    )
+    return columns
 
 
 def _sum_rows(values: NDArray[np.float64]) -> NDArray[np.float64]:

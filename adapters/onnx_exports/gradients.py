@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_kind, as_numpy
-from blackbox_boundary.errors import CapabilityMissing, InvalidInput
+from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.predictor import Access, Array, FloatArray
 
 from ..answers import check_rows
@@ -79,10 +79,9 @@ class ExportGradients:
             raise InvalidInput(
                 f'"v" of {_OWNER} must have shape ({n}, {self.n_classes}); got {np.shape(v)}.'
             )
-        if n:
-            gradient = self.run(self.feed.rows(as_numpy(x)), np.asarray(v))[1]
-        else:
-            gradient = np.zeros((0, *self.feed.graph_shape), np.float32)
+        if n == 0:
+            return x
+        gradient = self.run(self.feed.rows(as_numpy(x)), np.asarray(v))[1]
         gradient = gradient.reshape(n, *self.feed.input_shape)
         return as_kind(gradient, x) if _is_floating(x) else gradient
 
@@ -147,6 +146,7 @@ def gradients_of(
     passed = {entry.key: entry.value for entry in differentiated.metadata_props}[
         STRAIGHT_THROUGH_KEY
     ]
+    rounding = [] if feed.dtype.kind == "f" else ["rounding of the input"]
     found = ExportGradients(
         runner,
         feed,
@@ -155,9 +155,13 @@ def gradients_of(
         batch,
         scores.shape[1:],
         scores.dtype,
-        tuple(name for name in passed.split(", ") if name),
+        tuple(name for name in (*rounding, *passed.split(", ")) if name),
     )
-    check_gradients(Evidence.of(found.run, probes, n_classes, exact=not found.straight_through))
+    try:
+        evidence = Evidence.of(found.run, probes, access, n_classes, exact=not passed)
+    except PredictorError as reason:
+        raise CapabilityMissing(f"The gradient model cannot be run: {reason}") from reason
+    check_gradients(evidence)
     return found
 
 

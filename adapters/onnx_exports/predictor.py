@@ -76,9 +76,10 @@ class OnnxPredictor:
     threads : int, optional
         Threads within one operation. Default: ONNX Runtime's, one per physical core.
     gradients : {"auto", "required", "none"}
-        ``"auto"``: those of the graph's gradient model, run by ONNX Runtime like the graph itself, where the scores are revealed and every
-        op has a rule. ``"required"``: the same, and refused where they cannot be had. ``"none"``: what needs gradients estimates them from
-        predictions. ``"torch"`` is deprecated and means ``"required"``.
+        ``"auto"``: those of the graph's gradient model, run by ONNX Runtime like the graph itself,
+        where the scores are revealed and every op has a rule. ``"required"``: the same, and refused
+        where they cannot be had. ``"none"``: what needs gradients estimates them from predictions.
+        ``"torch"`` is deprecated and means ``"required"``.
 
     Attributes
     ----------
@@ -89,7 +90,7 @@ class OnnxPredictor:
     no_gradients : str
         Why there are none; empty where there are.
     straight_through : tuple of str
-        Ops whose gradient is passed straight through (quantisation and rounding); empty where there are none.
+        Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
     provider : str
         ``"cpu"`` or ``"cuda"``: where it runs.
 
@@ -116,8 +117,9 @@ class OnnxPredictor:
 
     Integer inputs are fed the nearest whole number. No pickle is opened.
 
-    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)`` is honest. When a predictor is
-    made, the gradients of 16 random rows are compared with differences of the scores. Predictions stay those of the graph as it was exported.
+    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
+    is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
+    the scores. Predictions stay those of the graph as it was exported.
     """
 
     def __init__(

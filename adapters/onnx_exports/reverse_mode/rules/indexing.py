@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from onnx import TensorProto
 
 from ..builder import INT64, Value
 from ..context import Context, Contributions, Rule
 from .axis_maps import adjoint_along, padding_selection
 
-__all__ = ["RULES", "zeros_like_input"]
+__all__ = ["RULES", "scattered"]
 
 
-def zeros_like_input(c: Context, g: Value) -> Value:
-    """Zeros of the shape of the first input."""
-    return c.expanded(c.array(0.0, g))
+def scattered(c: Context, g: Value, indices: Value, shape: Value, axis: int | None) -> Value:
+    """Zeros of a shape to which ``g`` is added at ``indices``, along ``axis`` or (None) at index tuples.
+
+    Half precision is added in single precision: ONNX Runtime 1.31 scatters no other way.
+    """
+    kind, half = g.dtype, g.dtype in (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    g = g.cast(TensorProto.FLOAT) if half else g
+    zeros = c.b.op("Expand", c.array(0.0, g), shape)
+    if axis is None:
+        return c.b.op("ScatterND", zeros, indices, g, reduction="add").cast(kind)
+    return c.b.op("ScatterElements", zeros, indices, g, axis=axis, reduction="add").cast(kind)
 
 
 def _gather(c: Context, g: Value) -> Contributions:
@@ -50,45 +59,23 @@ def _scattered_along(c: Context, g: Value, indices: Value, axis: int) -> Value:
     rank = c.rank()
     column = indices.reshaped(c.b.ints([-1 if a == axis else 1 for a in range(rank)]))
     everywhere = c.b.op("Expand", column, c.b.op("Shape", g, dtype=INT64))
-    return c.b.op(
-        "ScatterElements", zeros_like_input(c, g), everywhere, g, axis=axis, reduction="add"
-    )
+    return scattered(c, g, everywhere, c.shape_value(), axis)
 
 
 def _gather_elements(c: Context, g: Value) -> Contributions:
-    yield (
-        0,
-        c.b.op(
-            "ScatterElements",
-            zeros_like_input(c, g),
-            c.x(1),
-            g,
-            axis=c.attr("axis", 0),
-            reduction="add",
-        ),
-    )
+    yield 0, scattered(c, g, c.x(1), c.shape_value(), c.attr("axis", 0))
 
 
 def _gather_nd(c: Context, g: Value) -> Contributions:
     if c.attr("batch_dims", 0):
         raise c.refuse("with batch_dims")
-    yield 0, c.b.op("ScatterND", zeros_like_input(c, g), c.x(1), g, reduction="add")
+    yield 0, scattered(c, g, c.x(1), c.shape_value(), None)
 
 
 def _top_k(c: Context, g: Value | None, _indices: Value | None = None) -> Contributions:
     """The k largest along an axis: g at their indices."""
     if g is not None:
-        yield (
-            0,
-            c.b.op(
-                "ScatterElements",
-                zeros_like_input(c, g),
-                c.y(1),
-                g,
-                axis=c.attr("axis", -1),
-                reduction="add",
-            ),
-        )
+        yield 0, scattered(c, g, c.y(1), c.shape_value(), c.attr("axis", -1))
 
 
 def _slice(c: Context, g: Value) -> Contributions:

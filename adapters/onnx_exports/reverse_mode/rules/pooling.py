@@ -8,6 +8,7 @@ from ..builder import INT64, Value
 from ..context import Context, Contributions, Rule
 from .axis_maps import adjoint_along, averaging, interpolation, nearest, source_positions
 from .convolutions import Window, spatial_sizes
+from .indexing import scattered
 
 __all__ = ["RULES"]
 
@@ -17,11 +18,8 @@ def _max_pool(c: Context, g: Value, _indices: Value | None = None) -> Contributi
     if c.attr("storage_order", 0):
         raise c.refuse("with column-major indices")
     flat = c.b.ints([-1])
-    zeros = c.b.op("Expand", c.array(0.0, g), c.b.op("Size", c.x(), dtype=INT64).reshaped(flat))
-    scattered = c.b.op(
-        "ScatterElements", zeros, c.y(1).reshaped(flat), g.reshaped(flat), axis=0, reduction="add"
-    )
-    yield 0, c.like(scattered)
+    size = c.b.op("Size", c.x(), dtype=INT64).reshaped(flat)
+    yield 0, c.like(scattered(c, g.reshaped(flat), c.y(1).reshaped(flat), size, 0))
 
 
 def _average_pool(c: Context, g: Value) -> Contributions:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
+from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES
 from onnx.reference import ReferenceEvaluator
 
 from .cases.elementwise import ACTIVATIONS, ELEMENTWISE
@@ -13,6 +15,7 @@ from .cases.indexing import INDEXING
 from .cases.layout import LAYOUT, REDUCTIONS
 from .cases.pools import NORMALISATIONS, POOLS
 from .cases.products import CONVOLUTIONS, PRODUCTS
+from .coverage import BODIES, PAGE, page
 from .running import run_gradient, session, weights_of
 
 CASES = [
@@ -83,3 +86,34 @@ def test_gradient_is_the_central_difference(case):
         assert abs((gradient * direction).sum() - difference) <= 1e-6 * (
             1 + np.abs(gradient * direction).sum()
         )
+
+
+def test_the_table_of_ops_is_up_to_date():
+    """The reference page says what the rules are; it is made with the tested version of onnx."""
+    if f"of onnx {onnx.__version__}," not in PAGE.read_text():
+        pytest.skip("the page was made with another onnx")
+    assert PAGE.read_text() == page(), "run coverage.py of this folder"
+
+
+def test_bodies_and_rules_are_tried():
+    """Every rule of the standard domain, and every body that the table names, has a case here or is tried in another file."""
+    tried = " ".join(case.body for case in CASES)
+    elsewhere = {
+        "Cast",
+        "CastLike",
+        "Ceil",
+        "ConvInteger",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+    }
+    elsewhere |= {
+        "Floor",
+        "MatMulInteger",
+        "QLinearConv",
+        "QLinearMatMul",
+        "QuantizeLinear",
+        "Round",
+    }
+    elsewhere |= {"ReverseSequence", "Sign"}
+    names = {op for domain, op in RULES if not domain} | set(BODIES)
+    assert {op for op in names if f"{op}(" not in tried and f"{op}<" not in tried} <= elsewhere

@@ -55,6 +55,15 @@ REDUCTIONS = [
         (18,),
         positive,
     ),
+    Case(
+        "ReduceProd",
+        "y = ReduceProd(x, a)",
+        (2, 6, 4),
+        {"a": ints(1)},
+        lambda x, a: x.prod(1, keepdim=True),
+        opsets=(18,),
+        domain=lambda x: np.round(2 * x) / 2,  # with zeros, one or several in a product
+    ),
     Case("ReduceMean all", "y = ReduceMean<keepdims=0>(x)", (2, 3, 4), {}, lambda x: x.mean(), ALL),
     Case(
         "ReduceSum noop",
@@ -192,5 +201,14 @@ LAYOUT = [
         {"a": np.array(1)},
         lambda x, a: x.flip(1).cumsum(1).flip(1) - x,
         (11, 18),
+    ),
+    Case(
+        "ReverseSequence",
+        "y = ReverseSequence<batch_axis=0, time_axis=1>(x, l)",
+        (2, 4, 3),
+        {"l": ints(3, 2)},
+        lambda x, l: torch.stack([x[0][[2, 1, 0, 3]], x[1][[1, 0, 2, 3]]]),
+        opsets=(10, 18),
+        any_batch=False,
     ),
 ]

@@ -6,7 +6,9 @@ export as it is; gradients say where to look. They are checked when the predicto
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +16,18 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_kind, as_numpy
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
-from blackbox_boundary.predictor import Access, Array, FloatArray
+from blackbox_boundary.predictor import Access, Array, FloatArray, IntArray
 
 from ..answers import check_rows
 from .batching import Batching, in_fixed_batches
 from .gradient_check import Evidence, check_gradients
 from .graph import rebatched
-from .reverse_mode import STRAIGHT_THROUGH_KEY, CannotDifferentiate, gradient_model
+from .reverse_mode import (
+    STRAIGHT_THROUGH_KEY,
+    CannotDifferentiate,
+    gradient_model,
+    margin_gradient_model,
+)
 from .session import Runner
 
 if TYPE_CHECKING:
@@ -44,6 +51,7 @@ class ExportGradients:
     """
 
     runner: Runner
+    margin_runner: Callable[[], Runner]
     feed: Feed
     access: Access
     n_classes: int
@@ -82,8 +90,46 @@ class ExportGradients:
         if n == 0:
             return x
         gradient = self.run(self.feed.rows(as_numpy(x)), np.asarray(v))[1]
-        gradient = gradient.reshape(n, *self.feed.input_shape)
-        return as_kind(gradient, x) if _is_floating(x) else gradient
+        return self._like(gradient, x)
+
+    @property
+    def has_margin(self) -> bool:
+        """Whether scores and the gradient of a margin can be had in one run, of scores that are those of the predictions."""
+        return int(np.prod(self.score_shape)) >= 2 and not self.straight_through
+
+    def margin_gradient(self, x: Array, home: IntArray) -> tuple[list[NDArray[Any]], Array]:
+        """Scores as the graph puts them out, and the gradient of the score of ``home`` (n,) less the best other one.
+
+        Raises
+        ------
+        InvalidInput
+            A wrong shape, or a label that is no class.
+        PredictorError
+            ONNX Runtime failed.
+        """
+        check_rows(x, self.feed.input_shape, _OWNER)
+        n, home = x.shape[0], np.asarray(home)
+        if home.shape != (n,) or home.dtype.kind not in "iu" or not self._are_classes(home):
+            raise InvalidInput(
+                f'"home" of OnnxPredictor.margin_gradient must hold {n} labels from 0 to {self.n_classes - 1}; got {home}.'
+            )
+        rows, home = self.feed.rows(as_numpy(x)), home.astype(np.int64)
+        run = self.margin_runner().run
+        if self.batch is None:
+            scores, gradient = run(rows, home)
+        else:
+            scores, gradient = in_fixed_batches(
+                lambda index: run(rows[index], home[index]), np.arange(n), self.batch
+            )
+        return [scores], self._like(gradient, x)
+
+    def _are_classes(self, home: NDArray[Any]) -> bool:
+        return bool(((home >= 0) & (home < self.n_classes)).all())
+
+    def _like(self, gradient: NDArray[Any], x: Array) -> Array:
+        """A gradient in the shape and kind of the rows."""
+        shaped = gradient.reshape(tuple(x.shape))
+        return as_kind(shaped, x) if _is_floating(x) else shaped
 
     def run(self, rows: NDArray[Any], v: NDArray[Any]) -> list[NDArray[Any]]:
         """Scores as the graph puts them out, and the gradient, for rows as the graph takes them."""
@@ -136,11 +182,19 @@ def gradients_of(
         )
     batch = (feed.batch or 1) if batching is Batching.FIXED else None
     sized = _with_sizes(rebatched(model) if batching is Batching.REBATCHED else model, feed, batch)
+
+    def opened(differentiated: ModelProto) -> Runner:
+        names = [value.name for value in differentiated.graph.input]
+        outputs = [value.name for value in differentiated.graph.output]
+        return Runner(differentiated, names, outputs, provider=provider, threads=threads)
+
+    @cache
+    def margin_runner() -> Runner:
+        return opened(margin_gradient_model(sized, input=feed.name, output=output))
+
     try:
         differentiated = gradient_model(sized, input=feed.name, output=output)
-        names = [value.name for value in differentiated.graph.input[:2]]
-        outputs = [value.name for value in differentiated.graph.output]
-        runner = Runner(differentiated, names, outputs, provider=provider, threads=threads)
+        runner = opened(differentiated)
     except (CannotDifferentiate, InvalidInput) as reason:
         raise CapabilityMissing(str(reason)) from reason
     passed = {entry.key: entry.value for entry in differentiated.metadata_props}[
@@ -149,6 +203,7 @@ def gradients_of(
     rounding = [] if feed.dtype.kind == "f" else ["rounding of the input"]
     found = ExportGradients(
         runner,
+        margin_runner,
         feed,
         access,
         n_classes,

@@ -88,27 +88,30 @@ def margin_gradient_model(
     """As :func:`gradient_model`, with the weights chosen inside the graph: home against the best other score.
 
     Its second input is ``home`` (n,) int64, a label a row, in place of ``v``; ``gradient`` is that of the margin
-    ``scores[home] - max(scores[others])``. Scores must have two axes, rows and classes, of which there are at least two.
+    ``scores[home] - max(scores[others])``. Scores must have axes for rows and classes, of which there are at least two; further axes
+    have length one.
     """
     work = _Differentiation(
         model, input, output, constants or {}, straight_through=straight_through
     )
     shape = work.facts.shape.get(work.target, ())
-    if len(shape) != 2 or not isinstance(shape[1], int) or shape[1] < 2:
+    n_classes = shape[1] if len(shape) >= 2 else 0
+    if not isinstance(n_classes, int) or n_classes < 2 or set(shape[2:]) - {1}:
         raise UnsuitableInterface(
             f"A margin needs scores of two axes, rows and at least two classes; got the shape {shape}."
         )
     home = work.new_input("home", INT64, work.declared(shape[:1]))
-    return work.finish(_margin_weights(work.builder, work.scores, home, shape[1]))
+    return work.finish(_margin_weights(work.builder, work.scores, home, n_classes))
 
 
 def _margin_weights(b: Builder, scores: Value, home: Value, n_classes: int) -> Value:
-    """1 at home, -1 at the best other score (the first of equal ones), else 0: (n, n_classes)."""
-    classes = b.constant(np.arange(n_classes))
+    """1 at home, -1 at the best other score (the first of equal ones), else 0, in the shape of the scores."""
+    classes, columns = b.constant(np.arange(n_classes)), scores.reshaped(b.ints([-1, n_classes]))
     at_home = b.op("Unsqueeze", home, b.ints([1])).equals(classes)
-    others = at_home.where(-np.inf, scores)
+    others = at_home.where(-np.inf, columns)
     at_rival = b.op("ArgMax", others, axis=1, dtype=INT64).equals(classes)
-    return at_home.cast(scores.dtype) - at_rival.cast(scores.dtype)
+    weights = at_home.cast(scores.dtype) - at_rival.cast(scores.dtype)
+    return weights.reshaped(b.op("Shape", scores, dtype=INT64))
 
 
 class _Differentiation:

@@ -24,6 +24,7 @@ from blackbox_boundary import (
 )
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
+from blackbox_boundary.predictor import MarginGradient
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
@@ -194,6 +195,24 @@ def test_flip_points_flip():
     assert (plain.predict(found.flip_points).label != found.home).all()
 
 
+@pytest.mark.parametrize("batch", ["n", 2], ids=["open", "two"])
+def test_scores_and_margin_gradient_in_one_run(batch):
+    """One run gives what a prediction and a gradient of the margin give, whatever class is home."""
+    predictor = load(convolutional(batch), access="logits", bounds=(0, 1))
+    assert isinstance(predictor, MarginGradient)
+    x, _, _ = drawn(5, (2, 6, 6), 4)
+    home = np.array([0, 1, 2, 3, 0])
+    prediction, gradient = predictor.margin_gradient(x, home)
+    expected = predictor.predict(x).scores
+    rival = np.where(np.arange(4) == home[:, None], -np.inf, expected).argmax(1)
+    v = (np.eye(4)[home] - np.eye(4)[rival]).astype(np.float32)
+    np.testing.assert_allclose(prediction.scores, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(gradient, predictor.vjp(x, v), rtol=1e-5, atol=1e-5)
+    for wrong in (home[:3], home + 1, home.astype(float)):
+        with pytest.raises(InvalidInput, match='"home"'):
+            predictor.margin_gradient(x, wrong)
+
+
 def test_missing_rules_are_named():
     """A graph with an op that has no rule keeps its predictions, and says why it has no gradients."""
     nodes = [helper.make_node("Hardmax", ["x"], ["h"]), helper.make_node("Det", ["x"], ["d"])]
@@ -246,7 +265,7 @@ def test_quantised_graphs_say_what_passes_straight_through():
 
 
 def test_steps_that_are_too_wide_to_look_through_are_refused():
-    """x - 2 round(x) rises wherever it does not jump; straight through it falls, and the scores say so."""
+    """X - 2 round(x) rises wherever it does not jump; straight through it falls, and the scores say so."""
     nodes = [
         helper.make_node("Round", ["x"], ["r"]),
         helper.make_node("Sub", ["x", "r"], ["d"]),

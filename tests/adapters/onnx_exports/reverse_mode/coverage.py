@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from onnx import defs
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES, STEPS
+from onnx import defs
 
 PAGE = Path(__file__).parents[4] / "docs/reference/onnx-gradients.md"
 
@@ -18,10 +17,12 @@ _HEAD = """# ONNX ops with a gradient
 
 Made by `tests/adapters/onnx_exports/reverse_mode/coverage.py` from the operator schemas of onnx {version}, opset {opset}.
 
-*Marked*: the standard says that an input of the op is differentiable; it leaves many ops unmarked, newer ones above all.
-*Here*: **rule**, the op has a reverse rule of its own; **body**, it is replaced by the function that the standard defines it by;
-**steps**, it is constant almost everywhere and passes nothing back; **inlined**, where its condition is constant; empty, it is refused by name.
-How gradients are made, and what passes straight through: [Gradients of an ONNX graph](../explanation/gradients-of-an-onnx-graph.md).
+*Marked*: the standard says that an input of the op is differentiable; newer ops are mostly left unmarked.
+
+*Here*: **rule**, the op has a reverse rule of its own; **body**, it is replaced by the function that
+the standard defines it by; **steps**, it is constant almost everywhere and passes nothing back;
+**inlined**, where its condition is constant; empty, it is refused by name. How gradients are made, and
+what passes straight through: [Gradients of an ONNX graph](../explanation/gradients-of-an-onnx-graph.md).
 
 {summary}
 

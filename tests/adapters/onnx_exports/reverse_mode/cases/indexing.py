@@ -192,7 +192,7 @@ INDEXING = [
         "y = NegativeLogLikelihoodLoss(x, l)",
         (3, 4),
         {"l": ints(0, 2, 1)},
-        lambda x, l: F.nll_loss(x, l),
+        F.nll_loss,
         opsets=(13, 18),
         any_batch=False,
     ),

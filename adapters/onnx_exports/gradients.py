@@ -22,11 +22,13 @@ from ..answers import check_rows
 from .batching import Batching, in_fixed_batches
 from .gradient_check import Evidence, check_gradients
 from .graph import rebatched
+from .recording import Recorder
 from .reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     CannotDifferentiate,
     gradient_model,
     margin_gradient_model,
+    split_model,
 )
 from .session import Runner
 
@@ -52,6 +54,7 @@ class ExportGradients:
 
     runner: Runner
     margin_runner: Callable[[], Runner]
+    recorder: Recorder | None
     feed: Feed
     access: Access
     n_classes: int
@@ -89,8 +92,17 @@ class ExportGradients:
             )
         if n == 0:
             return x
-        gradient = self.run(self.feed.rows(as_numpy(x)), np.asarray(v))[1]
+        rows, weights = self.feed.rows(as_numpy(x)), np.asarray(v)
+        gradient = self._recorded(rows, weights)
+        if gradient is None:
+            gradient = self.run(rows, weights)[1]
         return self._like(gradient, x)
+
+    def _recorded(self, rows: NDArray[Any], v: NDArray[Any]) -> NDArray[Any] | None:
+        return None if self.recorder is None else self.recorder.gradient(rows, self._weights(v))
+
+    def _weights(self, v: NDArray[Any]) -> NDArray[Any]:
+        return self._of_outputs(v).astype(self.score_dtype).reshape(-1, *self.score_shape)
 
     @property
     def has_margin(self) -> bool:
@@ -133,7 +145,7 @@ class ExportGradients:
 
     def run(self, rows: NDArray[Any], v: NDArray[Any]) -> list[NDArray[Any]]:
         """Scores as the graph puts them out, and the gradient, for rows as the graph takes them."""
-        weights = self._of_outputs(v).astype(self.score_dtype).reshape(-1, *self.score_shape)
+        weights = self._weights(v)
         if self.batch is None:
             return self.runner.run(rows, weights)
         return in_fixed_batches(
@@ -154,6 +166,7 @@ def gradients_of(
     output: str,
     scores: NDArray[Any],
     *,
+    plain: Runner,
     feed: Feed,
     access: Access,
     n_classes: int,
@@ -168,6 +181,8 @@ def gradients_of(
     ----------
     model : ModelProto
         With the weights that lie beside it; of its ``output``, ``scores`` (n, ...) are the answers to the ``probes``.
+    plain : Runner
+        The export as it is asked.
     batching : Batching
         How the export is given its rows; the gradient model is given them likewise.
 
@@ -192,6 +207,10 @@ def gradients_of(
     def margin_runner() -> Runner:
         return opened(margin_gradient_model(sized, input=feed.name, output=output))
 
+    def opened_halves() -> tuple[Runner, Runner]:
+        forward, backward = (opened(half) for half in split_model(differentiated))
+        return forward, backward
+
     try:
         differentiated = gradient_model(sized, input=feed.name, output=output)
         runner = opened(differentiated)
@@ -201,9 +220,12 @@ def gradients_of(
         STRAIGHT_THROUGH_KEY
     ]
     rounding = [] if feed.dtype.kind == "f" else ["rounding of the input"]
+    may_record = batch is None and not passed and plain.provider == "cpu"
+    recorder = Recorder(plain, opened_halves) if may_record else None
     found = ExportGradients(
         runner,
         margin_runner,
+        recorder,
         feed,
         access,
         n_classes,

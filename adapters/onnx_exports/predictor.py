@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
+    from .recording import Recorder
+
 __all__ = ["OnnxPredictor", "load"]
 
 _N_PROBES = 16
@@ -175,6 +177,7 @@ class OnnxPredictor:
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
         self.no_gradients = "" if gradients != "none" else "none were asked for"
         self.straight_through: tuple[str, ...] = ()
+        self._recorder: Recorder | None = None
         if gradients != "none":
             self._differentiate(readable, plan, threads, required=gradients != "auto")
 
@@ -201,7 +204,8 @@ class OnnxPredictor:
             return self._read(
                 in_fixed_batches(self._runner.run, rows, self._feed.batch or 1), n, self.n_classes
             )
-        return self._read(self._runner.run(rows), n, self.n_classes)
+        asked = self._runner.run if self._recorder is None else self._recorder.answers
+        return self._read(asked(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
         """What bounds the graph's stretch, as :func:`~adapters.onnx_chain.chain_of` reads it from the file.
@@ -263,6 +267,7 @@ class OnnxPredictor:
                 graph,
                 self.outputs[-1],
                 plan.answers[-1],
+                plain=plan.runner,
                 feed=self._feed,
                 access=self.access,
                 n_classes=self.n_classes,
@@ -277,7 +282,7 @@ class OnnxPredictor:
             self.no_gradients = str(reason)
         else:
             self._gradients, self.vjp = found, self._vjp
-            self.straight_through = found.straight_through
+            self.straight_through, self._recorder = found.straight_through, found.recorder
             if found.has_margin:
                 self.margin_gradient = self._margin_gradient
 

@@ -15,6 +15,7 @@ from .errors import (
     UnsuitableInterface,
     UnsupportedOps,
 )
+from .splitting import split_model
 from .transform import STRAIGHT_THROUGH_KEY, gradient_model, margin_gradient_model
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "UnsupportedOps",
     "gradient_model",
     "margin_gradient_model",
+    "split_model",
 ]

@@ -109,8 +109,8 @@ def test_torch_tensors_are_answered():
     assert (predictor.predict(tensor.detach().bfloat16()).label == predictor.predict(x).label).all()
 
 
-def test_has_no_gradients():
-    """ONNX Runtime gives no gradients, and the predictor does not say it does; who does is in test_onnx_gradients."""
+def test_declined_gradients_are_not_announced():
+    """Where gradients are declined, the predictor does not say that it has them."""
     assert not isinstance(
         OnnxPredictor(linear(), access="logits", gradients="none"), Differentiable
     )
@@ -464,7 +464,7 @@ def test_thread_settings_reach_the_runtime(monkeypatch):
         "InferenceSession",
         lambda source, options, **kw: seen.append(options) or session(source, options, **kw),
     )
-    OnnxPredictor(linear(), access="logits", threads=3)
+    OnnxPredictor(linear(), access="logits", threads=3, gradients="none")
     assert [(options.intra_op_num_threads, options.log_severity_level) for options in seen] == [
         (3, 4)
     ]

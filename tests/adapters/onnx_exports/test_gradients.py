@@ -107,7 +107,8 @@ def mixing():
 def test_rows_that_mix_are_differentiated_alone():
     """The gradient of a row is that of the row by itself, as its answer is."""
     graph, w = mixing()
-    predictor = load(graph, access="logits", gradients="required")
+    with pytest.warns(UserWarning, match="depends on the rows beside it"):
+        predictor = load(graph, access="logits", gradients="required")
     assert predictor.batching == "fixed"
     x, v, _ = drawn(4, (5,), 3)
     np.testing.assert_allclose(predictor.vjp(x, v), v @ w.T, rtol=1e-5)
@@ -115,7 +116,7 @@ def test_rows_that_mix_are_differentiated_alone():
 
 @pytest.mark.parametrize("access", ["logits", "probabilities"])
 def test_one_score_stands_for_two_classes(access):
-    """The score of the positive class is that of class one; that of class zero is 0, or one less it."""
+    """A logit z is (-z/2, z/2), a probability p is (1 - p, p); gradients follow."""
     w = np.random.default_rng(0).normal(size=(5, 1)).astype(np.float32)
     nodes = [helper.make_node("MatMul", ["x", "w"], ["z"])]
     nodes += [

@@ -87,7 +87,7 @@ def test_classes_of_labels_that_the_graph_does_not_list():
     assert turned.fingerprint != predictor.fingerprint
     with pytest.raises(InvalidInput, match='"labels" of OnnxPredictor must list the classes'):
         OnnxPredictor(content, n_classes=3)
-    found = measure(predictor, X[:8], estimator="halfspace", max_queries=8 * 400)
+    found = measure(predictor, X[:8], max_queries=8 * 2000)
     true = np.abs(X[:8].astype(float) @ w)[:, 0] / np.linalg.norm(w)
     np.testing.assert_allclose(found.l2, true, rtol=0.02)
 

@@ -134,8 +134,8 @@ def _unclamped(c: Context, g: Value) -> Value:
 
     The value before rounding is not there to be compared.
     """
-    q = c.y()
-    lowest, highest = _limits(c, q.dtype)
+    lowest, highest = _limits(c, c.y().dtype)
+    q = c.y().cast(g.dtype)  # ONNX Runtime 1.19 compares no uint8
     return g.masked((q > lowest) & (q < highest))
 
 

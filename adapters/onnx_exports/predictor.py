@@ -267,7 +267,8 @@ class OnnxPredictor:
 
     def close(self) -> None:
         """Let go of the session; asking afterwards raises :class:`~blackbox_boundary.PredictorError`."""
-        self._runner = None
+        self._runner = self._recorder = None
+        self.__dict__.pop("_gradients", None)
 
     @property
     def fingerprint(self) -> str:

@@ -24,11 +24,14 @@ __all__ = [
     "Array",
     "Bounds",
     "Differentiable",
+    "Named",
     "Prediction",
     "Predictor",
     "Repeatable",
     "ask_again",
     "check_prediction",
+    "class_name",
+    "class_names_of",
 ]
 
 Array: TypeAlias = Any
@@ -192,6 +195,63 @@ class Differentiable(Predictor, Protocol):
         the access says: probabilities where that is what the predictor reveals.
         """
         ...
+
+
+@runtime_checkable
+class Named(Predictor, Protocol):
+    """A predictor whose classes have names. Names do not change what is asked or answered.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        One distinct name per class, in the order of the scores, each as :func:`class_name` writes
+        it. A predictor without names does not have the attribute.
+    """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the scores."""
+        ...
+
+
+def class_name(value: Any) -> str:
+    """The name of a class as text, so that equal labels of a model and of a file are equal text.
+
+    Parameters
+    ----------
+    value : str, bytes, bool, number or NumPy scalar
+        A label. A whole number has one name, whichever type holds it.
+
+    Examples
+    --------
+    >>> [class_name(value) for value in ("cat", b"cat", 3, 3.0, np.int64(-1), 2.5, True)]
+    ['cat', 'cat', '3', '3', '-1', '2.5', 'True']
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def class_names_of(predictor: Predictor) -> tuple[str, ...] | None:
+    """Names of a predictor's classes; None where it has none.
+
+    Raises
+    ------
+    BadPrediction
+        The names are not one distinct name per class.
+    """
+    if not isinstance(predictor, Named):
+        return None
+    names = tuple(class_name(value) for value in predictor.class_names)
+    if len(names) != predictor.n_classes or len(set(names)) != len(names):
+        raise BadPrediction(
+            f'"class_names" of a predictor must name each of its {predictor.n_classes} classes '
+            f"once; got {len(names)} names, {len(set(names))} of them distinct."
+        )
+    return names
 
 
 @runtime_checkable

@@ -70,6 +70,8 @@ class HttpPredictor:
         self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None
     ) -> None:
         self.transport, self.dialect = transport, dialect
+        if dialect.contract.labels:
+            self.class_names = dialect.contract.labels
         usual = max(
             1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size))
         )

@@ -16,6 +16,7 @@ from ..predictor import (
     Differentiable,
     FloatArray,
     IntArray,
+    Named,
     Prediction,
     Predictor,
     Repeatable,
@@ -43,7 +44,10 @@ class Encoding(Predictor, Protocol):
 
 
 class Wrapper:
-    """Passes everything on. It has ``vjp``, ``chain``, ``predict_again`` and ``as_sent`` exactly when the wrapped predictor has them.
+    """Passes everything on.
+
+    It has ``vjp``, ``chain``, ``class_names``, ``predict_again`` and ``as_sent`` exactly when the
+    wrapped predictor has them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp`` and ``_stream``.
 
@@ -60,6 +64,8 @@ class Wrapper:
             self.vjp = self._vjp
         if isinstance(predictor, Chained):
             self.chain = predictor.chain
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
             self.predict_again = self._predict_again
         if isinstance(predictor, Encoding):

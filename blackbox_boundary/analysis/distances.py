@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,25 +153,24 @@ class Distances:
     def load(cls, path: str | Path) -> Distances:
         """Read what :meth:`save` wrote.
 
+        Columns that this version does not know are left out.
+
         Raises
         ------
         InvalidInput
             The file is missing, is not an ``.npz`` file, or holds something else.
         """
+        from ..datasets.numpy_files import read_arrays  # readers are needed by few who import this
+
         try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                parts: dict[str, Any] = {name: stored[name] for name in stored.files}
-            return cls(run=json.loads(str(parts.pop("run"))), **parts)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            EOFError,
-            BadZipFile,
-            RuntimeError,
-        ) as error:  # a RuntimeError: a broken flag
+            parts = read_arrays(Path(path))
+            run = json.loads(str(parts["run"]))
+            names = (*COLUMNS, "flip_points", "trace")
+            found = cls(run=run, **{name: parts[name] for name in names if name in parts})
+            _check_columns(found)
+        except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
+        return found
 
     def to_csv(self, path: str | Path) -> None:
         """Write one line a row, everything but the flip points; unknown distances are empty fields."""
@@ -216,3 +214,19 @@ class Distances:
                 yield name, [value if np.isfinite(value) else None for value in part.tolist()]
             else:
                 yield name, part.tolist()
+
+
+def _check_columns(stored: Distances) -> None:
+    """Refuse columns that do not fit together; a crafted file may hold any arrays."""
+    if not isinstance(stored.run, dict):
+        raise TypeError("its facts are no object")
+    n = stored.l2.shape
+    for name in (*COLUMNS, "flip_points", "trace"):
+        if (part := getattr(stored, name)) is None:
+            continue
+        kinds = {"note": "U", "home": "iu", "flipped": "iu", "status": "iu"}.get(name, "iuf")
+        whole = name in ("flip_points", "trace")
+        if part.shape[: 1 if whole else None] != n or len(n) != 1 or part.dtype.kind not in kinds:
+            raise ValueError(f'its column "{name}" is {part.dtype} of shape {part.shape}')
+    for status in np.unique(stored.status):
+        Status(int(status))

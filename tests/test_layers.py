@@ -9,7 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "rounding", "predictor", "arrays", "inputs", "chains", "loading", "printable"),
+    (
+        "errors",
+        "rounding",
+        "predictor",
+        "metering",
+        "arrays",
+        "inputs",
+        "chains",
+        "loading",
+        "printable",
+    ),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),
     ("estimators", "analysis"),

@@ -10,7 +10,6 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import take
@@ -23,7 +22,7 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem, by_name
-from ..inputs import check_shape, checked_limit, checked_rows
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows
 from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check
@@ -110,7 +109,7 @@ def measure(
     """
     estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    x = x if is_array_api_obj(x) else np.asarray(x)
+    x = as_floating(x)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -172,13 +172,16 @@ class Distances:
             raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
         return found
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write one line a row, everything but the flip points; unknown distances are empty fields."""
+    def to_csv(self, path: str | Path, beside: Mapping[str, Sequence[Any]] | None = None) -> None:
+        """Write one line a row, everything but the flip points; unknown distances are empty fields.
+
+        Columns ``beside``, of one value a row, are appended on the right.
+        """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            names, columns = zip(*self._columns(), strict=True)
-            writer.writerow(("row", *names))
-            for row, values in enumerate(zip(*columns, strict=True)):
+            table = dict(self._columns()) | dict(beside or {})
+            writer.writerow(("row", *table))
+            for row, values in enumerate(zip(*table.values(), strict=True)):
                 writer.writerow((row, *("" if value is None else value for value in values)))
 
     def to_parquet(self, path: str | Path) -> None:

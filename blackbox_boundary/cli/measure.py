@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import inspect
 import math
 import signal
@@ -12,20 +10,19 @@ from functools import partial
 from typing import Any
 
 import click
-import numpy as np
 from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
 from ..analysis.distances import Distances
-from ..datasets import Data
-from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
+from ..errors import BoundaryError, CapabilityMissing, Interrupted
 from ..estimators import CATALOGUE, ESTIMATORS, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
-from ..predictor import Access, Bounds, Predictor
+from ..predictor import Access, Bounds
 from ..search.asks import Status
+from .data_rows import DataRows, data_options
 from .estimators import description
 from .expectation import expectation
 from .messages import say
@@ -161,6 +158,7 @@ class _Measure(click.Command):
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
 )
+@data_options
 @spending_options
 @click.option(
     "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
@@ -202,13 +200,15 @@ def measure(
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
             say(f"Gradients are estimated from predictions: {reason}")
-    rows = _chosen_rows(_read(data, predictor), options["rows"])
+    bounds = _bounds(options["bounds"])
+    measured = DataRows.read(data, predictor, options)
+    measured.check_inside(predictor, bounds)
+    rows, facts = measured.data, measured.facts
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
         return
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
-    facts = _facts(data, rows)
     folder.check_data(facts)
     make_report = _wants_report(options["report"])
 
@@ -221,7 +221,7 @@ def measure(
             spent.predictor,
             rows.x,
             estimator=estimator,
-            bounds=_bounds(options["bounds"]),
+            bounds=bounds,
             batch_size=options["batch_size"],
             seed=options["seed"],
         )
@@ -252,11 +252,12 @@ def measure(
         distances.run.update(spent.facts(), max_queries=limit)
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
-    distances.run.update(model=model, data=facts)
-    folder.save(distances)
+    distances.run.update(model=model, data=facts, class_names=measured.class_names)
+    folder.save(distances, measured)
     if make_report:
-        _write_report(folder, distances, rows, options["norm"])
+        _write_report(folder, distances, measured, options["norm"])
     Console().print(summary(distances))
+    measured.say_labels(distances)
     say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
     _finish(distances, failure, folder)
 
@@ -336,45 +337,6 @@ def _bounds(text: str | None) -> Bounds:
     return lowest, highest
 
 
-def _read(data: str, predictor: Predictor) -> Data:
-    """Read the data; rows that have the model's number of values in another shape are reshaped."""
-    rows = datasets.read(data)
-    shape = tuple(predictor.input_shape)
-    if rows.x.shape[1:] != shape and math.prod(rows.x.shape[1:]) == math.prod(shape):
-        rows = dataclasses.replace(rows, x=rows.x.reshape(-1, *shape))
-    return rows
-
-
-def _chosen_rows(rows: Data, text: str | None) -> Data:
-    if text is None:
-        return rows
-    first, colon, last = text.partition(":")
-    try:
-        chosen = slice(int(first or 0), int(last) if last else None) if colon else slice(int(first))
-    except ValueError:
-        raise click.UsageError(f'--rows must be N or A:B; got "{text}".') from None
-    x = rows.x[chosen]
-    if not len(x):
-        raise InvalidInput(f'--rows "{text}" leaves none of the {len(rows)} rows.')
-    return dataclasses.replace(
-        rows, x=x, labels=None if rows.labels is None else rows.labels[chosen]
-    )
-
-
-def _facts(data: str, rows: Data) -> dict[str, Any]:
-    digest = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(rows), 4096):
-        digest.update(np.ascontiguousarray(rows.x[first : first + 4096]).tobytes())
-    return {
-        "name": data,
-        "rows": len(rows),
-        "shape": list(rows.x.shape[1:]),
-        "dtype": str(rows.x.dtype),
-        "blake2b": digest.hexdigest(),
-        **rows.source,
-    }
-
-
 def _wants_report(asked: bool | None) -> bool:
     """Whether to write the report; known before anything is measured."""
     if asked is False:
@@ -392,9 +354,16 @@ def _wants_report(asked: bool | None) -> bool:
     return True
 
 
-def _write_report(folder: RunFolder, distances: Distances, rows: Data, norm: str) -> None:
+def _write_report(folder: RunFolder, distances: Distances, measured: DataRows, norm: str) -> None:
     from ..report import write_report
 
+    data = measured.data
     write_report(
-        distances, folder.report, x=rows.x, labels=rows.labels, class_names=rows.names, norm=norm
+        distances,
+        folder.report,
+        x=data.x,
+        labels=data.labels,
+        class_names=data.names or measured.class_names,
+        input_names=data.columns,
+        norm=norm,
     )

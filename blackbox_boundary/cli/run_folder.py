@@ -1,9 +1,10 @@
-"""The folder that a measurement leaves: ``results.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``results.npz``, ``run.json``, ``report.html``."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from ..analysis.distances import Distances
 from ..errors import InvalidInput
+from .data_rows import DataRows
 
 __all__ = ["RunFolder"]
 
@@ -91,14 +93,22 @@ class RunFolder:
             with suppress(OSError):  # it holds something, as it should
                 self.path.rmdir()
 
-    def save(self, distances: Distances) -> None:
-        """Write all tables; each file appears complete or not at all."""
+    def save(self, distances: Distances, rows: DataRows | None = None) -> None:
+        """Write all tables; each file appears complete or not at all.
+
+        ``rows`` adds what the data say of each row, and flip points under the data's header.
+        """
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
-        for name, write in (
-            ("results.csv", distances.to_csv),
-            (_RESULTS, distances.save),
-            (_FACTS, lambda path: Path(path).write_text(facts, encoding="utf-8")),
-        ):
+        beside = None if rows is None else rows.beside(distances)
+        files: dict[str, Callable[[Path], object]] = {
+            "results.csv": lambda path: distances.to_csv(path, beside),
+            _RESULTS: distances.save,
+            _FACTS: lambda path: path.write_text(facts, encoding="utf-8"),
+        }
+        points = distances.flip_points
+        if rows is not None and rows.has_header and points is not None:
+            files["flips.csv"] = lambda path: rows.write_flips(path, points)
+        for name, write in files.items():
             draft = self.path / f".{name}.draft"
             write(draft)
             draft.replace(self.path / name)

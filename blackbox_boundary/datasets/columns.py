@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 
-__all__ = ["Choice", "Roles", "listed"]
+__all__ = ["Choice", "Roles", "listed", "what_to_do"]
 
 _LABEL_COLUMN = "label"
 
@@ -126,12 +126,21 @@ def _place(names: Sequence[str], name: str, path: Path) -> int:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first eight names, and how many there are.
+    """All of up to twelve names; of more, the first eight, the last two, and how many there are.
 
     Examples
     --------
     >>> listed(["age", "height"]), listed([str(k) for k in range(100)])
-    ('age, height', '0, 1, 2, 3, 4, 5, 6, 7, ... (100 columns)')
+    ('age, height', '0, 1, 2, 3, 4, 5, 6, 7, ..., 98, 99 (100 columns)')
     """
-    shown = ", ".join(names[:8])
-    return f"{shown}, ... ({len(names)} columns)" if len(names) > 8 else shown
+    if len(names) <= 12:
+        return ", ".join(names)
+    return f"{', '.join(names[:8])}, ..., {', '.join(names[-2:])} ({len(names):,} columns)"
+
+
+def what_to_do(column: str) -> str:
+    """Advice for a column that holds no numbers."""
+    return (
+        f'Leave the column out (--drop "{column}", in Python drop=["{column}"]), read it as labels '
+        "or id, or encode it as numbers first."
+    )

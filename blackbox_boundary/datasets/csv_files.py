@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
-from .columns import Choice, Roles
+from .columns import Choice, Roles, what_to_do
 from .data import Raw
 
 __all__ = ["read_csv"]
@@ -114,8 +114,7 @@ class _Numbers:
         shown = text if len(text) <= 40 else f"{text[:40]}..."
         return InvalidInput(
             f'Column "{name}" of "{self._path}" must hold numbers; line {line} has "{shown}". '
-            f'Leave the column out (drop "{name}"), read it as labels or id, '
-            "or encode it as numbers first."
+            f"{what_to_do(name)}"
         )
 
 
@@ -170,7 +169,7 @@ def _check_index(values: list[str], name: str, path: Path) -> None:
     if not is_index:
         raise InvalidInput(
             f'The first column of "{path}" has no name, and its values do not number the rows. '
-            f'Give it a name, leave it out (drop "{name}"), or name all inputs (use).'
+            f'Give it a name, leave it out (--drop "{name}"), or name all inputs (--use).'
         )
 
 

@@ -66,7 +66,7 @@ def number_labels(
         raise InvalidInput(
             f'The labels of "{path}" must be whole numbers from 0, or words; got '
             f"{values[:5].tolist()}, ... Other labels need the names of the model's classes, "
-            "in the order of its scores (class_names)."
+            "in the order of its scores (--class-names)."
         )
     return Numbered(values.astype(np.intp), None if names is None else tuple(names), "as stored")
 
@@ -112,7 +112,7 @@ def _matched(texts: list[str], class_names: Sequence[str], path: object) -> Numb
             f'The labels of "{path}" must be among the classes of the model, '
             f"{_some(list(class_names))}; got {_some(unknown)} in {(labels < 0).sum():,} of "
             f"{len(labels):,} rows. Give the names as the data have them, in the order of the "
-            'model\'s scores (class_names), or leave the labels out (labels "none").'
+            "model's scores (--class-names), or leave the labels out (--labels none)."
         )
     return Numbered(labels, tuple(class_names), "by value")
 

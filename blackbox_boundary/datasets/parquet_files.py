@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CapabilityMissing, InvalidInput
-from .columns import Choice, Roles, listed
+from .columns import Choice, Roles, listed, what_to_do
 from .data import Raw
 from .unpacking import check_unpacked
 
@@ -117,9 +117,7 @@ def _column(column: Any, name: str, path: Path) -> NDArray[Any]:
     ):
         raise InvalidInput(
             f'Column "{name}" of "{path}" must hold numbers, or lists of numbers; '
-            f"got {column.type}. "
-            f'Leave the column out (drop "{name}"), read it as labels or id, '
-            "or encode it as numbers first."
+            f"got {column.type}. {what_to_do(name)}"
         )
     values = np.asarray(column.to_numpy(zero_copy_only=False))
     if values.dtype.kind == "O":  # truth values with gaps

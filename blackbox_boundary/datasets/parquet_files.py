@@ -16,7 +16,7 @@ from .columns import Choice, Roles, listed, what_to_do
 from .data import Raw
 from .unpacking import check_unpacked
 
-__all__ = ["read_parquet"]
+__all__ = ["read_parquet", "read_parquet_table"]
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
@@ -35,6 +35,31 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
         The file is not Parquet or is damaged, unpacks to far more than its size, a column holds
         neither numbers nor lists, or lists differ in length.
     """
+    choice = choice or Choice()
+    if array is not None:
+        choice = Choice(choice.labels, choice.ids, choice.drop, (array,))
+    table = read_parquet_table(path)
+    roles = Roles.of(table.column_names, choice, path, _index(table))
+    row_names = roles.row_names
+    return Raw(
+        _inputs(table, roles, path),
+        None if roles.labels is None else _values(table.column(roles.labels)),
+        source=roles.facts(),
+        columns=roles.input_names if array is None else None,
+        ids=None if row_names is None else _values(table.column(row_names)).astype(np.str_),
+    )
+
+
+def read_parquet_table(path: Path) -> Any:
+    """Read a whole file as a ``pyarrow.Table``.
+
+    Raises
+    ------
+    CapabilityMissing
+        pyarrow is not installed.
+    InvalidInput
+        The file is not Parquet or is damaged, or unpacks to far more than its size.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -42,9 +67,6 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
         raise CapabilityMissing(
             'Reading Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
         ) from error
-    choice = choice or Choice()
-    if array is not None:
-        choice = Choice(choice.labels, choice.ids, choice.drop, (array,))
     try:
         with parquet.ParquetFile(path) as file:
             facts = file.metadata
@@ -56,15 +78,7 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(f'"{path}" cannot be read as Parquet: {error}') from error
-    roles = Roles.of(table.column_names, choice, path, _index(table))
-    row_names = roles.row_names
-    return Raw(
-        _inputs(table, roles, path),
-        None if roles.labels is None else _values(table.column(roles.labels)),
-        source=roles.facts(),
-        columns=roles.input_names if array is None else None,
-        ids=None if row_names is None else _values(table.column(row_names)).astype(np.str_),
-    )
+    return table
 
 
 def _index(table: Any) -> list[int]:

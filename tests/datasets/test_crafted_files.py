@@ -7,18 +7,15 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from blackbox_boundary import BoundaryError, Distances, InvalidInput
 from blackbox_boundary.datasets import read
 
+from ..mutations import FUZZ, mutated
+
 BYTES = np.arange(2 * 9 * 9, dtype=np.uint8).reshape(2, 9, 9)
-FUZZ = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 def npy(values):
@@ -82,26 +79,6 @@ FILES = {
     "x.parquet": parquet,
     "folder/x.png": png,
 }
-
-
-@st.composite
-def mutated(draw, content):
-    """A valid file with some bytes replaced, removed or repeated, or random bytes."""
-    if draw(st.integers(0, 9)) == 0:
-        return draw(st.binary(max_size=200))
-    changed = bytearray(content)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, max(0, len(changed) - 1)))
-        kind = draw(st.sampled_from(["replace", "cut", "insert", "repeat"]))
-        if kind == "replace":
-            changed[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
-        elif kind == "cut":
-            del changed[at : at + draw(st.integers(1, 20))]
-        elif kind == "insert":
-            changed[at:at] = draw(st.binary(min_size=1, max_size=8))
-        else:
-            changed[at:at] = changed[at : at + draw(st.integers(1, 20))]
-    return bytes(changed)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -107,6 +107,11 @@ class DataRows:
             say(_said(data, name))
         return cls(rows, np.arange(len(data))[chosen], class_names, _facts(name, rows))
 
+    @classmethod
+    def of(cls, data: Data) -> DataRows:
+        """All rows of a data set, for a model whose classes have no names."""
+        return cls(data, np.arange(len(data)), None, {})
+
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
         """Find rows outside the bounds, and name the column; the engine knows its number only."""
         x, names = self.data.x, self.data.columns

@@ -109,7 +109,7 @@ def finish(
 
 
 def _shaped(values: NDArray[Any], shape: tuple[int, ...], path: object) -> NDArray[Any]:
-    if min(shape, default=0) < 1 or math.prod(shape) * len(values) != values.size:
+    if math.prod(shape) * len(values) != values.size:
         raise InvalidInput(
             f'"shape" of a row must hold as many numbers as a row of "{path}", '
             f"which is {values.shape[1:]}; got {tuple(shape)}."

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
+from ..inputs import is_whole
 from .cifar100_set import read_cifar100
 from .columns import Choice
 from .csv_files import read_csv
@@ -88,9 +91,20 @@ def read(
     >>> data.x.shape, data.labels[:4]
     ((1797, 8, 8), array([0, 1, 2, 3]))
     """
-    if divide_by is not None and not divide_by > 0:
-        raise InvalidInput(f'"divide_by" of read must be positive; got {divide_by}.')
-    choice = Choice(None if labels is None else str(labels), ids, tuple(drop), _tuple(use))
+    if divide_by is not None and not (isinstance(divide_by, Real) and 0 < divide_by < math.inf):
+        raise InvalidInput(f'"divide_by" of read must be a positive number; got {divide_by!r}.')
+    choice = Choice(
+        None if labels is None else str(_text(labels, "labels")),
+        None if ids is None else str(_text(ids, "ids")),
+        _names(drop, "drop") or (),
+        _names(use, "use"),
+    )
+    class_names = _names(class_names, "class_names")
+    if shape is not None and not (
+        isinstance(shape, Sequence) and all(is_whole(length, 1) for length in shape)
+    ):
+        raise InvalidInput(f'"shape" of read must be whole numbers from 1; got {shape!r}.')
+    spec = _text(spec, "spec")
     if (raw := _named(str(spec))) is not None:
         path: str | Path = str(spec)
     else:
@@ -103,7 +117,19 @@ def read(
     return finish(raw, path, divide_by=divide_by, shape=shape, class_names=class_names)
 
 
-def _tuple(names: Sequence[str] | None) -> tuple[str, ...] | None:
+def _text(value: Any, name: str) -> str | Path:
+    if not isinstance(value, str | Path):
+        raise InvalidInput(f'"{name}" of read must be text; got {value!r}.')
+    return value
+
+
+def _names(value: Any, name: str) -> tuple[str, ...] | None:
+    """Several names; a single one may stand alone."""
+    names = (value,) if isinstance(value, str) else value
+    if names is not None and (
+        not isinstance(names, Sequence) or not all(isinstance(part, str) for part in names)
+    ):
+        raise InvalidInput(f'"{name}" of read must be a list of names; got {value!r}.')
     return None if names is None else tuple(names)
 
 

@@ -110,6 +110,10 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
         No estimator has that name, or this one no such setting.
     """
     if not isinstance(estimator, str):
+        if not callable(getattr(estimator, "search", None)):
+            raise InvalidInput(
+                f'"estimator" must be a name or a configured estimator; got {estimator!r}.'
+            )
         return estimator
     if estimator not in ESTIMATORS:
         raise InvalidInput(

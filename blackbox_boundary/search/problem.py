@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..chains import Chain, Chained
-from ..inputs import checked_bounds, checked_noise
+from ..inputs import checked_bounds, checked_noise, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["Problem"]
@@ -66,6 +66,7 @@ class Problem:
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),
             "bounds": checked_bounds(self.bounds, tuple(self.input_shape)),
+            "seed": checked_seed(self.seed),
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)

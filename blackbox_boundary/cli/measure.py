@@ -19,7 +19,7 @@ from .. import datasets
 from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..datasets import Data
-from ..errors import BoundaryError, CapabilityMissing, Interrupted
+from ..errors import BoundaryError, Interrupted
 from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
@@ -32,6 +32,7 @@ from .expectation import expectation
 from .messages import say
 from .named_values import named_values
 from .reading import Noise, noise_of
+from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
@@ -213,7 +214,7 @@ def measure(
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"])
+    make_report = wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     distances, failure = _measured(predictor, estimator, rows, folder, options)
@@ -224,7 +225,7 @@ def measure(
         except ResultsElsewhere as error:
             failure = failure or error
         if make_report:
-            _write_report(folder, distances, measured, options["norm"])
+            write_report(folder, distances, measured, options["norm"])
     Console().print(summary(distances))
     measured.say_labels(distances)
     if account := Account.of(distances.run):
@@ -377,35 +378,3 @@ def _bounds(text: str | None) -> Bounds:
     except ValueError:
         raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
     return lowest, highest
-
-
-def _wants_report(asked: bool | None) -> bool:
-    """Whether to write the report; known before anything is measured."""
-    if asked is False:
-        return False
-    try:
-        import jinja2  # noqa: F401
-        import matplotlib as mpl  # noqa: F401
-    except ImportError:
-        if asked:
-            raise CapabilityMissing(
-                'The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
-            ) from None
-        say("No report: its packages are not installed (pip install blackbox-boundary[report]).")
-        return False
-    return True
-
-
-def _write_report(folder: RunFolder, distances: Distances, measured: DataRows, norm: str) -> None:
-    from ..report import write_report
-
-    data = measured.data
-    write_report(
-        distances,
-        folder.report,
-        x=data.x,
-        labels=data.labels,
-        class_names=data.names or measured.class_names,
-        input_names=data.columns,
-        norm=norm,
-    )

@@ -151,9 +151,7 @@ class Distances:
 
     @classmethod
     def load(cls, path: str | Path) -> Distances:
-        """Read what :meth:`save` wrote.
-
-        Columns that this version does not know are left out.
+        """Read what :meth:`save` wrote; columns that this version does not know are left out.
 
         Raises
         ------

@@ -6,8 +6,11 @@ Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input 
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -15,6 +18,7 @@ import click
 from ..errors import BoundaryError, PredictorError
 from .batch_scoring import batch
 from .estimators import estimators
+from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
 from .messages import say
@@ -30,13 +34,32 @@ class _Commands(click.Group):
     """Our own errors become one message and an exit code; anything else is a bug and shows its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _messages_of_the_package():
             warnings.showwarning = _warn
             try:
                 return super().invoke(ctx)
             except BoundaryError as error:
                 say(f"Error: {error}")
                 sys.exit(_MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT)
+
+
+class _Said(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+@contextmanager
+def _messages_of_the_package() -> Iterator[None]:
+    """Print what the package logs: what it sends of this machine, and for whom it waits."""
+    logger, handler = logging.getLogger("blackbox_boundary"), _Said(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -58,5 +81,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, probe, reproduce, batch, ledger):
+for _command in (measure, estimators, probe, gradient, reproduce, batch, ledger):
     main.add_command(_command)

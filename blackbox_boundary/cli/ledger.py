@@ -86,6 +86,7 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
             "asked",
             f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them gradients",
         ),
+        ("checks", f"{report.n_checks:,} of the rows asked, to see whether the model is the same"),
         ("answered", f"{report.n_answered:,}"),
         ("failed", f"{report.n_failed:,}"),
         ("lost", f"{report.n_lost:,} in flight when a run was killed"),

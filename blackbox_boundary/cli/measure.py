@@ -30,7 +30,7 @@ from .data_rows import DataRows, data_options
 from .estimators import description
 from .expectation import expectation
 from .messages import say
-from .named_values import named_values
+from .named_values import named_values, without_query
 from .reading import Noise, noise_of
 from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
@@ -147,6 +147,12 @@ class _Measure(click.Command):
     help="A further setting of the model's adapter; may be repeated.",
 )
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="command|file:PATH|env:NAME",
+    help="What the description of an endpoint may run, read or send; may be repeated.",
+)
+@click.option(
     "--set",
     "settings",
     multiple=True,
@@ -218,7 +224,7 @@ def measure(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     distances, failure = _measured(predictor, estimator, rows, folder, options)
-    distances.run.update(model=model, data=facts, class_names=measured.class_names)
+    distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
     with _uninterrupted():
         try:
             folder.save(distances, measured)
@@ -287,10 +293,10 @@ def _measured(
 
 
 def _n_queries(earlier: Distances | None) -> int:
-    """Queries of an earlier run, predictions and gradients together."""
+    """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
         return 0
-    return int(earlier.n_predictions.sum() + earlier.n_gradients.sum())
+    return int(earlier.run.get("n_queries", 0))
 
 
 @contextmanager
@@ -347,6 +353,8 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
     given = named_values(options["given"])
+    if options["allow"]:
+        given["allow"] = options["allow"]
     shape = options["input_shape"]
     given.update(
         access=options["access"],

@@ -359,7 +359,7 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
     np.save(tmp_path / "y.npy", Y[:-1])
     with pytest.raises(InvalidInput, match=r"as many numbers as a row .* \(3, 2\); got \(7,\)"):
         read(tmp_path / "x.npy", shape=(7,))
-    with pytest.raises(InvalidInput, match="must be positive; got 0"):
+    with pytest.raises(InvalidInput, match="must be a positive number; got 0"):
         read(tmp_path / "x.npy", divide_by=0)
     with pytest.raises(InvalidInput, match=r"one a row, shape \(6,\); got \(5,\)"):
         read(tmp_path / "x.npy", labels=tmp_path / "y.npy")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -126,20 +124,24 @@ def checked_ids(row_ids: Any, n: int) -> IntArray:
     return ids
 
 
-def is_whole(value: Any, least: int) -> bool:
-    """Whether ``value`` is a whole number of any type, not below ``least``."""
-    try:
-        return operator.index(value) >= least
-    except TypeError:
-        return False
+def is_whole(value: Any) -> bool:
+    """Whether a setting is a whole number, of Python or of NumPy."""
+    return hasattr(value, "__index__") and not isinstance(value, bool | np.ndarray)
+
+
+def checked_seed(seed: Any) -> None:
+    """Refuse a seed that is not a whole number from 0 on."""
+    if not is_whole(seed) or seed < 0:
+        raise InvalidInput(f'"seed" must be a whole number, not negative; got {seed}.')
 
 
 def checked_limit(max_queries: int | None, batch_size: int = 1) -> None:
-    """Refuse a negative limit, and calls of fewer than one row."""
-    if not is_whole(batch_size, 1) or not (max_queries is None or is_whole(max_queries, 0)):
+    """Refuse a negative limit, and calls of fewer than one row; both are whole numbers."""
+    is_limit = max_queries is None or (is_whole(max_queries) and max_queries >= 0)
+    if not is_limit or not is_whole(batch_size) or batch_size < 1:
         raise InvalidInput(
-            '"batch_size" must be a whole number, at least 1, and "max_queries" a whole number, '
-            f"not negative; got {batch_size!r} and {max_queries!r}."
+            '"batch_size" must be a whole number, at least 1, and "max_queries" one, not negative; '
+            f"got {batch_size} and {max_queries}."
         )
 
 
@@ -182,27 +184,15 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-_MOST_VOTES = 1000
-"""So many show the share of a label to 1.6 % (one standard error), which is finer than any use of it."""
-
-
 def checked_noise(votes: int, score_resolution: float) -> None:
-    """Refuse votes that are no sensible number, and a resolution that is not finite from 0 on."""
-    if not is_whole(votes, 1) or votes > _MOST_VOTES:
+    """Refuse fewer votes than one, and a resolution that is not a finite number from 0 on."""
+    if not is_whole(votes) or votes < 1:
+        raise InvalidInput(f'"votes" must be a whole number, at least 1; got {votes}.')
+    is_number = isinstance(score_resolution, int | float | np.number)
+    if not is_number or not 0 <= score_resolution < np.inf:
         raise InvalidInput(
-            f'"votes" must be a whole number from 1 to {_MOST_VOTES:,}; got {votes!r}.'
+            f'"score_resolution" must be a finite number, not negative; got {score_resolution}.'
         )
-    if not (isinstance(score_resolution, Real) and 0 <= score_resolution < np.inf):
-        raise InvalidInput(
-            f'"score_resolution" must be a finite number, not negative; got {score_resolution!r}.'
-        )
-
-
-def checked_seed(seed: int) -> int:
-    """Refuse what names no random stream."""
-    if not is_whole(seed, 0):
-        raise InvalidInput(f'"seed" must be a whole number, not negative; got {seed!r}.')
-    return operator.index(seed)
 
 
 _ROUNDING = float(np.finfo(np.float32).eps)

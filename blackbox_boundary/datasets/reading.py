@@ -101,7 +101,7 @@ def read(
     )
     class_names = _names(class_names, "class_names")
     if shape is not None and not (
-        isinstance(shape, Sequence) and all(is_whole(length, 1) for length in shape)
+        isinstance(shape, Sequence) and all(is_whole(length) and length > 0 for length in shape)
     ):
         raise InvalidInput(f'"shape" of read must be whole numbers from 1; got {shape!r}.')
     spec = _text(spec, "spec")

@@ -110,9 +110,10 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
         No estimator has that name, or this one no such setting.
     """
     if not isinstance(estimator, str):
-        if not callable(getattr(estimator, "search", None)):
+        if isinstance(estimator, type) or not hasattr(estimator, "search"):
+            got = getattr(estimator, "__name__", type(estimator).__name__)
             raise InvalidInput(
-                f'"estimator" must be a name or a configured estimator; got {estimator!r}.'
+                f'"estimator" must be a name or a configured estimator, Ray() for example; got {got}.'
             )
         return estimator
     if estimator not in ESTIMATORS:

@@ -369,8 +369,6 @@ def _own(earlier: Distances) -> Distances:
 
 def _unfinished(earlier: Distances, n: int) -> IntArray:
     """Rows of an earlier result that are to be measured again."""
-    if not isinstance(earlier, Distances):
-        raise InvalidInput(f'"resume" must be an earlier result; got {type(earlier).__name__}.')
     if len(earlier) != n:
         raise InvalidInput(
             f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'

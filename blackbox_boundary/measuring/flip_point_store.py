@@ -34,8 +34,6 @@ class FlipPointStore:
 
     def __init__(self, x: Array, keep: bool | str | Path, earlier: Array | None) -> None:
         self.array: Array | None = None
-        if not isinstance(keep, bool | str | Path):
-            raise InvalidInput(f'"flip_points" must be a bool or the path of a file; got {keep!r}.')
         if keep is False:
             return
         if keep is True:

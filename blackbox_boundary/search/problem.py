@@ -46,7 +46,8 @@ class Problem:
     Raises
     ------
     InvalidInput
-        Bounds out of order, no votes, a resolution that is not a finite number, another access.
+        Bounds out of order, no votes, a resolution that is not a finite number, another access,
+        a seed that is not a whole number.
     """
 
     access: Access
@@ -62,11 +63,11 @@ class Problem:
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
+        checked_seed(self.seed)
         valid: dict[str, Any] = {
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),
             "bounds": checked_bounds(self.bounds, tuple(self.input_shape)),
-            "seed": checked_seed(self.seed),
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)

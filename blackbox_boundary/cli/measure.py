@@ -20,7 +20,7 @@ from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..datasets import Data
 from ..errors import BoundaryError, Interrupted
-from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
+from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name, default_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
@@ -63,10 +63,9 @@ class _Measure(click.Command):
 @click.argument("data", required=False)
 @click.option(
     "--estimator",
-    default="ray",
-    show_default=True,
     is_eager=True,
-    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.'
+    "  [default: ray; halfspace where the model answers labels alone]",
 )
 @click.option(
     "--direction",
@@ -200,7 +199,7 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
-    estimator = by_name(options["estimator"], **_settings(options))
+    _check_settings(options)
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -211,6 +210,7 @@ def measure(
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
             say(f"Gradients are estimated from predictions: {reason}")
+    estimator = _estimator(options, Access.parse(predictor.access))
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, _bounds(options["bounds"]))
     rows, facts = measured.data, measured.facts
@@ -330,10 +330,21 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         sys.exit(_LIMIT_REACHED)
 
 
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
+def _estimator(options: dict[str, Any], access: Access) -> Estimator:
+    """The estimator that is named, or the default for what the model reveals; with its settings."""
+    name = options["estimator"] or default_name(access)
+    return by_name(name, **_settings(options, name))
+
+
+def _check_settings(options: dict[str, Any]) -> None:
+    """Find wrong settings of an estimator that is named before a model is opened."""
+    if options["estimator"] is not None:
+        _estimator(options, Access.LOGITS)
+
+
+def _settings(options: dict[str, Any], name: str) -> dict[str, Any]:
     """Settings of the estimator: those given by name, and the options that are settings of it."""
     settings = named_values(options["settings"])
-    name = options["estimator"]
     fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
     if options["direction"] is not None:
         settings.setdefault("direction", options["direction"])

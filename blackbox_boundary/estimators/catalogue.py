@@ -22,7 +22,7 @@ from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
 
-__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
+__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name", "default_name"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,15 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
     {name: entry.kind for name, entry in CATALOGUE.items()}
 )
 """The estimators by name."""
+
+
+def default_name(access: Access, *, differentiable: bool = False) -> str:
+    """The estimator that measures where none is named.
+
+    ``"ray"``, the paper's; ``"halfspace"`` where answers are labels alone and nothing else says in
+    which direction to go.
+    """
+    return "halfspace" if access is Access.LABEL and not differentiable else "ray"
 
 
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -21,8 +22,9 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name
+from ..estimators import Estimator, Problem, by_name, default_name
 from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..loading import as_predictor
 from ..metering import Grouping
 from ..predictor import (
     Array,
@@ -57,10 +59,10 @@ _PROBED = 16
 
 
 def measure(
-    predictor: Predictor,
+    predictor: Predictor | Any,
     x: Array,
     *,
-    estimator: str | Estimator = "ray",
+    estimator: str | Estimator | None = None,
     bounds: Bounds = None,
     max_queries: int | None = None,
     batch_size: int | None = None,
@@ -75,12 +77,14 @@ def measure(
 
     Parameters
     ----------
-    predictor : Predictor
-        Anything that predicts; its ``vjp`` is used where it has one.
+    predictor : Predictor, or a model
+        Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
+        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
-    estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``.
+    estimator : str or Estimator, optional
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: ``"ray"``, or
+        ``"halfspace"`` where the model answers labels alone.
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
@@ -124,9 +128,10 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
+    _check_results(flip_points, resume, progress)
     x = as_floating(x)
+    predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -136,6 +141,8 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
     )
+    name = default_name(problem.access, differentiable=problem.differentiable)
+    estimator = by_name(name if estimator is None else estimator)
     check(estimator, problem)
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)
@@ -330,6 +337,17 @@ class _Run:
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
+
+
+def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def _block_rows(x: Array, batch_size: int) -> int:

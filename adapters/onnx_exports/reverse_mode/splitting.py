@@ -1,6 +1,7 @@
 """A gradient model in two: one that answers scores and keeps what the other one needs.
 
-Whoever asks for scores first, and for a gradient at the same rows next, then pays for one forward pass, not for two.
+Whoever asks for scores first, and for a gradient at the same rows next, then pays for one forward
+pass, not for two.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def split_model(model: ModelProto) -> tuple[ModelProto, ModelProto]:
 
 
 def _leading_to(nodes: list[NodeProto], targets: set[str], given: set[str]) -> list[NodeProto]:
-    """The nodes that the targets are computed from, where the values ``given`` need not be computed."""
+    """The nodes that the targets are computed from, once the values ``given`` are known."""
     needed, kept = targets - given, []
     for node in reversed(nodes):
         if needed.intersection(node.output):

@@ -14,7 +14,8 @@ def convolutional():
     """Two convolutions with pooling and a linear layer, of an open batch."""
     rng = np.random.default_rng(0)
     text = """<ir_version: 8, opset_import: ["" : 17]> g (float[n, 3, 8, 8] x) => (float[n, 4] y) {
-        a = Conv<pads=[1, 1, 1, 1]>(x, k) b = Relu(a) c = MaxPool<kernel_shape=[2, 2], strides=[2, 2]>(b)
+        a = Conv<pads=[1, 1, 1, 1]>(x, k) b = Relu(a) c = MaxPool<kernel_shape=[2, 2], strides=[2,
+        2]>(b)
         d = Conv<pads=[1, 1, 1, 1]>(c, l) e = Add(c, d) f = Relu(e) h = Flatten(f) y = Gemm(h, w) }"""
     model = parser.parse_model(text)
     shapes = {"k": (16, 3, 3, 3), "l": (16, 16, 3, 3), "w": (256, 4)}
@@ -78,7 +79,10 @@ def test_recording_stops_where_it_does_not_pay(predictor):
 
 
 def test_halves_are_the_whole():
-    """Scores of the one half and gradient of the other are those of the gradient model; no node is in both but those of weights."""
+    """Scores of the one half and gradient of the other are those of the gradient model.
+
+    No node is in both but those of weights.
+    """
     import onnxruntime
 
     whole = gradient_model(convolutional())

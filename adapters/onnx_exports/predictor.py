@@ -49,6 +49,7 @@ from .graph import read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import Choice, choose_outputs, compared, settled
 from .session import Runner
+from .settings import check_settings, require_packages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,8 +169,8 @@ class OnnxPredictor:
         threads: int | None = None,
         gradients: str = "auto",
     ) -> None:
-        _require_packages()
-        _check_settings(provider, threads, gradients)
+        require_packages()
+        check_settings(provider, threads, gradients)
         self._source = source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
         n_classes = check_n_classes(n_classes, "OnnxPredictor")
@@ -417,32 +418,3 @@ def load(spec: Any, **given: Any) -> Predictor | None:
         and Path(spec).suffix.lower() == ".onnx"
     )
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
-
-
-def _check_settings(provider: str, threads: int | None, gradients: str) -> None:
-    if provider not in ("auto", "cpu", "cuda"):
-        raise InvalidInput(
-            f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".'
-        )
-    if threads is not None and threads < 1:
-        raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
-    if gradients == "torch":
-        warnings.warn(
-            'gradients="torch" of OnnxPredictor is deprecated: gradients run in ONNX Runtime; use "required".',
-            DeprecationWarning,
-            stacklevel=3,
-        )
-    elif gradients not in ("auto", "required", "none"):
-        raise InvalidInput(
-            f'"gradients" of OnnxPredictor must be one of auto, required, none; got "{gradients}".'
-        )
-
-
-def _require_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise CapabilityMissing(
-            'An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".'
-        ) from error

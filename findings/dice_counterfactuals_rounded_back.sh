@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Guess: a counterfactual that DiCE returns with outcome 1 is a row that the model labels 1.
-# Seen: rows are rounded after the search, to as many decimals as the MOST FREQUENT value of the column has. A column
-#   with many zeros counts as having one decimal ("0.0"), whatever the other values are. Many of the returned rows
-#   are on the home side again, with outcome 1 printed beside them.
-# Why it matters: a peer comparison that takes these rows for flip points gets distances of rows that do not flip.
-#   Give continuous_features_precision, and query each returned row once more.
+# Seen: rows are rounded after the search, to as many decimals as the MOST FREQUENT value of the
+#   column has. A column with many zeros counts as having one decimal ("0.0"), whatever the other
+#   values are. Many of the returned rows are on the home side again, with outcome 1 printed
+#   beside them.
+# Why it matters: a peer comparison that takes these rows for flip points gets distances of rows
+#   that do not flip. Give continuous_features_precision, and query each returned row once more.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -31,7 +32,9 @@ queries = features[(y == 0) & (x > 0).all(axis=1)].head(20)
 
 
 def found(**settings):
-    data = dice_ml.Data(dataframe=table, continuous_features=["a", "b"], outcome_name="y", **settings)
+    data = dice_ml.Data(
+        dataframe=table, continuous_features=["a", "b"], outcome_name="y", **settings
+    )
     search = dice_ml.Dice(data, dice_ml.Model(model=model, backend="sklearn"), method="kdtree")
     with contextlib.redirect_stderr(io.StringIO()):
         answer = search.generate_counterfactuals(queries, total_CFs=2, desired_class="opposite")

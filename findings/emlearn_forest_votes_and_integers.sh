@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Guess: emlearn turns a scikit-learn forest into C code that gives the same labels; float features stay floats.
-# Seen: by default features and thresholds become 16-bit integers, without scaling: standardised features are cut to
-#   -2, -1, 0, 1, 2, and half of the labels change. With dtype="float" each tree still casts one vote for its majority
-#   class, where scikit-learn averages the trees' probabilities; shallow trees disagree on one row in ten.
-# Why it matters: the device has other boundaries than the notebook: axis-parallel steps at whole numbers by default,
-#   and the median of the trees' boundaries instead of their mean with floats. Measure the generated code itself.
-#   (The package compiles the code it generates, so this script needs a C compiler.)
+# Guess: emlearn turns a scikit-learn forest into C code that gives the same labels; float
+#   features stay floats.
+# Seen: by default features and thresholds become 16-bit integers, without scaling: standardised
+#   features are cut to -2, -1, 0, 1, 2, and half of the labels change. With dtype="float" each
+#   tree still casts one vote for its majority class, where scikit-learn averages the trees'
+#   probabilities; shallow trees disagree on one row in ten.
+# Why it matters: the device has other boundaries than the notebook: axis-parallel steps at whole
+#   numbers by default, and the median of the trees' boundaries instead of their mean with floats.
+#   Measure the generated code itself. (The package compiles the code it generates, so this script
+#   needs a C compiler.)
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q numpy==2.4.6 scikit-learn==1.9.1 emlearn==0.23.2 setuptools==80.9.0
+"$work/venv/bin/pip" install -q \
+    numpy==2.4.6 scikit-learn==1.9.1 emlearn==0.23.2 setuptools==80.9.0
 cd "$work"
 venv/bin/python -W ignore - <<'PYTHON'
 import pathlib
@@ -33,7 +37,9 @@ votes = np.array([tree.predict(rows) for tree in forest.estimators_]).mean(axis=
 
 print("emlearn", version("emlearn"))
 print(f"labels that differ by default, expected 0 of 500; seen {(as_integers != native).sum()}")
-print(f"labels that differ with dtype='float', expected 0 of 500; seen {(as_floats != native).sum()}")
+print(
+    f"labels that differ with dtype='float', expected 0 of 500; seen {(as_floats != native).sum()}"
+)
 print(f"labels that differ from a majority vote of the trees: {(as_floats != votes).sum()}")
 assert (as_integers != native).sum() > 100
 assert (as_floats != native).sum() > 10 and (as_floats != votes).sum() < 3

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Guess: when Marabou answers "sat", the point it returns satisfies the property in the network.
-# Seen: it does so up to a numerical tolerance. Asked for the smallest box around a row in which another class
-#   wins, by bisection, Marabou returns points at which ONNX Runtime still sees the home class ahead by about 1e-5,
-#   far more than float32 rounding of such a net. Most of the last points of such searches do not flip.
-# Why it matters: a search for the nearest flip drives every solver to where its tolerance decides. Its distance is
-#   slightly too small to be an upper bound, and too large to prove a lower one. Query each point in the runtime
-#   that serves the model before counting it. (The package has wheels up to Python 3.11.)
+# Seen: it does so up to a numerical tolerance. Asked for the smallest box around a row in which
+#   another class wins, by bisection, Marabou returns points at which ONNX Runtime still sees the
+#   home class ahead by about 1e-5, far more than float32 rounding of such a net. Most of the last
+#   points of such searches do not flip.
+# Why it matters: a search for the nearest flip drives every solver to where its tolerance
+#   decides. Its distance is slightly too small to be an upper bound, and too large to prove a
+#   lower one. Query each point in the runtime that serves the model before counting it. (The
+#   package has wheels up to Python 3.11.)
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -23,7 +25,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 ort.set_default_logger_severity(3)
 rng = np.random.default_rng(0)
-weights = {"w1": rng.normal(size=(4, 16)), "b1": rng.normal(size=16), "w2": rng.normal(size=(16, 2))}
+weights = {
+    "w1": rng.normal(size=(4, 16)),
+    "b1": rng.normal(size=16),
+    "w2": rng.normal(size=(16, 2)),
+}
 nodes = [
     helper.make_node("Gemm", ["x", "w1", "b1"], ["h"]),
     helper.make_node("Relu", ["h"], ["r"]),
@@ -33,7 +39,9 @@ inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])]
 outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])]
 constants = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()]
 model = helper.make_model(
-    helper.make_graph(nodes, "g", inputs, outputs, constants), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+    helper.make_graph(nodes, "g", inputs, outputs, constants),
+    opset_imports=[helper.make_opsetid("", 13)],
+    ir_version=8,
 )
 path = "net.onnx"
 onnx.save(model, path)
@@ -42,7 +50,7 @@ scores = lambda row: session.run(None, {"x": row[None].astype(np.float32)})[0][0
 
 
 def point_in_box(row, radius, home):
-    """Ask Marabou for a point within radius (each feature) where the other class is at least level."""
+    """Ask Marabou for a point of the box where the other class is at least level."""
     net = Marabou.read_onnx(path)
     variables, answers = net.inputVars[0].flatten(), net.outputVars[0].flatten()
     for variable, value in zip(variables, row):
@@ -65,7 +73,11 @@ for row in rng.normal(size=(12, 4)).astype(np.float32):
     if point is not None:
         leads.append(float(scores(point)[home] - scores(point)[1 - home]))
 leads = np.array(leads)
-print("lead of the home class at the nearest point, expected: at most 0 in each of", len(leads), "searches")
+print(
+    "lead of the home class at the nearest point, expected: at most 0 in each of",
+    len(leads),
+    "searches",
+)
 print("seen:", leads)
 assert (leads > 1e-6).sum() > len(leads) / 2 and leads.max() < 1e-3
 PYTHON

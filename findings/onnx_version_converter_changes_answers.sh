@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Guess: onnx.version_converter keeps what a graph computes; it handles operators whose meaning changed.
-# Seen: it writes out the flattening of Softmax and LogSoftmax (opset 11 to 13), but not that of Hardmax. From opset
-#   10 to 11 it keeps Resize without naming the coordinates, whose default changed from asymmetric to half_pixel:
-#   every linear resize, and each Upsample, samples between other pixels afterwards. No error, no warning.
-# Why it matters: old exports are converted to be loaded at all. A shifted resize in front of a network is another
-#   classifier: distances before and after the conversion are not comparable. Compare outputs after each conversion.
+# Guess: onnx.version_converter keeps what a graph computes; it handles operators whose meaning
+#   changed.
+# Seen: it writes out the flattening of Softmax and LogSoftmax (opset 11 to 13), but not that of
+#   Hardmax. From opset 10 to 11 it keeps Resize without naming the coordinates, whose default
+#   changed from asymmetric to half_pixel: every linear resize, and each Upsample, samples between
+#   other pixels afterwards. No error, no warning.
+# Why it matters: old exports are converted to be loaded at all. A shifted resize in front of a
+#   network is another classifier: distances before and after the conversion are not comparable.
+#   Compare outputs after each conversion.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -39,7 +42,10 @@ for name in ("Softmax", "LogSoftmax", "Hardmax"):
     model = graph_of(helper.make_node(name, ["x"], ["y"], axis=1), x, x.shape, 11)
     before, after = run(model, x), run(version_converter.convert_version(model, 13), x)
     changed[name] = not np.allclose(before, after, atol=1e-6)
-    print(f"{name} 11 -> 13: {before.ravel().round(2).tolist()} expected again; seen {after.ravel().round(2).tolist()}")
+    print(
+        f"{name} 11 -> 13: {before.ravel().round(2).tolist()} expected again; seen "
+        f"{after.ravel().round(2).tolist()}"
+    )
 assert changed == {"Softmax": False, "LogSoftmax": False, "Hardmax": True}
 
 image = np.array([0, 4, 8, 12], dtype=np.float32).reshape(1, 1, 1, 4)
@@ -48,7 +54,10 @@ for name, opset in (("Upsample", 9), ("Resize", 10)):
     node = helper.make_node(name, ["x", "scales"], ["y"], mode="linear")
     model = graph_of(node, image, [1, 1, 1, 8], opset, [scales])
     before, after = run(model, image), run(version_converter.convert_version(model, 11), image)
-    print(f"{name} {opset} -> 11: {before.ravel().tolist()} expected again; seen {after.ravel().tolist()}")
+    print(
+        f"{name} {opset} -> 11: {before.ravel().tolist()} expected again; seen "
+        f"{after.ravel().tolist()}"
+    )
     assert before.ravel().tolist() == [0, 2, 4, 6, 8, 10, 12, 12]
     assert after.ravel().tolist() == [0, 1, 3, 5, 7, 9, 11, 12]
 PYTHON

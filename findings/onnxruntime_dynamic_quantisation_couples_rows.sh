@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Guess: a row gets the same answer alone and in a batch; batching is a matter of speed.
-# Seen: after quantize_dynamic the graph computes one scale from the smallest and largest value of the WHOLE
-#   batch. One large row makes the step so coarse that its neighbours all fall on one code and get one label.
-# Why it matters: a batch of probes at growing radii is such a batch: far probes change the label of near ones.
-#   A server that merges requests mixes rows of different callers. Probe such a model one row a call, or with
-#   a fixed companion row that sets the range.
+# Seen: after quantize_dynamic the graph computes one scale from the smallest and largest value of
+#   the WHOLE batch. One large row makes the step so coarse that its neighbours all fall on one
+#   code and get one label.
+# Why it matters: a batch of probes at growing radii is such a batch: far probes change the label
+#   of near ones. A server that merges requests mixes rows of different callers. Probe such a
+#   model one row a call, or with a fixed companion row that sets the range.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -31,8 +32,12 @@ graph = helper.make_graph(
     [numpy_helper.from_array(weights, "w")],
 )
 with tempfile.TemporaryDirectory() as folder:
-    plain, quantised = (str(pathlib.Path(folder, name)) for name in ("plain.onnx", "quantised.onnx"))
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), plain)
+    plain, quantised = (
+        str(pathlib.Path(folder, name)) for name in ("plain.onnx", "quantised.onnx")
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), plain
+    )
     quantize_dynamic(plain, quantised, weight_type=QuantType.QUInt8)
     session = ort.InferenceSession(quantised)
 
@@ -47,7 +52,10 @@ print("onnxruntime", ort.__version__)
 for size in (1, 100, 1000, 10000):
     companion = np.array([[size, 0, 0, 0]], dtype=np.float32)
     together = labels(np.concatenate([rows, companion]))[:200]
-    print(f"200 rows with a companion of size {size}: expected 0 changed labels, seen {(together != alone).sum()}")
+    print(
+        f"200 rows with a companion of size {size}: expected 0 changed labels, seen "
+        f"{(together != alone).sum()}"
+    )
 assert (rows @ weights).argmax(axis=1).tolist().count(0) < 150
 assert (together != alone).sum() > 50 and len(np.unique(together)) == 1
 PYTHON

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Guess: a float16 graph rounds to float16 after each operator, also on a CPU and certainly without optimisation.
-# Seen: on x86 CPUs ONNX Runtime computes whole chains of operators in float32 and rounds once at the end, even
-#   with optimisation disabled; so does OpenVINO. The onnx reference evaluator rounds after each operator, as
-#   hardware with float16 arithmetic does: (x + 2048) - 2048 is a whole number there and x here.
-# Why it matters: the graph that is audited on a CPU is finer than the one that runs on the device. Flat steps and
-#   ties of the device do not exist in the audit, and distances below a float16 step cannot be carried over.
+# Guess: a float16 graph rounds to float16 after each operator, also on a CPU and certainly
+#   without optimisation.
+# Seen: on x86 CPUs ONNX Runtime computes whole chains of operators in float32 and rounds once at
+#   the end, even with optimisation disabled; so does OpenVINO. The onnx reference evaluator
+#   rounds after each operator, as hardware with float16 arithmetic does: (x + 2048) - 2048 is a
+#   whole number there and x here.
+# Why it matters: the graph that is audited on a CPU is finer than the one that runs on the
+#   device. Flat steps and ties of the device do not exist in the audit, and distances below a
+#   float16 step cannot be carried over.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

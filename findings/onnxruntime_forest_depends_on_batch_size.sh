@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Guess: a forest in ONNX Runtime answers a row alone as it answers it in a batch: each row passes the same trees.
-# Seen: with more than one thread, a few rows are split over threads by TREES and many rows by ROWS. The float32 sum
-#   runs in another order, and the last bits of most probabilities change with the number of rows in the call.
-#   Where the trees are evenly divided, the label changes too. With one thread all calls agree.
-# Why it matters: a forest has whole regions with an exact tie of votes, so these are not rare rows next to a boundary.
-#   Set intra_op_num_threads=1 when a run is to be repeatable, or expect such rows to waver.
+# Guess: a forest in ONNX Runtime answers a row alone as it answers it in a batch: each row passes
+#   the same trees.
+# Seen: with more than one thread, a few rows are split over threads by TREES and many rows by
+#   ROWS. The float32 sum runs in another order, and the last bits of most probabilities change
+#   with the number of rows in the call. Where the trees are evenly divided, the label changes
+#   too. With one thread all calls agree.
+# Why it matters: a forest has whole regions with an exact tie of votes, so these are not rare
+#   rows next to a boundary. Set intra_op_num_threads=1 when a run is to be repeatable, or expect
+#   other labels for such rows.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q numpy==2.4.6 scikit-learn==1.9.1 skl2onnx==1.20.0 onnx==1.23.2 onnxruntime==1.32.0
+"$work/venv/bin/pip" install -q \
+    numpy==2.4.6 scikit-learn==1.9.1 skl2onnx==1.20.0 onnx==1.23.2 onnxruntime==1.32.0
 "$work/venv/bin/python" -W ignore - <<'PYTHON'
 import numpy as np
 import onnxruntime as ort
@@ -35,7 +39,10 @@ for threads in (1, 4):
     other_label = np.concatenate([answer[0] for answer in alone]) != labels
     seen[threads] = other_bits.sum(), other_label.sum()
     print(f"{threads} thread(s), alone against a batch of {len(rows)}: expected 0 rows differ;")
-    print(f"  seen {other_bits.sum()} with other probabilities, {other_label.sum()} with another label")
+    print(
+        f"  seen {other_bits.sum()} with other probabilities, {other_label.sum()} with "
+        "another label"
+    )
     share = forest.predict_proba(rows)[:, 1]
     assert np.allclose(share[other_label], 0.5), "labels change only where the votes are even"
 print(f"rows with even votes in scikit-learn: {np.isclose(share, 0.5).sum()} of {len(rows)}")

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Guess: graph optimisation, on by default in ONNX Runtime, changes last bits, not the quantisation of a graph.
-# Seen: two QuantizeLinear/DequantizeLinear pairs in a row become ONE pair with a new scale, computed from the
-#   overlap of the two ranges. Steps of 0.1 followed by steps of 0.25 become steps of 0.1 alone: the coarser
-#   grid is gone. Four rows in five get another value, by up to 0.1. With optimisation disabled, none.
-# Why it matters: two such pairs stand wherever a quantised head follows a quantised body. Labels are constant
-#   within a quantisation step, so the set of possible flip points, and each distance, depends on a session option.
+# Guess: graph optimisation, on by default in ONNX Runtime, changes last bits, not the
+#   quantisation of a graph.
+# Seen: two QuantizeLinear/DequantizeLinear pairs in a row become ONE pair with a new scale,
+#   computed from the overlap of the two ranges. Steps of 0.1 followed by steps of 0.25 become
+#   steps of 0.1 alone: the coarser grid is gone. Four rows in five get another value, by up to
+#   0.1. With optimisation disabled, none.
+# Why it matters: two such pairs stand wherever a quantised head follows a quantised body. Labels
+#   are constant within a quantisation step, so the set of possible flip points, and each
+#   distance, depends on a session option.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -45,7 +48,11 @@ print("onnxruntime", ort.__version__)
 print("expected values (steps of 0.25):", np.unique(plain)[:6].round(3))
 for level in ("ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"):
     seen = run(level, rows)
-    print(f"seen with {level}:", np.unique(seen)[:6].round(3), f"{(seen != plain).mean():.0%} of rows differ")
+    print(
+        f"seen with {level}:",
+        np.unique(seen)[:6].round(3),
+        f"{(seen != plain).mean():.0%} of rows differ",
+    )
     assert (seen != plain).mean() > 0.5 and np.abs(seen - plain).max() > 0.09
     assert np.allclose(np.diff(np.unique(seen)), 0.1, atol=1e-4)
 assert np.allclose(np.diff(np.unique(plain)), 0.25, atol=1e-4)

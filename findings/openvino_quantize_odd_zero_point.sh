@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Guess: QuantizeLinear is round(x / scale) + zero_point, ties to even, in every ONNX runtime.
-# Seen: OpenVINO adds the zero point before rounding. With an odd zero point all ties go to the other
-#   neighbour, one whole quantisation step away from ONNX Runtime; with an even one the two agree.
-# Why it matters: ties are where a quantised input changes its code, so they are the boundary points of a
-#   quantised model. A flip point on a grid of half steps (pixels, rounded decimals) has another label
-#   in the other runtime, and a check with an even zero point (0 or 128) does not show it.
+# Seen: OpenVINO adds the zero point before rounding. With an odd zero point all ties go to the
+#   other neighbour, one whole quantisation step away from ONNX Runtime; with an even one the two
+#   agree.
+# Why it matters: ties are where a quantised input changes its code, so they are the boundary
+#   points of a quantised model. A flip point on a grid of half steps (pixels, rounded decimals)
+#   has another label in the other runtime, and a check with an even zero point (0 or 128) does
+#   not show it.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

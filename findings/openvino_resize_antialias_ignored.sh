@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Guess: an ONNX graph that shrinks its input by Resize with antialias=1 gives the same picture everywhere.
-# Seen: OpenVINO reads the graph without a warning and leaves the antialias filter out, for linear and cubic.
-#   A one-pixel stripe pattern becomes the mean grey in ONNX Runtime, and keeps only every k-th pixel in OpenVINO.
-# Why it matters: the resize is part of the classifier. Without the filter most input pixels have gradient
-#   zero and no influence, so distances in input pixels are those of another model, by a factor.
+# Guess: an ONNX graph that shrinks its input by Resize with antialias=1 gives the same picture
+#   everywhere.
+# Seen: OpenVINO reads the graph without a warning and leaves the antialias filter out, for linear
+#   and cubic. A one-pixel stripe pattern becomes the mean grey in ONNX Runtime, and keeps only
+#   every k-th pixel in OpenVINO.
+# Why it matters: the resize is part of the classifier. Without the filter most input pixels have
+#   gradient zero and no influence, so distances in input pixels are those of another model, by a
+#   factor.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -21,8 +24,12 @@ core = ov.Core()
 
 def both(image, mode, antialias):
     node = helper.make_node(
-        "Resize", ["x", "", "", "sizes"], ["y"],
-        mode=mode, coordinate_transformation_mode="half_pixel", antialias=antialias,
+        "Resize",
+        ["x", "", "", "sizes"],
+        ["y"],
+        mode=mode,
+        coordinate_transformation_mode="half_pixel",
+        antialias=antialias,
     )
     ends = [
         helper.make_tensor_value_info("x", TensorProto.FLOAT, image.shape),
@@ -30,7 +37,9 @@ def both(image, mode, antialias):
     ]
     sizes = numpy_helper.from_array(np.array([1, 1, 3, 3]), "sizes")
     graph = helper.make_graph([node], "g", ends[:1], ends[1:], [sizes])
-    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+    data = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+    ).SerializeToString()
     compiled = core.compile_model(core.read_model(data), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return ort.InferenceSession(data).run(None, {"x": image})[0], compiled([image])[0]
 
@@ -41,7 +50,10 @@ stripes[..., 4::9] = 1  # columns 4, 13 and 22: the centres of the three output 
 for mode in ("linear", "cubic"):
     plain, plain_seen = both(stripes, mode, 0)
     expected, seen = both(stripes, mode, 1)
-    print(f"{mode}: row 0 with antialias, expected {expected[0, 0, 0].round(3)} seen {seen[0, 0, 0].round(3)}")
+    print(
+        f"{mode}: row 0 with antialias, expected {expected[0, 0, 0].round(3)} seen "
+        f"{seen[0, 0, 0].round(3)}"
+    )
     assert np.allclose(plain, plain_seen, atol=1e-5), "without antialias the two agree"
     assert np.allclose(seen, plain, atol=1e-5), "with antialias OpenVINO answers as without"
     assert np.allclose(seen, 1, atol=1e-5) and (expected < 0.5).all()

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Guess: openvino.save_model writes the weights that the model has.
-# Seen: it rounds them to float16 by default. The network that is loaded back has 11 bits a weight, while the same
-#   object, compiled before saving, has 24. Inputs and outputs stay float32, so nothing shows.
-# Why it matters: the file that is deployed is another classifier than the ONNX it came from. Two classes whose weights
-#   differ by less than a thousandth tie everywhere; elsewhere the boundary moves by about 0.05 %. Pass
-#   compress_to_fp16=False, or measure the saved file.
+# Seen: it rounds them to float16 by default. The network that is loaded back has 11 bits a
+#   weight, while the same object, compiled before saving, has 24. Inputs and outputs stay
+#   float32, so nothing shows.
+# Why it matters: the file that is deployed is another classifier than the ONNX it came from. Two
+#   classes whose weights differ by less than a thousandth tie everywhere; elsewhere the boundary
+#   moves by about 0.05 %. Pass compress_to_fp16=False, or measure the saved file.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -27,7 +28,9 @@ graph = helper.make_graph(
     [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
     [numpy_helper.from_array(weights, "w")],
 )
-data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+data = helper.make_model(
+    graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+).SerializeToString()
 rows = np.array([[1, 9], [9, 1]], dtype=np.float32)
 session = ort.InferenceSession(data)
 

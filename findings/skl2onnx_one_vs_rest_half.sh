@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Guess: the export of a two-class OneVsRestClassifier(LinearSVC) has the boundary that scikit-learn has,
-#   decision = 0.
-# Seen: the exported label flips at decision = 0.5. ONNX Runtime's LinearClassifier with one row of
-#   coefficients answers the scores [1 - s, s], not [-s, s]; its own label flips at s = 0, but the
-#   converter of OneVsRest takes the argmax of the scores, which flips at s = 0.5.
-# Why it matters: the whole boundary is shifted by 0.5 / |w|. Distances measured on the export are not
-#   those of the model. Also with the bare operator: label and argmax(scores) have different boundaries.
+# Guess: the export of a two-class OneVsRestClassifier(LinearSVC) has the boundary that
+#   scikit-learn has, decision = 0.
+# Seen: the exported label flips at decision = 0.5. ONNX Runtime's LinearClassifier with one row
+#   of coefficients answers the scores [1 - s, s], not [-s, s]; its own label flips at s = 0, but
+#   the converter of OneVsRest takes the argmax of the scores, which flips at s = 0.5.
+# Why it matters: the whole boundary is shifted by 0.5 / |w|. Distances measured on the export are
+#   not those of the model. Also with the bare operator: label and argmax(scores) have different
+#   boundaries.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q numpy==2.4.6 scikit-learn==1.9.1 skl2onnx==1.20.0 onnx==1.23.2 onnxruntime==1.32.0
+"$work/venv/bin/pip" install -q \
+    numpy==2.4.6 scikit-learn==1.9.1 skl2onnx==1.20.0 onnx==1.23.2 onnxruntime==1.32.0
 "$work/venv/bin/python" -W ignore - <<'PYTHON'
 import numpy as np
 import onnxruntime as ort
@@ -48,19 +50,32 @@ by_export = flip_radius(lambda r: ovr.run(None, {"X": point(r)})[0][0] == 1)
 print("skl2onnx", skl2onnx.__version__, "onnxruntime", ort.__version__)
 print(f"distance along w: closed form {exact:.5f}, scikit-learn {native:.5f}")
 print(f"export, expected: {exact:.5f}")
-print(f"export, seen:     {by_export:.5f} = expected + 0.5/|w| = {exact + 0.5 / np.linalg.norm(w):.5f}")
+print(
+    f"export, seen:     {by_export:.5f} = expected + 0.5/|w| = "
+    f"{exact + 0.5 / np.linalg.norm(w):.5f}"
+)
 assert abs(native - exact) < 1e-4
 assert abs(by_export - exact - 0.5 / np.linalg.norm(w)) < 1e-4
 
 node = helper.make_node(
-    "LinearClassifier", ["s"], ["label", "scores"], domain="ai.onnx.ml",
-    coefficients=[1.0], intercepts=[0.0], classlabels_ints=[0, 1], post_transform="NONE",
+    "LinearClassifier",
+    ["s"],
+    ["label", "scores"],
+    domain="ai.onnx.ml",
+    coefficients=[1.0],
+    intercepts=[0.0],
+    classlabels_ints=[0, 1],
+    post_transform="NONE",
 )
 inputs = [helper.make_tensor_value_info("s", TensorProto.FLOAT, [None, 1])]
 outputs = [helper.make_tensor_value_info("label", TensorProto.INT64, [None])]
 outputs += [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 2])]
 opsets = [helper.make_opsetid("ai.onnx.ml", 3), helper.make_opsetid("", 18)]
-bare = session_of(helper.make_model(helper.make_graph([node], "g", inputs, outputs), opset_imports=opsets, ir_version=8))
+bare = session_of(
+    helper.make_model(
+        helper.make_graph([node], "g", inputs, outputs), opset_imports=opsets, ir_version=8
+    )
+)
 label, scores = bare.run(None, {"s": np.array([[0.25]], dtype=np.float32)})
 print("bare LinearClassifier at s = 0.25: label", label[0], "scores", scores[0])
 assert label[0] == 1 and scores[0].tolist() == [0.75, 0.25]

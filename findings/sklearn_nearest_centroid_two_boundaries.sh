@@ -2,10 +2,10 @@
 # Guess: NearestCentroid has one boundary; predict is the argmax of predict_proba, and a prior of
 #   0.5001 instead of 0.5 moves the boundary by a trifle.
 # Seen: with equal priors, predict is the nearest centroid in plain Euclidean distance, while
-#   predict_proba and decision_function divide each feature by its within-class spread. With priors that
-#   are not exactly equal, predict switches to the latter, and the boundary jumps.
-# Why it matters: a margin from predict_proba vanishes where no label changes. A search by scores and a
-#   search by labels find boundary points of two different classifiers.
+#   predict_proba and decision_function divide each feature by its within-class spread. With
+#   priors that are not exactly equal, predict switches to the latter, and the boundary jumps.
+# Why it matters: a margin from predict_proba vanishes where no label changes. A search by scores
+#   and a search by labels find boundary points of two different classifiers.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

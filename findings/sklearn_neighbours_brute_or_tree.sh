@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Guess: algorithm="brute" and "kd_tree" of KNeighborsClassifier are two ways to the same answer.
-# Seen: they break ties differently: on whole-number data many rows have several equally near neighbours, and the
-#   labels differ. And brute force computes |a|^2 - 2ab + |b|^2: with a column far from zero, such as a time in
-#   milliseconds, the difference cancels and most neighbours are wrong; kd_tree subtracts first and is right.
-#   "auto" takes brute force above 15 columns and for sparse data, a tree otherwise.
-# Why it matters: a boundary point of this classifier IS a tie. One more column, or another format of the
-#   same data, moves the boundary. Centre the columns first, and expect both labels on the boundary itself.
+# Seen: they break ties differently: on whole-number data many rows have several equally near
+#   neighbours, and the labels differ. And brute force computes |a|^2 - 2ab + |b|^2: with a column
+#   far from zero, such as a time in milliseconds, the difference cancels and most neighbours are
+#   wrong; kd_tree subtracts first and is right. "auto" takes brute force above 15 columns and for
+#   sparse data, a tree otherwise.
+# Why it matters: a boundary point of this classifier IS a tie. One more column, or another format
+#   of the same data, moves the boundary. Centre the columns first, and expect both labels on the
+#   boundary itself.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -20,7 +22,10 @@ rng = np.random.default_rng(0)
 
 
 def labels(x, y, rows, k):
-    return [KNeighborsClassifier(k, algorithm=name).fit(x, y).predict(rows) for name in ("brute", "kd_tree")]
+    return [
+        KNeighborsClassifier(k, algorithm=name).fit(x, y).predict(rows)
+        for name in ("brute", "kd_tree")
+    ]
 
 
 def exact_labels(x, y, rows, k):
@@ -34,7 +39,10 @@ grid = np.stack(np.meshgrid(np.arange(8.0), np.arange(8.0)), axis=-1).reshape(-1
 y = rng.integers(0, 2, len(grid))
 rows = rng.integers(0, 7, size=(400, 2)) + 0.5
 brute, tree = labels(grid, y, rows, 3)
-print(f"rows half way between grid points: expected 0 of 400 labels differ; seen {(brute != tree).sum()}")
+print(
+    "rows half way between grid points: expected 0 of 400 labels differ; seen "
+    f"{(brute != tree).sum()}"
+)
 assert (brute != tree).sum() > 0
 
 start = 1.7e12  # milliseconds since 1970; rows a few seconds apart

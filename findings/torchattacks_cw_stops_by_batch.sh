@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Guess: the Carlini-Wagner attack of torchattacks works on each picture of a batch by itself; only speed depends
-#   on the batch.
-# Seen: it stops early when the SUM of the costs of the batch has grown between two checks. A picture alone stops at its
-#   own moment, a picture in a batch at that of the whole batch, and the result differs by several percent.
-# Why it matters: the distance of a row depends on its companions and on the batch size. Published numbers cannot be
-#   reproduced with another batch size. For comparisons run this peer one row at a time, or switch the stop off
-#   (it has no option; many steps do not help). Without a CPU build of torch at hand the install takes minutes.
+# Guess: the Carlini-Wagner attack of torchattacks works on each picture of a batch by itself;
+#   only speed depends on the batch.
+# Seen: it stops early when the SUM of the costs of the batch has grown between two checks. A
+#   picture alone stops at its own moment, a picture in a batch at that of the whole batch, and
+#   the result differs by several percent.
+# Why it matters: the distance of a row depends on its companions and on the batch size. Published
+#   numbers cannot be reproduced with another batch size. For comparisons run this peer one row at
+#   a time, or switch the stop off (it has no option; many steps do not help). Without a CPU build
+#   of torch at hand the install takes minutes.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q numpy==2.4.6 scipy==1.17.1 torch==2.13.0 tqdm==4.67.1 requests==2.34.2
+"$work/venv/bin/pip" install -q \
+    numpy==2.4.6 scipy==1.17.1 torch==2.13.0 tqdm==4.67.1 requests==2.34.2
 "$work/venv/bin/pip" install -q --no-deps torchattacks==3.5.1
 "$work/venv/bin/python" -W ignore - <<'PYTHON'
 from importlib.metadata import version
@@ -25,7 +28,7 @@ normal /= normal.norm()
 
 
 class Halfspace(torch.nn.Module):
-    """Two logits whose difference is six times the distance to a plane through the middle of the cube."""
+    """Two logits that differ by six times the distance to a plane through the middle."""
 
     def forward(self, pictures):
         side = 6 * (pictures.flatten(1) - 0.5) @ normal

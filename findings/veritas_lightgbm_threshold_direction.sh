@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Guess: Veritas, a verifier of tree ensembles, splits a LightGBM model where LightGBM does: it writes
-#   "x <= t" as "x < t+", with t+ the next number above t.
-# Seen: the converter takes the next float32 number BELOW t. All rows from there up to t, t included, go to
-#   the other leaf. At t itself every single threshold disagrees. The next number above t agrees.
-# Why it matters: a verified smallest distance is a distance to a threshold, and the flip point returned for
-#   it lies exactly there. Asked of LightGBM, such a point is on the wrong side: check flip points in the model.
+# Guess: Veritas, a verifier of tree ensembles, splits a LightGBM model where LightGBM does: it
+#   writes "x <= t" as "x < t+", with t+ the next number above t.
+# Seen: the converter takes the next float32 number BELOW t. All rows from there up to t, t
+#   included, go to the other leaf. At t itself every single threshold disagrees. The next number
+#   above t agrees.
+# Why it matters: a verified smallest distance is a distance to a threshold, and the flip point
+#   returned for it lies exactly there. Asked of LightGBM, such a point is on the wrong side:
+#   check flip points in the model.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q numpy==2.4.6 scikit-learn==1.9.1 lightgbm==4.7.0 dtai-veritas==0.3.1
+"$work/venv/bin/pip" install -q \
+    numpy==2.4.6 scikit-learn==1.9.1 lightgbm==4.7.0 dtai-veritas==0.3.1
 "$work/venv/bin/python" -W ignore - <<'PYTHON'
 import contextlib
 import io
@@ -33,7 +36,12 @@ def thresholds(node):
     return [node["threshold"], *thresholds(node["left_child"]), *thresholds(node["right_child"])]
 
 
-t = np.unique(sum((thresholds(tree["tree_structure"]) for tree in model.booster_.dump_model()["tree_info"]), []))
+t = np.unique(
+    sum(
+        (thresholds(tree["tree_structure"]) for tree in model.booster_.dump_model()["tree_info"]),
+        [],
+    )
+)
 print("dtai-veritas", version("dtai-veritas"), "lightgbm", lgb.__version__, f"{len(t)} thresholds")
 
 

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Guess: an XGBClassifier that is saved and loaded again predicts the same; its parameters are in the file.
-# Seen: missing=0.0, the value that stands for "missing", is not in the file. After load_model it is NaN again, and
-#   zeros are compared with the thresholds. The inner Booster never knew about it, before saving either.
-# Why it matters: the model that was fitted and the file that is deployed have different boundaries around zero. A
-#   distance to "feature becomes zero" found on one is wrong on the other. No error, no warning.
+# Guess: an XGBClassifier that is saved and loaded again predicts the same; its parameters are in
+#   the file.
+# Seen: missing=0.0, the value that stands for "missing", is not in the file. After load_model it
+#   is NaN again, and zeros are compared with the thresholds. The inner Booster never knew about
+#   it, before saving either.
+# Why it matters: the model that was fitted and the file that is deployed have different
+#   boundaries around zero. A distance to "feature becomes zero" found on one is wrong on the
+#   other. No error, no warning.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -24,9 +27,16 @@ loaded = xgb.XGBClassifier()
 loaded.load_model("model.json")
 
 print("xgboost", xgb.__version__)
-print("parameter missing: fitted", fitted.missing, "expected after loading 0.0, seen", loaded.missing)
+print(
+    "parameter missing: fitted", fitted.missing, "expected after loading 0.0, seen", loaded.missing
+)
 rows = np.array([[0.0], [0.5], [-0.5]])
-print("rows 0, 0.5, -0.5: fitted", fitted.predict(rows).tolist(), "loaded", loaded.predict(rows).tolist())
+print(
+    "rows 0, 0.5, -0.5: fitted",
+    fitted.predict(rows).tolist(),
+    "loaded",
+    loaded.predict(rows).tolist(),
+)
 booster = (fitted.get_booster().inplace_predict(rows) > 0.5).astype(int)
 print("the fitted model's own booster:", booster.tolist())
 right = [(model.predict(x) == y).mean() for model in (fitted, loaded)]
@@ -35,5 +45,7 @@ assert np.isnan(loaded.missing) and fitted.predict(rows).tolist() == [1, 0, 0]
 assert loaded.predict(rows).tolist() == booster.tolist() == [0, 0, 0]
 assert right[0] == 1 and right[1] < 0.7
 loaded.set_params(missing=0.0)
-assert np.array_equal(loaded.predict(x), fitted.predict(x)), "set by hand, the parameter brings the answers back"
+assert np.array_equal(loaded.predict(x), fitted.predict(x)), (
+    "set by hand, the parameter brings the answers back"
+)
 PYTHON

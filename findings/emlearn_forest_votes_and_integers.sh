@@ -2,8 +2,8 @@
 # Guess: emlearn turns a scikit-learn forest into C code that gives the same labels; float
 #   features stay floats.
 # Seen: by default features and thresholds become 16-bit integers, without scaling: standardised
-#   features are cut to -2, -1, 0, 1, 2, and half of the labels change. With dtype="float" each
-#   tree still casts one vote for its majority class, where scikit-learn averages the trees'
+#   features are cut to -2, -1, 0, 1, 2, and a quarter of the labels change. With dtype="float"
+#   each tree still casts one vote for its majority class, where scikit-learn averages the trees'
 #   probabilities; shallow trees disagree on one row in ten.
 # Why it matters: the device has other boundaries than the notebook: axis-parallel steps at whole
 #   numbers by default, and the median of the trees' boundaries instead of their mean with floats.

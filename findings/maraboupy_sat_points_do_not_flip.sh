@@ -2,12 +2,11 @@
 # Guess: when Marabou answers "sat", the point it returns satisfies the property in the network.
 # Seen: it does so up to a numerical tolerance. Asked for the smallest box around a row in which
 #   another class wins, by bisection, Marabou returns points at which ONNX Runtime still sees the
-#   home class ahead by about 1e-5, far more than float32 rounding of such a net. Most of the last
-#   points of such searches do not flip.
+#   home class ahead, by up to 2e-5; float32 rounding of such scores is about 1e-6. Most of the
+#   last points of such searches do not flip.
 # Why it matters: a search for the nearest flip drives every solver to where its tolerance
-#   decides. Its distance is slightly too small to be an upper bound, and too large to prove a
-#   lower one. Query each point in the runtime that serves the model before counting it. (The
-#   package has wheels up to Python 3.11.)
+#   decides. Its distance is slightly too small to be an upper bound. Query each point in the
+#   runtime that serves the model before counting it. (The package has wheels up to Python 3.11.)
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -39,7 +39,9 @@ def call_factory(spec: str) -> Any:
         try:
             factory = reduce(getattr, path.split("."), import_module(module_name))
         except Exception as error:
-            raise InvalidInput(f'"{spec}" cannot be imported: {type(error).__name__}: {error}.') from error
+            raise InvalidInput(
+                f'"{spec}" cannot be imported: {type(error).__name__}: {error}.'
+            ) from error
         if not callable(factory):
             raise InvalidInput(f'"{spec}" must name a function; got {type(factory).__name__}.')
         try:

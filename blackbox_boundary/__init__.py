@@ -1,8 +1,6 @@
 """Measure how far an input is from the decision boundary of a classifier that can only be queried."""
 
-from .asks import Status
-from .distances import Distances
-from .driver import measure
+from .analysis.distances import Distances
 from .errors import (
     BadPrediction,
     BoundaryError,
@@ -11,14 +9,17 @@ from .errors import (
     Interrupted,
     InvalidInput,
     LedgerError,
+    ModelChanged,
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
     TranscriptMismatch,
 )
 from .loading import load
-from .measurement import Measurement
+from .measuring.driver import measure
+from .measuring.measurement import Measurement
 from .predictor import Access, Differentiable, Prediction, Predictor
+from .search.asks import Status
 
 __all__ = [
     "Access",
@@ -32,6 +33,7 @@ __all__ = [
     "InvalidInput",
     "LedgerError",
     "Measurement",
+    "ModelChanged",
     "Prediction",
     "Predictor",
     "PredictorError",

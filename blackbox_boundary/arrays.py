@@ -75,7 +75,9 @@ def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
         flat = xp.astype(flat, xp.float32)
     if 0 in flat.shape:
         return np.zeros(flat.shape[0])
-    with np.errstate(over="ignore", invalid="ignore"):  # a norm that does not fit its dtype is infinite, of a row with NaN it is NaN
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # a norm that does not fit its dtype is infinite, of a row with NaN it is NaN
         if order == 2:
             norm = xp.linalg.vector_norm(flat, axis=-1)
         else:

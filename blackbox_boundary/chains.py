@@ -4,7 +4,8 @@ A net that is a chain of linear layers, convolutions and layers that never stret
 distance δ to hidden values at a distance of at most :math:`\delta \prod_l \|W_l\|_2`. Its scores i and j can then come closer by at most
 :math:`\|w_i - w_j\|_2 \prod_l \|W_l\|_2` per unit of input, where ``w`` are the rows of the last layer.
 
-Adapters read a :class:`Chain` from a model (``adapters/torch_chain.py``, ``adapters/onnx_chain.py``); this module knows none.
+Adapters read a :class:`Chain` from a model (``adapters/torch_modules/chain.py``,
+``adapters/onnx_exports/chain.py``); this module knows none.
 
 References
 ----------
@@ -49,7 +50,11 @@ class Chain:
     layers: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if np.ndim(self.last) != 2 or not np.isfinite(self.last).all() or not np.isfinite(self.norms).all():
+        if (
+            np.ndim(self.last) != 2
+            or not np.isfinite(self.last).all()
+            or not np.isfinite(self.norms).all()
+        ):
             raise InvalidInput(
                 f'"last" of Chain must be a finite matrix and "norms" finite; got shape {np.shape(self.last)}, {self.norms}.'
             )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .printable import printable
+
 __all__ = [
     "BadPrediction",
     "BoundaryError",
@@ -15,6 +17,7 @@ __all__ = [
     "Interrupted",
     "InvalidInput",
     "LedgerError",
+    "ModelChanged",
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
@@ -25,6 +28,9 @@ __all__ = [
 class BoundaryError(Exception):
     """Any error that this package raises on purpose.
 
+    As text it holds no control characters, whatever it quotes from data or servers: a terminal
+    would obey them.
+
     Attributes
     ----------
     partial : Distances or None
@@ -32,6 +38,9 @@ class BoundaryError(Exception):
     """
 
     partial: Any = None
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
 
 
 class InvalidInput(BoundaryError, ValueError):
@@ -48,6 +57,10 @@ class PredictorError(BoundaryError):
 
 class BadPrediction(PredictorError):
     """An answer of the wrong shape or dtype, with a label out of range, or not what its access declares."""
+
+
+class ModelChanged(PredictorError):
+    """An answer names another version of the model than those before it; it was not taken."""
 
 
 class PredictorUnavailable(PredictorError):

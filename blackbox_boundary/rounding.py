@@ -28,6 +28,8 @@ def decimals(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
     found = np.full(len(scores), NOT_ROUNDED, np.intp)
     slack = 2 * np.finfo(np.float32).eps * np.abs(scores)
     for places in reversed(range(NOT_ROUNDED)):
-        is_rounded = (np.abs(scores - np.round(scores, places)) <= slack) & (slack < 0.05 * 10.0**-places)
+        is_rounded = (np.abs(scores - np.round(scores, places)) <= slack) & (
+            slack < 0.05 * 10.0**-places
+        )
         found[is_rounded.all(axis=-1)] = places
     return found

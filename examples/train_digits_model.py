@@ -46,7 +46,9 @@ def gradients(x, labels, layers):
 def train(x, labels, *, n_epochs=120, batch_size=64, rate=2e-3, decay=1e-2, noise=0.15, seed=0):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019) on noisy copies of the images; the rate falls to zero linearly."""
     rng = np.random.default_rng(seed)
-    layers = [(rng.normal(scale=np.sqrt(2 / n), size=(n, m)), np.zeros(m)) for n, m in pairwise(WIDTHS)]
+    layers = [
+        (rng.normal(scale=np.sqrt(2 / n), size=(n, m)), np.zeros(m)) for n, m in pairwise(WIDTHS)
+    ]
     moments = [[(np.zeros_like(p), np.zeros_like(p)) for p in layer] for layer in layers]
     n_steps, step = n_epochs * (len(x) // batch_size), 0
     for _ in range(n_epochs):
@@ -57,9 +59,14 @@ def train(x, labels, *, n_epochs=120, batch_size=64, rate=2e-3, decay=1e-2, nois
             found = gradients(noisy, labels[rows], layers)
             step, now = step + 1, rate * (1 - step / n_steps)
             for at, layer in enumerate(layers):
-                moments[at] = [(0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g * g) for (m, s), g in zip(moments[at], found[at], strict=True)]
+                moments[at] = [
+                    (0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g * g)
+                    for (m, s), g in zip(moments[at], found[at], strict=True)
+                ]
                 layers[at] = tuple(
-                    p - now * (m / (1 - 0.9**step) / (np.sqrt(s / (1 - 0.999**step)) + 1e-8) + decay * p)
+                    p
+                    - now
+                    * (m / (1 - 0.9**step) / (np.sqrt(s / (1 - 0.999**step)) + 1e-8) + decay * p)
                     for p, (m, s) in zip(layer, moments[at], strict=True)
                 )
     return [tuple(np.round(part * 1024) / 1024 for part in layer) for layer in layers]
@@ -71,14 +78,24 @@ def to_onnx(layers, description):
     for at, layer in enumerate(layers, start=1):
         last = at == len(layers)
         names = [f"weight{at}", f"bias{at}"]
-        constants += [numpy_helper.from_array(part.astype(np.float32), name) for part, name in zip(layer, names, strict=True)]
+        constants += [
+            numpy_helper.from_array(part.astype(np.float32), name)
+            for part, name in zip(layer, names, strict=True)
+        ]
         nodes.append(helper.make_node("Gemm", [flow, *names], ["logits" if last else f"sum{at}"]))
         if not last:
             nodes.append(helper.make_node("Relu", [f"sum{at}"], [flow := f"hidden{at}"]))
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 8, 8])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", WIDTHS[-1]])
-    graph = helper.make_graph(nodes, "digits", [x], [logits], initializer=constants, doc_string=description)
-    return helper.make_model(graph, producer_name="blackbox_boundary", ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
+    graph = helper.make_graph(
+        nodes, "digits", [x], [logits], initializer=constants, doc_string=description
+    )
+    return helper.make_model(
+        graph,
+        producer_name="blackbox_boundary",
+        ir_version=8,
+        opset_imports=[helper.make_opsetid("", 13)],
+    )
 
 
 def main(output):
@@ -88,7 +105,8 @@ def main(output):
     layers = train(x[:N_TRAIN], labels[:N_TRAIN])
     right = forward(x, layers)[-1].argmax(axis=-1) == labels
     description = (
-        f"Right on {right[N_TRAIN:].mean():.1%} of the 360 held-out rows, {right[:N_TRAIN].mean():.1%} of the 1437 rows trained on."
+        f"Right on {right[N_TRAIN:].mean():.1%} of the 360 held-out rows, "
+        f"{right[:N_TRAIN].mean():.1%} of the 1437 rows trained on."
     )
     Path(output).write_bytes(to_onnx(layers, description).SerializeToString(deterministic=True))
     print(description)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from torch import nn
 
 from blackbox_boundary import measure
@@ -47,7 +47,9 @@ def main() -> None:
         print(f"{name:8s} median L2 {np.median(found.l2):.3f}, {cost}, {found.count_by_status()}")
     nearest = np.argsort(tightest.l2)[:3]
     for row in nearest:
-        print(f"row {row} at {x[row].round(3)} flips at {tightest.flip_points[row].round(3)}, {tightest.l2[row]:.4f} away")
+        print(
+            f"row {row} at {x[row].round(3)} flips at {tightest.flip_points[row].round(3)}, {tightest.l2[row]:.4f} away"
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,12 @@
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("stable", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "stable",
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("stable")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import InvalidInput, load, loading
-from blackbox_boundary.loading import build
+from blackbox_boundary.loading import as_predictor, build
 from blackbox_boundary.testing import Ball, Reference
 
 
@@ -37,7 +37,11 @@ def adapters(monkeypatch):
             value = target if isinstance(target, str) else f"{target.__module__}:{target.__name__}"
             point = EntryPoint(name, value, loading.GROUP)
             points.append(point if isinstance(target, str) else Installed(point, target))
-        monkeypatch.setattr(loading, "entry_points", lambda group: points if group == "blackbox_boundary.adapters" else [])
+        monkeypatch.setattr(
+            loading,
+            "entry_points",
+            lambda group: points if group == "blackbox_boundary.adapters" else [],
+        )
 
     return install
 
@@ -74,7 +78,8 @@ def test_a_spec_that_nobody_takes_lists_what_is_taken(adapters):
     assert str(caught.value) == (
         'No adapter understands the model "cube". Installed adapters take:\n'
         '  balls: "ball": a ball of radius one.\n'
-        "  broken: cannot be imported (ModuleNotFoundError: No module named 'no_such_package')"
+        "  broken: cannot be imported (ModuleNotFoundError: No module named 'no_such_package')\n"
+        "Any object with access, input_shape, n_classes, bounds and predict is a predictor itself."
     )
     adapters()
     with pytest.raises(InvalidInput, match="none is installed"):
@@ -87,21 +92,71 @@ def test_a_broken_adapter_does_not_stand_in_the_way(adapters):
     assert isinstance(load("ball"), Reference)
 
 
+def test_a_predictor_is_taken_as_it_is():
+    """Also one whose access is text; other objects go to the adapters, with the shape of the data."""
+    model = ball()
+    assert as_predictor(model, (2,)) is model
+    model.access = "logits"
+    assert as_predictor(model, (2,)) is model
+
+
+def test_an_object_is_given_the_shape_of_the_data(adapters):
+    """What names a model knows its own shape, or says that it must be given."""
+
+    def shapes(spec, **given):
+        """Anything."""
+        return given
+
+    adapters(all=shapes)
+    assert as_predictor(object(), (3, 2)) == {"input_shape": (3, 2)}
+    assert as_predictor("model.onnx", (3, 2)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bounds": None}, "lacks bounds"),
+        ({"access": "loud"}, '"access" must be one of'),
+        ({"access": 3.5}, '"access" must be one of'),
+        ({"n_classes": 1}, "a model of one class has no decision boundary"),
+        ({"n_classes": "two"}, "must be a whole number"),
+        ({"input_shape": 2}, "tuple of positive whole numbers; got 2"),
+        ({"input_shape": (0,)}, "tuple of positive whole numbers"),
+    ],
+)
+def test_a_predictor_that_declares_nonsense_is_refused(changes, message):
+    """An error names the attribute, what is allowed, and what came."""
+    declared = {"access": "logits", "input_shape": (2,), "n_classes": 2, "bounds": None}
+    if "bounds" in changes:
+        del declared["bounds"]
+    declared.update({name: value for name, value in changes.items() if name != "bounds"})
+    model = type("Model", (), {**declared, "predict": lambda self, x: None})()
+    with pytest.raises(InvalidInput, match=message):
+        as_predictor(model, (2,))
+
+
 def test_settings_are_bound_before_anything_is_made():
     """A missing and an unknown setting are reported by name, with those there are; an error inside is not mistaken for one."""
 
     def made(part, *, needed, optional=1):
         raise TypeError("inside")
 
-    with pytest.raises(InvalidInput, match="missing a required argument: 'needed'; its settings are needed, optional"):
+    with pytest.raises(
+        InvalidInput,
+        match="missing a required argument: 'needed'; its settings are needed, optional",
+    ):
         build(made, 0, given={})
-    with pytest.raises(InvalidInput, match="unexpected keyword argument 'other'; its settings are needed, optional"):
+    with pytest.raises(
+        InvalidInput, match="unexpected keyword argument 'other'; its settings are needed, optional"
+    ):
         build(made, 0, given={"needed": 1, "other": 2})
     with pytest.raises(TypeError, match="inside"):
         build(made, 0, given={"needed": 1})
 
 
-@pytest.mark.parametrize("spec", ["model.pt", "model.pkl", "", "nowhere", "C:\\models\\net.pth", 3, None])
+@pytest.mark.parametrize(
+    "spec", ["model.pt", "model.pkl", "", "nowhere", "C:\\models\\net.pth", 3, None]
+)
 def test_what_is_no_model_is_refused(spec):
     """Pickles, words and other objects are no specs; the installed adapters say what is."""
     with pytest.raises(InvalidInput, match="No adapter understands") as caught:
@@ -118,4 +173,9 @@ def test_refusing_a_spec_imports_no_runtime():
         "except blackbox_boundary.InvalidInput: pass\n"
         "print([name for name in ('torch', 'onnx', 'onnxruntime', 'requests', 'matplotlib') if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

@@ -24,5 +24,9 @@ def test_the_readmes_code_prints_what_it_says(capsys):
 
 def test_every_link_of_the_readme_leads_somewhere():
     """Relative links name files that exist."""
-    missing = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link and not (ROOT / link).exists()]
+    missing = [
+        link
+        for link in re.findall(r"\]\(([^)#]+)\)", README)
+        if "://" not in link and not (ROOT / link).exists()
+    ]
     assert not missing

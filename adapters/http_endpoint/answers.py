@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction
-from blackbox_boundary.predictor import Access, Prediction
+from blackbox_boundary.predictor import Access, Prediction, rounded_zero
 
 from .contract import Contract
 from .strict_json import numbers, shown
@@ -32,10 +32,16 @@ def read_scores(values: NDArray[Any], n: int, contract: Contract) -> Prediction:
     k = contract.n_classes
     is_single = k == 2 and values.shape in ((n,), (n, 1))
     if not is_single and values.shape != (n, k):
-        raise BadPrediction(f"The answer to {n} rows must hold scores of shape ({n}, {k}); got {values.shape}.")
+        raise BadPrediction(
+            f"The answer to {n} rows must hold scores of shape ({n}, {k}); got {values.shape}."
+        )
     if contract.access is Access.PROBABILITIES:
         _check_range(values)
-    full = Prediction.from_positive(values, contract.access) if is_single else Prediction.from_scores(values)
+    full = (
+        Prediction.from_positive(values, contract.access)
+        if is_single
+        else Prediction.from_scores(values)
+    )
     return _as_declared(full, contract.access)
 
 
@@ -62,12 +68,24 @@ def read_ranked(labels: Any, scores: Any, n: int, contract: Contract) -> Predict
     """
     label_rows = [row if isinstance(row, list) else [row] for row in _listed(labels, n, "labels")]
     score_rows = [row if isinstance(row, list) else [row] for row in _listed(scores, n, "scores")]
-    parts = [_rank(names, given, contract) for names, given in zip(label_rows, score_rows, strict=True)]
+    parts = [
+        _rank(names, given, contract) for names, given in zip(label_rows, score_rows, strict=True)
+    ]
     if contract.access.has_scores:
-        return read_scores(np.array([_spread(*part, contract) for part in parts]).reshape(n, contract.n_classes), n, contract)
-    best = [(int(index[0]), score[0]) if np.isfinite(score).all() else (-1, np.nan) for index, score in parts]
+        return read_scores(
+            np.array([_spread(*part, contract) for part in parts]).reshape(n, contract.n_classes),
+            n,
+            contract,
+        )
+    best = [
+        (int(index[0]), score[0]) if np.isfinite(score).all() else (-1, np.nan)
+        for index, score in parts
+    ]
     label = np.array([index for index, _ in best], np.intp)
-    return Prediction(label, top1=np.array([score for _, score in best]) if contract.access is Access.TOP1 else None)
+    return Prediction(
+        label,
+        top1=np.array([score for _, score in best]) if contract.access is Access.TOP1 else None,
+    )
 
 
 def label_index(label: Any, contract: Contract) -> int:
@@ -80,9 +98,21 @@ def label_index(label: Any, contract: Contract) -> int:
     """
     if isinstance(label, str) and label in contract.labels:
         return contract.labels.index(label)
-    index = int(label) if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10 else label
-    if type(index) is not int or (isinstance(label, str) and contract.labels) or not 0 <= index < contract.n_classes:
-        known = f"one of {shown(', '.join(contract.labels), 120)}" if contract.labels else f"an index below {contract.n_classes}"
+    index = (
+        int(label)
+        if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10
+        else label
+    )
+    if (
+        type(index) is not int
+        or (isinstance(label, str) and contract.labels)
+        or not 0 <= index < contract.n_classes
+    ):
+        known = (
+            f"one of {shown(', '.join(contract.labels), 120)}"
+            if contract.labels
+            else f"an index below {contract.n_classes}"
+        )
         raise BadPrediction(f"A label must be {known}; got {shown(label, 80)}.")
     return index
 
@@ -94,7 +124,9 @@ def _as_declared(full: Prediction, access: Access) -> Prediction:
     return Prediction(full.label, top1=full.scores.max(axis=-1) if access is Access.TOP1 else None)
 
 
-def _rank(names: list[Any], given: list[Any], contract: Contract) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _rank(
+    names: list[Any], given: list[Any], contract: Contract
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Indices and scores of one row, best first; ties go to the lowest index."""
     index, score = _indices(names, contract), numbers(given)
     if score.shape != index.shape or not len(index):
@@ -109,7 +141,9 @@ def _rank(names: list[Any], given: list[Any], contract: Contract) -> tuple[NDArr
     return index[order], score[order]
 
 
-def _spread(index: NDArray[np.intp], score: NDArray[np.float64], contract: Contract) -> NDArray[np.float64]:
+def _spread(
+    index: NDArray[np.intp], score: NDArray[np.float64], contract: Contract
+) -> NDArray[np.float64]:
     if len(index) != contract.n_classes:
         raise BadPrediction(
             f'Access "{contract.access.name.lower()}" promises the scores of all {contract.n_classes} classes; a row lists {len(index)}. '
@@ -132,7 +166,10 @@ def _listed(part: Any, n: int, noun: str) -> list[Any]:
 
 
 def _check_range(values: NDArray[Any]) -> None:
-    """Allow a hair beyond [0, 1]: a float32 softmax may come out as 1.0000001."""
-    strange = values[(values < 0) | (values > 1 + 1e-6)]
+    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001 or -1e-07."""
+    slack = rounded_zero(values)
+    strange = values[(values < -slack) | (values > 1 + slack)]
     if strange.size:
-        raise BadPrediction(f'Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then declare access="logits".')
+        raise BadPrediction(
+            f'Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then declare access="logits".'
+        )

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
-from .manners import Manners
+from .permissions import Permissions
 from .secrets import Secret
+from .transport_settings import TransportSettings
 
 __all__ = ["Configuration"]
 
@@ -22,7 +23,10 @@ _KEYS = (
     "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows", "headers", "request", "answer", "transport",
 )  # fmt: skip
 
-_SECRET = re.compile(r"authorization|cookie|token|secret|passw|credential|signature|(^|[-_])(api)?key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"authorization|cookie|token|secret|passw|credential|signature|(^|[-_])(api)?key|^(code|sig|auth|jwt|pwd|sas)$",
+    re.IGNORECASE,
+)
 """Names of headers, and of what follows the question mark of a URL, that are never written into a file or a command line."""
 
 
@@ -42,7 +46,7 @@ class Configuration:
     headers : mapping of str to str or Secret
     request, answer : mapping
         Settings of the dialect.
-    transport : Manners
+    transport : TransportSettings
     """
 
     url: str
@@ -56,7 +60,7 @@ class Configuration:
     headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
     request: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] = field(default_factory=dict)
-    transport: Manners = field(default_factory=Manners)
+    transport: TransportSettings = field(default_factory=TransportSettings)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Configuration:
@@ -71,8 +75,13 @@ class Configuration:
         told = {name: value for name, value in settings.items() if value is not None}
         if not isinstance(told.get("url"), str):
             raise InvalidInput('An endpoint must have a "url".')
-        if secret := next((name for name in _query_names(told["url"]) if _SECRET.search(name)), None):
-            raise InvalidInput(f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: give it as a header.')
+        if secret := next(
+            (name for name in _query_names(told["url"]) if _SECRET.search(name)), None
+        ):
+            raise InvalidInput(
+                f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: '
+                'give it as a header ("x-functions-key" for a "code" of Azure Functions).'
+            )
         if "access" in told:
             told["access"] = Access.parse(told["access"])
         if "input_shape" in told:
@@ -84,29 +93,53 @@ class Configuration:
             told["bounds"] = _bounds(told["bounds"])
         if "labels" in told:
             told["labels"] = tuple(str(label) for label in told["labels"])
-        told["headers"] = {name: _header(name, value) for name, value in _table(told, "headers").items()}
+        told["headers"] = {
+            name: _header(name, value) for name, value in _table(told, "headers").items()
+        }
         told["request"], told["answer"] = _table(told, "request"), _table(told, "answer")
         transport = told.get("transport", {})
-        if not isinstance(transport, Manners):
-            _only(_table(told, "transport"), Manners.names(), "transport")
-            transport = Manners(**transport)
+        if not isinstance(transport, TransportSettings):
+            _only(_table(told, "transport"), TransportSettings.names(), "transport")
+            transport = TransportSettings(**transport)
         told["transport"] = transport
         return cls(**told)
 
     @classmethod
-    def read(cls, path: str | Path, given: Mapping[str, Any]) -> Configuration:
+    def told(cls, spec: str, given: Mapping[str, Any], *, is_url: bool) -> Configuration:
+        """Read what is given by name, and the description where ``spec`` is the path of one.
+
+        Raises
+        ------
+        InvalidInput
+            As in :meth:`of` and :meth:`read`.
+        """
+        given = dict(given)
+        permissions = Permissions.of(given.pop("allow", None) or ())
+        if is_url:
+            return cls.of({**given, "url": spec})
+        return cls.read(spec, given, permissions)
+
+    @classmethod
+    def read(
+        cls, path: str | Path, given: Mapping[str, Any], permissions: Permissions | None = None
+    ) -> Configuration:
         """Read a TOML file; what is ``given`` by name goes before what the file says.
 
         Raises
         ------
         InvalidInput
-            The file is missing or not TOML, or as in :meth:`of`.
+            The file is missing or not TOML, uses what was not allowed, or as in :meth:`of`.
         """
         try:
             settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InvalidInput(f'The description of an endpoint "{path}" cannot be read: {error}.') from error
-        return cls.of({**settings, **{name: value for name, value in given.items() if value is not None}})
+        except (OSError, ValueError, RecursionError) as error:
+            raise InvalidInput(
+                f'The description of an endpoint "{path}" cannot be read: {error}.'
+            ) from error
+        given = {name: value for name, value in given.items() if value is not None}
+        own = {name: value for name, value in settings.items() if name not in given}
+        (permissions or Permissions()).check(own, Path(path))
+        return cls.of({**own, **given})
 
     def tables_only(self, request: tuple[str, ...] = (), answer: tuple[str, ...] = ()) -> None:
         """Raise :class:`~blackbox_boundary.InvalidInput` at a setting of the dialect that it does not know."""
@@ -134,17 +167,24 @@ def _bounds(value: Any) -> Bounds:
 
 
 def _query_names(url: str) -> list[str]:
-    return [name for name, _ in parse_qsl(url.partition("#")[0].partition("?")[2], keep_blank_values=True)]
+    return [
+        name
+        for name, _ in parse_qsl(url.partition("#")[0].partition("?")[2], keep_blank_values=True)
+    ]
 
 
 def _header(name: str, value: Any) -> str | Secret:
     if isinstance(value, str) and _SECRET.search(name):
-        raise InvalidInput(f'The header "{name}" holds a secret: say where it is ({{env = "NAME"}}, file or command), never as text.')
+        raise InvalidInput(
+            f'The header "{name}" holds a secret: say where it is ({{env = "NAME"}}, file or command), never as text.'
+        )
     if isinstance(value, (str, Secret)):
         return value
     if isinstance(value, Mapping):
         return Secret.parse(value)
-    raise InvalidInput(f'The header "{name}" must be a text, or a table that says where its secret is.')
+    raise InvalidInput(
+        f'The header "{name}" must be a text, or a table that says where its secret is.'
+    )
 
 
 def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -156,4 +196,6 @@ def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _only(settings: Mapping[str, Any], allowed: tuple[str, ...], what: str) -> None:
     if unknown := [name for name in settings if name not in allowed]:
-        raise InvalidInput(f'{what} has no setting "{unknown[0]}"; there are: {", ".join(allowed) or "none"}.')
+        raise InvalidInput(
+            f'{what} has no setting "{unknown[0]}"; there are: {", ".join(allowed) or "none"}.'
+        )

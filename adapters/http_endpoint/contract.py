@@ -37,12 +37,18 @@ class Contract:
             raise InvalidInput(f'"input_shape" must hold positive lengths; got {self.input_shape}.')
         if self.n_classes < 2:
             raise InvalidInput(f'"n_classes" must be at least 2; got {self.n_classes}.')
-        if self.labels and (len(self.labels) != self.n_classes or len(set(self.labels)) != self.n_classes):
-            raise InvalidInput(f'"labels" must name each of the {self.n_classes} classes once; got {len(self.labels)} names.')
+        if self.labels and (
+            len(self.labels) != self.n_classes or len(set(self.labels)) != self.n_classes
+        ):
+            raise InvalidInput(
+                f'"labels" must name each of the {self.n_classes} classes once; got {len(self.labels)} names.'
+            )
         if self.bounds is not None:
             lowest, highest = self.bounds
             if not np.all(np.asarray(lowest, float) < np.asarray(highest, float)):
-                raise InvalidInput(f'"bounds" must be a lowest and a higher highest input; got {lowest} and {highest}.')
+                raise InvalidInput(
+                    f'"bounds" must be a lowest and a higher highest input; got {lowest} and {highest}.'
+                )
 
     @property
     def row_size(self) -> int:

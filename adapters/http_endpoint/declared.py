@@ -33,7 +33,9 @@ def declared_access(told: Access | None, output: str, *, whole_numbers: bool = F
         return Access.LABEL
     if (named := _NAMES.get(output.lower())) is not None:
         return named
-    raise InvalidInput(f'Are the scores {shown(output, 80)} probabilities or logits? Declare access="probabilities" or access="logits".')
+    raise InvalidInput(
+        f'Are the scores {shown(output, 80)} probabilities or logits? Declare access="probabilities" or access="logits".'
+    )
 
 
 def declared_classes(told: Configuration, length: Any = None) -> int:
@@ -47,7 +49,9 @@ def declared_classes(told: Configuration, length: Any = None) -> int:
     known = length if type(length) is int and length > 0 else None
     wanted = told.n_classes or len(told.labels) or None
     if wanted is None and known is None:
-        raise InvalidInput('The server does not tell the number of classes: give "n_classes" or "labels".')
+        raise InvalidInput(
+            'The server does not tell the number of classes: give "n_classes" or "labels".'
+        )
     if known == 1 and (wanted or 2) == 2:
         return 2
     if wanted and known and wanted != known and (told.access is None or told.access.has_scores):

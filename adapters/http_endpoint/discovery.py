@@ -25,7 +25,9 @@ def get(transport: Transport, path: str) -> Any:
     PredictorError
         The server cannot be reached, has no such document, or answers something else.
     """
-    return transport.send(Request("GET", path), lambda reply: read_json(reply.body), most_bytes=_MOST_BYTES)
+    return transport.send(
+        Request("GET", path), lambda reply: read_json(reply.body), most_bytes=_MOST_BYTES
+    )
 
 
 def look(transport: Transport, path: str) -> Reply | None:
@@ -39,7 +41,9 @@ def look(transport: Transport, path: str) -> Reply | None:
         The server wants credentials.
     """
     try:
-        return transport.send(Request("GET", path), lambda reply: reply, most_bytes=_MOST_BYTES, attempts=1)
+        return transport.send(
+            Request("GET", path), lambda reply: reply, most_bytes=_MOST_BYTES, attempts=1
+        )
     except Denied:
         raise
     except (PredictorRefused, BadPrediction, Doubtful):

@@ -11,8 +11,10 @@ import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -20,13 +22,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary.errors import (
+    BadPrediction,
+    InvalidInput,
+    PredictorError,
+    PredictorRefused,
+    PredictorUnavailable,
+)
+from blackbox_boundary.model_checks import ModelCheck
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
 
-from .dialect import Dialect
+from ..answers import ONE_SCORE
+from .dialects.dialect import Dialect
 from .failures import Doubtful, TooLong
-from .manners import Counters
 from .transport import Transport
+from .transport_settings import Counters
 
 __all__ = ["HttpPredictor"]
 
@@ -60,13 +70,23 @@ class HttpPredictor:
         Names the model by what the server says of it and by how it is asked.
     """
 
-    def __init__(self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None) -> None:
+    def __init__(
+        self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None
+    ) -> None:
         self.transport, self.dialect = transport, dialect
-        usual = max(1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size)))
+        if dialect.contract.labels:
+            self.class_names = dialect.contract.labels
+        usual = max(
+            1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size))
+        )
         self.max_rows = min(max_rows or usual, dialect.max_rows or _MAX_ROWS)
         self._canary: NDArray[Any] | None = None
+        self._neighbours_known = False
+        self._canary_answer: tuple[float, Prediction] | None = None
         self._checking = threading.Lock()
-        self._workers = ThreadPoolExecutor(transport.manners.connections, thread_name_prefix="blackbox-http")
+        self._workers = ThreadPoolExecutor(
+            transport.settings.connections, thread_name_prefix="blackbox-http"
+        )
         self._is_closed = False
 
     @property
@@ -98,11 +118,25 @@ class HttpPredictor:
     def fingerprint(self) -> str:
         """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
 
-        That is the order of the labels' names, which are recorded by their index, and headers, which may choose a deployment.
+        That is the order of the labels' names, which are recorded by their index, headers, which may
+        choose a deployment, and how one logit a row is read.
         """
-        told = [self.transport.origin, self.dialect.name, dict(self.dialect.facts), self.access.name, self.input_shape, self.n_classes]
-        told += [given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        told = [
+            self.transport.origin,
+            self.dialect.name,
+            dict(self.dialect.facts),
+            self.access.name,
+            self.input_shape,
+            self.n_classes,
+        ]
+        told += [
+            given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given
+        ]
+        if self.access is Access.LOGITS and self.n_classes == 2:
+            told.append(ONE_SCORE)
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[
+            :32
+        ]
 
     def as_sent(self, x: Array) -> NDArray[Any]:
         """The rows as the endpoint will see them: in its type, rounded where that rounds.
@@ -116,7 +150,9 @@ class HttpPredictor:
         if rows.dtype.kind not in "fiub":
             raise InvalidInput(f'"x" of an endpoint must hold numbers; got {rows.dtype}.')
         if rows.shape[1:] != self.input_shape or rows.ndim != len(self.input_shape) + 1:
-            raise InvalidInput(f'"x" of an endpoint must have shape (n, {", ".join(map(str, self.input_shape))}); got {rows.shape}.')
+            raise InvalidInput(
+                f'"x" of an endpoint must have shape (n, {", ".join(map(str, self.input_shape))}); got {rows.shape}.'
+            )
         return self.dialect.as_sent(rows)
 
     def predict(self, x: Array) -> Prediction:
@@ -146,7 +182,9 @@ class HttpPredictor:
             with self._checking:
                 while self._canary is None and tried < len(sent):
                     rows, tried = slice(tried, tried + 1), tried + 1
-                    answer = self._first(sent[rows], is_last=tried == len(sent) or tried >= _FIRST_ROWS)
+                    answer = self._first(
+                        sent[rows], is_last=tried == len(sent) or tried >= _FIRST_ROWS
+                    )
                     if answer is None:
                         failed.append(rows)
                     else:
@@ -157,9 +195,60 @@ class HttpPredictor:
         yield from firsts
         yield from self._side_by_side(sent, [*self._split(tried, len(sent)), *failed])
 
+    @property
+    def connections(self) -> int:
+        """Requests under way at once, at most."""
+        return self.transport.settings.connections
+
+    def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
+        """Call ``charge(n_rows)`` before each request inside the context, retries included.
+
+        What it raises keeps that request from being sent.
+        """
+        return self.transport.metered(charge)
+
     def n_requests(self, n_rows: int) -> int:
         """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
         return len(self._split(0, n_rows))
+
+    def neighbours_known(self) -> bool:
+        """Whether it is known if a row's answer depends on the rows sent with it, or one row is sent at a time."""
+        return self._neighbours_known or self.max_rows == 1
+
+    def note_neighbours(self, *, depend: bool) -> None:
+        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
+        self._neighbours_known = True
+        if depend:
+            self.max_rows = 1
+
+    def sent_row(self) -> NDArray[Any] | None:
+        """A row that was answered, (1, *input_shape), as it was sent; None before the first answer."""
+        return self._canary
+
+    def recheck(self) -> ModelCheck:
+        """Ask that row again, to see whether the model is still the same: one query.
+
+        Raises
+        ------
+        InvalidInput
+            Nothing was answered yet.
+        PredictorError
+            As :meth:`predict`.
+        """
+        if self._canary is None or self._canary_answer is None:
+            raise InvalidInput("A check asks a row again that was answered; none was.")
+        self.transport.count(checks=1)
+        now = self._send(self._canary, None, is_again=True)
+        first_at, before = self._canary_answer
+        return ModelCheck(first_at, time.time(), before, now)
+
+    def model_version(self) -> str | None:
+        """The version of the model that all answers so far named; None where none did."""
+        return self.dialect.version.name
+
+    def expect_version(self, version: str) -> None:
+        """Hold all further answers to a version that earlier ones named."""
+        self.dialect.version.expect(version)
 
     def close(self) -> None:
         """Close all connections; predictions fail cleanly afterwards."""
@@ -170,7 +259,12 @@ class HttpPredictor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -190,6 +284,7 @@ class HttpPredictor:
             return None
         if answer.label[0] >= 0:
             _check_logits(answer, self.access)
+            self._canary_answer = time.time(), answer
             self._canary = sent.copy()
         return answer
 
@@ -207,16 +302,20 @@ class HttpPredictor:
                 self.dialect = usual
             raise
 
-    def _side_by_side(self, sent: NDArray[Any], waiting: list[slice]) -> Iterator[tuple[slice, Prediction]]:
+    def _side_by_side(
+        self, sent: NDArray[Any], waiting: list[slice]
+    ) -> Iterator[tuple[slice, Prediction]]:
         """Answers to these rows, the last of them asked about first."""
         under_way, stop = list[Future[Answers]](), threading.Event()
         failure: BaseException | None = None
         try:
             while waiting or under_way:
-                while waiting and len(under_way) < 2 * self.transport.manners.connections:
+                while waiting and len(under_way) < 2 * self.transport.settings.connections:
                     under_way.append(self._workers.submit(self._settle, sent, waiting.pop(), stop))
                 finished = wait(under_way, return_when=FIRST_COMPLETED).done
-                done = [future for future in under_way if future in finished]  # those that ended together, as they were asked
+                done = [
+                    future for future in under_way if future in finished
+                ]  # those that ended together, as they were asked
                 under_way = [future for future in under_way if future not in finished]
                 for future in done:
                     if (error := future.exception()) is None:
@@ -235,11 +334,15 @@ class HttpPredictor:
     def _split(self, start: int, end: int) -> list[slice]:
         """Even pieces, last first: none longer than allowed, and as many as connections where they stay long enough."""
         n = end - start
-        n_pieces = max(-(-n // self.max_rows), min(self.transport.manners.connections, n // _MIN_ROWS))
+        n_pieces = max(
+            -(-n // self.max_rows), min(self.transport.settings.connections, n // _MIN_ROWS)
+        )
         edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
         return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]
 
-    def _settle(self, sent: NDArray[Any], rows: slice, stop: threading.Event, *, is_suspect: bool = False) -> Answers:
+    def _settle(
+        self, sent: NDArray[Any], rows: slice, stop: threading.Event, *, is_suspect: bool = False
+    ) -> Answers:
         """Get an answer for each of the rows, in halves where the whole is too long or holds a row that cannot be answered.
 
         A single row is blamed for a failure only when it failed in two rounds of attempts, each followed by a canary that was
@@ -257,7 +360,11 @@ class HttpPredictor:
             if not self._is_input_to_blame(sent[rows], stop):
                 raise PredictorUnavailable(str(error)) from None
             if n == 1:
-                return [(rows, self._nothing(1))] if is_suspect else self._settle(sent, rows, stop, is_suspect=True)
+                return (
+                    [(rows, self._nothing(1))]
+                    if is_suspect
+                    else self._settle(sent, rows, stop, is_suspect=True)
+                )
         middle = rows.start + n // 2
         halves = slice(rows.start, middle), slice(middle, rows.stop)
         return [part for half in halves for part in self._settle(sent, half, stop)]
@@ -268,12 +375,14 @@ class HttpPredictor:
             return False
         self.transport.count(canaries=1)
         try:
-            self._send(self._canary, stop)
+            self._send(self._canary, stop, is_again=True)
         except (PredictorUnavailable, PredictorRefused):
             return False
         return True
 
-    def _send(self, sent: NDArray[Any], stop: threading.Event | None) -> Prediction:
+    def _send(
+        self, sent: NDArray[Any], stop: threading.Event | None, *, is_again: bool = False
+    ) -> Prediction:
         n = len(sent)
         return self.transport.send(
             self.dialect.request(sent),
@@ -281,18 +390,30 @@ class HttpPredictor:
             n_rows=n,
             most_bytes=_BYTES_FIXED + _BYTES_PER_SCORE * n * self.n_classes,
             stop=stop,
+            is_again=is_again,
         )
 
     def _nothing(self, n: int) -> Prediction:
         """The prediction of rows without an answer."""
-        scores = np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
-        return Prediction(np.full(n, -1, np.intp), np.full(n, np.nan) if self.access is Access.TOP1 else None, scores)
+        scores = (
+            np.full((n, self.n_classes), np.nan, np.float32) if self.access.has_scores else None
+        )
+        return Prediction(
+            np.full(n, -1, np.intp),
+            np.full(n, np.nan) if self.access is Access.TOP1 else None,
+            scores,
+        )
 
 
 def _check_logits(answer: Prediction, access: Access) -> None:
     """Refuse probabilities where logits were declared: margins would mean something else."""
     scores = answer.scores
-    if access is Access.LOGITS and scores is not None and scores.min() > 0 and looks_like_probabilities(scores):
+    if (
+        access is Access.LOGITS
+        and scores is not None
+        and scores.min() > 0
+        and looks_like_probabilities(scores)
+    ):
         raise BadPrediction(
             'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
         )

@@ -15,14 +15,20 @@ from http.cookiejar import DefaultCookiePolicy
 import requests
 import urllib3
 
-from blackbox_boundary.errors import BadPrediction, BoundaryError, InvalidInput, PredictorError, PredictorUnavailable
+from blackbox_boundary.errors import (
+    BadPrediction,
+    BoundaryError,
+    InvalidInput,
+    PredictorError,
+    PredictorUnavailable,
+)
 
 from .deadline import DeadlineAdapter, deadline
 from .failures import Transient
-from .manners import Manners
+from .transport_settings import TransportSettings
 from .wire import Reply, Request
 
-__all__ = ["CAUGHT", "Line", "Stale", "named", "translated"]
+__all__ = ["CAUGHT", "Connection", "Stale", "named", "translated"]
 
 _ERROR_BODY = 65536
 """Bytes read of an answer that is an error; MLflow's echo the whole input."""
@@ -32,7 +38,13 @@ _OUR_REQUEST = (
     urllib3.exceptions.LocationValueError, urllib3.exceptions.ProxySchemeUnsupported, UnicodeError,
 )  # fmt: skip
 
-CAUGHT = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, *_OUR_REQUEST)
+CAUGHT = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    *_OUR_REQUEST,
+)
 """All that the two libraries raise on purpose, and what the socket does."""
 
 
@@ -40,7 +52,7 @@ class Stale(Transient):
     """The connection was gone before an answer began: servers close idle ones at any moment."""
 
 
-class Line:
+class Connection:
     """One thread's connection to one origin.
 
     Attributes
@@ -49,21 +61,27 @@ class Line:
         Whether a request has been sent on it before: then it may have gone stale.
     """
 
-    def __init__(self, origin: str, manners: Manners) -> None:
-        self._origin, self._manners = origin, manners
+    def __init__(self, origin: str, settings: TransportSettings) -> None:
+        self._origin, self._settings = origin, settings
         self.is_used = False
         self._session = session = requests.Session()
-        session.trust_env = manners.trust_env
-        session.verify = manners.ca_file or True
-        if manners.client_cert:
-            session.cert = (manners.client_cert, manners.client_key) if manners.client_key else manners.client_cert
+        session.trust_env = settings.trust_env
+        session.verify = settings.ca_file or True
+        if settings.client_cert:
+            session.cert = (
+                (settings.client_cert, settings.client_key)
+                if settings.client_key
+                else settings.client_cert
+            )
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         session.headers.clear()
         session.headers.update({"User-Agent": "blackbox-boundary", "Accept": "*/*"})
         session.mount("http://", DeadlineAdapter())
         session.mount("https://", DeadlineAdapter())
 
-    def exchange(self, request: Request, headers: Mapping[str, str], most_bytes: int, *, was_reachable: bool) -> Reply:
+    def exchange(
+        self, request: Request, headers: Mapping[str, str], most_bytes: int, *, was_reachable: bool
+    ) -> Reply:
         """Send once, and read the whole answer, whatever its status.
 
         Raises
@@ -73,18 +91,21 @@ class Line:
         PredictorUnavailable, BadPrediction, InvalidInput
             No connection; an answer that is too long or badly encoded; a request that cannot be written.
         """
-        manners, started = self._manners, time.monotonic()
+        settings, started = self._settings, time.monotonic()
         self.is_used = True
         has_authorization = any(name.lower() == "authorization" for name in headers)
         try:
-            with deadline(manners.total_timeout_s):
+            with deadline(settings.total_timeout_s):
                 response = self._session.request(
                     request.method,
                     self._origin + request.path,
                     data=request.body or None,
                     headers={"Accept-Encoding": "identity", **request.headers, **headers},
                     auth=_leave_alone if has_authorization else None,
-                    timeout=(min(manners.connect_timeout_s, manners.total_timeout_s), manners.read_timeout_s),
+                    timeout=(
+                        min(settings.connect_timeout_s, settings.total_timeout_s),
+                        settings.read_timeout_s,
+                    ),
                     allow_redirects=False,
                     stream=True,
                 )
@@ -92,7 +113,9 @@ class Line:
                     body = _body(response, most_bytes)
         except CAUGHT as error:
             self.close()
-            raise translated(error, named(self._origin, request), was_reachable=was_reachable) from error
+            raise translated(
+                error, named(self._origin, request), was_reachable=was_reachable
+            ) from error
         is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
         lower = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status_code, lower, body, time.monotonic() - started, is_framed)
@@ -118,19 +141,34 @@ def translated(error: Exception, what: str, *, was_reachable: bool) -> BoundaryE
     unreachable = Transient if was_reachable else PredictorUnavailable
     if isinstance(error, _OUR_REQUEST):
         return InvalidInput(f"{what} cannot be sent: {reason}.")
-    if isinstance(error, (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
+    if isinstance(
+        error, (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
+    ):
         return unreachable(f"{what}: no connection in time ({reason}).")
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) or isinstance(cause, TimeoutError):
+    if isinstance(
+        error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    ) or isinstance(cause, TimeoutError):
         return Transient(f"{what}: no complete answer in time ({reason}).", is_overload=True)
     if isinstance(error, requests.exceptions.SSLError):
-        return unreachable(f"{what}: no secure connection ({reason}). A private authority is given as ca_file.")
+        return unreachable(
+            f"{what}: no secure connection ({reason}). A private authority is given as ca_file."
+        )
     if isinstance(error, requests.exceptions.ConnectionError):
         if any(isinstance(part, urllib3.exceptions.ProtocolError) for part in error.args):
             return Stale(f"{what}: the connection was closed without an answer ({reason}).")
         return unreachable(f"{what}: no connection ({reason}).")
-    if isinstance(error, (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError, http.client.HTTPException)):
+    if isinstance(
+        error,
+        (
+            requests.exceptions.ChunkedEncodingError,
+            urllib3.exceptions.ProtocolError,
+            http.client.HTTPException,
+        ),
+    ):
         return Transient(f"{what}: the answer broke off ({reason}).")
-    if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
+    if isinstance(
+        error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)
+    ):
         return BadPrediction(f"{what}: the answer's encoding is broken ({reason}).")
     if isinstance(error, (urllib3.exceptions.SSLError, ConnectionError)):
         return Transient(f"{what}: the connection broke ({reason}).")
@@ -142,13 +180,19 @@ def _body(response: requests.Response, most: int) -> bytes:
     is_error = response.status_code >= 300
     most = min(most, _ERROR_BODY) if is_error else most
     parts, left = [], most + 1
-    while left > 0 and (part := response.raw.read(left, decode_content=False)):  # the empty read at the end is what tells a cut-off body
+    while left > 0 and (
+        part := response.raw.read(left, decode_content=False)
+    ):  # the empty read at the end is what tells a cut-off body
         parts.append(part)
         left -= len(part)
-    body = _decoded(b"".join(parts), response.headers.get("content-encoding", "identity").lower(), most)
+    body = _decoded(
+        b"".join(parts), response.headers.get("content-encoding", "identity").lower(), most
+    )
     if len(body) <= most or is_error:
         return body[:most]
-    raise BadPrediction(f"The answer is longer than the {most} bytes that the rows asked for can need.")
+    raise BadPrediction(
+        f"The answer is longer than the {most} bytes that the rows asked for can need."
+    )
 
 
 def _decoded(body: bytes, encoding: str, most: int) -> bytes:
@@ -175,7 +219,9 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _innermost(error: BaseException) -> BaseException:
     """The cause of all the others."""
     while True:
-        inner = getattr(error, "reason", None) or next((part for part in error.args if isinstance(part, BaseException)), error.__cause__)
+        inner = getattr(error, "reason", None) or next(
+            (part for part in error.args if isinstance(part, BaseException)), error.__cause__
+        )
         if not isinstance(inner, BaseException):
             return error
         error = inner

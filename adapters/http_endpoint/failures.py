@@ -34,7 +34,14 @@ class Transient(PredictorUnavailable):
         Whether the server said that it will not (429), rather than that it cannot.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, is_overload: bool = False, is_refusal: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        is_overload: bool = False,
+        is_refusal: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.is_overload = is_overload
@@ -54,7 +61,8 @@ class TooLong(PredictorRefused):
 
 
 _BATCH_TOO_LONG = re.compile(
-    r"batch[\s_-]*size|max(imum)?[\s_-]*batch|too many (instances|rows|inputs)|(payload|request|body)[\w\s]{0,20}too large", re.IGNORECASE
+    r"batch[\s_-]*size|max(imum)?[\s_-]*batch|too many (instances|rows|inputs)|(payload|request|body)[\w\s]{0,20}too large",
+    re.IGNORECASE,
 )
 _LOADING_TIME = re.compile(r"\"estimated_time\"\s*:\s*(\d{1,6}(?:\.\d{1,9})?)")
 _INNER_STATUS = re.compile(r"[Oo]riginalStatus(?:Code)?\"?\s*[:=]\s*\"?(\d{3})")
@@ -75,15 +83,21 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
         status = _inner_status(reply) or status
     said = f"{what} was answered with status {reply.status}: {shown(reply.body) if reply.body else 'no text'}."
     wait_s = retry_after(reply.headers) or _loading_time(reply)
-    if status == 413 or (status == 400 and _BATCH_TOO_LONG.search(reply.body[:4096].decode("utf-8", "replace"))):
+    if status == 413 or (
+        status == 400 and _BATCH_TOO_LONG.search(reply.body[:4096].decode("utf-8", "replace"))
+    ):
         return TooLong(said)
     if status in (408, 425, 429, 502, 504):
-        return Transient(said, retry_after_s=wait_s, is_overload=status == 429, is_refusal=status == 429)
+        return Transient(
+            said, retry_after_s=wait_s, is_overload=status == 429, is_refusal=status == 429
+        )
     if status in (500, 503) or (status == 424 == reply.status):
         return Doubtful(said, retry_after_s=wait_s, is_overload=status == 503)
     if 300 <= status < 400:
         target = shown(reply.headers.get("location", "nowhere"), 120)
-        return PredictorRefused(f"{what} was redirected (status {status}) to {target}; redirects are never followed: give the final URL.")
+        return PredictorRefused(
+            f"{what} was redirected (status {status}) to {target}; redirects are never followed: give the final URL."
+        )
     if status in (401, 403):
         return Denied(f"{said} Are the credentials right?", retry_after_s=wait_s)
     return PredictorRefused(said, retry_after_s=wait_s)
@@ -102,7 +116,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _loading_time(reply: Reply) -> float | None:
     """Seconds until a model is loaded, as Hugging Face tells it in the body."""
-    found = _LOADING_TIME.search(reply.body[:4096].decode("utf-8", "replace")) if reply.status == 503 else None
+    found = (
+        _LOADING_TIME.search(reply.body[:4096].decode("utf-8", "replace"))
+        if reply.status == 503
+        else None
+    )
     return float(found[1]) if found else None
 
 

@@ -74,7 +74,9 @@ class AdaptiveLimit:
 class Pace:
     """Spaces requests out, and holds all of them back when the server asks for a pause."""
 
-    def __init__(self, per_second: float | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, per_second: float | None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._gap_s = 1 / per_second if per_second else 0.0
         self._clock = clock
         self._next = -float("inf")

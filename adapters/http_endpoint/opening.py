@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from blackbox_boundary.errors import InvalidInput
 
-from . import mlflow, oip_v2, tf_serving, torchserve
 from .configuration import Configuration
-from .described import describe
-from .dialect import Dialect
+from .dialects import mlflow, oip_v2, tf_serving, torchserve
+from .dialects.described import describe
+from .dialects.dialect import Dialect
 from .endpoint import HttpPredictor
 from .transport import Transport
 
@@ -23,10 +23,11 @@ DIALECTS = ("oip_v2", "tf_serving", "kserve_v1", "mlflow", "torchserve", "descri
 
 def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpPredictor:
     """Read the configuration, ask the server for what it leaves open, and set up the predictor; no query is sent."""
-    told = Configuration.of({**given, "url": spec}) if is_url else Configuration.read(spec, given)
+    told = Configuration.told(spec, given, is_url=is_url)
     transport = Transport(told.url, told.transport, headers=told.headers)
     try:
-        return HttpPredictor(transport, _dialect(transport, told), max_rows=told.max_rows)
+        with transport.guarded():
+            return HttpPredictor(transport, _dialect(transport, told), max_rows=told.max_rows)
     except BaseException:
         transport.close()
         raise
@@ -56,5 +57,10 @@ def _dialect(transport: Transport, told: Configuration) -> Dialect:
 
 def _spoken_at(path: str) -> str | None:
     """The dialect that such a path belongs to."""
-    marks = {"/v2/models/": "oip_v2", "/v1/models/": "tf_serving", "/predictions/": "torchserve", "/invocations": "mlflow"}
+    marks = {
+        "/v2/models/": "oip_v2",
+        "/v1/models/": "tf_serving",
+        "/predictions/": "torchserve",
+        "/invocations": "mlflow",
+    }
     return next((name for mark, name in marks.items() if mark in path), None)

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError
 from blackbox_boundary.predictor import Access
+from blackbox_boundary.printable import printable
 
-from . import oip_v2, tf_serving
 from .configuration import Configuration
-from .dialect import Dialect
+from .dialects import oip_v2, tf_serving
+from .dialects.dialect import Dialect
 from .discovery import look
 from .strict_json import read_json, shown
 from .transport import Transport
@@ -49,35 +50,69 @@ class Finding:
     missing: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     n_requests: int = 0
 
+    def masked_by(self, transport: Transport) -> Finding:
+        """The same without the transport's secrets, which a server's metadata may echo."""
+        settings = {name: _masked(value, transport) for name, value in self.settings.items()}
+        return replace(self, says=transport.masked(self.says), settings=settings)
+
     @property
     def toml(self) -> str:
         """A configuration to save and to load; what is missing stands in comments, to be filled in."""
-        lines = [f"# {' '.join(self.says.split())}"]
-        lines += [f"{name} = {_toml(value)}" for name, value in self.settings.items() if not isinstance(value, Mapping)]
-        lines += [f"# {name} = {_toml(example)}  # {what}" for name, (example, what) in self.missing.items() if "." not in name]
-        tables = {name: dict(value) for name, value in self.settings.items() if isinstance(value, Mapping)}
+        lines = [f"# {printable(' '.join(self.says.split()))}"]
+        lines += [
+            f"{name} = {_toml(value)}"
+            for name, value in self.settings.items()
+            if not isinstance(value, Mapping)
+        ]
+        lines += [
+            f"# {name} = {_toml(example)}  # {what}"
+            for name, (example, what) in self.missing.items()
+            if "." not in name
+        ]
+        tables = {
+            name: dict(value) for name, value in self.settings.items() if isinstance(value, Mapping)
+        }
         nested = {name: value for name, value in self.missing.items() if "." in name}
         for table in dict.fromkeys([*tables, *(name.split(".")[0] for name in nested)]):
             lines += ["", f"[{table}]"]
             lines += [f"{name} = {_toml(value)}" for name, value in tables.get(table, {}).items()]
-            own = {name.split(".")[1]: value for name, value in nested.items() if name.startswith(f"{table}.")}
-            lines += [f"# {name} = {_toml(example)}  # {what}" for name, (example, what) in own.items()]
+            own = {
+                name.split(".")[1]: value
+                for name, value in nested.items()
+                if name.startswith(f"{table}.")
+            }
+            lines += [
+                f"# {name} = {_toml(example)}  # {what}" for name, (example, what) in own.items()
+            ]
         return "\n".join(lines) + "\n"
 
 
 def find(spec: str, given: Mapping[str, Any]) -> Finding:
     """Look at a URL, or at that of a description, with GET requests only; what is given is as for loading it."""
-    told = Configuration.read(spec, given) if spec.endswith(".toml") else Configuration.of({**given, "url": spec})
+    told = Configuration.told(spec, given, is_url=not spec.endswith(".toml"))
     transport = Transport(told.url, told.transport, headers=told.headers)
     try:
-        base, model = _parted(urlsplit(told.url).path)
-        findings = (recognise(transport, base, model, told) for recognise in (_oip_v2, _models_v1, _pinged, _own_code))
-        nothing = Finding(None, f"Nothing known answers at {transport.origin}; describe the endpoint.", _described(told.url), _SHAPES)
-        found = next((finding for finding in findings if finding is not None), nothing)
-        keep = " Keep the [headers] of the file." if told.headers else ""
-        return replace(found, says=found.says + keep, n_requests=transport.counters.discoveries)
+        with transport.guarded():
+            return _found(transport, told).masked_by(transport)
     finally:
         transport.close()
+
+
+def _found(transport: Transport, told: Configuration) -> Finding:
+    base, model = _parted(urlsplit(told.url).path)
+    findings = (
+        recognise(transport, base, model, told)
+        for recognise in (_oip_v2, _models_v1, _pinged, _own_code)
+    )
+    nothing = Finding(
+        None,
+        f"Nothing known answers at {transport.origin}; describe the endpoint.",
+        _described(told.url),
+        _SHAPES,
+    )
+    found = next((finding for finding in findings if finding is not None), nothing)
+    keep = " Keep the [headers] of the file." if told.headers else ""
+    return replace(found, says=found.says + keep, n_requests=transport.counters.discoveries)
 
 
 _ACCESS = ("probabilities", 'or "logits", "top1", "label": what the answers are')
@@ -91,7 +126,10 @@ _SHAPES = {
 
 def _parted(path: str) -> tuple[str, str | None]:
     """A path's prefix, and the model it names (perhaps with its version)."""
-    found = re.fullmatch(r"(.*?)(?:/v[12])?(?:/(?:models|predictions)(?:/([^:]+?))?|/invocations)?(?:/infer|:predict)?/?", path)
+    found = re.fullmatch(
+        r"(.*?)(?:/v[12])?(?:/(?:models|predictions)(?:/([^:]+?))?|/invocations)?(?:/infer|:predict)?/?",
+        path,
+    )
     assert found is not None
     return found[1], found[2]
 
@@ -106,25 +144,38 @@ def _json_at(transport: Transport, path: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _oip_v2(transport: Transport, base: str, model: str | None, told: Configuration) -> Finding | None:
+def _oip_v2(
+    transport: Transport, base: str, model: str | None, told: Configuration
+) -> Finding | None:
     server = _json_at(transport, f"{base}/v2")
     if not isinstance(server.get("name"), str):
         return None
     says = f"Open Inference Protocol v2: {shown(server['name'], 60)} {shown(server.get('version', ''), 30)}."
     settings = {"url": f"{transport.origin}{base}/v2/models/{model or 'NAME'}", "dialect": "oip_v2"}
     if model is None:
-        return Finding("oip_v2", f"{says} Put the model's name into the URL.", settings, {"access": _ACCESS})
+        return Finding(
+            "oip_v2", f"{says} Put the model's name into the URL.", settings, {"access": _ACCESS}
+        )
     try:
-        found, missing = _discovered(lambda told: oip_v2.discover(transport, f"{base}/v2/models/{model}", told), told)
+        found, missing = _discovered(
+            lambda told: oip_v2.discover(transport, f"{base}/v2/models/{model}", told), told
+        )
     except (InvalidInput, PredictorError) as error:
         return Finding("oip_v2", f"{says} But the model: {error}", settings, _SHAPES)
     assert isinstance(found, oip_v2.OpenInference)
     settings |= _contract(found, missing)
     request = {"input": found.input, "datatype": found.datatype, "binary": found.is_binary}
-    return Finding("oip_v2", says, {**settings, "request": request, "answer": {"output": found.output}}, missing)
+    return Finding(
+        "oip_v2",
+        says,
+        {**settings, "request": request, "answer": {"output": found.output}},
+        missing,
+    )
 
 
-def _discovered(discover: Callable[[Configuration], Dialect], told: Configuration) -> tuple[Dialect, dict[str, tuple[Any, str]]]:
+def _discovered(
+    discover: Callable[[Configuration], Dialect], told: Configuration
+) -> tuple[Dialect, dict[str, tuple[Any, str]]]:
     """What the server tells, and what it leaves open: whether scores are probabilities is often only in the user's head."""
     missing = {"bounds": _SHAPES["bounds"]}
     try:
@@ -144,23 +195,41 @@ def _contract(found: Dialect, missing: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name not in missing}
 
 
-def _models_v1(transport: Transport, base: str, model: str | None, told: Configuration) -> Finding | None:
+def _models_v1(
+    transport: Transport, base: str, model: str | None, told: Configuration
+) -> Finding | None:
     """TensorFlow Serving tells a model's versions, KServe v1 whether it is ready, and which models there are."""
-    settings = {"url": f"{transport.origin}{base}/v1/models/{model or 'NAME'}:predict", "dialect": "kserve_v1"}
+    settings = {
+        "url": f"{transport.origin}{base}/v1/models/{model or 'NAME'}:predict",
+        "dialect": "kserve_v1",
+    }
     if model is None:
         models = _json_at(transport, f"{base}/v1/models").get("models")
         if not isinstance(models, list):
             return None
-        return Finding("kserve_v1", f"KServe v1, models {shown(', '.join(map(str, models)), 200)}.", settings, _SHAPES)
+        return Finding(
+            "kserve_v1",
+            f"KServe v1, models {shown(', '.join(map(str, models)), 200)}.",
+            settings,
+            _SHAPES,
+        )
     status = _json_at(transport, f"{base}/v1/models/{model}")
     if "model_version_status" in status:
         settings["dialect"] = "tf_serving"
         try:
-            found, missing = _discovered(lambda told: tf_serving.discover(transport, f"{base}/v1/models/{model}", told), told)
+            found, missing = _discovered(
+                lambda told: tf_serving.discover(transport, f"{base}/v1/models/{model}", told), told
+            )
         except InvalidInput as error:
             return Finding("tf_serving", f"TensorFlow Serving. {error}", settings, _SHAPES)
-        return Finding("tf_serving", "TensorFlow Serving.", {**settings, **_contract(found, missing)}, missing)
-    return Finding("kserve_v1", "KServe v1 (no metadata).", settings, _SHAPES) if "ready" in status else None
+        return Finding(
+            "tf_serving", "TensorFlow Serving.", {**settings, **_contract(found, missing)}, missing
+        )
+    return (
+        Finding("kserve_v1", "KServe v1 (no metadata).", settings, _SHAPES)
+        if "ready" in status
+        else None
+    )
 
 
 def _pinged(transport: Transport, base: str, model: str | None, _: Configuration) -> Finding | None:
@@ -170,12 +239,24 @@ def _pinged(transport: Transport, base: str, model: str | None, _: Configuration
         return None
     place = f"{transport.origin}{base}"
     if b"status" in ping.body.lower() or b"health" in ping.body.lower():
-        settings: dict[str, Any] = {"url": f"{place}/predictions/{model or 'NAME'}", "dialect": "torchserve"}
+        settings: dict[str, Any] = {
+            "url": f"{place}/predictions/{model or 'NAME'}",
+            "dialect": "torchserve",
+        }
         settings |= {"request": {"body": "$raw", "encoding": "png"}, "answer": {"ranked": "$"}}
         missing = {**_SHAPES, "labels": (["cat", "dog"], "the names of the classes, in order")}
-        return Finding("torchserve", "TorchServe; its health proves nothing about the model.", settings, missing)
+        return Finding(
+            "torchserve",
+            "TorchServe; its health proves nothing about the model.",
+            settings,
+            missing,
+        )
     version = look(transport, f"{base}/version")
-    if not ping.body.strip() and version is not None and re.fullmatch(rb"\d+\.\d+[\w.]*\s*", version.body):
+    if (
+        not ping.body.strip()
+        and version is not None
+        and re.fullmatch(rb"\d+\.\d+[\w.]*\s*", version.body)
+    ):
         settings = {"url": f"{place}/invocations", "dialect": "mlflow"}
         missing = {
             **_SHAPES,
@@ -183,7 +264,12 @@ def _pinged(transport: Transport, base: str, model: str | None, _: Configuration
             "answer.output": ("probabilities", "where outputs have names"),
         }
         return Finding("mlflow", f"MLflow {version.body.decode().strip()}.", settings, missing)
-    return Finding(None, "A container with /ping (SageMaker?): describe its body.", _described(f"{place}/invocations"), _SHAPES)
+    return Finding(
+        None,
+        "A container with /ping (SageMaker?): describe its body.",
+        _described(f"{place}/invocations"),
+        _SHAPES,
+    )
 
 
 _OWN_CODE: tuple[tuple[str, str, str], ...] = (
@@ -194,28 +280,73 @@ _OWN_CODE: tuple[tuple[str, str, str], ...] = (
 """Servers of one's own code say who they are, not what they take: where, by which key, and who."""
 
 
-def _own_code(transport: Transport, base: str, _: str | None, told: Configuration) -> Finding | None:
+def _own_code(
+    transport: Transport, base: str, _: str | None, told: Configuration
+) -> Finding | None:
     for path, key, name in _OWN_CODE:
         found = _json_at(transport, f"{base}{path}")
         if key in found:
             paths = found.get("paths")
             routes = f" Routes: {shown(', '.join(paths), 200)}." if isinstance(paths, dict) else ""
-            return Finding("described", f"{name}: describe the endpoint.{routes}", _described(told.url), _SHAPES)
+            return Finding(
+                "described",
+                f"{name}: describe the endpoint.{routes}",
+                _described(told.url),
+                _SHAPES,
+            )
     if _json_at(transport, f"{base}/-/routes"):
-        return Finding("described", "Ray Serve: describe the endpoint.", _described(told.url), _SHAPES)
+        return Finding(
+            "described", "Ray Serve: describe the endpoint.", _described(told.url), _SHAPES
+        )
     root = look(transport, f"{base}/")
     if root is not None and root.body.strip() == b"Healthy":
-        settings = {**_described(f"{transport.origin}{base}/score"), "request": {"body": '{"data": $rows}'}}
+        settings = {
+            **_described(f"{transport.origin}{base}/score"),
+            "request": {"body": '{"data": $rows}'},
+        }
         return Finding("described", "Azure ML inference server.", settings, _SHAPES)
     return None
 
 
 def _described(url: str) -> dict[str, Any]:
-    return {"url": url, "dialect": "described", "request": {"body": '{"instances": $rows}'}, "answer": {"scores": "predictions"}}
+    return {
+        "url": url,
+        "dialect": "described",
+        "request": {"body": '{"instances": $rows}'},
+        "answer": {"scores": "predictions"},
+    }
+
+
+def _masked(value: Any, transport: Transport) -> Any:
+    if isinstance(value, str):
+        return transport.masked(value)
+    if isinstance(value, list):
+        return [_masked(part, transport) for part in value]
+    if isinstance(value, Mapping):
+        return {name: _masked(part, transport) for name, part in value.items()}
+    return value
 
 
 def _toml(value: Any) -> str:
-    """A value in TOML; JSON writes texts, numbers and lists the same way."""
-    if isinstance(value, str) and '"' in value and "'" not in value:
-        return f"'{value}'"
+    """A value in TOML, which writes lists, numbers and truth values as JSON does."""
+    if isinstance(value, str):
+        return _toml_text(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value)
+
+
+def _toml_text(text: str) -> str:
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    return '"' + "".join(map(_toml_mark, text)) + '"'
+
+
+def _toml_mark(mark: str) -> str:
+    """A character inside a basic string; a lone surrogate, which TOML cannot hold, as U+FFFD."""
+    if mark in '"\\':
+        return f"\\{mark}"
+    if mark.isprintable():
+        return mark
+    code = 0xFFFD if 0xD800 <= ord(mark) < 0xE000 else ord(mark)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

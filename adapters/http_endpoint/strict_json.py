@@ -41,9 +41,13 @@ def read_json(body: bytes) -> Any:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         kind = CutShort if _ends_early(text.strip(), error) else BadPrediction
-        raise kind(f"The answer must be a complete JSON document ({error.msg} at character {error.pos}); got {shown(body)}.") from error
+        raise kind(
+            f"The answer must be a complete JSON document ({error.msg} at character {error.pos}); got {shown(body)}."
+        ) from error
     except (RecursionError, ValueError, OverflowError) as error:
-        raise BadPrediction(f"The answer must be plain JSON ({error}); got {shown(body)}.") from error
+        raise BadPrediction(
+            f"The answer must be plain JSON ({error}); got {shown(body)}."
+        ) from error
 
 
 def numbers(document: Any) -> NDArray[np.float64]:
@@ -57,11 +61,15 @@ def numbers(document: Any) -> NDArray[np.float64]:
     try:
         array = np.array(document, dtype=object)
     except (ValueError, RecursionError) as error:
-        raise BadPrediction(f"Scores must come as lists of equal length; got {shown(document)}.") from error
+        raise BadPrediction(
+            f"Scores must come as lists of equal length; got {shown(document)}."
+        ) from error
     kinds = set(map(type, array.reshape(-1).tolist()))
     if not kinds <= {int, float, type(None)}:
         strange = ", ".join(sorted(kind.__name__ for kind in kinds - {int, float, type(None)}))
-        raise BadPrediction(f"Scores must be numbers in lists of equal length; got {strange} in {shown(document)}.")
+        raise BadPrediction(
+            f"Scores must be numbers in lists of equal length; got {strange} in {shown(document)}."
+        )
     try:
         values = array.astype(np.float64)
     except OverflowError as error:

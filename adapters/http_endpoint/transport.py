@@ -5,9 +5,12 @@ What goes over the line is in :mod:`.exchange`, what an answer's status means in
 
 from __future__ import annotations
 
+import itertools
+import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from ipaddress import ip_address
 from typing import TypeVar
@@ -15,19 +18,27 @@ from urllib.parse import urlsplit
 
 import tenacity
 
-from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused
+from blackbox_boundary.errors import (
+    BoundaryError,
+    InvalidInput,
+    PredictorError,
+    PredictorRefused,
+)
+from blackbox_boundary.metering import charge_all
 
-from .exchange import Line, Stale, named
+from .exchange import Connection, Stale, named
 from .failures import Doubtful, Transient, failure_of
 from .limits import AdaptiveLimit, Pace
-from .manners import Counters, Manners
 from .secrets import Secret
 from .strict_json import CutShort
+from .transport_settings import Counters, TransportSettings
 from .wire import Reply, Request
 
 __all__ = ["Transport"]
 
 _T = TypeVar("_T")
+
+_LOG = logging.getLogger(__name__)
 
 _ERRORS_ALLOWED = 3
 """A 500 is as often our input's fault as the server's: after three of them it is looked into."""
@@ -42,30 +53,33 @@ class Transport:
         ``http://`` or ``https://``, with host and perhaps port; its path is ignored.
     headers : mapping of str to str or Secret, optional
         Sent with every request, to this origin alone.
-    before_send : callable, optional
-        Called with the number of rows before each request, retries included; what it raises keeps the request from being sent.
     """
 
     def __init__(
         self,
         url: str,
-        manners: Manners | None = None,
+        settings: TransportSettings | None = None,
         *,
         headers: Mapping[str, str | Secret] | None = None,
-        before_send: Callable[[int], None] | None = None,
     ) -> None:
         self.origin = _origin(url)
-        self.manners = manners or Manners()
-        self.before_send = before_send
+        self.settings = settings or TransportSettings()
+        self._meters = list[Callable[[int], None]]()
         self._headers = dict(headers or {})
         self._counters, self._count_lock = Counters(), threading.Lock()
-        self.limit = AdaptiveLimit(self.manners.connections)
-        self._pace = Pace(self.manners.requests_per_s)
-        self._lines, self._local = list[Line](), threading.local()
+        self.limit = AdaptiveLimit(self.settings.connections)
+        self._pace = Pace(self.settings.requests_per_s)
+        self._connections, self._local = list[Connection](), threading.local()
         self._closed = threading.Event()
         self._was_reachable = False
+        for secret in self._secrets:
+            _LOG.info("Sends %s to %s.", secret, self.origin)
         if self._secrets and url.startswith("http:") and not _is_loopback(self.origin):
-            warnings.warn(f"The secret for {self.origin} would travel unencrypted: use https.", UserWarning, stacklevel=3)
+            warnings.warn(
+                f"The secret for {self.origin} would travel unencrypted: use https.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     @property
     def counters(self) -> Counters:
@@ -76,7 +90,18 @@ class Transport:
     @property
     def plain_headers(self) -> dict[str, str]:
         """The headers that hold no secret, by their names in small letters."""
-        return {name.lower(): value for name, value in self._headers.items() if isinstance(value, str)}
+        return {
+            name.lower(): value for name, value in self._headers.items() if isinstance(value, str)
+        }
+
+    @contextmanager
+    def metered(self, charge: Callable[[int], None]) -> Iterator[None]:
+        """Call ``charge(n_rows)`` before each request that carries rows; what it raises keeps it from being sent."""
+        self._meters.append(charge)
+        try:
+            yield
+        finally:
+            self._meters.remove(charge)
 
     def count(self, **amounts: int) -> None:
         """Add to the counters."""
@@ -93,6 +118,7 @@ class Transport:
         most_bytes: int,
         attempts: int | None = None,
         stop: threading.Event | None = None,
+        is_again: bool = False,
     ) -> _T:
         """Send a request until it is answered, and read the answer.
 
@@ -105,9 +131,11 @@ class Transport:
         most_bytes : int
             Largest answer accepted, decoded.
         attempts : int, optional
-            Instead of what the manners say.
+            Instead of the number in the transport settings.
         stop : Event, optional
             Ends the waiting between attempts when set.
+        is_again : bool
+            Whether these rows were sent before, so that even the first attempt counts as a repetition.
 
         Raises
         ------
@@ -118,7 +146,7 @@ class Transport:
         BadPrediction
             What came is no answer.
         """
-        allowed, over, n_errors = attempts or self.manners.attempts, stop or self._closed, 0
+        allowed, over, n_errors = attempts or self.settings.attempts, stop or self._closed, 0
 
         def is_enough(state: tenacity.RetryCallState) -> bool:
             nonlocal n_errors
@@ -129,6 +157,13 @@ class Transport:
         def pause(seconds: float) -> None:
             over.wait(seconds)
 
+        tried = itertools.count()
+
+        def attempt() -> _T:
+            return self._attempt(
+                request, read, n_rows, most_bytes, over, is_again=next(tried) > 0 or is_again
+            )
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
             stop=is_enough,
@@ -137,19 +172,20 @@ class Transport:
             before_sleep=lambda _: self.count(retries=1),
             reraise=True,
         )
-        try:
-            answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes, over)
-        except Transient as error:
-            if error.is_refusal:
-                raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
-            raise
-        return answer
+        with self.guarded():
+            try:
+                answer: _T = retrying(attempt)
+            except Transient as error:
+                if error.is_refusal:
+                    raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
+                raise
+            return answer
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
         self._closed.set()
-        while self._lines:
-            self._lines.pop().close()
+        while self._connections:
+            self._connections.pop().close()
 
     def masked(self, text: str) -> str:
         """The text without any of this transport's secrets."""
@@ -157,22 +193,58 @@ class Transport:
             text = secret.masked(text)
         return text
 
-    def _attempt(self, request: Request, read: Callable[[Reply], _T], n_rows: int, most_bytes: int, over: threading.Event) -> _T:
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Let no exception out that holds a secret.
+
+        Texts of exceptions are masked, and what they were raised from is dropped: a library's error may quote a
+        header, or what the server said. An exception of another kind that holds a secret becomes a
+        :class:`~blackbox_boundary.PredictorError`.
+        """
+        failure: Exception
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  whatever it is, it may hold a secret
+            failure = error
+        else:
+            return
+        said = f"{failure} {failure!r} {getattr(failure, '__notes__', '')}"
+        if self.masked(said) != said:
+            if isinstance(failure, BoundaryError):
+                failure.args = tuple(
+                    self.masked(part) if isinstance(part, str) else part for part in failure.args
+                )
+                failure.__notes__ = []
+            else:
+                failure = PredictorError(f"{type(failure).__name__}: {self.masked(str(failure))}")
+        failure.__cause__ = failure.__context__ = None
+        raise failure
+
+    def _attempt(
+        self,
+        request: Request,
+        read: Callable[[Reply], _T],
+        n_rows: int,
+        most_bytes: int,
+        over: threading.Event,
+        *,
+        is_again: bool,
+    ) -> _T:
         if pause := self._pace.turn():
             over.wait(pause)
         with self.limit.slot() as started:
             if over.is_set() or self._closed.is_set():
-                raise PredictorError(f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed.")
+                raise PredictorError(
+                    f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed."
+                )
             try:
-                reply = self._exchange(request, n_rows, most_bytes)
+                reply = self._exchange(request, n_rows, most_bytes, is_again=is_again)
                 if failure := failure_of(reply, named(self.origin, request)):
                     raise failure
                 answer = _read_whole(reply, read)
-            except PredictorError as error:
-                if isinstance(error, Transient):
-                    self._back_off(error, started)
-                error.args = tuple(map(self.masked, error.args))
-                raise error from None  # the libraries' own error may quote what the server said, secrets included
+            except Transient as error:
+                self._back_off(error, started)
+                raise
             self.limit.answered(reply.seconds, n_rows)
             return answer
 
@@ -181,28 +253,42 @@ class Transport:
         if error.is_overload:
             self.limit.overwhelmed(started)
         if error.retry_after_s:
-            self._pace.hold(min(error.retry_after_s, self.manners.longest_wait_s))
+            self._pace.hold(min(error.retry_after_s, self.settings.longest_wait_s))
 
-    def _exchange(self, request: Request, n_rows: int, most_bytes: int) -> Reply:
-        line: Line | None = getattr(self._local, "line", None)
-        if line is None:
-            line = self._local.line = Line(self.origin, self.manners)
-            self._lines.append(line)
-        was_used = line.is_used
+    def _exchange(self, request: Request, n_rows: int, most_bytes: int, *, is_again: bool) -> Reply:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = Connection(self.origin, self.settings)
+            self._connections.append(connection)
+        was_used = connection.is_used
         try:
-            return self._once(line, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes, is_again=is_again)
         except Stale:
             if not was_used:
                 raise
             self.count(resends=1)
-            return self._once(line, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes, is_again=True)
 
-    def _once(self, line: Line, request: Request, n_rows: int, most_bytes: int) -> Reply:
-        if self.before_send:
-            self.before_send(n_rows)
-        self.count(bytes_sent=len(request.body), **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}))
-        headers = {name: value.reveal() if isinstance(value, Secret) else value for name, value in self._headers.items()}
-        reply = line.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
+    def _once(
+        self,
+        connection: Connection,
+        request: Request,
+        n_rows: int,
+        most_bytes: int,
+        *,
+        is_again: bool,
+    ) -> Reply:
+        if n_rows:
+            charge_all(tuple(self._meters), n_rows)
+            self.count(queries=n_rows, requests=1, queries_again=n_rows * is_again)
+        else:
+            self.count(discoveries=1)
+        self.count(bytes_sent=len(request.body))
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in self._headers.items()
+        }
+        reply = connection.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
         self._was_reachable = True
         self.count(bytes_received=len(reply.body))
         return reply
@@ -215,8 +301,12 @@ class Transport:
         """Up to twice as long each time, drawn at random; at least as long as the server asked for, and never longer than allowed."""
         error = state.outcome.exception() if state.outcome else None
         asked = (error.retry_after_s or 0.0) if isinstance(error, Transient) else 0.0
-        longest = self.manners.longest_wait_s
-        drawn = float(tenacity.wait_random_exponential(multiplier=self.manners.first_wait_s, max=longest)(state))
+        longest = self.settings.longest_wait_s
+        drawn = float(
+            tenacity.wait_random_exponential(multiplier=self.settings.first_wait_s, max=longest)(
+                state
+            )
+        )
         return max(min(asked, longest), drawn)
 
 
@@ -238,9 +328,13 @@ def _origin(url: str) -> str:
         raise InvalidInput(f"The URL of an endpoint must be valid: {error}.") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         got = f"{parts.scheme}://{parts.hostname or ''}"
-        raise InvalidInput(f'The URL of an endpoint must begin with http:// or https:// and a host; got "{got}".')
+        raise InvalidInput(
+            f'The URL of an endpoint must begin with http:// or https:// and a host; got "{got}".'
+        )
     if parts.username or parts.password:
-        raise InvalidInput("The URL of an endpoint must not hold a user or a password: give a header from the environment or a file.")
+        raise InvalidInput(
+            "The URL of an endpoint must not hold a user or a password: give a header from the environment or a file."
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.predictor import Bounds
 
-__all__ = ["JSON", "Reply", "Request", "as_dtype", "flat_json", "nested_json"]
+__all__ = ["JSON", "Reply", "Request", "as_dtype", "bounds_within", "flat_json", "nested_json"]
 
 JSON = "application/json"
 
@@ -56,18 +57,46 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             sent = np.ascontiguousarray(rows, dtype=dtype)
-            if np.isfinite(sent.sum()):  # only finite numbers have a finite sum, and that takes half as long as to look at each
+            if np.isfinite(
+                sent.sum()
+            ):  # only finite numbers have a finite sum, and that takes half as long as to look at each
                 return sent
         strange = ~np.isfinite(sent)
     else:
         limits = np.iinfo(np.uint8 if dtype.kind == "b" else dtype)
-        above = 2 if dtype.kind == "b" else int(limits.max) + 1  # as a float it is exact, which the highest itself may not be
+        above = (
+            2 if dtype.kind == "b" else int(limits.max) + 1
+        )  # as a float it is exact, which the highest itself may not be
         strange = ~((rows >= limits.min) & (rows < above))
         sent = np.ascontiguousarray(np.where(strange, 0, rows), dtype=dtype)
     if strange.any():
         row = int(np.flatnonzero(strange.reshape(len(rows), -1).any(axis=-1))[0])
-        raise InvalidInput(f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked does not.")
+        raise InvalidInput(
+            f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked does not."
+        )
     return sent
+
+
+def bounds_within(bounds: Bounds, dtype: np.dtype[Any]) -> Bounds:
+    """The bounds of a search whose points are sent as half precision; others as they are.
+
+    Half precision ends at 65,504, within reach of a search without bounds: its range stands in for them.
+
+    Raises
+    ------
+    InvalidInput
+        The bounds reach beyond that range.
+    """
+    if dtype.kind != "f" or dtype.itemsize > 2:
+        return bounds
+    limit = float(np.finfo(np.float16).max)
+    if bounds is None:
+        return (-limit, limit)
+    if max(np.abs(np.asarray(bound, float)).max() for bound in bounds) > limit:
+        raise InvalidInput(
+            f'"bounds" of an endpoint that takes float16 must lie within {limit:g}; got {bounds}.'
+        )
+    return bounds
 
 
 def flat_json(rows: NDArray[Any]) -> bytes:
@@ -78,7 +107,9 @@ def flat_json(rows: NDArray[Any]) -> bytes:
     >>> flat_json(np.array([[0.1, 1.0], [0.25, -2.0]], np.float32))
     b'[0.100000001,1,0.25,-2]'
     """
-    return _format((rows.size,), _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+    return (
+        _format((rows.size,), _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+    )
 
 
 def nested_json(rows: NDArray[Any]) -> bytes:

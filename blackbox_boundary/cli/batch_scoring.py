@@ -10,9 +10,11 @@ import click
 from rich.console import Console
 
 from .. import datasets
-from ..asks import Status
-from ..batch_scoring import BatchScoring
+from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
+from ..search.asks import Status
+from .data_rows import DataRows
+from .messages import say
 from .named_values import named_values
 from .run_folder import RunFolder
 from .summary import summary
@@ -37,19 +39,49 @@ def batch() -> None:
 @batch.command()
 @_LEDGER
 @click.argument("data")
-@click.option("--model", required=True, help="A name for the model's content; another version is another model.")
-@click.option("--access", required=True, type=click.Choice([access.name.lower() for access in Access]), help="What the scores reveal.")
+@click.option(
+    "--model",
+    required=True,
+    help="A name for the model's content; another version is another model.",
+)
+@click.option(
+    "--access",
+    required=True,
+    type=click.Choice([access.name.lower() for access in Access]),
+    help="What the scores reveal.",
+)
 @click.option("--n-classes", required=True, type=click.IntRange(min=2))
 @click.option("--bounds", metavar="LO,HI", help="Domain of the inputs.  [default: none]")
 @click.option("--estimator", default="ray", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
-@click.option("--max-queries", type=click.IntRange(min=0), help="Rows that may be asked in all.  [default: no limit]")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the estimator; may be repeated.",
+)
+@click.option(
+    "--max-queries",
+    type=click.IntRange(min=0),
+    help="Rows that may be asked in all.  [default: no limit]",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-def begin(ledger: str, data: str, *, bounds: str | None, settings: tuple[str, ...], **options: Any) -> None:
+def begin(
+    ledger: str, data: str, *, bounds: str | None, settings: tuple[str, ...], **options: Any
+) -> None:
     """Begin a job on DATA (a file, or the name of a data set) in LEDGER, which is created; nothing is asked yet."""
     rows = datasets.read(data)
-    BatchScoring.create(ledger, rows.x, data=data, bounds=_bounds(bounds), settings=named_values(settings), **options)
-    click.echo(f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy", err=True)
+    BatchScoring.create(
+        ledger,
+        rows.x,
+        data=data,
+        bounds=_bounds(bounds),
+        settings=named_values(settings),
+        **options,
+    )
+    say(
+        f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy"
+    )
 
 
 @batch.command()
@@ -62,9 +94,13 @@ def ask(ledger: str, output: str, data: str | None) -> None:
         n = job.ask(output)
     click.echo(n)
     if n:
-        click.echo(f"Have {output} scored, then: blackbox-boundary batch tell {shlex.quote(ledger)} SCORED", err=True)
+        say(
+            f"Have {output} scored, then: blackbox-boundary batch tell {shlex.quote(ledger)} SCORED"
+        )
     else:
-        click.echo(f"All is known; nothing was written. Next: blackbox-boundary batch results {shlex.quote(ledger)}", err=True)
+        say(
+            f"All is known; nothing was written. Next: blackbox-boundary batch results {shlex.quote(ledger)}"
+        )
 
 
 @batch.command()
@@ -75,23 +111,28 @@ def tell(ledger: str, scored: str, data: str | None) -> None:
     """Read the scores of the inputs asked last from SCORED (.npy, .csv or .parquet)."""
     with _job(ledger, data) as job:
         n = job.tell(scored)
-    click.echo(f"{n} answers recorded. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy", err=True)
+    say(f"{n} answers recorded. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy")
 
 
 @batch.command()
 @_LEDGER
 @click.option("--data", help="Where the inputs are now.  [default: where they were]")
-@click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: boundary-run-DATE-TIME]")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False),
+    help="Folder for the results.  [default: boundary-run-DATE-TIME]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
 def results(ledger: str, data: str | None, output: str | None, *, overwrite: bool) -> None:
     """Write what is known so far to a folder, as "measure" does; exit code 5 where rows are not finished."""
     folder = RunFolder(output, overwrite=overwrite)
-    with _job(ledger, data) as job:
+    rows = datasets.read(data or BatchScoring.data(ledger))
+    with BatchScoring(ledger, rows.x) as job:
         distances = job.distances()
     distances.run["command"] = shlex.join(["blackbox-boundary", *sys.argv[1:]])
-    folder.save(distances)
+    folder.save(distances, DataRows.of(rows))
     Console().print(summary(distances))
-    click.echo(f"Results in {folder.path}/", err=True)
+    say(f"Results in {folder.path}/")
     if not all(Status(status).is_final for status in distances.status):
         sys.exit(5)
 

@@ -9,12 +9,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ..estimators import CATALOGUE, Entry, Setting
+from ..estimators import CATALOGUE, Entry, Problem
 from ..predictor import Access
 
 __all__ = ["description", "estimators"]
 
-_EXAMPLE = Setting(Access.LOGITS, n_classes=10, input_shape=(28, 28), differentiable=True)
+_EXAMPLE = Problem(Access.LOGITS, n_classes=10, input_shape=(28, 28), differentiable=True)
 """What the numbers of queries in the list are for."""
 
 
@@ -27,10 +27,14 @@ def estimators(name: str | None) -> None:
             raise click.BadParameter(f"one of {', '.join(CATALOGUE)}", param_hint="NAME")
         click.echo(description(name))
         return
-    table = Table("name", "needs", "norms", "queries", "what it does (source)", box=None, pad_edge=False)
+    table = Table(
+        "name", "needs", "norms", "queries", "what it does (source)", box=None, pad_edge=False
+    )
     for known, entry in CATALOGUE.items():
         queries = f"{entry.queries(_EXAMPLE):,.0f}"
-        table.add_row(known, needs(entry), " ".join(entry.norms), queries, f"{entry.summary} ({entry.source})")
+        table.add_row(
+            known, needs(entry), " ".join(entry.norms), queries, f"{entry.summary} ({entry.source})"
+        )
     Console().print(table)
     click.echo(
         "\nQueries: expected for a row of 28x28 inputs and 10 classes, with default settings, where the model answers gradients.\n"
@@ -42,7 +46,8 @@ def estimators(name: str | None) -> None:
 def description(name: str) -> str:
     """What an estimator does, needs and costs, and its settings with their defaults."""
     entry = CATALOGUE[name]
-    settings = ", ".join(f"{field.name}={field.default!r}" for field in dataclasses.fields(entry.kind))  # type: ignore[arg-type]
+    fields = dataclasses.fields(entry.kind)  # type: ignore[arg-type]
+    settings = ", ".join(f"{field.name}={field.default!r}" for field in fields)
     facts = f"Needs: {needs(entry)}.\nNorms: {', '.join(entry.norms)}.\nSource: {entry.source}.\nSettings: {settings}"
     return f"{name}\n\n{inspect.getdoc(entry.kind)}\n\n{facts}"
 

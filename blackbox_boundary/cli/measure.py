@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import inspect
 import math
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import click
-import numpy as np
 from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
-from ..asks import Status
+from ..analysis.account import Account
+from ..analysis.distances import Distances
 from ..datasets import Data
-from ..distances import Distances
-from ..driver import measure as measure_distances
-from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
-from ..estimators import CATALOGUE, ESTIMATORS, by_name
+from ..errors import BoundaryError, Interrupted
+from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name, default_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
+from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
+from ..search.asks import Status
+from .data_rows import DataRows, data_options
 from .estimators import description
 from .expectation import expectation
-from .named_values import named_values
+from .messages import say
+from .named_values import named_values, without_query
 from .reading import Noise, noise_of
-from .run_folder import RunFolder
+from .report import wants_report, write_report
+from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
 
@@ -47,7 +50,10 @@ class _Measure(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         name = str(ctx.params.get("estimator"))
-        if name in CATALOGUE and ctx.get_parameter_source("estimator") is ParameterSource.COMMANDLINE:
+        if (
+            name in CATALOGUE
+            and ctx.get_parameter_source("estimator") is ParameterSource.COMMANDLINE
+        ):
             formatter.write_paragraph()
             formatter.write(description(name) + "\n")
 
@@ -57,37 +63,116 @@ class _Measure(click.Command):
 @click.argument("data", required=False)
 @click.option(
     "--estimator",
-    default="ray",
-    show_default=True,
     is_eager=True,
-    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.'
+    "  [default: ray; halfspace where the model answers labels alone]",
 )
-@click.option("--direction", type=click.Choice(["top1", "margin"]), help="Gradient that the ray follows.  [default: top1]")
-@click.option("--gradients", type=click.Choice(list(SOURCES)), help="Estimate gradients.  [default: the model's own, else central]")
-@click.option("--queries-per-gradient", type=click.IntRange(min=2), help="Of blocks, local and spsa.  [default: 100]")
 @click.option(
-    "--frequencies", type=click.IntRange(min=1), help="Estimate gradients of images in this many low frequencies.  [default: all]"
+    "--direction",
+    type=click.Choice(["top1", "margin"]),
+    help="Gradient that the ray follows.  [default: top1]",
 )
-@click.option("--norm", type=click.Choice(["l1", "l2", "linf"]), default="l2", show_default=True, help="Distance that ranks the rows.")
-@click.option("--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]")
-@click.option("--max-queries", type=click.IntRange(min=0), help="Rows that may be sent in all.  [default: no limit]")
+@click.option(
+    "--gradients",
+    type=click.Choice(list(SOURCES)),
+    help="Estimate gradients.  [default: the model's own, else central]",
+)
+@click.option(
+    "--queries-per-gradient",
+    type=click.IntRange(min=2),
+    help="Of blocks, local and spsa.  [default: 100]",
+)
+@click.option(
+    "--frequencies",
+    type=click.IntRange(min=1),
+    help="Estimate gradients of images in this many low frequencies.  [default: all]",
+)
+@click.option(
+    "--norm",
+    type=click.Choice(["l1", "l2", "linf"]),
+    default="l2",
+    show_default=True,
+    help="Distance that ranks the rows.",
+)
+@click.option(
+    "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
+)
+@click.option(
+    "--max-queries",
+    type=click.IntRange(min=0),
+    help="Rows that may be sent for the output folder, resumes included.  [default: no limit]",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--rows", metavar="N|A:B", help="Measure the first N rows, or rows A to B-1.  [default: all]")
-@click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: boundary-run-DATE-TIME]")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing.")
+@click.option(
+    "--rows", metavar="N|A:B", help="Measure the first N rows, or rows A to B-1.  [default: all]"
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False),
+    help="Folder for the results.  [default: boundary-run-DATE-TIME]",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
-@click.option("--no-flip-points", is_flag=True, help="Do not keep flip points: a smaller result, and no pictures of them.")
-@click.option("--report/--no-report", default=None, help="Write report.html.  [default: where the report extra is installed]")
-@click.option("--access", type=click.Choice([access.name.lower() for access in Access]), help="What the model's answers reveal.")
-@click.option("--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell.")
-@click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the model does not tell.")
-@click.option("--given", multiple=True, metavar="NAME=VALUE", help="A further setting of the model's adapter; may be repeated.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the estimator; may be repeated.")
-@click.option("--votes", type=click.IntRange(min=1), help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]")
-@click.option("--behaviour/--no-behaviour", default=None, help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]")
+@click.option(
+    "--no-flip-points",
+    is_flag=True,
+    help="Do not keep flip points: a smaller result, and no pictures of them.",
+)
+@click.option(
+    "--report/--no-report",
+    default=None,
+    help="Write report.html.  [default: where the report extra is installed]",
+)
+@click.option(
+    "--access",
+    type=click.Choice([access.name.lower() for access in Access]),
+    help="What the model's answers reveal.",
+)
+@click.option(
+    "--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell."
+)
+@click.option(
+    "--n-classes",
+    type=click.IntRange(min=2),
+    help="Number of classes, where the model does not tell.",
+)
+@click.option(
+    "--given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A further setting of the model's adapter; may be repeated.",
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="command|file:PATH|env:NAME",
+    help="What the description of an endpoint may run, read or send; may be repeated.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the estimator; may be repeated.",
+)
+@click.option(
+    "--votes",
+    type=click.IntRange(min=1),
+    help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]",
+)
+@click.option(
+    "--behaviour/--no-behaviour",
+    default=None,
+    help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
+)
+@data_options
 @spending_options
-@click.option("--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
+)
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
     model: str | None,
@@ -108,34 +193,65 @@ def measure(
       blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access probabilities --max-queries 10000
       blackbox-boundary measure mymodels:resnet x.npy --input-shape 3,32,32 --direction margin --output run1
     """  # noqa: D301  click reads the escape
-    messages = Console(stderr=True, highlight=False)
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     if options["resume"] and (options["output"] is None or options["overwrite"]):
-        raise click.UsageError("--resume needs --output, the folder of the run to go on with, and excludes --overwrite.")
-    estimator = by_name(options["estimator"], **_settings(options))
+        raise click.UsageError(
+            "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
+        )
+    _check_settings(options)
     if model is None or data is None:
-        messages.print("No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits.")
+        say(
+            "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
+        )
         model, data = "the embedded digits classifier", "digits"
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
-            messages.print(f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False)
-    rows = _chosen_rows(_read(data, predictor), options["rows"])
+            say(f"Gradients are estimated from predictions: {reason}")
+    estimator = _estimator(options, Access.parse(predictor.access))
+    measured = DataRows.read(data, predictor, options)
+    measured.check_inside(predictor, _bounds(options["bounds"]))
+    rows, facts = measured.data, measured.facts
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
         return
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
-    facts = _facts(data, rows)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"], messages)
+    make_report = wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    distances, failure = _measured(predictor, estimator, rows, folder, options)
+    distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
+    with _uninterrupted():
+        try:
+            folder.save(distances, measured)
+        except ResultsElsewhere as error:
+            failure = failure or error
+        if make_report:
+            write_report(folder, distances, measured, options["norm"])
+    Console().print(summary(distances))
+    measured.say_labels(distances)
+    if account := Account.of(distances.run):
+        say(f"Queries: {account.line()}.")
+    say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
+    _finish(distances, failure, folder)
+
+
+def _measured(
+    predictor: Predictor,
+    estimator: Estimator,
+    rows: Data,
+    folder: RunFolder,
+    options: dict[str, Any],
+) -> tuple[Distances, BoundaryError | Interrupted | None]:
+    """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
-    noise, limit = Noise(), options["max_queries"]
-    with spending(predictor, options) as spent:
+    noise, limit, before = Noise(), options["max_queries"], folder.account
+    left = None if limit is None else max(0, limit - before.sent)
+    with spending(predictor, options, folder.note_sent) as spent:
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -146,13 +262,20 @@ def measure(
             seed=options["seed"],
         )
         try:
-            check = partial(ask, max_queries=0, flip_points=False)
-            noise = noise_of(spent.predictor, predictor, rows.x, options, messages, earlier=folder.earlier, check=check)
+            noise = noise_of(
+                spent.predictor,
+                predictor,
+                rows.x,
+                {**options, "max_queries": left},
+                earlier=folder.earlier,
+                check=partial(ask, max_queries=0, flip_points=False),
+            )
+            in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
             with progress(len(rows), enabled=not options["no_progress"]) as update:
                 distances = ask(
-                    max_queries=None if limit is None else max(0, limit - noise.n_queries),
+                    max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
-                    flip_points=not options["no_flip_points"] and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
+                    flip_points=not options["no_flip_points"] and in_memory,
                     resume=folder.earlier,
                     votes=noise.votes,
                     score_resolution=noise.score_resolution,
@@ -161,31 +284,43 @@ def measure(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(spent.facts(), max_queries=limit)
+        asked = distances.run["n_queries"] - _n_queries(folder.earlier) + noise.n_queries
+        account = before.plus(spent.account(asked))
+        distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
-    distances.run.update(model=model, data=facts)
-    folder.save(distances)
-    if make_report:
-        _write_report(folder, distances, rows, options["norm"])
-    Console().print(summary(distances))
-    messages.print(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""), soft_wrap=True, markup=False)
-    _finish(distances, failure, messages, folder)
+    return distances, failure
 
 
-def _finish(distances: Distances, failure: BaseException | None, messages: Console, folder: RunFolder) -> None:
+def _n_queries(earlier: Distances | None) -> int:
+    """Queries of an earlier run: predictions, gradients and checks of the model."""
+    if earlier is None:
+        return 0
+    return int(earlier.run.get("n_queries", 0))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C and termination while results are written: a second one would lose them."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, handlers, strict=True):
+            signal.signal(number, handler)
+
+
+def _finish(distances: Distances, failure: BaseException | None, folder: RunFolder) -> None:
     """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
-        messages.print(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer.",
-            soft_wrap=True,
+        say(
+            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
         )
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
-        messages.print(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}",
-            soft_wrap=True,
-            markup=False,
+        say(
+            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
         )
     if isinstance(failure, BoundaryError):
         raise failure
@@ -195,10 +330,21 @@ def _finish(distances: Distances, failure: BaseException | None, messages: Conso
         sys.exit(_LIMIT_REACHED)
 
 
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
+def _estimator(options: dict[str, Any], access: Access) -> Estimator:
+    """The estimator that is named, or the default for what the model reveals; with its settings."""
+    name = options["estimator"] or default_name(access)
+    return by_name(name, **_settings(options, name))
+
+
+def _check_settings(options: dict[str, Any]) -> None:
+    """Find wrong settings of an estimator that is named before a model is opened."""
+    if options["estimator"] is not None:
+        _estimator(options, Access.LOGITS)
+
+
+def _settings(options: dict[str, Any], name: str) -> dict[str, Any]:
     """Settings of the estimator: those given by name, and the options that are settings of it."""
     settings = named_values(options["settings"])
-    name = options["estimator"]
     fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
     if options["direction"] is not None:
         settings.setdefault("direction", options["direction"])
@@ -207,7 +353,9 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in named.items() if value is not None}
         settings["gradients"] = source_by_name(options["gradients"], **given)
     elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
-        raise click.UsageError("--queries-per-gradient and --frequencies need --gradients, blocks for example.")
+        raise click.UsageError(
+            "--queries-per-gradient and --frequencies need --gradients, blocks for example."
+        )
     if "norm" in fields:
         settings.setdefault("norm", options["norm"])
     return settings
@@ -216,6 +364,8 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
     given = named_values(options["given"])
+    if options["allow"]:
+        given["allow"] = options["allow"]
     shape = options["input_shape"]
     given.update(
         access=options["access"],
@@ -231,7 +381,9 @@ def _shape(text: str) -> tuple[int, ...]:
     except ValueError:
         shape = ()
     if not shape or min(shape) < 1:
-        raise click.UsageError(f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".')
+        raise click.UsageError(
+            f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".'
+        )
     return shape
 
 
@@ -245,61 +397,3 @@ def _bounds(text: str | None) -> Bounds:
     except ValueError:
         raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
     return lowest, highest
-
-
-def _read(data: str, predictor: Predictor) -> Data:
-    """Read the data; rows that have the model's number of values in another shape are reshaped."""
-    rows = datasets.read(data)
-    shape = tuple(predictor.input_shape)
-    if rows.x.shape[1:] != shape and math.prod(rows.x.shape[1:]) == math.prod(shape):
-        rows = dataclasses.replace(rows, x=rows.x.reshape(-1, *shape))
-    return rows
-
-
-def _chosen_rows(rows: Data, text: str | None) -> Data:
-    if text is None:
-        return rows
-    first, colon, last = text.partition(":")
-    try:
-        chosen = slice(int(first or 0), int(last) if last else None) if colon else slice(int(first))
-    except ValueError:
-        raise click.UsageError(f'--rows must be N or A:B; got "{text}".') from None
-    x = rows.x[chosen]
-    if not len(x):
-        raise InvalidInput(f'--rows "{text}" leaves none of the {len(rows)} rows.')
-    return dataclasses.replace(rows, x=x, labels=None if rows.labels is None else rows.labels[chosen])
-
-
-def _facts(data: str, rows: Data) -> dict[str, Any]:
-    digest = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(rows), 4096):
-        digest.update(np.ascontiguousarray(rows.x[first : first + 4096]).tobytes())
-    return {
-        "name": data,
-        "rows": len(rows),
-        "shape": list(rows.x.shape[1:]),
-        "dtype": str(rows.x.dtype),
-        "blake2b": digest.hexdigest(),
-        **rows.source,
-    }
-
-
-def _wants_report(asked: bool | None, messages: Console) -> bool:
-    """Whether to write the report; known before anything is measured."""
-    if asked is False:
-        return False
-    try:
-        import jinja2  # noqa: F401
-        import matplotlib as mpl  # noqa: F401
-    except ImportError:
-        if asked:
-            raise CapabilityMissing('The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".') from None
-        messages.print("No report: its packages are not installed (pip install blackbox-boundary\\[report]).")
-        return False
-    return True
-
-
-def _write_report(folder: RunFolder, distances: Distances, rows: Data, norm: str) -> None:
-    from ..report import write_report
-
-    write_report(distances, folder.report, x=rows.x, labels=rows.labels, class_names=rows.names, norm=norm)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import CapabilityMissing
+from .messages import say
 
 __all__ = ["reproduce"]
 
@@ -23,7 +24,11 @@ _GROUP = "blackbox_boundary.reproductions"
     type=click.Path(file_okay=False, path_type=Path),
     help="Where results and the report go. [default: reproduce-EXPERIMENT]",
 )
-@click.option("--quick", is_flag=True, help="Two minutes' worth; on the embedded digits where BLACKBOX_BOUNDARY_DATA is not set.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Two minutes' worth; on the embedded digits where BLACKBOX_BOUNDARY_DATA is not set.",
+)
 @click.option(
     "--scale",
     type=click.Choice(["reduced", "full"]),
@@ -32,7 +37,9 @@ _GROUP = "blackbox_boundary.reproductions"
     help="About an hour on two cores, or all of it.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where torch trains and predicts.")
-def reproduce(experiment: str, folder: Path | None, *, quick: bool, scale: str, device: str) -> None:
+def reproduce(
+    experiment: str, folder: Path | None, *, quick: bool, scale: str, device: str
+) -> None:
     """Run every experiment of the paper on EXPERIMENT and write one HTML report.
 
     What was computed is kept: stop it with Ctrl-C, run it again, and it goes on where it stopped.
@@ -41,12 +48,15 @@ def reproduce(experiment: str, folder: Path | None, *, quick: bool, scale: str, 
 
     Exit codes are those of the other commands: 0, the report is written; 3, data are missing or wrong; 130, stopped, results so far kept.
     """
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
     try:
-        path = _runner()(experiment, folder or Path(f"reproduce-{experiment}"), quick=quick, scale=scale, device=device, say=say)
+        path = _runner()(
+            experiment,
+            folder or Path(f"reproduce-{experiment}"),
+            quick=quick,
+            scale=scale,
+            device=device,
+            say=say,
+        )
     except KeyboardInterrupt:
         say("Stopped; run the same command again to go on.")
         raise SystemExit(130) from None
@@ -56,7 +66,9 @@ def reproduce(experiment: str, folder: Path | None, *, quick: bool, scale: str, 
 def _runner() -> Callable[..., Path]:
     found = [entry for entry in entry_points(group=_GROUP) if entry.name == "paper"]
     if not found:
-        raise CapabilityMissing('Reproducing the paper needs its experiments: pip install "blackbox-boundary[torch,report]".')
+        raise CapabilityMissing(
+            'Reproducing the paper needs its experiments: pip install "blackbox-boundary[torch,report]".'
+        )
     try:
         run: Callable[..., Path] = found[0].load()
     except ImportError as error:

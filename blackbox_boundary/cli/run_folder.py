@@ -1,20 +1,26 @@
-"""The folder that a measurement leaves: ``results.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``results.npz``, ``run.json``, ``report.html``."""
 
 from __future__ import annotations
 
 import json
 import os
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..distances import Distances
-from ..errors import InvalidInput
+from ..analysis.account import Account
+from ..analysis.distances import Distances
+from ..errors import BoundaryError, InvalidInput
+from ..measuring.run_format import check_resumable
+from .data_rows import DataRows
 
-__all__ = ["RunFolder"]
+__all__ = ["ResultsElsewhere", "RunFolder"]
 
-_RESULTS, _FACTS = "results.npz", "run.json"
+_RESULTS, _FACTS, _SENT = "results.npz", "run.json", "sent.count"
 
 
 class RunFolder:
@@ -32,11 +38,18 @@ class RunFolder:
     Raises
     ------
     InvalidInput
-        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none.
+        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none,
+        or one of an earlier version.
     """
 
-    def __init__(self, path: str | Path | None, *, resume: bool = False, overwrite: bool = False) -> None:
-        self.path = Path(path) if path is not None else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    def __init__(
+        self, path: str | Path | None, *, resume: bool = False, overwrite: bool = False
+    ) -> None:
+        self.path = (
+            Path(path)
+            if path is not None
+            else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        )
         holds_run = (self.path / _RESULTS).exists()
         if holds_run and not (resume or overwrite):
             raise InvalidInput(
@@ -48,10 +61,16 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InvalidInput(f'"{self.path}" cannot be used as output folder: {error.strerror}.') from error
+            raise InvalidInput(
+                f'"{self.path}" cannot be used as output folder: {error.strerror}.'
+            ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
         self.earlier = Distances.load(self.path / _RESULTS) if resume else None
+        if self.earlier is not None:
+            check_resumable(self.earlier.run)
+        self._n_sent_before = 0 if overwrite else self._read_sent()
+        self._sent_file: int | None = None
 
     @property
     def report(self) -> Path:
@@ -63,6 +82,27 @@ class RunFolder:
         """Where flip points go that do not fit in memory."""
         return self.path / "flip_points.npy"
 
+    @property
+    def account(self) -> Account:
+        """The account of the runs before this one in this folder."""
+        earlier = None if self.earlier is None else Account.of(self.earlier.run)
+        account = earlier or Account()
+        return replace(account, sent=account.sent + self._n_sent_before)
+
+    def note_sent(self, n_sent: int) -> None:
+        """Note the rows sent by this run so far, so that a killed run leaves its count."""
+        if self._sent_file is None:
+            flags = os.O_WRONLY | os.O_CREAT
+            self._sent_file = os.open(self.path / _SENT, flags, 0o644)
+        os.pwrite(self._sent_file, f"{self._n_sent_before + n_sent:020d}\n".encode(), 0)
+
+    def _read_sent(self) -> int:
+        """Rows that a killed run sent; it left no results."""
+        try:
+            return int((self.path / _SENT).read_text("ascii"))
+        except (OSError, ValueError):
+            return 0
+
     def check_data(self, facts: dict[str, Any]) -> None:
         """Refuse to go on with a run of other rows; ``facts`` tells the rows by their digest.
 
@@ -73,7 +113,9 @@ class RunFolder:
         """
         earlier = {} if self.earlier is None else self.earlier.run.get("data", {})
         if earlier.get("blake2b", facts["blake2b"]) != facts["blake2b"]:
-            raise InvalidInput(f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".')
+            raise InvalidInput(
+                f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".'
+            )
 
     def discard_if_empty(self) -> None:
         """Remove a folder that was made for a run of which nothing came."""
@@ -81,14 +123,42 @@ class RunFolder:
             with suppress(OSError):  # it holds something, as it should
                 self.path.rmdir()
 
-    def save(self, distances: Distances) -> None:
-        """Write all tables; each file appears complete or not at all."""
+    def save(self, distances: Distances, rows: DataRows | None = None) -> None:
+        """Write all tables; each file appears complete or not at all.
+
+        ``rows`` adds what the data say of each row, and flip points under the data's header.
+        A folder that was removed is made again. Where it cannot be written, a new temporary folder
+        takes the results, and ``path`` names it.
+        """
+        try:
+            self._save(distances, rows)
+        except OSError as error:
+            lost, self.path = self.path, Path(tempfile.mkdtemp(prefix="boundary-run-"))
+            self._save(distances, rows)
+            raise ResultsElsewhere(lost, self.path, error) from error
+
+    def _save(self, distances: Distances, rows: DataRows | None) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
-        for name, write in (
-            ("results.csv", distances.to_csv),
-            (_RESULTS, distances.save),
-            (_FACTS, lambda path: Path(path).write_text(facts, encoding="utf-8")),
-        ):
+        beside = None if rows is None else rows.beside(distances)
+        files: dict[str, Callable[[Path], object]] = {
+            "results.csv": lambda path: distances.to_csv(path, beside),
+            _RESULTS: distances.save,
+            _FACTS: lambda path: path.write_text(facts, encoding="utf-8"),
+        }
+        points = distances.flip_points
+        if rows is not None and rows.has_header and points is not None:
+            files["flips.csv"] = lambda path: rows.write_flips(path, points)
+        for name, write in files.items():
             draft = self.path / f".{name}.draft"
             write(draft)
             draft.replace(self.path / name)
+        (self.path / _SENT).unlink(missing_ok=True)
+
+
+class ResultsElsewhere(BoundaryError):
+    """The output folder could not be written; the results are complete in another one."""
+
+    def __init__(self, wanted: Path, folder: Path, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        super().__init__(f'"{wanted}" cannot be written ({reason}); the results are in "{folder}".')

@@ -8,13 +8,21 @@ from typing import TypeAlias
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
-from ..asks import Status
-from ..distances import Distances
-from ..overview import NORMS, Overview, Spread, overview, status_words
+from ..analysis.distances import Distances
+from ..analysis.overview import NORMS, Overview, Spread, overview, status_words
+from ..search.asks import Status
 
 __all__ = ["Update", "progress", "summary"]
 
@@ -60,7 +68,10 @@ def _distances(numbers: Overview) -> Iterator[RenderableType]:
 
 
 def _queries(numbers: Overview) -> Iterator[RenderableType]:
-    yield Text(f"Queries per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all", "bold")
+    yield Text(
+        f"Queries per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
+        "bold",
+    )
     yield _spreads("kind", {"predictions": numbers.predictions, "gradients": numbers.gradients})
 
 
@@ -76,11 +87,19 @@ class _Speed(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} rows/s," if speed and speed >= 10 else f"{speed:.2g} rows/s," if speed else "")
+        return Text(
+            f"{speed:,.0f} rows/s,"
+            if speed and speed >= 10
+            else f"{speed:.2g} rows/s,"
+            if speed
+            else ""
+        )
 
 
 @contextmanager
-def progress(total: int, *, console: Console | None = None, enabled: bool = True) -> Iterator[Update]:
+def progress(
+    total: int, *, console: Console | None = None, enabled: bool = True
+) -> Iterator[Update]:
     """Show rows done, queries, rows/s and time left while the body runs; silent unless standard error is a terminal.
 
     Parameters
@@ -111,7 +130,9 @@ def progress(total: int, *, console: Console | None = None, enabled: bool = True
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not (enabled and console.is_terminal)
+    ) as bar:
         task = bar.add_task("measuring", total=total, queries=0)
 
         def update(rows_done: int, queries: int) -> None:

@@ -15,7 +15,6 @@ The public Python version is pickled, and therefore not read.
 from __future__ import annotations
 
 import tarfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from ..errors import InvalidInput
 from .data import Data, Raw, finish
 from .homes import check_content, find, folders, home_named, missing
 from .numpy_files import read_npz
+from .unpacking import DAMAGE
 
 __all__ = ["cifar100", "read_cifar100"]
 
@@ -36,6 +36,8 @@ _CONTENT = {
 _ARCHIVE = "cifar-100-binary.tar.gz"
 _UNPACKED = "cifar-100-binary"
 _RECORD = 2 + 3 * 32 * 32
+_LONGEST = 50_000 * _RECORD + 1
+"""Bytes that are unpacked of a member at most: the training images, and one more to see that there are others."""
 
 
 def cifar100(split: str = "test", folder: str | Path | None = None) -> Data:
@@ -71,7 +73,11 @@ def read_cifar100(split: str, folder: str | Path | None = None) -> Raw:
 
 def _read(split: str, folder: str | Path | None) -> Raw:
     where = [place / sub for place in folders("cifar100", folder) for sub in ("", _UNPACKED)]
-    parts = [find(where, [f"train-{part}.npz"]) for part in range(5)] if split == "train" else [find(where, ["test.npz"])]
+    parts = (
+        [find(where, [f"train-{part}.npz"]) for part in range(5)]
+        if split == "train"
+        else [find(where, ["test.npz"])]
+    )
     if files := [file for file in parts if file is not None]:
         if len(files) < len(parts):
             raise missing("cifar100", f"train-{parts.index(None)}.npz", where[:1])
@@ -80,11 +86,18 @@ def _read(split: str, folder: str | Path | None) -> Raw:
         files = [file]
         images, labels = _from_binary(_content(file, f"{split}.bin"), file)
     else:
-        if pickled := find([*where, where[0] / "cifar-100-python"], [split, "cifar-100-python.tar.gz"]):
+        if pickled := find(
+            [*where, where[0] / "cifar-100-python"], [split, "cifar-100-python.tar.gz"]
+        ):
             raise InvalidInput(f'"{pickled}" is pickled, which is not read: unpickling runs code.')
         raise missing("cifar100", f"{split}.bin", where[:1])
     check_content(f"the {split} images of CIFAR-100", images, labels, _CONTENT[split], files)
-    return Raw(images, labels, _names(where), {"format": "CIFAR-100", "files": [str(file) for file in files]})
+    return Raw(
+        images,
+        labels,
+        _names(where),
+        {"format": "CIFAR-100", "files": [str(file) for file in files]},
+    )
 
 
 def _from_images(files: list[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -107,8 +120,15 @@ def _from_differences(files: list[Path]) -> tuple[NDArray[Any], NDArray[Any]]:
 def _pair(file: Path, array: str, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
     raw = read_npz(file, array, "labels")
     labels = raw.labels
-    if raw.values.dtype != np.uint8 or raw.values.shape[1:] != shape or labels is None or labels.shape != raw.values.shape[:1]:
-        raise InvalidInput(f'"{file}" must hold bytes of shape (n, {", ".join(map(str, shape))}) and labels (n,); got {raw.values.shape}.')
+    if (
+        raw.values.dtype != np.uint8
+        or raw.values.shape[1:] != shape
+        or labels is None
+        or labels.shape != raw.values.shape[:1]
+    ):
+        raise InvalidInput(
+            f'"{file}" must hold bytes of shape (n, {", ".join(map(str, shape))}) and labels (n,); got {raw.values.shape}.'
+        )
     return raw.values, labels
 
 
@@ -119,14 +139,16 @@ def _content(file: Path, member: str) -> bytes:
             return file.read_bytes()
         with tarfile.open(file) as archive:
             packed = archive.extractfile(f"{_UNPACKED}/{member}")
-            return b"" if packed is None else packed.read()
-    except (OSError, KeyError, EOFError, tarfile.TarError, zlib.error) as error:
+            return b"" if packed is None else packed.read(_LONGEST)
+    except DAMAGE as error:
         raise InvalidInput(f'"{file}" cannot be read: {error}') from error
 
 
 def _from_binary(content: bytes, file: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     if not content or len(content) % _RECORD:
-        raise InvalidInput(f'"{file}" must hold records of {_RECORD} bytes; got {len(content)} bytes.')
+        raise InvalidInput(
+            f'"{file}" must hold records of {_RECORD} bytes; got {len(content)} bytes.'
+        )
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)
     return records[:, 2:].reshape(-1, 3, 32, 32), records[:, 1]
 

@@ -35,7 +35,9 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise CapabilityMissing('The embedded digits come with scikit-learn: pip install "blackbox-boundary[digits]".') from error
+        raise CapabilityMissing(
+            'The embedded digits come with scikit-learn: pip install "blackbox-boundary[digits]".'
+        ) from error
     levels, labels = load_digits(return_X_y=True)
     return (levels / 16).astype(np.float32).reshape(-1, 8, 8), labels.astype(np.intp)
 

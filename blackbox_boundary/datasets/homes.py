@@ -35,7 +35,10 @@ _HOMES: dict[str, tuple[str, dict[str, str]]] = {
             "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
         },
     ),
-    "cifar100": ("https://www.cs.toronto.edu/~kriz/", {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"}),
+    "cifar100": (
+        "https://www.cs.toronto.edu/~kriz/",
+        {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"},
+    ),
 }
 """Address and files with their MD5, as published: by torchvision for MNIST, whose own home is closed; on the home page for CIFAR-100."""
 
@@ -52,13 +55,17 @@ def folders(name: str, folder: str | Path | None = None) -> list[Path]:
 def find(where: Iterable[Path], names: Iterable[str]) -> Path | None:
     """The first of these files that exists in one of these folders."""
     names = list(names)
-    return next((folder / name for folder in where for name in names if (folder / name).is_file()), None)
+    return next(
+        (folder / name for folder in where for name in names if (folder / name).is_file()), None
+    )
 
 
 def missing(name: str, file: str, where: list[Path]) -> InvalidInput:
     """The error for a file that is not there."""
     places = " or ".join(f'"{folder}"' for folder in where)
-    return InvalidInput(f'The data set "{name}" needs the file {file} in {places}; it is not there. Name the folder in {ENVIRONMENT}.')
+    return InvalidInput(
+        f'The data set "{name}" needs the file {file} in {places}; it is not there. Name the folder in {ENVIRONMENT}.'
+    )
 
 
 @contextmanager
@@ -74,7 +81,9 @@ def home_named(name: str) -> Iterator[None]:
         ) from error
 
 
-def check_content(name: str, images: NDArray[Any], labels: NDArray[Any], expected: str, files: list[Path]) -> None:
+def check_content(
+    name: str, images: NDArray[Any], labels: NDArray[Any], expected: str, files: list[Path]
+) -> None:
     """Compare images (n, channels, height, width) and labels with what they must be, in whatever container and order they came.
 
     The SHA-256 is that of the images sorted by label (each class in its own order), followed by the sorted labels, as bytes.
@@ -95,7 +104,13 @@ def check_content(name: str, images: NDArray[Any], labels: NDArray[Any], expecte
         )
 
 
-def fetch(name: str, folder: str | Path | None = None, *, address: str | None = None, timeout_s: float = 60.0) -> Path:
+def fetch(
+    name: str,
+    folder: str | Path | None = None,
+    *,
+    address: str | None = None,
+    timeout_s: float = 60.0,
+) -> Path:
     """Download the files of a data set that are not there yet, and check them.
 
     Parameters
@@ -138,12 +153,16 @@ def _download(url: str, path: Path, md5: str, timeout_s: float) -> None:
         with partial.open("rb") as file:
             got = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         if got != md5:
-            raise InvalidInput(f'"{path.name}" from {url} must have the MD5 {md5}; got {got}. It was not kept.')
+            raise InvalidInput(
+                f'"{path.name}" from {url} must have the MD5 {md5}; got {got}. It was not kept.'
+            )
         partial.replace(path)
     except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, InvalidInput):
             raise
-        raise InvalidInput(f'"{path.name}" could not be fetched from {url}: {error}. Put it into "{path.parent}" yourself.') from error
+        raise InvalidInput(
+            f'"{path.name}" could not be fetched from {url}: {error}. Put it into "{path.parent}" yourself.'
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,14 +1,19 @@
-"""Ways to measure distances, one a file; all of them searches that ask and are told."""
+"""Ways to measure distances, one a file; each is a search that asks and receives answers."""
 
-from ._base import Estimator, Flips, Setting
+import warnings
+from typing import Any
+
+from ..search.problem import Problem
+from ..search.state import Flips
 from .broyden import Broyden
-from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
+from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name, default_name
 from .directions import Directions, flatness, principal_directions
 from .flip_point import FlipPoint
 from .halfspace import HalfSpace
 from .homotopy import Homotopy
 from .linearised import Linearised
 from .lower_bound import LowerBound
+from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
 
@@ -25,10 +30,20 @@ __all__ = [
     "Homotopy",
     "Linearised",
     "LowerBound",
+    "Problem",
     "Ray",
-    "Setting",
     "Tangent",
     "by_name",
+    "default_name",
     "flatness",
     "principal_directions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Give :class:`Problem` under its former name, with a warning."""
+    if name == "Setting":
+        message = "blackbox_boundary.estimators.Setting is called Problem now."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return Problem
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,7 +58,9 @@ class Belief:
         """
         mean = np.zeros_like(a) if mean is None else mean
         missing = 1 - float(mean @ a)
-        scale = max(missing**2, _DOUBT**2) / max(float((a * a * variance).sum()), float(np.finfo(np.float32).tiny))
+        scale = max(missing**2, _DOUBT**2) / max(
+            float((a * a * variance).sum()), float(np.finfo(np.float32).tiny)
+        )
         cov = Covariance.diagonal(scale * variance)
         g, cross = cov.project(a[None])
         by = np.array([1 / max(float(cross[0, 0]), float(np.finfo(np.float32).tiny))])

@@ -46,7 +46,9 @@ class Covariance:
     def remove(self, g: Real, by: Real) -> None:
         """``cov -= sum_j by_j g_j g_j'``."""
         single, scaled = g.astype(np.float32), (by[:, None] * g).astype(np.float32)
-        out = scipy.linalg.blas.sgemm(-1.0, single.T, scaled.T, beta=1.0, c=self.matrix.T, trans_b=True, overwrite_c=True)
+        out = scipy.linalg.blas.sgemm(
+            -1.0, single.T, scaled.T, beta=1.0, c=self.matrix.T, trans_b=True, overwrite_c=True
+        )
         assert np.shares_memory(out, self.matrix)
 
     def loosen(self, variance: Real) -> None:
@@ -57,6 +59,14 @@ class Covariance:
     def draw(self, count: int, stream: np.random.Generator) -> Real:
         """Directions (count, k) of unit length at random, mostly along what is least known."""
         known = np.diagonal(self.matrix).astype(np.float64)
-        deviation = np.sqrt(np.maximum(known, _RESOLUTION * known.max(initial=0.0)) + np.finfo(np.float32).tiny)
-        drawn = ((stream.standard_normal((count, len(deviation))) / deviation).astype(np.float32) @ self.matrix).astype(np.float64)
-        return np.asarray(drawn / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), np.finfo(np.float64).tiny))
+        deviation = np.sqrt(
+            np.maximum(known, _RESOLUTION * known.max(initial=0.0)) + np.finfo(np.float32).tiny
+        )
+        drawn = (
+            (stream.standard_normal((count, len(deviation))) / deviation).astype(np.float32)
+            @ self.matrix
+        ).astype(np.float64)
+        return np.asarray(
+            drawn
+            / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), np.finfo(np.float64).tiny)
+        )

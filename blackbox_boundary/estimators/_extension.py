@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, flat_norm, take
-from ..asks import Ask, Gradients, Labels, Status, ask_prediction
 from ..predictor import IntArray
-from ._base import Flips, Setting
-from ._geometry import flat_bounds
+from ..search.asks import Ask, Gradients, Labels, Status, ask_prediction
+from ..search.geometry import flat_bounds
+from ..search.problem import Problem
+from ..search.state import Flips
 
 __all__ = ["extend"]
 
@@ -21,19 +22,21 @@ _FACTORS = (1.0, 1 + 1e-4, 1 + 1e-3, 1 + 1e-2, 1.1)
 """The way to a tie is made longer by these factors, in turn, until the label is seen to flip."""
 
 
-def extend(flips: Flips, setting: Setting, rows: IntArray, x: Real, z: Real) -> Generator[Ask, Labels | Gradients, Real]:
+def extend(
+    flips: Flips, problem: Problem, rows: IntArray, x: Real, z: Real
+) -> Generator[Ask, Labels | Gradients, Real]:
     """Ask about ties ``z`` (m, d), of which a row may have several, and beyond; each row keeps its nearest flip.
 
     Returns the L2 distance (m,) of the flip of each tie, infinite where none was seen. One to five predictions a tie.
     """
-    lowest, highest = flat_bounds(setting) or (-np.inf, np.inf)
+    lowest, highest = flat_bounds(problem) or (-np.inf, np.inf)
     found, kept = np.full(len(rows), np.inf), np.zeros(len(rows))
     for factor in _FACTORS:
         at = np.flatnonzero(~np.isfinite(found) & (flips.status[rows] == Status.RUNNING))
         if not at.size:
             break
         z_beyond = np.clip(x[at] + factor * (z[at] - x[at]), lowest, highest)
-        points = as_kind(z_beyond.reshape(len(at), *setting.input_shape), flips.x)
+        points = as_kind(z_beyond.reshape(len(at), *problem.input_shape), flips.x)
         reply = yield from ask_prediction(rows[at], points)
         flips.end(rows[at], reply.status)
         away = flat_norm(points - take(flips.x, rows[at]), 2)

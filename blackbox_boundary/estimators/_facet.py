@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..gradients.bases import Basis
+from ..search.box import Box
+from ..search.lockstep import Answers, Asking
 from ._belief import Belief
-from ._box import Box
-from ._lockstep import Answers, Asking
 from ._starts import Start
 
 __all__ = ["Facet", "Look"]
@@ -77,7 +77,13 @@ class Facet:
     @classmethod
     def at(cls, start: Start, box: Box, basis: Basis) -> Facet:
         """The facet through a boundary point, of which nothing else is known."""
-        return cls(box, basis, Belief.through(basis.analyse(start.point[None])[0], basis.variance), start.point, start.label)
+        return cls(
+            box,
+            basis,
+            Belief.through(basis.analyse(start.point[None])[0], basis.variance),
+            start.point,
+            start.label,
+        )
 
     @classmethod
     def beside(cls, known: Collection[Facet], start: Start, box: Box, basis: Basis) -> Facet:
@@ -111,7 +117,11 @@ class Facet:
         yield from self._approach()
         turn = float(np.linalg.norm(self.best - before)) / self.length
         self.belief.forget(look.forgetting * min(turn, 1.0), self.basis.variance)
-        aside = look.probe_radius * self.length * self.basis.synthesise(self.belief.cov.draw(look.n_probes, stream))
+        aside = (
+            look.probe_radius
+            * self.length
+            * self.basis.synthesise(self.belief.cov.draw(look.n_probes, stream))
+        )
         answers = yield _at_even_odds(self.best, aside, self.box, self._slope())
         self._see(answers, look.noise)
         self.rounds.append((self.asked, self.length))

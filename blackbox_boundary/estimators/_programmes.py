@@ -13,7 +13,9 @@ __all__ = ["closest_step"]
 Real = NDArray[np.float64]
 
 
-def closest_step(x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]) -> tuple[Real, str]:
+def closest_step(
+    x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]
+) -> tuple[Real, str]:
     r"""Step p that minimises :math:`\tfrac12\|z + p - x\|^2` where the linearised rival ties and no linearised class is above.
 
     Parameters
@@ -42,11 +44,23 @@ def closest_step(x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach
     steepness = max(float(np.linalg.norm(jacobian[rival])), 1e-300)
     lead, jacobian, offset = lead / (steepness * scale), jacobian / steepness, (z - x) / scale
     constraints: list[Any] = [
-        {"type": "eq", "fun": lambda p: lead[rival] + jacobian[rival] @ p, "jac": lambda _: jacobian[rival]},
-        {"type": "ineq", "fun": lambda p: lead[others] + jacobian[others] @ p, "jac": lambda _: jacobian[others]},
+        {
+            "type": "eq",
+            "fun": lambda p: lead[rival] + jacobian[rival] @ p,
+            "jac": lambda _: jacobian[rival],
+        },
+        {
+            "type": "ineq",
+            "fun": lambda p: lead[others] + jacobian[others] @ p,
+            "jac": lambda _: jacobian[others],
+        },
     ]
-    lowest, highest = ((np.broadcast_to(np.asarray(bound, np.float64), x.shape) - z) / scale for bound in bounds)
-    minimize: Any = scipy.optimize.minimize  # its stubs, where they are installed, know no plain lists of bounds
+    lowest, highest = (
+        (np.broadcast_to(np.asarray(bound, np.float64), x.shape) - z) / scale for bound in bounds
+    )
+    minimize: Any = (
+        scipy.optimize.minimize
+    )  # its stubs, where they are installed, know no plain lists of bounds
     options: Any = {"maxiter": 100, "ftol": 1e-12}
     why = ""
     for radius in (reach / scale, np.inf):

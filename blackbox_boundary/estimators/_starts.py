@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..gradients.bases import Basis
-from ._box import Box
-from ._lockstep import Asking
+from ..search.box import Box
+from ..search.lockstep import Asking
 
 __all__ = ["Start", "first_flip", "flip_beside"]
 
@@ -38,7 +38,9 @@ class Start(NamedTuple):
     label: int
 
 
-def first_flip(box: Box, basis: Basis, n_starts: int, stream: np.random.Generator) -> Asking[Start | None]:
+def first_flip(
+    box: Box, basis: Basis, n_starts: int, stream: np.random.Generator
+) -> Asking[Start | None]:
     """Try random directions, and keep the nearest boundary point met; None where no direction flips.
 
     Directions look like gradients do (``basis.variance``) and come in opposite pairs. The first ones are followed to the end of the box
@@ -52,11 +54,20 @@ def first_flip(box: Box, basis: Basis, n_starts: int, stream: np.random.Generato
     tries = _PATIENCE * n_starts
     radii = repeat(np.inf, tries) if np.isfinite(box.width) else (2.0**k for k in range(tries))
     nowhere = np.zeros((0, basis.size))
-    return (yield from _nearest(box, basis, np.zeros(len(box.up)), radii, n_starts, stream, (), nowhere))
+    return (
+        yield from _nearest(box, basis, np.zeros(len(box.up)), radii, n_starts, stream, (), nowhere)
+    )
 
 
 def flip_beside(
-    box: Box, basis: Basis, best: Real, n_starts: int, stream: np.random.Generator, *, others: Collection[int], slopes: Real
+    box: Box,
+    basis: Basis,
+    best: Real,
+    n_starts: int,
+    stream: np.random.Generator,
+    *,
+    others: Collection[int],
+    slopes: Real,
 ) -> Asking[Start | None]:
     """Look for a flip to none of the ``others``, from just inside the boundary point ``best`` (d,), across the known ``slopes`` (m, k).
 

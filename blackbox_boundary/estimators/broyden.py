@@ -40,15 +40,16 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..asks import Search
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients.bases import Basis, basis_for
-from ..margins import leads
 from ..predictor import Prediction
-from ._base import Flips, Setting
-from ._box import Box
+from ..search.asks import Search
+from ..search.box import Box
+from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
+from ..search.margins import leads
+from ..search.problem import Problem
+from ..search.state import Flips
 from ._covariance import Covariance
-from ._lockstep import Asking, RowSearch, check_dials, lockstep
 from ._starts import first_flip
 
 __all__ = ["Broyden"]
@@ -108,34 +109,40 @@ class Broyden:
         return "broyden"
 
     def __post_init__(self) -> None:
-        check_dials(self)
+        check_facet_settings(self)
         if not self.noise >= 0:
             raise InvalidInput('"noise" of Broyden must not be negative.')
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """``max_queries_per_row``: all of them are spent."""
-        del setting
+        del problem
         return self.max_queries_per_row
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor does not reveal the scores of all classes."""
-        if not setting.access.has_scores:
+        if not problem.access.has_scores:
             raise CapabilityMissing(
                 f"Broyden needs the scores of all classes: access probabilities or logits; this predictor reveals "
-                f'"{setting.access.name.lower()}". HalfSpace works with labels alone.'
+                f'"{problem.access.name.lower()}". HalfSpace works with labels alone.'
             )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each by itself."""
-        basis = self.subspace or basis_for(setting.input_shape, seed=setting.seed)
+        basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:
             home = int(flips.home[row])
-            read: Leads = lambda told: leads(told, np.full(len(told), home), setting.access)  # noqa: E731
+            read: Leads = lambda told: leads(told, np.full(len(told), home), problem.access)  # noqa: E731
             planes = _Planes(basis, read, flips.start[row : row + 1], len(box.up))
-            return self._row(planes, box, setting.stream(int(flips.row_ids[row])))
+            return self._row(planes, box, problem.stream(int(flips.row_ids[row])))
 
-        yield from lockstep(flips, setting, start, max_queries_per_row=self.max_queries_per_row, directions=basis.size)
+        yield from lockstep(
+            flips,
+            problem,
+            start,
+            max_queries_per_row=self.max_queries_per_row,
+            directions=basis.size,
+        )
 
     def _row(self, planes: _Planes, box: Box, stream: np.random.Generator) -> RowSearch:
         """Search one row until nobody answers any more."""
@@ -176,12 +183,16 @@ class _Planes:
         a = self.basis.analyse(moved - self.anchor)
         g, cross = self.cov.project(a)
         error = np.zeros((len(a), len(self.slopes)))
-        error[:, self.rivals] = (self.leads(told) - np.where(np.isfinite(self.at_anchor), self.at_anchor, 0.0))[:, self.rivals]
+        error[:, self.rivals] = (
+            self.leads(told) - np.where(np.isfinite(self.at_anchor), self.at_anchor, 0.0)
+        )[:, self.rivals]
         error -= a @ self.slopes.T
         blur = _RESOLUTION * ((a * a) @ self.basis.variance) + np.finfo(np.float64).tiny
         by = np.zeros(len(a))
         for j in range(len(a)):
-            if cross[j, j] > blur[j]:  # else it is known as well as can be told, and a look would leave rounding only
+            if (
+                cross[j, j] > blur[j]
+            ):  # else it is known as well as can be told, and a look would leave rounding only
                 by[j] = 1 / (cross[j, j] * (1 + noise**2) + blur[j])
             step = by[j] * error[j]
             self.slopes += np.outer(step, g[j])  # [1], first method, with g for the step
@@ -191,13 +202,18 @@ class _Planes:
 
     def foot(self, box: Box) -> Real | None:
         """The nearest point of all tangent planes inside the box; None where no plane is met."""
-        at_row = self.at_anchor[self.rivals] - self.slopes[self.rivals] @ self.basis.analyse(self.anchor[None])[0]
+        at_row = (
+            self.at_anchor[self.rivals]
+            - self.slopes[self.rivals] @ self.basis.analyse(self.anchor[None])[0]
+        )
         towards = -self.basis.synthesise(self.slopes[self.rivals])
         feet = [box.nearest(w / lead) for w, lead in zip(towards, at_row, strict=True) if lead > 0]
         return min((foot for foot in feet if foot is not None), key=np.linalg.norm, default=None)
 
 
-def _walk(planes: _Planes, foot: Real | None, length: float, box: Box) -> Asking[tuple[Real, Real] | None]:
+def _walk(
+    planes: _Planes, foot: Real | None, length: float, box: Box
+) -> Asking[tuple[Real, Real] | None]:
     """Secant search for the boundary on the ray to ``foot``; the flip nearest to it and its leads, None if not within ``length``."""
     if foot is None or float(np.linalg.norm(foot)) > (1 - _WORTHWHILE) * length:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..predictor import Access
-from ._base import Estimator, Setting
+from ..search.problem import Problem
 from .broyden import Broyden
 from .directions import Directions
 from .flip_point import FlipPoint
@@ -18,10 +18,11 @@ from .halfspace import HalfSpace
 from .homotopy import Homotopy
 from .linearised import Linearised
 from .lower_bound import LowerBound
+from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
 
-__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
+__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name", "default_name"]
 
 
 @dataclass(frozen=True)
@@ -51,29 +52,60 @@ class Entry:
         """What it does, in a line."""
         return (inspect.getdoc(self.kind) or "").splitlines()[0]
 
-    def queries(self, setting: Setting) -> float:
+    def queries(self, problem: Problem) -> float:
         """Predictions and gradients that a row is expected to cost with the default settings."""
-        return self.kind().expected_queries(setting)
+        return self.kind().expected_queries(problem)
 
 
 _ANY_NORM = ("l1", "l2", "linf")
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {
-        "broyden": Entry(Broyden, Access.PROBABILITIES, ("l2",), "ours, after Broyden 1965 and DeepFool 2016"),
-        "directions": Entry(Directions, Access.LABEL, ("l2",), "Fawzi et al. 2017; Jetley et al. 2018"),
+        "broyden": Entry(
+            Broyden, Access.PROBABILITIES, ("l2",), "ours, after Broyden 1965 and DeepFool 2016"
+        ),
+        "directions": Entry(
+            Directions, Access.LABEL, ("l2",), "Fawzi et al. 2017; Jetley et al. 2018"
+        ),
         "flip_point": Entry(FlipPoint, Access.PROBABILITIES, ("l2",), "Yousefzadeh & O'Leary 2019"),
-        "halfspace": Entry(HalfSpace, Access.LABEL, ("l2",), "ours, after HopSkipJump 2020, GeoDA 2020 and CGBA 2023"),
+        "halfspace": Entry(
+            HalfSpace,
+            Access.LABEL,
+            ("l2",),
+            "ours, after HopSkipJump 2020, GeoDA 2020 and CGBA 2023",
+        ),
         "homotopy": Entry(Homotopy, Access.PROBABILITIES, ("l2",), "Yousefzadeh & O'Leary 2020"),
         "linearised": Entry(Linearised, Access.PROBABILITIES, _ANY_NORM, "Elsayed et al. 2018"),
-        "lower_bound": Entry(LowerBound, Access.PROBABILITIES, _ANY_NORM, "Szegedy et al. 2014; Tsuzuku et al. 2018", weights=True),
+        "lower_bound": Entry(
+            LowerBound,
+            Access.PROBABILITIES,
+            _ANY_NORM,
+            "Szegedy et al. 2014; Tsuzuku et al. 2018",
+            weights=True,
+        ),
         "ray": Entry(Ray, Access.TOP1, ("l2",), "Gupta, the paper, section 3"),
-        "tangent": Entry(Tangent, Access.PROBABILITIES, _ANY_NORM, "ours, after Frank & Wolfe 1956, DDN 2019 and FAB 2020"),
+        "tangent": Entry(
+            Tangent,
+            Access.PROBABILITIES,
+            _ANY_NORM,
+            "ours, after Frank & Wolfe 1956, DDN 2019 and FAB 2020",
+        ),
     }
 )
 
-ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType({name: entry.kind for name, entry in CATALOGUE.items()})
+ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
+    {name: entry.kind for name, entry in CATALOGUE.items()}
+)
 """The estimators by name."""
+
+
+def default_name(access: Access, *, differentiable: bool = False) -> str:
+    """The estimator that measures where none is named.
+
+    ``"ray"``, the paper's; ``"halfspace"`` where answers are labels alone and nothing else says in
+    which direction to go.
+    """
+    return "halfspace" if access is Access.LABEL and not differentiable else "ray"
 
 
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
@@ -87,14 +119,25 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
         No estimator has that name, or this one no such setting.
     """
     if not isinstance(estimator, str):
+        if isinstance(estimator, type) or not hasattr(estimator, "search"):
+            got = getattr(estimator, "__name__", type(estimator).__name__)
+            raise InvalidInput(
+                f'"estimator" must be a name or a configured estimator, Ray() for example; got {got}.'
+            )
         return estimator
     if estimator not in ESTIMATORS:
-        raise InvalidInput(f'"estimator" must be one of {", ".join(sorted(ESTIMATORS))}; got "{estimator}".')
+        raise InvalidInput(
+            f'"estimator" must be one of {", ".join(sorted(ESTIMATORS))}; got "{estimator}".'
+        )
     kind = ESTIMATORS[estimator]
     known = inspect.signature(kind).parameters
     if unknown := set(settings) - set(known):
-        raise InvalidInput(f'"{estimator}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.')
+        raise InvalidInput(
+            f'"{estimator}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.'
+        )
     if isinstance(upper := settings.get("upper"), str):
         has_norm = upper in ESTIMATORS and "norm" in inspect.signature(ESTIMATORS[upper]).parameters
-        settings["upper"] = by_name(upper, **({"norm": settings["norm"]} if has_norm and "norm" in settings else {}))
+        settings["upper"] = by_name(
+            upper, **({"norm": settings["norm"]} if has_norm and "norm" in settings else {})
+        )
     return kind(**settings)

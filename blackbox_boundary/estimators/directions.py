@@ -41,14 +41,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm, take
-from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, leads, rival
-from ..paths import Path
 from ..predictor import Array, IntArray
-from ..rays import Rays, find_flips
-from ._base import Flips, Setting
+from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient
+from ..search.margins import class_weights, leads, rival
+from ..search.paths import Path
+from ..search.problem import Problem
+from ..search.rays import Rays, find_flips
+from ..search.state import Flips
 
 __all__ = ["Directions", "flatness", "principal_directions"]
 
@@ -94,59 +95,85 @@ class Directions:
 
     def __post_init__(self) -> None:
         if self.count < 1 or (self.subspace is not None and self.subspace < 1):
-            raise InvalidInput(f'"count" and "subspace" of Directions must be at least 1; got {self.count} and {self.subspace}.')
+            raise InvalidInput(
+                f'"count" and "subspace" of Directions must be at least 1; got {self.count} and {self.subspace}.'
+            )
         if self.along is not None and self.subspace is not None:
             raise InvalidInput('"along" and "subspace" of Directions exclude each other.')
         if not 1e-12 <= self.rtol < 1:
-            raise InvalidInput(f'"rtol" of Directions must lie between 1e-12 and 1; got {self.rtol}.')
-        if self.along is not None and not (flat_norm(np.asarray(self.along, np.float64), 2) > 0).all():
+            raise InvalidInput(
+                f'"rtol" of Directions must lie between 1e-12 and 1; got {self.rtol}.'
+            )
+        if (
+            self.along is not None
+            and not (flat_norm(np.asarray(self.along, np.float64), 2) > 0).all()
+        ):
             raise InvalidInput('"along" of Directions must not hold a direction of zero length.')
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """Rays of about 15 predictions: two a direction, or one a subspace after a gradient."""
         count = self.count if self.along is None else len(self.along)
-        return 2 + (count * 30 if self.subspace is None else count * 15 + gradient_queries(self.gradients, setting))
+        return 2 + (
+            count * 30
+            if self.subspace is None
+            else count * 15 + gradient_queries(self.gradients, problem)
+        )
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""
-        if self.subspace is not None and not setting.access.has_scores:
-            raise CapabilityMissing(f'Directions(subspace=...) needs the scores of all classes; access is "{setting.access.name.lower()}".')
-        if self.subspace is not None and self.subspace > math.prod(setting.input_shape):
-            raise InvalidInput(
-                f'"subspace" of Directions must not exceed the {math.prod(setting.input_shape)} inputs; got {self.subspace}.'
+        if self.subspace is not None and not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'Directions(subspace=...) needs the scores of all classes; access is "{problem.access.name.lower()}".'
             )
-        if self.along is not None and np.shape(self.along)[1:] != tuple(setting.input_shape):
-            raise InvalidInput(f'"along" of Directions must have shape (k, *{tuple(setting.input_shape)}); got {np.shape(self.along)}.')
+        if self.subspace is not None and self.subspace > math.prod(problem.input_shape):
+            raise InvalidInput(
+                f'"subspace" of Directions must not exceed the {math.prod(problem.input_shape)} inputs; got {self.subspace}.'
+            )
+        if self.along is not None and np.shape(self.along)[1:] != tuple(problem.input_shape):
+            raise InvalidInput(
+                f'"along" of Directions must have shape (k, *{tuple(problem.input_shape)}); got {np.shape(self.along)}.'
+            )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Search along one direction after the other, all rows at a time."""
         n = self.count if self.along is None else len(self.along)
         flips.trace = np.full((len(flips.home), n), np.nan)
-        slope = (yield from _margin_slope(flips, setting)) if self.subspace is not None else None
-        for k, directions in enumerate(self._directions(flips, setting, slope)):
+        slope = (yield from _margin_slope(flips, problem)) if self.subspace is not None else None
+        for k, directions in enumerate(self._directions(flips, problem, slope)):
             if not (rows := flips.running).size:
                 return
             flips.trace[rows, k] = np.inf
             for side in (1.0,) if slope is not None else (1.0, -1.0):
-                distance = yield from _along(flips, setting, as_kind(side * directions, flips.x), self.rtol)
+                distance = yield from _along(
+                    flips, problem, as_kind(side * directions, flips.x), self.rtol
+                )
                 flips.trace[:, k] = np.fmin(flips.trace[:, k], distance)
         rows = flips.running
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
 
-    def _directions(self, flips: Flips, setting: Setting, slope: Real | None) -> Iterator[Real]:
+    def _directions(self, flips: Flips, problem: Problem, slope: Real | None) -> Iterator[Real]:
         """Unit directions (n, *input_shape), one array after the other."""
-        shape = (len(flips.home), *setting.input_shape)
+        shape = (len(flips.home), *problem.input_shape)
         if self.along is not None:
             for one in np.asarray(self.along, np.float64):
                 yield np.broadcast_to(one / np.linalg.norm(one), shape)
             return
-        streams = [setting.stream(int(row_id)) for row_id in flips.row_ids]
+        streams = [problem.stream(int(row_id)) for row_id in flips.row_ids]
         for _ in range(self.count):
             if slope is None:
-                drawn = np.stack([stream.standard_normal(math.prod(setting.input_shape)) for stream in streams])
+                drawn = np.stack(
+                    [stream.standard_normal(math.prod(problem.input_shape)) for stream in streams]
+                )
             else:
-                drawn = -np.stack([_within(w, self.subspace or 1, stream) for w, stream in zip(slope, streams, strict=True)])
-            yield (drawn / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), 1e-300)).reshape(shape)
+                drawn = -np.stack(
+                    [
+                        _within(w, self.subspace or 1, stream)
+                        for w, stream in zip(slope, streams, strict=True)
+                    ]
+                )
+            yield (
+                drawn / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), 1e-300)
+            ).reshape(shape)
 
 
 def flatness(trace: Real, worst: Real, n_inputs: int, subspace: int = 1) -> Real:
@@ -194,17 +221,19 @@ def principal_directions(ways: Array) -> tuple[Real, Real]:
     flat = ways.reshape(len(ways), -1)
     norms = np.linalg.norm(flat, axis=-1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
-        raise InvalidInput('"ways" of principal_directions must be finite and not zero; leave out rows without a flip point.')
+        raise InvalidInput(
+            '"ways" of principal_directions must be finite and not zero; leave out rows without a flip point.'
+        )
     _, values, directions = np.linalg.svd(flat / norms, full_matrices=False)
     return directions.reshape(-1, *ways.shape[1:]), values**2 / np.sum(values**2)
 
 
-def _margin_slope(flips: Flips, setting: Setting) -> Generator[Ask, Labels | Gradients, Real]:
+def _margin_slope(flips: Flips, problem: Problem) -> Generator[Ask, Labels | Gradients, Real]:
     """Gradient of the margin at each row, (n, d); rows without one end."""
-    rows, slope = flips.running, np.zeros((len(flips.home), math.prod(setting.input_shape)))
+    rows, slope = flips.running, np.zeros((len(flips.home), math.prod(problem.input_shape)))
     if rows.size:
         best = rival(flips.start[rows], flips.home[rows])
-        weights = class_weights(flips.start[rows], flips.home[rows], best, setting.access)
+        weights = class_weights(flips.start[rows], flips.home[rows], best, problem.access)
         reply = yield from ask_gradient(rows, take(flips.x, rows), weights)
         flips.end(rows, reply.status)
         slope[rows] = np.asarray(as_numpy(reply.values), np.float64).reshape(len(rows), -1)
@@ -221,22 +250,31 @@ def _within(w: Real, dimension: int, stream: np.random.Generator) -> Real:
     return projected
 
 
-def _along(flips: Flips, setting: Setting, direction: Array, rtol: float) -> Generator[Ask, Labels | Gradients, Real]:
+def _along(
+    flips: Flips, problem: Problem, direction: Array, rtol: float
+) -> Generator[Ask, Labels | Gradients, Real]:
     """Distance (n,) of the first flip seen along one direction a row, infinite where there is none; keeps what is nearer."""
     rows, distance = flips.running, np.full(len(flips.home), np.inf)
     if not rows.size:
         return distance
-    ray = _ray(flips, setting, rows, direction)
+    ray = _ray(flips, problem, rows, direction)
     assert ray.path is not None
     longest = ray.path.longest()
     scale = np.where(np.isfinite(longest), longest, np.maximum(flat_norm(ray.x, 2), 1.0))
-    by_scores = setting.access.has_scores
-    rays = Rays(np.where(scale > 0, _UNIT * scale, 1.0), longest, rtol, setting.access if by_scores else None)
+    by_scores = problem.access.has_scores
+    rays = Rays(
+        np.where(scale > 0, _UNIT * scale, 1.0),
+        longest,
+        rtol,
+        problem.access if by_scores else None,
+    )
     if by_scores:
-        margin = leads(ray.start, ray.home, setting.access).min(axis=-1)
+        margin = leads(ray.start, ray.home, problem.access).min(axis=-1)
         rays.follow(ray.start, ray.home, np.maximum(margin, 1e-30) / rays.unit)
     yield from _for_rows(find_flips(ray, rays), rows)
-    flips.status[rows] = np.where(np.isin(ray.status, (Status.CONVERGED, Status.NO_FLIP)), Status.RUNNING, ray.status)
+    flips.status[rows] = np.where(
+        np.isin(ray.status, (Status.CONVERGED, Status.NO_FLIP)), Status.RUNNING, ray.status
+    )
     hit = np.flatnonzero(ray.has_flip)
     points = ray.points(hit)
     away = flat_norm(points - take(ray.x, hit), 2)
@@ -249,11 +287,11 @@ def _along(flips: Flips, setting: Setting, direction: Array, rtol: float) -> Gen
     return distance
 
 
-def _ray(flips: Flips, setting: Setting, rows: IntArray, direction: Array) -> Flips:
+def _ray(flips: Flips, problem: Problem, rows: IntArray, direction: Array) -> Flips:
     """The same rows with nothing known but their start, and a path of their own."""
     ray = Flips(take(flips.x, rows), flips.row_ids[rows])
     ray.start, ray.home = flips.start[rows], flips.home[rows].copy()
-    ray.path = Path(ray.x, take(direction, rows), setting.bounds)
+    ray.path = Path(ray.x, take(direction, rows), problem.bounds)
     return ray
 
 

@@ -40,14 +40,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
-from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, lead_weights, leads
 from ..predictor import Array, FloatArray, IntArray, Prediction
-from ._base import Flips, Setting
+from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import flat_bounds
+from ..search.margins import class_weights, lead_weights, leads
+from ..search.problem import Problem
+from ..search.state import Flips
 from ._extension import extend
-from ._geometry import flat_bounds
 from ._programmes import closest_step
 
 __all__ = ["FlipPoint"]
@@ -89,28 +90,34 @@ class FlipPoint:
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "quadratic", "lagrangian"):
-            raise InvalidInput(f'"method" of FlipPoint must be one of auto, quadratic, lagrangian; got "{self.method}".')
+            raise InvalidInput(
+                f'"method" of FlipPoint must be one of auto, quadratic, lagrangian; got "{self.method}".'
+            )
         if self.steps < 1 or (self.pairs is not None and self.pairs < 1):
-            raise InvalidInput(f'"steps" and "pairs" of FlipPoint must be at least 1; got {self.steps} and {self.pairs}.')
+            raise InvalidInput(
+                f'"steps" and "pairs" of FlipPoint must be at least 1; got {self.steps} and {self.pairs}.'
+            )
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """The most that the problems of a row cost: many end before their last step."""
-        pairs = min(self.pairs or setting.n_classes, setting.n_classes - 1)
-        return 1 + pairs * (self.steps * (1 + gradient_queries(self.gradients, setting)) + 5)
+        pairs = min(self.pairs or problem.n_classes, problem.n_classes - 1)
+        return 1 + pairs * (self.steps * (1 + gradient_queries(self.gradients, problem)) + 5)
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
-        if not setting.access.has_scores:
-            raise CapabilityMissing(f'FlipPoint needs the scores of all classes; access is "{setting.access.name.lower()}".')
+        if not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'FlipPoint needs the scores of all classes; access is "{problem.access.name.lower()}".'
+            )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Solve every pair's problem, then see which ties flip."""
         rows = flips.running
         if not rows.size:
             return
-        size = math.prod(setting.input_shape)
+        size = math.prod(problem.input_shape)
         small = self.method == "quadratic" or (self.method == "auto" and size <= 64)
-        problems = _Problems(flips, setting, rows, self.pairs)
+        problems = _Problems(flips, problem, rows, self.pairs)
         yield from problems.start()
         for _ in range(self.steps):
             if not problems.open.any():
@@ -122,16 +129,18 @@ class FlipPoint:
 class _Problems:
     """All pairs of all rows, flattened: the iterate of each problem, its multipliers, and what stopped it."""
 
-    def __init__(self, flips: Flips, setting: Setting, rows: IntArray, pairs: int | None) -> None:
-        n_pairs = min(pairs or setting.n_classes, setting.n_classes - 1)
-        lead = leads(flips.start[rows], flips.home[rows], setting.access)
-        self.flips, self.setting = flips, setting
+    def __init__(self, flips: Flips, problem: Problem, rows: IntArray, pairs: int | None) -> None:
+        n_pairs = min(pairs or problem.n_classes, problem.n_classes - 1)
+        lead = leads(flips.start[rows], flips.home[rows], problem.access)
+        self.flips, self.problem = flips, problem
         self.rows = np.repeat(rows, n_pairs)
         self.home = flips.home[self.rows]
         self.rival = lead.argsort(axis=-1, kind="stable")[:, :n_pairs].reshape(-1)
         self.lead = np.repeat(lead, n_pairs, axis=0)
-        self.x = np.asarray(as_numpy(take(flips.x, self.rows)), np.float64).reshape(len(self.rows), -1)
-        self.bounds = flat_bounds(setting) or (-np.inf, np.inf)
+        self.x = np.asarray(as_numpy(take(flips.x, self.rows)), np.float64).reshape(
+            len(self.rows), -1
+        )
+        self.bounds = flat_bounds(problem) or (-np.inf, np.inf)
         m = len(self.rows)
         self.z, self.unit, self.pull = self.x.copy(), np.ones(m), np.zeros(m)
         self.push, self.reach = np.zeros(lead.shape).repeat(n_pairs, axis=0), np.full(m, np.inf)
@@ -140,7 +149,7 @@ class _Problems:
 
     def start(self) -> Search:
         """First iterates: the projections of ``x`` on the linearised ties; the slope's norm there is the unit of the constraints."""
-        weights = class_weights(self.prediction, self.home, self.rival, self.setting.access)
+        weights = class_weights(self.prediction, self.home, self.rival, self.problem.access)
         slope = yield from self._slopes(np.flatnonzero(self.open), weights)
         norm = np.linalg.norm(slope, axis=-1)
         self._stop(~np.isfinite(norm) | (norm == 0), "the gradient at the row vanishes")
@@ -158,11 +167,17 @@ class _Problems:
         push = np.maximum(0.0, self.push[at] - _PENALTY * gap)
         force = -push
         force[np.arange(len(at)), self.rival[at]] = pull
-        weights = lead_weights(self.prediction[at], self.home[at], force / self.unit[at][:, None], self.setting.access)
+        weights = lead_weights(
+            self.prediction[at], self.home[at], force / self.unit[at][:, None], self.problem.access
+        )
         slope = yield from self._slopes(at, weights)
-        steeper = np.linalg.norm(slope, axis=-1) / np.maximum(np.linalg.norm(force, axis=-1), 1e-300)  # than at the row
+        steeper = np.linalg.norm(slope, axis=-1) / np.maximum(
+            np.linalg.norm(force, axis=-1), 1e-300
+        )  # than at the row
         stiffness = _PENALTY * np.maximum(1.0, steeper**2)[:, None]
-        self.z[at] = np.clip(self.z[at] - (self.z[at] - self.x[at] + slope) / (1 + stiffness), *self.bounds)
+        self.z[at] = np.clip(
+            self.z[at] - (self.z[at] - self.x[at] + slope) / (1 + stiffness), *self.bounds
+        )
         yield from self._look()
         gain = 0.5 * _PENALTY**2 / stiffness
         self.pull[at] += gain[:, 0] * self._tie()[at]
@@ -171,14 +186,17 @@ class _Problems:
     def quadratic_step(self) -> Search:
         """Solve the programme of all linearised constraints within reach of the iterate: [2]_, chapter 18."""
         at = np.flatnonzero(self.open)
-        n_classes, jacobian = self.setting.n_classes, np.zeros((len(at), self.setting.n_classes, self.x.shape[1]))
+        n_classes, jacobian = (
+            self.problem.n_classes,
+            np.zeros((len(at), self.problem.n_classes, self.x.shape[1])),
+        )
         for k in range(n_classes):
             other = np.flatnonzero(self.home[at] != k)
             force = np.zeros((len(other), n_classes))
             force[:, k] = 1.0
             who = at[other]
             jacobian[other, k] = yield from self._slopes(
-                who, lead_weights(self.prediction[who], self.home[who], force, self.setting.access)
+                who, lead_weights(self.prediction[who], self.home[who], force, self.problem.access)
             )
         before, tie = self.z.copy(), self._tie()
         for number, problem in enumerate(at):
@@ -210,10 +228,19 @@ class _Problems:
         above = self._gaps().min(axis=-1) < -_TIE * distance
         alive = np.flatnonzero((flips.status[self.rows] == Status.RUNNING) & (self.why == ""))
         seen = np.full(len(self.rows), np.inf)
-        seen[alive] = yield from extend(flips, self.setting, self.rows[alive], self.x[alive], self.z[alive])
-        for reason, where in (("a third class stays above the tie", above), ("the scores stay apart", apart)):
+        seen[alive] = yield from extend(
+            flips, self.problem, self.rows[alive], self.x[alive], self.z[alive]
+        )
+        for reason, where in (
+            ("a third class stays above the tie", above),
+            ("the scores stay apart", apart),
+        ):
             self.why = np.where((self.why == "") & where & ~np.isfinite(seen), reason, self.why)
-        self.why = np.where((self.why == "") & ~np.isfinite(seen), "tied, but the label does not flip beyond", self.why)
+        self.why = np.where(
+            (self.why == "") & ~np.isfinite(seen),
+            "tied, but the label does not flip beyond",
+            self.why,
+        )
         self._note(seen)
 
     def _note(self, seen: Real) -> None:
@@ -223,7 +250,9 @@ class _Problems:
             mine = np.flatnonzero(self.rows == row)
             best = mine[np.argmin(np.where(np.isfinite(seen[mine]), seen[mine], np.inf))]
             tied = f"classes {self.home[best]} and {self.rival[best]}"
-            flips.note[row] = f"{tied} tie" if np.isfinite(seen[best]) else f"{tied}: {self.why[best]}"
+            flips.note[row] = (
+                f"{tied} tie" if np.isfinite(seen[best]) else f"{tied}: {self.why[best]}"
+            )
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
 
     def _tie(self) -> Real:
@@ -242,11 +271,13 @@ class _Problems:
             return
         reply = yield from ask_prediction(self.rows[at], self._points(at, self.z[at]))
         self.flips.end(self.rows[at], reply.status)
-        self.lead[at] = leads(reply.prediction, self.home[at], self.setting.access)
+        self.lead[at] = leads(reply.prediction, self.home[at], self.problem.access)
         self.prediction = _replaced(self.prediction, at, reply.prediction)
         self.open &= self.flips.status[self.rows] == Status.RUNNING
 
-    def _slopes(self, at: IntArray, weights: FloatArray) -> Generator[Ask, Labels | Gradients, Real]:
+    def _slopes(
+        self, at: IntArray, weights: FloatArray
+    ) -> Generator[Ask, Labels | Gradients, Real]:
         """Gradients at the iterates of some problems, (k, d) float64; zero where there is none."""
         slope = np.zeros((len(at), self.x.shape[1]))
         if at.size:
@@ -258,7 +289,7 @@ class _Problems:
         return slope
 
     def _points(self, at: IntArray, z: Real) -> Array:
-        return as_kind(z.reshape(len(at), *self.setting.input_shape), self.flips.x)
+        return as_kind(z.reshape(len(at), *self.problem.input_shape), self.flips.x)
 
     def _stop(self, where: NDArray[np.bool_], why: str) -> None:
         self.why = np.where(where & (self.why == ""), why, self.why)

@@ -50,13 +50,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..asks import Search
 from ..errors import InvalidInput
 from ..gradients.bases import Basis, basis_for
-from ._base import Flips, Setting
-from ._box import Box
+from ..search.asks import Search
+from ..search.box import Box
+from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
+from ..search.problem import Problem
+from ..search.state import Flips
 from ._facet import Facet, Look
-from ._lockstep import Asking, RowSearch, check_dials, lockstep
 from ._starts import first_flip, flip_beside
 
 __all__ = ["HalfSpace"]
@@ -115,29 +116,40 @@ class HalfSpace:
         return "halfspace"
 
     def __post_init__(self) -> None:
-        check_dials(self)
+        check_facet_settings(self)
         if not self.noise > 0:
             raise InvalidInput('"noise" of HalfSpace must be positive.')
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """``max_queries_per_row``: all of them are spent."""
-        del setting
+        del problem
         return self.max_queries_per_row
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Accept any predictor: labels are enough."""
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each by itself."""
-        basis = self.subspace or basis_for(setting.input_shape, seed=setting.seed)
+        basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:
-            return self._row(box, basis, setting.n_classes, setting.stream(int(flips.row_ids[row])))
+            return self._row(box, basis, problem.n_classes, problem.stream(int(flips.row_ids[row])))
 
-        facets = 1 + max(0, min(setting.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE))
-        yield from lockstep(flips, setting, start, max_queries_per_row=self.max_queries_per_row, directions=basis.size, matrices=facets)
+        facets = 1 + max(
+            0, min(problem.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE)
+        )
+        yield from lockstep(
+            flips,
+            problem,
+            start,
+            max_queries_per_row=self.max_queries_per_row,
+            directions=basis.size,
+            matrices=facets,
+        )
 
-    def _row(self, box: Box, basis: Basis, n_classes: int, stream: np.random.Generator) -> RowSearch:
+    def _row(
+        self, box: Box, basis: Basis, n_classes: int, stream: np.random.Generator
+    ) -> RowSearch:
         """Search one row until nobody answers any more."""
         look = Look(self.n_probes, self.probe_radius, self.noise, self.forgetting)
         start = yield from first_flip(box, basis, self.n_starts, stream)
@@ -166,17 +178,25 @@ def _until(asked: int, facet: Facet, look: Look, stream: np.random.Generator) ->
         yield from facet.round(look, stream)
 
 
-def _beside(known: list[Facet], nearest: Facet, n_classes: int, stream: np.random.Generator) -> Asking[Facet | None]:
+def _beside(
+    known: list[Facet], nearest: Facet, n_classes: int, stream: np.random.Generator
+) -> Asking[Facet | None]:
     """A facet that the known ones do not account for; None where none was found."""
     labels = {facet.label for facet in known}
     if len(labels) == n_classes - 1:
         return None
     slopes = np.stack([facet.belief.mean for facet in known])
-    start = yield from flip_beside(nearest.box, nearest.basis, nearest.best, _STARTS, stream, others=labels, slopes=slopes)
+    start = yield from flip_beside(
+        nearest.box, nearest.basis, nearest.best, _STARTS, stream, others=labels, slopes=slopes
+    )
     return None if start is None else Facet.beside(known, start, nearest.box, nearest.basis)
 
 
-def _keep_up(facet: Facet, nearest: Facet, slack: float, look: Look, stream: np.random.Generator) -> Asking[None]:
+def _keep_up(
+    facet: Facet, nearest: Facet, slack: float, look: Look, stream: np.random.Generator
+) -> Asking[None]:
     """Go on with a facet as long as it is not left behind by the nearest one, after as many questions."""
-    while facet.asked < nearest.asked and facet.length < (1 + slack / (1 + facet.asked)) * nearest.length_after(facet.asked):
+    while facet.asked < nearest.asked and facet.length < (
+        1 + slack / (1 + facet.asked)
+    ) * nearest.length_after(facet.asked):
         yield from facet.round(look, stream)

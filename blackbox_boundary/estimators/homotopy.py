@@ -35,14 +35,15 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, clip, put, take
-from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, leads
 from ..predictor import Array, IntArray
-from ._base import Flips, Setting
+from ..search.asks import Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import flat_bounds, length, limits, nearest, row_dot
+from ..search.margins import class_weights, leads
+from ..search.problem import Problem
+from ..search.state import Flips
 from ._extension import extend
-from ._geometry import flat_bounds, length, limits, nearest, row_dot
 
 __all__ = ["Homotopy"]
 
@@ -80,21 +81,26 @@ class Homotopy:
                 f"got {self.steps}, {self.corrections} and {self.n_rivals}."
             )
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """Gradients of the rivals and at each projection, predictions there, and a few to see the flip."""
-        projections, rivals = self.steps * self.corrections, min(self.n_rivals, setting.n_classes - 1)
-        return 5 + projections + (rivals + projections) * gradient_queries(self.gradients, setting)
+        projections, rivals = (
+            self.steps * self.corrections,
+            min(self.n_rivals, problem.n_classes - 1),
+        )
+        return 5 + projections + (rivals + projections) * gradient_queries(self.gradients, problem)
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
-        if not setting.access.has_scores:
-            raise CapabilityMissing(f'Homotopy needs the scores of all classes; access is "{setting.access.name.lower()}".')
+        if not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'Homotopy needs the scores of all classes; access is "{problem.access.name.lower()}".'
+            )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Follow the flip point from t = 0 to t = 1."""
         if not flips.running.size:
             return
-        blend = _Blend(flips, setting)
+        blend = _Blend(flips, problem)
         yield from blend.linearise(self.n_rivals)
         trace = flips.trace = np.full((len(flips.home), self.steps + 1), np.nan)
         for stage in range(self.steps + 1):
@@ -103,8 +109,10 @@ class Homotopy:
             running = flips.running
             trace[running, stage] = length(take(blend.step, running), "l2")
         rows = flips.running
-        x, step = (np.asarray(as_numpy(take(part, rows)), np.float64) for part in (blend.x, blend.step))
-        yield from extend(flips, setting, rows, x, x + step)
+        x, step = (
+            np.asarray(as_numpy(take(part, rows)), np.float64) for part in (blend.x, blend.step)
+        )
+        yield from extend(flips, problem, rows, x, x + step)
         rows = flips.running
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
 
@@ -112,11 +120,11 @@ class Homotopy:
 class _Blend:
     """The linearisation at each row, the blend with the model, and the flip point of the blend."""
 
-    def __init__(self, flips: Flips, setting: Setting) -> None:
+    def __init__(self, flips: Flips, problem: Problem) -> None:
         n = len(flips.home)
-        self.flips, self.setting = flips, setting
-        self.x = array_namespace(flips.x).reshape(flips.x, (n, math.prod(setting.input_shape)))
-        self.bounds = flat_bounds(setting)
+        self.flips, self.problem = flips, problem
+        self.x = array_namespace(flips.x).reshape(flips.x, (n, math.prod(problem.input_shape)))
+        self.bounds = flat_bounds(problem)
         self.least, self.most = limits(self.x, self.bounds)
         self.home = np.maximum(flips.home, 0)
         self.lead, self.rival = np.zeros(n), np.zeros(n, np.intp)
@@ -125,14 +133,14 @@ class _Blend:
 
     def linearise(self, n_rivals: int) -> Search:
         """Find the class whose linearised tie is nearest, and the projection on it: the flip point at t = 0."""
-        flips, setting = self.flips, self.setting
-        lead = leads(flips.start, self.home, setting.access)
+        flips, problem = self.flips, self.problem
+        lead = leads(flips.start, self.home, problem.access)
         order, least = lead.argsort(axis=-1, kind="stable"), np.full(len(lead), np.inf)
-        for rank in range(min(n_rivals, setting.n_classes - 1)):
+        for rank in range(min(n_rivals, problem.n_classes - 1)):
             if not (rows := flips.running).size:
                 return
             rival = order[rows, rank]
-            weights = class_weights(flips.start[rows], self.home[rows], rival, setting.access)
+            weights = class_weights(flips.start[rows], self.home[rows], rival, problem.access)
             reply = yield from ask_gradient(rows, take(flips.x, rows), weights)
             flips.end(rows, reply.status)
             slope = array_namespace(self.x).reshape(reply.values, (len(rows), -1))
@@ -141,7 +149,11 @@ class _Blend:
             distance = np.where(usable, lead[rows, rival] / np.where(usable, norm, 1.0), np.inf)
             nearer = np.flatnonzero(distance < least[rows])
             best = rows[nearer]
-            least[best], self.rival[best], self.lead[best] = distance[nearer], rival[nearer], lead[best, rival[nearer]]
+            least[best], self.rival[best], self.lead[best] = (
+                distance[nearer],
+                rival[nearer],
+                lead[best, rival[nearer]],
+            )
             put(self.slope, best, take(slope, nearer))
         flips.status[(flips.status == Status.RUNNING) & ~np.isfinite(least)] = Status.ZERO_GRADIENT
         if (rows := flips.running).size:
@@ -155,8 +167,12 @@ class _Blend:
         points = self._points(rows)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
-        lead = leads(reply.prediction, self.home[rows], self.setting.access)[np.arange(len(rows)), self.rival[rows]]
-        weights = class_weights(reply.prediction, self.home[rows], self.rival[rows], self.setting.access)
+        lead = leads(reply.prediction, self.home[rows], self.problem.access)[
+            np.arange(len(rows)), self.rival[rows]
+        ]
+        weights = class_weights(
+            reply.prediction, self.home[rows], self.rival[rows], self.problem.access
+        )
         alive = np.flatnonzero(flips.status[rows] == Status.RUNNING)
         rows, lead = rows[alive], lead[alive]
         if not rows.size:
@@ -167,14 +183,20 @@ class _Blend:
         step, slope = take(self.step, rows), take(self.slope, rows)
         tie = (1 - t) * (self.lead[rows] + row_dot(slope, step)) + t * lead
         tangent = (1 - t) * slope + t * here
-        usable = np.flatnonzero(answer.answered & np.isfinite(length(tangent, "l2")) & (length(tangent, "l2") > 0))
+        usable = np.flatnonzero(
+            answer.answered & np.isfinite(length(tangent, "l2")) & (length(tangent, "l2") > 0)
+        )
         gap = tie - row_dot(tangent, step)
-        put(self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable]))
+        put(
+            self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable])
+        )
 
     def _project(self, rows: IntArray, slope: Array, gap: NDArray[np.float64]) -> Array:
-        return nearest(slope, take(self.least, rows), take(self.most, rows), np.maximum(gap, 0.0), "l2")
+        return nearest(
+            slope, take(self.least, rows), take(self.most, rows), np.maximum(gap, 0.0), "l2"
+        )
 
     def _points(self, rows: IntArray) -> Array:
         points = take(self.x, rows) + take(self.step, rows)
         points = points if self.bounds is None else clip(points, self.bounds)
-        return array_namespace(points).reshape(points, (len(rows), *self.setting.input_shape))
+        return array_namespace(points).reshape(points, (len(rows), *self.problem.input_shape))

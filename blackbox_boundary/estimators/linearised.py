@@ -34,13 +34,14 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import clip, flat_norm, put, take
-from ..asks import Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, leads
 from ..predictor import Array
-from ._base import Flips, Setting
-from ._geometry import DUAL, check_norm, flat_bounds, limits, nearest
+from ..search.asks import Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import DUAL, check_norm, flat_bounds, limits, nearest
+from ..search.margins import class_weights, leads
+from ..search.problem import Problem
+from ..search.state import Flips
 
 __all__ = ["Linearised"]
 
@@ -76,49 +77,57 @@ class Linearised:
         if self.n_rivals is not None and self.n_rivals < 1:
             raise InvalidInput(f'"n_rivals" of Linearised must be at least 1; got {self.n_rivals}.')
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """A gradient for each rival, the row itself and the point."""
-        rivals = min(self.n_rivals or setting.n_classes, setting.n_classes - 1)
-        return 2 + rivals * gradient_queries(self.gradients, setting)
+        rivals = min(self.n_rivals or problem.n_classes, problem.n_classes - 1)
+        return 2 + rivals * gradient_queries(self.gradients, problem)
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
-        if not setting.access.has_scores:
-            raise CapabilityMissing(f'Linearised needs the scores of all classes; access is "{setting.access.name.lower()}".')
+        if not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'Linearised needs the scores of all classes; access is "{problem.access.name.lower()}".'
+            )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Differentiate the rivals in order of their lead, then ask about the nearest point."""
         n, xp, home = len(flips.home), array_namespace(flips.x), np.maximum(flips.home, 0)
-        lead = leads(flips.start, home, setting.access)
+        lead = leads(flips.start, home, problem.access)
         order = lead.argsort(axis=-1, kind="stable")
-        x = xp.reshape(flips.x, (n, math.prod(setting.input_shape)))
+        x = xp.reshape(flips.x, (n, math.prod(problem.input_shape)))
         slope, gap = xp.zeros_like(x), np.zeros(n)
         estimate = flips.estimate = np.full(n, np.inf)
-        for rank in range(min(self.n_rivals or setting.n_classes, setting.n_classes - 1)):
+        for rank in range(min(self.n_rivals or problem.n_classes, problem.n_classes - 1)):
             if not (rows := flips.running).size:
                 return
             rival = order[rows, rank]
-            v = class_weights(flips.start[rows], home[rows], rival, setting.access)
+            v = class_weights(flips.start[rows], home[rows], rival, problem.access)
             reply = yield from ask_gradient(rows, take(flips.x, rows), v)
             flips.end(rows, reply.status)
             w = xp.reshape(reply.values, (len(rows), -1))
             steepness = flat_norm(w, DUAL[self.norm])
             usable = reply.answered & np.isfinite(steepness) & (steepness > 0)
-            distance = np.where(usable, lead[rows, rival] / np.where(usable, steepness, 1.0), np.inf)  # [1]: the formula above
+            distance = np.where(
+                usable, lead[rows, rival] / np.where(usable, steepness, 1.0), np.inf
+            )  # [1]: the formula above
             nearer = np.flatnonzero(distance < estimate[rows])
             estimate[rows[nearer]], gap[rows[nearer]] = distance[nearer], lead[rows, rival][nearer]
             put(slope, rows[nearer], take(w, nearer))
-        flips.status[(flips.status == Status.RUNNING) & ~np.isfinite(estimate)] = Status.ZERO_GRADIENT
-        yield from self._ask_point(flips, setting, x, slope, gap)
+        flips.status[(flips.status == Status.RUNNING) & ~np.isfinite(estimate)] = (
+            Status.ZERO_GRADIENT
+        )
+        yield from self._ask_point(flips, problem, x, slope, gap)
 
-    def _ask_point(self, flips: Flips, setting: Setting, x: Array, slope: Array, gap: NDArray[np.float64]) -> Search:
+    def _ask_point(
+        self, flips: Flips, problem: Problem, x: Array, slope: Array, gap: NDArray[np.float64]
+    ) -> Search:
         """Ask about the point that the linearisation names."""
         if not (rows := flips.running).size:
             return
         w, origin = take(slope, rows), take(x, rows)
-        step = nearest(w, *limits(origin, flat_bounds(setting)), _OVERSHOOT * gap[rows], self.norm)
-        points = (origin + step).reshape(len(rows), *setting.input_shape)
-        points = points if setting.bounds is None else clip(points, setting.bounds)
+        step = nearest(w, *limits(origin, flat_bounds(problem)), _OVERSHOOT * gap[rows], self.norm)
+        points = (origin + step).reshape(len(rows), *problem.input_shape)
+        points = points if problem.bounds is None else clip(points, problem.bounds)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
         label = reply.prediction.label
@@ -126,4 +135,9 @@ class Linearised:
         hit = np.flatnonzero(reply.answered & (label != flips.home[rows]))
         found = rows[hit]
         flips.status[found], flips.confirmed[found] = Status.CONVERGED, True
-        flips.keep(found, take(points, hit), label[hit], flat_norm(take(points, hit) - take(flips.x, found), 2))
+        flips.keep(
+            found,
+            take(points, hit),
+            label[hit],
+            flat_norm(take(points, hit) - take(flips.x, found), 2),
+        )

@@ -26,14 +26,16 @@ from typing import Literal
 
 import numpy as np
 
-from ..asks import Search, Status
 from ..chains import Chain
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource
-from ..margins import leads, resolution
 from ..predictor import Access
-from ._base import Estimator, Flips, Setting
-from ._geometry import check_norm
+from ..search.asks import Search, Status
+from ..search.geometry import check_norm
+from ..search.margins import leads, resolution
+from ..search.problem import Problem
+from ..search.state import Flips
+from .protocol import Estimator
 
 __all__ = ["LowerBound"]
 
@@ -71,48 +73,67 @@ class LowerBound:
     def __post_init__(self) -> None:
         check_norm(self.norm, "LowerBound")
         if self.chain is not None and not isinstance(self.chain, Chain):
-            raise InvalidInput(f'"chain" of LowerBound must be a Chain; got {type(self.chain).__name__}.')
+            raise InvalidInput(
+                f'"chain" of LowerBound must be a Chain; got {type(self.chain).__name__}.'
+            )
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise an error if the predictor reveals too little, or has not the chain's classes."""
-        if not setting.access.has_scores:
-            raise CapabilityMissing(f'LowerBound needs the scores of all classes; access is "{setting.access.name.lower()}".')
-        if setting.n_classes != (found := len(self._chain(setting).last)):
-            raise InvalidInput(f"The chain of LowerBound has {found} classes, the predictor {setting.n_classes}.")
+        if not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'LowerBound needs the scores of all classes; access is "{problem.access.name.lower()}".'
+            )
+        if problem.n_classes != (found := len(self._chain(problem).last)):
+            raise InvalidInput(
+                f"The chain of LowerBound has {found} classes, the predictor {problem.n_classes}."
+            )
         if self.upper is not None:
-            self.upper.check(setting)
+            self.upper.check(problem)
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """The row itself, and what the other estimator is expected to cost."""
-        return 1 if self.upper is None else self.upper.expected_queries(setting)
+        return 1 if self.upper is None else self.upper.expected_queries(problem)
 
-    def _chain(self, setting: Setting) -> Chain:
+    def _chain(self, problem: Problem) -> Chain:
         if self.chain is not None:
             return self.chain
-        if setting.chain is None:
-            raise CapabilityMissing('LowerBound needs the weights of the model, which this predictor does not tell: give "chain".')
-        return setting.chain()
+        if problem.chain is None:
+            raise CapabilityMissing(
+                'LowerBound needs the weights of the model, which this predictor does not tell: give "chain".'
+            )
+        return problem.chain()
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Read the bound off the scores at the rows; then let the other estimator search."""
         n = len(flips.home)
         flips.certified = np.full(n, np.nan)
         rows = flips.running
-        lead = leads(flips.start[rows], flips.home[rows], setting.access) - _blur(flips, setting)[rows, None]
-        steepness = self._chain(setting).steepness()[flips.home[rows]]
-        with np.errstate(divide="ignore", invalid="ignore"):  # a class that cannot come closer is infinitely far
-            distance = np.where(lead > 0, np.where(steepness > 0, lead / steepness, np.inf), 0.0).min(axis=-1)
-        flips.certified[rows] = distance / (math.sqrt(math.prod(setting.input_shape)) if self.norm == "linf" else 1.0)
+        lead = (
+            leads(flips.start[rows], flips.home[rows], problem.access)
+            - _blur(flips, problem)[rows, None]
+        )
+        steepness = self._chain(problem).steepness()[flips.home[rows]]
+        with np.errstate(
+            divide="ignore", invalid="ignore"
+        ):  # a class that cannot come closer is infinitely far
+            distance = np.where(
+                lead > 0, np.where(steepness > 0, lead / steepness, np.inf), 0.0
+            ).min(axis=-1)
+        flips.certified[rows] = distance / (
+            math.sqrt(math.prod(problem.input_shape)) if self.norm == "linf" else 1.0
+        )
         if self.upper is None:
             flips.status[rows] = Status.NO_FLIP
         else:
-            yield from self.upper.search(flips, setting)
+            yield from self.upper.search(flips, problem)
 
 
-def _blur(flips: Flips, setting: Setting) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _blur(flips: Flips, problem: Problem) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """What the rounding of the answers could have added to a lead, (n,); logarithms of probabilities carry their relative rounding."""
-    blur = 2 * resolution(flips.start, setting.access)
-    if setting.access is Access.PROBABILITIES:
+    blur = 2 * resolution(flips.start, problem.access)
+    if problem.access is Access.PROBABILITIES:
         assert flips.start.scores is not None
-        blur = blur / np.maximum(np.partition(flips.start.scores, -2, axis=-1)[:, -2].astype(np.float64), 1e-300)
+        blur = blur / np.maximum(
+            np.partition(flips.start.scores, -2, axis=-1)[:, -2].astype(np.float64), 1e-300
+        )
     return blur

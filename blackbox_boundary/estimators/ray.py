@@ -10,7 +10,7 @@ Source: S. Gupta, "Understanding Uncertainty in Input Spaces of Deep Classifiers
 | α = 1, 10, 100, ... | ``radius / unit``, ``unit`` the gradient's norm | (n,) |
 | x_flip | ``flips.path`` at ``flips.hi`` | (n, *input_shape) |
 
-Differences from the paper, each with its reason, are listed in :mod:`blackbox_boundary.rays`, which does the searching. The path
+Differences from the paper, each with its reason, are listed in :mod:`blackbox_boundary.search.rays`, which does the searching. The path
 is that of the paper: one ray a row, from the unnormalised gradient. The paper says that all L_n distances are the same, which
 holds up to a factor per sample only, so L1, L2 and L-infinity are all reported; the paper's is L1.
 
@@ -29,14 +29,15 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm, per_row, put, take
-from ..asks import Search, Status, ask_gradient
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import class_weights, rival
-from ..paths import Path
 from ..predictor import Access, Array, FloatArray, IntArray
-from ..rays import SLACK, Rays, find_flips
-from ._base import Flips, Setting
+from ..search.asks import Search, Status, ask_gradient
+from ..search.margins import class_weights, rival
+from ..search.paths import Path
+from ..search.problem import Problem
+from ..search.rays import SLACK, Rays, find_flips
+from ..search.state import Flips
 
 __all__ = ["Ray"]
 
@@ -91,62 +92,92 @@ class Ray:
         _one_of("search_by", self.search_by, ("auto", "paper", "secant"))
         if not 4 * np.finfo(np.float64).eps <= self.rtol < 1:
             raise InvalidInput(f'"rtol" of Ray must lie between 1e-15 and 1; got {self.rtol}.')
-        if self.scan < 0 or self.sections < 1 or self.slack < 0 or (self.num_steps is not None and self.num_steps < 0):
-            raise InvalidInput('"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.')
+        if (
+            self.scan < 0
+            or self.sections < 1
+            or self.slack < 0
+            or (self.num_steps is not None and self.num_steps < 0)
+        ):
+            raise InvalidInput(
+                '"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.'
+            )
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
-        gradient = 0 if self.known_gradients is not None else gradient_queries(self.gradients, setting)
-        return (7 if self._by_scores(setting) else 27) + self.scan + gradient
+        gradient = (
+            0 if self.known_gradients is not None else gradient_queries(self.gradients, problem)
+        )
+        return (7 if self._by_scores(problem) else 27) + self.scan + gradient
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
         known = self.known_gradients
-        if known is not None and (np.shape(known)[1:] != tuple(setting.input_shape) or len(known) < setting.n_rows):
+        if known is not None and (
+            np.shape(known)[1:] != tuple(problem.input_shape) or len(known) < problem.n_rows
+        ):
             raise InvalidInput(
-                f'"known_gradients" of Ray must be as many as the rows, {setting.n_rows}, of shape {tuple(setting.input_shape)} each; '
+                f'"known_gradients" of Ray must be as many as the rows, {problem.n_rows}, of shape {tuple(problem.input_shape)} each; '
                 f"got {np.shape(known)}."
             )
-        if self.direction == "margin" and known is None and not setting.access.has_scores:
-            raise CapabilityMissing(f'Ray(direction="margin") needs scores of all classes; access is "{setting.access.name.lower()}".')
-        if self.search_by == "secant" and not setting.access.has_scores:
-            raise CapabilityMissing(f'Ray(search_by="secant") needs scores of all classes; access is "{setting.access.name.lower()}".')
-        if setting.access is Access.LABEL and not setting.differentiable and known is None:
+        if self.direction == "margin" and known is None and not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'Ray(direction="margin") needs scores of all classes; access is "{problem.access.name.lower()}".'
+            )
+        if self.search_by == "secant" and not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'Ray(search_by="secant") needs scores of all classes; access is "{problem.access.name.lower()}".'
+            )
+        if problem.access is Access.LABEL and not problem.differentiable and known is None:
             raise CapabilityMissing(
                 'Ray needs a gradient, or a score to estimate it from; this predictor reveals labels alone. Try "halfspace".'
             )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Find each row's flip along its ray."""
         rows = flips.running
         if not rows.size:
             return
         if self.known_gradients is None:
-            reply = yield from ask_gradient(rows, take(flips.x, rows), self._functional(flips, setting)[rows])
+            reply = yield from ask_gradient(
+                rows, take(flips.x, rows), self._functional(flips, problem)[rows]
+            )
             flips.end(rows, reply.status)
             gradient = reply.values
         else:
             gradient = as_kind(as_numpy(self.known_gradients)[flips.row_ids[rows]], flips.x)
         direction, norm = _against(gradient)
         if len(rows) < len(flips.home):
-            direction, norm = _among(rows, direction, flips.x), _among(rows, norm, np.zeros(len(flips.home)))
+            direction, norm = (
+                _among(rows, direction, flips.x),
+                _among(rows, norm, np.zeros(len(flips.home))),
+            )
         flips.status[(norm == 0) & (flips.status == Status.RUNNING)] = Status.ZERO_GRADIENT
-        flips.path = Path(flips.x, direction, setting.bounds)
-        by_scores = self._by_scores(setting)
-        rays = Rays(norm, flips.path.longest(), self.rtol, setting.access if by_scores else None, self.slack)
+        flips.path = Path(flips.x, direction, problem.bounds)
+        by_scores = self._by_scores(problem)
+        rays = Rays(
+            norm, flips.path.longest(), self.rtol, problem.access if by_scores else None, self.slack
+        )
         if by_scores:
             rays.follow(flips.start, np.maximum(flips.home, 0), np.where(norm > 0, norm, 1.0))
-        yield from find_flips(flips, rays, num_steps=self.num_steps, scan=self.scan, sections=1 if by_scores else self.sections)
+        yield from find_flips(
+            flips,
+            rays,
+            num_steps=self.num_steps,
+            scan=self.scan,
+            sections=1 if by_scores else self.sections,
+        )
 
-    def _by_scores(self, setting: Setting) -> bool:
-        return self.search_by == "secant" or (self.search_by == "auto" and setting.access.has_scores)
+    def _by_scores(self, problem: Problem) -> bool:
+        return self.search_by == "secant" or (
+            self.search_by == "auto" and problem.access.has_scores
+        )
 
-    def _functional(self, flips: Flips, setting: Setting) -> FloatArray:
+    def _functional(self, flips: Flips, problem: Problem) -> FloatArray:
         """Weights (n, n_classes) of the scores whose gradient is wanted."""
         home = np.maximum(flips.home, 0)
         if self.direction == "margin":
-            return class_weights(flips.start, home, rival(flips.start, home), setting.access)
-        v = np.zeros((len(home), setting.n_classes))
+            return class_weights(flips.start, home, rival(flips.start, home), problem.access)
+        v = np.zeros((len(home), problem.n_classes))
         v[np.arange(len(home)), home] = 1.0
         return v
 
@@ -158,9 +189,13 @@ def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
     extreme = ~((length > 1e-15) & (length < 1e15))
     if extreme.any():  # their squares vanish or overflow in single precision: scale them first, and leave the other rows as they are
         largest = np.where(extreme, flat_norm(gradient, np.inf), 1.0)
-        usable = np.isfinite(largest) & (largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny))
+        usable = np.isfinite(largest) & (
+            largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny)
+        )
         largest[~usable] = 1.0
-        gradient = array_namespace(gradient).where(per_row(usable, gradient) > 0, gradient, per_row(np.zeros(len(usable)), gradient))
+        gradient = array_namespace(gradient).where(
+            per_row(usable, gradient) > 0, gradient, per_row(np.zeros(len(usable)), gradient)
+        )
         gradient = gradient * per_row(1 / largest, gradient)
         length = flat_norm(gradient, 2)
     return gradient * per_row(-1 / np.where(length > 0, length, 1.0), gradient), length * largest

@@ -54,13 +54,25 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, clip, flat_norm, put, take
-from ..asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..margins import leads, resolution
 from ..predictor import Access, Array, Bounds, FloatArray, IntArray
-from ._base import Flips, Setting
-from ._geometry import check_norm, farthest, flat_bounds, inside, length, limits, nearest, room_along, row_dot, shrunk
+from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
+from ..search.geometry import (
+    check_norm,
+    farthest,
+    flat_bounds,
+    inside,
+    length,
+    limits,
+    nearest,
+    room_along,
+    row_dot,
+    shrunk,
+)
+from ..search.margins import leads, resolution
+from ..search.problem import Problem
+from ..search.state import Flips
 
 __all__ = ["Tangent"]
 
@@ -112,7 +124,12 @@ class _Plan:
     from_best: bool = False
 
 
-_PLANS = (_Plan(0.55, 0.066), _Plan(0.22, 0.066), _Plan(0.13, 0.066, from_best=True), _Plan(0.13, 0.066, towards_other=True))
+_PLANS = (
+    _Plan(0.55, 0.066),
+    _Plan(0.22, 0.066),
+    _Plan(0.13, 0.066, from_best=True),
+    _Plan(0.13, 0.066, towards_other=True),
+)
 """Then the last two again, in turn."""
 
 
@@ -151,57 +168,79 @@ class Tangent:
     def __post_init__(self) -> None:
         check_norm(self.norm, "Tangent")
         if self.steps < 2 or self.rounds < 1:
-            raise InvalidInput(f'"steps" of Tangent must be at least 2 and "rounds" at least 1; got {self.steps} and {self.rounds}.')
+            raise InvalidInput(
+                f'"steps" of Tangent must be at least 2 and "rounds" at least 1; got {self.steps} and {self.rounds}.'
+            )
         if self.levels is not None and self.levels < 2:
             raise InvalidInput(f'"levels" of Tangent must be at least 2; got {self.levels}.')
         if self.frozen is not None and np.asarray(self.frozen).dtype != np.bool_:
-            raise InvalidInput(f'"frozen" of Tangent must be an array of bool; got {np.asarray(self.frozen).dtype}.')
+            raise InvalidInput(
+                f'"frozen" of Tangent must be an array of bool; got {np.asarray(self.frozen).dtype}.'
+            )
 
-    def expected_queries(self, setting: Setting) -> float:
+    def expected_queries(self, problem: Problem) -> float:
         """``steps`` gradients and about ``steps + 4`` predictions a round."""
-        return 1 + self.rounds * (self.steps * (1 + gradient_queries(self.gradients, setting)) + 4)
+        return 1 + self.rounds * (self.steps * (1 + gradient_queries(self.gradients, problem)) + 4)
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""
-        if not setting.access.has_scores:
-            raise CapabilityMissing(f'Tangent needs the scores of all classes; access is "{setting.access.name.lower()}".')
-        if self.frozen is not None and np.shape(self.frozen) != tuple(setting.input_shape):
-            raise InvalidInput(f'"frozen" of Tangent must have the shape {tuple(setting.input_shape)}; got {np.shape(self.frozen)}.')
-        if self.levels is not None and not _is_finite(setting.bounds):
-            raise InvalidInput('"levels" of Tangent are counted between finite bounds; the predictor has none.')
+        if not problem.access.has_scores:
+            raise CapabilityMissing(
+                f'Tangent needs the scores of all classes; access is "{problem.access.name.lower()}".'
+            )
+        if self.frozen is not None and np.shape(self.frozen) != tuple(problem.input_shape):
+            raise InvalidInput(
+                f'"frozen" of Tangent must have the shape {tuple(problem.input_shape)}; got {np.shape(self.frozen)}.'
+            )
+        if self.levels is not None and not _is_finite(problem.bounds):
+            raise InvalidInput(
+                '"levels" of Tangent are counted between finite bounds; the predictor has none.'
+            )
 
-    def search(self, flips: Flips, setting: Setting) -> Search:
+    def search(self, flips: Flips, problem: Problem) -> Search:
         """Run the rounds."""
         if not flips.running.size:
             return
-        hunt = _Hunt(self, flips, setting)
+        state = _TangentState(self, flips, problem)
         for number in range(self.rounds):
-            yield from hunt.round(_PLANS[number if number < len(_PLANS) else 2 + number % 2], first=number == 0)
+            yield from state.round(
+                _PLANS[number if number < len(_PLANS) else 2 + number % 2], first=number == 0
+            )
         rows = flips.running
-        failed = np.where(hunt.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
+        failed = np.where(state.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)
 
 
-class _Hunt:
+class _TangentState:
     """The rows of one search, flattened, and the best flip known for each."""
 
-    def __init__(self, settings: Tangent, flips: Flips, setting: Setting) -> None:
+    def __init__(self, settings: Tangent, flips: Flips, problem: Problem) -> None:
         n, xp = len(flips.home), array_namespace(flips.x)
-        self.norm, self.steps, self.flips, self.setting = settings.norm, settings.steps, flips, setting
-        self.x = xp.reshape(flips.x, (n, math.prod(setting.input_shape)))
+        self.norm, self.steps, self.flips, self.problem = (
+            settings.norm,
+            settings.steps,
+            flips,
+            problem,
+        )
+        self.x = xp.reshape(flips.x, (n, math.prod(problem.input_shape)))
         self.ball = "l2" if self.norm == "l1" else self.norm
-        self.bounds = flat_bounds(setting)
+        self.bounds = flat_bounds(problem)
         frozen = None if settings.frozen is None else np.asarray(settings.frozen).reshape(-1)
         self.least, self.most = limits(self.x, self.bounds, frozen)
         self.levels = settings.levels
         self.home = np.maximum(flips.home, 0)
-        self.start = leads(flips.start, self.home, setting.access)
-        self.margin = np.maximum(self.start.min(axis=-1), resolution(flips.start, setting.access))
-        self.start[flips.status != Status.RUNNING], self.margin[flips.status != Status.RUNNING] = 0.0, 1.0
+        self.start = leads(flips.start, self.home, problem.access)
+        self.margin = np.maximum(self.start.min(axis=-1), resolution(flips.start, problem.access))
+        self.start[flips.status != Status.RUNNING], self.margin[flips.status != Status.RUNNING] = (
+            0.0,
+            1.0,
+        )
         self.best_lead, self.distance = self.start.copy(), np.full(n, np.inf)
         self.tried = np.zeros(self.start.shape, np.bool_)
         self.active, self.flat = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-        self.streams = [setting.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
+        self.streams = (
+            [problem.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
+        )
 
     def round(self, plan: _Plan, *, first: bool) -> Search:
         """Steps along the boundary, a projection on the tangent plane, and the bracket."""
@@ -214,6 +253,7 @@ class _Hunt:
         target = self._next_target() if plan.towards_other else np.full(len(self.home), -1)
         step, lead = yield from self._begin(plan, target, first=first)
         n_dense = 0 if plan.from_best else round(_DENSE * self.steps)
+        tied = np.zeros(len(self.home), np.bool_)  # equal scores, as steps make them: label kept
         for k in range(1, self.steps - 1):
             done = k / (self.steps - 2)
             heat = plan.hot * (plan.cold / plan.hot) ** done
@@ -222,14 +262,24 @@ class _Hunt:
                 return
             old, change = take(step, rows), _cosine(_RADIUS_CHANGE, done)
             factor = _towards_crossing(self.margin[rows], lead[rows].min(axis=-1), change)
+            factor = np.where(tied[rows], 1 + change, factor)
             if self.norm == "l1" and k >= n_dense:
                 new = self._sparser(rows, old, slope, factor, _cosine(_PACE, done))
             else:
-                new = self._blended(rows, old, slope, factor, _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done))
+                new = self._blended(
+                    rows,
+                    old,
+                    slope,
+                    factor,
+                    _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done),
+                )
             put(step, rows, new)
-            lead[rows], _ = yield from self._look(rows, new)
+            lead[rows], flipped = yield from self._look(rows, new)
+            tied[rows] = ~flipped & (lead[rows].min(axis=-1) <= 0)
 
-    def _begin(self, plan: _Plan, target: IntArray, *, first: bool) -> Generator[Ask, Labels | Gradients, tuple[Array, FloatArray]]:
+    def _begin(
+        self, plan: _Plan, target: IntArray, *, first: bool
+    ) -> Generator[Ask, Labels | Gradients, tuple[Array, FloatArray]]:
         """Where a round starts (n, d), and the leads there: the best point, a random one for rows led nowhere before, or a first step."""
         step, lead = array_namespace(self.x).zeros_like(self.x), self.start.copy()
         running, found = self.flips.status == Status.RUNNING, np.isfinite(self.distance)
@@ -238,7 +288,7 @@ class _Hunt:
             put(step, rows, self._best(rows))
             lead[rows] = self.best_lead[rows]
         if (rows := np.flatnonzero(lost)).size:
-            put(step, rows, self._astray(rows))
+            put(step, rows, self._random_start(rows))
             lead[rows], _ = yield from self._look(rows, take(step, rows))
         self.active = running & ~warm & ~lost
         rows, slope, steepness = yield from self._slope(step, self._weights(lead, plan.hot, target))
@@ -249,33 +299,53 @@ class _Hunt:
             if first:
                 lead[rows], flipped = yield from self._look(rows, new)
             room = length(room_along(slope, *self._box(rows)), self.ball)
-            far = np.flatnonzero((length(new, self.ball) > _TRUST * room) & ~flipped & (self.flips.status[rows] == Status.RUNNING))
+            far = np.flatnonzero(
+                (length(new, self.ball) > _TRUST * room)
+                & ~flipped
+                & (self.flips.status[rows] == Status.RUNNING)
+            )
             if far.size:
-                put(new, far, farthest(take(slope, far), *self._box(rows[far]), _TRUST * room[far], self.ball))
+                put(
+                    new,
+                    far,
+                    farthest(
+                        take(slope, far), *self._box(rows[far]), _TRUST * room[far], self.ball
+                    ),
+                )
             if (again := far if first else np.arange(len(rows))).size:
                 lead[rows[again]], _ = yield from self._look(rows[again], take(new, again))
             put(step, rows, new)
         self.active |= warm | lost
         return step, lead
 
-    def _astray(self, rows: IntArray) -> Array:
+    def _random_start(self, rows: IntArray) -> Array:
         """A random step (k, d), for rows that the gradient at ``x`` has led nowhere; from each row's own stream."""
-        random = as_kind(np.stack([self.streams[row].standard_normal(self.x.shape[1]) for row in rows]), self.x)
+        random = as_kind(
+            np.stack([self.streams[row].standard_normal(self.x.shape[1]) for row in rows]), self.x
+        )
         reach = length(room_along(random, *self._box(rows)), self.ball)
         far = np.where(np.isfinite(reach), _TRUST * reach / 2, self.margin[rows])
         return farthest(random, *self._box(rows), far, self.ball)
 
-    def _blended(self, rows: IntArray, old: Array, slope: Array, factor: FloatArray, share: float) -> Array:
+    def _blended(
+        self, rows: IntArray, old: Array, slope: Array, factor: FloatArray, share: float
+    ) -> Array:
         """A Frank-Wolfe step [1]_: towards the far point of the ball by a ``share``, and to the radius."""
         radius = length(old, self.ball) * factor
         new = old + share * (farthest(slope, *self._box(rows), radius, self.ball) - old)
         long = length(new, self.ball)
-        return inside(new * as_kind((radius / np.where(long > 0, long, 1.0))[:, None], new), *self._box(rows))
+        return inside(
+            new * as_kind((radius / np.where(long > 0, long, 1.0))[:, None], new), *self._box(rows)
+        )
 
-    def _sparser(self, rows: IntArray, old: Array, slope: Array, factor: FloatArray, pace: float) -> Array:
+    def _sparser(
+        self, rows: IntArray, old: Array, slope: Array, factor: FloatArray, pace: float
+    ) -> Array:
         """A projected gradient step [6]_: down the slope, and back onto the L1 ball, which takes small coordinates to zero."""
         radius = length(old, "l1") * factor
-        return shrunk(old - slope * as_kind((pace * radius)[:, None], old), *self._box(rows), radius)
+        return shrunk(
+            old - slope * as_kind((pace * radius)[:, None], old), *self._box(rows), radius
+        )
 
     def _project(self) -> Search:
         """Project ``x`` on the plane that touches the boundary at the best flip point: [3]_, [4]_."""
@@ -299,16 +369,25 @@ class _Hunt:
             if not rows.size:
                 return
             crossing = _towards_crossing(self.margin[rows], self.best_lead[rows].min(axis=-1), 1.0)
-            behind = np.maximum(np.minimum(1 - back[rows], 2 * crossing - 1), 0.5)  # as far as the flip point is before it
+            behind = np.maximum(
+                np.minimum(1 - back[rows], 2 * crossing - 1), 0.5
+            )  # as far as the flip point is before it
             middle = (lo[rows] / flips.hi[rows] + 1) / 2
-            trial = self._best(rows) * as_kind(np.where(lo[rows] > 0, middle, behind)[:, None], self.x)
+            trial = self._best(rows) * as_kind(
+                np.where(lo[rows] > 0, middle, behind)[:, None], self.x
+            )
             _, flipped = yield from self._look(rows, trial)
             lo[rows] = np.where(flipped, lo[rows], np.minimum(flat_norm(trial, 2), flips.hi[rows]))
             flips.lo[rows] = lo[rows]
             back[rows] = np.minimum(2 * back[rows], 0.5)
-            rows = rows[(flips.status[rows] == Status.RUNNING) & (lo[rows] < (1 - 2 * _RTOL) * flips.hi[rows])]
+            rows = rows[
+                (flips.status[rows] == Status.RUNNING)
+                & (lo[rows] < (1 - 2 * _RTOL) * flips.hi[rows])
+            ]
 
-    def _slope(self, step: Array, weights: FloatArray) -> Generator[Ask, Labels | Gradients, tuple[IntArray, Array, FloatArray]]:
+    def _slope(
+        self, step: Array, weights: FloatArray
+    ) -> Generator[Ask, Labels | Gradients, tuple[IntArray, Array, FloatArray]]:
         """Slopes at ``x + step`` of the active rows, divided by their steepest entry, and that; rows without one leave the round."""
         flips, xp = self.flips, array_namespace(self.x)
         rows = np.flatnonzero(self.active & (flips.status == Status.RUNNING))
@@ -325,13 +404,15 @@ class _Hunt:
         slope = take(slope, some)
         return rows[some], slope / as_kind(steepest[some, None], slope), steepest[some]
 
-    def _look(self, rows: IntArray, step: Array) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
+    def _look(
+        self, rows: IntArray, step: Array
+    ) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
         """Predict at ``x + step`` and keep what is nearer; the leads (k, n_classes), and which points flipped."""
         flips = self.flips
         points = self._points(rows, step)
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
-        lead = leads(reply.prediction, self.home[rows], self.setting.access)
+        lead = leads(reply.prediction, self.home[rows], self.problem.access)
         lead[~reply.answered] = self.start[rows[~reply.answered]]
         moved = array_namespace(points).reshape(points, (len(rows), -1)) - take(self.x, rows)
         distance = length(moved, self.norm)
@@ -339,21 +420,29 @@ class _Hunt:
         nearer = np.flatnonzero(flipped & (distance < self.distance[rows]))
         if nearer.size:
             found, label = rows[nearer], reply.prediction.label[nearer]
-            self.distance[found], self.best_lead[found], self.tried[found, label] = distance[nearer], lead[nearer], True
+            self.distance[found], self.best_lead[found], self.tried[found, label] = (
+                distance[nearer],
+                lead[nearer],
+                True,
+            )
             flips.keep(found, take(points, nearer), label, flat_norm(take(moved, nearer), 2))
             flips.lo[found] = 0.0
         return lead, flipped
 
     def _weights(self, lead: FloatArray, heat: float, target: IntArray) -> FloatArray:
         """Weights (n, n_classes) of the scores whose sum is the margin, softened; towards a target where there is one (>= 0)."""
-        temperature = np.maximum(heat * self.margin / math.log(max(self.setting.n_classes - 1, 2)), _COLDEST)[:, None]
+        temperature = np.maximum(
+            heat * self.margin / math.log(max(self.problem.n_classes - 1, 2)), _COLDEST
+        )[:, None]
         behind = lead - lead.min(axis=-1, keepdims=True)
         weights = -_softmax(-np.minimum(behind, _NEGLIGIBLE * temperature) / temperature)
         aimed = np.flatnonzero(target >= 0)
         weights[aimed] = 0.0
         weights[aimed, target[aimed]] = -1.0
         weights[np.arange(len(weights)), self.home] = 1.0
-        if self.setting.access is Access.PROBABILITIES:  # the margin is one of log-probabilities, whose gradient is that of logits
+        if (
+            self.problem.access is Access.PROBABILITIES
+        ):  # the margin is one of log-probabilities, whose gradient is that of logits
             logits = -lead
             logits[np.arange(len(logits)), self.home] = 0.0
             weights /= np.maximum(_softmax(logits), 1e-30)
@@ -382,7 +471,7 @@ class _Hunt:
             if self.levels is not None:
                 points = xp.where(step == 0, x, _on_grid(points, self.bounds, self.levels))
             points = clip(points, self.bounds)
-        return xp.reshape(points, (len(rows), *self.setting.input_shape))
+        return xp.reshape(points, (len(rows), *self.problem.input_shape))
 
 
 def _softmax(z: FloatArray) -> FloatArray:
@@ -413,4 +502,6 @@ def _on_grid(points: Array, bounds: tuple[Any, Any], levels: int) -> Array:
 
 
 def _is_finite(bounds: Bounds) -> bool:
-    return bounds is not None and all(bool(np.isfinite(np.asarray(bound)).all()) for bound in bounds)
+    return bounds is not None and all(
+        bool(np.isfinite(np.asarray(bound)).all()) for bound in bounds
+    )

@@ -2,7 +2,16 @@
 
 from .curves import Extraction, budget_curve, extract
 from .evaluation import Lead, Score, Spread, TestSet, better_than_chance, lead, score, spread
-from .strategies import Active, Jacobian, Progress, Strategy, Upfront, by_distance, by_entropy, by_margin
+from .strategies import (
+    Active,
+    Jacobian,
+    Progress,
+    Strategy,
+    Upfront,
+    by_distance,
+    by_entropy,
+    by_margin,
+)
 from .training import Fit, FitStatus, Trainable
 from .transfer import Transfer, transfer
 from .victim import Victim

@@ -86,11 +86,15 @@ def extract(
     label = targets if targets.ndim == 1 else targets.argmax(axis=-1)
     known = label >= 0 if targets.ndim == 1 else np.isfinite(targets).all(axis=-1)
     if not known.any():
-        raise InvalidInput("The victim gave no row a label: there is nothing to train a surrogate on.")
+        raise InvalidInput(
+            "The victim gave no row a label: there is nothing to train a surrogate on."
+        )
     fit = trainable.fit(x if known.all() else x[known], targets[known], seed=seed)
     per_class = np.bincount(label[known], minlength=n_classes)
     scores = {test.name: score(fit.predictor, test) for test in tests}
-    return Extraction(len(x) if n_queries is None else n_queries, int(known.sum()), per_class, fit, scores)
+    return Extraction(
+        len(x) if n_queries is None else n_queries, int(known.sum()), per_class, fit, scores
+    )
 
 
 def budget_curve(

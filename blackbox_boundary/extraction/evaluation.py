@@ -40,8 +40,14 @@ class TestSet:
     truth: IntArray | None = None
 
     def __post_init__(self) -> None:
-        if len(self.x) == 0 or len(self.victim) != len(self.x) or (self.truth is not None and len(self.truth) != len(self.x)):
-            raise InvalidInput(f'Test set "{self.name}" must have rows, a victim label each, and a true label each or none.')
+        if (
+            len(self.x) == 0
+            or len(self.victim) != len(self.x)
+            or (self.truth is not None and len(self.truth) != len(self.x))
+        ):
+            raise InvalidInput(
+                f'Test set "{self.name}" must have rows, a victim label each, and a true label each or none.'
+            )
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,10 @@ class Score:
 
 def score(surrogate: Predictor, test: TestSet, *, batch_size: int = 256) -> Score:
     """Ask a surrogate all rows of a test set; costs no victim queries."""
-    parts = [surrogate.predict(test.x[start : start + batch_size]).label for start in range(0, len(test.x), batch_size)]
+    parts = [
+        surrogate.predict(test.x[start : start + batch_size]).label
+        for start in range(0, len(test.x), batch_size)
+    ]
     label = np.concatenate(parts)
     same = label == test.victim
     recall = {int(k): float(same[test.victim == k].mean()) for k in np.unique(test.victim)}
@@ -74,7 +83,9 @@ def better_than_chance(label: IntArray, truth: IntArray) -> bool:
     Three: a false alarm in about 1,000. A victim that fails this is reported with every table made from it, not hidden.
     """
     trivial = np.bincount(truth).max() / len(truth)
-    return bool((label == truth).mean() > trivial + 3 * np.sqrt(trivial * (1 - trivial) / len(truth)))
+    return bool(
+        (label == truth).mean() > trivial + 3 * np.sqrt(trivial * (1 - trivial) / len(truth))
+    )
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,11 @@ def spread(values: list[float]) -> Spread:
     >>> print(spread([0.9, 0.92]))
     0.9100 ± 0.0141 (n=2)
     """
-    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"), len(values))
+    return Spread(
+        float(np.mean(values)),
+        float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
+        len(values),
+    )
 
 
 @dataclass(frozen=True)
@@ -125,7 +140,13 @@ def lead(ours: Sequence[float], theirs: Sequence[float]) -> Lead:
     '0.0133 [-0.0010, 0.0277]'
     """
     if len(ours) != len(theirs) or len(ours) == 0:
-        raise InvalidInput(f'"ours" and "theirs" of lead must have one result a seed each; got {len(ours)} and {len(theirs)}.')
+        raise InvalidInput(
+            f'"ours" and "theirs" of lead must have one result a seed each; got {len(ours)} and {len(theirs)}.'
+        )
     found = spread(np.subtract(ours, theirs).tolist())
-    half = float(stats.t.ppf(0.975, found.n - 1) * found.std / np.sqrt(found.n)) if found.n > 1 else float("nan")
+    half = (
+        float(stats.t.ppf(0.975, found.n - 1) * found.std / np.sqrt(found.n))
+        if found.n > 1
+        else float("nan")
+    )
     return Lead(found.mean, found.mean - half, found.mean + half, found.n)

@@ -22,14 +22,24 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..driver import measure
+from ..analysis.selection import Pool, Selector, k_centre
+from ..analysis.uncertainty import entropy, margin, probabilities
 from ..errors import InvalidInput
 from ..estimators import Estimator
+from ..measuring.driver import measure
 from ..predictor import Array, Differentiable, FloatArray, IntArray, Predictor
-from ..selection import Pool, Selector, k_centre
-from ..uncertainty import entropy, margin, probabilities
 
-__all__ = ["Active", "Jacobian", "Progress", "Scorer", "Strategy", "Upfront", "by_distance", "by_entropy", "by_margin"]
+__all__ = [
+    "Active",
+    "Jacobian",
+    "Progress",
+    "Scorer",
+    "Strategy",
+    "Upfront",
+    "by_distance",
+    "by_entropy",
+    "by_margin",
+]
 
 
 class Progress(NamedTuple):
@@ -64,7 +74,9 @@ class Strategy(Protocol):
 
 def _check_pool(x: Array, n_wanted: int) -> None:
     if n_wanted > len(x):
-        raise InvalidInput(f"The largest budget must not exceed the pool's {len(x)} rows; got {n_wanted}.")
+        raise InvalidInput(
+            f"The largest budget must not exceed the pool's {len(x)} rows; got {n_wanted}."
+        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +160,9 @@ class Active:
             rows = self._choose(told.surrogate, x, candidates, size, seed)
             told = yield x[rows]
 
-    def _choose(self, surrogate: Predictor, x: Array, candidates: IntArray, k: int, seed: int) -> IntArray:
+    def _choose(
+        self, surrogate: Predictor, x: Array, candidates: IntArray, k: int, seed: int
+    ) -> IntArray:
         wanted = self.scorer(surrogate, x[candidates])
         best = candidates[np.argsort(wanted, kind="stable")[: k * self.spread_over]]
         if len(best) <= k:
@@ -180,7 +194,9 @@ class Jacobian:
             told = yield made
             asked, label = np.concatenate([asked, made]), np.concatenate([label, told.label])
 
-    def _copies(self, surrogate: Predictor, x: Array, label: IntArray, n: int, random: np.random.Generator) -> Array:
+    def _copies(
+        self, surrogate: Predictor, x: Array, label: IntArray, n: int, random: np.random.Generator
+    ) -> Array:
         parts: list[Any] = []
         while (left := n - sum(map(len, parts))) > 0:
             rows = random.permutation(len(x))[:left]
@@ -194,4 +210,8 @@ class Jacobian:
             raise InvalidInput(f'"{self.name}" needs a surrogate with gradients.')
         one_hot = np.eye(surrogate.n_classes)[np.maximum(label, 0)]
         moved = x + self.step * np.sign(surrogate.vjp(x, one_hot))
-        return moved.astype(x.dtype) if surrogate.bounds is None else np.clip(moved, *surrogate.bounds).astype(x.dtype)
+        return (
+            moved.astype(x.dtype)
+            if surrogate.bounds is None
+            else np.clip(moved, *surrogate.bounds).astype(x.dtype)
+        )

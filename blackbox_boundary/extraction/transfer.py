@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..analysis.distances import Distances
+from ..analysis.uncertainty import RankCorrelation, rank_correlation
 from ..arrays import as_numpy
-from ..distances import Distances
 from ..errors import InvalidInput
 from ..predictor import Array, Predictor
-from ..uncertainty import RankCorrelation, rank_correlation
 
 __all__ = ["Transfer", "transfer"]
 
@@ -41,7 +41,9 @@ class Transfer:
     n_queries: int
 
 
-def transfer(x: Array, of_victim: Distances, of_surrogate: Distances, victim: Predictor, *, norm: str = "l2") -> Transfer:
+def transfer(
+    x: Array, of_victim: Distances, of_surrogate: Distances, victim: Predictor, *, norm: str = "l2"
+) -> Transfer:
     """Compare a victim's and a surrogate's distances of the same rows ``x`` (n, ...), both measured with flip points kept.
 
     Raises
@@ -50,15 +52,24 @@ def transfer(x: Array, of_victim: Distances, of_surrogate: Distances, victim: Pr
         Flip points that were not kept, different numbers of rows, or fewer than three rows with both flip points known.
     """
     if of_victim.flip_points is None or of_surrogate.flip_points is None:
-        raise InvalidInput("Comparing boundaries needs the flip points of both measurements; measure again and keep them.")
+        raise InvalidInput(
+            "Comparing boundaries needs the flip points of both measurements; measure again and keep them."
+        )
     if not len(x) == len(of_victim) == len(of_surrogate):
-        raise InvalidInput(f"Both measurements must be of the {len(x)} rows; got {len(of_victim)} and {len(of_surrogate)}.")
+        raise InvalidInput(
+            f"Both measurements must be of the {len(x)} rows; got {len(of_victim)} and {len(of_surrogate)}."
+        )
     both = np.flatnonzero(of_victim.has_flip & of_surrogate.has_flip & (of_victim.norm(norm) > 0))
     if len(both) < 3:
-        raise InvalidInput(f"Comparing boundaries needs at least three rows with both flip points known; got {len(both)}.")
+        raise InvalidInput(
+            f"Comparing boundaries needs at least three rows with both flip points known; got {len(both)}."
+        )
     ours, theirs = of_surrogate.norm(norm)[both], of_victim.norm(norm)[both]
     start = as_numpy(x)[both].reshape(len(both), -1).astype(np.float64)
-    a, b = (as_numpy(d.flip_points)[both].reshape(len(both), -1) - start for d in (of_surrogate, of_victim))
+    a, b = (
+        as_numpy(d.flip_points)[both].reshape(len(both), -1) - start
+        for d in (of_surrogate, of_victim)
+    )
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = (a * b).sum(axis=1) / np.maximum(lengths, np.finfo(float).tiny)
     moved = victim.predict(as_numpy(of_surrogate.flip_points)[both]).label
@@ -66,5 +77,10 @@ def transfer(x: Array, of_victim: Distances, of_surrogate: Distances, victim: Pr
     thirds = (0.1, 0.5, 0.9)
     low, middle, high = np.quantile(ours / theirs, thirds).tolist()
     return Transfer(
-        rank_correlation(theirs, ours), (low, middle, high), tuple(np.quantile(cosine, thirds).tolist()), flips, len(both), len(both)
+        rank_correlation(theirs, ours),
+        (low, middle, high),
+        tuple(np.quantile(cosine, thirds).tolist()),
+        flips,
+        len(both),
+        len(both),
     )

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..analysis.uncertainty import probabilities
 from ..errors import InvalidInput
 from ..predictor import Array, Prediction, Predictor
-from ..uncertainty import probabilities
 
 __all__ = ["Victim", "targets_of"]
 
@@ -45,7 +45,9 @@ class Victim:
             More rows than are left; nothing has been sent.
         """
         if len(x) > self.n_left:
-            raise InvalidInput(f"The victim may be asked {self.n_left} more rows of {self.max_queries}; got {len(x)}.")
+            raise InvalidInput(
+                f"The victim may be asked {self.n_left} more rows of {self.max_queries}; got {len(x)}."
+            )
         self.n_asked += len(x)
         return self.predictor.predict(x)
 

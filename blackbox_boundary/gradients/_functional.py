@@ -25,7 +25,9 @@ def functional(prediction: Prediction, v: FloatArray, access: Access) -> NDArray
     """
     if access.has_scores:
         assert prediction.scores is not None
-        weighed = np.where(v != 0, v * prediction.scores.astype(np.float64), 0.0)  # 0 * inf is not the functional's business
+        weighed = np.where(
+            v != 0, v * prediction.scores.astype(np.float64), 0.0
+        )  # 0 * inf is not the functional's business
         total: NDArray[np.float64] = weighed.sum(axis=-1)
         return total
     assert prediction.top1 is not None

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from ..asks import Ask, AskGradient, Gradients, Labels, Search
 from ..errors import CapabilityMissing
 from ..predictor import Access, IntArray
+from ..search.asks import Ask, AskGradient, Gradients, Labels, Search
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.problem import Problem
 
 __all__ = ["Estimate", "GradientSource", "estimate_gradients", "require_scores"]
 
@@ -21,9 +21,9 @@ Estimate: TypeAlias = Generator[Ask, "Labels | Gradients", Gradients]
 
 
 class GradientSource(Protocol):
-    """A way to answer an :class:`~blackbox_boundary.asks.AskGradient` by predictions: a small frozen object of settings."""
+    """A way to answer an :class:`~blackbox_boundary.search.asks.AskGradient` by predictions: a small frozen object of settings."""
 
-    def check(self, setting: Setting) -> None:
+    def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this source."""
         ...
 
@@ -31,7 +31,9 @@ class GradientSource(Protocol):
         """Queries that one gradient costs, where nothing calls for more."""
         ...
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         """Estimate the gradient at each asked point, every row by itself.
 
         ``streams[j]`` is the random stream of ``ask.rows[j]``; sources that draw nothing ignore it. A row that gets no answer to
@@ -40,14 +42,16 @@ class GradientSource(Protocol):
         ...
 
 
-def estimate_gradients(search: Search, source: GradientSource, setting: Setting, row_ids: IntArray | None = None) -> Search:
+def estimate_gradients(
+    search: Search, source: GradientSource, problem: Problem, row_ids: IntArray | None = None
+) -> Search:
     """Run a search and answer its asks for gradients by ``source``, so that it needs predictions only.
 
     Parameters
     ----------
     search : Search
     source : GradientSource
-    setting : Setting
+    problem : Problem
         What the predictor reveals.
     row_ids : (n,) int, optional
         The rows' numbers in the caller's data, which name their random streams. Default: their places in the batch.
@@ -61,15 +65,17 @@ def estimate_gradients(search: Search, source: GradientSource, setting: Setting,
 
     def stream(row: int) -> np.random.Generator:
         if row not in streams:
-            streams[row] = setting.stream(row if row_ids is None else int(row_ids[row]))
+            streams[row] = problem.stream(row if row_ids is None else int(row_ids[row]))
         return streams[row]
 
     try:
         ask = next(search)
         while True:
             if isinstance(ask, AskGradient):
-                source.check(setting)
-                reply: Labels | Gradients = yield from source.estimate(ask, setting, [stream(int(row)) for row in ask.rows])
+                source.check(problem)
+                reply: Labels | Gradients = yield from source.estimate(
+                    ask, problem, [stream(int(row)) for row in ask.rows]
+                )
             else:
                 reply = yield ask
             ask = search.send(reply)
@@ -79,7 +85,7 @@ def estimate_gradients(search: Search, source: GradientSource, setting: Setting,
         search.close()
 
 
-def require_scores(setting: Setting, source: str) -> None:
+def require_scores(problem: Problem, source: str) -> None:
     """Refuse a predictor that reveals labels alone.
 
     Raises
@@ -87,7 +93,7 @@ def require_scores(setting: Setting, source: str) -> None:
     CapabilityMissing
         Its access is ``LABEL``.
     """
-    if setting.access is Access.LABEL:
+    if problem.access is Access.LABEL:
         raise CapabilityMissing(
             f"{source} estimates gradients of scores: it needs access top1, probabilities or logits; this predictor reveals labels alone. "
             "Use a label-only estimator."

@@ -85,8 +85,15 @@ class Span:
 
     def __post_init__(self) -> None:
         vectors = np.asarray(self.vectors, np.float64)
-        if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all() or np.linalg.matrix_rank(vectors) < len(vectors):
-            raise InvalidInput(f'"vectors" of Span must be a finite (k, d) matrix of rank k; got shape {vectors.shape}.')
+        if (
+            vectors.ndim != 2
+            or not vectors.size
+            or not np.isfinite(vectors).all()
+            or np.linalg.matrix_rank(vectors) < len(vectors)
+        ):
+            raise InvalidInput(
+                f'"vectors" of Span must be a finite (k, d) matrix of rank k; got shape {vectors.shape}.'
+            )
         object.__setattr__(self, "_rows", np.linalg.qr(vectors.T)[0].T)
 
     @property
@@ -123,14 +130,20 @@ class Cosines:
 
     def __post_init__(self) -> None:
         if not is_image(self.shape):
-            raise InvalidInput(f"A cosine basis needs inputs of shape (height, width) with or without channels; got {self.shape}.")
+            raise InvalidInput(
+                f"A cosine basis needs inputs of shape (height, width) with or without channels; got {self.shape}."
+            )
         if not 1 <= self.size <= np.prod(self.shape):
-            raise InvalidInput(f'"size" of Cosines must lie between 1 and {np.prod(self.shape)}; got {self.size}.')
+            raise InvalidInput(
+                f'"size" of Cosines must lie between 1 and {np.prod(self.shape)}; got {self.size}.'
+            )
         square = np.zeros(self.shape)
         for axis in self._axes:
             side = self.shape[axis]
             relative = np.arange(side) * np.pi * _CORRELATION_LENGTH / side  # f / f0
-            square += (relative**2).reshape([-1 if a == axis else 1 for a in range(len(self.shape))])
+            square += (relative**2).reshape(
+                [-1 if a == axis else 1 for a in range(len(self.shape))]
+            )
         variance = ((1 + square) ** -1.5).reshape(-1)
         kept = np.argsort(-variance, kind="stable")[: self.size]
         object.__setattr__(self, "_kept", kept)
@@ -152,12 +165,18 @@ class Cosines:
         spectrum = np.zeros((len(components), int(np.prod(self.shape))))
         spectrum[:, self._kept] = components
         axes = tuple(1 + axis for axis in self._axes)
-        return np.asarray(scipy.fft.idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(len(components), -1))
+        return np.asarray(
+            scipy.fft.idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(
+                len(components), -1
+            )
+        )
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
     """Whether inputs of this shape are taken for images: two axes of at least four pixels, with or without channels."""
-    return (len(shape) == 2 and min(shape) >= 4) or (len(shape) == 3 and shape[1] >= 4 and max(shape[0], shape[2]) >= 4)
+    return (len(shape) == 2 and min(shape) >= 4) or (
+        len(shape) == 3 and shape[1] >= 4 and max(shape[0], shape[2]) >= 4
+    )
 
 
 def basis_for(shape: tuple[int, ...], *, largest: int = 1024, seed: int = 0) -> Basis:

@@ -13,7 +13,7 @@ from .differences import CentralDifferences, ForwardDifferences
 from .sampled import SPSA, AntitheticBlocks, LocalLinear
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.problem import Problem
 
 __all__ = ["SOURCES", "gradient_queries", "source_by_name", "source_for"]
 
@@ -41,16 +41,18 @@ def source_by_name(name: str, **settings: Any) -> GradientSource:
         raise InvalidInput(f'"gradients" must be one of {", ".join(SOURCES)}; got "{name}".')
     known = inspect.signature(SOURCES[name]).parameters
     if unknown := set(settings) - set(known):
-        raise InvalidInput(f'The gradient source "{name}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.')
+        raise InvalidInput(
+            f'The gradient source "{name}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.'
+        )
     return SOURCES[name](**settings)
 
 
-def source_for(chosen: GradientSource | None, setting: Setting) -> GradientSource | None:
+def source_for(chosen: GradientSource | None, problem: Problem) -> GradientSource | None:
     """The source to use: the chosen one, else the predictor itself (None), else central differences."""
-    return chosen or (None if setting.differentiable else CentralDifferences())
+    return chosen or (None if problem.differentiable else CentralDifferences())
 
 
-def gradient_queries(chosen: GradientSource | None, setting: Setting) -> int:
+def gradient_queries(chosen: GradientSource | None, problem: Problem) -> int:
     """Queries that one gradient costs; the predictor's own counts as one."""
-    source = source_for(chosen, setting)
-    return 1 if source is None else source.queries(setting.input_shape)
+    source = source_for(chosen, problem)
+    return 1 if source is None else source.queries(problem.input_shape)

@@ -37,13 +37,13 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, put, take
-from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ..predictor import IntArray
+from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ._source import Estimate, require_scores
-from ._steps import CHUNK_BYTES, Told, Trial, check_step, flat_bounds, with_step
+from ._steps import CHUNK_BYTES, Received, Trial, check_step, flat_bounds, with_step
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.problem import Problem
 
 __all__ = ["CentralDifferences", "ForwardDifferences"]
 
@@ -65,15 +65,17 @@ class CentralDifferences:
     def __post_init__(self) -> None:
         check_step(self.step)
 
-    def check(self, setting: Setting) -> None:
-        require_scores(setting, "CentralDifferences")
+    def check(self, problem: Problem) -> None:
+        require_scores(problem, "CentralDifferences")
 
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return 2 * int(np.prod(input_shape))
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         del streams
-        return with_step(ask, setting, self.step, 3, _stencil(ask, setting, _central))
+        return with_step(ask, problem, self.step, 3, _stencil(ask, problem, _central))
 
 
 @dataclass(frozen=True)
@@ -91,15 +93,17 @@ class ForwardDifferences:
     def __post_init__(self) -> None:
         check_step(self.step)
 
-    def check(self, setting: Setting) -> None:
-        require_scores(setting, "ForwardDifferences")
+    def check(self, problem: Problem) -> None:
+        require_scores(problem, "ForwardDifferences")
 
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return int(np.prod(input_shape)) + 1
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
+    def estimate(
+        self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
         del streams
-        return with_step(ask, setting, self.step, 2, _stencil(ask, setting, _forward))
+        return with_step(ask, problem, self.step, 2, _stencil(ask, problem, _forward))
 
 
 @dataclass(eq=False)
@@ -107,31 +111,35 @@ class _Stencil:
     """The rows of one ask, and what their answers have told so far."""
 
     ask: AskGradient
-    setting: Setting
+    problem: Problem
     x: NDArray[Any]
     h: NDArray[np.float64]
-    told: Told
+    received: Received
 
     @classmethod
-    def of(cls, ask: AskGradient, setting: Setting, h: NDArray[np.float64]) -> _Stencil:
-        x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(setting.input_shape)))
-        return cls(ask, setting, x, h, Told.nothing(len(x)))
+    def of(cls, ask: AskGradient, problem: Problem, h: NDArray[np.float64]) -> _Stencil:
+        x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(problem.input_shape)))
+        return cls(ask, problem, x, h, Received.nothing(len(x)))
 
     def beside(self, side: int) -> NDArray[Any]:
         """Coordinates (k, d) a step above (+1) or below (-1), as a point's own precision and the bounds allow."""
         moved: NDArray[Any] = (self.x + side * self.h[:, None]).astype(self.x.dtype)
-        if self.setting.bounds is None:
+        if self.problem.bounds is None:
             return moved
-        lowest, highest = flat_bounds(self.setting.bounds, self.setting.input_shape, self.x.dtype)
+        lowest, highest = flat_bounds(self.problem.bounds, self.problem.input_shape, self.x.dtype)
         return np.asarray(np.clip(moved, lowest, highest))
 
-    def values(self, j: IntArray, i: IntArray, at: NDArray[Any]) -> Generator[Ask, Labels | Gradients, NDArray[np.float64]]:
+    def values(
+        self, j: IntArray, i: IntArray, at: NDArray[Any]
+    ) -> Generator[Ask, Labels | Gradients, NDArray[np.float64]]:
         """Ask for ``f`` at the points ``j`` with their coordinate ``i`` set to ``at``, all (m,); NaN where it is not revealed."""
         points = take(self.ask.points, j) + 0
         flat = array_namespace(points).reshape(points, (-1,))
         put(flat, np.arange(len(j)) * self.x.shape[1] + i, as_kind(at, flat))
-        reply = yield from ask_prediction(self.ask.rows[j], array_namespace(points).reshape(flat, points.shape))
-        return self.told.read(j, reply, self.ask.v, self.setting.access)
+        reply = yield from ask_prediction(
+            self.ask.rows[j], array_namespace(points).reshape(flat, points.shape)
+        )
+        return self.received.read(j, reply, self.ask.v, self.problem.access)
 
     def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
         """Points and coordinates to ask together: the same block of coordinates of as many rows as fit in memory.
@@ -146,7 +154,7 @@ class _Stencil:
             rows = max(1, fit // len(columns))
             for start in range(0, k, rows):
                 alive = np.arange(start, min(start + rows, k))
-                alive = alive[self.told.status[alive] == ANSWERED]
+                alive = alive[self.received.status[alive] == ANSWERED]
                 if alive.size:
                     yield np.repeat(alive, len(columns)), np.tile(columns, len(alive))
 
@@ -163,15 +171,24 @@ def _central(s: _Stencil) -> Kernel:
     above, below = s.beside(+1), s.beside(-1)
     f_above, f_below = np.full(s.x.shape, np.nan), np.full(s.x.shape, np.nan)
     for j, i in s.blocks():
-        values = yield from s.values(np.repeat(j, 2), np.repeat(i, 2), np.stack([above[j, i], below[j, i]], axis=-1).reshape(-1))
+        values = yield from s.values(
+            np.repeat(j, 2),
+            np.repeat(i, 2),
+            np.stack([above[j, i], below[j, i]], axis=-1).reshape(-1),
+        )
         f_above[j, i], f_below[j, i] = values[0::2], values[1::2]
-    one_sided = np.flatnonzero((s.told.status == ANSWERED) & (np.isnan(f_above) | np.isnan(f_below)).any(axis=-1))
+    one_sided = np.flatnonzero(
+        (s.received.status == ANSWERED) & (np.isnan(f_above) | np.isnan(f_below)).any(axis=-1)
+    )
     if one_sided.size:
         at_x = np.full(len(s.x), np.nan)
         at_x[one_sided] = yield from s.base(one_sided)
         for f, side in ((f_above, above), (f_below, below)):
             unknown = np.isnan(f)
-            f[unknown], side[unknown] = np.broadcast_to(at_x[:, None], f.shape)[unknown], s.x[unknown]
+            f[unknown], side[unknown] = (
+                np.broadcast_to(at_x[:, None], f.shape)[unknown],
+                s.x[unknown],
+            )
     return _quotient(f_above - f_below, above.astype(np.float64) - below)
 
 
@@ -183,7 +200,7 @@ def _forward(s: _Stencil) -> Kernel:
     f = np.full(s.x.shape, np.nan)
     for j, i in s.blocks():
         f[j, i] = yield from s.values(j, i, asked[j, i])
-        if (unknown := np.isnan(f[j, i]) & (s.told.status[j] == ANSWERED)).any():
+        if (unknown := np.isnan(f[j, i]) & (s.received.status[j] == ANSWERED)).any():
             j, i = j[unknown], i[unknown]  # noqa: PLW2901 - the same block, narrowed
             asked[j, i] = np.where(asked[j, i] > s.x[j, i], below[j, i], above[j, i])
             f[j, i] = yield from s.values(j, i, asked[j, i])
@@ -195,12 +212,14 @@ def _quotient(rise: FloatMatrix, run: FloatMatrix) -> FloatMatrix:
     return np.divide(rise, run, out=np.zeros_like(run), where=(run != 0) & ~np.isnan(rise))
 
 
-def _stencil(ask: AskGradient, setting: Setting, kernel: Callable[[_Stencil], Kernel]) -> Trial:
+def _stencil(ask: AskGradient, problem: Problem, kernel: Callable[[_Stencil], Kernel]) -> Trial:
     """A trial of these differences with any step."""
 
-    def trial(j: IntArray, h: NDArray[np.float64]) -> Generator[Ask, Labels | Gradients, tuple[FloatMatrix, Told]]:
-        stencil = _Stencil.of(AskGradient(ask.rows[j], take(ask.points, j), ask.v[j]), setting, h)
+    def trial(
+        j: IntArray, h: NDArray[np.float64]
+    ) -> Generator[Ask, Labels | Gradients, tuple[FloatMatrix, Received]]:
+        stencil = _Stencil.of(AskGradient(ask.rows[j], take(ask.points, j), ask.v[j]), problem, h)
         gradient = yield from kernel(stencil)
-        return gradient, stencil.told
+        return gradient, stencil.received
 
     return trial

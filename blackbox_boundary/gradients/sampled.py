@@ -32,15 +32,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
-from ..asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ..errors import InvalidInput
 from ..predictor import IntArray
+from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ._source import Estimate, require_scores
-from ._steps import CHUNK_BYTES, Told, check_step, flat_bounds, with_step
+from ._steps import CHUNK_BYTES, Received, check_step, flat_bounds, with_step
 from .bases import Basis, Coordinates, Cosines
 
 if TYPE_CHECKING:
-    from ..estimators._base import Setting
+    from ..search.problem import Problem
 
 __all__ = ["SPSA", "AntitheticBlocks", "LocalLinear"]
 
@@ -75,20 +75,31 @@ class AntitheticBlocks:
     def __post_init__(self) -> None:
         _check(self.n_queries, self.step, "AntitheticBlocks")
 
-    def check(self, setting: Setting) -> None:
-        require_scores(setting, "AntitheticBlocks")
-        _basis(self.subspace, setting.input_shape)
+    def check(self, problem: Problem) -> None:
+        require_scores(problem, "AntitheticBlocks")
+        _basis(self.subspace, problem.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return 2 * min(self.n_queries // 2, _basis(self.subspace, input_shape).size)
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
-        basis, count = _basis(self.subspace, setting.input_shape), self.queries(setting.input_shape)
+    def estimate(
+        self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
+        basis, count = _basis(self.subspace, problem.input_shape), self.queries(problem.input_shape)
 
         def draw(stream: np.random.Generator) -> Real:
             return _both_ways(np.linalg.qr(stream.standard_normal((basis.size, count // 2)))[0].T)
 
-        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=count, draw=draw, solve=_project)
+        return _sampled(
+            ask,
+            problem,
+            streams,
+            basis=basis,
+            step=self.step,
+            count=count,
+            draw=draw,
+            solve=_project,
+        )
 
 
 @dataclass(frozen=True)
@@ -110,15 +121,17 @@ class SPSA:
     def __post_init__(self) -> None:
         _check(self.n_queries, self.step, "SPSA")
 
-    def check(self, setting: Setting) -> None:
-        require_scores(setting, "SPSA")
-        _basis(self.subspace, setting.input_shape)
+    def check(self, problem: Problem) -> None:
+        require_scores(problem, "SPSA")
+        _basis(self.subspace, problem.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return 2 * (self.n_queries // 2)
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
-        basis = _basis(self.subspace, setting.input_shape)
+    def estimate(
+        self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
+        basis = _basis(self.subspace, problem.input_shape)
 
         def draw(stream: np.random.Generator) -> Real:
             return _both_ways(stream.choice([-1.0, 1.0], (self.n_queries // 2, basis.size)))
@@ -126,11 +139,15 @@ class SPSA:
         def mean(moved: Real, f: Real) -> Real:
             run, rise = _pairs(moved, f)
             slopes = rise / np.maximum((run * run).sum(axis=-1), np.finfo(np.float64).tiny)
-            estimate: Real = basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)  # [1], averaged over pairs
+            estimate: Real = (
+                basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)
+            )  # [1], averaged over pairs
             return estimate
 
-        count = self.queries(setting.input_shape)
-        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=count, draw=draw, solve=mean)
+        count = self.queries(problem.input_shape)
+        return _sampled(
+            ask, problem, streams, basis=basis, step=self.step, count=count, draw=draw, solve=mean
+        )
 
 
 @dataclass(frozen=True)
@@ -155,17 +172,21 @@ class LocalLinear:
     def __post_init__(self) -> None:
         _check(self.n_queries, self.step, "LocalLinear")
         if not self.kernel_width > 0:
-            raise InvalidInput(f'"kernel_width" of LocalLinear must be positive; got {self.kernel_width}.')
+            raise InvalidInput(
+                f'"kernel_width" of LocalLinear must be positive; got {self.kernel_width}.'
+            )
 
-    def check(self, setting: Setting) -> None:
-        require_scores(setting, "LocalLinear")
-        _basis(self.subspace, setting.input_shape)
+    def check(self, problem: Problem) -> None:
+        require_scores(problem, "LocalLinear")
+        _basis(self.subspace, problem.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return self.n_queries
 
-    def estimate(self, ask: AskGradient, setting: Setting, streams: Sequence[np.random.Generator] = ()) -> Estimate:
-        basis = _basis(self.subspace, setting.input_shape)
+    def estimate(
+        self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
+    ) -> Estimate:
+        basis = _basis(self.subspace, problem.input_shape)
 
         def draw(stream: np.random.Generator) -> Real:
             return stream.standard_normal((self.n_queries, basis.size))
@@ -175,12 +196,24 @@ class LocalLinear:
             if len(f) < 2:
                 return np.zeros(moved.shape[-1])
             square = (moved * moved).sum(axis=-1)
-            weight = np.exp(-square / max(self.kernel_width**2 * float(square.mean()), np.finfo(np.float64).tiny))
+            weight = np.exp(
+                -square
+                / max(self.kernel_width**2 * float(square.mean()), np.finfo(np.float64).tiny)
+            )
             root = np.sqrt(weight)[:, None]
             centred = root * (moved - np.average(moved, axis=0, weights=weight))
             return _least_squares(centred, root[:, 0] * (f - np.average(f, weights=weight)))
 
-        return _sampled(ask, setting, streams, basis=basis, step=self.step, count=self.n_queries, draw=draw, solve=fit)
+        return _sampled(
+            ask,
+            problem,
+            streams,
+            basis=basis,
+            step=self.step,
+            count=self.n_queries,
+            draw=draw,
+            solve=fit,
+        )
 
 
 def _check(n_queries: int, step: float | None, source: str) -> None:
@@ -222,7 +255,7 @@ def _least_squares(run: Real, rise: Real) -> Real:
 
 def _sampled(
     ask: AskGradient,
-    setting: Setting,
+    problem: Problem,
     streams: Sequence[np.random.Generator],
     *,
     basis: Basis,
@@ -232,33 +265,52 @@ def _sampled(
     solve: Solve,
 ) -> Estimate:
     """Draw ``count`` points, ask and solve for each row by itself; as many rows at a time as fit in memory."""
-    assert len(streams) == len(ask.rows), "sources that draw need a stream a row; estimate_gradients gives them"
-    x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(setting.input_shape)))
+    assert len(streams) == len(ask.rows), (
+        "sources that draw need a stream a row; estimate_gradients gives them"
+    )
+    x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(problem.input_shape)))
     fit = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
 
-    def trial(j: IntArray, h: Real) -> Generator[Ask, Labels | Gradients, tuple[Real, Told]]:
-        gradient, told = np.zeros((len(j), x.shape[1])), Told.nothing(len(j))
+    def trial(j: IntArray, h: Real) -> Generator[Ask, Labels | Gradients, tuple[Real, Received]]:
+        gradient, received = np.zeros((len(j), x.shape[1])), Received.nothing(len(j))
         for i in _groups(len(j), fit // count):
-            points = np.stack([_inside(x[j[one]] + h[one] * basis.synthesise(draw(streams[j[one]])), x.dtype, setting) for one in i])
-            f = yield from _ask(j, np.repeat(i, count), points.reshape(len(i) * count, -1), told)
-            for one, moved, values in zip(i, points.astype(np.float64) - x[j[i], None], f.reshape(len(i), count), strict=True):
-                if told.status[one] == ANSWERED:
+            points = np.stack(
+                [
+                    _inside(
+                        x[j[one]] + h[one] * basis.synthesise(draw(streams[j[one]])),
+                        x.dtype,
+                        problem,
+                    )
+                    for one in i
+                ]
+            )
+            f = yield from _ask(
+                j, np.repeat(i, count), points.reshape(len(i) * count, -1), received
+            )
+            for one, moved, values in zip(
+                i, points.astype(np.float64) - x[j[i], None], f.reshape(len(i), count), strict=True
+            ):
+                if received.status[one] == ANSWERED:
                     gradient[one] = solve(moved, values)
-        return gradient, told
+        return gradient, received
 
-    def _ask(j: IntArray, i: IntArray, points: NDArray[Any], told: Told) -> Generator[Ask, Labels | Gradients, Real]:
+    def _ask(
+        j: IntArray, i: IntArray, points: NDArray[Any], received: Received
+    ) -> Generator[Ask, Labels | Gradients, Real]:
         """Ask the points of a group; a row that does not fit into one ask is asked in parts, as many as it is answered."""
         f = np.full(len(points), np.nan)
-        for first in range(0, len(points), fit):  # one pass, but for rows that are a group by themselves
+        for first in range(
+            0, len(points), fit
+        ):  # one pass, but for rows that are a group by themselves
             part = slice(first, first + fit)
-            batch = as_kind(points[part].reshape(-1, *setting.input_shape), ask.points)
+            batch = as_kind(points[part].reshape(-1, *problem.input_shape), ask.points)
             reply = yield from ask_prediction(ask.rows[j[i[part]]], batch)
-            f[part] = told.read(i[part], reply, ask.v[j], setting.access)
-            if (told.status[i] != ANSWERED).all():
+            f[part] = received.read(i[part], reply, ask.v[j], problem.access)
+            if (received.status[i] != ANSWERED).all():
                 break
         return f
 
-    return with_step(ask, setting, step, 3, trial)
+    return with_step(ask, problem, step, 3, trial)
 
 
 def _groups(n: int, size: int) -> Iterator[IntArray]:
@@ -268,7 +320,11 @@ def _groups(n: int, size: int) -> Iterator[IntArray]:
         yield np.arange(first, min(first + size, n))
 
 
-def _inside(points: Real, dtype: Any, setting: Setting) -> NDArray[Any]:
+def _inside(points: Real, dtype: Any, problem: Problem) -> NDArray[Any]:
     """Points (m, d) in the precision of the inputs, clipped to the bounds."""
     rounded = points.astype(dtype)
-    return rounded if setting.bounds is None else np.asarray(np.clip(rounded, *flat_bounds(setting.bounds, setting.input_shape, dtype)))
+    return (
+        rounded
+        if problem.bounds is None
+        else np.asarray(np.clip(rounded, *flat_bounds(problem.bounds, problem.input_shape, dtype)))
+    )

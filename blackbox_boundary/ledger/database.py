@@ -18,8 +18,11 @@ from ..errors import LedgerError
 
 __all__ = ["FORMAT", "connect", "create", "open_existing", "translated"]
 
-FORMAT = 1
-"""Version of the tables below; a file of a later version is refused."""
+FORMAT = 2
+"""Version of what a ledger means; a file of a later version is refused. The tables are those of version 1.
+
+Up to version 1 (0.1 of this package) fingerprints left out facts that change what is sent, such as the levels
+of encoded pixels: such a ledger can be read, and not be gone on with."""
 _APPLICATION = 0x42424C47
 """Marks the file as a ledger ("BBLG")."""
 _PAGE_BYTES = 1024
@@ -58,9 +61,16 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise LedgerError(f'The ledger "{path}" {_MEANINGS.get(primary, f"cannot be used: {error}.")}') from error
+        raise LedgerError(
+            f'The ledger "{path}" {_MEANINGS.get(primary, f"cannot be used: {error}.")}'
+        ) from error
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged statement in its message
+        meaning = _MEANINGS[sqlite3.SQLITE_CORRUPT]
+        raise LedgerError(f'The ledger "{path}" {meaning}') from error
     except OSError as error:  # of the file that marks a run as alive
-        raise LedgerError(f'The ledger "{path}" cannot be used: {error.strerror or error}.') from error
+        raise LedgerError(
+            f'The ledger "{path}" cannot be used: {error.strerror or error}.'
+        ) from error
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
@@ -71,7 +81,16 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     if not write and not path.is_file():
         raise LedgerError(f'There is no ledger at "{path}".')
     address = path.resolve().as_uri()
-    if write and path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if write and path.is_file() and path.stat().st_nlink > 1:
+        raise LedgerError(
+            f'The ledger "{path}" must have one name; hard links give it {path.stat().st_nlink}, '
+            "under which runs would not see each other. Work on a copy."
+        )
+    if (
+        write
+        and path.is_file()
+        and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    ):
         raise LedgerError(f'The ledger "{path}" {_MEANINGS[sqlite3.SQLITE_READONLY]}')
     if write:
         return _connect(f"{address}?mode=rwc")
@@ -80,15 +99,22 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         _is_empty(db)
     except sqlite3.Error as error:
         db.close()
-        if not isinstance(error, sqlite3.OperationalError) or path.with_name(path.name + "-wal").exists():
+        if (
+            not isinstance(error, sqlite3.OperationalError)
+            or path.with_name(path.name + "-wal").exists()
+        ):
             raise
         db = _connect(f"{address}?mode=ro&immutable=1")
     return db
 
 
 def _connect(address: str) -> sqlite3.Connection:
-    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False)
-    db.text_factory = lambda text: text.decode(errors="replace")  # bytes that are no text break the hash chain, not the reader
+    db = sqlite3.connect(
+        address, uri=True, isolation_level=None, timeout=_TIMEOUT_S, check_same_thread=False
+    )
+    db.text_factory = lambda text: text.decode(
+        errors="replace"
+    )  # bytes that are no text break the hash chain, not the reader
     return db
 
 
@@ -99,7 +125,9 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
     db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
-        raise LedgerError(f'The ledger "{path}" needs a write-ahead log, which its file system does not support.')
+        raise LedgerError(
+            f'The ledger "{path}" needs a write-ahead log, which its file system does not support.'
+        )
     db.execute("BEGIN IMMEDIATE")
     if _is_empty(db):  # else another process was faster
         for statement in _SCHEMA:
@@ -108,21 +136,28 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
     db.execute("COMMIT")
 
 
-def open_existing(db: sqlite3.Connection, path: Path) -> str:
-    """Check that the file is a ledger this version understands; return its model card."""
-    application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+def open_existing(db: sqlite3.Connection, path: Path) -> tuple[int, str]:
+    """Check that the file is a ledger this version understands; return its format and its model card."""
+    application, version = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+    )
     if application != _APPLICATION:
         raise LedgerError(f'"{path}" is a database, but not a ledger.')
     if version > FORMAT:
         raise LedgerError(
             f'The ledger "{path}" was written by a newer version (format {version}; this one knows {FORMAT}). Upgrade to use it.'
         )
-    for setting in ("synchronous = FULL", "fullfsync = 1", "checkpoint_fullfsync = 1", f"wal_autocheckpoint = {_CHECKPOINT_PAGES}"):
-        db.execute(f"PRAGMA {setting}")
+    for problem in (
+        "synchronous = FULL",
+        "fullfsync = 1",
+        "checkpoint_fullfsync = 1",
+        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    ):
+        db.execute(f"PRAGMA {problem}")
     cards = db.execute("SELECT card FROM model").fetchall()
     if len(cards) != 1:
         raise LedgerError(f'The ledger "{path}" is damaged: it names {len(cards)} models.')
-    return str(cards[0][0])
+    return int(version), str(cards[0][0])
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

@@ -29,14 +29,21 @@ class _Call:
 
 def export_csv(ledger: str | Path, path: str | Path) -> int:
     """Write one line a row asked, with a column for each class's score; return the number of lines. Gradients' values are left out."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file, LedgerFile(ledger) as source, source.snapshot():
+    with (
+        Path(path).open("w", newline="", encoding="utf-8") as file,
+        LedgerFile(ledger) as source,
+        source.snapshot(),
+    ):
         n_scores = source.model.n_classes if source.model.level().has_scores else 0
         writer = csv.writer(file)
         writer.writerow((*_COLUMNS, *(f"score_{k}" for k in range(n_scores))))
         n = 0
         for row in _rows(source):
             scores = row.pop("scores")
-            writer.writerow("" if value is None else value for value in [*row.values(), *(scores or [None] * n_scores)])
+            writer.writerow(
+                "" if value is None else value
+                for value in [*row.values(), *(scores or [None] * n_scores)]
+            )
             n += 1
         return n
 
@@ -53,8 +60,20 @@ def export_parquet(ledger: str | Path, path: str | Path) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise CapabilityMissing('Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".') from error
-    kinds = (pa.int64(), pa.int64(), pa.string(), pa.string(), pa.float64(), pa.float64(), pa.string(), pa.int64(), pa.float64())
+        raise CapabilityMissing(
+            'Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
+        ) from error
+    kinds = (
+        pa.int64(),
+        pa.int64(),
+        pa.string(),
+        pa.string(),
+        pa.float64(),
+        pa.float64(),
+        pa.string(),
+        pa.int64(),
+        pa.float64(),
+    )
     schema = pa.schema([*zip(_COLUMNS, kinds, strict=True), ("scores", pa.list_(pa.float64()))])
     n = 0
     with LedgerFile(ledger) as source, source.snapshot(), pq.ParquetWriter(path, schema) as writer:
@@ -68,7 +87,11 @@ def _rows(ledger: LedgerFile) -> Iterator[dict[str, Any]]:
     """All rows asked, in the order asked, as plain values."""
     for call in _calls(ledger):
         keys = ledger.data(call.asked.id)
-        answers = {first + i: (at, record) for first, at, records in _answers(ledger, call) for i, record in enumerate(records)}
+        answers = {
+            first + i: (at, record)
+            for first, at, records in _answers(ledger, call)
+            for i, record in enumerate(records)
+        }
         for i in range(len(keys) // KEY_BYTES):
             at, record = answers.get(i, (None, None))
             yield {
@@ -94,7 +117,9 @@ def _calls(ledger: LedgerFile) -> list[_Call]:
             elif entry.event in _ENDINGS:
                 calls[entry.call].unanswered = _ENDINGS[Event(entry.event)]
     except KeyError as error:
-        raise LedgerError(f'The ledger "{ledger.path}" is damaged: an entry contradicts those before it.') from error
+        raise LedgerError(
+            f'The ledger "{ledger.path}" is damaged: an entry contradicts those before it.'
+        ) from error
     return list(calls.values())
 
 

@@ -60,7 +60,9 @@ class KeyIndex:
         first, second = _words(keys)
         at = np.searchsorted(self._first, first)
         rows = np.arange(len(keys))
-        while len(rows := rows[at[rows] < len(self._first)]):  # a second turn only where keys share 64 bits
+        while len(
+            rows := rows[at[rows] < len(self._first)]
+        ):  # a second turn only where keys share 64 bits
             rows = rows[self._first[at[rows]] == first[rows]]
             hit = self._second[at[rows]] == second[rows]
             places[rows[hit]] = self._places[at[rows[hit]]]

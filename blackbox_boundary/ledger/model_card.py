@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput, LedgerError
-from ..predictor import Access, Bounds, Differentiable, Predictor
+from ..predictor import Access, Bounds, Differentiable, Predictor, class_names_of
 
 __all__ = ["ModelCard"]
 
@@ -25,6 +25,8 @@ class ModelCard:
     input_shape: tuple[int, ...]
     bounds: tuple[Any, Any] | None
     differentiable: bool
+    class_names: tuple[str, ...] | None = None
+    """For a replay; names do not tell one model from another."""
 
     @classmethod
     def of(cls, predictor: Predictor, fingerprint: str | None = None) -> ModelCard:
@@ -40,17 +42,37 @@ class ModelCard:
             raise InvalidInput(
                 'A ledger belongs to one model, and this predictor has no "fingerprint": name the model with fingerprint="...".'
             )
-        bounds = None if predictor.bounds is None else tuple(_plain(bound) for bound in predictor.bounds)
+        bounds = (
+            None if predictor.bounds is None else tuple(_plain(bound) for bound in predictor.bounds)
+        )
         shape = tuple(int(side) for side in predictor.input_shape)
-        return cls(fingerprint, predictor.access.name, int(predictor.n_classes), shape, bounds, isinstance(predictor, Differentiable))
+        return cls(
+            fingerprint,
+            predictor.access.name,
+            int(predictor.n_classes),
+            shape,
+            bounds,
+            isinstance(predictor, Differentiable),
+            class_names_of(predictor),
+        )
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
-        """Read what :meth:`to_json` wrote; anything else is a ValueError, KeyError or TypeError."""
-        stored = json.loads(text)
+        """Read what :meth:`to_json` wrote, or a later version of it with more fields.
+
+        Anything else is a ValueError, KeyError or TypeError.
+        """
+        told = json.loads(text)
+        stored = {field.name: told[field.name] for field in fields(cls) if field.name in told}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
-        return cls(**stored, input_shape=shape, bounds=None if bounds is None else tuple(bounds))
+        names = stored.pop("class_names", None)
+        return cls(
+            **stored,
+            input_shape=shape,
+            bounds=None if bounds is None else tuple(bounds),
+            class_names=None if names is None else tuple(names),
+        )
 
     def to_json(self) -> str:
         """One line of JSON, the same for the same card."""
@@ -60,7 +82,9 @@ class ModelCard:
         """The bounds as numbers or arrays."""
         if self.bounds is None:
             return None
-        lowest, highest = (np.array(bound) if isinstance(bound, list) else bound for bound in self.bounds)
+        lowest, highest = (
+            np.array(bound) if isinstance(bound, list) else bound for bound in self.bounds
+        )
         return lowest, highest
 
     def level(self) -> Access:

@@ -23,6 +23,7 @@ __all__ = [
     "Keys",
     "Kind",
     "Records",
+    "common_layout",
     "content_keys",
     "first_of_each",
     "form_of",
@@ -32,7 +33,7 @@ __all__ = [
     "unpack_prediction",
 ]
 
-Kind: TypeAlias = Literal["predictions", "gradients"]
+Kind: TypeAlias = Literal["predictions", "gradients", "checks"]
 Keys: TypeAlias = NDArray[np.uint8]
 """(n, 32) one digest a row."""
 Records: TypeAlias = NDArray[Any]
@@ -41,7 +42,9 @@ Records: TypeAlias = NDArray[Any]
 KEY_BYTES = 32
 
 
-def content_keys(x: Array, v: FloatArray | None = None, *, encoded: bool = False, votes: IntArray | None = None) -> Keys:
+def content_keys(
+    x: Array, v: FloatArray | None = None, *, encoded: bool = False, votes: IntArray | None = None
+) -> Keys:
     """Digest of each row; with ``v`` (n, n_classes), of the question for its gradient; with ``votes`` (n,), of so manieth vote on it.
 
     The first vote, number 0, is the question itself: a run without votes has already asked it.
@@ -82,12 +85,14 @@ def _native(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def pack_predictions(prediction: Prediction) -> Records:
-    """One record a row: label, and the scores there are."""
+    """One record a row: label, the scores there are, and their resolution where it is known."""
     parts: dict[str, NDArray[Any]] = {"label": prediction.label.astype(np.int32)}
-    for name in ("top1", "scores"):
+    for name in ("top1", "scores", "resolution"):
         if (part := getattr(prediction, name)) is not None:
             parts[name] = np.asarray(part)
-    records = np.empty(len(prediction), [(name, part.dtype, part.shape[1:]) for name, part in parts.items()])
+    records = np.empty(
+        len(prediction), [(name, part.dtype, part.shape[1:]) for name, part in parts.items()]
+    )
     for name, part in parts.items():
         records[name] = part
     return records
@@ -95,8 +100,22 @@ def pack_predictions(prediction: Prediction) -> Records:
 
 def unpack_prediction(records: Records) -> Prediction:
     """The prediction that :func:`pack_predictions` packed."""
-    top1, scores = (np.ascontiguousarray(records[name]) if name in (records.dtype.names or ()) else None for name in ("top1", "scores"))
-    return Prediction(records["label"].astype(np.intp), top1, scores)
+    parts = (
+        np.ascontiguousarray(records[name]) if name in (records.dtype.names or ()) else None
+        for name in ("top1", "scores", "resolution")
+    )
+    return Prediction(records["label"].astype(np.intp), *parts)
+
+
+def common_layout(layouts: list[np.dtype[np.void]]) -> np.dtype[np.void]:
+    """A layout with every field of these (at least one), in types that hold the values of all."""
+    if all(layout == layouts[0] for layout in layouts):
+        return layouts[0]
+    fields: dict[str, np.dtype[Any]] = {}
+    for layout in layouts:
+        for name in layout.names or ():
+            fields[name] = np.promote_types(fields.get(name, layout[name]), layout[name])
+    return np.dtype(list(fields.items()))
 
 
 def pack_gradients(gradients: Array) -> Records:
@@ -109,7 +128,10 @@ def pack_gradients(gradients: Array) -> Records:
 
 def form_of(records: Records) -> str:
     """The layout of records, as text to store beside their bytes."""
-    return json.dumps([[name, kind, *map(list, shape)] for name, kind, *shape in records.dtype.descr], separators=(",", ":"))
+    return json.dumps(
+        [[name, kind, *map(list, shape)] for name, kind, *shape in records.dtype.descr],
+        separators=(",", ":"),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -122,7 +144,9 @@ def read_form(form: str) -> np.dtype[np.void]:
         It is none, or would hold Python objects.
     """
     try:
-        layout: np.dtype[np.void] = np.dtype([(name, kind, *map(tuple, shape)) for name, kind, *shape in json.loads(form)])
+        layout: np.dtype[np.void] = np.dtype(
+            [(name, kind, *map(tuple, shape)) for name, kind, *shape in json.loads(form)]
+        )
     except TypeError as error:
         raise ValueError(str(error)) from error
     if layout.hasobject or not layout.itemsize:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,12 @@ import numpy as np
 from ..errors import LedgerError
 from ..predictor import IntArray
 from .chain import Entry, Event, link
-from .database import connect, create, translated
+from .database import FORMAT, connect, create, translated
 from .index import NOWHERE, Places
 from .model_card import ModelCard
-from .presence import Presence, is_alive
 from .reader import ENTRY_BYTES, LedgerReader, places_of
 from .records import KEY_BYTES, Keys, Kind, Records, form_of
+from .run_lock import RunLock, is_alive
 
 __all__ = ["Claim", "LedgerStore"]
 
@@ -37,6 +39,12 @@ _BY_FILE = 0
 """Stands for a run where a claim belongs to none."""
 _SPARE_BYTES = 1 << 18
 """Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
+_OLD = (
+    'The ledger "{path}" was written by version 0.1, which told models apart by fewer facts: its answers may be '
+    "those to other inputs or of another model. Nothing was sent. Either begin a new ledger, under another name "
+    '(this one stays readable by "ledger show", "ledger verify", "ledger export" and ReplayPredictor), '
+    'or go on with it in the version that wrote it: pip install "blackbox-boundary==0.1.*".'
+)
 
 
 @dataclass(eq=False)
@@ -50,12 +58,15 @@ class Claim:
     rows : (k,) int
         Which of the offered rows these are, in ascending order.
     keys : (k, 32)
+    is_check : bool
+        Whether the answer is only kept, and never handed out.
     answered : (k,) bool
     """
 
     call: int
     rows: IntArray
     keys: Keys
+    is_check: bool = False
     answered: np.ndarray[tuple[int], np.dtype[np.bool_]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,13 +112,16 @@ class LedgerStore(LedgerReader):
     def _start(self) -> None:
         create(self._db, self.path, self._card.to_json())
         super()._start()
+        if self.format < FORMAT:
+            raise LedgerError(_OLD.format(path=self.path))
         self._card.check_same(self.model, self.path)
         with contextlib.ExitStack() as undo:
             with self._transaction():
-                self.run = self._append(Event.OPENED, data=str(self._pid).encode())
-                self._presence = Presence(self.path, self.run)
-                undo.callback(self._presence.close)
-                self._bury_the_dead()
+                who = f"{self._pid} {socket.gethostname()}"
+                self.run = self._append(Event.OPENED, data=who.encode())
+                self._run_lock = RunLock(self.path, self.run)
+                undo.callback(self._run_lock.close)
+                self._mark_lost_claims()
             undo.pop_all()
 
     def claim(self, kind: Kind, keys: Keys, answer_bytes: int) -> Claim | None:
@@ -137,14 +151,19 @@ class LedgerStore(LedgerReader):
                 self._record(claim, rows, records)
         except LedgerError as error:
             cause = error.__cause__
-            if not (isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL):
+            if not (
+                isinstance(cause, sqlite3.Error)
+                and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+            ):
                 raise
-            self._presence.release()  # the room that was kept back for this
+            self._run_lock.release()  # the room that was kept back for this
             with self._transaction():
                 self._record(claim, rows, records)
         self._settle(claim, rows)
 
-    def record_and_claim(self, claim: Claim, rows: slice, records: Records, kind: Kind, keys: Keys, answer_bytes: int) -> Claim | None:
+    def record_and_claim(
+        self, claim: Claim, rows: slice, records: Records, kind: Kind, keys: Keys, answer_bytes: int
+    ) -> Claim | None:
         """Do both in one transaction, for one flush of the disk instead of two; None also where there is no room for the next."""
         try:
             self._keep_room(len(keys), answer_bytes)
@@ -164,14 +183,38 @@ class LedgerStore(LedgerReader):
         """
         self._keep_room(len(keys), KEY_BYTES)
         with self._transaction():
-            call = self._append(Event.ASKED, form="predictions", data=np.ascontiguousarray(keys).tobytes())
+            call = self._append(
+                Event.ASKED, form="predictions", data=np.ascontiguousarray(keys).tobytes()
+            )
             self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, _BY_FILE))
         return Claim(call, np.arange(len(keys)), keys)
+
+    def claim_check(self, keys: Keys) -> Claim:
+        """Claim rows that were answered before, to ask them again and only keep what comes back."""
+        self._keep_room(len(keys), KEY_BYTES)
+        with self._transaction():
+            call = self._begin_call("checks", keys)
+        return Claim(call, np.arange(len(keys)), keys, is_check=True)
+
+    def holders(self, keys: Keys) -> list[str]:
+        """Who has these questions in flight, in words, each once."""
+        wanted = {key.tobytes() for key in keys}
+        with self._lock, translated(self.path):
+            found = "SELECT call, run FROM in_flight WHERE run != ?"
+            calls = self._db.execute(found, (_BY_FILE,)).fetchall()
+        runs = {
+            run
+            for call, run in calls
+            if not wanted.isdisjoint(key.tobytes() for key in self._keys(call))
+        }
+        return [self._who(run) for run in sorted(runs)]
 
     def waiting_for_file(self) -> Claim | None:
         """The claim whose answers are to come by file, where there is one."""
         with self._transaction():
-            row = self._db.execute("SELECT call FROM in_flight WHERE run = ?", (_BY_FILE,)).fetchone()
+            row = self._db.execute(
+                "SELECT call FROM in_flight WHERE run = ?", (_BY_FILE,)
+            ).fetchone()
             keys = None if row is None else self._keys(row[0])
         return None if keys is None else Claim(row[0], np.arange(len(keys)), keys)
 
@@ -194,7 +237,10 @@ class LedgerStore(LedgerReader):
         self._active.pop(claim.call, None)
         if claim.answered.all():
             return
-        with contextlib.suppress(LedgerError), self._transaction():  # else the next run finds the claim and marks it as lost
+        with (
+            contextlib.suppress(LedgerError),
+            self._transaction(),
+        ):  # else the next run finds the claim and marks it as lost
             self._append(Event.FAILED, call=claim.call, data=reason.encode())
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
@@ -205,7 +251,7 @@ class LedgerStore(LedgerReader):
                 return
             with contextlib.suppress(LedgerError), self._transaction():
                 self._append(Event.CLOSED)
-            self._presence.close()
+            self._run_lock.close()
             super().close()
 
     def _claim(self, kind: Kind, keys: Keys) -> Claim | None:
@@ -216,10 +262,21 @@ class LedgerStore(LedgerReader):
         if not len(rows):
             return None
         mine = np.ascontiguousarray(keys[rows])
-        call = self._append(Event.ASKED, form=kind, data=mine.tobytes())
+        return Claim(self._begin_call(kind, mine), rows, mine)
+
+    def _begin_call(self, kind: Kind, keys: Keys) -> int:
+        call = self._append(Event.ASKED, form=kind, data=np.ascontiguousarray(keys).tobytes())
         self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, self.run))
         self._active[call] = threading.get_ident()
-        return Claim(call, rows, mine)
+        return call
+
+    def _who(self, run: int) -> str:
+        if run == self.run:
+            return "another thread of this process"
+        opened = self.entry(run)
+        process, _, host = opened.data.decode(errors="replace").partition(" ")
+        since = datetime.fromtimestamp(opened.at, UTC)
+        return f"process {process} on {host or 'some machine'} (run {run}, since {since:%Y-%m-%d %H:%M:%S} UTC)"
 
     def _settle(self, claim: Claim, rows: slice) -> None:
         claim.answered[rows] = True
@@ -232,15 +289,19 @@ class LedgerStore(LedgerReader):
         form = form_of(records)
         for start in range(0, len(records), step):
             part = records[start : start + step]
-            entry = self._append(Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes())
-            self._learned.append((claim.keys[first + start : first + start + len(part)], entry, part))
+            entry = self._append(
+                Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes()
+            )
+            if not claim.is_check:
+                keys = claim.keys[first + start : first + start + len(part)]
+                self._learned.append((keys, entry, part))
         if claim.completed_by(records):
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
     def _keep_room(self, n_rows: int, answer_bytes: int) -> None:
         n_bytes = 2 * n_rows * (answer_bytes + KEY_BYTES) + _SPARE_BYTES
         try:
-            self._presence.reserve(n_bytes)
+            self._run_lock.reserve(n_bytes)
         except OSError as error:
             raise LedgerError(
                 f'The ledger "{self.path}" has no room for the answers to the next call ({n_bytes} bytes), which was not sent: '
@@ -251,7 +312,9 @@ class LedgerStore(LedgerReader):
     def _transaction(self) -> Iterator[None]:
         """One committed step, after having learnt what others wrote before it."""
         if self._pid != os.getpid():
-            raise LedgerError(f'The ledger "{self.path}" was opened by the parent of this process; open it again here.')
+            raise LedgerError(
+                f'The ledger "{self.path}" was opened by the parent of this process; open it again here.'
+            )
         with self._lock, translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             self._learned.clear()
@@ -270,9 +333,13 @@ class LedgerStore(LedgerReader):
                 self._keep(entry, records)
             for keys, places in self._aliases:
                 self._index.add(keys, places)
-            self._seen, self._head = self._tail  # last: interrupted before this, the next refresh learns the same from the file
+            self._seen, self._head = (
+                self._tail
+            )  # last: interrupted before this, the next refresh learns the same from the file
 
-    def _append(self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b"") -> int:
+    def _append(
+        self, event: Event, *, call: int = 0, first: int = 0, form: str = "", data: bytes = b""
+    ) -> int:
         number = self._tail[0] + 1
         run = number if event is Event.OPENED else self.run
         entry = Entry(number, event, run, time.time(), call, first, form, b"", data)
@@ -283,17 +350,22 @@ class LedgerStore(LedgerReader):
 
     def _busy_keys(self) -> set[bytes]:
         """Keys that someone alive has in flight: another run, or another thread of this one."""
-        self._bury_the_dead()
+        self._mark_lost_claims()
         busy: set[bytes] = set()
-        for (call,) in self._db.execute("SELECT call FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
+        found = "SELECT in_flight.call FROM in_flight JOIN log ON in_flight.call = id WHERE in_flight.run != ? AND form != 'checks'"
+        for (call,) in self._db.execute(found, (_BY_FILE,)).fetchall():
             busy.update(key.tobytes() for key in self._keys(call))
         return busy
 
-    def _bury_the_dead(self) -> None:
+    def _mark_lost_claims(self) -> None:
         """Mark as lost what dead runs had in flight, and what this thread had when Ctrl-C struck between a commit and its return."""
         me = threading.get_ident()
-        for call, run in self._db.execute("SELECT call, run FROM in_flight WHERE run != ?", (_BY_FILE,)).fetchall():
-            alive = self._active.get(call, me) != me if run == self.run else is_alive(self.path, run)
+        for call, run in self._db.execute(
+            "SELECT call, run FROM in_flight WHERE run != ?", (_BY_FILE,)
+        ).fetchall():
+            alive = (
+                self._active.get(call, me) != me if run == self.run else is_alive(self.path, run)
+            )
             if not alive:
                 self.n_lost += int((self._index.find(self._keys(call)) == NOWHERE).sum())
                 self._append(Event.LOST, call=call)

@@ -94,7 +94,9 @@ def histogram(values: ArrayLike, *, log: bool | None = None) -> Histogram:
         return Histogram(np.zeros(0, np.intp), np.zeros(1), log=False)
     log = _is_wide(finite) if log is None else log
     scaled = np.log10(finite) if log else finite
-    lowest, highest = (scaled.min(), scaled.max()) if log else (min(scaled.min(), 0.0), scaled.max())
+    lowest, highest = (
+        (scaled.min(), scaled.max()) if log else (min(scaled.min(), 0.0), scaled.max())
+    )
     if lowest == highest:
         lowest, highest = lowest - 0.5, highest + 0.5
     q25, q75 = np.quantile(scaled, (0.25, 0.75))
@@ -105,7 +107,9 @@ def histogram(values: ArrayLike, *, log: bool | None = None) -> Histogram:
     return Histogram(counts, 10**edges if log else edges, log)
 
 
-def entropy_by_distance(distance: ArrayLike, entropy: ArrayLike, *, n_bins: int = 10) -> list[EntropyBin]:
+def entropy_by_distance(
+    distance: ArrayLike, entropy: ArrayLike, *, n_bins: int = 10
+) -> list[EntropyBin]:
     """Quartiles of the entropy in bins that hold the same number of rows each, from the nearest to the farthest.
 
     Rows whose distance or entropy is not finite are left out. A bin holds five rows at least (all rows, where there are fewer).
@@ -115,7 +119,12 @@ def entropy_by_distance(distance: ArrayLike, entropy: ArrayLike, *, n_bins: int 
         return []
     order = np.argsort(distance, kind="stable")
     return [
-        EntropyBin(float(distance[part[0]]), float(distance[part[-1]]), part.size, *np.quantile(entropy[part], (0.25, 0.5, 0.75)).tolist())
+        EntropyBin(
+            float(distance[part[0]]),
+            float(distance[part[-1]]),
+            part.size,
+            *np.quantile(entropy[part], (0.25, 0.5, 0.75)).tolist(),
+        )
         for part in np.array_split(order, max(1, min(n_bins, distance.size // 5)))
     ]
 
@@ -154,7 +163,9 @@ def distance_histogram(
         q25, median, q75 = np.quantile(finite, (0.25, 0.5, 0.75))
         axes.axvspan(q25, q75, color=colours.ink, alpha=0.09, linewidth=0, zorder=0)
         axes.axvline(median, color=colours.ink, linewidth=1.2)
-        axes.set_title(f"median {median:.3g}", x=_place(axes, median), fontsize=8.5, color=colours.ink, pad=3)
+        axes.set_title(
+            f"median {median:.3g}", x=_place(axes, median), fontsize=8.5, color=colours.ink, pad=3
+        )
     axes.set_xlabel(f"{norm} distance (input units)")
     axes.set_ylabel("rows")
     _whole_numbers(axes.yaxis)
@@ -162,7 +173,12 @@ def distance_histogram(
 
 
 def entropy_against_distance(
-    distance: ArrayLike, entropy: ArrayLike, *, norm: str = "L2", size: tuple[float, float] = (4.2, 3.1), colours: Colours | None = None
+    distance: ArrayLike,
+    entropy: ArrayLike,
+    *,
+    norm: str = "L2",
+    size: tuple[float, float] = (4.2, 3.1),
+    colours: Colours | None = None,
 ) -> Figure:
     """Softmax entropy against distance: the rows as dots (a density beyond 1,500), their binned median and quartiles.
 
@@ -187,7 +203,10 @@ def entropy_against_distance(
         _log_scale(axes)
     bins = entropy_by_distance(distance, entropy)
     if len(bins) > 1:
-        middle = [np.median(distance[(distance >= part.nearest) & (distance <= part.farthest)]) for part in bins]
+        middle = [
+            np.median(distance[(distance >= part.nearest) & (distance <= part.farthest)])
+            for part in bins
+        ]
         lower, median, upper = zip(*(part[3:] for part in bins), strict=True)
         axes.fill_between(middle, lower, upper, color=colours.contrast, alpha=0.2, linewidth=0)
         axes.plot(middle, median, color=colours.contrast, linewidth=1.6, marker="o", markersize=3)
@@ -229,11 +248,28 @@ def heat_map(
     i, j = np.nonzero(counts)
     shade = _DARKEST * np.minimum(counts[i, j] / (full or counts.max(initial=1)), 1)
     corners = np.stack([j, i], axis=-1)[:, None, :] + np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
-    axes.add_collection(PolyCollection(corners, facecolors=[to_rgba(colours.accent, alpha) for alpha in shade], linewidth=0))
+    axes.add_collection(
+        PolyCollection(
+            corners, facecolors=[to_rgba(colours.accent, alpha) for alpha in shade], linewidth=0
+        )
+    )
     for row, column in zip(i, j, strict=True):
-        axes.text(column + 0.5, row + 0.5, f"{counts[row, column]}", ha="center", va="center_baseline", fontsize=7, color=colours.ink)
+        axes.text(
+            column + 0.5,
+            row + 0.5,
+            f"{counts[row, column]}",
+            ha="center",
+            va="center_baseline",
+            fontsize=7,
+            color=colours.ink,
+        )
     axes.set(xlim=(0, m), ylim=(k, 0), xlabel=column_label, ylabel=row_label)
-    axes.set_xticks(np.arange(m) + 0.5, columns, rotation=90 if max(map(len, columns), default=0) > 2 else 0, parse_math=False)
+    axes.set_xticks(
+        np.arange(m) + 0.5,
+        columns,
+        rotation=90 if max(map(len, columns), default=0) > 2 else 0,
+        parse_math=False,
+    )
     axes.set_yticks(np.arange(k) + 0.5, rows, parse_math=False)
     axes.tick_params(length=0)
     axes.grid(visible=False)
@@ -245,7 +281,9 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     return array[np.isfinite(array)]
 
 
-def _pairs(distance: ArrayLike, entropy: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pairs(
+    distance: ArrayLike, entropy: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     first, second = np.asarray(distance, dtype=np.float64), np.asarray(entropy, dtype=np.float64)
     known = np.isfinite(first) & np.isfinite(second)
     return first[known], second[known]
@@ -266,18 +304,29 @@ def _figure(size: tuple[float, float], colours: Colours) -> tuple[Figure, Axes]:
         spine.set_visible(side == "bottom")
         spine.set(color=colours.muted, linewidth=0.8)
     axes.grid(visible=True, axis="y", color=colours.muted, alpha=0.22, linewidth=0.6)
-    axes.tick_params(which="both", labelsize=8.5, color=colours.muted, labelcolor=colours.muted, length=3, width=0.7)
+    axes.tick_params(
+        which="both",
+        labelsize=8.5,
+        color=colours.muted,
+        labelcolor=colours.muted,
+        length=3,
+        width=0.7,
+    )
     axes.tick_params(axis="y", which="both", length=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set(fontsize=9, color=colours.ink)
     return figure, axes
 
 
-def _density(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colours: Colours, *, log: bool) -> None:
+def _density(
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colours: Colours, *, log: bool
+) -> None:
     """Hexagons, fuller where there are more rows; opacity grows with the logarithm, or single rows would vanish."""
     from matplotlib.colors import to_rgba
 
-    cells = axes.hexbin(x, y, gridsize=(36, 18), xscale="log" if log else "linear", mincnt=1, linewidths=0)
+    cells = axes.hexbin(
+        x, y, gridsize=(36, 18), xscale="log" if log else "linear", mincnt=1, linewidths=0
+    )
     counts = np.asarray(cells.get_array(), dtype=float)
     opacity = 0.12 + 0.78 * np.log1p(counts) / np.log1p(counts.max())
     cells.set_array(None)

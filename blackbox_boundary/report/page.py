@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -11,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..asks import Status
+from ..analysis.agreement import agreement
+from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
-from ..overview import NORMS, overview, status_words
+from ..printable import printable
+from ..search.asks import Status
 from .pictures import ImageLayout, image_layout
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
 from .tables import (
     Names,
-    accuracy,
     behaviour_table,
     distance_table,
     label_pairs,
     measured,
     number,
     pair_table,
-    printable,
     query_table,
     run_table,
     status_table,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ..distances import Distances
+    from ..analysis.distances import Distances
     from ..predictor import Array
 
 __all__ = ["write_report"]
@@ -51,6 +52,7 @@ def write_report(
     x: Array | None = None,
     labels: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
+    input_names: Sequence[str] | None = None,
     title: str = "Distance to the decision boundary",
     image_shape: tuple[int, ...] | None = None,
     norm: str = "l2",
@@ -69,6 +71,8 @@ def write_report(
         The true labels, to set the distance of right and wrong home labels side by side.
     class_names : sequence of str, optional
         Name of each label, from 0.
+    input_names : sequence of str, optional
+        Name of each input of a row, flattened: the columns of a table.
     title : str
         Heading of the page.
     image_shape : tuple of int, optional
@@ -82,31 +86,63 @@ def write_report(
     CapabilityMissing
         jinja2 or matplotlib is not installed.
     InvalidInput
-        ``x`` or ``labels`` has another number of rows than ``distances``; ``image_shape`` does not fit a row; an unknown
-        ``norm``; the file cannot be written.
+        ``x`` or ``labels`` has another number of rows than ``distances``; ``image_shape`` or
+        ``input_names`` does not fit a row; an unknown ``norm``; the file cannot be written.
     """
     for module in ("jinja2", "matplotlib"):
         try:
             import_module(module)
         except ImportError as error:
-            raise CapabilityMissing(f'Writing a report needs {module}: pip install "blackbox-boundary[report]".') from error
+            raise CapabilityMissing(
+                f'Writing a report needs {module}: pip install "blackbox-boundary[report]".'
+            ) from error
     distances.norm(norm)
     n = len(distances)
     if x is not None and x.shape[:1] != (n,):
-        raise InvalidInput(f'"x" of write_report must have one row for each of the {n} distances; got shape {tuple(x.shape)}.')
+        raise InvalidInput(
+            f'"x" of write_report must have one row for each of the {n} distances; got shape {tuple(x.shape)}.'
+        )
     truth = None if labels is None else np.asarray(labels)
     if truth is not None and truth.shape != (n,):
-        raise InvalidInput(f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.')
+        raise InvalidInput(
+            f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.'
+        )
+    if x is not None and input_names is not None and len(input_names) != math.prod(x.shape[1:]):
+        raise InvalidInput(
+            f'"input_names" of write_report must name the {math.prod(x.shape[1:])} inputs of a row; '
+            f"got {len(input_names)}."
+        )
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
-    html = _render(_content(distances, norm, x=x, truth=truth, names=Names(class_names), title=printable(title), layout=layout))
+    html = _render(
+        _content(
+            distances,
+            norm,
+            x=x,
+            truth=truth,
+            names=Names(class_names),
+            title=printable(title),
+            layout=layout,
+            input_names=input_names,
+        )
+    )
     try:
         Path(path).write_text(html, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise InvalidInput(f'The report cannot be written to "{path}": {error.strerror}.') from error
+        raise InvalidInput(
+            f'The report cannot be written to "{path}": {error.strerror}.'
+        ) from error
 
 
 def _content(
-    distances: Distances, norm: str, *, x: Array | None, truth: Any, names: Names, title: str, layout: ImageLayout | None
+    distances: Distances,
+    norm: str,
+    *,
+    x: Array | None,
+    truth: Any,
+    names: Names,
+    title: str,
+    layout: ImageLayout | None,
+    input_names: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Everything the template shows, as words and numbers already written out."""
     numbers = overview(distances)
@@ -119,13 +155,22 @@ def _content(
         "median": number(numbers.distances[norm].median),
         "queries": (number(numbers.predictions.mean), number(numbers.gradients.mean)),
         "without_flip": _listed(numbers.without_flip),
-        "unsure": _listed({s: n - numbers.without_flip.get(s, 0) for s, n in numbers.by_status.items() if s is not Status.CONVERGED}),
-        "accuracy": accuracy(distances, truth),
+        "unsure": _listed(
+            {
+                s: n - numbers.without_flip.get(s, 0)
+                for s, n in numbers.by_status.items()
+                if s is not Status.CONVERGED
+            }
+        ),
+        "agreement": agreement(distances, truth),
+        "alphabetical": _alphabetical(distances.run, names),
         "distance_table": distance_table(numbers),
         "certified": distances.certified is not None,
         "query_table": query_table(numbers),
         "status_table": status_table(numbers),
-        "truth_table": None if truth is None or not len(truth) else truth_table(distances, truth, norm),
+        "truth_table": None
+        if truth is None or not len(truth)
+        else truth_table(distances, truth, norm),
         "behaviour": behaviour_table(distances.run),
         "run_table": run_table(distances.run),
         "histograms": distance_drawings(distances),
@@ -134,8 +179,18 @@ def _content(
         "top_pairs": pair_table(pairs, names, NORMS[norm], most=10),
         "n_pairs": len(pairs),
         "colours": layout is not None and layout.is_colour,
-        "fragile": fragile_rows(distances, norm, names, x=x, layout=layout, labels=truth),
+        "fragile": fragile_rows(
+            distances, norm, names, x=x, layout=layout, labels=truth, input_names=input_names
+        ),
     }
+
+
+def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
+    """The classes by number, where the words of the labels were numbered by the alphabet."""
+    data = run.get("data")
+    if not isinstance(data, dict) or data.get("labels_numbered") != "by the alphabet":
+        return ""
+    return names.numbered()
 
 
 def _listed(counts: Mapping[Status, int]) -> str:
@@ -154,4 +209,6 @@ def _render(content: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("report.html.jinja").render(content, words=status_words, style=style, style_digest=digest)
+    return environment.get_template("report.html.jinja").render(
+        content, words=status_words, style=style, style_digest=digest
+    )

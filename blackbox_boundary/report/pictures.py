@@ -45,14 +45,20 @@ class ImageLayout:
     def pixels(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Arrange rows (k, ...) as (k, height, width, 1 or 3), averaged over blocks to a longest side of 128."""
         images = rows.reshape(len(rows), *self.shape).astype(np.float64)
-        images = images[..., None] if self.channels is None else np.moveaxis(images, self.channels + 1, -1)
+        images = (
+            images[..., None]
+            if self.channels is None
+            else np.moveaxis(images, self.channels + 1, -1)
+        )
         k, height, width, channels = images.shape
         block = -(-max(height, width) // _LONGEST_SIDE)
         if block == 1:
             return images
         height, width = height // block or 1, width // block or 1
         images = images[:, : height * block, : width * block]
-        means: NDArray[np.float64] = images.reshape(k, height, -1, width, images.shape[2] // width, channels).mean(axis=(2, 4))
+        means: NDArray[np.float64] = images.reshape(
+            k, height, -1, width, images.shape[2] // width, channels
+        ).mean(axis=(2, 4))
         return means
 
 
@@ -69,7 +75,9 @@ class Triptych:
     largest: float
 
 
-def image_layout(row_shape: tuple[int, ...], image_shape: tuple[int, ...] | None) -> ImageLayout | None:
+def image_layout(
+    row_shape: tuple[int, ...], image_shape: tuple[int, ...] | None
+) -> ImageLayout | None:
     """Read a row as a picture, or say that it is none.
 
     Parameters
@@ -92,9 +100,13 @@ def image_layout(row_shape: tuple[int, ...], image_shape: tuple[int, ...] | None
     image_shape = tuple(int(size) for size in image_shape)
     layout = _read(image_shape)
     if layout is None:
-        raise InvalidInput(f'"image_shape" must be (height, width), with 1 or 3 channels first or last; got {image_shape}.')
+        raise InvalidInput(
+            f'"image_shape" must be (height, width), with 1 or 3 channels first or last; got {image_shape}.'
+        )
     if np.prod(image_shape) != np.prod(row_shape):
-        raise InvalidInput(f'"image_shape" must hold as many values as a row, {np.prod(row_shape)}; got {image_shape}.')
+        raise InvalidInput(
+            f'"image_shape" must hold as many values as a row, {np.prod(row_shape)}; got {image_shape}.'
+        )
     return layout
 
 
@@ -111,7 +123,9 @@ def _read(shape: tuple[int, ...]) -> ImageLayout | None:
     return None
 
 
-def triptychs(x: Array, flip_points: Array | None, rows: IntArray, layout: ImageLayout) -> tuple[list[Triptych], tuple[float, float]]:
+def triptychs(
+    x: Array, flip_points: Array | None, rows: IntArray, layout: ImageLayout
+) -> tuple[list[Triptych], tuple[float, float]]:
     """Draw some rows.
 
     Parameters
@@ -133,7 +147,11 @@ def triptychs(x: Array, flip_points: Array | None, rows: IntArray, layout: Image
     """
     originals = layout.pixels(_rows(x, rows))
     lowest, highest = _range(originals)
-    flips = np.full_like(originals, np.nan) if flip_points is None else layout.pixels(_rows(flip_points, rows))
+    flips = (
+        np.full_like(originals, np.nan)
+        if flip_points is None
+        else layout.pixels(_rows(flip_points, rows))
+    )
     shades = [_shade(pixels, lowest, highest) for pixels in (originals, flips)]
     drawn = []
     for i in range(len(rows)):
@@ -181,8 +199,15 @@ def _png_uri(pixels: NDArray[np.uint8]) -> str:
     """
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)  # filter 0: none
-    png = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + _chunk(b"IEND", b"")
+    lines = np.concatenate(
+        [np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1
+    )  # filter 0: none
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", header)
+        + _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
+        + _chunk(b"IEND", b"")
+    )
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 

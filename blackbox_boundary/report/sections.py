@@ -8,21 +8,47 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..analysis.overview import NORMS, status_words
 from ..arrays import as_numpy, take
-from ..overview import NORMS, status_words
-from .figures import distance_histogram, entropy_against_distance, entropy_by_distance, heat_map, histogram
+from ..printable import printable
+from .figures import (
+    distance_histogram,
+    entropy_against_distance,
+    entropy_by_distance,
+    heat_map,
+    histogram,
+)
 from .pictures import Triptych, triptychs
 from .svg import PAGE_COLOURS, inline_svg
-from .tables import LabelPair, Names, Table, entropy_table, histogram_table, number, pair_matrix, pair_table
+from .tables import (
+    LabelPair,
+    Names,
+    Table,
+    entropy_table,
+    histogram_table,
+    number,
+    pair_matrix,
+    pair_table,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from ..distances import Distances
+    from ..analysis.distances import Distances
     from ..predictor import Array, IntArray
     from .pictures import ImageLayout
 
-__all__ = ["Drawing", "Fragile", "FragileRow", "distance_drawings", "entropy_drawing", "fragile_rows", "pair_drawing"]
+__all__ = [
+    "Drawing",
+    "Fragile",
+    "FragileRow",
+    "distance_drawings",
+    "entropy_drawing",
+    "fragile_rows",
+    "pair_drawing",
+]
 
 _N_FRAGILE = 12
 """Rows shown one by one: a screenful on a laptop, three columns of four."""
@@ -73,7 +99,9 @@ def distance_drawings(distances: Distances) -> list[Drawing]:
         bins = histogram(values)
         figure = distance_histogram(values, norm=label, bins=bins, colours=PAGE_COLOURS)
         words = f"Histogram of {label} distances of {values.size:,} rows, median {number(float(np.median(values)))} input units."
-        drawings.append(Drawing(inline_svg(figure, name, text=words), words, histogram_table(bins, label)))
+        drawings.append(
+            Drawing(inline_svg(figure, name, text=words), words, histogram_table(bins, label))
+        )
     return drawings
 
 
@@ -88,9 +116,17 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
     label = NORMS[norm]
     figure = entropy_against_distance(distance, entropy, norm=label, colours=PAGE_COLOURS)
     correlation = _rank_correlation(distance, entropy)
-    strength = "" if correlation is None else f" Spearman rank correlation {correlation:+.2f}.".replace("-", "\N{MINUS SIGN}")
+    strength = (
+        ""
+        if correlation is None
+        else f" Spearman rank correlation {correlation:+.2f}.".replace("-", "\N{MINUS SIGN}")
+    )
     words = f"Softmax entropy at the row (nats) against its {label} distance (input units), n = {distance.size:,} rows.{strength}"
-    return Drawing(inline_svg(figure, "entropy", text=words), words, entropy_table(entropy_by_distance(distance, entropy), label))
+    return Drawing(
+        inline_svg(figure, "entropy", text=words),
+        words,
+        entropy_table(entropy_by_distance(distance, entropy), label),
+    )
 
 
 def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | None:
@@ -100,19 +136,35 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
     counts, labels, pooled = pair_matrix(pairs, most=_N_LABELS)
     axis = [_short(names(label)) for label in labels] + ["others"] * pooled
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts will have it
-        figure = heat_map(counts, axis, axis, full=int(counts[: len(labels), : len(labels)].max()), colours=PAGE_COLOURS)
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from font"
+        )  # the reader's fonts will have it
+        figure = heat_map(
+            counts,
+            axis,
+            axis,
+            full=int(counts[: len(labels), : len(labels)].max()),
+            colours=PAGE_COLOURS,
+        )
         words = f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows with a flip point."
         svg = inline_svg(figure, "pairs", text=words)
     if pooled:
         words += (
-            f" The {len(labels)} labels of the most frequent pairs have lines of their own; all others share the line and column “others”."
+            f" The {len(labels)} labels of the most frequent pairs have lines of their own; "
+            "all others share the line and column “others”."
         )
     return Drawing(svg, words, pair_table(pairs, names, NORMS[norm], most=200))
 
 
 def fragile_rows(
-    distances: Distances, norm: str, names: Names, *, x: Array | None, layout: ImageLayout | None, labels: NDArray[np.intp] | None
+    distances: Distances,
+    norm: str,
+    names: Names,
+    *,
+    x: Array | None,
+    layout: ImageLayout | None,
+    labels: NDArray[np.intp] | None,
+    input_names: Sequence[str] | None = None,
 ) -> Fragile | None:
     """Pick the rows with the smallest distance, ties by row number; None where no flip point is known."""
     distance = distances.norm(norm)
@@ -120,8 +172,16 @@ def fragile_rows(
     nearest = nearest[np.isfinite(distance[nearest])]
     if not nearest.size:
         return None
-    pictures, scale = triptychs(x, distances.flip_points, nearest, layout) if layout else ([None] * nearest.size, None)
-    changes = [[] for _ in nearest] if layout or x is None or distances.flip_points is None else _changes(x, distances.flip_points, nearest)
+    pictures, scale = (
+        triptychs(x, distances.flip_points, nearest, layout)
+        if layout
+        else ([None] * nearest.size, None)
+    )
+    changes = (
+        [[] for _ in nearest]
+        if layout or x is None or distances.flip_points is None
+        else _changes(x, distances.flip_points, nearest, input_names)
+    )
     rows = [
         FragileRow(
             row=int(i),
@@ -136,36 +196,64 @@ def fragile_rows(
         )
         for j, i in enumerate(nearest.tolist())
     ]
-    return Fragile(rows, (number(scale[0]), number(scale[1])) if scale else None, _fragile_table(distances, nearest, rows))
+    return Fragile(
+        rows,
+        (number(scale[0]), number(scale[1])) if scale else None,
+        _fragile_table(distances, nearest, rows),
+    )
 
 
 def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRow]) -> Table:
     truth = rows[0].truth is not None
     cells = [
         (
-            *(f"{row.row}", f"{row.home} → {row.flipped}", *([row.truth or ""] if truth else []), row.status),
+            *(
+                f"{row.row}",
+                f"{row.home} → {row.flipped}",
+                *([row.truth or ""] if truth else []),
+                row.status,
+            ),
             *(number(distances.norm(name)[i]) for name in NORMS),
             *(f"{distances.n_predictions[i]:,}", f"{distances.n_gradients[i]:,}"),
         )
         for i, row in zip(nearest, rows, strict=True)
     ]
-    head = ("row", "home → flipped", *(["true label"] if truth else []), "status", *NORMS.values(), "predictions", "gradients")
-    return Table(f"The {len(rows)} most fragile rows; distances in input units", head, cells, n_words=3 + truth)
+    head = (
+        "row",
+        "home → flipped",
+        *(["true label"] if truth else []),
+        "status",
+        *NORMS.values(),
+        "predictions",
+        "gradients",
+    )
+    return Table(
+        f"The {len(rows)} most fragile rows; distances in input units",
+        head,
+        cells,
+        n_words=3 + truth,
+    )
 
 
-def _changes(x: Array, flip_points: Array, rows: IntArray) -> list[list[str]]:
-    """Name the three inputs that change most on the way to the flip point, with their values before and after."""
+def _changes(
+    x: Array, flip_points: Array, rows: IntArray, input_names: Sequence[str] | None
+) -> list[list[str]]:
+    """Name the three inputs that change most on the way to the flip point, before and after."""
     before = np.asarray(as_numpy(take(x, rows)), dtype=np.float64)
     after = np.asarray(as_numpy(take(flip_points, rows)), dtype=np.float64)
     shape = before.shape[1:]
     before, after = before.reshape(len(rows), -1), after.reshape(len(rows), -1)
     most = np.argsort(-np.abs(after - before), axis=-1, kind="stable")[:, :3]
-    return [[_change(shape, i, before[row, i], after[row, i]) for i in inputs.tolist()] for row, inputs in enumerate(most)]
+
+    def change(row: int, i: int) -> str:
+        name = _place(shape, i) if input_names is None else printable(input_names[i])
+        return f"{name}: {number(before[row, i])} → {number(after[row, i])}"
+
+    return [[change(row, i) for i in inputs.tolist()] for row, inputs in enumerate(most)]
 
 
-def _change(shape: tuple[int, ...], i: int, before: float, after: float) -> str:
-    place = ", ".join(str(index) for index in np.unravel_index(i, shape))
-    return f"input [{place}]: {number(before)} → {number(after)}"
+def _place(shape: tuple[int, ...], i: int) -> str:
+    return f"input [{', '.join(str(index) for index in np.unravel_index(i, shape))}]"
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:

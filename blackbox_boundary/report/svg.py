@@ -58,7 +58,12 @@ def inline_svg(figure: Figure, name: str, *, text: str) -> str:
     for element in root.iter():
         _present(element)
     width = round(_SCALE * figure.get_figwidth() * 72)
-    root.attrib = {"viewBox": root.attrib["viewBox"], "width": f"{width}", "role": "img", "aria-label": text}
+    root.attrib = {
+        "viewBox": root.attrib["viewBox"],
+        "width": f"{width}",
+        "role": "img",
+        "aria-label": text,
+    }
     return ET.tostring(root, encoding="unicode")
 
 
@@ -77,7 +82,12 @@ def _local(tag: str) -> str:
 
 def _rename(root: ET.Element, name: str) -> None:
     """Keep only the names that are referred to, and make them unique to the figure."""
-    used = {match for element in root.iter() for value in element.attrib.values() for match in _REFERENCE.findall(value)}
+    used = {
+        match
+        for element in root.iter()
+        for value in element.attrib.values()
+        for match in _REFERENCE.findall(value)
+    }
     for element in root.iter():
         attributes = {_local(key): value for key, value in element.attrib.items()}
         if "id" in attributes and attributes["id"] not in used:
@@ -94,4 +104,7 @@ def _present(element: ET.Element) -> None:
     for declaration in element.attrib.pop("style", "").split(";"):
         key, _, value = declaration.partition(":")
         if key.strip() and key.strip() not in _DROPPED:
-            element.set(key.strip(), _COLOUR.sub(lambda match: f"var({_PROPERTIES[match[0]]})", value.strip()))
+            element.set(
+                key.strip(),
+                _COLOUR.sub(lambda match: f"var({_PROPERTIES[match[0]]})", value.strip()),
+            )

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..asks import Status
-from ..overview import NORMS, Overview, Spread, spread, status_words
+from ..analysis.account import Account
+from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
+from ..printable import printable
+from ..search.asks import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from ..distances import Distances
+    from ..analysis.distances import Distances
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "accuracy", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
-    "measured", "number", "pair_matrix", "pair_table", "printable", "query_table", "run_table", "status_table", "truth_table",
+    "LabelPair", "Names", "Table", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
+    "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
 _MEANING = {
@@ -73,10 +75,10 @@ class Names:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))
 
-
-def printable(text: Any) -> str:
-    """Text without control characters, bidirectional overrides or lone surrogates, each shown as U+FFFD."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(text))
+    def numbered(self, most: int = 12) -> str:
+        """The names with their numbers."""
+        shown = ", ".join(f"{name} = {k}" for k, name in enumerate(self._names[:most]))
+        return shown + (", ..." if len(self._names) > most else "")
 
 
 def number(value: float) -> str:
@@ -97,7 +99,14 @@ def number(value: float) -> str:
 
 
 def _spread_cells(values: Spread) -> tuple[str, ...]:
-    shown = (values.median, values.lower_quartile, values.upper_quartile, values.lowest, values.highest, values.mean)
+    shown = (
+        values.median,
+        values.lower_quartile,
+        values.upper_quartile,
+        values.lowest,
+        values.highest,
+        values.mean,
+    )
     return (f"{values.n:,}", *(number(value) for value in shown))
 
 
@@ -108,7 +117,13 @@ _SPREAD_HEAD = ("n", "median", "25 %", "75 %", "smallest", "largest", "mean")
 def status_table(numbers: Overview) -> Table:
     """Rows by status, with what each means."""
     rows = [
-        (status_words(status), _MEANING[status], f"{n:,}", f"{n / numbers.n_rows:.1%}", f"{n - numbers.without_flip.get(status, 0):,}")
+        (
+            status_words(status),
+            _MEANING[status],
+            f"{n:,}",
+            f"{n / numbers.n_rows:.1%}",
+            f"{n - numbers.without_flip.get(status, 0):,}",
+        )
         for status, n in numbers.by_status.items()
     ]
     head = ("status", "what it means", "rows", "share", "with a flip point")
@@ -134,14 +149,22 @@ def query_table(numbers: Overview) -> Table:
 def histogram_table(bins: Histogram, label: str) -> Table:
     """The counts of a histogram of distances."""
     rows = [
-        (f"{number(low)} to {number(high)}", f"{n:,}") for low, high, n in zip(bins.edges[:-1], bins.edges[1:], bins.counts, strict=True)
+        (f"{number(low)} to {number(high)}", f"{n:,}")
+        for low, high, n in zip(bins.edges[:-1], bins.edges[1:], bins.counts, strict=True)
     ]
     return Table(f"Rows by {label} distance, input units", ("distance", "rows"), rows)
 
 
 def entropy_table(bins: list[EntropyBin], label: str) -> Table:
     """Quartiles of the entropy by distance."""
-    rows = [(f"{number(part.nearest)} to {number(part.farthest)}", f"{part.n:,}", *(number(value) for value in part[3:])) for part in bins]
+    rows = [
+        (
+            f"{number(part.nearest)} to {number(part.farthest)}",
+            f"{part.n:,}",
+            *(number(value) for value in part[3:]),
+        )
+        for part in bins
+    ]
     head = ("distance (input units)", "n", "25 % (nats)", "median (nats)", "75 % (nats)")
     return Table(f"Softmax entropy by {label} distance; every bin holds as many rows", head, rows)
 
@@ -151,7 +174,10 @@ def label_pairs(distances: Distances, norm: str) -> list[LabelPair]:
     known = np.flatnonzero(distances.has_flip)
     distance = distances.norm(norm)[known]
     pairs, group, counts = np.unique(
-        np.stack([distances.home[known], distances.flipped[known]], axis=-1), axis=0, return_inverse=True, return_counts=True
+        np.stack([distances.home[known], distances.flipped[known]], axis=-1),
+        axis=0,
+        return_inverse=True,
+        return_counts=True,
     )
     order = np.lexsort((distance, group.reshape(-1)))
     parts = np.split(distance[order], np.cumsum(counts)[:-1])
@@ -166,13 +192,28 @@ def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -
     """The most frequent label pairs; a note counts the others."""
     n = sum(pair.n for pair in pairs)
     rows = [
-        (f"{names(pair.home)} → {names(pair.flipped)}", f"{pair.n:,}", f"{pair.n / n:.1%}", number(pair.nearest), number(pair.median))
+        (
+            f"{names(pair.home)} → {names(pair.flipped)}",
+            f"{pair.n:,}",
+            f"{pair.n / n:.1%}",
+            number(pair.nearest),
+            number(pair.median),
+        )
         for pair in pairs[:most]
     ]
     left = pairs[most:]
-    note = f"{len(left):,} less frequent pairs hold the other {sum(pair.n for pair in left):,} rows." if left else ""
+    note = (
+        f"{len(left):,} less frequent pairs hold the other {sum(pair.n for pair in left):,} rows."
+        if left
+        else ""
+    )
     head = ("home → flipped", "rows", "share", f"nearest {label}", f"median {label}")
-    return Table(f"Label pairs, {n:,} rows with a flip point; distances in input units", head, rows, note=note)
+    return Table(
+        f"Label pairs, {n:,} rows with a flip point; distances in input units",
+        head,
+        rows,
+        note=note,
+    )
 
 
 def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp], list[int], bool]:
@@ -185,7 +226,9 @@ def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp],
     (counts, labels, pooled)
         ``labels`` without the last line where ``pooled``.
     """
-    seen = dict.fromkeys(label for pair in pairs for label in (pair.home, pair.flipped))  # in the order of the pairs
+    seen = dict.fromkeys(
+        label for pair in pairs for label in (pair.home, pair.flipped)
+    )  # in the order of the pairs
     kept = sorted(list(seen)[:most])
     pooled = len(seen) > most
     place = {label: i for i, label in enumerate(kept)}
@@ -195,24 +238,22 @@ def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp],
     return counts, kept, pooled
 
 
-def accuracy(distances: Distances, labels: NDArray[np.intp] | None) -> tuple[str, str] | None:
-    """Share of right home labels and the number of rows whose home label is known; None where nothing can be compared."""
-    known = distances.home >= 0
-    if labels is None or not known.any():
-        return None
-    return f"{(distances.home == labels)[known].mean():.1%}", f"{int(known.sum()):,}"
-
-
 def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Table:
     """Distance of the rows whose home label is right, and of those where it is wrong."""
     known = distances.home >= 0
     right = distances.home == labels
     rows = [
-        (word, f"{int(mask.sum()):,}", *_spread_cells(spread(distances.norm(norm)[mask & distances.has_flip])))
+        (
+            word,
+            f"{int(mask.sum()):,}",
+            *_spread_cells(spread(distances.norm(norm)[mask & distances.has_flip])),
+        )
         for word, mask in (("right", right & known), ("wrong", ~right & known))
     ]
     return Table(
-        f"{NORMS[norm]} distance (input units) by whether the home label is the true one", ("home label", "rows", *_SPREAD_HEAD), rows
+        f"{NORMS[norm]} distance (input units) by whether the home label is the true one",
+        ("home label", "rows", *_SPREAD_HEAD),
+        rows,
     )
 
 
@@ -222,10 +263,23 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     if isinstance(data, dict):
         data = data.get("path")
     if isinstance(estimator, dict):
-        choices = [f"{key} {value}" for key, value in estimator.items() if isinstance(value, str) and key != "name" and value != "auto"]
+        choices = [
+            f"{key} {value}"
+            for key, value in estimator.items()
+            if isinstance(value, str) and key != "name" and value != "auto"
+        ]
         estimator = ", ".join([str(estimator.get("name")), *choices])
-    reveals = f"{run['access']} and gradients" if "access" in run and run.get("gradients") == "predictor" else run.get("access")
-    facts = {"model": run.get("model") or run.get("predictor"), "data": data, "model reveals": reveals, "estimator": estimator}
+    reveals = (
+        f"{run['access']} and gradients"
+        if "access" in run and run.get("gradients") == "predictor"
+        else run.get("access")
+    )
+    facts = {
+        "model": run.get("model") or run.get("predictor"),
+        "data": data,
+        "model reveals": reveals,
+        "estimator": estimator,
+    }
     return [(name, printable(value)) for name, value in facts.items() if value]
 
 
@@ -236,17 +290,29 @@ def behaviour_table(run: Mapping[str, Any]) -> Table | None:
         return None
     decimals, latency, speed = seen.get("decimals"), seen.get("latency_s"), seen.get("rows_per_s")
     facts = [
-        ("rows asked", f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in mixed batches"),
+        (
+            "rows asked",
+            f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in mixed batches",
+        ),
         ("rows whose label changed", f"{seen.get('n_label_changes')}"),
     ]
     for name, words in (("spread_alone", "alone"), ("spread_in_batches", "in batches")):
         if (spread := seen.get(name)) is not None:
             facts.append((f"largest change of a score, {words}", number(spread)))
-    facts.append(("scores", "not seen to be rounded" if decimals is None else f"rounded to {decimals} decimals"))
+    facts.append(
+        (
+            "scores",
+            "not seen to be rounded" if decimals is None else f"rounded to {decimals} decimals",
+        )
+    )
     if latency and speed:
-        facts.append(("seconds for one row: median, 95 %, largest", ", ".join(map(number, latency))))
+        facts.append(
+            ("seconds for one row: median, 95 %, largest", ", ".join(map(number, latency)))
+        )
         facts.append(("rows per second in batches", number(speed)))
-    facts.append(("requests sent again", f"{seen.get('failed_share', 0):.1%} of {seen.get('n_requests')}"))
+    facts.append(
+        ("requests sent again", f"{seen.get('failed_share', 0):.1%} of {seen.get('n_requests')}")
+    )
     facts.append(("votes on each point of the run", f"{run.get('votes', 1)}"))
     return Table(
         f"How the model answered, by {seen.get('n_queries')} queries before the run",
@@ -259,7 +325,15 @@ def behaviour_table(run: Mapping[str, Any]) -> Table | None:
 def run_table(run: Mapping[str, Any]) -> Table:
     """Settings, versions and other facts of the run, nested names joined by dots."""
     return Table(
-        "Facts of the run", ("fact", "value"), [(printable(key), printable(value)) for key, value in _flat(run)] if run else [], n_words=2
+        "Facts of the run",
+        ("fact", "value"),
+        [
+            *([("account", account.line())] if (account := Account.of(run)) else []),
+            *((printable(key), printable(value)) for key, value in _flat(run)),
+        ]
+        if run
+        else [],
+        n_words=2,
     )
 
 
@@ -268,5 +342,12 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
     else:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        yield name, text if len(text) <= _LONGEST_FACT else f"{text[:_LONGEST_FACT]}… ({len(text):,} characters)"
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        )
+        yield (
+            name,
+            text
+            if len(text) <= _LONGEST_FACT
+            else f"{text[:_LONGEST_FACT]}… ({len(text):,} characters)",
+        )

@@ -51,7 +51,12 @@ class Adversary:
         stubborn: float = 0.5,
         broken: float = 0.0,
     ) -> None:
-        self.input_shape, self.n_classes, self.access, self.bounds = input_shape, n_classes, Access.parse(access), bounds
+        self.input_shape, self.n_classes, self.access, self.bounds = (
+            input_shape,
+            n_classes,
+            Access.parse(access),
+            bounds,
+        )
         self.seed, self.stubborn, self.broken = seed, stubborn, broken
         self.n_predicted = self.n_differentiated = 0
 
@@ -65,18 +70,25 @@ class Adversary:
         """Answer ``x`` (n, *input_shape)."""
         rows = self._rows(x)
         self.n_predicted += len(rows)
-        scores = np.array([self._scores(self._stream(row, "scores")) for row in rows]).reshape(len(rows), self.n_classes)
+        scores = np.array([self._scores(self._stream(row, "scores")) for row in rows]).reshape(
+            len(rows), self.n_classes
+        )
         prediction = Prediction.from_scores(scores)
         if self.access.has_scores:
             return prediction
-        top1 = np.where(np.isfinite(scores).all(axis=-1), scores.max(axis=-1, initial=-np.inf), np.nan)
+        top1 = np.where(
+            np.isfinite(scores).all(axis=-1), scores.max(axis=-1, initial=-np.inf), np.nan
+        )
         return Prediction(prediction.label, top1 if self.access is Access.TOP1 else None)
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """A direction that depends on the point and on which classes ``v`` (n, n_classes) weighs."""
         rows = self._rows(x)
         self.n_differentiated += len(rows)
-        gradients = [self._gradient(self._stream(row, str(np.sign(weights)))) for row, weights in zip(rows, v, strict=True)]
+        gradients = [
+            self._gradient(self._stream(row, str(np.sign(weights))))
+            for row, weights in zip(rows, v, strict=True)
+        ]
         return as_kind(np.array(gradients).reshape(np.shape(x)), x)
 
     def _scores(self, stream: np.random.Generator) -> FloatArray:
@@ -101,10 +113,17 @@ class Adversary:
         return gradient
 
     def _stream(self, row: FloatArray, purpose: str) -> np.random.Generator:
-        digest = hashlib.blake2b(row.tobytes(), digest_size=8, salt=str(self.seed).encode()[:16], person=purpose.encode()[:16])
+        digest = hashlib.blake2b(
+            row.tobytes(),
+            digest_size=8,
+            salt=str(self.seed).encode()[:16],
+            person=purpose.encode()[:16],
+        )
         return np.random.default_rng(int.from_bytes(digest.digest(), "little"))
 
     def _rows(self, x: Array) -> FloatArray:
         if tuple(x.shape[1:]) != self.input_shape or x.ndim == 0:
-            raise InvalidInput(f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got {tuple(x.shape)}.')
+            raise InvalidInput(
+                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got {tuple(x.shape)}.'
+            )
         return np.ascontiguousarray(as_numpy(x), np.float64) + 0.0  # no negative zeros

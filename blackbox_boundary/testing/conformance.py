@@ -86,13 +86,18 @@ def check_predictor(
     """
     known = dict(known or {})
     if unknown := sorted(set(known) - set(CHECKS)):
-        raise InvalidInput(f'"known" of check_predictor must name checks among {", ".join(CHECKS)}; got {", ".join(unknown)}.')
+        raise InvalidInput(
+            f'"known" of check_predictor must name checks among {", ".join(CHECKS)}; got {", ".join(unknown)}.'
+        )
     if x.shape[0] < 3:
         raise InvalidInput(f'"x" of check_predictor must have at least 3 rows; got {x.shape[0]}.')
     case = _Case(predictor, x, tolerance, gradient_tolerance, close)
     outcome = {name: _outcome(check, case, known.get(name)) for name, check in CHECKS.items()}
     failures = [f"  {name}: {text}" for name, text in outcome.items() if text.startswith("FAILED")]
-    assert not failures, f"{type(predictor).__name__} fails {len(failures)} of {len(CHECKS)} checks:\n" + "\n".join(failures)
+    assert not failures, (
+        f"{type(predictor).__name__} fails {len(failures)} of {len(CHECKS)} checks:\n"
+        + "\n".join(failures)
+    )
     return outcome
 
 
@@ -111,12 +116,18 @@ class _Case:
         if one.scores is not None and other.scores is not None:
             room = self.tolerance * np.abs(one.scores).max(axis=-1, initial=0)
             off = np.abs(one.scores - other.scores).max(axis=-1, initial=0)
-            assert (off <= room).all(), f"{_worst(off - room)} has scores {off.max():.3g} off {when}."
+            assert (off <= room).all(), (
+                f"{_worst(off - room)} has scores {off.max():.3g} off {when}."
+            )
             rows = np.arange(len(one))
-            changed &= np.abs(one.scores[rows, one.label] - one.scores[rows, other.label]) > 2 * room
+            changed &= (
+                np.abs(one.scores[rows, one.label] - one.scores[rows, other.label]) > 2 * room
+            )
         elif one.top1 is not None and other.top1 is not None:
             off = np.abs(one.top1 - other.top1)
-            assert (off <= self.tolerance * np.abs(one.top1)).all(), f"{_worst(off)} has a top score {off.max():.3g} off {when}."
+            assert (off <= self.tolerance * np.abs(one.top1)).all(), (
+                f"{_worst(off)} has a top score {off.max():.3g} off {when}."
+            )
         assert not changed.any(), f"{_worst(changed)} changes its label {when}."
 
     def same_answer(self, x: Array, when: str) -> None:
@@ -143,9 +154,13 @@ def _outcome(check: Callable[[_Case], None], case: _Case, reason: str | None) ->
     except _NotApplicable as why:
         return f"not applicable: {why}"
     except Exception as error:  # noqa: BLE001 -- whatever a foreign predictor raises is what was found
-        found = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        found = (
+            str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        )
         return f"known: {reason}" if reason else f"FAILED. {found}"
-    return f"FAILED. It passes now; it no longer needs to be known ({reason})." if reason else "passed"
+    return (
+        f"FAILED. It passes now; it no longer needs to be known ({reason})." if reason else "passed"
+    )
 
 
 def _worst(excess: FloatArray | IntArray) -> str:
@@ -155,35 +170,55 @@ def _worst(excess: FloatArray | IntArray) -> str:
 def _declares(case: _Case) -> None:
     """Access, shape, classes and bounds are declared and make sense."""
     predictor = case.predictor
-    assert isinstance(predictor, Predictor), "It lacks an attribute of Predictor: access, input_shape, n_classes, bounds or predict."
-    assert isinstance(predictor.access, Access), f"access must be an Access; got {predictor.access!r}."
+    assert isinstance(predictor, Predictor), (
+        "It lacks an attribute of Predictor: access, input_shape, n_classes, bounds or predict."
+    )
+    assert isinstance(predictor.access, Access), (
+        f"access must be an Access; got {predictor.access!r}."
+    )
     shape = predictor.input_shape
     assert isinstance(shape, tuple), f"input_shape must be a tuple; got {shape!r}."
-    assert all(type(side) is int and side > 0 for side in shape), f"input_shape must hold positive integers; got {shape!r}."
-    assert isinstance(predictor.n_classes, int), f"n_classes must be an int; got {predictor.n_classes!r}."
+    assert all(type(side) is int and side > 0 for side in shape), (
+        f"input_shape must hold positive integers; got {shape!r}."
+    )
+    assert isinstance(predictor.n_classes, int), (
+        f"n_classes must be an int; got {predictor.n_classes!r}."
+    )
     assert predictor.n_classes > 1, f"n_classes must be 2 or more; got {predictor.n_classes!r}."
     if predictor.bounds is not None:
         lowest, highest = (np.broadcast_to(np.asarray(bound), shape) for bound in predictor.bounds)
         assert (lowest < highest).all(), "The lowest bound must lie below the highest."
     fingerprint = getattr(predictor, "fingerprint", "")
-    assert isinstance(fingerprint, str), f"fingerprint must be a string; got {type(fingerprint).__name__}."
+    assert isinstance(fingerprint, str), (
+        f"fingerprint must be a string; got {type(fingerprint).__name__}."
+    )
 
 
 def _reveals(case: _Case) -> None:
     """An answer holds what the access says, and no more."""
     predictor, prediction = case.predictor, case.predictor.predict(case.x)
     check_prediction(prediction, case.x.shape[0], predictor.access, predictor.n_classes)
-    assert isinstance(prediction.label, np.ndarray), f"Labels must be a NumPy array; got {type(prediction.label).__name__}."
+    assert isinstance(prediction.label, np.ndarray), (
+        f"Labels must be a NumPy array; got {type(prediction.label).__name__}."
+    )
     if predictor.access is not Access.TOP1:
-        assert prediction.top1 is None, f'Access "{predictor.access.name.lower()}" does not promise top1, but it is there.'
+        assert prediction.top1 is None, (
+            f'Access "{predictor.access.name.lower()}" does not promise top1, but it is there.'
+        )
     if not predictor.access.has_scores:
-        assert prediction.scores is None, f'Access "{predictor.access.name.lower()}" does not promise scores, but they are there.'
+        assert prediction.scores is None, (
+            f'Access "{predictor.access.name.lower()}" does not promise scores, but they are there.'
+        )
         return
     scores = prediction.scores
     assert scores is not None
-    assert (prediction.label == Prediction.from_scores(scores).label).all(), "Labels are not the index of the largest score, lowest first."
+    assert (prediction.label == Prediction.from_scores(scores).label).all(), (
+        "Labels are not the index of the largest score, lowest first."
+    )
     if predictor.access is Access.LOGITS:
-        assert not looks_like_probabilities(scores), "The logits are not negative and sum to one in every row: they are probabilities."
+        assert not looks_like_probabilities(scores), (
+            "The logits are not negative and sum to one in every row: they are probabilities."
+        )
 
 
 def _repeatability(case: _Case) -> None:
@@ -196,20 +231,30 @@ def _splitting(case: _Case) -> None:
     n = case.x.shape[0]
     whole = case.predictor.predict(case.x)
     for size in (1, 2, n - 1):
-        parts = [case.predictor.predict(case.x[start : start + size]) for start in range(0, n, size)]
+        parts = [
+            case.predictor.predict(case.x[start : start + size]) for start in range(0, n, size)
+        ]
         case.agree(whole, Prediction.concatenate(parts), f"when asked in batches of {size}")
 
 
 def _permuting(case: _Case) -> None:
     """The order of rows does not matter."""
     order = np.random.default_rng(0).permutation(case.x.shape[0])
-    case.agree(case.predictor.predict(case.x)[order], case.predictor.predict(take(case.x, order)), "when the rows are permuted")
+    case.agree(
+        case.predictor.predict(case.x)[order],
+        case.predictor.predict(take(case.x, order)),
+        "when the rows are permuted",
+    )
 
 
 def _repeating(case: _Case) -> None:
     """A row that occurs several times has one answer."""
     rows = np.repeat(np.arange(case.x.shape[0]), 3)
-    case.agree(case.predictor.predict(case.x)[rows], case.predictor.predict(take(case.x, rows)), "when the rows are repeated")
+    case.agree(
+        case.predictor.predict(case.x)[rows],
+        case.predictor.predict(take(case.x, rows)),
+        "when the rows are repeated",
+    )
 
 
 def _empty_batch(case: _Case) -> None:
@@ -234,15 +279,23 @@ def _dtypes(case: _Case) -> None:
     """float32 and float64 arrays of the same values agree."""
     xp = array_namespace(case.x)
     narrow = xp.astype(case.x, xp.float32)
-    one, other = case.predictor.predict(narrow), case.predictor.predict(xp.astype(narrow, xp.float64))
+    one, other = (
+        case.predictor.predict(narrow),
+        case.predictor.predict(xp.astype(narrow, xp.float64)),
+    )
     case.agree(one, other, "when given as float64 instead of float32")
 
 
 def _memory_layout(case: _Case) -> None:
     """Arrays that are not contiguous are read as what they hold."""
     xp = array_namespace(case.x)
-    case.same_answer(xp.stack([case.x, case.x + 1], axis=1)[:, 0], "when every other row of an array is given")
-    case.same_answer(xp.stack([case.x, case.x + 1], axis=-1)[..., 0], "when every other element of an array is given")
+    case.same_answer(
+        xp.stack([case.x, case.x + 1], axis=1)[:, 0], "when every other row of an array is given"
+    )
+    case.same_answer(
+        xp.stack([case.x, case.x + 1], axis=-1)[..., 0],
+        "when every other element of an array is given",
+    )
 
 
 def _wrong_shapes(case: _Case) -> None:
@@ -256,7 +309,9 @@ def _wrong_shapes(case: _Case) -> None:
             case.predictor.predict(rows)
         except InvalidInput:
             continue
-        raise AssertionError(f"{what[0].upper()}{what[1:]}, shape {tuple(rows.shape)}, was not refused with InvalidInput.")
+        raise AssertionError(
+            f"{what[0].upper()}{what[1:]}, shape {tuple(rows.shape)}, was not refused with InvalidInput."
+        )
 
 
 def _vjp_form(case: _Case) -> None:
@@ -264,20 +319,30 @@ def _vjp_form(case: _Case) -> None:
     predictor, x, v = case.with_gradient(), case.x, case.weights()
     for rows, weights in ((x, v), (x[:0], v[:0])):
         gradient = predictor.vjp(rows, weights)
-        assert type(gradient) is type(as_kind(as_numpy(rows), rows)), f"A gradient by {type(rows).__name__} is a {type(gradient).__name__}."
-        assert tuple(gradient.shape) == tuple(rows.shape), f"A gradient by {tuple(rows.shape)} has shape {tuple(gradient.shape)}."
+        assert type(gradient) is type(as_kind(as_numpy(rows), rows)), (
+            f"A gradient by {type(rows).__name__} is a {type(gradient).__name__}."
+        )
+        assert tuple(gradient.shape) == tuple(rows.shape), (
+            f"A gradient by {tuple(rows.shape)} has shape {tuple(gradient.shape)}."
+        )
         assert gradient.dtype == rows.dtype, f"A gradient by {rows.dtype} is {gradient.dtype}."
-        assert getattr(gradient, "device", None) == getattr(rows, "device", None), "A gradient is on another device than its rows."
+        assert getattr(gradient, "device", None) == getattr(rows, "device", None), (
+            "A gradient is on another device than its rows."
+        )
 
 
 def _vjp_rows(case: _Case) -> None:
     """A row's gradient does not depend on the other rows."""
     predictor, x, v = case.with_gradient(), case.x, case.weights()
     whole = as_numpy(predictor.vjp(x, v)).reshape(len(v), -1)
-    alone = np.concatenate([as_numpy(predictor.vjp(x[i : i + 1], v[i : i + 1])) for i in range(len(v))]).reshape(len(v), -1)
+    alone = np.concatenate(
+        [as_numpy(predictor.vjp(x[i : i + 1], v[i : i + 1])) for i in range(len(v))]
+    ).reshape(len(v), -1)
     off = np.abs(whole - alone).max(axis=-1)
     room = max(case.tolerance, 1e-4) * np.abs(whole).max(axis=-1)
-    assert (off <= room).all(), f"{_worst(off - room)} has a gradient {off.max():.3g} off when asked alone."
+    assert (off <= room).all(), (
+        f"{_worst(off - room)} has a gradient {off.max():.3g} off when asked alone."
+    )
 
 
 def _vjp_values(case: _Case) -> None:
@@ -289,6 +354,8 @@ def _vjp_values(case: _Case) -> None:
     """
     if not case.with_gradient().access.has_scores:
         raise _NotApplicable("no scores are revealed to take differences of")
+    if passed := getattr(case.with_gradient(), "straight_through", ()):
+        raise _NotApplicable(f"gradients pass straight through {', '.join(passed)}")
     rng = np.random.default_rng(1)
     errors = np.array([_gradient_error(case, rng, along_gradient=probe == 0) for probe in range(5)])
     tested = np.isfinite(errors).sum(axis=0) > 2
@@ -304,7 +371,9 @@ def _gradient_error(case: _Case, rng: np.random.Generator, *, along_gradient: bo
     """Relative error (n,) of the slope in one direction, near each row; NaN where no step tells."""
     predictor, v = case.with_gradient(), case.weights()
     largest = 0.05 * float(np.abs(as_numpy(case.x)).max()) or 0.05
-    x = _away_from_bounds(case, case.x + as_kind(largest * rng.uniform(-0.1, 0.1, case.x.shape), case.x), largest)
+    x = _away_from_bounds(
+        case, case.x + as_kind(largest * rng.uniform(-0.1, 0.1, case.x.shape), case.x), largest
+    )
     gradient = as_numpy(predictor.vjp(x, v)).astype(np.float64).reshape(len(v), -1)
     side = rng.normal(size=gradient.shape)
     if along_gradient:
@@ -314,7 +383,10 @@ def _gradient_error(case: _Case, rng: np.random.Generator, *, along_gradient: bo
     typical = np.linalg.norm(gradient, axis=-1) * np.linalg.norm(u, axis=-1) / np.sqrt(u.shape[1])
     error = np.full(len(v), np.inf)
     for step in largest * np.logspace(0, -4, 9):
-        slope, noise = (part / step for part in _central_difference(predictor, x, u.reshape(case.x.shape) * step, v))
+        slope, noise = (
+            part / step
+            for part in _central_difference(predictor, x, u.reshape(case.x.shape) * step, v)
+        )
         size = np.maximum(np.maximum(typical, np.abs(slope)), np.finfo(float).tiny)
         usable = noise <= case.gradient_tolerance * size
         error = np.where(usable, np.minimum(error, np.abs(slope - expected) / size), error)
@@ -326,15 +398,22 @@ def _away_from_bounds(case: _Case, x: Array, room: float) -> Array:
         return x
     lowest, highest = (np.asarray(bound, np.float64) for bound in case.predictor.bounds)
     middle = (lowest + highest) / 2
-    return as_kind(np.clip(as_numpy(x), np.minimum(lowest + room, middle), np.maximum(highest - room, middle)), x)
+    return as_kind(
+        np.clip(as_numpy(x), np.minimum(lowest + room, middle), np.maximum(highest - room, middle)),
+        x,
+    )
 
 
-def _central_difference(predictor: Predictor, x: Array, step: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _central_difference(
+    predictor: Predictor, x: Array, step: FloatArray, v: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Half the difference of ``sum_k v_k score_k`` across each row's step (n,), and what rounding may have made of it (n,)."""
     ahead, behind = (predictor.predict(x + as_kind(sign * step, x)).scores for sign in (1, -1))
     assert ahead is not None
     assert behind is not None
-    resolution = np.finfo(np.result_type(ahead, np.float32) if ahead.dtype.itemsize < 8 else np.float64).eps
+    resolution = np.finfo(
+        np.result_type(ahead, np.float32) if ahead.dtype.itemsize < 8 else np.float64
+    ).eps
     if as_numpy(x).dtype != np.float64:
         resolution = max(resolution, np.finfo(np.float32).eps)
     difference = (v * (ahead.astype(np.float64) - behind)).sum(axis=-1) / 2

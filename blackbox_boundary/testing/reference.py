@@ -53,11 +53,23 @@ class Reference:
     """
 
     def __init__(
-        self, shape: Shape, *, access: Access | str = Access.LOGITS, bounds: Bounds = None, scale: float = 1.0, decimals: int | None = None
+        self,
+        shape: Shape,
+        *,
+        access: Access | str = Access.LOGITS,
+        bounds: Bounds = None,
+        scale: float = 1.0,
+        decimals: int | None = None,
     ) -> None:
         if not scale > 0:
             raise InvalidInput(f'"scale" of Reference must be positive; got {scale}.')
-        self.shape, self.access, self.bounds, self.scale, self.decimals = shape, Access.parse(access), bounds, scale, decimals
+        self.shape, self.access, self.bounds, self.scale, self.decimals = (
+            shape,
+            Access.parse(access),
+            bounds,
+            scale,
+            decimals,
+        )
         self.input_shape, self.n_classes = tuple(shape.input_shape), shape.n_classes
         self.n_predicted = self.n_differentiated = self.largest_batch = 0
 
@@ -78,14 +90,19 @@ class Reference:
         prediction = Prediction.from_scores(scores)
         if self.access.has_scores:
             return prediction
-        return Prediction(prediction.label, scores.max(axis=-1, initial=-np.inf) if self.access is Access.TOP1 else None)
+        return Prediction(
+            prediction.label,
+            scores.max(axis=-1, initial=-np.inf) if self.access is Access.TOP1 else None,
+        )
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)``, before any rounding; ``v`` (n, n_classes)."""
         rows = self._rows(x)
         v = np.asarray(v, rows.dtype)
         if v.shape != (len(rows), self.n_classes):
-            raise InvalidInput(f'"v" of vjp must have shape ({len(rows)}, {self.n_classes}); got {v.shape}.')
+            raise InvalidInput(
+                f'"v" of vjp must have shape ({len(rows)}, {self.n_classes}); got {v.shape}.'
+            )
         self.n_differentiated += len(rows)
         self.largest_batch = max(self.largest_batch, len(rows))
         if self.access is Access.PROBABILITIES:
@@ -111,7 +128,9 @@ class Reference:
         Radii are L2 lengths; infinite where a ray has fewer than m crossings.
         """
         along = self._rows(direction).astype(np.float64)
-        return self.shape.crossings(self._rows(x).astype(np.float64), along / np.linalg.norm(along, axis=-1, keepdims=True))
+        return self.shape.crossings(
+            self._rows(x).astype(np.float64), along / np.linalg.norm(along, axis=-1, keepdims=True)
+        )
 
     def distance_along(self, x: Array, direction: Array) -> FloatArray:
         """Radius (n,) of the first crossing along ``direction``, infinite where there is none."""
@@ -119,9 +138,15 @@ class Reference:
 
     def _rows(self, x: Array) -> FloatArray:
         if tuple(x.shape[1:]) != self.input_shape or x.ndim == 0:
-            raise InvalidInput(f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got {tuple(x.shape)}.')
+            raise InvalidInput(
+                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got {tuple(x.shape)}.'
+            )
         rows = as_numpy(x)
-        rows = rows.reshape(len(rows), -1) if rows.size else rows.reshape(len(rows), int(np.prod(self.input_shape)))
+        rows = (
+            rows.reshape(len(rows), -1)
+            if rows.size
+            else rows.reshape(len(rows), int(np.prod(self.input_shape)))
+        )
         return np.ascontiguousarray(rows, np.float64 if rows.dtype == np.float64 else np.float32)
 
 

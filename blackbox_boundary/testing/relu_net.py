@@ -50,11 +50,19 @@ class ReluNet:
 
     def logits(self, x: Any) -> Any:
         """(n, n_classes), every row by itself."""
-        return np.stack([self._forward(row)[-1] for row in x]) if len(x) else np.zeros((0, self.n_classes), x.dtype)
+        return (
+            np.stack([self._forward(row)[-1] for row in x])
+            if len(x)
+            else np.zeros((0, self.n_classes), x.dtype)
+        )
 
     def pull(self, x: Any, v: Any) -> Any:
         """Gradient of ``sum_k v_k * logit_k``, (n, d)."""
-        return np.stack([self._backward(row, one) for row, one in zip(x, v, strict=True)]) if len(x) else np.zeros_like(x)
+        return (
+            np.stack([self._backward(row, one) for row, one in zip(x, v, strict=True)])
+            if len(x)
+            else np.zeros_like(x)
+        )
 
     def distance(self, x: Any, order: float) -> Real:
         """Exact distance (n,) of each row to the nearest tie.
@@ -65,7 +73,9 @@ class ReluNet:
             For L2, which is no linear programme.
         """
         if order not in (1, np.inf):
-            raise CapabilityMissing("ReluNet knows exact distances for L1 and L-infinity; L2 is not a linear programme.")
+            raise CapabilityMissing(
+                "ReluNet knows exact distances for L1 and L-infinity; L2 is not a linear programme."
+            )
         return np.array([self._distance(np.asarray(row, np.float64), order) for row in x])
 
     def crossings(self, x: Any, u: Any) -> Real:  # noqa: ARG002 - the protocol's signature
@@ -149,7 +159,9 @@ class _Programme:
 
     def _encode(self) -> list[tuple[dict[int, float], float]]:
         values: list[tuple[dict[int, float], float]] = [({i: 1.0}, 0.0) for i in range(self.d)]
-        for layer, (weight, offset) in enumerate(zip(self.net.weights, self.net.offsets, strict=True)):
+        for layer, (weight, offset) in enumerate(
+            zip(self.net.weights, self.net.offsets, strict=True)
+        ):
             sums = [_weighted(values, w, float(b)) for w, b in zip(weight, offset, strict=True)]
             if layer == len(self.net.weights) - 1:
                 return sums
@@ -181,7 +193,9 @@ class _Programme:
         self.rows.append((terms, least))
 
 
-def _weighted(values: list[tuple[dict[int, float], float]], weights: Real, offset: float) -> tuple[dict[int, float], float]:
+def _weighted(
+    values: list[tuple[dict[int, float], float]], weights: Real, offset: float
+) -> tuple[dict[int, float], float]:
     """``sum_i weights_i * values_i + offset`` as terms and a constant."""
     total: dict[int, float] = {}
     for (terms, constant), weight in zip(values, weights.tolist(), strict=True):

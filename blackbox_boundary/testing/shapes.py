@@ -140,7 +140,9 @@ class Ball:
         half_slope = (z * u).sum(axis=-1)
         square = half_slope**2 - (z * z).sum(axis=-1) + self.radius**2  # of half the chord
         half_chord = np.sqrt(np.maximum(square, 0))
-        return _crossings(-half_slope - half_chord, np.where(square > 0, -half_slope + half_chord, -np.inf))
+        return _crossings(
+            -half_slope - half_chord, np.where(square > 0, -half_slope + half_chord, -np.inf)
+        )
 
     def _from_center(self, x: Floats) -> Floats:
         return x - np.asarray(self.center, x.dtype).reshape(-1)
@@ -161,9 +163,13 @@ class Ball:
             others = squares[:, -1:] - squares
             level = np.sqrt(np.maximum(self.radius**2 - others, 0) / k)
             fits = (level <= s) & (self.radius**2 >= others)
-            cut = np.maximum(z - np.where(fits, level, 0).max(axis=-1, keepdims=True), 0).sum(axis=-1)
+            cut = np.maximum(z - np.where(fits, level, 0).max(axis=-1, keepdims=True), 0).sum(
+                axis=-1
+            )
             return np.where((z * z).sum(axis=-1) > self.radius**2, cut, 0)
-        sums = np.cumsum(s, axis=-1)  # the k largest reduced by t: k t² - 2 t sums + squares = radius²
+        sums = np.cumsum(
+            s, axis=-1
+        )  # the k largest reduced by t: k t² - 2 t sums + squares = radius²
         gap = squares - self.radius**2
         t = gap / (sums + np.sqrt(np.maximum(sums**2 - k * gap, 0)))
         following = np.concatenate([s[:, 1:], np.zeros((len(s), 1))], axis=-1)
@@ -201,11 +207,15 @@ class Box:
         return np.where(nearest > 0, nearest, np.linalg.norm(excess, ord=order, axis=-1))
 
     def crossings(self, x: Floats, u: Floats) -> Floats:
-        return _crossings(*_between_faces(self._margins(x.astype(np.float64)), np.concatenate([u, -u], axis=-1)))
+        return _crossings(
+            *_between_faces(self._margins(x.astype(np.float64)), np.concatenate([u, -u], axis=-1))
+        )
 
     def _margins(self, x: Floats) -> Floats:
         """Room (n, 2 d) to the lower faces, then to the upper ones."""
-        lowest, highest = (np.asarray(side, x.dtype).reshape(-1) for side in (self.lowest, self.highest))
+        lowest, highest = (
+            np.asarray(side, x.dtype).reshape(-1) for side in (self.lowest, self.highest)
+        )
         return np.concatenate([x - lowest, highest - x], axis=-1)
 
 
@@ -235,7 +245,10 @@ class Slab:
         return room / np.linalg.norm(np.ravel(self.normal), ord=_DUAL[order])
 
     def crossings(self, x: Floats, u: Floats) -> Floats:
-        height, slope = self._height(x.astype(np.float64)), _dot(u, np.reshape(self.normal, (1, -1)))
+        height, slope = (
+            self._height(x.astype(np.float64)),
+            _dot(u, np.reshape(self.normal, (1, -1))),
+        )
         margins = np.stack([self.half_width - height, self.half_width + height], axis=-1)
         return _crossings(*_between_faces(margins, np.concatenate([-slope, slope], axis=-1)))
 
@@ -274,7 +287,9 @@ class Wedge:
         lengths = np.linalg.norm(flat, ord=_DUAL[order], axis=-1)
         inside = margins.min(axis=-1) > 0
         if order != 2 and not inside.all():
-            raise CapabilityMissing("The distance to a wedge from outside has a closed form under L2 alone.")
+            raise CapabilityMissing(
+                "The distance to a wedge from outside has a closed form under L2 alone."
+            )
         missing = np.maximum(-margins, 0)
         gram = flat @ flat.T
         multipliers = np.linalg.solve(gram, -margins.T).T  # onto the edge, where both are pulled
@@ -283,7 +298,9 @@ class Wedge:
         return np.where(inside, (margins / lengths).min(axis=-1), to_set)
 
     def crossings(self, x: Floats, u: Floats) -> Floats:
-        return _crossings(*_between_faces(self._margins(x.astype(np.float64)), _dot(u, self._flat())))
+        return _crossings(
+            *_between_faces(self._margins(x.astype(np.float64)), _dot(u, self._flat()))
+        )
 
     def _flat(self) -> Floats:
         return np.reshape(np.asarray(self.normals, np.float64), (2, -1))
@@ -309,15 +326,25 @@ class Stripes:
         return _pair(np.sin(np.pi * self._height(x)))
 
     def pull(self, x: Floats, v: Floats) -> Floats:
-        return _pull_pair(np.pi * np.cos(np.pi * self._height(x))[:, None] * np.reshape(self.normal, (1, -1)).astype(x.dtype), v)
+        return _pull_pair(
+            np.pi
+            * np.cos(np.pi * self._height(x))[:, None]
+            * np.reshape(self.normal, (1, -1)).astype(x.dtype),
+            v,
+        )
 
     def distance(self, x: Floats, order: float) -> Floats:
         height = self._height(x.astype(np.float64))
-        return np.abs(height - np.round(height)) / np.linalg.norm(np.ravel(self.normal), ord=_DUAL[order])
+        return np.abs(height - np.round(height)) / np.linalg.norm(
+            np.ravel(self.normal), ord=_DUAL[order]
+        )
 
     def crossings(self, x: Floats, u: Floats) -> Floats:
         """The first four."""
-        height, slope = self._height(x.astype(np.float64)), _dot(u, np.reshape(self.normal, (1, -1)))[:, 0]
+        height, slope = (
+            self._height(x.astype(np.float64)),
+            _dot(u, np.reshape(self.normal, (1, -1)))[:, 0],
+        )
         first = np.where(slope > 0, np.floor(height) + 1 - height, height - np.ceil(height) + 1)
         return _ratio(first[:, None] + np.arange(4), np.abs(slope)[:, None])
 
@@ -327,7 +354,9 @@ class Stripes:
 
 def _dot(x: Floats, normals: Floats) -> Floats:
     """(n, d) by (k, d) to (n, k), each row summed by itself: a matrix product may differ in the last bits with n."""
-    return (np.ascontiguousarray(x)[:, None, :] * np.ascontiguousarray(normals, dtype=x.dtype)).sum(axis=-1)
+    return (np.ascontiguousarray(x)[:, None, :] * np.ascontiguousarray(normals, dtype=x.dtype)).sum(
+        axis=-1
+    )
 
 
 def _pair(margin: Floats) -> Floats:
@@ -341,12 +370,21 @@ def _pull_pair(slope: Floats, v: Floats) -> Floats:
 
 def _ratio(room: Floats, speed: Floats) -> Floats:
     """Radius at which the room is used up; infinite where it is not being used."""
-    return np.divide(room, speed, out=np.full(np.broadcast_shapes(room.shape, speed.shape), np.inf), where=speed > 0)
+    return np.divide(
+        room,
+        speed,
+        out=np.full(np.broadcast_shapes(room.shape, speed.shape), np.inf),
+        where=speed > 0,
+    )
 
 
 def _between_faces(margins: Floats, slopes: Floats) -> tuple[Floats, Floats]:
     """Radii (n,) at which rays enter and leave the set where all ``margins`` (n, k) are positive; ``slopes`` (n, k) along the ray."""
-    enter = np.where(slopes > 0, -_ratio(margins, slopes), np.where((slopes == 0) & (margins <= 0), np.inf, -np.inf))
+    enter = np.where(
+        slopes > 0,
+        -_ratio(margins, slopes),
+        np.where((slopes == 0) & (margins <= 0), np.inf, -np.inf),
+    )
     return enter.max(axis=-1), _ratio(margins, -slopes).min(axis=-1)
 
 

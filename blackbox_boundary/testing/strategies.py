@@ -57,8 +57,14 @@ def bounds(draw: st.DrawFn, input_shape: tuple[int, ...]) -> Bounds:
 def shapes(draw: st.DrawFn, input_shape: tuple[int, ...] | None = None) -> Shape:
     """Every shape of :mod:`blackbox_boundary.testing`: one crossing of a ray, two, many, none, corners, several classes."""
     of_row = draw(input_shapes()) if input_shape is None else input_shape
-    kinds = ["linear", "hyperplane", "ball", "box", "slab", "stripes"] + (["wedge"] if np.prod(of_row) > 1 else [])
-    kind, size, number = draw(st.sampled_from(kinds)), draw(st.sampled_from([0.5, 0.125, 1.0, 3.0])), draw(_Numbers)
+    kinds = ["linear", "hyperplane", "ball", "box", "slab", "stripes"] + (
+        ["wedge"] if np.prod(of_row) > 1 else []
+    )
+    kind, size, number = (
+        draw(st.sampled_from(kinds)),
+        draw(st.sampled_from([0.5, 0.125, 1.0, 3.0])),
+        draw(_Numbers),
+    )
     if kind == "linear":
         n_classes = draw(st.integers(2, 5))
         return Linear(draw(_arrays((n_classes, *of_row))), draw(_arrays((n_classes,))))
@@ -76,14 +82,18 @@ def shapes(draw: st.DrawFn, input_shape: tuple[int, ...] | None = None) -> Shape
 
 
 @st.composite
-def predictors(draw: st.DrawFn, *, access: Access | str | None = None, rounded: bool = True) -> Reference:
+def predictors(
+    draw: st.DrawFn, *, access: Access | str | None = None, rounded: bool = True
+) -> Reference:
     """References at any access, steep or flat, with and without bounds.
 
     ``rounded`` lets some round their scores: labels then tie on plateaus, and the reference's distances are off.
     """
     shape = draw(shapes())
     revealed = draw(st.sampled_from(Access)) if access is None else Access.parse(access)
-    coarse = [None, None, 3] if revealed is Access.PROBABILITIES else [None, None, 3, 1]  # probabilities must still sum to one
+    coarse = (
+        [None, None, 3] if revealed is Access.PROBABILITIES else [None, None, 3, 1]
+    )  # probabilities must still sum to one
     return Reference(
         shape,
         access=revealed,
@@ -109,14 +119,18 @@ def adversaries(draw: st.DrawFn, *, access: Access | str | None = None) -> Adver
 
 
 @st.composite
-def inputs(draw: st.DrawFn, predictor: Predictor, *, min_rows: int = 0, max_rows: int = 5) -> NDArray[np.floating[Any]]:
+def inputs(
+    draw: st.DrawFn, predictor: Predictor, *, min_rows: int = 0, max_rows: int = 5
+) -> NDArray[np.floating[Any]]:
     """Rows (n, *input_shape) inside the predictor's bounds, float32 or float64; none at all, repeated ones, ones on the bounds."""
     dtype = draw(st.sampled_from([np.float64, np.float32]))
     shape = (draw(st.integers(min_rows, max_rows)), *predictor.input_shape)
     x = draw(_arrays(shape)).astype(dtype)
     if predictor.bounds is None:
         return x
-    lowest, highest = (np.broadcast_to(np.asarray(bound, dtype), shape) for bound in predictor.bounds)
+    lowest, highest = (
+        np.broadcast_to(np.asarray(bound, dtype), shape) for bound in predictor.bounds
+    )
     return np.clip(x, lowest, highest)
 
 

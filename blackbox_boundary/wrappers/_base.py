@@ -9,7 +9,20 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
-from ..predictor import Access, Array, Bounds, Differentiable, FloatArray, IntArray, Prediction, Predictor, Repeatable
+from ..metering import Grouping, Metered
+from ..model_checks import ModelCheck, Rechecked, Versioned
+from ..predictor import (
+    Access,
+    Array,
+    Bounds,
+    Differentiable,
+    FloatArray,
+    IntArray,
+    Named,
+    Prediction,
+    Predictor,
+    Repeatable,
+)
 
 __all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
 
@@ -33,9 +46,14 @@ class Encoding(Predictor, Protocol):
 
 
 class Wrapper:
-    """Passes everything on. It has ``vjp``, ``chain``, ``predict_again`` and ``as_sent`` exactly when the wrapped predictor has them.
+    """Passes everything on.
 
-    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp`` and ``_stream``.
+    It has ``vjp``, ``chain``, ``class_names``, ``predict_again``, ``as_sent``, and what the
+    protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
+    them.
+
+    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
+    ``_stream`` and ``_recheck``.
 
     Parameters
     ----------
@@ -48,14 +66,30 @@ class Wrapper:
         self._inner = predictor
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
-        if isinstance(predictor, Chained):
-            self.chain = predictor.chain
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
             self.predict_again = self._predict_again
-        if isinstance(predictor, Encoding):
-            self.as_sent = predictor.as_sent
+        if isinstance(predictor, Rechecked):
+            self.sent_row, self.recheck = predictor.sent_row, self._recheck
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
+        self._pass_on(predictor)
+
+    def _pass_on(self, predictor: Predictor) -> None:
+        """Take over what the wrapped predictor says of itself."""
+        if isinstance(predictor, Chained):
+            self.chain = predictor.chain
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
+        if isinstance(predictor, Encoding):
+            self.as_sent = predictor.as_sent
+        if isinstance(predictor, Metered):
+            self.metered = predictor.metered
+        if isinstance(predictor, Grouping):
+            self.neighbours_known = predictor.neighbours_known
+            self.note_neighbours = predictor.note_neighbours
+        if isinstance(predictor, Versioned):
+            self.model_version = predictor.model_version
+            self.expect_version = predictor.expect_version
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner!r})"
@@ -98,6 +132,11 @@ class Wrapper:
         inner: Any = self._inner
         return inner.vjp(x, v)
 
+    def _recheck(self) -> ModelCheck:
+        inner: Any = self._inner
+        found: ModelCheck = inner.recheck()
+        return found
+
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         inner: Any = self._inner
         yield from inner.stream(x)
@@ -111,6 +150,9 @@ def check_rows(predictor: Predictor, x: Array) -> None:
     InvalidInput
         ``x`` is not (n, *input_shape).
     """
-    if tuple(x.shape[1:]) != tuple(predictor.input_shape) or x.ndim != len(predictor.input_shape) + 1:
+    if (
+        tuple(x.shape[1:]) != tuple(predictor.input_shape)
+        or x.ndim != len(predictor.input_shape) + 1
+    ):
         expected = ", ".join(("n", *map(str, predictor.input_shape)))
         raise InvalidInput(f'"x" must have shape ({expected}); got {tuple(x.shape)}.')

@@ -35,7 +35,9 @@ class BatchingPredictor(Wrapper):
 
     def __init__(self, predictor: Predictor, batch_size: int, *, pad: bool = False) -> None:
         if batch_size < 1:
-            raise InvalidInput(f'"batch_size" of BatchingPredictor must be at least 1; got {batch_size}.')
+            raise InvalidInput(
+                f'"batch_size" of BatchingPredictor must be at least 1; got {batch_size}.'
+            )
         super().__init__(predictor)
         self._batch_size, self._pad = batch_size, pad
 
@@ -44,20 +46,29 @@ class BatchingPredictor(Wrapper):
         if not len(x):
             return super().predict(x)
         return Prediction.concatenate(
-            [super(BatchingPredictor, self).predict(take(x, rows))[:kept] for rows, kept in self._batches(len(x))]
+            [
+                super(BatchingPredictor, self).predict(take(x, rows))[:kept]
+                for rows, kept in self._batches(len(x))
+            ]
         )
 
     def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
         if not len(x):
             return super()._predict_again(x, votes)
         return Prediction.concatenate(
-            [super(BatchingPredictor, self)._predict_again(take(x, rows), votes[rows])[:kept] for rows, kept in self._batches(len(x))]
+            [
+                super(BatchingPredictor, self)._predict_again(take(x, rows), votes[rows])[:kept]
+                for rows, kept in self._batches(len(x))
+            ]
         )
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         if not len(x):
             return super()._vjp(x, v)
-        parts = [super(BatchingPredictor, self)._vjp(take(x, rows), v[rows])[:kept] for rows, kept in self._batches(len(x))]
+        parts = [
+            super(BatchingPredictor, self)._vjp(take(x, rows), v[rows])[:kept]
+            for rows, kept in self._batches(len(x))
+        ]
         return array_namespace(parts[0]).concat(parts) if len(parts) > 1 else parts[0]
 
     def _batches(self, n: int) -> Iterator[tuple[IntArray, int]]:
@@ -65,4 +76,7 @@ class BatchingPredictor(Wrapper):
         for start in range(0, n, self._batch_size):
             rows = np.arange(start, min(start + self._batch_size, n))
             kept = len(rows)
-            yield (np.pad(rows, (0, self._batch_size - kept), mode="edge") if self._pad else rows), kept
+            yield (
+                (np.pad(rows, (0, self._batch_size - kept), mode="edge") if self._pad else rows),
+                kept,
+            )

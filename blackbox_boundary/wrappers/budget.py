@@ -31,7 +31,9 @@ class Prices:
     def __post_init__(self) -> None:
         for name in ("per_query", "per_call"):
             if not 0 <= (price := getattr(self, name)) < math.inf:
-                raise InvalidInput(f'"{name}" of Prices must be a finite number, not negative; got {price}.')
+                raise InvalidInput(
+                    f'"{name}" of Prices must be a finite number, not negative; got {price}.'
+                )
 
     def cost(self, n_queries: float, n_calls: float) -> float:
         """The price of so many rows in so many round trips."""
@@ -69,7 +71,11 @@ class Allowance:
         max_seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        for name, limit in (("max_queries", max_queries), ("max_calls", max_calls), ("max_seconds", max_seconds)):
+        for name, limit in (
+            ("max_queries", max_queries),
+            ("max_calls", max_calls),
+            ("max_seconds", max_seconds),
+        ):
             if limit is not None and not limit >= 0:
                 raise InvalidInput(f'"{name}" of Allowance must not be negative; got {limit}.')
         self._max_queries, self._max_calls, self._max_seconds = max_queries, max_calls, max_seconds
@@ -86,16 +92,24 @@ class Allowance:
     def charge(self, n_queries: int, n_calls: int = 1) -> None:
         """Grant a call, or several, of so many rows together; all or nothing.
 
+        A negative number of rows gives a call back that was granted and not sent.
+
         Raises
         ------
         BudgetExhausted
             A limit would be passed. Nothing was charged, and nothing may be sent.
         """
         with self._lock:
+            if n_queries < 0:
+                self.n_queries += n_queries
+                self.n_calls -= n_calls
+                return
             self._refuse_above("queries", self.n_queries + n_queries, self._max_queries)
             self._refuse_above("calls", self.n_calls + n_calls, self._max_calls)
             if self._max_seconds is not None and self.seconds >= self._max_seconds:
-                raise BudgetExhausted(f"The limit of {self._max_seconds:g} seconds has passed; nothing more is sent.")
+                raise BudgetExhausted(
+                    f"The limit of {self._max_seconds:g} seconds has passed; nothing more is sent."
+                )
             if self._started is None:
                 self._started = self._clock()
             self.n_queries += n_queries
@@ -104,7 +118,9 @@ class Allowance:
     @staticmethod
     def _refuse_above(what: str, wanted: int, limit: int | None) -> None:
         if limit is not None and wanted > limit:
-            raise BudgetExhausted(f"The next call would be over the limit of {limit} {what} ({wanted}); it was not sent.")
+            raise BudgetExhausted(
+                f"The next call would be over the limit of {limit} {what} ({wanted}); it was not sent."
+            )
 
 
 class BudgetPredictor(Wrapper):
@@ -213,4 +229,9 @@ def forecast(
     rounds *= n_queries / wanted if wanted else 0
     seconds = rounds * math.ceil(calls_per_round / connections) * call_seconds
     n_calls = math.ceil(rounds * calls_per_round)
-    return Forecast(math.ceil(n_queries), n_calls, float(seconds), float((prices or Prices()).cost(n_queries, n_calls)))
+    return Forecast(
+        math.ceil(n_queries),
+        n_calls,
+        float(seconds),
+        float((prices or Prices()).cost(n_queries, n_calls)),
+    )

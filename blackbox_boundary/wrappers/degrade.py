@@ -22,7 +22,7 @@ from scipy.special import softmax
 from ..arrays import as_kind, as_numpy
 from ..errors import CapabilityMissing, InvalidInput
 from ..ledger.records import content_keys
-from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ..predictor import Access, Array, FloatArray, Named, Prediction, Predictor
 from ._base import check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
@@ -35,6 +35,8 @@ class _Defence:
         self._inner = predictor
         self.access = access
         self._name = name
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
 
     def __repr__(self) -> str:
         return f"{self._inner!r} behind {self._name}"
@@ -125,7 +127,9 @@ class Rounded(_Defence):
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
         prediction = self._inner.predict(x)
-        return _relabelled(np.round(_probabilities(prediction, self._inner.access), self._decimals), prediction)
+        return _relabelled(
+            np.round(_probabilities(prediction, self._inner.access), self._decimals), prediction
+        )
 
 
 class ScoreNoise(_Defence):
@@ -148,7 +152,11 @@ class ScoreNoise(_Defence):
 
     def __init__(self, predictor: Predictor, sigma: float, *, seed: int = 0) -> None:
         _require_scores(predictor, "ScoreNoise")
-        super().__init__(predictor, predictor.access, f"score noise {_checked_sigma(sigma, 'ScoreNoise'):g}, seed {seed}")
+        super().__init__(
+            predictor,
+            predictor.access,
+            f"score noise {_checked_sigma(sigma, 'ScoreNoise'):g}, seed {seed}",
+        )
         self._sigma, self._seed = sigma, seed
 
     def predict(self, x: Array) -> Prediction:
@@ -179,7 +187,11 @@ class InputNoise(_Defence):
     """
 
     def __init__(self, predictor: Predictor, sigma: float, *, seed: int = 0) -> None:
-        super().__init__(predictor, predictor.access, f"input noise {_checked_sigma(sigma, 'InputNoise'):g}, seed {seed}")
+        super().__init__(
+            predictor,
+            predictor.access,
+            f"input noise {_checked_sigma(sigma, 'InputNoise'):g}, seed {seed}",
+        )
         self._sigma, self._seed = sigma, seed
 
     def predict(self, x: Array) -> Prediction:
@@ -193,7 +205,9 @@ class InputNoise(_Defence):
 
 def _require_scores(predictor: Predictor, who: str) -> None:
     if not predictor.access.has_scores:
-        raise CapabilityMissing(f"{who} needs a predictor that reveals scores; this one reveals {predictor.access.name.lower()}.")
+        raise CapabilityMissing(
+            f"{who} needs a predictor that reveals scores; this one reveals {predictor.access.name.lower()}."
+        )
 
 
 def _checked_sigma(sigma: float, who: str) -> float:
@@ -205,7 +219,9 @@ def _checked_sigma(sigma: float, who: str) -> float:
 def _probabilities(prediction: Prediction, access: Access) -> FloatArray:
     """A fresh array (n, n_classes) of probabilities."""
     assert prediction.scores is not None
-    probs: FloatArray = softmax(prediction.scores, axis=-1) if access is Access.LOGITS else prediction.scores.copy()
+    probs: FloatArray = (
+        softmax(prediction.scores, axis=-1) if access is Access.LOGITS else prediction.scores.copy()
+    )
     return probs
 
 
@@ -221,5 +237,7 @@ def _noise(x: Array, shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
     noise = np.empty((len(x), *shape))
     for i, key in enumerate(content_keys(x)):
         digest = hashlib.sha256(key.tobytes() + str(seed).encode()).digest()
-        noise[i] = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little"))).standard_normal(shape)
+        noise[i] = np.random.Generator(
+            np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+        ).standard_normal(shape)
     return noise

@@ -7,8 +7,10 @@ run that is killed and started again with the same command therefore asks only w
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,13 +22,27 @@ from ..arrays import as_kind, as_numpy, take
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
-from ..ledger.records import Keys, Kind, Records, content_keys, first_of_each, pack_gradients, pack_predictions, unpack_prediction
+from ..ledger.records import (
+    Keys,
+    Kind,
+    Records,
+    content_keys,
+    first_of_each,
+    pack_gradients,
+    pack_predictions,
+    unpack_prediction,
+)
 from ..ledger.store import LedgerStore
+from ..metering import Charge, Metered, charge_all
+from ..model_checks import ModelCheck, Versioned
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]
 
+_LOG = logging.getLogger(__name__)
+_SAID_AFTER_S = 2.0
+"""Seconds of waiting for another run before it is said for whom."""
 _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
 
@@ -63,13 +79,28 @@ class LedgerPredictor(Wrapper):
         The predictor has no fingerprint and none is given.
     """
 
-    def __init__(self, predictor: Predictor, path: str | Path, *, fingerprint: str | None = None, rows_per_call: int = 1024) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        path: str | Path,
+        *,
+        fingerprint: str | None = None,
+        rows_per_call: int = 1024,
+    ) -> None:
         if rows_per_call < 1:
-            raise InvalidInput(f'"rows_per_call" of LedgerPredictor must be at least 1; got {rows_per_call}.')
+            raise InvalidInput(
+                f'"rows_per_call" of LedgerPredictor must be at least 1; got {rows_per_call}.'
+            )
         super().__init__(predictor)
         self._model = ModelCard.of(predictor, fingerprint)
         self._rows_per_call = rows_per_call
         self._store = LedgerStore(path, self._model)
+        self._meters: list[Charge] = []
+        if not isinstance(predictor, Metered):
+            self.metered = self._metered
+        self._version: str | None = self._store.noted("model_version")
+        if self._version is not None and isinstance(predictor, Versioned):
+            predictor.expect_version(self._version)
 
     @property
     def fingerprint(self) -> str:
@@ -110,6 +141,18 @@ class LedgerPredictor(Wrapper):
             self._predict(x, keys)
         return unpack_prediction(self._store.fetch(self._store.find(keys)))
 
+    @contextmanager
+    def _metered(self, charge: Charge) -> Iterator[None]:
+        """Call ``charge(n_rows)`` before rows go to a predictor that is not metered itself."""
+        self._meters.append(charge)
+        try:
+            yield
+        finally:
+            self._meters.remove(charge)
+
+    def _charge(self, n_rows: int) -> None:
+        charge_all(tuple(self._meters), n_rows)
+
     def close(self) -> None:
         """Close the ledger."""
         self._store.close()
@@ -117,7 +160,12 @@ class LedgerPredictor(Wrapper):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
@@ -126,14 +174,44 @@ class LedgerPredictor(Wrapper):
             return super()._vjp(x, v)
         answer_bytes = 8 * int(np.prod(self.input_shape))
         keys = content_keys(x, v)
-        self._complete("gradients", keys, answer_bytes, lambda rows: self._differentiated(_rows_of(x, rows), v[rows]))
-        return as_kind(np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x)
+        self._complete(
+            "gradients",
+            keys,
+            answer_bytes,
+            lambda rows: self._differentiated(_rows_of(x, rows), v[rows]),
+        )
+        return as_kind(
+            np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x
+        )
+
+    def _recheck(self) -> ModelCheck:
+        """Record that the row is asked again, and the answer, which is never handed out."""
+        inner: Any = self._inner
+        claim = self._store.claim_check(content_keys(inner.sent_row(), encoded=True))
+        try:
+            found = super()._recheck()
+            self._store.record(claim, slice(0, 1), pack_predictions(found.now))
+        except BaseException as error:
+            self._store.give_up(claim, type(error).__name__)
+            raise
+        return found
+
+    def _note_version(self) -> None:
+        """Keep the version that answers name: a later run is held to it."""
+        if self._version is None and isinstance(self._inner, Versioned):
+            self._version = self._inner.model_version()
+            if self._version is not None:
+                self._store.note("model_version", self._version)
 
     def _predict(self, x: Array, keys: Keys) -> None:
         answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
-        self._complete("predictions", keys, answer_bytes, lambda rows: self._predicted(_rows_of(x, rows)))
+        self._complete(
+            "predictions", keys, answer_bytes, lambda rows: self._predicted(_rows_of(x, rows))
+        )
 
-    def _predict_encoded(self, x: Array, keys: Keys, sent: NDArray[Any], votes: IntArray | None) -> None:
+    def _predict_encoded(
+        self, x: Array, keys: Keys, sent: NDArray[Any], votes: IntArray | None
+    ) -> None:
         """Ask for rows that are the same once they are encoded only once, and remember which are."""
         if sent.dtype == as_numpy(x).dtype and np.array_equal(sent, as_numpy(x)):
             self._predict(x, keys)
@@ -145,14 +223,30 @@ class LedgerPredictor(Wrapper):
         if len(new):
             self._store.note_same(keys[new], sent_keys[new])
 
-    def _complete(self, kind: Kind, keys: Keys, answer_bytes: int, send: Callable[[IntArray], Iterator[tuple[slice, Records]]]) -> None:
+    def _complete(
+        self,
+        kind: Kind,
+        keys: Keys,
+        answer_bytes: int,
+        send: Callable[[IntArray], Iterator[tuple[slice, Records]]],
+    ) -> None:
         """Ask until the ledger holds all answers."""
-        once = first_of_each(keys)
+        once, waited = first_of_each(keys), 0.0
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
-            offered = np.split(missing, range(self._rows_per_call, len(missing), self._rows_per_call))
+            offered = np.split(
+                missing, range(self._rows_per_call, len(missing), self._rows_per_call)
+            )
             if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
+                if waited < _SAID_AFTER_S <= waited + _POLL_S:
+                    self._say_who_is_waited_for(keys[missing])
+                waited += _POLL_S
                 time.sleep(_POLL_S)
                 self._store.refresh()
+            self._note_version()
+
+    def _say_who_is_waited_for(self, keys: Keys) -> None:
+        for who in self._store.holders(keys):
+            _LOG.warning("Waiting for answers that %s has asked for, by the same ledger.", who)
 
     def _ask_in_turn(
         self,
@@ -171,7 +265,9 @@ class LedgerPredictor(Wrapper):
             try:
                 for part, records in send(rows[current.rows]):
                     if following is not None and current.completed_by(records):
-                        claim = self._store.record_and_claim(current, part, records, kind, keys[following], answer_bytes)
+                        claim = self._store.record_and_claim(
+                            current, part, records, kind, keys[following], answer_bytes
+                        )
                     else:
                         self._store.record(current, part, records)
             except BaseException as error:
@@ -184,18 +280,28 @@ class LedgerPredictor(Wrapper):
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
         """Ask, and refuse to record what is not an answer."""
         n = n_left = len(x)
-        parts = self._inner.stream(x) if isinstance(self._inner, Streaming) else iter([(slice(0, n), self._inner.predict(x))])
+        self._charge(n)
+        parts = (
+            self._inner.stream(x)
+            if isinstance(self._inner, Streaming)
+            else iter([(slice(0, n), self._inner.predict(x))])
+        )
         for rows, prediction in parts:
             check_prediction(prediction, len(range(n)[rows]), self.access, self.n_classes)
             n_left -= len(prediction)
             yield rows, pack_predictions(prediction)
         if n_left:
-            raise BadPrediction(f"The predictor must answer all {n} rows; {n_left} came without an answer.")
+            raise BadPrediction(
+                f"The predictor must answer all {n} rows; {n_left} came without an answer."
+            )
 
     def _differentiated(self, x: Array, v: FloatArray) -> Iterator[tuple[slice, Records]]:
+        self._charge(len(x))
         gradients = super()._vjp(x, v)
         if tuple(gradients.shape) != tuple(x.shape):
-            raise BadPrediction(f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}.")
+            raise BadPrediction(
+                f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}."
+            )
         yield slice(0, len(x)), pack_gradients(gradients)
 
 

@@ -98,7 +98,11 @@ class MonitorPredictor(Wrapper):
     def _watch_all(self, x: Array, prediction: Prediction) -> None:
         rows = as_numpy(x).reshape(len(x), math.prod(self.input_shape))
         with self._lock:
-            for row, label in zip(rows.astype(np.result_type(rows, np.float32), copy=False), prediction.label.tolist(), strict=True):
+            for row, label in zip(
+                rows.astype(np.result_type(rows, np.float32), copy=False),
+                prediction.label.tolist(),
+                strict=True,
+            ):
                 self._watch(row, label)
 
     def _watch(self, row: NDArray[Any], label: int) -> None:
@@ -109,7 +113,11 @@ class MonitorPredictor(Wrapper):
             self._sets[label] = _GrowingSet(row)
         if self.n_queries % _EVERY == 0 and len(self._distances) > _MORE_THAN:
             self.statistic = _normality(np.array(self._distances[-_MOST:]))
-            if self.noticed_at is None and self.statistic is not None and self.statistic < self._delta:
+            if (
+                self.noticed_at is None
+                and self.statistic is not None
+                and self.statistic < self._delta
+            ):
                 self.noticed_at = self.n_queries
 
 
@@ -135,7 +143,9 @@ class _GrowingSet:
             self._members = np.concatenate([self._members, np.empty_like(self._members)])
         self._members[n] = row
         self._distances.append(distance)
-        self._threshold = max(self._threshold, float(np.mean(self._distances) - np.std(self._distances)))
+        self._threshold = max(
+            self._threshold, float(np.mean(self._distances) - np.std(self._distances))
+        )
 
 
 def _normality(distances: NDArray[np.float64]) -> float | None:

@@ -38,6 +38,8 @@ class ReplayPredictor:
         self._model = self._ledger.model
         if self._model.differentiable:
             self.vjp = self._vjp
+        if self._model.class_names is not None:
+            self.class_names = self._model.class_names
 
     def __repr__(self) -> str:
         return f"ReplayPredictor({str(self._ledger.path)!r})"
@@ -96,14 +98,21 @@ class ReplayPredictor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         check_rows(self, x)
         if not len(x):
             return x
-        return as_kind(np.ascontiguousarray(self._recorded("vjp", content_keys(x, v))["gradient"]), x)
+        return as_kind(
+            np.ascontiguousarray(self._recorded("vjp", content_keys(x, v))["gradient"]), x
+        )
 
     def _recorded(self, question: str, keys: Keys) -> Records:
         places = self._ledger.find(keys)

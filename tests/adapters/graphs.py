@@ -8,7 +8,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 SEED = 7
-EXPORTS = ("cora_mnist_set", "cora_mnist_trades", "mnist_fc_256x2", "sri_resnet_a", "verivital_avgpool")
+EXPORTS = (
+    "cora_mnist_set",
+    "cora_mnist_trades",
+    "mnist_fc_256x2",
+    "sri_resnet_a",
+    "verivital_avgpool",
+)
 
 
 def rows(n, shape=(6,), seed=1):
@@ -27,12 +33,22 @@ def model(nodes, *, constants=(), inputs=None, outputs=None, opset=17, producer=
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info(*value) for value in inputs or [("x", TensorProto.FLOAT, ["n", 6])]],
-        [helper.make_tensor_value_info(*value) for value in outputs or [("y", TensorProto.FLOAT, ["n", 3])]],
-        initializer=[numpy_helper.from_array(array, name) for name, array in dict(constants).items()],
+        [
+            helper.make_tensor_value_info(*value)
+            for value in inputs or [("x", TensorProto.FLOAT, ["n", 6])]
+        ],
+        [
+            helper.make_tensor_value_info(*value)
+            for value in outputs or [("y", TensorProto.FLOAT, ["n", 3])]
+        ],
+        initializer=[
+            numpy_helper.from_array(array, name) for name, array in dict(constants).items()
+        ],
     )
     opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name=producer).SerializeToString()
+    return helper.make_model(
+        graph, opset_imports=opsets, ir_version=8, producer_name=producer
+    ).SerializeToString()
 
 
 def linear(*, batch="n", last="", dtype=np.float32, n_classes=3):
@@ -78,7 +94,14 @@ def convolution(*, batch=1, shape=(1, -1), mixing=False, opset=17):
 def export(name):
     """Path and instances of a published export; skips without them."""
     folder = Path(os.environ.get("BLACKBOX_BOUNDARY_DATA", ""))
-    path = next((path for path in (folder / "vnncomp" / f"{name}.onnx", folder / f"{name}.onnx") if path.is_file()), None)
+    path = next(
+        (
+            path
+            for path in (folder / "vnncomp" / f"{name}.onnx", folder / f"{name}.onnx")
+            if path.is_file()
+        ),
+        None,
+    )
     if path is None:
         pytest.skip(f"BLACKBOX_BOUNDARY_DATA does not name a folder that holds {name}.onnx")
     return path, np.load(path.with_suffix(".npz"))

@@ -8,8 +8,8 @@ import io
 import numpy as np
 import pytest
 import torch
-from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from onnx import helper
 from torch import nn
 
@@ -41,7 +41,12 @@ def by_hand(module, batch, dtype=np.float32):
     ]
     constants = {name: value.numpy().astype(dtype) for name, value in module.state_dict().items()}
     constants["shape"] = np.array([1 if batch == 1 else -1, 54], np.int64)
-    return model(nodes, constants=constants, inputs=[("x", element, [batch, *IMAGE])], outputs=[("y", element, [batch, 5])])
+    return model(
+        nodes,
+        constants=constants,
+        inputs=[("x", element, [batch, *IMAGE])],
+        outputs=[("y", element, [batch, 5])],
+    )
 
 
 def assert_agree(module, content, tolerance=1e-5):
@@ -49,7 +54,9 @@ def assert_agree(module, content, tolerance=1e-5):
     x = rows(50, IMAGE)
     one = TorchPredictor(module, input_shape=IMAGE).predict(x)
     other = OnnxPredictor(content, access="logits", bounds=(0, 1)).predict(x)
-    np.testing.assert_allclose(other.scores, one.scores, atol=tolerance * np.abs(one.scores).max(), rtol=0)
+    np.testing.assert_allclose(
+        other.scores, one.scores, atol=tolerance * np.abs(one.scores).max(), rtol=0
+    )
     tied = np.sort(one.scores, axis=-1)
     clear = tied[:, -1] - tied[:, -2] > 2 * tolerance * np.abs(one.scores).max()
     assert clear.mean() > 0.5
@@ -72,7 +79,9 @@ def test_distances_agree(batch):
     """With the same kind of gradient, every row's distance is the same within 1e-3; 2e-4 was seen, half of the rows within 3e-6."""
     x, margin = rows(40, IMAGE), Ray(direction="margin", gradients=CentralDifferences())
     one = measure(TorchPredictor(net(), input_shape=IMAGE, bounds=(0, 1)), x, estimator=margin)
-    other = measure(OnnxPredictor(by_hand(net(), batch), access="logits", bounds=(0, 1)), x, estimator=margin)
+    other = measure(
+        OnnxPredictor(by_hand(net(), batch), access="logits", bounds=(0, 1)), x, estimator=margin
+    )
     assert (one.status == Status.CONVERGED).all()
     assert (other.status == Status.CONVERGED).all()
     assert (other.flipped == one.flipped).all()
@@ -88,7 +97,16 @@ def test_an_export_of_torch_agrees(dynamic):
     pytest.importorskip("onnxscript")
     buffer = io.BytesIO()
     shapes = {"dynamic_shapes": ({0: torch.export.Dim("n")},)} if dynamic else {}
-    torch.onnx.export(net(), (torch.zeros(2 if dynamic else 1, *IMAGE),), buffer, dynamo=True, verbose=False, **shapes)
+    torch.onnx.export(
+        net(),
+        (torch.zeros(2 if dynamic else 1, *IMAGE),),
+        buffer,
+        dynamo=True,
+        verbose=False,
+        **shapes,
+    )
     content = buffer.getvalue()
-    assert OnnxPredictor(content, access="logits").batching == ("dynamic" if dynamic else "re-batched")
+    assert OnnxPredictor(content, access="logits").batching == (
+        "dynamic" if dynamic else "re-batched"
+    )
     assert_agree(net(), content)

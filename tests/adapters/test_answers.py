@@ -2,13 +2,29 @@
 
 import numpy as np
 import pytest
-from blackbox_boundary.adapters.answers import check_declared, no_answers, probe_rows, read_outputs, score_columns
+from blackbox_boundary.adapters.answers import (
+    check_declared,
+    no_answers,
+    probe_rows,
+    read_outputs,
+    score_columns,
+)
 
 from blackbox_boundary import Access, BadPrediction
 from blackbox_boundary.predictor import Prediction, check_prediction
 
 
-@pytest.mark.parametrize("bounds", [(0, 1), (-2.5, 7), (np.array([0, 1, 2]), np.array([1, 5, 3])), (0, np.inf), (-np.inf, 5), (5, np.inf)])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (0, 1),
+        (-2.5, 7),
+        (np.array([0, 1, 2]), np.array([1, 5, 3])),
+        (0, np.inf),
+        (-np.inf, 5),
+        (5, np.inf),
+    ],
+)
 def test_probe_rows_stay_inside_the_bounds(bounds):
     """Every random row is finite and inside, and the same at every call."""
     probes = probe_rows(16, (2, 3), bounds)
@@ -42,12 +58,15 @@ def test_other_shapes_are_refused(shape):
         score_columns(np.zeros(shape), 4, Access.LOGITS)
 
 
-@pytest.mark.parametrize(("access", "negative"), [(Access.LOGITS, 0.0), (Access.PROBABILITIES, 0.75)])
-def test_one_score_is_completed_as_a_prediction_would(access, negative):
-    """As ``Prediction.from_positive`` does."""
+@pytest.mark.parametrize(
+    ("access", "scores"),
+    [(Access.LOGITS, [-0.125, 0.125]), (Access.PROBABILITIES, [0.75, 0.25])],
+)
+def test_one_score_is_completed_as_a_prediction_would(access, scores):
+    """As ``Prediction.from_positive`` does: z as (-z/2, z/2), p as (1 - p, p)."""
     positive = np.array([0.25, 0.25])
     columns = score_columns(positive, 2, access)
-    assert (columns == [[negative, 0.25]] * 2).all()
+    assert (columns == [scores] * 2).all()
     assert (columns == Prediction.from_positive(positive, access).scores).all()
 
 

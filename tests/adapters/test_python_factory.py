@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from blackbox_boundary.adapters.python_factory import is_factory
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 
 from blackbox_boundary import Access, InvalidInput, load
 
@@ -64,7 +64,11 @@ def test_a_factory_returns_a_module_or_a_predictor(models):
             {"input_shape": (3,), "provider": "cpu"},
             "unexpected keyword argument 'provider'; its settings are input_shape,",
         ),
-        ("ball", {"access": "label"}, "returns a predictor, which has its own settings; drop access"),
+        (
+            "ball",
+            {"access": "label"},
+            "returns a predictor, which has its own settings; drop access",
+        ),
         ("number", {}, "must return a torch module or a predictor; got int"),
         ("broken", {}, "failed: KeyError: 'weights'"),
         ("refusing", {}, "^not today$"),
@@ -80,7 +84,9 @@ def test_what_a_factory_may_do_wrong(models, name, given, message):
 
 def test_installed_packages_come_before_the_current_folder(models, tmp_path):
     """A file that lies in the current folder does not take the place of a package of the same name."""
-    (tmp_path / "colorsys.py").write_text("def rgb_to_hsv(): raise SystemExit('the wrong file ran')")
+    (tmp_path / "colorsys.py").write_text(
+        "def rgb_to_hsv(): raise SystemExit('the wrong file ran')"
+    )
     sys.modules.pop("colorsys", None)
     with pytest.raises(InvalidInput, match="failed: TypeError"):
         load("colorsys:rgb_to_hsv")
@@ -93,7 +99,21 @@ def test_factories_are_recognised(spec):
 
 
 @pytest.mark.parametrize(
-    "spec", ["http://host:80/v2", "host:8000", "C:\\net", "a:", ":b", "a.b", "a:b:c", "a b:c", "a..b:c", "1a:b", 3, b"a:b"]
+    "spec",
+    [
+        "http://host:80/v2",
+        "host:8000",
+        "C:\\net",
+        "a:",
+        ":b",
+        "a.b",
+        "a:b:c",
+        "a b:c",
+        "a..b:c",
+        "1a:b",
+        3,
+        b"a:b",
+    ],
 )
 def test_other_specs_are_left_alone(spec):
     """Addresses, paths and fragments are not factories."""

@@ -25,7 +25,9 @@ def start(*arguments, cwd, **options):
     # whoever runs the tests in the background may have Ctrl-C ignored, which processes inherit
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from blackbox_boundary.cli import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def run(*arguments, cwd, **options):
@@ -53,14 +55,28 @@ def test_without_arguments_the_embedded_default_is_measured(tmp_path):
     assert "converged" in out
     assert "embedded" not in out
     (folder,) = tmp_path.glob("boundary-run-*")
-    assert {file.name for file in folder.iterdir()} == {"results.csv", "results.npz", "run.json", "report.html"}
+    assert {file.name for file in folder.iterdir()} == {
+        "results.csv",
+        "results.npz",
+        "run.json",
+        "report.html",
+    }
 
 
 def test_estimators_are_listed_with_what_they_need(tmp_path):
     """Name, needs, norms, queries and source; one of them in full, also from the help of measure."""
     code, out, _ = run("estimators", cwd=tmp_path)
     assert code == 0
-    for word in ("tangent", "scores", "l1 l2 linf", "halfspace", "labels", "1,000", "Elsayed", "weights"):
+    for word in (
+        "tangent",
+        "scores",
+        "l1 l2 linf",
+        "halfspace",
+        "labels",
+        "1,000",
+        "Elsayed",
+        "weights",
+    ):
         assert word in out
     described = run("estimators", "tangent", cwd=tmp_path)[1]
     assert "steps=24" in described
@@ -70,7 +86,18 @@ def test_estimators_are_listed_with_what_they_need(tmp_path):
 
 def test_a_result_says_lower_and_upper(tmp_path):
     """The weights of an export certify from below what another estimator finds from above."""
-    bounds = ("--estimator", "lower_bound", "--set", "upper=tangent", "--norm", "linf", "--rows", "5", "--output", "run")
+    bounds = (
+        "--estimator",
+        "lower_bound",
+        "--set",
+        "upper=tangent",
+        "--norm",
+        "linf",
+        "--rows",
+        "5",
+        "--output",
+        "run",
+    )
     code, out, err = run("measure", *bounds, cwd=tmp_path)
     assert code == 0, err
     assert "no flip within, L∞" in out
@@ -81,7 +108,16 @@ def test_a_result_says_lower_and_upper(tmp_path):
 
 def test_gradients_can_be_estimated_by_choice(tmp_path):
     """So many queries each, counted; the dials need a source."""
-    few = ("--gradients", "blocks", "--queries-per-gradient", "10", "--frequencies", "16", "--rows", "5")
+    few = (
+        "--gradients",
+        "blocks",
+        "--queries-per-gradient",
+        "10",
+        "--frequencies",
+        "16",
+        "--rows",
+        "5",
+    )
     code, _, err = run("measure", *few, "--output", "run", cwd=tmp_path)
     assert code == 0, err
     found = Distances.load(tmp_path / "run" / "results.npz")
@@ -117,20 +153,30 @@ def test_a_folder_that_holds_a_run_is_refused_unless_told(tmp_path, data):
     assert code == 3
     assert "--resume" in err
     assert "--overwrite" in err
-    assert run("measure", digits_model(), data, *MODEL, "--no-report", "--overwrite", cwd=tmp_path)[0] == 0
+    assert (
+        run("measure", digits_model(), data, *MODEL, "--no-report", "--overwrite", cwd=tmp_path)[0]
+        == 0
+    )
 
 
 def test_a_query_limit_ends_with_a_partial_result_that_can_be_resumed(tmp_path, data):
     """Exit code 5, statuses per row; --resume completes to what an unlimited run gives."""
-    code, _, err = run("measure", digits_model(), data, *MODEL, "--no-report", "--max-queries", "3", cwd=tmp_path)
+    code, _, err = run(
+        "measure", digits_model(), data, *MODEL, "--no-report", "--max-queries", "3", cwd=tmp_path
+    )
     assert code == 5
     assert "--resume" in err
     partial = Distances.load(tmp_path / "run" / "results.npz")
-    assert partial.n_predictions.sum() == 3
+    assert partial.n_predictions.sum() + partial.n_gradients.sum() == 3
     assert (partial.status == Status.OUT_OF_BUDGET).all()
-    assert run("measure", digits_model(), data, *MODEL, "--no-report", "--resume", cwd=tmp_path)[0] == 0
+    assert (
+        run("measure", digits_model(), data, *MODEL, "--no-report", "--resume", cwd=tmp_path)[0]
+        == 0
+    )
     resumed = Distances.load(tmp_path / "run" / "results.npz")
-    code, _, _ = run("measure", digits_model(), data, *MODEL[:-1], "whole", "--no-report", cwd=tmp_path)
+    code, _, _ = run(
+        "measure", digits_model(), data, *MODEL[:-1], "whole", "--no-report", cwd=tmp_path
+    )
     whole = Distances.load(tmp_path / "whole" / "results.npz")
     assert code == 0
     assert np.array_equal(resumed.hi, whole.hi)
@@ -141,16 +187,40 @@ def test_a_query_limit_ends_with_a_partial_result_that_can_be_resumed(tmp_path, 
     ("changed", "words"),
     [
         (["x.npy", "--access", "logits", "--bounds", "none"], '"bounds" was [0.0, 1.0]'),
-        (["x.npy", "--access", "logits", "--bounds", "0,1", "--direction", "margin"], "direction=top1"),
+        (
+            ["x.npy", "--access", "logits", "--bounds", "0,1", "--direction", "margin"],
+            "direction=top1",
+        ),
         (["other.npy", "--access", "logits", "--bounds", "0,1"], "other data"),
     ],
 )
 def test_a_run_is_not_continued_with_other_data_or_settings(tmp_path, data, changed, words):
     """One result never mixes two measurements, and the one that is there stays as it was."""
     np.save(tmp_path / "other.npy", np.load(data)[::-1])
-    assert run("measure", digits_model(), data, *MODEL, "--no-report", "--max-queries", "3", cwd=tmp_path)[0] == 5
+    assert (
+        run(
+            "measure",
+            digits_model(),
+            data,
+            *MODEL,
+            "--no-report",
+            "--max-queries",
+            "3",
+            cwd=tmp_path,
+        )[0]
+        == 5
+    )
     before = (tmp_path / "run" / "results.npz").read_bytes()
-    code, _, err = run("measure", digits_model(), *changed, "--output", "run", "--resume", "--no-report", cwd=tmp_path)
+    code, _, err = run(
+        "measure",
+        digits_model(),
+        *changed,
+        "--output",
+        "run",
+        "--resume",
+        "--no-report",
+        cwd=tmp_path,
+    )
     assert code == 3
     assert words in err
     assert (tmp_path / "run" / "results.npz").read_bytes() == before
@@ -158,7 +228,9 @@ def test_a_run_is_not_continued_with_other_data_or_settings(tmp_path, data, chan
 
 def test_a_limit_on_requests_leaves_what_was_measured(tmp_path, data):
     """Exit code 5, and a folder to go on with."""
-    code, _, err = run("measure", digits_model(), data, *MODEL, "--no-report", "--max-requests", "2", cwd=tmp_path)
+    code, _, err = run(
+        "measure", digits_model(), data, *MODEL, "--no-report", "--max-requests", "2", cwd=tmp_path
+    )
     assert code == 5, err
     assert "--resume" in err
     assert (Distances.load(tmp_path / "run" / "results.npz").n_predictions > 0).all()
@@ -187,7 +259,16 @@ def test_an_interrupted_run_leaves_a_valid_partial_result(tmp_path, how):
     """Ctrl-C, or a polite kill, exits 130, says how to go on, and the folder resumes."""
     (tmp_path / "slow_model.py").write_text(SLOW_MODEL)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(30, 4)) + 1)
-    arguments = ("measure", "slow_model:make", "x.npy", "--output", "run", "--batch-size", "10", "--no-report")
+    arguments = (
+        "measure",
+        "slow_model:make",
+        "x.npy",
+        "--output",
+        "run",
+        "--batch-size",
+        "10",
+        "--no-report",
+    )
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     process = start(*arguments, cwd=tmp_path, env=environment)
     while not (tmp_path / "asked").exists():
@@ -220,11 +301,19 @@ def test_an_interrupted_run_leaves_a_valid_partial_result(tmp_path, how):
         ([digits_model(), "x.npy", "--access", "logits", "--estimator", "magic"], 3, "ray"),
         ([digits_model(), "x.npy", "--access", "logits", "--set", "colour=red"], 3, "rtol"),
         ([digits_model(), "x.npy", "--access", "logits", "--rows", "none"], 2, "--rows"),
-        ([digits_model(), "x.npy", "--access", "logits", "--output", "x.npy/run"], 3, "output folder"),
+        (
+            [digits_model(), "x.npy", "--access", "logits", "--output", "x.npy/run"],
+            3,
+            "output folder",
+        ),
         (["http://127.0.0.1:9/v2/models/m", "x.npy"], 4, "127.0.0.1:9"),
         ([digits_model()], 2, "DATA"),
         ([digits_model(), "x.npy", "--access", "logits", "--input-shape", "x"], 2, "--input-shape"),
-        ([digits_model(), "x.npy", "--access", "logits", "--input-shape", "8,8.5"], 2, "--input-shape"),
+        (
+            [digits_model(), "x.npy", "--access", "logits", "--input-shape", "8,8.5"],
+            2,
+            "--input-shape",
+        ),
         ([digits_model(), "x.npy", "--access", "logits", "--bounds", "0,1,2"], 2, "--bounds"),
         ([digits_model(), "x.npy", "--access", "logits", "--resume"], 2, "--output"),
         (["torch.nn:ReLU", "x.npy"], 3, "--input-shape"),
@@ -250,7 +339,9 @@ def test_rows_with_nan_get_a_status_and_the_others_go_on(tmp_path):
     np.save(tmp_path / "x.npy", x)
     assert run("measure", digits_model(), "x.npy", *MODEL, cwd=tmp_path)[0] == 0
     status = Distances.load(tmp_path / "run" / "results.npz").status
-    assert status.tolist() == [Status.CONVERGED] * 2 + [Status.INVALID_INPUT] + [Status.CONVERGED] * 2
+    assert (
+        status.tolist() == [Status.CONVERGED] * 2 + [Status.INVALID_INPUT] + [Status.CONVERGED] * 2
+    )
 
 
 def test_help_shows_examples_and_exit_codes(tmp_path):

@@ -19,9 +19,22 @@ def measured(tmp_path):
 
     def run(name, *options):
         folder = tmp_path / name
-        command = ["measure", "--rows", "20", "--no-report", "--no-progress", "--output", str(folder), *options]
+        command = [
+            "measure",
+            "--rows",
+            "20",
+            "--no-report",
+            "--no-progress",
+            "--output",
+            str(folder),
+            *options,
+        ]
         result = CliRunner().invoke(main, command, catch_exceptions=False)
-        facts = json.loads((folder / "run.json").read_text()) if (folder / "run.json").exists() else None
+        facts = (
+            json.loads((folder / "run.json").read_text())
+            if (folder / "run.json").exists()
+            else None
+        )
         return result, facts, Distances.load(folder / "results.npz") if facts else None
 
     return run
@@ -29,7 +42,14 @@ def measured(tmp_path):
 
 def test_recorded_and_repeated(measured, tmp_path):
     """The second run sends nothing, costs nothing, and gives the same; its facts prove the record."""
-    ledger = ["--ledger", str(tmp_path / "l.db"), "--price-per-query", "0.5", "--price-per-request", "2"]
+    ledger = [
+        "--ledger",
+        str(tmp_path / "l.db"),
+        "--price-per-query",
+        "0.5",
+        "--price-per-request",
+        "2",
+    ]
     result, facts, first = measured("a", *ledger)
     assert result.exit_code == 0
     assert facts["cost"] == 0.5 * facts["sent"]["queries"] + 2 * facts["sent"]["requests"] > 0
@@ -48,8 +68,21 @@ def test_rows_that_a_killed_run_had_in_flight_are_told(measured, tmp_path):
         "LedgerPredictor._predicted = lambda *_: os._exit(9); main(sys.argv[1:])"
     )
     ledger = ["--ledger", str(tmp_path / "l.db")]
-    command = ["measure", "--rows", "20", "--no-report", "--output", str(tmp_path / "dead"), *ledger]
-    assert subprocess.run([sys.executable, "-c", dying, *command], check=False, capture_output=True).returncode == 9
+    command = [
+        "measure",
+        "--rows",
+        "20",
+        "--no-report",
+        "--output",
+        str(tmp_path / "dead"),
+        *ledger,
+    ]
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", dying, *command], check=False, capture_output=True
+        ).returncode
+        == 9
+    )
     result, facts, _ = measured("a", *ledger)
     assert facts["ledger"]["rows_lost"] == 20
     assert "20 rows were in flight when an earlier run with this ledger died" in result.stderr

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from blackbox_boundary import Distances, Status
+from blackbox_boundary.analysis.overview import overview, spread
 from blackbox_boundary.cli.summary import progress, summary
-from blackbox_boundary.overview import overview, spread
 
 
 def measured(l2, status=Status.CONVERGED):
@@ -54,7 +54,10 @@ def test_summary_shows_counts_quartiles_and_queries():
     assert "12 predictions, 4 gradients in all" in text
     line = next(line for line in text.splitlines() if line.startswith("L2"))
     assert line.split() == ["L2", "1", "1.5", "2", "2.5", "3", "2"]
-    assert next(line for line in text.splitlines() if line.startswith("no flip")).split()[2:] == ["1", "25.0%"]
+    assert next(line for line in text.splitlines() if line.startswith("no flip")).split()[2:] == [
+        "1",
+        "25.0%",
+    ]
 
 
 def test_summary_fits_a_terminal():
@@ -74,7 +77,9 @@ def test_progress_is_silent_unless_on_a_terminal():
     """A log file or a pipe gets no bar, and neither does a terminal whose user asked for none."""
     for terminal, enabled in ((False, True), (True, False)):
         file = io.StringIO()
-        with progress(10, console=Console(file=file, force_terminal=terminal), enabled=enabled) as update:
+        with progress(
+            10, console=Console(file=file, force_terminal=terminal), enabled=enabled
+        ) as update:
             update(5, 20)
         assert not file.getvalue().strip()
 

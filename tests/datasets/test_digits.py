@@ -30,7 +30,9 @@ def test_model_is_as_accurate_as_stated():
     logits = session.run(["logits"], {"x": x})[0]
     assert logits.shape == (1797, 10)
     assert round((logits.argmax(axis=-1) == labels)[1437:].mean() * 100, 1) == 93.1
-    np.testing.assert_allclose(session.run(None, {"x": x[5:6]})[0], logits[5:6], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        session.run(None, {"x": x[5:6]})[0], logits[5:6], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_missing_scikit_learn_names_the_extra(monkeypatch):

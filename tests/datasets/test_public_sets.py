@@ -25,7 +25,9 @@ COLOUR_LABELS = np.random.default_rng(3).integers(0, 100, size=30).astype(np.uin
 def content(images, labels):
     """The checksum as its definition says, the slow way."""
     rows = sorted(range(len(labels)), key=lambda row: labels[row])
-    return hashlib.sha256(b"".join(images[row].tobytes() for row in rows) + bytes(labels[row] for row in rows)).hexdigest()
+    return hashlib.sha256(
+        b"".join(images[row].tobytes() for row in rows) + bytes(labels[row] for row in rows)
+    ).hexdigest()
 
 
 @pytest.fixture
@@ -41,21 +43,31 @@ def small(monkeypatch, tmp_path):
 def write_mnist(folder, *, packed=True, images=DIGITS):
     """The two IDX files of the test rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, values in {"t10k-images-idx3-ubyte": images, "t10k-labels-idx1-ubyte": DIGIT_LABELS}.items():
-        (folder / f"{name}.gz" if packed else folder / name).write_bytes(gzip.compress(idx(values)) if packed else idx(values))
+    for name, values in {
+        "t10k-images-idx3-ubyte": images,
+        "t10k-labels-idx1-ubyte": DIGIT_LABELS,
+    }.items():
+        (folder / f"{name}.gz" if packed else folder / name).write_bytes(
+            gzip.compress(idx(values)) if packed else idx(values)
+        )
 
 
 def cifar_binary():
     """The content of ``test.bin``."""
     coarse = np.zeros((30, 1), np.uint8)
-    return np.concatenate([coarse, COLOUR_LABELS[:, None], COLOURS.reshape(30, -1)], axis=1).tobytes()
+    return np.concatenate(
+        [coarse, COLOUR_LABELS[:, None], COLOURS.reshape(30, -1)], axis=1
+    ).tobytes()
 
 
 def cifar_archive():
     """The public archive, with the test rows alone."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, inside in {"test.bin": cifar_binary(), "fine_label_names.txt": b"apple\nbaby\n"}.items():
+        for name, inside in {
+            "test.bin": cifar_binary(),
+            "fine_label_names.txt": b"apple\nbaby\n",
+        }.items():
             member = tarfile.TarInfo(f"cifar-100-binary/{name}")
             member.size = len(inside)
             archive.addfile(member, io.BytesIO(inside))
@@ -71,7 +83,9 @@ def write_differences(folder):
         planes = np.diff(planes, axis=axis, prepend=np.uint8(0))
     for part in range(5):
         rows = slice(6 * part, 6 * part + 6)
-        np.savez_compressed(folder / f"train-{part}.npz", residual=planes[rows], labels=COLOUR_LABELS[rows])
+        np.savez_compressed(
+            folder / f"train-{part}.npz", residual=planes[rows], labels=COLOUR_LABELS[rows]
+        )
 
 
 class TestMnist:
@@ -88,7 +102,8 @@ class TestMnist:
     def test_missing_files_say_where_to_get_them(self, small):
         """The file, the folder, the variable and the public home."""
         with pytest.raises(
-            InvalidInput, match=r"t10k-images-idx3-ubyte.gz in .*BLACKBOX_BOUNDARY_DATA.* from https://.*fetch\(\"mnist\"\)"
+            InvalidInput,
+            match=r"t10k-images-idx3-ubyte.gz in .*BLACKBOX_BOUNDARY_DATA.* from https://.*fetch\(\"mnist\"\)",
         ):
             mnist()
         with pytest.raises(InvalidInput, match=r"must be train or test; got .valid"):
@@ -112,7 +127,9 @@ class TestMnist:
 
 
 class TestCifar100:
-    @pytest.mark.parametrize("container", ["test.bin", "cifar-100-binary/test.bin", "archive", "test.npz"])
+    @pytest.mark.parametrize(
+        "container", ["test.bin", "cifar-100-binary/test.bin", "archive", "test.npz"]
+    )
     def test_all_containers_hold_the_same(self, small, container):
         """The public binary version, unpacked or packed, and the plain arrays."""
         (small / "cifar-100-binary").mkdir()
@@ -144,18 +161,28 @@ class TestCifar100:
             cifar100()
         (small / "cifar-100-python").mkdir()
         (small / "cifar-100-python" / "test").write_bytes(b"\x80\x04.")
-        with pytest.raises(InvalidInput, match=r"is pickled, which is not read.* Get cifar-100-binary\.tar\.gz"):
+        with pytest.raises(
+            InvalidInput, match=r"is pickled, which is not read.* Get cifar-100-binary\.tar\.gz"
+        ):
             cifar100(folder=small)
         (small / "cifar-100-binary.tar.gz").write_bytes(cifar_archive()[:-500])
-        with pytest.raises(InvalidInput, match=r'cifar-100-binary\.tar\.gz" cannot be read.* \(MD5 03b5dce0\w{24}\) from https'):
+        with pytest.raises(
+            InvalidInput,
+            match=r'cifar-100-binary\.tar\.gz" cannot be read.* \(MD5 03b5dce0\w{24}\) from https',
+        ):
             cifar100()
         (small / "test.bin").write_bytes(cifar_binary()[:-1])
         with pytest.raises(InvalidInput, match=r"must hold records of 3074 bytes; got 92219 bytes"):
             cifar100()
         np.savez(small / "test.npz", images=COLOURS, labels=COLOUR_LABELS)
-        with pytest.raises(InvalidInput, match=r"bytes of shape \(n, 32, 32, 3\) and labels \(n,\); got \(30, 3, 32, 32\)"):
+        with pytest.raises(
+            InvalidInput,
+            match=r"bytes of shape \(n, 32, 32, 3\) and labels \(n,\); got \(30, 3, 32, 32\)",
+        ):
             cifar100()
-        np.savez(small / "test.npz", images=255 - COLOURS.transpose(0, 2, 3, 1), labels=COLOUR_LABELS)
+        np.savez(
+            small / "test.npz", images=255 - COLOURS.transpose(0, 2, 3, 1), labels=COLOUR_LABELS
+        )
         with pytest.raises(InvalidInput, match="must hold the test images of CIFAR-100"):
             cifar100()
 
@@ -170,7 +197,9 @@ class TestFetch:
     def server(self, tmp_path_factory):
         """A loopback server of a folder: its address, and the folder."""
         folder = tmp_path_factory.mktemp("home")
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
+        with http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), partial(_Quiet, directory=folder)
+        ) as server:
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
             yield f"http://127.0.0.1:{server.server_port}", folder
@@ -182,7 +211,11 @@ class TestFetch:
         address, folder = server
         packed = cifar_archive()
         (folder / "cifar-100-binary.tar.gz").write_bytes(packed)
-        monkeypatch.setitem(homes._HOMES, "cifar100", (address, {"cifar-100-binary.tar.gz": hashlib.md5(packed).hexdigest()}))
+        monkeypatch.setitem(
+            homes._HOMES,
+            "cifar100",
+            (address, {"cifar-100-binary.tar.gz": hashlib.md5(packed).hexdigest()}),
+        )
         assert fetch("cifar100") == small / "cifar100"
         assert np.array_equal(cifar100().labels, COLOUR_LABELS)
         (folder / "cifar-100-binary.tar.gz").unlink()
@@ -192,7 +225,10 @@ class TestFetch:
         """The message has both checksums; nothing is left behind."""
         address, folder = server
         (folder / "cifar-100-binary.tar.gz").write_bytes(b"an error page")
-        with pytest.raises(InvalidInput, match=r"must have the MD5 03b5dce01913d631647c71ecec9e9cb8; got [0-9a-f]{32}. It was not kept"):
+        with pytest.raises(
+            InvalidInput,
+            match=r"must have the MD5 03b5dce01913d631647c71ecec9e9cb8; got [0-9a-f]{32}. It was not kept",
+        ):
             fetch("cifar100", address=address)
         assert list((small / "cifar100").iterdir()) == []
 
@@ -201,7 +237,8 @@ class TestFetch:
         address, _ = server
         for home in (address, "http://127.0.0.1:9", "no address"):
             with pytest.raises(
-                InvalidInput, match=r"train-images-idx3-ubyte\.gz\" could not be fetched from .* Put it into \".*mnist\" yourself"
+                InvalidInput,
+                match=r"train-images-idx3-ubyte\.gz\" could not be fetched from .* Put it into \".*mnist\" yourself",
             ):
                 fetch("mnist", address=home, timeout_s=2)
         with pytest.raises(InvalidInput, match=r"must be one of mnist, cifar100; got .imagenet"):
@@ -215,7 +252,12 @@ class TestFetch:
 
 
 @pytest.mark.parametrize(
-    ("name", "n", "mean"), [("mnist:train", 60_000, 0.1307), ("mnist:test", 10_000, 0.1325), ("cifar100:test", 10_000, 0.4794)]
+    ("name", "n", "mean"),
+    [
+        ("mnist:train", 60_000, 0.1307),
+        ("mnist:test", 10_000, 0.1325),
+        ("cifar100:test", 10_000, 0.4794),
+    ],
 )
 def test_the_real_sets(name, n, mean):
     """Where the data folder has them: number of rows and mean level."""

@@ -33,7 +33,16 @@ class TestNumpyFiles:
 
     @pytest.mark.parametrize(
         ("stored", "read_as"),
-        [("f2", "f2"), ("f8", "f8"), (">f4", "f4"), ("?", "f4"), ("i1", "f4"), ("u2", "f4"), ("i4", "f8"), ("i8", "f8")],
+        [
+            ("f2", "f2"),
+            ("f8", "f8"),
+            (">f4", "f4"),
+            ("?", "f4"),
+            ("i1", "f4"),
+            ("u2", "f4"),
+            ("i4", "f8"),
+            ("i8", "f8"),
+        ],
     )
     def test_kinds_of_numbers(self, tmp_path, stored, read_as):
         """Floats keep their width, integers get a float that holds them; only unsigned bytes are scaled."""
@@ -46,7 +55,9 @@ class TestNumpyFiles:
     def test_bytes_are_levels(self, tmp_path):
         """Unsigned bytes are divided by 255, or by what is said."""
         np.save(tmp_path / "x.npy", BYTES)
-        assert np.array_equal(read(tmp_path / "x.npy").x, BYTES.astype(np.float32) / np.float32(255))
+        assert np.array_equal(
+            read(tmp_path / "x.npy").x, BYTES.astype(np.float32) / np.float32(255)
+        )
         assert np.array_equal(read(tmp_path / "x.npy", divide_by=1).x, BYTES)
 
     def test_npy_labels_and_shape(self, tmp_path):
@@ -97,7 +108,9 @@ class TestNumpyFiles:
 
 
 class TestIdx:
-    @pytest.mark.parametrize("values", [BYTES, X, BYTES.astype(np.int16)], ids=lambda values: values.dtype.name)
+    @pytest.mark.parametrize(
+        "values", [BYTES, X, BYTES.astype(np.int16)], ids=lambda values: values.dtype.name
+    )
     @pytest.mark.parametrize("packed", [False, True])
     def test_arrays_come_back(self, tmp_path, values, packed):
         """Plain or compressed, in the byte order of the machine."""
@@ -116,10 +129,13 @@ class TestIdx:
         [
             (b"", "begins with nothing"),
             (b"PK\3\4", "begins with 50 4b 03 04"),
-            (idx(BYTES)[:-1], r"must hold 112 bytes \(IDX, shape \(6, 4, 4\)\); got 111"),
-            (idx(BYTES) + b"!", "got 113"),
+            (
+                idx(BYTES)[:-1],
+                r"must hold 96 bytes after its header \(IDX, shape \(6, 4, 4\)\); it holds 95",
+            ),
+            (idx(BYTES) + b"!", "it holds more"),
             (idx(BYTES)[:9], "must hold .* bytes"),
-            (b"\0\0\x08\x03" + b"\xff" * 12, r"must hold 79228162458924105385300197391 bytes"),
+            (b"\0\0\x08\x03" + b"\xff" * 12, r"must hold 79228162458924105385300197375 bytes"),
             (gzip.compress(idx(BYTES))[:-9], "cannot be read: Compressed file ended"),
             (b"\x1f\x8b" + b"\0" * 20, "cannot be read"),
         ],
@@ -135,7 +151,9 @@ class TestTables:
     @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
     def test_csv_with_a_header(self, tmp_path, suffix):
         """The column ``label`` is taken out, words are numbered by the alphabet, empty fields are NaN."""
-        text = "height,label,width\n1,dog,2.5\n-3e2,cat,\n\n4,dog,inf\n".replace(",", "," if suffix == ".csv" else "\t")
+        text = "height,label,width\n1,dog,2.5\n-3e2,cat,\n\n4,dog,inf\n".replace(
+            ",", "," if suffix == ".csv" else "\t"
+        )
         (tmp_path / f"t{suffix}").write_text(text, encoding="utf-8-sig")
         data = read(tmp_path / f"t{suffix}")
         np.testing.assert_array_equal(data.x, [[1, 2.5], [-300, np.nan], [4, np.inf]])
@@ -156,8 +174,8 @@ class TestTables:
             ("", "must hold at least one row; it is empty"),
             ("a,b\n", "must hold at least one row; got shape"),
             ("1,2\n3\n", 'Line 2 of ".*" must have 2 fields; got 1'),
-            ("a,b\n1,2\n\n3,x\n", 'Line 4 of ".*" must hold numbers; got "x"'),
-            ("a,label\n1,-1\n", "must be whole numbers from 0, or words; got float64"),
+            ("a,b\n1,2\n\n3,x\n", 'Column "b" of ".*" must hold numbers; line 4 has "x"'),
+            ("a,label\n1,-1\n", "must be whole numbers from 0, or words; got"),
             ("a,label\n1,0.5\n", "whole numbers"),
             ('a\n"1', "cannot be read as CSV: unexpected end of data"),
             ("a\n\xff", "must hold numbers"),
@@ -183,13 +201,20 @@ class TestTables:
         pa = pytest.importorskip("pyarrow")
         from pyarrow import parquet
 
-        parquet.write_table(pa.table({"a": [1, 2, None], "label": ["x", "y", "x"], "b": [True, False, True]}), tmp_path / "c.parquet")
+        parquet.write_table(
+            pa.table({"a": [1, 2, None], "label": ["x", "y", "x"], "b": [True, False, True]}),
+            tmp_path / "c.parquet",
+        )
         data = read(tmp_path / "c.parquet")
         np.testing.assert_array_equal(data.x, [[1, 1], [2, 0], [np.nan, 1]])
         assert (data.labels.tolist(), data.names) == ([0, 1, 0], ("x", "y"))
         nested = pa.array(BYTES.tolist(), pa.list_(pa.list_(pa.uint8(), 4)))
-        parquet.write_table(pa.table({"image": nested, "label": Y, "weight": np.ones(6)}), tmp_path / "l.parquet")
-        assert np.array_equal(read(tmp_path / "l.parquet", array="image").x, BYTES / np.float32(255))
+        parquet.write_table(
+            pa.table({"image": nested, "label": Y, "weight": np.ones(6)}), tmp_path / "l.parquet"
+        )
+        assert np.array_equal(
+            read(tmp_path / "l.parquet", array="image").x, BYTES / np.float32(255)
+        )
         with pytest.raises(InvalidInput, match="say which holds the inputs: image, weight"):
             read(tmp_path / "l.parquet")
 
@@ -202,7 +227,11 @@ class TestTables:
         path.write_bytes(b"PAR1 no")
         with pytest.raises(InvalidInput, match="cannot be read as Parquet"):
             read(path)
-        for column, says in {("a", "b"): 'Column "v" .* got string', ((1,), (1, 2)): "same length", (None, (1,)): "same length"}.items():
+        for column, says in {
+            ("a", "b"): 'Column "v" .* got string',
+            ((1,), (1, 2)): "same length",
+            (None, (1,)): "same length",
+        }.items():
             parquet.write_table(pa.table({"v": list(column)}), path)
             with pytest.raises(InvalidInput, match=says):
                 read(path)
@@ -247,7 +276,11 @@ class TestImages:
         (tmp_path / "a.png").write_bytes(b"not a picture")
         with pytest.raises(InvalidInput, match=r'a\.png" cannot be read as an image'):
             read(tmp_path)
-        self.save(tmp_path, "a.png", np.random.default_rng(0).integers(0, 256, size=(64, 64), dtype=np.uint8))
+        self.save(
+            tmp_path,
+            "a.png",
+            np.random.default_rng(0).integers(0, 256, size=(64, 64), dtype=np.uint8),
+        )
         (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:800])
         with pytest.raises(InvalidInput, match=r'a\.png" cannot be read as an image'):
             read(tmp_path)
@@ -326,11 +359,13 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
     np.save(tmp_path / "y.npy", Y[:-1])
     with pytest.raises(InvalidInput, match=r"as many numbers as a row .* \(3, 2\); got \(7,\)"):
         read(tmp_path / "x.npy", shape=(7,))
-    with pytest.raises(InvalidInput, match="must be positive; got 0"):
+    with pytest.raises(InvalidInput, match="must be a positive number; got 0"):
         read(tmp_path / "x.npy", divide_by=0)
     with pytest.raises(InvalidInput, match=r"one a row, shape \(6,\); got \(5,\)"):
         read(tmp_path / "x.npy", labels=tmp_path / "y.npy")
-    with pytest.raises(InvalidInput, match=r'must name a file, as "x.npy" holds one array alone; got "labels"'):
+    with pytest.raises(
+        InvalidInput, match=r'must name a file, as "x.npy" holds one array alone; got "labels"'
+    ):
         read(tmp_path / "x.npy", labels="labels")
     with pytest.raises(InvalidInput, match=r'"nowhere\.npz:x" does not exist. Known are'):
         read("nowhere.npz:x")

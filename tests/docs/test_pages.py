@@ -16,10 +16,16 @@ from blackbox_boundary.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-BLOCK = re.compile(r"^```python(?: (?P<info>[^\n]*))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```python(?: (?P<info>[^\n]*))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\"\s]+)")
-NEEDS = {"how-to/choose-an-estimator": "torch", "how-to/wrap-a-torch-model": "torch", "how-to/wrap-an-onnx-export": "onnxruntime"}
+NEEDS = {
+    "how-to/choose-an-estimator": "torch",
+    "how-to/wrap-a-torch-model": "torch",
+    "how-to/wrap-an-onnx-export": "onnxruntime",
+}
 ELSEWHERE = {"how-to/audit-an-http-endpoint"}
 """Pages whose code needs a server; their own test starts one."""
 UNWRITTEN: set[str] = set()
@@ -43,7 +49,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text()) and name_of(page) not in ELSEWHERE], ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if BLOCK.search(page.read_text()) and name_of(page) not in ELSEWHERE],
+    ids=name_of,
+)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     """Each block runs after those before it and prints the comment that it ends with.
 
@@ -95,13 +105,20 @@ def test_every_page_is_on_the_first_one():
 def test_the_reference_names_all_that_is_public():
     """Every exported name, every parameter of the two ways to measure, and every field of their result."""
     page = text_of("reference/api")
-    names = [*blackbox_boundary.__all__, *measure.__kwdefaults__, *Measurement.__init__.__kwdefaults__, *Distances.__dataclass_fields__]
+    names = [
+        *blackbox_boundary.__all__,
+        *measure.__kwdefaults__,
+        *Measurement.__init__.__kwdefaults__,
+        *Distances.__dataclass_fields__,
+    ]
     assert not [name for name in names if not re.search(rf"`{name}\b|, {name}\b", page)]
 
 
 def test_names_in_the_table_of_modules_exist():
     """A module's line names only what the module has."""
-    lines = re.findall(r"^\| `(blackbox_boundary\.\w+)` \| (.+) \|$", text_of("reference/api"), re.MULTILINE)
+    lines = re.findall(
+        r"^\| `(blackbox_boundary\.[\w.]+)` \| (.+) \|$", text_of("reference/api"), re.MULTILINE
+    )
     assert len(lines) > 10
     for module, text in lines:
         if not module.endswith(".adapters"):
@@ -111,15 +128,25 @@ def test_names_in_the_table_of_modules_exist():
 
 def test_the_table_of_statuses_is_complete():
     """Names, values, meanings as in the source, and what resume does."""
-    rows = re.findall(r"^\| `(\w+)` \| (\d) \| .+ \| (?:yes|no|perhaps) \| (yes|no) \|$", text_of("reference/statuses"), re.MULTILINE)
-    assert rows == [(status.name, str(status.value), "no" if status.is_final else "yes") for status in Status]
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\d) \| .+ \| (?:yes|no|perhaps) \| (yes|no) \|$",
+        text_of("reference/statuses"),
+        re.MULTILINE,
+    )
+    assert rows == [
+        (status.name, str(status.value), "no" if status.is_final else "yes") for status in Status
+    ]
 
 
 def test_the_table_of_errors_is_complete():
     """Every exported exception, with its base as written."""
     rows = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text_of("reference/errors"), re.MULTILINE))
     exported = {name: getattr(blackbox_boundary, name) for name in blackbox_boundary.__all__}
-    assert set(rows) == {name for name, kind in exported.items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+    assert set(rows) == {
+        name
+        for name, kind in exported.items()
+        if isinstance(kind, type) and issubclass(kind, BaseException)
+    }
     for name, base in rows.items():
         assert base in {parent.__name__ for parent in exported[name].__mro__[1:]}
 
@@ -127,16 +154,33 @@ def test_the_table_of_errors_is_complete():
 def commands(group: click.Group, prefix: str = "blackbox-boundary"):
     """Every command by what is typed."""
     for name, command in group.commands.items():
-        yield from commands(command, f"{prefix} {name}") if isinstance(command, click.Group) else [(f"{prefix} {name}", command)]
+        yield from (
+            commands(command, f"{prefix} {name}")
+            if isinstance(command, click.Group)
+            else [(f"{prefix} {name}", command)]
+        )
 
 
 def test_the_command_line_page_lists_every_option():
     """Each command has its section, which lists all of its options and no other."""
     sections = re.split(r"^## ", text_of("reference/command-line"), flags=re.MULTILINE)
-    described = {title[1]: section for section in sections if (title := re.match(r"`(blackbox-boundary [\w -]+)`\n", section))}
+    described = {
+        title[1]: section
+        for section in sections
+        if (title := re.match(r"`(blackbox-boundary [\w -]+)`\n", section))
+    }
     existing = dict(commands(main))
     assert described.keys() == existing.keys()
     for typed, section in described.items():
-        options = {o for p in existing[typed].params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
-        listed = {option for line in re.findall(r"^\| (`--.+?) \|", section, re.MULTILINE) for option in re.findall(r"--[\w-]+", line)}
+        options = {
+            o
+            for p in existing[typed].params
+            if isinstance(p, click.Option)
+            for o in (*p.opts, *p.secondary_opts)
+        }
+        listed = {
+            option
+            for line in re.findall(r"^\| (`--.+?) \|", section, re.MULTILINE)
+            for option in re.findall(r"--[\w-]+", line)
+        }
         assert listed == options

@@ -12,7 +12,9 @@ def test_a_bit_at_even_odds_leaves_36_percent_of_the_variance():
     """1 - 2/pi along the direction asked, nothing elsewhere, and the mean moves by sqrt(2/pi) deviations."""
     belief = Belief(np.array([1.0, 0.0, 0.0]), Covariance.diagonal(np.array([1e-12, 4.0, 9.0])))
     belief.see(np.array([[1.0, 1.0, 0.0]]), np.array([True]), 1e-9)
-    np.testing.assert_allclose(np.diagonal(belief.cov.matrix)[1:], [4 * (1 - 2 / np.pi), 9.0], rtol=1e-5)
+    np.testing.assert_allclose(
+        np.diagonal(belief.cov.matrix)[1:], [4 * (1 - 2 / np.pi), 9.0], rtol=1e-5
+    )
     assert belief.mean[1] == pytest.approx(2 * np.sqrt(2 / np.pi), rel=1e-5)
 
 
@@ -56,4 +58,6 @@ def test_a_boundary_point_is_believed_whatever_was_expected():
         belief = Belief.through(a, variance, expected)
         assert belief.mean @ a == pytest.approx(1, rel=1e-6)
         assert np.diagonal(belief.cov.matrix)[2] > 0
-    np.testing.assert_array_equal(Belief.through(a, variance, np.zeros(4)).mean, Belief.through(a, variance).mean)
+    np.testing.assert_array_equal(
+        Belief.through(a, variance, np.zeros(4)).mean, Belief.through(a, variance).mean
+    )

@@ -14,7 +14,11 @@ from blackbox_boundary.gradients import Coordinates, Cosines, Span
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference
 
 BOTH = [HalfSpace(max_queries_per_row=200), Broyden(max_queries_per_row=100)]
-SEARCH = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a run of hundreds of questions takes minutes and shows little
+SEARCH = (
+    Phase.explicit,
+    Phase.reuse,
+    Phase.generate,
+)  # shrinking a run of hundreds of questions takes minutes and shows little
 names = {"ids": lambda estimator: estimator.name}
 
 
@@ -35,7 +39,12 @@ def access_for(estimator):
 def hyperplanes(d, *, access, seed=0, bounds=None, scale=1.0):
     """Four classes with flat boundaries."""
     rng = np.random.default_rng(seed)
-    return Reference(Linear(rng.standard_normal((4, d)), rng.standard_normal(4)), access=access, bounds=bounds, scale=scale)
+    return Reference(
+        Linear(rng.standard_normal((4, d)), rng.standard_normal(4)),
+        access=access,
+        bounds=bounds,
+        scale=scale,
+    )
 
 
 def inside(n, d, seed=1):
@@ -43,7 +52,10 @@ def inside(n, d, seed=1):
     return np.random.default_rng(seed).uniform(0.1, 0.9, (n, d))
 
 
-@pytest.mark.parametrize(("estimator", "within"), [(HalfSpace(max_queries_per_row=1500), 1.03), (Broyden(max_queries_per_row=150), 1.002)])
+@pytest.mark.parametrize(
+    ("estimator", "within"),
+    [(HalfSpace(max_queries_per_row=1500), 1.03), (Broyden(max_queries_per_row=150), 1.002)],
+)
 def test_hyperplanes_are_met_at_their_distance(estimator, within):
     """The nearest of several hyperplanes, in twenty dimensions without bounds."""
     predictor, x = hyperplanes(20, access=access_for(estimator)), inside(6, 20)
@@ -55,7 +67,11 @@ def test_hyperplanes_are_met_at_their_distance(estimator, within):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "within"), [(HalfSpace(max_queries_per_row=1500, probe_radius=0.2), 1.05), (Broyden(max_queries_per_row=300), 1.01)]
+    ("estimator", "within"),
+    [
+        (HalfSpace(max_queries_per_row=1500, probe_radius=0.2), 1.05),
+        (Broyden(max_queries_per_row=300), 1.01),
+    ],
 )
 def test_a_ball_is_met_at_its_distance(estimator, within):
     """A boundary as curved as it is far, from inside: labels want narrower probes there, as the setting says."""
@@ -86,7 +102,12 @@ def test_row_alone_equals_row_in_batch(estimator):
     together = measure(Opaque(predictor), x, estimator=estimator)
     for i in (0, 3, 6):
         running = Measurement(
-            x[i : i + 1], estimator=estimator, access=predictor.access, n_classes=4, bounds=(0.0, 1.0), row_ids=np.array([i])
+            x[i : i + 1],
+            estimator=estimator,
+            access=predictor.access,
+            n_classes=4,
+            bounds=(0.0, 1.0),
+            row_ids=np.array([i]),
         )
         while (ask := running.ask()) is not None:
             running.tell(predictor.predict(ask.points))
@@ -101,8 +122,10 @@ def test_rows_do_not_notice_how_many_fit_in_memory(estimator, monkeypatch):
     """One row at a time gives what all together give."""
     predictor, x = hyperplanes(12, access=access_for(estimator)), inside(5, 12)
     together = measure(Opaque(predictor), x, estimator=estimator)
-    monkeypatch.setattr("blackbox_boundary.estimators._lockstep._MEMORY", 1)
-    np.testing.assert_array_equal(measure(Opaque(predictor), x, estimator=estimator).l2, together.l2)
+    monkeypatch.setattr("blackbox_boundary.search.lockstep._MEMORY", 1)
+    np.testing.assert_array_equal(
+        measure(Opaque(predictor), x, estimator=estimator).l2, together.l2
+    )
 
 
 class Watched:
@@ -115,12 +138,20 @@ class Watched:
         return getattr(self._predictor, name)
 
     def predict(self, x):
-        self.lowest, self.highest = min(self.lowest, float(x.min())), max(self.highest, float(x.max()))
+        self.lowest, self.highest = (
+            min(self.lowest, float(x.min())),
+            max(self.highest, float(x.max())),
+        )
         return self._predictor.predict(x)
 
 
 @settings(max_examples=8, deadline=None, phases=SEARCH)
-@given(seed=st.integers(0, 1000), d=st.integers(1, 9), dtype=st.sampled_from([np.float32, np.float64]), estimator=st.sampled_from(BOTH))
+@given(
+    seed=st.integers(0, 1000),
+    d=st.integers(1, 9),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    estimator=st.sampled_from(BOTH),
+)
 def test_bounds_and_allowance_hold(seed, d, dtype, estimator):
     """No point leaves the box, no row asks more than its dial says, inputs stay as they were, and the flip found is a flip."""
     predictor = hyperplanes(d, access=access_for(estimator), seed=seed, bounds=(-1.5, 2.0))
@@ -130,7 +161,10 @@ def test_bounds_and_allowance_hold(seed, d, dtype, estimator):
     found = measure(watched, x, estimator=estimator)
     assert watched.lowest >= -1.5
     assert watched.highest <= 2.0
-    assert (found.n_predictions[found.status != Status.UNCONFIRMED] <= estimator.max_queries_per_row + 24).all()
+    assert (
+        found.n_predictions[found.status != Status.UNCONFIRMED]
+        <= estimator.max_queries_per_row + 24
+    ).all()
     np.testing.assert_array_equal(x, before)
     known = found.has_flip
     assert (predictor.predict(found.flip_points[known]).label != found.home[known]).all()
@@ -141,8 +175,12 @@ def test_bounds_and_allowance_hold(seed, d, dtype, estimator):
 def test_more_queries_never_worsen(seed, estimator, few):
     """The first questions do not depend on how many will follow."""
     predictor, x = hyperplanes(6, access=access_for(estimator), seed=seed), inside(3, 6, seed)
-    less = measure(Opaque(predictor), x, estimator=dataclasses.replace(estimator, max_queries_per_row=few))
-    more = measure(Opaque(predictor), x, estimator=dataclasses.replace(estimator, max_queries_per_row=few + 60))
+    less = measure(
+        Opaque(predictor), x, estimator=dataclasses.replace(estimator, max_queries_per_row=few)
+    )
+    more = measure(
+        Opaque(predictor), x, estimator=dataclasses.replace(estimator, max_queries_per_row=few + 60)
+    )
     assert (more.l2 <= less.l2).all()
 
 
@@ -152,7 +190,11 @@ def test_labels_do_not_know_the_scale_of_logits(seed, power):
     """Multiplying logits by a positive number leaves a label-only run as it is, bit for bit."""
     x = inside(3, 6, seed)
     plain = measure(Opaque(hyperplanes(6, access=Access.LABEL, seed=seed)), x, estimator=BOTH[0])
-    scaled = measure(Opaque(hyperplanes(6, access=Access.LABEL, seed=seed, scale=2.0**power)), x, estimator=BOTH[0])
+    scaled = measure(
+        Opaque(hyperplanes(6, access=Access.LABEL, seed=seed, scale=2.0**power)),
+        x,
+        estimator=BOTH[0],
+    )
     np.testing.assert_array_equal(plain.flip_points, scaled.flip_points)
     np.testing.assert_array_equal(plain.n_predictions, scaled.n_predictions)
 
@@ -169,7 +211,11 @@ def test_a_search_by_scores_is_refused_to_those_who_hide_them(access):
 @pytest.mark.parametrize("estimator", BOTH, **names)
 def test_a_constant_model_has_no_flip(estimator):
     """The row says so, with an infinite distance."""
-    constant = Reference(Linear(np.zeros((2, 5)), np.array([1.0, 0.0])), access=access_for(estimator), bounds=(0.0, 1.0))
+    constant = Reference(
+        Linear(np.zeros((2, 5)), np.array([1.0, 0.0])),
+        access=access_for(estimator),
+        bounds=(0.0, 1.0),
+    )
     found = measure(Opaque(constant), inside(2, 5), estimator=estimator)
     assert (found.status == Status.NO_FLIP).all()
     assert np.isinf(found.l2).all()
@@ -177,8 +223,14 @@ def test_a_constant_model_has_no_flip(estimator):
 
 def test_saturated_probabilities_start_from_a_flip():
     """Where the row's own scores are exactly one and zero, slopes are unknown and a flip is sought as with labels."""
-    steep = Reference(Linear(np.array([[5.0, 0.0], [-5.0, 0.0]]), np.zeros(2)), access=Access.PROBABILITIES, scale=200.0)
-    found = measure(Opaque(steep), np.array([[0.7, 0.1]]), estimator=Broyden(max_queries_per_row=200))
+    steep = Reference(
+        Linear(np.array([[5.0, 0.0], [-5.0, 0.0]]), np.zeros(2)),
+        access=Access.PROBABILITIES,
+        scale=200.0,
+    )
+    found = measure(
+        Opaque(steep), np.array([[0.7, 0.1]]), estimator=Broyden(max_queries_per_row=200)
+    )
     assert found.status[0] == Status.CONVERGED
     assert found.l2[0] == pytest.approx(0.7, rel=0.02)
 
@@ -204,7 +256,10 @@ def test_tensors_are_asked_as_tensors(estimator):
 
 
 @pytest.mark.parametrize("kind", [HalfSpace, Broyden])
-@pytest.mark.parametrize("wrong", [{"max_queries_per_row": 2}, {"n_probes": 0}, {"probe_radius": 0.0}, {"forgetting": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_queries_per_row": 2}, {"n_probes": 0}, {"probe_radius": 0.0}, {"forgetting": -1.0}],
+)
 def test_settings_are_checked_when_made(kind, wrong):
     """Nonsense is refused before anything is asked."""
     with pytest.raises(InvalidInput, match=kind.__name__):
@@ -216,13 +271,24 @@ def test_a_subspace_limits_the_directions(kind):
     """Displacements of a search without bounds stay in the subspace that was named."""
     vectors = np.random.default_rng(3).standard_normal((3, 10))
     predictor, x = hyperplanes(10, access=access_for(kind(max_queries_per_row=50))), inside(2, 10)
-    found = measure(Opaque(predictor), x, estimator=kind(max_queries_per_row=150, subspace=Span(vectors)))
+    found = measure(
+        Opaque(predictor), x, estimator=kind(max_queries_per_row=150, subspace=Span(vectors))
+    )
     moved = found.flip_points - x
     basis = Span(vectors)
     np.testing.assert_allclose(basis.synthesise(basis.analyse(moved)), moved, atol=1e-9)
 
 
-@pytest.mark.parametrize("basis", [Coordinates(24), Cosines((4, 6), 24), Cosines((4, 6), 7), Cosines((2, 4, 5), 40), Cosines((4, 6, 1), 9)])
+@pytest.mark.parametrize(
+    "basis",
+    [
+        Coordinates(24),
+        Cosines((4, 6), 24),
+        Cosines((4, 6), 7),
+        Cosines((2, 4, 5), 40),
+        Cosines((4, 6, 1), 9),
+    ],
+)
 def test_bases_are_orthonormal(basis):
     """Analysis undoes synthesis; variances are relative."""
     rows = basis.synthesise(np.eye(basis.size))

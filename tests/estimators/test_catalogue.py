@@ -5,7 +5,15 @@ import pytest
 
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, measure
 from blackbox_boundary.chains import Chain
-from blackbox_boundary.estimators import CATALOGUE, HalfSpace, LowerBound, Ray, Setting, Tangent, by_name
+from blackbox_boundary.estimators import (
+    CATALOGUE,
+    HalfSpace,
+    LowerBound,
+    Problem,
+    Ray,
+    Tangent,
+    by_name,
+)
 from blackbox_boundary.gradients import SOURCES, AntitheticBlocks, Cosines, source_by_name
 from blackbox_boundary.testing import Linear, Opaque, Reference
 
@@ -21,20 +29,20 @@ def reference(access=Access.LOGITS):
     return predictor
 
 
-def setting(access):
+def problem(access):
     """What that predictor reveals, without gradients."""
-    return Setting(access, 4, (6,), n_rows=10, chain=lambda: CHAIN)
+    return Problem(access, 4, (6,), n_rows=10, chain=lambda: CHAIN)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_access_needed_is_the_least(name):
     """It is accepted, and less is refused."""
     estimator, least = by_name(name), CATALOGUE[name].access
-    estimator.check(setting(least))
+    estimator.check(problem(least))
     for less in Access:
         if less < least:
             with pytest.raises(CapabilityMissing):
-                estimator.check(setting(less))
+                estimator.check(problem(less))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -42,7 +50,7 @@ def test_the_queries_expected_are_about_those_spent(name):
     """At most a third more; not less than a third, where rows are near."""
     found = measure(reference(), X, estimator=name)
     spent = float((found.n_predictions + found.n_gradients).mean())
-    expected = CATALOGUE[name].queries(Setting.of(reference()))
+    expected = CATALOGUE[name].queries(Problem.of(reference()))
     assert spent <= 1.34 * expected
     if name != "flip_point":  # it states the most: a linear problem is solved in a few steps
         assert spent >= expected / 3
@@ -58,7 +66,9 @@ def test_every_norm_listed_can_be_set(name, norm):
 def test_weights_are_the_predictors_own_or_given():
     """A predictor that tells its chain needs no other; one that does not is refused before any query."""
     own = measure(reference(), X, estimator="lower_bound")
-    np.testing.assert_array_equal(own.certified, measure(Reference(SHAPE), X, estimator=LowerBound(CHAIN)).certified)
+    np.testing.assert_array_equal(
+        own.certified, measure(Reference(SHAPE), X, estimator=LowerBound(CHAIN)).certified
+    )
     with pytest.raises(CapabilityMissing, match="weights"):
         measure(Reference(SHAPE), X, estimator="lower_bound")
 
@@ -80,7 +90,9 @@ def test_known_gradients_cost_nothing():
     assert (known.n_gradients == 0).all()
     by_label = measure(Opaque(reference(Access.LABEL)), X, estimator=Ray(known_gradients=gradients))
     np.testing.assert_allclose(by_label.l2, asked.l2, rtol=1e-5)
-    np.testing.assert_allclose(measure(reference(), X, estimator=Ray(known_gradients=gradients), batch_size=3).l2, known.l2)
+    np.testing.assert_allclose(
+        measure(reference(), X, estimator=Ray(known_gradients=gradients), batch_size=3).l2, known.l2
+    )
 
 
 @pytest.mark.parametrize("shape", [(9, 6), (10, 5)])
@@ -94,9 +106,13 @@ def test_known_gradients_must_fit_the_rows(shape):
 
 def test_runs_with_other_known_gradients_are_not_mixed():
     """What the ray followed is part of what a run is."""
-    first = measure(reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[0] * 10]), max_queries=5)
+    first = measure(
+        reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[0] * 10]), max_queries=5
+    )
     with pytest.raises(InvalidInput, match="known_gradients"):
-        measure(reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[1] * 10]), resume=first)
+        measure(
+            reference(), X, estimator=Ray(known_gradients=SHAPE.weights[[1] * 10]), resume=first
+        )
 
 
 def test_gradient_sources_by_name():
@@ -116,7 +132,8 @@ def test_frequencies_are_those_of_the_cosine_basis():
     image.input_shape = (8, 8)
     x = np.random.default_rng(3).standard_normal((3, 8, 8))
     by_number, by_basis = (
-        measure(image, x, estimator=Ray(gradients=AntitheticBlocks(20, subspace=subspace))) for subspace in (10, Cosines((8, 8), 10))
+        measure(image, x, estimator=Ray(gradients=AntitheticBlocks(20, subspace=subspace)))
+        for subspace in (10, Cosines((8, 8), 10))
     )
     np.testing.assert_array_equal(by_number.l2, by_basis.l2)
     predictor = reference()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, InvalidInput, Status
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Directions, flatness, principal_directions
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 ACCESS = pytest.mark.parametrize("access", ["label", "logits"])
@@ -88,7 +88,9 @@ def test_principal_directions_of_one_plane_are_its_normal():
 def test_a_spent_limit_keeps_what_was_seen():
     """Any limit is kept, and found distances stand."""
     for limit in (4, 20, 60, 200):
-        found = measure(plane(d=5), np.zeros((2, 5)), estimator=Directions(count=4), max_queries=limit)
+        found = measure(
+            plane(d=5), np.zeros((2, 5)), estimator=Directions(count=4), max_queries=limit
+        )
         assert found.n_predictions.sum() <= limit
         assert (found.l2[found.has_flip] > 0).all()
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, Distances, InvalidInput, Status
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import FlipPoint
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 METHODS = pytest.mark.parametrize("method", ["quadratic", "lagrangian"])
@@ -26,7 +26,9 @@ def test_the_closest_tie_of_linear_scores_is_found(method, access):
     assert np.allclose(found.l2, predictor.distance(x), rtol=2e-3)
     top_two = np.sort(predictor.shape.logits(found.flip_points), axis=-1)[:, -2:]
     assert (top_two[:, 1] - top_two[:, 0] < 1e-2).all()
-    assert [str(note) for note in found.note] == [f"classes {a} and {b} tie" for a, b in zip(found.home, found.flipped, strict=True)]
+    assert [str(note) for note in found.note] == [
+        f"classes {a} and {b} tie" for a, b in zip(found.home, found.flipped, strict=True)
+    ]
 
 
 @METHODS
@@ -41,7 +43,10 @@ def test_a_curved_boundary_is_met(method):
 @METHODS
 def test_bounds_hold(method):
     """No flip point outside, also where the nearest tie is."""
-    predictor, x = linear(bounds=(-0.5, 0.5)), np.random.default_rng(2).uniform(-0.5, 0.5, size=(15, 6))
+    predictor, x = (
+        linear(bounds=(-0.5, 0.5)),
+        np.random.default_rng(2).uniform(-0.5, 0.5, size=(15, 6)),
+    )
     found = measure(predictor, x, estimator=FlipPoint(method=method))
     points = found.flip_points[found.has_flip]
     assert found.has_flip.sum() >= 10
@@ -56,7 +61,9 @@ def test_what_failed_says_why(method):
     found = measure(predictor, np.zeros((1, 2)), estimator=FlipPoint(method=method))
     assert found.status[0] == Status.NO_FLIP
     assert str(found.note[0]).startswith("classes 1 and 0: ")
-    expected = "no tie in the linearised programme" if method == "quadratic" else "the scores stay apart"
+    expected = (
+        "no tie in the linearised programme" if method == "quadratic" else "the scores stay apart"
+    )
     assert expected in str(found.note[0])
 
 
@@ -78,7 +85,11 @@ def test_notes_are_kept_on_disk(tmp_path):
 
 def test_gradients_are_one_a_step_whatever_the_classes():
     """The augmented Lagrangian needs one vector-Jacobian product a step and pair."""
-    found = measure(linear(classes=9), np.zeros((2, 6)), estimator=FlipPoint(pairs=2, method="lagrangian", steps=10))
+    found = measure(
+        linear(classes=9),
+        np.zeros((2, 6)),
+        estimator=FlipPoint(pairs=2, method="lagrangian", steps=10),
+    )
     assert (found.n_gradients == 2 * 11).all()
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from blackbox_boundary import CapabilityMissing, Distances, InvalidInput, Status
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Homotopy
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 
@@ -40,7 +40,9 @@ def test_a_bent_boundary_is_followed():
 
 def test_the_cost_is_what_the_docstring_says():
     """Rivals, steps and corrections."""
-    found = measure(linear(), np.zeros((3, 6)) + 0.1, estimator=Homotopy(steps=4, corrections=3, n_rivals=2))
+    found = measure(
+        linear(), np.zeros((3, 6)) + 0.1, estimator=Homotopy(steps=4, corrections=3, n_rivals=2)
+    )
     assert (found.n_gradients == 2 + 12).all()
     assert (found.n_predictions <= 1 + 12 + 5 + 1).all()
 
@@ -67,7 +69,9 @@ def test_rows_do_not_see_each_other_and_tensors_agree():
     together, alone = (measure(linear(), rows, estimator="homotopy") for rows in (x, x[2:3]))
     assert (together.trace[2] == alone.trace[0]).all()
     assert together.l2[2] == alone.l2[0]
-    assert np.allclose(measure(linear(), torch.from_numpy(x), estimator="homotopy").l2, together.l2, rtol=1e-3)
+    assert np.allclose(
+        measure(linear(), torch.from_numpy(x), estimator="homotopy").l2, together.l2, rtol=1e-3
+    )
 
 
 def test_limits_and_bad_settings():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, InvalidInput
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Linearised
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Linear, Reference
 
 NORMS = pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
@@ -68,6 +68,9 @@ def test_what_is_missing_is_said_before_any_query():
 def test_rows_do_not_see_each_other():
     """A row alone gives the same values and counts."""
     x = np.random.default_rng(2).normal(size=(7, 6))
-    together, alone = measure(linear(), x, estimator="linearised"), measure(linear(), x[3:4], estimator="linearised")
+    together, alone = (
+        measure(linear(), x, estimator="linearised"),
+        measure(linear(), x[3:4], estimator="linearised"),
+    )
     assert together.estimate[3] == alone.estimate[0]
     assert together.l2[3] == alone.l2[0]

@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from blackbox_boundary.adapters import onnx_chain, torch_chain
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.onnx_exports import chain as onnx_chain
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import chain as torch_chain
 
 from blackbox_boundary import CapabilityMissing, InvalidInput
 from blackbox_boundary.chains import Chain, convolution_norm, spectral_norm
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Linearised, LowerBound, Tangent
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Linear, Reference, ReluNet
 
 onnx = pytest.importorskip("onnx")
@@ -21,8 +22,13 @@ def small_net(seed=0, widths=(3, 8, 5, 3)):
     """Dense layers with random weights, as a reference; offset so that no class wins everywhere."""
     rng = np.random.default_rng(seed)
     pairs = list(itertools.pairwise(widths))
-    weights, offsets = tuple(rng.normal(size=(b, a)) for a, b in pairs), [rng.normal(size=b) for _, b in pairs]
-    offsets[-1] -= ReluNet(weights, tuple(offsets)).logits(rng.normal(size=(200, widths[0]))).mean(axis=0)
+    weights, offsets = (
+        tuple(rng.normal(size=(b, a)) for a, b in pairs),
+        [rng.normal(size=b) for _, b in pairs],
+    )
+    offsets[-1] -= (
+        ReluNet(weights, tuple(offsets)).logits(rng.normal(size=(200, widths[0]))).mean(axis=0)
+    )
     return ReluNet(weights, tuple(offsets))
 
 
@@ -43,7 +49,11 @@ def test_the_exact_distance_lies_between_the_two(norm):
     x = np.random.default_rng(1).normal(size=(4, 3))
     exact = net.distance(x, np.inf if norm == "linf" else 1)
     chain = torch_chain.chain_of(as_torch(net), (3,))
-    found = measure(Reference(net), x, estimator=LowerBound(chain, norm=norm, upper=Tangent(norm=norm, rounds=6)))
+    found = measure(
+        Reference(net),
+        x,
+        estimator=LowerBound(chain, norm=norm, upper=Tangent(norm=norm, rounds=6)),
+    )
     assert (found.certified > 0).all()
     assert (found.certified <= exact).all()
     assert (found.norm(norm) >= exact * (1 - 1e-5)).all()
@@ -107,29 +117,47 @@ def test_torch_and_onnx_read_the_same_chain():
     nodes, constants = [], []
     name = "x"
     for k, (weight, offset) in enumerate(zip(net.weights, net.offsets, strict=True)):
-        constants += [onnx.numpy_helper.from_array(weight, f"w{k}"), onnx.numpy_helper.from_array(offset, f"b{k}")]
+        constants += [
+            onnx.numpy_helper.from_array(weight, f"w{k}"),
+            onnx.numpy_helper.from_array(offset, f"b{k}"),
+        ]
         nodes.append(onnx.helper.make_node("Gemm", [name, f"w{k}", f"b{k}"], [f"h{k}"], transB=1))
         name = f"h{k}"
         if k < 2:
             nodes.append(onnx.helper.make_node("Relu", [name], [f"a{k}"]))
             name = f"a{k}"
-    values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.DOUBLE, [None, d]) for n, d in (("x", 3), (name, 3))]
+    values = [
+        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.DOUBLE, [None, d])
+        for n, d in (("x", 3), (name, 3))
+    ]
     graph = onnx.helper.make_graph(nodes, "chain", values[:1], values[1:], constants)
-    from_onnx, from_torch = onnx_chain.chain_of(onnx.helper.make_model(graph)), torch_chain.chain_of(as_torch(net), (3,))
+    from_onnx, from_torch = (
+        onnx_chain.chain_of(onnx.helper.make_model(graph)),
+        torch_chain.chain_of(as_torch(net), (3,)),
+    )
     assert np.allclose(from_onnx.steepness(), from_torch.steepness())
 
 
 def test_what_cannot_be_certified_is_named():
     """A layer that may stretch without limit; a chain of other classes; labels alone."""
     with pytest.raises(CapabilityMissing, match="Softmax"):
-        torch_chain.chain_of(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Softmax(dim=-1), torch.nn.Linear(2, 2)), (2,))
+        torch_chain.chain_of(
+            torch.nn.Sequential(
+                torch.nn.Linear(2, 2), torch.nn.Softmax(dim=-1), torch.nn.Linear(2, 2)
+            ),
+            (2,),
+        )
     with pytest.raises(CapabilityMissing, match="end in"):
         torch_chain.chain_of(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU()), (2,))
     net = Reference(small_net())
     with pytest.raises(InvalidInput, match="classes"):
         measure(net, np.zeros((1, 3)), estimator=LowerBound(Chain((), np.eye(2))))
     with pytest.raises(CapabilityMissing, match="scores"):
-        measure(Reference(small_net(), access="label"), np.zeros((1, 3)), estimator=LowerBound(Chain((), np.eye(3))))
+        measure(
+            Reference(small_net(), access="label"),
+            np.zeros((1, 3)),
+            estimator=LowerBound(Chain((), np.eye(3))),
+        )
     with pytest.raises(CapabilityMissing, match="L2"):
         small_net().distance(np.zeros((1, 3)), 2)
 
@@ -137,6 +165,10 @@ def test_what_cannot_be_certified_is_named():
 def test_the_other_estimator_keeps_its_own_columns():
     """A linearised estimate beside the certified bound."""
     net = small_net()
-    found = measure(Reference(net), np.ones((3, 3)), estimator=LowerBound(torch_chain.chain_of(as_torch(net), (3,)), upper=Linearised()))
+    found = measure(
+        Reference(net),
+        np.ones((3, 3)),
+        estimator=LowerBound(torch_chain.chain_of(as_torch(net), (3,)), upper=Linearised()),
+    )
     assert (found.certified <= found.estimate + 1e-12).all() or found.estimate is not None
     assert np.isfinite(found.certified).all()

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackbox_boundary import CapabilityMissing, InvalidInput, Status
-from blackbox_boundary.driver import measure
+from blackbox_boundary import CapabilityMissing, InvalidInput, Prediction, Status
 from blackbox_boundary.estimators import Tangent
-from blackbox_boundary.estimators._geometry import limits, nearest
+from blackbox_boundary.measuring.driver import measure
+from blackbox_boundary.search.geometry import limits, nearest
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference, Wedge
 from blackbox_boundary.testing.strategies import inputs, predictors
 
@@ -26,12 +26,17 @@ def linear(seed=0, d=6, classes=5, **settings):
 
 def exact_in_box(predictor, x, norm):
     """Distance of a row to a linear classifier's boundary inside its bounds: the least over the rivals, in closed form."""
-    weights, home = predictor.shape.weights.reshape(predictor.n_classes, -1), predictor.predict(x[None]).label[0]
+    weights, home = (
+        predictor.shape.weights.reshape(predictor.n_classes, -1),
+        predictor.predict(x[None]).label[0],
+    )
     logits = predictor.shape.logits(x[None])[0]
     least = np.inf
     for rival in set(range(predictor.n_classes)) - {home}:
         w = (weights[home] - weights[rival])[None]
-        step = nearest(w, *limits(x[None], predictor.bounds), (logits[home] - logits[rival])[None], norm)
+        step = nearest(
+            w, *limits(x[None], predictor.bounds), (logits[home] - logits[rival])[None], norm
+        )
         if (w * step).sum() <= -(logits[home] - logits[rival]) * (1 - 1e-6):
             least = min(least, np.linalg.norm(step[0], ORDER[norm]))
     return least
@@ -96,8 +101,14 @@ def test_whatever_is_drawn_is_never_beaten_from_below(norm, data):
 @NORMS
 def test_more_rounds_never_worsen(norm):
     """Each round only adds to what the earlier ones found."""
-    predictor, x = linear(classes=5, d=8, bounds=(-2.0, 2.0)), np.random.default_rng(5).normal(size=(20, 8)).clip(-2, 2)
-    distances = [measure(predictor, x, estimator=Tangent(norm=norm, steps=3, rounds=k)).norm(norm) for k in (1, 2, 3, 4, 6)]
+    predictor, x = (
+        linear(classes=5, d=8, bounds=(-2.0, 2.0)),
+        np.random.default_rng(5).normal(size=(20, 8)).clip(-2, 2),
+    )
+    distances = [
+        measure(predictor, x, estimator=Tangent(norm=norm, steps=3, rounds=k)).norm(norm)
+        for k in (1, 2, 3, 4, 6)
+    ]
     assert (np.diff(distances, axis=0) <= 0).all()
 
 
@@ -129,7 +140,9 @@ def test_frozen_features_and_integer_grids_are_respected(norm):
 
 def test_nothing_may_move():
     """With everything frozen there is no flip, and the status says so."""
-    found = measure(linear(), np.zeros((2, 6)), estimator=Tangent(frozen=np.ones(6, np.bool_), steps=3))
+    found = measure(
+        linear(), np.zeros((2, 6)), estimator=Tangent(frozen=np.ones(6, np.bool_), steps=3)
+    )
     assert (found.status == Status.NO_FLIP).all()
     assert not found.has_flip.any()
 
@@ -148,14 +161,19 @@ def test_rows_do_not_see_each_other(norm):
 def test_scaling_the_logits_changes_nothing_but_rounding():
     """Temperatures are in units of the margin at the row."""
     x = np.random.default_rng(8).normal(size=(10, 6))
-    plain, steep = (measure(linear(scale=scale), x, estimator="tangent").l2 for scale in (1.0, 64.0))
+    plain, steep = (
+        measure(linear(scale=scale), x, estimator="tangent").l2 for scale in (1.0, 64.0)
+    )
     assert np.allclose(plain, steep, rtol=1e-9)
 
 
 def test_tensors_give_what_arrays_give():
     """The same distances, and flip points of the caller's kind."""
     x = np.random.default_rng(9).normal(size=(6, 6))
-    arrays, tensors = measure(linear(), x, estimator="tangent"), measure(linear(), torch.from_numpy(x), estimator="tangent")
+    arrays, tensors = (
+        measure(linear(), x, estimator="tangent"),
+        measure(linear(), torch.from_numpy(x), estimator="tangent"),
+    )
     assert isinstance(tensors.flip_points, torch.Tensor)
     assert np.allclose(arrays.l2, tensors.l2, rtol=1e-9)
 
@@ -164,7 +182,11 @@ def test_gradients_can_be_estimated():
     """Without gradients of its own a predictor is differentiated by predictions."""
     predictor = linear()
     found = measure(Opaque(predictor), np.zeros((3, 6)) + 0.1, estimator=Tangent(steps=4))
-    assert np.allclose(found.l2, measure(predictor, np.zeros((3, 6)) + 0.1, estimator=Tangent(steps=4)).l2, rtol=1e-3)
+    assert np.allclose(
+        found.l2,
+        measure(predictor, np.zeros((3, 6)) + 0.1, estimator=Tangent(steps=4)).l2,
+        rtol=1e-3,
+    )
     assert (found.n_gradients == 0).all()
 
 
@@ -214,7 +236,9 @@ def test_a_row_whose_scores_overflow_is_left_alone(norm):
     module = torch.nn.Linear(2, 2, bias=False)
     module.weight.data = torch.tensor([[1e33, 0.0], [0.0, 1e33]])
     predictor = TorchPredictor(module, input_shape=(2,), n_classes=2)
-    found = measure(predictor, torch.tensor([[2.0, 1.0], [1e6, 10.0]]), estimator=Tangent(norm=norm, steps=6))
+    found = measure(
+        predictor, torch.tensor([[2.0, 1.0], [1e6, 10.0]]), estimator=Tangent(norm=norm, steps=6)
+    )
     assert list(found.status) == [Status.CONVERGED, Status.NON_FINITE]
 
 
@@ -229,4 +253,29 @@ def test_in_l1_one_coordinate_leaves_a_ball():
 def test_flat_scores_have_no_gradient():
     """A plateau names no direction."""
     predictor = Reference(Linear(np.zeros((2, 3)), np.array([1.0, 0.0])))
-    assert (measure(predictor, np.ones((2, 3)), estimator="tangent").status == Status.ZERO_GRADIENT).all()
+    assert (
+        measure(predictor, np.ones((2, 3)), estimator="tangent").status == Status.ZERO_GRADIENT
+    ).all()
+
+
+class _Rounded(Reference):
+    """A linear classifier whose scores are rounded to a quantum; gradients pass straight through."""
+
+    def predict(self, x):
+        scores = np.round(super().predict(x).scores / 0.5) * 0.5
+        return Prediction.from_scores(scores)
+
+
+def test_ties_that_keep_the_label_are_stepped_over():
+    """Where rounded scores tie and the label is kept, the radius grows: rows that do not begin with a tie are flipped."""
+    rng = np.random.default_rng(0)
+    shape = Linear(rng.normal(size=(3, 6)), rng.normal(size=3))
+    predictor, x = _Rounded(shape), rng.normal(size=(200, 6))
+    best, second = np.sort(predictor.predict(x).scores, axis=1).T[[-1, -2]]
+    x = x[best > second]
+    found = measure(predictor, x, estimator=Tangent())
+    exact = Reference(shape).distance(x, "l2")
+    slopes = np.linalg.norm(shape.weights[:, None] - shape.weights[None], axis=-1)
+    quantum = 0.5 / slopes[slopes > 0].min()
+    assert found.has_flip.all()
+    assert (found.l2 <= 1.2 * exact + 2 * quantum).all()

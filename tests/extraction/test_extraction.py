@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import Access, Distances, Prediction
+from blackbox_boundary.analysis.selection import Pool, highest, random
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
 from blackbox_boundary.extraction import (
     Active,
@@ -25,7 +26,6 @@ from blackbox_boundary.extraction import (
     spread,
     transfer,
 )
-from blackbox_boundary.selection import Pool, highest, random
 
 N_CLASSES, DIM = 3, 4
 RNG = np.random.default_rng(0)
@@ -68,7 +68,13 @@ class LeastSquares:
         wanted = np.eye(N_CLASSES)[targets] if targets.ndim == 1 else targets
         w = np.linalg.lstsq(np.asarray(x, float), wanted - 1 / N_CLASSES, rcond=None)[0]
         status = FitStatus.DIVERGED if seed == self.bad_seed else FitStatus.COMPLETED
-        return Fit(Linear(w), status, seed=seed, n_steps=1, loss=float("nan") if seed == self.bad_seed else 0.0)
+        return Fit(
+            Linear(w),
+            status,
+            seed=seed,
+            n_steps=1,
+            loss=float("nan") if seed == self.bad_seed else 0.0,
+        )
 
 
 def victim(access=Access.LOGITS):
@@ -99,13 +105,21 @@ def test_budgets_are_met_to_the_row(strategy, soft):
     model, trainable, budgets = victim(), LeastSquares(), (20, 50, 170)
     test = held_out(model)
     model.asked.clear()
-    curve = list(budget_curve(model, strategy, trainable, X, [test], budgets=budgets, seed=3, soft=soft))
-    assert [found.n_queries for found in curve] == [found.n_rows for found in curve] == list(budgets)
+    curve = list(
+        budget_curve(model, strategy, trainable, X, [test], budgets=budgets, seed=3, soft=soft)
+    )
+    assert (
+        [found.n_queries for found in curve] == [found.n_rows for found in curve] == list(budgets)
+    )
     assert sum(map(len, model.asked)) == 170
     assert [len(x) for x, _ in trainable.rows] == list(budgets)
     assert trainable.rows[0][1].ndim == (2 if soft else 1)
     assert curve[-1].scores["natural"].agreement > 0.7
-    again = list(budget_curve(victim(), strategy, LeastSquares(), X, [test], budgets=budgets, seed=3, soft=soft))
+    again = list(
+        budget_curve(
+            victim(), strategy, LeastSquares(), X, [test], budgets=budgets, seed=3, soft=soft
+        )
+    )
     assert [f.scores["natural"] for f in again] == [f.scores["natural"] for f in curve]
 
 
@@ -156,7 +170,14 @@ def test_jacobian_moves_by_its_step():
 def test_rows_without_a_label_are_left_out():
     """They were paid for, and are not trained on; a class that is absent is named."""
     model = victim()
-    found = extract(LeastSquares(), X[:4], np.array([0, -1, 2, 0]), [held_out(model)], n_classes=N_CLASSES, seed=0)
+    found = extract(
+        LeastSquares(),
+        X[:4],
+        np.array([0, -1, 2, 0]),
+        [held_out(model)],
+        n_classes=N_CLASSES,
+        seed=0,
+    )
     assert (found.n_queries, found.n_rows) == (4, 3)
     assert found.as_dict()["absent_classes"] == [1]
     with pytest.raises(InvalidInput, match="no row"):
@@ -165,7 +186,9 @@ def test_rows_without_a_label_are_left_out():
 
 def test_divergence_is_said():
     """The status and the seed are in the record."""
-    found = extract(LeastSquares(bad_seed=7), X[:4], np.array([0, 1, 2, 0]), [], n_classes=N_CLASSES, seed=7).as_dict()
+    found = extract(
+        LeastSquares(bad_seed=7), X[:4], np.array([0, 1, 2, 0]), [], n_classes=N_CLASSES, seed=7
+    ).as_dict()
     assert (found["diverged"], found["seed"], found["loss"]) == (True, 7, None)
 
 
@@ -187,7 +210,18 @@ def test_victim_limits():
         attacked.answer(X[:2])
     assert attacked.n_asked == 4
     with pytest.raises(CapabilityMissing):
-        next(budget_curve(victim(Access.LABEL), STRATEGIES[0], LeastSquares(), X, [], budgets=(9,), seed=0, soft=True))
+        next(
+            budget_curve(
+                victim(Access.LABEL),
+                STRATEGIES[0],
+                LeastSquares(),
+                X,
+                [],
+                budgets=(9,),
+                seed=0,
+                soft=True,
+            )
+        )
 
 
 def test_chance():
@@ -210,7 +244,11 @@ def test_lead_is_paired():
     theirs = np.array([0.1, 0.5, 0.9])
     found = lead((theirs + np.array([0.01, 0.02, 0.03])).tolist(), theirs.tolist())
     assert (found.mean, found.n) == (pytest.approx(0.02), 3)
-    assert found.hi - found.mean == pytest.approx(found.mean - found.lo) == pytest.approx(4.30265 * 0.01 / np.sqrt(3))
+    assert (
+        found.hi - found.mean
+        == pytest.approx(found.mean - found.lo)
+        == pytest.approx(4.30265 * 0.01 / np.sqrt(3))
+    )
     assert np.isnan(lead([1.0], [0.5]).lo)
     for ours in ([], [1.0, 2.0]):
         with pytest.raises(InvalidInput, match="one result a seed"):
@@ -223,7 +261,13 @@ def measured(x, w):
     found = Distances.empty(len(x))
     flip = x - 1.001 * reach[:, None] * w
     home = (x @ w < 0).astype(int)
-    parts = {"l2": np.abs(reach) * np.linalg.norm(w), "hi": np.abs(reach), "home": home, "flipped": 1 - home, "flip_points": flip}
+    parts = {
+        "l2": np.abs(reach) * np.linalg.norm(w),
+        "hi": np.abs(reach),
+        "home": home,
+        "flipped": 1 - home,
+        "flip_points": flip,
+    }
     return Distances(**{**vars(found), **parts})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from blackbox_boundary import Access, Prediction, Status
-from blackbox_boundary.asks import AskGradient, AskPrediction, Gradients, Labels
+from blackbox_boundary.search.asks import AskGradient, AskPrediction, Gradients, Labels
 
 
 def reveal(scores, access=Access.LOGITS):

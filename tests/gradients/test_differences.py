@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Status
-from blackbox_boundary.asks import AskGradient, ask_gradient
-from blackbox_boundary.estimators._base import Setting
 from blackbox_boundary.gradients import CentralDifferences, ForwardDifferences, estimate_gradients
+from blackbox_boundary.search.asks import AskGradient, ask_gradient
+from blackbox_boundary.search.problem import Problem
 
 from .driver import drive
 
@@ -31,9 +31,9 @@ def rows(n, seed=1, dtype=np.float32):
     return np.random.default_rng(seed).uniform(0.2, 0.8, size=(n, 3, 4)).astype(dtype)
 
 
-def setting(access=Access.LOGITS, bounds=(0.0, 1.0)):
+def problem(access=Access.LOGITS, bounds=(0.0, 1.0)):
     """What the predictors of this module reveal."""
-    return Setting(access, 3, (3, 4), bounds)
+    return Problem(access, 3, (3, 4), bounds)
 
 
 def one_hot_home(x):
@@ -43,7 +43,9 @@ def one_hot_home(x):
 
 def estimate(source, x, v, *, score=smooth, access=Access.LOGITS):
     """Drive one estimate to its end."""
-    return drive(source.estimate(AskGradient(np.arange(len(x)), x, v), setting(access)), score, access=access)
+    return drive(
+        source.estimate(AskGradient(np.arange(len(x)), x, v), problem(access)), score, access=access
+    )
 
 
 def margins(n):
@@ -51,13 +53,17 @@ def margins(n):
     return np.tile([1.0, -1.0, 0.0], (n, 1))
 
 
-@pytest.mark.parametrize(("source", "tolerance"), [(CentralDifferences(), 1e-3), (ForwardDifferences(), 1e-2)])
+@pytest.mark.parametrize(
+    ("source", "tolerance"), [(CentralDifferences(), 1e-3), (ForwardDifferences(), 1e-2)]
+)
 def test_matches_the_true_gradient(source, tolerance):
     """The relative error is of the order the step promises, and each row costs what `queries` says."""
     x = rows(5)
     reply, counts, _ = estimate(source, x, margins(5))
     truth = smooth_gradient(x, margins(5))
-    error = np.linalg.norm(reply.values.reshape(5, -1) - truth, axis=-1) / np.linalg.norm(truth, axis=-1)
+    error = np.linalg.norm(reply.values.reshape(5, -1) - truth, axis=-1) / np.linalg.norm(
+        truth, axis=-1
+    )
     assert (error < tolerance).all()
     assert set(counts.values()) == {source.queries((3, 4))}
     assert reply.values.dtype == x.dtype
@@ -69,7 +75,9 @@ def test_stays_inside_bounds_and_is_right_at_a_face(source):
     """On a face and in a corner the difference is one-sided: no point leaves the box, and a linear functional comes out exactly."""
     x = np.zeros((2, 3, 4))
     x[1] = 1.0
-    reply, _, seen = estimate(source, x, margins(2), score=lambda p: p.reshape(len(p), -1) @ WEIGHTS)
+    reply, _, seen = estimate(
+        source, x, margins(2), score=lambda p: p.reshape(len(p), -1) @ WEIGHTS
+    )
     assert all(((p >= 0) & (p <= 1)).all() for p in seen)
     np.testing.assert_allclose(reply.values.reshape(2, -1), margins(2) @ WEIGHTS.T, rtol=1e-9)
 
@@ -102,9 +110,15 @@ def test_torch_points_give_a_torch_gradient(source):
 @pytest.mark.parametrize("source", [CentralDifferences(step=0.05), ForwardDifferences(step=0.05)])
 def test_top1_differences_on_the_side_that_keeps_the_label(source):
     """Where the label flips on one side the top score is not home's there: the other side is used."""
-    linear = lambda p: np.stack([p.reshape(len(p), -1)[:, 0] * 2, np.full(len(p), 0.99), np.zeros(len(p))], -1)  # noqa: E731
+
+    def linear(points):
+        first = points.reshape(len(points), -1)[:, 0]
+        return np.stack([2 * first, np.full(len(first), 0.99), np.zeros(len(first))], -1)
+
     x = np.full((1, 3, 4), 0.5)
-    reply, counts, _ = estimate(source, x, np.array([[1.0, 0, 0]]), score=linear, access=Access.TOP1)
+    reply, counts, _ = estimate(
+        source, x, np.array([[1.0, 0, 0]]), score=linear, access=Access.TOP1
+    )
     expected = np.zeros(12)
     expected[0] = 2.0
     np.testing.assert_allclose(reply.values.reshape(-1), expected, atol=1e-9)
@@ -123,7 +137,7 @@ def test_top1_equals_full_access_where_the_label_is_kept():
 def test_too_little_access_says_what_is_needed():
     """Labels alone, and a difference of scores from one score, are refused."""
     with pytest.raises(CapabilityMissing, match="label-only"):
-        CentralDifferences().check(setting(Access.LABEL))
+        CentralDifferences().check(problem(Access.LABEL))
     with pytest.raises(CapabilityMissing, match="probabilities or logits"):
         estimate(CentralDifferences(), rows(1), margins(1), access=Access.TOP1)
 
@@ -131,7 +145,9 @@ def test_too_little_access_says_what_is_needed():
 def test_rounded_scores_widen_the_step():
     """Scores rounded to decimals are asked again with a wider step, which brings the gradient back."""
     x = rows(5)
-    reply, counts, _ = estimate(CentralDifferences(), x, margins(5), score=lambda p: np.round(smooth(p), 4))
+    reply, counts, _ = estimate(
+        CentralDifferences(), x, margins(5), score=lambda p: np.round(smooth(p), 4)
+    )
     truth = smooth_gradient(x, margins(5))
     cosine = (
         (reply.values.reshape(5, -1) * truth).sum(-1)
@@ -144,14 +160,18 @@ def test_rounded_scores_widen_the_step():
 
 def test_scores_too_coarse_are_refused():
     """One decimal does not resolve a derivative: the row ends, rather than following rounding noise."""
-    reply, _, _ = estimate(CentralDifferences(), rows(3), margins(3), score=lambda p: np.round(smooth(p), 1))
+    reply, _, _ = estimate(
+        CentralDifferences(), rows(3), margins(3), score=lambda p: np.round(smooth(p), 1)
+    )
     assert (reply.status == Status.ZERO_GRADIENT).all()
 
 
 def test_an_unanswered_point_ends_its_row_alone():
     """The status of the refused point becomes the gradient's; other rows are not touched."""
     x = rows(3)
-    search = CentralDifferences().estimate(AskGradient(np.array([0, 1, 1]), x, margins(3)), setting())
+    search = CentralDifferences().estimate(
+        AskGradient(np.array([0, 1, 1]), x, margins(3)), problem()
+    )
     reply, _, _ = drive(search, smooth, limit=24)
     assert reply.status.tolist() == [0, 0, Status.OUT_OF_BUDGET]
     assert not reply.values[2].any()
@@ -172,6 +192,8 @@ def test_estimate_gradients_turns_a_search_into_one_with_predictions_only():
         reply = yield from ask_gradient(np.arange(3), x, margins(3))
         found["values"], found["status"] = reply.values, reply.status
 
-    _, counts, _ = drive(estimate_gradients(search(), CentralDifferences(), setting()), smooth)
-    np.testing.assert_allclose(found["values"].reshape(3, -1), smooth_gradient(x, margins(3)), rtol=1e-2, atol=1e-2)
+    _, counts, _ = drive(estimate_gradients(search(), CentralDifferences(), problem()), smooth)
+    np.testing.assert_allclose(
+        found["values"].reshape(3, -1), smooth_gradient(x, margins(3)), rtol=1e-2, atol=1e-2
+    )
     assert set(counts.values()) == {24}

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Status
-from blackbox_boundary.asks import AskGradient
-from blackbox_boundary.estimators._base import Setting
 from blackbox_boundary.gradients import SPSA, AntitheticBlocks, Cosines, LocalLinear, Span
+from blackbox_boundary.search.asks import AskGradient
+from blackbox_boundary.search.problem import Problem
 
 from .driver import drive
 
@@ -19,7 +19,9 @@ names = {"ids": lambda kind: kind.__name__}
 def smooth_weights():
     """Three classes whose weights look like gradients of images: rough, but not as rough as noise."""
     basis = Cosines(SHAPE, D)
-    return basis.synthesise(np.random.default_rng(0).standard_normal((3, D)) * np.sqrt(basis.variance)).T
+    return basis.synthesise(
+        np.random.default_rng(0).standard_normal((3, D)) * np.sqrt(basis.variance)
+    ).T
 
 
 WEIGHTS = smooth_weights()
@@ -32,7 +34,9 @@ def score(x):
 
 def truth(x, v):
     """The functional's gradient."""
-    return (v * 3 / 8 * (1 - np.tanh(np.asarray(x, np.float64).reshape(len(x), -1) @ WEIGHTS / 8) ** 2)) @ WEIGHTS.T
+    return (
+        v * 3 / 8 * (1 - np.tanh(np.asarray(x, np.float64).reshape(len(x), -1) @ WEIGHTS / 8) ** 2)
+    ) @ WEIGHTS.T
 
 
 def rows(n, dtype=np.float64):
@@ -45,16 +49,21 @@ def margins(n):
     return np.tile([1.0, -1.0, 0.0], (n, 1))
 
 
-def setting(access=Access.LOGITS, bounds=(0.0, 1.0)):
+def problem(access=Access.LOGITS, bounds=(0.0, 1.0)):
     """What the predictor reveals."""
-    return Setting(access, 3, SHAPE, bounds)
+    return Problem(access, 3, SHAPE, bounds)
 
 
 def estimate(source, x, v, *, s=None, score=score, ids=None, **kwargs):
     """Drive one estimate to its end."""
-    s = s or setting()
+    s = s or problem()
     streams = [s.stream(i) for i in (range(len(x)) if ids is None else ids)]
-    return drive(source.estimate(AskGradient(np.arange(len(x)), x, v), s, streams), score, access=s.access, **kwargs)
+    return drive(
+        source.estimate(AskGradient(np.arange(len(x)), x, v), s, streams),
+        score,
+        access=s.access,
+        **kwargs,
+    )
 
 
 def cosine(values, true):
@@ -105,7 +114,9 @@ def test_spsa_is_unbiased():
 def test_a_users_subspace_holds_the_estimate(kind):
     """Nothing outside the named directions is asked or answered."""
     subspace = Span(np.random.default_rng(5).standard_normal((4, D)))
-    reply, _, _ = estimate(kind(n_queries=40, subspace=subspace), rows(2), margins(2), s=setting(bounds=None))
+    reply, _, _ = estimate(
+        kind(n_queries=40, subspace=subspace), rows(2), margins(2), s=problem(bounds=None)
+    )
     values = reply.values.reshape(2, -1)
     np.testing.assert_allclose(subspace.synthesise(subspace.analyse(values)), values, atol=1e-8)
 
@@ -149,7 +160,9 @@ def test_rounded_scores_widen_the_step(kind):
     exact, _, _ = estimate(kind(n_queries=120), x, v)
     rounded, counts, _ = estimate(kind(n_queries=120), x, v, score=lambda p: np.round(score(p), 4))
     assert set(counts.values()) == {240}
-    assert cosine(rounded.values, truth(x, v)).mean() > 0.9 * cosine(exact.values, truth(x, v)).mean()
+    assert (
+        cosine(rounded.values, truth(x, v)).mean() > 0.9 * cosine(exact.values, truth(x, v)).mean()
+    )
     refused, _, _ = estimate(kind(n_queries=120), x, v, score=lambda p: np.round(score(p) / 3, 1))
     assert (refused.status == Status.ZERO_GRADIENT).all()
 
@@ -158,8 +171,10 @@ def test_rounded_scores_widen_the_step(kind):
 def test_an_unanswered_point_ends_its_row_alone(kind):
     """Its status becomes the gradient's."""
     x = rows(3)
-    s = setting()
-    search = kind(n_queries=10).estimate(AskGradient(np.array([0, 1, 1]), x, margins(3)), s, [s.stream(i) for i in range(3)])
+    s = problem()
+    search = kind(n_queries=10).estimate(
+        AskGradient(np.array([0, 1, 1]), x, margins(3)), s, [s.stream(i) for i in range(3)]
+    )
     reply, _, _ = drive(search, score, limit=10)
     assert reply.status.tolist() == [0, 0, Status.OUT_OF_BUDGET]
 
@@ -168,7 +183,7 @@ def test_an_unanswered_point_ends_its_row_alone(kind):
 def test_refusals(kind):
     """Labels alone, and a dial that buys nothing."""
     with pytest.raises(CapabilityMissing, match="label-only"):
-        kind().check(setting(Access.LABEL))
+        kind().check(problem(Access.LABEL))
     with pytest.raises(InvalidInput, match="n_queries"):
         kind(n_queries=1)
     with pytest.raises(InvalidInput, match="step"):

@@ -22,7 +22,11 @@ class Linear:
     def predict(self, x):
         """Logits in the dtype of ``x``; rows are answered one by one, so that batches do not matter."""
         self.sent += list(x.copy())
-        return Prediction.from_scores(np.stack([row @ WEIGHTS.astype(x.dtype) for row in x]) if len(x) else np.empty((0, 3), x.dtype))
+        return Prediction.from_scores(
+            np.stack([row @ WEIGHTS.astype(x.dtype) for row in x])
+            if len(x)
+            else np.empty((0, 3), x.dtype)
+        )
 
     def vjp(self, x, v):
         """The same gradient everywhere, for each ``v``."""
@@ -42,7 +46,9 @@ class Oblivious:
     def predict(self, x):
         """A pseudo-random label per row."""
         self.n_sent += len(x)
-        return Prediction(np.array([hashlib.sha256(row.tobytes()).digest()[0] % 7 for row in x], np.intp))
+        return Prediction(
+            np.array([hashlib.sha256(row.tobytes()).digest()[0] % 7 for row in x], np.intp)
+        )
 
 
 def rows(*numbers, dtype=np.float32):

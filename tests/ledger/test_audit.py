@@ -85,7 +85,13 @@ def test_a_damaged_page_is_noticed(path):
 def test_the_counts_add_up(path):
     """Every row asked is accounted for."""
     report = summarise(path)
-    assert (report.n_asked, report.n_answered, report.n_failed, report.n_lost, report.n_in_flight) == (8, 7, 1, 0, 0)
+    assert (
+        report.n_asked,
+        report.n_answered,
+        report.n_failed,
+        report.n_lost,
+        report.n_in_flight,
+    ) == (8, 7, 1, 0, 0)
     assert (report.n_calls, report.n_gradients) == (5, 2)
     assert [(run.closed_at is not None, run.is_alive) for run in report.runs] == [(True, False)] * 2
     with LedgerPredictor(Linear(), path):
@@ -104,10 +110,18 @@ def test_exports_agree_with_the_model(path, tmp_path):
     for i in range(4):
         assert lines[i]["key"] == table[i]["key"] == content_keys(x[i : i + 1]).tobytes().hex()
         assert int(lines[i]["label"]) == table[i]["label"] == expected.label[i]
-        assert np.array_equal(np.array([lines[i][f"score_{k}"] for k in range(3)], np.float32), expected.scores[i])
+        assert np.array_equal(
+            np.array([lines[i][f"score_{k}"] for k in range(3)], np.float32), expected.scores[i]
+        )
         assert np.array_equal(np.array(table[i]["scores"], np.float32), expected.scores[i])
-    assert [line["outcome"] for line in lines] == [row["outcome"] for row in table] == ["answered"] * 6 + ["failed", "answered"]
-    assert [row["kind"] for row in table] == ["predictions"] * 4 + ["gradients"] * 2 + ["predictions"] * 2
+    assert (
+        [line["outcome"] for line in lines]
+        == [row["outcome"] for row in table]
+        == ["answered"] * 6 + ["failed", "answered"]
+    )
+    assert [row["kind"] for row in table] == ["predictions"] * 4 + ["gradients"] * 2 + [
+        "predictions"
+    ] * 2
     assert lines[6]["answered_at"] == lines[6]["label"] == ""
     assert all(row["asked_at"] <= row["answered_at"] for row in table if row["answered_at"])
 
@@ -120,10 +134,16 @@ def test_a_replay_needs_no_model(path):
         for name in ("access", "input_shape", "n_classes", "bounds", "fingerprint"):
             assert getattr(replay, name) == getattr(model, name)
         assert isinstance(replay, Differentiable)
-        np.testing.assert_array_equal(replay.predict(x).scores, model.predict(x).scores, strict=True)
-        np.testing.assert_array_equal(replay.vjp(rows(0, 1), v), model.vjp(rows(0, 1), v), strict=True)
+        np.testing.assert_array_equal(
+            replay.predict(x).scores, model.predict(x).scores, strict=True
+        )
+        np.testing.assert_array_equal(
+            replay.vjp(rows(0, 1), v), model.vjp(rows(0, 1), v), strict=True
+        )
         assert replay.predict(x[:0]).scores.shape == (0, 3)
-        with pytest.raises(TranscriptMismatch, match="1 of 2 rows of a predict, the first is row 1"):
+        with pytest.raises(
+            TranscriptMismatch, match="1 of 2 rows of a predict, the first is row 1"
+        ):
             replay.predict(rows(0, 9))
         with pytest.raises(TranscriptMismatch):
             replay.vjp(rows(0, 1), v[::-1])

@@ -10,7 +10,9 @@ from blackbox_boundary.ledger.index import NOWHERE, KeyIndex
 
 def keys_of(numbers):
     """Keys that share their first 64 bits in groups of three, to make collisions of half a key likely."""
-    words = np.array([[number // 3, number % 3, 7, number] for number in numbers], np.uint64).reshape(-1, 4)
+    words = np.array(
+        [[number // 3, number % 3, 7, number] for number in numbers], np.uint64
+    ).reshape(-1, 4)
     return words.view(np.uint8)
 
 
@@ -26,7 +28,9 @@ def test_like_a_dictionary(batches):
             places = np.arange(len(new)) + 10 * len(reference)
             found.add(keys_of(new), places)
             reference.update(zip(new, places.tolist(), strict=True))
-            assert found.find(keys_of(range(61))).tolist() == [reference.get(number, NOWHERE) for number in range(61)]
+            assert found.find(keys_of(range(61))).tolist() == [
+                reference.get(number, NOWHERE) for number in range(61)
+            ]
         assert len(found) == len(reference)
     finally:
         index._RECENT = keep

@@ -38,7 +38,9 @@ class Server:
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
-                threading.Thread(target=self._serve, args=(self.listener.accept(),), daemon=True).start()
+                threading.Thread(
+                    target=self._serve, args=(self.listener.accept(),), daemon=True
+                ).start()
 
     def _serve(self, connection):
         with contextlib.suppress(OSError, EOFError), connection:
@@ -46,7 +48,11 @@ class Server:
                 x = np.frombuffer(connection.recv_bytes(), np.float32).reshape(-1, 4)
                 self.asked.update(key.tobytes().hex() for key in content_keys(x))
                 time.sleep(self.delay_s)
-                connection.send_bytes(np.array([hashlib.sha256(row.tobytes()).digest()[0] % 7 for row in x], np.int64).tobytes())
+                connection.send_bytes(
+                    np.array(
+                        [hashlib.sha256(row.tobytes()).digest()[0] % 7 for row in x], np.int64
+                    ).tobytes()
+                )
 
 
 class Victim:
@@ -54,13 +60,32 @@ class Victim:
 
     def __init__(self):
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("victim.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(Path(__file__).with_name("victim.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
-    def start(self, server, folder, *, n_rounds=N_ROUNDS, die_at=None, rows_per_call=ROWS_PER_CALL, result="result"):
+    def start(
+        self,
+        server,
+        folder,
+        *,
+        n_rounds=N_ROUNDS,
+        die_at=None,
+        rows_per_call=ROWS_PER_CALL,
+        result="result",
+    ):
         """Fork a run; return its process number."""
-        job = {"port": server.port, "ledger": str(folder / "l.db"), "result": str(folder / result), "n_rounds": n_rounds}
-        self.process.stdin.write(json.dumps(job | {"die_at": die_at, "rows_per_call": rows_per_call}) + "\n")
+        job = {
+            "port": server.port,
+            "ledger": str(folder / "l.db"),
+            "result": str(folder / result),
+            "n_rounds": n_rounds,
+        }
+        self.process.stdin.write(
+            json.dumps(job | {"die_at": die_at, "rows_per_call": rows_per_call}) + "\n"
+        )
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
@@ -127,7 +152,9 @@ def test_killed_at_random_moments(victims, server, clean, tmp_path):
     for _ in range(12):
         pid = victims[0].start(server, tmp_path)
         time.sleep(moments.uniform(0.005, 0.09))
-        with suppress(ProcessLookupError):  # later runs find most answers recorded, and may be over by now
+        with suppress(
+            ProcessLookupError
+        ):  # later runs find most answers recorded, and may be over by now
             os.kill(pid, signal.SIGKILL)
         killed += not victims[0].wait()
     assert killed >= 3

@@ -1,7 +1,10 @@
 """A predictor with a ledger answers as the model does, and asks the model each question once."""
 
+import os
+import socket
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blackbox_boundary import Access, BadPrediction, Differentiable, InvalidInput, Prediction, PredictorUnavailable, TranscriptMismatch
+from blackbox_boundary import (
+    Access,
+    BadPrediction,
+    Differentiable,
+    InvalidInput,
+    Prediction,
+    PredictorUnavailable,
+    TranscriptMismatch,
+)
 from blackbox_boundary.ledger import summarise, verify
 from blackbox_boundary.wrappers.budget import Allowance, BudgetPredictor
 from blackbox_boundary.wrappers.counting import CountingPredictor
@@ -19,12 +30,22 @@ from blackbox_boundary.wrappers.replay import ReplayPredictor
 
 from .models import WEIGHTS, Linear, Oblivious, rows
 
-BATCHES = st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 12), min_size=1, max_size=9)), min_size=1, max_size=8)
+BATCHES = st.lists(
+    st.tuples(st.booleans(), st.lists(st.integers(0, 12), min_size=1, max_size=9)),
+    min_size=1,
+    max_size=8,
+)
 """Batches of numbered rows, repeats likely; True: the ledger is closed and opened again before."""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches=BATCHES, rows_per_call=st.integers(1, 5), dtype=st.sampled_from([np.float16, np.float32, np.float64]))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    batches=BATCHES,
+    rows_per_call=st.integers(1, 5),
+    dtype=st.sampled_from([np.float16, np.float32, np.float64]),
+)
 def test_each_question_is_asked_once(tmp_path, batches, rows_per_call, dtype):
     """Whatever is asked, in whatever batches and runs: answers are the model's bits, and no row is sent twice."""
     path, model = Path(tempfile.mkdtemp(dir=tmp_path)) / "l.db", Linear()
@@ -40,7 +61,9 @@ def test_each_question_is_asked_once(tmp_path, batches, rows_per_call, dtype):
         np.testing.assert_array_equal(answer.label, expected.label, strict=True)
     ledger.close()
     sent = [row.tobytes() for row in model.sent]
-    assert len(sent) == len(set(sent)) == len({number for _, numbers in batches for number in numbers})
+    assert (
+        len(sent) == len(set(sent)) == len({number for _, numbers in batches for number in numbers})
+    )
     report = verify(path)
     assert report.n_asked == report.n_answered == len(sent)
 
@@ -176,7 +199,9 @@ def test_ctrl_c_during_a_commit_does_not_block_the_rows(tmp_path, monkeypatch):
 def test_what_is_no_answer_is_not_recorded(tmp_path):
     """An answer that the predictor's own declaration excludes never enters the ledger."""
     model = Linear()
-    model.predict = lambda x: Prediction(np.zeros(len(x) + 1, np.intp), scores=np.zeros((len(x) + 1, 3)))
+    model.predict = lambda x: Prediction(
+        np.zeros(len(x) + 1, np.intp), scores=np.zeros((len(x) + 1, 3))
+    )
     model.vjp = lambda x, v: x[:, :1]
     with LedgerPredictor(model, tmp_path / "l.db") as ledger:
         with pytest.raises(BadPrediction):
@@ -198,7 +223,9 @@ def test_streamed_answers_are_recorded_as_they_arrive(tmp_path):
                 yield part, self.predict(x[part])
 
     model, x = Parts(), rows(0, 1, 2, 3, 4, 5)
-    with LedgerPredictor(CountingPredictor(BudgetPredictor(model, Allowance(max_queries=8))), tmp_path / "l.db") as ledger:
+    with LedgerPredictor(
+        CountingPredictor(BudgetPredictor(model, Allowance(max_queries=8))), tmp_path / "l.db"
+    ) as ledger:
         with pytest.raises(BadPrediction, match="2 came without"):
             ledger.predict(x)
         assert len(model.sent) == 4
@@ -220,16 +247,22 @@ def test_rows_that_are_sent_as_the_same_bytes_are_sent_once(tmp_path):
         def predict(self, x):
             return super().predict(self.as_sent(x).astype(np.float32))
 
-    x = np.array([[1.1, 2, 3, 4], [0.9, 2, 3, 4], [1, 2, 3, 4], [5, 2, 3, 4], [5, 2, 3, 4]], np.float32)
+    x = np.array(
+        [[1.1, 2, 3, 4], [0.9, 2, 3, 4], [1, 2, 3, 4], [5, 2, 3, 4], [5, 2, 3, 4]], np.float32
+    )
     later = np.array([[1.2, 2, 3, 4], [5.1, 2, 3, 4]], np.float32)
     for reopened in range(2):
         with LedgerPredictor(CountingPredictor(model := Rounding()), tmp_path / "l.db") as ledger:
             np.testing.assert_array_equal(ledger.predict(x).scores, Rounding().predict(x).scores)
-            np.testing.assert_array_equal(ledger.predict(later).scores, Rounding().predict(later).scores)
+            np.testing.assert_array_equal(
+                ledger.predict(later).scores, Rounding().predict(later).scores
+            )
             assert len(model.sent) == 2 * (1 - reopened)
     with ReplayPredictor(tmp_path / "l.db") as replay:
         np.testing.assert_array_equal(replay.predict(x).scores, Rounding().predict(x).scores)
-        np.testing.assert_array_equal(replay.predict(later).scores, Rounding().predict(later).scores)
+        np.testing.assert_array_equal(
+            replay.predict(later).scores, Rounding().predict(later).scores
+        )
         with pytest.raises(TranscriptMismatch):
             replay.predict(x[:1].astype(np.uint8))
     assert verify(tmp_path / "l.db").n_asked == 2
@@ -242,6 +275,50 @@ def test_rows_that_are_sent_as_they_are(tmp_path):
     with LedgerPredictor(model, tmp_path / "l.db") as ledger:
         ledger.predict(rows(1, 2))
     assert summarise(tmp_path / "l.db").n_entries == 4
+
+
+def test_a_resolution_comes_back(tmp_path):
+    """What the predictor says of its scores' resolution is recorded, also where only some answers say it."""
+
+    class Coarse(Linear):
+        def predict(self, x):
+            answer = super().predict(x)
+            fine = x[0, 0] > 5
+            return answer if fine else replace(answer, resolution=np.full(len(x), 0.25))
+
+    with LedgerPredictor(Coarse(), tmp_path / "l.db") as ledger:
+        ledger.predict(rows(1, 2))
+        ledger.predict(rows(7))
+        assert np.array_equal(ledger.predict(rows(2, 7, 1)).resolution, [0.25, 0.0, 0.25])
+
+
+def test_who_waits_says_for_whom(tmp_path, caplog, monkeypatch):
+    """A thread that waits for another's answers says so after a while; rows are asked once."""
+    monkeypatch.setattr("blackbox_boundary.wrappers.ledger._SAID_AFTER_S", 0.1)
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(Linear):
+        def predict(self, x):
+            asked.set()
+            assert go_on.wait(20)
+            return super().predict(x)
+
+    (tmp_path / "link.db").symlink_to(tmp_path / "l.db")
+    slow = Slow()
+    first = LedgerPredictor(slow, tmp_path / "l.db")
+    one = threading.Thread(target=first.predict, args=(rows(1, 2),))
+    one.start()
+    assert asked.wait(20)
+    with LedgerPredictor(slow, tmp_path / "link.db") as second:
+        two = threading.Thread(target=second.predict, args=(rows(2, 1),))
+        two.start()
+        two.join(1.0)
+        go_on.set()
+        two.join(20)
+        one.join(20)
+    first.close()
+    assert len(slow.sent) == 2
+    assert f"process {os.getpid()} on {socket.gethostname()}" in caplog.text
 
 
 def test_threads_share_a_ledger(tmp_path):
@@ -277,7 +354,9 @@ def test_large_answers_are_split_and_found(tmp_path):
         with LedgerPredictor(Wide(), tmp_path / "l.db") as ledger:
             answer = ledger.predict(rows(*range(20)))
             np.testing.assert_array_equal(answer.scores, Wide().predict(rows(*range(20))).scores)
-            np.testing.assert_array_equal(ledger.predict(rows(19, 3)).scores, answer.scores[[19, 3]])
+            np.testing.assert_array_equal(
+                ledger.predict(rows(19, 3)).scores, answer.scores[[19, 3]]
+            )
     assert verify(tmp_path / "l.db").n_answered == 20
 
 

@@ -47,7 +47,11 @@ def refuse(path, match, model=None):
 
 def test_a_ledger_of_another_model(path):
     """The fingerprint, and what the answers look like, must be the same."""
-    refuse(path, "belongs to another model: its fingerprint is linear, this model has oblivious", Oblivious())
+    refuse(
+        path,
+        "belongs to another model: its fingerprint is linear, this model has oblivious",
+        Oblivious(),
+    )
     wider = Linear()
     wider.n_classes = 4
     refuse(path, "n_classes is 3, this model has 4", wider)
@@ -57,7 +61,37 @@ def test_a_ledger_from_a_newer_version(path):
     """It is refused before anything in it is interpreted."""
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"PRAGMA user_version = {FORMAT + 1}")
-    refuse(path, r"newer version \(format 2; this one knows 1\)")
+    refuse(path, r"newer version \(format 3; this one knows 2\)")
+
+
+@pytest.mark.parametrize("reader", ["again", "replay", "while open"])
+def test_a_changed_answer_is_not_handed_out(path, reader):
+    """An answer that no longer fits the chain ends the reading, whenever it was changed."""
+    first = np.ascontiguousarray(Linear().predict(rows(1)).scores)
+
+    def change():
+        with closing(sqlite3.connect(path)) as db, db:
+            (data,) = db.execute("SELECT data FROM log WHERE event = 3").fetchone()
+            assert first.tobytes() in data
+            changed = data.replace(first.tobytes(), (-first).tobytes())
+            db.execute("UPDATE log SET data = ? WHERE event = 3", (changed,))
+
+    if reader == "while open":
+        with ReplayPredictor(path) as replay:
+            change()
+            with pytest.raises(LedgerError, match="chain breaks at entry"):
+                replay.predict(rows(1))
+        return
+    change()
+    with pytest.raises(LedgerError, match="chain breaks at entry"):
+        LedgerPredictor(Linear(), path) if reader == "again" else ReplayPredictor(path)
+
+
+def test_a_ledger_has_one_name(path, tmp_path):
+    """Hard links are refused: the log and the locks beside one name are not seen under another."""
+    os.link(path, tmp_path / "other.db")
+    with pytest.raises(LedgerError, match="hard links"):
+        LedgerPredictor(Linear(), tmp_path / "other.db")
 
 
 def test_other_files(tmp_path):
@@ -89,7 +123,9 @@ def test_a_truncated_ledger(path):
     refuse(path, "damaged")
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # the very thing that users do
+@pytest.mark.filterwarnings(
+    "ignore:.*multi-threaded.*:DeprecationWarning"
+)  # the very thing that users do
 def test_a_forked_child_is_refused(path):
     """SQLite's locks do not survive a fork: the child must open the ledger itself."""
     with LedgerPredictor(Linear(), path) as ledger:
@@ -127,7 +163,9 @@ def test_a_power_cut_leaves_what_was_committed(path, tmp_path):
         report = verify(work / "l.db", head=heads[0])
         assert report.n_answered == 15
         survived = sum(size <= cut for size in answered)
-        assert len(model.sent) <= 12 - survived, "an answer whose transaction was on the disk was lost"
+        assert len(model.sent) <= 12 - survived, (
+            "an answer whose transaction was on the disk was lost"
+        )
 
 
 def test_every_commit_is_flushed(path):
@@ -143,7 +181,11 @@ def small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
-    done = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, check=False)
+    done = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
     if not done or done.returncode:
         pytest.skip("this user may not mount a small tmpfs")
     yield disk

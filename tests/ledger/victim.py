@@ -43,7 +43,9 @@ def run(job):
     """One run, which kills itself at the given SQL statement if one is given."""
     if job["die_at"] is not None:
         die_at_statement(job["die_at"])
-    with LedgerPredictor(Remote(job["port"]), job["ledger"], rows_per_call=job["rows_per_call"]) as ledger:
+    with LedgerPredictor(
+        Remote(job["port"]), job["ledger"], rows_per_call=job["rows_per_call"]
+    ) as ledger:
         result = work(ledger, job["n_rounds"])
         lost = ledger.n_lost
     part = Path(job["result"] + ".part")

@@ -14,14 +14,26 @@ from pathlib import Path
 TRITON = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", "setuptools<81")
 MLFLOW = ("mlflow-skinny==3.17.2", "numpy<3", "pandas<3")
 KSERVE = ("kserve==0.21.0", "numpy<3")
-TORCHSERVE = ("torchserve==0.12.0", "torch-model-archiver==0.12.0", "pyyaml<7", "numpy<3", "pillow<14")
+TORCHSERVE = (
+    "torchserve==0.12.0",
+    "torch-model-archiver==0.12.0",
+    "pyyaml<7",
+    "numpy<3",
+    "pillow<14",
+)
 MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0", "numpy<3")
 
 
 def cache_folder():
     """Where environments are kept."""
     told = os.environ.get("BLACKBOX_BOUNDARY_PEERS")
-    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "blackbox-boundary" / "peers"
+    return (
+        Path(told)
+        if told
+        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        / "blackbox-boundary"
+        / "peers"
+    )
 
 
 def python_of(name, requirements):
@@ -43,7 +55,18 @@ def build(name, requirements):
         return
     shutil.rmtree(python.parents[1], ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements], check=True)
+    subprocess.run(
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            *requirements,
+        ],
+        check=True,
+    )
     (python.parents[1] / "complete").touch()
 
 

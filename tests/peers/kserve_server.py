@@ -18,7 +18,11 @@ class Toy(kserve.Model):
     async def predict(self, payload, headers=None, response_headers=None):
         """Answer v1's rows as a list, v2's tensor as one."""
         if isinstance(payload, dict):
-            return {"predictions": toy_model.probabilities_of(np.array(payload["instances"], np.float32)).tolist()}
+            return {
+                "predictions": toy_model.probabilities_of(
+                    np.array(payload["instances"], np.float32)
+                ).tolist()
+            }
         scores = toy_model.probabilities_of(payload.inputs[0].as_numpy())
         output = kserve.InferOutput(name="probabilities", shape=list(scores.shape), datatype="FP32")
         output.set_data_from_numpy(scores, binary_data=payload.inputs[0].parameters is not None)
@@ -40,4 +44,6 @@ def loopback(*given, _config=uvicorn.Config, **settings):
 
 if __name__ == "__main__":
     uvicorn.Config = loopback
-    kserve.ModelServer(http_port=int(sys.argv[1]), enable_grpc=False, workers=1).start([Toy("digits")])
+    kserve.ModelServer(http_port=int(sys.argv[1]), enable_grpc=False, workers=1).start(
+        [Toy("digits")]
+    )

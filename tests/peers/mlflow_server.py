@@ -23,8 +23,13 @@ class Toy(mlflow.pyfunc.PythonModel):
 
 if __name__ == "__main__":
     port, folder = int(sys.argv[1]), Path(sys.argv[2], "model")
-    tensors = [TensorSpec(np.dtype(np.float32), (-1, *shape)) for shape in (toy_model.SHAPE, (toy_model.N_CLASSES,))]
+    tensors = [
+        TensorSpec(np.dtype(np.float32), (-1, *shape))
+        for shape in (toy_model.SHAPE, (toy_model.N_CLASSES,))
+    ]
     signature = ModelSignature(inputs=Schema(tensors[:1]), outputs=Schema(tensors[1:]))
     mlflow.pyfunc.save_model(folder, python_model=Toy(), signature=signature, pip_requirements=[])
     os.environ["__pyfunc_model_path__"] = str(folder)  # noqa: SIM112 - MLflow's own name
-    uvicorn.run("mlflow.pyfunc.scoring_server.app:app", host="127.0.0.1", port=port, log_level="warning")
+    uvicorn.run(
+        "mlflow.pyfunc.scoring_server.app:app", host="127.0.0.1", port=port, log_level="warning"
+    )

@@ -16,6 +16,12 @@ class ToyRuntime(MLModel):
     async def predict(self, payload):
         """Answer the one input."""
         image = self.decode(payload.inputs[0], default_codec=NumpyCodec)
-        answer = toy_model.probabilities_of if self.name == "digits" else toy_model.mnist_probabilities_of
+        answer = (
+            toy_model.probabilities_of
+            if self.name == "digits"
+            else toy_model.mnist_probabilities_of
+        )
         output = NumpyCodec.encode_output("probabilities", answer(image))
-        return InferenceResponse(id=payload.id, model_name=self.name, model_version=self.version, outputs=[output])
+        return InferenceResponse(
+            id=payload.id, model_name=self.name, model_version=self.version, outputs=[output]
+        )

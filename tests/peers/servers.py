@@ -41,9 +41,17 @@ def triton():
         pytest.skip("pytriton needs a Python that is built as a shared library")
     with tempfile.TemporaryDirectory() as home:
         # Without the path, Triton's stub would load another Python's library than the one whose modules it imports.
-        extra = {"LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR"), "PYTRITON_HOME": home, "PYTHONPATH": str(MODELS)}
+        extra = {
+            "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR"),
+            "PYTRITON_HOME": home,
+            "PYTHONPATH": str(MODELS),
+        }
         port = _free_port()
-        with _running([python, HERE / "triton_server.py", port], extra, f"http://127.0.0.1:{port}/v2/models/mnist/ready") as url:
+        with _running(
+            [python, HERE / "triton_server.py", port],
+            extra,
+            f"http://127.0.0.1:{port}/v2/models/mnist/ready",
+        ) as url:
             yield url
 
 
@@ -55,14 +63,20 @@ def mlserver():
     with tempfile.TemporaryDirectory() as folder:
         ports = [_free_port() for _ in range(3)]
         names = ("http_port", "grpc_port", "metrics_port")
-        settings = {"host": "127.0.0.1", "parallel_workers": 0, **dict(zip(names, ports, strict=True))}
+        settings = {
+            "host": "127.0.0.1",
+            "parallel_workers": 0,
+            **dict(zip(names, ports, strict=True)),
+        }
         Path(folder, "settings.json").write_text(json.dumps(settings))
         for name, shape, n_classes in (("digits", [1, 4, 4], 5), ("mnist", [1, 28, 28], 10)):
             model = {
                 "name": name,
                 "implementation": "mlserver_runtime.ToyRuntime",
                 "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}],
-                "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, n_classes]}],
+                "outputs": [
+                    {"name": "probabilities", "datatype": "FP32", "shape": [-1, n_classes]}
+                ],
             }
             Path(folder, name).mkdir()
             Path(folder, name, "model-settings.json").write_text(json.dumps(model))
@@ -80,7 +94,11 @@ def mlflow():
     with tempfile.TemporaryDirectory() as folder:
         port = _free_port()
         extra = {"PYTHONPATH": str(MODELS), "MLFLOW_TRACKING_URI": folder}
-        with _running([python, HERE / "mlflow_server.py", port, folder], extra, f"http://127.0.0.1:{port}/ping") as url:
+        with _running(
+            [python, HERE / "mlflow_server.py", port, folder],
+            extra,
+            f"http://127.0.0.1:{port}/ping",
+        ) as url:
             yield url
 
 
@@ -91,7 +109,9 @@ def kserve():
     _need(python)
     port = _free_port()
     with _running(
-        [python, HERE / "kserve_server.py", port], {"PYTHONPATH": str(MODELS)}, f"http://127.0.0.1:{port}/v1/models/digits"
+        [python, HERE / "kserve_server.py", port],
+        {"PYTHONPATH": str(MODELS)},
+        f"http://127.0.0.1:{port}/v1/models/digits",
     ) as url:
         yield url
 
@@ -107,19 +127,58 @@ def torchserve():
     with tempfile.TemporaryDirectory() as folder:
         # Its worker asks of torch only whether an answer is a tensor: that much need not be two gigabytes.
         Path(folder, "torch.py").write_text("class Tensor: pass\n")
-        archive = [python.with_name("torch-model-archiver"), "--model-name", "digits", "--version", "1.0", "--export-path", folder]
-        archive += ["--handler", HERE / "torchserve_handler.py", "--extra-files", MODELS / "toy_model.py"]
+        archive = [
+            python.with_name("torch-model-archiver"),
+            "--model-name",
+            "digits",
+            "--version",
+            "1.0",
+            "--export-path",
+            folder,
+        ]
+        archive += [
+            "--handler",
+            HERE / "torchserve_handler.py",
+            "--extra-files",
+            MODELS / "toy_model.py",
+        ]
         subprocess.run(list(map(str, archive)), check=True, capture_output=True)
         ports = [_free_port() for _ in range(5)]
         settings = [
-            f"{name}_address=http://127.0.0.1:{port}" for name, port in zip(("inference", "management", "metrics"), ports, strict=False)
+            f"{name}_address=http://127.0.0.1:{port}"
+            for name, port in zip(("inference", "management", "metrics"), ports, strict=False)
         ]
         for name, port in zip(("inference", "management"), ports[3:], strict=True):
             settings += [f"grpc_{name}_address=127.0.0.1", f"grpc_{name}_port={port}"]
-        Path(folder, "config").write_text("\n".join([*settings, "default_workers_per_model=1", "disable_token_authorization=true"]))
-        command = ["java", f"-Dmodel_server_home={home}", "-cp", f".:{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"]
-        command += ["--python", python, "-f", f"{folder}/config", "-s", folder, "-ncs", "-m", "digits=digits.mar"]
-        extra = {"PYTHONPATH": folder, "LOG_LOCATION": folder, "METRICS_LOCATION": folder, "TEMP": folder}
+        Path(folder, "config").write_text(
+            "\n".join(
+                [*settings, "default_workers_per_model=1", "disable_token_authorization=true"]
+            )
+        )
+        command = [
+            "java",
+            f"-Dmodel_server_home={home}",
+            "-cp",
+            f".:{home}/ts/frontend/*",
+            "org.pytorch.serve.ModelServer",
+        ]
+        command += [
+            "--python",
+            python,
+            "-f",
+            f"{folder}/config",
+            "-s",
+            folder,
+            "-ncs",
+            "-m",
+            "digits=digits.mar",
+        ]
+        extra = {
+            "PYTHONPATH": folder,
+            "LOG_LOCATION": folder,
+            "METRICS_LOCATION": folder,
+            "TEMP": folder,
+        }
         with _running(command, extra, f"http://127.0.0.1:{ports[0]}/ping") as url:
             yield url
 
@@ -128,7 +187,18 @@ def torchserve():
 def service():
     """The FastAPI service of the tests; gives its URL."""
     port = _free_port()
-    command = [sys.executable, "-m", "uvicorn", "http_service:app", "--app-dir", MODELS, "--port", port, "--log-level", "warning"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "http_service:app",
+        "--app-dir",
+        MODELS,
+        "--port",
+        port,
+        "--log-level",
+        "warning",
+    ]
     with _running(command, {}, f"http://127.0.0.1:{port}/v2") as url:
         yield url
 
@@ -142,19 +212,42 @@ def nginx():
     with service() as behind, tempfile.TemporaryDirectory() as folder:
         ports = {name: _free_port() for name in ("PLAIN", "TLS", "EXPIRED", "CLOSED")}
         _certify(folder)
-        config = (HERE / "nginx.conf").read_text().replace("@BEHIND@", behind.removeprefix("http://"))
+        config = (
+            (HERE / "nginx.conf").read_text().replace("@BEHIND@", behind.removeprefix("http://"))
+        )
         for name, port in ports.items():
             config = config.replace(f"@{name}@", str(port))
         Path(folder, "nginx.conf").write_text(config)
-        with _running([binary, "-p", folder, "-c", "nginx.conf", "-e", "error.log"], {}, f"http://127.0.0.1:{ports['PLAIN']}/v2") as url:
+        with _running(
+            [binary, "-p", folder, "-c", "nginx.conf", "-e", "error.log"],
+            {},
+            f"http://127.0.0.1:{ports['PLAIN']}/v2",
+        ) as url:
             tls, expired = (f"https://127.0.0.1:{ports[name]}" for name in ("TLS", "EXPIRED"))
-            yield Front(url, tls, str(Path(folder, "cert.pem")), str(Path(folder, "key.pem")), expired, str(Path(folder, "expired.pem")))
+            yield Front(
+                url,
+                tls,
+                str(Path(folder, "cert.pem")),
+                str(Path(folder, "key.pem")),
+                expired,
+                str(Path(folder, "expired.pem")),
+            )
 
 
 def _certify(folder):
     """A certificate for this address, and one that ran out in 2021."""
     request = [
-        *["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem"],
+        *[
+            "openssl",
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            "key.pem",
+        ],
         "-addext",
         "subjectAltName=IP:127.0.0.1",
     ]
@@ -163,11 +256,31 @@ def _certify(folder):
         "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n"
         "unique_subject=no\ncopy_extensions=copy\n[p]\ncommonName=supplied\n"
     )
-    sign = ["openssl", "ca", "-batch", "-config", "ca.conf", "-selfsign", "-keyfile", "key.pem", "-in", "request.pem", "-notext"]
+    sign = [
+        "openssl",
+        "ca",
+        "-batch",
+        "-config",
+        "ca.conf",
+        "-selfsign",
+        "-keyfile",
+        "key.pem",
+        "-in",
+        "request.pem",
+        "-notext",
+    ]
     for command in (
         [*request, "-out", "request.pem"],
         [*sign, "-out", "cert.pem", "-days", "2"],
-        [*sign, "-out", "expired.pem", "-startdate", "20200101000000Z", "-enddate", "20210101000000Z"],
+        [
+            *sign,
+            "-out",
+            "expired.pem",
+            "-startdate",
+            "20200101000000Z",
+            "-enddate",
+            "20210101000000Z",
+        ],
     ):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
@@ -176,7 +289,9 @@ def _certify(folder):
 def _running(command, extra, ready_url, seconds=120):
     """A process that answers at ``ready_url``; gives its origin."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(list(map(str, command)), env={**os.environ, **extra}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            list(map(str, command)), env={**os.environ, **extra}, stdout=log, stderr=log
+        )
         try:
             _wait_for(ready_url, process, log, time.monotonic() + seconds)
             yield "/".join(ready_url.split("/")[:3])
@@ -197,7 +312,9 @@ def _wait_for(url, process, log, end):
         except OSError:
             time.sleep(0.1)
     log.seek(0)
-    raise RuntimeError(f"no answer at {url}: exit code {process.poll()}\n{log.read()[-3000:].decode(errors='replace')}")
+    raise RuntimeError(
+        f"no answer at {url}: exit code {process.poll()}\n{log.read()[-3000:].decode(errors='replace')}"
+    )
 
 
 def _free_port():

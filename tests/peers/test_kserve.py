@@ -9,7 +9,12 @@ from blackbox_boundary import PredictorRefused, PredictorUnavailable
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((300, *model.SHAPE), dtype=np.float32)
-TOLD = {"access": "probabilities", "input_shape": model.SHAPE, "n_classes": model.N_CLASSES, "bounds": (0, 1)}
+TOLD = {
+    "access": "probabilities",
+    "input_shape": model.SHAPE,
+    "n_classes": model.N_CLASSES,
+    "bounds": (0, 1),
+}
 
 
 def test_v1(kserve_url):
@@ -22,14 +27,21 @@ def test_v1(kserve_url):
 @pytest.mark.parametrize("binary", [None, True])
 def test_v2(kserve_url, binary):
     """Bit for bit; it takes binary tensors, though it announces none."""
-    with load(f"{kserve_url}/v2/models/digits", bounds=(0, 1), request={} if binary is None else {"binary": binary}) as endpoint:
+    with load(
+        f"{kserve_url}/v2/models/digits",
+        bounds=(0, 1),
+        request={} if binary is None else {"binary": binary},
+    ) as endpoint:
         assert (endpoint.predict(X).scores == model.probabilities_of(X)).all()
         assert endpoint.dialect.is_binary == bool(binary)
 
 
 def test_unknown_model(kserve_url):
     """The server's word."""
-    with load(f"{kserve_url}/v1/models/cats:predict", **TOLD) as endpoint, pytest.raises(PredictorRefused, match="404"):
+    with (
+        load(f"{kserve_url}/v1/models/cats:predict", **TOLD) as endpoint,
+        pytest.raises(PredictorRefused, match="404"),
+    ):
         endpoint.predict(X[:2])
 
 

@@ -9,7 +9,12 @@ from blackbox_boundary import PredictorRefused
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((300, *model.SHAPE), dtype=np.float32)
-TOLD = {"access": "probabilities", "input_shape": model.SHAPE, "n_classes": model.N_CLASSES, "bounds": (0, 1)}
+TOLD = {
+    "access": "probabilities",
+    "input_shape": model.SHAPE,
+    "n_classes": model.N_CLASSES,
+    "bounds": (0, 1),
+}
 
 
 @pytest.mark.parametrize("form", ["inputs", "instances"])

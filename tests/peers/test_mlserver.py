@@ -20,7 +20,11 @@ def test_same_scores_as_the_model_itself(mlserver_url):
 
 def test_binary_where_there_is_none(mlserver_url):
     """Insisting on it falls back to JSON, once."""
-    with load(f"{mlserver_url}/v2/models/digits", request={"binary": True}, transport={"first_wait_s": 0.01}) as endpoint:
+    with load(
+        f"{mlserver_url}/v2/models/digits",
+        request={"binary": True},
+        transport={"first_wait_s": 0.01},
+    ) as endpoint:
         assert (endpoint.predict(X).scores == model.probabilities_of(X)).all()
 
 

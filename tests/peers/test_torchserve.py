@@ -23,13 +23,19 @@ def test_the_best_label_of_each_image(torchserve_url):
 
 def test_unknown_model(torchserve_url):
     """The server's word."""
-    with load(f"{torchserve_url}/predictions/cats", **TOLD) as endpoint, pytest.raises(PredictorRefused, match="404"):
+    with (
+        load(f"{torchserve_url}/predictions/cats", **TOLD) as endpoint,
+        pytest.raises(PredictorRefused, match="404"),
+    ):
         endpoint.predict(X[:1])
 
 
 def test_probe(torchserve_url):
     """Recognised by its health."""
-    assert probe(f"{torchserve_url}/predictions/digits").settings["url"] == f"{torchserve_url}/predictions/digits"
+    assert (
+        probe(f"{torchserve_url}/predictions/digits").settings["url"]
+        == f"{torchserve_url}/predictions/digits"
+    )
 
 
 def test_conformance(torchserve_url):

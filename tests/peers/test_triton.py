@@ -15,7 +15,11 @@ P = model.probabilities_of(X)
 @pytest.mark.parametrize("binary", [False, True, None])
 def test_same_scores_as_the_model_itself(triton_url, binary):
     """Bit for bit, in requests of at most the 256 rows that the server allows."""
-    with load(f"{triton_url}/v2/models/digits", bounds=(0, 1), request={} if binary is None else {"binary": binary}) as endpoint:
+    with load(
+        f"{triton_url}/v2/models/digits",
+        bounds=(0, 1),
+        request={} if binary is None else {"binary": binary},
+    ) as endpoint:
         assert endpoint.max_rows == 256
         assert endpoint.dialect.is_binary is (binary is not False)
         assert (endpoint.predict(X).scores == P).all()
@@ -33,7 +37,9 @@ def test_a_longer_batch_is_refused_by_words_and_halved(triton_url):
 @pytest.mark.parametrize("binary", [False, True])
 def test_the_classification_extension(triton_url, binary):
     """The three best classes, six decimals: the best is kept, the rest is not made up."""
-    with load(f"{triton_url}/v2/models/digits", answer={"top_k": 3}, request={"binary": binary}) as endpoint:
+    with load(
+        f"{triton_url}/v2/models/digits", answer={"top_k": 3}, request={"binary": binary}
+    ) as endpoint:
         answer = endpoint.predict(X)
     assert answer.scores is None
     assert (answer.label == P.argmax(axis=-1)).all()
@@ -42,7 +48,9 @@ def test_the_classification_extension(triton_url, binary):
 
 def test_all_classes_in_order_are_full_scores(triton_url):
     """Asked for as many as there are, the extension leaves nothing out."""
-    with load(f"{triton_url}/v2/models/digits", access="probabilities", answer={"top_k": 5}) as endpoint:
+    with load(
+        f"{triton_url}/v2/models/digits", access="probabilities", answer={"top_k": 5}
+    ) as endpoint:
         assert np.allclose(endpoint.predict(X).scores, P, atol=1e-6)
 
 
@@ -66,4 +74,8 @@ def test_probe(triton_url):
 @pytest.mark.parametrize("binary", [False, True])
 def test_conformance(triton_url, binary):
     """It passes what every adapter must pass."""
-    check_predictor(load(f"{triton_url}/v2/models/digits", bounds=(0, 1), request={"binary": binary}), X[:6], close=True)
+    check_predictor(
+        load(f"{triton_url}/v2/models/digits", bounds=(0, 1), request={"binary": binary}),
+        X[:6],
+        close=True,
+    )

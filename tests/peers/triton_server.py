@@ -21,9 +21,14 @@ def mnist(image):
     return {"probabilities": toy_model.mnist_probabilities_of(image)}
 
 
-config = TritonConfig(http_address="127.0.0.1", http_port=int(sys.argv[1]), allow_grpc=False, allow_metrics=False)
+config = TritonConfig(
+    http_address="127.0.0.1", http_port=int(sys.argv[1]), allow_grpc=False, allow_metrics=False
+)
 with Triton(config=config) as server:
-    for function, shape, n_classes in ((digits, toy_model.SHAPE, toy_model.N_CLASSES), (mnist, (1, 28, 28), 10)):
+    for function, shape, n_classes in (
+        (digits, toy_model.SHAPE, toy_model.N_CLASSES),
+        (mnist, (1, 28, 28), 10),
+    ):
         server.bind(
             model_name=function.__name__,
             infer_func=function,

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import onnxruntime
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import load_net, mnist
 
 from blackbox_boundary import load, measure
@@ -78,8 +78,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         tensor = asked["inputs"][0]
-        scores = self.server.session.run(None, {"image": np.array(tensor["data"], np.float32).reshape(tensor["shape"])})[0]
-        output = {"name": "logits", "datatype": "FP32", "shape": list(scores.shape), "data": scores.ravel().tolist()}
+        scores = self.server.session.run(
+            None, {"image": np.array(tensor["data"], np.float32).reshape(tensor["shape"])}
+        )[0]
+        output = {
+            "name": "logits",
+            "datatype": "FP32",
+            "shape": list(scores.shape),
+            "data": scores.ravel().tolist(),
+        }
         self.reply({"model_name": "net", "id": asked.get("id", ""), "outputs": [output]})
 
     def reply(self, answer):
@@ -113,13 +120,17 @@ def compare(name, rows):
     }
     for kind, x in data.items():
         reference = measure(torch_predictor, x, bounds=UNBOUNDED)
-        print(f"{name}, {kind}, {rows} rows: median L2 {np.median(reference.l2):.4f}, {reference.count_by_status()}")
+        print(
+            f"{name}, {kind}, {rows} rows: median L2 {np.median(reference.l2):.4f}, {reference.count_by_status()}"
+        )
         same_method = None
         for way, (predictor, gradients) in ways.items():
             found = measure(predictor, x, estimator=Ray(gradients=gradients), bounds=UNBOUNDED)
             same_method = found if same_method is None else same_method
             both = reference.has_flip & found.has_flip
-            to_autograd, to_differences = (np.abs(found.l2 / other.l2 - 1)[both].max() for other in (reference, same_method))
+            to_autograd, to_differences = (
+                np.abs(found.l2 / other.l2 - 1)[both].max() for other in (reference, same_method)
+            )
             flipped = torch_predictor.predict(found.flip_points[both]).label != found.home[both]
             print(
                 f"  {way}: largest relative difference of L2 {to_autograd:.1e} to torch with autograd, {to_differences:.1e} to torch with "
@@ -129,7 +140,9 @@ def compare(name, rows):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=20)
     options = parser.parse_args()
     for net_name in ("dense", "conv"):

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_chain import chain_of
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from blackbox_boundary.adapters.torch_modules.chain import chain_of
 from mnist_nets import NETS, correct_test_rows, load_net
 
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import FlipPoint, Homotopy, Linearised, LowerBound, Ray, Tangent
+from blackbox_boundary.measuring.driver import measure
 
 ORDER = {"l1": 1, "l2": 2, "linf": np.inf}
 
@@ -43,7 +43,11 @@ def ours(norm):
         "linearised (no bound)": Linearised(norm=norm, n_rivals=3),
     }
     if norm == "l2":
-        chosen |= {"ray, margin": Ray(direction="margin"), "flip_point": FlipPoint(pairs=2), "homotopy": Homotopy()}
+        chosen |= {
+            "ray, margin": Ray(direction="margin"),
+            "flip_point": FlipPoint(pairs=2),
+            "homotopy": Homotopy(),
+        }
     return chosen
 
 
@@ -70,7 +74,9 @@ def run_peer(net, attack, x, labels, norm):
     def count(_module, _inputs, scores):
         counts["forward"] += len(scores)
         if scores.requires_grad:
-            scores.register_hook(lambda gradient: counts.update(backward=counts["backward"] + len(gradient)))
+            scores.register_hook(
+                lambda gradient: counts.update(backward=counts["backward"] + len(gradient))
+            )
 
     attack(net, x[:2], labels[:2])
     hook = net.register_forward_hook(count)
@@ -79,7 +85,12 @@ def run_peer(net, attack, x, labels, norm):
     with torch.no_grad():
         failed = (net(points).argmax(-1) == labels).numpy()
     distance = np.linalg.norm((points - x).flatten(1).double().numpy(), ord=ORDER[norm], axis=-1)
-    return np.where(failed, np.inf, distance), counts["backward"] / len(x), counts["forward"] / len(x), *seconds
+    return (
+        np.where(failed, np.inf, distance),
+        counts["backward"] / len(x),
+        counts["forward"] / len(x),
+        *seconds,
+    )
 
 
 def optimality(distance, best):
@@ -107,13 +118,18 @@ def summary(results, bounds):
         }
         for peer in ("DDN 100 *", "ALMA 1000 *"):
             if peer in results:
-                rows[name][f"{peer[:-2]} / CPU"], rows[name][f"{peer[:-2]} / wall"] = results[peer][3] / cpu, results[peer][4] / wall
+                rows[name][f"{peer[:-2]} / CPU"], rows[name][f"{peer[:-2]} / wall"] = (
+                    results[peer][3] / cpu,
+                    results[peer][4] / wall,
+                )
     return best, rows
 
 
 def main():
     """Run, print a table, and write the distances to a file if told."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--net", choices=NETS, default="dense")
     parser.add_argument("--norm", choices=sorted(ORDER), default="l2")
     parser.add_argument("--rows", type=int, default=200)
@@ -125,23 +141,39 @@ def main():
     torch.set_num_threads(settings.threads)
     net = load_net(settings.net)
     x, labels = (torch.from_numpy(part) for part in correct_test_rows(net, settings.rows))
-    methods = {name: partial(run_ours, net, estimator) for name, estimator in ours(settings.norm).items()}
+    methods = {
+        name: partial(run_ours, net, estimator) for name, estimator in ours(settings.norm).items()
+    }
     if not settings.only_ours:
         from peers import PEERS
 
-        methods |= {f"{name} *": partial(run_peer, net, attack) for name, attack in PEERS[settings.norm].items()}
-    results = {name: run(x, labels, settings.norm) for name, run in methods.items() if name.startswith(tuple(settings.only))}
+        methods |= {
+            f"{name} *": partial(run_peer, net, attack)
+            for name, attack in PEERS[settings.norm].items()
+        }
+    results = {
+        name: run(x, labels, settings.norm)
+        for name, run in methods.items()
+        if name.startswith(tuple(settings.only))
+    }
     best, rows = summary(results, bounds={"linearised (no bound)"})
     certified = measure(
         TorchPredictor(net, input_shape=x.shape[1:], n_classes=10),
         x,
         estimator=LowerBound(chain_of(net, x.shape[1:]), norm=settings.norm),
     ).certified
-    print(f"{settings.net}, {settings.norm}, {len(x)} rows, {settings.threads} threads; best known: median {np.median(best):.4f}; * peers")
-    print(f"certified from below: median {np.median(certified):.4f}, {np.median(best / certified):.1f} times below the best known")
+    print(
+        f"{settings.net}, {settings.norm}, {len(x)} rows, {settings.threads} threads; best known: median {np.median(best):.4f}; * peers"
+    )
+    print(
+        f"certified from below: median {np.median(certified):.4f}, {np.median(best / certified):.1f} times below the best known"
+    )
     print("method | " + " | ".join(next(iter(rows.values()))))
     for name, row in rows.items():
-        print(f"{name} | " + " | ".join(f"{value:.4f}" if value < 10 else f"{value:.1f}" for value in row.values()))
+        print(
+            f"{name} | "
+            + " | ".join(f"{value:.4f}" if value < 10 else f"{value:.1f}" for value in row.values())
+        )
     if settings.json:
         Path(settings.json).write_text(json.dumps(rows), encoding="utf-8")
 

@@ -29,13 +29,25 @@ HEADER = "Inference-Header-Content-Length"
 def body_of(x, *, binary):
     """A v2 request, written without any care."""
     tensor = {"name": "image", "shape": list(x.shape), "datatype": "FP32"}
-    output = {"name": "probabilities", "parameters": {"binary_data": True}} if binary else {"name": "probabilities"}
+    output = (
+        {"name": "probabilities", "parameters": {"binary_data": True}}
+        if binary
+        else {"name": "probabilities"}
+    )
     if not binary:
-        head, tail = json.dumps({"inputs": [{**tensor, "data": "$"}], "outputs": [output]}).encode().split(b'"$"')
+        head, tail = (
+            json.dumps({"inputs": [{**tensor, "data": "$"}], "outputs": [output]})
+            .encode()
+            .split(b'"$"')
+        )
         return head + flat_json(x) + tail, {"Content-Type": "application/json"}
     tensor["parameters"] = {"binary_data_size": x.nbytes}
     head = json.dumps({"inputs": [tensor], "outputs": [output]}).encode()
-    return head + x.tobytes(), {"Content-Type": "application/octet-stream", HEADER: str(len(head)), "Accept-Encoding": "identity"}
+    return head + x.tobytes(), {
+        "Content-Type": "application/octet-stream",
+        HEADER: str(len(head)),
+        "Accept-Encoding": "identity",
+    }
 
 
 def bare(url, x, *, binary):
@@ -51,12 +63,18 @@ def bare(url, x, *, binary):
             if start is None:
                 return
             body, headers = body_of(x[start : start + BATCH], binary=binary)
-            answer = session.post(f"{url}/v2/models/mnist/infer", data=body, headers=headers, timeout=60)
+            answer = session.post(
+                f"{url}/v2/models/mnist/infer", data=body, headers=headers, timeout=60
+            )
             content = answer.content
             if binary:
-                parts[start] = np.frombuffer(content[int(answer.headers[HEADER]) :], "<f4").reshape(-1, 10)
+                parts[start] = np.frombuffer(content[int(answer.headers[HEADER]) :], "<f4").reshape(
+                    -1, 10
+                )
             else:
-                parts[start] = np.array(json.loads(content)["outputs"][0]["data"], np.float32).reshape(-1, 10)
+                parts[start] = np.array(
+                    json.loads(content)["outputs"][0]["data"], np.float32
+                ).reshape(-1, 10)
 
     threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
     started = time.perf_counter()
@@ -79,7 +97,11 @@ def compare(name, url, x, rounds):
     """Take turns, and print the medians."""
     for binary in (False, True):
         rows = x if binary else x[: len(x) // 5]
-        with load(f"{url}/v2/models/mnist", request={"binary": binary}, transport={"connections": CONNECTIONS}) as endpoint:
+        with load(
+            f"{url}/v2/models/mnist",
+            request={"binary": binary},
+            transport={"connections": CONNECTIONS},
+        ) as endpoint:
             endpoint.predict(rows[:BATCH])
             theirs, own, cpu = [], [], []
             for _ in range(rounds):
@@ -103,7 +125,11 @@ def compare(name, url, x, rounds):
 def by_length(name, url, x, rounds):
     """Rows a second over requests of different lengths; each predicts 4,096 rows over eight connections."""
     for binary in (False, True):
-        with load(f"{url}/v2/models/mnist", request={"binary": binary}, transport={"connections": CONNECTIONS}) as endpoint:
+        with load(
+            f"{url}/v2/models/mnist",
+            request={"binary": binary},
+            transport={"connections": CONNECTIONS},
+        ) as endpoint:
             most = endpoint.dialect.max_rows or 1024
             lengths = [length for length in (8, 32, 64, 128, 256, 512, 1024) if length <= most]
             endpoint.predict(x[:1])
@@ -115,7 +141,10 @@ def by_length(name, url, x, rounds):
                     seconds, _ = ours(endpoint, rows)
                     speeds[length].append(len(rows) / seconds)
         row = "  ".join(f"{length}: {np.median(speed):.0f}" for length, speed in speeds.items())
-        print(f"{name:8} {'binary' if binary else 'JSON':7} rows/s by rows a request  {row}", flush=True)
+        print(
+            f"{name:8} {'binary' if binary else 'JSON':7} rows/s by rows a request  {row}",
+            flush=True,
+        )
 
 
 def main():
@@ -126,7 +155,11 @@ def main():
     told = parser.parse_args()
     x = np.random.default_rng(0).random((told.rows, 1, 28, 28), dtype=np.float32)
     x[x < 0.8] = 0
-    for name, start in (("FastAPI", servers.service), ("Triton", servers.triton), ("MLServer", servers.mlserver)):
+    for name, start in (
+        ("FastAPI", servers.service),
+        ("Triton", servers.triton),
+        ("MLServer", servers.mlserver),
+    ):
         with start() as url:
             if name != "MLServer":
                 compare(name, url, x, told.rounds)

@@ -30,7 +30,13 @@ CARD = ModelCard("scale", "LOGITS", 10, (784,), None, differentiable=False)
 class Paced:
     """Ten logits of an MNIST-sized row, 5,000 rows a second, by the clock and not by work."""
 
-    access, input_shape, n_classes, bounds, fingerprint = Access.LOGITS, (784,), 10, (0.0, 1.0), "paced"
+    access, input_shape, n_classes, bounds, fingerprint = (
+        Access.LOGITS,
+        (784,),
+        10,
+        (0.0, 1.0),
+        "paced",
+    )
 
     def predict(self, x):
         """Wait as a server would make us wait."""
@@ -39,21 +45,43 @@ class Paced:
 
 
 @click.command()
-@click.option("--rows", default=1_000_000, show_default=True, help="Recorded queries of the second part.")
-@click.option("--seconds", default=4.0, show_default=True, help="Length of each timing of the first part.")
 @click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where the ledgers are written. [default: a temporary one]"
+    "--rows", default=1_000_000, show_default=True, help="Recorded queries of the second part."
+)
+@click.option(
+    "--seconds", default=4.0, show_default=True, help="Length of each timing of the first part."
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the ledgers are written. [default: a temporary one]",
 )
 def main(rows, seconds, folder):
     """Print both tables."""
     with tempfile.TemporaryDirectory(dir=folder) as where:
         flush = flush_s(Path(where))
-        print(f"a flush of the disk takes {1e3 * flush:.2f} ms (median); the model answers {ROWS_PER_SECOND} rows/s\n")
+        print(
+            f"a flush of the disk takes {1e3 * flush:.2f} ms (median); the model answers {ROWS_PER_SECOND} rows/s\n"
+        )
         print("rows asked | a call | overhead | processor alone | flushes alone")
-        for asked, call in ((256, 256), (512, 512), (1024, 1024), (2048, 2048), (8192, 1024), (8192, 2048)):
-            wall, processor = overhead(Path(where) / f"{asked}-{call}.db", asked, call, max(2, round(seconds * ROWS_PER_SECOND / asked)))
+        for asked, call in (
+            (256, 256),
+            (512, 512),
+            (1024, 1024),
+            (2048, 2048),
+            (8192, 1024),
+            (8192, 2048),
+        ):
+            wall, processor = overhead(
+                Path(where) / f"{asked}-{call}.db",
+                asked,
+                call,
+                max(2, round(seconds * ROWS_PER_SECOND / asked)),
+            )
             n_flushes = asked // call + 1
-            print(f"{asked:10} | {call:6} | {wall:8.1%} | {processor:15.1%} | {n_flushes * flush * ROWS_PER_SECOND / asked:13.1%}")
+            print(
+                f"{asked:10} | {call:6} | {wall:8.1%} | {processor:15.1%} | {n_flushes * flush * ROWS_PER_SECOND / asked:13.1%}"
+            )
         scale(Path(where) / "scale.db", rows)
 
 
@@ -82,7 +110,9 @@ def overhead(path, asked, call, n):
                 clock.setdefault(predictor, []).append(time.perf_counter() - began[0])
                 processor.setdefault(predictor, []).append(time.process_time() - began[1])
     without, with_ledger = (np.median(clock[predictor]) for predictor in (model, ledger))
-    return with_ledger / without - 1, (np.median(processor[ledger]) - np.median(processor[model])) / without
+    return with_ledger / without - 1, (
+        np.median(processor[ledger]) - np.median(processor[model])
+    ) / without
 
 
 def keys_of(number, size=CALL):
@@ -103,8 +133,12 @@ def scale(path, n):
     stored = n_calls * CALL * (32 + records.dtype.itemsize)
     n_bytes = path.stat().st_size
     print(f"\n{n_calls * CALL:,} recorded queries in {filled:.0f} s")
-    print(f"file: {n_bytes / 1e6:,.1f} MB for {stored / 1e6:,.1f} MB of keys and answers, {n_bytes / stored:.3f} x")
-    looker = get_context("spawn").Process(target=look, args=(path, n_calls))  # its memory is that of a fresh run
+    print(
+        f"file: {n_bytes / 1e6:,.1f} MB for {stored / 1e6:,.1f} MB of keys and answers, {n_bytes / stored:.3f} x"
+    )
+    looker = get_context("spawn").Process(
+        target=look, args=(path, n_calls)
+    )  # its memory is that of a fresh run
     looker.start()
     looker.join()
 
@@ -115,7 +149,9 @@ def look(path, n_calls):
     before, began = resident_bytes(), (time.perf_counter(), time.process_time())
     reader = LedgerReader(path)
     clock, processor = time.perf_counter() - began[0], time.process_time() - began[1]
-    print(f"opening: {clock:.2f} s, {processor:.2f} s of the processor; {(resident_bytes() - before) / 2**20:,.0f} MiB of memory")
+    print(
+        f"opening: {clock:.2f} s, {processor:.2f} s of the processor; {(resident_bytes() - before) / 2**20:,.0f} MiB of memory"
+    )
     for size, n in ((1, 3000), (CALL, 200)):
         clock, processor = [], []
         for _ in range(n):
@@ -125,7 +161,9 @@ def look(path, n_calls):
             reader.fetch(reader.find(keys))
             clock.append(1e6 * (time.perf_counter() - began[0]) / size)
             processor.append(1e6 * (time.process_time() - began[1]) / size)
-        print(f"lookup, {size:4} at a time: median {np.median(clock):.2f} us each, {np.median(processor):.2f} us of the processor")
+        print(
+            f"lookup, {size:4} at a time: median {np.median(clock):.2f} us each, {np.median(processor):.2f} us of the processor"
+        )
     reader.close()
 
 

@@ -25,7 +25,10 @@ from mnist_nets import load_net, mnist
 def anonymous_mib():
     """Anonymous resident memory of this process, MiB (Linux)."""
     text = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon")) / 1024
+    return (
+        next(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon"))
+        / 1024
+    )
 
 
 def peak_of(function):
@@ -49,7 +52,7 @@ def peak_of(function):
 
 def variant(name, file, folder):
     """Run one variant in this process and print its peak."""
-    from blackbox_boundary.adapters.torch_module import TorchPredictor
+    from blackbox_boundary.adapters.torch_modules import TorchPredictor
 
     from blackbox_boundary import measure
 
@@ -64,7 +67,9 @@ def variant(name, file, folder):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--variant")
     parser.add_argument("paths", nargs="*")
@@ -78,6 +83,11 @@ if __name__ == "__main__":
         peaks = {}
         for name in ("model", "none", "disk"):
             command = [sys.executable, __file__, "--variant", name, str(file), folder]
-            peak, seconds = map(float, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+            peak, seconds = map(
+                float,
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout.split(),
+            )
             peaks[name] = peak
-            print(f"{name}: peak {peak:.0f} MiB, {peak - peaks['model']:.0f} above the model with one batch; {seconds:.1f} s")
+            print(
+                f"{name}: peak {peak:.0f} MiB, {peak - peaks['model']:.0f} above the model with one batch; {seconds:.1f} s"
+            )

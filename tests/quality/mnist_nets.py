@@ -30,7 +30,9 @@ def mnist(part):
     Raises ``FileNotFoundError`` with what is missing.
     """
     if not (folder := os.environ.get("BLACKBOX_BOUNDARY_DATA")):
-        raise FileNotFoundError("BLACKBOX_BOUNDARY_DATA does not name a folder with the IDX files of MNIST.")
+        raise FileNotFoundError(
+            "BLACKBOX_BOUNDARY_DATA does not name a folder with the IDX files of MNIST."
+        )
     folder = Path(folder) / "mnist" if (Path(folder) / "mnist").is_dir() else Path(folder)
     images = gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
     labels = gzip.decompress((folder / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]
@@ -43,15 +45,27 @@ def build(name):
     if name == "dense":
         return nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
     if name == "cnn":
-        return nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 26 * 26, 128), nn.ReLU(), nn.Linear(128, 10))
+        return nn.Sequential(
+            nn.Conv2d(1, 32, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * 26 * 26, 128),
+            nn.ReLU(),
+            nn.Linear(128, 10),
+        )
     if name == "conv":  # of the speed comparison
-        return nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 26 * 26, 10))
+        return nn.Sequential(
+            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 26 * 26, 10)
+        )
     raise ValueError(f'"name" must be one of {", ".join(NETS)}; got "{name}".')
 
 
 def load_net(name):
     """The trained net in evaluation mode, from the cache or trained now (about a minute)."""
-    cache = Path(os.environ.get("BLACKBOX_BOUNDARY_CACHE", tempfile.gettempdir())) / f"blackbox-boundary-mnist-{name}-v2.pt"
+    cache = (
+        Path(os.environ.get("BLACKBOX_BOUNDARY_CACHE", tempfile.gettempdir()))
+        / f"blackbox-boundary-mnist-{name}-v2.pt"
+    )
     net = build(name)
     if cache.exists():
         net.load_state_dict(torch.load(cache, weights_only=True))
@@ -80,7 +94,9 @@ def correct_test_rows(net, n):
     """The first ``n`` test images that the net labels correctly, (n, 1, 28, 28), and their labels (n,)."""
     x, labels = mnist("t10k")
     with torch.no_grad():
-        found = torch.cat([net(part).argmax(-1) for part in torch.from_numpy(x).split(1000)]).numpy()
+        found = torch.cat(
+            [net(part).argmax(-1) for part in torch.from_numpy(x).split(1000)]
+        ).numpy()
     right = np.flatnonzero(found == labels)[:n]
     return x[right], labels[right]
 
@@ -97,7 +113,9 @@ def near_flips(net, x, labels, *, steps=300):
     for step in range(steps):
         moved.requires_grad_()
         logits = net(x + moved)
-        (slope,) = torch.autograd.grad(nn.functional.cross_entropy(logits, labels, reduction="sum"), moved)
+        (slope,) = torch.autograd.grad(
+            nn.functional.cross_entropy(logits, labels, reduction="sum"), moved
+        )
         moved = moved.detach()
         flipped = logits.argmax(-1) != labels
         length = moved.flatten(1).norm(dim=1)
@@ -115,6 +133,10 @@ if __name__ == "__main__":
         x, labels = mnist("t10k")
         with torch.no_grad():
             accuracy = np.mean(
-                [net(torch.from_numpy(x[i : i + 1000])).argmax(-1).numpy() == labels[i : i + 1000] for i in range(0, 10_000, 1000)]
+                [
+                    net(torch.from_numpy(x[i : i + 1000])).argmax(-1).numpy()
+                    == labels[i : i + 1000]
+                    for i in range(0, 10_000, 1000)
+                ]
             )
         print(f"{name}: {accuracy:.4f} of the test images right")

@@ -25,7 +25,11 @@ class Noisy:
 
     def predict(self, x):
         logits = self.inner.predict(x).scores + self.sigma * self.stream.normal(size=(len(x), 4))
-        return Prediction(logits.argmax(axis=-1)) if self.access is Access.LABEL else Prediction.from_scores(logits)
+        return (
+            Prediction(logits.argmax(axis=-1))
+            if self.access is Access.LABEL
+            else Prediction.from_scores(logits)
+        )
 
     def vjp(self, x, v):
         return self.inner.vjp(x, v)
@@ -49,13 +53,19 @@ def main():
     for decimals in (4, 3, 2):
         model = Reference(SHAPE, access="probabilities", decimals=decimals)
         report(f"{decimals} decimals", measure(model, X), exact)
-        report(f"{decimals} decimals, told", measure(model, X, score_resolution=10.0**-decimals), exact)
+        report(
+            f"{decimals} decimals, told", measure(model, X, score_resolution=10.0**-decimals), exact
+        )
     exact = measure(Reference(SHAPE, access="logits"), X)
     for access in (Access.LABEL, Access.LOGITS):
         for sigma in (0.02, 0.1):
             for votes in (1, 5, 15):
                 got = measure(Noisy(sigma, access), X, votes=votes)
-                report(f"{access.name.lower()}, noise {sigma}, {votes} vote{'s' * (votes > 1)}", got, exact)
+                report(
+                    f"{access.name.lower()}, noise {sigma}, {votes} vote{'s' * (votes > 1)}",
+                    got,
+                    exact,
+                )
 
 
 if __name__ == "__main__":

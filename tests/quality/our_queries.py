@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import NETS, correct_test_rows, load_net, near_flips
 from queries import MARKS, describe
 
@@ -32,15 +32,25 @@ def run(estimator, name, n, limit):
     reference = near_flips(net, x, labels)
     access = Access.LABEL if estimator == "halfspace" else Access.LOGITS
     began = time.perf_counter()
-    running = Measurement(x, estimator=by_name(estimator, max_queries_per_row=limit), access=access, n_classes=10, bounds=(0.0, 1.0))
+    running = Measurement(
+        x,
+        estimator=by_name(estimator, max_queries_per_row=limit),
+        access=access,
+        n_classes=10,
+        bounds=(0.0, 1.0),
+    )
     asked, best = np.zeros(n, int), np.full(n, np.inf)
     reached = {mark: best.copy() for mark in MARKS if mark <= limit}
     while (ask := running.ask()) is not None:
         with torch.no_grad():
-            scores = np.concatenate([net(part).numpy() for part in torch.from_numpy(ask.points).split(512)])
+            scores = np.concatenate(
+                [net(part).numpy() for part in torch.from_numpy(ask.points).split(512)]
+            )
         told = Prediction.from_scores(scores)
         length = np.linalg.norm((ask.points - x[ask.rows]).reshape(len(ask.rows), -1), axis=-1)
-        for row, flipped, distance in zip(ask.rows, told.label != labels[ask.rows], length, strict=True):
+        for row, flipped, distance in zip(
+            ask.rows, told.label != labels[ask.rows], length, strict=True
+        ):
             asked[row] += 1
             best[row] = min(best[row], distance if flipped else np.inf)
             for mark, values in reached.items():
@@ -53,8 +63,12 @@ def run(estimator, name, n, limit):
         **describe(estimator, name, reached, (time.perf_counter() - began) / n),
         "most_queries": int(found.n_predictions.max()),
         "status": found.count_by_status(),
-        "median_ratio": {mark: round(float(np.median(values)), 3) for mark, values in ratio.items()},
-        "p95_ratio": {mark: round(float(np.quantile(values, 0.95)), 3) for mark, values in ratio.items()},
+        "median_ratio": {
+            mark: round(float(np.median(values)), 3) for mark, values in ratio.items()
+        },
+        "p95_ratio": {
+            mark: round(float(np.quantile(values, 0.95)), 3) for mark, values in ratio.items()
+        },
         "white_box": [round(float(value), 5) for value in reference],
     }
 
@@ -81,4 +95,6 @@ if __name__ == "__main__":
     if arguments.estimator == "tangent":
         print(json.dumps(run_tangent(arguments.net, arguments.rows)))
     else:
-        print(json.dumps(run(arguments.estimator, arguments.net, arguments.rows, arguments.queries)))
+        print(
+            json.dumps(run(arguments.estimator, arguments.net, arguments.rows, arguments.queries))
+        )

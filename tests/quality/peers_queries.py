@@ -64,7 +64,9 @@ def foolbox_hopskipjump(counted, x, label, limit):
 def _art(counted):
     from art.estimators.classification import PyTorchClassifier
 
-    return PyTorchClassifier(counted, torch.nn.CrossEntropyLoss(), (1, 28, 28), 10, clip_values=(0, 1), device_type="cpu")
+    return PyTorchClassifier(
+        counted, torch.nn.CrossEntropyLoss(), (1, 28, 28), 10, clip_values=(0, 1), device_type="cpu"
+    )
 
 
 def art_hopskipjump(counted, x, label, limit):
@@ -78,7 +80,9 @@ def art_signopt(counted, x, label, limit):
     """Sign-OPT with ART's defaults."""
     from art.attacks.evasion import SignOPTAttack
 
-    SignOPTAttack(_art(counted), targeted=False, query_limit=limit, verbose=False).generate(x, y=np.array([label]))
+    SignOPTAttack(_art(counted), targeted=False, query_limit=limit, verbose=False).generate(
+        x, y=np.array([label])
+    )
 
 
 def art_geoda(counted, x, label, limit):
@@ -86,18 +90,35 @@ def art_geoda(counted, x, label, limit):
     from art.attacks.evasion import GeoDA
 
     np.mat = np.asmatrix  # noqa: NPY201 - GeoDA calls the name that NumPy 2 dropped
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # GeoDA leaves a file where it runs
-        GeoDA(_art(counted), norm=2, max_iter=limit, bin_search_tol=0.001, verbose=False).generate(x, y=np.array([label]))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+    ):  # GeoDA leaves a file where it runs
+        GeoDA(_art(counted), norm=2, max_iter=limit, bin_search_tol=0.001, verbose=False).generate(
+            x, y=np.array([label])
+        )
 
 
 def art_zoo(counted, x, label, limit):
     """ZOO, from scores; the best of four settings tried on five images (with ART's defaults, four had no flip after 2,000 queries)."""
     from art.attacks.evasion import ZooAttack
 
-    settings = {"learning_rate": 0.1, "initial_const": 10.0, "variable_h": 0.01, "binary_search_steps": 1, "abort_early": False}
-    ZooAttack(_art(counted), **settings, max_iter=limit, use_resize=False, use_importance=False, batch_size=256, verbose=False).generate(
-        x, y=np.array([label])
-    )
+    settings = {
+        "learning_rate": 0.1,
+        "initial_const": 10.0,
+        "variable_h": 0.01,
+        "binary_search_steps": 1,
+        "abort_early": False,
+    }
+    ZooAttack(
+        _art(counted),
+        **settings,
+        max_iter=limit,
+        use_resize=False,
+        use_importance=False,
+        batch_size=256,
+        verbose=False,
+    ).generate(x, y=np.array([label]))
 
 
 PEERS = {
@@ -123,7 +144,12 @@ def run(peer, name, n, limit):
             PEERS[peer](counted, x[i : i + 1], int(labels[i]), limit)
         marks.append(counted.marks)
     reached = {mark: np.array([m[mark] for m in marks]) for mark in MARKS if mark <= limit}
-    return describe(peer if peer != "geoda-art" else f"geoda-art-{limit}", name, reached, (time.perf_counter() - began) / n)
+    return describe(
+        peer if peer != "geoda-art" else f"geoda-art-{limit}",
+        name,
+        reached,
+        (time.perf_counter() - began) / n,
+    )
 
 
 if __name__ == "__main__":

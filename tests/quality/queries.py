@@ -19,5 +19,8 @@ def describe(method, net, reached, seconds_per_row):
         "seconds_per_row": round(seconds_per_row, 2),
         "median_l2": {mark: round(float(np.median(values)), 3) for mark, values in reached.items()},
         "no_flip": {mark: int(np.isinf(values).sum()) for mark, values in reached.items()},
-        "l2": {mark: [round(float(value), 5) if np.isfinite(value) else None for value in values] for mark, values in reached.items()},
+        "l2": {
+            mark: [round(float(value), 5) if np.isfinite(value) else None for value in values]
+            for mark, values in reached.items()
+        },
     }

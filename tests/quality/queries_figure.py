@@ -36,7 +36,18 @@ METHODS = {
 }
 """Name, colour, line and width; ours first. Lines differ in greyscale, too."""
 
-COLUMNS = ("net", "method", "images", "queries", "median_l2", "mean_l2", "p95_ratio", "excess", "no_flip", "seconds_per_image")
+COLUMNS = (
+    "net",
+    "method",
+    "images",
+    "queries",
+    "median_l2",
+    "mean_l2",
+    "p95_ratio",
+    "excess",
+    "no_flip",
+    "seconds_per_image",
+)
 
 
 def read(file, images):
@@ -44,7 +55,10 @@ def read(file, images):
     runs, best = {}, {}
     for line in file.read_text(encoding="utf-8").splitlines():
         run = json.loads(line)
-        l2 = {int(mark): np.array([np.inf if v is None else v for v in values[:images]]) for mark, values in run["l2"].items()}
+        l2 = {
+            int(mark): np.array([np.inf if v is None else v for v in values[:images]])
+            for mark, values in run["l2"].items()
+        }
         runs[run["net"], run["method"]] = l2, run["seconds_per_row"]
         known = best.setdefault(run["net"], np.full(images, np.inf))
         for values in (*l2.values(), np.array(run.get("white_box", [np.inf])[:images])):
@@ -60,29 +74,61 @@ def summarise(runs, best):
         for mark, values in l2.items():
             known = best[net][: len(values)]
             p95 = np.quantile(values / known, 0.95, method="higher")
-            row = (net, method, len(values), mark, np.median(values), values.mean(), p95, values.mean() - known.mean())
+            row = (
+                net,
+                method,
+                len(values),
+                mark,
+                np.median(values),
+                values.mean(),
+                p95,
+                values.mean() - known.mean(),
+            )
             yield dict(zip(COLUMNS, (*row, int(np.isinf(values).sum()), seconds), strict=True))
 
 
 def draw(rows, best, file):
     """Median distance against queries, one panel a net."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
-    for panel, (net, title) in zip(panels, (("dense", "dense net"), ("cnn", "convolutional net")), strict=True):
+    for panel, (net, title) in zip(
+        panels, (("dense", "dense net"), ("cnn", "convolutional net")), strict=True
+    ):
         for method, (name, colour, style, width) in METHODS.items():
-            points = [(row["queries"], row["median_l2"]) for row in rows if (row["net"], row["method"]) == (net, method)]
+            points = [
+                (row["queries"], row["median_l2"])
+                for row in rows
+                if (row["net"], row["method"]) == (net, method)
+            ]
             if points:
-                panel.plot(*zip(*points, strict=True), style, color=colour, linewidth=width, label=name)
-        panel.axhline(np.median(best[net, "white-box"]), color="black", linewidth=0.8, label="300 steps of DDN (gradients)")
+                panel.plot(
+                    *zip(*points, strict=True), style, color=colour, linewidth=width, label=name
+                )
+        panel.axhline(
+            np.median(best[net, "white-box"]),
+            color="black",
+            linewidth=0.8,
+            label="300 steps of DDN (gradients)",
+        )
         panel.set(xscale="log", yscale="log", xlabel="queries an image", title=title)
-        ticks = [tick for tick in (0.6, 0.8, 1, 1.2, 1.5, 2, 3, 4, 5, 6) if panel.get_ylim()[0] <= tick <= panel.get_ylim()[1]]
+        ticks = [
+            tick
+            for tick in (0.6, 0.8, 1, 1.2, 1.5, 2, 3, 4, 5, 6)
+            if panel.get_ylim()[0] <= tick <= panel.get_ylim()[1]
+        ]
         panel.set_yticks(ticks, [str(tick) for tick in ticks])
         panel.set_xticks([10, 100, 1000, 10_000], ["10", "100", "1,000", "10,000"])
         panel.minorticks_off()
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("median L2 distance of the nearest flip asked")
-    named = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    named = {
+        label: line
+        for panel in panels
+        for line, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9
+    )
     figure.savefig(file, dpi=130, metadata={"Software": None})
 
 
@@ -92,19 +138,38 @@ def main():
     parser.add_argument("runs", type=Path)
     parser.add_argument("out", type=Path, help="without the suffix")
     parser.add_argument("--images", type=int, default=50, help="the first ones of each run")
-    parser.add_argument("--marks", type=int, nargs="+", default=[250, 1000, 5000], help="numbers of queries in the tables")
+    parser.add_argument(
+        "--marks",
+        type=int,
+        nargs="+",
+        default=[250, 1000, 5000],
+        help="numbers of queries in the tables",
+    )
     arguments = parser.parse_args()
     runs, best = read(arguments.runs, arguments.images)
     order = list(METHODS)
-    rows = sorted(summarise(runs, best), key=lambda row: (row["net"], order.index(row["method"]), row["queries"]))
+    rows = sorted(
+        summarise(runs, best),
+        key=lambda row: (row["net"], order.index(row["method"]), row["queries"]),
+    )
     draw(rows, best, arguments.out.with_suffix(".png"))
     with arguments.out.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([f"{row[column]:.4f}" if isinstance(row[column], float) else row[column] for column in COLUMNS] for row in rows)
+        writer.writerows(
+            [
+                f"{row[column]:.4f}" if isinstance(row[column], float) else row[column]
+                for column in COLUMNS
+            ]
+            for row in rows
+        )
     for net in ("dense", "cnn"):
-        print(f"\n{net}: best known median {np.median(best[net]):.3f}, white-box {np.median(best[net, 'white-box']):.3f}\n")
-        print("| method | images | queries | median | mean | p95 of ratio | excess | no flip | s |\n|---|---|---|---|---|---|---|---|---|")
+        print(
+            f"\n{net}: best known median {np.median(best[net]):.3f}, white-box {np.median(best[net, 'white-box']):.3f}\n"
+        )
+        print(
+            "| method | images | queries | median | mean | p95 of ratio | excess | no flip | s |\n|---|---|---|---|---|---|---|---|---|"
+        )
         for row in rows:
             if row["net"] == net and row["queries"] in arguments.marks:
                 print("| {method} | {images} | {queries:,} | {median_l2:.3f} | {mean_l2:.3f} | {p95_ratio:.3f} | {excess:.3f} | "

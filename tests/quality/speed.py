@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 import torch
-from blackbox_boundary.adapters.torch_module import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import load_net, mnist
 from scipy.optimize.elementwise import bracket_root, find_root
 
@@ -121,15 +121,36 @@ def chandrupatla(net, x, direction):
     def margin(alpha, row):
         row = row.astype(int)
         with torch.inference_mode():
-            scores = net(torch.from_numpy(x[row] - alpha.astype(np.float32)[:, None, None, None] * gradient[row])).numpy().astype(float)
+            scores = (
+                net(
+                    torch.from_numpy(
+                        x[row] - alpha.astype(np.float32)[:, None, None, None] * gradient[row]
+                    )
+                )
+                .numpy()
+                .astype(float)
+            )
         own = scores[np.arange(len(row)), start.label[row]].copy()
         scores[np.arange(len(row)), start.label[row]] = -np.inf
         return own - scores.max(-1)
 
-    grown = bracket_root(margin, np.zeros(len(x)), np.ones(len(x)), xmin=0.0, factor=10.0, args=(rows.astype(float),), maxiter=12)
+    grown = bracket_root(
+        margin,
+        np.zeros(len(x)),
+        np.ones(len(x)),
+        xmin=0.0,
+        factor=10.0,
+        args=(rows.astype(float),),
+        maxiter=12,
+    )
     found = grown.success
     left, right = (end[found] for end in grown.bracket)
-    root = find_root(margin, (left, right), args=(rows[found].astype(float),), tolerances={"xrtol": RTOL, "xatol": 0.0, "fatol": 0.0})
+    root = find_root(
+        margin,
+        (left, right),
+        args=(rows[found].astype(float),),
+        tolerances={"xrtol": RTOL, "xatol": 0.0, "fatol": 0.0},
+    )
     return (grown.nfev[found] + root.nfev - 2).mean()  # the two ends are evaluated by both
 
 
@@ -153,7 +174,10 @@ def compare(name, x, repeats):
     for estimator in (Ray(rtol=RTOL), Ray("margin", rtol=RTOL), paper):
         recorded = Recorded(predictor)
         result = measure(recorded, x, estimator=estimator, bounds=UNBOUNDED)
-        ours = best_of(repeats, lambda chosen=estimator: measure(predictor, x, estimator=chosen, bounds=UNBOUNDED))
+        ours = best_of(
+            repeats,
+            lambda chosen=estimator: measure(predictor, x, estimator=chosen, bounds=UNBOUNDED),
+        )
         bare = best_of(repeats, replay, net, recorded.calls)
         queries = int(result.n_predictions.sum() + result.n_gradients.sum())
         width = (result.hi - result.lo)[result.has_flip] / result.hi[result.has_flip]
@@ -162,17 +186,25 @@ def compare(name, x, repeats):
             f"(largest {result.n_predictions.max()}); median relative width {np.median(width):.1e}; {ours / len(x) * 1e6:.0f} us a row; "
             f"over the bare model {ours / bare:.2f}; {(ours - bare) / queries * 1e6:.2f} us of our own a query"
         )
-    ours = best_of(repeats, lambda: measure(predictor, x, estimator=Ray(rtol=RTOL), bounds=UNBOUNDED))
+    ours = best_of(
+        repeats, lambda: measure(predictor, x, estimator=Ray(rtol=RTOL), bounds=UNBOUNDED)
+    )
     some = x[: max(50, len(x) // 5)]
     slow = best_of(1, loop, net, some) / len(some) * len(x)
     together = best_of(max(1, repeats // 2), vectorised, net, x)
-    print(f"  per-sample loop over ours {slow / ours:.1f} ({slow / len(x) * 1e3:.2f} ms a row); vectorised paper {together / ours:.2f}")
+    print(
+        f"  per-sample loop over ours {slow / ours:.1f} ({slow / len(x) * 1e3:.2f} ms a row); vectorised paper {together / ours:.2f}"
+    )
     for direction in ("top1", "margin"):
-        print(f"  SciPy Chandrupatla after x10 growth, {direction}: {chandrupatla(net, x, direction):.2f} predictions a row, search alone")
+        print(
+            f"  SciPy Chandrupatla after x10 growth, {direction}: {chandrupatla(net, x, direction):.2f} predictions a row, search alone"
+        )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)

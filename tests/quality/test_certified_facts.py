@@ -10,13 +10,19 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import load
-from blackbox_boundary.driver import measure
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.gradients import AntitheticBlocks, Cosines
+from blackbox_boundary.measuring.driver import measure
 
 pytestmark = pytest.mark.slow
 
-NETS = ("mnist_fc_256x2", "cora_mnist_set", "cora_mnist_trades", "sri_resnet_a", "verivital_avgpool")
+NETS = (
+    "mnist_fc_256x2",
+    "cora_mnist_set",
+    "cora_mnist_trades",
+    "sri_resnet_a",
+    "verivital_avgpool",
+)
 ROUNDS = 12
 STEPS = 24
 QUERIES = 20_000
@@ -31,7 +37,12 @@ def facts(name, gradients):
     with np.load(folder / f"{name}.npz") as known:
         lowest, highest = known["domain"].tolist()
         x = known["x"].astype(np.float32).clip(lowest, highest)
-        settings = {"access": "logits", "bounds": (lowest, highest), "input_shape": x.shape[1:], "gradients": gradients}
+        settings = {
+            "access": "logits",
+            "bounds": (lowest, highest),
+            "input_shape": x.shape[1:],
+            "gradients": gradients,
+        }
         predictor = load(folder / f"{name}.onnx", **settings)
         return predictor, x, known["label"], known["eps"], known["verdict"] == "sat"
 
@@ -70,7 +81,9 @@ def test_most_known_flips_are_found_from_scores_alone():
         image = (28, 28) if x[0].size == 28 * 28 else x.shape[1:]
         few = x[0].size // 4
         source = AntitheticBlocks(few, Cosines(image, few))
-        tangent = Tangent(norm="linf", steps=STEPS, rounds=QUERIES // (STEPS * (few + 2)), gradients=source)
+        tangent = Tangent(
+            norm="linf", steps=STEPS, rounds=QUERIES // (STEPS * (few + 2)), gradients=source
+        )
         found = measure(predictor, x[sat], estimator=tangent)
         assert (found.n_predictions <= QUERIES).all()
         hits.append(found.linf <= eps[sat])

@@ -7,7 +7,10 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif("BLACKBOX_BOUNDARY_DATA" not in os.environ, reason="BLACKBOX_BOUNDARY_DATA names no folder with MNIST"),
+    pytest.mark.skipif(
+        "BLACKBOX_BOUNDARY_DATA" not in os.environ,
+        reason="BLACKBOX_BOUNDARY_DATA names no folder with MNIST",
+    ),
 ]
 
 

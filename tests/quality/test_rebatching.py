@@ -7,8 +7,8 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from blackbox_boundary.adapters.onnx_batching import in_fixed_batches
-from blackbox_boundary.adapters.onnx_runtime import OnnxPredictor
+from blackbox_boundary.adapters.onnx_exports.batching import in_fixed_batches
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 
 from ..adapters.graphs import export
 
@@ -27,7 +27,10 @@ def seconds(ask):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least_ratio"), [("mnist_fc_256x2", 4), ("sri_resnet_a", 1.1), ("verivital_avgpool", 0.8)])
+@pytest.mark.parametrize(
+    ("name", "least_ratio"),
+    [("mnist_fc_256x2", 4), ("sri_resnet_a", 1.1), ("verivital_avgpool", 0.8)],
+)
 def test_rebatching_is_faster_and_gives_the_same(name, least_ratio):
     """Published exports fixed at one row: the same labels, scores within 1e-5 of the largest, and less time a row in batches of 256.
 

@@ -14,7 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
-BINARY = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+BINARY = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
 
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -34,7 +41,9 @@ class Page:
         self._session = None
         self.events = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Log", "Runtime", "Network"):
             self.call(f"{domain}.enable")
 
@@ -59,21 +68,35 @@ class Page:
 
     def evaluate(self, expression):
         """Value of a JavaScript expression in the page (the debugger is not bound by the page's policy)."""
-        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def size(self, width, height=900, scale=1):
         """Show the page on a screen of this many CSS pixels."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=width < 600,
+        )
 
     def media(self, *, scheme="light", medium="screen"):
         """Ask for a light or dark page, on screen or in print."""
-        self.call("Emulation.setEmulatedMedia", media=medium, features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.call(
+            "Emulation.setEmulatedMedia",
+            media=medium,
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
+        )
 
     def screenshot(self, path):
         """Save the whole page as PNG."""
-        image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
+        image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)[
+            "data"
+        ]
         Path(path).write_bytes(base64.b64decode(image))
 
     def told(self, *methods):
@@ -100,7 +123,15 @@ def chromium():
     theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (to_child, from_child)]
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [sys.executable, "-c", _WIRE, *map(str, theirs), BINARY, *_FLAGS, f"--user-data-dir={profile}"]
+        command = [
+            sys.executable,
+            "-c",
+            _WIRE,
+            *map(str, theirs),
+            BINARY,
+            *_FLAGS,
+            f"--user-data-dir={profile}",
+        ]
         silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         process = subprocess.Popen(command, pass_fds=theirs, **silent)
         for fd in (*theirs, to_child, from_child):

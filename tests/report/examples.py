@@ -14,12 +14,16 @@ def digits(n=300):
     """``n`` digits (n, 64) in 0 to 16, their labels, and their distances to the boundary of a linear classifier."""
     data, labels = load_digits(return_X_y=True)
     x, labels = data[:n], labels[:n]
-    means = np.stack([data[n:][load_digits().target[n:] == label].mean(axis=0) for label in range(10)])
+    means = np.stack(
+        [data[n:][load_digits().target[n:] == label].mean(axis=0) for label in range(10)]
+    )
     w, b = means / 16, -(means**2).sum(axis=1) / 32
     scores = x @ w.T + b
     home, rows = scores.argmax(axis=1), np.arange(n)
     to_rival = w[None] - w[home][:, None]
-    distance = (scores[rows, home][:, None] - scores) / np.maximum(np.linalg.norm(to_rival, axis=-1), 1e-12)
+    distance = (scores[rows, home][:, None] - scores) / np.maximum(
+        np.linalg.norm(to_rival, axis=-1), 1e-12
+    )
     distance[rows, home] = np.inf
     flipped, l2 = distance.argmin(axis=1), 1.0001 * distance.min(axis=1) + 1e-6
     direction = to_rival[rows, flipped]
@@ -40,9 +44,24 @@ def digits(n=300):
 
 def without_flip(distances, rows, status):
     """The same distances, but for these rows no flip was found."""
-    l1, l2, linf, hi = (part.copy() for part in (distances.l1, distances.l2, distances.linf, distances.hi))
-    flipped, statuses, points = distances.flipped.copy(), distances.status.copy(), distances.flip_points.copy()
+    l1, l2, linf, hi = (
+        part.copy() for part in (distances.l1, distances.l2, distances.linf, distances.hi)
+    )
+    flipped, statuses, points = (
+        distances.flipped.copy(),
+        distances.status.copy(),
+        distances.flip_points.copy(),
+    )
     for part in (l1, l2, linf, hi):
         part[rows] = np.inf
     flipped[rows], statuses[rows], points[rows] = -1, status, np.nan
-    return replace(distances, l1=l1, l2=l2, linf=linf, hi=hi, flipped=flipped, status=statuses, flip_points=points)
+    return replace(
+        distances,
+        l1=l1,
+        l2=l2,
+        linf=linf,
+        hi=hi,
+        flipped=flipped,
+        status=statuses,
+        flip_points=points,
+    )

@@ -18,7 +18,15 @@ def page(tmp_path_factory):
     x, labels, distances = digits()
     folder = tmp_path_factory.mktemp("report")
     path = folder / "report.html"
-    write_report(distances, path, x=x, labels=labels, class_names=[HOSTILE] * 10, title=HOSTILE, image_shape=(8, 8))
+    write_report(
+        distances,
+        path,
+        x=x,
+        labels=labels,
+        class_names=[HOSTILE] * 10,
+        title=HOSTILE,
+        image_shape=(8, 8),
+    )
     with chromium() as page:
         page.size(1280)
         page.open(path.as_uri())
@@ -37,7 +45,9 @@ def test_browser_has_nothing_to_complain_about(page):
 def test_browser_would_have_told():
     """The console and the requests of a page that does misbehave are seen."""
     with chromium() as page:
-        page.open("data:text/html,<script>console.error('seen'); throw 1</script><img src='file:///missing.png'>")
+        page.open(
+            "data:text/html,<script>console.error('seen'); throw 1</script><img src='file:///missing.png'>"
+        )
         assert page.told("Runtime.consoleAPICalled")
         assert page.told("Runtime.exceptionThrown")
         assert len(page.told("Network.requestWillBeSent")) == 2 or page.told("Log.entryAdded")
@@ -48,7 +58,9 @@ def test_page_fits_the_screen(page, width):
     """On a phone and on a laptop nothing but tables and maps in frames of their own is wider than the screen."""
     page.size(width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.getBoundingClientRect().width > 40)")
+    assert page.evaluate(
+        "[...document.images].every(image => image.naturalWidth > 0 && image.getBoundingClientRect().width > 40)"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -73,5 +85,9 @@ def test_text_stands_out_from_its_ground(page, scheme):
 
 def test_every_table_can_be_scrolled_by_keyboard(page):
     """What scrolls can be reached with the tabulator, and so can the folded tables."""
-    assert page.evaluate("[...document.querySelectorAll('.scroll')].every(frame => frame.tabIndex === 0 && frame.ariaLabel)")
-    assert page.evaluate("[...document.querySelectorAll('details')].every(folded => folded.firstElementChild.tagName === 'SUMMARY')")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.scroll')].every(frame => frame.tabIndex === 0 && frame.ariaLabel)"
+    )
+    assert page.evaluate(
+        "[...document.querySelectorAll('details')].every(folded => folded.firstElementChild.tagName === 'SUMMARY')"
+    )

@@ -5,7 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from blackbox_boundary.report.figures import distance_histogram, entropy_against_distance, entropy_by_distance, heat_map, histogram
+from blackbox_boundary.report.figures import (
+    distance_histogram,
+    entropy_against_distance,
+    entropy_by_distance,
+    heat_map,
+    histogram,
+)
 from blackbox_boundary.report.svg import PAGE_COLOURS, inline_svg
 from blackbox_boundary.report.tables import label_pairs, number, pair_matrix
 
@@ -33,7 +39,9 @@ def test_histogram_of_wide_values_has_bins_of_equal_ratio():
     assert not histogram(values, log=False).log
 
 
-@pytest.mark.parametrize("values", [[], [2.0], [2.0] * 7, [0.0], [0.0, 5.0], [np.inf], [1e-300, 1.0], [1e300, 1e-300]])
+@pytest.mark.parametrize(
+    "values", [[], [2.0], [2.0] * 7, [0.0], [0.0, 5.0], [np.inf], [1e-300, 1.0], [1e300, 1e-300]]
+)
 def test_figures_of_degenerate_values(values):
     """Nothing, one value, equal values, zero, extremes of floating point: a figure, no warning, all values counted."""
     finite = np.isfinite(values).sum() if values else 0
@@ -60,7 +68,9 @@ def test_figures_for_the_page_take_their_colours_from_it(n):
     drawn = (
         distance_histogram(distance, colours=PAGE_COLOURS),
         entropy_against_distance(distance, np.exp(-distance), colours=PAGE_COLOURS),
-        heat_map(rng.integers(0, 9, (3, 3)), ["a", "b", "c"], ["a", "b", "c"], colours=PAGE_COLOURS),
+        heat_map(
+            rng.integers(0, 9, (3, 3)), ["a", "b", "c"], ["a", "b", "c"], colours=PAGE_COLOURS
+        ),
     )
     for figure in drawn:
         svg = inline_svg(figure, "name", text='"<&>"')
@@ -74,7 +84,16 @@ def test_many_rows_are_a_density_of_bounded_size():
     """A hundred thousand rows weigh no more than a few thousand."""
     rng = np.random.default_rng(0)
     distance = rng.gamma(3, size=100_000)
-    assert len(inline_svg(entropy_against_distance(distance, np.exp(-distance) * rng.random(100_000)), "a", text="")) < 200_000
+    assert (
+        len(
+            inline_svg(
+                entropy_against_distance(distance, np.exp(-distance) * rng.random(100_000)),
+                "a",
+                text="",
+            )
+        )
+        < 200_000
+    )
 
 
 def test_names_in_a_heat_map_are_not_mathematics():
@@ -114,7 +133,15 @@ def test_pair_matrix_loses_no_row(most):
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0, "0"), (9.99996, "10"), (-0.5, "-0.5"), (123456.7, "123,457"), (1e6, "1.000e+06"), (9e-5, "9.000e-05"), (float("nan"), "–")],
+    [
+        (0, "0"),
+        (9.99996, "10"),
+        (-0.5, "-0.5"),
+        (123456.7, "123,457"),
+        (1e6, "1.000e+06"),
+        (9e-5, "9.000e-05"),
+        (float("nan"), "–"),
+    ],
 )
 def test_numbers_have_four_digits(value, words):
     """Short, and never an exponent where plain digits would do."""

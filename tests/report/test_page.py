@@ -105,9 +105,18 @@ def test_every_figure_has_its_numbers(tmp_path):
     page = Parsed(html)
     figures = [attributes for tag, attributes in page.elements if tag == "svg"]
     assert len(figures) == 5
-    assert all(attributes["role"] == "img" and re.search(r"\d", attributes["aria-label"]) for attributes in figures)
+    assert all(
+        attributes["role"] == "img" and re.search(r"\d", attributes["aria-label"])
+        for attributes in figures
+    )
     captions = {attributes["aria-label"] for tag, attributes in page.elements if tag == "table"}
-    for expected in ("Rows by L1 distance", "Rows by L2 distance", "Rows by L∞ distance", "Softmax entropy", "Label pairs, 296 rows"):
+    for expected in (
+        "Rows by L1 distance",
+        "Rows by L2 distance",
+        "Rows by L∞ distance",
+        "Softmax entropy",
+        "Label pairs, 296 rows",
+    ):
         assert any(caption.startswith(expected) for caption in captions)
     assert len(images(page)) == 36
 
@@ -116,7 +125,10 @@ def test_what_was_measured_and_every_fact_of_the_run_are_shown(tmp_path):
     """Model, access and estimator at the top; below, all facts by their dotted names, the longest of them cut."""
     text = Parsed(report(tmp_path, digits()[2])).text
     top, _, facts = text.partition("Facts of the run")
-    assert "model Linear() model reveals logits and gradients estimator ray, direction margin" in " ".join(top.split())
+    assert (
+        "model Linear() model reveals logits and gradients estimator ray, direction margin"
+        in " ".join(top.split())
+    )
     assert "estimator.direction margin" in facts
     assert "seed 0" in facts
     assert "… (" in facts
@@ -130,17 +142,33 @@ def test_page_is_self_contained(tmp_path, image):
     check_self_contained(Parsed(html))
     style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'" in html
+    assert (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        in html
+    )
     assert "@import" not in style
     assert "url(" not in style
-    assert not re.search(r"#[0-9a-f]{6}", html.partition("</style>")[2]), "a figure has a colour of its own"
+    assert not re.search(r"#[0-9a-f]{6}", html.partition("</style>")[2]), (
+        "a figure has a colour of its own"
+    )
 
 
 def test_everything_shown_is_escaped(tmp_path):
     """Class names, title, and keys and values of the run stay text, whatever they hold."""
     x, labels, distances = digits()
-    distances = replace(distances, run={HOSTILE: HOSTILE, "nested": {HOSTILE: [HOSTILE]}, "file": "/data/\udcff.npy"})
-    html = report(tmp_path, distances, x=x, labels=labels, class_names=[HOSTILE] * 10, title=HOSTILE, image_shape=(8, 8))
+    distances = replace(
+        distances,
+        run={HOSTILE: HOSTILE, "nested": {HOSTILE: [HOSTILE]}, "file": "/data/\udcff.npy"},
+    )
+    html = report(
+        tmp_path,
+        distances,
+        x=x,
+        labels=labels,
+        class_names=[HOSTILE] * 10,
+        title=HOSTILE,
+        image_shape=(8, 8),
+    )
     page = Parsed(html)
     check_self_contained(page)
     assert len(images(page)) == 36
@@ -160,11 +188,18 @@ def test_same_input_gives_the_same_bytes(tmp_path):
         path = tmp_path / f"{seed}.html"
         root = __file__.partition("/tests/report/")[0]
         subprocess.run(
-            [sys.executable, "-c", code, str(path)], check=True, cwd=root, env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root}
+            [sys.executable, "-c", code, str(path)],
+            check=True,
+            cwd=root,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root},
         )
         written.append(path.read_bytes())
     x, labels, distances = digits()
-    assert written[0] == written[1] == report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8)).encode()
+    assert (
+        written[0]
+        == written[1]
+        == report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8)).encode()
+    )
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
@@ -212,6 +247,34 @@ def test_rows_that_are_no_pictures_name_their_largest_changes(tmp_path):
     assert len(re.findall(r"input \[\d+\]:", text)) == 36
 
 
+def test_inputs_are_named_as_the_data_name_them(tmp_path):
+    """The columns of a table on the cards, with their control characters escaped."""
+    x, _, distances = digits()
+    names = [f"column\x1b {k}" for k in range(64)]
+    text = Parsed(report(tmp_path, distances, x=x, input_names=names)).text
+    row = int(np.argmin(distances.l2))
+    change = np.abs(distances.flip_points[row] - x[row])
+    assert rf"column\x1b {change.argmax()}: {x[row, change.argmax()]:.0f} →" in text
+    assert "input [" not in text
+
+
+def test_labels_in_another_order_are_pointed_out(tmp_path):
+    """How words were numbered, and that the labels agree less often than chance."""
+    _, _, distances = digits()
+    run = {"data": {"labels_numbered": "by the alphabet"}}
+    moved = (distances.home + 1) % 10
+    names = ["zero", "one"]
+    html = report(tmp_path, replace(distances, run=run), labels=moved, class_names=names)
+    text = Parsed(html).text
+    assert (
+        "numbered in alphabetical order, which need not be the model’s: zero = 0, one = 1" in text
+    )
+    assert "agree with the model less often than chance would" in text
+    right = Parsed(report(tmp_path, distances, labels=distances.home)).text
+    assert "alphabetical" not in right
+    assert "chance" not in right
+
+
 def test_many_label_pairs_are_cut_and_counted(tmp_path):
     """Ten thousand pairs: a page of the usual size that says how many are not listed."""
     n = 12_000
@@ -251,11 +314,21 @@ def test_true_labels_set_right_and_wrong_side_by_side(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"x": np.zeros((3, 64))}, '"x" of write_report must have one row for each of the 300 distances'),
+        (
+            {"x": np.zeros((3, 64))},
+            '"x" of write_report must have one row for each of the 300 distances',
+        ),
         ({"labels": np.zeros((300, 2))}, '"labels" of write_report must have shape'),
         ({"norm": "l3"}, '"norm" must be one of'),
-        ({"x": np.zeros((300, 64)), "image_shape": (9, 9)}, '"image_shape" must hold as many values as a row, 64'),
+        (
+            {"x": np.zeros((300, 64)), "image_shape": (9, 9)},
+            '"image_shape" must hold as many values as a row, 64',
+        ),
         ({"x": np.zeros((300, 64)), "image_shape": (2, 2, 16)}, '"image_shape" must be'),
+        (
+            {"x": np.zeros((300, 64)), "input_names": ["a"]},
+            '"input_names" of write_report must name the 64 inputs of a row; got 1',
+        ),
     ],
 )
 def test_bad_input_is_named(tmp_path, options, message):
@@ -275,11 +348,18 @@ def test_a_file_that_cannot_be_written(tmp_path):
 def test_missing_extra_is_named(tmp_path, monkeypatch, module):
     """The message is the command that installs what is missing."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(CapabilityMissing, match=re.escape('pip install "blackbox-boundary[report]"')):
+    with pytest.raises(
+        CapabilityMissing, match=re.escape('pip install "blackbox-boundary[report]"')
+    ):
         write_report(Distances.empty(1), tmp_path / "report.html")
 
 
 def test_import_loads_nothing_heavy():
     """The package's report can be imported without jinja2, matplotlib or torch being loaded."""
     code = "import sys, blackbox_boundary.report; print({'jinja2', 'matplotlib', 'torch'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "set()"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        == "set()"
+    )

@@ -66,9 +66,16 @@ def test_channels_first_and_last_and_flat_are_the_same_picture():
     last = np.moveaxis(x, 1, -1).copy(), np.moveaxis(flips, 1, -1).copy()
     expected = triptychs(x, flips, rows, image_layout((3, 8, 10), None))
     assert expected == triptychs(*last, rows, image_layout((8, 10, 3), None))
-    assert expected == triptychs(x.reshape(4, -1), flips.reshape(4, -1), rows, image_layout((240,), (3, 8, 10)))
+    assert expected == triptychs(
+        x.reshape(4, -1), flips.reshape(4, -1), rows, image_layout((240,), (3, 8, 10))
+    )
     for dtype in (torch.float64, torch.bfloat16):
-        assert expected == triptychs(torch.tensor(x, dtype=dtype), torch.tensor(flips, dtype=dtype), rows, image_layout((3, 8, 10), None))
+        assert expected == triptychs(
+            torch.tensor(x, dtype=dtype),
+            torch.tensor(flips, dtype=dtype),
+            rows,
+            image_layout((3, 8, 10), None),
+        )
     colours = pixels(expected[0][0].original)
     np.testing.assert_array_equal(colours, np.round(255 * last[0][3]))
 
@@ -90,7 +97,9 @@ def test_large_pictures_are_averaged_over_blocks():
     x = np.random.default_rng(0).random((1, 300, 150))
     (drawn,), (low, high) = triptychs(x, None, np.array([0]), image_layout((300, 150), None))
     means = x[0].reshape(100, 3, 50, 3).mean(axis=(1, 3))
-    np.testing.assert_array_equal(pixels(drawn.original), np.round(255 * (means - low) / (high - low)))
+    np.testing.assert_array_equal(
+        pixels(drawn.original), np.round(255 * (means - low) / (high - low))
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 1000), (1000, 1), (257, 8)])
@@ -114,14 +123,22 @@ def test_rows_without_a_flip_point_have_an_original_only(grey):
 
 @pytest.mark.parametrize(
     ("row_shape", "image_shape", "channels"),
-    [((28, 28), None, None), ((1, 28, 28), None, 0), ((32, 32, 3), None, 2), ((96, 3), (3, 32, 3), 0), ((64,), (8, 8), None)],
+    [
+        ((28, 28), None, None),
+        ((1, 28, 28), None, 0),
+        ((32, 32, 3), None, 2),
+        ((96, 3), (3, 32, 3), 0),
+        ((64,), (8, 8), None),
+    ],
 )
 def test_layouts_that_are_read(row_shape, image_shape, channels):
     """Height and width, channels first or last; where both read, first."""
     assert image_layout(row_shape, image_shape).channels == channels
 
 
-@pytest.mark.parametrize("row_shape", [(30,), (4, 4), (2, 32, 32), (3, 5, 100), (), (8, 8, 8, 8), (0, 9)])
+@pytest.mark.parametrize(
+    "row_shape", [(30,), (4, 4), (2, 32, 32), (3, 5, 100), (), (8, 8, 8, 8), (0, 9)]
+)
 def test_rows_that_are_no_pictures(row_shape):
     """Not guessed where the shape does not say so."""
     assert image_layout(row_shape, None) is None

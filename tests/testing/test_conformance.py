@@ -4,10 +4,22 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import Access, InvalidInput, Prediction, PredictorUnavailable
-from blackbox_boundary.testing import CHECKS, Ball, Box, Linear, Opaque, Reference, Slab, Stripes, check_predictor
+from blackbox_boundary.testing import (
+    CHECKS,
+    Ball,
+    Box,
+    Linear,
+    Opaque,
+    Reference,
+    Slab,
+    Stripes,
+    check_predictor,
+)
 
 X = np.random.default_rng(0).uniform(0.1, 0.9, size=(9, 4))
-WEIGHTS = Linear(np.random.default_rng(1).normal(size=(3, 4)), np.random.default_rng(2).normal(size=3))
+WEIGHTS = Linear(
+    np.random.default_rng(1).normal(size=(3, 4)), np.random.default_rng(2).normal(size=3)
+)
 
 
 class Altered(Reference):
@@ -15,7 +27,10 @@ class Altered(Reference):
 
     def __init__(self, *, answer=None, gradient=None, access="logits", **declared):
         super().__init__(WEIGHTS, access=access)
-        self.answer, self.gradient = answer or (lambda x, prediction: prediction), gradient or (lambda x, values: values)
+        self.answer, self.gradient = (
+            answer or (lambda x, prediction: prediction),
+            gradient or (lambda x, values: values),
+        )
         vars(self).update(declared)
 
     def predict(self, x):
@@ -58,28 +73,64 @@ MISTAKES = {
     "no classes": ("declares", Altered(n_classes=1)),
     "shape is a list": ("declares", Altered(input_shape=[4])),
     "bounds the wrong way round": ("declares", Altered(bounds=(1, 0))),
-    "label past the last class": ("reveals", Altered(answer=lambda x, p: Prediction(p.label + 3, scores=p.scores))),
+    "label past the last class": (
+        "reveals",
+        Altered(answer=lambda x, p: Prediction(p.label + 3, scores=p.scores)),
+    ),
     "a class is missing": ("reveals", Altered(answer=_scores(lambda x, s: s[:, :2]))),
-    "scores behind labels": ("reveals", Altered(access="label", answer=lambda x, p: Prediction(p.label, scores=np.zeros((len(x), 3))))),
-    "labels of another score": ("reveals", Altered(answer=lambda x, p: Prediction((p.label + 1) % 3, scores=p.scores))),
-    "probabilities called logits": ("reveals", Altered(answer=_scores(lambda x, s: np.exp(s) / np.exp(s).sum(-1, keepdims=True)))),
-    "logits called probabilities": ("reveals", Altered(access="probabilities", answer=_scores(lambda x, p: p * 3 - 1))),
+    "scores behind labels": (
+        "reveals",
+        Altered(
+            access="label", answer=lambda x, p: Prediction(p.label, scores=np.zeros((len(x), 3)))
+        ),
+    ),
+    "labels of another score": (
+        "reveals",
+        Altered(answer=lambda x, p: Prediction((p.label + 1) % 3, scores=p.scores)),
+    ),
+    "probabilities called logits": (
+        "reveals",
+        Altered(answer=_scores(lambda x, s: np.exp(s) / np.exp(s).sum(-1, keepdims=True))),
+    ),
+    "logits called probabilities": (
+        "reveals",
+        Altered(access="probabilities", answer=_scores(lambda x, p: p * 3 - 1)),
+    ),
     "random": ("repeatability", Altered(answer=_scores(lambda x, s: s + 1e-3 * next(_asked)))),
-    "batch normalisation left on": ("splitting", Altered(answer=_scores(lambda x, s: s - (s.mean(axis=0) if len(s) else 0)))),
-    "every second row alone": ("permuting", Altered(answer=_scores(lambda x, s: s + np.arange(len(s))[:, None] % 2))),
-    "duplicates dropped": ("repeating", Altered(answer=lambda x, p: p[np.sort(np.unique(x, axis=0, return_index=True)[1])])),
+    "batch normalisation left on": (
+        "splitting",
+        Altered(answer=_scores(lambda x, s: s - (s.mean(axis=0) if len(s) else 0))),
+    ),
+    "every second row alone": (
+        "permuting",
+        Altered(answer=_scores(lambda x, s: s + np.arange(len(s))[:, None] % 2)),
+    ),
+    "duplicates dropped": (
+        "repeating",
+        Altered(answer=lambda x, p: p[np.sort(np.unique(x, axis=0, return_index=True)[1])]),
+    ),
     "no empty batch": ("empty_batch", Altered(answer=_scores(lambda x, s: s - s.max() * 0))),
     "input written": ("input_untouched", Altered(answer=_write)),
     "gradient written over input": ("input_untouched", Altered(gradient=_write)),
-    "other weights for float64": ("dtypes", Altered(answer=_scores(lambda x, s: s * (1 if x.dtype == np.float64 else 1.1)))),
+    "other weights for float64": (
+        "dtypes",
+        Altered(answer=_scores(lambda x, s: s * (1 if x.dtype == np.float64 else 1.1))),
+    ),
     "reads the buffer": (
         "memory_layout",
-        Altered(answer=_scores(lambda x, s: s + (0 if x.base is None or x.flags.c_contiguous else x.base.sum()))),
+        Altered(
+            answer=_scores(
+                lambda x, s: s + (0 if x.base is None or x.flags.c_contiguous else x.base.sum())
+            )
+        ),
     ),
     "any shape": ("wrong_shapes", Lenient()),
     "gradient flattened": ("vjp_form", Altered(gradient=lambda x, g: g.reshape(-1))),
     "gradient in double": ("vjp_form", Altered(gradient=lambda x, g: g.astype(np.float32))),
-    "gradient averaged over the batch": ("vjp_rows", Altered(gradient=lambda x, g: g / max(len(g), 1))),
+    "gradient averaged over the batch": (
+        "vjp_rows",
+        Altered(gradient=lambda x, g: g / max(len(g), 1)),
+    ),
     "gradient of minus the score": ("vjp_values", Altered(gradient=lambda x, g: -g)),
     "gradient 6 % too long": ("vjp_values", Altered(gradient=lambda x, g: 1.06 * g)),
     "one gradient component lost": ("vjp_values", Altered(gradient=lambda x, g: g * [1, 1, 0, 1])),
@@ -93,7 +144,9 @@ MISTAKES["access is a word"][1].access = "logits"
 def test_a_mistake_is_caught_by_its_check(mistake):
     """The check made for it fails, naming what is wrong."""
     check, predictor = MISTAKES[mistake]
-    with pytest.raises(AssertionError, match=rf"(?s)(Altered|Lenient|Closing|Open) fails .*  {check}: FAILED\. "):
+    with pytest.raises(
+        AssertionError, match=rf"(?s)(Altered|Lenient|Closing|Open) fails .*  {check}: FAILED\. "
+    ):
         check_predictor(predictor, X.copy(), close=True)
 
 
@@ -105,14 +158,24 @@ def test_every_check_has_a_mistake():
 @pytest.mark.parametrize("access", list(Access))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    "shape", [WEIGHTS, Ball(np.full(4, 0.4), 0.4), Box(np.zeros(4), np.ones(4)), Slab(np.ones(4), -2, 0.2), Stripes(np.ones(4))]
+    "shape",
+    [
+        WEIGHTS,
+        Ball(np.full(4, 0.4), 0.4),
+        Box(np.zeros(4), np.ones(4)),
+        Slab(np.ones(4), -2, 0.2),
+        Stripes(np.ones(4)),
+    ],
 )
 def test_references_pass(shape, access, dtype):
     """All of ours conform, at any access, in both precisions."""
     outcome = check_predictor(Reference(shape, access=access, bounds=(0, 1)), X.astype(dtype))
     assert list(outcome) == list(CHECKS)
     assert outcome["vjp_values"].startswith("passed" if access.has_scores else "not applicable")
-    assert check_predictor(Opaque(Reference(shape, access=access)), X.astype(dtype))["vjp_rows"] == "not applicable: no vjp"
+    assert (
+        check_predictor(Opaque(Reference(shape, access=access)), X.astype(dtype))["vjp_rows"]
+        == "not applicable: no vjp"
+    )
 
 
 def test_torch_tensors_are_checked_as_such():
@@ -131,8 +194,14 @@ def test_closing_is_clean():
 def test_known_failures_are_tolerated_until_they_pass():
     """A reason excuses a failing check, and is asked back from one that passes."""
     random = Altered(gradient=lambda x, g: 1.06 * g)
-    assert check_predictor(random, X, known={"vjp_values": "rounded weights"})["vjp_values"] == "known: rounded weights"
-    with pytest.raises(AssertionError, match=r"splitting: FAILED. It passes now; it no longer needs to be known \(fused kernels\)"):
+    assert (
+        check_predictor(random, X, known={"vjp_values": "rounded weights"})["vjp_values"]
+        == "known: rounded weights"
+    )
+    with pytest.raises(
+        AssertionError,
+        match=r"splitting: FAILED. It passes now; it no longer needs to be known \(fused kernels\)",
+    ):
         check_predictor(Altered(), X, known={"splitting": "fused kernels"})
 
 

@@ -47,10 +47,15 @@ def test_a_row_gives_the_same_bits_in_any_batch(dtype, seed):
     x = rng.normal(size=(23, 37)).astype(dtype)
     scores, v = reference.predict(x).scores, rng.normal(size=(23, 5))
     assert scores.dtype == dtype
-    assert (np.concatenate([reference.predict(x[i : i + 1]).scores for i in range(23)]) == scores).all()
+    assert (
+        np.concatenate([reference.predict(x[i : i + 1]).scores for i in range(23)]) == scores
+    ).all()
     assert (reference.predict(x[::-1]).scores == scores[::-1]).all()
     assert (reference.predict(np.asfortranarray(x)).scores == scores).all()
-    assert (np.concatenate([reference.vjp(x[i : i + 1], v[i : i + 1]) for i in range(23)]) == reference.vjp(x, v)).all()
+    assert (
+        np.concatenate([reference.vjp(x[i : i + 1], v[i : i + 1]) for i in range(23)])
+        == reference.vjp(x, v)
+    ).all()
 
 
 def test_torch_tensors_come_back_as_torch_tensors():

@@ -33,10 +33,14 @@ def _nearest_by_search(reference, row, order):
 
     def reach(sides):
         sides = sides / np.linalg.norm(sides, ord=order, axis=-1, keepdims=True)
-        return reference.crossings(np.repeat(row[None], len(sides), axis=0), sides)[:, 0] / np.linalg.norm(sides, axis=-1)
+        return reference.crossings(np.repeat(row[None], len(sides), axis=0), sides)[
+            :, 0
+        ] / np.linalg.norm(sides, axis=-1)
 
     best = sides[reach(sides).argmin()]
-    polished = optimize.minimize(lambda side: min(reach(side[None])[0], 1e3), best, method="Nelder-Mead")
+    polished = optimize.minimize(
+        lambda side: min(reach(side[None])[0], 1e3), best, method="Nelder-Mead"
+    )
     return min(polished.fun, reach(sides).min())
 
 
@@ -48,7 +52,10 @@ def test_distance_is_the_nearest_crossing_in_any_direction(name, norm):
     x = _points(8)
     if name == "wedge" and norm != "l2":
         x = x[reference.predict(x).label == 1]
-    distances, searched = reference.distance(x, norm), np.array([_nearest_by_search(reference, row, NORMS[norm]) for row in x])
+    distances, searched = (
+        reference.distance(x, norm),
+        np.array([_nearest_by_search(reference, row, NORMS[norm]) for row in x]),
+    )
     assert (searched >= distances * (1 - 1e-9)).all()
     np.testing.assert_allclose(distances, searched, rtol=3e-3, atol=1e-6)
 
@@ -83,7 +90,9 @@ def test_gradient_agrees_with_central_differences(name, access, scale):
     for axis in np.eye(3):
         ahead, behind = (reference.predict(x + side * h * axis).scores for side in (1, -1))
         slope = (v * (ahead - behind)).sum(axis=-1) / (2 * h)
-        np.testing.assert_allclose((reference.vjp(x, v) * axis).sum(axis=-1), slope, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(
+            (reference.vjp(x, v) * axis).sum(axis=-1), slope, rtol=1e-6, atol=1e-8
+        )
 
 
 def test_hyperplane_distances_are_the_textbook_formula():
@@ -100,7 +109,9 @@ def test_slab_flips_and_flips_back():
     reference = Reference(Slab(np.array([1.0, 0.0]), 0.0, 0.5))
     x = np.array([[-2.0, 0.0], [0.0, 0.0], [2.0, 0.0]])
     u = np.array([[1.0, 0.0]] * 3)
-    np.testing.assert_allclose(reference.crossings(x, u), [[1.5, 2.5], [0.5, np.inf], [np.inf, np.inf]])
+    np.testing.assert_allclose(
+        reference.crossings(x, u), [[1.5, 2.5], [0.5, np.inf], [np.inf, np.inf]]
+    )
 
 
 def test_wedge_says_what_has_no_closed_form():
@@ -113,7 +124,9 @@ def test_wedge_says_what_has_no_closed_form():
 def test_wedge_corner_is_nearest_from_the_far_side():
     """Seen from behind the edge, the distance is that to the edge and not to either plane."""
     quadrant = Reference(Wedge(np.eye(2), np.zeros(2)))
-    np.testing.assert_allclose(quadrant.distance(np.array([[-3.0, -4.0], [-3.0, 4.0], [2.0, 5.0]])), [5, 3, 2])
+    np.testing.assert_allclose(
+        quadrant.distance(np.array([[-3.0, -4.0], [-3.0, 4.0], [2.0, 5.0]])), [5, 3, 2]
+    )
 
 
 @every_shape

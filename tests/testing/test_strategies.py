@@ -8,7 +8,17 @@ from blackbox_boundary.testing import CHECKS, Slab
 from blackbox_boundary.testing.conformance import _Case
 from blackbox_boundary.testing.strategies import adversaries, directions, inputs, predictors
 
-ROWS = ("repeatability", "splitting", "permuting", "repeating", "empty_batch", "input_untouched", "wrong_shapes", "vjp_form", "vjp_rows")
+ROWS = (
+    "repeatability",
+    "splitting",
+    "permuting",
+    "repeating",
+    "empty_batch",
+    "input_untouched",
+    "wrong_shapes",
+    "vjp_form",
+    "vjp_rows",
+)
 
 
 def assert_conforms(predictor, x):
@@ -42,13 +52,25 @@ def test_crossings_are_exact_on_what_is_drawn(data):
     predictor = data.draw(predictors(rounded=False))
     x = data.draw(inputs(predictor)).astype(np.float64)
     u = data.draw(directions(predictor, len(x)))
-    u /= np.linalg.norm(u.reshape(len(x), -1), axis=-1).reshape(-1, *(1,) * (x.ndim - 1)) if len(x) else 1
+    u /= (
+        np.linalg.norm(u.reshape(len(x), -1), axis=-1).reshape(-1, *(1,) * (x.ndim - 1))
+        if len(x)
+        else 1
+    )
     crossings = np.minimum(predictor.crossings(x, u), 1e4)
     radius, following = crossings[:, 0], crossings[:, 1:].min(axis=-1, initial=2e4)
     step = 1e-6 * (1 + radius)
-    clear = (radius > step) & (radius < 1e3) & (following - radius > step) & (predictor.distance(x) > step)
+    clear = (
+        (radius > step)
+        & (radius < 1e3)
+        & (following - radius > step)
+        & (predictor.distance(x) > step)
+    )
     home = predictor.predict(x).label
-    before, after = (predictor.predict(x + (radius + side * step).reshape(-1, *(1,) * (x.ndim - 1)) * u).label for side in (-1, 1))
+    before, after = (
+        predictor.predict(x + (radius + side * step).reshape(-1, *(1,) * (x.ndim - 1)) * u).label
+        for side in (-1, 1)
+    )
     assert (before[clear] == home[clear]).all()
     assert (after[clear] != home[clear]).all()
 
@@ -68,4 +90,7 @@ def test_hard_cases_are_among_them():
     assert len(find(predictors().flatmap(inputs), lambda x: len(x) == 0)) == 0
     assert find(predictors(), lambda p: p.input_shape == (1,)).n_classes >= 2
     assert find(predictors(), lambda p: isinstance(p.shape, Slab)).shape.half_width > 0
-    assert find(predictors(), lambda p: p.bounds is not None and np.ndim(p.bounds[0]) > 0).bounds is not None
+    assert (
+        find(predictors(), lambda p: p.bounds is not None and np.ndim(p.bounds[0]) > 0).bounds
+        is not None
+    )

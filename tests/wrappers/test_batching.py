@@ -20,7 +20,10 @@ def test_calls_have_the_size_asked_for(n, size, pad):
     model.predict = lambda x: (sizes.append(len(x)), predict(x))[1]
     model.vjp = lambda x, v: (sizes.append(len(x)), vjp(x, v))[1]
     batched = BatchingPredictor(model, size, pad=pad)
-    x, v = np.random.default_rng(n).normal(size=(n, 2, 3)), np.random.default_rng(n).normal(size=(n, 4))
+    x, v = (
+        np.random.default_rng(n).normal(size=(n, 2, 3)),
+        np.random.default_rng(n).normal(size=(n, 4)),
+    )
     np.testing.assert_array_equal(batched.predict(x).scores, predict(x).scores, strict=True)
     np.testing.assert_array_equal(batched.vjp(x, v), vjp(x, v), strict=True)
     assert len(sizes) == 2 * max(1, -(-n // size))

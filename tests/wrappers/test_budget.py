@@ -17,7 +17,11 @@ X = np.zeros((4, 2, 3))
 
 
 @settings(deadline=None)
-@given(calls=st.lists(st.integers(0, 6), max_size=30), max_queries=st.none() | st.integers(0, 40), max_calls=st.none() | st.integers(0, 20))
+@given(
+    calls=st.lists(st.integers(0, 6), max_size=30),
+    max_queries=st.none() | st.integers(0, 40),
+    max_calls=st.none() | st.integers(0, 20),
+)
 def test_no_limit_is_ever_passed(calls, max_queries, max_calls):
     """What is sent is what was granted, and within both limits; a smaller call may still fit after a larger one was refused."""
     counted = CountingPredictor(Smooth())
@@ -31,8 +35,16 @@ def test_no_limit_is_ever_passed(calls, max_queries, max_calls):
         else:
             with pytest.raises(BudgetExhausted, match="not sent"):
                 limited.predict(np.zeros((n, 2, 3)))
-        assert limited.allowance.n_queries == counted.n_predictions <= (max_queries if max_queries is not None else 1000)
-        assert limited.allowance.n_calls == counted.n_prediction_calls <= (max_calls if max_calls is not None else 1000)
+        assert (
+            limited.allowance.n_queries
+            == counted.n_predictions
+            <= (max_queries if max_queries is not None else 1000)
+        )
+        assert (
+            limited.allowance.n_calls
+            == counted.n_prediction_calls
+            <= (max_calls if max_calls is not None else 1000)
+        )
 
 
 def test_gradients_are_queries_too():
@@ -89,7 +101,9 @@ def test_threads_share_an_allowance():
 def test_a_forecast_agrees_with_a_run_in_step(n, per_row, batch, connections, limit):
     """Counted out by hand: every round asks all rows once, in calls of at most the batch size."""
     prices = Prices(per_query=0.25, per_call=2)
-    expected = forecast(n, per_row, batch_size=batch, call_seconds=0.5, connections=connections, prices=prices)
+    expected = forecast(
+        n, per_row, batch_size=batch, call_seconds=0.5, connections=connections, prices=prices
+    )
     calls = [-(-n // batch)] * per_row
     assert (expected.n_queries, expected.n_calls) == (n * per_row, sum(calls))
     assert expected.seconds == 0.5 * sum(-(-call // connections) for call in calls)

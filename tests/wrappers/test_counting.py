@@ -25,7 +25,12 @@ def test_queries_calls_and_gradients(tmp_path):
     counted.predict(x)
     counted.predict(x[:0])
     counted.vjp(x[:2], np.ones((2, 4)))
-    assert (counted.n_predictions, counted.n_prediction_calls, counted.n_gradients, counted.n_gradient_calls) == (5, 2, 2, 1)
+    assert (
+        counted.n_predictions,
+        counted.n_prediction_calls,
+        counted.n_gradients,
+        counted.n_gradient_calls,
+    ) == (5, 2, 2, 1)
 
 
 def test_a_failed_call_has_been_counted():
@@ -41,7 +46,9 @@ def test_a_failed_call_has_been_counted():
 def test_threads_lose_no_count():
     """Counts from many threads add up."""
     counted, x = CountingPredictor(Smooth()), np.ones((1, 2, 3), np.float32)
-    threads = [threading.Thread(target=lambda: [counted.predict(x) for _ in range(200)]) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: [counted.predict(x) for _ in range(200)]) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -71,7 +78,11 @@ def test_a_wrapped_predictor_is_a_predictor(wrap, access):
     model = Smooth(access)
     wrapped = wrap(model)
     x = np.random.default_rng(0).normal(size=(7, 2, 3)).astype(np.float32)
-    known = {"dtypes": "noise is drawn by content, dtype included"} if isinstance(wrapped, ScoreNoise | InputNoise) else {}
+    known = (
+        {"dtypes": "noise is drawn by content, dtype included"}
+        if isinstance(wrapped, ScoreNoise | InputNoise)
+        else {}
+    )
     check_predictor(wrapped, x, known=known)
     assert repr(model) in repr(wrapped)
     if isinstance(wrapped, Differentiable):
@@ -98,6 +109,10 @@ def test_a_model_without_gradients_gets_none():
         def predict(self, x):
             return Prediction((x[:, 0] > 0).astype(int))
 
-    for wrapped in (CountingPredictor(Labels()), BatchingPredictor(Labels(), 2), MonitorPredictor(Labels())):
+    for wrapped in (
+        CountingPredictor(Labels()),
+        BatchingPredictor(Labels(), 2),
+        MonitorPredictor(Labels()),
+    ):
         assert not isinstance(wrapped, Differentiable)
         assert wrapped.fingerprint is None

@@ -41,7 +41,11 @@ def test_what_is_revealed(access):
     two = TopK(model, 2).predict(X)
     assert (np.count_nonzero(two.scores, axis=-1) == 2).all()
     largest = np.sort(PROBS, axis=-1)[:, -2:]
-    np.testing.assert_allclose(np.sort(two.scores, axis=-1)[:, -2:], largest / largest.sum(axis=-1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.sort(two.scores, axis=-1)[:, -2:],
+        largest / largest.sum(axis=-1, keepdims=True),
+        rtol=1e-12,
+    )
     assert (two.label == label).all()
 
     rounded = Rounded(model, 2).predict(X)
@@ -49,7 +53,13 @@ def test_what_is_revealed(access):
     assert (rounded.label == rounded.scores.argmax(axis=-1)).all()
 
 
-@pytest.mark.parametrize("make", [lambda seed: ScoreNoise(Smooth(), 0.7, seed=seed), lambda seed: InputNoise(Smooth(), 0.3, seed=seed)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: ScoreNoise(Smooth(), 0.7, seed=seed),
+        lambda seed: InputNoise(Smooth(), 0.3, seed=seed),
+    ],
+)
 def test_noise_belongs_to_the_row(make):
     """Alone, repeated, in any order: a row gets the same answer; another seed or another row gets another."""
     noisy = make(4)
@@ -75,7 +85,11 @@ def test_noise_on_probabilities_is_noise_on_their_logarithms():
     np.testing.assert_allclose(answer.scores.sum(axis=-1), 1, rtol=1e-12)
     assert (np.count_nonzero(answer.scores, axis=-1) == 3).all()
     logits = ScoreNoise(Smooth(), 0.5).predict(X).scores
-    np.testing.assert_allclose(ScoreNoise(Smooth(Access.PROBABILITIES), 0.5).predict(X).scores, softmax(logits, axis=-1), rtol=1e-9)
+    np.testing.assert_allclose(
+        ScoreNoise(Smooth(Access.PROBABILITIES), 0.5).predict(X).scores,
+        softmax(logits, axis=-1),
+        rtol=1e-9,
+    )
 
 
 def test_input_noise_stays_within_the_bounds():
@@ -100,10 +114,18 @@ def test_bad_settings(sigma):
     for make in (ScoreNoise, InputNoise):
         with pytest.raises(InvalidInput, match='"sigma"'):
             make(Smooth(), sigma)
-    for make in (lambda: TopK(Smooth(), 0), lambda: TopK(Smooth(), 5), lambda: Rounded(Smooth(), -1)):
+    for make in (
+        lambda: TopK(Smooth(), 0),
+        lambda: TopK(Smooth(), 5),
+        lambda: Rounded(Smooth(), -1),
+    ):
         with pytest.raises(InvalidInput):
             make()
-    for make in (lambda: TopK(LabelOnly(Smooth()), 1), lambda: Rounded(LabelOnly(Smooth()), 1), lambda: ScoreNoise(TopK(Smooth(), 1), 1.0)):
+    for make in (
+        lambda: TopK(LabelOnly(Smooth()), 1),
+        lambda: Rounded(LabelOnly(Smooth()), 1),
+        lambda: ScoreNoise(TopK(Smooth(), 1), 1.0),
+    ):
         with pytest.raises(CapabilityMissing, match="needs a predictor that reveals scores"):
             make()
 
@@ -114,7 +136,8 @@ def test_a_defended_model_is_another_model():
         assert not isinstance(defended, Differentiable)
     assert Rounded(Nameless(), 1).fingerprint is None
     assert (
-        ScoreNoise(Rounded(Smooth(), 1), 0.1, seed=3).fingerprint == "smooth behind rounding to 1 decimals behind score noise 0.1, seed 3"
+        ScoreNoise(Rounded(Smooth(), 1), 0.1, seed=3).fingerprint
+        == "smooth behind rounding to 1 decimals behind score noise 0.1, seed 3"
     )
 
 
@@ -127,7 +150,13 @@ def test_a_row_without_an_answer_stays_without():
             answer.label[0], answer.scores[0] = -1, np.nan
             return answer
 
-    for make in (LabelOnly, lambda m: TopK(m, 1), lambda m: TopK(m, 2), lambda m: Rounded(m, 2), lambda m: ScoreNoise(m, 1.0)):
+    for make in (
+        LabelOnly,
+        lambda m: TopK(m, 1),
+        lambda m: TopK(m, 2),
+        lambda m: Rounded(m, 2),
+        lambda m: ScoreNoise(m, 1.0),
+    ):
         answer = make(Broken()).predict(X[:3])
         assert answer.label[0] == -1
         assert (answer.label[1:] >= 0).all()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import Interrupted, PredictorUnavailable, Status, TranscriptMismatch
-from blackbox_boundary.driver import measure
+from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Ball, Reference
 from blackbox_boundary.wrappers import (
     Allowance,
@@ -21,7 +21,19 @@ from blackbox_boundary.wrappers import (
 from blackbox_boundary.wrappers.degrade import _Defence
 
 X = np.random.default_rng(0).normal(scale=0.3, size=(12, 3))
-COLUMNS = ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "n_gradients", "flip_points")
+COLUMNS = (
+    "l1",
+    "l2",
+    "linf",
+    "lo",
+    "hi",
+    "home",
+    "flipped",
+    "status",
+    "n_predictions",
+    "n_gradients",
+    "flip_points",
+)
 
 
 def model():
@@ -100,7 +112,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, failure):
     assert_same(got, expected)
     with LedgerPredictor(CountingPredictor(model()), tmp_path / "clean.db") as ledger:
         measure(ledger, X, batch_size=5)
-        assert (sent.n_predictions, sent.n_gradients) == (ledger._inner.n_predictions, ledger._inner.n_gradients)
+        assert (sent.n_predictions, sent.n_gradients) == (
+            ledger._inner.n_predictions,
+            ledger._inner.n_gradients,
+        )
 
 
 def test_a_replay_is_the_run(tmp_path):
@@ -120,7 +135,9 @@ def test_a_limit_inside_the_ledger_lets_a_resumed_run_go_further(tmp_path):
     """What was paid for is not paid for again: each start spends its own allowance on new questions."""
     done = []
     for _ in range(60):
-        with LedgerPredictor(BudgetPredictor(model(), Allowance(max_queries=30)), tmp_path / "l.db") as ledger:
+        with LedgerPredictor(
+            BudgetPredictor(model(), Allowance(max_queries=30)), tmp_path / "l.db"
+        ) as ledger:
             distances = measure(ledger, X)
         done.append(int((distances.status == Status.CONVERGED).sum()))
         if done[-1] == 12:
@@ -132,7 +149,12 @@ def test_a_limit_inside_the_ledger_lets_a_resumed_run_go_further(tmp_path):
 
 @pytest.mark.parametrize(
     ("defend", "share_with_flip"),
-    [(lambda m: m, 1.0), (lambda m: Rounded(m, 8), 1.0), (lambda m: Rounded(m, 2), 0.0), (lambda m: InputNoise(m, 1e-9), 1.0)],
+    [
+        (lambda m: m, 1.0),
+        (lambda m: Rounded(m, 8), 1.0),
+        (lambda m: Rounded(m, 2), 0.0),
+        (lambda m: InputNoise(m, 1e-9), 1.0),
+    ],
 )
 def test_a_run_is_repeated_behind_a_defence(defend, share_with_flip):
     """Two decimals hide the gradient that a run without gradients must estimate; a run that got on was noticed, before its end."""

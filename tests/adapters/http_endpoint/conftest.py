@@ -52,7 +52,9 @@ def service_url():
     """The FastAPI service under uvicorn."""
     port = free_port()
     where = ["--app-dir", str(HERE), "--host", "127.0.0.1", "--port", str(port)]
-    with running(port, "-m", "uvicorn", "http_service:app", *where, "--log-level", "warning") as url:
+    with running(
+        port, "-m", "uvicorn", "http_service:app", *where, "--log-level", "warning"
+    ) as url:
         yield url
 
 

@@ -32,7 +32,12 @@ def honest(rows):
 
 def reply(status, body, *headers):
     """A complete HTTP answer."""
-    lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
+    lines = [
+        f"HTTP/1.1 {status} x",
+        f"Content-Length: {len(body)}",
+        "Content-Type: application/json",
+        *headers,
+    ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
@@ -110,13 +115,21 @@ LAST = {
     "unframed": lambda good: UNFRAMED + good,
     "close": lambda good: b"",
     "not-http": lambda good: b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
-    "many-headers": lambda good: b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(500)) + b"\r\n",
-    "two-lengths": lambda good: b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 9\r\n\r\n" + good,
+    "many-headers": lambda good: (
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(500)) + b"\r\n"
+    ),
+    "two-lengths": lambda good: (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 9\r\n\r\n" + good
+    ),
     "drop-idle": lambda good: reply(200, good),
 }
 """What is sent before the connection is closed."""
 
-ROWS = {"few-rows": lambda rows: rows[:-1], "one-row": lambda rows: rows[:1], "many-rows": lambda rows: [*rows, rows[0]]}
+ROWS = {
+    "few-rows": lambda rows: rows[:-1],
+    "one-row": lambda rows: rows[:1],
+    "many-rows": lambda rows: [*rows, rows[0]],
+}
 """The rows that are answered, instead of those asked."""
 
 
@@ -139,7 +152,9 @@ def act(fault, connection, rows, key):
     """Misbehave; returns whether the connection stays open. "mixed" is a fifth of all faults that pass."""
     if fault == "mixed":
         fault = (
-            CHANCE.choice(["e429", "e500", "e503", "reset", "truncated", "cut-chunked", "close", "silent"])
+            CHANCE.choice(
+                ["e429", "e500", "e503", "reset", "truncated", "cut-chunked", "close", "silent"]
+            )
             if CHANCE.random() < 0.2
             else "ok"
         )
@@ -191,10 +206,26 @@ def serve(connection):
             rows = json.loads(body)["data"] if body else []
             with LOCK:
                 count = COUNTS[path] = COUNTS.get(path, 0) + 1
-                LOG.append({"method": method, "path": path, "n": len(rows), "headers": headers, "first": rows[0][0] if rows else None})
+                LOG.append(
+                    {
+                        "method": method,
+                        "path": path,
+                        "n": len(rows),
+                        "headers": headers,
+                        "first": rows[0][0] if rows else None,
+                        "port": connection.getpeername()[1],
+                    }
+                )
             limit = int(number or 0)
-            fails = {None: True, ":": count <= limit, "=": count == limit, "~": limit and count % limit == 0}[kind]
-            if not act(fault if fails else "ok", connection, rows, headers.get("authorization", "")):
+            fails = {
+                None: True,
+                ":": count <= limit,
+                "=": count == limit,
+                "~": limit and count % limit == 0,
+            }[kind]
+            if not act(
+                fault if fails else "ok", connection, rows, headers.get("authorization", "")
+            ):
                 break
     except (OSError, ValueError, AttributeError):
         pass

@@ -37,7 +37,13 @@ def metadata(model: str):
         raise HTTPException(404, "unknown model")
     shape, n_classes, *_ = MODELS[model]
     inputs = [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}]
-    outputs = [{"name": "probabilities", "datatype": "FP32", "shape": [-1, *np.atleast_1d(n_classes).tolist()]}]
+    outputs = [
+        {
+            "name": "probabilities",
+            "datatype": "FP32",
+            "shape": [-1, *np.atleast_1d(n_classes).tolist()],
+        }
+    ]
     return {"name": model, "versions": ["1"], "inputs": inputs, "outputs": outputs}
 
 
@@ -69,14 +75,21 @@ async def infer(model: str, request: Request):
         output["parameters"] = {"binary_data_size": scores.nbytes}
         text = json.dumps({**head, "outputs": [output]}).encode()
         return Response(
-            text + scores.tobytes(), headers={"Inference-Header-Content-Length": str(len(text))}, media_type="application/octet-stream"
+            text + scores.tobytes(),
+            headers={"Inference-Header-Content-Length": str(len(text))},
+            media_type="application/octet-stream",
         )
     return {**head, "outputs": [{**output, "data": scores.ravel().tolist()}]}
 
 
 @app.post("/scores")
 async def scores(
-    request: Request, decimals: int | None = None, most: int | None = None, kind: str = "probabilities", noise: float = 0, delay: float = 0
+    request: Request,
+    decimals: int | None = None,
+    most: int | None = None,
+    kind: str = "probabilities",
+    noise: float = 0,
+    delay: float = 0,
 ):
     """Full scores, perhaps rounded, noisy or late; refuses more rows than ``most`` with 413."""
     await asyncio.sleep(delay)
@@ -85,14 +98,24 @@ async def scores(
         return Response("<html>413 Request Entity Too Large</html>", 413)
     values = (logits_of if kind == "logits" else probabilities_of)(x).astype(np.float64)
     values = values * (1 - noise * NOISE.random((len(x), 1))) if noise else values
-    return {"predictions": [{"scores": row.tolist()} for row in (values if decimals is None else values.round(decimals))]}
+    return {
+        "predictions": [
+            {"scores": row.tolist()}
+            for row in (values if decimals is None else values.round(decimals))
+        ]
+    }
 
 
 @app.post("/top")
 async def top(request: Request, k: int = 3):
     """The k best labels with their scores, best first."""
-    values = probabilities_of(np.array((await request.json())["data"], np.float32)).astype(np.float64)
-    return [[{"label": LABELS[i], "score": row[i]} for i in np.argsort(-row, kind="stable")[:k]] for row in values]
+    values = probabilities_of(np.array((await request.json())["data"], np.float32)).astype(
+        np.float64
+    )
+    return [
+        [{"label": LABELS[i], "score": row[i]} for i in np.argsort(-row, kind="stable")[:k]]
+        for row in values
+    ]
 
 
 @app.post("/label")
@@ -112,7 +135,10 @@ async def positive(request: Request):
 @app.post("/bytes")
 async def bytes_(request: Request):
     """Rows as base64 of uint8 pixels."""
-    rows = [np.frombuffer(base64.b64decode(row["b64"]), np.uint8) for row in (await request.json())["instances"]]
+    rows = [
+        np.frombuffer(base64.b64decode(row["b64"]), np.uint8)
+        for row in (await request.json())["instances"]
+    ]
     return {"predictions": probabilities_of(np.array(rows, np.float32) / np.float32(255)).tolist()}
 
 
@@ -144,21 +170,42 @@ async def keyed(request: Request):
 
 
 SIGNATURE = {
-    "inputs": {"image": {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}, *({"size": str(length)} for length in SHAPE)]}}},
-    "outputs": {"probabilities": {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}, {"size": str(N_CLASSES)}]}}},
+    "inputs": {
+        "image": {
+            "dtype": "DT_FLOAT",
+            "tensor_shape": {"dim": [{"size": "-1"}, *({"size": str(length)} for length in SHAPE)]},
+        }
+    },
+    "outputs": {
+        "probabilities": {
+            "dtype": "DT_FLOAT",
+            "tensor_shape": {"dim": [{"size": "-1"}, {"size": str(N_CLASSES)}]},
+        }
+    },
 }
 
 
 @app.get("/tf/v1/models/{model}")
 def tf_status(model: str):
     """TensorFlow Serving's word on a model."""
-    return {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}]}
+    return {
+        "model_version_status": [
+            {
+                "version": "1",
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+        ]
+    }
 
 
 @app.get("/tf/v1/models/{model}/metadata")
 def tf_metadata(model: str):
     """TensorFlow Serving's signature."""
-    return {"model_spec": {"name": model}, "metadata": {"signature_def": {"signature_def": {"serving_default": SIGNATURE}}}}
+    return {
+        "model_spec": {"name": model},
+        "metadata": {"signature_def": {"signature_def": {"serving_default": SIGNATURE}}},
+    }
 
 
 @app.get("/kserve/v1/models")
@@ -176,7 +223,11 @@ def kserve_status(model: str):
 @app.post("/{server}/v1/models/{model}:predict")
 async def predict_v1(server: str, model: str, request: Request):
     """Rows as nested lists, as TensorFlow Serving and KServe v1 take them."""
-    return {"predictions": probabilities_of(np.array((await request.json())["instances"], np.float32)).tolist()}
+    return {
+        "predictions": probabilities_of(
+            np.array((await request.json())["instances"], np.float32)
+        ).tolist()
+    }
 
 
 @app.get("/mlflow/ping")
@@ -198,7 +249,11 @@ async def invocations(request: Request):
     if "dataframe_split" in document:
         table = document["dataframe_split"]
         assert table["columns"] == [f"p{i}" for i in range(16)]
-        return {"predictions": probabilities_of(np.array(table["data"], np.float32)).argmax(axis=-1).tolist()}
+        return {
+            "predictions": probabilities_of(np.array(table["data"], np.float32))
+            .argmax(axis=-1)
+            .tolist()
+        }
     rows = document["inputs"]["image"]
     return {"predictions": {"probabilities": probabilities_of(np.array(rows, np.float32)).tolist()}}
 

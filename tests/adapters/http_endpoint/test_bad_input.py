@@ -27,8 +27,18 @@ def measure(service_url, tmp_path, monkeypatch):
 
     def run(path, *options, data="x.npy", toml="", url=service_url):
         (tmp_path / "e.toml").write_text(f'url = "{url}{path}"\n{toml}')
-        command = ["measure", str(tmp_path / "e.toml"), str(tmp_path / data), "--output", str(tmp_path / "run"), "--no-report", *options]
-        result = CliRunner().invoke(main, [*command, "--no-progress", "--overwrite"], catch_exceptions=False)
+        command = [
+            "measure",
+            str(tmp_path / "e.toml"),
+            str(tmp_path / data),
+            "--output",
+            str(tmp_path / "run"),
+            "--no-report",
+            *options,
+        ]
+        result = CliRunner().invoke(
+            main, [*command, "--no-progress", "--overwrite"], catch_exceptions=False
+        )
         assert result.stderr.count("Error:") == (result.exit_code != 0)
         assert "Traceback" not in result.output
         assert KEY not in result.output
@@ -52,7 +62,12 @@ KEYED = (
         ("/v2/models/digits", {"url": "ftp://127.0.0.1"}, 3, "must begin with http"),
         ("/v2/models/digits", {"url": "http://no.such.host.invalid"}, 4, "no.such.host.invalid"),
         ("/keyed", {"toml": KEYED}, 4, "401"),
-        ("/keyed", {"toml": KEYED.replace("CLASSIFIER_KEY", "NO_SUCH_VARIABLE")}, 3, "NO_SUCH_VARIABLE must hold the secret"),
+        (
+            "/keyed",
+            {"toml": KEYED.replace("CLASSIFIER_KEY", "NO_SUCH_VARIABLE")},
+            3,
+            "NO_SUCH_VARIABLE must hold the secret",
+        ),
         ("/v2/models/digits", {"data": "square.npy"}, 3, r"shape (n, 1, 4, 4); got (2, 1, 5, 5)"),
         ("/v2/models/digits", {"toml": "input_shape = [1, 5, 5]"}, 3, "must fit the server's"),
         ("/v2/models/digits", {"toml": "n_classes = 7"}, 3, "must be what the server says, 5"),
@@ -82,8 +97,12 @@ def test_ledgers_that_are_not_this_models(measure, tmp_path):
     assert measure("/v2/models/digits", "--ledger", str(ledger))[0] == 0
     verify(ledger)
     before = hashlib.sha256(ledger.read_bytes()).digest()
-    code, message = measure("/v2/models/digits", "--ledger", str(ledger), toml='access = "label"', data="x.npy")
-    assert (code, "halfspace" in message or "belongs to another model" in message) == (3, True), message
+    code, message = measure(
+        "/v2/models/digits", "--ledger", str(ledger), toml='access = "label"', data="x.npy"
+    )
+    assert (code, "halfspace" in message or "belongs to another model" in message) == (3, True), (
+        message
+    )
     code, message = measure("/v2/models/digits", "--ledger", str(ledger), "--access", "top1")
     assert (code, "belongs to another model" in message) == (3, True), message
     assert hashlib.sha256(ledger.read_bytes()).digest() == before

@@ -6,7 +6,7 @@ import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
 
 from blackbox_boundary import Access, InvalidInput, Prediction
-from blackbox_boundary.behaviour import read_behaviour, rounding
+from blackbox_boundary.measuring.behaviour import read_behaviour, rounding
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((6, *model.SHAPE), dtype=np.float32)
@@ -14,8 +14,18 @@ X = np.random.default_rng(0).random((6, *model.SHAPE), dtype=np.float32)
 
 def scores_of(service_url, query):
     """The service's model, with a particular behaviour."""
-    common = {"access": "probabilities", "input_shape": model.SHAPE, "n_classes": model.N_CLASSES, "bounds": (0, 1)}
-    return load(f"{service_url}/scores?{query}", request={"body": '{"data": $rows}'}, answer={"scores": "predictions[*].scores"}, **common)
+    common = {
+        "access": "probabilities",
+        "input_shape": model.SHAPE,
+        "n_classes": model.N_CLASSES,
+        "bounds": (0, 1),
+    }
+    return load(
+        f"{service_url}/scores?{query}",
+        request={"body": '{"data": $rows}'},
+        answer={"scores": "predictions[*].scores"},
+        **common,
+    )
 
 
 def test_a_server_that_repeats_itself(service_url):
@@ -46,7 +56,12 @@ def test_a_server_that_adds_noise(service_url):
 
 def test_labels_alone_have_no_spread(service_url):
     """Only label changes can be counted."""
-    told = {"access": "label", "input_shape": model.SHAPE, "labels": model.LABELS, "answer": {"labels": "labels"}}
+    told = {
+        "access": "label",
+        "input_shape": model.SHAPE,
+        "labels": model.LABELS,
+        "answer": {"labels": "labels"},
+    }
     with load(f"{service_url}/label", request={"body": '{"data": $rows}'}, **told) as endpoint:
         seen = read_behaviour(endpoint, X, n_repeats=2)
     assert seen.spread_alone is None
@@ -54,7 +69,9 @@ def test_labels_alone_have_no_spread(service_url):
     assert seen.n_label_changes == 0
 
 
-@pytest.mark.parametrize(("scores", "decimals"), [([0.5, 0.25], 2), ([1 / 3], None), ([0, 1], None), ([0.1, np.nan], 1)])
+@pytest.mark.parametrize(
+    ("scores", "decimals"), [([0.5, 0.25], 2), ([1 / 3], None), ([0, 1], None), ([0.1, np.nan], 1)]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rounding(scores, decimals, dtype):
     """Zeros, ones and missing scores say nothing about it."""

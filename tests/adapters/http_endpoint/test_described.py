@@ -14,7 +14,13 @@ BODY = {"body": '{"data": $rows}'}
 
 def described(url, **told):
     """An endpoint of the service's model."""
-    common = {"access": "probabilities", "input_shape": model.SHAPE, "n_classes": model.N_CLASSES, "bounds": (0, 1), "request": BODY}
+    common = {
+        "access": "probabilities",
+        "input_shape": model.SHAPE,
+        "n_classes": model.N_CLASSES,
+        "bounds": (0, 1),
+        "request": BODY,
+    }
     return load(url, **{**common, **told})
 
 
@@ -26,14 +32,20 @@ def test_full_scores(service_url):
 
 def test_logits(service_url):
     """Logits are taken as they are."""
-    with described(f"{service_url}/scores?kind=logits", access="logits", answer={"scores": "predictions[*].scores"}) as endpoint:
+    with described(
+        f"{service_url}/scores?kind=logits",
+        access="logits",
+        answer={"scores": "predictions[*].scores"},
+    ) as endpoint:
         assert (endpoint.predict(X).scores == model.logits_of(X)).all()
 
 
 def test_logits_declared_probabilities_are_refused(service_url):
     """The declaration is held against what comes."""
     with (
-        described(f"{service_url}/scores?kind=logits", answer={"scores": "predictions[*].scores"}) as endpoint,
+        described(
+            f"{service_url}/scores?kind=logits", answer={"scores": "predictions[*].scores"}
+        ) as endpoint,
         pytest.raises(BadPrediction, match="logits"),
     ):
         endpoint.predict(X)
@@ -42,7 +54,9 @@ def test_logits_declared_probabilities_are_refused(service_url):
 def test_top_k_reveals_the_best_alone(service_url):
     """Of a top-3 list the best label and its score are kept; the missing mass is not invented."""
     paths = {"labels": "[*][*].label", "scores": "[*][*].score"}
-    with described(f"{service_url}/top", access="top1", labels=model.LABELS, answer=paths) as endpoint:
+    with described(
+        f"{service_url}/top", access="top1", labels=model.LABELS, answer=paths
+    ) as endpoint:
         answer = endpoint.predict(X)
     assert answer.scores is None
     assert (answer.label == P.argmax(axis=-1)).all()
@@ -65,7 +79,12 @@ def test_top_k_does_not_pass_for_full_scores(service_url):
 def test_labels_alone(service_url, names):
     """Names are mapped by the table given, indices are taken as they are."""
     labels = model.LABELS if names else ()
-    with described(f"{service_url}/label?names={names}", access="label", labels=labels, answer={"labels": "labels"}) as endpoint:
+    with described(
+        f"{service_url}/label?names={names}",
+        access="label",
+        labels=labels,
+        answer={"labels": "labels"},
+    ) as endpoint:
         answer = endpoint.predict(X)
     assert endpoint.access is Access.LABEL
     assert answer.scores is None
@@ -76,7 +95,9 @@ def test_labels_alone(service_url, names):
 def test_unknown_label_is_an_error(service_url):
     """A name that is not in the table is not guessed at."""
     labels = [*model.LABELS[:-1], "elk"]
-    endpoint = described(f"{service_url}/label", access="label", labels=labels, answer={"labels": "labels"})
+    endpoint = described(
+        f"{service_url}/label", access="label", labels=labels, answer={"labels": "labels"}
+    )
     with endpoint, pytest.raises(BadPrediction, match="eel"):
         endpoint.predict(X)
 
@@ -93,7 +114,16 @@ def test_binary_model_with_a_single_score(service_url):
 @pytest.mark.parametrize(
     ("path", "request_", "answer"),
     [
-        ("/bytes", {"body": '{"instances": $rows}', "item": '{"b64": $row}', "encoding": "base64", "dtype": "uint8"}, "predictions"),
+        (
+            "/bytes",
+            {
+                "body": '{"instances": $rows}',
+                "item": '{"b64": $row}',
+                "encoding": "base64",
+                "dtype": "uint8",
+            },
+            "predictions",
+        ),
         ("/image", {"body": "$raw", "encoding": "png"}, "scores"),
         ("/upload", {"body": "$raw", "encoding": "png", "form_field": "picture"}, "scores"),
     ],
@@ -101,7 +131,9 @@ def test_binary_model_with_a_single_score(service_url):
 def test_pixels_are_rounded_inside_the_query_path(service_url, path, request_, answer):
     """What arrives is what ``as_sent`` says, rounded half to even, and the answer is to that."""
     x = np.rint(X * 510) / 2
-    with described(f"{service_url}{path}", request=request_, answer={"scores": answer}, bounds=(0, 255)) as endpoint:
+    with described(
+        f"{service_url}{path}", request=request_, answer={"scores": answer}, bounds=(0, 255)
+    ) as endpoint:
         scores, sent = endpoint.predict(x).scores, endpoint.as_sent(x)
     assert sent.dtype == np.uint8
     assert (sent == np.rint(x)).all()
@@ -111,7 +143,11 @@ def test_pixels_are_rounded_inside_the_query_path(service_url, path, request_, a
 
 def test_a_batch_found_too_long_is_halved_and_remembered(service_url):
     """A 413 costs a few requests once; the limit then holds."""
-    with described(f"{service_url}/scores?most=9", answer={"scores": "predictions[*].scores"}, transport={"connections": 1}) as endpoint:
+    with described(
+        f"{service_url}/scores?most=9",
+        answer={"scores": "predictions[*].scores"},
+        transport={"connections": 1},
+    ) as endpoint:
         assert (endpoint.predict(X).scores == P).all()
         assert endpoint.max_rows <= 9
         before = endpoint.counters
@@ -127,7 +163,13 @@ def test_a_batch_found_too_long_is_halved_and_remembered(service_url):
         ({"request": {"body": "{$rows"}, "answer": {"scores": "p"}}, "must be JSON"),
         ({"request": {"body": "{}"}, "answer": {"scores": "p"}}, r"\$rows"),
         ({"request": {**BODY, "form_field": "file"}, "answer": {"scores": "p"}}, "form_field"),
-        ({"request": {"body": "$raw", "encoding": "npy", "form_field": 'a"b'}, "answer": {"scores": "p"}}, "form_field"),
+        (
+            {
+                "request": {"body": "$raw", "encoding": "npy", "form_field": 'a"b'},
+                "answer": {"scores": "p"},
+            },
+            "form_field",
+        ),
         ({"request": {"encoding": "jpeg"}, "answer": {"scores": "p"}}, "encoding"),
         ({"input_shape": None, "answer": {"scores": "p"}}, "input_shape"),
         ({"n_classes": 1, "answer": {"scores": "p"}}, "at least 2"),
@@ -142,6 +184,18 @@ def test_a_description_that_does_not_hold_together(told, says):
         described("http://127.0.0.1:9/x", **told)
 
 
+def test_the_levels_of_pixels_are_in_the_fingerprint():
+    """With other bounds the same row is another pixel; bounds of numbers sent as they are change nothing."""
+
+    def print_of(bounds, **request):
+        told = {"request": {"body": '{"data": $rows}', **request}, "bounds": bounds}
+        with described("http://127.0.0.1:9/x", answer={"scores": "p"}, **told) as endpoint:
+            return endpoint.fingerprint
+
+    assert print_of((0, 1), dtype="uint8") != print_of((0, 255), dtype="uint8")
+    assert print_of((0, 1)) == print_of((0, 255)) == print_of(None)
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -149,14 +203,27 @@ def test_a_description_that_does_not_hold_together(told, says):
         {"headers": {"Azureml-Model-Deployment": "green"}},
         {"request": {"body": '{"data": $rows}', "item": '{"pixels": $row}'}},
         {"request": {"body": '{"data": $rows}', "method": "PUT"}},
+        {"request": {"body": '{"data": $rows}', "dtype": "float64"}},
+        {"request": {"body": '{"data": $rows}', "encoding": "flat"}},
     ],
 )
 def test_what_decides_on_an_answer_is_in_the_fingerprint(other, monkeypatch):
     """A ledger of one order of labels, or of one deployment, must not answer for another. Keys have no part in it."""
-    told = {"access": "label", "input_shape": model.SHAPE, "labels": model.LABELS, "answer": {"labels": "l"}}
-    told |= {"request": {"body": '{"data": $rows}'}, "headers": {"azureml-model-deployment": "blue"}}
+    told = {
+        "access": "label",
+        "input_shape": model.SHAPE,
+        "labels": model.LABELS,
+        "answer": {"labels": "l"},
+    }
+    told |= {
+        "request": {"body": '{"data": $rows}'},
+        "headers": {"azureml-model-deployment": "blue"},
+    }
     monkeypatch.setenv("KEY", "one")
-    with load("http://127.0.0.1:1/x", **told) as one, load("http://127.0.0.1:1/x", **{**told, **other}) as two:
+    with (
+        load("http://127.0.0.1:1/x", **told) as one,
+        load("http://127.0.0.1:1/x", **{**told, **other}) as two,
+    ):
         assert one.fingerprint != two.fingerprint
     told["headers"] = {"AzureML-Model-Deployment": "blue", "Authorization": {"env": "KEY"}}
     with load("http://127.0.0.1:1/x", **told) as same:

@@ -31,21 +31,29 @@ def test_kserve_v1_tells_nothing(service_url):
     """What is missing is named; once given, rows are answered."""
     with pytest.raises(InvalidInput, match='"access"'):
         load(f"{service_url}/kserve/v1/models/digits")
-    with load(f"{service_url}/kserve/v1/models/digits", access="probabilities", **SHAPES) as endpoint:
+    with load(
+        f"{service_url}/kserve/v1/models/digits", access="probabilities", **SHAPES
+    ) as endpoint:
         assert (endpoint.predict(X).scores == P).all()
 
 
 def test_mlflow_with_named_tensors(service_url):
     """Names lead in and out."""
     told = {"request": {"input": "image"}, "answer": {"output": "probabilities"}}
-    with load(f"{service_url}/mlflow/invocations", access="probabilities", **SHAPES, **told) as endpoint:
+    with load(
+        f"{service_url}/mlflow/invocations", access="probabilities", **SHAPES, **told
+    ) as endpoint:
         assert (endpoint.predict(X).scores == P).all()
 
 
 def test_mlflow_with_a_table_and_labels_alone(service_url):
     """Flat rows under column names."""
     columns = [f"p{i}" for i in range(16)]
-    told = {"request": {"format": "dataframe_split", "columns": columns}, "input_shape": (16,), "n_classes": model.N_CLASSES}
+    told = {
+        "request": {"format": "dataframe_split", "columns": columns},
+        "input_shape": (16,),
+        "n_classes": model.N_CLASSES,
+    }
     with load(f"{service_url}/mlflow/invocations", access="label", **told) as endpoint:
         assert (endpoint.predict(X.reshape(-1, 16)).label == P.argmax(axis=-1)).all()
     with pytest.raises(InvalidInput, match="columns"):
@@ -61,7 +69,9 @@ def test_torchserve_image_in_best_labels_out(service_url):
     expected = model.probabilities_of(sent.astype(np.float32) / np.float32(255))
     assert (answer.label == expected.argmax(axis=-1)).all()
     assert np.allclose(answer.top1, expected.max(axis=-1))
-    with load(f"{service_url}/torch/predictions/digits?k=5", access="probabilities", **told) as endpoint:
+    with load(
+        f"{service_url}/torch/predictions/digits?k=5", access="probabilities", **told
+    ) as endpoint:
         assert np.allclose(endpoint.predict(X).scores, expected)
 
 
@@ -96,7 +106,9 @@ def test_what_probe_prints_can_be_loaded(service_url, tmp_path):
         assert (endpoint.predict(X).scores == P).all()
     text = probe(f"{service_url}/kserve/v1/models/digits").toml
     assert "# n_classes" in text
-    filled = text.replace("# access", "access").replace("# input_shape = [1, 28, 28]", "input_shape = [1, 4, 4]")
+    filled = text.replace("# access", "access").replace(
+        "# input_shape = [1, 28, 28]", "input_shape = [1, 4, 4]"
+    )
     file.write_text(filled.replace("# n_classes = 10", "n_classes = 5"))
     with load(str(file)) as endpoint:
         assert (endpoint.predict(X).scores == P).all()
@@ -110,7 +122,9 @@ def test_a_configuration_holds_no_lines_of_the_servers_own():
 
 def test_the_command(service_url, tmp_path):
     """It prints the configuration; the exit code says whether anything was recognised."""
-    (tmp_path / "there.toml").write_text(f'url = "{service_url}/tf/v1/models/digits"\n[headers]\nX-Team = "ours"\n')
+    (tmp_path / "there.toml").write_text(
+        f'url = "{service_url}/tf/v1/models/digits"\n[headers]\nX-Team = "ours"\n'
+    )
     for spec, exit_code in (
         (f"{service_url}/v2/models/digits", 0),
         (str(tmp_path / "there.toml"), 0),
@@ -142,7 +156,10 @@ def test_a_url_that_tells_nothing_points_to_probe(service_url):
         ("url = [", "cannot be read"),
         ("url = 'http://127.0.0.1:9/x'\n[transport]\nconnexions = 3", "connexions"),
         ("url = 'http://127.0.0.1:9/x'\n[transport]\nconnections = 0", "connections"),
-        ("url = 'http://127.0.0.1:9/x'\n[transport]\nca_file = '/nowhere.pem'", "ca_file"),
+        (
+            "url = 'http://127.0.0.1:9/x'\n[transport]\nca_file = '/nowhere.pem'",
+            "file:/nowhere.pem",
+        ),
         ("url = 'http://127.0.0.1:9/x'\nheaders = 3", "headers"),
         ("url = 'ftp://127.0.0.1/x'", "http://"),
         ("url = 'http://[::1/x'", "valid"),

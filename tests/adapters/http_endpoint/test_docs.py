@@ -10,8 +10,8 @@ import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
-from blackbox_boundary.adapters.http_endpoint.manners import Manners
 from blackbox_boundary.adapters.http_endpoint.opening import DIALECTS
+from blackbox_boundary.adapters.http_endpoint.transport_settings import TransportSettings
 
 DOCS = Path(__file__).parents[3] / "docs"
 HOW_TO = (DOCS / "how-to" / "audit-an-http-endpoint.md").read_text(encoding="utf-8")
@@ -43,7 +43,9 @@ def test_the_code_runs(service_url, tmp_path, monkeypatch):
     assert names["seen"].is_repeatable
 
 
-@pytest.mark.parametrize("name", [*Configuration.__dataclass_fields__, *Manners.names(), *DIALECTS])
+@pytest.mark.parametrize(
+    "name", [*Configuration.__dataclass_fields__, *TransportSettings.names(), *DIALECTS]
+)
 def test_every_setting_is_in_the_reference(name):
     """Nothing is hidden."""
     assert f"`{name}`" in REFERENCE or f"[{name}]" in REFERENCE

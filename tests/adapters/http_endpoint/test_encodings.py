@@ -7,8 +7,13 @@ import json
 import numpy as np
 import pytest
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
-from blackbox_boundary.adapters.http_endpoint.encodings import Encoding
-from blackbox_boundary.adapters.http_endpoint.wire import as_dtype, flat_json, nested_json
+from blackbox_boundary.adapters.http_endpoint.dialects.encodings import Encoding
+from blackbox_boundary.adapters.http_endpoint.wire import (
+    as_dtype,
+    bounds_within,
+    flat_json,
+    nested_json,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -25,7 +30,11 @@ def encoding(shape, bounds=(0, 1), **told):
 
 
 @given(
-    st.sampled_from(["f4", "f8"]).flatmap(lambda dtype: hnp.arrays(dtype, shapes, elements={"allow_nan": False, "allow_infinity": False}))
+    st.sampled_from(["f4", "f8"]).flatmap(
+        lambda dtype: hnp.arrays(
+            dtype, shapes, elements={"allow_nan": False, "allow_infinity": False}
+        )
+    )
 )
 def test_floats_come_back_bit_for_bit(x):
     """Nine digits are enough for float32, seventeen for float64; nested or flat."""
@@ -44,7 +53,17 @@ def test_whole_numbers_are_rounded_half_to_even(x):
 
 @pytest.mark.parametrize(
     ("value", "dtype"),
-    [(np.nan, "f4"), (np.inf, "f8"), (1e39, "f4"), (1e5, "f2"), (256, "u1"), (-1, "u1"), (np.nan, "i4"), (2, "?"), (2.0**63, "i8")],
+    [
+        (np.nan, "f4"),
+        (np.inf, "f8"),
+        (1e39, "f4"),
+        (1e5, "f2"),
+        (256, "u1"),
+        (-1, "u1"),
+        (np.nan, "i4"),
+        (2, "?"),
+        (2.0**63, "i8"),
+    ],
 )
 def test_what_does_not_fit_is_refused(value, dtype):
     """With the number of the row, before anything is sent."""
@@ -55,7 +74,11 @@ def test_what_does_not_fit_is_refused(value, dtype):
 @pytest.mark.parametrize("channels", ["first", "last", "none"])
 def test_png_holds_the_pixels(channels):
     """In colour and in grey, whichever axis the colours are on."""
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3) if channels != "none" else (6, 5)).astype(np.uint8)
+    pixels = (
+        np.random.default_rng(0)
+        .integers(0, 256, (6, 5, 3) if channels != "none" else (6, 5))
+        .astype(np.uint8)
+    )
     x = np.moveaxis(pixels, -1, 0) if channels == "first" else pixels
     way = encoding(x.shape, bounds=(0, 255), encoding="png")
     assert way.channels == channels
@@ -67,7 +90,10 @@ def test_bytes_of_the_array():
     """As base64 within JSON, or as a NumPy file."""
     x = np.random.default_rng(0).random((2, 3, 2)).astype(np.float32)
     way = encoding((3, 2), encoding="base64", item='{"b64": $row}')
-    rows = [np.frombuffer(base64.b64decode(row["b64"]), "<f4") for row in json.loads(way.rows_json(way.as_sent(x)))]
+    rows = [
+        np.frombuffer(base64.b64decode(row["b64"]), "<f4")
+        for row in json.loads(way.rows_json(way.as_sent(x)))
+    ]
     assert (np.array(rows) == x.reshape(2, 6)).all()
     way = encoding((3, 2), encoding="npy")
     assert (np.load(io.BytesIO(way.raw(way.as_sent(x)[0]))) == x[0]).all()
@@ -98,3 +124,14 @@ def test_pixels_need_bounds():
     """Without them nobody knows what 255 stands for."""
     with pytest.raises(InvalidInput, match="bounds"):
         encoding((4, 4), bounds=None, encoding="png")
+
+
+def test_half_precision_bounds_the_search():
+    """Its range stands in for bounds that are not given; bounds beyond it are refused, those of other types left."""
+    half, single = np.dtype("f2"), np.dtype("f4")
+    assert bounds_within(None, half) == (-65504.0, 65504.0)
+    assert bounds_within((0, 1), half) == (0, 1)
+    assert bounds_within(None, single) is None
+    assert bounds_within((0, 1e6), single) == (0, 1e6)
+    with pytest.raises(InvalidInput, match="within 65504"):
+        bounds_within((0, 1e6), half)

@@ -7,9 +7,9 @@ import threading
 import pytest
 import requests
 import urllib3
-from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Line, Stale, translated
+from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Connection, Stale, translated
 from blackbox_boundary.adapters.http_endpoint.failures import Transient
-from blackbox_boundary.adapters.http_endpoint.manners import Manners
+from blackbox_boundary.adapters.http_endpoint.transport_settings import TransportSettings
 from blackbox_boundary.adapters.http_endpoint.wire import Request
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -19,12 +19,22 @@ from blackbox_boundary import BoundaryError, InvalidInput, PredictorError, Predi
 
 def exceptions_of(module):
     """All exception classes of a module, without its warnings."""
-    members = (member for _, member in inspect.getmembers(module, inspect.isclass) if member.__module__ == module.__name__)
-    return [member for member in members if issubclass(member, Exception) and not issubclass(member, Warning)]
+    members = (
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if member.__module__ == module.__name__
+    )
+    return [
+        member
+        for member in members
+        if issubclass(member, Exception) and not issubclass(member, Warning)
+    ]
 
 
 @pytest.mark.parametrize(
-    "kind", [*exceptions_of(requests.exceptions), *exceptions_of(urllib3.exceptions)], ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
+    "kind",
+    [*exceptions_of(requests.exceptions), *exceptions_of(urllib3.exceptions)],
+    ids=lambda kind: f"{kind.__module__}.{kind.__name__}",
 )
 def test_every_exception_is_caught_and_translated(kind):
     """None of the two libraries' exceptions passes, whatever version of them is installed."""
@@ -40,7 +50,12 @@ def test_every_exception_is_caught_and_translated(kind):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError())), Stale),
+        (
+            requests.exceptions.ConnectionError(
+                urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError())
+            ),
+            Stale,
+        ),
         (requests.exceptions.ReadTimeout("slow"), Transient),
         (requests.exceptions.ChunkedEncodingError("cut"), Transient),
         (requests.exceptions.InvalidURL("what?"), InvalidInput),
@@ -107,7 +122,9 @@ STATUSES = [
     "",
     "ICY 200",
 ]
-bodies = st.sampled_from([b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"zz\r\nabc", b"-1\r\n", b"\x1f\x8b\x08", b""]) | st.binary(max_size=40)
+bodies = st.sampled_from(
+    [b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"zz\r\nabc", b"-1\r\n", b"\x1f\x8b\x08", b""]
+) | st.binary(max_size=40)
 answers = st.builds(
     lambda status, heads, body: "\r\n".join([status, *heads, "", ""]).encode() + body,
     st.sampled_from(STATUSES),
@@ -124,12 +141,12 @@ def test_arbitrary_bytes_on_the_wire(parrot, said):
     """Whatever a server says, it is a reply or one of our own errors, and soon."""
     url, words = parrot
     words["say"] = said
-    line = Line(url, Manners(read_timeout_s=5, total_timeout_s=5))
+    connection = Connection(url, TransportSettings(read_timeout_s=5, total_timeout_s=5))
     try:
-        reply = line.exchange(Request("GET", "/"), {}, 1000, was_reachable=False)
+        reply = connection.exchange(Request("GET", "/"), {}, 1000, was_reachable=False)
     except BoundaryError:
         pass
     else:
         assert len(reply.body) <= 1000
     finally:
-        line.close()
+        connection.close()

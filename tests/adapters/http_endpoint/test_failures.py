@@ -5,7 +5,14 @@ import time
 
 import numpy as np
 import pytest
-from blackbox_boundary.adapters.http_endpoint.failures import Denied, Doubtful, TooLong, Transient, failure_of, retry_after
+from blackbox_boundary.adapters.http_endpoint.failures import (
+    Denied,
+    Doubtful,
+    TooLong,
+    Transient,
+    failure_of,
+    retry_after,
+)
 from blackbox_boundary.adapters.http_endpoint.wire import Reply
 
 from blackbox_boundary import Prediction, PredictorRefused, load
@@ -13,13 +20,23 @@ from blackbox_boundary import Prediction, PredictorRefused, load
 
 def failure(status, body=b"", **headers):
     """What is wrong with such an answer."""
-    return failure_of(Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, 0.1), "POST http://host/x")
+    return failure_of(
+        Reply(
+            status, {name.replace("_", "-"): value for name, value in headers.items()}, body, 0.1
+        ),
+        "POST http://host/x",
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "body", "headers", "kind"),
     [
-        (400, b'{"error":"inference request batch-size must be <= 256 for \'mnist\'"}', {}, TooLong),
+        (
+            400,
+            b'{"error":"inference request batch-size must be <= 256 for \'mnist\'"}',
+            {},
+            TooLong,
+        ),
         (400, b'{"error":"unexpected shape for input"}', {}, PredictorRefused),
         (401, b"", {}, Denied),
         (403, b"<html>", {}, Denied),
@@ -36,7 +53,12 @@ def failure(status, body=b"", **headers):
         (500, b"Internal Server Error", {}, Doubtful),
         (501, b"", {}, PredictorRefused),
         (502, b"<html>", {}, Transient),
-        (503, b'{"code":503,"type":"InternalServerException","message":"Prediction failed"}', {}, Doubtful),
+        (
+            503,
+            b'{"code":503,"type":"InternalServerException","message":"Prediction failed"}',
+            {},
+            Doubtful,
+        ),
         (504, b"", {}, Transient),
         (308, b"", {"location": "https://elsewhere"}, PredictorRefused),
         (100, b"", {}, PredictorRefused),
@@ -64,7 +86,15 @@ def test_overload_and_refusal():
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("2", 2), (" 1.5 ", 1.5), ("", None), ("soon", None), ("-1", None), ("9" * 30, None), ("Fri, 31 Dec 1999 23:59:59 GMT", 0)],
+    [
+        ("2", 2),
+        (" 1.5 ", 1.5),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("9" * 30, None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+    ],
 )
 def test_retry_after(value, seconds):
     """Seconds or a date; nonsense is no answer."""
@@ -73,12 +103,19 @@ def test_retry_after(value, seconds):
 
 def test_retry_after_a_date():
     """Half a minute from now."""
-    assert retry_after({"retry-after": email.utils.formatdate(time.time() + 30, usegmt=True)}) == pytest.approx(30, abs=5)
+    assert retry_after(
+        {"retry-after": email.utils.formatdate(time.time() + 30, usegmt=True)}
+    ) == pytest.approx(30, abs=5)
 
 
 def test_a_model_that_is_loading():
     """The time told in the body is waited for."""
-    assert failure(503, b'{"error":"Model x is currently loading","estimated_time":20.0}').retry_after_s == 20
+    assert (
+        failure(
+            503, b'{"error":"Model x is currently loading","estimated_time":20.0}'
+        ).retry_after_s
+        == 20
+    )
 
 
 def test_the_servers_words_are_short():
@@ -88,7 +125,13 @@ def test_the_servers_words_are_short():
 
 def test_first_answers_are_given_before_a_later_row_fails(monkeypatch):
     """What was paid for is not lost: a row that was answered, if only by NaN, comes before the error of the next."""
-    endpoint = load("http://127.0.0.1:9/x", access="logits", input_shape=(2,), n_classes=2, answer={"scores": "s"})
+    endpoint = load(
+        "http://127.0.0.1:9/x",
+        access="logits",
+        input_shape=(2,),
+        n_classes=2,
+        answer={"scores": "s"},
+    )
     nothing = Prediction.from_scores(np.full((1, 2), np.nan))
 
     def sent(rows, _):

@@ -13,7 +13,12 @@ from blackbox_boundary.wrappers.ledger import LedgerPredictor, Streaming
 class Local:
     """The model of the service, in this process."""
 
-    access, input_shape, n_classes, bounds = Access.PROBABILITIES, model.SHAPE, model.N_CLASSES, (0, 1)
+    access, input_shape, n_classes, bounds = (
+        Access.PROBABILITIES,
+        model.SHAPE,
+        model.N_CLASSES,
+        (0, 1),
+    )
 
     def predict(self, x):
         """The same scores as the service's."""
@@ -26,14 +31,29 @@ X = np.random.default_rng(5).random((20, *model.SHAPE), dtype=np.float32)
 @pytest.mark.parametrize("binary", [False, True])
 def test_distances_are_those_of_the_model_itself(service_url, binary):
     """Bit for bit, at the same number of queries, which is what the endpoint counted."""
-    with load(f"{service_url}/v2/models/digits", bounds=(0, 1), request={"binary": binary}) as endpoint:
+    with load(
+        f"{service_url}/v2/models/digits", bounds=(0, 1), request={"binary": binary}
+    ) as endpoint:
         over_http = measure(endpoint, X)
         n_sent = endpoint.counters.queries
     directly = measure(Local(), X)
     assert (over_http.status == Status.CONVERGED).all()
-    for name in ("l1", "l2", "linf", "lo", "hi", "home", "flipped", "status", "n_predictions", "n_gradients"):
+    for name in (
+        "l1",
+        "l2",
+        "linf",
+        "lo",
+        "hi",
+        "home",
+        "flipped",
+        "status",
+        "n_predictions",
+        "n_gradients",
+    ):
         assert (getattr(over_http, name) == getattr(directly, name)).all(), name
-    assert n_sent == over_http.n_predictions.sum()
+    assert (
+        n_sent == over_http.run["n_queries"] == over_http.n_predictions.sum() + 4
+    )  # 3 probes, a check
 
 
 def test_a_server_that_fails_a_fifth_of_all_requests(fault_url):
@@ -46,7 +66,13 @@ def test_a_server_that_fails_a_fifth_of_all_requests(fault_url):
         "answer": {"scores": "p"},
         "request": {"body": '{"data": $rows}'},
     }
-    patient = {"first_wait_s": 0.01, "connections": 4, "read_timeout_s": 0.5, "total_timeout_s": 1.0, "attempts": 12}
+    patient = {
+        "first_wait_s": 0.01,
+        "connections": 4,
+        "read_timeout_s": 0.5,
+        "total_timeout_s": 1.0,
+        "attempts": 12,
+    }
     results = []
     for fault in ("ok", "mixed"):
         with load(f"{fault_url}/{fault}", transport=patient, max_rows=4, **told) as endpoint:
@@ -63,8 +89,15 @@ def test_a_row_that_the_server_cannot_answer_ends_alone(fault_url):
     """A 500 for one row's input is that row's status; the others are measured."""
     x = np.random.default_rng(0).random((6, 2), dtype=np.float32)
     x[2, 0] = 9.5
-    told = {"access": "probabilities", "input_shape": (2,), "n_classes": 3, "transport": {"first_wait_s": 0.01, "connections": 2}}
-    with load(f"{fault_url}/poison", request={"body": '{"data": $rows}'}, answer={"scores": "p"}, **told) as endpoint:
+    told = {
+        "access": "probabilities",
+        "input_shape": (2,),
+        "n_classes": 3,
+        "transport": {"first_wait_s": 0.01, "connections": 2},
+    }
+    with load(
+        f"{fault_url}/poison", request={"body": '{"data": $rows}'}, answer={"scores": "p"}, **told
+    ) as endpoint:
         distances = measure(endpoint, x, max_queries=300)
     assert distances.status[2] == Status.NON_FINITE
     assert (np.delete(distances.status, 2) != Status.NON_FINITE).all()
@@ -82,7 +115,10 @@ def test_a_ledger_records_answers_as_they_come(fault_url, tmp_path):
     }
     with load(f"{fault_url}/e400=8", max_rows=2, transport={"connections": 1}, **told) as endpoint:
         assert isinstance(endpoint, Streaming)
-        with LedgerPredictor(endpoint, tmp_path / "ledger.db") as ledger, pytest.raises(PredictorRefused):
+        with (
+            LedgerPredictor(endpoint, tmp_path / "ledger.db") as ledger,
+            pytest.raises(PredictorRefused),
+        ):
             ledger.predict(x)
         n_answered = endpoint.counters.queries - 2
         with LedgerPredictor(endpoint, tmp_path / "ledger.db") as ledger:
@@ -104,7 +140,6 @@ def test_an_allowance_is_charged_for_retries_too(fault_url):
         "request": {"body": '{"data": $rows}'},
     }
     with load(f"{fault_url}/e502", transport={"first_wait_s": 0.01}, **told) as endpoint:
-        endpoint.transport.before_send = allowance.charge
-        with pytest.raises(BudgetExhausted):
+        with endpoint.metered(allowance.charge), pytest.raises(BudgetExhausted):
             endpoint.predict(np.zeros((1, 2)))
         assert endpoint.counters.requests == 3

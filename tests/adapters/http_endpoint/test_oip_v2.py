@@ -5,7 +5,14 @@ import pytest
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load
 
-from blackbox_boundary import Access, BadPrediction, InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary import (
+    Access,
+    BadPrediction,
+    InvalidInput,
+    PredictorError,
+    PredictorRefused,
+    PredictorUnavailable,
+)
 
 X = np.random.default_rng(0).random((200, *model.SHAPE), dtype=np.float32)
 
@@ -13,7 +20,10 @@ X = np.random.default_rng(0).random((200, *model.SHAPE), dtype=np.float32)
 @pytest.mark.parametrize("binary", [False, True, None])
 def test_same_scores_as_the_model_itself(service_url, binary):
     """Every row's scores come back bit for bit, in the order asked, over JSON as over binary tensors."""
-    with load(f"{service_url}/v2/models/digits", request={"binary": binary} if binary is not None else None) as endpoint:
+    with load(
+        f"{service_url}/v2/models/digits",
+        request={"binary": binary} if binary is not None else None,
+    ) as endpoint:
         answer = endpoint.predict(X)
     assert answer.scores.dtype == np.float32
     assert (answer.scores == model.probabilities_of(X)).all()
@@ -49,7 +59,10 @@ def test_metadata_that_lies_is_found_by_the_first_row(service_url):
         assert endpoint.counters.queries == 1
 
 
-@pytest.mark.parametrize(("access", "revealed"), [("label", Access.LABEL), ("top1", Access.TOP1), ("probabilities", Access.PROBABILITIES)])
+@pytest.mark.parametrize(
+    ("access", "revealed"),
+    [("label", Access.LABEL), ("top1", Access.TOP1), ("probabilities", Access.PROBABILITIES)],
+)
 def test_less_may_be_declared_than_the_server_says(service_url, access, revealed):
     """The label alone, or with its score, and not more."""
     with load(f"{service_url}/v2/models/digits", access=access) as endpoint:

@@ -20,16 +20,36 @@ def audit(service_url, tmp_path):
     """Runs ``measure`` on the service with a behaviour of its; the result, its facts and distances."""
     np.save(tmp_path / "x.npy", X)
 
-    def run(query, *options, access="probabilities", x="x.npy", path="scores", answer='scores = "predictions[*].scores"', name="run"):
+    def run(
+        query,
+        *options,
+        access="probabilities",
+        x="x.npy",
+        path="scores",
+        answer='scores = "predictions[*].scores"',
+        name="run",
+    ):
         (tmp_path / "e.toml").write_text(
             f'url = "{service_url}/{path}?{query}"\naccess = "{access}"\ninput_shape = {list(model.SHAPE)}\nn_classes = {model.N_CLASSES}\n'
             f"bounds = [0.0, 1.0]\n[transport]\nattempts = 2\nfirst_wait_s = 0.01\n"
             f"[request]\nbody = '{{\"data\": $rows}}'\n[answer]\n{answer}\n"
         )
         folder = tmp_path / name
-        command = ["measure", str(tmp_path / "e.toml"), str(tmp_path / x), "--no-progress", "--no-report", "--output", str(folder)]
+        command = [
+            "measure",
+            str(tmp_path / "e.toml"),
+            str(tmp_path / x),
+            "--no-progress",
+            "--no-report",
+            "--output",
+            str(folder),
+        ]
         result = CliRunner().invoke(main, [*command, *options], catch_exceptions=False)
-        facts = json.loads((folder / "run.json").read_text()) if (folder / "run.json").exists() else None
+        facts = (
+            json.loads((folder / "run.json").read_text())
+            if (folder / "run.json").exists()
+            else None
+        )
         return result, facts, Distances.load(folder / "results.npz") if facts else None
 
     return run
@@ -41,12 +61,12 @@ def test_a_repeatable_endpoint_is_asked_once(audit):
     assert result.exit_code == 0
     assert "it repeats itself" in result.stderr
     assert facts["behaviour"]["n_queries"] == 30
-    assert facts["sent"]["queries"] == 30 + distances.n_predictions.sum()
+    assert facts["sent"]["queries"] == 30 + distances.n_predictions.sum() + 1  # a check
     assert (facts["votes"], facts["score_resolution"]) == (1, 0.0)
     result, facts, without = audit("", "--no-behaviour", name="without")
     assert "behaviour" not in facts
     assert "repeats" not in result.stderr
-    assert facts["sent"]["queries"] == without.n_predictions.sum()
+    assert facts["sent"]["queries"] == without.n_predictions.sum() + 4  # 3 probes, a check
     np.testing.assert_array_equal(without.l2, distances.l2)
 
 
@@ -56,11 +76,15 @@ def test_rounding_reaches_the_search(audit):
     assert "rounded to 3 decimals" in result.stderr
     assert facts["score_resolution"] == 1e-3
     assert (distances.status == Status.CONVERGED).all()
-    assert (model.probabilities_of(distances.flip_points).round(3).argmax(axis=-1) != distances.home).all()
+    assert (
+        model.probabilities_of(distances.flip_points).round(3).argmax(axis=-1) != distances.home
+    ).all()
     _, _, unaware = audit("decimals=3", "--no-behaviour", name="unaware")
     assert distances.n_predictions.sum() < 0.7 * unaware.n_predictions.sum()
     _, _, exact = audit("", name="exact")
-    assert np.median(np.abs(distances.l2 / exact.l2 - 1)) < 0.5  # another ray: its gradient is estimated by rounded scores
+    assert (
+        np.median(np.abs(distances.l2 / exact.l2 - 1)) < 0.5
+    )  # another ray: its gradient is estimated by rounded scores
 
 
 def test_noise_is_voted_on_unless_told_otherwise(audit):
@@ -70,8 +94,12 @@ def test_noise_is_voted_on_unless_told_otherwise(audit):
     assert "asked 5 times" in result.stderr
     assert facts["votes"] == 5
     assert (distances.n_predictions % 5 == 0).all()
-    assert facts["sent"]["queries"] == 30 + distances.n_predictions.sum()
-    assert set(distances.status.tolist()) <= {Status.CONVERGED, Status.UNDECIDED, Status.NO_FLIP}  # noise may point anywhere
+    assert facts["sent"]["queries"] == 30 + distances.n_predictions.sum() + 1  # a check
+    assert set(distances.status.tolist()) <= {
+        Status.CONVERGED,
+        Status.UNDECIDED,
+        Status.NO_FLIP,
+    }  # noise may point anywhere
     result, facts, _ = audit("noise=0.1&kind=logits", "--votes", "1", access="logits", name="once")
     assert "--votes 5 would ask" in result.stderr
     assert facts["votes"] == 1
@@ -84,7 +112,9 @@ def test_noise_is_voted_on_unless_told_otherwise(audit):
 def test_a_label_has_no_scores_to_read(audit):
     """Labels that never change need no votes."""
     told = {"access": "label", "path": "label", "answer": 'labels = "labels"'}
-    _, facts, _ = audit("names=false", "--estimator", "halfspace", "--set", "max_queries_per_row=20", **told)
+    _, facts, _ = audit(
+        "names=false", "--estimator", "halfspace", "--set", "max_queries_per_row=20", **told
+    )
     assert facts["behaviour"]["spread_alone"] is None
     assert facts["votes"] == 1
 
@@ -99,14 +129,17 @@ def test_reading_is_charged_to_the_limit(audit, limit):
     assert distances.n_predictions.sum() > limit - 60
 
 
-def test_a_recorded_reading_is_charged_to_the_limit_like_the_first(audit, tmp_path):
-    """The same command again has as many queries left for its search: its result is the same, to the last row."""
-    told = ("--max-queries", "350", "--ledger", str(tmp_path / "l.db"))
-    _, _, first = audit("", *told)
-    _, facts, again = audit("", *told, name="again")
-    assert facts["sent"]["queries"] == 0
-    for name in ("l2", "lo", "hi", "status", "n_predictions"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+def test_what_the_ledger_answers_is_free(audit, tmp_path):
+    """In another folder the limit is whole again, and recorded answers do not use it up."""
+    given = ("--max-queries", "350", "--ledger", str(tmp_path / "l.db"))
+    _, begun, first = audit("", *given)
+    _, facts, again = audit("", *given, name="again")
+    assert begun["sent"]["queries"] <= 350
+    assert 0 < facts["sent"]["queries"] <= 350
+    assert facts["account"]["recorded"] >= begun["sent"]["queries"] - 12
+    done = first.status == Status.CONVERGED
+    np.testing.assert_array_equal(again.l2[done], first.l2[done])
+    assert (again.status == Status.CONVERGED).sum() > done.sum()
 
 
 def test_reading_above_the_limit_is_refused(audit):
@@ -129,14 +162,20 @@ def test_reading_takes_a_tenth_of_the_requests_at_most(audit, limit, is_read):
 def test_a_resumed_run_goes_on_as_it_began(audit, tmp_path):
     """Votes and resolution are those of the first part, and nothing is read again."""
     told = ("--ledger", str(tmp_path / "l.db"))
-    result, begun, _ = audit("noise=0.1&kind=logits", "--max-requests", "40", "--behaviour", *told, access="logits")
+    result, begun, _ = audit(
+        "noise=0.1&kind=logits", "--max-requests", "40", "--behaviour", *told, access="logits"
+    )
     assert result.exit_code == 5
     result, facts, distances = audit("noise=0.1&kind=logits", "--resume", *told, access="logits")
     assert result.exit_code == 0
     assert facts["behaviour"] == begun["behaviour"]
     assert facts["votes"] == begun["votes"] == 5
     assert "behaviour" not in result.stderr
-    assert set(distances.status.tolist()) <= {Status.CONVERGED, Status.UNDECIDED, Status.NO_FLIP}  # noise may point anywhere
+    assert set(distances.status.tolist()) <= {
+        Status.CONVERGED,
+        Status.UNDECIDED,
+        Status.NO_FLIP,
+    }  # noise may point anywhere
     result, again, repeated = audit("noise=0.1&kind=logits", *told, access="logits", name="again")
     assert again["sent"]["queries"] == 0  # every vote and every repeat is in the ledger
     assert again["behaviour"]["latency_s"] is None

@@ -18,7 +18,12 @@ X = np.zeros((2, *SHAPE), np.float32)
 
 def keyed(url, header, **told):
     """The endpoint that wants a key."""
-    common = {"access": "probabilities", "input_shape": SHAPE, "n_classes": N_CLASSES, "headers": {"Authorization": header}}
+    common = {
+        "access": "probabilities",
+        "input_shape": SHAPE,
+        "n_classes": N_CLASSES,
+        "headers": {"Authorization": header},
+    }
     return load(url, request={"body": '{"data": $rows}'}, answer={"scores": "p"}, **common, **told)
 
 
@@ -27,7 +32,11 @@ def sources(tmp_path, monkeypatch):
     """The same key in all the places it may come from."""
     monkeypatch.setenv("SERVICE_KEY", KEY)
     (tmp_path / "key").write_text(f"{KEY}\n")
-    return [{"env": "SERVICE_KEY"}, {"file": str(tmp_path / "key")}, {"command": f"{sys.executable} -c \"print('{KEY}')\""}]
+    return [
+        {"env": "SERVICE_KEY"},
+        {"file": str(tmp_path / "key")},
+        {"command": f"{sys.executable} -c \"print('{KEY}')\""},
+    ]
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
@@ -50,22 +59,38 @@ def test_a_key_that_the_server_echoes_is_masked(fault_url, sources):
     with load(f"{fault_url}/echo-key", headers={"Authorization": header}, **common) as endpoint:
         with pytest.raises(PredictorRefused, match=r"key Bearer \*\*\* is not known") as caught:
             endpoint.predict(np.zeros((1, 2)))
-        told = "".join(traceback.format_exception(caught.value)) + repr(endpoint) + repr(vars(endpoint.transport)) + endpoint.fingerprint
+        told = (
+            "".join(traceback.format_exception(caught.value))
+            + repr(endpoint)
+            + repr(vars(endpoint.transport))
+            + endpoint.fingerprint
+        )
     assert KEY not in told
 
 
-@pytest.mark.parametrize("key", ["".join(f"{n:x}-" for n in range(1000, 1400)), 'pass"word\\with"marks', KEY])
+@pytest.mark.parametrize(
+    "key", ["".join(f"{n:x}-" for n in range(1000, 1400)), 'pass"word\\with"marks', KEY]
+)
 @pytest.mark.parametrize("status", ["echo-key", "echo-in-200"])
 def test_a_part_of_a_key_is_masked_too(fault_url, monkeypatch, key, status):
     """Where a message cuts off what the server echoes, or shows it escaped."""
     monkeypatch.setenv("SERVICE_KEY", key)
-    told = {"access": "probabilities", "input_shape": (2,), "n_classes": 3, "answer": {"scores": "p"}}
+    told = {
+        "access": "probabilities",
+        "input_shape": (2,),
+        "n_classes": 3,
+        "answer": {"scores": "p"},
+    }
     headers = {"Authorization": {"env": "SERVICE_KEY", "prefix": "Bearer "}}
-    endpoint = load(f"{fault_url}/{status}", headers=headers, request={"body": '{"data": $rows}'}, **told)
+    endpoint = load(
+        f"{fault_url}/{status}", headers=headers, request={"body": '{"data": $rows}'}, **told
+    )
     with endpoint, pytest.raises(PredictorError) as caught:
         endpoint.predict(np.zeros((1, 2)))
     assert "***" in str(caught.value)
-    assert not [first for first in range(len(key) - 4) if key[first : first + 5] in str(caught.value)]
+    assert not [
+        first for first in range(len(key) - 4) if key[first : first + 5] in str(caught.value)
+    ]
 
 
 def test_a_secret_shows_where_it_is_from_and_no_more(sources):
@@ -96,7 +121,12 @@ def test_a_secret_that_cannot_be_had(header, says):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://user:abc@127.0.0.1:9/x", "http://127.0.0.1:9/x?api_key=abc", "http://127.0.0.1:9/x?v=1&access_token=abc"]
+    "url",
+    [
+        "http://user:abc@127.0.0.1:9/x",
+        "http://127.0.0.1:9/x?api_key=abc",
+        "http://127.0.0.1:9/x?v=1&access_token=abc",
+    ],
 )
 def test_a_url_holds_no_secret(url):
     """It would stand in the shell's history, in the results and in the report."""
@@ -132,7 +162,11 @@ def test_netrc_and_proxies_are_ignored(fault_url, sources, tmp_path, monkeypatch
         "answer": {"scores": "p"},
         "request": {"body": '{"data": $rows}'},
     }
-    endpoint = load(f"{fault_url}/echo-key", headers={"Authorization": {**sources[0], "prefix": "Bearer "}}, **common)
+    endpoint = load(
+        f"{fault_url}/echo-key",
+        headers={"Authorization": {**sources[0], "prefix": "Bearer "}},
+        **common,
+    )
     with endpoint, pytest.raises(PredictorRefused, match=r"Bearer \*\*\*"):
         endpoint.predict(np.zeros((1, 2)))
 
@@ -151,5 +185,8 @@ def test_proxies_are_used_when_asked_for(fault_url, monkeypatch):
     }
     with load(f"{fault_url}/ok", **common) as endpoint:
         assert len(endpoint.predict(np.zeros((1, 2)))) == 1
-    with load(f"{fault_url}/ok", transport={"trust_env": True}, **common) as endpoint, pytest.raises(PredictorUnavailable):
+    with (
+        load(f"{fault_url}/ok", transport={"trust_env": True}, **common) as endpoint,
+        pytest.raises(PredictorUnavailable),
+    ):
         endpoint.predict(np.zeros((1, 2)))

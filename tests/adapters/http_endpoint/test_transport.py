@@ -12,6 +12,8 @@ from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.wire import Request
 
 from blackbox_boundary import BadPrediction, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary.metering import Metered
+from blackbox_boundary.wrappers import LedgerPredictor
 
 X = np.random.default_rng(0).random((12, 2), dtype=np.float32)
 P = np.array(fault_server.honest(X.tolist())["p"])
@@ -21,8 +23,15 @@ IMPATIENT = {**FAST, "read_timeout_s": 0.5, "total_timeout_s": 1.0}
 
 def endpoint_of(url, **told):
     """A described endpoint that does not wait long before it tries again."""
-    common = {"access": "probabilities", "input_shape": (2,), "n_classes": 3, "transport": IMPATIENT if "silent" in url else FAST}
-    return load(url, request={"body": '{"data": $rows}'}, answer={"scores": "p"}, **{**common, **told})
+    common = {
+        "access": "probabilities",
+        "input_shape": (2,),
+        "n_classes": 3,
+        "transport": IMPATIENT if "silent" in url else FAST,
+    }
+    return load(
+        url, request={"body": '{"data": $rows}'}, answer={"scores": "p"}, **{**common, **told}
+    )
 
 
 def log_of(fault_url):
@@ -73,7 +82,10 @@ def test_passing_faults_are_survived(fault_url, fault):
 @pytest.mark.parametrize("fault", ["truncated", "reset", "e502", "e503", "silent", "close"])
 def test_lasting_faults_end(fault_url, fault):
     """After the attempts allowed there is an error that says what happened, and no hang."""
-    with endpoint_of(f"{fault_url}/{fault}") as endpoint, pytest.raises(PredictorUnavailable, match=r"POST http://127"):
+    with (
+        endpoint_of(f"{fault_url}/{fault}") as endpoint,
+        pytest.raises(PredictorUnavailable, match=r"POST http://127"),
+    ):
         endpoint.predict(X[:1])
     assert len(log_of(fault_url)) == 4
 
@@ -81,7 +93,10 @@ def test_lasting_faults_end(fault_url, fault):
 @pytest.mark.parametrize("fault", ["e400", "e401", "e404", "e422"])
 def test_refusals_are_not_repeated(fault_url, fault):
     """Our request is wrong, and stays so; the server's words are shown."""
-    with endpoint_of(f"{fault_url}/{fault}") as endpoint, pytest.raises(PredictorRefused, match=rf"{fault[1:]}.*<h1>no</h1>"):
+    with (
+        endpoint_of(f"{fault_url}/{fault}") as endpoint,
+        pytest.raises(PredictorRefused, match=rf"{fault[1:]}.*<h1>no</h1>"),
+    ):
         endpoint.predict(X[:1])
     assert len(log_of(fault_url)) == 1
 
@@ -140,7 +155,9 @@ def test_a_body_may_take_longer_than_a_connection(fault_url):
     """Eighteen megabytes, taken in within a second: only the total deadline counts."""
     patient = {**FAST, "connect_timeout_s": 0.2, "attempts": 1}
     x = np.random.default_rng(0).random((1, 1_600_000), dtype=np.float32)
-    with endpoint_of(f"{fault_url}/slow-read", input_shape=(1_600_000,), transport=patient) as endpoint:
+    with endpoint_of(
+        f"{fault_url}/slow-read", input_shape=(1_600_000,), transport=patient
+    ) as endpoint:
         assert len(endpoint.predict(x)) == 1
 
 
@@ -148,7 +165,9 @@ def test_a_body_that_is_not_taken_in_before_the_deadline_is_not_sent_again_at_on
     """The connection was used before, but it has not gone stale."""
     hasty = {**FAST, "total_timeout_s": 0.5, "attempts": 1}
     x = np.random.default_rng(0).random((1, 1_600_000), dtype=np.float32)
-    with endpoint_of(f"{fault_url}/slow-read", input_shape=(1_600_000,), transport=hasty) as endpoint:
+    with endpoint_of(
+        f"{fault_url}/slow-read", input_shape=(1_600_000,), transport=hasty
+    ) as endpoint:
         endpoint.transport.send(Request("GET", "/log"), lambda _: None, most_bytes=1_000_000)
         with pytest.raises(PredictorUnavailable, match="in time"):
             endpoint.predict(x)
@@ -158,7 +177,10 @@ def test_a_body_that_is_not_taken_in_before_the_deadline_is_not_sent_again_at_on
 @pytest.mark.parametrize("fault", ["r301", "r307"])
 def test_redirects_are_refused(fault_url, fault):
     """Neither followed nor silently turned into a GET; the target is named."""
-    with endpoint_of(f"{fault_url}/{fault}") as endpoint, pytest.raises(PredictorRefused, match=r"redirected.*/ok"):
+    with (
+        endpoint_of(f"{fault_url}/{fault}") as endpoint,
+        pytest.raises(PredictorRefused, match=r"redirected.*/ok"),
+    ):
         endpoint.predict(X[:1])
     assert [entry["path"] for entry in log_of(fault_url)] == [f"/{fault}"]
 
@@ -173,7 +195,9 @@ def test_retry_after_is_honoured_by_all_threads(fault_url):
 
 def test_retry_after_is_capped_and_told(fault_url):
     """An hour is not waited for; the error carries it."""
-    with endpoint_of(f"{fault_url}/after-1h", transport={**FAST, "longest_wait_s": 0.05}) as endpoint:
+    with endpoint_of(
+        f"{fault_url}/after-1h", transport={**FAST, "longest_wait_s": 0.05}
+    ) as endpoint:
         with pytest.raises(PredictorRefused, match="come back later") as caught:
             endpoint.predict(X[:1])
         assert caught.value.retry_after_s == 3600
@@ -222,13 +246,18 @@ def test_rows_that_came_before_the_server_was_ready_are_asked_again(fault_url):
 
 def test_a_server_that_fails_at_everything_is_not_blamed_on_rows(fault_url):
     """All canaries fail as well: the server is ill."""
-    with endpoint_of(f"{fault_url}/e500") as endpoint, pytest.raises(PredictorUnavailable, match="500"):
+    with (
+        endpoint_of(f"{fault_url}/e500") as endpoint,
+        pytest.raises(PredictorUnavailable, match="500"),
+    ):
         endpoint.predict(X)
 
 
 def test_a_server_that_fails_at_random_is_survived(fault_url):
     """Every third request fails with a 500; no row is blamed for it."""
-    with endpoint_of(f"{fault_url}/e500~3", transport={**FAST, "connections": 1}, max_rows=1) as endpoint:
+    with endpoint_of(
+        f"{fault_url}/e500~3", transport={**FAST, "connections": 1}, max_rows=1
+    ) as endpoint:
         for _ in range(3):
             assert np.allclose(endpoint.predict(X).scores, P, atol=1e-7)
 
@@ -247,12 +276,48 @@ def test_what_was_answered_before_a_failure_is_handed_out(fault_url):
 def test_rate_limit(fault_url):
     """Requests are spaced out."""
     started = time.monotonic()
-    with endpoint_of(f"{fault_url}/ok", max_rows=1, transport={**FAST, "requests_per_s": 20}) as endpoint:
+    with endpoint_of(
+        f"{fault_url}/ok", max_rows=1, transport={**FAST, "requests_per_s": 20}
+    ) as endpoint:
         endpoint.predict(X)
     assert time.monotonic() - started >= 11 / 20
 
 
-def test_before_send_may_refuse_each_request(fault_url):
+def test_a_connection_is_kept(fault_url):
+    """Requests of one thread that follow each other travel on one connection."""
+    with endpoint_of(
+        f"{fault_url}/ok", max_rows=1, transport={**FAST, "connections": 1}
+    ) as endpoint:
+        for _ in range(3):
+            endpoint.predict(X[:1])
+    ports = [entry["port"] for entry in log_of(fault_url)]
+    assert len(set(ports[1:])) == 1
+
+
+def test_rows_sent_again_are_counted_apart(fault_url):
+    """Of the rows sent, those that a request repeated, whatever the reason."""
+    with endpoint_of(f"{fault_url}/e502~2", max_rows=1) as endpoint:
+        endpoint.predict(X)
+        sent = endpoint.counters
+    assert sent.queries == len(log_of(fault_url)) == len(X) + sent.queries_again
+    assert sent.queries_again == sent.retries > 0
+
+
+def test_a_meter_reaches_through_wrappers(fault_url, tmp_path):
+    """A ledger around an endpoint passes on the meter, and what it holds is not charged."""
+    charged = []
+    with (
+        endpoint_of(f"{fault_url}/e502:1", max_rows=1) as endpoint,
+        LedgerPredictor(endpoint, tmp_path / "l.db") as recorded,
+    ):
+        assert isinstance(recorded, Metered)
+        for _ in range(2):
+            with recorded.metered(charged.append):
+                recorded.predict(X)
+    assert sum(charged) == len(log_of(fault_url)) == len(X) + 1
+
+
+def test_a_meter_may_refuse_each_request(fault_url):
     """A budget is asked before every sending, retries included, with the number of rows."""
     asked = []
 
@@ -264,8 +329,7 @@ def test_before_send_may_refuse_each_request(fault_url):
             raise SpentError
 
     with endpoint_of(f"{fault_url}/e502~2", max_rows=1) as endpoint:
-        endpoint.transport.before_send = charge
-        with pytest.raises(SpentError):
+        with endpoint.metered(charge), pytest.raises(SpentError):
             endpoint.predict(X)
         assert endpoint.counters.queries == 3
     assert len(log_of(fault_url)) == 3

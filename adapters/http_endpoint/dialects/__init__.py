@@ -1,0 +1,1 @@
+"""How servers take rows and give answers, one protocol a file."""

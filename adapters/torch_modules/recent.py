@@ -1,0 +1,79 @@
+"""The forward pass of the last prediction, kept for the gradient that searches ask for next at the same points.
+
+A search that follows the boundary predicts at a point, and differentiates there what the prediction has told it to. The pass that
+made the prediction then serves the gradient, too, which is left with the backward pass: half the time of a step.
+
+Recording a pass costs memory, as much as the gradient would at that point, so it is done only while it pays: after a gradient that was
+asked for where the last prediction had been made, until a recorded pass goes unused. At most one is held, and freed by the next call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Recent"]
+
+
+class Recent:
+    """At most one forward pass: the rows, what the module put out for them, and the weights it had.
+
+    Copies of it, and pickles, are empty.
+    """
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._passes: deque[tuple[torch.Tensor, Any, tuple[Any, ...]]] = deque(
+            maxlen=1
+        )  # which threads may pop, each its own
+
+    def __reduce__(self) -> tuple[type[Recent], tuple[()]]:
+        return Recent, ()
+
+    def begin(self) -> bool:
+        """Drop what is held; whether the next pass is to be recorded."""
+        held = self._pop()
+        if held is not None and held[1] is not None:
+            self._wanted = False  # recorded, and not used
+        return self._wanted
+
+    def keep(self, parts: Sequence[torch.nn.Module], rows: torch.Tensor, raw: Any | None) -> None:
+        """Hold the ``rows`` of a pass; and its outputs ``raw``, if recorded."""
+        self._passes.append((rows, raw, () if raw is None else _weights_of(parts)))
+
+    def at(
+        self, parts: Sequence[torch.nn.Module], rows: torch.Tensor
+    ) -> tuple[torch.Tensor, Any] | None:
+        """The recorded rows and outputs, if these are the rows, and the weights are as they were; they serve once."""
+        import torch
+
+        held = self._pop()
+        if held is None:
+            return None
+        kept, raw, weights = held
+        self._wanted = kept.shape == rows.shape and torch.equal(kept, rows)
+        return (
+            (kept, raw)
+            if self._wanted and raw is not None and weights == _weights_of(parts)
+            else None
+        )
+
+    def _pop(self) -> tuple[torch.Tensor, Any, tuple[Any, ...]] | None:
+        try:
+            return self._passes.pop()
+        except IndexError:
+            return None
+
+
+def _weights_of(parts: Sequence[torch.nn.Module]) -> tuple[Any, ...]:
+    """Changes whenever a parameter or buffer is written to or replaced."""
+    return tuple(
+        (id(tensor), tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)  # noqa: SLF001 - documented by torch
+        for part in parts
+        for tensors in (part.parameters(recurse=False), part.buffers(recurse=False))
+        for tensor in tensors
+    )

@@ -1,0 +1,233 @@
+"""What a measurement found, row by row, and how to keep it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import as_numpy
+from ..errors import CapabilityMissing, InvalidInput
+from ..predictor import Array
+from ..search.asks import Status
+
+__all__ = ["COLUMNS", "Distances"]
+
+COLUMNS = (
+    "l1",
+    "l2",
+    "linf",
+    "lo",
+    "hi",
+    "home",
+    "flipped",
+    "status",
+    "n_predictions",
+    "n_gradients",
+    "top1",
+    "entropy",
+    "estimate",
+    "certified",
+    "note",
+)
+"""What a result holds of each row, in the order of its table; the flip points apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """Distance of each row to the nearest known flip point.
+
+    A row without a known flip point has infinite ``l1``, ``l2``, ``linf`` and ``hi``, ``flipped`` -1, and NaN in ``flip_points``; its
+    ``status`` says why. All distances are upper bounds on the distance to the boundary: a flip was *seen* there.
+
+    Attributes
+    ----------
+    l1, l2, linf : (n,) float
+        Distance from the row to its flip point, input units.
+    lo, hi : (n,) float
+        Bracket along the searched path, as L2 length along the unclipped ray: label kept at ``lo``, flipped at ``hi``.
+    home, flipped : (n,) int
+        Label at the row, and at its flip point; -1 where unknown.
+    status : (n,) int8
+        A :class:`Status` each.
+    n_predictions, n_gradients : (n,) int
+        Rows sent to the predictor on behalf of this row.
+    flip_points : (n, *input_shape) array, or None
+        In the kind of the inputs; None where they were not kept.
+    top1, entropy : (n,) float, or None
+        Score of the home label and entropy of the softmax (nats) at the row, where the predictor reveals them.
+    estimate : (n,) float, or None
+        A first-order estimate of the distance, from estimators that make one: neither an upper nor a lower bound.
+    certified : (n,) float, or None
+        A distance within which no flip can lie, from estimators that prove one.
+    note : (n,) str, or None
+        What an estimator has to say of a row: which classes tie, why none was found.
+    trace : (n, k) float, or None
+        Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point at each stage.
+    run : dict
+        Facts of the run: versions, seed, settings, model fingerprint, seconds. JSON types only.
+    """
+
+    l1: NDArray[np.float64]
+    l2: NDArray[np.float64]
+    linf: NDArray[np.float64]
+    lo: NDArray[np.float64]
+    hi: NDArray[np.float64]
+    home: NDArray[np.intp]
+    flipped: NDArray[np.intp]
+    status: NDArray[np.int8]
+    n_predictions: NDArray[np.int64]
+    n_gradients: NDArray[np.int64]
+    flip_points: Array | None = None
+    top1: NDArray[np.float64] | None = None
+    entropy: NDArray[np.float64] | None = None
+    estimate: NDArray[np.float64] | None = None
+    certified: NDArray[np.float64] | None = None
+    note: NDArray[np.str_] | None = None
+    trace: NDArray[np.float64] | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, n: int) -> Distances:
+        """``n`` rows of which nothing is known yet."""
+        l1, l2, linf, hi = (np.full(n, np.inf) for _ in range(4))
+        home, flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
+        status = np.full(n, Status.NOT_MEASURED, np.int8)
+        return cls(
+            l1,
+            l2,
+            linf,
+            np.zeros(n),
+            hi,
+            home,
+            flipped,
+            status,
+            np.zeros(n, np.int64),
+            np.zeros(n, np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.l2)
+
+    def __getitem__(self, rows: Any) -> Distances:
+        """The same for some of the rows; ``rows`` is a slice, a mask or an array of indices."""
+        taken = {name: part[rows] for name, part in self._arrays() if part is not None}
+        return replace(self, **taken)
+
+    def norm(self, name: str) -> NDArray[np.float64]:
+        """Distances under ``"l1"``, ``"l2"`` or ``"linf"``.
+
+        Raises
+        ------
+        InvalidInput
+            Another name.
+        """
+        if name not in ("l1", "l2", "linf"):
+            raise InvalidInput(f'"norm" must be one of l1, l2, linf; got "{name}".')
+        distances: NDArray[np.float64] = getattr(self, name)
+        return distances
+
+    @property
+    def has_flip(self) -> NDArray[np.bool_]:
+        """(n,) whether a flip point is known."""
+        return np.isfinite(self.hi)
+
+    def count_by_status(self) -> dict[str, int]:
+        """Number of rows of each status that occurs, by name."""
+        values, counts = np.unique(self.status, return_counts=True)
+        return {Status(value).name: int(count) for value, count in zip(values, counts, strict=True)}
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one ``.npz`` file, without pickle."""
+        parts = {name: as_numpy(part) for name, part in self._arrays() if part is not None}
+        with Path(path).open("wb") as file:
+            np.savez(file, run=np.array(json.dumps(self.run)), **parts)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Distances:
+        """Read what :meth:`save` wrote; columns that this version does not know are left out.
+
+        Raises
+        ------
+        InvalidInput
+            The file is missing, is not an ``.npz`` file, or holds something else.
+        """
+        from ..datasets.numpy_files import read_arrays  # readers are needed by few who import this
+
+        try:
+            parts = read_arrays(Path(path))
+            run = json.loads(str(parts["run"]))
+            names = (*COLUMNS, "flip_points", "trace")
+            found = cls(run=run, **{name: parts[name] for name in names if name in parts})
+            _check_columns(found)
+        except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
+        return found
+
+    def to_csv(self, path: str | Path, beside: Mapping[str, Sequence[Any]] | None = None) -> None:
+        """Write one line a row, everything but the flip points; unknown distances are empty fields.
+
+        Columns ``beside``, of one value a row, are appended on the right.
+        """
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            table = dict(self._columns()) | dict(beside or {})
+            writer.writerow(("row", *table))
+            for row, values in enumerate(zip(*table.values(), strict=True)):
+                writer.writerow((row, *("" if value is None else value for value in values)))
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write one line a row, everything but the flip points.
+
+        Raises
+        ------
+        CapabilityMissing
+            pyarrow is not installed.
+        """
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ImportError as error:
+            raise CapabilityMissing(
+                'Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
+            ) from error
+        table = pa.table({"row": np.arange(len(self)), **dict(self._columns())})
+        parquet.write_table(table, path)
+
+    def _arrays(self) -> Iterator[tuple[str, Any]]:
+        for name in (*COLUMNS, "flip_points", "trace"):
+            yield name, getattr(self, name)
+
+    def _columns(self) -> Iterator[tuple[str, list[Any]]]:
+        """Plain Python values: infinite becomes None, a status its name."""
+        for name in COLUMNS:
+            if (part := getattr(self, name)) is None:
+                continue
+            if name == "status":
+                yield name, [Status(value).name for value in part]
+            elif part.dtype.kind == "f":
+                yield name, [value if np.isfinite(value) else None for value in part.tolist()]
+            else:
+                yield name, part.tolist()
+
+
+def _check_columns(stored: Distances) -> None:
+    """Refuse columns that do not fit together; a crafted file may hold any arrays."""
+    if not isinstance(stored.run, dict):
+        raise TypeError("its facts are no object")
+    n = stored.l2.shape
+    for name in (*COLUMNS, "flip_points", "trace"):
+        if (part := getattr(stored, name)) is None:
+            continue
+        kinds = {"note": "U", "home": "iu", "flipped": "iu", "status": "iu"}.get(name, "iuf")
+        whole = name in ("flip_points", "trace")
+        if part.shape[: 1 if whole else None] != n or len(n) != 1 or part.dtype.kind not in kinds:
+            raise ValueError(f'its column "{name}" is {part.dtype} of shape {part.shape}')
+    for status in np.unique(stored.status):
+        Status(int(status))

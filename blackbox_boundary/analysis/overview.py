@@ -1,0 +1,131 @@
+"""The headline numbers of a measurement: how many rows of each status, how far, at what cost.
+
+One place computes them, so that the summary on the terminal and the report agree to the last digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..search.asks import Status
+from .distances import Distances
+
+__all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words"]
+
+NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
+"""Attribute of :class:`Distances` and how the norm is written."""
+
+_BESIDES = {"certified": "no flip within", "estimate": "first order"}
+"""Attribute of :class:`Distances` that only some estimators fill, and what it is called."""
+
+
+class Spread(NamedTuple):
+    """Five numbers and the mean of the ``n`` finite values; all NaN where there are none."""
+
+    n: int
+    lowest: float
+    lower_quartile: float
+    median: float
+    upper_quartile: float
+    highest: float
+    mean: float
+
+
+def spread(values: ArrayLike) -> Spread:
+    """Summarise the finite ones of some numbers.
+
+    Quartiles interpolate linearly between the two nearest values, as :func:`numpy.quantile` does.
+
+    Examples
+    --------
+    >>> spread([1.0, 2.0, 3.0, 4.0, 5.0, float("inf")])
+    Spread(n=5, lowest=1.0, lower_quartile=2.0, median=3.0, upper_quartile=4.0, highest=5.0, mean=3.0)
+    """
+    finite: NDArray[Any] = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    if not finite.size:
+        return Spread._make((0, *(float("nan"),) * 6))
+    return Spread._make(
+        (finite.size, *np.quantile(finite, (0, 0.25, 0.5, 0.75, 1)).tolist(), float(finite.mean()))
+    )
+
+
+def status_words(status: int) -> str:
+    """A status as a reader says it.
+
+    Examples
+    --------
+    >>> status_words(Status.OUT_OF_BUDGET)
+    'out of budget'
+    """
+    return Status(status).name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Headline numbers.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows in all, measured or not.
+    n_flips : int
+        Rows with a known flip point; the distances below are theirs alone.
+    by_status : dict of Status to int
+        Rows of each status that occurs, most frequent first.
+    without_flip : dict of Status to int
+        The same for the rows that count in no distance; the status says why.
+    distances : dict of str to Spread
+        For each of ``"l1"``, ``"l2"``, ``"linf"``: input units, over the rows with a known flip point.
+    besides : dict of str to Spread
+        What some estimators know of the distance besides a flip point, by what it is: input units, over all rows.
+    predictions, gradients : Spread
+        Queries per row, over all rows.
+    n_predictions, n_gradients : int
+        Queries in all.
+    """
+
+    n_rows: int
+    n_flips: int
+    by_status: dict[Status, int]
+    without_flip: dict[Status, int]
+    distances: dict[str, Spread]
+    besides: dict[str, Spread]
+    predictions: Spread
+    gradients: Spread
+    n_predictions: int
+    n_gradients: int
+
+
+def _count(status: NDArray[np.int8]) -> dict[Status, int]:
+    values, counts = np.unique(status, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {Status(int(values[i])): int(counts[i]) for i in order}
+
+
+def overview(distances: Distances) -> Overview:
+    """Headline numbers of ``distances``; defined for no rows and for no flips, too."""
+    return Overview(
+        n_rows=len(distances),
+        n_flips=int(distances.has_flip.sum()),
+        by_status=_count(distances.status),
+        without_flip=_count(distances.status[~distances.has_flip]),
+        distances={name: spread(distances.norm(name)[distances.has_flip]) for name in NORMS},
+        besides=_besides(distances),
+        predictions=spread(distances.n_predictions),
+        gradients=spread(distances.n_gradients),
+        n_predictions=int(distances.n_predictions.sum()),
+        n_gradients=int(distances.n_gradients.sum()),
+    )
+
+
+def _besides(distances: Distances) -> dict[str, Spread]:
+    """Estimates and certificates, with the norm that their estimator was set to."""
+    norm = distances.run.get("estimator", {}).get("norm")
+    named = f", {NORMS[norm]}" if norm in NORMS else ""
+    known = {name + named: getattr(distances, column) for column, name in _BESIDES.items()}
+    return {name: spread(values) for name, values in known.items() if values is not None}

@@ -1,0 +1,1 @@
+"""Measurements: driven by a predictor, by hand with ``ask`` and ``tell``, or by files."""

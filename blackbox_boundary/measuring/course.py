@@ -1,0 +1,133 @@
+"""The whole course of a search: the rows themselves, the estimator's own search, and a last look at every flip point."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import as_numpy, flat_norm, take
+from ..estimators.protocol import Estimator
+from ..gradients import estimate_gradients, source_for
+from ..search.asks import Labels, Search, Status, ask_prediction
+from ..search.problem import Problem
+from ..search.state import Flips
+from .voting import by_votes
+
+__all__ = ["check", "search_all"]
+
+_OUTWARD_EPSILONS = 4
+"""Machine epsilons of the row's norm by which a flip point that flipped back is moved outward at first."""
+
+_MOVES = 24
+"""Times it is moved at most; the last is about one unit of a row of unit norm in single precision."""
+
+_NOISE = 0.05
+"""Where votes disagree, a distance must be known to this share of it: labels that are clear on both sides lie no further from the flip."""
+
+
+def check(estimator: Estimator, problem: Problem) -> None:
+    """Find, before any query, what an estimator and its gradient source cannot do here.
+
+    Raises
+    ------
+    CapabilityMissing
+        The predictor reveals too little.
+    InvalidInput
+        A setting does not fit its inputs.
+    """
+    estimator.check(problem)
+    if (source := getattr(estimator, "gradients", None)) is not None:
+        source.check(problem)
+
+
+def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
+    """Run an estimator from start to finish; leaves everything in ``flips``.
+
+    Queries per row: one for the row itself, the estimator's own, and one to confirm its flip point, unless the estimator's last
+    was that one. With votes, so many times as much.
+    """
+    search = _course(estimator, flips, problem)
+    yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
+
+
+def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
+    yield from _ask_home(flips)
+    search = estimator.search(flips, problem)
+    source = source_for(getattr(estimator, "gradients", None), problem)
+    if source is not None:
+        search = estimate_gradients(
+            search, source, replace(problem, differentiable=False), flips.row_ids
+        )
+    yield from search
+    yield from _confirm(flips, problem)
+    yield from _look_inside(flips, problem)
+
+
+def _ask_home(flips: Flips) -> Search:
+    """Ask about the rows themselves."""
+    rows = flips.running
+    reply = yield from ask_prediction(rows, flips.x)
+    flips.start, flips.home = reply.prediction, np.where(reply.answered, reply.prediction.label, -1)
+    flips.end(rows, reply.status)
+    flips.status[rows[_unclear(reply)]] = Status.UNDECIDED
+
+
+def _confirm(flips: Flips, problem: Problem) -> Search:
+    """Ask about flip points once more; those that flip back are moved outward, twice as far each time, until they flip again.
+
+    A model's rounding varies from batch to batch and from runtime to runtime. A point that its scores call closer to the boundary
+    than that is moved before it is asked about. Where votes disagree, the way to a clear flip may be a twentieth of the distance.
+    """
+    rows = np.flatnonzero(
+        (flips.status == Status.CONVERGED) & ~(flips.confirmed & ~flips.votes_disagreed)
+    )
+    epsilon = _OUTWARD_EPSILONS * float(np.finfo(as_numpy(flips.x[:0]).dtype).eps)
+    step = flips.outward_step[rows]
+    for _ in range(_MOVES):
+        if not rows.size:
+            return
+        points = flips.beyond(rows, step, problem.bounds)
+        reply = yield from ask_prediction(rows, points)
+        flips.end(rows, reply.status)
+        label = reply.prediction.label
+        flipped = (label != flips.home[rows]) & ~_unclear(reply)
+        out = np.flatnonzero(reply.answered & flipped)
+        flips.move(rows[out], take(points, out), label[out], flips.hi[rows[out]] + step[out])
+        back = np.flatnonzero(reply.answered & ~flipped)
+        rows, votes_disagreed, hi = (
+            rows[back],
+            flips.votes_disagreed[rows[back]],
+            flips.hi[rows[back]],
+        )
+        least = np.where(
+            votes_disagreed, _NOISE / 64 * hi, epsilon * (flat_norm(take(flips.x, rows), 2) + hi)
+        )
+        step = np.maximum(2 * step[back], least)
+        lost = votes_disagreed & (step > _NOISE * hi)
+        flips.status[rows[lost]] = Status.UNDECIDED
+        rows, step = rows[~lost], step[~lost]
+    flips.status[rows] = Status.UNCONFIRMED
+
+
+def _look_inside(flips: Flips, problem: Problem) -> Search:
+    """Rows whose votes ever disagreed must clearly keep their label just short of the flip point: chance may have moved the bracket."""
+    rows = np.flatnonzero((flips.status == Status.CONVERGED) & flips.votes_disagreed)
+    if not rows.size:
+        return
+    reply = yield from ask_prediction(
+        rows, flips.beyond(rows, -_NOISE * flips.hi[rows], problem.bounds)
+    )
+    flips.end(rows, reply.status)
+    kept = (reply.prediction.label == flips.home[rows]) & ~_unclear(reply)
+    flips.status[rows[reply.answered & ~kept]] = Status.UNDECIDED
+
+
+def _unclear(reply: Labels) -> NDArray[np.bool_]:
+    """Which answered points (k,) have a label that chance may have chosen."""
+    return (
+        np.zeros(len(reply.status), np.bool_)
+        if reply.unclear is None
+        else reply.unclear & reply.answered
+    )

@@ -1,0 +1,408 @@
+"""Measure with a predictor: the one place where a search meets a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path as FilePath
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from ..analysis.distances import COLUMNS, Distances
+from ..arrays import take
+from ..errors import (
+    BoundaryError,
+    BudgetExhausted,
+    CapabilityMissing,
+    Interrupted,
+    InvalidInput,
+    PredictorError,
+)
+from ..estimators import Estimator, Problem, by_name, default_name
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..loading import as_predictor
+from ..metering import Grouping
+from ..predictor import (
+    Array,
+    Bounds,
+    Differentiable,
+    IntArray,
+    Prediction,
+    Predictor,
+    Repeatable,
+    ask_again,
+)
+from ..search.asks import Ask, AskPrediction, Status
+from .course import check
+from .flip_point_store import FlipPointStore
+from .identity import check_same, identity, versions
+from .measurement import Measurement, blank_column
+from .meter import Meter
+from .model_watch import ModelWatch
+
+__all__ = ["Progress", "measure"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""``progress(rows_done, queries)``: rows finished and queries sent so far."""
+
+_BLOCK_BYTES = 8 * 2**20
+"""Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
+
+_BATCH_SIZE = 512
+
+_PROBED = 16
+"""Rows among which two with finite values are looked for."""
+
+
+def measure(
+    predictor: Predictor | Any,
+    x: Array,
+    *,
+    estimator: str | Estimator | None = None,
+    bounds: Bounds = None,
+    max_queries: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    flip_points: bool | str | FilePath = True,
+    resume: Distances | None = None,
+    votes: int = 1,
+    score_resolution: float = 0.0,
+) -> Distances:
+    """Measure how far each row is from the decision boundary.
+
+    Parameters
+    ----------
+    predictor : Predictor, or a model
+        Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
+        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
+    x : array (n, *input_shape)
+        Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
+    estimator : str or Estimator, optional
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: ``"ray"``, or
+        ``"halfspace"`` where the model answers labels alone.
+    bounds : (lowest, highest), optional
+        Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
+    max_queries : int, optional
+        Rows that this call may send, predictions and gradients together, rows that a transport
+        sends again included; what a ledger answers is free. Rows are taken in their order, in
+        groups that half of what is left is expected to finish. Default: no limit.
+    batch_size : int, optional
+        Rows a call. Default: 512.
+    seed : int
+        Of the estimators that draw at random; each row has its own stream.
+    progress : callable, optional
+        Called after each call of the predictor with the rows finished and the queries sent so far.
+    flip_points : bool or path
+        Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their number, and maps it.
+    resume : Distances, optional
+        An earlier, incomplete result for the same inputs, model and settings; its finished rows are taken over and cost nothing.
+    votes : int
+        Times each prediction is asked, where answers vary: so many queries a point, and rows that stay open end ``UNDECIDED``. Five is the
+        least that can tell (:mod:`blackbox_boundary.measuring.voting`).
+    score_resolution : float
+        Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
+
+    Returns
+    -------
+    Distances
+        A row that failed has a status that says why, and never takes others with it.
+
+    Raises
+    ------
+    InvalidInput
+        Empty, mis-shaped or non-floating ``x``, inputs outside the bounds. Nothing has been sent. (Rows with NaN get a status instead.)
+    CapabilityMissing
+        The estimator needs more than the predictor reveals. Nothing has been sent.
+    PredictorError
+        The predictor failed; ``error.partial`` holds what had been measured.
+    Interrupted
+        Ctrl-C; ``error.partial`` likewise.
+
+    Notes
+    -----
+    Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
+    A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
+    """
+    checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
+    _check_results(flip_points, resume, progress)
+    x = as_floating(x)
+    predictor = as_predictor(predictor, tuple(x.shape[1:]))
+    check_shape(x, predictor.input_shape)
+    problem = Problem.of(
+        predictor,
+        bounds=bounds,
+        seed=seed,
+        votes=votes,
+        score_resolution=score_resolution,
+        n_rows=int(x.shape[0]),
+    )
+    name = default_name(problem.access, differentiable=problem.differentiable)
+    estimator = by_name(name if estimator is None else estimator)
+    check(estimator, problem)
+    run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
+    return run.complete(flip_points, resume)
+
+
+class _Run:
+    """One call of :func:`measure`: groups of rows, one after the other, and the results so far."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        x: Array,
+        problem: Problem,
+        estimator: Estimator,
+        max_queries: int | None,
+        batch_size: int,
+        progress: Progress | None,
+    ) -> None:
+        self._predictor, self._x, self._problem = predictor, x, problem
+        self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
+        self._progress, self._meter = progress, Meter(predictor, max_queries)
+        self._asked = self._done = self._n_measured = 0
+        self._was_answered = False
+        self._block_rows = _block_rows(x, batch_size)
+
+    def complete(self, flip_points: bool | str | FilePath, resume: Distances | None) -> Distances:
+        """Measure all rows, or what an earlier run left."""
+        n = int(self._x.shape[0])
+        identical = identity(self._predictor, self._estimator, self._problem)
+        rest = np.arange(n)
+        if resume is not None:
+            rest = _unfinished(resume, n)
+            check_same(resume.run, identical)
+            _check_flip_points(resume, keeps=flip_points is not False)
+        self._check_rows(rest)
+        self._identity, self._done = identical, n - len(rest)
+        self._out = Distances.empty(n) if resume is None else _own(resume)
+        earlier = None if resume is None else resume.flip_points
+        self._points = FlipPointStore(self._x, flip_points, earlier)
+        self._began, self._clock = datetime.now(UTC), time.perf_counter()
+        self._watch = ModelWatch(
+            self._predictor, self._problem, None if resume is None else resume.run
+        )
+        rows, running = rest[:0], None
+        try:
+            with self._meter.running():
+                self._probe(rest)
+                for rows in self._groups(rest):
+                    running = self._start(rows)
+                    self._drive(running)
+                    self._store(rows, running)
+                    running = None
+                with self._meter.whole():
+                    self._meter.note(self._watch.end(self._meter.left))
+        except BaseException as error:
+            if running is not None:
+                self._store(rows, running)
+            self._hand_over(error)
+            raise
+        return self._result()
+
+    def _probe(self, rest: IntArray) -> None:
+        """See whether rows depend on each other, by the first ones that have numbers."""
+        if len(rest):
+            some = self._rows(rest[:_PROBED])
+            finite = np.flatnonzero(finite_rows(some))[:2]
+            n_probes = self._watch.begin(take(some, finite), self._meter.left)
+            self._meter.note(n_probes)
+            self._was_answered = n_probes > 0
+
+    def _check_rows(self, rest: IntArray) -> None:
+        """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
+        blocks = list(self._blocks(rest))
+        for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
+            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
+
+    def _blocks(self, rest: IntArray) -> Iterator[IntArray]:
+        """Rows searched together. The edges depend on row ids alone, so a resumed run has them."""
+        edges = np.flatnonzero(np.diff(rest // self._block_rows)) + 1
+        yield from (rows for rows in np.split(rest, edges) if len(rows))
+
+    def _groups(self, rest: IntArray) -> Iterator[IntArray]:
+        """Blocks, cut to the rows that what is left of the limit is expected to finish."""
+        for block in self._blocks(rest):
+            first = 0
+            while first < len(block):
+                size = self._affordable()
+                yield block[first : first + size]
+                first += size
+
+    def _affordable(self) -> int:
+        """Rows that half of what is left is expected to finish, at least one; all if no limit.
+
+        All rows of a group advance together, so a group that costs more than is left finishes none.
+        Half leaves room for an estimate that is too low; what a group spares goes to the next.
+        """
+        if not self._meter.left:
+            return len(self._x)
+        stated = self._estimator.expected_queries(self._problem) * self._problem.votes
+        seen = self._asked / self._n_measured if self._n_measured else 0.0
+        return max(1, int(self._meter.left / (2 * max(stated, seen, 1.0))))
+
+    def _rows(self, rows: IntArray) -> Array:
+        """Some rows of the data, read into memory."""
+        contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
+        block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
+        return np.asarray(block) if isinstance(block, np.memmap) else block
+
+    def _start(self, rows: IntArray) -> Measurement:
+        self._meter.reserved = 0
+        left = self._meter.left
+        usable = self._watch.reserve(left)
+        if left is not None and usable is not None:
+            self._meter.reserved = left - usable
+        # a predictor that remembers sends less than it is handed, and its meter alone decides
+        limit = None if isinstance(self._predictor, Repeatable) else usable
+        block = self._rows(rows)
+        return Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=rows)
+
+    def _drive(self, running: Measurement) -> None:
+        """Answer a measurement's questions by the predictor, one call at a time."""
+        while (ask := running.ask(self._call_rows())) is not None:
+            before = self._meter.n_sent
+            try:
+                running.tell(self._call(ask))
+            except BudgetExhausted:
+                running.refuse(self._meter.n_sent - before)
+            if self._progress is not None:
+                self._progress(self._done + running.n_done, self._asked + running.n_queries)
+
+    def _call_rows(self) -> int:
+        """Rows of the next call: near the limit no more than may be sent, at least one."""
+        left = self._meter.left
+        return self._batch_size if left is None else min(self._batch_size, max(left, 1))
+
+    def _call(self, ask: Ask) -> Prediction | Array:
+        """One call of the predictor; whatever it raises becomes an error of this package."""
+        try:
+            with self._meter.call(len(ask.rows)):
+                if isinstance(ask, AskPrediction):
+                    answer = ask_again(self._predictor, ask.points, ask.votes)
+                else:  # a search asks for gradients only where the problem is differentiable
+                    answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
+        except (InvalidInput, CapabilityMissing) as error:
+            if not self._was_answered:
+                raise
+            raise PredictorError(f"The predictor refused a point of the search: {error}") from error
+        except (BoundaryError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
+        self._was_answered = True
+        with self._meter.whole():
+            self._meter.note(self._watch.answered())
+        return answer
+
+    def _store(self, rows: IntArray, running: Measurement) -> None:
+        """Take in what a group found; an unfinished row keeps a nearer flip of an earlier run."""
+        block = running.distances()
+        unfinished = np.array([not Status(status).is_final for status in block.status])
+        better = np.flatnonzero(~unfinished | (block.hi <= self._out.hi[rows]))
+        self._out = _merged(self._out, rows, block, better)
+        if block.flip_points is not None:
+            self._points.store(rows[better], take(block.flip_points, better))
+        self._asked += running.n_queries
+        self._n_measured += len(rows)
+        self._done += len(rows)
+        self._watch.finished(rows)
+
+    def _hand_over(self, error: BaseException) -> None:
+        """Give what has been measured to whoever catches the error."""
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(self._result()) from error
+        bad_input = isinstance(error, InvalidInput | CapabilityMissing)
+        if isinstance(error, BoundaryError) and not bad_input:
+            error.partial = self._result()
+
+    def _result(self) -> Distances:
+        return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            **versions(),
+            **self._identity,
+            "max_queries": self._limit,
+            "batch_size": self._batch_size,
+            "predictor": repr(self._predictor),
+            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
+            + self._watch.n_queries,
+            "n_sent": self._meter.n_sent,
+            **self._watch.facts(),
+            "began": self._began.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self._clock, 3),
+        }
+
+
+def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
+
+
+def _block_rows(x: Array, batch_size: int) -> int:
+    """Rows of a block: as many as fit the memory, and small rows finish now and then."""
+    row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * int(np.prod(x.shape[1:]))
+    return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
+
+
+_FLIP_COLUMNS = ("l1", "l2", "linf", "lo", "hi", "flipped")
+"""The columns that say where a row's flip is."""
+
+
+def _merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -> Distances:
+    """``out`` with some rows replaced; its own arrays are written to.
+
+    Of rows that are not ``better`` (indices into ``rows``) the known flip stays.
+    """
+    wide: dict[str, Any] = {}
+    for name in (*COLUMNS, "trace"):
+        part, column = getattr(block, name), getattr(out, name)
+        if part is None:
+            continue
+        wide[name] = blank_column(len(out), part) if column is None else column
+        if name.startswith("n_"):  # what a row cost before it was measured again is still spent
+            wide[name][rows] += part
+        elif name in _FLIP_COLUMNS:
+            wide[name][rows[better]] = part[better]
+        else:
+            wide[name][rows] = part
+    return dataclasses.replace(out, **wide)
+
+
+def _own(earlier: Distances) -> Distances:
+    """A copy of the columns of an earlier result, to be written to."""
+    return dataclasses.replace(earlier, flip_points=None)[np.arange(len(earlier))]
+
+
+def _unfinished(earlier: Distances, n: int) -> IntArray:
+    """Rows of an earlier result that are to be measured again."""
+    if len(earlier) != n:
+        raise InvalidInput(
+            f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'
+        )
+    return np.flatnonzero([not Status(status).is_final for status in earlier.status])
+
+
+def _check_flip_points(earlier: Distances, *, keeps: bool) -> None:
+    """Refuse to mix a run that kept flip points with one that does not."""
+    if keeps and earlier.flip_points is None and earlier.has_flip.any():
+        raise InvalidInput(
+            '"resume" holds a run without flip points: go on with flip_points=False '
+            "(--no-flip-points), or measure anew."
+        )
+    if not keeps and earlier.flip_points is not None:
+        raise InvalidInput(
+            '"resume" holds a run with flip points, and flip_points=False would drop them: '
+            "go on with flip points."
+        )

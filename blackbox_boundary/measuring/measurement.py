@@ -1,0 +1,388 @@
+"""A measurement in progress: questions out, answers in, and the books kept.
+
+:class:`Measurement` holds a running search and does the book-keeping: it counts every question before it is handed out, refuses
+those beyond the query limit, checks every answer against what the predictor declares, and knows at any moment what has been found.
+Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from ..analysis.distances import Distances
+from ..arrays import flat_norm, put, take
+from ..chains import Chain
+from ..errors import BadPrediction, InvalidInput
+from ..estimators import Estimator, Flips, Problem, by_name
+from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows
+from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
+from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
+from ..search.margins import softmax_entropy
+from .course import check, search_all
+
+__all__ = ["Measurement", "blank_column"]
+
+_NOTE = "<U120"
+"""Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
+
+_WAITING = -1
+"""Status of a row of the open question that was not handed out yet."""
+
+
+class Measurement:
+    """A measurement in progress, for people who run the model themselves.
+
+    ``ask`` hands out the next rows to predict (or to differentiate), ``tell`` takes the answers, ``distances`` says at any moment what
+    is known. Between the two any time may pass.
+
+    Parameters
+    ----------
+    x : array (n, *input_shape)
+        Floating-point inputs of any array kind (NumPy, torch, ...).
+    problem : Problem, optional
+        What the answers reveal and where the model is defined. Default: built from the keywords
+        ``access`` to ``chain``.
+    estimator : str or Estimator
+    max_queries : int, optional
+        Rows that ``ask`` may hand out in all, predictions and gradients together.
+    row_ids : (n,) int, optional
+        The rows' identities, which name their random streams. Default: their positions.
+    access : Access or str
+        What your answers reveal.
+    n_classes : int
+    bounds : (lowest, highest), optional
+    differentiable : bool
+        Whether you can also answer gradients; otherwise they are estimated from predictions.
+    seed : int
+    votes : int
+        Times each question for a prediction is asked; ``votes`` of an ask is the zero-based
+        repetition index. See :mod:`blackbox_boundary.measuring.voting`.
+    score_resolution : float
+        Differences between scores below this are rounding or noise.
+    chain : callable, optional
+        Returns what bounds the model's stretch, for estimators that certify.
+
+    Raises
+    ------
+    InvalidInput
+        Empty, mis-shaped or non-floating ``x``, inputs outside ``bounds``, no votes. Rows with NaN or infinity get a status instead.
+    CapabilityMissing
+        The estimator needs more than the answers reveal.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 2.0]])
+    >>> running = Measurement(x, access="logits", n_classes=2)
+    >>> while (ask := running.ask()) is not None:
+    ...     scores = np.stack([ask.points.sum(axis=-1), np.zeros(len(ask.points))], axis=-1)  # your model, at your leisure
+    ...     running.tell(Prediction.from_scores(scores))
+    >>> running.distances().l2.round(3)
+    array([2.121])
+    """
+
+    def __init__(
+        self,
+        x: Array,
+        problem: Problem | None = None,
+        estimator: str | Estimator = "ray",
+        *,
+        max_queries: int | None = None,
+        row_ids: IntArray | None = None,
+        access: Access | str | None = None,
+        n_classes: int | None = None,
+        bounds: Bounds = None,
+        differentiable: bool = False,
+        seed: int = 0,
+        votes: int = 1,
+        score_resolution: float = 0.0,
+        chain: Callable[[], Chain] | None = None,
+    ) -> None:
+        x = as_floating(x)
+        ids = checked_ids(row_ids, int(x.shape[0]))
+        checked_limit(max_queries)
+        if problem is None:
+            if access is None or n_classes is None:
+                raise InvalidInput(
+                    'Measurement needs a "problem", or "access" and "n_classes" of the model.'
+                )
+            problem = Problem(
+                Access.parse(access),
+                n_classes,
+                tuple(x.shape[1:]),
+                bounds,
+                differentiable,
+                seed,
+                votes,
+                score_resolution,
+                int(ids.max()) + 1,
+                chain,
+            )
+        self.problem = problem
+        self._estimator = by_name(estimator)
+        check(self._estimator, problem)
+        self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
+        x, self._clipped = clipped_rows(x, problem.bounds)
+        self._x, self._n = x, int(x.shape[0])
+        whole = len(self._valid) == self._n
+        self._flips = Flips(x if whole else take(x, self._valid), ids[self._valid])
+        self._left: float = np.inf if max_queries is None else max_queries
+        self._n_predictions = np.zeros(len(self._valid), np.int64)
+        self._n_gradients = np.zeros(len(self._valid), np.int64)
+        self._search = search_all(self._estimator, self._flips, problem)
+        self._asked: IntArray = np.zeros(0, np.intp)
+        self._batch: Ask | None = None
+        self._answers: list[tuple[IntArray, Any]] = []
+        self._open(next(self._search, None) if len(self._valid) else None)
+
+    @property
+    def n_queries(self) -> int:
+        """Rows handed out so far, predictions and gradients together."""
+        return int(self._n_predictions.sum() + self._n_gradients.sum())
+
+    @property
+    def n_done(self) -> int:
+        """Rows whose search has ended."""
+        return self._n - len(self._flips.running)
+
+    def ask(self, at_most: int | None = None) -> Ask | None:
+        """Hand out the next rows to predict or to differentiate; None when all is known.
+
+        Parameters
+        ----------
+        at_most : int, optional
+            Rows handed out at a time, in the order of the open question. Votes on the same point
+            then never travel together, because one call may share one noise. Default: all of them.
+
+        Notes
+        -----
+        Each row is counted when it is handed out. Asking twice without telling gives the same rows,
+        counted once.
+        """
+        while self._question is not None and self._batch is None:
+            self._batch = self._hand_out(at_most)
+            if self._batch is None:
+                self._reply()
+        return self._batch
+
+    def tell(self, answer: Prediction | Array) -> None:
+        """Answer the rows handed out last.
+
+        Parameters
+        ----------
+        answer : Prediction or array
+            A :class:`Prediction`, or gradients in the shape of the points asked.
+
+        Raises
+        ------
+        BadPrediction
+            The answer has another shape, or contradicts the declared access; the rows stay open.
+        InvalidInput
+            No rows were handed out.
+        """
+        if self._batch is None:
+            raise InvalidInput("tell() answers a question; call ask() first.")
+        status = np.full(len(self._asked), ANSWERED, np.int8)
+        if isinstance(self._batch, AskPrediction):
+            answer = self._checked_prediction(answer)
+            status[answer.label < 0] = Status.NON_FINITE
+        else:
+            wanted = tuple(self._batch.points.shape)
+            if tuple(getattr(answer, "shape", ())) != wanted:
+                raise BadPrediction(f"Gradients must have the shape {wanted} of the asked points.")
+        self._status[self._asked] = status
+        self._answers.append((self._asked, answer))
+        self._batch = None
+        if not (self._status == _WAITING).any():
+            self._reply()
+
+    def refuse(self, n_sent: int = 0) -> None:
+        """Report that the rows handed out last have no answer, because a limit allows no more.
+
+        Beyond the first ``n_sent`` they were not sent and are not counted. Their searches, and
+        those of the rows that still wait in the open question, end ``OUT_OF_BUDGET`` with the best
+        flip point they have.
+        """
+        assert self._question is not None
+        self._count(self._question.rows[self._asked[n_sent:]], -1)
+        waiting = np.concatenate([self._asked, np.flatnonzero(self._status == _WAITING)])
+        unsent = np.isin(self._question.rows, self._question.rows[waiting])
+        self._status[unsent] = Status.OUT_OF_BUDGET
+        self._batch = None
+        self._reply()
+
+    def distances(self) -> Distances:
+        """What is known now, for every row; a row still searched is ``INTERRUPTED``."""
+        flips, v = self._flips, self._valid
+        out = Distances.empty(self._n)
+        out.status[:] = Status.INVALID_INPUT
+        if not len(v):
+            return out
+        started = hasattr(flips, "start")
+        out.status[v] = np.where(
+            (flips.status == Status.RUNNING) & (not started), Status.NOT_MEASURED, flips.status
+        )
+        out.lo[v], out.hi[v], out.home[v], out.flipped[v] = (
+            flips.lo,
+            flips.hi,
+            flips.home,
+            flips.flipped,
+        )
+        out.n_predictions[v], out.n_gradients[v] = self._n_predictions, self._n_gradients
+        found = np.flatnonzero(flips.has_flip)
+        points = flips.points(found) if len(found) else flips.x[:0]
+        for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
+            out.norm(norm)[v[found]] = flat_norm(points - take(flips.x, found), order)
+        kept = points
+        if len(found) < self._n:
+            kept = array_namespace(self._x).full_like(self._x, np.nan)
+            put(kept, v[found], points)
+        return dataclasses.replace(
+            out, flip_points=kept, **self._confidence(), **self._bounds_besides()
+        )
+
+    def _bounds_besides(self) -> dict[str, Any]:
+        """What else some estimators know of the distance."""
+        columns: dict[str, Any] = {}
+        for name in ("estimate", "certified", "note", "trace"):
+            if (found := getattr(self._flips, name)) is not None:
+                columns[name] = blank_column(self._n, found)
+                columns[name][self._valid] = found
+        return self._with_clipping(columns)
+
+    def _with_clipping(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Note the rows that were clipped into the bounds."""
+        rows = np.flatnonzero(self._clipped)
+        if rows.size:
+            note = columns["note"] if "note" in columns else np.full(self._n, "")
+            columns["note"] = note = note.astype(_NOTE)
+            for row in rows:
+                said = f"clipped into the bounds by {self._clipped[row]:.2g}"
+                note[row] = f"{said}; {note[row]}" if note[row] else said
+        return columns
+
+    def _confidence(self) -> dict[str, Any]:
+        """Top score and softmax entropy of every row, where the predictor reveals them."""
+        if not hasattr(self._flips, "start") or self.problem.access is Access.LABEL:
+            return {}
+        known = self._flips.home >= 0
+        rows, start = self._valid[known], self._flips.start[known]
+        columns: dict[str, Any] = {"top1": np.full(self._n, np.nan)}
+        if start.scores is None:
+            columns["top1"][rows] = start.top1
+        else:
+            columns["top1"][rows] = start.scores[np.arange(len(rows)), start.label]
+            columns["entropy"] = np.full(self._n, np.nan)
+            columns["entropy"][rows] = softmax_entropy(start.scores, self.problem.access)
+        return columns
+
+    def _checked_prediction(self, answer: Prediction) -> Prediction:
+        """The answer, checked against what the access declares, with the declared resolution."""
+        k, known = len(self._asked), self.problem
+        check_prediction(answer, k, known.access, known.n_classes)
+        if known.score_resolution and answer.scores is not None:
+            resolution = np.full(k, known.score_resolution)
+            return dataclasses.replace(answer, resolution=resolution)
+        return answer
+
+    def _open(self, question: Ask | None) -> None:
+        """Begin a question. A row is granted all of its occurrences or none, as the limit allows."""
+        self._question, self._answers, self._batch = question, [], None
+        if question is not None:
+            self._status = np.full(len(question.rows), _WAITING, np.int8)
+            if len(question.rows) > self._left:
+                beyond = np.isin(question.rows, question.rows[int(self._left) :])
+                self._status[beyond] = Status.OUT_OF_BUDGET
+
+    def _hand_out(self, at_most: int | None) -> Ask | None:
+        """Count the next waiting rows of the open question and cut them out of it; None: no more."""
+        assert self._question is not None
+        some = np.flatnonzero(self._status == _WAITING)[:at_most]
+        votes = self._question.votes if isinstance(self._question, AskPrediction) else None
+        if at_most is not None and votes is not None:
+            some = some[votes[some] == votes[some[:1]]]
+        if not some.size:
+            return None
+        self._asked = some
+        self._count(self._question.rows[some], +1)
+        return _cut(self._question, some)
+
+    def _count(self, rows: IntArray, by: int) -> None:
+        """Count rows as handed out (+1), or as not sent after all (-1)."""
+        asks_gradients = isinstance(self._question, AskGradient)
+        np.add.at(self._n_gradients if asks_gradients else self._n_predictions, rows, by)
+        self._left -= by * len(rows)
+
+    def _reply(self) -> None:
+        """Send the search what became of its question, and open the next one."""
+        reply = Gradients if isinstance(self._question, AskGradient) else Labels
+        try:
+            self._open(self._search.send(reply(self._status, self._joined())))
+        except StopIteration:
+            self._open(None)
+
+    def _joined(self) -> Any:
+        """The answers in the order of the question; label -1 and zeros where there is none."""
+        assert self._question is not None
+        parts, n = self._answers, len(self._status)
+        if len(parts) == 1 and len(parts[0][0]) == n:
+            return parts[0][1]
+        if isinstance(self._question, AskGradient):
+            gradients = array_namespace(self._question.points).zeros_like(self._question.points)
+            for rows, values in parts:
+                put(gradients, rows, values)
+            return gradients
+        if not parts:
+            return self._unanswered(n)
+        answer = Prediction.concatenate([part for _, part in parts])
+        where = np.zeros(n, np.bool_)
+        where[np.concatenate([rows for rows, _ in parts])] = True
+        return answer if where.all() else _spread(answer, where)
+
+    def _unanswered(self, n: int) -> Prediction:
+        """``n`` predictions that hold nothing, with the fields that the access declares."""
+        access = self.problem.access
+        top1 = np.zeros(n) if access is Access.TOP1 else None
+        scores = np.zeros((n, self.problem.n_classes)) if access.has_scores else None
+        return Prediction(np.full(n, -1, np.intp), top1, scores)
+
+
+def _cut(question: Ask, some: IntArray) -> Ask:
+    """Some consecutive or scattered rows of a question, without a copy where they are consecutive."""
+    if len(some) == len(question.rows):
+        return question
+    is_slice = int(some[-1]) - int(some[0]) + 1 == len(some)
+    part: Any = slice(int(some[0]), int(some[-1]) + 1) if is_slice else some
+    points = question.points[part] if is_slice else take(question.points, some)
+    if isinstance(question, AskGradient):
+        return AskGradient(question.rows[part], points, question.v[part])
+    votes = None if question.votes is None else question.votes[part]
+    return AskPrediction(question.rows[part], points, votes)
+
+
+def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:
+    """Place the answers among rows that were not asked about, which get the label -1 and zero scores."""
+
+    def place(part: Any, fill: float) -> Any:
+        if part is None:
+            return None
+        wide = np.full((len(where), *part.shape[1:]), fill, part.dtype)
+        wide[where] = part
+        return wide
+
+    return Prediction(
+        place(answer.label, -1),
+        place(answer.top1, 0),
+        place(answer.scores, 0),
+        place(answer.resolution, 0),
+    )
+
+
+def blank_column(n: int, like: NDArray[Any]) -> NDArray[Any]:
+    """``n`` unknown values of a column: NaN, or no text."""
+    return np.full((n, *like.shape[1:]), "" if like.dtype.kind == "U" else np.nan, like.dtype)

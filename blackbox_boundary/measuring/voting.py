@@ -1,0 +1,141 @@
+"""Votes: put each question several times, and say where the answers leave it open.
+
+A server may answer the same input differently each time: it adds noise, or two versions of a model stand behind one name. Between a
+search and its driver, :func:`by_votes` turns one question into ``n`` and their answers into one: the most frequent label, the mean of
+the scores. So every vote is counted, granted, recorded and charged as a query of its row, and a search knows nothing of it.
+
+A majority may still be luck. A label is *clear* where a coin would favour one side as much less than once in twenty times (of fewer
+than five votes all must agree, which is the most they can say); with scores also where its mean lead over each other class is as
+unlikely to be none (Student's t, one-sided). A row ends ``CONVERGED`` only with a clear flip, and where votes on it ever disagreed, only
+if its own label holds clearly five percent short of there; otherwise it is ``UNDECIDED``.
+
+Cost: ``n`` queries a question; a row whose votes ever disagreed, ``n`` more for the look short of its flip point.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import comb
+from typing import Any
+
+import numpy as np
+import scipy
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from ..predictor import FloatArray, IntArray, Prediction
+from ..search.asks import ANSWERED, AskPrediction, Labels, Search
+from ..search.state import Flips
+
+__all__ = ["by_votes", "needed"]
+
+_LUCK = 0.05
+"""Chance that votes on a point of the boundary itself make it clear; five votes can say no more with labels alone (1 in 32)."""
+
+
+@cache
+def needed(n_votes: int) -> int:
+    """Votes for one label, of ``n_votes``, that make it clear.
+
+    Examples
+    --------
+    >>> [needed(n) for n in (1, 3, 5, 9, 15, 25)]
+    [1, 3, 5, 8, 12, 18]
+    """
+    tail = 0
+    for n_agreeing in range(n_votes, 0, -1):
+        tail += comb(n_votes, n_agreeing)
+        if tail > _LUCK * 2**n_votes:
+            return min(n_agreeing + 1, n_votes)
+    return n_votes
+
+
+def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
+    """Run a search, and put each of its questions for predictions ``n_votes`` times."""
+    try:
+        ask = next(search)
+        while True:
+            if isinstance(ask, AskPrediction):
+                k = len(ask.rows)
+                points = array_namespace(ask.points).concat([ask.points] * n_votes)
+                votes = yield AskPrediction(
+                    np.tile(ask.rows, n_votes), points, np.repeat(np.arange(n_votes), k)
+                )
+                assert isinstance(votes, Labels)
+                reply, unanimous = _counted(votes, n_votes, k)
+                flips.votes_disagreed[ask.rows[~unanimous]] = True
+                ask = search.send(reply)
+            else:
+                ask = search.send((yield ask))
+    except StopIteration:
+        return
+    finally:
+        search.close()
+
+
+def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bool_]]:
+    """One reply (k,) from ``n_votes`` of them, asked one after the other; and which points all votes agree on."""
+    status = votes.status.reshape(n_votes, k)
+    given = status == ANSWERED
+    first = given.argmax(axis=0), np.arange(k)
+    parts = votes.prediction
+    label: Any = parts.label.reshape(n_votes, k)
+    top1, scores, resolution = (
+        part if part is None else part.reshape(n_votes, k, *part.shape[1:])
+        for part in (parts.top1, parts.scores, parts.resolution)
+    )
+    agreed = np.where(given, label == label[first], True).all(axis=0)
+    if scores is not None:
+        mean, error = _mean(scores, given, first)
+        resolution = 2 * error if resolution is None else np.maximum(resolution[first], 2 * error)
+        winner = np.where(agreed, label[first], mean.argmax(axis=-1))
+        prediction = Prediction(winner, scores=mean, resolution=resolution)
+    else:
+        winner = np.where(agreed, label[first], _most_frequent(label, given))
+        for_it = given & (label == winner)
+        chosen = for_it.argmax(axis=0), first[1]
+        prediction = Prediction(
+            winner, None if top1 is None else _mean(top1[..., None], for_it, chosen)[0][:, 0]
+        )
+    clear = (given & (label == winner)).sum(axis=0) >= needed(n_votes)
+    if scores is not None and n_votes > 1:
+        clear |= given.all(axis=0) & _leads(scores, winner)
+    return Labels(status[first], prediction, ~clear), agreed & given.all(axis=0)
+
+
+def _mean(
+    values: FloatArray, given: NDArray[np.bool_], first: tuple[IntArray, IntArray]
+) -> tuple[FloatArray, NDArray[np.float64]]:
+    """Mean (k, c) of the given ones of ``values`` (n, k, c), the very value where all are equal; and the largest standard error (k,)."""
+    base = values[first]
+    n = np.maximum(given.sum(axis=0), 1)[:, None]
+    with np.errstate(invalid="ignore"):  # infinite scores have no label, and their rows end
+        off = np.where(given[..., None], values.astype(np.float64) - base, 0.0)
+        shift = off.sum(axis=0) / n
+        spread = np.where(given[..., None], off - shift, 0.0)
+        variance = (spread**2).sum(axis=0) / np.maximum(n - 1, 1) / n
+    return (base + shift).astype(values.dtype), np.sqrt(variance.max(axis=-1))
+
+
+def _leads(scores: FloatArray, winner: IntArray) -> NDArray[np.bool_]:
+    """Whether the winner's mean lead over each other class is more than luck, (k,), by ``scores`` (n, k, c)."""
+    n = len(scores)
+    with np.errstate(invalid="ignore"):
+        lead = (
+            np.take_along_axis(scores, winner[None, :, None], axis=-1).astype(np.float64) - scores
+        )
+        is_sure = lead.mean(axis=0) > scipy.special.stdtrit(n - 1, 1 - _LUCK) * lead.std(
+            axis=0, ddof=1
+        ) / np.sqrt(n)
+    is_sure[np.arange(len(winner)), winner] = True
+    sure: NDArray[np.bool_] = is_sure.all(axis=-1)
+    return sure
+
+
+def _most_frequent(label: IntArray, given: NDArray[np.bool_]) -> IntArray:
+    """The label (k,) that most of the given votes (n, k) are for; ties go to the lowest."""
+    counts = np.zeros((label.shape[1], int(label.max(initial=0)) + 1), np.intp)
+    vote, point = np.nonzero(given)
+    np.add.at(counts, (point, label[vote, point]), 1)
+    most: IntArray = counts.argmax(axis=-1)
+    return most

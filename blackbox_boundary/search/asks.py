@@ -1,0 +1,139 @@
+"""The questions a search may ask, and the replies it is sent.
+
+A search is a generator: it yields an :class:`AskPrediction` or an :class:`AskGradient` and is sent a :class:`Labels` or a
+:class:`Gradients`. It never holds a model; whoever drives it does (``next``, ``send``), and may answer tomorrow.
+
+Each asked row comes back with a *status*: ``ANSWERED``, or the reason why there is no answer, which then becomes the
+status of the row. A reply covers every asked row, in the order asked. A row may be asked several times in one ask.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Generator
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..predictor import Array, FloatArray, IntArray, Prediction
+
+__all__ = [
+    "Ask",
+    "AskGradient",
+    "AskPrediction",
+    "Gradients",
+    "Labels",
+    "Search",
+    "Status",
+    "ask_gradient",
+    "ask_prediction",
+]
+
+StatusArray: TypeAlias = NDArray[np.int8]
+
+
+class Status(enum.IntEnum):
+    """What became of a row. Its bracket is valid whatever the status."""
+
+    NOT_MEASURED = 0
+    """The row was not reached: nothing was asked about it."""
+    INTERRUPTED = 1
+    """The measurement stopped (Ctrl-C, a failing predictor) while the row was being searched."""
+    RUNNING = 1
+    """The same, seen from within a search that still goes on."""
+    CONVERGED = 2
+    """The bracket is as narrow as asked, and the flip point was confirmed when asked again."""
+    NO_FLIP = 3
+    """No flip was met up to the largest radius tried, ``lo``."""
+    ZERO_GRADIENT = 4
+    """The gradient at the row is zero or not finite: it names no direction."""
+    NON_FINITE = 5
+    """The model's answer was not finite, at the row itself or on the way."""
+    OUT_OF_BUDGET = 6
+    """The query limit ended the search; a flip point met by then is reported, and is an upper bound."""
+    INVALID_INPUT = 7
+    """The row holds NaN or infinity; nothing was asked about it."""
+    UNCONFIRMED = 8
+    """The flip point kept flipping back when asked again, even moved outward: the model is not repeatable there."""
+    UNDECIDED = 9
+    """Noise decides: votes disagree about the row's own label, or about where it flips by more than five percent of the distance."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether measuring again with the same settings would give the same."""
+        return self not in (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
+
+
+ANSWERED: int = 0
+"""The status of a reply's row that was answered; any other value is the :class:`Status` that ends the row."""
+
+
+class AskPrediction(NamedTuple):
+    """Please predict ``points`` (k, *input_shape); ``points[j]`` belongs to row ``rows[j]``.
+
+    Where votes are taken, ``votes`` (k,) says the how-manieth each question is, from 0: the model itself must answer every one of them.
+    """
+
+    rows: IntArray
+    points: Array
+    votes: IntArray | None = None
+
+
+class AskGradient(NamedTuple):
+    """Please give the gradient of ``sum_k v_k * score_k`` at each point; ``v`` (k, n_classes)."""
+
+    rows: IntArray
+    points: Array
+    v: FloatArray
+
+
+Ask: TypeAlias = AskPrediction | AskGradient
+
+
+class Labels(NamedTuple):
+    """Reply to an :class:`AskPrediction`: the prediction of each asked point, and whether it could be had.
+
+    ``unclear`` (k,) says which labels were voted by so few that chance may have chosen them; None: no votes were taken.
+    """
+
+    status: StatusArray
+    prediction: Prediction
+    unclear: NDArray[np.bool_] | None = None
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """(k,) which points have a usable label."""
+        return self.status == ANSWERED
+
+
+class Gradients(NamedTuple):
+    """Reply to an :class:`AskGradient`: ``values`` (k, *input_shape), in the kind of the points."""
+
+    status: StatusArray
+    values: Array
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """(k,) which points have a gradient."""
+        return self.status == ANSWERED
+
+
+Search: TypeAlias = Generator[Ask, Labels | Gradients, None]
+"""A running search."""
+
+
+def ask_prediction(rows: IntArray, points: Array) -> Generator[Ask, Labels | Gradients, Labels]:
+    """Ask for predictions from within a search: ``labels = yield from ask_prediction(rows, points)``."""
+    reply = yield AskPrediction(rows, points)
+    assert isinstance(reply, Labels)
+    return reply
+
+
+def ask_gradient(
+    rows: IntArray, points: Array, v: FloatArray
+) -> Generator[Ask, Labels | Gradients, Gradients]:
+    """Ask for gradients from within a search: ``gradients = yield from ask_gradient(rows, points, v)``."""
+    reply = yield AskGradient(rows, points, v)
+    assert isinstance(reply, Gradients)
+    return reply

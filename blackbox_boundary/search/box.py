@@ -1,0 +1,77 @@
+"""Where one row may move, and the two displacements of a box that are wanted in closed form.
+
+A ray clipped to a box bends along its faces: every coordinate moves with the radius until its room is used up. Any sum of powers of
+the coordinates is then a piecewise polynomial of the radius, with a break where a coordinate stops; sorting the breaks gives the radius
+at which the sum reaches a value, without iterating.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..predictor import Bounds
+
+__all__ = ["Box"]
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Room (d,) to move from one row: ``down`` is negative or zero, ``up`` positive or zero; infinite without bounds."""
+
+    down: Real
+    up: Real
+
+    @classmethod
+    def around(cls, origin: NDArray[Any], bounds: Bounds, input_shape: tuple[int, ...]) -> Box:
+        """The room around a flat row (d,)."""
+        if bounds is None:
+            return cls(np.full(len(origin), -np.inf), np.full(len(origin), np.inf))
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, np.float64), input_shape).reshape(-1)
+            for bound in bounds
+        )
+        return cls(np.minimum(lowest - origin, 0.0), np.maximum(highest - origin, 0.0))
+
+    @property
+    def width(self) -> float:
+        """The longest edge; infinite without bounds."""
+        return float((self.up - self.down).max(initial=0.0))
+
+    def clip(self, displacements: Real) -> Real:
+        """The displacements (..., d), as far as there is room."""
+        return np.asarray(np.clip(displacements, self.down, self.up))
+
+    def along(self, u: Real, length: float) -> Real:
+        """The displacement of this L2 length on the clipped ray of ``u`` (d,); where the ray comes to rest, if it is shorter."""
+        return self.clip(_radius(self._room(u), u * u, 2, length**2) * u)
+
+    def nearest(self, w: Real) -> Real | None:
+        """The shortest displacement with ``w . s = 1``: ``clip(r * w)``, by the optimality conditions; None where no corner gets there."""
+        s = self.clip(_radius(self._room(w), w * w, 1, 1.0) * w)
+        return s if abs(float(w @ s) - 1) < 1e-6 else None
+
+    def _room(self, u: Real) -> Real:
+        """Radius (d,) at which each coordinate of the ray stops; 0 for one that does not move."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return np.where(u > 0, self.up / u, np.where(u < 0, self.down / u, 0.0))
+
+
+def _radius(room: Real, share: Real, power: int, target: float) -> float:
+    """The radius ``r`` with ``sum_i min(r, room_i)**power * share_i = target``; the largest finite room where there is none."""
+    order = np.argsort(room)
+    room, share = room[order], share[order]
+    stops = np.isfinite(room)
+    breaks = np.where(stops, room, 0.0)
+    free = np.cumsum(share[::-1])[::-1]
+    done = np.cumsum(breaks**power * share) - breaks**power * share
+    reached = np.where(stops, done + breaks**power * free, np.inf)
+    j = int(np.searchsorted(reached, target))
+    if j == len(room) or free[j] <= 0 or not np.isfinite(target):
+        return float(breaks.max(initial=0.0))
+    return float((max(target - done[j], 0.0) / free[j]) ** (1 / power))

@@ -1,0 +1,118 @@
+"""How far each class is from winning, read from scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..predictor import Access, FloatArray, IntArray, Prediction
+
+__all__ = ["class_weights", "lead_weights", "leads", "resolution", "rival", "softmax_entropy"]
+
+
+def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.float64]:
+    """Lead of the home label over each class, (k, n_classes); its own entry is infinite.
+
+    Differences of logits; of log-probabilities where those are revealed, which is the same thing. The smallest lead of a row is
+    its margin: positive while the label is kept.
+    """
+    assert prediction.scores is not None
+    scores = prediction.scores.astype(np.float64)
+    if access is Access.PROBABILITIES:
+        scores = np.log(np.maximum(scores, _least(prediction)))
+    rows = np.arange(len(home))
+    with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
+        lead: NDArray[np.float64] = scores[rows, home][:, None] - scores
+    lead[rows, home] = np.inf
+    return lead
+
+
+def rival(prediction: Prediction, home: IntArray) -> IntArray:
+    """The best class other than home, (k,)."""
+    assert prediction.scores is not None
+    others = prediction.scores.astype(np.float64)
+    others[np.arange(len(home)), home] = -np.inf
+    best: IntArray = others.argmax(axis=-1)
+    return best
+
+
+def class_weights(
+    prediction: Prediction, home: IntArray, other: IntArray, access: Access
+) -> FloatArray:
+    """Weights (k, n_classes) of the scores whose gradient is that of the lead of ``home`` over ``other``.
+
+    Where probabilities are revealed, that is the lead of their logarithms at ``prediction``.
+    """
+    assert prediction.scores is not None
+    force = np.zeros(prediction.scores.shape)
+    force[np.arange(len(home)), other] = 1.0
+    return lead_weights(prediction, home, force, access)
+
+
+def lead_weights(
+    prediction: Prediction, home: IntArray, force: FloatArray, access: Access
+) -> FloatArray:
+    """Weights (k, n_classes) of the scores whose gradient is that of ``sum_k force_k * lead_k``.
+
+    The home label's own force counts for nothing. Where probabilities are revealed, leads are those of their logarithms at ``prediction``.
+    """
+    assert prediction.scores is not None
+    rows = np.arange(len(home))
+    weights = -force.astype(np.float64)
+    weights[rows, home] = 0.0
+    weights[rows, home] = -weights.sum(axis=-1)
+    if access is Access.PROBABILITIES:
+        weights /= np.maximum(prediction.scores.astype(np.float64), np.finfo(np.float32).tiny)
+    return weights
+
+
+def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
+    """The lead (k,) below which the scores' rounding could turn a label.
+
+    Three units in the last place of the largest score; or more, where the prediction says that its scores resolve less. Of probabilities
+    a difference of the two largest makes so much of a lead.
+    """
+    assert prediction.scores is not None
+    epsilon = (
+        float(np.finfo(prediction.scores.dtype).eps) if prediction.scores.dtype.kind == "f" else 0.0
+    )
+    largest = (
+        np.ones(len(prediction))
+        if access is Access.PROBABILITIES
+        else np.abs(prediction.scores).max(axis=-1).astype(np.float64)
+    )
+    result: NDArray[np.float64] = 3 * epsilon * largest
+    if prediction.resolution is not None:
+        told = prediction.resolution.astype(np.float64)
+        if access is Access.PROBABILITIES:
+            two = np.maximum(
+                np.partition(prediction.scores.astype(np.float64), -2, axis=-1)[:, -2:],
+                _least(prediction),
+            )
+            told = told / 2 * (1 / two).sum(axis=-1)
+        result = np.maximum(result, told)
+    return result
+
+
+def _least(prediction: Prediction) -> Any:
+    """The least probability whose logarithm means anything, (k, 1) or a number: what rounds to zero is at most half a step."""
+    tiny = np.finfo(np.float64).tiny
+    return (
+        tiny
+        if prediction.resolution is None
+        else np.maximum(prediction.resolution[:, None] / 2, tiny)
+    )
+
+
+def softmax_entropy(scores: FloatArray, access: Access) -> NDArray[np.float64]:
+    """Entropy of the softmax (n,), nats: the paper's *softness* (its section 4)."""
+    values = scores.astype(np.float64)
+    if access is Access.LOGITS:
+        values = np.exp(values - values.max(axis=-1, keepdims=True))
+        values /= values.sum(axis=-1, keepdims=True)
+    terms: NDArray[Any] = np.where(
+        values > 0, values * np.log(np.maximum(values, np.finfo(np.float64).tiny)), 0.0
+    )
+    return np.asarray(-terms.sum(axis=-1) + 0.0)

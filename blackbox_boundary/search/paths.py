@@ -1,0 +1,63 @@
+"""The path along which a row is searched: a ray, clipped to the bounds.
+
+| here | shape | meaning |
+|---|---|---|
+| ``origin`` | (n, *input_shape) | the rows themselves |
+| ``direction`` | (n, *input_shape) | unit L2 norm per row |
+| ``radius`` | (k,) | L2 length along the *unclipped* ray, input units |
+
+With bounds the path is ``clip(origin + radius * direction)``: it bends along the faces of the box and comes to rest in a
+corner, at :meth:`Path.longest`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import as_numpy, clip, per_row, take
+from ..predictor import Array, Bounds, IntArray
+
+__all__ = ["Path"]
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """One ray a row, clipped to the bounds."""
+
+    origin: Array
+    direction: Array
+    bounds: Bounds = None
+
+    def at(self, rows: IntArray, radius: NDArray[np.float64]) -> Array:
+        """The points of these rows at these radii, (k, *input_shape); fresh arrays, the same bits for the same row and radius."""
+        points, radius = take(self.direction, rows), per_row(radius, self.origin)
+        points = points * radius if points is self.direction else _scaled(points, radius)
+        points += take(self.origin, rows)
+        return points if self.bounds is None else clip(points, self.bounds)
+
+    def longest(self) -> NDArray[np.float64]:
+        """Radius (n,) beyond which the clipped path rests; infinite without bounds."""
+        n = self.origin.shape[0]
+        if self.bounds is None:
+            return np.full(n, np.inf)
+        origin, direction = (
+            as_numpy(part).reshape(n, -1).astype(np.float64)
+            for part in (self.origin, self.direction)
+        )
+        lowest, highest = (
+            np.broadcast_to(np.asarray(b, np.float64), self.origin.shape[1:]).reshape(-1)
+            for b in self.bounds
+        )
+        room = np.where(direction > 0, highest - origin, origin - lowest)
+        moves = direction != 0
+        exits = np.divide(room, np.abs(direction), out=np.zeros_like(room), where=moves)
+        return np.where(moves.any(axis=-1), exits.max(axis=-1, initial=0.0), np.inf)
+
+
+def _scaled(points: Array, by: Array) -> Array:
+    """``points * by``, in the memory of ``points``."""
+    points *= by
+    return points

@@ -1,0 +1,323 @@
+"""Find the flip point along a path: grow a radius until the label flips, then narrow the bracket.
+
+Without scores this is the paper's search [1]_: radii 1, 10, 100, ... times a unit (Algorithm 2), then bisection (Algorithm 1).
+With scores the radius where the first class overtakes home is predicted by the secant of its lead (class by class, so that a
+change of rival does not mislead it), and a safeguard keeps the bracket at most ``2 ** slack`` times as wide as the paper's search
+would have it after as many queries: no row costs more than ``slack`` queries over bisection, whatever the scores do.
+
+| paper | here | shape |
+|---|---|---|
+| x_o | ``flips.path.origin`` | (n, *input_shape) |
+| α, in units of the gradient | ``radius / unit`` | (n,) |
+| x_left, x_right | ``flips.lo``, ``flips.hi``, as radii | (n,) |
+| num_steps | ``num_steps`` | |
+
+Differences from the paper: any label other than home counts as flipped (Algorithm 1 stalls where the midpoint falls in a third
+class); growth ends at the path's end or after ``max_growth`` radii (Algorithm 2 runs forever); bisection also stops once the
+bracket is narrow enough. The first flip of the ×10 grid need not be the first crossing of the ray: ``scan`` looks for earlier ones.
+
+Queries per row: without scores ``1 + ceil(log10(r / unit))`` to grow and ``log2(1 / rtol)`` or so to bisect, 25 at ``rtol`` 1e-6;
+with scores 4 to 6 in all (see ``docs/explanation/search.md``).
+
+References
+----------
+.. [1] S. Gupta, "Understanding Uncertainty in Input Spaces of Deep Classifiers", section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..predictor import Access, IntArray, Prediction
+from .asks import Search, Status, ask_prediction
+from .margins import leads, resolution
+from .state import Flips
+
+__all__ = ["SLACK", "Rays", "find_flips"]
+
+SLACK = 2
+"""Queries that a row may cost over the paper's search, unless told: one to try the predicted radius, one to repeat a step that missed."""
+
+_GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
+
+_NOWHERE = 2.0**-64
+"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips, and no bracket is ever narrow."""
+
+RealArray = NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class Rays:
+    """State of a search along ``flips.path``, one entry a row.
+
+    Attributes
+    ----------
+    unit : (n,)
+        The first radius of the grid, input units; the gradient's norm, for the paper's α = 1.
+    longest : (n,)
+        Where the path ends; infinite without bounds.
+    rtol : float
+        Width of the bracket asked for, relative to ``hi``.
+    access : Access or None
+        What scores to use; None searches by labels alone.
+    slack : int
+        Queries that a row may cost over the paper's search.
+    """
+
+    unit: RealArray
+    longest: RealArray
+    rtol: float
+    access: Access | None = None
+    slack: int = SLACK
+    n_probes: IntArray = field(init=False)
+    secant: _Secant | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.n_probes = np.zeros(len(self.unit), np.intp)
+
+    def width(self, rows: IntArray, radius: RealArray) -> RealArray:
+        """Width (k,) of a bracket that is narrow enough at these radii: ``rtol``, or what the scores' rounding can resolve."""
+        wanted = self.rtol * radius
+        return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
+
+    def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
+        """Which brackets (k,) are narrow enough: where rounding is the reason, the root must be predicted to be there.
+
+        Saturated scores hardly change from one radius to the next; rounding then seems to decide over long ways, but not about a root.
+        """
+        enough = hi - lo <= self.rtol * hi
+        if self.secant is None:
+            return enough
+        root, blur = self.secant.guess[rows], self.secant.blur[rows]
+        return enough | ((hi - lo <= 2 * blur) & (root >= lo - 2 * blur) & (root <= hi + 2 * blur))
+
+    def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
+        """Start predicting roots, from the scores at the origin and a first guess of the slope of the margin there."""
+        assert self.access is not None
+        lead = leads(start, home, self.access)
+        self.secant = _Secant(lead, lead.min(axis=-1) / slope)
+
+
+class _Secant:
+    """Where the first class overtakes home, by the secant of each class's lead through the last two distinct radii."""
+
+    def __init__(self, lead: RealArray, first: RealArray) -> None:
+        n = len(lead)
+        self.guess, self.previous = first, np.zeros(n)
+        self.radius, self.lead = np.zeros(n), lead
+        self._older_radius, self._older_lead = np.full(n, np.nan), np.full_like(lead, np.nan)
+        self.closing, self.misses = np.zeros(n, np.bool_), np.zeros(n, np.intp)
+        self.blur = np.zeros(n)
+
+    def learn(
+        self, rows: IntArray, radius: RealArray, lead: RealArray, resolved: RealArray
+    ) -> None:
+        """Take in the leads seen at one radius a row, and move the guess and its blur: the radius within which rounding decides.
+
+        Points closer than 1e-5 replace each other: through two of them the slope would be that of rounding errors.
+        """
+        apart = rows[np.abs(radius - self.radius[rows]) > 1e-5 * radius]
+        self._older_radius[apart], self._older_lead[apart] = self.radius[apart], self.lead[apart]
+        self.radius[rows], self.lead[rows] = radius, lead
+        run = radius - self._older_radius[rows]
+        with np.errstate(
+            all="ignore"
+        ):  # equal radii or leads give no root, which is what infinity says
+            slope = (lead - self._older_lead[rows]) / run[:, None]
+            roots = np.where(slope < 0, radius[:, None] - lead / slope, np.inf)
+            first = roots.argmin(axis=-1)[:, None]
+            blur = resolved / -np.take_along_axis(slope, first, axis=-1)[:, 0]
+        self.previous[rows] = self.guess[rows]
+        self.guess[rows] = np.take_along_axis(roots, first, axis=-1)[:, 0]
+        self.blur[rows] = np.where(np.isfinite(self.guess[rows]) & (blur > 0), blur, 0.0)
+
+
+def grid_index(radius: RealArray, unit: RealArray) -> RealArray:
+    """Number of the first radius of the grid ``unit * 10 ** k`` that is at least ``radius``, from 0."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.ceil(np.log10(radius / unit) - 1e-12), 0.0)
+
+
+def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: int) -> RealArray:
+    """Width (k,) that the bracket may have after ``n_probes``, so that no row falls more than ``slack`` behind bisection.
+
+    The paper's search reaches the grid cell below ``top`` in ``index + 1`` queries and halves it with every further one.
+    """
+    index = grid_index(top, unit)
+    cell = unit * _GROWTH**index * np.where(index > 0, 1 - 1 / _GROWTH, 1.0)
+    width: RealArray = cell * 2.0 ** (slack - (n_probes - index - 1))
+    return width
+
+
+def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
+    """The radius to try next by the secant, NaN where the safeguard forbids it; ``top`` is ``hi``, or the next grid radius.
+
+    Early, a step beyond the predicted root by a fraction of the last error puts the root between the two; at the end two steps
+    to either side of the root close the bracket, the flipped one last and clear of rounding, which confirms it.
+    """
+    assert rays.secant is not None
+    lo, hi, k = flips.lo[rows], flips.hi[rows], rays.n_probes[rows]
+    root, previous, last = (
+        rays.secant.guess[rows],
+        rays.secant.previous[rows],
+        rays.secant.radius[rows],
+    )
+    with np.errstate(
+        invalid="ignore"
+    ):  # an infinite guess is no guess: it fails the tests at the end
+        width = 0.95 * rays.width(rows, root)
+        stride = width * 2.0 ** rays.secant.misses[rows]
+        error = np.abs(root - previous)
+        far_above = hi - root > root - lo
+        turn = np.where(error < 1e-3 * root, 0.4 * width, 0.02 * error)
+        aim = np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn)
+        near_hi, near_lo = hi - root <= width, root - lo <= width
+        rays.secant.closing[rows] = near_hi | near_lo
+        aim = np.where(near_lo, lo + stride, np.where(near_hi, hi - stride, aim))
+        # the safeguard would take over next: cross the root by a margin that is sure to move the far end
+        late = top - lo > allowed_width(top, rays.unit[rows], k + 2, rays.slack)
+        sure = np.maximum(1e-3 * root, 0.5 * error)
+        aim = np.where(late & (k > 1), np.where(far_above, root + sure, root - sure), aim)
+        aim = np.where(k == 1, root - 0.02 * np.abs(last - root), aim)
+        aim = np.where(np.isinf(hi), root + 0.5 * (root - lo), aim)
+        aim = np.where(k == 0, root, aim)
+        fits = np.where(
+            np.isinf(hi),
+            k - grid_index(top, rays.unit[rows]) < rays.slack,
+            np.maximum(aim - lo, top - aim)
+            <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
+        )
+        return np.where((lo < aim) & (aim < top) & fits, aim, np.nan)
+
+
+def find_flips(
+    flips: Flips,
+    rays: Rays,
+    *,
+    num_steps: int | None = None,
+    max_growth: int = 12,
+    scan: int = 0,
+    sections: int = 1,
+) -> Search:
+    """Narrow the bracket of each running row; always: label kept at ``lo``, flipped at ``hi`` (infinite: no flip seen).
+
+    Parameters
+    ----------
+    flips : Flips
+        With ``path`` and ``home``; its running rows are searched and end ``CONVERGED``, ``NO_FLIP``, or as a reply says.
+    rays : Rays
+    num_steps : int, optional
+        Bisection steps at most. Default: as many as ``rtol`` needs.
+    max_growth : int
+        Radii of the grid tried before ``NO_FLIP``; twelve reach 1e11 units.
+    scan : int
+        Further radii of each row, evenly spread below the first flip seen, to look for an earlier crossing.
+    sections : int
+        Radii of a row asked for at a time, where round trips cost more than queries (k-section); without scores only.
+    """
+    yield from _grow(flips, rays, max_growth, sections)
+    if scan:
+        yield from _scan(flips, rays, scan)
+    yield from _refine(flips, rays, num_steps, sections)
+
+
+def _grow(flips: Flips, rays: Rays, max_growth: int, sections: int) -> Search:
+    """Try growing radii until the label flips.  [1] Algorithm 2."""
+    grown = np.zeros(len(rays.unit), np.intp)  # the grid radius to try next
+    while (i := flips.running[np.isinf(flips.hi[flips.running])]).size:
+        steps = grown[i][:, None] + np.arange(sections)
+        grid = np.minimum(rays.unit[i][:, None] * _GROWTH**steps, rays.longest[i][:, None])
+        if rays.secant is not None:
+            aim = _aim(rays, flips, i, grid[:, 0])
+            grid = np.where(np.isnan(aim)[:, None], grid, aim[:, None])
+            grown[i[np.isnan(aim)]] += 1
+        else:
+            grown[i] += sections
+        yield from _probe(flips, rays, i, grid)
+        ended = (flips.lo[i] >= rays.longest[i]) | (grown[i] >= max_growth)
+        ended &= np.isinf(flips.hi[i]) & (flips.status[i] == Status.RUNNING)
+        flips.status[i[ended]] = Status.NO_FLIP
+
+
+def _scan(flips: Flips, rays: Rays, count: int) -> Search:
+    """Ask evenly spread radii below the first flip seen, and keep the earliest flip among them."""
+    i = flips.running
+    if not i.size:
+        return
+    lo, hi = flips.lo[i], flips.hi[i]
+    flips.lo[i] = 0.0
+    yield from _probe(flips, rays, i, hi[:, None] * np.arange(1, count + 1) / (count + 1))
+    flips.lo[i] = np.where(flips.hi[i] > lo, np.maximum(lo, flips.lo[i]), flips.lo[i])
+
+
+def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> Search:
+    """Narrow the brackets to ``rtol``.  [1] Algorithm 1."""
+    steps = 0
+    while True:
+        i = flips.running
+        lo, hi = flips.lo[i], flips.hi[i]
+        narrow = rays.narrow(i, lo, hi) | (hi <= _NOWHERE * rays.unit[i]) | (steps == num_steps)
+        flips.status[i[narrow]] = Status.CONVERGED
+        if narrow.all():
+            return
+        i, lo, hi = i[~narrow], lo[~narrow], hi[~narrow]
+        radii = lo[:, None] + (hi - lo)[:, None] * np.arange(1, sections + 1) / (sections + 1)
+        if rays.secant is not None:
+            aim = _aim(rays, flips, i, hi)
+            radii = np.where(np.isnan(aim)[:, None], radii, aim[:, None])
+        yield from _probe(flips, rays, i, radii)
+        steps += 1
+
+
+def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search:
+    """Ask for rising ``radii`` (k, m) of each row, and move ``lo`` and ``hi`` to the first flip among them."""
+    assert flips.path is not None
+    k, m = radii.shape
+    asked = np.repeat(rows, m)
+    reply = yield from ask_prediction(asked, flips.path.at(asked, radii.reshape(-1)))
+    flips.end(asked, reply.status)
+    answered = reply.answered.reshape(k, m).all(axis=-1)
+    if not answered.all():
+        rows, radii, reply = (
+            rows[answered],
+            radii[answered],
+            reply._replace(prediction=reply.prediction[np.repeat(answered, m)]),
+        )
+    labels = reply.prediction.label.reshape(len(rows), m)
+    flipped = labels != flips.home[rows, None]
+    hit, first = flipped.any(axis=-1), flipped.argmax(axis=-1)
+    at = np.arange(len(rows))
+    kept = np.where(hit, first, m) - 1  # the last radius before the first flip; -1: none was kept
+    flips.hi[rows[hit]] = radii[at, first][hit]
+    flips.flipped[rows[hit]] = labels[at, first][hit]
+    flips.lo[rows[kept >= 0]] = radii[at, kept][kept >= 0]
+    rays.n_probes[rows] += m
+    flips.confirmed[rows] = False
+    if rays.secant is not None and m == 1:
+        _learn(flips, rays, rows, radii[:, 0], reply.prediction, hit)
+
+
+def _learn(
+    flips: Flips,
+    rays: Rays,
+    rows: IntArray,
+    radius: RealArray,
+    prediction: Prediction,
+    hit: NDArray[np.bool_],
+) -> None:
+    """Move the secant, count steps that closed the wrong side, and note flips that stand clear of rounding."""
+    assert rays.secant is not None
+    assert rays.access is not None
+    lead = leads(prediction, flips.home[rows], rays.access)
+    missed = rays.secant.closing[rows] & (hit == (radius < rays.secant.guess[rows]))
+    rays.secant.misses[rows[missed]] += 1
+    resolved = resolution(prediction, rays.access)
+    rays.secant.learn(rows, radius, lead, resolved)
+    flips.confirmed[rows] = hit & (lead.min(axis=-1) <= -0.9 * resolved)
+    blur = rays.secant.blur[rows]
+    flips.outward_step[rows] = np.minimum(
+        blur, 1e-3 * radius
+    )  # saturated scores would blur long ways

@@ -1,0 +1,121 @@
+"""What a search knows so far about its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import clip, per_row, put, take
+from ..predictor import Array, Bounds, FloatArray, IntArray, Prediction
+from .asks import Status, StatusArray
+from .paths import Path
+
+__all__ = ["Flips"]
+
+
+@dataclass(eq=False)
+class Flips:
+    """All that a search knows so far about its rows; valid at every moment, so that it may be stopped at any.
+
+    A search narrows ``lo`` and ``hi`` and sets ``flipped`` and ``status`` (``RUNNING`` until a row ends). The flip point of a
+    row is ``path`` at ``hi``; a search whose best point lies on no single path keeps it with :meth:`keep` instead.
+
+    Attributes
+    ----------
+    x : (n, *input_shape)
+        The rows.
+    row_ids : (n,) int
+        Their numbers in the caller's data.
+    start : Prediction
+        The answers at the rows themselves, set by the engine before the estimator's own search begins.
+    home, flipped, status, lo, hi : (n,)
+        As in :class:`~blackbox_boundary.Distances`.
+    confirmed : (n,) bool
+        Whether the last prediction of the row was its flip point, flipped by more than the scores' rounding; the engine asks
+        about the others again.
+    outward_step : (n,) float
+        How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
+    votes_disagreed : (n,) bool
+        Whether votes on any point of the row ever disagreed.
+    path : Path or None
+    """
+
+    x: Array
+    row_ids: IntArray
+    start: Prediction = field(init=False)
+    home: IntArray = field(init=False)
+    flipped: IntArray = field(init=False)
+    status: StatusArray = field(init=False)
+    lo: NDArray[np.float64] = field(init=False)
+    hi: NDArray[np.float64] = field(init=False)
+    confirmed: NDArray[np.bool_] = field(init=False)
+    outward_step: NDArray[np.float64] = field(init=False)
+    votes_disagreed: NDArray[np.bool_] = field(init=False)
+    estimate: NDArray[np.float64] | None = None
+    certified: NDArray[np.float64] | None = None
+    note: NDArray[np.str_] | None = None
+    trace: NDArray[np.float64] | None = None
+    path: Path | None = None
+    _best: Array | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.row_ids)
+        self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
+        self.status, self.lo, self.hi = (
+            np.full(n, Status.RUNNING, np.int8),
+            np.zeros(n),
+            np.full(n, np.inf),
+        )
+        self.confirmed, self.outward_step, self.votes_disagreed = (
+            np.zeros(n, np.bool_),
+            np.zeros(n),
+            np.zeros(n, np.bool_),
+        )
+
+    @property
+    def running(self) -> IntArray:
+        """Indices of the rows whose search goes on."""
+        return np.flatnonzero(self.status == Status.RUNNING)
+
+    @property
+    def has_flip(self) -> NDArray[np.bool_]:
+        """(n,) whether a flip point is known."""
+        return np.isfinite(self.hi)
+
+    def end(self, rows: IntArray, reasons: StatusArray) -> None:
+        """Give rows the status that a reply came back with; ``ANSWERED`` leaves a row as it is."""
+        ended = reasons != 0
+        self.status[rows[ended]] = reasons[ended]
+
+    def keep(self, rows: IntArray, points: Array, labels: IntArray, hi: FloatArray) -> None:
+        """Record nearer flip points that were seen: ``points`` (k, ...) with their labels, at distances ``hi`` in L2."""
+        if self._best is None:
+            self._best = self.x + 0
+        put(self._best, rows, points)
+        self.flipped[rows], self.hi[rows] = labels, hi
+
+    def move(
+        self, rows: IntArray, points: Array, labels: IntArray, hi: NDArray[np.float64]
+    ) -> None:
+        """Move flip points outward, along the path or away from it as they were found."""
+        if self._best is None:
+            self.flipped[rows], self.hi[rows] = labels, hi
+        else:
+            self.keep(rows, points, labels, hi)
+
+    def points(self, rows: IntArray) -> Array:
+        """The best known flip points of rows that have one."""
+        return self.beyond(rows, np.zeros(len(rows)), None)
+
+    def beyond(self, rows: IntArray, step: NDArray[np.float64], bounds: Bounds) -> Array:
+        """Points further out than the best known flip points by ``step`` (k,), input units; inside the bounds."""
+        if self._best is None:
+            assert self.path is not None
+            return self.path.at(rows, self.hi[rows] + step)
+        best = take(self._best, rows)
+        points = best + (best - take(self.x, rows)) * per_row(
+            step / np.maximum(self.hi[rows], np.finfo(np.float64).tiny), best
+        )
+        return points if bounds is None else clip(points, bounds)

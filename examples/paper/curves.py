@@ -1,0 +1,336 @@
+"""Budget curves: when near beats far, and what an attacker's own surrogate knows of the boundary for nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blackbox_boundary import measure
+from blackbox_boundary.analysis import selection
+from blackbox_boundary.analysis.selection import k_centre, k_centre_of
+from blackbox_boundary.estimators import Ray
+from blackbox_boundary.extraction import (
+    Active,
+    Jacobian,
+    Strategy,
+    Upfront,
+    budget_curve,
+    by_distance,
+    by_entropy,
+    by_margin,
+    extract,
+    lead,
+    spread,
+)
+
+from .exhibit import Exhibit
+from .samples import Samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .study import Study
+
+__all__ = ["curve", "section6_curves", "strategies"]
+
+_LARGEST_ACTIVE = 10_000
+"""Budget beyond which strategies that train as they go, and k-centre, are not followed: the question is asked up to here."""
+
+
+_CLEAR = ", clearance"
+"""Ends the name of a strategy whose surrogates are trained to keep their boundary off the rows, by the study's clearance."""
+
+_BEST = f"surrogate distance, whole pool{_CLEAR}"
+"""Driven by distance in what it asks and in how it learns; compared with all others seed by seed."""
+
+
+def strategies(samples: Samples) -> dict[str, Callable[[], Strategy]]:
+    """Every way to spend queries that is compared; made when needed, since k-centre's features take seconds."""
+
+    def upfront(name: str, selector: Any, *, features: bool = False) -> Callable[[], Strategy]:
+        return lambda: Upfront(
+            name,
+            selector,
+            replace(samples.pool, features=samples.features) if features else samples.pool,
+        )
+
+    def active(
+        name: str, scorer: Any, *, spread_over: int = 1, n_candidates: int = 10_000
+    ) -> Callable[[], Strategy]:
+        features = spread_over > 1
+        return lambda: Active(
+            name,
+            scorer,
+            n_candidates=n_candidates,
+            spread_over=spread_over,
+            features=samples.features if features else None,
+        )
+
+    whole = len(samples.x)
+    nearest = by_distance(Ray(direction="margin"))
+    return {
+        "random": upfront("random", selection.random),
+        "uniform distance": upfront("uniform distance", selection.uniform_distance),
+        "lowest": upfront("lowest", selection.lowest),
+        "highest": upfront("highest", selection.highest),
+        "k-centre": upfront("k-centre", k_centre, features=True),
+        "lowest + k-centre": upfront(
+            "lowest + k-centre", k_centre_of(selection.lowest), features=True
+        ),
+        "highest + k-centre": upfront(
+            "highest + k-centre", k_centre_of(selection.highest), features=True
+        ),
+        "surrogate distance + k-centre": active(
+            "surrogate distance + k-centre", nearest, spread_over=4
+        ),
+        "surrogate distance, whole pool": active(
+            "surrogate distance, whole pool", nearest, n_candidates=whole
+        ),
+        "entropy": active("entropy", by_entropy),
+        "margin, whole pool": active("margin, whole pool", by_margin, n_candidates=whole),
+        "Jacobian": Jacobian,
+    }
+
+
+_FOLLOWED = ("random", "uniform distance", "lowest", "highest")
+"""Strategies followed to the largest budget, which cost the same whatever it is."""
+
+_CHARGED = "random + flip points, searches charged"
+
+_WITH_CLEARANCE = (_BEST, f"margin, whole pool{_CLEAR}", f"random{_CLEAR}")
+"""And two that say how much of the lead is owed to the training, whoever asks."""
+
+_MAIN = (
+    *_FOLLOWED,
+    "k-centre",
+    "lowest + k-centre",
+    "highest + k-centre",
+    "surrogate distance, whole pool",
+    "margin, whole pool",
+    _BEST,
+)
+"""What is asked of every pair of networks: when near beats far. Variants of active learning are compared on one pair."""
+
+
+def section6_curves(
+    study: Study, victim: str, surrogate: str, *, all_strategies: bool = True
+) -> Iterator[Exhibit]:
+    """Agreement by budget and strategy, all or the main ones: a figure, and its numbers with their spread."""
+    samples = Samples(study, victim)
+    seeds = range(study.scale.curve_seeds)
+    names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
+    names = tuple(name for name in names if study.clearance or not name.endswith(_CLEAR))
+    found: Found = {
+        name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in names
+    }
+    if all_strategies:
+        found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in seeds]
+    yield _agreement(study, victim, surrogate, found)
+    if _BEST in found:
+        yield _leads(victim, surrogate, found)
+
+
+Found = dict[str, list[list[dict[str, Any]]]]
+"""By strategy, seed and budget."""
+
+
+def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhibit:
+    rows: list[tuple[Any, ...]] = []
+    for name, runs in found.items():
+        for points in zip(*runs, strict=True):
+            cells = []
+            for test, what in (
+                ("natural", "agreement"),
+                ("natural", "accuracy"),
+                ("near-boundary", "agreement"),
+                ("uniform", "agreement"),
+            ):
+                one = spread([100 * point["scores"][test][what] for point in points])
+                cells += [one.mean, None if np.isnan(one.std) else one.std]
+            absent = float(np.mean([len(point["absent_classes"]) for point in points]))
+            rows.append(
+                (
+                    name,
+                    points[0]["n_queries"],
+                    *cells,
+                    absent,
+                    float(np.mean([point["imbalance"] for point in points])),
+                    len(points),
+                )
+            )
+    columns = (
+        "strategy | budget | agreement (%) | ± std | accuracy (%) | ± std | near-boundary agreement (%) | "
+        "± std | uniform agreement (%) | ± std | absent classes | largest class (times even) | seeds"
+    )
+    note = (
+        f"{victim} extracted by {surrogate}, hard labels, {study.scale.curve_steps} optimiser steps from scratch at each budget. "
+        "Budgets count labels asked; lowest, highest and uniform distance are told the victim's distances for nothing (their search is not "
+        "charged here, but is in the last strategy); the surrogate's distances, entropies and margins cost no victim queries."
+    )
+    title = f"Agreement by budget, {victim} → {surrogate}"
+    return Exhibit(
+        _slug("curves", victim, surrogate),
+        title,
+        columns,
+        rows,
+        note,
+        _drawn(rows),
+        size=(9.5, 4.6),
+    )
+
+
+def _leads(victim: str, surrogate: str, found: Found) -> Exhibit:
+    """By how much our best strategy leads the others: seed by seed, since those of one seed begin with the same rows and weights."""
+
+    def agreement(name: str) -> list[list[float]]:
+        """By budget, then seed."""
+        return [
+            [100 * point["scores"]["natural"]["agreement"] for point in points]
+            for points in zip(*found[name], strict=True)
+        ]
+
+    budgets, best = [point["n_queries"] for point in found[_BEST][0]], agreement(_BEST)
+    rows = []
+    for name in (name for name in found if name not in (_BEST, _CHARGED)):
+        for budget, ours, theirs in zip(budgets, best, agreement(name), strict=False):
+            ahead = lead(ours, theirs)
+            rows.append(
+                (
+                    name,
+                    budget,
+                    ahead.mean,
+                    *(None if np.isnan(end) else end for end in (ahead.lo, ahead.hi)),
+                    ahead.n,
+                )
+            )
+    columns = "over | budget | lead (points of agreement) | 95 % low | 95 % high | seeds"
+    note = f"“{_BEST}” over each other strategy on natural test rows; paired by seed, Student's t."
+    title = f"What the best distance-driven strategy is ahead, {victim} → {surrogate}"
+    return Exhibit(_slug("leads", victim, surrogate), title, columns, rows, note)
+
+
+def _slug(what: str, victim: str, surrogate: str) -> str:
+    return f"{what}-{victim}-{surrogate}".lower().replace(" ", "-")
+
+
+def curve(
+    study: Study, samples: Samples, surrogate: str, name: str, seed: int, *, soft: bool = False
+) -> list[dict[str, Any]]:
+    """A strategy followed over the budgets; learned from labels, or from probabilities where ``soft``.
+
+    ``name`` is one of :func:`strategies`, and ends in ", clearance" where the surrogates are trained with the study's.
+    """
+    pool, steps = len(samples.x), study.scale.curve_steps
+    largest = pool if name in _FOLLOWED and not soft else min(pool, _LARGEST_ACTIVE)
+    budgets = [budget for budget in study.scale.budgets if budget <= largest]
+    rule, clear, _ = name.partition(_CLEAR)
+    more: dict[str, Any] = ({"soft": True} if soft else {}) | (
+        {"clearance": study.clearance} if clear else {}
+    )
+    configuration = study.about(
+        samples.victim,
+        surrogate=surrogate,
+        strategy=name,
+        seed=seed,
+        steps=steps,
+        batch=study.scale.batch_size,
+        budgets=budgets,
+        **more,
+    )
+
+    def compute() -> list[dict[str, Any]]:
+        victim = study.victim(samples.victim) if soft else study.recalled(samples.victim)
+        trainable, tests = (
+            replace(study.surrogates[surrogate](steps), clearance=more.get("clearance", 0.0)),
+            study.test_sets(samples.victim),
+        )
+        points = budget_curve(
+            victim,
+            strategies(samples)[rule](),
+            trainable,
+            samples.x,
+            tests,
+            budgets=budgets,
+            seed=seed,
+            soft=soft,
+        )
+        return [point.as_dict() for point in points]
+
+    return list(study.store.numbers("curve", configuration, compute))
+
+
+def _charged(study: Study, samples: Samples, surrogate: str, seed: int) -> list[dict[str, Any]]:
+    """Every query counts: random rows are measured until the budget is spent, and rows and flip points are what is learned from."""
+    steps, batch = study.scale.curve_steps, study.scale.batch_size
+    budgets = [budget for budget in study.scale.budgets if budget <= len(samples.x)]
+    configuration = study.about(
+        samples.victim,
+        surrogate=surrogate,
+        strategy=_CHARGED,
+        seed=seed,
+        steps=steps,
+        batch=batch,
+        budgets=budgets,
+    )
+
+    def one(budget: int) -> dict[str, Any]:
+        victim = study.victim(samples.victim)
+        x = samples.x[
+            np.random.default_rng(seed).permutation(len(samples.x))[
+                : max(1, budget // _QUERIES_A_SEARCH)
+            ]
+        ]
+        found = measure(victim, x, max_queries=budget)
+        flips = np.flatnonzero(found.has_flip)
+        assert found.flip_points is not None
+        rows = np.concatenate([x, found.flip_points[flips]])
+        label = np.concatenate([found.home, found.flipped[flips]])
+        tests, n_classes = study.test_sets(samples.victim), study.n_classes
+        return extract(
+            study.surrogates[surrogate](steps),
+            rows,
+            label,
+            tests,
+            n_classes=n_classes,
+            seed=seed,
+            n_queries=budget,
+        ).as_dict()
+
+    return list(
+        study.store.numbers("curve", configuration, lambda: [one(budget) for budget in budgets])
+    )
+
+
+_QUERIES_A_SEARCH = 7
+"""Rows started for a budget: a search takes 8.1 queries in the mean; the limit then ends the last of them, whose flips are still used."""
+
+
+def _drawn(rows: list[tuple[Any, ...]]) -> Callable[[Any], None]:
+    """Disagreement on two logarithmic scales: at the top of the percentages the differences would vanish."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for number, name in enumerate(dict.fromkeys(row[0] for row in rows)):
+            line = [(row[1], 100 - row[2], row[3] or 0) for row in rows if row[0] == name]
+            budget, mean, std = zip(*line, strict=True)
+            style = {
+                "marker": "osv^Dx*P<>ph1"[number % 13],
+                "linestyle": ("-", "--", ":", "-.")[number % 4],
+                "color": f"C{number % 10}",
+            }
+            axes.errorbar(budget, mean, std, **style, markersize=5, linewidth=1, label=name)
+        ticks = list(dict.fromkeys(row[1] for row in rows))
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="victim queries",
+            ylabel="disagreement with the victim, natural test rows (%)",
+        )
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], fontsize=8)
+        axes.set_yticks([3, 5, 10, 20, 40], ["3", "5", "10", "20", "40"])
+        axes.minorticks_off()
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+
+    return draw

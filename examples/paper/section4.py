@@ -1,0 +1,248 @@
+"""Section 4 and figure 1: softness of the outputs against distance, and what else might tell a model's uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import rotate, shift
+
+from blackbox_boundary.analysis.uncertainty import (
+    Softness,
+    entropy,
+    probabilities,
+    rank_correlation,
+    vote_uncertainty,
+)
+
+from .exhibit import Exhibit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .study import Study
+
+__all__ = ["AUGMENTATIONS", "section4"]
+
+Floats = NDArray[np.float32]
+
+
+def _moved(x: Floats, down: int, right: int) -> Floats:
+    return np.asarray(shift(x, (0, 0, down, right), order=0), np.float32)
+
+
+def _turned(x: Floats, degrees: float) -> Floats:
+    return np.asarray(rotate(x, degrees, axes=(2, 3), reshape=False, order=1), np.float32)
+
+
+def _noisy(x: Floats, sigma: float) -> Floats:
+    """Each row's noise follows its own content, so that it does not depend on the batch."""
+    seeds = np.abs(x.reshape(len(x), -1).sum(axis=1) * 1e3).astype(np.int64)
+    return np.stack(
+        [
+            row + np.random.default_rng(seed).normal(0, sigma, row.shape)
+            for row, seed in zip(x, seeds, strict=True)
+        ]
+    ).astype(np.float32)
+
+
+AUGMENTATIONS: list[Callable[[Floats], Floats]] = [
+    *(
+        partial(_moved, down=down, right=right)
+        for down, right in ((-2, 0), (2, 0), (0, -2), (0, 2))
+    ),
+    *(partial(_turned, degrees=degrees) for degrees in (-15, -8, 8, 15)),
+    *(partial(_noisy, sigma=sigma) for sigma in (0.1, 0.2)),
+    lambda x: np.clip(x * np.float32(1.3), 0, 1),
+    lambda x: x * np.float32(0.7),
+]
+"""Twelve, of the kinds Rainbow Memory uses for small images: shifts, rotations, noise, brightness."""
+
+
+def section4(study: Study) -> Iterator[Exhibit]:
+    """Figure 1 for each victim, the fits' numbers, and augmentation votes beside distances."""
+    fits = {name: _fit(study, name) for name in study.victims}
+    for name, (fitted, distance, softness) in fits.items():
+        yield _figure(study, name, fitted, distance, softness)
+    yield _fit_table(study, fits)
+    yield _vote_table(study)
+
+
+def _fit(study: Study, name: str) -> tuple[Softness, NDArray[np.float64], NDArray[np.float64]]:
+    found = study.distances(name, "natural")
+    assert found.entropy is not None
+    distance = found.norm(study.norm)
+    return Softness.fit(distance, found.entropy, norm=study.norm), distance, found.entropy
+
+
+def _figure(
+    study: Study,
+    name: str,
+    fitted: Softness,
+    distance: NDArray[np.float64],
+    softness: NDArray[np.float64],
+) -> Exhibit:
+    known = np.flatnonzero(np.isfinite(distance))
+    dots = np.random.default_rng(0).permutation(known)[:4000]
+    grid = np.quantile(distance[known], np.linspace(0, 1, 101))
+    lower, upper = fitted.interval(grid)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.plot(
+            distance[dots],
+            softness[dots],
+            ".",
+            color="0.75",
+            markersize=2,
+            rasterized=True,
+            label="rows",
+        )
+        axes.fill_between(grid, lower, upper, color="tab:blue", alpha=0.25, label="10–90 % of rows")
+        axes.plot(grid, fitted(grid), color="tab:blue", label="expected (isotonic)")
+        axes.axvline(
+            fitted.knee, color="black", linestyle="--", linewidth=1, label=f"knee {fitted.knee:.3g}"
+        )
+        axes.set(
+            xlabel=f"distance to the boundary ({study.norm}, input units)",
+            ylabel="entropy (nats)",
+            xlim=(0, min(grid[99], 4 * grid[75])),
+            title=name,
+        )
+        axes.legend(fontsize=8)
+
+    rows = list(
+        zip(
+            np.linspace(0, 1, 101).tolist(),
+            grid.tolist(),
+            fitted(grid).tolist(),
+            lower.tolist(),
+            upper.tolist(),
+            strict=True,
+        )
+    )
+    columns = f"share of rows nearer | distance ({study.norm}) | expected entropy (nats) | 10 % quantile | 90 % quantile"
+    title = f"Figure 1: output softness against distance, {name}"
+    note = f"{len(known):,} natural rows (training and test), {len(dots):,} of them drawn."
+    return Exhibit(f"figure1-{_slug(name)}", title, columns, rows, note, draw, folded=True)
+
+
+def _fit_table(study: Study, fits: dict[str, Any]) -> Exhibit:
+    rows = []
+    for name, (fitted, _, softness) in fits.items():
+        found = study.distances(name, "natural")
+        for norm in ("l1", "l2", "linf"):
+            one = (
+                fitted
+                if norm == study.norm
+                else Softness.fit(found.norm(norm), softness, norm=norm)
+            )
+            core = one.is_core(found.norm(norm)) & found.has_flip
+            near = found.has_flip & ~core
+            rows.append(
+                (
+                    name,
+                    norm,
+                    one.correlation.n,
+                    one.correlation.value,
+                    one.correlation.lo,
+                    one.correlation.hi,
+                    one.knee,
+                    float(core.mean()),
+                    float(softness[near].mean()),
+                    float(softness[core].mean()),
+                    one.held_out_error,
+                    one.baseline_error,
+                )
+            )
+    columns = (
+        "victim | norm | n | Spearman | 95 % low | 95 % high | knee | share beyond the knee | "
+        "mean entropy before | mean entropy beyond | held-out error (nats) | error of the mean"
+    )
+    return Exhibit(
+        "figure1-fits",
+        "How well distance tells softness",
+        columns,
+        rows,
+        "Natural rows; entropy in nats; bootstrap interval of 200 resamples.",
+    )
+
+
+def _vote_table(study: Study) -> Exhibit:
+    """Rank correlation with the model's entropy: of augmentation votes, and of distance, on natural test rows and on uniform inputs."""
+    rows = []
+    for name in study.victims:
+        for inputs in ("natural test", "uniform"):
+
+            def compute(name: str = name, inputs: str = inputs) -> dict[str, Any]:
+                n, model = study.scale.n_votes, study.victim(name)
+                x = (
+                    study.natural[study.n_pool :][:n]
+                    if inputs == "natural test"
+                    else study.inputs("uniform")[:n]
+                )
+                whole = study.distances(name, "natural" if inputs == "natural test" else "uniform")
+                part = (
+                    whole[study.n_pool : study.n_pool + len(x)]
+                    if inputs == "natural test"
+                    else whole[: len(x)]
+                )
+                softness = np.concatenate(
+                    [
+                        entropy(probabilities(model.predict(x[i : i + 2000]), model.access))
+                        for i in range(0, len(x), 2000)
+                    ]
+                )
+                votes = np.concatenate(
+                    [
+                        vote_uncertainty(model, x[i : i + 2000], AUGMENTATIONS)
+                        for i in range(0, len(x), 2000)
+                    ]
+                )
+                return {
+                    "n": len(x),
+                    "votes": asdict(rank_correlation(votes, softness)),
+                    "distance": asdict(rank_correlation(-part.norm(study.norm), softness)),
+                    "unanimous": float((votes == 0).mean()),
+                    "queries": float((part.n_predictions + part.n_gradients).mean()),
+                }
+
+            found = study.store.numbers(
+                "votes", study.about(name, inputs=inputs, n=study.scale.n_votes), compute
+            )
+            for rule, queries in (
+                ("votes", float(len(AUGMENTATIONS))),
+                ("distance", found["queries"]),
+            ):
+                one = found[rule]
+                rows.append(
+                    (
+                        name,
+                        inputs,
+                        rule,
+                        found["n"],
+                        one["value"],
+                        one["lo"],
+                        one["hi"],
+                        queries,
+                        found["unanimous"] if rule == "votes" else None,
+                    )
+                )
+    columns = (
+        "victim | inputs | uncertainty by | n | Spearman with entropy | 95 % low | 95 % high | "
+        "queries a row | share of unanimous votes"
+    )
+    note = (
+        "Twelve augmentations (shifts, rotations, noise, brightness) against one distance search. Distance enters negated, so that more is "
+        "more uncertain. Unanimous votes are ties: they cannot be ranked."
+    )
+    return Exhibit(
+        "votes", "Rainbow Memory's augmentation votes beside distance", columns, rows, note
+    )
+
+
+def _slug(name: str) -> str:
+    return name.lower().replace(" ", "-")

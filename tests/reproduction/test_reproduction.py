@@ -1,0 +1,430 @@
+"""The reproduction at toy size: it writes its page and files, goes on where it stopped, and its exhibits say what they hold."""
+
+import csv
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from blackbox_boundary.reproduction import cifar_nets, command, data
+from blackbox_boundary.reproduction.curves import curve, section6_curves
+from blackbox_boundary.reproduction.exhibit import Exhibit
+from blackbox_boundary.reproduction.recall import Recalled
+from blackbox_boundary.reproduction.samples import EXTRA_SETS, PAPER_SETS, Samples
+from blackbox_boundary.reproduction.section5 import section5
+from blackbox_boundary.reproduction.section6 import section6_tables, section6_transfer
+from blackbox_boundary.reproduction.store import Store
+from blackbox_boundary.reproduction.study import Scale, cifar100_study, mnist_study
+from click.testing import CliRunner
+
+from blackbox_boundary.cli import main
+from blackbox_boundary.errors import InvalidInput
+
+TOY = Scale(
+    "quick",
+    seeds=2,
+    victim_steps=60,
+    table_steps=10,
+    curve_seeds=1,
+    curve_steps=10,
+    budgets=(20, 40),
+    width_seeds=1,
+    n_measured=200,
+    n_transfer=30,
+    n_votes=30,
+    batch_size=32,
+    transfer_seeds=2,
+    curve_pairs=2,
+    extra_surrogates=2,
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Digits, two small victims, everything tiny."""
+    return mnist_study(data.embedded_digits(), TOY, Store(tmp_path_factory.mktemp("store")))
+
+
+@pytest.mark.slow
+def test_the_command_end_to_end(tmp_path, monkeypatch):
+    """One page and the files of every exhibit; a second run computes nothing and shows the same numbers."""
+    monkeypatch.setattr(command, "QUICK", TOY)
+    monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
+    typed = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
+    first = CliRunner().invoke(main, typed)
+    assert first.exit_code == 0, first.output
+    assert first.stdout.strip().endswith("report.html")
+    page = (tmp_path / "report.html").read_text()
+    curves = ("curves-model-1-model-3", "curves-model-2-model-3")
+    for slug in (
+        "figure1-model-1",
+        "figure2-model-2",
+        "tables-1-2",
+        *curves,
+        "transfer",
+        "widths",
+        "votes",
+    ):
+        assert f'id="{slug}"' in page
+        assert (tmp_path / "figures" / f"{slug}.csv").is_file()
+    assert "http" not in re.sub(r"http-equiv", "", page)
+    with (tmp_path / "figures" / "tables-1-2.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 * len(PAPER_SETS)
+    assert rows[0]["paper (%)"] == "96.73"
+    second = CliRunner().invoke(main, typed)
+    assert second.exit_code == 0
+    assert second.stderr == ""
+
+
+def test_missing_data_are_named(tmp_path, monkeypatch):
+    """Without the files the command ends with exit code 3 before anything runs, and says which file and where to get it."""
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    for experiment, file in (("mnist", "train-images-idx3-ubyte"), ("cifar100", "resnet20w64.npz")):
+        found = CliRunner().invoke(main, ["reproduce", experiment, "--out", str(tmp_path / "out")])
+        assert found.exit_code == 3
+        assert file in found.stderr
+
+
+def test_damaged_and_foreign_data_are_named(tmp_path, monkeypatch):
+    """Files of the right names and the wrong content end the command: the file, and the checksum it must have, are said."""
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    for part, n in (("train", 60), ("t10k", 10)):
+        idx_images = bytes([0, 0, 8, 3]) + np.array([n, 28, 28], ">u4").tobytes() + bytes(n * 784)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx_images)
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(
+            bytes([0, 0, 8, 1]) + np.array([n], ">u4").tobytes() + bytes(n)
+        )
+    found = CliRunner().invoke(main, ["reproduce", "mnist", "--out", str(tmp_path / "out")])
+    assert found.exit_code == 3
+    assert re.search(r"train-images-idx3-ubyte.*SHA-256 [0-9a-f]{64}", found.stderr, re.DOTALL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_sample_sets(study):
+    """Each set has its size, the victim's labels and a price; the high set lies farther than the low one."""
+    samples = Samples(study, "Model 1")
+    k = 200 // 10
+    sizes = {"natural": 200, "random + flip points": 2 * k}
+    for name in (*PAPER_SETS, *EXTRA_SETS):
+        sample = samples.draw(name, 0)
+        assert len(sample.x) == len(sample.label) == sizes.get(name, k)
+        assert (study.labels("Model 1", sample.x) == sample.label).all()
+        assert sample.n_queries >= len(sample.x)
+        assert (samples.draw(name, 0).x == sample.x).all()
+    high, low = (
+        study.measured(study.victim("Model 1"), samples.draw(name, 0).x).l1
+        for name in ("high", "low")
+    )
+    assert low.max() < high.min()
+
+
+def test_a_drawn_sample_is_measured_once(study, monkeypatch):
+    """Surrogates trained on one sample share it; another sample takes its place."""
+    samples, drawn = Samples(study, "Model 1"), []
+    monkeypatch.setattr(Samples, "_drawn", lambda self, *which: drawn.append(which) or which)
+    for which in [("low", 0), ("low", 0), ("low", 1), ("low", 0)]:
+        assert samples.draw(*which) == which
+    assert drawn == [("low", 0), ("low", 1), ("low", 0)]
+
+
+def test_recalled_labels(study):
+    """They are those the victim gave; only other rows reach it, and its scores are not revealed."""
+    victim, asked = study.victim("Model 2"), []
+
+    class Watched:
+        input_shape, n_classes, bounds, access = (
+            victim.input_shape,
+            victim.n_classes,
+            victim.bounds,
+            victim.access,
+        )
+
+        def predict(self, x):
+            asked.append(len(x))
+            return victim.predict(x)
+
+    x = study.natural[:30]
+    recalled = Recalled(Watched(), x[:20], victim.predict(x[:20]).label)
+    assert (recalled.predict(x).label == victim.predict(x).label).all()
+    assert recalled.predict(x[:5]).scores is None
+    assert asked == [10]
+    assert (study.recalled("Model 2").predict(x).label == victim.predict(x).label).all()
+
+
+def test_transfer_over_seeds(study):
+    """Both surrogates are compared with both victims; what is compared has a mean and a deviation, and shares lie in [0, 1]."""
+    (found,) = section6_transfer(study)
+    assert {row[:2] for row in found.rows} == {
+        (v, s) for v in ("Model 1", "Model 2") for s in ("Model 3", "Model 4")
+    }
+    column = {name: [row[place] for row in found.rows] for place, name in enumerate(found.heads)}
+    assert set(column["seeds"]) == {2}
+    assert all(-1 <= value <= 1 for name in ("Spearman", "cosine median") for value in column[name])
+    assert all(0 <= value <= 1 for value in column["flips the victim"])
+    assert all(
+        low <= middle <= high
+        for low, middle, high in zip(
+            *(column[f"ratio {q}"] for q in ("10 %", "median", "90 %")), strict=True
+        )
+    )
+
+
+def test_curves_and_leads(study):
+    """The leads are the differences of the curves; without a clearance nothing trains with one, and there is no such exhibit."""
+    curves, leads = section6_curves(study, "Model 1", "Model 4", all_strategies=False)
+    mean = {(row[0], row[1]): row[2] for row in curves.rows}
+    best = "surrogate distance, whole pool, clearance"
+    assert {row[1] for row in leads.rows} == {20, 40}
+    for name, budget, ahead, low, _, n in leads.rows:
+        assert ahead == pytest.approx(mean[best, budget] - mean[name, budget])
+        assert (low, n) == (None, 1)
+    (plain,) = section6_curves(
+        replace(study, clearance=0.0), "Model 1", "Model 4", all_strategies=False
+    )
+    assert {row[0] for row in plain.rows} == {name for name, _ in mean} - {best}
+
+
+def test_clearance_changes_the_training_and_not_the_first_sample(study):
+    """Both ask the same random rows first; what is learned from them differs."""
+    samples, rule = Samples(study, "Model 1"), "margin, whole pool"
+    plain, clear = (
+        curve(study, samples, "Model 3", name, 0) for name in (rule, f"{rule}, clearance")
+    )
+    assert plain[0]["imbalance"] == clear[0]["imbalance"]
+    assert plain[0]["loss"] != clear[0]["loss"]
+
+
+def test_a_victim_no_better_than_chance_is_said(tmp_path):
+    """The first table says so; nothing is hidden."""
+    whole = data.embedded_digits()
+    guessing = replace(whole, y=np.random.default_rng(0).permutation(whole.y))
+    (victims,) = command._victims(mnist_study(guessing, TOY, Store(tmp_path)))
+    assert [row[3].startswith("NO") for row in victims.rows] == [True, True]
+
+
+def test_store_keeps_and_tells_apart(tmp_path):
+    """A result is computed once for a configuration, and again for another one; what is half written is not there."""
+    calls = []
+    store = Store(tmp_path, calls.append)
+    assert [store.numbers("a", {"seed": seed}, lambda: len(calls)) for seed in (0, 0, 1)] == [
+        0,
+        0,
+        1,
+    ]
+    assert len(calls) == 2
+    assert (store.arrays("b", {}, lambda: {"x": np.ones(2)})["x"] == 1).all()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_random_inputs_repeat(study):
+    """Random input sets have the natural set's shape, their own law, and are the same every time."""
+    normal, uniform = study.inputs("normal"), study.inputs("uniform")
+    assert normal.shape == uniform.shape == study.natural.shape
+    assert normal.mean() == pytest.approx(0.13, abs=0.01)
+    assert normal.std() == pytest.approx(0.308, abs=0.01)
+    assert (study.inputs("uniform") == uniform).all()
+    assert 0 <= uniform.min() < 0.01
+    assert 0.99 < uniform.max() <= 1
+
+
+def test_diverged_victim_is_said(tmp_path):
+    """A victim whose training diverges ends the reproduction with its name and seed."""
+    whole = data.embedded_digits()
+    broken = mnist_study(replace(whole, x=np.full_like(whole.x, np.nan)), TOY, Store(tmp_path))
+    with pytest.raises(InvalidInput, match=r"Model 1.*seed 0"):
+        broken.victim("Model 1")
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A file of random weights of a ResNet-8 for 100 classes."""
+    torch.manual_seed(0)
+    state = cifar_nets.ResNet(1, n_stem=64).state_dict()
+    np.savez(
+        tmp_path / "net.npz",
+        **{name: value.numpy() for name, value in state.items() if "num_batches" not in name},
+    )
+    return tmp_path / "net.npz"
+
+
+def _noise(n_train, n_test):
+    """Random images of 100 classes."""
+    rng = np.random.default_rng(0)
+    n = n_train + n_test
+    x, y = rng.random((n, 3, 32, 32), dtype=np.float32), rng.integers(0, 100, n)
+    return data.Data("noise", x[:n_train], y[:n_train], x[n_train:], y[n_train:])
+
+
+@pytest.mark.slow
+def test_cifar_extraction_runs(tmp_path, weights):
+    """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
+    scale = replace(
+        TOY,
+        seeds=1,
+        table_steps=1,
+        batch_size=4,
+        n_measured=None,
+        n_transfer=4,
+        extra_sets=("random",),
+    )
+    study = cifar100_study(_noise(40, 20), scale, Store(tmp_path / "results"), weights)
+    tables, extra = list(section6_tables(study))[:2]
+    assert [(row[0], row[1]) for row in tables.rows[::6]] == [
+        ("ResNet-20", "MobileNetV2"),
+        ("ResNet-20", "VGG-16"),
+    ]
+    assert {row[2] for row in extra.rows} == {"random"}
+    assert all(row[3] is None for row in tables.rows)
+    assert next(exhibit.slug for exhibit in section5(study)) == "figure3-resnet-20"
+    small = cifar100_study(
+        _noise(1, 1), replace(scale, small_surrogates=True), Store(tmp_path), weights
+    )
+    assert list(small.surrogates) == ["MobileNetV2 ×1/2", "VGG-16 ×1/4"]
+
+
+def test_reduced_sizes(tmp_path, weights):
+    """The pool, the test rows and the random inputs have sizes of their own, and parts measured apart are joined in order."""
+    scale = replace(TOY, n_measured=10, n_pool=3, n_random=5)
+    study = replace(cifar100_study(_noise(6, 12), scale, Store(tmp_path), weights), chunk=2)
+    assert (study.natural == np.concatenate([study.data.x[:3], study.data.x_test[:10]])).all()
+    assert study.n_pool == 3
+    natural, uniform = (
+        study.distances("ResNet-20", "natural"),
+        study.distances("ResNet-20", "uniform"),
+    )
+    assert (len(natural), len(uniform)) == (13, 5)
+    whole = study.measured(study.victim("ResNet-20"), study.natural)
+    assert natural.l1 == pytest.approx(whole.l1, rel=1e-3)
+    assert [len(test.x) for test in study.test_sets("ResNet-20")] == [10, 1, 10]
+
+
+def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
+    """Its row in the table says which seeds diverged; the other columns still hold numbers."""
+
+    def wild(n_steps):
+        recipe = study.surrogates["Model 3"](n_steps)
+        return replace(recipe, optimiser=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
+
+    broken = replace(
+        study,
+        surrogates={"wild": wild},
+        store=Store(tmp_path),
+        scale=replace(TOY, extra_sets=("random",)),
+        _kept={},
+    )
+    _, extra, _ = section6_tables(broken)
+    row = dict(zip(extra.heads, extra.rows[0], strict=True))
+    assert row["diverged seeds"] == "0, 1"
+    assert 0 <= row["accuracy (%)"] <= 100
+
+
+def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
+    """One that gives all rows one label has no distances to compare: its row is there, with nothing in it, and so are the others."""
+
+    def constant(n_steps):
+        recipe = study.surrogates["Model 4"](n_steps)
+        return replace(
+            recipe,
+            optimiser=lambda parameters: torch.optim.SGD(
+                [p.zero_() for p in map(torch.detach, parameters)], lr=0.0
+            ),
+        )
+
+    broken = replace(
+        study,
+        surrogates={"constant": constant},
+        store=Store(tmp_path),
+        scale=replace(TOY, extra_sets=()),
+        _kept={},
+    )
+    (found,) = section6_transfer(broken)
+    assert [row[2] for row in found.rows[:4]] == ["natural", "low", "high", "flip points"]
+    assert {row[3] for row in found.rows} == {0}
+    assert all(cell is None for row in found.rows for cell in row[4:-1])
+
+
+def test_absent_classes_have_their_row(study):
+    """Random inputs get few of the labels: each that they lack is named, and a surrogate that never saw it does not give it."""
+    tables, _, absent = section6_tables(study)
+    whole = next(
+        dict(zip(tables.heads, row, strict=True))
+        for row in tables.rows
+        if row[1:3] == ("Model 3", "uniform random")
+    )
+    rows = [
+        dict(zip(absent.heads, row, strict=True))
+        for row in absent.rows
+        if row[:3] == ("Model 1", "Model 3", "uniform random")
+    ]
+    assert (
+        sum(row["seeds without it"] for row in rows) == whole["absent classes"] * whole["seeds"] > 0
+    )
+    assert {
+        row["agreement on it (%)"] for row in rows if row["seeds without it"] == row["seeds"]
+    } <= {0.0, None}
+
+
+def test_tenths_of_the_pool(study):
+    """Together they are the pool; each begins where the one before ends; the victim is more often right far from its boundary."""
+    tenths = next(exhibit for exhibit in section5(study) if exhibit.slug == "tenths")
+    for victim in study.victims:
+        rows = [
+            dict(zip(tenths.heads, row, strict=True)) for row in tenths.rows if row[0] == victim
+        ]
+        assert [row["tenth"] for row in rows] == list(range(1, 11))
+        assert (
+            sum(row["n"] for row in rows)
+            == study.distances(victim, "natural")[: study.n_pool].has_flip.sum()
+        )
+        assert all(a["to"] <= b["from (l1)"] for a, b in pairwise(rows))
+        assert rows[0]["right labels (%)"] < rows[-1]["right labels (%)"]
+        assert all(1 <= row["largest class (times even)"] <= 10 for row in rows)
+
+
+@pytest.mark.parametrize("content", ["missing", "damaged", "another net"])
+def test_weights_that_are_not_the_victims(tmp_path, monkeypatch, weights, content):
+    """A missing, damaged or other file of weights ends the command before images are read: file, SHA-256 and source are named."""
+    folder = tmp_path / "cifar100"
+    folder.mkdir()
+    file = folder / "resnet20w64.npz"
+    if content != "missing":
+        file.write_bytes(weights.read_bytes()[: 1000 if content == "damaged" else None])
+    monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
+    found = CliRunner().invoke(
+        main, ["reproduce", "cifar100", "--quick", "--out", str(tmp_path / "out")]
+    )
+    assert found.exit_code == 3
+    for said in (str(file), "f795c89ac4dd8089", "karanchahal/distiller"):
+        assert said in found.stderr
+
+
+def test_interrupted_and_resumed(tmp_path, monkeypatch):
+    """Ctrl-C ends with exit code 130 and keeps what was finished; the same command does not compute that again."""
+    monkeypatch.setattr(command, "QUICK", TOY)
+    monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
+    typed = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
+
+    def interrupt(study):
+        raise KeyboardInterrupt
+
+    for section in ("section4", "section5"):
+        with monkeypatch.context() as patch:
+            patch.setattr(command, section, interrupt)
+            found = CliRunner().invoke(main, typed)
+        assert found.exit_code == 130
+        assert found.stderr.endswith("Stopped; run the same command again to go on.\n")
+        assert ("weights network=Model 1" in found.stderr) == (section == "section4")
+
+
+def test_exhibits(tmp_path):
+    """Numbers keep six digits in the file, unknown ones are empty; the same figure has the same bytes."""
+    shown = Exhibit(
+        "t", "T", "a | b", [(1 / 3, None)], draw=lambda figure: figure.subplots().plot([1, 2])
+    )
+    shown.write(tmp_path)
+    assert (tmp_path / "t.csv").read_text().splitlines() == ["a,b", "0.333333,"]
+    assert (tmp_path / "t.png").read_bytes() == shown.png()
+    assert shown.cells() == [["0.3333", "–"]]

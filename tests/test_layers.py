@@ -1,0 +1,121 @@
+"""The arrows between rooms point one way, and no module needs another one to be imported before it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = (
+    (
+        "errors",
+        "rounding",
+        "predictor",
+        "metering",
+        "model_checks",
+        "printable",
+        "arrays",
+        "inputs",
+        "chains",
+        "loading",
+    ),
+    ("search", "ledger", "datasets"),
+    ("gradients", "wrappers", "testing"),
+    ("estimators", "analysis"),
+    ("measuring",),
+    ("extraction", "report"),
+    ("cli",),
+)
+"""The rooms of the engine, from the lowest floor up; a room imports from lower floors only."""
+SHIMS = {
+    path.stem
+    for path in (ROOT / "blackbox_boundary").glob("*.py")
+    if "DeprecationWarning" in path.read_text()
+}
+
+
+def floor_of(room):
+    """Which floor a room is on."""
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def below(other, room):
+    """Whether a room may import from the other one: its own, or any on a lower floor; the ground floor is one room."""
+    return other == room or floor_of(other) < max(floor_of(room), 1)
+
+
+def imports(path):
+    """The rooms of the engine that a file imports from, by reading it."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = (*base, *(node.module or "").split(".")) if node.module else base
+            for name in node.names:
+                full = (*target, name.name)
+                if len(full) > 1 and full[0] == "blackbox_boundary":
+                    yield full[1]
+
+
+def files():
+    """The files of the engine's rooms; the front door and the old names are on no floor."""
+    for path in sorted((ROOT / "blackbox_boundary").rglob("*.py")):
+        room = path.relative_to(ROOT / "blackbox_boundary").with_suffix("").parts[0]
+        if room not in {"__init__", *SHIMS}:
+            yield room, path
+
+
+def test_no_arrow_points_up():
+    """A room imports from lower floors; only the command line uses the front door."""
+    rooms = {room for floor in FLOORS for room in floor}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {other}"
+        for room, path in files()
+        for other in imports(path)
+        if (not below(other, room) if other in rooms else room not in ("cli", other))
+    ]
+    assert not wrong
+
+
+def modules():
+    """Dotted names of all modules of the engine, the adapters and the paper."""
+    for folder, package in (
+        ("blackbox_boundary", ()),
+        ("adapters", ("adapters",)),
+        ("examples/paper", ("reproduction",)),
+    ):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield ".".join(
+                ("blackbox_boundary", *package, *(parts[:-1] if parts[-1] == "__init__" else parts))
+            )
+
+
+FIRST_ONE_BY_ONE = """
+import os, sys, warnings
+warnings.simplefilter("error")
+warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*moved to.*")
+import numpy, scipy.optimize, array_api_compat.numpy, onnx, onnxruntime, requests, torch, matplotlib.figure
+for name in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        try:
+            __import__(name)
+        except BaseException as error:
+            print(f"{name}: {type(error).__name__}: {error}", flush=True)
+            os._exit(1)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+"""Imports each module first, in a process of its own; what they all need is loaded before, once."""
+
+
+def test_every_module_can_be_imported_first():
+    """No circle: each module is the first of the package that a process imports."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    command = [sys.executable, "-c", FIRST_ONE_BY_ONE, *modules()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert not done.stdout, done.stdout

@@ -321,8 +321,11 @@ def _groups(n: int, size: int) -> Iterator[IntArray]:
 
 
 def _inside(points: Real, dtype: Any, problem: Problem) -> NDArray[Any]:
-    """Points (m, d) in the precision of the inputs, clipped to the bounds."""
-    rounded = points.astype(dtype)
+    """Points (m, d) in the precision of the inputs, clipped to the bounds, and in C order whatever drew them.
+
+    A model's last bits may depend on the memory order of its input.
+    """
+    rounded = points.astype(dtype, order="C")
     return (
         rounded
         if problem.bounds is None

@@ -9,21 +9,19 @@ from blackbox_boundary.gradients import CentralDifferences, ForwardDifferences, 
 from blackbox_boundary.search.asks import AskGradient, ask_gradient
 from blackbox_boundary.search.problem import Problem
 
-from .driver import drive
+from .driver import drive, products
 
 WEIGHTS = np.random.default_rng(0).normal(size=(12, 3))
 
 
 def smooth(x):
     """Three smooth scores of twelve inputs."""
-    flat = np.asarray(x, np.float64).reshape(len(x), -1)
-    return np.tanh(flat @ WEIGHTS) * 3
+    return np.tanh(products(x, WEIGHTS)) * 3
 
 
 def smooth_gradient(x, v):
     """The true functional's gradient."""
-    flat = np.asarray(x, np.float64).reshape(len(x), -1)
-    return (v * 3 * (1 - np.tanh(flat @ WEIGHTS) ** 2)) @ WEIGHTS.T
+    return (v * 3 * (1 - np.tanh(products(x, WEIGHTS)) ** 2)) @ WEIGHTS.T
 
 
 def rows(n, seed=1, dtype=np.float32):

@@ -23,10 +23,10 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem, by_name
-from ..inputs import check_shape, checked_limit, checked_rows
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows
 from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
 from ..search.asks import Ask, AskPrediction, Status
-from .course import check
+from .course import check, scaled
 from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
@@ -56,6 +56,7 @@ def measure(
     resume: Distances | None = None,
     votes: int = 1,
     score_resolution: float = 0.0,
+    scale: Any = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -86,6 +87,9 @@ def measure(
         least that can tell (:mod:`blackbox_boundary.measuring.voting`).
     score_resolution : float
         Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
+    scale : float or array (*input_shape), optional
+        How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
+        the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
 
     Returns
     -------
@@ -119,8 +123,10 @@ def measure(
         votes=votes,
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
+        scale=scale,
     )
     check(estimator, problem)
+    problem = scaled(problem, estimator, as_floating(x))
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)
 

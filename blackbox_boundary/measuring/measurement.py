@@ -24,7 +24,7 @@ from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
-from .course import check, search_all
+from .course import check, scaled, search_all
 
 __all__ = ["Measurement", "blank_column"]
 
@@ -64,6 +64,9 @@ class Measurement:
         Differences between scores below this are rounding or noise.
     chain : callable, optional
         Returns what bounds the model's stretch, for estimators that certify.
+    scale : float or array (*input_shape), optional
+        How far each input typically varies, as of :func:`~blackbox_boundary.measure`; where ``x`` is a part of the data,
+        give that of all of them (:func:`~blackbox_boundary.gradients.data_scale`).
 
     Raises
     ------
@@ -99,6 +102,7 @@ class Measurement:
         votes: int = 1,
         score_resolution: float = 0.0,
         chain: Callable[[], Chain] | None = None,
+        scale: Any = None,
     ) -> None:
         x = as_floating(x)
         ids = checked_ids(row_ids, int(x.shape[0]))
@@ -119,10 +123,11 @@ class Measurement:
                 score_resolution,
                 int(ids.max()) + 1,
                 chain,
+                scale,
             )
-        self.problem = problem
         self._estimator = by_name(estimator)
         check(self._estimator, problem)
+        self.problem = problem = scaled(problem, self._estimator, x)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
         self._x, self._n = x, int(x.shape[0])
         whole = len(self._valid) == self._n

@@ -59,6 +59,9 @@ class Status(enum.IntEnum):
     UNDECIDED = 9
     """Noise decides: votes disagree about the row's own label, or about where it flips by more than five percent of the distance."""
 
+    UNRESOLVED = 10
+    """The model's answers do not resolve a gradient: they are rounded too coarsely, or it changes with the step of its difference."""
+
     @property
     def is_final(self) -> bool:
         """Whether measuring again with the same settings would give the same."""
@@ -108,10 +111,16 @@ class Labels(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Reply to an :class:`AskGradient`: ``values`` (k, *input_shape), in the kind of the points."""
+    """Reply to an :class:`AskGradient`: ``values`` (k, *input_shape), in the kind of the points.
+
+    Of differences, ``step`` (k, d) says how far each coordinate was moved, and ``resolution`` (k,) below which differences of scores
+    mean nothing.
+    """
 
     status: StatusArray
     values: Array
+    step: NDArray[np.float64] | None = None
+    resolution: NDArray[np.float64] | None = None
 
     @property
     def answered(self) -> NDArray[np.bool_]:

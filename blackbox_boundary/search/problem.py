@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..chains import Chain, Chained
-from ..inputs import checked_bounds, checked_noise
+from ..inputs import checked_bounds, checked_noise, checked_scale
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["Problem"]
@@ -42,11 +42,14 @@ class Problem:
         One more than the largest row id.
     chain : callable, optional
         Returns what bounds the model's stretch, where its predictor knows.
+    scale : array (*input_shape), optional
+        How far each input typically varies: the unit of the steps by which gradients are estimated.
 
     Raises
     ------
     InvalidInput
-        Bounds out of order, no votes, a resolution that is not a finite number, another access.
+        Bounds out of order, no votes, a resolution that is not a finite number, another access, a scale
+        that is not positive.
     """
 
     access: Access
@@ -59,6 +62,7 @@ class Problem:
     score_resolution: float = 0.0
     n_rows: int = 0
     chain: Callable[[], Chain] | None = None
+    scale: Any = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -66,6 +70,7 @@ class Problem:
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),
             "bounds": checked_bounds(self.bounds),
+            "scale": checked_scale(self.scale, tuple(self.input_shape)),
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)

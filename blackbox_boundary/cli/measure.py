@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import math
 import signal
 import sys
@@ -18,16 +17,18 @@ from rich.console import Console
 
 from .. import datasets
 from ..analysis.distances import Distances
+from ..analysis.hints import hints
 from ..datasets import Data
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
-from ..estimators import CATALOGUE, ESTIMATORS, by_name
-from ..gradients import SOURCES, source_by_name
+from ..estimators import CATALOGUE, Automatic, Problem
+from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
+from .estimator_choice import chosen_estimator, norm_note
 from .estimators import description
-from .expectation import expectation
+from .expectation import announcements, expectation
 from .named_values import named_values
 from .reading import Noise, noise_of
 from .run_folder import RunFolder
@@ -60,10 +61,11 @@ class _Measure(click.Command):
 @click.argument("data", required=False)
 @click.option(
     "--estimator",
-    default="ray",
+    default="auto",
     show_default=True,
     is_eager=True,
-    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+    help="How to measure; auto: ray, or halfspace where the model gives no gradient. "
+    '"blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
 )
 @click.option(
     "--direction",
@@ -90,7 +92,7 @@ class _Measure(click.Command):
     type=click.Choice(["l1", "l2", "linf"]),
     default="l2",
     show_default=True,
-    help="Distance that ranks the rows.",
+    help="Distance that is minimised, and ranks the rows; ray only ranks.",
 )
 @click.option(
     "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
@@ -191,7 +193,9 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
-    estimator = by_name(options["estimator"], **_settings(options))
+    estimator, bounds = chosen_estimator(options), _bounds(options["bounds"])
+    if note := norm_note(options):
+        messages.print(note, soft_wrap=True, markup=False)
     if model is None or data is None:
         messages.print(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -200,14 +204,14 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
-        if reason := getattr(predictor, "no_gradients", ""):
-            messages.print(
-                f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False
-            )
     rows = _chosen_rows(_read(data, predictor), options["rows"])
+    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
+    estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
         return
+    for said in announcements(predictor, estimator, problem, options):
+        messages.print(said, soft_wrap=True, markup=False)
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
     facts = _facts(data, rows)
@@ -223,7 +227,7 @@ def measure(
             spent.predictor,
             rows.x,
             estimator=estimator,
-            bounds=_bounds(options["bounds"]),
+            bounds=bounds,
             batch_size=options["batch_size"],
             seed=options["seed"],
         )
@@ -277,6 +281,8 @@ def _finish(
             f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer.",
             soft_wrap=True,
         )
+    for line in hints(distances):
+        messages.print(line, soft_wrap=True, markup=False)
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
         messages.print(
@@ -292,35 +298,23 @@ def _finish(
         sys.exit(_LIMIT_REACHED)
 
 
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the estimator: those given by name, and the options that are settings of it."""
-    settings = named_values(options["settings"])
-    name = options["estimator"]
-    fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
-    if options["direction"] is not None:
-        settings.setdefault("direction", options["direction"])
-    if options["gradients"] is not None:
-        named = {"n_queries": options["queries_per_gradient"], "subspace": options["frequencies"]}
-        given = {name: value for name, value in named.items() if value is not None}
-        settings["gradients"] = source_by_name(options["gradients"], **given)
-    elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
-        raise click.UsageError(
-            "--queries-per-gradient and --frequencies need --gradients, blocks for example."
-        )
-    if "norm" in fields:
-        settings.setdefault("norm", options["norm"])
-    return settings
-
-
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
     given = named_values(options["given"])
     shape = options["input_shape"]
-    given.update(
-        access=options["access"],
-        n_classes=options["n_classes"],
-        input_shape=None if shape is None else _shape(shape),
-    )
+    named = {
+        "access": options["access"],
+        "n_classes": options["n_classes"],
+        "input_shape": None if shape is None else _shape(shape),
+    }
+    for name, value in named.items():
+        if value is None:
+            continue
+        if given.setdefault(name, value) != value:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(
+                f"{option} and --given {name}={given[name]} contradict each other."
+            )
     return given
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..search.problem import Problem
 from ..search.state import Flips
+from .automatic import Automatic
 from .broyden import Broyden
 from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
 from .directions import Directions, flatness, principal_directions
@@ -20,6 +21,7 @@ from .tangent import Tangent
 __all__ = [
     "CATALOGUE",
     "ESTIMATORS",
+    "Automatic",
     "Broyden",
     "Directions",
     "Entry",

@@ -9,7 +9,7 @@
 
 A step that crosses what a column varies by flattens the difference in that column alone and turns the direction; over a
 shorter way the functional then rises more than predicted. A gradient shorter than what the answers' resolution does to it
-names no direction, either. Both end ``UNRESOLVED``.
+names no direction, either. Both end ``UNRESOLVED``; where the answers do not move over the shorter way, ``ZERO_GRADIENT``.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ _TOLERANCE = 0.3
 _ROUNDINGS = 8.0
 """Resolutions of the scores by which two answers may differ: a model sums many terms, each of them rounded."""
 
-_SIGNAL = 2.0
-"""Times that a gradient must be as long as the noise that the resolution puts into it: then its direction has a cosine of 0.9."""
+_SIGNAL = 4.0
+"""Times that a gradient must be as long as the noise that the resolution puts into it. Its direction has a cosine of 0.97 then: of 200
+rows of a linear model behind 3 to 5 decimals, the farthest is 1.06 times as far as the closed form; with 2 it is 1.28 times."""
 
 
 def confirm_gradients(
@@ -64,7 +65,7 @@ def confirm_gradients(
     fails = np.abs(rise - predicted) > _TOLERANCE * np.abs(predicted) + _ROUNDINGS * blur
     fails |= length < _SIGNAL * _noise(blur, h)
     status = reply.status.copy()
-    status[j[fails]] = Status.UNRESOLVED
+    status[j[fails]] = np.where(rise[fails] == 0, Status.ZERO_GRADIENT, Status.UNRESOLVED)
     refused = ~answers.answered.reshape(-1, 2).all(axis=-1)
     status[j[refused]] = answers.status.reshape(-1, 2).max(axis=-1)[refused]
     return reply._replace(status=status)

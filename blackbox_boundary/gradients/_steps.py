@@ -85,8 +85,11 @@ class Received:
 
     def _keep(self, j: IntArray, sizes: Real) -> None:
         """Add to the sample of each row; ``j`` ascends."""
+        if not len(j):
+            return
         rows, first = np.unique(j, return_index=True)
-        for row, scores in zip(rows, np.split(sizes, first[1:]), strict=True):
+        for row, start, stop in zip(rows, first, [*first[1:], len(j)], strict=True):
+            scores = sizes[start:stop]
             if len(self.seen[row]) < _SAMPLE:
                 some = scores.reshape(-1)[:: max(1, scores.size // (8 * _SAMPLE))]
                 self.seen[row] = np.unique(np.concatenate([self.seen[row], some]))[:_SAMPLE]

@@ -22,7 +22,7 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name
+from ..estimators import Automatic, Estimator, Problem, by_name
 from ..inputs import as_floating, check_shape, checked_limit, checked_rows
 from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
 from ..search.asks import Ask, AskPrediction, Status
@@ -46,7 +46,7 @@ def measure(
     predictor: Predictor,
     x: Array,
     *,
-    estimator: str | Estimator = "ray",
+    estimator: str | Estimator = "auto",
     bounds: Bounds = None,
     max_queries: int | None = None,
     batch_size: int | None = None,
@@ -67,7 +67,9 @@ def measure(
     x : array (n, *input_shape)
         Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
     estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``.
+        A name, or a configured object such as ``Ray(direction="margin")``. ``"auto"`` is the paper's ray; by labels
+        where the model reveals nothing else, or its answers around a row give no gradient
+        (:class:`~blackbox_boundary.estimators.Automatic`).
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
@@ -125,6 +127,8 @@ def measure(
         n_rows=int(x.shape[0]),
         scale=scale,
     )
+    if isinstance(estimator, Automatic):
+        estimator = estimator.chosen(problem)
     check(estimator, problem)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)

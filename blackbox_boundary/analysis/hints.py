@@ -1,0 +1,48 @@
+"""What to try where rows have no answer, status by status, as options of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..search.asks import Status
+from .distances import Distances
+from .overview import overview, status_words
+
+__all__ = ["hint", "hints"]
+
+_BY_LABELS = "Measure them by labels: --estimator halfspace"
+
+_HINTS = {
+    Status.NOT_MEASURED: "Go on: --resume, with a larger --max-queries where one was given",
+    Status.INTERRUPTED: "Go on: --resume",
+    Status.NO_FLIP: f"Search elsewhere. {_BY_LABELS}; or let the search go farther: --bounds LO,HI",
+    Status.ZERO_GRADIENT: f"Answers do not move around the row. {_BY_LABELS}",
+    Status.UNRESOLVED: f"Answers are too coarse for a gradient. {_BY_LABELS}",
+    Status.NON_FINITE: "Keep the search where the model is defined: --bounds LO,HI",
+    Status.OUT_OF_BUDGET: "Go on: --resume --max-queries N",
+    Status.INVALID_INPUT: "Fill the missing values in the data, or leave these rows out: --rows A:B",
+    Status.UNCONFIRMED: "The model does not repeat itself there. Ask several times: --votes 5",
+    Status.UNDECIDED: "Ask more often: --votes 15",
+}
+
+_HINTS_BY_LABELS = {
+    Status.NO_FLIP: (
+        "Search farther: --bounds LO,HI; or in more directions: --set n_starts=100 --set max_queries_per_row=5000"
+    ),
+}
+"""Where rows were measured by labels already."""
+
+
+def hint(status: Status, estimator: str = "") -> str:
+    """What to try for rows of a status, measured by the estimator of this name; empty for rows that need nothing."""
+    if estimator == "halfspace" and status in _HINTS_BY_LABELS:
+        return _HINTS_BY_LABELS[status]
+    return _HINTS.get(status, "")
+
+
+def hints(distances: Distances) -> Iterator[str]:
+    """One line for each status that leaves rows without a flip point, most frequent first."""
+    estimator = distances.run.get("estimator", {}).get("name", "")
+    for status, n in overview(distances).without_flip.items():
+        if tried := hint(status, estimator):
+            yield f"{n:,} {'row' if n == 1 else 'rows'} without a distance ({status_words(status)}). {tried}"

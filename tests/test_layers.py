@@ -9,7 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "rounding", "predictor", "metering", "arrays", "inputs", "chains", "loading"),
+    (
+        "errors",
+        "rounding",
+        "predictor",
+        "metering",
+        "arrays",
+        "inputs",
+        "chains",
+        "loading",
+        "settings",
+    ),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),
     ("estimators", "analysis"),

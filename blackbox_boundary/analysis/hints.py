@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..search.asks import Status
+from ..search.asks import BY_LABELS, Status
 from .distances import Distances
 from .overview import overview, status_words
 
@@ -41,8 +41,14 @@ def hint(status: Status, estimator: str = "") -> str:
 
 
 def hints(distances: Distances) -> Iterator[str]:
-    """One line for each status that leaves rows without a flip point, most frequent first."""
+    """A line on rows that were measured by labels for want of a gradient; one for each status that leaves rows without a flip point."""
+    if distances.note is not None and (n := int((distances.note == BY_LABELS).sum())):
+        yield f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}."
     estimator = distances.run.get("estimator", {}).get("name", "")
     for status, n in overview(distances).without_flip.items():
         if tried := hint(status, estimator):
-            yield f"{n:,} {'row' if n == 1 else 'rows'} without a distance ({status_words(status)}). {tried}"
+            yield f"{_rows(n)} without a distance ({status_words(status)}). {tried}."
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} {'row' if n == 1 else 'rows'}"

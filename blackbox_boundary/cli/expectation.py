@@ -9,8 +9,9 @@ from typing import Any
 from ..estimators import Automatic, Estimator, Problem
 from ..measuring.course import check
 from ..metering import Parallel
-from ..predictor import Predictor
+from ..predictor import Access, Predictor
 from ..wrappers import Prices, forecast
+from .estimator_choice import norm_note
 from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
 
 __all__ = ["announcements", "expectation"]
@@ -22,7 +23,11 @@ _MANY = 1000
 def announcements(
     predictor: Predictor, estimator: Estimator, problem: Problem, options: dict[str, Any]
 ) -> Iterator[str]:
-    """What is said before anything is sent: where gradients come from, and a high price of a row."""
+    """What is said before anything is sent: what --norm does not do, where gradients come from, a high price of a row."""
+    if note := norm_note(options):
+        yield note
+    if options["estimator"] == "auto" and problem.access is Access.LABEL:
+        yield f"The model reveals labels alone: rows are measured by {estimator.name}."
     estimates = hasattr(estimator, "gradients") and not problem.differentiable
     if estimates and (reason := getattr(predictor, "no_gradients", "")):
         yield f"Gradients are estimated from predictions: {reason}"
@@ -37,7 +42,7 @@ def announcements(
 
 
 def expectation(
-    predictor: Predictor, estimator: Estimator, n_rows: int, options: dict[str, Any]
+    predictor: Predictor, estimator: Estimator, problem: Problem, options: dict[str, Any]
 ) -> str:
     """One line: queries, requests, money and time of a run, from what the estimator states that a row costs.
 
@@ -48,8 +53,8 @@ def expectation(
     CapabilityMissing
         The estimator needs more than the predictor reveals.
     """
-    problem = Problem.of(predictor, n_rows=n_rows)
     check(estimator, problem)
+    n_rows = problem.n_rows
     votes = options["votes"] or 1
     per_row, rounds = (
         estimator.expected_queries(problem) * votes,

@@ -26,7 +26,7 @@ from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
-from .estimator_choice import chosen_estimator, norm_note
+from .estimator_choice import chosen_estimator
 from .estimators import description
 from .expectation import announcements, expectation
 from .named_values import named_values
@@ -193,9 +193,11 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
+    # whatever needs neither model nor data comes first: a model may take long to load
     estimator, bounds = chosen_estimator(options), _bounds(options["bounds"])
-    if note := norm_note(options):
-        messages.print(note, soft_wrap=True, markup=False)
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    make_report = _wants_report(options["report"], messages)
     if model is None or data is None:
         messages.print(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -208,16 +210,12 @@ def measure(
     problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
-        click.echo(expectation(predictor, estimator, len(rows), options))
+        click.echo(expectation(predictor, estimator, problem, options))
         return
     for said in announcements(predictor, estimator, problem, options):
         messages.print(said, soft_wrap=True, markup=False)
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
-    click.get_current_context().call_on_close(folder.discard_if_empty)
     facts = _facts(data, rows)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"], messages)
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failure: BoundaryError | Interrupted | None = None
     noise, limit = Noise(), options["max_queries"]

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..gradients import GradientSource
 from ..predictor import Access
-from ..search.asks import Search, Status
+from ..search.asks import BY_LABELS, Search, Status
 from ..search.problem import Problem
 from ..search.state import Flips
 from .halfspace import HalfSpace
@@ -76,4 +76,6 @@ class Automatic:
         if flips.path is not None and (found := np.flatnonzero(flips.has_flip)).size:
             flips.keep(found, flips.points(found), flips.flipped[found], flips.hi[found])
         flips.status[still] = Status.RUNNING
+        flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
+        flips.note[still] = BY_LABELS
         yield from self.by_labels.search(flips, problem)

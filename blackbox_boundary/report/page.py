@@ -155,7 +155,7 @@ def _content(
         "distance_table": distance_table(numbers),
         "certified": distances.certified is not None,
         "query_table": query_table(numbers),
-        "status_table": status_table(numbers),
+        "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)
         else truth_table(distances, truth, norm),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..predictor import Array, FloatArray, IntArray, Prediction
 
 __all__ = [
+    "BY_LABELS",
     "Ask",
     "AskGradient",
     "AskPrediction",
@@ -67,6 +68,9 @@ class Status(enum.IntEnum):
         """Whether measuring again with the same settings would give the same."""
         return self not in (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
 
+
+BY_LABELS = "measured by labels (halfspace): the answers around the row give no gradient"
+"""Note of a row whose search by scores found no gradient and went on by labels."""
 
 ANSWERED: int = 0
 """The status of a reply's row that was answered; any other value is the :class:`Status` that ends the row."""

@@ -23,13 +23,25 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Automatic, Estimator, Problem, by_name
-from ..inputs import as_floating, check_shape, checked_limit, checked_rows
-from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..metering import Grouping
+from ..predictor import (
+    Array,
+    Bounds,
+    Differentiable,
+    IntArray,
+    Prediction,
+    Predictor,
+    Repeatable,
+    ask_again,
+)
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check, scaled
 from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
+from .meter import Meter
+from .model_watch import ModelWatch
 
 __all__ = ["Progress", "measure"]
 
@@ -40,6 +52,9 @@ _BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
 
 _BATCH_SIZE = 512
+
+_PROBED = 16
+"""Rows among which two with finite values are looked for."""
 
 
 def measure(
@@ -73,7 +88,9 @@ def measure(
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
-        Rows that may be sent in all, predictions and gradients together, shared evenly over the rows. Default: no limit.
+        Rows that this call may send, predictions and gradients together, rows that a transport
+        sends again included; what a ledger answers is free. Rows are taken in their order, in
+        groups that half of what is left is expected to finish. Default: no limit.
     batch_size : int, optional
         Rows a call. Default: 512.
     seed : int
@@ -150,8 +167,8 @@ class _Run:
     ) -> None:
         self._predictor, self._x, self._problem = predictor, x, problem
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
-        self._progress = progress
-        self._sent = self._done = 0
+        self._progress, self._meter = progress, Meter(predictor, max_queries)
+        self._asked = self._done = self._n_measured = 0
         self._was_answered = False
         self._block_rows = _block_rows(x, batch_size)
 
@@ -170,13 +187,20 @@ class _Run:
         earlier = None if resume is None else resume.flip_points
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
+        self._watch = ModelWatch(
+            self._predictor, self._problem, None if resume is None else resume.run
+        )
         rows, running = rest[:0], None
         try:
-            for rows in self._groups(rest):
-                running = self._start(rows)
-                self._drive(running)
-                self._store(rows, running)
-                running = None
+            with self._meter.running():
+                self._probe(rest)
+                for rows in self._groups(rest):
+                    running = self._start(rows)
+                    self._drive(running)
+                    self._store(rows, running)
+                    running = None
+                with self._meter.whole():
+                    self._meter.note(self._watch.end(self._meter.left))
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -184,10 +208,19 @@ class _Run:
             raise
         return self._result()
 
+    def _probe(self, rest: IntArray) -> None:
+        """See whether rows depend on each other, by the first ones that have numbers."""
+        if len(rest):
+            some = self._rows(rest[:_PROBED])
+            finite = np.flatnonzero(finite_rows(some))[:2]
+            n_probes = self._watch.begin(take(some, finite), self._meter.left)
+            self._meter.note(n_probes)
+            self._was_answered = n_probes > 0
+
     def _check_rows(self, rest: IntArray) -> None:
-        """Find bad rows before the first query. A single block is checked when it starts."""
+        """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._blocks(rest))
-        for rows in blocks if len(blocks) > 1 else ():
+        for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
             checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
 
     def _blocks(self, rest: IntArray) -> Iterator[IntArray]:
@@ -205,11 +238,16 @@ class _Run:
                 first += size
 
     def _affordable(self) -> int:
-        """Rows expected to finish within the limit, at least one; all once nothing is left."""
-        if self._limit is None or self._sent >= self._limit:
+        """Rows that half of what is left is expected to finish, at least one; all if no limit.
+
+        All rows of a group advance together, so a group that costs more than is left finishes none.
+        Half leaves room for an estimate that is too low; what a group spares goes to the next.
+        """
+        if not self._meter.left:
             return len(self._x)
-        per_row = self._estimator.expected_queries(self._problem) * self._problem.votes
-        return max(1, int((self._limit - self._sent) / max(per_row, 1)))
+        stated = self._estimator.expected_queries(self._problem) * self._problem.votes
+        seen = self._asked / self._n_measured if self._n_measured else 0.0
+        return max(1, int(self._meter.left / (2 * max(stated, seen, 1.0))))
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
@@ -218,31 +256,40 @@ class _Run:
         return np.asarray(block) if isinstance(block, np.memmap) else block
 
     def _start(self, rows: IntArray) -> Measurement:
-        return Measurement(
-            self._rows(rows),
-            self._problem,
-            self._estimator,
-            max_queries=None if self._limit is None else max(0, self._limit - self._sent),
-            row_ids=rows,
-        )
+        self._meter.reserved = 0
+        left = self._meter.left
+        usable = self._watch.reserve(left)
+        if left is not None and usable is not None:
+            self._meter.reserved = left - usable
+        # a predictor that remembers sends less than it is handed, and its meter alone decides
+        limit = None if isinstance(self._predictor, Repeatable) else usable
+        block = self._rows(rows)
+        return Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=rows)
 
     def _drive(self, running: Measurement) -> None:
         """Answer a measurement's questions by the predictor, one call at a time."""
-        while (ask := running.ask(self._batch_size)) is not None:
+        while (ask := running.ask(self._call_rows())) is not None:
+            before = self._meter.n_sent
             try:
                 running.tell(self._call(ask))
             except BudgetExhausted:
-                running.refuse()
+                running.refuse(self._meter.n_sent - before)
             if self._progress is not None:
-                self._progress(self._done + running.n_done, self._sent + running.n_queries)
+                self._progress(self._done + running.n_done, self._asked + running.n_queries)
+
+    def _call_rows(self) -> int:
+        """Rows of the next call: near the limit no more than may be sent, at least one."""
+        left = self._meter.left
+        return self._batch_size if left is None else min(self._batch_size, max(left, 1))
 
     def _call(self, ask: Ask) -> Prediction | Array:
         """One call of the predictor; whatever it raises becomes an error of this package."""
         try:
-            if isinstance(ask, AskPrediction):
-                answer = ask_again(self._predictor, ask.points, ask.votes)
-            else:  # a search asks for gradients only where the problem is differentiable
-                answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
+            with self._meter.call(len(ask.rows)):
+                if isinstance(ask, AskPrediction):
+                    answer = ask_again(self._predictor, ask.points, ask.votes)
+                else:  # a search asks for gradients only where the problem is differentiable
+                    answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
         except (InvalidInput, CapabilityMissing) as error:
             if not self._was_answered:
                 raise
@@ -252,6 +299,8 @@ class _Run:
         except Exception as error:
             raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
         self._was_answered = True
+        with self._meter.whole():
+            self._meter.note(self._watch.answered())
         return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
@@ -262,8 +311,10 @@ class _Run:
         self._out = _merged(self._out, rows, block, better)
         if block.flip_points is not None:
             self._points.store(rows[better], take(block.flip_points, better))
-        self._sent += running.n_queries
+        self._asked += running.n_queries
+        self._n_measured += len(rows)
         self._done += len(rows)
+        self._watch.finished(rows)
 
     def _hand_over(self, error: BaseException) -> None:
         """Give what has been measured to whoever catches the error."""
@@ -283,7 +334,10 @@ class _Run:
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
-            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum()),
+            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
+            + self._watch.n_queries,
+            "n_sent": self._meter.n_sent,
+            **self._watch.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

@@ -55,6 +55,7 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
     step, lead = yield from _begin(state, plan, target, first=first)
     n_dense = 0 if plan.from_best else round(_DENSE * steps)
     blend = (_BLEND[0] / (1 + plan.from_best), _BLEND[1])
+    tied = np.zeros(len(state.home), np.bool_)  # scores are equal, as steps make them; label kept
     for k in range(1, steps - 1):
         done = k / (steps - 2)
         heat = plan.hot * (plan.cold / plan.hot) ** done
@@ -63,12 +64,14 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
             return
         old, change = take(step, rows), _cosine(_RADIUS_CHANGE, done)
         factor = towards_crossing(state.margin[rows], lead[rows].min(axis=-1), change)
+        factor = np.where(tied[rows], 1 + change, factor)
         if state.norm == "l1" and k >= n_dense:
             new = _sparser(state, rows, old, slope, factor, _cosine(_PACE, done))
         else:
             new = _blended(state, rows, old, slope, factor, _cosine(blend, done))
         put(step, rows, new)
-        lead[rows], _ = yield from state.look(rows, new)
+        lead[rows], flipped = yield from state.look(rows, new)
+        tied[rows] = ~flipped & (lead[rows].min(axis=-1) <= 0)
 
 
 def _begin(

@@ -260,7 +260,7 @@ def _measured(
             spent.predictor,
             rows.x,
             estimator=estimator,
-            bounds=bounds,
+            bounds=_bounds(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
         )

@@ -61,7 +61,7 @@ def measure(
     predictor: Predictor,
     x: Array,
     *,
-    estimator: str | Estimator = "auto",
+    estimator: str | Estimator | None = None,
     bounds: Bounds = None,
     max_queries: int | None = None,
     batch_size: int | None = None,
@@ -81,8 +81,8 @@ def measure(
         Anything that predicts; its ``vjp`` is used where it has one.
     x : array (n, *input_shape)
         Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
-    estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``. ``"auto"`` is the paper's ray; by labels
+    estimator : str or Estimator, optional
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's ray; by labels
         where the model reveals nothing else, or its answers around a row give no gradient
         (:class:`~blackbox_boundary.estimators.Automatic`).
     bounds : (lowest, highest), optional
@@ -131,7 +131,7 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    estimator = by_name(estimator)
+    estimator = by_name("auto" if estimator is None else estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     x = x if is_array_api_obj(x) else np.asarray(x)
     check_shape(x, predictor.input_shape)

@@ -40,6 +40,7 @@ from .chain import chain_of
 from .graph import read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import choose_outputs, class_indices
+from .reverse_mode.errors import PiecewiseConstant
 from .session import Runner
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class OnnxPredictor:
         What the random rows showed.
     no_gradients : str
         Why there are none; empty where there are.
+    piecewise_constant : bool
+        Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
         Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
     provider : str
@@ -176,6 +179,7 @@ class OnnxPredictor:
         )
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
         self.no_gradients = "" if gradients != "none" else "none were asked for"
+        self.piecewise_constant = False
         self.straight_through: tuple[str, ...] = ()
         self._recorder: Recorder | None = None
         if gradients != "none":
@@ -280,6 +284,7 @@ class OnnxPredictor:
             if required:
                 raise
             self.no_gradients = str(reason)
+            self.piecewise_constant = isinstance(reason.__cause__, PiecewiseConstant)
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..search.asks import BY_LABELS, Status
 from .distances import Distances
 from .overview import overview, status_words
 
-__all__ = ["hint", "hints"]
+__all__ = ["direction_note", "hint", "hints"]
 
 _BY_LABELS = "Measure them by labels: --estimator halfspace"
 
@@ -41,13 +42,33 @@ def hint(status: Status, estimator: str = "") -> str:
 
 
 def hints(distances: Distances) -> Iterator[str]:
-    """A line on rows that were measured by labels for want of a gradient; one for each status that leaves rows without a flip point."""
+    """Lines on how rows were measured, and one for each status that leaves rows without a flip point."""
     if distances.note is not None and (n := int((distances.note == BY_LABELS).sum())):
         yield f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}."
+    if note := direction_note(distances.run):
+        yield note
     estimator = distances.run.get("estimator", {}).get("name", "")
     for status, n in overview(distances).without_flip.items():
         if tried := hint(status, estimator):
             yield f"{_rows(n)} without a distance ({status_words(status)}). {tried}."
+
+
+def direction_note(run: Mapping[str, Any]) -> str:
+    """What a ray against the top probability says; empty where a run took none, or where it is the one of logits."""
+    estimator = run.get("estimator", {})
+    ray = estimator.get("name") == "ray" and estimator.get("direction") == "top1"
+    automatic = estimator.get("name") == "auto"
+    if (
+        not (ray or automatic)
+        or run.get("access") != "probabilities"
+        or run.get("n_classes", 0) < 3
+    ):
+        return ""
+    return (
+        "Rays go against the gradient of the top probability, as in the paper. With three classes or more, that of the top "
+        "logit has another direction: on the embedded digits, distances along probabilities are 0.83 times those along logits "
+        "in the median. --direction margin gives the same rays for both."
+    )
 
 
 def _rows(n: int) -> str:

@@ -26,8 +26,10 @@ def announcements(
     """What is said before anything is sent: what --norm does not do, where gradients come from, a high price of a row."""
     if note := norm_note(options):
         yield note
-    if options["estimator"] == "auto" and problem.access is Access.LABEL:
-        yield f"The model reveals labels alone: rows are measured by {estimator.name}."
+    if options["estimator"] == "auto" and estimator.name == "halfspace":
+        labels = problem.access is Access.LABEL
+        why = "reveals labels alone" if labels else "is piecewise constant"
+        yield f"The model {why}: rows are measured by {estimator.name}."
     estimates = hasattr(estimator, "gradients") and not problem.differentiable
     if estimates and (reason := getattr(predictor, "no_gradients", "")):
         yield f"Gradients are estimated from predictions: {reason}"

@@ -5,7 +5,7 @@
 | gradients | :class:`~blackbox_boundary.estimators.Ray` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
 | scores that do not, or too coarsely (trees, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
-| labels alone | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
 """
@@ -56,7 +56,8 @@ class Automatic:
         """The one estimator that the problem leaves, or this one where the answers decide row by row."""
         if problem.differentiable:
             return self.by_scores
-        return self.by_labels if problem.access is Access.LABEL else self
+        no_gradient = problem.access is Access.LABEL or problem.piecewise_constant
+        return self.by_labels if no_gradient else self
 
     def expected_queries(self, problem: Problem) -> float:
         """As of the ray; a row whose answers do not move costs those of ``by_labels`` besides."""

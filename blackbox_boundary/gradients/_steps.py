@@ -51,6 +51,8 @@ class Received:
         The largest difference between scores of one answer, and the largest score.
     seen : list of (m,) float
         Different scores of each row, at most a sample of them.
+    n_seen : (k,) int
+        Scores that the sample was taken from.
     """
 
     status: StatusArray
@@ -59,13 +61,14 @@ class Received:
     spread: Real
     largest: Real
     seen: list[Real]
+    n_seen: IntArray
 
     @classmethod
     def nothing(cls, k: int) -> Received:
         """Nothing was asked yet about ``k`` rows."""
         none = np.zeros(0)
         counts = (np.zeros(k, np.int8), np.zeros(k, np.intp), np.zeros(k, np.intp))
-        return cls(*counts, np.zeros(k), np.zeros(k), [none] * k)
+        return cls(*counts, np.zeros(k), np.zeros(k), [none] * k, np.zeros(k, np.intp))
 
     def read(self, j: IntArray, reply: Labels, v: FloatArray, access: Access) -> Real:
         """The functional at points (m,) of rows ``j``; NaN where it is not revealed."""
@@ -93,13 +96,21 @@ class Received:
             if len(self.seen[row]) < _SAMPLE:
                 some = scores.reshape(-1)[:: max(1, scores.size // (8 * _SAMPLE))]
                 self.seen[row] = np.unique(np.concatenate([self.seen[row], some]))[:_SAMPLE]
+                self.n_seen[row] += len(some)
 
     def quantum(self) -> Real:
         """What scores (k,) are rounded to, in their own units; 0 where no rounding coarser than single precision shows."""
         rounded = np.where(self.places < NOT_ROUNDED, 10.0 ** -self.places.astype(float), 0.0)
         short = np.where(self.bits < _SINGLE_BITS, 2.0 ** -self.bits.astype(float), 0.0)
-        on_grid = np.array([common_step(values) for values in self.seen])
+        on_grid = np.array([self._grid(row) for row in range(len(self.status))])
         return np.maximum(np.maximum(rounded, on_grid), short * self.largest)
+
+    def _grid(self, row: int) -> float:
+        """The step of the grid of a row's scores. Few levels are one only where answers share them: equal slopes make levels, too."""
+        levels = self.seen[row]
+        if len(levels) < _MANY_LEVELS and 2 * len(levels) > self.n_seen[row]:
+            return 0.0
+        return common_step(levels)
 
     def resolution(self, quantum: Real) -> Real:
         """The least difference (k,) between scores that means anything: their rounding, or their precision."""
@@ -108,6 +119,9 @@ class Received:
 
 _SINGLE_BITS = 20
 """Binary digits below which scores resolve noticeably less than single precision, whose 24 the last may lack by chance."""
+
+_MANY_LEVELS = 16
+"""Different scores that lie on one grid whether or not answers share them."""
 
 _LAST_PLACES = 8
 """Units in the last place of an input that a step is at least."""
@@ -150,6 +164,9 @@ def with_step(
             h[again] = scale[again] * wider[worthwhile, None]
             gradient[again], wide = yield from trial(again, h[again])
             received.status[again] = wide.status
+            resolution[again] = np.maximum(
+                wide.resolution(wide.quantum()), problem.score_resolution
+            )
     gradient[received.status != ANSWERED] = 0.0
     values = as_kind(gradient.reshape(ask.points.shape), ask.points)
     return Gradients(received.status, values, h, resolution)

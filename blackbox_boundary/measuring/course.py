@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
-from ..estimators.protocol import Estimator
+from ..estimators import Automatic, Estimator, by_name
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
 from ..search.asks import Labels, Search, Status, ask_prediction
@@ -16,7 +16,7 @@ from ..search.problem import Problem
 from ..search.state import Flips
 from .voting import by_votes
 
-__all__ = ["check", "scaled", "search_all"]
+__all__ = ["check", "chosen", "scaled", "search_all"]
 
 _OUTWARD_EPSILONS = 4
 """Machine epsilons of the row's norm by which a flip point that flipped back is moved outward at first."""
@@ -41,6 +41,12 @@ def check(estimator: Estimator, problem: Problem) -> None:
     estimator.check(problem)
     if (source := getattr(estimator, "gradients", None)) is not None:
         source.check(problem)
+
+
+def chosen(estimator: str | Estimator | None, problem: Problem) -> Estimator:
+    """The estimator that is named; where none is, the one that suits the problem."""
+    named = by_name("auto" if estimator is None else estimator)
+    return named.chosen(problem) if isinstance(named, Automatic) else named
 
 
 def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:

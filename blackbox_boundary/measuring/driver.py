@@ -22,7 +22,7 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Automatic, Estimator, Problem, by_name
+from ..estimators import Estimator, Problem
 from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
 from ..metering import Grouping
 from ..predictor import (
@@ -36,7 +36,7 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction, Status
-from .course import check, scaled
+from .course import check, chosen, scaled
 from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
@@ -131,7 +131,6 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    estimator = by_name("auto" if estimator is None else estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     x = x if is_array_api_obj(x) else np.asarray(x)
     check_shape(x, predictor.input_shape)
@@ -144,8 +143,7 @@ def measure(
         n_rows=int(x.shape[0]),
         scale=scale,
     )
-    if isinstance(estimator, Automatic):
-        estimator = estimator.chosen(problem)
+    estimator = chosen(estimator, problem)
     check(estimator, problem)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)

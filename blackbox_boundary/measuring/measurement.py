@@ -19,12 +19,12 @@ from ..analysis.distances import Distances
 from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
-from ..estimators import Estimator, Flips, Problem, by_name
+from ..estimators import Estimator, Flips, Problem
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
-from .course import check, scaled, search_all
+from .course import check, chosen, scaled, search_all
 
 __all__ = ["Measurement", "blank_column"]
 
@@ -45,7 +45,8 @@ class Measurement:
     problem : Problem, optional
         What the answers reveal and where the model is defined. Default: built from the keywords
         ``access`` to ``chain``.
-    estimator : str or Estimator
+    estimator : str or Estimator, optional
+        As of :func:`~blackbox_boundary.measure`.
     max_queries : int, optional
         Rows that ``ask`` may hand out in all, predictions and gradients together.
     row_ids : (n,) int, optional
@@ -90,7 +91,7 @@ class Measurement:
         self,
         x: Array,
         problem: Problem | None = None,
-        estimator: str | Estimator = "ray",
+        estimator: str | Estimator | None = None,
         *,
         max_queries: int | None = None,
         row_ids: IntArray | None = None,
@@ -125,7 +126,7 @@ class Measurement:
                 chain,
                 scale,
             )
-        self._estimator = by_name(estimator)
+        self._estimator = chosen(estimator, problem)
         check(self._estimator, problem)
         self.problem = problem = scaled(problem, self._estimator, x)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.hints import direction_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
@@ -155,6 +156,7 @@ def _content(
         "distance_table": distance_table(numbers),
         "certified": distances.certified is not None,
         "query_table": query_table(numbers),
+        "direction_note": direction_note(distances.run),
         "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)

@@ -44,6 +44,8 @@ class Problem:
         Returns what bounds the model's stretch, where its predictor knows.
     scale : array (*input_shape), optional
         How far each input typically varies: the unit of the steps by which gradients are estimated.
+    piecewise_constant : bool
+        Whether the predictor declares that its gradient is zero almost everywhere, as trees do.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class Problem:
     n_rows: int = 0
     chain: Callable[[], Chain] | None = None
     scale: Any = None
+    piecewise_constant: bool = False
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -85,6 +88,7 @@ class Problem:
             predictor.bounds if bounds is None else bounds,
             isinstance(predictor, Differentiable),
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
+            piecewise_constant=bool(getattr(predictor, "piecewise_constant", False)),
             **run,
         )
 

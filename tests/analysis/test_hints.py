@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import Distances, Status
-from blackbox_boundary.analysis.hints import hint, hints
+from blackbox_boundary.analysis.hints import direction_note, hint, hints
 from blackbox_boundary.analysis.overview import overview
 from blackbox_boundary.report.tables import status_table
 
@@ -41,3 +41,23 @@ def test_labels_are_not_proposed_where_they_were_used():
     assert "--estimator halfspace" not in line
     assert "--set" in line
     assert np.char.find(line, "1 row ") == 0
+
+
+@pytest.mark.parametrize(
+    ("estimator", "access", "n_classes", "said"),
+    [
+        ({"name": "ray", "direction": "top1"}, "probabilities", 10, True),
+        ({"name": "auto"}, "probabilities", 3, True),
+        ({"name": "ray", "direction": "margin"}, "probabilities", 10, False),
+        ({"name": "ray", "direction": "top1"}, "probabilities", 2, False),
+        ({"name": "ray", "direction": "top1"}, "logits", 10, False),
+        ({"name": "tangent"}, "probabilities", 10, False),
+    ],
+)
+def test_a_ray_against_the_top_probability_is_said(estimator, access, n_classes, said):
+    """Where it is not the ray of the top logit: on the terminal, once."""
+    found = result([Status.CONVERGED])
+    found.l2[:] = found.hi[:] = 1.0
+    found.run.update(estimator=estimator, access=access, n_classes=n_classes)
+    assert bool(direction_note(found.run)) is said
+    assert len(list(hints(found))) == said

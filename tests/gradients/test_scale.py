@@ -181,7 +181,7 @@ def test_a_step_across_a_column_fails_its_check():
     """A declared scale that is far too long for one column: the row says that its gradient is none."""
     model = Table(np.array([1000.0, 1.0]))
     x = model.rows(20)
-    found = measure(model, x, scale=[1000.0, 1000.0])
+    found = measure(model, x, estimator="ray", scale=[1000.0, 1000.0])
     wrong = found.l2 > 1.05 * model.distance(x)
     assert not (wrong & (found.status == Status.CONVERGED)).any()
     assert (found.status == Status.UNRESOLVED).any()
@@ -196,7 +196,7 @@ def test_a_gradient_lost_in_single_precision_is_no_direction():
         def predict(self, rows):
             return Prediction.from_scores(super().predict(rows).scores.astype(np.float32))
 
-    found = measure(Single(np.ones(6), slope=2.0), x)
+    found = measure(Single(np.ones(6), slope=2.0), x, estimator="ray")
     done = found.status == Status.CONVERGED
     assert done[:10].all()
     np.testing.assert_allclose(found.l2[done], model.distance(x)[done], rtol=0.2)

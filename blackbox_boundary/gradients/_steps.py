@@ -96,7 +96,7 @@ class Received:
             if len(self.seen[row]) < _SAMPLE:
                 some = scores.reshape(-1)[:: max(1, scores.size // (8 * _SAMPLE))]
                 self.seen[row] = np.unique(np.concatenate([self.seen[row], some]))[:_SAMPLE]
-                self.n_seen[row] += len(some)
+                self.n_seen[row] += (stop - start) * len(np.unique(scores[0]))  # one of (z, -z)
 
     def quantum(self) -> Real:
         """What scores (k,) are rounded to, in their own units; 0 where no rounding coarser than single precision shows."""

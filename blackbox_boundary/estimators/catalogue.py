@@ -112,6 +112,11 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
         No estimator has that name, or this one no such setting.
     """
     if not isinstance(estimator, str):
+        if isinstance(estimator, type) or not hasattr(estimator, "search"):
+            got = getattr(estimator, "__name__", type(estimator).__name__)
+            raise InvalidInput(
+                f'"estimator" must be a name or a configured estimator, Ray() for example; got {got}.'
+            )
         return estimator
     if estimator == "auto":
         return Automatic(Ray(**settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import take
@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..estimators import Estimator, Problem
 from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..loading import as_predictor
 from ..metering import Grouping
 from ..predictor import (
     Array,
@@ -58,7 +59,7 @@ _PROBED = 16
 
 
 def measure(
-    predictor: Predictor,
+    predictor: Predictor | Any,
     x: Array,
     *,
     estimator: str | Estimator | None = None,
@@ -77,8 +78,9 @@ def measure(
 
     Parameters
     ----------
-    predictor : Predictor
-        Anything that predicts; its ``vjp`` is used where it has one.
+    predictor : Predictor, or a model
+        Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
+        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
     estimator : str or Estimator, optional
@@ -132,7 +134,9 @@ def measure(
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    x = x if is_array_api_obj(x) else np.asarray(x)
+    _check_results(flip_points, resume, progress)
+    x = as_floating(x)
+    predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -339,6 +343,17 @@ class _Run:
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
+
+
+def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def _block_rows(x: Array, batch_size: int) -> int:

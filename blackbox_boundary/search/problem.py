@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..chains import Chain, Chained
-from ..inputs import checked_bounds, checked_noise, checked_scale
+from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["Problem"]
@@ -50,8 +50,8 @@ class Problem:
     Raises
     ------
     InvalidInput
-        Bounds out of order, no votes, a resolution that is not a finite number, another access, a scale
-        that is not positive.
+        Bounds out of order, no votes, a resolution that is not a finite number, another access,
+        a seed that is not a whole number, a scale that is not positive.
     """
 
     access: Access
@@ -69,10 +69,11 @@ class Problem:
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
+        checked_seed(self.seed)
         valid: dict[str, Any] = {
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),
-            "bounds": checked_bounds(self.bounds),
+            "bounds": checked_bounds(self.bounds, tuple(self.input_shape)),
             "scale": checked_scale(self.scale, tuple(self.input_shape)),
         }
         for name, value in valid.items():

@@ -20,6 +20,7 @@ FLOORS = (
         "inputs",
         "chains",
         "loading",
+        "settings",
     ),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),

@@ -48,6 +48,7 @@ from .chain import chain_of
 from .graph import read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import Choice, choose_outputs, compared, settled
+from .reverse_mode.errors import PiecewiseConstant
 from .session import Runner
 from .settings import check_settings, require_packages
 
@@ -114,6 +115,8 @@ class OnnxPredictor:
         What the graph, or ``labels``, calls the classes; not set where neither does.
     no_gradients : str
         Why there are none; empty where there are.
+    piecewise_constant : bool
+        Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
         Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
     provider : str
@@ -213,6 +216,7 @@ class OnnxPredictor:
         if chosen.beside and not chosen.holds_labels:
             self._compare_labels()
         self.no_gradients = "" if gradients != "none" else "none were asked for"
+        self.piecewise_constant = False
         self.straight_through: tuple[str, ...] = ()
         self._recorder: Recorder | None = None
         if gradients != "none":
@@ -319,6 +323,7 @@ class OnnxPredictor:
             if required:
                 raise
             self.no_gradients = str(reason)
+            self.piecewise_constant = isinstance(reason.__cause__, PiecewiseConstant)
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder

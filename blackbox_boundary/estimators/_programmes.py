@@ -12,6 +12,12 @@ __all__ = ["closest_step"]
 
 Real = NDArray[np.float64]
 
+_OUT_OF_STEPS = 9
+"""SLSQP's status where its iterations ran out: at the minimum, the last bits of a dot product decide whether it meets its tolerance."""
+
+_FEASIBLE = 1e-6
+"""Violation of the constraints, in units of the reach, up to which the iterate is taken then."""
+
 
 def closest_step(
     x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]
@@ -73,7 +79,13 @@ def closest_step(
             constraints=constraints if others.size else constraints[:1],
             options=options,
         )
-        if solved.success:
+        short = np.concatenate(
+            [
+                [abs(lead[rival] + jacobian[rival] @ solved.x)],
+                -lead[others] - jacobian[others] @ solved.x,
+            ]
+        )
+        if solved.success or (solved.status == _OUT_OF_STEPS and float(short.max()) <= _FEASIBLE):
             return scale * np.clip(solved.x, lowest, highest), ""
         why = f"no tie in the linearised programme ({solved.message.lower().rstrip('.')})"
     return np.zeros_like(x), why

@@ -42,6 +42,7 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "input_shape": [int(length) for length in problem.input_shape],
         "bounds": limits,
         "gradients": "predictor" if problem.differentiable else "estimated",
+        "scale": None if problem.scale is None else np.asarray(problem.scale).tolist(),
         "seed": problem.seed,
         "votes": problem.votes,
         "score_resolution": problem.score_resolution,

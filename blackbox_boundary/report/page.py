@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.agreement import agreement
+from ..analysis.hints import direction_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
@@ -167,7 +168,8 @@ def _content(
         "distance_table": distance_table(numbers),
         "certified": distances.certified is not None,
         "query_table": query_table(numbers),
-        "status_table": status_table(numbers),
+        "direction_note": direction_note(distances.run),
+        "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)
         else truth_table(distances, truth, norm),

@@ -30,6 +30,7 @@ from blackbox_boundary.predictor import (
 )
 
 __all__ = [
+    "certificate_probes",
     "check_bounds",
     "check_declared",
     "check_n_classes",
@@ -40,6 +41,9 @@ __all__ = [
     "read_outputs",
     "score_columns",
 ]
+
+_N_CERTIFICATE_PROBES = 32
+"""Enough that two chains which differ in any layer differ on some row, by far more than rounding."""
 
 
 def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
@@ -109,6 +113,15 @@ def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[
     lowest = np.where(np.isfinite(lowest), lowest, np.minimum(highest, 1) - 1)
     highest = np.where(np.isfinite(highest), highest, lowest + 1)
     return lowest + active * (highest - lowest) * rng.random(active.shape)
+
+
+def certificate_probes(input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
+    """Rows on which a chain must reproduce its model: 32; without bounds of lengths 0.1, 1 and 10."""
+    rows = probe_rows(_N_CERTIFICATE_PROBES, input_shape, bounds)
+    if bounds is None:
+        lengths = np.resize([0.1, 1.0, 10.0], len(rows))
+        rows *= lengths.reshape(-1, *(1,) * len(input_shape))
+    return rows
 
 
 def score_columns(output: Array, n: int, access: Access) -> Array:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "rounding", "predictor", "arrays", "inputs", "chains", "loading"),
+    ("errors", "rounding", "predictor", "arrays", "inputs", "layers", "activations", "chains", "loading"),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),
     ("estimators", "analysis"),

@@ -140,14 +140,18 @@ class TorchPredictor:
         return read_outputs(self._forward.outputs(x), n, self.access, self.n_classes)
 
     def chain(self) -> Chain:
-        """What bounds the module's stretch, as :func:`~adapters.torch_chain.chain_of` reads it.
+        """What bounds the module's stretch, as :func:`.chain.chain_of` reads and probes it.
+
+        The 32 probe rows go to the module itself: no wrapper around this predictor counts them.
 
         Raises
         ------
         CapabilityMissing
             The module is no chain of layers through which something can be certified.
         """
-        return chain_of(self._module, self.input_shape)
+        return chain_of(
+            self._module, self.input_shape, access=self.access, bounds=self.bounds
+        )
 
     @property
     def fingerprint(self) -> str:

@@ -23,17 +23,18 @@ from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from .errors import CapabilityMissing, InvalidInput
 from .layers import Affine, Convolution, Dense, Layer, Reshape, convolution_norm, spectral_norm
-from .predictor import Access, FloatArray
+from .predictor import Access, FloatArray, IntArray
 
 __all__ = [
     "Chain",
     "Chained",
     "convolution_norm",
-    "log_scores",
+    "largest_score",
+    "lead_interval",
+    "outside",
     "spectral_norm",
     "verified",
 ]
@@ -156,16 +157,52 @@ class Chained(Protocol):
         ...
 
 
-def log_scores(scores: FloatArray, access: Access) -> Real:
-    """Logits, or logarithms of probabilities: scores whose differences are leads, float64.
+def lead_interval(
+    scores: FloatArray, home: IntArray, access: Access, resolution: Real
+) -> tuple[Real, Real]:
+    """Least and largest lead (n, n_classes) of the home label that scores prove; 0 over itself.
 
-    A probability below the smallest normal number of its type counts as that number.
+    Differences of logits, or of logarithms of probabilities.
+
+    Parameters
+    ----------
+    scores : (n, n_classes)
+        Logits or probabilities, as ``access`` says.
+    home : (n,) int
+    access : Access
+    resolution : (n,) float
+        How far each score may be off because it is rounded. Of two probabilities one may be the
+        other's complement, which is off by the machine epsilon at least.
     """
+    kind = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64)
+    values, off = scores.astype(np.float64), resolution[:, None]
+    rows = np.arange(len(home))
+    own = values[rows, home][:, None]
     if access is not Access.PROBABILITIES:
-        return scores.astype(np.float64)
-    kind = scores.dtype if scores.dtype.kind == "f" else np.dtype(np.float64)
-    least = float(np.finfo(kind).tiny)
-    return np.asarray(np.log(np.maximum(scores.astype(np.float64), least)))
+        low, high = own - values - 2 * off, own - values + 2 * off
+    else:
+        least = float(kind.tiny)
+        off = np.maximum(off, float(kind.eps)) if values.shape[1] == 2 else off
+        low = np.log(np.maximum(own - off, least)) - np.log(np.maximum(values + off, least))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            high = np.log(own + off) - np.log(values - off)
+        high[values - off <= least] = np.inf
+    low[rows, home] = high[rows, home] = 0.0
+    return low, high
+
+
+def outside(lead: Real, interval: tuple[Real, Real]) -> Real:
+    """How far leads lie outside their intervals."""
+    low, high = interval
+    return np.maximum(np.maximum(low - lead, lead - high), 0.0)
+
+
+def largest_score(scores: FloatArray, access: Access) -> Real:
+    """Largest absolute logit, or logarithm of a probability that is a normal number, (n,)."""
+    values = scores.astype(np.float64)
+    if access is Access.PROBABILITIES:
+        values = np.log(np.maximum(values, float(np.finfo(np.float32).tiny)))
+    return np.asarray(np.abs(values).max(axis=-1))
 
 
 def verified(
@@ -200,12 +237,11 @@ def verified(
             f"Nothing is certified: the chain of {_listed(chain)} has {own.shape[1]} classes, "
             f"the model {given.shape[1]}."
         )
-    if access is Access.PROBABILITIES:
-        own = np.exp(log_softmax(own, axis=-1)).astype(given.dtype)
-    one, other = log_scores(given, access), log_scores(own, access)
-    off = np.ptp(one - other, axis=-1)
-    largest = np.maximum(np.abs(one).max(axis=-1), np.finfo(np.float64).tiny)
-    share = float((off / largest).max())
+    home = given.argmax(axis=-1)
+    interval = lead_interval(given, home, access, np.zeros(len(rows)))
+    off = outside(own[np.arange(len(rows)), home][:, None] - own, interval).max(axis=-1)
+    least = float(np.finfo(np.float32).tiny)
+    share = float((off / np.maximum(largest_score(given, access), least)).max())
     if not share <= TOLERANCE:  # NaN, too
         raise CapabilityMissing(
             f"Nothing is certified: on {len(rows)} probe rows the chain of {_listed(chain)} does "

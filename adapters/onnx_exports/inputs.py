@@ -84,6 +84,12 @@ class Feed:
             )
         return np.ascontiguousarray(rows, dtype=self.dtype)
 
+    def nearest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The nearest rows that the graph can take; of floating-point inputs the rows themselves."""
+        if self.dtype.kind == "f":
+            return x
+        return np.clip(np.rint(x), *self._range)
+
     def random_rows(self, n: int, bounds: Bounds) -> NDArray[Any]:
         """Random rows inside the bounds, as the graph takes them; without bounds, whole numbers are 0 and 1."""
         return self.rows(

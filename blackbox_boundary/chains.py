@@ -114,7 +114,7 @@ class Chain:
         if len(last.weight) == 1:
             if rectified:
                 raise CapabilityMissing("Nothing is certified for one rectified logit.")
-            last = Dense(*(_both(part) for part in (last.weight, last.offset)), last.name)
+            last = Dense(_both(last.weight), _both(last.offset), last.name)
         norms, values = [], np.zeros((1, *input_shape))
         for layer in parts:
             norms.append(layer.norm(values.shape[1:]))

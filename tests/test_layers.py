@@ -9,7 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "rounding", "predictor", "arrays", "inputs", "layers", "activations", "chains", "loading"),
+    (
+        "errors",
+        "rounding",
+        "predictor",
+        "arrays",
+        "inputs",
+        "layers",
+        "activations",
+        "chains",
+        "loading",
+    ),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),
     ("estimators", "analysis"),

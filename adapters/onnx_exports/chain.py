@@ -38,7 +38,10 @@ _OLDEST_OPSET = 9
 
 
 def chain_of(
-    model: str | Path | ModelProto, *, access: Access | str = Access.LOGITS, output: str | None = None
+    model: str | Path | ModelProto,
+    *,
+    access: Access | str = Access.LOGITS,
+    output: str | None = None,
 ) -> Chain:
     """Norms of the layers of an ONNX chain and the weights of its last, linear one.
 
@@ -142,7 +145,9 @@ def _line(model: ModelProto, output: str) -> tuple[list[NodeProto], dict[str, An
             )
         nodes.append(node)
         (current,) = varying
-    return nodes[::-1], {name: constants[name] for node in nodes for name in node.input if name in constants}
+    return nodes[::-1], {
+        name: constants[name] for node in nodes for name in node.input if name in constants
+    }
 
 
 class _Constants:
@@ -193,13 +198,13 @@ def _computed(node: NodeProto, given: dict[str, Any], model: ModelProto) -> list
     single = onnx.helper.make_model(graph, opset_imports=model.opset_import)
     single.ir_version = model.ir_version
     try:
-        computed: list[Any] = ReferenceEvaluator(single).run(None, {})
+        computed: Any = ReferenceEvaluator(single).run(None, {})
     except Exception as error:
         raise CapabilityMissing(
             f'Nothing is certified: the constant "{node.name or node.op_type}" cannot be computed '
             f"({type(error).__name__}: {error})."
         ) from error
-    return computed
+    return list(computed)
 
 
 def _opset(model: ModelProto) -> int:

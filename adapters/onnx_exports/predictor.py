@@ -204,7 +204,11 @@ class OnnxPredictor:
         found = recognised(
             self.graph(), self.outputs[0], self._feed.graph_shape, given=self.input_shape
         )
-        return verified(found, lambda rows: self.predict(rows).scores, probes, self.access)
+
+        def scores(rows: NDArray[Any]) -> Any:
+            return self.predict(rows).scores
+
+        return verified(found, scores, probes, self.access)
 
     def graph(self) -> ModelProto:
         """The graph, read again.

@@ -167,7 +167,9 @@ def _convolution(part: Any, shape: tuple[int, ...]) -> Layer:
         _each(value, n_dims) for value in (kernel.shape[2:], part.stride, part.dilation)
     )
     if isinstance(part.padding, str):
-        total = [d * (k - 1) * (part.padding == "same") for k, d in zip(taps, dilation, strict=True)]
+        total = [
+            d * (k - 1) * (part.padding == "same") for k, d in zip(taps, dilation, strict=True)
+        ]
         pads = tuple((t // 2, t - t // 2) for t in total)
     else:
         pads = tuple((p, p) for p in _each(part.padding, n_dims))
@@ -178,7 +180,9 @@ def _convolution(part: Any, shape: tuple[int, ...]) -> Layer:
 
 def _batch_norm(part: Any, shape: tuple[int, ...]) -> Layer:
     if part.running_mean is None or part.running_var is None:
-        raise CapabilityMissing("Nothing is certified through a batch norm without running statistics.")
+        raise CapabilityMissing(
+            "Nothing is certified through a batch norm without running statistics."
+        )
     mean, variance = _numpy(part.running_mean), _numpy(part.running_var)
     scale = (1.0 if part.weight is None else _numpy(part.weight)) / np.sqrt(variance + part.eps)
     offset = (0.0 if part.bias is None else _numpy(part.bias)) - mean * scale
@@ -201,9 +205,7 @@ def _average_pool(part: Any, shape: tuple[int, ...]) -> Layer:
     sizes = (part.kernel_size, part.stride, part.padding)
     taps, strides, pads = (_each(value, n_dims) for value in sizes)
     matrices = [
-        averaging(
-            n, k, s, (p, p), ceil_mode=part.ceil_mode, include_pad=part.count_include_pad
-        )
+        averaging(n, k, s, (p, p), ceil_mode=part.ceil_mode, include_pad=part.count_include_pad)
         for n, k, s, p in zip(shape[1:], taps, strides, pads, strict=True)
     ]
     if divisor is not None:

@@ -149,9 +149,7 @@ class TorchPredictor:
         CapabilityMissing
             The module is no chain of layers through which something can be certified.
         """
-        return chain_of(
-            self._module, self.input_shape, access=self.access, bounds=self.bounds
-        )
+        return chain_of(self._module, self.input_shape, access=self.access, bounds=self.bounds)
 
     @property
     def fingerprint(self) -> str:

@@ -8,6 +8,7 @@ import inspect
 import math
 import signal
 import sys
+import warnings
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,16 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
+from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..datasets import Data
-from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
+from ..errors import (
+    BoundaryError,
+    CapabilityMissing,
+    CertificatesWithdrawn,
+    Interrupted,
+    InvalidInput,
+)
 from ..estimators import CATALOGUE, ESTIMATORS, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
@@ -36,7 +44,7 @@ from .summary import progress, summary
 
 __all__ = ["measure"]
 
-_LIMIT_REACHED, _INTERRUPTED = 5, 130
+_LIMIT_REACHED, _WITHDRAWN, _INTERRUPTED = 5, 6, 130
 
 _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
@@ -217,7 +225,8 @@ def measure(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failure: BoundaryError | Interrupted | None = None
     noise, limit = Noise(), options["max_queries"]
-    with spending(predictor, options) as spent:
+    with spending(predictor, options) as spent, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -277,6 +286,8 @@ def _finish(
             f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer.",
             soft_wrap=True,
         )
+    if reason := distances.run.get(WITHDRAWN):
+        messages.print(reason, soft_wrap=True, markup=False)
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
         messages.print(
@@ -290,6 +301,8 @@ def _finish(
         sys.exit(_INTERRUPTED)
     if left:
         sys.exit(_LIMIT_REACHED)
+    if reason:
+        sys.exit(_WITHDRAWN)
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -17,12 +18,14 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
+from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import as_kind, as_numpy, put, take
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
     CapabilityMissing,
+    CertificatesWithdrawn,
     Interrupted,
     InvalidInput,
     PredictorError,
@@ -184,6 +187,7 @@ class _Run:
         if resume is not None:
             _check_same(resume.run, self._identity())
         self._out = Distances.empty(int(x.shape[0])) if resume is None else _own(resume)
+        self._withdrawn: str = "" if resume is None else resume.run.get(WITHDRAWN, "")
         self._points = _Points(x, flip_points, None if resume is None else resume.flip_points)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
 
@@ -304,6 +308,7 @@ class _Run:
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
         block = running.distances()
+        self._withdrawn = self._withdrawn or block.run.get(WITHDRAWN, "")
         self._out = _merged(self._out, rows, block)
         self._points.store(rows, block.flip_points)
         self._sent += running.n_queries
@@ -319,7 +324,11 @@ class _Run:
             error.partial = self._result()
 
     def _result(self) -> Distances:
-        return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        if not self._withdrawn:
+            return found
+        warnings.warn(self._withdrawn, CertificatesWithdrawn, stacklevel=4)
+        return withdrawn(found, self._withdrawn)
 
     def _identity(self) -> dict[str, Any]:
         """What rows must have in common to stand in one result."""

@@ -15,6 +15,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from ..analysis.certificates import withdraw_contradicted
 from ..analysis.distances import Distances
 from ..arrays import flat_norm, put, take
 from ..chains import Chain
@@ -113,7 +114,7 @@ class Measurement:
         check(self._estimator, self.problem)
         self._valid = np.flatnonzero(finite_rows(x))
         check_inside(take(x, self._valid), self.problem.bounds, self._valid)
-        self._x, self._n = x, int(x.shape[0])
+        self._x, self._n, self._row_ids = x, int(x.shape[0]), ids
         self._flips = Flips(
             x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid]
         )
@@ -246,8 +247,12 @@ class Measurement:
         if len(found) < self._n:
             kept = array_namespace(self._x).full_like(self._x, np.nan)
             put(kept, v[found], points)
-        return dataclasses.replace(
+        found_all = dataclasses.replace(
             out, flip_points=kept, **self._confidence(), **self._bounds_besides()
+        )
+        norm = getattr(self._estimator, "norm", "l2")
+        return withdraw_contradicted(
+            found_all, norm, row_ids=self._row_ids, layers=flips.certified_by
         )
 
     def _bounds_besides(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.certificates import WITHDRAWN
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..search.asks import Status
@@ -153,7 +154,8 @@ def _content(
         ),
         "accuracy": accuracy(distances, truth),
         "distance_table": distance_table(numbers),
-        "certified": distances.certified is not None,
+        "certified": distances.certified is not None and WITHDRAWN not in distances.run,
+        "withdrawn": distances.run.get(WITHDRAWN, ""),
         "query_table": query_table(numbers),
         "status_table": status_table(numbers),
         "truth_table": None

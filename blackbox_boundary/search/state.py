@@ -39,6 +39,8 @@ class Flips:
         How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
     votes_disagreed : (n,) bool
         Whether votes on any point of the row ever disagreed.
+    certified_by : tuple of str
+        Names of the layers that the certified distances follow from.
     path : Path or None
     """
 
@@ -55,6 +57,7 @@ class Flips:
     votes_disagreed: NDArray[np.bool_] = field(init=False)
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
+    certified_by: tuple[str, ...] = ()
     note: NDArray[np.str_] | None = None
     trace: NDArray[np.float64] | None = None
     path: Path | None = None

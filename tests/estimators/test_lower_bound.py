@@ -132,7 +132,11 @@ def test_torch_and_onnx_read_the_same_chain():
     ]
     graph = onnx.helper.make_graph(nodes, "chain", values[:1], values[1:], constants)
     from_onnx, from_torch = (
-        onnx_chain.chain_of(onnx.helper.make_model(graph)),
+        onnx_chain.chain_of(
+            onnx.helper.make_model(
+                graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+            )
+        ),
         torch_chain.chain_of(as_torch(net), (3,)),
     )
     assert np.allclose(from_onnx.steepness(), from_torch.steepness())

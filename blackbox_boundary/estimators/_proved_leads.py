@@ -1,0 +1,165 @@
+"""Which leads of a row its answers prove, given the chain that the model is said to be.
+
+Scores are rounded, vary, or come from another model than the chain describes. What the answers
+resolve is taken off the lead of each class; a row whose answers the chain does not explain is not
+certified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from ..arrays import as_kind, as_numpy, clip, flat_norm, per_row, take
+from ..chains import TOLERANCE, Chain, largest_score, lead_interval, outside
+from ..predictor import Access, Array, FloatArray, IntArray, Prediction
+from ..rounding import NOT_ROUNDED, decimals
+from ..search.asks import Ask, Gradients, Labels, ask_prediction
+from ..search.problem import Problem
+from ..search.state import Flips
+
+__all__ = ["N_PROBES", "Proved", "proved_leads"]
+
+Real = NDArray[np.float64]
+
+N_PROBES = 4
+"""Points near the row that are asked where the chain cannot be evaluated."""
+
+_NEAR = 1e-3
+"""Their distance, as a share of the certificate: so little may change there that more is noise."""
+
+_SAFETY = 4
+"""What was seen of a deviation on a few rows, times this, is assumed everywhere."""
+
+
+class Proved(NamedTuple):
+    """Least leads (k, n_classes) of the home label, and why rows (k,) have none: no text if they do."""
+
+    lead: Real
+    reason: NDArray[np.str_]
+
+
+def proved_leads(
+    chain: Chain, flips: Flips, rows: IntArray, problem: Problem
+) -> Generator[Ask, Labels | Gradients, Proved]:
+    """Read the leads off the answers at the rows.
+
+    A chain that can be evaluated costs no query: its own leads must lie within what the answers
+    resolve. Of another one, four points near each row are asked: the leads there may differ by what
+    the chain can stretch, and no more.
+    """
+    start, home = flips.start[rows], flips.home[rows]
+    assert start.scores is not None
+    given = np.zeros(len(rows)) if start.resolution is None else start.resolution.astype(np.float64)
+    scale = largest_score(start.scores, problem.access)
+    if chain.scores is not None:
+        own = chain.scores(as_numpy(take(flips.x, rows)).astype(np.float64))
+        step = _rounding_against(start.scores, own, problem.access)
+        interval = lead_interval(start.scores, home, problem.access, np.maximum(given, step))
+        off = outside(own[np.arange(len(rows)), home][:, None] - own, interval)
+        reason = np.where(_beyond(off, scale), "not certified: the chain gives other scores", "")
+    else:
+        near = yield from _ask_near(chain, flips, rows, problem)
+        step = _step(np.concatenate([start.scores, *near.scores], axis=-1))
+        resolved = np.maximum(given, step)
+        interval = lead_interval(start.scores, home, problem.access, resolved)
+        off = near.excess(interval, home, resolved, problem.access)
+        stuck = (resolved == 0) & near.stuck(start, scale)
+        reason = np.where(_beyond(off, scale), "not certified: scores change too fast", "")
+        reason = np.where(stuck, "not certified: scores are rounded", reason)
+        reason = np.where(near.answered, reason, "not certified: not asked")
+    if problem.votes > 1:
+        reason = np.where(given > problem.score_resolution, "not certified: answers vary", reason)
+    kind = np.finfo(start.scores.dtype if start.scores.dtype.kind == "f" else np.float64)
+    seen = np.maximum(off, (chain.deviation * scale)[:, None])
+    return Proved(interval[0] - _SAFETY * seen - (6 * float(kind.eps) * scale)[:, None], reason)
+
+
+class _Near(NamedTuple):
+    """Answers at points near rows, by probe: scores (k, n_classes), and how far the leads may change."""
+
+    scores: list[FloatArray]
+    change: list[Real]
+    answered: NDArray[np.bool_]
+
+    def excess(
+        self, interval: tuple[Real, Real], home: IntArray, resolved: Real, access: Access
+    ) -> Real:
+        """How much further than the chain allows leads have changed, (k, n_classes)."""
+        worst = np.zeros_like(interval[0])
+        for scores, change in zip(self.scores, self.change, strict=True):
+            low, high = lead_interval(scores, home, access, resolved)
+            worst = np.maximum(worst, interval[0] - change - high)
+            worst = np.maximum(worst, low - change - interval[1])
+        return worst
+
+    def stuck(self, start: Prediction, scale: Real) -> NDArray[np.bool_]:
+        """Whether no score moved at all, where single rounding errors would have shown."""
+        visible = 100 * np.finfo(np.float32).eps * scale
+        could = np.all([change.max(axis=-1) > visible for change in self.change], axis=0)
+        same = np.all([(scores == start.scores).all(axis=-1) for scores in self.scores], axis=0)
+        return np.asarray(could & same)
+
+
+def _ask_near(
+    chain: Chain, flips: Flips, rows: IntArray, problem: Problem
+) -> Generator[Ask, Labels | Gradients, _Near]:
+    """Ask for the scores at a few points near each row, in directions of its own random stream."""
+    start, home = flips.start[rows], flips.home[rows]
+    assert start.scores is not None
+    steepness = chain.steepness()[home]
+    lead = np.maximum(
+        lead_interval(start.scores, home, problem.access, np.zeros(len(rows)))[0], 0.0
+    )
+    x = take(flips.x, rows)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where((steepness > 0) & (lead > 0), lead / steepness, np.inf).min(axis=-1)
+    length = 1 + flat_norm(x, 2)
+    finest = 1e3 * float(np.finfo(as_numpy(x[:0]).dtype).eps)
+    radius = np.clip(_NEAR * reach, finest * length, _NEAR * length)
+    points = [
+        _near_point(x, radius, flips.row_ids[rows], probe, problem) for probe in range(N_PROBES)
+    ]
+    change = [steepness * flat_norm(point - x, 2)[:, None] for point in points]
+    often = np.tile(rows, N_PROBES)
+    reply = yield from ask_prediction(often, array_namespace(x).concat(points))
+    flips.end(often, reply.status)
+    answered = np.asarray(reply.answered.reshape(N_PROBES, -1).all(axis=0))
+    assert reply.prediction.scores is not None
+    return _Near(np.split(reply.prediction.scores, N_PROBES), change, answered)
+
+
+def _near_point(x: Array, radius: Real, row_ids: IntArray, probe: int, problem: Problem) -> Array:
+    """Points at a radius (k,) in random directions, inside the bounds."""
+    shape = (N_PROBES, *problem.input_shape)
+    drawn = [problem.stream(int(row)).standard_normal(shape)[probe] for row in row_ids]
+    directions = np.reshape(drawn, x.shape)
+    lengths = np.linalg.norm(directions.reshape(len(directions), -1), axis=-1)
+    points = x + as_kind(directions, x) * per_row(radius / np.maximum(lengths, 1e-300), x)
+    return points if problem.bounds is None else clip(points, problem.bounds)
+
+
+def _beyond(off: Real, scale: Real) -> NDArray[np.bool_]:
+    """Rows (k,) whose leads are further off than single precision explains."""
+    return np.asarray(~(off.max(axis=-1) <= TOLERANCE * scale))
+
+
+def _rounding_against(scores: FloatArray, own: Real, access: Access) -> Real:
+    """The step (k,) to which scores were rounded, where the chain's own scores are finer; else 0."""
+    if access is Access.PROBABILITIES:
+        exact = softmax(own, axis=-1)
+    else:
+        exact = own + (scores - own).mean(axis=-1, keepdims=True)
+    finer = decimals(exact) > decimals(scores)
+    return np.where(finer, _step(scores), 0.0)
+
+
+def _step(scores: FloatArray) -> Real:
+    """The step (k,) of the decimals that scores were rounded to; 0 where they were not."""
+    places = decimals(scores)
+    return np.where(places < NOT_ROUNDED, 10.0**-places, 0.0)

@@ -293,28 +293,30 @@ def _multiplied_out(layers: Sequence[Layer], shape: tuple[int, ...]) -> list[Lay
 
 def _product(first: Layer, then: Layer, shape: tuple[int, ...]) -> Layer | None:
     """One layer in place of two; ``shape`` is that of the rows between them. None: there is none."""
-    if isinstance(then, Reshape) and then.shape == shape:
-        return first
-    if isinstance(first, Reshape) and isinstance(then, Reshape):
-        return then
+    if isinstance(then, Reshape):
+        return first if then.shape == shape else then if isinstance(first, Reshape) else None
     if isinstance(then, Affine):
-        scale, offset = (np.broadcast_to(part, shape) for part in (then.scale, then.offset))
-        if isinstance(first, Affine):
-            return Affine(scale * first.scale, scale * first.offset + offset, then.name)
-        if isinstance(first, Dense) and len(shape) == 1:
-            weight = scale[:, None] * first.weight
-            return Dense(weight, scale * first.offset + offset, first.name)
-        if isinstance(first, Convolution) and _is_per_channel(scale) and _is_per_channel(offset):
-            each, shift = (part.reshape(shape[0], -1)[:, 0] for part in (scale, offset))
-            kernel = first.kernel * each.reshape(-1, *(1,) * (first.kernel.ndim - 1))
-            return replace(first, kernel=kernel, offset=each * first.offset + shift)
-    if isinstance(then, Dense) and len(shape) == 1:
-        if isinstance(first, Affine):
-            scale, offset = (np.broadcast_to(part, shape) for part in (first.scale, first.offset))
-            return Dense(then.weight * scale, then.weight @ offset + then.offset, then.name)
-        if isinstance(first, Dense):
-            weight = then.weight @ first.weight
-            return Dense(weight, then.weight @ first.offset + then.offset, then.name)
+        return _scaled(first, then, shape)
+    if isinstance(then, Dense) and len(shape) == 1 and isinstance(first, Affine | Dense):
+        weight = (
+            then.weight * first.scale if isinstance(first, Affine) else then.weight @ first.weight
+        )
+        offset = then.weight @ np.broadcast_to(first.offset, shape)
+        return Dense(weight, offset + then.offset, then.name)
+    return None
+
+
+def _scaled(first: Layer, then: Affine, shape: tuple[int, ...]) -> Layer | None:
+    """A linear layer with its outputs scaled and shifted."""
+    scale, offset = (np.broadcast_to(part, shape) for part in (then.scale, then.offset))
+    if isinstance(first, Affine):
+        return Affine(scale * first.scale, scale * first.offset + offset, then.name)
+    if isinstance(first, Dense) and len(shape) == 1:
+        return Dense(scale[:, None] * first.weight, scale * first.offset + offset, first.name)
+    if isinstance(first, Convolution) and _is_per_channel(scale) and _is_per_channel(offset):
+        each, shift = (part.reshape(shape[0], -1)[:, 0] for part in (scale, offset))
+        kernel = first.kernel * each.reshape(-1, *(1,) * (first.kernel.ndim - 1))
+        return replace(first, kernel=kernel, offset=each * first.offset + shift)
     return None
 
 

@@ -177,8 +177,8 @@ class _Constants:
 
 
 _NO_CONSTANTS = frozenset(
-    ("If", "Loop", "Scan", "SequenceMap", "Bernoulli", "Multinomial")
-    + ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+    ["If", "Loop", "Scan", "SequenceMap", "Bernoulli", "Multinomial"]
+    + [f"Random{kind}{like}" for kind in ("Normal", "Uniform") for like in ("", "Like")]
 )
 """Ops that may read values of the graph around them, or answer anew each time."""
 

@@ -156,7 +156,7 @@ def _linear(part: Any, shape: tuple[int, ...]) -> Layer:  # noqa: ARG001 - every
     return Dense(_numpy(part.weight), _offset(part), "Linear")
 
 
-def _convolution(part: Any, shape: tuple[int, ...]) -> Layer:
+def _convolution(part: Any, shape: tuple[int, ...]) -> Layer:  # noqa: ARG001 - as above
     if part.padding_mode != "zeros":
         raise CapabilityMissing(
             f'Nothing is certified through a convolution with padding_mode="{part.padding_mode}".'

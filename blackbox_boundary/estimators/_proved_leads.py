@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from ..arrays import as_kind, as_numpy, clip, flat_norm, per_row, take
 from ..chains import TOLERANCE, Chain, largest_score, lead_interval, outside
-from ..predictor import Access, Array, FloatArray, IntArray, Prediction
+from ..predictor import Access, Array, FloatArray, IntArray
 from ..rounding import NOT_ROUNDED, decimals
 from ..search.asks import Ask, Gradients, Labels, ask_prediction
 from ..search.problem import Problem
@@ -27,11 +26,17 @@ __all__ = ["N_PROBES", "Proved", "proved_leads"]
 
 Real = NDArray[np.float64]
 
-N_PROBES = 4
-"""Points near the row that are asked where the chain cannot be evaluated."""
+_PROBES = (1e-4, 1e-4, 1e-4, 0.3)
+"""Where points are asked if the chain cannot be evaluated, as shares of the certificate.
 
-_NEAR = 1e-3
-"""Their distance, as a share of the certificate: so little may change there that more is noise."""
+So little may change at the nearest ones that more is noise; if scores repeat there and change
+further out, they are rounded.
+"""
+
+N_PROBES = len(_PROBES)
+
+_SINGLE = 1e-5
+"""Share of the largest score that single precision explains; more may be rounding to decimals."""
 
 _SAFETY = 4
 """What was seen of a deviation on a few rows, times this, is assumed everywhere."""
@@ -58,18 +63,21 @@ def proved_leads(
     given = np.zeros(len(rows)) if start.resolution is None else start.resolution.astype(np.float64)
     scale = largest_score(start.scores, problem.access)
     if chain.scores is not None:
-        own = chain.scores(as_numpy(take(flips.x, rows)).astype(np.float64))
-        step = _rounding_against(start.scores, own, problem.access)
-        interval = lead_interval(start.scores, home, problem.access, np.maximum(given, step))
-        off = outside(own[np.arange(len(rows)), home][:, None] - own, interval)
+        scores = chain.scores(as_numpy(take(flips.x, rows)).astype(np.float64))
+        own = scores[np.arange(len(rows)), home][:, None] - scores
+        exactly = lead_interval(start.scores, home, problem.access, given)
+        exact = outside(own, exactly).max(axis=-1) <= _SINGLE * scale
+        resolved = np.maximum(given, np.where(exact, 0.0, _step(start.scores)))
+        interval = lead_interval(start.scores, home, problem.access, resolved)
+        off = outside(own, interval)
         reason = np.where(_beyond(off, scale), "not certified: the chain gives other scores", "")
     else:
         near = yield from _ask_near(chain, flips, rows, problem)
         step = _step(np.concatenate([start.scores, *near.scores], axis=-1))
-        resolved = np.maximum(given, step)
+        resolved = np.maximum(given, np.maximum(step, near.step(start.scores)))
         interval = lead_interval(start.scores, home, problem.access, resolved)
         off = near.excess(interval, home, resolved, problem.access)
-        stuck = (resolved == 0) & near.stuck(start, scale)
+        stuck = (given == 0) & near.stuck(start.scores, scale)
         reason = np.where(_beyond(off, scale), "not certified: scores change too fast", "")
         reason = np.where(stuck, "not certified: scores are rounded", reason)
         reason = np.where(near.answered, reason, "not certified: not asked")
@@ -98,11 +106,20 @@ class _Near(NamedTuple):
             worst = np.maximum(worst, low - change - interval[1])
         return worst
 
-    def stuck(self, start: Prediction, scale: Real) -> NDArray[np.bool_]:
+    def step(self, scores: FloatArray) -> Real:
+        """The smallest change of a score, where some changing score repeats: steps are no larger."""
+        values = np.stack([scores, *self.scores]).astype(np.float64)
+        changes = np.abs(values[:, None] - values[None])[~np.eye(len(values), dtype=np.bool_)]
+        moves = (changes > 0).any(axis=0)
+        repeats = (moves & (changes == 0).any(axis=0)).any(axis=-1)
+        smallest = np.where(changes > 0, changes, np.inf).min(axis=(0, 2))
+        return np.where(repeats & np.isfinite(smallest), smallest, 0.0)
+
+    def stuck(self, scores: FloatArray, scale: Real) -> NDArray[np.bool_]:
         """Whether no score moved at all, where single rounding errors would have shown."""
         visible = 100 * np.finfo(np.float32).eps * scale
         could = np.all([change.max(axis=-1) > visible for change in self.change], axis=0)
-        same = np.all([(scores == start.scores).all(axis=-1) for scores in self.scores], axis=0)
+        same = np.all([(other == scores).all(axis=-1) for other in self.scores], axis=0)
         return np.asarray(could & same)
 
 
@@ -121,9 +138,10 @@ def _ask_near(
         reach = np.where((steepness > 0) & (lead > 0), lead / steepness, np.inf).min(axis=-1)
     length = 1 + flat_norm(x, 2)
     finest = 1e3 * float(np.finfo(as_numpy(x[:0]).dtype).eps)
-    radius = np.clip(_NEAR * reach, finest * length, _NEAR * length)
+    reach = np.minimum(reach, length)
     points = [
-        _near_point(x, radius, flips.row_ids[rows], probe, problem) for probe in range(N_PROBES)
+        _near_point(x, np.maximum(share * reach, finest * length), flips.row_ids[rows], i, problem)
+        for i, share in enumerate(_PROBES)
     ]
     change = [steepness * flat_norm(point - x, 2)[:, None] for point in points]
     often = np.tile(rows, N_PROBES)
@@ -147,16 +165,6 @@ def _near_point(x: Array, radius: Real, row_ids: IntArray, probe: int, problem: 
 def _beyond(off: Real, scale: Real) -> NDArray[np.bool_]:
     """Rows (k,) whose leads are further off than single precision explains."""
     return np.asarray(~(off.max(axis=-1) <= TOLERANCE * scale))
-
-
-def _rounding_against(scores: FloatArray, own: Real, access: Access) -> Real:
-    """The step (k,) to which scores were rounded, where the chain's own scores are finer; else 0."""
-    if access is Access.PROBABILITIES:
-        exact = softmax(own, axis=-1)
-    else:
-        exact = own + (scores - own).mean(axis=-1, keepdims=True)
-    finer = decimals(exact) > decimals(scores)
-    return np.where(finer, _step(scores), 0.0)
 
 
 def _step(scores: FloatArray) -> Real:

@@ -13,6 +13,7 @@ FLOORS = (
         "errors",
         "rounding",
         "predictor",
+        "metering",
         "arrays",
         "inputs",
         "layers",

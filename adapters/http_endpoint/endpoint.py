@@ -11,8 +11,9 @@ import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -184,6 +185,15 @@ class HttpPredictor:
         yield from firsts
         yield from self._side_by_side(sent, [*self._split(tried, len(sent)), *failed])
 
+    @property
+    def connections(self) -> int:
+        """Requests under way at once, at most."""
+        return self.transport.settings.connections
+
+    def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
+        """Call ``charge(n_rows)`` before each request inside the context, retries included; what it raises keeps it from being sent."""
+        return self.transport.metered(charge)
+
     def n_requests(self, n_rows: int) -> int:
         """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
         return len(self._split(0, n_rows))
@@ -312,12 +322,14 @@ class HttpPredictor:
             return False
         self.transport.count(canaries=1)
         try:
-            self._send(self._canary, stop)
+            self._send(self._canary, stop, is_again=True)
         except (PredictorUnavailable, PredictorRefused):
             return False
         return True
 
-    def _send(self, sent: NDArray[Any], stop: threading.Event | None) -> Prediction:
+    def _send(
+        self, sent: NDArray[Any], stop: threading.Event | None, *, is_again: bool = False
+    ) -> Prediction:
         n = len(sent)
         return self.transport.send(
             self.dialect.request(sent),
@@ -325,6 +337,7 @@ class HttpPredictor:
             n_rows=n,
             most_bytes=_BYTES_FIXED + _BYTES_PER_SCORE * n * self.n_classes,
             stop=stop,
+            is_again=is_again,
         )
 
     def _nothing(self, n: int) -> Prediction:

@@ -5,9 +5,11 @@ What goes over the line is in :mod:`.exchange`, what an answer's status means in
 
 from __future__ import annotations
 
+import itertools
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from ipaddress import ip_address
 from typing import TypeVar
@@ -42,8 +44,6 @@ class Transport:
         ``http://`` or ``https://``, with host and perhaps port; its path is ignored.
     headers : mapping of str to str or Secret, optional
         Sent with every request, to this origin alone.
-    before_send : callable, optional
-        Called with the number of rows before each request, retries included; what it raises keeps the request from being sent.
     """
 
     def __init__(
@@ -52,11 +52,10 @@ class Transport:
         settings: TransportSettings | None = None,
         *,
         headers: Mapping[str, str | Secret] | None = None,
-        before_send: Callable[[int], None] | None = None,
     ) -> None:
         self.origin = _origin(url)
         self.settings = settings or TransportSettings()
-        self.before_send = before_send
+        self._meters = list[Callable[[int], None]]()
         self._headers = dict(headers or {})
         self._counters, self._count_lock = Counters(), threading.Lock()
         self.limit = AdaptiveLimit(self.settings.connections)
@@ -84,6 +83,15 @@ class Transport:
             name.lower(): value for name, value in self._headers.items() if isinstance(value, str)
         }
 
+    @contextmanager
+    def metered(self, charge: Callable[[int], None]) -> Iterator[None]:
+        """Call ``charge(n_rows)`` before each request that carries rows; what it raises keeps it from being sent."""
+        self._meters.append(charge)
+        try:
+            yield
+        finally:
+            self._meters.remove(charge)
+
     def count(self, **amounts: int) -> None:
         """Add to the counters."""
         with self._count_lock:
@@ -99,6 +107,7 @@ class Transport:
         most_bytes: int,
         attempts: int | None = None,
         stop: threading.Event | None = None,
+        is_again: bool = False,
     ) -> _T:
         """Send a request until it is answered, and read the answer.
 
@@ -114,6 +123,8 @@ class Transport:
             Instead of the number in the transport settings.
         stop : Event, optional
             Ends the waiting between attempts when set.
+        is_again : bool
+            Whether these rows were sent before, so that even the first attempt counts as a repetition.
 
         Raises
         ------
@@ -135,6 +146,13 @@ class Transport:
         def pause(seconds: float) -> None:
             over.wait(seconds)
 
+        tried = itertools.count()
+
+        def attempt() -> _T:
+            return self._attempt(
+                request, read, n_rows, most_bytes, over, is_again=next(tried) > 0 or is_again
+            )
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
             stop=is_enough,
@@ -144,7 +162,7 @@ class Transport:
             reraise=True,
         )
         try:
-            answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes, over)
+            answer: _T = retrying(attempt)
         except Transient as error:
             if error.is_refusal:
                 raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
@@ -170,6 +188,8 @@ class Transport:
         n_rows: int,
         most_bytes: int,
         over: threading.Event,
+        *,
+        is_again: bool,
     ) -> _T:
         if pause := self._pace.turn():
             over.wait(pause)
@@ -179,7 +199,7 @@ class Transport:
                     f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed."
                 )
             try:
-                reply = self._exchange(request, n_rows, most_bytes)
+                reply = self._exchange(request, n_rows, most_bytes, is_again=is_again)
                 if failure := failure_of(reply, named(self.origin, request)):
                     raise failure
                 answer = _read_whole(reply, read)
@@ -198,29 +218,36 @@ class Transport:
         if error.retry_after_s:
             self._pace.hold(min(error.retry_after_s, self.settings.longest_wait_s))
 
-    def _exchange(self, request: Request, n_rows: int, most_bytes: int) -> Reply:
-        connection: Connection | None = getattr(self._local, "line", None)
+    def _exchange(self, request: Request, n_rows: int, most_bytes: int, *, is_again: bool) -> Reply:
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = Connection(self.origin, self.settings)
             self._connections.append(connection)
         was_used = connection.is_used
         try:
-            return self._once(connection, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes, is_again=is_again)
         except Stale:
             if not was_used:
                 raise
             self.count(resends=1)
-            return self._once(connection, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes, is_again=True)
 
     def _once(
-        self, connection: Connection, request: Request, n_rows: int, most_bytes: int
+        self,
+        connection: Connection,
+        request: Request,
+        n_rows: int,
+        most_bytes: int,
+        *,
+        is_again: bool,
     ) -> Reply:
-        if self.before_send:
-            self.before_send(n_rows)
-        self.count(
-            bytes_sent=len(request.body),
-            **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}),
-        )
+        if n_rows:
+            for charge in tuple(self._meters):
+                charge(n_rows)
+            self.count(queries=n_rows, requests=1, queries_again=n_rows * is_again)
+        else:
+            self.count(discoveries=1)
+        self.count(bytes_sent=len(request.body))
         headers = {
             name: value.reveal() if isinstance(value, Secret) else value
             for name, value in self._headers.items()

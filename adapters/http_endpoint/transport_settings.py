@@ -77,6 +77,8 @@ class Counters:
     ----------
     queries : int
         Rows sent. A row that was sent twice counts twice: the server may have billed it twice.
+    queries_again : int
+        Of these, rows of requests that were sent again, and canaries.
     requests : int
         HTTP requests sent that carried rows.
     retries, resends : int
@@ -90,6 +92,7 @@ class Counters:
     """
 
     queries: int = 0
+    queries_again: int = 0
     requests: int = 0
     retries: int = 0
     resends: int = 0

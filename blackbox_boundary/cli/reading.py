@@ -13,6 +13,7 @@ from ..analysis.distances import Distances
 from ..errors import BudgetExhausted, Interrupted, InvalidInput, PredictorError
 from ..inputs import finite_rows
 from ..measuring.behaviour import Behaviour, read_behaviour
+from ..metering import Counting
 from ..predictor import Array, Predictor
 from ..search.asks import Status
 
@@ -97,7 +98,7 @@ def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
             )
         return bool(options["behaviour"])
     limits = (options["max_queries"], N_READING), (options["max_requests"], N_READING_REQUESTS)
-    return hasattr(endpoint, "counters") and all(
+    return isinstance(endpoint, Counting) and all(
         limit is None or limit >= _SHARE * cost for limit, cost in limits
     )
 

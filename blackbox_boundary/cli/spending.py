@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..metering import Metered
 from ..predictor import Predictor
 from ..wrappers.budget import Allowance, BudgetPredictor, Prices
 from ..wrappers.ledger import LedgerPredictor
@@ -90,17 +91,16 @@ class Spending:
 def spending(predictor: Predictor, options: dict[str, Any]) -> Iterator[Spending]:
     """Put the limits and the ledger around a predictor, as the options say.
 
-    Limits count what is newly sent, request by request: where the predictor has a transport that tells before each request, with its
-    retries, else call by call.
+    Limits count what is newly sent: request by request, retries included, where the predictor is
+    :class:`~blackbox_boundary.metering.Metered`, else call by call.
     """
     allowance = Allowance(max_calls=options["max_requests"], max_seconds=options["max_seconds"])
-    transport: Any = getattr(predictor, "transport", None)
-    if hasattr(transport, "before_send"):
-        transport.before_send = allowance.charge
-    else:
-        predictor = BudgetPredictor(predictor, allowance)
     prices = Prices(options["price_per_query"], options["price_per_request"])
     with ExitStack() as opened:
+        if isinstance(predictor, Metered):
+            opened.enter_context(predictor.metered(allowance.charge))
+        else:
+            predictor = BudgetPredictor(predictor, allowance)
         recorded = None
         if options["ledger"] is not None:
             recorded = LedgerPredictor(

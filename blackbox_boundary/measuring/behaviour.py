@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput
+from ..metering import Counting
 from ..predictor import Array, Prediction, Predictor, ask_again
 
 __all__ = ["Behaviour", "read_behaviour", "rounding"]
@@ -24,22 +25,6 @@ _VOTES = 5
 """The fewest votes that can be told from luck (:mod:`.voting`)."""
 _DISTURBING = 0.01
 """Spread of a score, of a nat or a probability, from which it is worth the queries to vote, and not only to stop searching earlier."""
-
-
-class Counts(Protocol):
-    """What has been sent so far, retries included."""
-
-    queries: int
-    requests: int
-    retries: int
-    resends: int
-
-
-class Counting(Protocol):
-    """What counts its requests, as an HTTP endpoint does."""
-
-    @property
-    def counters(self) -> Counts: ...
 
 
 @dataclass(frozen=True)
@@ -217,9 +202,9 @@ class _Calls:
         return queries, requests, again
 
     def _sent(self) -> tuple[int, int, int]:
-        counters: Any = getattr(self._endpoint, "counters", None)
-        if counters is None:
+        if not isinstance(self._endpoint, Counting):
             return self._rows, self._calls, 0
+        counters = self._endpoint.counters
         return counters.queries, counters.requests, counters.retries + counters.resends
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
+from ..metering import Metered
 from ..predictor import (
     Access,
     Array,
@@ -43,7 +44,9 @@ class Encoding(Predictor, Protocol):
 
 
 class Wrapper:
-    """Passes everything on. It has ``vjp``, ``chain``, ``predict_again`` and ``as_sent`` exactly when the wrapped predictor has them.
+    """Passes everything on.
+
+    It has ``vjp``, ``chain``, ``predict_again``, ``as_sent`` and ``metered`` exactly when the wrapped predictor has them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp`` and ``_stream``.
 
@@ -64,6 +67,8 @@ class Wrapper:
             self.predict_again = self._predict_again
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
+        if isinstance(predictor, Metered):
+            self.metered = predictor.metered
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
 

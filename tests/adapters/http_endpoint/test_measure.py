@@ -138,7 +138,6 @@ def test_an_allowance_is_charged_for_retries_too(fault_url):
         "request": {"body": '{"data": $rows}'},
     }
     with load(f"{fault_url}/e502", transport={"first_wait_s": 0.01}, **told) as endpoint:
-        endpoint.transport.before_send = allowance.charge
-        with pytest.raises(BudgetExhausted):
+        with endpoint.metered(allowance.charge), pytest.raises(BudgetExhausted):
             endpoint.predict(np.zeros((1, 2)))
         assert endpoint.counters.requests == 3

@@ -19,6 +19,7 @@ FLOORS = (
         "layers",
         "activations",
         "chains",
+        "grid",
         "loading",
     ),
     ("search", "ledger", "datasets"),

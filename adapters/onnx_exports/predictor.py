@@ -104,7 +104,7 @@ class OnnxPredictor:
     scikit-learn's converters next to a label output (probabilities, held against the data at every answer), or where all it
     puts out is labels.
 
-    Integer inputs are fed the nearest whole number. No pickle is opened.
+    Integer inputs are searched on whole numbers (``grid``); other rows are moved to the nearest ones. No pickle is opened.
 
     ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)`` is honest. A conversion is
     held against ONNX Runtime's answers to 16 random rows first; predictions stay ONNX Runtime's.
@@ -139,6 +139,8 @@ class OnnxPredictor:
             self.input_shape,
             "OnnxPredictor",
         )
+
+        self.grid = self._feed.grid
 
         def opened(model: Any) -> Runner:
             return Runner(model, self._feed.name, chosen.names, provider=provider, threads=threads)

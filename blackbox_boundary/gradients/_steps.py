@@ -85,6 +85,8 @@ def with_step(
     scale = input_scale(ask.points, problem.bounds)
     known = min(max(_resolution(ask.points), problem.score_resolution) ** (1 / order), _WIDEST_STEP)
     h = np.full(k, step) if step is not None else scale * known
+    if problem.grid is not None:  # between two levels nothing is asked
+        h = np.maximum(h, problem.grid.step)
     gradient, received = yield from trial(np.arange(k), h)
     if (
         step is None

@@ -11,6 +11,7 @@ from ..arrays import as_numpy, flat_norm, take
 from ..estimators.protocol import Estimator
 from ..gradients import estimate_gradients, source_for
 from ..search.asks import Labels, Search, Status, ask_prediction
+from ..search.on_grid import on_grid
 from ..search.problem import Problem
 from ..search.state import Flips
 from .voting import by_votes
@@ -49,6 +50,8 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     was that one. With votes, so many times as much.
     """
     search = _course(estimator, flips, problem)
+    if problem.grid is not None:
+        search = on_grid(search, flips, problem, getattr(estimator, "norm", "l2"))
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 

@@ -25,9 +25,13 @@ from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
+from ..search.on_grid import rows_on_grid
 from .course import check, search_all
 
 __all__ = ["Measurement", "blank_column"]
+
+_NOTE = "<U120"
+"""Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
 
 _WAITING = -1
 """Status of a row of the open question that was not handed out yet."""
@@ -125,6 +129,7 @@ class Measurement:
         self._estimator = by_name(estimator)
         check(self._estimator, problem)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
+        x, self._moved = rows_on_grid(x, problem.grid, problem.bounds)
         self._x, self._n, self._row_ids = x, int(x.shape[0]), ids
         whole = len(self._valid) == self._n
         self._flips = Flips(x if whole else take(x, self._valid), ids[self._valid])
@@ -223,15 +228,10 @@ class Measurement:
         out.status[v] = np.where(
             (flips.status == Status.RUNNING) & (not started), Status.NOT_MEASURED, flips.status
         )
-        out.lo[v], out.hi[v], out.home[v], out.flipped[v] = (
-            flips.lo,
-            flips.hi,
-            flips.home,
-            flips.flipped,
-        )
+        out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
         out.n_predictions[v], out.n_gradients[v] = self._n_predictions, self._n_gradients
         found = np.flatnonzero(flips.has_flip)
-        points = flips.points(found) if len(found) else flips.x[:0]
+        points = flips.reported(found) if len(found) else flips.x[:0]
         for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
             out.norm(norm)[v[found]] = flat_norm(points - take(flips.x, found), order)
         kept = points
@@ -253,6 +253,11 @@ class Measurement:
             if (found := getattr(self._flips, name)) is not None:
                 columns[name] = blank_column(self._n, found)
                 columns[name][self._valid] = found
+        if self._moved.any():
+            note = columns.get("note", np.full(self._n, "")).astype(_NOTE)
+            empty = self._moved & (note == "")
+            note[empty] = "moved to the nearest input that the model takes"
+            columns["note"] = note
         return columns
 
     def _confidence(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..chains import Chain, Chained
+from ..grid import Grid, Gridded
 from ..inputs import checked_bounds, checked_noise
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
@@ -42,6 +43,8 @@ class Problem:
         One more than the largest row id.
     chain : callable, optional
         Returns what bounds the model's stretch, where its predictor knows.
+    grid : Grid, optional
+        The inputs that exist, where those are levels; None: any number.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Problem:
     score_resolution: float = 0.0
     n_rows: int = 0
     chain: Callable[[], Chain] | None = None
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -80,6 +84,7 @@ class Problem:
             predictor.bounds if bounds is None else bounds,
             isinstance(predictor, Differentiable),
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
+            grid=predictor.grid if isinstance(predictor, Gridded) else None,
             **run,
         )
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
+from ..grid import Grid
 from ..metering import Metered
 from ..predictor import (
     Access,
@@ -94,6 +95,11 @@ class Wrapper:
     def bounds(self) -> Bounds:
         """Lowest and highest input, or None."""
         return self._inner.bounds
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that exist, where the wrapped predictor knows of a grid."""
+        return getattr(self._inner, "grid", None)
 
     @property
     def fingerprint(self) -> str | None:

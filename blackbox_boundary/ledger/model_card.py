@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput, LedgerError
+from ..grid import Grid, Gridded
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["ModelCard"]
@@ -25,6 +26,7 @@ class ModelCard:
     input_shape: tuple[int, ...]
     bounds: tuple[Any, Any] | None
     differentiable: bool
+    grid: Grid | None = None
 
     @classmethod
     def of(cls, predictor: Predictor, fingerprint: str | None = None) -> ModelCard:
@@ -51,6 +53,7 @@ class ModelCard:
             shape,
             bounds,
             isinstance(predictor, Differentiable),
+            predictor.grid if isinstance(predictor, Gridded) else None,
         )
 
     @classmethod
@@ -59,11 +62,16 @@ class ModelCard:
         stored = json.loads(text)
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
-        return cls(**stored, input_shape=shape, bounds=None if bounds is None else tuple(bounds))
+        grid = Grid(**stored.pop("grid")) if "grid" in stored else None
+        limits = None if bounds is None else tuple(bounds)
+        return cls(**stored, input_shape=shape, bounds=limits, grid=grid)
 
     def to_json(self) -> str:
         """One line of JSON, the same for the same card."""
-        return json.dumps(asdict(self), sort_keys=True)
+        stored = asdict(self)
+        if self.grid is None:  # as cards were written before there were grids
+            del stored["grid"]
+        return json.dumps(stored, sort_keys=True)
 
     def limits(self) -> Bounds:
         """The bounds as numbers or arrays."""

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import tenacity
 
 from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused
+from blackbox_boundary.metering import charge_all
 
 from .exchange import Connection, Stale, named
 from .failures import Doubtful, Transient, failure_of
@@ -242,8 +243,7 @@ class Transport:
         is_again: bool,
     ) -> Reply:
         if n_rows:
-            for charge in tuple(self._meters):
-                charge(n_rows)
+            charge_all(tuple(self._meters), n_rows)
             self.count(queries=n_rows, requests=1, queries_again=n_rows * is_again)
         else:
             self.count(discoveries=1)

@@ -29,7 +29,7 @@ from ..answers import (
 )
 from ..python_factory import call_factory, is_factory
 from .chain import chain_of
-from .forward import Forward, device_of, dtype_of, module_digest
+from .forward import Forward, device_of, dtype_of, grid_of, module_digest
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,9 @@ class TorchPredictor:
     device : torch.device or str, optional
         Where to evaluate; the module is *moved* there and stays. Default: where its parameters are.
     dtype : torch.dtype or str, optional
-        What the module is fed, a floating-point dtype. Default: that of its first floating-point parameter.
+        What the module is fed. Default: the dtype of its first floating-point parameter. Of integers
+        (an embedding, say) the module gets the nearest ones, is searched on whole numbers (``grid``),
+        and has no ``vjp``.
 
     Raises
     ------
@@ -118,7 +120,8 @@ class TorchPredictor:
         forward = Forward(module, self.input_shape, self.access, place, dtype_of(module, dtype))
         self.n_classes = n_classes or self._count_classes(forward)
         self._forward = replace(forward, n_classes=self.n_classes)
-        if self.access.has_scores:
+        self.grid = grid_of(self._forward.dtype)
+        if self.access.has_scores and self.grid is None:
             self.vjp = self._forward.vjp
 
     def predict(self, x: Array) -> Prediction:

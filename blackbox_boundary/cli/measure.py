@@ -9,6 +9,8 @@ import math
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,6 +20,7 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
+from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..datasets import Data
@@ -28,7 +31,7 @@ from ..errors import (
     Interrupted,
     InvalidInput,
 )
-from ..estimators import CATALOGUE, ESTIMATORS, by_name
+from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
@@ -38,7 +41,7 @@ from .estimators import description
 from .expectation import expectation
 from .named_values import named_values
 from .reading import Noise, noise_of
-from .run_folder import RunFolder
+from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
 
@@ -106,7 +109,7 @@ class _Measure(click.Command):
 @click.option(
     "--max-queries",
     type=click.IntRange(min=0),
-    help="Rows that may be sent in all.  [default: no limit]",
+    help="Rows that may be sent for the output folder, resumes included.  [default: no limit]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -223,9 +226,39 @@ def measure(
     make_report = _wants_report(options["report"], messages)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    distances, failure = _measured(predictor, estimator, rows, folder, options, messages)
+    distances.run.update(model=model, data=facts)
+    with _uninterrupted():
+        try:
+            folder.save(distances)
+        except ResultsElsewhere as error:
+            failure = failure or error
+        if make_report:
+            _write_report(folder, distances, rows, options["norm"])
+    Console().print(summary(distances))
+    if account := Account.of(distances.run):
+        messages.print(f"Queries: {account.line()}.", soft_wrap=True, markup=False)
+    messages.print(
+        f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""),
+        soft_wrap=True,
+        markup=False,
+    )
+    _finish(distances, failure, messages, folder)
+
+
+def _measured(
+    predictor: Predictor,
+    estimator: Estimator,
+    rows: Data,
+    folder: RunFolder,
+    options: dict[str, Any],
+    messages: Console,
+) -> tuple[Distances, BoundaryError | Interrupted | None]:
+    """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
-    noise, limit = Noise(), options["max_queries"]
-    with spending(predictor, options) as spent, warnings.catch_warnings():
+    noise, limit, before = Noise(), options["max_queries"], folder.account
+    left = None if limit is None else max(0, limit - before.sent)
+    with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
         ask = partial(
             measure_distances,
@@ -237,22 +270,21 @@ def measure(
             seed=options["seed"],
         )
         try:
-            check = partial(ask, max_queries=0, flip_points=False)
             noise = noise_of(
                 spent.predictor,
                 predictor,
                 rows.x,
-                options,
+                {**options, "max_queries": left},
                 messages,
                 earlier=folder.earlier,
-                check=check,
+                check=partial(ask, max_queries=0, flip_points=False),
             )
+            in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
             with progress(len(rows), enabled=not options["no_progress"]) as update:
                 distances = ask(
-                    max_queries=None if limit is None else max(0, limit - noise.n_queries),
+                    max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
-                    flip_points=not options["no_flip_points"]
-                    and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
+                    flip_points=not options["no_flip_points"] and in_memory,
                     resume=folder.earlier,
                     votes=noise.votes,
                     score_resolution=noise.score_resolution,
@@ -261,20 +293,31 @@ def measure(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(spent.facts(), max_queries=limit)
+        asked = distances.run["n_queries"] - _n_queries(folder.earlier) + noise.n_queries
+        account = before.plus(spent.account(asked))
+        distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
-    distances.run.update(model=model, data=facts)
-    folder.save(distances)
-    if make_report:
-        _write_report(folder, distances, rows, options["norm"])
-    Console().print(summary(distances))
-    messages.print(
-        f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""),
-        soft_wrap=True,
-        markup=False,
-    )
-    _finish(distances, failure, messages, folder)
+    return distances, failure
+
+
+def _n_queries(earlier: Distances | None) -> int:
+    """Queries of an earlier run, predictions and gradients together."""
+    if earlier is None:
+        return 0
+    return int(earlier.n_predictions.sum() + earlier.n_gradients.sum())
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C and termination while results are written: a second one would lose them."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, handlers, strict=True):
+            signal.signal(number, handler)
 
 
 def _finish(

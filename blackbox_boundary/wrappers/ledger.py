@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,7 @@ from ..ledger.records import (
     unpack_prediction,
 )
 from ..ledger.store import LedgerStore
+from ..metering import Charge, Metered, charge_all
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
@@ -88,6 +90,9 @@ class LedgerPredictor(Wrapper):
         self._model = ModelCard.of(predictor, fingerprint)
         self._rows_per_call = rows_per_call
         self._store = LedgerStore(path, self._model)
+        self._meters: list[Charge] = []
+        if not isinstance(predictor, Metered):
+            self.metered = self._metered
 
     @property
     def fingerprint(self) -> str:
@@ -127,6 +132,18 @@ class LedgerPredictor(Wrapper):
         else:
             self._predict(x, keys)
         return unpack_prediction(self._store.fetch(self._store.find(keys)))
+
+    @contextmanager
+    def _metered(self, charge: Charge) -> Iterator[None]:
+        """Call ``charge(n_rows)`` before rows go to a predictor that is not metered itself."""
+        self._meters.append(charge)
+        try:
+            yield
+        finally:
+            self._meters.remove(charge)
+
+    def _charge(self, n_rows: int) -> None:
+        charge_all(tuple(self._meters), n_rows)
 
     def close(self) -> None:
         """Close the ledger."""
@@ -228,6 +245,7 @@ class LedgerPredictor(Wrapper):
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
         """Ask, and refuse to record what is not an answer."""
         n = n_left = len(x)
+        self._charge(n)
         parts = (
             self._inner.stream(x)
             if isinstance(self._inner, Streaming)
@@ -243,6 +261,7 @@ class LedgerPredictor(Wrapper):
             )
 
     def _differentiated(self, x: Array, v: FloatArray) -> Iterator[tuple[slice, Records]]:
+        self._charge(len(x))
         gradients = super()._vjp(x, v)
         if tuple(gradients.shape) != tuple(x.shape):
             raise BadPrediction(

@@ -500,7 +500,7 @@ def test_a_module_of_integers_is_searched_on_whole_numbers():
     """An embedding takes indices: all that is asked are indices, and the flip is one."""
     torch.manual_seed(0)
     table = torch.nn.Embedding(50, 2)
-    table.weight.data = torch.stack([torch.arange(50.0), 20.5 * torch.ones(50)], dim=1)
+    table.weight.data = torch.stack([torch.arange(50.0), 41.5 - torch.arange(50.0)], dim=1)
     net = torch.nn.Sequential(table, torch.nn.Flatten())
     predictor = TorchPredictor(net, input_shape=(1,), dtype=torch.int64, bounds=(0, 49))
     assert predictor.n_classes == 2

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 
 from .arrays import as_kind, clip
 from .errors import InvalidInput
 from .predictor import Array, Bounds, Predictor
 
-__all__ = ["Grid", "Gridded"]
+__all__ = ["Grid", "Gridded", "whole_as_floating"]
 
 _COUNTED = 2**53
 """Largest whole number up to which double precision holds every one."""
@@ -136,6 +136,14 @@ class Grid:
             low, high = (self._number(as_kind(bound, number)) for bound in (lowest, highest))
             number = clip(number, (xp.ceil(low - _SAME), xp.floor(high + _SAME)))
         return number
+
+
+def whole_as_floating(x: Any, grid: Grid | None) -> Any:
+    """Rows of integers in double precision, where the model takes whole numbers; else ``x`` itself."""
+    if grid is None or grid.step < 1 or not is_array_api_obj(x):
+        return x
+    xp = array_namespace(x)
+    return xp.astype(x, xp.float64) if xp.isdtype(x.dtype, "integral") else x
 
 
 @runtime_checkable

@@ -33,6 +33,7 @@ from ..errors import (
 )
 from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
 from ..gradients import SOURCES, source_by_name
+from ..grid import Gridded
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
@@ -406,7 +407,9 @@ def _bounds(text: str | None) -> Bounds:
 
 def _read(data: str, predictor: Predictor) -> Data:
     """Read the data; rows that have the model's number of values in another shape are reshaped."""
-    rows = datasets.read(data)
+    grid = predictor.grid if isinstance(predictor, Gridded) else None
+    takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
+    rows = datasets.read(data, divide_by=1.0 if takes_whole else None)
     shape = tuple(predictor.input_shape)
     if rows.x.shape[1:] != shape and math.prod(rows.x.shape[1:]) == math.prod(shape):
         rows = dataclasses.replace(rows, x=rows.x.reshape(-1, *shape))

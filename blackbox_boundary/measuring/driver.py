@@ -26,6 +26,7 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem, by_name
+from ..grid import Gridded, whole_as_floating
 from ..inputs import check_shape, checked_limit, checked_rows
 from ..predictor import (
     Array,
@@ -77,7 +78,8 @@ def measure(
     predictor : Predictor
         Anything that predicts; its ``vjp`` is used where it has one.
     x : array (n, *input_shape)
-        Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
+        Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
+        rows are read in blocks. Tensors are searched on their device.
     estimator : str or Estimator
         A name, or a configured object such as ``Ray(direction="margin")``.
     bounds : (lowest, highest), optional
@@ -123,6 +125,7 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
+    x = whole_as_floating(x, predictor.grid if isinstance(predictor, Gridded) else None)
     estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     x = x if is_array_api_obj(x) else np.asarray(x)

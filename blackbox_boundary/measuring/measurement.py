@@ -21,6 +21,7 @@ from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem, by_name
+from ..grid import whole_as_floating
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
@@ -105,7 +106,7 @@ class Measurement:
         score_resolution: float = 0.0,
         chain: Callable[[], Chain] | None = None,
     ) -> None:
-        x = as_floating(x)
+        x = as_floating(whole_as_floating(x, None if problem is None else problem.grid))
         ids = checked_ids(row_ids, int(x.shape[0]))
         checked_limit(max_queries)
         if problem is None:

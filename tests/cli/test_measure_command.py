@@ -385,3 +385,34 @@ def test_contradicted_certificates_end_with_their_own_exit_code(tmp_path):
     assert np.isnan(found.certified).all()
     assert found.has_flip.all()
     assert "withdrawn" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_bytes_are_inputs_of_a_graph_of_bytes(tmp_path):
+    """A uint8 file is not divided by 255 for a graph that takes uint8; flip points are bytes."""
+    helper, types = pytest.importorskip("onnx").helper, pytest.importorskip("onnx").TensorProto
+    weight, bias = np.float32([[-1, 1], [0, 0]]), np.float32([200.4, 0])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["f"], to=types.FLOAT),
+            helper.make_node("Gemm", ["f", "w", "b"], ["y"]),
+        ],
+        "bytes",
+        [helper.make_tensor_value_info("x", types.UINT8, ["n", 2])],
+        [helper.make_tensor_value_info("y", types.FLOAT, ["n", 2])],
+        [
+            helper.make_tensor("w", types.FLOAT, weight.shape, weight.ravel().tolist()),
+            helper.make_tensor("b", types.FLOAT, bias.shape, bias.tolist()),
+        ],
+    )
+    opset = helper.make_opsetid("", 17)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    (tmp_path / "bytes.onnx").write_bytes(model.SerializeToString())
+    np.save(tmp_path / "x.npy", np.array([[90, 5], [130, 7]], np.uint8))
+    settings = ("--access", "logits", "--estimator", "ray", "--no-behaviour")
+    code, _, err = run(
+        "measure", "bytes.onnx", "x.npy", *settings, "--output", "run", "--no-report", cwd=tmp_path
+    )
+    assert code in (0, 5), err
+    found = Distances.load(tmp_path / "run" / "results.npz")
+    assert found.l2.tolist() == [11.0, 30.0]
+    assert np.array_equal(found.flip_points, np.rint(found.flip_points))

@@ -259,3 +259,13 @@ def test_answers_that_change_replace_a_nearer_flip():
     model = Fickle(shape, grid, access=Access.LABEL, bounds=(0, 255))
     found = measure(model, np.array([[90.0, 5.0, 5.0]]), estimator="halfspace", max_queries=300)
     assert np.asarray(found.flip_points)[0, 0] != 101 or found.status[0] != Status.CONVERGED
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_integer_rows_are_inputs_of_a_model_of_whole_numbers(dtype):
+    """Bytes need no scaling where the model takes bytes."""
+    grid = Grid(lowest=0, highest=255)
+    shape = Linear.hyperplane(np.array([1.0, 0, 0]), -100.2)
+    x = np.array([[90, 5, 5], [130, 5, 5]], dtype)
+    found = measure(Levels(shape, grid, bounds=(0, 255)), x)
+    assert found.l2.tolist() == [11.0, 30.0]

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from .predictor import Predictor
 
-__all__ = ["Charge", "Counting", "Counts", "Metered", "Parallel", "charge_all"]
+__all__ = ["Charge", "Counting", "Counts", "Grouping", "Metered", "Parallel", "charge_all"]
 
 Charge: TypeAlias = Callable[[int], None]
 """``charge(n_rows)`` counts the rows of one request, or raises; ``charge(-n_rows)`` gives them back."""
@@ -87,4 +87,20 @@ class Parallel(Predictor, Protocol):
 
     def n_requests(self, n_rows: int) -> int:
         """Requests that a call of so many rows takes, where none is repeated."""
+        ...
+
+
+@runtime_checkable
+class Grouping(Predictor, Protocol):
+    """A predictor that sends several rows in one request, to a server that may mix them up.
+
+    Wrappers around it pass both methods on.
+    """
+
+    def neighbours_known(self) -> bool:
+        """Whether it is known if a row's answer depends on the rows sent with it, or one row is sent at a time."""
+        ...
+
+    def note_neighbours(self, *, depend: bool) -> None:
+        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
         ...

@@ -14,6 +14,8 @@ FLOORS = (
         "rounding",
         "predictor",
         "metering",
+        "model_checks",
+        "printable",
         "arrays",
         "inputs",
         "layers",

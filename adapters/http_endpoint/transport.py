@@ -6,6 +6,7 @@ What goes over the line is in :mod:`.exchange`, what an answer's status means in
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,12 @@ from urllib.parse import urlsplit
 
 import tenacity
 
-from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused
+from blackbox_boundary.errors import (
+    BoundaryError,
+    InvalidInput,
+    PredictorError,
+    PredictorRefused,
+)
 from blackbox_boundary.metering import charge_all
 
 from .exchange import Connection, Stale, named
@@ -31,6 +37,8 @@ from .wire import Reply, Request
 __all__ = ["Transport"]
 
 _T = TypeVar("_T")
+
+_LOG = logging.getLogger(__name__)
 
 _ERRORS_ALLOWED = 3
 """A 500 is as often our input's fault as the server's: after three of them it is looked into."""
@@ -64,6 +72,8 @@ class Transport:
         self._connections, self._local = list[Connection](), threading.local()
         self._closed = threading.Event()
         self._was_reachable = False
+        for secret in self._secrets:
+            _LOG.info("Sends %s to %s.", secret, self.origin)
         if self._secrets and url.startswith("http:") and not _is_loopback(self.origin):
             warnings.warn(
                 f"The secret for {self.origin} would travel unencrypted: use https.",
@@ -162,13 +172,14 @@ class Transport:
             before_sleep=lambda _: self.count(retries=1),
             reraise=True,
         )
-        try:
-            answer: _T = retrying(attempt)
-        except Transient as error:
-            if error.is_refusal:
-                raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
-            raise
-        return answer
+        with self.guarded():
+            try:
+                answer: _T = retrying(attempt)
+            except Transient as error:
+                if error.is_refusal:
+                    raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
+                raise
+            return answer
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
@@ -181,6 +192,33 @@ class Transport:
         for secret in self._secrets:
             text = secret.masked(text)
         return text
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Let no exception out that holds a secret.
+
+        Texts of exceptions are masked, and what they were raised from is dropped: a library's error may quote a
+        header, or what the server said. An exception of another kind that holds a secret becomes a
+        :class:`~blackbox_boundary.PredictorError`.
+        """
+        failure: Exception
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  whatever it is, it may hold a secret
+            failure = error
+        else:
+            return
+        said = f"{failure} {failure!r} {getattr(failure, '__notes__', '')}"
+        if self.masked(said) != said:
+            if isinstance(failure, BoundaryError):
+                failure.args = tuple(
+                    self.masked(part) if isinstance(part, str) else part for part in failure.args
+                )
+                failure.__notes__ = []
+            else:
+                failure = PredictorError(f"{type(failure).__name__}: {self.masked(str(failure))}")
+        failure.__cause__ = failure.__context__ = None
+        raise failure
 
     def _attempt(
         self,
@@ -204,11 +242,9 @@ class Transport:
                 if failure := failure_of(reply, named(self.origin, request)):
                     raise failure
                 answer = _read_whole(reply, read)
-            except PredictorError as error:
-                if isinstance(error, Transient):
-                    self._back_off(error, started)
-                error.args = tuple(map(self.masked, error.args))
-                raise error from None  # the libraries' own error may quote what the server said, secrets included
+            except Transient as error:
+                self._back_off(error, started)
+                raise
             self.limit.answered(reply.seconds, n_rows)
             return answer
 

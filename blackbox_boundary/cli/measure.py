@@ -40,7 +40,8 @@ from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
 from .estimators import description
 from .expectation import expectation
-from .named_values import named_values
+from .messages import say
+from .named_values import named_values, without_query
 from .reading import Noise, noise_of
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
@@ -156,6 +157,12 @@ class _Measure(click.Command):
     help="A further setting of the model's adapter; may be repeated.",
 )
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="command|file:PATH|env:NAME",
+    help="What the description of an endpoint may run, read or send; may be repeated.",
+)
+@click.option(
     "--set",
     "settings",
     multiple=True,
@@ -196,7 +203,6 @@ def measure(
       blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access probabilities --max-queries 10000
       blackbox-boundary measure mymodels:resnet x.npy --input-shape 3,32,32 --direction margin --output run1
     """  # noqa: D301  click reads the escape
-    messages = Console(stderr=True, highlight=False)
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     if options["resume"] and (options["output"] is None or options["overwrite"]):
@@ -205,7 +211,7 @@ def measure(
         )
     estimator = by_name(options["estimator"], **_settings(options))
     if model is None or data is None:
-        messages.print(
+        say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
         )
         model, data = "the embedded digits classifier", "digits"
@@ -213,9 +219,7 @@ def measure(
     else:
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
-            messages.print(
-                f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False
-            )
+            say(f"Gradients are estimated from predictions: {reason}")
     rows = _chosen_rows(_read(data, predictor), options["rows"])
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
@@ -224,11 +228,11 @@ def measure(
     click.get_current_context().call_on_close(folder.discard_if_empty)
     facts = _facts(data, rows)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"], messages)
+    make_report = _wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    distances, failure = _measured(predictor, estimator, rows, folder, options, messages)
-    distances.run.update(model=model, data=facts)
+    distances, failure = _measured(predictor, estimator, rows, folder, options)
+    distances.run.update(model=without_query(model), data=facts)
     with _uninterrupted():
         try:
             folder.save(distances)
@@ -238,13 +242,9 @@ def measure(
             _write_report(folder, distances, rows, options["norm"])
     Console().print(summary(distances))
     if account := Account.of(distances.run):
-        messages.print(f"Queries: {account.line()}.", soft_wrap=True, markup=False)
-    messages.print(
-        f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""),
-        soft_wrap=True,
-        markup=False,
-    )
-    _finish(distances, failure, messages, folder)
+        say(f"Queries: {account.line()}.")
+    say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
+    _finish(distances, failure, folder)
 
 
 def _measured(
@@ -253,7 +253,6 @@ def _measured(
     rows: Data,
     folder: RunFolder,
     options: dict[str, Any],
-    messages: Console,
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
     """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
@@ -276,7 +275,6 @@ def _measured(
                 predictor,
                 rows.x,
                 {**options, "max_queries": left},
-                messages,
                 earlier=folder.earlier,
                 check=partial(ask, max_queries=0, flip_points=False),
             )
@@ -303,10 +301,10 @@ def _measured(
 
 
 def _n_queries(earlier: Distances | None) -> int:
-    """Queries of an earlier run, predictions and gradients together."""
+    """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
         return 0
-    return int(earlier.n_predictions.sum() + earlier.n_gradients.sum())
+    return int(earlier.run.get("n_queries", 0))
 
 
 @contextmanager
@@ -321,23 +319,18 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _finish(
-    distances: Distances, failure: BaseException | None, messages: Console, folder: RunFolder
-) -> None:
+def _finish(distances: Distances, failure: BaseException | None, folder: RunFolder) -> None:
     """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
-        messages.print(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer.",
-            soft_wrap=True,
+        say(
+            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
         )
     if reason := distances.run.get(WITHDRAWN):
-        messages.print(reason, soft_wrap=True, markup=False)
+        say(reason)
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
-        messages.print(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}",
-            soft_wrap=True,
-            markup=False,
+        say(
+            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
         )
     if isinstance(failure, BoundaryError):
         raise failure
@@ -372,6 +365,8 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
     given = named_values(options["given"])
+    if options["allow"]:
+        given["allow"] = options["allow"]
     shape = options["input_shape"]
     given.update(
         access=options["access"],
@@ -446,7 +441,7 @@ def _facts(data: str, rows: Data) -> dict[str, Any]:
     }
 
 
-def _wants_report(asked: bool | None, messages: Console) -> bool:
+def _wants_report(asked: bool | None) -> bool:
     """Whether to write the report; known before anything is measured."""
     if asked is False:
         return False
@@ -458,9 +453,7 @@ def _wants_report(asked: bool | None, messages: Console) -> bool:
             raise CapabilityMissing(
                 'The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
             ) from None
-        messages.print(
-            "No report: its packages are not installed (pip install blackbox-boundary\\[report])."
-        )
+        say("No report: its packages are not installed (pip install blackbox-boundary[report]).")
         return False
     return True
 

@@ -14,6 +14,7 @@ from typing import Any
 from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..errors import BoundaryError, InvalidInput
+from ..measuring.run_format import check_resumable
 
 __all__ = ["ResultsElsewhere", "RunFolder"]
 
@@ -35,7 +36,8 @@ class RunFolder:
     Raises
     ------
     InvalidInput
-        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none.
+        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none,
+        or one of an earlier version.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class RunFolder:
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
         self.earlier = Distances.load(self.path / _RESULTS) if resume else None
+        if self.earlier is not None:
+            check_resumable(self.earlier.run)
         self._n_sent_before = 0 if overwrite else self._read_sent()
         self._sent_file: int | None = None
 

@@ -27,7 +27,8 @@ from ..errors import (
 )
 from ..estimators import Estimator, Problem, by_name
 from ..grid import Gridded, whole_as_floating
-from ..inputs import check_shape, checked_limit, checked_rows
+from ..inputs import check_shape, checked_limit, checked_rows, finite_rows
+from ..metering import Grouping
 from ..predictor import (
     Array,
     Bounds,
@@ -44,6 +45,7 @@ from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
 from .meter import Meter
+from .model_watch import ModelWatch
 
 __all__ = ["Progress", "measure"]
 
@@ -54,6 +56,9 @@ _BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
 
 _BATCH_SIZE = 512
+
+_PROBED = 16
+"""Rows among which two with finite values are looked for."""
 
 
 def measure(
@@ -179,14 +184,20 @@ class _Run:
         self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
+        self._watch = ModelWatch(
+            self._predictor, self._problem, None if resume is None else resume.run
+        )
         rows, running = rest[:0], None
         try:
             with self._meter.running():
+                self._probe(rest)
                 for rows in self._groups(rest):
                     running = self._start(rows)
                     self._drive(running)
                     self._store(rows, running)
                     running = None
+                with self._meter.whole():
+                    self._meter.note(self._watch.end(self._meter.left))
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -194,10 +205,19 @@ class _Run:
             raise
         return self._result()
 
+    def _probe(self, rest: IntArray) -> None:
+        """See whether rows depend on each other, by the first ones that have numbers."""
+        if len(rest):
+            some = self._rows(rest[:_PROBED])
+            finite = np.flatnonzero(finite_rows(some))[:2]
+            n_probes = self._watch.begin(take(some, finite), self._meter.left)
+            self._meter.note(n_probes)
+            self._was_answered = n_probes > 0
+
     def _check_rows(self, rest: IntArray) -> None:
-        """Find bad rows before the first query. A single block is checked when it starts."""
+        """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._blocks(rest))
-        for rows in blocks if len(blocks) > 1 else ():
+        for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
             checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
 
     def _blocks(self, rest: IntArray) -> Iterator[IntArray]:
@@ -233,8 +253,13 @@ class _Run:
         return np.asarray(block) if isinstance(block, np.memmap) else block
 
     def _start(self, rows: IntArray) -> Measurement:
+        self._meter.reserved = 0
+        left = self._meter.left
+        usable = self._watch.reserve(left)
+        if left is not None and usable is not None:
+            self._meter.reserved = left - usable
         # a predictor that remembers sends less than it is handed, and its meter alone decides
-        limit = None if isinstance(self._predictor, Repeatable) else self._meter.left
+        limit = None if isinstance(self._predictor, Repeatable) else usable
         block = self._rows(rows)
         return Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=rows)
 
@@ -271,6 +296,8 @@ class _Run:
         except Exception as error:
             raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
         self._was_answered = True
+        with self._meter.whole():
+            self._meter.note(self._watch.answered())
         return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
@@ -285,6 +312,7 @@ class _Run:
         self._asked += running.n_queries
         self._n_measured += len(rows)
         self._done += len(rows)
+        self._watch.finished(rows)
 
     def _hand_over(self, error: BaseException) -> None:
         """Give what has been measured to whoever catches the error."""
@@ -311,8 +339,10 @@ class _Run:
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
-            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum()),
+            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
+            + self._watch.n_queries,
             "n_sent": self._meter.n_sent,
+            **self._watch.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

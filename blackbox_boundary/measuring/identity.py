@@ -16,13 +16,15 @@ from ..arrays import as_numpy
 from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..predictor import Predictor
+from .run_format import RUN_FORMAT, check_resumable
 
 __all__ = ["check_same", "identity", "versions"]
 
 
-def versions() -> dict[str, str]:
-    """Of this package, Python and NumPy."""
+def versions() -> dict[str, Any]:
+    """Of this package, of what a run's facts mean, of Python and NumPy."""
     return {
+        "format": RUN_FORMAT,
         "tool": f"blackbox-boundary {_version()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -54,8 +56,9 @@ def check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
     Raises
     ------
     InvalidInput
-        A fact differs; one result would hold two measurements.
+        A fact differs, or the run is one of 0.1; one result would hold two measurements.
     """
+    check_resumable(earlier)
     for name, value in now.items():
         before = earlier.get(name, value)
         if before != value and not (name == "fingerprint" and None in (before, value)):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..analysis.account import Account
 from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
+from ..printable import printable
 from ..search.asks import Status
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LabelPair", "Names", "Table", "accuracy", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
-    "measured", "number", "pair_matrix", "pair_table", "printable", "query_table", "run_table", "status_table", "truth_table",
+    "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
 _MEANING = {
@@ -73,14 +74,6 @@ class Names:
         if label < 0:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))
-
-
-def printable(text: Any) -> str:
-    """Text without control characters, bidirectional overrides or lone surrogates, each shown as U+FFFD."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in str(text)
-    )
 
 
 def number(value: float) -> str:

@@ -11,6 +11,7 @@ from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Prediction
 
 from ..contract import Contract
+from ..model_version import ModelVersion
 from ..wire import Reply, Request
 
 __all__ = ["Dialect"]
@@ -29,6 +30,8 @@ class Dialect(Protocol):
         What identifies the model, as its server tells: JSON types, no secrets.
     plainer : Dialect or None
         The same without what not every server of this protocol can do.
+    version : ModelVersion
+        The version that answers name, where they name one; shared with ``plainer``.
     """
 
     @property
@@ -41,6 +44,8 @@ class Dialect(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
     @property
     def plainer(self) -> Dialect | None: ...
+    @property
+    def version(self) -> ModelVersion: ...
 
     @property
     def grid(self) -> Grid | None:

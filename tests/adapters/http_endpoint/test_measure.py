@@ -51,7 +51,9 @@ def test_distances_are_those_of_the_model_itself(service_url, binary):
         "n_gradients",
     ):
         assert (getattr(over_http, name) == getattr(directly, name)).all(), name
-    assert n_sent == over_http.n_predictions.sum()
+    assert (
+        n_sent == over_http.run["n_queries"] == over_http.n_predictions.sum() + 4
+    )  # 3 probes, a check
 
 
 def test_a_server_that_fails_a_fifth_of_all_requests(fault_url):

@@ -63,12 +63,16 @@ class ModelCard:
         Anything else is a ValueError, KeyError or TypeError.
         """
         told = json.loads(text)
-        stored = {field.name: told[field.name] for field in fields(cls)}
+        grid = told.pop("grid", None)
+        stored = {field.name: told[field.name] for field in fields(cls) if field.name != "grid"}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
-        grid = Grid(**stored.pop("grid")) if "grid" in stored else None
-        limits = None if bounds is None else tuple(bounds)
-        return cls(**stored, input_shape=shape, bounds=limits, grid=grid)
+        return cls(
+            **stored,
+            input_shape=shape,
+            bounds=None if bounds is None else tuple(bounds),
+            grid=None if grid is None else Grid(**grid),
+        )
 
     def to_json(self) -> str:
         """One line of JSON, the same for the same card."""

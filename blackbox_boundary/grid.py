@@ -138,9 +138,9 @@ class Grid:
         return number
 
 
-def whole_as_floating(x: Any, grid: Grid | None) -> Any:
+def whole_as_floating(x: Any, grid: object) -> Any:
     """Rows of integers in double precision, where the model takes whole numbers; else ``x`` itself."""
-    if grid is None or grid.step < 1 or not is_array_api_obj(x):
+    if not isinstance(grid, Grid) or grid.step < 1 or not is_array_api_obj(x):
         return x
     xp = array_namespace(x)
     return xp.astype(x, xp.float64) if xp.isdtype(x.dtype, "integral") else x

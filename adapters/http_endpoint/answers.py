@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction
-from blackbox_boundary.predictor import Access, Prediction
+from blackbox_boundary.predictor import Access, Prediction, rounded_zero
 
 from .contract import Contract
 from .strict_json import numbers, shown
@@ -166,8 +166,9 @@ def _listed(part: Any, n: int, noun: str) -> list[Any]:
 
 
 def _check_range(values: NDArray[Any]) -> None:
-    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001."""
-    strange = values[(values < 0) | (values > 1 + 1e-6)]
+    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001 or -1e-07."""
+    slack = rounded_zero(values)
+    strange = values[(values < -slack) | (values > 1 + slack)]
     if strange.size:
         raise BadPrediction(
             f'Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then declare access="logits".'

@@ -33,6 +33,7 @@ from blackbox_boundary.grid import Grid
 from blackbox_boundary.model_checks import ModelCheck
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
 
+from ..answers import ONE_SCORE
 from .dialects.dialect import Dialect
 from .failures import Doubtful, TooLong
 from .transport import Transport
@@ -74,6 +75,8 @@ class HttpPredictor:
         self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None
     ) -> None:
         self.transport, self.dialect = transport, dialect
+        if dialect.contract.labels:
+            self.class_names = dialect.contract.labels
         usual = max(
             1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size))
         )
@@ -121,7 +124,8 @@ class HttpPredictor:
     def fingerprint(self) -> str:
         """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
 
-        That is the order of the labels' names, which are recorded by their index, and headers, which may choose a deployment.
+        That is the order of the labels' names, which are recorded by their index, headers, which may
+        choose a deployment, and how one logit a row is read.
         """
         told = [
             self.transport.origin,
@@ -134,6 +138,8 @@ class HttpPredictor:
         told += [
             given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given
         ]
+        if self.access is Access.LOGITS and self.n_classes == 2:
+            told.append(ONE_SCORE)
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[
             :32
         ]

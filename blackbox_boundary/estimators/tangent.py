@@ -253,9 +253,7 @@ class _TangentState:
         target = self._next_target() if plan.towards_other else np.full(len(self.home), -1)
         step, lead = yield from self._begin(plan, target, first=first)
         n_dense = 0 if plan.from_best else round(_DENSE * self.steps)
-        tied = np.zeros(
-            len(self.home), np.bool_
-        )  # scores are equal, as steps make them, and the label is kept
+        tied = np.zeros(len(self.home), np.bool_)  # equal scores, as steps make them: label kept
         for k in range(1, self.steps - 1):
             done = k / (self.steps - 2)
             heat = plan.hot * (plan.cold / plan.hot) ** done

@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import as_numpy
 from ..errors import InvalidInput, LedgerError
 from ..grid import Grid, Gridded
-from ..predictor import Access, Bounds, Differentiable, Predictor
+from ..predictor import Access, Bounds, Differentiable, Predictor, class_names_of
 
 __all__ = ["ModelCard"]
 
@@ -26,6 +26,8 @@ class ModelCard:
     input_shape: tuple[int, ...]
     bounds: tuple[Any, Any] | None
     differentiable: bool
+    class_names: tuple[str, ...] | None = None
+    """For a replay; names do not tell one model from another."""
     grid: Grid | None = None
 
     @classmethod
@@ -53,6 +55,7 @@ class ModelCard:
             shape,
             bounds,
             isinstance(predictor, Differentiable),
+            class_names_of(predictor),
             predictor.grid if isinstance(predictor, Gridded) else None,
         )
 
@@ -63,14 +66,15 @@ class ModelCard:
         Anything else is a ValueError, KeyError or TypeError.
         """
         told = json.loads(text)
-        grid = told.pop("grid", None)
-        stored = {field.name: told[field.name] for field in fields(cls) if field.name != "grid"}
+        stored = {field.name: told[field.name] for field in fields(cls) if field.name in told}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
+        names, grid = stored.pop("class_names", None), stored.pop("grid", None)
         return cls(
             **stored,
             input_shape=shape,
             bounds=None if bounds is None else tuple(bounds),
+            class_names=None if names is None else tuple(names),
             grid=None if grid is None else Grid(**grid),
         )
 

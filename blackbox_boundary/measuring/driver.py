@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,7 +12,6 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import COLUMNS, Distances
@@ -25,9 +25,10 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name
-from ..grid import Gridded, whole_as_floating
-from ..inputs import check_shape, checked_limit, checked_rows, finite_rows
+from ..estimators import Estimator, Problem, by_name, default_name
+from ..grid import whole_as_floating
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..loading import as_predictor
 from ..metering import Grouping
 from ..predictor import (
     Array,
@@ -62,10 +63,10 @@ _PROBED = 16
 
 
 def measure(
-    predictor: Predictor,
+    predictor: Predictor | Any,
     x: Array,
     *,
-    estimator: str | Estimator = "ray",
+    estimator: str | Estimator | None = None,
     bounds: Bounds = None,
     max_queries: int | None = None,
     batch_size: int | None = None,
@@ -80,13 +81,15 @@ def measure(
 
     Parameters
     ----------
-    predictor : Predictor
-        Anything that predicts; its ``vjp`` is used where it has one.
+    predictor : Predictor, or a model
+        Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
+        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
         rows are read in blocks. Tensors are searched on their device.
-    estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``.
+    estimator : str or Estimator, optional
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: ``"ray"``, or
+        ``"halfspace"`` where the model answers labels alone.
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
@@ -130,10 +133,10 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    x = whole_as_floating(x, predictor.grid if isinstance(predictor, Gridded) else None)
-    estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    x = x if is_array_api_obj(x) else np.asarray(x)
+    _check_results(flip_points, resume, progress)
+    x = as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
+    predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -143,6 +146,8 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
     )
+    name = default_name(problem.access, differentiable=problem.differentiable)
+    estimator = by_name(name if estimator is None else estimator)
     check(estimator, problem)
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)
@@ -346,6 +351,17 @@ class _Run:
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
+
+
+def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def _block_rows(x: Array, batch_size: int) -> int:

@@ -22,7 +22,7 @@ from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem, by_name
 from ..grid import whole_as_floating
-from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
+from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
@@ -130,6 +130,7 @@ class Measurement:
         self._estimator = by_name(estimator)
         check(self._estimator, problem)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
+        x, self._clipped = clipped_rows(x, problem.bounds)
         x, self._moved = rows_on_grid(x, problem.grid, problem.bounds)
         self._x, self._n, self._row_ids = x, int(x.shape[0]), ids
         whole = len(self._valid) == self._n
@@ -255,11 +256,20 @@ class Measurement:
             if (found := getattr(self._flips, name)) is not None:
                 columns[name] = blank_column(self._n, found)
                 columns[name][self._valid] = found
-        if self._moved.any():
-            note = columns.get("note", np.full(self._n, "")).astype(_NOTE)
-            empty = self._moved & (note == "")
-            note[empty] = "moved to the nearest input that the model takes"
-            columns["note"] = note
+        return self._with_moves(columns)
+
+    def _with_moves(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Note the rows that were clipped into the bounds, or moved to the grid."""
+        said = np.where(self._moved, "moved to the nearest input that the model takes", "")
+        said = said.astype(_NOTE)
+        for row in np.flatnonzero(self._clipped):
+            said[row] = f"clipped into the bounds by {self._clipped[row]:.2g}"
+        rows = np.flatnonzero(said != "")
+        if rows.size:
+            note = columns["note"] if "note" in columns else np.full(self._n, "")
+            columns["note"] = note = note.astype(_NOTE)
+            for row in rows:
+                note[row] = f"{said[row]}; {note[row]}" if note[row] else said[row]
         return columns
 
     def _confidence(self) -> dict[str, Any]:
@@ -277,14 +287,9 @@ class Measurement:
             columns["entropy"][rows] = softmax_entropy(start.scores, self.problem.access)
         return columns
 
-    def _checked_prediction(self, answer: Any) -> Prediction:
+    def _checked_prediction(self, answer: Prediction) -> Prediction:
         """The answer, checked against what the access declares, with the declared resolution."""
         k, known = len(self._asked), self.problem
-        if not isinstance(answer, Prediction):
-            got = type(answer).__name__
-            raise BadPrediction(
-                f"A question for predictions is answered by a Prediction; got {got}."
-            )
         check_prediction(answer, k, known.access, known.n_classes)
         if known.score_resolution and answer.scores is not None:
             resolution = np.full(k, known.score_resolution)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..chains import Chain, Chained
 from ..grid import Grid, Gridded
-from ..inputs import checked_bounds, checked_noise
+from ..inputs import checked_bounds, checked_noise, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["Problem"]
@@ -49,7 +49,8 @@ class Problem:
     Raises
     ------
     InvalidInput
-        Bounds out of order, no votes, a resolution that is not a finite number, another access.
+        Bounds out of order, no votes, a resolution that is not a finite number, another access,
+        a seed that is not a whole number.
     """
 
     access: Access
@@ -66,10 +67,11 @@ class Problem:
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
+        checked_seed(self.seed)
         valid: dict[str, Any] = {
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),
-            "bounds": checked_bounds(self.bounds),
+            "bounds": checked_bounds(self.bounds, tuple(self.input_shape)),
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)

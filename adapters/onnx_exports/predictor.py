@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.chains import Chain
+from blackbox_boundary.chains import Chain, verified
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import (
@@ -32,6 +32,7 @@ from blackbox_boundary.predictor import (
 
 from ..answers import (
     ONE_SCORE,
+    certificate_probes,
     check_bounds,
     check_declared,
     check_n_classes,
@@ -44,7 +45,7 @@ from ..answers import (
 )
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
-from .chain import chain_of
+from .chain import recognised
 from .graph import read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import Choice, choose_outputs, compared, settled
@@ -150,7 +151,7 @@ class OnnxPredictor:
     differ, ties apart, the predictor warns and reads the labels alone (``access`` is ``LABEL``),
     unless ``output`` names the scores.
 
-    Integer inputs are fed the nearest whole number. No pickle is opened.
+    Integer inputs are searched on whole numbers (``grid``); other rows are moved to the nearest ones. No pickle is opened.
 
     ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
     is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
@@ -191,6 +192,8 @@ class OnnxPredictor:
             self.input_shape,
             "OnnxPredictor",
         )
+
+        self.grid = self._feed.grid
 
         def opened(model: Any) -> Runner:
             return Runner(model, self._feed.name, chosen.names, provider=provider, threads=threads)
@@ -246,7 +249,9 @@ class OnnxPredictor:
         return self._read(self._run(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
-        """What bounds the graph's stretch, as :func:`~adapters.onnx_chain.chain_of` reads it from the file.
+        """What bounds the graph's stretch, as :mod:`.chain` reads it from the file.
+
+        It has reproduced this predictor's scores on 32 probe rows, which no wrapper around it counts.
 
         Raises
         ------
@@ -255,7 +260,15 @@ class OnnxPredictor:
         InvalidInput
             As of :meth:`graph`.
         """
-        return chain_of(self.graph())
+        probes = self._feed.nearest(certificate_probes(self.input_shape, self.bounds))
+        found = recognised(
+            self.graph(), self.outputs[0], self._feed.graph_shape, given=self.input_shape
+        )
+
+        def scores(rows: NDArray[Any]) -> Any:
+            return self.predict(rows).scores
+
+        return verified(found, scores, probes, self.access)
 
     def graph(self) -> ModelProto:
         """The graph, read again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,10 +17,11 @@ from rich.console import Console
 
 from .. import datasets
 from ..analysis.account import Account
+from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..analysis.hints import hints
 from ..datasets import Data
-from ..errors import BoundaryError, Interrupted
+from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
 from ..loading import load
@@ -40,7 +42,7 @@ from .summary import progress, summary
 
 __all__ = ["measure"]
 
-_LIMIT_REACHED, _INTERRUPTED = 5, 130
+_LIMIT_REACHED, _WITHDRAWN, _INTERRUPTED = 5, 6, 130
 
 _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
@@ -256,7 +258,8 @@ def _measured(
     failure: BoundaryError | Interrupted | None = None
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
-    with spending(predictor, options, folder.note_sent) as spent:
+    with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -324,6 +327,8 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         )
     for line in hints(distances):
         say(line)
+    if reason := distances.run.get(WITHDRAWN):
+        say(reason)
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
         say(
@@ -335,6 +340,8 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         sys.exit(_INTERRUPTED)
     if left:
         sys.exit(_LIMIT_REACHED)
+    if reason:
+        sys.exit(_WITHDRAWN)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,8 @@ def with_step(
         if step is not None
         else _representable(scale * known, ask.points)
     )
+    if problem.grid is not None:  # between two levels nothing is asked
+        h = np.maximum(h, problem.grid.step)
     gradient, received = yield from trial(np.arange(k), h)
     quantum = received.quantum()
     resolution = np.maximum(received.resolution(quantum), problem.score_resolution)

@@ -12,6 +12,7 @@ from ..estimators import Automatic, Estimator, by_name
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
 from ..search.asks import Labels, Search, Status, ask_prediction
+from ..search.on_grid import on_grid
 from ..search.problem import Problem
 from ..search.state import Flips
 from .voting import by_votes
@@ -76,6 +77,8 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     was that one. With votes, so many times as much.
     """
     search = _course(estimator, flips, problem)
+    if problem.grid is not None:
+        search = on_grid(search, flips, problem, getattr(estimator, "norm", "l2"))
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 

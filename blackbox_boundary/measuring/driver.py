@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
@@ -12,17 +13,20 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import take
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
     CapabilityMissing,
+    CertificatesWithdrawn,
     Interrupted,
     InvalidInput,
     PredictorError,
 )
 from ..estimators import Estimator, Problem
+from ..grid import whole_as_floating
 from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
 from ..loading import as_predictor
 from ..metering import Grouping
@@ -82,7 +86,8 @@ def measure(
         Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
-        Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
+        Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
+        rows are read in blocks. Tensors are searched on their device.
     estimator : str or Estimator, optional
         A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's ray; by labels
         where the model reveals nothing else, or its answers around a row give no gradient
@@ -135,7 +140,7 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     _check_results(flip_points, resume, progress)
-    x = as_floating(x)
+    x = as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
@@ -187,6 +192,7 @@ class _Run:
         self._identity, self._done = identical, n - len(rest)
         self._out = Distances.empty(n) if resume is None else _own(resume)
         earlier = None if resume is None else resume.flip_points
+        self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
         self._watch = ModelWatch(
@@ -313,6 +319,7 @@ class _Run:
         self._out = _merged(self._out, rows, block, better)
         if block.flip_points is not None:
             self._points.store(rows[better], take(block.flip_points, better))
+        self._withdrawn = self._withdrawn or block.run.get(WITHDRAWN, "")
         self._asked += running.n_queries
         self._n_measured += len(rows)
         self._done += len(rows)
@@ -327,7 +334,14 @@ class _Run:
             error.partial = self._result()
 
     def _result(self) -> Distances:
-        return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        norm, ids = getattr(self._estimator, "norm", "l2"), np.arange(len(found))
+        checked = withdraw_contradicted(found, norm, row_ids=ids)
+        self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
+        if not self._withdrawn:
+            return found
+        warnings.warn(self._withdrawn, CertificatesWithdrawn, stacklevel=4)
+        return withdrawn(found, self._withdrawn)
 
     def _facts(self) -> dict[str, Any]:
         return {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..chains import Chain, Chained
+from ..grid import Grid, Gridded
 from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
@@ -46,6 +47,8 @@ class Problem:
         How far each input typically varies: the unit of the steps by which gradients are estimated.
     piecewise_constant : bool
         Whether the predictor declares that its gradient is zero almost everywhere, as trees do.
+    grid : Grid, optional
+        The inputs that exist, where those are levels; None: any number.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class Problem:
     chain: Callable[[], Chain] | None = None
     scale: Any = None
     piecewise_constant: bool = False
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -90,6 +94,7 @@ class Problem:
             isinstance(predictor, Differentiable),
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
             piecewise_constant=bool(getattr(predictor, "piecewise_constant", False)),
+            grid=predictor.grid if isinstance(predictor, Gridded) else None,
             **run,
         )
 

@@ -16,6 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Access, Prediction
 
 from ..answers import read_labels, read_ranked, read_scores
@@ -114,6 +115,11 @@ class Described:
     @property
     def plainer(self) -> None:
         """There is one way to ask."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """The levels of its encoding."""
+        return self.encoding.grid
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent."""

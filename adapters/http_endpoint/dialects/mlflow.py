@@ -14,7 +14,8 @@ from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access
 
 from ..configuration import Configuration
-from .described import Described, describe, quoted
+from .answer_path import quoted
+from .described import Described, describe
 
 __all__ = ["discover"]
 

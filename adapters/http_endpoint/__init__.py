@@ -15,7 +15,7 @@ from blackbox_boundary.errors import CapabilityMissing
 
 if TYPE_CHECKING:
     from .endpoint import HttpPredictor
-    from .probing import Finding
+    from .finding import Finding
 
 __all__ = ["load", "probe"]
 

@@ -1,18 +1,33 @@
-"""What a predictor with a transport says of what it sends: protocols that limits, accounts and forecasts rely on.
+"""Protocols of predictors with a transport, on which limits, accounts and forecasts rely.
 
-A transport may send a row more often than it was handed it: after a time-out, on a fresh connection, or to tell a
-failing server from a bad input. What a server received may be billed, so a limit on rows sent must see all of it.
+A transport may send a row several times: after a time-out, on a fresh connection, or to tell a
+failing server from a bad input. What a server received may be billed, so a limit on rows sent
+counts all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from .predictor import Predictor
 
-__all__ = ["Counting", "Counts", "Grouping", "Metered", "Parallel"]
+__all__ = ["Charge", "Counting", "Counts", "Grouping", "Metered", "Parallel", "charge_all"]
+
+Charge: TypeAlias = Callable[[int], None]
+"""``charge(n_rows)`` counts the rows of one request, or raises; ``charge(-n_rows)`` gives them back."""
+
+
+def charge_all(charges: Sequence[Charge], n_rows: int) -> None:
+    """Charge all meters for one request, or none: what one refuses, the others give back."""
+    for done, charge in enumerate(charges):
+        try:
+            charge(n_rows)
+        except BaseException:
+            for charged in charges[:done]:
+                charged(-n_rows)
+            raise
 
 
 class Counts(Protocol):
@@ -23,7 +38,7 @@ class Counts(Protocol):
     queries : int
         Rows sent; a row that was sent twice counts twice.
     queries_again : int
-        Of these, rows in requests that were sent again, and rows that the transport asked for its own sake.
+        Of these, rows in requests that were sent again, and rows of the transport's own checks.
     requests : int
         Requests that carried rows.
     retries, resends : int
@@ -49,14 +64,14 @@ class Counting(Protocol):
 
 @runtime_checkable
 class Metered(Predictor, Protocol):
-    """A predictor that asks before it sends. Wrappers around it pass the meter on."""
+    """A predictor that reports each request before it is sent. Wrappers pass the meter on."""
 
-    def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
-        """Call ``charge(n_rows)`` before each request inside the context, also when it is sent again.
+    def metered(self, charge: Charge) -> AbstractContextManager[None]:
+        """Call ``charge(n_rows)`` before each request inside the context, repeated requests included.
 
-        Several threads may call it. What ``charge`` raises keeps that request from being sent, and is
-        raised by the call that needed it. Several meters may be in use at once: each is asked, in the
-        order in which they were entered.
+        Several threads may call it. What ``charge`` raises keeps that request from being sent, and
+        is raised by the call that needed it. Several meters may be in use at once; see
+        :func:`charge_all`.
         """
         ...
 

@@ -24,6 +24,7 @@ from blackbox_boundary.errors import (
     PredictorError,
     PredictorRefused,
 )
+from blackbox_boundary.metering import charge_all
 
 from .exchange import Connection, Stale, named
 from .failures import Doubtful, Transient, failure_of
@@ -278,8 +279,7 @@ class Transport:
         is_again: bool,
     ) -> Reply:
         if n_rows:
-            for charge in tuple(self._meters):
-                charge(n_rows)
+            charge_all(tuple(self._meters), n_rows)
             self.count(queries=n_rows, requests=1, queries_again=n_rows * is_again)
         else:
             self.count(discoveries=1)

@@ -8,6 +8,8 @@ import inspect
 import math
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,10 +19,11 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
+from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..datasets import Data
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
-from ..estimators import CATALOGUE, ESTIMATORS, by_name
+from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
@@ -31,7 +34,7 @@ from .expectation import expectation
 from .messages import say
 from .named_values import named_values, without_query
 from .reading import Noise, noise_of
-from .run_folder import RunFolder
+from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
 
@@ -99,7 +102,7 @@ class _Measure(click.Command):
 @click.option(
     "--max-queries",
     type=click.IntRange(min=0),
-    help="Rows that may be sent in all.  [default: no limit]",
+    help="Rows that may be sent for the output folder, resumes included.  [default: no limit]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -219,9 +222,34 @@ def measure(
     make_report = _wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    distances, failure = _measured(predictor, estimator, rows, folder, options)
+    distances.run.update(model=without_query(model), data=facts)
+    with _uninterrupted():
+        try:
+            folder.save(distances)
+        except ResultsElsewhere as error:
+            failure = failure or error
+        if make_report:
+            _write_report(folder, distances, rows, options["norm"])
+    Console().print(summary(distances))
+    if account := Account.of(distances.run):
+        say(f"Queries: {account.line()}.")
+    say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
+    _finish(distances, failure, folder)
+
+
+def _measured(
+    predictor: Predictor,
+    estimator: Estimator,
+    rows: Data,
+    folder: RunFolder,
+    options: dict[str, Any],
+) -> tuple[Distances, BoundaryError | Interrupted | None]:
+    """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
-    noise, limit = Noise(), options["max_queries"]
-    with spending(predictor, options) as spent:
+    noise, limit, before = Noise(), options["max_queries"], folder.account
+    left = None if limit is None else max(0, limit - before.sent)
+    with spending(predictor, options, folder.note_sent) as spent:
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -232,21 +260,20 @@ def measure(
             seed=options["seed"],
         )
         try:
-            check = partial(ask, max_queries=0, flip_points=False)
             noise = noise_of(
                 spent.predictor,
                 predictor,
                 rows.x,
-                options,
+                {**options, "max_queries": left},
                 earlier=folder.earlier,
-                check=check,
+                check=partial(ask, max_queries=0, flip_points=False),
             )
+            in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
             with progress(len(rows), enabled=not options["no_progress"]) as update:
                 distances = ask(
-                    max_queries=None if limit is None else max(0, limit - noise.n_queries),
+                    max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
-                    flip_points=not options["no_flip_points"]
-                    and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
+                    flip_points=not options["no_flip_points"] and in_memory,
                     resume=folder.earlier,
                     votes=noise.votes,
                     score_resolution=noise.score_resolution,
@@ -255,16 +282,31 @@ def measure(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(spent.facts(), max_queries=limit)
+        asked = distances.run["n_queries"] - _n_queries(folder.earlier) + noise.n_queries
+        account = before.plus(spent.account(asked))
+        distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
-    distances.run.update(model=without_query(model), data=facts)
-    folder.save(distances)
-    if make_report:
-        _write_report(folder, distances, rows, options["norm"])
-    Console().print(summary(distances))
-    say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
-    _finish(distances, failure, folder)
+    return distances, failure
+
+
+def _n_queries(earlier: Distances | None) -> int:
+    """Queries of an earlier run: predictions, gradients and checks together."""
+    if earlier is None:
+        return 0
+    return int(earlier.run["n_queries"])
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C and termination while results are written: a second one would lose them."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, handlers, strict=True):
+            signal.signal(number, handler)
 
 
 def _finish(distances: Distances, failure: BaseException | None, folder: RunFolder) -> None:

@@ -25,12 +25,22 @@ from ..errors import (
 from ..estimators import Estimator, Problem, by_name
 from ..inputs import check_shape, checked_limit, checked_rows, finite_rows
 from ..metering import Grouping
-from ..predictor import Array, Bounds, Differentiable, IntArray, Prediction, Predictor, ask_again
+from ..predictor import (
+    Array,
+    Bounds,
+    Differentiable,
+    IntArray,
+    Prediction,
+    Predictor,
+    Repeatable,
+    ask_again,
+)
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check
 from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
+from .meter import Meter
 from .model_watch import ModelWatch
 
 __all__ = ["Progress", "measure"]
@@ -75,7 +85,9 @@ def measure(
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
-        Rows that may be sent in all, predictions and gradients together, shared evenly over the rows. Default: no limit.
+        Rows that this call may send, predictions and gradients together, rows that a transport
+        sends again included; what a ledger answers is free. Rows are taken in their order, in
+        groups that half of what is left is expected to finish. Default: no limit.
     batch_size : int, optional
         Rows a call. Default: 512.
     seed : int
@@ -145,8 +157,8 @@ class _Run:
     ) -> None:
         self._predictor, self._x, self._problem = predictor, x, problem
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
-        self._progress = progress
-        self._sent = self._done = 0
+        self._progress, self._meter = progress, Meter(predictor, max_queries)
+        self._asked = self._done = self._n_measured = 0
         self._was_answered = False
         self._block_rows = _block_rows(x, batch_size)
 
@@ -166,17 +178,18 @@ class _Run:
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
         self._watch = ModelWatch(
-            self._predictor, self._problem, None if resume is None else resume.run
+            self._predictor, self._problem, self._meter, None if resume is None else resume.run
         )
         rows, running = rest[:0], None
         try:
-            self._probe(rest)
-            for rows in self._groups(rest):
-                running = self._start(rows)
-                self._drive(running)
-                self._store(rows, running)
-                running = None
-            self._sent += self._watch.end(self._left())
+            with self._meter.running():
+                self._probe(rest)
+                for rows in self._groups(rest):
+                    running = self._start(rows)
+                    self._drive(running)
+                    self._store(rows, running)
+                    running = None
+                self._watch.end()
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -189,8 +202,7 @@ class _Run:
         if len(rest):
             some = self._rows(rest[:_PROBED])
             finite = np.flatnonzero(finite_rows(some))[:2]
-            n_probes = self._watch.begin(take(some, finite), self._left())
-            self._sent, self._was_answered = self._sent + n_probes, n_probes > 0
+            self._was_answered = self._watch.begin(take(some, finite))
 
     def _check_rows(self, rest: IntArray) -> None:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
@@ -213,15 +225,16 @@ class _Run:
                 first += size
 
     def _affordable(self) -> int:
-        """Rows expected to finish within the limit, at least one; all once nothing is left."""
-        if self._limit is None or self._sent >= self._limit:
-            return len(self._x)
-        per_row = self._estimator.expected_queries(self._problem) * self._problem.votes
-        return max(1, int((self._limit - self._sent) / max(per_row, 1)))
+        """Rows that half of what is left is expected to finish, at least one; all if no limit.
 
-    def _left(self) -> int | None:
-        """Rows that may still be sent."""
-        return None if self._limit is None else max(0, self._limit - self._sent)
+        All rows of a group advance together, so a group that costs more than is left finishes none.
+        Half leaves room for an estimate that is too low; what a group spares goes to the next.
+        """
+        if not self._meter.left:
+            return len(self._x)
+        stated = self._estimator.expected_queries(self._problem) * self._problem.votes
+        seen = self._asked / self._n_measured if self._n_measured else 0.0
+        return max(1, int(self._meter.left / (2 * max(stated, seen, 1.0))))
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
@@ -230,31 +243,35 @@ class _Run:
         return np.asarray(block) if isinstance(block, np.memmap) else block
 
     def _start(self, rows: IntArray) -> Measurement:
-        return Measurement(
-            self._rows(rows),
-            self._problem,
-            self._estimator,
-            max_queries=self._watch.reserve(self._left()),
-            row_ids=rows,
-        )
+        # a predictor that remembers sends less than it is handed, and its meter alone decides
+        limit = None if isinstance(self._predictor, Repeatable) else self._meter.left
+        block = self._rows(rows)
+        return Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=rows)
 
     def _drive(self, running: Measurement) -> None:
         """Answer a measurement's questions by the predictor, one call at a time."""
-        while (ask := running.ask(self._batch_size)) is not None:
+        while (ask := running.ask(self._call_rows())) is not None:
+            before = self._meter.n_sent
             try:
                 running.tell(self._call(ask))
             except BudgetExhausted:
-                running.refuse()
+                running.refuse(self._meter.n_sent - before)
             if self._progress is not None:
-                self._progress(self._done + running.n_done, self._sent + running.n_queries)
+                self._progress(self._done + running.n_done, self._asked + running.n_queries)
+
+    def _call_rows(self) -> int:
+        """Rows of the next call: near the limit no more than may be sent, at least one."""
+        left = self._meter.left
+        return self._batch_size if left is None else min(self._batch_size, max(left, 1))
 
     def _call(self, ask: Ask) -> Prediction | Array:
         """One call of the predictor; whatever it raises becomes an error of this package."""
         try:
-            if isinstance(ask, AskPrediction):
-                answer = ask_again(self._predictor, ask.points, ask.votes)
-            else:  # a search asks for gradients only where the problem is differentiable
-                answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
+            with self._meter.call(len(ask.rows)):
+                if isinstance(ask, AskPrediction):
+                    answer = ask_again(self._predictor, ask.points, ask.votes)
+                else:  # a search asks for gradients only where the problem is differentiable
+                    answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
         except (InvalidInput, CapabilityMissing) as error:
             if not self._was_answered:
                 raise
@@ -264,7 +281,7 @@ class _Run:
         except Exception as error:
             raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
         self._was_answered = True
-        self._sent += self._watch.answered()
+        self._watch.answered()
         return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
@@ -275,7 +292,8 @@ class _Run:
         self._out = _merged(self._out, rows, block, better)
         if block.flip_points is not None:
             self._points.store(rows[better], take(block.flip_points, better))
-        self._sent += running.n_queries
+        self._asked += running.n_queries
+        self._n_measured += len(rows)
         self._done += len(rows)
         self._watch.finished(rows)
 
@@ -300,6 +318,7 @@ class _Run:
             "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
             + self._watch.n_queries,
             **self._watch.facts(),
+            "n_sent": self._meter.n_sent,
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

@@ -197,14 +197,15 @@ class Measurement:
         if not (self._status == _WAITING).any():
             self._reply()
 
-    def refuse(self) -> None:
-        """Report that the rows handed out last were not sent, because a limit allows no more.
+    def refuse(self, n_sent: int = 0) -> None:
+        """Report that the rows handed out last have no answer, because a limit allows no more.
 
-        They are not counted. Their searches, and those of the rows that still wait in the open
-        question, end ``OUT_OF_BUDGET`` with the best flip point they have.
+        Beyond the first ``n_sent`` they were not sent and are not counted. Their searches, and
+        those of the rows that still wait in the open question, end ``OUT_OF_BUDGET`` with the best
+        flip point they have.
         """
         assert self._question is not None
-        self._count(self._question.rows[self._asked], -1)
+        self._count(self._question.rows[self._asked[n_sent:]], -1)
         waiting = np.concatenate([self._asked, np.flatnonzero(self._status == _WAITING)])
         unsent = np.isin(self._question.rows, self._question.rows[waiting])
         self._status[unsent] = Status.OUT_OF_BUDGET

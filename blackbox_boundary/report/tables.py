@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..analysis.account import Account
 from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
 from ..printable import printable
 from ..search.asks import Status
@@ -329,7 +330,12 @@ def run_table(run: Mapping[str, Any]) -> Table:
     return Table(
         "Facts of the run",
         ("fact", "value"),
-        [(printable(key), printable(value)) for key, value in _flat(run)] if run else [],
+        [
+            *([("account", account.line())] if (account := Account.of(run)) else []),
+            *((printable(key), printable(value)) for key, value in _flat(run)),
+        ]
+        if run
+        else [],
         n_words=2,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +33,7 @@ from ..ledger.records import (
     unpack_prediction,
 )
 from ..ledger.store import LedgerStore
+from ..metering import Charge, Metered, charge_all
 from ..model_checks import ModelCheck, Versioned
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Encoding, Streaming, Wrapper, check_rows
@@ -96,6 +98,9 @@ class LedgerPredictor(Wrapper):
         self._version: str | None = self._store.noted("model_version")
         if self._version is not None and isinstance(predictor, Versioned):
             predictor.expect_version(self._version)
+        self._meters: list[Charge] = []
+        if not isinstance(predictor, Metered):
+            self.metered = self._metered
 
     @property
     def fingerprint(self) -> str:
@@ -136,6 +141,18 @@ class LedgerPredictor(Wrapper):
             self._predict(x, keys)
         return unpack_prediction(self._store.fetch(self._store.find(keys)))
 
+    @contextmanager
+    def _metered(self, charge: Charge) -> Iterator[None]:
+        """Call ``charge(n_rows)`` before rows go to a predictor that is not metered itself."""
+        self._meters.append(charge)
+        try:
+            yield
+        finally:
+            self._meters.remove(charge)
+
+    def _charge(self, n_rows: int) -> None:
+        charge_all(tuple(self._meters), n_rows)
+
     def close(self) -> None:
         """Close the ledger."""
         self._store.close()
@@ -172,6 +189,7 @@ class LedgerPredictor(Wrapper):
         inner: Any = self._inner
         claim = self._store.claim_check(content_keys(inner.sent_row(), encoded=True))
         try:
+            charge_all(tuple(self._meters), 1)
             found = super()._recheck()
             self._store.record(claim, slice(0, 1), pack_predictions(found.now))
         except BaseException as error:
@@ -263,6 +281,7 @@ class LedgerPredictor(Wrapper):
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
         """Ask, and refuse to record what is not an answer."""
         n = n_left = len(x)
+        self._charge(n)
         parts = (
             self._inner.stream(x)
             if isinstance(self._inner, Streaming)
@@ -278,6 +297,7 @@ class LedgerPredictor(Wrapper):
             )
 
     def _differentiated(self, x: Array, v: FloatArray) -> Iterator[tuple[slice, Records]]:
+        self._charge(len(x))
         gradients = super()._vjp(x, v)
         if tuple(gradients.shape) != tuple(x.shape):
             raise BadPrediction(

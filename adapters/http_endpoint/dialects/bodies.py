@@ -99,6 +99,12 @@ def body_of(settings: Mapping[str, Any], encoding: Encoding, contract: Contract)
     InvalidInput
         Something is missing or does not fit together.
     """
+    settings = {
+        name: value.replace("$n_classes", str(contract.n_classes))
+        if name in ("body", "item") and isinstance(value, str)
+        else value
+        for name, value in settings.items()
+    }
     form = settings.get("format", "json")
     if form not in _FORMATS:
         raise InvalidInput(

@@ -33,6 +33,8 @@ def discover(path: str, told: Configuration) -> Described:
     InvalidInput
         Something is missing or unknown.
     """
+    if told.request.get("format") in ("csv", "jsonlines"):  # another container at /invocations
+        return describe(path, told)
     request, answer = dict(told.request), dict(told.answer)
     form, name, columns = (
         request.pop("format", "inputs"),

@@ -20,7 +20,9 @@ __all__ = [
     "checked_limit",
     "checked_noise",
     "checked_rows",
+    "checked_seed",
     "finite_rows",
+    "is_whole",
 ]
 
 
@@ -80,11 +82,23 @@ def checked_ids(row_ids: Any, n: int) -> IntArray:
     return ids
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a setting is a whole number, of Python or of NumPy."""
+    return hasattr(value, "__index__") and not isinstance(value, bool | np.ndarray)
+
+
+def checked_seed(seed: Any) -> None:
+    """Refuse a seed that is not a whole number from 0 on."""
+    if not is_whole(seed) or seed < 0:
+        raise InvalidInput(f'"seed" must be a whole number, not negative; got {seed}.')
+
+
 def checked_limit(max_queries: int | None, batch_size: int = 1) -> None:
-    """Refuse a negative limit, and calls of fewer than one row."""
-    if batch_size < 1 or (max_queries is not None and max_queries < 0):
+    """Refuse a negative limit, and calls of fewer than one row; both are whole numbers."""
+    is_limit = max_queries is None or (is_whole(max_queries) and max_queries >= 0)
+    if not is_limit or not is_whole(batch_size) or batch_size < 1:
         raise InvalidInput(
-            '"batch_size" must be at least 1 and "max_queries" not negative; '
+            '"batch_size" must be a whole number, at least 1, and "max_queries" one, not negative; '
             f"got {batch_size} and {max_queries}."
         )
 
@@ -105,9 +119,10 @@ def checked_bounds(bounds: Bounds) -> Bounds:
 
 def checked_noise(votes: int, score_resolution: float) -> None:
     """Refuse fewer votes than one, and a resolution that is not a finite number from 0 on."""
-    if votes < 1:
-        raise InvalidInput(f'"votes" must be at least 1; got {votes}.')
-    if not 0 <= score_resolution < np.inf:
+    if not is_whole(votes) or votes < 1:
+        raise InvalidInput(f'"votes" must be a whole number, at least 1; got {votes}.')
+    is_number = isinstance(score_resolution, int | float | np.number)
+    if not is_number or not 0 <= score_resolution < np.inf:
         raise InvalidInput(
             f'"score_resolution" must be a finite number, not negative; got {score_resolution}.'
         )

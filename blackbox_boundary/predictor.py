@@ -24,11 +24,15 @@ __all__ = [
     "Array",
     "Bounds",
     "Differentiable",
+    "MarginGradient",
+    "Named",
     "Prediction",
     "Predictor",
     "Repeatable",
     "ask_again",
     "check_prediction",
+    "class_name",
+    "class_names_of",
 ]
 
 Array: TypeAlias = Any
@@ -60,7 +64,7 @@ class Access(enum.IntEnum):
         """
         try:
             return name if isinstance(name, Access) else cls[name.upper()]
-        except KeyError:
+        except (KeyError, AttributeError):
             allowed = ", ".join(access.name.lower() for access in cls)
             raise InvalidInput(f'"access" must be one of {allowed}; got "{name}".') from None
 
@@ -108,10 +112,23 @@ class Prediction:
 
     @classmethod
     def from_positive(cls, positive: FloatArray, access: Access) -> Prediction:
-        """Prediction of a binary model that answers one number a row: the positive class's probability or logit (n,)."""
+        """Prediction of a binary model that answers one number a row.
+
+        The number is the positive class's probability p (n,), read as (1 - p, p); or its logit z,
+        read as (-z/2, z/2): either class then has a score with a gradient, and the softmax of the
+        two is the sigmoid of z.
+
+        Examples
+        --------
+        >>> Prediction.from_positive(np.array([3.0, -1.0]), Access.LOGITS).scores
+        array([[-1.5,  1.5],
+               [ 0.5, -0.5]])
+        """
         positive = np.asarray(positive).reshape(-1)
-        negative = 1 - positive if access is Access.PROBABILITIES else np.zeros_like(positive)
-        return cls.from_scores(np.stack([negative, positive], axis=-1))
+        if access is Access.PROBABILITIES:
+            return cls.from_scores(np.stack([1 - positive, positive], axis=-1))
+        half = positive / 2
+        return cls.from_scores(np.stack([-half, half], axis=-1))
 
     def __len__(self) -> int:
         return len(self.label)
@@ -183,13 +200,87 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class Differentiable(Predictor, Protocol):
-    """A predictor that also answers gradients."""
+    """A predictor that also answers gradients.
+
+    An optional attribute ``straight_through`` (tuple of str) names the steps, of a quantiser say, through which they are passed as if they
+    were not there; without it, or empty, they are those of the scores.
+    """
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.
 
         ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of ``x``. Scores are what
         the access says: probabilities where that is what the predictor reveals.
+        """
+        ...
+
+
+@runtime_checkable
+class Named(Predictor, Protocol):
+    """A predictor whose classes have names. Names do not change what is asked or answered.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        One distinct name per class, in the order of the scores, each as :func:`class_name` writes
+        it. A predictor without names does not have the attribute.
+    """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the scores."""
+        ...
+
+
+def class_name(value: Any) -> str:
+    """The name of a class as text, so that equal labels of a model and of a file are equal text.
+
+    Parameters
+    ----------
+    value : str, bytes, bool, number or NumPy scalar
+        A label. A whole number has one name, whichever type holds it.
+
+    Examples
+    --------
+    >>> [class_name(value) for value in ("cat", b"cat", 3, 3.0, np.int64(-1), 2.5, True)]
+    ['cat', 'cat', '3', '3', '-1', '2.5', 'True']
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def class_names_of(predictor: Predictor) -> tuple[str, ...] | None:
+    """Names of a predictor's classes; None where it has none.
+
+    Raises
+    ------
+    BadPrediction
+        The names are not one distinct name per class.
+    """
+    if not isinstance(predictor, Named):
+        return None
+    names = tuple(class_name(value) for value in predictor.class_names)
+    if len(names) != predictor.n_classes or len(set(names)) != len(names):
+        raise BadPrediction(
+            f'"class_names" of a predictor must name each of its {predictor.n_classes} classes '
+            f"once; got {len(names)} names, {len(set(names))} of them distinct."
+        )
+    return names
+
+
+@runtime_checkable
+class MarginGradient(Differentiable, Protocol):
+    """A predictor that answers scores and the gradient of a margin in one run of the model."""
+
+    def margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
+        """Answer ``x`` (n, *input_shape), and differentiate the score of ``home`` less the best other one.
+
+        ``home`` (n,) holds a label a row. The gradient has the shape, kind and device of ``x``; its rival is the first of equal scores.
+        Such a run counts one prediction and one gradient a row.
         """
         ...
 
@@ -214,20 +305,37 @@ def ask_again(predictor: Predictor, x: Array, votes: IntArray | None) -> Predict
 
 
 _SUM_TOLERANCE = 0.02
-"""How far the probabilities of a row may be off a sum of one, where they do not prove to be rounded by their server: then each of them
-may be off by half of its last decimal."""
+"""How far the probabilities of a row may be off a sum of one, where they do not prove to be rounded
+by their server: then each of them may be off by half of its last decimal."""
+
+_ZERO = {2: 1e-2, 4: 1e-5, 8: 1e-5}
+"""How far below zero a rounded zero may lie, by item size. One minus a sum of many votes is off by
+up to one rounding a vote: 6e-8 each in single precision, 5e-4 in half. Answers in double precision
+may have been computed in single precision: JSON, for example, does not say."""
 
 
 def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: int) -> None:
-    """Hold an answer against what its predictor declares.
+    """Compare an answer with what its predictor declares.
 
     Raises
     ------
     BadPrediction
-        The wrong number of rows, a label out of range, missing or superfluous scores, probabilities that are negative or do not sum to one.
+        No prediction, parts that are no NumPy arrays of real numbers, the wrong number of rows, a
+        label out of range, missing scores, probabilities that are negative or do not sum to one.
     """
+    if not isinstance(prediction, Prediction):
+        raise BadPrediction(
+            "predict must return a Prediction, Prediction.from_scores(scores) for example; "
+            f"got {type(prediction).__name__}."
+        )
     label, top1, scores = prediction.label, prediction.top1, prediction.scores
-    if label.shape != (n,) or label.dtype.kind not in "iu":
+    for name, part in (("label", label), ("top1", top1), ("scores", scores)):
+        if part is not None and getattr(getattr(part, "dtype", None), "kind", "O") not in "iuf":
+            got = f"{getattr(part, 'dtype', 'no array')} in {type(part).__name__}"
+            raise BadPrediction(
+                f'"{name}" of a Prediction must be a NumPy array of numbers; got {got}.'
+            )
+    if label is None or label.shape != (n,) or label.dtype.kind not in "iu":
         raise BadPrediction(
             f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} {label.shape}."
         )
@@ -253,7 +361,7 @@ def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: 
 def _check_probabilities(scores: FloatArray) -> None:
     if not len(scores):
         return
-    if (lowest := scores.min()) < 0:
+    if (lowest := scores.min()) < -rounded_zero(scores):
         raise BadPrediction(
             f'Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then declare access="logits".'
         )
@@ -274,10 +382,18 @@ def _slack(scores: FloatArray) -> NDArray[np.float64]:
     return np.where(is_rounded, 0.5 * scores.shape[1] * 10.0**-places, 0.0)
 
 
-def looks_like_probabilities(scores: FloatArray) -> bool:
-    """Whether scores declared as logits are non-negative and sum to one in every row: then the declaration is wrong."""
+def rounded_zero(scores: FloatArray) -> float:
+    """How far below zero a probability of this dtype may lie by rounding alone."""
+    return _ZERO.get(np.asarray(scores).dtype.itemsize, 1e-5)
+
+
+def looks_like_probabilities(scores: FloatArray, tolerance: float = 1e-5) -> bool:
+    """Whether scores declared as logits are non-negative and sum to one in every row.
+
+    Then the declaration is wrong. ``tolerance`` is how far a sum may be off one.
+    """
     return (
         bool(len(scores))
-        and bool((scores >= 0).all())
-        and bool((np.abs(scores.sum(axis=-1) - 1) < 1e-5).all())
+        and bool((scores >= -rounded_zero(scores)).all())
+        and bool((np.abs(scores.sum(axis=-1) - 1) < tolerance).all())
     )

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction
-from blackbox_boundary.predictor import Access, Prediction
+from blackbox_boundary.predictor import Access, Prediction, rounded_zero
 
 from .contract import Contract
 from .strict_json import numbers, shown
 
-__all__ = ["WrongRows", "label_index", "read_labels", "read_ranked", "read_scores"]
+__all__ = ["WrongRows", "check_logits", "label_index", "read_labels", "read_ranked", "read_scores"]
 
 
 class WrongRows(BadPrediction):
@@ -199,9 +199,24 @@ def _listed(part: Any, n: int, noun: str) -> list[Any]:
 
 
 def _check_range(values: NDArray[Any]) -> None:
-    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001."""
-    strange = values[(values < 0) | (values > 1 + 1e-6)]
+    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001 or -1e-07."""
+    slack = rounded_zero(values)
+    strange = values[(values < -slack) | (values > 1 + slack)]
     if strange.size:
         raise BadPrediction(
             f'Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then declare access="logits".'
+        )
+
+
+def check_logits(answer: Prediction, access: Access) -> None:
+    """Refuse probabilities where logits were declared: margins would mean something else."""
+    scores = answer.scores
+    if (
+        access is Access.LOGITS
+        and scores is not None
+        and scores.min() > 0
+        and looks_like_probabilities(scores)
+    ):
+        raise BadPrediction(
+            'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
         )

@@ -8,7 +8,6 @@ remembered; what it fails at is held against it or against the input only after 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 import threading
@@ -24,19 +23,19 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.errors import (
-    BadPrediction,
     InvalidInput,
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
 )
 from blackbox_boundary.model_checks import ModelCheck
-from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
+from blackbox_boundary.predictor import Access, Array, Bounds, Prediction
 
-from .answers import WrongRows
+from ..answers import ONE_SCORE
+from .answers import WrongRows, check_logits
 from .dialects.dialect import Dialect
 from .failures import Denied, Doubtful, TooLong
-from .side_by_side import Answers, side_by_side
+from .side_by_side import Answers, pieces, side_by_side
 from .transport import Transport
 from .transport_settings import Counters
 
@@ -75,6 +74,8 @@ class HttpPredictor:
         self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None
     ) -> None:
         self.transport, self.dialect = transport, dialect
+        if dialect.contract.labels:
+            self.class_names = dialect.contract.labels
         usual = max(
             1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size))
         )
@@ -117,7 +118,8 @@ class HttpPredictor:
     def fingerprint(self) -> str:
         """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
 
-        That is the order of the labels' names, which are recorded by their index, and headers, which may choose a deployment.
+        That is the order of the labels' names, which are recorded by their index, headers, which may
+        choose a deployment, and how one logit a row is read.
         """
         told = [
             self.transport.origin,
@@ -130,6 +132,8 @@ class HttpPredictor:
         told += [
             given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given
         ]
+        if self.access is Access.LOGITS and self.n_classes == 2:
+            told.append(ONE_SCORE)
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[
             :32
         ]
@@ -285,7 +289,7 @@ class HttpPredictor:
                 raise
             return None
         if answer.label[0] >= 0:
-            _check_logits(answer, self.access)
+            check_logits(answer, self.access)
             self._canary_answer = time.time(), answer
             self._canary = sent.copy()
         return answer
@@ -305,13 +309,10 @@ class HttpPredictor:
             raise
 
     def _split(self, start: int, end: int) -> list[slice]:
-        """Even pieces, last first: none longer than allowed, and as many as connections where they stay long enough."""
-        n = end - start
-        n_pieces = max(
-            -(-n // self.max_rows), min(self.transport.settings.connections, n // _MIN_ROWS)
+        connections = self.transport.settings.connections
+        return pieces(
+            start, end, longest=self.max_rows, at_once=min(connections, (end - start) // _MIN_ROWS)
         )
-        edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
-        return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]
 
     def _settle(
         self,
@@ -396,18 +397,4 @@ class HttpPredictor:
             np.full(n, -1, np.intp),
             np.full(n, np.nan) if self.access is Access.TOP1 else None,
             scores,
-        )
-
-
-def _check_logits(answer: Prediction, access: Access) -> None:
-    """Refuse probabilities where logits were declared: margins would mean something else."""
-    scores = answer.scores
-    if (
-        access is Access.LOGITS
-        and scores is not None
-        and scores.min() > 0
-        and looks_like_probabilities(scores)
-    ):
-        raise BadPrediction(
-            'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
         )

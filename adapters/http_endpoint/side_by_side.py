@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -9,10 +10,18 @@ from typing import TypeAlias
 
 from blackbox_boundary.predictor import Prediction
 
-__all__ = ["Answers", "side_by_side"]
+__all__ = ["Answers", "pieces", "side_by_side"]
 
 Answers: TypeAlias = list[tuple[slice, Prediction]]
 """Consecutive rows, and their prediction."""
+
+
+def pieces(start: int, end: int, *, longest: int, at_once: int) -> list[slice]:
+    """Even pieces of rows, last first: none longer than ``longest``, and at least ``at_once`` of them."""
+    n = end - start
+    n_pieces = max(-(-n // longest), at_once)
+    edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
+    return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]
 
 
 def side_by_side(

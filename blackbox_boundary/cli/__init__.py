@@ -18,6 +18,7 @@ import click
 from ..errors import BoundaryError
 from .batch_scoring import batch
 from .estimators import estimators
+from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
 from .messages import exit_code, say
@@ -78,5 +79,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, probe, reproduce, batch, ledger):
+for _command in (measure, estimators, probe, gradient, reproduce, batch, ledger):
     main.add_command(_command)

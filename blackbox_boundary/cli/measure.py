@@ -30,7 +30,7 @@ from ..errors import (
     PredictorRefused,
     PredictorUnavailable,
 )
-from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
+from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name, default_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
@@ -71,10 +71,9 @@ class _Measure(click.Command):
 @click.argument("data", required=False)
 @click.option(
     "--estimator",
-    default="ray",
-    show_default=True,
     is_eager=True,
-    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.'
+    "  [default: ray; halfspace where the model answers labels alone]",
 )
 @click.option(
     "--direction",
@@ -207,7 +206,7 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
-    estimator = by_name(options["estimator"], **_settings(options))
+    _check_settings(options)
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -218,6 +217,7 @@ def measure(
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
             say(f"Gradients are estimated from predictions: {reason}")
+    estimator = _estimator(options, Access.parse(predictor.access))
     rows = _chosen_rows(_read(data, predictor), options["rows"])
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
@@ -315,10 +315,10 @@ def _end_without_answer(distances: Distances, failure: BoundaryError, folder: Ru
 
 
 def _n_queries(earlier: Distances | None) -> int:
-    """Queries of an earlier run: predictions, gradients and checks together."""
+    """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
         return 0
-    return int(earlier.run["n_queries"])
+    return int(earlier.run.get("n_queries", 0))
 
 
 @contextmanager
@@ -352,10 +352,21 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         sys.exit(_LIMIT_REACHED)
 
 
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
+def _estimator(options: dict[str, Any], access: Access) -> Estimator:
+    """The estimator that is named, or the default for what the model reveals; with its settings."""
+    name = options["estimator"] or default_name(access)
+    return by_name(name, **_settings(options, name))
+
+
+def _check_settings(options: dict[str, Any]) -> None:
+    """Find wrong settings of an estimator that is named before a model is opened."""
+    if options["estimator"] is not None:
+        _estimator(options, Access.LOGITS)
+
+
+def _settings(options: dict[str, Any], name: str) -> dict[str, Any]:
     """Settings of the estimator: those given by name, and the options that are settings of it."""
     settings = named_values(options["settings"])
-    name = options["estimator"]
     fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
     if options["direction"] is not None:
         settings.setdefault("direction", options["direction"])

@@ -6,7 +6,7 @@ from typing import Any
 from ..search.problem import Problem
 from ..search.state import Flips
 from .broyden import Broyden
-from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
+from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name, default_name
 from .directions import Directions, flatness, principal_directions
 from .flip_point import FlipPoint
 from .halfspace import HalfSpace
@@ -34,6 +34,7 @@ __all__ = [
     "Ray",
     "Tangent",
     "by_name",
+    "default_name",
     "flatness",
     "principal_directions",
 ]

@@ -22,7 +22,7 @@ from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
 
-__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
+__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name", "default_name"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,15 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
 """The estimators by name."""
 
 
+def default_name(access: Access, *, differentiable: bool = False) -> str:
+    """The estimator that measures where none is named.
+
+    ``"ray"``, the paper's; ``"halfspace"`` where answers are labels alone and nothing else says in
+    which direction to go.
+    """
+    return "halfspace" if access is Access.LABEL and not differentiable else "ray"
+
+
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
     """Return the estimator of this name, with these settings; a configured one is returned as it is.
 
@@ -110,6 +119,11 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
         No estimator has that name, or this one no such setting.
     """
     if not isinstance(estimator, str):
+        if isinstance(estimator, type) or not hasattr(estimator, "search"):
+            got = getattr(estimator, "__name__", type(estimator).__name__)
+            raise InvalidInput(
+                f'"estimator" must be a name or a configured estimator, Ray() for example; got {got}.'
+            )
         return estimator
     if estimator not in ESTIMATORS:
         raise InvalidInput(

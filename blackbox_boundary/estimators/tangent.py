@@ -253,6 +253,7 @@ class _TangentState:
         target = self._next_target() if plan.towards_other else np.full(len(self.home), -1)
         step, lead = yield from self._begin(plan, target, first=first)
         n_dense = 0 if plan.from_best else round(_DENSE * self.steps)
+        tied = np.zeros(len(self.home), np.bool_)  # equal scores, as steps make them: label kept
         for k in range(1, self.steps - 1):
             done = k / (self.steps - 2)
             heat = plan.hot * (plan.cold / plan.hot) ** done
@@ -261,6 +262,7 @@ class _TangentState:
                 return
             old, change = take(step, rows), _cosine(_RADIUS_CHANGE, done)
             factor = _towards_crossing(self.margin[rows], lead[rows].min(axis=-1), change)
+            factor = np.where(tied[rows], 1 + change, factor)
             if self.norm == "l1" and k >= n_dense:
                 new = self._sparser(rows, old, slope, factor, _cosine(_PACE, done))
             else:
@@ -272,7 +274,8 @@ class _TangentState:
                     _cosine((_BLEND[0] / (1 + plan.from_best), _BLEND[1]), done),
                 )
             put(step, rows, new)
-            lead[rows], _ = yield from self._look(rows, new)
+            lead[rows], flipped = yield from self._look(rows, new)
+            tied[rows] = ~flipped & (lead[rows].min(axis=-1) <= 0)
 
     def _begin(
         self, plan: _Plan, target: IntArray, *, first: bool

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput, LedgerError
-from ..predictor import Access, Bounds, Differentiable, Predictor
+from ..predictor import Access, Bounds, Differentiable, Predictor, class_names_of
 
 __all__ = ["ModelCard"]
 
@@ -25,6 +25,8 @@ class ModelCard:
     input_shape: tuple[int, ...]
     bounds: tuple[Any, Any] | None
     differentiable: bool
+    class_names: tuple[str, ...] | None = None
+    """For a replay; names do not tell one model from another."""
 
     @classmethod
     def of(cls, predictor: Predictor, fingerprint: str | None = None) -> ModelCard:
@@ -51,6 +53,7 @@ class ModelCard:
             shape,
             bounds,
             isinstance(predictor, Differentiable),
+            class_names_of(predictor),
         )
 
     @classmethod
@@ -63,7 +66,13 @@ class ModelCard:
         stored = {field.name: told[field.name] for field in fields(cls)}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
-        return cls(**stored, input_shape=shape, bounds=None if bounds is None else tuple(bounds))
+        names = stored.pop("class_names", None)
+        return cls(
+            **stored,
+            input_shape=shape,
+            bounds=None if bounds is None else tuple(bounds),
+            class_names=None if names is None else tuple(names),
+        )
 
     def to_json(self) -> str:
         """One line of JSON, the same for the same card."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import take
@@ -22,8 +22,9 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name
-from ..inputs import check_shape, checked_limit, checked_rows, finite_rows
+from ..estimators import Estimator, Problem, by_name, default_name
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..loading import as_predictor
 from ..metering import Grouping
 from ..predictor import (
     Array,
@@ -58,10 +59,10 @@ _PROBED = 16
 
 
 def measure(
-    predictor: Predictor,
+    predictor: Predictor | Any,
     x: Array,
     *,
-    estimator: str | Estimator = "ray",
+    estimator: str | Estimator | None = None,
     bounds: Bounds = None,
     max_queries: int | None = None,
     batch_size: int | None = None,
@@ -76,12 +77,14 @@ def measure(
 
     Parameters
     ----------
-    predictor : Predictor
-        Anything that predicts; its ``vjp`` is used where it has one.
+    predictor : Predictor, or a model
+        Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
+        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
-    estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``.
+    estimator : str or Estimator, optional
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: ``"ray"``, or
+        ``"halfspace"`` where the model answers labels alone.
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
@@ -125,9 +128,10 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    x = x if is_array_api_obj(x) else np.asarray(x)
+    _check_results(flip_points, resume, progress)
+    x = as_floating(x)
+    predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -137,6 +141,8 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
     )
+    name = default_name(problem.access, differentiable=problem.differentiable)
+    estimator = by_name(name if estimator is None else estimator)
     check(estimator, problem)
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)
@@ -178,7 +184,7 @@ class _Run:
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
         self._watch = ModelWatch(
-            self._predictor, self._problem, self._meter, None if resume is None else resume.run
+            self._predictor, self._problem, None if resume is None else resume.run
         )
         rows, running = rest[:0], None
         try:
@@ -189,7 +195,8 @@ class _Run:
                     self._drive(running)
                     self._store(rows, running)
                     running = None
-                self._watch.end()
+                with self._meter.whole():
+                    self._meter.note(self._watch.end(self._meter.left))
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -202,7 +209,9 @@ class _Run:
         if len(rest):
             some = self._rows(rest[:_PROBED])
             finite = np.flatnonzero(finite_rows(some))[:2]
-            self._was_answered = self._watch.begin(take(some, finite))
+            n_probes = self._watch.begin(take(some, finite), self._meter.left)
+            self._meter.note(n_probes)
+            self._was_answered = n_probes > 0
 
     def _check_rows(self, rest: IntArray) -> None:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
@@ -243,8 +252,13 @@ class _Run:
         return np.asarray(block) if isinstance(block, np.memmap) else block
 
     def _start(self, rows: IntArray) -> Measurement:
+        self._meter.reserved = 0
+        left = self._meter.left
+        usable = self._watch.reserve(left)
+        if left is not None and usable is not None:
+            self._meter.reserved = left - usable
         # a predictor that remembers sends less than it is handed, and its meter alone decides
-        limit = None if isinstance(self._predictor, Repeatable) else self._meter.left
+        limit = None if isinstance(self._predictor, Repeatable) else usable
         block = self._rows(rows)
         return Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=rows)
 
@@ -281,7 +295,8 @@ class _Run:
         except Exception as error:
             raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
         self._was_answered = True
-        self._watch.answered()
+        with self._meter.whole():
+            self._meter.note(self._watch.answered())
         return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
@@ -317,11 +332,22 @@ class _Run:
             "predictor": repr(self._predictor),
             "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
             + self._watch.n_queries,
-            **self._watch.facts(),
             "n_sent": self._meter.n_sent,
+            **self._watch.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
+
+
+def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def _block_rows(x: Array, batch_size: int) -> int:

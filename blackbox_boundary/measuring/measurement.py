@@ -266,14 +266,9 @@ class Measurement:
             columns["entropy"][rows] = softmax_entropy(start.scores, self.problem.access)
         return columns
 
-    def _checked_prediction(self, answer: Any) -> Prediction:
+    def _checked_prediction(self, answer: Prediction) -> Prediction:
         """The answer, checked against what the access declares, with the declared resolution."""
         k, known = len(self._asked), self.problem
-        if not isinstance(answer, Prediction):
-            got = type(answer).__name__
-            raise BadPrediction(
-                f"A question for predictions is answered by a Prediction; got {got}."
-            )
         check_prediction(answer, k, known.access, known.n_classes)
         if known.score_resolution and answer.scores is not None:
             resolution = np.full(k, known.score_resolution)

@@ -24,17 +24,19 @@ class Meter:
     ----------
     n_sent : int
         Rows sent so far.
+    reserved : int
+        Rows of the limit that are kept for checks of the model.
     """
 
     def __init__(self, predictor: Predictor, limit: int | None) -> None:
         self._predictor, self._limit = predictor, limit
         self._lock = threading.Lock()
-        self.n_sent = 0
+        self.n_sent = self.reserved = 0
 
     @property
     def left(self) -> int | None:
         """Rows that may still be sent; None: no limit."""
-        return None if self._limit is None else max(0, self._limit - self.n_sent)
+        return None if self._limit is None else max(0, self._limit - self.reserved - self.n_sent)
 
     def charge(self, n_rows: int) -> None:
         """Count rows that are about to be sent.
@@ -45,12 +47,26 @@ class Meter:
             The limit would be passed. Nothing was counted, and nothing may be sent.
         """
         with self._lock:
-            if self._limit is not None and self.n_sent + n_rows > self._limit:
+            if self._limit is not None and self.n_sent + n_rows > self._limit - self.reserved:
                 raise BudgetExhausted(
                     f"The next {n_rows} rows would pass the limit of {self._limit}; "
                     "they were not sent."
                 )
             self.n_sent += n_rows
+
+    def note(self, n_rows: int) -> None:
+        """Count rows that a check sent to a predictor that is not metered."""
+        if not isinstance(self._predictor, Metered):
+            self.n_sent += n_rows
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Allow the body to use what is reserved."""
+        reserved, before, self.reserved = self.reserved, self.n_sent, 0
+        try:
+            yield
+        finally:
+            self.reserved = max(0, reserved - (self.n_sent - before))
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -22,7 +22,6 @@ from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..predictor import Array, IntArray, Prediction, Predictor, ask_again
 from ..search.problem import Problem
 from .behaviour import depends_on_neighbours
-from .meter import Meter
 
 __all__ = ["ModelWatch"]
 
@@ -31,8 +30,8 @@ _MOST_PROBES = 4
 _PAUSE_S = 60.0
 """Seconds without an answer after which the model is checked: longer than a request may take (the transport's
 default), long enough for a server to be restarted with another model."""
-_SHARE = 10
-"""Probes and checks in mid-run are left out where they would take more than a tenth of what the limit leaves."""
+_RESERVED, _SHARE = 2, 10
+"""Queries of a limit kept for checks, one after a pause and one at the end, where they are a tenth of it at most."""
 _TOLERANCE = 1e-4
 """Change of a score, probability or nat, that is no sign of another model: batches and kernels change the last bits
 of single precision, a hundred times less."""
@@ -48,21 +47,15 @@ class ModelWatch:
         :class:`~blackbox_boundary.model_checks.Rechecked`; any other is left alone.
     problem : Problem
         Its ``score_resolution`` widens the tolerance; with votes, answers vary, and a check proves nothing.
-    meter : Meter
-        Charged for each query of a predictor that is not metered itself.
     earlier : mapping, optional
         Facts of the run that is gone on with.
     """
 
     def __init__(
-        self,
-        predictor: Predictor,
-        problem: Problem,
-        meter: Meter,
-        earlier: Mapping[str, Any] | None = None,
+        self, predictor: Predictor, problem: Problem, earlier: Mapping[str, Any] | None = None
     ) -> None:
         earlier = earlier or {}
-        self._predictor, self._meter = predictor, meter
+        self._predictor = predictor
         self._tolerance = (
             max(_TOLERANCE, problem.score_resolution) if problem.votes == 1 else math.inf
         )
@@ -71,6 +64,7 @@ class ModelWatch:
         self._rows: list[tuple[float, IntArray]] = []
         self._answered_at: float | None = None
         self._same_at = 0.0
+        self._room: int | None = None
         self._depend: bool | None = earlier.get("rows_depend")
         self._n_probes = int(earlier.get("n_probes", 0))
         if self._version is not None and isinstance(predictor, Versioned):
@@ -81,58 +75,75 @@ class ModelWatch:
         """Rows asked for checks, those of earlier runs included."""
         return self._n_probes + sum(check["queries"] for check in self._checks)
 
-    def begin(self, x: Array) -> bool:
+    def begin(self, x: Array, left: int | None) -> int:
         """See whether a row's answer depends on the rows asked with it, where that is not known.
 
-        Where it does, rows are asked one at a time from then on. Three queries, four where a doubt is left.
+        Where it does, rows are asked one at a time from then on.
 
         Parameters
         ----------
         x : array (n, *input_shape)
-            Rows that may be asked; fewer than two are not.
+            Rows that may be asked.
+        left : int or None
+            Queries that the limit allows; where four are more than a tenth of it, nothing is asked.
 
         Returns
         -------
-        bool
-            Whether anything was asked. Where four queries are more than a tenth of what is left, nothing is.
+        int
+            Queries that this took: three, four where a doubt was left.
         """
         predictor = self._predictor
         if not isinstance(predictor, Grouping) or predictor.neighbours_known():
-            return False
+            return 0
         if self._depend is not None:
             predictor.note_neighbours(depend=self._depend)
-            return False
-        if len(x) < 2 or not self._has_room(_MOST_PROBES):
-            return False
+            return 0
+        if len(x) < 2 or (left is not None and left < _SHARE * _MOST_PROBES):
+            return 0
         _LOG.info(
             "Asks two rows alone and together, 3 queries, to see whether a row's answer depends on the rows with it."
         )
+        before = self._n_probes
         try:
             self._depend = self._neighbours(x)
         except BudgetExhausted:  # a limit on requests, say; the run will meet it, too
-            return self._n_probes > 0
+            return self._n_probes - before
         predictor.note_neighbours(depend=self._depend)
         if self._depend:
             warnings.warn(
                 "A row's answer depends on the rows sent with it; rows are sent one at a time.",
                 stacklevel=2,
             )
-        return True
+        return self._n_probes - before
 
-    def answered(self) -> None:
-        """Note that a call was answered; check the model where that took long and the limit leaves room."""
+    def reserve(self, left: int | None) -> int | None:
+        """What a group of rows may use of the queries left: some are kept for checks where there are many."""
+        if left is None or left < _RESERVED * _SHARE or not isinstance(self._predictor, Rechecked):
+            self._room = None if left is None else 0
+            return left
+        self._room = _RESERVED
+        return left - _RESERVED
+
+    def answered(self) -> int:
+        """Note that a call was answered; check the model where that took long. Gives the queries that this took."""
         now, before = time.time(), self._answered_at
         self._answered_at = now
-        if before is not None and now - before > _PAUSE_S and self._has_room(1):
-            self._check()
+        if before is None or now - before <= _PAUSE_S or self._room == 0:
+            return 0
+        n = self._check()
+        self._room = None if self._room is None else self._room - n
+        return n
 
     def finished(self, rows: IntArray) -> None:
         """Note that these rows (ids) were measured by now."""
         self._rows.append((time.time(), rows))
 
-    def end(self) -> None:
-        """Check the model at the end of the run."""
-        self._check()
+    def end(self, left: int | None) -> int:
+        """Check the model at the end of the run; gives the queries that this took. ``left``: None for no limit."""
+        if left == 0 and self._can_check:
+            self._note(queries=0, outcome="not asked: no query was left")
+            return 0
+        return self._check()
 
     def facts(self) -> dict[str, Any]:
         """For the run's facts; nothing of a predictor that is not watched."""
@@ -157,32 +168,32 @@ class ModelWatch:
         return depends_on_neighbours([alone, self._vote(x[1:2], 2)], [together])  # or answers vary
 
     def _vote(self, x: Array, vote: int) -> Prediction:
-        with self._meter.call(len(x)):
-            answer = ask_again(self._predictor, x, np.full(len(x), vote))
+        answer = ask_again(self._predictor, x, np.full(len(x), vote))
         self._n_probes += len(x)
         return answer
 
-    def _has_room(self, n: int) -> bool:
-        """Whether so many queries are a tenth of what is left at most."""
-        return self._meter.left is None or self._meter.left >= _SHARE * n
+    @property
+    def _can_check(self) -> bool:
+        return isinstance(self._predictor, Rechecked) and self._predictor.sent_row() is not None
 
-    def _check(self) -> None:
+    def _check(self) -> int:
         """Ask the row again, and keep what came of it. A failure ends nothing: the rows are measured."""
         predictor = self._predictor
-        if not isinstance(predictor, Rechecked) or predictor.sent_row() is None:
-            return
+        if not isinstance(predictor, Rechecked) or not self._can_check:
+            return 0
         try:
-            with self._meter.call(1):
-                found = predictor.recheck()
+            found = predictor.recheck()
         except BudgetExhausted:
             self._note(queries=0, outcome="not asked: no query was left")
+            return 0
         except PredictorError as error:
             self._note(queries=1, outcome=f"failed: {type(error).__name__}")
             warnings.warn(
                 f"Whether the model is still the same could not be seen: {error}", stacklevel=2
             )
-        else:
-            self._judge(found)
+            return 1
+        self._judge(found)
+        return 1
 
     def _judge(self, found: ModelCheck) -> None:
         known_same = max(found.first_at, self._same_at)

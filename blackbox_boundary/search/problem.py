@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..chains import Chain, Chained
-from ..inputs import checked_bounds, checked_noise
+from ..inputs import checked_bounds, checked_noise, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["Problem"]
@@ -46,7 +46,8 @@ class Problem:
     Raises
     ------
     InvalidInput
-        Bounds out of order, no votes, a resolution that is not a finite number, another access.
+        Bounds out of order, no votes, a resolution that is not a finite number, another access,
+        a seed that is not a whole number.
     """
 
     access: Access
@@ -62,6 +63,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
+        checked_seed(self.seed)
         valid: dict[str, Any] = {
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),

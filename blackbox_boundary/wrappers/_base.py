@@ -18,6 +18,7 @@ from ..predictor import (
     Differentiable,
     FloatArray,
     IntArray,
+    Named,
     Prediction,
     Predictor,
     Repeatable,
@@ -47,8 +48,8 @@ class Encoding(Predictor, Protocol):
 class Wrapper:
     """Passes everything on.
 
-    It has ``vjp``, ``chain``, ``predict_again``, ``as_sent``, and what the protocols of ``metering`` and
-    ``model_checks`` ask for, exactly when the wrapped predictor has them.
+    It has ``vjp``, ``chain``, ``class_names``, ``predict_again``, ``as_sent``, and what the protocols
+    of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
     ``_stream`` and ``_recheck``.
@@ -66,8 +67,16 @@ class Wrapper:
             self.vjp = self._vjp
         if isinstance(predictor, Chained):
             self.chain = predictor.chain
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
             self.predict_again = self._predict_again
+        if streams and isinstance(predictor, Streaming):
+            self.stream = self._stream
+        self._pass_on(predictor)
+
+    def _pass_on(self, predictor: Predictor) -> None:
+        """Have what a transport's protocols ask for, where the wrapped predictor has it."""
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
         if isinstance(predictor, Metered):
@@ -80,8 +89,6 @@ class Wrapper:
         if isinstance(predictor, Versioned):
             self.model_version = predictor.model_version
             self.expect_version = predictor.expect_version
-        if streams and isinstance(predictor, Streaming):
-            self.stream = self._stream
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner!r})"

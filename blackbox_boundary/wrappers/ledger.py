@@ -95,12 +95,12 @@ class LedgerPredictor(Wrapper):
         self._model = ModelCard.of(predictor, fingerprint)
         self._rows_per_call = rows_per_call
         self._store = LedgerStore(path, self._model)
-        self._version: str | None = self._store.noted("model_version")
-        if self._version is not None and isinstance(predictor, Versioned):
-            predictor.expect_version(self._version)
         self._meters: list[Charge] = []
         if not isinstance(predictor, Metered):
             self.metered = self._metered
+        self._version: str | None = self._store.noted("model_version")
+        if self._version is not None and isinstance(predictor, Versioned):
+            predictor.expect_version(self._version)
 
     @property
     def fingerprint(self) -> str:
@@ -189,7 +189,6 @@ class LedgerPredictor(Wrapper):
         inner: Any = self._inner
         claim = self._store.claim_check(content_keys(inner.sent_row(), encoded=True))
         try:
-            charge_all(tuple(self._meters), 1)
             found = super()._recheck()
             self._store.record(claim, slice(0, 1), pack_predictions(found.now))
         except BaseException as error:

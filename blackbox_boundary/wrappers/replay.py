@@ -38,6 +38,8 @@ class ReplayPredictor:
         self._model = self._ledger.model
         if self._model.differentiable:
             self.vjp = self._vjp
+        if self._model.class_names is not None:
+            self.class_names = self._model.class_names
 
     def __repr__(self) -> str:
         return f"ReplayPredictor({str(self._ledger.path)!r})"

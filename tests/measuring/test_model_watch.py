@@ -218,14 +218,11 @@ class Mixing(Service):
 def test_rows_that_depend_on_each_other_are_asked_alone(tmp_path):
     """Found before the search, said, counted, in the ledger; every flip holds alone, and a resumed run knows."""
     mixing = Mixing()
-    said = "depends on the rows sent with it"
-    with (
-        LedgerPredictor(mixing, tmp_path / "l.db") as recorded,
-        pytest.warns(UserWarning, match=said),
-    ):
-        found = measure(recorded, X[1:], max_queries=500)
-    with pytest.warns(UserWarning, match=said):
-        part = measure(Mixing(), X, max_queries=100)
+    with LedgerPredictor(mixing, tmp_path / "l.db") as recorded:
+        with pytest.warns(UserWarning, match="depends on the rows sent with it"):
+            found = measure(recorded, X[1:], max_queries=500)
+        with pytest.warns(UserWarning, match="depends on the rows sent with it"):
+            part = measure(Mixing(), X, max_queries=100)
     assert found.run["rows_depend"]
     assert mixing.n_rows == summarise(tmp_path / "l.db").n_asked
     plane = X[1:] @ WEIGHTS / np.linalg.norm(WEIGHTS)

@@ -109,8 +109,8 @@ def test_torch_tensors_are_answered():
     assert (predictor.predict(tensor.detach().bfloat16()).label == predictor.predict(x).label).all()
 
 
-def test_has_no_gradients():
-    """ONNX Runtime gives no gradients, and the predictor does not say it does; who does is in test_onnx_gradients."""
+def test_declined_gradients_are_not_announced():
+    """Where gradients are declined, the predictor does not say that it has them."""
     assert not isinstance(
         OnnxPredictor(linear(), access="logits", gradients="none"), Differentiable
     )
@@ -169,7 +169,10 @@ def test_one_score_a_row_is_the_positive_class_of_two(last, access):
     assert (prediction.label == (logit > 0)).all()
     assert 0 < prediction.label.sum() < 20
     np.testing.assert_allclose(
-        prediction.scores[:, 1], 1 / (1 + np.exp(-logit)) if last else logit, rtol=1e-5
+        prediction.scores[:, 1], 1 / (1 + np.exp(-logit)) if last else logit / 2, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        prediction.scores[:, 0], 1 / (1 + np.exp(logit)) if last else -logit / 2, rtol=1e-5
     )
     with pytest.raises(BadPrediction, match="whether that is a logit or a probability"):
         OnnxPredictor(linear(last=last, n_classes=1), access="label")
@@ -464,7 +467,7 @@ def test_thread_settings_reach_the_runtime(monkeypatch):
         "InferenceSession",
         lambda source, options, **kw: seen.append(options) or session(source, options, **kw),
     )
-    OnnxPredictor(linear(), access="logits", threads=3)
+    OnnxPredictor(linear(), access="logits", threads=3, gradients="none")
     assert [(options.intra_op_num_threads, options.log_severity_level) for options in seen] == [
         (3, 4)
     ]

@@ -105,7 +105,8 @@ def _oip_v2(
             lambda told: oip_v2.discover(transport, f"{base}/v2/models/{model}", told), told
         )
     except (InvalidInput, PredictorError) as error:
-        return Finding("oip_v2", f"{says} But the model: {error}", settings, _SHAPES)
+        missing = _SHAPES | _tensors_to_choose(_json_at(transport, f"{base}/v2/models/{model}"))
+        return Finding("oip_v2", f"{says} But the model: {error}", settings, missing)
     assert isinstance(found, oip_v2.OpenInference)
     settings |= _contract(found, missing)
     request = {"input": found.input, "datatype": found.datatype, "binary": found.is_binary}
@@ -115,6 +116,19 @@ def _oip_v2(
         {**settings, "request": request, "answer": {"output": found.output}},
         missing,
     )
+
+
+def _tensors_to_choose(metadata: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """The names among which a person must choose: [request] input, [answer] output."""
+    missing = {}
+    for side, setting in (("inputs", "request.input"), ("outputs", "answer.output")):
+        tensors = metadata.get(side)
+        listed = tensors if isinstance(tensors, list) else []
+        names = [str(each["name"]) for each in listed if isinstance(each, dict) and "name" in each]
+        if len(names) != 1:
+            known = shown(", ".join(names), 120) if names else "the server names none"
+            missing[setting] = (names[0] if names else side[:-1], f"of {known}")
+    return missing
 
 
 def _discovered(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .printable import printable
+
 __all__ = [
     "BadPrediction",
     "BoundaryError",
@@ -26,6 +28,9 @@ __all__ = [
 class BoundaryError(Exception):
     """Any error that this package raises on purpose.
 
+    As text it holds no control characters, whatever it quotes from data or servers: a terminal
+    would obey them.
+
     Attributes
     ----------
     partial : Distances or None
@@ -33,6 +38,9 @@ class BoundaryError(Exception):
     """
 
     partial: Any = None
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
 
 
 class InvalidInput(BoundaryError, ValueError):

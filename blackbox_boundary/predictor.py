@@ -216,6 +216,19 @@ class Differentiable(Predictor, Protocol):
 
 
 @runtime_checkable
+class MarginGradient(Differentiable, Protocol):
+    """A predictor that answers scores and the gradient of a margin in one run of the model."""
+
+    def margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
+        """Answer ``x`` (n, *input_shape), and differentiate the score of ``home`` less the best other one.
+
+        ``home`` (n,) holds a label a row. The gradient has the shape, kind and device of ``x``; its rival is the first of equal scores.
+        Such a run counts one prediction and one gradient a row.
+        """
+        ...
+
+
+@runtime_checkable
 class Named(Predictor, Protocol):
     """A predictor whose classes have names. Names do not change what is asked or answered.
 
@@ -270,19 +283,6 @@ def class_names_of(predictor: Predictor) -> tuple[str, ...] | None:
             f"once; got {len(names)} names, {len(set(names))} of them distinct."
         )
     return names
-
-
-@runtime_checkable
-class MarginGradient(Differentiable, Protocol):
-    """A predictor that answers scores and the gradient of a margin in one run of the model."""
-
-    def margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
-        """Answer ``x`` (n, *input_shape), and differentiate the score of ``home`` less the best other one.
-
-        ``home`` (n,) holds a label a row. The gradient has the shape, kind and device of ``x``; its rival is the first of equal scores.
-        Such a run counts one prediction and one gradient a row.
-        """
-        ...
 
 
 @runtime_checkable

@@ -134,7 +134,7 @@ class Configuration:
         """
         try:
             settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InvalidInput(
                 f'The description of an endpoint "{path}" cannot be read: {error}.'
             ) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import inspect
 import math
 import signal
@@ -14,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import click
-import numpy as np
 from click.core import ParameterSource
 from rich.console import Console
 
@@ -22,25 +19,20 @@ from .. import datasets
 from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..datasets import Data
-from ..errors import (
-    BoundaryError,
-    CapabilityMissing,
-    Interrupted,
-    InvalidInput,
-    PredictorRefused,
-    PredictorUnavailable,
-)
+from ..errors import BoundaryError, Interrupted, PredictorRefused, PredictorUnavailable
 from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name, default_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
+from .data_rows import DataRows, data_options
 from .estimators import description
 from .expectation import expectation
 from .messages import exit_code, say
 from .named_values import named_values, without_query
 from .reading import Noise, noise_of
+from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
@@ -176,6 +168,7 @@ class _Measure(click.Command):
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
 )
+@data_options
 @spending_options
 @click.option(
     "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
@@ -218,30 +211,32 @@ def measure(
         if reason := getattr(predictor, "no_gradients", ""):
             say(f"Gradients are estimated from predictions: {reason}")
     estimator = _estimator(options, Access.parse(predictor.access))
-    rows = _chosen_rows(_read(data, predictor), options["rows"])
+    measured = DataRows.read(data, predictor, options)
+    measured.check_inside(predictor, _bounds(options["bounds"]))
+    rows, facts = measured.data, measured.facts
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
         return
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
-    facts = _facts(data, rows)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"])
+    make_report = wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     distances, failure = _measured(predictor, estimator, rows, folder, options)
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
         _end_without_answer(distances, failure, folder)
-    distances.run.update(model=without_query(model), data=facts)
+    distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
     with _uninterrupted():
         try:
-            folder.save(distances)
+            folder.save(distances, measured)
         except ResultsElsewhere as error:
             failure = failure or error
         if make_report:
-            _write_report(folder, distances, rows, options["norm"])
+            write_report(folder, distances, measured, options["norm"])
     Console().print(summary(distances))
+    measured.say_labels(distances)
     if account := Account.of(distances.run):
         say(f"Queries: {account.line()}.")
     say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
@@ -419,67 +414,3 @@ def _bounds(text: str | None) -> Bounds:
     except ValueError:
         raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
     return lowest, highest
-
-
-def _read(data: str, predictor: Predictor) -> Data:
-    """Read the data; rows that have the model's number of values in another shape are reshaped."""
-    rows = datasets.read(data)
-    shape = tuple(predictor.input_shape)
-    if rows.x.shape[1:] != shape and math.prod(rows.x.shape[1:]) == math.prod(shape):
-        rows = dataclasses.replace(rows, x=rows.x.reshape(-1, *shape))
-    return rows
-
-
-def _chosen_rows(rows: Data, text: str | None) -> Data:
-    if text is None:
-        return rows
-    first, colon, last = text.partition(":")
-    try:
-        chosen = slice(int(first or 0), int(last) if last else None) if colon else slice(int(first))
-    except ValueError:
-        raise click.UsageError(f'--rows must be N or A:B; got "{text}".') from None
-    x = rows.x[chosen]
-    if not len(x):
-        raise InvalidInput(f'--rows "{text}" leaves none of the {len(rows)} rows.')
-    return dataclasses.replace(
-        rows, x=x, labels=None if rows.labels is None else rows.labels[chosen]
-    )
-
-
-def _facts(data: str, rows: Data) -> dict[str, Any]:
-    digest = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(rows), 4096):
-        digest.update(np.ascontiguousarray(rows.x[first : first + 4096]).tobytes())
-    return {
-        "name": data,
-        "rows": len(rows),
-        "shape": list(rows.x.shape[1:]),
-        "dtype": str(rows.x.dtype),
-        "blake2b": digest.hexdigest(),
-        **rows.source,
-    }
-
-
-def _wants_report(asked: bool | None) -> bool:
-    """Whether to write the report; known before anything is measured."""
-    if asked is False:
-        return False
-    try:
-        import jinja2  # noqa: F401
-        import matplotlib as mpl  # noqa: F401
-    except ImportError:
-        if asked:
-            raise CapabilityMissing(
-                'The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
-            ) from None
-        say("No report: its packages are not installed (pip install blackbox-boundary[report]).")
-        return False
-    return True
-
-
-def _write_report(folder: RunFolder, distances: Distances, rows: Data, norm: str) -> None:
-    from ..report import write_report
-
-    write_report(
-        distances, folder.report, x=rows.x, labels=rows.labels, class_names=rows.names, norm=norm
-    )

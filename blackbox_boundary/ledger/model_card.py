@@ -63,7 +63,7 @@ class ModelCard:
         Anything else is a ValueError, KeyError or TypeError.
         """
         told = json.loads(text)
-        stored = {field.name: told[field.name] for field in fields(cls)}
+        stored = {field.name: told[field.name] for field in fields(cls) if field.name in told}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
         names = stored.pop("class_names", None)

@@ -20,13 +20,16 @@ from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem, by_name
-from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
+from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
 from .course import check, search_all
 
 __all__ = ["Measurement", "blank_column"]
+
+_NOTE = "<U120"
+"""Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
 
 _WAITING = -1
 """Status of a row of the open question that was not handed out yet."""
@@ -124,6 +127,7 @@ class Measurement:
         self._estimator = by_name(estimator)
         check(self._estimator, problem)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
+        x, self._clipped = clipped_rows(x, problem.bounds)
         self._x, self._n = x, int(x.shape[0])
         whole = len(self._valid) == self._n
         self._flips = Flips(x if whole else take(x, self._valid), ids[self._valid])
@@ -249,6 +253,17 @@ class Measurement:
             if (found := getattr(self._flips, name)) is not None:
                 columns[name] = blank_column(self._n, found)
                 columns[name][self._valid] = found
+        return self._with_clipping(columns)
+
+    def _with_clipping(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Note the rows that were clipped into the bounds."""
+        rows = np.flatnonzero(self._clipped)
+        if rows.size:
+            note = columns["note"] if "note" in columns else np.full(self._n, "")
+            columns["note"] = note = note.astype(_NOTE)
+            for row in rows:
+                said = f"clipped into the bounds by {self._clipped[row]:.2g}"
+                note[row] = f"{said}; {note[row]}" if note[row] else said
         return columns
 
     def _confidence(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "accuracy", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
+    "LabelPair", "Names", "Table", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
     "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
@@ -74,6 +74,11 @@ class Names:
         if label < 0:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))
+
+    def numbered(self, most: int = 12) -> str:
+        """The names with their numbers."""
+        shown = ", ".join(f"{name} = {k}" for k, name in enumerate(self._names[:most]))
+        return shown + (", ..." if len(self._names) > most else "")
 
 
 def number(value: float) -> str:
@@ -231,14 +236,6 @@ def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp],
     for pair in pairs:
         counts[place.get(pair.home, -1), place.get(pair.flipped, -1)] += pair.n
     return counts, kept, pooled
-
-
-def accuracy(distances: Distances, labels: NDArray[np.intp] | None) -> tuple[str, str] | None:
-    """Share of right home labels and the number of rows whose home label is known; None where nothing can be compared."""
-    known = distances.home >= 0
-    if labels is None or not known.any():
-        return None
-    return f"{(distances.home == labels)[known].mean():.1%}", f"{int(known.sum()):,}"
 
 
 def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Table:

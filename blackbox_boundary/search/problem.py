@@ -67,7 +67,7 @@ class Problem:
         valid: dict[str, Any] = {
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),
-            "bounds": checked_bounds(self.bounds),
+            "bounds": checked_bounds(self.bounds, tuple(self.input_shape)),
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)

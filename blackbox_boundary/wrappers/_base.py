@@ -48,8 +48,9 @@ class Encoding(Predictor, Protocol):
 class Wrapper:
     """Passes everything on.
 
-    It has ``vjp``, ``chain``, ``class_names``, ``predict_again``, ``as_sent``, and what the protocols
-    of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has them.
+    It has ``vjp``, ``chain``, ``class_names``, ``predict_again``, ``as_sent``, and what the
+    protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
+    them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
     ``_stream`` and ``_recheck``.
@@ -65,18 +66,20 @@ class Wrapper:
         self._inner = predictor
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
-        if isinstance(predictor, Chained):
-            self.chain = predictor.chain
-        if isinstance(predictor, Named):
-            self.class_names = predictor.class_names
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
             self.predict_again = self._predict_again
+        if isinstance(predictor, Rechecked):
+            self.sent_row, self.recheck = predictor.sent_row, self._recheck
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
         self._pass_on(predictor)
 
     def _pass_on(self, predictor: Predictor) -> None:
-        """Have what a transport's protocols ask for, where the wrapped predictor has it."""
+        """Take over what the wrapped predictor says of itself."""
+        if isinstance(predictor, Chained):
+            self.chain = predictor.chain
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
         if isinstance(predictor, Metered):
@@ -84,8 +87,6 @@ class Wrapper:
         if isinstance(predictor, Grouping):
             self.neighbours_known = predictor.neighbours_known
             self.note_neighbours = predictor.note_neighbours
-        if isinstance(predictor, Rechecked):
-            self.sent_row, self.recheck = predictor.sent_row, self._recheck
         if isinstance(predictor, Versioned):
             self.model_version = predictor.model_version
             self.expect_version = predictor.expect_version

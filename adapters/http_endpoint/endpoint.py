@@ -76,6 +76,8 @@ class HttpPredictor:
         self.transport, self.dialect = transport, dialect
         if dialect.contract.labels:
             self.class_names = dialect.contract.labels
+        if dialect.columns:
+            self.input_names = dialect.columns
         usual = max(
             1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size))
         )

@@ -21,7 +21,13 @@ from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..analysis.hints import hints
 from ..datasets import Data
-from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted
+from ..errors import (
+    BoundaryError,
+    CertificatesWithdrawn,
+    Interrupted,
+    PredictorRefused,
+    PredictorUnavailable,
+)
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
 from ..loading import load
@@ -32,7 +38,7 @@ from .data_rows import DataRows, data_options
 from .estimator_choice import chosen_estimator
 from .estimators import description
 from .expectation import announcements, expectation
-from .messages import say
+from .messages import exit_code, say
 from .named_values import named_values, without_query
 from .reading import Noise, noise_of
 from .report import wants_report, write_report
@@ -231,6 +237,9 @@ def measure(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     distances, failure = _measured(predictor, estimator, rows, folder, options)
+    if isinstance(failure, BoundaryError):
+        say(f"Error: {failure}")
+        _end_without_answer(distances, failure, folder)
     distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
     with _uninterrupted():
         try:
@@ -300,6 +309,20 @@ def _measured(
     return distances, failure
 
 
+def _end_without_answer(distances: Distances, failure: BoundaryError, folder: RunFolder) -> None:
+    """End a new run that got no answer; nothing is left of it.
+
+    An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
+    """
+    is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
+    was_answered = "behaviour" in distances.run or (distances.home >= 0).any()
+    if folder.earlier is None and is_unanswered and not was_answered:
+        folder.discard()
+        account = Account.of(distances.run) or Account()
+        say(f"Nothing was answered; {account.line()}. No results were written.")
+        sys.exit(exit_code(failure))
+
+
 def _n_queries(earlier: Distances | None) -> int:
     """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
@@ -335,7 +358,7 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
             f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
         )
     if isinstance(failure, BoundaryError):
-        raise failure
+        sys.exit(exit_code(failure))
     if failure is not None:
         sys.exit(_INTERRUPTED)
     if left:

@@ -26,7 +26,7 @@ NEEDS = {
     "how-to/wrap-a-torch-model": "torch",
     "how-to/wrap-an-onnx-export": "onnxruntime",
 }
-ELSEWHERE = {"how-to/audit-an-http-endpoint"}
+ELSEWHERE = {"how-to/audit-an-http-endpoint", "how-to/audit-a-fastapi-service"}
 """Pages whose code needs a server; their own test starts one."""
 UNWRITTEN: set[str] = set()
 """Pages that others link to and that are still to come."""

@@ -153,44 +153,74 @@ def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: in
 
 
 def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
-    """The radius to try next by the secant, NaN where the safeguard forbids it; ``top`` is ``hi``, or the next grid radius.
+    """The radius to try next by the secant (k,), NaN where the safeguard forbids it.
 
-    Early, a step beyond the predicted root by a fraction of the last error puts the root between the two; at the end two steps
-    to either side of the root close the bracket, the flipped one last and clear of rounding, which confirms it.
+    ``top`` is ``hi``, or the next radius of the grid while no flip is known. The *error* is the
+    distance between the last two predicted roots, the *far end* the end of the bracket that is
+    farther from the root, the *width* 0.95 of a width that is narrow enough. The first case that
+    holds decides:
+
+    ==========  ==========================================  ====================================
+    case        holds where                                 radius
+    ==========  ==========================================  ====================================
+    first       nothing was asked yet                       the root
+    growing     no flip is known                            half of the way to the root beyond it
+    second      one radius was asked                        2 % of the error short of the root
+    late        the safeguard would take over next          beyond the root, seen from the near
+                                                            end, by enough to move the far end
+    close up    the root is within the width of ``lo``      the width above ``lo``
+    close down  the root is within the width of ``hi``      the width below ``hi``
+    straddle    otherwise                                   beyond the root, seen from the near
+                                                            end, by a fraction of the error
+    ==========  ==========================================  ====================================
+
+    The order is the algorithm. A root needs two radii to mean anything, and a bracket needs a flip,
+    so the cases without them come first. The safeguard's warning outranks closing: a row that closes
+    in with a wrong root would lose its allowance. Closing outranks straddling: two steps to either
+    side of the root end the search, the flipped one last and clear of rounding, which confirms it.
+    Each closing step that misses doubles the next one.
     """
     assert rays.secant is not None
     lo, hi, k = flips.lo[rows], flips.hi[rows], rays.n_probes[rows]
-    root, previous, last = (
-        rays.secant.guess[rows],
-        rays.secant.previous[rows],
-        rays.secant.radius[rows],
-    )
-    with np.errstate(
-        invalid="ignore"
-    ):  # an infinite guess is no guess: it fails the tests at the end
-        width = 0.95 * rays.width(rows, root)
-        stride = width * 2.0 ** rays.secant.misses[rows]
-        error = np.abs(root - previous)
+    root, last = rays.secant.guess[rows], rays.secant.radius[rows]
+    with np.errstate(invalid="ignore"):
+        # an infinite guess is no guess: the aim is not between lo and top, and NaN is returned
+        error = np.abs(root - rays.secant.previous[rows])
         far_above = hi - root > root - lo
-        turn = np.where(error < 1e-3 * root, 0.4 * width, 0.02 * error)
-        aim = np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn)
+        width = 0.95 * rays.width(rows, root)
         near_hi, near_lo = hi - root <= width, root - lo <= width
         rays.secant.closing[rows] = near_hi | near_lo
-        aim = np.where(near_lo, lo + stride, np.where(near_hi, hi - stride, aim))
-        # the safeguard would take over next: cross the root by a margin that is sure to move the far end
-        late = top - lo > allowed_width(top, rays.unit[rows], k + 2, rays.slack)
+        stride = width * 2.0 ** rays.secant.misses[rows]
+        turn = np.where(error < 1e-3 * root, 0.4 * width, 0.02 * error)
         sure = np.maximum(1e-3 * root, 0.5 * error)
-        aim = np.where(late & (k > 1), np.where(far_above, root + sure, root - sure), aim)
-        aim = np.where(k == 1, root - 0.02 * np.abs(last - root), aim)
-        aim = np.where(np.isinf(hi), root + 0.5 * (root - lo), aim)
-        aim = np.where(k == 0, root, aim)
-        fits = np.where(
-            np.isinf(hi),
-            k - grid_index(top, rays.unit[rows]) < rays.slack,
-            np.maximum(aim - lo, top - aim)
-            <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
+        late = (top - lo > allowed_width(top, rays.unit[rows], k + 2, rays.slack)) & (k > 1)
+        aim = np.select(
+            [k == 0, np.isinf(hi), k == 1, late, near_lo, near_hi],
+            [
+                root,
+                root + 0.5 * (root - lo),
+                root - 0.02 * np.abs(last - root),
+                np.where(far_above, root + sure, root - sure),
+                lo + stride,
+                hi - stride,
+            ],
+            np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn),
         )
-        return np.where((lo < aim) & (aim < top) & fits, aim, np.nan)
+        return np.where(_allowed(rays, flips, rows, aim, top), aim, np.nan)
+
+
+def _allowed(
+    rays: Rays, flips: Flips, rows: IntArray, aim: RealArray, top: RealArray
+) -> NDArray[np.bool_]:
+    """Whether the safeguard allows an aim (k,), whatever the answer there will be."""
+    lo, k = flips.lo[rows], rays.n_probes[rows]
+    fits = np.where(
+        np.isinf(flips.hi[rows]),
+        k - grid_index(top, rays.unit[rows]) < rays.slack,
+        np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
+    )
+    allowed: NDArray[np.bool_] = (lo < aim) & (aim < top) & fits
+    return allowed
 
 
 def find_flips(

@@ -7,7 +7,7 @@ from array_api_compat import array_namespace
 
 from ...arrays import as_kind, flat_norm, put, take
 from ...search.asks import Search, Status
-from ...search.geometry import nearest, row_dot
+from ...search.geometry import length, nearest, row_dot
 from .descent import BEYOND, FARTHEST, towards_crossing
 from .state import TangentState
 
@@ -25,7 +25,7 @@ def project(state: TangentState) -> Search:
 
     DeepFool's step, from the boundary: [3] and [4] of the package.
     """
-    state.active = (state.flips.status == Status.RUNNING) & np.isfinite(state.distance)
+    state.active = state.taking_part & np.isfinite(state.distance)
     if not (rows := np.flatnonzero(state.active)).size:
         return
     step = array_namespace(state.x).zeros_like(state.x)
@@ -35,7 +35,9 @@ def project(state: TangentState) -> Search:
     if rows.size:
         gap = state.best_lead[rows].min(axis=-1) / steepness - row_dot(slope, take(step, rows))
         gap = np.minimum(np.maximum(gap, 0.0) * (1 + BEYOND), FARTHEST)
-        yield from state.look(rows, nearest(slope, *state.box(rows), gap, state.norm))
+        foot = nearest(slope, *state.box(rows), gap, state.norm)
+        state.supporting[rows] = length(foot, state.norm) / state.distance[rows]
+        yield from state.look(rows, foot)
 
 
 def narrow(state: TangentState) -> Search:

@@ -59,7 +59,8 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
         done = k / (steps - 2)
         heat = plan.hot * (plan.cold / plan.hot) ** done
         rows, slope, _ = yield from state.slope(step, state.soft_weights(lead, heat, target))
-        if not rows.size:
+        stuck = state.stuck
+        if not rows.size and not stuck.size:
             return
         old, change = take(step, rows), _cosine(_RADIUS_CHANGE, done)
         factor = towards_crossing(state.margin[rows], lead[rows].min(axis=-1), change)
@@ -68,7 +69,17 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
         else:
             new = _blended(state, rows, old, slope, factor, _cosine(blend, done))
         put(step, rows, new)
-        lead[rows], _ = yield from state.look(rows, new)
+        if stuck.size:
+            put(step, stuck, _retreated(state, stuck, take(step, stuck), lead))
+            rows = np.union1d(rows, stuck)
+        lead[rows], _ = yield from state.look(rows, take(step, rows))
+
+
+def _retreated(state: TangentState, rows: IntArray, old: Array, lead: FloatArray) -> Array:
+    """Back towards the row, from points without a usable gradient."""
+    factor = towards_crossing(state.margin[rows], lead[rows].min(axis=-1), 0.5)
+    factor = np.where(lead[rows].min(axis=-1) > 0, 0.5, np.minimum(factor, 0.95))
+    return old * as_kind(factor[:, None], old)
 
 
 def _begin(
@@ -88,9 +99,9 @@ def _begin(
     active afterwards.
     """
     step, lead = array_namespace(state.x).zeros_like(state.x), state.start.copy()
-    running, found = state.flips.status == Status.RUNNING, np.isfinite(state.distance)
+    running, found = state.taking_part, np.isfinite(state.distance)
     warm = running & found & plan.from_best
-    lost = running & ~found & (not first)
+    lost = running & (plan.at_random | ~found) & (not first)
     if (rows := np.flatnonzero(warm)).size:
         put(step, rows, state.best(rows))
         lead[rows] = state.best_lead[rows]
@@ -100,6 +111,8 @@ def _begin(
     state.active = running & ~warm & ~lost
     weights = state.soft_weights(lead, plan.hot, target)
     rows, slope, steepness = yield from state.slope(step, weights)
+    state.flat_at_row[state.stuck] = True
+    state.active[state.stuck] = False
     if rows.size:
         yield from _first_step(state, rows, slope, steepness, step, lead, first=first)
     state.active |= warm | lost
@@ -144,10 +157,12 @@ def _random_start(state: TangentState, rows: IntArray) -> Array:
     Each row draws from its own stream.
     """
     d = state.x.shape[1]
-    drawn = np.stack([state.streams[row].standard_normal(d) for row in rows])
+    drawn = np.stack([state.stream(int(row)).standard_normal(d) for row in rows])
     random = as_kind(drawn, state.x)
     reach = length(room_along(random, *state.box(rows)), state.ball)
     far = np.where(np.isfinite(reach), _TRUST * reach / 2, state.margin[rows])
+    found = np.isfinite(state.distance[rows])
+    far[found] = state.distance[rows[found]]
     return farthest(random, *state.box(rows), far, state.ball)
 
 

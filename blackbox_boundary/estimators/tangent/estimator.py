@@ -17,6 +17,7 @@ from ...search.state import Flips
 from .closing import narrow, project
 from .descent import descend
 from .plan import plan_of
+from .restarts import restart
 from .state import TangentState
 
 __all__ = ["Tangent"]
@@ -100,6 +101,8 @@ class Tangent:
             yield from descend(state, plan_of(number), self.steps, first=number == 0)
             yield from project(state)
             yield from narrow(state)
+            if number == 0:
+                yield from restart(state, self.steps)
         rows = flips.running
         failed = np.where(state.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)

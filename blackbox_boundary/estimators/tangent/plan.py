@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["RESTARTS", "Plan", "plan_of"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Plan:
     cold: float
     towards_other: bool = False
     from_best: bool = False
+    at_random: bool = False
 
 
 _PLANS = (
@@ -35,6 +36,12 @@ _PLANS = (
     Plan(0.13, 0.066, towards_other=True),
 )
 """Then the last two again, in turn."""
+
+RESTARTS = (
+    Plan(0.22, 0.066, from_best=True),
+    Plan(0.22, 0.066, at_random=True),
+    Plan(0.13, 0.066, from_best=True),
+)
 
 
 def plan_of(number: int) -> Plan:

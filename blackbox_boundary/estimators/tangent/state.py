@@ -83,11 +83,13 @@ class TangentState:
         self.best_lead = self.start.copy()
         self.distance = np.full(n, np.inf)
         self.tried = np.zeros(self.start.shape, np.bool_)
+        self.members = np.ones(n, np.bool_)
         self.active = np.zeros(n, np.bool_)
         self.flat = np.zeros(n, np.bool_)
-        self.streams = (
-            [problem.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
-        )
+        self.stuck = np.zeros(0, np.intp)
+        self.flat_at_row = np.zeros(n, np.bool_)
+        self.supporting = np.full(n, np.nan)
+        self._streams: dict[int, np.random.Generator] = {}
 
     def slope(
         self, step: Array, weights: FloatArray
@@ -99,6 +101,7 @@ class TangentState:
         """
         flips, xp = self.flips, array_namespace(self.x)
         rows = np.flatnonzero(self.active & (flips.status == Status.RUNNING))
+        self.stuck = rows[:0]
         if not rows.size:
             return rows, self.x[:0], np.zeros(0)
         reply = yield from ask_gradient(rows, self.points(rows, take(step, rows)), weights[rows])
@@ -106,8 +109,8 @@ class TangentState:
         slope = xp.reshape(reply.values, (len(rows), -1))
         steepest = flat_norm(slope, np.inf)
         usable = reply.answered & np.isfinite(steepest) & (steepest > 0)
-        self.active[rows] = usable
-        self.flat[rows] |= reply.answered & ~usable
+        self.stuck = rows[reply.answered & ~usable]
+        self.flat[self.stuck] = True
         some = np.flatnonzero(usable)
         slope = take(slope, some)
         return rows[some], slope / as_kind(steepest[some, None], slope), steepest[some]
@@ -161,6 +164,17 @@ class TangentState:
             logits[np.arange(len(logits)), self.home] = 0.0
             weights /= np.maximum(_softmax(logits), 1e-30)
         return weights
+
+    def stream(self, row: int) -> np.random.Generator:
+        """The random stream of a row; each row draws from its own."""
+        if row not in self._streams:
+            self._streams[row] = self.problem.stream(int(self.flips.row_ids[row]))
+        return self._streams[row]
+
+    @property
+    def taking_part(self) -> NDArray[np.bool_]:
+        """(n,) which rows take part in the present round."""
+        return self.members & (self.flips.status == Status.RUNNING)
 
     def next_target(self) -> IntArray:
         """The class nearest to winning at the best point that no round has aimed at or reached.

@@ -282,7 +282,7 @@ class _Problems:
         slope = np.zeros((len(at), self.x.shape[1]))
         if at.size:
             reply = yield from ask_gradient(self.rows[at], self._points(at, self.z[at]), weights)
-            self.flips.end(self.rows[at], reply.status)
+            self.flips.end(self.rows[at], reply.ending)
             found = np.asarray(as_numpy(reply.values), np.float64).reshape(len(at), -1)
             slope = np.where(np.isfinite(found) & reply.answered[:, None], found, 0.0)
             self.open &= self.flips.status[self.rows] == Status.RUNNING

@@ -178,7 +178,7 @@ class _Blend:
         if not rows.size:
             return
         answer = yield from ask_gradient(rows, take(points, alive), weights[alive])
-        flips.end(rows, answer.status)
+        flips.end(rows, answer.ending)
         here = array_namespace(self.x).reshape(answer.values, (len(rows), -1))
         step, slope = take(self.step, rows), take(self.slope, rows)
         tie = (1 - t) * (self.lead[rows] + row_dot(slope, step)) + t * lead

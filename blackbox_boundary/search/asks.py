@@ -118,6 +118,18 @@ class Gradients(NamedTuple):
         """(k,) which points have a gradient."""
         return self.status == ANSWERED
 
+    @property
+    def ending(self) -> StatusArray:
+        """(k,) the statuses that end a row where the points lie away from it.
+
+        A source that finds no derivative at such a point says nothing about the row's own gradient,
+        which is what ``ZERO_GRADIENT`` means.
+        """
+        ending: StatusArray = np.where(
+            self.status == Status.ZERO_GRADIENT, np.int8(ANSWERED), self.status
+        )
+        return ending
+
 
 Search: TypeAlias = Generator[Ask, Labels | Gradients, None]
 """A running search."""

@@ -16,14 +16,19 @@ __all__ = ["narrow", "project"]
 _RTOL = 1e-3
 """Width of the bracket relative to the distance at the end of a round."""
 
-_PULLS = 12
-"""Predictions at most that narrow the bracket; 1 or 2 are usual."""
+_PULLS = 64
+"""Predictions at most that narrow the bracket; 1 or 2 are usual. A flip point where scores are saturated
+may lie 1e7 times too far, 24 halvings."""
+
+_PULLS_ON_GRID = 12
+"""The same where points move on an integer grid, whose steps no bracket is narrower than."""
 
 
 def project(state: TangentState) -> Search:
     """Project ``x`` on the plane that touches the boundary at the best flip point.
 
-    DeepFool's step, from the boundary: [3] and [4] of the package.
+    DeepFool's step, from the boundary: [3] and [4] of the package. How far the plane supports the
+    ball around the row is measured after the look: where the foot of the plane flips, it is the best.
     """
     state.active = state.taking_part & np.isfinite(state.distance)
     if not (rows := np.flatnonzero(state.active)).size:
@@ -36,8 +41,8 @@ def project(state: TangentState) -> Search:
         gap = state.best_lead[rows].min(axis=-1) / steepness - row_dot(slope, take(step, rows))
         gap = np.minimum(np.maximum(gap, 0.0) * (1 + BEYOND), FARTHEST)
         foot = nearest(slope, *state.box(rows), gap, state.norm)
-        state.supporting[rows] = length(foot, state.norm) / state.distance[rows]
         yield from state.look(rows, foot)
+        state.supporting[rows] = length(foot, state.norm) / state.distance[rows]
 
 
 def narrow(state: TangentState) -> Search:
@@ -50,7 +55,7 @@ def narrow(state: TangentState) -> Search:
     flips, rows = state.flips, state.flips.running
     rows = rows[np.isfinite(state.distance[rows]) & (flips.lo[rows] == 0)]
     lo, back = np.zeros(len(state.home)), np.full(len(state.home), _RTOL)
-    for _ in range(_PULLS):
+    for _ in range(_PULLS if state.levels is None else _PULLS_ON_GRID):
         if not rows.size:
             return
         crossing = towards_crossing(state.margin[rows], state.best_lead[rows].min(axis=-1), 1.0)

@@ -40,6 +40,9 @@ _PACE = (0.25, 0.05)
 """In L1, how far the steepest coordinate goes at the first and at the last of the other steps, relative
 to the radius."""
 
+_RETREAT = 0.95
+"""The most that is left of a step at whose end the gradient is not usable."""
+
 BEYOND = 2e-4
 """The radius aims this much beyond the crossing, relative, so that a boundary that is straight is
 crossed, not touched."""
@@ -71,15 +74,26 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
         put(step, rows, new)
         if stuck.size:
             put(step, stuck, _retreated(state, stuck, take(step, stuck), lead))
-            rows = np.union1d(rows, stuck)
-        lead[rows], _ = yield from state.look(rows, take(step, rows))
+        moved = np.union1d(rows, stuck)
+        lead[moved], _ = yield from state.look(moved, take(step, moved))
 
 
 def _retreated(state: TangentState, rows: IntArray, old: Array, lead: FloatArray) -> Array:
-    """Back towards the row, from points without a usable gradient."""
-    factor = towards_crossing(state.margin[rows], lead[rows].min(axis=-1), 0.5)
-    factor = np.where(lead[rows].min(axis=-1) > 0, 0.5, np.minimum(factor, 0.95))
-    return old * as_kind(factor[:, None], old)
+    """Back towards the row, from points whose gradient is zero or not finite.
+
+    ==============  ================================================================
+    label there     step
+    ==============  ================================================================
+    home            half of the old one
+    another         to where the line through both margins crosses zero, at least
+                    half and at most 0.95 of the old one
+    ==============  ================================================================
+
+    A net whose units are all dead beyond the boundary would end the descent there otherwise.
+    """
+    margin = lead[rows].min(axis=-1)
+    crossing = np.minimum(towards_crossing(state.margin[rows], margin, 0.5), _RETREAT)
+    return old * as_kind(np.where(margin > 0, 0.5, crossing)[:, None], old)
 
 
 def _begin(
@@ -101,7 +115,7 @@ def _begin(
     step, lead = array_namespace(state.x).zeros_like(state.x), state.start.copy()
     running, found = state.taking_part, np.isfinite(state.distance)
     warm = running & found & plan.from_best
-    lost = running & (plan.at_random | ~found) & (not first)
+    lost = running & ~found & (not first)
     if (rows := np.flatnonzero(warm)).size:
         put(step, rows, state.best(rows))
         lead[rows] = state.best_lead[rows]
@@ -156,13 +170,9 @@ def _random_start(state: TangentState, rows: IntArray) -> Array:
 
     Each row draws from its own stream.
     """
-    d = state.x.shape[1]
-    drawn = np.stack([state.stream(int(row)).standard_normal(d) for row in rows])
-    random = as_kind(drawn, state.x)
+    random = state.draw(rows)
     reach = length(room_along(random, *state.box(rows)), state.ball)
     far = np.where(np.isfinite(reach), _TRUST * reach / 2, state.margin[rows])
-    found = np.isfinite(state.distance[rows])
-    far[found] = state.distance[rows[found]]
     return farthest(random, *state.box(rows), far, state.ball)
 
 

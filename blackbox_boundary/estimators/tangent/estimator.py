@@ -72,7 +72,7 @@ class Tangent:
             raise InvalidInput(f'"frozen" of Tangent must be an array of bool; got {kind}.')
 
     def expected_queries(self, problem: Problem) -> float:
-        """``steps`` gradients and about ``steps + 4`` predictions a round."""
+        """``steps`` gradients and about ``steps + 4`` predictions a round; no row starts again."""
         return 1 + self.rounds * (self.steps * (1 + gradient_queries(self.gradients, problem)) + 4)
 
     def check(self, problem: Problem) -> None:
@@ -93,7 +93,10 @@ class Tangent:
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Run the rounds."""
+        """Run the rounds; rows that show need start again after the first.
+
+        A later limit on rounds or queries changes nothing about what was asked before it.
+        """
         if not flips.running.size:
             return
         state = TangentState(self, flips, problem)
@@ -104,7 +107,7 @@ class Tangent:
             if number == 0:
                 yield from restart(state, self.steps)
         rows = flips.running
-        failed = np.where(state.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
+        failed = np.where(state.flat_at_row[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)
 
 

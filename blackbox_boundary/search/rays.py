@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_numpy, flat_norm
 from ..predictor import Access, IntArray, Prediction
 from .asks import Search, Status, ask_prediction
 from .margins import leads, resolution
@@ -44,7 +45,12 @@ SLACK = 2
 _GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
 
 _NOWHERE = 2.0**-64
-"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips, and no bracket is ever narrow."""
+"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips,
+and no bracket is ever narrow."""
+
+_BLURRED = 16.0
+"""Resolutions by which the scores may differ across a bracket that rounding decides; twice two at a
+straight line, and more where it bends."""
 
 RealArray = NDArray[np.float64]
 
@@ -84,15 +90,20 @@ class Rays:
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
 
     def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
-        """Which brackets (k,) are narrow enough: where rounding is the reason, the root must be predicted to be there.
+        """Which brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
 
-        Saturated scores hardly change from one radius to the next; rounding then seems to decide over long ways, but not about a root.
+        Rounding decides where the scores differ across the bracket by no more than they resolve, and
+        the root is predicted to lie there. Saturated scores do not: they hardly change from one radius
+        to the next, so that their blur is long, and far from zero at both ends.
         """
         enough = hi - lo <= self.rtol * hi
         if self.secant is None:
             return enough
         root, blur = self.secant.guess[rows], self.secant.blur[rows]
-        return enough | ((hi - lo <= 2 * blur) & (root >= lo - 2 * blur) & (root <= hi + 2 * blur))
+        blurred = (hi - lo <= 2 * blur) & (root >= lo - 2 * blur) & (root <= hi + 2 * blur)
+        return enough | (
+            blurred & (self.secant.fall[rows] <= _BLURRED * self.secant.resolved[rows])
+        )
 
     def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
         """Start predicting roots, from the scores at the origin and a first guess of the slope of the margin there."""
@@ -110,10 +121,21 @@ class _Secant:
         self.radius, self.lead = np.zeros(n), lead
         self._older_radius, self._older_lead = np.full(n, np.nan), np.full_like(lead, np.nan)
         self.closing, self.misses = np.zeros(n, np.bool_), np.zeros(n, np.intp)
-        self.blur = np.zeros(n)
+        self.blur, self.resolved = np.zeros(n), np.zeros(n)
+        self._at_lo, self._at_hi = lead.min(axis=-1), np.full(n, -np.inf)
+
+    @property
+    def fall(self) -> RealArray:
+        """By how much the margin falls (n,) from ``lo`` to ``hi``; infinite where no flip is known."""
+        return self._at_lo - self._at_hi
 
     def learn(
-        self, rows: IntArray, radius: RealArray, lead: RealArray, resolved: RealArray
+        self,
+        rows: IntArray,
+        radius: RealArray,
+        lead: RealArray,
+        resolved: RealArray,
+        hit: NDArray[np.bool_],
     ) -> None:
         """Take in the leads seen at one radius a row, and move the guess and its blur: the radius within which rounding decides.
 
@@ -122,6 +144,10 @@ class _Secant:
         apart = rows[np.abs(radius - self.radius[rows]) > 1e-5 * radius]
         self._older_radius[apart], self._older_lead[apart] = self.radius[apart], self.lead[apart]
         self.radius[rows], self.lead[rows] = radius, lead
+        self.resolved[rows] = resolved
+        margin = lead.min(axis=-1)
+        self._at_hi[rows[hit]] = margin[hit]
+        self._at_lo[rows[~hit]] = margin[~hit]
         run = radius - self._older_radius[rows]
         with np.errstate(
             all="ignore"
@@ -285,11 +311,11 @@ def _scan(flips: Flips, rays: Rays, count: int) -> Search:
 
 def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> Search:
     """Narrow the brackets to ``rtol``.  [1] Algorithm 1."""
-    steps = 0
+    steps, nowhere = 0, _nowhere(flips, rays)
     while True:
         i = flips.running
         lo, hi = flips.lo[i], flips.hi[i]
-        narrow = rays.narrow(i, lo, hi) | (hi <= _NOWHERE * rays.unit[i]) | (steps == num_steps)
+        narrow = rays.narrow(i, lo, hi) | (hi <= nowhere[i]) | (steps == num_steps)
         flips.status[i[narrow]] = Status.CONVERGED
         if narrow.all():
             return
@@ -300,6 +326,18 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
             radii = np.where(np.isnan(aim)[:, None], radii, aim[:, None])
         yield from _probe(flips, rays, i, radii)
         steps += 1
+
+
+def _nowhere(flips: Flips, rays: Rays) -> RealArray:
+    """Radii (n,) below which a flip is taken to be at the row itself.
+
+    Relative to the unit, unless that is so long that a radius below still leads away from the row: the
+    gradient of saturated probabilities is as long as their logarithm is wrong.
+    """
+    epsilon = float(np.finfo(as_numpy(flips.x[:0]).dtype).eps)
+    size = flat_norm(flips.x, 2)
+    nowhere = _NOWHERE * rays.unit
+    return np.where(size > 0, np.minimum(nowhere, epsilon * size), nowhere)
 
 
 def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search:
@@ -345,7 +383,7 @@ def _learn(
     missed = rays.secant.closing[rows] & (hit == (radius < rays.secant.guess[rows]))
     rays.secant.misses[rows[missed]] += 1
     resolved = resolution(prediction, rays.access)
-    rays.secant.learn(rows, radius, lead, resolved)
+    rays.secant.learn(rows, radius, lead, resolved, hit)
     flips.confirmed[rows] = hit & (lead.min(axis=-1) <= -0.9 * resolved)
     blur = rays.secant.blur[rows]
     flips.outward_step[rows] = np.minimum(

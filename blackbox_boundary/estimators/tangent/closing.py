@@ -42,7 +42,8 @@ def project(state: TangentState) -> Search:
         gap = np.minimum(np.maximum(gap, 0.0) * (1 + BEYOND), FARTHEST)
         foot = nearest(slope, *state.box(rows), gap, state.norm)
         yield from state.look(rows, foot)
-        state.supporting[rows] = length(foot, state.norm) / state.distance[rows]
+        nearest_flip = np.maximum(state.distance[rows], np.finfo(np.float64).tiny)
+        state.supporting[rows] = length(foot, state.norm) / nearest_flip
 
 
 def narrow(state: TangentState) -> Search:

@@ -129,7 +129,8 @@ class TangentState:
     ) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
         """Predict at ``x + step`` and keep what is nearer.
 
-        Returns the leads (k, n_classes), and which points flipped (k,). The order matters: the
+        Returns the leads (k, n_classes), and which points flipped (k,). A flip at the row itself
+        contradicts its own label: the row ends ``UNDECIDED``. The order matters: the
         distance is that of the point as it was asked, on the grid and inside the bounds, and is
         measured before anything is compared with the best.
         """
@@ -150,6 +151,7 @@ class TangentState:
             self.tried[found, label] = True
             flips.keep(found, take(points, nearer), label, flat_norm(take(moved, nearer), 2))
             flips.lo[found] = 0.0  # what was known below lay on the way to another flip point
+            flips.status[found[distance[nearer] == 0]] = Status.UNDECIDED
         return lead, flipped
 
     def soft_weights(self, lead: FloatArray, heat: float, target: IntArray) -> FloatArray:

@@ -15,6 +15,7 @@ __all__ = [
     "Interrupted",
     "InvalidInput",
     "LedgerError",
+    "ModelChanged",
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
@@ -48,6 +49,10 @@ class PredictorError(BoundaryError):
 
 class BadPrediction(PredictorError):
     """An answer of the wrong shape or dtype, with a label out of range, or not what its access declares."""
+
+
+class ModelChanged(PredictorError):
+    """An answer names another version of the model than those before it; it was not taken."""
 
 
 class PredictorUnavailable(PredictorError):

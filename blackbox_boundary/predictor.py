@@ -24,6 +24,7 @@ __all__ = [
     "Array",
     "Bounds",
     "Differentiable",
+    "MarginGradient",
     "Prediction",
     "Predictor",
     "Repeatable",
@@ -183,13 +184,30 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class Differentiable(Predictor, Protocol):
-    """A predictor that also answers gradients."""
+    """A predictor that also answers gradients.
+
+    An optional attribute ``straight_through`` (tuple of str) names the steps, of a quantiser say, through which they are passed as if they
+    were not there; without it, or empty, they are those of the scores.
+    """
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.
 
         ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of ``x``. Scores are what
         the access says: probabilities where that is what the predictor reveals.
+        """
+        ...
+
+
+@runtime_checkable
+class MarginGradient(Differentiable, Protocol):
+    """A predictor that answers scores and the gradient of a margin in one run of the model."""
+
+    def margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
+        """Answer ``x`` (n, *input_shape), and differentiate the score of ``home`` less the best other one.
+
+        ``home`` (n,) holds a label a row. The gradient has the shape, kind and device of ``x``; its rival is the first of equal scores.
+        Such a run counts one prediction and one gradient a row.
         """
         ...
 

@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    ("errors", "rounding", "predictor", "arrays", "inputs", "chains", "loading"),
+    (
+        "errors",
+        "rounding",
+        "predictor",
+        "metering",
+        "model_checks",
+        "printable",
+        "arrays",
+        "inputs",
+        "chains",
+        "loading",
+    ),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),
     ("estimators", "analysis"),

@@ -32,6 +32,8 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     **given
         What the file would say, by name (it goes before the file): ``dialect``, ``access``, ``input_shape``, ``n_classes``,
         ``bounds``, ``labels``, ``max_rows``, ``headers``, ``request``, ``answer``, ``transport``; None counts as not given.
+        ``allow`` lists what the file may use: ``"command"``, ``"file:PATH"``, ``"env:NAME"``; what is given by name
+        needs no leave.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def probe(spec: str, **given: Any) -> Finding:
     spec : str
         The URL of a server or of a model; or a ``.toml`` file with that URL, and with the headers that the server wants.
     **given
-        As for :func:`load`: ``headers`` and ``transport`` above all.
+        As for :func:`load`: ``headers``, ``transport`` and ``allow`` above all.
 
     Raises
     ------

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
+from .permissions import Permissions
 from .secrets import Secret
 from .transport_settings import TransportSettings
 
@@ -23,7 +24,8 @@ _KEYS = (
 )  # fmt: skip
 
 _SECRET = re.compile(
-    r"authorization|cookie|token|secret|passw|credential|signature|(^|[-_])(api)?key", re.IGNORECASE
+    r"authorization|cookie|token|secret|passw|credential|signature|(^|[-_])(api)?key|^(code|sig|auth|jwt|pwd|sas)$",
+    re.IGNORECASE,
 )
 """Names of headers, and of what follows the question mark of a URL, that are never written into a file or a command line."""
 
@@ -77,7 +79,8 @@ class Configuration:
             (name for name in _query_names(told["url"]) if _SECRET.search(name)), None
         ):
             raise InvalidInput(
-                f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: give it as a header.'
+                f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: '
+                'give it as a header ("x-functions-key" for a "code" of Azure Functions).'
             )
         if "access" in told:
             told["access"] = Access.parse(told["access"])
@@ -102,13 +105,30 @@ class Configuration:
         return cls(**told)
 
     @classmethod
-    def read(cls, path: str | Path, given: Mapping[str, Any]) -> Configuration:
+    def told(cls, spec: str, given: Mapping[str, Any], *, is_url: bool) -> Configuration:
+        """Read what is given by name, and the description where ``spec`` is the path of one.
+
+        Raises
+        ------
+        InvalidInput
+            As in :meth:`of` and :meth:`read`.
+        """
+        given = dict(given)
+        permissions = Permissions.of(given.pop("allow", None) or ())
+        if is_url:
+            return cls.of({**given, "url": spec})
+        return cls.read(spec, given, permissions)
+
+    @classmethod
+    def read(
+        cls, path: str | Path, given: Mapping[str, Any], permissions: Permissions | None = None
+    ) -> Configuration:
         """Read a TOML file; what is ``given`` by name goes before what the file says.
 
         Raises
         ------
         InvalidInput
-            The file is missing or not TOML, or as in :meth:`of`.
+            The file is missing or not TOML, uses what was not allowed, or as in :meth:`of`.
         """
         try:
             settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -116,9 +136,10 @@ class Configuration:
             raise InvalidInput(
                 f'The description of an endpoint "{path}" cannot be read: {error}.'
             ) from error
-        return cls.of(
-            {**settings, **{name: value for name, value in given.items() if value is not None}}
-        )
+        given = {name: value for name, value in given.items() if value is not None}
+        own = {name: value for name, value in settings.items() if name not in given}
+        (permissions or Permissions()).check(own, Path(path))
+        return cls.of({**own, **given})
 
     def tables_only(self, request: tuple[str, ...] = (), answer: tuple[str, ...] = ()) -> None:
         """Raise :class:`~blackbox_boundary.InvalidInput` at a setting of the dialect that it does not know."""

@@ -11,8 +11,10 @@ import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -27,6 +29,7 @@ from blackbox_boundary.errors import (
     PredictorRefused,
     PredictorUnavailable,
 )
+from blackbox_boundary.model_checks import ModelCheck
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
 
 from .dialects.dialect import Dialect
@@ -75,6 +78,8 @@ class HttpPredictor:
         )
         self.max_rows = min(max_rows or usual, dialect.max_rows or _MAX_ROWS)
         self._canary: NDArray[Any] | None = None
+        self._neighbours_known = False
+        self._canary_answer: tuple[float, Prediction] | None = None
         self._checking = threading.Lock()
         self._workers = ThreadPoolExecutor(
             transport.settings.connections, thread_name_prefix="blackbox-http"
@@ -184,9 +189,60 @@ class HttpPredictor:
         yield from firsts
         yield from self._side_by_side(sent, [*self._split(tried, len(sent)), *failed])
 
+    @property
+    def connections(self) -> int:
+        """Requests under way at once, at most."""
+        return self.transport.settings.connections
+
+    def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
+        """Call ``charge(n_rows)`` before each request inside the context, retries included.
+
+        What it raises keeps that request from being sent.
+        """
+        return self.transport.metered(charge)
+
     def n_requests(self, n_rows: int) -> int:
         """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
         return len(self._split(0, n_rows))
+
+    def neighbours_known(self) -> bool:
+        """Whether it is known if a row's answer depends on the rows sent with it, or one row is sent at a time."""
+        return self._neighbours_known or self.max_rows == 1
+
+    def note_neighbours(self, *, depend: bool) -> None:
+        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
+        self._neighbours_known = True
+        if depend:
+            self.max_rows = 1
+
+    def sent_row(self) -> NDArray[Any] | None:
+        """A row that was answered, (1, *input_shape), as it was sent; None before the first answer."""
+        return self._canary
+
+    def recheck(self) -> ModelCheck:
+        """Ask that row again, to see whether the model is still the same: one query.
+
+        Raises
+        ------
+        InvalidInput
+            Nothing was answered yet.
+        PredictorError
+            As :meth:`predict`.
+        """
+        if self._canary is None or self._canary_answer is None:
+            raise InvalidInput("A check asks a row again that was answered; none was.")
+        self.transport.count(checks=1)
+        now = self._send(self._canary, None, is_again=True)
+        first_at, before = self._canary_answer
+        return ModelCheck(first_at, time.time(), before, now)
+
+    def model_version(self) -> str | None:
+        """The version of the model that all answers so far named; None where none did."""
+        return self.dialect.version.name
+
+    def expect_version(self, version: str) -> None:
+        """Hold all further answers to a version that earlier ones named."""
+        self.dialect.version.expect(version)
 
     def close(self) -> None:
         """Close all connections; predictions fail cleanly afterwards."""
@@ -222,6 +278,7 @@ class HttpPredictor:
             return None
         if answer.label[0] >= 0:
             _check_logits(answer, self.access)
+            self._canary_answer = time.time(), answer
             self._canary = sent.copy()
         return answer
 
@@ -312,12 +369,14 @@ class HttpPredictor:
             return False
         self.transport.count(canaries=1)
         try:
-            self._send(self._canary, stop)
+            self._send(self._canary, stop, is_again=True)
         except (PredictorUnavailable, PredictorRefused):
             return False
         return True
 
-    def _send(self, sent: NDArray[Any], stop: threading.Event | None) -> Prediction:
+    def _send(
+        self, sent: NDArray[Any], stop: threading.Event | None, *, is_again: bool = False
+    ) -> Prediction:
         n = len(sent)
         return self.transport.send(
             self.dialect.request(sent),
@@ -325,6 +384,7 @@ class HttpPredictor:
             n_rows=n,
             most_bytes=_BYTES_FIXED + _BYTES_PER_SCORE * n * self.n_classes,
             stop=stop,
+            is_again=is_again,
         )
 
     def _nothing(self, n: int) -> Prediction:

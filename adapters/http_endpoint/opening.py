@@ -23,10 +23,11 @@ DIALECTS = ("oip_v2", "tf_serving", "kserve_v1", "mlflow", "torchserve", "descri
 
 def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpPredictor:
     """Read the configuration, ask the server for what it leaves open, and set up the predictor; no query is sent."""
-    told = Configuration.of({**given, "url": spec}) if is_url else Configuration.read(spec, given)
+    told = Configuration.told(spec, given, is_url=is_url)
     transport = Transport(told.url, told.transport, headers=told.headers)
     try:
-        return HttpPredictor(transport, _dialect(transport, told), max_rows=told.max_rows)
+        with transport.guarded():
+            return HttpPredictor(transport, _dialect(transport, told), max_rows=told.max_rows)
     except BaseException:
         transport.close()
         raise

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError
 from blackbox_boundary.predictor import Access
+from blackbox_boundary.printable import printable
 
 from .configuration import Configuration
 from .dialects import oip_v2, tf_serving
@@ -49,10 +50,15 @@ class Finding:
     missing: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     n_requests: int = 0
 
+    def masked_by(self, transport: Transport) -> Finding:
+        """The same without the transport's secrets, which a server's metadata may echo."""
+        settings = {name: _masked(value, transport) for name, value in self.settings.items()}
+        return replace(self, says=transport.masked(self.says), settings=settings)
+
     @property
     def toml(self) -> str:
         """A configuration to save and to load; what is missing stands in comments, to be filled in."""
-        lines = [f"# {' '.join(self.says.split())}"]
+        lines = [f"# {printable(' '.join(self.says.split()))}"]
         lines += [
             f"{name} = {_toml(value)}"
             for name, value in self.settings.items()
@@ -83,29 +89,30 @@ class Finding:
 
 def find(spec: str, given: Mapping[str, Any]) -> Finding:
     """Look at a URL, or at that of a description, with GET requests only; what is given is as for loading it."""
-    told = (
-        Configuration.read(spec, given)
-        if spec.endswith(".toml")
-        else Configuration.of({**given, "url": spec})
-    )
+    told = Configuration.told(spec, given, is_url=not spec.endswith(".toml"))
     transport = Transport(told.url, told.transport, headers=told.headers)
     try:
-        base, model = _parted(urlsplit(told.url).path)
-        findings = (
-            recognise(transport, base, model, told)
-            for recognise in (_oip_v2, _models_v1, _pinged, _own_code)
-        )
-        nothing = Finding(
-            None,
-            f"Nothing known answers at {transport.origin}; describe the endpoint.",
-            _described(told.url),
-            _SHAPES,
-        )
-        found = next((finding for finding in findings if finding is not None), nothing)
-        keep = " Keep the [headers] of the file." if told.headers else ""
-        return replace(found, says=found.says + keep, n_requests=transport.counters.discoveries)
+        with transport.guarded():
+            return _found(transport, told).masked_by(transport)
     finally:
         transport.close()
+
+
+def _found(transport: Transport, told: Configuration) -> Finding:
+    base, model = _parted(urlsplit(told.url).path)
+    findings = (
+        recognise(transport, base, model, told)
+        for recognise in (_oip_v2, _models_v1, _pinged, _own_code)
+    )
+    nothing = Finding(
+        None,
+        f"Nothing known answers at {transport.origin}; describe the endpoint.",
+        _described(told.url),
+        _SHAPES,
+    )
+    found = next((finding for finding in findings if finding is not None), nothing)
+    keep = " Keep the [headers] of the file." if told.headers else ""
+    return replace(found, says=found.says + keep, n_requests=transport.counters.discoveries)
 
 
 _ACCESS = ("probabilities", 'or "logits", "top1", "label": what the answers are')
@@ -310,8 +317,36 @@ def _described(url: str) -> dict[str, Any]:
     }
 
 
+def _masked(value: Any, transport: Transport) -> Any:
+    if isinstance(value, str):
+        return transport.masked(value)
+    if isinstance(value, list):
+        return [_masked(part, transport) for part in value]
+    if isinstance(value, Mapping):
+        return {name: _masked(part, transport) for name, part in value.items()}
+    return value
+
+
 def _toml(value: Any) -> str:
-    """A value in TOML; JSON writes texts, numbers and lists the same way."""
-    if isinstance(value, str) and '"' in value and "'" not in value:
-        return f"'{value}'"
+    """A value in TOML, which writes lists, numbers and truth values as JSON does."""
+    if isinstance(value, str):
+        return _toml_text(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value)
+
+
+def _toml_text(text: str) -> str:
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    return '"' + "".join(map(_toml_mark, text)) + '"'
+
+
+def _toml_mark(mark: str) -> str:
+    """A character inside a basic string; a lone surrogate, which TOML cannot hold, as U+FFFD."""
+    if mark in '"\\':
+        return f"\\{mark}"
+    if mark.isprintable():
+        return mark
+    code = 0xFFFD if 0xD800 <= ord(mark) < 0xE000 else ord(mark)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

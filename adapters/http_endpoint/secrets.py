@@ -6,21 +6,19 @@ and appears nowhere: not in ``repr``, not in a pickle, not in an error, even whe
 
 from __future__ import annotations
 
-import itertools
 import os
 import shlex
 import subprocess
 from collections.abc import Mapping
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
 from blackbox_boundary.errors import InvalidInput
 
+from .masking import Mask
+
 __all__ = ["Secret"]
 
-_TELLING = 4
-"""Characters of a secret in a row that are not shown."""
 _COMMAND_TIMEOUT_S = 60.0
 """Long enough for a person to unlock a keyring."""
 
@@ -40,8 +38,13 @@ class Secret:
             raise InvalidInput(
                 f'A secret must come from "env", "file" or "command", never from the text itself; got "{source}".'
             )
+        if prefix and (not prefix.isprintable() or prefix[0].isspace()):
+            raise InvalidInput(
+                f'The "prefix" of a secret must be printable and not begin with a blank; got {prefix!r}.'
+            )
         self._source, self._name, self._prefix = source, name, prefix
         self._value: str | None = None
+        self._mask: Mask | None = None
 
     @classmethod
     def parse(cls, table: Mapping[str, Any]) -> Secret:
@@ -73,15 +76,15 @@ class Secret:
         """
         if self._value is None:
             value = self._read().strip()
-            if not value or not value.isprintable():
+            if not value or not value.isprintable() or not value.isascii():
                 raise InvalidInput(
-                    f"The secret from {self} must be one line of printable text; it is {'not' if value else 'empty'}."
+                    f"The secret from {self} must be one line of printable ASCII; it is {'not' if value else 'empty'}."
                 )
-            self._value = value
+            self._value, self._mask = value, Mask(value, self._prefix)
         return self._prefix + self._value
 
     def masked(self, text: str) -> str:
-        """The text without the secret and without parts of it: what a server echoes may be cut off, or escaped.
+        """The text without the secret, parts of it, and its encodings (:mod:`.masking`).
 
         Examples
         --------
@@ -90,21 +93,7 @@ class Secret:
         >>> secret.masked("the key correct-horse-ba... is not known")
         'the key ***... is not known'
         """
-        if self._value is None:
-            return text
-        text = text.replace(self._value, "***")
-        parts = {
-            self._value[first : first + _TELLING]
-            for first in range(len(self._value) - _TELLING + 1)
-        }
-        held = [text[first : first + _TELLING] in parts for first in range(len(text))]
-        hidden = [any(held[max(0, at - _TELLING + 1) : at + 1]) for at in range(len(text))]
-        return "".join(
-            "***" if is_hidden else "".join(letter for letter, _ in run)
-            for is_hidden, run in itertools.groupby(
-                zip(text, hidden, strict=True), key=itemgetter(1)
-            )
-        )
+        return text if self._mask is None else self._mask.masked(text)
 
     def _read(self) -> str:
         try:
@@ -130,7 +119,9 @@ class Secret:
         return done.stdout
 
     def __str__(self) -> str:
-        return f'{self._source} "{self._name}"' if self._source != "command" else "a command"
+        return (
+            f"{self._source} {self._name}" if self._source != "command" else "what a command prints"
+        )
 
     def __repr__(self) -> str:
         return f"Secret({self}, ***)"

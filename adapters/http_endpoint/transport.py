@@ -5,9 +5,12 @@ What goes over the line is in :mod:`.exchange`, what an answer's status means in
 
 from __future__ import annotations
 
+import itertools
+import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from ipaddress import ip_address
 from typing import TypeVar
@@ -15,7 +18,13 @@ from urllib.parse import urlsplit
 
 import tenacity
 
-from blackbox_boundary.errors import InvalidInput, PredictorError, PredictorRefused
+from blackbox_boundary.errors import (
+    BoundaryError,
+    InvalidInput,
+    PredictorError,
+    PredictorRefused,
+)
+from blackbox_boundary.metering import charge_all
 
 from .exchange import Connection, Stale, named
 from .failures import Doubtful, Transient, failure_of
@@ -28,6 +37,8 @@ from .wire import Reply, Request
 __all__ = ["Transport"]
 
 _T = TypeVar("_T")
+
+_LOG = logging.getLogger(__name__)
 
 _ERRORS_ALLOWED = 3
 """A 500 is as often our input's fault as the server's: after three of them it is looked into."""
@@ -42,8 +53,6 @@ class Transport:
         ``http://`` or ``https://``, with host and perhaps port; its path is ignored.
     headers : mapping of str to str or Secret, optional
         Sent with every request, to this origin alone.
-    before_send : callable, optional
-        Called with the number of rows before each request, retries included; what it raises keeps the request from being sent.
     """
 
     def __init__(
@@ -52,11 +61,10 @@ class Transport:
         settings: TransportSettings | None = None,
         *,
         headers: Mapping[str, str | Secret] | None = None,
-        before_send: Callable[[int], None] | None = None,
     ) -> None:
         self.origin = _origin(url)
         self.settings = settings or TransportSettings()
-        self.before_send = before_send
+        self._meters = list[Callable[[int], None]]()
         self._headers = dict(headers or {})
         self._counters, self._count_lock = Counters(), threading.Lock()
         self.limit = AdaptiveLimit(self.settings.connections)
@@ -64,6 +72,8 @@ class Transport:
         self._connections, self._local = list[Connection](), threading.local()
         self._closed = threading.Event()
         self._was_reachable = False
+        for secret in self._secrets:
+            _LOG.info("Sends %s to %s.", secret, self.origin)
         if self._secrets and url.startswith("http:") and not _is_loopback(self.origin):
             warnings.warn(
                 f"The secret for {self.origin} would travel unencrypted: use https.",
@@ -84,6 +94,15 @@ class Transport:
             name.lower(): value for name, value in self._headers.items() if isinstance(value, str)
         }
 
+    @contextmanager
+    def metered(self, charge: Callable[[int], None]) -> Iterator[None]:
+        """Call ``charge(n_rows)`` before each request that carries rows; what it raises keeps it from being sent."""
+        self._meters.append(charge)
+        try:
+            yield
+        finally:
+            self._meters.remove(charge)
+
     def count(self, **amounts: int) -> None:
         """Add to the counters."""
         with self._count_lock:
@@ -99,6 +118,7 @@ class Transport:
         most_bytes: int,
         attempts: int | None = None,
         stop: threading.Event | None = None,
+        is_again: bool = False,
     ) -> _T:
         """Send a request until it is answered, and read the answer.
 
@@ -114,6 +134,8 @@ class Transport:
             Instead of the number in the transport settings.
         stop : Event, optional
             Ends the waiting between attempts when set.
+        is_again : bool
+            Whether these rows were sent before, so that even the first attempt counts as a repetition.
 
         Raises
         ------
@@ -135,6 +157,13 @@ class Transport:
         def pause(seconds: float) -> None:
             over.wait(seconds)
 
+        tried = itertools.count()
+
+        def attempt() -> _T:
+            return self._attempt(
+                request, read, n_rows, most_bytes, over, is_again=next(tried) > 0 or is_again
+            )
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
             stop=is_enough,
@@ -143,13 +172,14 @@ class Transport:
             before_sleep=lambda _: self.count(retries=1),
             reraise=True,
         )
-        try:
-            answer: _T = retrying(self._attempt, request, read, n_rows, most_bytes, over)
-        except Transient as error:
-            if error.is_refusal:
-                raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
-            raise
-        return answer
+        with self.guarded():
+            try:
+                answer: _T = retrying(attempt)
+            except Transient as error:
+                if error.is_refusal:
+                    raise PredictorRefused(str(error), retry_after_s=error.retry_after_s) from None
+                raise
+            return answer
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
@@ -163,6 +193,33 @@ class Transport:
             text = secret.masked(text)
         return text
 
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Let no exception out that holds a secret.
+
+        Texts of exceptions are masked, and what they were raised from is dropped: a library's error may quote a
+        header, or what the server said. An exception of another kind that holds a secret becomes a
+        :class:`~blackbox_boundary.PredictorError`.
+        """
+        failure: Exception
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  whatever it is, it may hold a secret
+            failure = error
+        else:
+            return
+        said = f"{failure} {failure!r} {getattr(failure, '__notes__', '')}"
+        if self.masked(said) != said:
+            if isinstance(failure, BoundaryError):
+                failure.args = tuple(
+                    self.masked(part) if isinstance(part, str) else part for part in failure.args
+                )
+                failure.__notes__ = []
+            else:
+                failure = PredictorError(f"{type(failure).__name__}: {self.masked(str(failure))}")
+        failure.__cause__ = failure.__context__ = None
+        raise failure
+
     def _attempt(
         self,
         request: Request,
@@ -170,6 +227,8 @@ class Transport:
         n_rows: int,
         most_bytes: int,
         over: threading.Event,
+        *,
+        is_again: bool,
     ) -> _T:
         if pause := self._pace.turn():
             over.wait(pause)
@@ -179,15 +238,13 @@ class Transport:
                     f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed."
                 )
             try:
-                reply = self._exchange(request, n_rows, most_bytes)
+                reply = self._exchange(request, n_rows, most_bytes, is_again=is_again)
                 if failure := failure_of(reply, named(self.origin, request)):
                     raise failure
                 answer = _read_whole(reply, read)
-            except PredictorError as error:
-                if isinstance(error, Transient):
-                    self._back_off(error, started)
-                error.args = tuple(map(self.masked, error.args))
-                raise error from None  # the libraries' own error may quote what the server said, secrets included
+            except Transient as error:
+                self._back_off(error, started)
+                raise
             self.limit.answered(reply.seconds, n_rows)
             return answer
 
@@ -198,29 +255,35 @@ class Transport:
         if error.retry_after_s:
             self._pace.hold(min(error.retry_after_s, self.settings.longest_wait_s))
 
-    def _exchange(self, request: Request, n_rows: int, most_bytes: int) -> Reply:
-        connection: Connection | None = getattr(self._local, "line", None)
+    def _exchange(self, request: Request, n_rows: int, most_bytes: int, *, is_again: bool) -> Reply:
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = Connection(self.origin, self.settings)
             self._connections.append(connection)
         was_used = connection.is_used
         try:
-            return self._once(connection, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes, is_again=is_again)
         except Stale:
             if not was_used:
                 raise
             self.count(resends=1)
-            return self._once(connection, request, n_rows, most_bytes)
+            return self._once(connection, request, n_rows, most_bytes, is_again=True)
 
     def _once(
-        self, connection: Connection, request: Request, n_rows: int, most_bytes: int
+        self,
+        connection: Connection,
+        request: Request,
+        n_rows: int,
+        most_bytes: int,
+        *,
+        is_again: bool,
     ) -> Reply:
-        if self.before_send:
-            self.before_send(n_rows)
-        self.count(
-            bytes_sent=len(request.body),
-            **({"queries": n_rows, "requests": 1} if n_rows else {"discoveries": 1}),
-        )
+        if n_rows:
+            charge_all(tuple(self._meters), n_rows)
+            self.count(queries=n_rows, requests=1, queries_again=n_rows * is_again)
+        else:
+            self.count(discoveries=1)
+        self.count(bytes_sent=len(request.body))
         headers = {
             name: value.reveal() if isinstance(value, Secret) else value
             for name, value in self._headers.items()

@@ -47,6 +47,7 @@ class TransportSettings:
     trust_env: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "trust_env", _truth(self.trust_env, "trust_env"))
         files = {"ca_file", "client_cert", "client_key", "trust_env"}
         for name, value in asdict(self).items():
             if name in files or (value is None and name == "requests_per_s"):
@@ -69,6 +70,22 @@ class TransportSettings:
         return tuple(problem.name for problem in fields(cls))
 
 
+def _truth(value: object, name: str) -> bool:
+    """A truth value, or the word for one: a text that is not empty would otherwise count as true."""
+    if isinstance(value, str):
+        value = {
+            "yes": True,
+            "true": True,
+            "on": True,
+            "no": False,
+            "false": False,
+            "off": False,
+        }.get(value.strip().lower(), value)
+    if not isinstance(value, bool):
+        raise InvalidInput(f'"{name}" must be true or false; got {value!r}.')
+    return value
+
+
 @dataclass
 class Counters:
     """What has been sent so far, retries included, and what came back.
@@ -77,12 +94,16 @@ class Counters:
     ----------
     queries : int
         Rows sent. A row that was sent twice counts twice: the server may have billed it twice.
+    queries_again : int
+        Of these, rows of requests that were sent again, canaries and checks.
     requests : int
         HTTP requests sent that carried rows.
     retries, resends : int
         Of these, sent again after a failure, and at once on a fresh connection.
     canaries : int
         Of these, sent to find out whether the server or the input is at fault.
+    checks : int
+        Of these, sent to see whether the model is still the same.
     discoveries : int
         HTTP requests that carried no row (GET).
     bytes_sent, bytes_received : int
@@ -90,10 +111,12 @@ class Counters:
     """
 
     queries: int = 0
+    queries_again: int = 0
     requests: int = 0
     retries: int = 0
     resends: int = 0
     canaries: int = 0
+    checks: int = 0
     discoveries: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.predictor import Bounds
 
-__all__ = ["JSON", "Reply", "Request", "as_dtype", "flat_json", "nested_json"]
+__all__ = ["JSON", "Reply", "Request", "as_dtype", "bounds_within", "flat_json", "nested_json"]
 
 JSON = "application/json"
 
@@ -74,6 +75,28 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
             f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked does not."
         )
     return sent
+
+
+def bounds_within(bounds: Bounds, dtype: np.dtype[Any]) -> Bounds:
+    """The bounds of a search whose points are sent as half precision; others as they are.
+
+    Half precision ends at 65,504, within reach of a search without bounds: its range stands in for them.
+
+    Raises
+    ------
+    InvalidInput
+        The bounds reach beyond that range.
+    """
+    if dtype.kind != "f" or dtype.itemsize > 2:
+        return bounds
+    limit = float(np.finfo(np.float16).max)
+    if bounds is None:
+        return (-limit, limit)
+    if max(np.abs(np.asarray(bound, float)).max() for bound in bounds) > limit:
+        raise InvalidInput(
+            f'"bounds" of an endpoint that takes float16 must lie within {limit:g}; got {bounds}.'
+        )
+    return bounds
 
 
 def flat_json(rows: NDArray[Any]) -> bytes:

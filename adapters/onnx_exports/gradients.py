@@ -1,95 +1,263 @@
-"""Gradients of an ONNX export, by torch.
+"""Gradients of an ONNX export, in ONNX Runtime: the graph's gradient model, and how rows are sent through it.
 
-Predictions, and so every flip point, stay those of ONNX Runtime: torch only says where to look. The two are held against each other on
-random rows before the gradients are offered; where they disagree, or the graph holds an op that torch is not taught here, there are none
-and what needs gradients estimates them from predictions.
+The gradient model (``reverse_mode``) is run in a session of its own. Predictions, and so every flip point, stay those of the
+export as it is; gradients say where to look. They are checked when the predictor is made (``gradient_check``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from blackbox_boundary.errors import CapabilityMissing, PredictorError
+from blackbox_boundary.arrays import as_kind, as_numpy
+from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
+from blackbox_boundary.predictor import Access, Array, FloatArray, IntArray
 
-from ..answers import probe_rows, read_outputs
+from ..answers import check_rows
+from .batching import Batching, in_fixed_batches
+from .gradient_check import Evidence, check_gradients
 from .graph import rebatched
+from .recording import Recorder
+from .reverse_mode import (
+    STRAIGHT_THROUGH_KEY,
+    CannotDifferentiate,
+    gradient_model,
+    margin_gradient_model,
+    split_model,
+)
+from .session import Runner
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from ..torch_modules.forward import Forward
-    from .predictor import OnnxPredictor
+    from .inputs import Feed
 
-__all__ = ["forward_in_torch"]
+__all__ = ["ExportGradients", "gradients_of"]
 
-_N_PROBES = 16
-"""Random rows on which both runtimes are compared."""
-
-_TOLERANCE = 1e-4
-"""Largest difference of a score allowed, relative to the largest score: single precision summed in two orders."""
+_OWNER = "OnnxPredictor.vjp"
 
 
-def forward_in_torch(model: ModelProto, predictor: OnnxPredictor) -> Forward:
-    """The predictor's ``model`` as a module that torch can differentiate, verified.
+@dataclass(frozen=True)
+class ExportGradients:
+    """The gradient model of an export, ready to run.
+
+    Attributes
+    ----------
+    straight_through : tuple of str
+        Ops whose gradient passes straight through; empty where the gradient is that of the graph.
+    """
+
+    runner: Runner
+    margin_runner: Callable[[], Runner]
+    recorder: Recorder | None
+    feed: Feed
+    access: Access
+    n_classes: int
+    batch: int | None
+    score_shape: tuple[int, ...]
+    score_dtype: np.dtype[Any]
+    straight_through: tuple[str, ...]
+
+    def vjp(self, x: Array, v: FloatArray) -> Array:
+        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one run for all rows, or as many as a fixed batch demands.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Of any kind; differentiated in the graph's own precision.
+        v : (n, n_classes) NumPy
+
+        Returns
+        -------
+        array (n, *input_shape)
+            Of the kind, device and floating dtype of ``x``; of the graph's dtype where ``x`` holds whole numbers.
+
+        Raises
+        ------
+        InvalidInput
+            A wrong shape.
+        PredictorError
+            ONNX Runtime failed.
+        """
+        check_rows(x, self.feed.input_shape, _OWNER)
+        n = x.shape[0]
+        if np.shape(v) != (n, self.n_classes):
+            raise InvalidInput(
+                f'"v" of {_OWNER} must have shape ({n}, {self.n_classes}); got {np.shape(v)}.'
+            )
+        if n == 0:
+            return x
+        rows, weights = self.feed.rows(as_numpy(x)), np.asarray(v)
+        gradient = self._recorded(rows, weights)
+        if gradient is None:
+            gradient = self.run(rows, weights)[1]
+        return self._like(gradient, x)
+
+    def _recorded(self, rows: NDArray[Any], v: NDArray[Any]) -> NDArray[Any] | None:
+        return None if self.recorder is None else self.recorder.gradient(rows, self._weights(v))
+
+    def _weights(self, v: NDArray[Any]) -> NDArray[Any]:
+        return self._of_outputs(v).astype(self.score_dtype).reshape(-1, *self.score_shape)
+
+    @property
+    def has_margin(self) -> bool:
+        """Whether scores and the gradient of a margin can be had in one run, of scores that are those of the predictions."""
+        return int(np.prod(self.score_shape)) >= 2 and not self.straight_through
+
+    def margin_gradient(self, x: Array, home: IntArray) -> tuple[list[NDArray[Any]], Array]:
+        """Scores as the graph puts them out, and the gradient of the score of ``home`` (n,) less the best other one.
+
+        Raises
+        ------
+        InvalidInput
+            A wrong shape, or a label that is no class.
+        PredictorError
+            ONNX Runtime failed.
+        """
+        check_rows(x, self.feed.input_shape, _OWNER)
+        n, home = x.shape[0], np.asarray(home)
+        if home.shape != (n,) or home.dtype.kind not in "iu" or not self._are_classes(home):
+            raise InvalidInput(
+                f'"home" of OnnxPredictor.margin_gradient must hold {n} labels from 0 to {self.n_classes - 1}; got {home}.'
+            )
+        rows, home = self.feed.rows(as_numpy(x)), home.astype(np.int64)
+        run = self.margin_runner().run
+        if self.batch is None:
+            scores, gradient = run(rows, home)
+        else:
+            scores, gradient = in_fixed_batches(
+                lambda index: run(rows[index], home[index]), np.arange(n), self.batch
+            )
+        return [scores], self._like(gradient, x)
+
+    def _are_classes(self, home: NDArray[Any]) -> bool:
+        return bool(((home >= 0) & (home < self.n_classes)).all())
+
+    def _like(self, gradient: NDArray[Any], x: Array) -> Array:
+        """A gradient in the shape and kind of the rows."""
+        shaped = gradient.reshape(tuple(x.shape))
+        return as_kind(shaped, x) if _is_floating(x) else shaped
+
+    def run(self, rows: NDArray[Any], v: NDArray[Any]) -> list[NDArray[Any]]:
+        """Scores as the graph puts them out, and the gradient, for rows as the graph takes them."""
+        weights = self._weights(v)
+        if self.batch is None:
+            return self.runner.run(rows, weights)
+        return in_fixed_batches(
+            lambda index: self.runner.run(rows[index], weights[index]),
+            np.arange(len(rows)),
+            self.batch,
+        )
+
+    def _of_outputs(self, v: NDArray[Any]) -> NDArray[Any]:
+        """Weights of the columns that the graph puts out: of its one score, where the other class's is made of it."""
+        if int(np.prod(self.score_shape)) == v.shape[1]:
+            return v
+        return v[:, 1:] - v[:, :1] if self.access is Access.PROBABILITIES else v[:, 1:]
+
+
+def gradients_of(
+    model: ModelProto,
+    output: str,
+    scores: NDArray[Any],
+    *,
+    plain: Runner,
+    feed: Feed,
+    access: Access,
+    n_classes: int,
+    batching: Batching,
+    provider: str,
+    threads: int | None,
+    probes: NDArray[Any],
+) -> ExportGradients:
+    """Differentiate an export and check the result.
+
+    Parameters
+    ----------
+    model : ModelProto
+        With the weights that lie beside it; of its ``output``, ``scores`` (n, ...) are the answers to the ``probes``.
+    plain : Runner
+        The export as it is asked.
+    batching : Batching
+        How the export is given its rows; the gradient model is given them likewise.
 
     Raises
     ------
     CapabilityMissing
-        torch is not installed; the graph cannot be run by it; it answers otherwise; or the predictor does not reveal all scores.
+        There is no gradient, or the differences of the scores on the probes contradict it; the message says why.
     """
-    if not predictor.access.has_scores:
+    if not access.has_scores:
         raise CapabilityMissing(
-            f'Gradients need the scores of all classes; access is "{predictor.access.name.lower()}".'
+            f'Gradients need the scores of all classes; access is "{access.name.lower()}".'
         )
+    batch = (feed.batch or 1) if batching is Batching.FIXED else None
+    sized = _with_sizes(rebatched(model) if batching is Batching.REBATCHED else model, feed, batch)
+
+    def opened(differentiated: ModelProto) -> Runner:
+        names = [value.name for value in differentiated.graph.input]
+        outputs = [value.name for value in differentiated.graph.output]
+        return Runner(differentiated, names, outputs, provider=provider, threads=threads)
+
+    @cache
+    def margin_runner() -> Runner:
+        return opened(margin_gradient_model(sized, input=feed.name, output=output))
+
+    def opened_halves() -> tuple[Runner, Runner]:
+        forward, backward = (opened(half) for half in split_model(differentiated))
+        return forward, backward
+
     try:
-        import torch
-
-        from ..torch_modules.forward import Forward
-        from .in_torch import GraphModule
-    except ImportError as error:
-        raise CapabilityMissing(
-            'Gradients of an ONNX model need torch: pip install "blackbox-boundary[torch]".'
-        ) from error
-    graph = rebatched(model)
-    shape = [axis.dim_value for axis in graph.graph.input[0].type.tensor_type.shape.dim][1:]
-    module = torch.nn.Sequential(
-        _row_shape(tuple(shape) if all(shape) else predictor.input_shape),
-        GraphModule(graph, predictor.outputs[-1]),
+        differentiated = gradient_model(sized, input=feed.name, output=output)
+        runner = opened(differentiated)
+    except (CannotDifferentiate, InvalidInput) as reason:
+        raise CapabilityMissing(str(reason)) from reason
+    passed = {entry.key: entry.value for entry in differentiated.metadata_props}[
+        STRAIGHT_THROUGH_KEY
+    ]
+    rounding = [] if feed.dtype.kind == "f" else ["rounding of the input"]
+    may_record = batch is None and not passed and plain.provider == "cpu"
+    recorder = Recorder(plain, opened_halves) if may_record else None
+    found = ExportGradients(
+        runner,
+        margin_runner,
+        recorder,
+        feed,
+        access,
+        n_classes,
+        batch,
+        scores.shape[1:],
+        scores.dtype,
+        tuple(name for name in (*rounding, *passed.split(", ")) if name),
     )
-    forward = Forward(
-        module,
-        predictor.input_shape,
-        predictor.access,
-        torch.device("cpu"),
-        torch.float32,
-        predictor.n_classes,
-    )
-    _compare(forward, predictor)
-    return forward
-
-
-def _compare(forward: Forward, predictor: OnnxPredictor) -> None:
-    rows = np.asarray(probe_rows(_N_PROBES, predictor.input_shape, predictor.bounds), np.float32)
-    theirs = predictor.predict(rows).scores
     try:
-        ours = read_outputs(
-            forward.outputs(rows), _N_PROBES, predictor.access, predictor.n_classes
-        ).scores
-    except PredictorError as error:
-        raise CapabilityMissing(f"torch cannot run this graph: {error}") from error
-    assert ours is not None
-    assert theirs is not None
-    off = np.abs(ours - theirs).max() / max(np.abs(theirs).max(), np.finfo(np.float32).tiny)
-    if not off <= _TOLERANCE:
-        raise CapabilityMissing(
-            f"torch and ONNX Runtime disagree by {off:.1e} of the largest score on {_N_PROBES} random rows."
-        )
+        evidence = Evidence.of(found.run, probes, access, n_classes, exact=not passed)
+    except PredictorError as reason:
+        raise CapabilityMissing(f"The gradient model cannot be run: {reason}") from reason
+    check_gradients(evidence)
+    return found
 
 
-def _row_shape(shape: tuple[int, ...]) -> Any:
-    """Module that gives flat or shaped rows the shape that the graph takes."""
-    import torch
+def _with_sizes(model: ModelProto, feed: Feed, batch: int | None) -> ModelProto:
+    """The graph with its input declared as it is used: rows of a known shape, ``batch`` at a time or any number."""
+    sized = type(model)()
+    sized.CopyFrom(model)
+    value = next(value for value in sized.graph.input if value.name == feed.name)
+    dims = value.type.tensor_type.shape.dim
+    for dim, length in zip(dims[1:], feed.graph_shape, strict=True):
+        dim.dim_value = length
+    if batch is None:
+        dims[0].dim_param = "batch"
+    else:
+        dims[0].dim_value = batch
+    del sized.graph.value_info[:]
+    return sized
 
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Unflatten(1, shape))
+
+def _is_floating(x: Array) -> bool:
+    kind = getattr(x.dtype, "kind", None)
+    return kind == "f" if kind else "float" in str(x.dtype)

@@ -6,6 +6,7 @@ Pure functions of a ``ModelProto``; nothing is run here. What an edit is worth i
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 __all__ = [
     "GraphInput",
@@ -68,7 +69,7 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
         Missing, truncated, or not ONNX.
     """
     import onnx
-    from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+    from onnx.external_data_helper import load_external_data_for_model
 
     name = f"{len(source)} bytes" if isinstance(source, bytes) else f'"{source}"'
     if not isinstance(source, bytes) and not source.is_file():
@@ -79,8 +80,8 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
         if not isinstance(source, bytes):
             beside = {
                 entry.value
-                for weight in model.graph.initializer
-                if uses_external_data(weight)
+                for weight in _tensors(model)
+                if weight.data_location == weight.EXTERNAL
                 for entry in weight.external_data
                 if entry.key == "location"
             }
@@ -96,6 +97,20 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
     if not model.ir_version or not model.graph.node or not model.graph.output:
         raise InvalidInput(f"An ONNX model must be a complete ONNX file; {name} holds no graph.")
     return model, digest.hexdigest()
+
+
+def _tensors(message: Any) -> Iterator[TensorProto]:
+    """All tensors of a model: initialisers, constants, those of subgraphs and of functions."""
+    from onnx import TensorProto
+
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in value if isinstance(value, Sequence) else [value]:
+            if isinstance(part, TensorProto):
+                yield part
+            else:
+                yield from _tensors(part)
 
 
 def read_input(model: ModelProto) -> GraphInput:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,15 @@ from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.chains import Chain
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.loading import build
-from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
+from blackbox_boundary.predictor import (
+    Access,
+    Array,
+    Bounds,
+    FloatArray,
+    IntArray,
+    Prediction,
+    Predictor,
+)
 
 from ..answers import (
     check_bounds,
@@ -26,7 +35,7 @@ from ..answers import (
     read_outputs,
     score_columns,
 )
-from .batching import Batching, in_fixed_batches, plan_batching
+from .batching import Batching, Plan, in_fixed_batches, plan_batching
 from .chain import chain_of
 from .graph import read_input, read_model, rebatched
 from .inputs import Feed
@@ -36,6 +45,8 @@ from .session import Runner
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
+
+    from .recording import Recorder
 
 __all__ = ["OnnxPredictor", "load"]
 
@@ -67,9 +78,11 @@ class OnnxPredictor:
         ``"auto"``: CUDA when present, else the CPU. TensorFloat-32 is off.
     threads : int, optional
         Threads within one operation. Default: ONNX Runtime's, one per physical core.
-    gradients : {"auto", "torch", "none"}
-        ``"torch"``: convert the graph, and differentiate that. ``"auto"``: where torch is installed, the scores are revealed and the graph
-        can be converted. ``"none"``: what needs gradients estimates them from predictions.
+    gradients : {"auto", "required", "none"}
+        ``"auto"``: those of the graph's gradient model, run by ONNX Runtime like the graph itself,
+        where the scores are revealed and every op has a rule. ``"required"``: the same, and refused
+        where they cannot be had. ``"none"``: what needs gradients estimates them from predictions.
+        ``"torch"`` is deprecated and means ``"required"``.
 
     Attributes
     ----------
@@ -79,6 +92,8 @@ class OnnxPredictor:
         What the random rows showed.
     no_gradients : str
         Why there are none; empty where there are.
+    straight_through : tuple of str
+        Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
     provider : str
         ``"cpu"`` or ``"cuda"``: where it runs.
 
@@ -89,7 +104,7 @@ class OnnxPredictor:
     BadPrediction
         Declaration and data disagree.
     CapabilityMissing
-        onnx or onnxruntime is not installed; or gradients by torch were asked for and cannot be had.
+        onnx or onnxruntime is not installed; or gradients are required and cannot be had.
 
     Notes
     -----
@@ -105,8 +120,10 @@ class OnnxPredictor:
 
     Integer inputs are fed the nearest whole number. No pickle is opened.
 
-    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)`` is honest. A conversion is
-    held against ONNX Runtime's answers to 16 random rows first; predictions stay ONNX Runtime's.
+    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
+    is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
+    the scores. Predictions stay those of the graph as it was exported. ``margin_gradient`` is there besides, as of
+    :class:`~blackbox_boundary.predictor.MarginGradient`, where the graph has two scores or more and no quantisers.
     """
 
     def __init__(
@@ -159,8 +176,10 @@ class OnnxPredictor:
         )
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
         self.no_gradients = "" if gradients != "none" else "none were asked for"
+        self.straight_through: tuple[str, ...] = ()
+        self._recorder: Recorder | None = None
         if gradients != "none":
-            self._differentiate(graph, required=gradients == "torch")
+            self._differentiate(readable, plan, threads, required=gradients != "auto")
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape): at once, or in as many runs as ``batching`` says.
@@ -185,7 +204,8 @@ class OnnxPredictor:
             return self._read(
                 in_fixed_batches(self._runner.run, rows, self._feed.batch or 1), n, self.n_classes
             )
-        return self._read(self._runner.run(rows), n, self.n_classes)
+        asked = self._runner.run if self._recorder is None else self._recorder.answers
+        return self._read(asked(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
         """What bounds the graph's stretch, as :func:`~adapters.onnx_chain.chain_of` reads it from the file.
@@ -230,20 +250,56 @@ class OnnxPredictor:
 
     def __repr__(self) -> str:
         bounds = "none" if self.bounds is None else "given"
+        names = ", ".join(self.straight_through)
+        passed = f", gradients straight through {names}" if names else ""
         return (
             f"OnnxPredictor({self._name}, input_shape={self.input_shape}, n_classes={self.n_classes}, access={self.access.name.lower()}, "
-            f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider})"
+            f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider}{passed})"
         )
 
-    def _differentiate(self, graph: ModelProto, *, required: bool) -> None:
-        from .gradients import forward_in_torch
+    def _differentiate(
+        self, graph: ModelProto, plan: Plan, threads: int | None, *, required: bool
+    ) -> None:
+        from .gradients import gradients_of
 
         try:
-            self.vjp = forward_in_torch(graph, self).vjp
+            found = gradients_of(
+                graph,
+                self.outputs[-1],
+                plan.answers[-1],
+                plain=plan.runner,
+                feed=self._feed,
+                access=self.access,
+                n_classes=self.n_classes,
+                batching=self.batching,
+                provider=self.provider,
+                threads=threads,
+                probes=self._feed.random_rows(_N_PROBES, self.bounds),
+            )
         except CapabilityMissing as reason:
             if required:
                 raise
             self.no_gradients = str(reason)
+        else:
+            self._gradients, self.vjp = found, self._vjp
+            self.straight_through, self._recorder = found.straight_through, found.recorder
+            if found.has_margin:
+                self.margin_gradient = self._margin_gradient
+
+    def _vjp(self, x: Array, v: FloatArray) -> Array:
+        """As :meth:`ExportGradients.vjp`; a closed predictor answers none."""
+        if self._runner is None:
+            raise PredictorError(f"{self!r} is closed.")
+        return self._gradients.vjp(x, v)
+
+    def _margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
+        """As :meth:`ExportGradients.margin_gradient`, with the scores read; their last bits may differ from those of :meth:`predict`."""
+        if self._runner is None:
+            raise PredictorError(f"{self!r} is closed.")
+        if x.shape[0] == 0:
+            return no_answers(self.access, self.n_classes), x
+        scores, gradient = self._gradients.margin_gradient(x, home)
+        return self._read(scores, x.shape[0], self.n_classes), gradient
 
     def _read(self, outputs: list[NDArray[Any]], n: int, n_classes: int) -> Prediction:
         if self._chosen.class_values is not None:
@@ -291,9 +347,15 @@ def _check_settings(provider: str, threads: int | None, gradients: str) -> None:
         )
     if threads is not None and threads < 1:
         raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
-    if gradients not in ("auto", "torch", "none"):
+    if gradients == "torch":
+        warnings.warn(
+            'gradients="torch" of OnnxPredictor is deprecated: gradients run in ONNX Runtime; use "required".',
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    elif gradients not in ("auto", "required", "none"):
         raise InvalidInput(
-            f'"gradients" of OnnxPredictor must be one of auto, torch, none; got "{gradients}".'
+            f'"gradients" of OnnxPredictor must be one of auto, required, none; got "{gradients}".'
         )
 
 

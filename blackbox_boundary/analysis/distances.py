@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -152,7 +152,7 @@ class Distances:
 
     @classmethod
     def load(cls, path: str | Path) -> Distances:
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote; columns that this version does not know are left out.
 
         Raises
         ------
@@ -162,7 +162,9 @@ class Distances:
         try:
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 parts: dict[str, Any] = {name: stored[name] for name in stored.files}
-            return cls(run=json.loads(str(parts.pop("run"))), **parts)
+            run = json.loads(str(parts.pop("run")))
+            known = {column.name for column in fields(cls)}
+            return cls(run=run, **{name: parts[name] for name in parts if name in known})
         except (
             OSError,
             ValueError,

@@ -6,8 +6,11 @@ Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input 
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -15,8 +18,10 @@ import click
 from ..errors import BoundaryError, PredictorError
 from .batch_scoring import batch
 from .estimators import estimators
+from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
+from .messages import say
 from .probe import probe
 from .reproduce import reproduce
 
@@ -29,18 +34,37 @@ class _Commands(click.Group):
     """Our own errors become one message and an exit code; anything else is a bug and shows its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with warnings.catch_warnings():
-            warnings.showwarning = _say
+        with warnings.catch_warnings(), _messages_of_the_package():
+            warnings.showwarning = _warn
             try:
                 return super().invoke(ctx)
             except BoundaryError as error:
-                click.echo(f"Error: {error}", err=True)
+                say(f"Error: {error}")
                 sys.exit(_MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT)
 
 
-def _say(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning as a message; where in the code it was raised is no user's business."""
-    click.echo(f"Warning: {message}", err=True)
+class _Said(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+@contextmanager
+def _messages_of_the_package() -> Iterator[None]:
+    """Print what the package logs: what it sends of this machine, and for whom it waits."""
+    logger, handler = logging.getLogger("blackbox_boundary"), _Said(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning without the line of code that raised it: it means nothing to a user."""
+    say(f"Warning: {message}")
 
 
 @click.group(
@@ -57,5 +81,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, probe, reproduce, batch, ledger):
+for _command in (measure, estimators, probe, gradient, reproduce, batch, ledger):
     main.add_command(_command)

@@ -13,6 +13,7 @@ from .. import datasets
 from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
 from ..search.asks import Status
+from .messages import say
 from .named_values import named_values
 from .run_folder import RunFolder
 from .summary import summary
@@ -77,9 +78,8 @@ def begin(
         settings=named_values(settings),
         **options,
     )
-    click.echo(
-        f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy",
-        err=True,
+    say(
+        f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy"
     )
 
 
@@ -93,14 +93,12 @@ def ask(ledger: str, output: str, data: str | None) -> None:
         n = job.ask(output)
     click.echo(n)
     if n:
-        click.echo(
-            f"Have {output} scored, then: blackbox-boundary batch tell {shlex.quote(ledger)} SCORED",
-            err=True,
+        say(
+            f"Have {output} scored, then: blackbox-boundary batch tell {shlex.quote(ledger)} SCORED"
         )
     else:
-        click.echo(
-            f"All is known; nothing was written. Next: blackbox-boundary batch results {shlex.quote(ledger)}",
-            err=True,
+        say(
+            f"All is known; nothing was written. Next: blackbox-boundary batch results {shlex.quote(ledger)}"
         )
 
 
@@ -112,10 +110,7 @@ def tell(ledger: str, scored: str, data: str | None) -> None:
     """Read the scores of the inputs asked last from SCORED (.npy, .csv or .parquet)."""
     with _job(ledger, data) as job:
         n = job.tell(scored)
-    click.echo(
-        f"{n} answers recorded. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy",
-        err=True,
-    )
+    say(f"{n} answers recorded. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy")
 
 
 @batch.command()
@@ -135,7 +130,7 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
     distances.run["command"] = shlex.join(["blackbox-boundary", *sys.argv[1:]])
     folder.save(distances)
     Console().print(summary(distances))
-    click.echo(f"Results in {folder.path}/", err=True)
+    say(f"Results in {folder.path}/")
     if not all(Status(status).is_final for status in distances.status):
         sys.exit(5)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..estimators import Estimator, Problem
 from ..measuring.course import check
+from ..metering import Parallel
 from ..predictor import Predictor
 from ..wrappers import Prices, forecast
 from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
@@ -30,9 +31,11 @@ def expectation(
     per_row = estimator.expected_queries(problem) * (options["votes"] or 1)
     prices = Prices(options["price_per_query"], options["price_per_request"])
     rows_a_call = min(options["batch_size"] or 512, n_rows)
-    endpoint: Any = predictor
-    requests_a_call = endpoint.n_requests(rows_a_call) if hasattr(endpoint, "n_requests") else 1
-    connections = endpoint.transport.settings.connections if hasattr(endpoint, "transport") else 1
+    requests_a_call, connections = (
+        (predictor.n_requests(rows_a_call), predictor.connections)
+        if isinstance(predictor, Parallel)
+        else (1, 1)
+    )
     reading, limit = reads_behaviour(predictor, options), options["max_queries"]
     expected = forecast(
         n_rows,

@@ -12,6 +12,8 @@ import click
 from ..errors import InvalidInput
 from ..ledger import Report, export_csv, export_parquet, summarise
 from ..ledger import verify as verify_ledger
+from ..printable import printable
+from .messages import say
 
 __all__ = ["ledger"]
 
@@ -44,11 +46,8 @@ def verify(path: str, head: str | None, as_json: bool) -> None:
     """
     report = verify_ledger(path, head=head)
     _print(report, as_json=as_json)
-    click.echo(
-        f"Nothing was changed in {report.n_entries} entries"
-        + (", and the head is among them." if head else "."),
-        err=True,
-    )
+    end = ", and the head is among them." if head else "."
+    say(f"Nothing was changed in {report.n_entries} entries{end}")
 
 
 @ledger.command()
@@ -66,7 +65,7 @@ def export(path: str, output: str, form: str | None) -> None:
         n = (export_csv if form == "csv" else export_parquet)(path, output)
     except OSError as error:
         raise InvalidInput(f'"{output}" cannot be written: {error.strerror or error}.') from error
-    click.echo(f"{n} rows in {output}", err=True)
+    say(f"{n} rows in {output}")
 
 
 def _print(report: Report, *, as_json: bool) -> None:
@@ -74,7 +73,7 @@ def _print(report: Report, *, as_json: bool) -> None:
         click.echo(json.dumps(dataclasses.asdict(report)))
         return
     for name, value in _lines(report):
-        click.echo(f"{name:<14}{value}")
+        click.echo(printable(f"{name:<14}{value}"))
 
 
 def _lines(report: Report) -> list[tuple[str, Any]]:
@@ -87,6 +86,7 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
             "asked",
             f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them gradients",
         ),
+        ("checks", f"{report.n_checks:,} of the rows asked, to see whether the model is the same"),
         ("answered", f"{report.n_answered:,}"),
         ("failed", f"{report.n_failed:,}"),
         ("lost", f"{report.n_lost:,} in flight when a run was killed"),

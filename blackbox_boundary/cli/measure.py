@@ -8,6 +8,8 @@ import inspect
 import math
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,10 +19,11 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
+from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..datasets import Data
 from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
-from ..estimators import CATALOGUE, ESTIMATORS, by_name
+from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
 from ..gradients import SOURCES, source_by_name
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
@@ -28,9 +31,10 @@ from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
 from .estimators import description
 from .expectation import expectation
-from .named_values import named_values
+from .messages import say
+from .named_values import named_values, without_query
 from .reading import Noise, noise_of
-from .run_folder import RunFolder
+from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
 
@@ -98,7 +102,7 @@ class _Measure(click.Command):
 @click.option(
     "--max-queries",
     type=click.IntRange(min=0),
-    help="Rows that may be sent in all.  [default: no limit]",
+    help="Rows that may be sent for the output folder, resumes included.  [default: no limit]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -144,6 +148,12 @@ class _Measure(click.Command):
     help="A further setting of the model's adapter; may be repeated.",
 )
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="command|file:PATH|env:NAME",
+    help="What the description of an endpoint may run, read or send; may be repeated.",
+)
+@click.option(
     "--set",
     "settings",
     multiple=True,
@@ -184,7 +194,6 @@ def measure(
       blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access probabilities --max-queries 10000
       blackbox-boundary measure mymodels:resnet x.npy --input-shape 3,32,32 --direction margin --output run1
     """  # noqa: D301  click reads the escape
-    messages = Console(stderr=True, highlight=False)
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     if options["resume"] and (options["output"] is None or options["overwrite"]):
@@ -193,7 +202,7 @@ def measure(
         )
     estimator = by_name(options["estimator"], **_settings(options))
     if model is None or data is None:
-        messages.print(
+        say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
         )
         model, data = "the embedded digits classifier", "digits"
@@ -201,9 +210,7 @@ def measure(
     else:
         predictor = load(model, **_given(options))
         if reason := getattr(predictor, "no_gradients", ""):
-            messages.print(
-                f"Gradients are estimated from predictions: {reason}", soft_wrap=True, markup=False
-            )
+            say(f"Gradients are estimated from predictions: {reason}")
     rows = _chosen_rows(_read(data, predictor), options["rows"])
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, len(rows), options))
@@ -212,12 +219,37 @@ def measure(
     click.get_current_context().call_on_close(folder.discard_if_empty)
     facts = _facts(data, rows)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"], messages)
+    make_report = _wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    distances, failure = _measured(predictor, estimator, rows, folder, options)
+    distances.run.update(model=without_query(model), data=facts)
+    with _uninterrupted():
+        try:
+            folder.save(distances)
+        except ResultsElsewhere as error:
+            failure = failure or error
+        if make_report:
+            _write_report(folder, distances, rows, options["norm"])
+    Console().print(summary(distances))
+    if account := Account.of(distances.run):
+        say(f"Queries: {account.line()}.")
+    say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
+    _finish(distances, failure, folder)
+
+
+def _measured(
+    predictor: Predictor,
+    estimator: Estimator,
+    rows: Data,
+    folder: RunFolder,
+    options: dict[str, Any],
+) -> tuple[Distances, BoundaryError | Interrupted | None]:
+    """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
-    noise, limit = Noise(), options["max_queries"]
-    with spending(predictor, options) as spent:
+    noise, limit, before = Noise(), options["max_queries"], folder.account
+    left = None if limit is None else max(0, limit - before.sent)
+    with spending(predictor, options, folder.note_sent) as spent:
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -228,22 +260,20 @@ def measure(
             seed=options["seed"],
         )
         try:
-            check = partial(ask, max_queries=0, flip_points=False)
             noise = noise_of(
                 spent.predictor,
                 predictor,
                 rows.x,
-                options,
-                messages,
+                {**options, "max_queries": left},
                 earlier=folder.earlier,
-                check=check,
+                check=partial(ask, max_queries=0, flip_points=False),
             )
+            in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
             with progress(len(rows), enabled=not options["no_progress"]) as update:
                 distances = ask(
-                    max_queries=None if limit is None else max(0, limit - noise.n_queries),
+                    max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
-                    flip_points=not options["no_flip_points"]
-                    and (rows.x.nbytes <= _IN_MEMORY or folder.flip_points),
+                    flip_points=not options["no_flip_points"] and in_memory,
                     resume=folder.earlier,
                     votes=noise.votes,
                     score_resolution=noise.score_resolution,
@@ -252,37 +282,43 @@ def measure(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        distances.run.update(spent.facts(), max_queries=limit)
+        asked = distances.run["n_queries"] - _n_queries(folder.earlier) + noise.n_queries
+        account = before.plus(spent.account(asked))
+        distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
-    distances.run.update(model=model, data=facts)
-    folder.save(distances)
-    if make_report:
-        _write_report(folder, distances, rows, options["norm"])
-    Console().print(summary(distances))
-    messages.print(
-        f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""),
-        soft_wrap=True,
-        markup=False,
-    )
-    _finish(distances, failure, messages, folder)
+    return distances, failure
 
 
-def _finish(
-    distances: Distances, failure: BaseException | None, messages: Console, folder: RunFolder
-) -> None:
+def _n_queries(earlier: Distances | None) -> int:
+    """Queries of an earlier run: predictions, gradients and checks of the model."""
+    if earlier is None:
+        return 0
+    return int(earlier.run.get("n_queries", 0))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C and termination while results are written: a second one would lose them."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, handlers, strict=True):
+            signal.signal(number, handler)
+
+
+def _finish(distances: Distances, failure: BaseException | None, folder: RunFolder) -> None:
     """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
-        messages.print(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer.",
-            soft_wrap=True,
+        say(
+            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
         )
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
-        messages.print(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}",
-            soft_wrap=True,
-            markup=False,
+        say(
+            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
         )
     if isinstance(failure, BoundaryError):
         raise failure
@@ -315,6 +351,8 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
     given = named_values(options["given"])
+    if options["allow"]:
+        given["allow"] = options["allow"]
     shape = options["input_shape"]
     given.update(
         access=options["access"],
@@ -387,7 +425,7 @@ def _facts(data: str, rows: Data) -> dict[str, Any]:
     }
 
 
-def _wants_report(asked: bool | None, messages: Console) -> bool:
+def _wants_report(asked: bool | None) -> bool:
     """Whether to write the report; known before anything is measured."""
     if asked is False:
         return False
@@ -399,9 +437,7 @@ def _wants_report(asked: bool | None, messages: Console) -> bool:
             raise CapabilityMissing(
                 'The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
             ) from None
-        messages.print(
-            "No report: its packages are not installed (pip install blackbox-boundary\\[report])."
-        )
+        say("No report: its packages are not installed (pip install blackbox-boundary[report]).")
         return False
     return True
 

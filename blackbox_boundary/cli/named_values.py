@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import click
 
-__all__ = ["named_values"]
+__all__ = ["named_values", "without_query"]
 
 
 def named_values(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -22,3 +23,19 @@ def named_values(texts: tuple[str, ...]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             values[name] = value
     return values
+
+
+def without_query(model: str) -> str:
+    """A model as results name it: of a URL, the values of its query are hidden, which may be secret.
+
+    Examples
+    --------
+    >>> without_query("https://host/score?deployment=blue"), without_query("model.onnx")
+    ('https://host/score?deployment=***', 'model.onnx')
+    """
+    if not model.lower().startswith(("http://", "https://")):
+        return model
+    parts = urlsplit(model)
+    names = (name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    query = "&".join(f"{name}=***" for name in names)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

@@ -7,16 +7,30 @@ from importlib.metadata import entry_points
 import click
 
 from ..errors import CapabilityMissing, PredictorUnavailable
+from .messages import say
+from .named_values import named_values
 
 __all__ = ["probe"]
 
 _GROUP = "blackbox_boundary.probes"
-"""Entry points of this group are callables ``probe(spec)`` whose result has ``toml`` (str) and ``dialect`` (str or None)."""
+"""Entry points of this group are callables ``probe(spec, **given)`` whose result has ``toml`` (str) and ``dialect`` (str or None)."""
 
 
 @click.command(short_help="Find out what is spoken at a URL.")
 @click.argument("url")
-def probe(url: str) -> None:
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="command|file:PATH|env:NAME",
+    help="What a .toml file may run, read or send; may be repeated.",
+)
+@click.option(
+    "--given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the endpoint, such as headers; may be repeated.",
+)
+def probe(url: str, *, allow: tuple[str, ...], given: tuple[str, ...]) -> None:
     """Find out what is spoken at URL, and print a configuration for it. No query is spent: GET requests only.
 
     URL is that of a server or of a model; or a .toml file that has it, and the headers that the server wants.
@@ -33,10 +47,10 @@ def probe(url: str) -> None:
         raise CapabilityMissing(
             'Looking at endpoints needs the HTTP adapter: pip install "blackbox-boundary[http]".'
         )
-    finding = found.load()(url)
+    finding = found.load()(url, **named_values(given), **({"allow": allow} if allow else {}))
     click.echo(finding.toml, nl=False)
     if finding.dialect is None:
         raise PredictorUnavailable(
             f"{finding.says} What was printed is a bare form of a description."
         )
-    click.echo(finding.says, err=True)
+    say(finding.says)

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
 
 from ..analysis.distances import Distances
 from ..errors import BudgetExhausted, Interrupted, InvalidInput, PredictorError
 from ..inputs import finite_rows
 from ..measuring.behaviour import Behaviour, read_behaviour
+from ..metering import Counting, Grouping
 from ..predictor import Array, Predictor
 from ..search.asks import Status
+from .messages import say
 
 __all__ = ["N_READING", "N_READING_REQUESTS", "Noise", "noise_of", "reads_behaviour"]
 
@@ -42,7 +43,6 @@ def noise_of(
     endpoint: Predictor,
     x: Array,
     options: dict[str, Any],
-    messages: Console,
     *,
     earlier: Distances | None,
     check: Callable[[], Distances],
@@ -59,20 +59,19 @@ def noise_of(
     told: int | None = options["votes"]
     if earlier is not None and ("behaviour" in earlier.run or earlier.n_predictions.any()):
         facts = earlier.run
+        depend = (facts.get("behaviour") or {}).get("depends_on_neighbours")
+        if depend is not None and isinstance(predictor, Grouping):
+            predictor.note_neighbours(depend=depend)
         return Noise(
             told or facts.get("votes", 1),
             facts.get("score_resolution", 0.0),
             facts.get("behaviour"),
         )
-    seen = (
-        _read(predictor, endpoint, x, check, messages)
-        if reads_behaviour(endpoint, options)
-        else None
-    )
+    seen = _read(predictor, endpoint, x, check) if reads_behaviour(endpoint, options) else None
     if seen is None:
         return Noise(told or 1)
     votes = told or seen.votes
-    messages.print(_said(seen, votes, is_told=told is not None), soft_wrap=True, markup=False)
+    say(_said(seen, votes, is_told=told is not None))
     return Noise(
         votes,
         seen.score_resolution(votes),
@@ -97,7 +96,7 @@ def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
             )
         return bool(options["behaviour"])
     limits = (options["max_queries"], N_READING), (options["max_requests"], N_READING_REQUESTS)
-    return hasattr(endpoint, "counters") and all(
+    return isinstance(endpoint, Counting) and all(
         limit is None or limit >= _SHARE * cost for limit, cost in limits
     )
 
@@ -107,7 +106,6 @@ def _read(
     endpoint: Predictor,
     x: Array,
     check: Callable[[], Distances],
-    messages: Console,
 ) -> Behaviour | None:
     nothing = check()
     nothing.status[nothing.status == Status.OUT_OF_BUDGET] = Status.NOT_MEASURED
@@ -116,10 +114,14 @@ def _read(
     rows = np.flatnonzero(finite_rows(x[: 8 * _ROWS]))[:_ROWS]
     if not len(rows):
         return None
+    say(
+        f"Asks {len(rows)} rows {2 * _REPEATS} times first, {2 * _REPEATS * len(rows)} queries, to see how the server "
+        "answers (--no-behaviour: not)."
+    )
     try:
         return read_behaviour(predictor, x[rows], n_repeats=_REPEATS, endpoint=endpoint)
     except BudgetExhausted:
-        messages.print("A limit was reached before the server's behaviour was known.")
+        say("A limit was reached before the server's behaviour was known.")
         return None
     except PredictorError as error:
         error.partial = nothing
@@ -142,6 +144,8 @@ def _said(seen: Behaviour, votes: int, *, is_told: bool) -> str:
             else f" scores by up to {seen.spread_in_batches:.2g},"
         )
         said.append(f"its answers vary,{spread} labels of {seen.n_label_changes} rows.")
+    if seen.depends_on_neighbours:
+        said.append("A row's answer depends on the rows sent with it: rows are sent one at a time.")
     if seen.decimals is not None:
         said.append(f"Scores are rounded to {seen.decimals} decimals.")
     if seen.latency_s is not None and seen.rows_per_s is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import CapabilityMissing
+from .messages import say
 
 __all__ = ["reproduce"]
 
@@ -47,10 +48,6 @@ def reproduce(
 
     Exit codes are those of the other commands: 0, the report is written; 3, data are missing or wrong; 130, stopped, results so far kept.
     """
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
     try:
         path = _runner()(
             experiment,

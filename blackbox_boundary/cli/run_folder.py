@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..analysis.account import Account
 from ..analysis.distances import Distances
-from ..errors import InvalidInput
+from ..errors import BoundaryError, InvalidInput
+from ..measuring.run_format import check_resumable
 
-__all__ = ["RunFolder"]
+__all__ = ["ResultsElsewhere", "RunFolder"]
 
-_RESULTS, _FACTS = "results.npz", "run.json"
+_RESULTS, _FACTS, _SENT = "results.npz", "run.json", "sent.count"
 
 
 class RunFolder:
@@ -32,7 +36,8 @@ class RunFolder:
     Raises
     ------
     InvalidInput
-        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none.
+        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none,
+        or one of an earlier version.
     """
 
     def __init__(
@@ -60,6 +65,10 @@ class RunFolder:
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
         self.earlier = Distances.load(self.path / _RESULTS) if resume else None
+        if self.earlier is not None:
+            check_resumable(self.earlier.run)
+        self._n_sent_before = 0 if overwrite else self._read_sent()
+        self._sent_file: int | None = None
 
     @property
     def report(self) -> Path:
@@ -70,6 +79,27 @@ class RunFolder:
     def flip_points(self) -> Path:
         """Where flip points go that do not fit in memory."""
         return self.path / "flip_points.npy"
+
+    @property
+    def account(self) -> Account:
+        """The account of the runs before this one in this folder."""
+        earlier = None if self.earlier is None else Account.of(self.earlier.run)
+        account = earlier or Account()
+        return replace(account, sent=account.sent + self._n_sent_before)
+
+    def note_sent(self, n_sent: int) -> None:
+        """Note the rows sent by this run so far, so that a killed run leaves its count."""
+        if self._sent_file is None:
+            flags = os.O_WRONLY | os.O_CREAT
+            self._sent_file = os.open(self.path / _SENT, flags, 0o644)
+        os.pwrite(self._sent_file, f"{self._n_sent_before + n_sent:020d}\n".encode(), 0)
+
+    def _read_sent(self) -> int:
+        """Rows that a killed run sent; it left no results."""
+        try:
+            return int((self.path / _SENT).read_text("ascii"))
+        except (OSError, ValueError):
+            return 0
 
     def check_data(self, facts: dict[str, Any]) -> None:
         """Refuse to go on with a run of other rows; ``facts`` tells the rows by their digest.
@@ -92,7 +122,20 @@ class RunFolder:
                 self.path.rmdir()
 
     def save(self, distances: Distances) -> None:
-        """Write all tables; each file appears complete or not at all."""
+        """Write all tables; each file appears complete or not at all.
+
+        A folder that was removed is made again. Where it cannot be written, a new temporary folder
+        takes the results, and ``path`` names it.
+        """
+        try:
+            self._save(distances)
+        except OSError as error:
+            lost, self.path = self.path, Path(tempfile.mkdtemp(prefix="boundary-run-"))
+            self._save(distances)
+            raise ResultsElsewhere(lost, self.path, error) from error
+
+    def _save(self, distances: Distances) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
         for name, write in (
             ("results.csv", distances.to_csv),
@@ -102,3 +145,12 @@ class RunFolder:
             draft = self.path / f".{name}.draft"
             write(draft)
             draft.replace(self.path / name)
+        (self.path / _SENT).unlink(missing_ok=True)
+
+
+class ResultsElsewhere(BoundaryError):
+    """The output folder could not be written; the results are complete in another one."""
+
+    def __init__(self, wanted: Path, folder: Path, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        super().__init__(f'"{wanted}" cannot be written ({reason}); the results are in "{folder}".')

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from ..analysis.account import Account
+from ..metering import Counting, Metered
 from ..predictor import Predictor
 from ..wrappers.budget import Allowance, BudgetPredictor, Prices
 from ..wrappers.ledger import LedgerPredictor
@@ -65,6 +67,22 @@ class Spending:
     allowance: Allowance
     prices: Prices
     recorded: LedgerPredictor | None
+    counting: Counting | None
+
+    def account(self, n_asked: int) -> Account:
+        """The account of this process, which asked about so many rows."""
+        sent = self.allowance
+        again = self.counting.counters.queries_again if self.counting is not None else 0
+        recorded = 0 if self.recorded is None else max(0, n_asked - (sent.n_queries - again))
+        return Account(
+            n_asked,
+            recorded,
+            sent.n_queries,
+            again,
+            sent.n_calls,
+            self.prices.cost(sent.n_queries, sent.n_calls),
+            round(sent.seconds, 3),
+        )
 
     def facts(self) -> dict[str, Any]:
         """For the run's facts: what was newly sent, its price, and the ledger's head."""
@@ -87,18 +105,19 @@ class Spending:
 
 
 @contextmanager
-def spending(predictor: Predictor, options: dict[str, Any]) -> Iterator[Spending]:
+def spending(
+    predictor: Predictor, options: dict[str, Any], note_sent: Callable[[int], None]
+) -> Iterator[Spending]:
     """Put the limits and the ledger around a predictor, as the options say.
 
-    Limits count what is newly sent, request by request: where the predictor has a transport that tells before each request, with its
-    retries, else call by call.
+    Limits count what is newly sent: request by request, retries included, where the predictor is
+    :class:`~blackbox_boundary.metering.Metered`, else call by call. ``note_sent`` is called with
+    the rows granted so far before they are sent.
     """
-    allowance = Allowance(max_calls=options["max_requests"], max_seconds=options["max_seconds"])
-    transport: Any = getattr(predictor, "transport", None)
-    if hasattr(transport, "before_send"):
-        transport.before_send = allowance.charge
-    else:
-        predictor = BudgetPredictor(predictor, allowance)
+    allowance = _NotedAllowance(
+        note_sent, max_calls=options["max_requests"], max_seconds=options["max_seconds"]
+    )
+    counting = predictor if isinstance(predictor, Counting) else None
     prices = Prices(options["price_per_query"], options["price_per_request"])
     with ExitStack() as opened:
         recorded = None
@@ -107,4 +126,21 @@ def spending(predictor: Predictor, options: dict[str, Any]) -> Iterator[Spending
                 predictor, Path(options["ledger"]), fingerprint=options["model_name"]
             )
             predictor = opened.enter_context(recorded)
-        yield Spending(predictor, allowance, prices, recorded)
+        if isinstance(predictor, Metered):
+            opened.enter_context(predictor.metered(allowance.charge))
+        else:
+            predictor = BudgetPredictor(predictor, allowance)
+        yield Spending(predictor, allowance, prices, recorded, counting)
+
+
+class _NotedAllowance(Allowance):
+    """An allowance that notes the rows granted so far before they are sent."""
+
+    def __init__(self, note: Callable[[int], None], **limits: Any) -> None:
+        super().__init__(**limits)
+        self._note = note
+
+    def charge(self, n_queries: int, n_calls: int = 1) -> None:
+        """Grant a call, and note what has been granted."""
+        super().charge(n_queries, n_calls)
+        self._note(self.n_queries)

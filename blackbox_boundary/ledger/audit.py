@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import LedgerError
-from .chain import Entry, Event, first_link, link
+from .chain import Event, first_link
 from .file import LedgerFile
 from .model_card import ModelCard
 from .records import KEY_BYTES
@@ -29,7 +28,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """What a ledger holds. ``n_asked`` to ``n_in_flight`` count rows, predictions and gradients alike; ``n_gradients`` are among them.
+    """What a ledger holds.
+
+    ``n_asked`` to ``n_in_flight`` count rows, predictions, gradients and checks alike; ``n_gradients`` and ``n_checks`` are among them.
 
     ``n_asked = n_answered + n_failed + n_lost + n_in_flight``: failed rows came back with an error, lost rows were in flight when
     their run died, and rows in flight belong to a run that goes on, or died and has not been followed by another yet.
@@ -41,6 +42,7 @@ class Report:
     n_calls: int
     n_asked: int
     n_gradients: int
+    n_checks: int
     n_answered: int
     n_failed: int
     n_lost: int
@@ -82,31 +84,15 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
     """
     with LedgerFile(path) as ledger, ledger.snapshot():
         ledger.check_pages()
-        previous = first_link(ledger.card)
-        found = head in (None, previous.hex())
-        for number, entry in enumerate(ledger.entries(), start=1):
-            if entry.id != number or not _follows(previous, entry):
-                raise LedgerError(
-                    f'The ledger "{path}" was changed: its hash chain breaks at entry {number}.'
-                )
-            previous = entry.chain
-            found = found or previous.hex() == head
+        last = first_link(ledger.card)
+        found = head in (None, last.hex())
+        for chain in ledger.check_links(last):
+            last, found = chain, found or chain.hex() == head
         if not found:
             raise LedgerError(
                 f'The ledger "{path}" was changed: it does not contain the head {head}. Its end was cut off, or it was rewritten.'
             )
-        return _count(ledger, previous)
-
-
-def _follows(previous: bytes, entry: Entry) -> bool:
-    try:
-        return entry.chain == link(previous, entry)
-    except (
-        AttributeError,
-        TypeError,
-        struct.error,
-    ):  # a column holds another type than was ever written
-        return False
+        return _count(ledger, last)
 
 
 def _count(ledger: LedgerFile, head: bytes) -> Report:
@@ -122,6 +108,7 @@ def _count(ledger: LedgerFile, head: bytes) -> Report:
         )
     return Report(
         model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"], n_asked=n["asked"], n_gradients=n["gradients"],
+        n_checks=n["checks"],
         n_answered=n["answered"], n_failed=n["failed"], n_lost=n["lost"], n_in_flight=sum(left.values()),
         n_bytes=ledger.path.stat().st_size, head=head.hex(),
     )  # fmt: skip
@@ -143,6 +130,7 @@ def _tally(ledger: LedgerFile) -> tuple[Counter[str], dict[int, int], tuple[Run,
                 n["calls"] += 1
                 n["asked"] += rows
                 n["gradients"] += rows * (entry.form == "gradients")
+                n["checks"] += rows * (entry.form == "checks")
             case Event.ANSWERED:
                 if entry.form not in layouts:
                     layouts[entry.form] = ledger.layout(entry.form).itemsize

@@ -12,7 +12,7 @@ import hashlib
 import struct
 from typing import NamedTuple
 
-__all__ = ["Entry", "Event", "first_link", "link"]
+__all__ = ["Entry", "Event", "first_link", "follows", "link"]
 
 
 class Event(enum.IntEnum):
@@ -21,7 +21,11 @@ class Event(enum.IntEnum):
     OPENED = 1
     """A run opened the ledger; the entry's number is the run's."""
     ASKED = 2
-    """Rows are about to be sent; the entry's number is the call's. ``form``: predictions or gradients, ``data``: their keys."""
+    """Rows are about to be sent; the entry's number is the call's.
+
+    ``form``: predictions, gradients or checks, ``data``: their keys. A check asks a row again to see
+    whether the model is still the same: its answer is kept, and never handed out.
+    """
     ANSWERED = 3
     """Rows of ``call``, from ``first`` on, were answered: ``data`` in the layout ``form``."""
     FAILED = 4
@@ -75,3 +79,11 @@ def link(previous: bytes, entry: Entry) -> bytes:
     digest = hashlib.sha256(previous + numbers + form)
     digest.update(entry.data)
     return digest.digest()
+
+
+def follows(previous: bytes, entry: Entry) -> bool:
+    """Whether an entry carries the link that its content and the link before it make."""
+    try:
+        return entry.chain == link(previous, entry)
+    except (AttributeError, TypeError, struct.error):  # a column of a type that was never written
+        return False

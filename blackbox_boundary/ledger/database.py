@@ -18,8 +18,11 @@ from ..errors import LedgerError
 
 __all__ = ["FORMAT", "connect", "create", "open_existing", "translated"]
 
-FORMAT = 1
-"""Version of the tables below; a file of a later version is refused."""
+FORMAT = 2
+"""Version of what a ledger means; a file of a later version is refused. The tables are those of version 1.
+
+Up to version 1 (0.1 of this package) fingerprints left out facts that change what is sent, such as the levels
+of encoded pixels: such a ledger can be read, and not be gone on with."""
 _APPLICATION = 0x42424C47
 """Marks the file as a ledger ("BBLG")."""
 _PAGE_BYTES = 1024
@@ -75,6 +78,11 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     if not write and not path.is_file():
         raise LedgerError(f'There is no ledger at "{path}".')
     address = path.resolve().as_uri()
+    if write and path.is_file() and path.stat().st_nlink > 1:
+        raise LedgerError(
+            f'The ledger "{path}" must have one name; hard links give it {path.stat().st_nlink}, '
+            "under which runs would not see each other. Work on a copy."
+        )
     if (
         write
         and path.is_file()
@@ -125,8 +133,8 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
     db.execute("COMMIT")
 
 
-def open_existing(db: sqlite3.Connection, path: Path) -> str:
-    """Check that the file is a ledger this version understands; return its model card."""
+def open_existing(db: sqlite3.Connection, path: Path) -> tuple[int, str]:
+    """Check that the file is a ledger this version understands; return its format and its model card."""
     application, version = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
     )
@@ -146,7 +154,7 @@ def open_existing(db: sqlite3.Connection, path: Path) -> str:
     cards = db.execute("SELECT card FROM model").fetchall()
     if len(cards) != 1:
         raise LedgerError(f'The ledger "{path}" is damaged: it names {len(cards)} models.')
-    return str(cards[0][0])
+    return int(version), str(cards[0][0])
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..errors import LedgerError
-from .chain import Entry, Event
+from .chain import Entry, Event, first_link, follows
 from .database import connect, open_existing, translated
 from .model_card import ModelCard
 from .records import Records, read_form
@@ -41,12 +41,15 @@ class LedgerFile:
     Parameters
     ----------
     path : path
+        Symbolic links are followed.
 
     Attributes
     ----------
     model : ModelCard
     card : str
         The model card as it is written.
+    format : int
+        Version of what the ledger means.
 
     Raises
     ------
@@ -55,7 +58,7 @@ class LedgerFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).resolve()  # the same ledger by whatever name, for locks beside it
         self._lock = threading.RLock()
         with translated(self.path):
             self._db = self._connect()
@@ -69,7 +72,7 @@ class LedgerFile:
         return connect(self.path, write=False)
 
     def _start(self) -> None:
-        self.card = open_existing(self._db, self.path)
+        self.format, self.card = open_existing(self._db, self.path)
         try:
             self.model = ModelCard.from_json(self.card)
         except (ValueError, KeyError, TypeError) as error:
@@ -77,10 +80,25 @@ class LedgerFile:
                 f'The ledger "{self.path}" is damaged: its model card cannot be read.'
             ) from error
 
-    def entries(self) -> Iterator[Entry]:
-        """All entries in order."""
+    def entries(self, after: int = 0) -> Iterator[Entry]:
+        """All entries in order, or those after the one of this number."""
         with translated(self.path):
-            yield from map(Entry._make, self._db.execute("SELECT * FROM log ORDER BY id"))
+            found = "SELECT * FROM log WHERE id > ? ORDER BY id"
+            yield from map(Entry._make, self._db.execute(found, (after,)))
+
+    def check_links(self, previous: bytes, after: int = 0) -> Iterator[bytes]:
+        """Check the entries after a number, whose link is ``previous``; give each link.
+
+        Raises
+        ------
+        LedgerError
+            The chain breaks: an entry was changed, removed, inserted or moved.
+        """
+        for number, entry in enumerate(self.entries(after), start=after + 1):
+            if entry.id != number or not follows(previous, entry):
+                raise self.changed(number)
+            previous = entry.chain
+            yield previous
 
     def outline(self) -> Iterator[Outline]:
         """All entries in order, without reading their data."""
@@ -90,21 +108,38 @@ class LedgerFile:
             )
             yield from map(Outline._make, self._db.execute(found))
 
+    def entry(self, number: int) -> Entry:
+        """One entry, checked against its link.
+
+        Raises
+        ------
+        LedgerError
+            It is missing, or its link is not that of its content.
+        """
+        with self._lock, translated(self.path):
+            found = "SELECT * FROM log WHERE id BETWEEN ? AND ? ORDER BY id"
+            rows = self._db.execute(found, (number - 1, number)).fetchall()
+        entries = [Entry._make(row) for row in rows]
+        previous = first_link(self.card) if number == 1 else entries[0].chain if entries else b""
+        if not entries or entries[-1].id != number or not follows(previous, entries[-1]):
+            raise self.changed(number)
+        return entries[-1]
+
+    def changed(self, number: int) -> LedgerError:
+        """The error for a link that is not that of its entry."""
+        return LedgerError(
+            f'The ledger "{self.path}" was changed or is damaged: its hash chain breaks at entry {number}.'
+        )
+
     def data(self, entry: int) -> bytes:
         """The data of one entry."""
-        with self._lock, translated(self.path):
-            row = self._db.execute("SELECT data FROM log WHERE id = ?", (entry,)).fetchone()
-        if row is None or not isinstance(row[0], bytes):
-            raise LedgerError(f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.')
-        return row[0]
+        return self.entry(entry).data
 
     def records(self, entry: int) -> Records:
         """The answers in one entry."""
-        with self._lock, translated(self.path):
-            row = self._db.execute("SELECT form, data FROM log WHERE id = ?", (entry,)).fetchone()
+        found = self.entry(entry)
         try:
-            form, data = row
-            return np.frombuffer(data, self.layout(form))
+            return np.frombuffer(found.data, self.layout(found.form))
         except (TypeError, ValueError) as error:
             raise LedgerError(
                 f'The ledger "{self.path}" is damaged: entry {entry} cannot be read.'

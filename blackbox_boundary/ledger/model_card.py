@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,12 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
-        """Read what :meth:`to_json` wrote; anything else is a ValueError, KeyError or TypeError."""
-        stored = json.loads(text)
+        """Read what :meth:`to_json` wrote, or a later version of it with more fields.
+
+        Anything else is a ValueError, KeyError or TypeError.
+        """
+        told = json.loads(text)
+        stored = {field.name: told[field.name] for field in fields(cls)}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
         return cls(**stored, input_shape=shape, bounds=None if bounds is None else tuple(bounds))

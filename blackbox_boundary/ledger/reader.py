@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from functools import reduce
 from itertools import islice
 
 import numpy as np
 
-from .chain import Event, first_link
+from .chain import Entry, Event, first_link
 from .database import translated
 from .file import LedgerFile
 from .index import KeyIndex, Places
-from .records import KEY_BYTES, Keys, Records
+from .records import KEY_BYTES, Keys, Records, common_layout
 
 __all__ = ["ENTRY_BYTES", "LedgerReader", "places_of"]
 
@@ -55,20 +54,29 @@ class LedgerReader(LedgerFile):
         entries, offsets = places >> _OFFSET_BITS, places & ((1 << _OFFSET_BITS) - 1)
         with self._lock:
             wanted = {entry: self._block(entry) for entry in dict.fromkeys(entries.tolist())}
-        records = np.empty(
-            len(places), reduce(np.promote_types, (block.dtype for block in wanted.values()))
-        )
+        records = np.zeros(len(places), common_layout([block.dtype for block in wanted.values()]))
         for entry, block in wanted.items():
             rows = entries == entry
-            records[rows] = block[offsets[rows]]
+            for name in block.dtype.names or ():
+                records[name][rows] = block[name][offsets[rows]]
         return records
 
     def refresh(self) -> None:
-        """Learn what others have written since."""
+        """Learn what others have written since; every new entry is checked against the chain.
+
+        Raises
+        ------
+        LedgerError
+            The chain breaks, or what was read before is no longer there.
+        """
         with self._lock, translated(self.path):
             last = self._db.execute("SELECT id, chain FROM log ORDER BY id DESC LIMIT 1").fetchone()
             if last is None or last[0] == self._seen:
                 return
+            if last[0] < self._seen:
+                raise self.changed(last[0] + 1)
+            for _ in self.check_links(bytes.fromhex(self.head), self._seen):
+                pass
             self._learn(self._answers(self._seen))
             self._learn(self._same(self._seen))
             self._seen, self._head = last
@@ -88,15 +96,22 @@ class LedgerReader(LedgerFile):
             yield pairs[:, 0], self._index.find(pairs[:, 1])
 
     def _answers(self, after: int) -> Iterator[tuple[Keys, Places]]:
-        """Keys and places of all answers in later entries."""
-        call, keys = 0, np.empty((0, KEY_BYTES), np.uint8)
+        """Keys and places of all answers in later entries; those to checks are never handed out."""
+        call, asked, keys = (
+            0,
+            Entry(0, 0, 0, 0.0, 0, 0, "", b"", b""),
+            np.empty((0, KEY_BYTES), np.uint8),
+        )
         layouts: dict[str, int] = {}
         found = "SELECT id, call, first, form, length(data) FROM log WHERE id > ? AND event = ?"
         for entry, of_call, first, form, n_bytes in self._db.execute(
             found, (after, Event.ANSWERED)
         ):
             if of_call != call:
-                call, keys = of_call, self._keys(of_call)
+                call, asked = of_call, self.entry(of_call)
+                keys = np.frombuffer(asked.data, np.uint8).reshape(-1, KEY_BYTES)
+            if asked.form == "checks":
+                continue
             if form not in layouts:
                 layouts[form] = self.layout(form).itemsize
             n = n_bytes // layouts[form]

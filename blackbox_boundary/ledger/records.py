@@ -23,6 +23,7 @@ __all__ = [
     "Keys",
     "Kind",
     "Records",
+    "common_layout",
     "content_keys",
     "first_of_each",
     "form_of",
@@ -32,7 +33,7 @@ __all__ = [
     "unpack_prediction",
 ]
 
-Kind: TypeAlias = Literal["predictions", "gradients"]
+Kind: TypeAlias = Literal["predictions", "gradients", "checks"]
 Keys: TypeAlias = NDArray[np.uint8]
 """(n, 32) one digest a row."""
 Records: TypeAlias = NDArray[Any]
@@ -84,9 +85,9 @@ def _native(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def pack_predictions(prediction: Prediction) -> Records:
-    """One record a row: label, and the scores there are."""
+    """One record a row: label, the scores there are, and their resolution where it is known."""
     parts: dict[str, NDArray[Any]] = {"label": prediction.label.astype(np.int32)}
-    for name in ("top1", "scores"):
+    for name in ("top1", "scores", "resolution"):
         if (part := getattr(prediction, name)) is not None:
             parts[name] = np.asarray(part)
     records = np.empty(
@@ -99,11 +100,22 @@ def pack_predictions(prediction: Prediction) -> Records:
 
 def unpack_prediction(records: Records) -> Prediction:
     """The prediction that :func:`pack_predictions` packed."""
-    top1, scores = (
+    parts = (
         np.ascontiguousarray(records[name]) if name in (records.dtype.names or ()) else None
-        for name in ("top1", "scores")
+        for name in ("top1", "scores", "resolution")
     )
-    return Prediction(records["label"].astype(np.intp), top1, scores)
+    return Prediction(records["label"].astype(np.intp), *parts)
+
+
+def common_layout(layouts: list[np.dtype[np.void]]) -> np.dtype[np.void]:
+    """A layout with every field of these (at least one), in types that hold the values of all."""
+    if all(layout == layouts[0] for layout in layouts):
+        return layouts[0]
+    fields: dict[str, np.dtype[Any]] = {}
+    for layout in layouts:
+        for name in layout.names or ():
+            fields[name] = np.promote_types(fields.get(name, layout[name]), layout[name])
+    return np.dtype(list(fields.items()))
 
 
 def pack_gradients(gradients: Array) -> Records:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ import numpy as np
 from ..errors import LedgerError
 from ..predictor import IntArray
 from .chain import Entry, Event, link
-from .database import connect, create, translated
+from .database import FORMAT, connect, create, translated
 from .index import NOWHERE, Places
 from .model_card import ModelCard
 from .reader import ENTRY_BYTES, LedgerReader, places_of
@@ -37,6 +39,12 @@ _BY_FILE = 0
 """Stands for a run where a claim belongs to none."""
 _SPARE_BYTES = 1 << 18
 """Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
+_OLD = (
+    'The ledger "{path}" was written by version 0.1, which told models apart by fewer facts: its answers may be '
+    "those to other inputs or of another model. Nothing was sent. Either begin a new ledger, under another name "
+    '(this one stays readable by "ledger show", "ledger verify", "ledger export" and ReplayPredictor), '
+    'or go on with it in the version that wrote it: pip install "blackbox-boundary==0.1.*".'
+)
 
 
 @dataclass(eq=False)
@@ -50,12 +58,15 @@ class Claim:
     rows : (k,) int
         Which of the offered rows these are, in ascending order.
     keys : (k, 32)
+    is_check : bool
+        Whether the answer is only kept, and never handed out.
     answered : (k,) bool
     """
 
     call: int
     rows: IntArray
     keys: Keys
+    is_check: bool = False
     answered: np.ndarray[tuple[int], np.dtype[np.bool_]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,10 +112,13 @@ class LedgerStore(LedgerReader):
     def _start(self) -> None:
         create(self._db, self.path, self._card.to_json())
         super()._start()
+        if self.format < FORMAT:
+            raise LedgerError(_OLD.format(path=self.path))
         self._card.check_same(self.model, self.path)
         with contextlib.ExitStack() as undo:
             with self._transaction():
-                self.run = self._append(Event.OPENED, data=str(self._pid).encode())
+                who = f"{self._pid} {socket.gethostname()}"
+                self.run = self._append(Event.OPENED, data=who.encode())
                 self._run_lock = RunLock(self.path, self.run)
                 undo.callback(self._run_lock.close)
                 self._mark_lost_claims()
@@ -175,6 +189,26 @@ class LedgerStore(LedgerReader):
             self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, _BY_FILE))
         return Claim(call, np.arange(len(keys)), keys)
 
+    def claim_check(self, keys: Keys) -> Claim:
+        """Claim rows that were answered before, to ask them again and only keep what comes back."""
+        self._keep_room(len(keys), KEY_BYTES)
+        with self._transaction():
+            call = self._begin_call("checks", keys)
+        return Claim(call, np.arange(len(keys)), keys, is_check=True)
+
+    def holders(self, keys: Keys) -> list[str]:
+        """Who has these questions in flight, in words, each once."""
+        wanted = {key.tobytes() for key in keys}
+        with self._lock, translated(self.path):
+            found = "SELECT call, run FROM in_flight WHERE run != ?"
+            calls = self._db.execute(found, (_BY_FILE,)).fetchall()
+        runs = {
+            run
+            for call, run in calls
+            if not wanted.isdisjoint(key.tobytes() for key in self._keys(call))
+        }
+        return [self._who(run) for run in sorted(runs)]
+
     def waiting_for_file(self) -> Claim | None:
         """The claim whose answers are to come by file, where there is one."""
         with self._transaction():
@@ -228,10 +262,21 @@ class LedgerStore(LedgerReader):
         if not len(rows):
             return None
         mine = np.ascontiguousarray(keys[rows])
-        call = self._append(Event.ASKED, form=kind, data=mine.tobytes())
+        return Claim(self._begin_call(kind, mine), rows, mine)
+
+    def _begin_call(self, kind: Kind, keys: Keys) -> int:
+        call = self._append(Event.ASKED, form=kind, data=np.ascontiguousarray(keys).tobytes())
         self._db.execute("INSERT INTO in_flight VALUES (?, ?)", (call, self.run))
         self._active[call] = threading.get_ident()
-        return Claim(call, rows, mine)
+        return call
+
+    def _who(self, run: int) -> str:
+        if run == self.run:
+            return "another thread of this process"
+        opened = self.entry(run)
+        process, _, host = opened.data.decode(errors="replace").partition(" ")
+        since = datetime.fromtimestamp(opened.at, UTC)
+        return f"process {process} on {host or 'some machine'} (run {run}, since {since:%Y-%m-%d %H:%M:%S} UTC)"
 
     def _settle(self, claim: Claim, rows: slice) -> None:
         claim.answered[rows] = True
@@ -247,9 +292,9 @@ class LedgerStore(LedgerReader):
             entry = self._append(
                 Event.ANSWERED, call=claim.call, first=first + start, form=form, data=part.tobytes()
             )
-            self._learned.append(
-                (claim.keys[first + start : first + start + len(part)], entry, part)
-            )
+            if not claim.is_check:
+                keys = claim.keys[first + start : first + start + len(part)]
+                self._learned.append((keys, entry, part))
         if claim.completed_by(records):
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
@@ -307,9 +352,8 @@ class LedgerStore(LedgerReader):
         """Keys that someone alive has in flight: another run, or another thread of this one."""
         self._mark_lost_claims()
         busy: set[bytes] = set()
-        for (call,) in self._db.execute(
-            "SELECT call FROM in_flight WHERE run != ?", (_BY_FILE,)
-        ).fetchall():
+        found = "SELECT in_flight.call FROM in_flight JOIN log ON in_flight.call = id WHERE in_flight.run != ? AND form != 'checks'"
+        for (call,) in self._db.execute(found, (_BY_FILE,)).fetchall():
             busy.update(key.tobytes() for key in self._keys(call))
         return busy
 

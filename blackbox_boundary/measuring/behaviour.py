@@ -9,37 +9,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput
+from ..metering import Counting, Grouping
 from ..predictor import Array, Prediction, Predictor, ask_again
 
-__all__ = ["Behaviour", "read_behaviour", "rounding"]
+__all__ = ["Behaviour", "depends_on_neighbours", "read_behaviour", "rounding"]
 
 _VOTES = 5
 """The fewest votes that can be told from luck (:mod:`.voting`)."""
+_LAST_BITS, _MUCH = 1e-4, 10.0
+"""A score differs by less where kernels of single precision sum in another order; a spread so many times that of a
+row alone is no noise."""
 _DISTURBING = 0.01
 """Spread of a score, of a nat or a probability, from which it is worth the queries to vote, and not only to stop searching earlier."""
-
-
-class Counts(Protocol):
-    """What has been sent so far, retries included."""
-
-    queries: int
-    requests: int
-    retries: int
-    resends: int
-
-
-class Counting(Protocol):
-    """What counts its requests, as an HTTP endpoint does."""
-
-    @property
-    def counters(self) -> Counts: ...
 
 
 @dataclass(frozen=True)
@@ -64,6 +52,9 @@ class Behaviour:
         Requests that had to be sent again, of all that were sent.
     n_queries, n_requests : int
         What reading this cost, retries included.
+    depends_on_neighbours : bool
+        Whether rows that repeat themselves alone are answered otherwise among others: in another label, or
+        by more than kernels of single precision differ. Then rows are to be asked one at a time.
     """
 
     n_rows: int
@@ -77,6 +68,7 @@ class Behaviour:
     failed_share: float
     n_queries: int
     n_requests: int
+    depends_on_neighbours: bool = False
 
     @property
     def is_repeatable(self) -> bool:
@@ -86,6 +78,8 @@ class Behaviour:
     @property
     def votes(self) -> int:
         """How often each point should be asked: five times where labels changed or scores vary by more than 0.01, else once."""
+        if self.depends_on_neighbours:
+            return 1
         return (
             _VOTES if self.n_label_changes or (self.spread_in_batches or 0.0) > _DISTURBING else 1
         )
@@ -93,7 +87,8 @@ class Behaviour:
     def score_resolution(self, votes: int) -> float:
         """Differences between scores below this mean nothing: rounding, and, unless votes measure it point by point, the spread."""
         rounded = 0.0 if self.decimals is None else 10.0**-self.decimals
-        return max(rounded, self.spread_in_batches or 0.0) if votes == 1 else rounded
+        spread = self.spread_alone if self.depends_on_neighbours else self.spread_in_batches
+        return max(rounded, spread or 0.0) if votes == 1 else rounded
 
 
 def read_behaviour(
@@ -147,6 +142,9 @@ def read_behaviour(
     labels = np.concatenate([_stack(alone, "label"), _stack(batched, "label")])
     apart, together = _stack(alone, "scores", "top1"), _stack(batched, "scores", "top1")
     n_queries, n_requests, n_again = calls.spent
+    depends = depends_on_neighbours(alone, batched)
+    if isinstance(predictor, Grouping):
+        predictor.note_neighbours(depend=depends)
     return Behaviour(
         n_rows=n,
         n_repeats=n_repeats,
@@ -167,7 +165,27 @@ def read_behaviour(
         failed_share=n_again / max(1, n_requests),
         n_queries=n_queries,
         n_requests=n_requests,
+        depends_on_neighbours=depends,
     )
+
+
+def depends_on_neighbours(alone: list[Prediction], batched: list[Prediction]) -> bool:
+    """Whether rows that are answered alike each time they are asked alone are answered otherwise in batches.
+
+    Parameters
+    ----------
+    alone, batched : list of Prediction
+        Each the answers to the same rows; at least two of ``alone``.
+    """
+    labels = _stack(alone, "label")
+    steady = (labels == labels[0]).all(axis=0)
+    if (steady & (_stack(batched, "label") != labels[0]).any(axis=0)).any():
+        return True
+    apart, together = _stack(alone, "scores", "top1"), _stack(batched, "scores", "top1")
+    if apart is None or together is None:
+        return False
+    among = _spread(np.concatenate([apart, together])) or 0.0
+    return among > max(_LAST_BITS, _MUCH * (_spread(apart) or 0.0))
 
 
 def rounding(scores: NDArray[Any]) -> int | None:
@@ -217,9 +235,9 @@ class _Calls:
         return queries, requests, again
 
     def _sent(self) -> tuple[int, int, int]:
-        counters: Any = getattr(self._endpoint, "counters", None)
-        if counters is None:
+        if not isinstance(self._endpoint, Counting):
             return self._rows, self._calls, 0
+        counters = self._endpoint.counters
         return counters.queries, counters.requests, counters.retries + counters.resends
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import itertools
-import platform
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import is_array_api_obj
 
 from ..analysis.distances import COLUMNS, Distances
-from ..arrays import as_kind, as_numpy, put, take
+from ..arrays import take
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
@@ -28,7 +23,8 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem, by_name
-from ..inputs import checked_votes
+from ..inputs import check_shape, checked_limit, checked_rows, finite_rows
+from ..metering import Grouping
 from ..predictor import (
     Array,
     Bounds,
@@ -36,12 +32,16 @@ from ..predictor import (
     IntArray,
     Prediction,
     Predictor,
+    Repeatable,
     ask_again,
-    check_prediction,
 )
 from ..search.asks import Ask, AskPrediction, Status
 from .course import check
+from .flip_point_store import FlipPointStore
+from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
+from .meter import Meter
+from .model_watch import ModelWatch
 
 __all__ = ["Progress", "measure"]
 
@@ -49,7 +49,12 @@ Progress: TypeAlias = Callable[[int, int], None]
 """``progress(rows_done, queries)``: rows finished and queries sent so far."""
 
 _BLOCK_BYTES = 8 * 2**20
-"""Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory of a run of any length."""
+"""Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
+
+_BATCH_SIZE = 512
+
+_PROBED = 16
+"""Rows among which two with finite values are looked for."""
 
 
 def measure(
@@ -80,7 +85,9 @@ def measure(
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
-        Rows that may be sent in all, predictions and gradients together, shared evenly over the rows. Default: no limit.
+        Rows that this call may send, predictions and gradients together, rows that a transport
+        sends again included; what a ledger answers is free. Rows are taken in their order, in
+        groups that half of what is left is expected to finish. Default: no limit.
     batch_size : int, optional
         Rows a call. Default: 512.
     seed : int
@@ -118,86 +125,72 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    noise = {"votes": votes, "score_resolution": score_resolution}
-    run = _Run(
+    estimator = by_name(estimator)
+    checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
+    x = x if is_array_api_obj(x) else np.asarray(x)
+    check_shape(x, predictor.input_shape)
+    problem = Problem.of(
         predictor,
-        x,
-        by_name(estimator),
-        bounds,
-        max_queries,
-        batch_size or 512,
-        seed,
-        progress,
-        flip_points,
-        resume,
-        noise,
+        bounds=bounds,
+        seed=seed,
+        votes=votes,
+        score_resolution=score_resolution,
+        n_rows=int(x.shape[0]),
     )
-    return run.complete()
+    check(estimator, problem)
+    run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
+    return run.complete(flip_points, resume)
 
 
 class _Run:
-    """One call of :func:`measure`: the blocks of rows, one after the other, and the results so far."""
+    """One call of :func:`measure`: groups of rows, one after the other, and the results so far."""
 
     def __init__(
         self,
         predictor: Predictor,
         x: Array,
+        problem: Problem,
         estimator: Estimator,
-        bounds: Bounds,
         max_queries: int | None,
         batch_size: int,
-        seed: int,
         progress: Progress | None,
-        flip_points: bool | str | FilePath,
-        resume: Distances | None,
-        noise: dict[str, Any],
     ) -> None:
-        checked_votes(**noise)
-        if batch_size < 1 or (max_queries is not None and max_queries < 0):
-            raise InvalidInput(
-                f'"batch_size" must be at least 1 and "max_queries" not negative; got {batch_size} and {max_queries}.'
-            )
-        if tuple(x.shape[1:]) != tuple(predictor.input_shape):
-            raise InvalidInput(
-                f"Inputs must have shape (n, {', '.join(map(str, predictor.input_shape))}); got {tuple(x.shape)}."
-            )
-        self._predictor, self._x, self._batch_size, self._progress = (
-            predictor,
-            x,
-            batch_size,
-            progress,
-        )
-        self._rest = (
-            np.arange(x.shape[0]) if resume is None else _unfinished(resume, int(x.shape[0]))
-        )
-        self._limit, self._sent, self._done = max_queries, 0, int(x.shape[0]) - len(self._rest)
-        self._problem = Problem.of(
-            predictor, bounds=bounds, seed=seed, n_rows=int(x.shape[0]), **noise
-        )
-        self._estimator = estimator
-        check(estimator, self._problem)
-        for rows in (
-            self._blocks()
-        ):  # all bad input is found before the first query; the only block finds its own
-            if len(rows) < len(self._rest):
-                self._start(rows)
-        if resume is not None:
-            _check_same(resume.run, self._identity())
-        self._out = Distances.empty(int(x.shape[0])) if resume is None else _own(resume)
-        self._points = _Points(x, flip_points, None if resume is None else resume.flip_points)
-        self._began, self._clock = datetime.now(UTC), time.perf_counter()
+        self._predictor, self._x, self._problem = predictor, x, problem
+        self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
+        self._progress, self._meter = progress, Meter(predictor, max_queries)
+        self._asked = self._done = self._n_measured = 0
+        self._was_answered = False
+        self._block_rows = _block_rows(x, batch_size)
 
-    def complete(self) -> Distances:
-        """Measure block by block."""
-        running: Measurement | None = None
-        rows = self._rest[:0]
+    def complete(self, flip_points: bool | str | FilePath, resume: Distances | None) -> Distances:
+        """Measure all rows, or what an earlier run left."""
+        n = int(self._x.shape[0])
+        identical = identity(self._predictor, self._estimator, self._problem)
+        rest = np.arange(n)
+        if resume is not None:
+            rest = _unfinished(resume, n)
+            check_same(resume.run, identical)
+            _check_flip_points(resume, keeps=flip_points is not False)
+        self._check_rows(rest)
+        self._identity, self._done = identical, n - len(rest)
+        self._out = Distances.empty(n) if resume is None else _own(resume)
+        earlier = None if resume is None else resume.flip_points
+        self._points = FlipPointStore(self._x, flip_points, earlier)
+        self._began, self._clock = datetime.now(UTC), time.perf_counter()
+        self._watch = ModelWatch(
+            self._predictor, self._problem, None if resume is None else resume.run
+        )
+        rows, running = rest[:0], None
         try:
-            for rows in self._blocks():
-                share = None if self._limit is None else self._share(len(rows))
-                running = self._start(rows, share)
-                self._drive(running)
-                self._store(rows, running)
-                running = None
+            with self._meter.running():
+                self._probe(rest)
+                for rows in self._groups(rest):
+                    running = self._start(rows)
+                    self._drive(running)
+                    self._store(rows, running)
+                    running = None
+                with self._meter.whole():
+                    self._meter.note(self._watch.end(self._meter.left))
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -205,209 +198,173 @@ class _Run:
             raise
         return self._result()
 
-    def _blocks(self) -> Iterator[IntArray]:
-        row_bytes = max(
-            1,
-            self._x[:1].nbytes
-            if hasattr(self._x, "nbytes")
-            else 8 * int(np.prod(self._x.shape[1:])),
-        )
-        size = min(
-            max(64, _BLOCK_BYTES // row_bytes), 4 * self._batch_size
-        )  # small rows, too, are to finish now and then
-        for first in range(0, len(self._rest), size):
-            yield self._rest[first : first + size]
+    def _probe(self, rest: IntArray) -> None:
+        """See whether rows depend on each other, by the first ones that have numbers."""
+        if len(rest):
+            some = self._rows(rest[:_PROBED])
+            finite = np.flatnonzero(finite_rows(some))[:2]
+            n_probes = self._watch.begin(take(some, finite), self._meter.left)
+            self._meter.note(n_probes)
+            self._was_answered = n_probes > 0
 
-    def _start(self, rows: IntArray, max_queries: int | None = None) -> Measurement:
+    def _check_rows(self, rest: IntArray) -> None:
+        """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
+        blocks = list(self._blocks(rest))
+        for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
+            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
+
+    def _blocks(self, rest: IntArray) -> Iterator[IntArray]:
+        """Rows searched together. The edges depend on row ids alone, so a resumed run has them."""
+        edges = np.flatnonzero(np.diff(rest // self._block_rows)) + 1
+        yield from (rows for rows in np.split(rest, edges) if len(rows))
+
+    def _groups(self, rest: IntArray) -> Iterator[IntArray]:
+        """Blocks, cut to the rows that what is left of the limit is expected to finish."""
+        for block in self._blocks(rest):
+            first = 0
+            while first < len(block):
+                size = self._affordable()
+                yield block[first : first + size]
+                first += size
+
+    def _affordable(self) -> int:
+        """Rows that half of what is left is expected to finish, at least one; all if no limit.
+
+        All rows of a group advance together, so a group that costs more than is left finishes none.
+        Half leaves room for an estimate that is too low; what a group spares goes to the next.
+        """
+        if not self._meter.left:
+            return len(self._x)
+        stated = self._estimator.expected_queries(self._problem) * self._problem.votes
+        seen = self._asked / self._n_measured if self._n_measured else 0.0
+        return max(1, int(self._meter.left / (2 * max(stated, seen, 1.0))))
+
+    def _rows(self, rows: IntArray) -> Array:
+        """Some rows of the data, read into memory."""
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
         block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
-        block = np.asarray(block) if isinstance(block, np.memmap) else block
-        known = self._problem
-        return Measurement(
-            block,
-            estimator=self._estimator,
-            access=known.access,
-            n_classes=known.n_classes,
-            bounds=known.bounds,
-            differentiable=known.differentiable,
-            max_queries=max_queries,
-            seed=known.seed,
-            row_ids=rows,
-            votes=known.votes,
-            score_resolution=known.score_resolution,
-            chain=known.chain,
-        )
+        return np.asarray(block) if isinstance(block, np.memmap) else block
 
-    def _share(self, n: int) -> int:
-        """The block's even share of the queries left, with what earlier blocks did not use."""
-        assert self._limit is not None
-        return -(-(self._limit - self._sent) * n // (len(self._out) - self._done))
+    def _start(self, rows: IntArray) -> Measurement:
+        self._meter.reserved = 0
+        left = self._meter.left
+        usable = self._watch.reserve(left)
+        if left is not None and usable is not None:
+            self._meter.reserved = left - usable
+        # a predictor that remembers sends less than it is handed, and its meter alone decides
+        limit = None if isinstance(self._predictor, Repeatable) else usable
+        block = self._rows(rows)
+        return Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=rows)
 
     def _drive(self, running: Measurement) -> None:
-        """Answer a measurement's questions by the predictor, in batches."""
-        while (ask := running.ask()) is not None:
-            parts: list[Any] = []
-            useful: IntArray | None = None
-            for batch in self._batches(ask):
-                try:
-                    parts.append(self._call(ask, batch))
-                except BudgetExhausted:
-                    useful = running.refuse(batch.start)
-                    break
-                if self._progress is not None:
-                    self._progress(
-                        self._done + running.n_done,
-                        self._sent + running.n_queries - max(0, len(ask.rows) - batch.stop),
-                    )
-            if useful is not None and not len(useful):
-                continue
-            if isinstance(ask, AskPrediction):
-                answer = Prediction.concatenate(parts)
-                running.tell(answer if useful is None else answer[useful])
-            else:
-                gradients = (
-                    parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=0)
-                )
-                running.tell(gradients if useful is None else take(gradients, useful))
-        if self._progress is not None:
-            self._progress(self._done + running.n_done, self._sent + running.n_queries)
+        """Answer a measurement's questions by the predictor, one call at a time."""
+        while (ask := running.ask(self._call_rows())) is not None:
+            before = self._meter.n_sent
+            try:
+                running.tell(self._call(ask))
+            except BudgetExhausted:
+                running.refuse(self._meter.n_sent - before)
+            if self._progress is not None:
+                self._progress(self._done + running.n_done, self._asked + running.n_queries)
 
-    def _batches(self, ask: Ask) -> Iterator[slice]:
-        """Consecutive parts of a question; votes on the same point never travel together, for a call may share one noise."""
-        edges = (
-            np.flatnonzero(np.diff(ask.votes)) + 1
-            if isinstance(ask, AskPrediction) and ask.votes is not None
-            else ()
-        )
-        for start, stop in itertools.pairwise([0, *edges, len(ask.rows)]):
-            for first in range(start, stop, self._batch_size):
-                yield slice(first, min(first + self._batch_size, stop))
+    def _call_rows(self) -> int:
+        """Rows of the next call: near the limit no more than may be sent, at least one."""
+        left = self._meter.left
+        return self._batch_size if left is None else min(self._batch_size, max(left, 1))
 
-    def _call(self, ask: Ask, batch: slice) -> Prediction | Array:
-        points = ask.points[batch]
+    def _call(self, ask: Ask) -> Prediction | Array:
+        """One call of the predictor; whatever it raises becomes an error of this package."""
         try:
-            if isinstance(ask, AskPrediction):
-                answer = ask_again(
-                    self._predictor, points, None if ask.votes is None else ask.votes[batch]
-                )
-                check_prediction(
-                    answer, len(points), self._predictor.access, self._predictor.n_classes
-                )
-                return answer
-            return cast("Differentiable", self._predictor).vjp(
-                points, ask.v[batch]
-            )  # or the search would not have asked
+            with self._meter.call(len(ask.rows)):
+                if isinstance(ask, AskPrediction):
+                    answer = ask_again(self._predictor, ask.points, ask.votes)
+                else:  # a search asks for gradients only where the problem is differentiable
+                    answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
+        except (InvalidInput, CapabilityMissing) as error:
+            if not self._was_answered:
+                raise
+            raise PredictorError(f"The predictor refused a point of the search: {error}") from error
         except (BoundaryError, KeyboardInterrupt):
             raise
         except Exception as error:
             raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
+        self._was_answered = True
+        with self._meter.whole():
+            self._meter.note(self._watch.answered())
+        return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
+        """Take in what a group found; an unfinished row keeps a nearer flip of an earlier run."""
         block = running.distances()
-        self._out = _merged(self._out, rows, block)
-        self._points.store(rows, block.flip_points)
-        self._sent += running.n_queries
+        unfinished = np.array([not Status(status).is_final for status in block.status])
+        better = np.flatnonzero(~unfinished | (block.hi <= self._out.hi[rows]))
+        self._out = _merged(self._out, rows, block, better)
+        if block.flip_points is not None:
+            self._points.store(rows[better], take(block.flip_points, better))
+        self._asked += running.n_queries
+        self._n_measured += len(rows)
         self._done += len(rows)
+        self._watch.finished(rows)
 
     def _hand_over(self, error: BaseException) -> None:
         """Give what has been measured to whoever catches the error."""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(self._result()) from error
-        if isinstance(error, BoundaryError) and not isinstance(
-            error, InvalidInput | CapabilityMissing
-        ):  # those come before any query
+        bad_input = isinstance(error, InvalidInput | CapabilityMissing)
+        if isinstance(error, BoundaryError) and not bad_input:
             error.partial = self._result()
 
     def _result(self) -> Distances:
         return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
 
-    def _identity(self) -> dict[str, Any]:
-        """What rows must have in common to stand in one result."""
-        estimator, bounds = self._estimator, self._problem.bounds
-        return {
-            "estimator": {"name": estimator.name, **_plain(estimator)},
-            "access": self._predictor.access.name.lower(),
-            "n_classes": int(self._predictor.n_classes),
-            "input_shape": [int(length) for length in self._predictor.input_shape],
-            "bounds": None
-            if bounds is None
-            else [np.asarray(bound, np.float64).tolist() for bound in bounds],
-            "gradients": "predictor" if self._problem.differentiable else "estimated",
-            "seed": self._problem.seed,
-            "votes": self._problem.votes,
-            "score_resolution": self._problem.score_resolution,
-            "fingerprint": getattr(self._predictor, "fingerprint", None),
-        }
-
     def _facts(self) -> dict[str, Any]:
         return {
-            "tool": f"blackbox-boundary {_version()}",
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            **self._identity(),
+            **versions(),
+            **self._identity,
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
-            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum()),
+            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
+            + self._watch.n_queries,
+            "n_sent": self._meter.n_sent,
+            **self._watch.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
 
 
-class _Points:
-    """Where flip points are kept: in memory in the kind of the inputs, in a mapped file, or nowhere."""
-
-    def __init__(self, x: Array, keep: bool | str | FilePath, earlier: Array | None) -> None:
-        self.array: Array | None = None
-        if keep is True:
-            self.array = (
-                array_namespace(x).full_like(x, np.nan)
-                if not isinstance(x, np.memmap)
-                else np.full(x.shape, np.nan, x.dtype)
-            )
-        elif keep is not False:
-            dtype = as_numpy(x[:0]).dtype
-            try:
-                self.array = np.lib.format.open_memmap(keep, "w+", dtype, tuple(x.shape))
-            except OSError as error:
-                raise InvalidInput(
-                    f'"flip_points" must be a file that can be written; "{keep}": {error}.'
-                ) from error
-            if earlier is None:
-                self.array[:] = np.nan
-        if self.array is not None and earlier is not None:
-            put(self.array, np.arange(x.shape[0]), as_kind(as_numpy(earlier), self.array))
-
-    def store(self, rows: IntArray, points: Array) -> None:
-        """Take in the flip points of a block."""
-        if self.array is not None:
-            put(
-                self.array, rows, as_numpy(points) if isinstance(self.array, np.ndarray) else points
-            )
+def _block_rows(x: Array, batch_size: int) -> int:
+    """Rows of a block: as many as fit the memory, and small rows finish now and then."""
+    row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * int(np.prod(x.shape[1:]))
+    return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
 
 
-@cache
-def _version() -> str:
-    return version("blackbox-boundary")
+_FLIP_COLUMNS = ("l1", "l2", "linf", "lo", "hi", "flipped")
+"""The columns that say where a row's flip is."""
 
 
-def _merged(out: Distances, rows: IntArray, block: Distances) -> Distances:
-    """``out`` with some rows replaced; its own arrays are written to."""
+def _merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -> Distances:
+    """``out`` with some rows replaced; its own arrays are written to.
+
+    Of rows that are not ``better`` (indices into ``rows``) the known flip stays.
+    """
     wide: dict[str, Any] = {}
     for name in (*COLUMNS, "trace"):
         part, column = getattr(block, name), getattr(out, name)
         if part is None:
             continue
         wide[name] = blank_column(len(out), part) if column is None else column
-        if name.startswith("n_"):  # what a row had cost before it was measured again is still spent
+        if name.startswith("n_"):  # what a row cost before it was measured again is still spent
             wide[name][rows] += part
+        elif name in _FLIP_COLUMNS:
+            wide[name][rows[better]] = part[better]
         else:
             wide[name][rows] = part
     return dataclasses.replace(out, **wide)
 
 
 def _own(earlier: Distances) -> Distances:
-    """A copy of the columns of an earlier result, to be written to; the caller's stays as it is."""
+    """A copy of the columns of an earlier result, to be written to."""
     return dataclasses.replace(earlier, flip_points=None)[np.arange(len(earlier))]
 
 
@@ -420,41 +377,15 @@ def _unfinished(earlier: Distances, n: int) -> IntArray:
     return np.flatnonzero([not Status(status).is_final for status in earlier.status])
 
 
-def _check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse to go on with a run of another model or of other settings: one result would hold two measurements."""
-    for name, value in now.items():
-        before = earlier.get(name, value)
-        if before != value and not (name == "fingerprint" and None in (before, value)):
-            raise InvalidInput(
-                f'"resume" must hold a run of the same model with the same settings: "{name}" was {_told(before, value)}, '
-                f"and is {_told(value, before)} now."
-            )
-
-
-def _told(value: Any, other: Any) -> Any:
-    """A setting as an error shows it; where it is made of several, those that differ."""
-    if isinstance(value, dict) and isinstance(other, dict):
-        return ", ".join(
-            f"{name}={part}" for name, part in value.items() if other.get(name) != part
+def _check_flip_points(earlier: Distances, *, keeps: bool) -> None:
+    """Refuse to mix a run that kept flip points with one that does not."""
+    if keeps and earlier.flip_points is None and earlier.has_flip.any():
+        raise InvalidInput(
+            '"resume" holds a run without flip points: go on with flip_points=False '
+            "(--no-flip-points), or measure anew."
         )
-    return value
-
-
-def _plain(settings: Any) -> dict[str, Any]:
-    """Settings as JSON types."""
-    if not dataclasses.is_dataclass(settings):
-        return {"settings": repr(settings)}
-    return {
-        field.name: _told_setting(getattr(settings, field.name))
-        for field in dataclasses.fields(settings)
-    }
-
-
-def _told_setting(value: Any) -> Any:
-    """A setting as a JSON type; an array by its content."""
-    if value is None or isinstance(value, int | float | str | bool):
-        return value
-    if is_array_api_obj(value):
-        content = np.ascontiguousarray(as_numpy(value))
-        return f"{content.dtype} {content.shape} {hashlib.blake2b(content.tobytes(), digest_size=8).hexdigest()}"
-    return repr(value)
+    if not keeps and earlier.flip_points is not None:
+        raise InvalidInput(
+            '"resume" holds a run with flip points, and flip_points=False would drop them: '
+            "go on with flip points."
+        )

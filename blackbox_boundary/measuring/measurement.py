@@ -20,13 +20,16 @@ from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem, by_name
-from ..inputs import as_floating, check_inside, checked_bounds, checked_votes, finite_rows
+from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
 from .course import check, search_all
 
 __all__ = ["Measurement", "blank_column"]
+
+_WAITING = -1
+"""Status of a row of the open question that was not handed out yet."""
 
 
 class Measurement:
@@ -38,24 +41,27 @@ class Measurement:
     Parameters
     ----------
     x : array (n, *input_shape)
-        Floating-point inputs in the kind you like (NumPy, torch, ...).
+        Floating-point inputs of any array kind (NumPy, torch, ...).
+    problem : Problem, optional
+        What the answers reveal and where the model is defined. Default: built from the keywords
+        ``access`` to ``chain``.
     estimator : str or Estimator
+    max_queries : int, optional
+        Rows that ``ask`` may hand out in all, predictions and gradients together.
+    row_ids : (n,) int, optional
+        The rows' identities, which name their random streams. Default: their positions.
     access : Access or str
         What your answers reveal.
     n_classes : int
     bounds : (lowest, highest), optional
     differentiable : bool
         Whether you can also answer gradients; otherwise they are estimated from predictions.
-    max_queries : int, optional
-        Rows that ``ask`` may hand out in all, predictions and gradients together.
     seed : int
-    row_ids : (n,) int, optional
-        The rows' identities, which name their random streams. Default: their positions.
     votes : int
-        How often each question for a prediction is put; ``votes`` of an ask says the how-manieth time each is. See
-        :mod:`blackbox_boundary.measuring.voting`.
+        Times each question for a prediction is asked; ``votes`` of an ask is the zero-based
+        repetition index. See :mod:`blackbox_boundary.measuring.voting`.
     score_resolution : float
-        Differences between scores below this mean nothing: they are rounded to it, or vary by it.
+        Differences between scores below this are rounding or noise.
     chain : callable, optional
         Returns what bounds the model's stretch, for estimators that certify.
 
@@ -80,51 +86,55 @@ class Measurement:
     def __init__(
         self,
         x: Array,
-        *,
+        problem: Problem | None = None,
         estimator: str | Estimator = "ray",
-        access: Access | str,
-        n_classes: int,
+        *,
+        max_queries: int | None = None,
+        row_ids: IntArray | None = None,
+        access: Access | str | None = None,
+        n_classes: int | None = None,
         bounds: Bounds = None,
         differentiable: bool = False,
-        max_queries: int | None = None,
         seed: int = 0,
-        row_ids: IntArray | None = None,
         votes: int = 1,
         score_resolution: float = 0.0,
         chain: Callable[[], Chain] | None = None,
     ) -> None:
         x = as_floating(x)
-        checked_votes(votes, score_resolution)
-        ids = np.arange(x.shape[0]) if row_ids is None else np.asarray(row_ids, dtype=np.intp)
-        limits, shape, n_rows = checked_bounds(bounds), tuple(x.shape[1:]), int(ids.max()) + 1
-        self.problem = Problem(
-            Access.parse(access),
-            n_classes,
-            shape,
-            limits,
-            differentiable,
-            seed,
-            votes,
-            score_resolution,
-            n_rows,
-            chain,
-        )
+        ids = checked_ids(row_ids, int(x.shape[0]))
+        checked_limit(max_queries)
+        if problem is None:
+            if access is None or n_classes is None:
+                raise InvalidInput(
+                    'Measurement needs a "problem", or "access" and "n_classes" of the model.'
+                )
+            problem = Problem(
+                Access.parse(access),
+                n_classes,
+                tuple(x.shape[1:]),
+                bounds,
+                differentiable,
+                seed,
+                votes,
+                score_resolution,
+                int(ids.max()) + 1,
+                chain,
+            )
+        self.problem = problem
         self._estimator = by_name(estimator)
-        check(self._estimator, self.problem)
-        self._valid = np.flatnonzero(finite_rows(x))
-        check_inside(take(x, self._valid), self.problem.bounds, self._valid)
+        check(self._estimator, problem)
+        self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
         self._x, self._n = x, int(x.shape[0])
-        self._flips = Flips(
-            x if len(self._valid) == self._n else take(x, self._valid), ids[self._valid]
-        )
+        whole = len(self._valid) == self._n
+        self._flips = Flips(x if whole else take(x, self._valid), ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries
-        self._n_predictions, self._n_gradients = (
-            np.zeros(len(self._valid), np.int64),
-            np.zeros(len(self._valid), np.int64),
-        )
-        self._search = search_all(self._estimator, self._flips, self.problem)
-        self._question: Ask | None = next(self._search, None) if len(self._valid) else None
-        self._handed_out: NDArray[np.bool_] | None = None
+        self._n_predictions = np.zeros(len(self._valid), np.int64)
+        self._n_gradients = np.zeros(len(self._valid), np.int64)
+        self._search = search_all(self._estimator, self._flips, problem)
+        self._asked: IntArray = np.zeros(0, np.intp)
+        self._batch: Ask | None = None
+        self._answers: list[tuple[IntArray, Any]] = []
+        self._open(next(self._search, None) if len(self._valid) else None)
 
     @property
     def n_queries(self) -> int:
@@ -136,89 +146,71 @@ class Measurement:
         """Rows whose search has ended."""
         return self._n - len(self._flips.running)
 
-    def ask(self) -> Ask | None:
-        """The next question: an :class:`AskPrediction` or an :class:`AskGradient`; None when all is known.
+    def ask(self, at_most: int | None = None) -> Ask | None:
+        """Hand out the next rows to predict or to differentiate; None when all is known.
 
-        Asking twice without telling gives the same question, counted once.
+        Parameters
+        ----------
+        at_most : int, optional
+            Rows handed out at a time, in the order of the open question. Votes on the same point
+            then never travel together, because one call may share one noise. Default: all of them.
+
+        Notes
+        -----
+        Each row is counted when it is handed out. Asking twice without telling gives the same rows,
+        counted once.
         """
-        while self._question is not None:
-            if self._handed_out is None:
-                self._handed_out = self._grant(self._question.rows)
-            if self._handed_out.all():
-                return self._question
-            if self._handed_out.any():
-                some = np.flatnonzero(self._handed_out)
-                cut = {
-                    "points": take(self._question.points, some),
-                    "rows": self._question.rows[some],
-                }
-                if isinstance(self._question, AskGradient):
-                    cut["v"] = self._question.v[some]
-                elif self._question.votes is not None:
-                    cut["votes"] = self._question.votes[some]
-                return self._question._replace(**cut)
-            self._reply(self._nothing())
-        return None
+        while self._question is not None and self._batch is None:
+            self._batch = self._hand_out(at_most)
+            if self._batch is None:
+                self._reply()
+        return self._batch
 
     def tell(self, answer: Prediction | Array) -> None:
-        """Answer the question handed out last: a :class:`Prediction`, or gradients in the shape of the asked points.
+        """Answer the rows handed out last.
+
+        Parameters
+        ----------
+        answer : Prediction or array
+            A :class:`Prediction`, or gradients in the shape of the points asked.
 
         Raises
         ------
         BadPrediction
-            The answer is not of the shape, or not what the access declares; the question stays open.
+            The answer has another shape, or contradicts the declared access; the rows stay open.
         InvalidInput
-            Nothing was asked.
+            No rows were handed out.
         """
-        if self._question is None or self._handed_out is None:
+        if self._batch is None:
             raise InvalidInput("tell() answers a question; call ask() first.")
-        sent = self._handed_out
-        k, partly = int(np.count_nonzero(sent)), not sent.all()
-        status = np.full(len(sent), Status.OUT_OF_BUDGET, np.int8)
-        if isinstance(self._question, AskPrediction):
-            if not isinstance(answer, Prediction):
-                raise BadPrediction(
-                    f"A question for predictions is answered by a Prediction; got {type(answer).__name__}."
-                )
-            check_prediction(answer, k, self.problem.access, self.problem.n_classes)
-            status[sent] = np.where(answer.label < 0, Status.NON_FINITE, ANSWERED)
-            if self.problem.score_resolution and answer.scores is not None:
-                answer = dataclasses.replace(
-                    answer, resolution=np.full(k, self.problem.score_resolution)
-                )
-            self._reply(Labels(status, _spread(answer, sent) if partly else answer))
+        status = np.full(len(self._asked), ANSWERED, np.int8)
+        if isinstance(self._batch, AskPrediction):
+            answer = self._checked_prediction(answer)
+            status[answer.label < 0] = Status.NON_FINITE
         else:
-            if tuple(getattr(answer, "shape", ())) != (k, *self.problem.input_shape):
-                raise BadPrediction(
-                    f"Gradients must have the shape {(k, *self.problem.input_shape)} of the asked points."
-                )
-            status[sent] = ANSWERED
-            if partly:
-                answered, answer = (
-                    answer,
-                    array_namespace(self._question.points).zeros_like(self._question.points),
-                )
-                put(answer, np.flatnonzero(sent), answered)
-            self._reply(Gradients(status, answer))
+            wanted = tuple(self._batch.points.shape)
+            if tuple(getattr(answer, "shape", ())) != wanted:
+                raise BadPrediction(f"Gradients must have the shape {wanted} of the asked points.")
+        self._status[self._asked] = status
+        self._answers.append((self._asked, answer))
+        self._batch = None
+        if not (self._status == _WAITING).any():
+            self._reply()
 
-    def refuse(self, n_sent: int) -> IntArray:
-        """Say that only the first rows of the question handed out were sent, because a limit allows no more.
+    def refuse(self, n_sent: int = 0) -> None:
+        """Report that the rows handed out last have no answer, because a limit allows no more.
 
-        The others are not counted, and their searches end ``OUT_OF_BUDGET`` with the best they have. What is left of the question is
-        then told as usual, if anything is: the answers at the returned places among those that came.
+        Beyond the first ``n_sent`` they were not sent and are not counted. Their searches, and
+        those of the rows that still wait in the open question, end ``OUT_OF_BUDGET`` with the best
+        flip point they have.
         """
         assert self._question is not None
-        assert self._handed_out is not None
-        asked = np.flatnonzero(self._handed_out)
-        rows, unsent = self._question.rows[asked], self._question.rows[asked[n_sent:]]
-        counts = (
-            self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
-        )
-        np.subtract.at(counts, unsent, 1)
-        self._left += len(unsent)
-        useful = ~np.isin(rows, unsent)
-        self._handed_out[asked[~useful]] = False
-        return np.flatnonzero(useful)
+        self._count(self._question.rows[self._asked[n_sent:]], -1)
+        waiting = np.concatenate([self._asked, np.flatnonzero(self._status == _WAITING)])
+        unsent = np.isin(self._question.rows, self._question.rows[waiting])
+        self._status[unsent] = Status.OUT_OF_BUDGET
+        self._batch = None
+        self._reply()
 
     def distances(self) -> Distances:
         """What is known now, for every row; a row still searched is ``INTERRUPTED``."""
@@ -274,37 +266,93 @@ class Measurement:
             columns["entropy"][rows] = softmax_entropy(start.scores, self.problem.access)
         return columns
 
-    def _grant(self, rows: IntArray) -> NDArray[np.bool_]:
-        """Count the occurrences of rows that the limit still allows; a row is granted all of its occurrences or none."""
-        granted = np.ones(len(rows), np.bool_)
-        if len(rows) > self._left:
-            granted = ~np.isin(rows, rows[int(self._left) :])
-        counts = (
-            self._n_gradients if isinstance(self._question, AskGradient) else self._n_predictions
-        )
-        np.add.at(counts, rows[granted], 1)
-        self._left -= int(np.count_nonzero(granted))
-        return granted
-
-    def _nothing(self) -> Labels | Gradients:
-        """A reply to the open question that refuses every row."""
-        assert self._question is not None
-        k, access = len(self._question.rows), self.problem.access
-        status = np.full(k, Status.OUT_OF_BUDGET, np.int8)
-        if isinstance(self._question, AskGradient):
-            return Gradients(
-                status, array_namespace(self._question.points).zeros_like(self._question.points)
+    def _checked_prediction(self, answer: Any) -> Prediction:
+        """The answer, checked against what the access declares, with the declared resolution."""
+        k, known = len(self._asked), self.problem
+        if not isinstance(answer, Prediction):
+            got = type(answer).__name__
+            raise BadPrediction(
+                f"A question for predictions is answered by a Prediction; got {got}."
             )
-        top1 = np.zeros(k) if access is Access.TOP1 else None
-        scores = np.zeros((k, self.problem.n_classes)) if access.has_scores else None
-        return Labels(status, Prediction(np.full(k, -1, np.intp), top1, scores))
+        check_prediction(answer, k, known.access, known.n_classes)
+        if known.score_resolution and answer.scores is not None:
+            resolution = np.full(k, known.score_resolution)
+            return dataclasses.replace(answer, resolution=resolution)
+        return answer
 
-    def _reply(self, reply: Labels | Gradients) -> None:
-        self._handed_out = None
+    def _open(self, question: Ask | None) -> None:
+        """Begin a question. A row is granted all of its occurrences or none, as the limit allows."""
+        self._question, self._answers, self._batch = question, [], None
+        if question is not None:
+            self._status = np.full(len(question.rows), _WAITING, np.int8)
+            if len(question.rows) > self._left:
+                beyond = np.isin(question.rows, question.rows[int(self._left) :])
+                self._status[beyond] = Status.OUT_OF_BUDGET
+
+    def _hand_out(self, at_most: int | None) -> Ask | None:
+        """Count the next waiting rows of the open question and cut them out of it; None: no more."""
+        assert self._question is not None
+        some = np.flatnonzero(self._status == _WAITING)[:at_most]
+        votes = self._question.votes if isinstance(self._question, AskPrediction) else None
+        if at_most is not None and votes is not None:
+            some = some[votes[some] == votes[some[:1]]]
+        if not some.size:
+            return None
+        self._asked = some
+        self._count(self._question.rows[some], +1)
+        return _cut(self._question, some)
+
+    def _count(self, rows: IntArray, by: int) -> None:
+        """Count rows as handed out (+1), or as not sent after all (-1)."""
+        asks_gradients = isinstance(self._question, AskGradient)
+        np.add.at(self._n_gradients if asks_gradients else self._n_predictions, rows, by)
+        self._left -= by * len(rows)
+
+    def _reply(self) -> None:
+        """Send the search what became of its question, and open the next one."""
+        reply = Gradients if isinstance(self._question, AskGradient) else Labels
         try:
-            self._question = self._search.send(reply)
+            self._open(self._search.send(reply(self._status, self._joined())))
         except StopIteration:
-            self._question = None
+            self._open(None)
+
+    def _joined(self) -> Any:
+        """The answers in the order of the question; label -1 and zeros where there is none."""
+        assert self._question is not None
+        parts, n = self._answers, len(self._status)
+        if len(parts) == 1 and len(parts[0][0]) == n:
+            return parts[0][1]
+        if isinstance(self._question, AskGradient):
+            gradients = array_namespace(self._question.points).zeros_like(self._question.points)
+            for rows, values in parts:
+                put(gradients, rows, values)
+            return gradients
+        if not parts:
+            return self._unanswered(n)
+        answer = Prediction.concatenate([part for _, part in parts])
+        where = np.zeros(n, np.bool_)
+        where[np.concatenate([rows for rows, _ in parts])] = True
+        return answer if where.all() else _spread(answer, where)
+
+    def _unanswered(self, n: int) -> Prediction:
+        """``n`` predictions that hold nothing, with the fields that the access declares."""
+        access = self.problem.access
+        top1 = np.zeros(n) if access is Access.TOP1 else None
+        scores = np.zeros((n, self.problem.n_classes)) if access.has_scores else None
+        return Prediction(np.full(n, -1, np.intp), top1, scores)
+
+
+def _cut(question: Ask, some: IntArray) -> Ask:
+    """Some consecutive or scattered rows of a question, without a copy where they are consecutive."""
+    if len(some) == len(question.rows):
+        return question
+    is_slice = int(some[-1]) - int(some[0]) + 1 == len(some)
+    part: Any = slice(int(some[0]), int(some[-1]) + 1) if is_slice else some
+    points = question.points[part] if is_slice else take(question.points, some)
+    if isinstance(question, AskGradient):
+        return AskGradient(question.rows[part], points, question.v[part])
+    votes = None if question.votes is None else question.votes[part]
+    return AskPrediction(question.rows[part], points, votes)
 
 
 def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:

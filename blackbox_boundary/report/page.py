@@ -13,6 +13,7 @@ import numpy as np
 
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
+from ..printable import printable
 from ..search.asks import Status
 from .pictures import ImageLayout, image_layout
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
@@ -25,7 +26,6 @@ from .tables import (
     measured,
     number,
     pair_table,
-    printable,
     query_table,
     run_table,
     status_table,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..analysis.account import Account
 from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
+from ..printable import printable
 from ..search.asks import Status
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LabelPair", "Names", "Table", "accuracy", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
-    "measured", "number", "pair_matrix", "pair_table", "printable", "query_table", "run_table", "status_table", "truth_table",
+    "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
 _MEANING = {
@@ -72,14 +74,6 @@ class Names:
         if label < 0:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))
-
-
-def printable(text: Any) -> str:
-    """Text without control characters, bidirectional overrides or lone surrogates, each shown as U+FFFD."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in str(text)
-    )
 
 
 def number(value: float) -> str:
@@ -336,7 +330,12 @@ def run_table(run: Mapping[str, Any]) -> Table:
     return Table(
         "Facts of the run",
         ("fact", "value"),
-        [(printable(key), printable(value)) for key, value in _flat(run)] if run else [],
+        [
+            *([("account", account.line())] if (account := Account.of(run)) else []),
+            *((printable(key), printable(value)) for key, value in _flat(run)),
+        ]
+        if run
+        else [],
         n_words=2,
     )
 

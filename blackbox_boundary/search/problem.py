@@ -1,15 +1,16 @@
-"""What a search may rely on: what the predictor reveals, where it is defined, and each row's random stream."""
+"""What a search may rely on: what the predictor reveals, where it is defined, and the run's noise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ..chains import Chain, Chained
-from ..inputs import checked_bounds
+from ..inputs import checked_bounds, checked_noise
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["Problem"]
@@ -17,11 +18,35 @@ __all__ = ["Problem"]
 
 @dataclass(frozen=True)
 class Problem:
-    """What a search may rely on: what the predictor reveals, and where it is defined.
+    """What all searches of a run share. Built and validated once, then handed down.
 
-    ``seed`` and ``row_ids`` name each row's own random stream, so that a row's answer does not depend on its batch. ``n_rows`` is one
-    more than the largest of them. ``chain`` reads what bounds the stretch of the model that is asked, where its predictor can tell.
-    ``votes`` is how often each question for a prediction is put; differences between scores below ``score_resolution`` mean nothing.
+    Attributes
+    ----------
+    access : Access
+        What an answer reveals; a name is read by :meth:`Access.parse`.
+    n_classes : int
+    input_shape : tuple of int
+        Shape of one row.
+    bounds : (lowest, highest), optional
+        Domain of the inputs; None: no bounds.
+    differentiable : bool
+        Whether gradients can be asked for; otherwise they are estimated from predictions.
+    seed : int
+        With a row's id it names the row's random stream, so that a row's answer does not depend
+        on its batch.
+    votes : int
+        Times each question for a prediction is asked.
+    score_resolution : float
+        Differences between scores below this are rounding or noise.
+    n_rows : int
+        One more than the largest row id.
+    chain : callable, optional
+        Returns what bounds the model's stretch, where its predictor knows.
+
+    Raises
+    ------
+    InvalidInput
+        Bounds out of order, no votes, a resolution that is not a finite number, another access.
     """
 
     access: Access
@@ -35,31 +60,29 @@ class Problem:
     n_rows: int = 0
     chain: Callable[[], Chain] | None = None
 
+    def __post_init__(self) -> None:
+        checked_noise(self.votes, self.score_resolution)
+        valid: dict[str, Any] = {
+            "access": Access.parse(self.access),
+            "input_shape": tuple(self.input_shape),
+            "bounds": checked_bounds(self.bounds),
+        }
+        for name, value in valid.items():
+            object.__setattr__(self, name, value)
+
     @classmethod
-    def of(
-        cls,
-        predictor: Predictor,
-        *,
-        bounds: Bounds = None,
-        seed: int = 0,
-        votes: int = 1,
-        score_resolution: float = 0.0,
-        n_rows: int = 0,
-    ) -> Problem:
-        """What a predictor reveals; ``bounds`` in place of its own where they are given."""
+    def of(cls, predictor: Predictor, *, bounds: Bounds = None, **run: Any) -> Problem:
+        """What a predictor reveals; ``bounds`` replace its own, ``run`` holds further fields."""
         return cls(
             predictor.access,
             predictor.n_classes,
-            tuple(predictor.input_shape),
-            checked_bounds(predictor.bounds if bounds is None else bounds),
+            predictor.input_shape,
+            predictor.bounds if bounds is None else bounds,
             isinstance(predictor, Differentiable),
-            seed,
-            votes,
-            score_resolution,
-            n_rows,
-            cache(predictor.chain) if isinstance(predictor, Chained) else None,
+            chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
+            **run,
         )
 
     def stream(self, row_id: int) -> np.random.Generator:
-        """The random stream of the row with this identity (its number in the caller's data)."""
+        """The random stream of the row with this id (its number in the caller's data)."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(row_id,)))

@@ -354,6 +354,8 @@ def _vjp_values(case: _Case) -> None:
     """
     if not case.with_gradient().access.has_scores:
         raise _NotApplicable("no scores are revealed to take differences of")
+    if passed := getattr(case.with_gradient(), "straight_through", ()):
+        raise _NotApplicable(f"gradients pass straight through {', '.join(passed)}")
     rng = np.random.default_rng(1)
     errors = np.array([_gradient_error(case, rng, along_gradient=probe == 0) for probe in range(5)])
     tested = np.isfinite(errors).sum(axis=0) > 2

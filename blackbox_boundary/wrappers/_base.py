@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
+from ..metering import Grouping, Metered
+from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..predictor import (
     Access,
     Array,
@@ -43,9 +45,13 @@ class Encoding(Predictor, Protocol):
 
 
 class Wrapper:
-    """Passes everything on. It has ``vjp``, ``chain``, ``predict_again`` and ``as_sent`` exactly when the wrapped predictor has them.
+    """Passes everything on.
 
-    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp`` and ``_stream``.
+    It has ``vjp``, ``chain``, ``predict_again``, ``as_sent``, and what the protocols of ``metering`` and
+    ``model_checks`` ask for, exactly when the wrapped predictor has them.
+
+    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
+    ``_stream`` and ``_recheck``.
 
     Parameters
     ----------
@@ -64,6 +70,16 @@ class Wrapper:
             self.predict_again = self._predict_again
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
+        if isinstance(predictor, Metered):
+            self.metered = predictor.metered
+        if isinstance(predictor, Grouping):
+            self.neighbours_known = predictor.neighbours_known
+            self.note_neighbours = predictor.note_neighbours
+        if isinstance(predictor, Rechecked):
+            self.sent_row, self.recheck = predictor.sent_row, self._recheck
+        if isinstance(predictor, Versioned):
+            self.model_version = predictor.model_version
+            self.expect_version = predictor.expect_version
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
 
@@ -107,6 +123,11 @@ class Wrapper:
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         inner: Any = self._inner
         return inner.vjp(x, v)
+
+    def _recheck(self) -> ModelCheck:
+        inner: Any = self._inner
+        found: ModelCheck = inner.recheck()
+        return found
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         inner: Any = self._inner

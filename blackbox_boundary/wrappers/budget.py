@@ -92,12 +92,18 @@ class Allowance:
     def charge(self, n_queries: int, n_calls: int = 1) -> None:
         """Grant a call, or several, of so many rows together; all or nothing.
 
+        A negative number of rows gives a call back that was granted and not sent.
+
         Raises
         ------
         BudgetExhausted
             A limit would be passed. Nothing was charged, and nothing may be sent.
         """
         with self._lock:
+            if n_queries < 0:
+                self.n_queries += n_queries
+                self.n_calls -= n_calls
+                return
             self._refuse_above("queries", self.n_queries + n_queries, self._max_queries)
             self._refuse_above("calls", self.n_calls + n_calls, self._max_calls)
             if self._max_seconds is not None and self.seconds >= self._max_seconds:

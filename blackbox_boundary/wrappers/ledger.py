@@ -7,8 +7,10 @@ run that is killed and started again with the same command therefore asks only w
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,11 +33,16 @@ from ..ledger.records import (
     unpack_prediction,
 )
 from ..ledger.store import LedgerStore
+from ..metering import Charge, Metered, charge_all
+from ..model_checks import ModelCheck, Versioned
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]
 
+_LOG = logging.getLogger(__name__)
+_SAID_AFTER_S = 2.0
+"""Seconds of waiting for another run before it is said for whom."""
 _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
 
@@ -88,6 +95,12 @@ class LedgerPredictor(Wrapper):
         self._model = ModelCard.of(predictor, fingerprint)
         self._rows_per_call = rows_per_call
         self._store = LedgerStore(path, self._model)
+        self._meters: list[Charge] = []
+        if not isinstance(predictor, Metered):
+            self.metered = self._metered
+        self._version: str | None = self._store.noted("model_version")
+        if self._version is not None and isinstance(predictor, Versioned):
+            predictor.expect_version(self._version)
 
     @property
     def fingerprint(self) -> str:
@@ -128,6 +141,18 @@ class LedgerPredictor(Wrapper):
             self._predict(x, keys)
         return unpack_prediction(self._store.fetch(self._store.find(keys)))
 
+    @contextmanager
+    def _metered(self, charge: Charge) -> Iterator[None]:
+        """Call ``charge(n_rows)`` before rows go to a predictor that is not metered itself."""
+        self._meters.append(charge)
+        try:
+            yield
+        finally:
+            self._meters.remove(charge)
+
+    def _charge(self, n_rows: int) -> None:
+        charge_all(tuple(self._meters), n_rows)
+
     def close(self) -> None:
         """Close the ledger."""
         self._store.close()
@@ -159,6 +184,25 @@ class LedgerPredictor(Wrapper):
             np.ascontiguousarray(self._store.fetch(self._store.find(keys))["gradient"]), x
         )
 
+    def _recheck(self) -> ModelCheck:
+        """Record that the row is asked again, and the answer, which is never handed out."""
+        inner: Any = self._inner
+        claim = self._store.claim_check(content_keys(inner.sent_row(), encoded=True))
+        try:
+            found = super()._recheck()
+            self._store.record(claim, slice(0, 1), pack_predictions(found.now))
+        except BaseException as error:
+            self._store.give_up(claim, type(error).__name__)
+            raise
+        return found
+
+    def _note_version(self) -> None:
+        """Keep the version that answers name: a later run is held to it."""
+        if self._version is None and isinstance(self._inner, Versioned):
+            self._version = self._inner.model_version()
+            if self._version is not None:
+                self._store.note("model_version", self._version)
+
     def _predict(self, x: Array, keys: Keys) -> None:
         answer_bytes = 12 + 8 * self.n_classes * self.access.has_scores
         self._complete(
@@ -187,14 +231,22 @@ class LedgerPredictor(Wrapper):
         send: Callable[[IntArray], Iterator[tuple[slice, Records]]],
     ) -> None:
         """Ask until the ledger holds all answers."""
-        once = first_of_each(keys)
+        once, waited = first_of_each(keys), 0.0
         while len(missing := once[self._store.find(keys[once]) == NOWHERE]):
             offered = np.split(
                 missing, range(self._rows_per_call, len(missing), self._rows_per_call)
             )
             if not self._ask_in_turn(kind, keys, answer_bytes, offered, send):
+                if waited < _SAID_AFTER_S <= waited + _POLL_S:
+                    self._say_who_is_waited_for(keys[missing])
+                waited += _POLL_S
                 time.sleep(_POLL_S)
                 self._store.refresh()
+            self._note_version()
+
+    def _say_who_is_waited_for(self, keys: Keys) -> None:
+        for who in self._store.holders(keys):
+            _LOG.warning("Waiting for answers that %s has asked for, by the same ledger.", who)
 
     def _ask_in_turn(
         self,
@@ -228,6 +280,7 @@ class LedgerPredictor(Wrapper):
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
         """Ask, and refuse to record what is not an answer."""
         n = n_left = len(x)
+        self._charge(n)
         parts = (
             self._inner.stream(x)
             if isinstance(self._inner, Streaming)
@@ -243,6 +296,7 @@ class LedgerPredictor(Wrapper):
             )
 
     def _differentiated(self, x: Array, v: FloatArray) -> Iterator[tuple[slice, Records]]:
+        self._charge(len(x))
         gradients = super()._vjp(x, v)
         if tuple(gradients.shape) != tuple(x.shape):
             raise BadPrediction(

@@ -167,7 +167,7 @@ def test_a_query_limit_ends_with_a_partial_result_that_can_be_resumed(tmp_path, 
     assert code == 5
     assert "--resume" in err
     partial = Distances.load(tmp_path / "run" / "results.npz")
-    assert partial.n_predictions.sum() == 3
+    assert partial.n_predictions.sum() + partial.n_gradients.sum() == 3
     assert (partial.status == Status.OUT_OF_BUDGET).all()
     assert (
         run("measure", digits_model(), data, *MODEL, "--no-report", "--resume", cwd=tmp_path)[0]

@@ -7,7 +7,7 @@ from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackbox_boundary import CapabilityMissing, InvalidInput, Status
+from blackbox_boundary import CapabilityMissing, InvalidInput, Prediction, Status
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.search.geometry import limits, nearest
@@ -256,3 +256,26 @@ def test_flat_scores_have_no_gradient():
     assert (
         measure(predictor, np.ones((2, 3)), estimator="tangent").status == Status.ZERO_GRADIENT
     ).all()
+
+
+class _Rounded(Reference):
+    """A linear classifier whose scores are rounded to a quantum; gradients pass straight through."""
+
+    def predict(self, x):
+        scores = np.round(super().predict(x).scores / 0.5) * 0.5
+        return Prediction.from_scores(scores)
+
+
+def test_ties_that_keep_the_label_are_stepped_over():
+    """Where rounded scores tie and the label is kept, the radius grows: rows that do not begin with a tie are flipped."""
+    rng = np.random.default_rng(0)
+    shape = Linear(rng.normal(size=(3, 6)), rng.normal(size=3))
+    predictor, x = _Rounded(shape), rng.normal(size=(200, 6))
+    best, second = np.sort(predictor.predict(x).scores, axis=1).T[[-1, -2]]
+    x = x[best > second]
+    found = measure(predictor, x, estimator=Tangent())
+    exact = Reference(shape).distance(x, "l2")
+    slopes = np.linalg.norm(shape.weights[:, None] - shape.weights[None], axis=-1)
+    quantum = 0.5 / slopes[slopes > 0].min()
+    assert found.has_flip.all()
+    assert (found.l2 <= 1.2 * exact + 2 * quantum).all()

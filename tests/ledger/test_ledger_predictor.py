@@ -1,7 +1,10 @@
 """A predictor with a ledger answers as the model does, and asks the model each question once."""
 
+import os
+import socket
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +275,50 @@ def test_rows_that_are_sent_as_they_are(tmp_path):
     with LedgerPredictor(model, tmp_path / "l.db") as ledger:
         ledger.predict(rows(1, 2))
     assert summarise(tmp_path / "l.db").n_entries == 4
+
+
+def test_a_resolution_comes_back(tmp_path):
+    """What the predictor says of its scores' resolution is recorded, also where only some answers say it."""
+
+    class Coarse(Linear):
+        def predict(self, x):
+            answer = super().predict(x)
+            fine = x[0, 0] > 5
+            return answer if fine else replace(answer, resolution=np.full(len(x), 0.25))
+
+    with LedgerPredictor(Coarse(), tmp_path / "l.db") as ledger:
+        ledger.predict(rows(1, 2))
+        ledger.predict(rows(7))
+        assert np.array_equal(ledger.predict(rows(2, 7, 1)).resolution, [0.25, 0.0, 0.25])
+
+
+def test_who_waits_says_for_whom(tmp_path, caplog, monkeypatch):
+    """A thread that waits for another's answers says so after a while; rows are asked once."""
+    monkeypatch.setattr("blackbox_boundary.wrappers.ledger._SAID_AFTER_S", 0.1)
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(Linear):
+        def predict(self, x):
+            asked.set()
+            assert go_on.wait(20)
+            return super().predict(x)
+
+    (tmp_path / "link.db").symlink_to(tmp_path / "l.db")
+    slow = Slow()
+    first = LedgerPredictor(slow, tmp_path / "l.db")
+    one = threading.Thread(target=first.predict, args=(rows(1, 2),))
+    one.start()
+    assert asked.wait(20)
+    with LedgerPredictor(slow, tmp_path / "link.db") as second:
+        two = threading.Thread(target=second.predict, args=(rows(2, 1),))
+        two.start()
+        two.join(1.0)
+        go_on.set()
+        two.join(20)
+        one.join(20)
+    first.close()
+    assert len(slow.sent) == 2
+    assert f"process {os.getpid()} on {socket.gethostname()}" in caplog.text
 
 
 def test_threads_share_a_ledger(tmp_path):

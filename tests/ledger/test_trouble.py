@@ -61,7 +61,37 @@ def test_a_ledger_from_a_newer_version(path):
     """It is refused before anything in it is interpreted."""
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"PRAGMA user_version = {FORMAT + 1}")
-    refuse(path, r"newer version \(format 2; this one knows 1\)")
+    refuse(path, r"newer version \(format 3; this one knows 2\)")
+
+
+@pytest.mark.parametrize("reader", ["again", "replay", "while open"])
+def test_a_changed_answer_is_not_handed_out(path, reader):
+    """An answer that no longer fits the chain ends the reading, whenever it was changed."""
+    first = np.ascontiguousarray(Linear().predict(rows(1)).scores)
+
+    def change():
+        with closing(sqlite3.connect(path)) as db, db:
+            (data,) = db.execute("SELECT data FROM log WHERE event = 3").fetchone()
+            assert first.tobytes() in data
+            changed = data.replace(first.tobytes(), (-first).tobytes())
+            db.execute("UPDATE log SET data = ? WHERE event = 3", (changed,))
+
+    if reader == "while open":
+        with ReplayPredictor(path) as replay:
+            change()
+            with pytest.raises(LedgerError, match="chain breaks at entry"):
+                replay.predict(rows(1))
+        return
+    change()
+    with pytest.raises(LedgerError, match="chain breaks at entry"):
+        LedgerPredictor(Linear(), path) if reader == "again" else ReplayPredictor(path)
+
+
+def test_a_ledger_has_one_name(path, tmp_path):
+    """Hard links are refused: the log and the locks beside one name are not seen under another."""
+    os.link(path, tmp_path / "other.db")
+    with pytest.raises(LedgerError, match="hard links"):
+        LedgerPredictor(Linear(), tmp_path / "other.db")
 
 
 def test_other_files(tmp_path):

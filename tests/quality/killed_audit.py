@@ -1,8 +1,9 @@
-"""An audit over HTTP against a server that fails one request in five, killed ten times.
+"""An audit over HTTP against a server that fails one request in five, killed at random moments.
 
 What was asked twice, and is the result the same?
 
-    python tests/quality/killed_audit.py        # one or two minutes
+    python tests/quality/killed_audit.py                # one or two minutes
+    python tests/quality/killed_audit.py --kills 500    # audits until 500 kills and faults
 
 The server runs in this process and keeps its own count. The audit is another process, which is killed with SIGKILL at random moments
 and started again with the same command, until it ends by itself.
@@ -33,6 +34,8 @@ from blackbox_boundary.ledger.records import content_keys
 from blackbox_boundary.wrappers import LedgerPredictor
 
 N_ROWS, N_KILLS, DIMENSION = 500, 10, 6
+N_PROBES = 4
+"""Queries at most that show whether rows depend on each other."""
 WEIGHTS = np.random.default_rng(1).normal(size=(DIMENSION, 4))
 X = np.random.default_rng(2).uniform(0.05, 0.95, size=(N_ROWS, DIMENSION)).astype(np.float32)
 COLUMNS = (
@@ -138,8 +141,9 @@ def start(port, ledger, results):
 
 @click.command()
 @click.option("--victim", nargs=3, hidden=True)
-def main(victim):
-    """Print what became of the audit."""
+@click.option("--kills", default=10, show_default=True, help="Kills and failed requests, at least.")
+def main(victim, kills):
+    """Print what became of the audits; exit code 1 if any did not end as the clean run."""
     if victim:
         audit(*victim)
         return
@@ -147,36 +151,53 @@ def main(victim):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
     with tempfile.TemporaryDirectory() as where:
-        folder = Path(where)
+        clean = Path(where)
         Handler.fault_share = 0
         began = time.monotonic()
-        assert start(port, folder / "clean.db", folder / "clean.npz").wait() == 0
+        assert start(port, clean / "l.db", clean / "l.npz").wait() == 0
         seconds = time.monotonic() - began
-        n_clean = len(Handler.answered)
-        print(f"clean run: {N_ROWS} rows, {n_clean} different inputs answered, {seconds:.0f} s")
-        Handler.fault_share, Handler.n_requests = 0.2, 0
-        Handler.answered.clear()
-        moments, n_kills = random.Random(4), 0
-        while n_kills < N_KILLS:
-            process = start(port, folder / "l.db", folder / "l.npz")
-            before, give_up = len(Handler.answered), time.monotonic() + 60
-            while (
-                len(Handler.answered) == before
-                and process.poll() is None
-                and time.monotonic() < give_up
-            ):
-                time.sleep(0.005)  # until it asks something new
-            time.sleep(moments.uniform(0, seconds / 10))
-            if process.poll() is None:
-                os.kill(process.pid, signal.SIGKILL)
-                n_kills += 1
-            if process.wait() == 0:
+        print(
+            f"clean run: {N_ROWS} rows, {len(Handler.answered)} different inputs answered, "
+            f"{seconds:.0f} s"
+        )
+        disturbed, is_right = 0, True
+        for round_number in range(kills):
+            folder = clean / str(round_number)
+            folder.mkdir()
+            n_kills = killed(port, folder, seconds, random.Random(4 + round_number))
+            is_right &= compare(clean, folder, n_kills)
+            disturbed += n_kills + Handler.n_faults
+            if disturbed >= kills:
                 break
-        assert start(port, folder / "l.db", folder / "l.npz").wait() == 0
-        tell(folder, n_kills)
+    print(f"{disturbed} kills and failed requests; all results right: {is_right}")
+    raise SystemExit(not is_right)
 
 
-def tell(folder, n_kills):
+def killed(port, folder, seconds, moments):
+    """One audit, killed at random moments until it ends; the number of kills."""
+    Handler.fault_share, Handler.n_requests, Handler.n_faults = 0.2, 0, 0
+    Handler.answered.clear()
+    n_kills = 0
+    while n_kills < N_KILLS:
+        process = start(port, folder / "l.db", folder / "l.npz")
+        before, give_up = len(Handler.answered), time.monotonic() + 60
+        while (
+            len(Handler.answered) == before
+            and process.poll() is None
+            and time.monotonic() < give_up
+        ):
+            time.sleep(0.005)  # until it asks something new
+        time.sleep(moments.uniform(0, seconds / 10))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            n_kills += 1
+        if process.wait() == 0:
+            break
+    assert start(port, folder / "l.db", folder / "l.npz").wait() == 0
+    return n_kills
+
+
+def compare(clean, folder, n_kills):
     """Compare the ledger with the server's count, and the results with those of the clean run."""
     report = verify(folder / "l.db")
     export_csv(folder / "l.db", folder / "l.csv")
@@ -185,23 +206,28 @@ def tell(folder, n_kills):
     recorded = {row["key"] for row in rows if row["outcome"] == "answered"}
     lost = {row["key"] for row in rows if row["outcome"] == "lost"}
     repeated = {key for key, times in Handler.answered.items() if times > 1}
-    first, again = Distances.load(folder / "clean.npz"), Distances.load(folder / "l.npz")
+    first, again = Distances.load(clean / "l.npz"), Distances.load(folder / "l.npz")
     same = all(
         np.array_equal(getattr(first, name), getattr(again, name), equal_nan=name == "flip_points")
         for name in COLUMNS
     )
     print(
-        f"killed {n_kills} times; {Handler.n_requests} requests, {Handler.n_faults} of them failed by the server"
+        f"killed {n_kills} times; {Handler.n_requests} requests, "
+        f"{Handler.n_faults} of them failed by the server"
     )
-    print(f"results identical to the clean run: {same}")
+    print(f"  results identical to the clean run: {same}")
+    votes = recorded - set(Handler.answered)  # probes: the same input, recorded once a vote
+    is_recorded = set(Handler.answered) <= recorded and len(votes) <= N_PROBES
     print(
-        f"different inputs answered: {len(Handler.answered)} by the server's count, {len(recorded)} in the ledger"
+        f"  different inputs answered: {len(Handler.answered)} by the server's count, all of them "
+        f"in the ledger: {is_recorded}; repeated votes of probes: {len(votes)}"
     )
-    print(f"the same inputs: {set(Handler.answered) == recorded}")
     print(
-        f"inputs answered more than once: {len(repeated)}; of them not told as in flight at a kill: {len(repeated - lost)}"
+        f"  answered more than once: {len(repeated)}; of them not reported as in flight at a kill "
+        f"or a failure: {len(repeated - lost)}"
     )
-    print(f"rows told as in flight at a kill: {report.n_lost}; failed for good: {report.n_failed}")
+    print(f"  reported as in flight: {report.n_lost}; failed for good: {report.n_failed}")
+    return same and is_recorded
 
 
 if __name__ == "__main__":

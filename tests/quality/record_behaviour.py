@@ -42,7 +42,7 @@ def runs() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         for model, predictor, x in models():
             name = f"{estimator}/{model}"
             try:
-                found = measure(predictor, x, estimator=settings, seed=1, max_queries=400 * len(x))
+                found = measure(predictor, x, estimator=settings, seed=1)
             except BoundaryError as error:
                 yield name, {"refused": np.array(type(error).__name__)}
             else:

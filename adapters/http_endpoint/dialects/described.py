@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ from ..answers import read_labels, read_ranked, read_scores
 from ..configuration import Configuration
 from ..contract import Contract
 from ..declared import declared_classes
+from ..model_version import ModelVersion
 from ..strict_json import numbers, read_json, shown
-from ..wire import JSON, Reply, Request
+from ..wire import JSON, Reply, Request, bounds_within
 from .encodings import Encoding
 
 __all__ = ["AnswerPath", "Described", "describe", "quoted"]
@@ -103,6 +104,7 @@ class Described:
     ranked: AnswerPath | None
     facts: Mapping[str, Any]
     name: str
+    version: ModelVersion = field(default_factory=ModelVersion)
 
     @property
     def max_rows(self) -> int | None:
@@ -130,6 +132,7 @@ class Described:
 
     def read(self, reply: Reply, n: int) -> Prediction:
         """Find scores and labels, and read them."""
+        self.version.saw_headers(reply.headers)
         document = read_json(reply.body)
         if self.ranked is not None:
             maps = self._found(self.ranked, document)
@@ -193,36 +196,35 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
             f'Access "{told.access.name.lower()}" needs a path to the {needed} in [answer].'
         )
     encoding = Encoding.of(told.request, contract)
+    contract = replace(contract, bounds=bounds_within(contract.bounds, encoding.dtype))
     template = told.request.get("body", "$rows")
     body, is_single = _parted(template)
     if body is None and not encoding.has_raw:
         raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
-    field = told.request.get("form_field")
-    if field is not None and (
-        body is not None or not isinstance(field, str) or not re.fullmatch(r"[\w.\[\]-]+", field)
+    form_field = told.request.get("form_field")
+    if form_field is not None and (
+        body is not None
+        or not isinstance(form_field, str)
+        or not re.fullmatch(r"[\w.\[\]-]+", form_field)
     ):
         raise InvalidInput(
-            f'"form_field" must be a name, and goes with a body of "$raw"; got {field!r}.'
+            f'"form_field" must be a name, and goes with a body of "$raw"; got {form_field!r}.'
         )
+    method = str(told.request.get("method", "POST")).upper()
     facts = {
         "path": path,
+        "method": method,
         "body": template,
-        "encoding": encoding.name,
-        "dtype": str(encoding.dtype),
+        "form_field": form_field,
         "answer": dict(told.answer),
+        **encoding.facts,
     }
-    facts |= {
-        name: told.request[name]
-        for name in ("form_field", "item", "method", "channels")
-        if name in told.request
-    }
-    method = str(told.request.get("method", "POST")).upper()
     return Described(
         contract,
         path,
         method,
         body,
-        field,
+        form_field,
         is_single,
         encoding,
         scores,

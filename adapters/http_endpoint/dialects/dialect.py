@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from blackbox_boundary.predictor import Prediction
 
 from ..contract import Contract
+from ..model_version import ModelVersion
 from ..wire import Reply, Request
 
 __all__ = ["Dialect"]
@@ -28,6 +29,8 @@ class Dialect(Protocol):
         What identifies the model, as its server tells: JSON types, no secrets.
     plainer : Dialect or None
         The same without what not every server of this protocol can do.
+    version : ModelVersion
+        The version that answers name, where they name one; shared with ``plainer``.
     """
 
     @property
@@ -40,6 +43,8 @@ class Dialect(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
     @property
     def plainer(self) -> Dialect | None: ...
+    @property
+    def version(self) -> ModelVersion: ...
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows as they will arrive: in the type that is sent, rounded where that rounds.

@@ -94,6 +94,17 @@ class Encoding:
         )
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """All that decides on what is sent for a row, as JSON types."""
+        return {
+            "encoding": self.name,
+            "dtype": self.dtype.str,
+            "levels": self.levels,
+            "channels": self.channels,
+            "item": self.item,
+        }
+
+    @property
     def has_raw(self) -> bool:
         """Whether a row can be a body by itself."""
         return self.name in ("base64", "png", "npy")

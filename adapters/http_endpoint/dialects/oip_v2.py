@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -27,9 +27,10 @@ from ..configuration import Configuration, whole
 from ..contract import Contract
 from ..declared import declared_access, declared_classes
 from ..discovery import get, get_if_there
+from ..model_version import ModelVersion
 from ..strict_json import CutShort, read_json, shown
 from ..transport import Transport
-from ..wire import JSON, Reply, Request, as_dtype, flat_json
+from ..wire import JSON, Reply, Request, as_dtype, bounds_within, flat_json
 from .tensors import DTYPES, read_texts, read_values
 
 __all__ = ["OpenInference", "discover"]
@@ -65,6 +66,7 @@ class OpenInference:
     facts: Mapping[str, Any]
     top_k: int = 0
     name: str = "oip_v2"
+    version: ModelVersion = field(default_factory=ModelVersion)
 
     @property
     def plainer(self) -> OpenInference | None:
@@ -118,6 +120,9 @@ class OpenInference:
                     f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(told, 40)}."
                 )
             document, raw = read_json(reply.body[:length]), memoryview(reply.body)[length:]
+        self.version.saw_headers(reply.headers)
+        if isinstance(document, dict) and isinstance(named := document.get("model_version"), str):
+            self.version.saw(named)
         tensor, data = self._output(document, raw)
         shape = tensor.get("shape")
         is_shape = isinstance(shape, list) and all(
@@ -216,7 +221,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
         ),
         input_shape=input_shape,
         n_classes=declared_classes(told, (answered.get("shape") or [-1])[-1]),
-        bounds=told.bounds,
+        bounds=bounds_within(told.bounds, np.dtype(DTYPES[datatype])),
         labels=told.labels,
     )
     if (
@@ -232,6 +237,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
         "input": dict(given),
         "output": dict(answered),
         "datatype": datatype,
+        "top_k": top_k,
     }
     is_binary = _is_binary(transport, base, told, datatype)
     max_rows = rows or _max_batch(transport, path)

@@ -58,6 +58,8 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
     step, lead = yield from _begin(state, plan, target, first=first)
     n_dense = 0 if plan.from_best else round(_DENSE * steps)
     blend = (_BLEND[0] / (1 + plan.from_best), _BLEND[1])
+    # scores are equal, as the steps of a quantised model make them, and the label is kept
+    tied = np.zeros(len(state.home), np.bool_)
     for k in range(1, steps - 1):
         done = k / (steps - 2)
         heat = plan.hot * (plan.cold / plan.hot) ** done
@@ -67,6 +69,7 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
             return
         old, change = take(step, rows), _cosine(_RADIUS_CHANGE, done)
         factor = towards_crossing(state.margin[rows], lead[rows].min(axis=-1), change)
+        factor = np.where(tied[rows], 1 + change, factor)
         if state.norm == "l1" and k >= n_dense:
             new = _sparser(state, rows, old, slope, factor, _cosine(_PACE, done))
         else:
@@ -75,7 +78,8 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
         if stuck.size:
             put(step, stuck, _retreated(state, stuck, take(step, stuck), lead))
         moved = np.union1d(rows, stuck)
-        lead[moved], _ = yield from state.look(moved, take(step, moved))
+        lead[moved], flipped = yield from state.look(moved, take(step, moved))
+        tied[moved] = ~flipped & (lead[moved].min(axis=-1) <= 0)
 
 
 def _retreated(state: TangentState, rows: IntArray, old: Array, lead: FloatArray) -> Array:

@@ -213,6 +213,7 @@ def serve(connection):
                         "n": len(rows),
                         "headers": headers,
                         "first": rows[0][0] if rows else None,
+                        "port": connection.getpeername()[1],
                     }
                 )
             limit = int(number or 0)

@@ -184,6 +184,18 @@ def test_a_description_that_does_not_hold_together(told, says):
         described("http://127.0.0.1:9/x", **told)
 
 
+def test_the_levels_of_pixels_are_in_the_fingerprint():
+    """With other bounds the same row is another pixel; bounds of numbers sent as they are change nothing."""
+
+    def print_of(bounds, **request):
+        told = {"request": {"body": '{"data": $rows}', **request}, "bounds": bounds}
+        with described("http://127.0.0.1:9/x", answer={"scores": "p"}, **told) as endpoint:
+            return endpoint.fingerprint
+
+    assert print_of((0, 1), dtype="uint8") != print_of((0, 255), dtype="uint8")
+    assert print_of((0, 1)) == print_of((0, 255)) == print_of(None)
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -191,6 +203,8 @@ def test_a_description_that_does_not_hold_together(told, says):
         {"headers": {"Azureml-Model-Deployment": "green"}},
         {"request": {"body": '{"data": $rows}', "item": '{"pixels": $row}'}},
         {"request": {"body": '{"data": $rows}', "method": "PUT"}},
+        {"request": {"body": '{"data": $rows}', "dtype": "float64"}},
+        {"request": {"body": '{"data": $rows}', "encoding": "flat"}},
     ],
 )
 def test_what_decides_on_an_answer_is_in_the_fingerprint(other, monkeypatch):

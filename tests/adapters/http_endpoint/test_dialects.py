@@ -156,7 +156,10 @@ def test_a_url_that_tells_nothing_points_to_probe(service_url):
         ("url = [", "cannot be read"),
         ("url = 'http://127.0.0.1:9/x'\n[transport]\nconnexions = 3", "connexions"),
         ("url = 'http://127.0.0.1:9/x'\n[transport]\nconnections = 0", "connections"),
-        ("url = 'http://127.0.0.1:9/x'\n[transport]\nca_file = '/nowhere.pem'", "ca_file"),
+        (
+            "url = 'http://127.0.0.1:9/x'\n[transport]\nca_file = '/nowhere.pem'",
+            "file:/nowhere.pem",
+        ),
         ("url = 'http://127.0.0.1:9/x'\nheaders = 3", "headers"),
         ("url = 'ftp://127.0.0.1/x'", "http://"),
         ("url = 'http://[::1/x'", "valid"),

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
 from blackbox_boundary.adapters.http_endpoint.dialects.encodings import Encoding
-from blackbox_boundary.adapters.http_endpoint.wire import as_dtype, flat_json, nested_json
+from blackbox_boundary.adapters.http_endpoint.wire import (
+    as_dtype,
+    bounds_within,
+    flat_json,
+    nested_json,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -119,3 +124,14 @@ def test_pixels_need_bounds():
     """Without them nobody knows what 255 stands for."""
     with pytest.raises(InvalidInput, match="bounds"):
         encoding((4, 4), bounds=None, encoding="png")
+
+
+def test_half_precision_bounds_the_search():
+    """Its range stands in for bounds that are not given; bounds beyond it are refused, those of other types left."""
+    half, single = np.dtype("f2"), np.dtype("f4")
+    assert bounds_within(None, half) == (-65504.0, 65504.0)
+    assert bounds_within((0, 1), half) == (0, 1)
+    assert bounds_within(None, single) is None
+    assert bounds_within((0, 1e6), single) == (0, 1e6)
+    with pytest.raises(InvalidInput, match="within 65504"):
+        bounds_within((0, 1e6), half)

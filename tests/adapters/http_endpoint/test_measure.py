@@ -51,7 +51,9 @@ def test_distances_are_those_of_the_model_itself(service_url, binary):
         "n_gradients",
     ):
         assert (getattr(over_http, name) == getattr(directly, name)).all(), name
-    assert n_sent == over_http.n_predictions.sum()
+    assert (
+        n_sent == over_http.run["n_queries"] == over_http.n_predictions.sum() + 4
+    )  # 3 probes, a check
 
 
 def test_a_server_that_fails_a_fifth_of_all_requests(fault_url):
@@ -138,7 +140,6 @@ def test_an_allowance_is_charged_for_retries_too(fault_url):
         "request": {"body": '{"data": $rows}'},
     }
     with load(f"{fault_url}/e502", transport={"first_wait_s": 0.01}, **told) as endpoint:
-        endpoint.transport.before_send = allowance.charge
-        with pytest.raises(BudgetExhausted):
+        with endpoint.metered(allowance.charge), pytest.raises(BudgetExhausted):
             endpoint.predict(np.zeros((1, 2)))
         assert endpoint.counters.requests == 3

@@ -12,6 +12,8 @@ from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.wire import Request
 
 from blackbox_boundary import BadPrediction, PredictorError, PredictorRefused, PredictorUnavailable
+from blackbox_boundary.metering import Metered
+from blackbox_boundary.wrappers import LedgerPredictor
 
 X = np.random.default_rng(0).random((12, 2), dtype=np.float32)
 P = np.array(fault_server.honest(X.tolist())["p"])
@@ -281,7 +283,41 @@ def test_rate_limit(fault_url):
     assert time.monotonic() - started >= 11 / 20
 
 
-def test_before_send_may_refuse_each_request(fault_url):
+def test_a_connection_is_kept(fault_url):
+    """Requests of one thread that follow each other travel on one connection."""
+    with endpoint_of(
+        f"{fault_url}/ok", max_rows=1, transport={**FAST, "connections": 1}
+    ) as endpoint:
+        for _ in range(3):
+            endpoint.predict(X[:1])
+    ports = [entry["port"] for entry in log_of(fault_url)]
+    assert len(set(ports[1:])) == 1
+
+
+def test_rows_sent_again_are_counted_apart(fault_url):
+    """Of the rows sent, those that a request repeated, whatever the reason."""
+    with endpoint_of(f"{fault_url}/e502~2", max_rows=1) as endpoint:
+        endpoint.predict(X)
+        sent = endpoint.counters
+    assert sent.queries == len(log_of(fault_url)) == len(X) + sent.queries_again
+    assert sent.queries_again == sent.retries > 0
+
+
+def test_a_meter_reaches_through_wrappers(fault_url, tmp_path):
+    """A ledger around an endpoint passes on the meter, and what it holds is not charged."""
+    charged = []
+    with (
+        endpoint_of(f"{fault_url}/e502:1", max_rows=1) as endpoint,
+        LedgerPredictor(endpoint, tmp_path / "l.db") as recorded,
+    ):
+        assert isinstance(recorded, Metered)
+        for _ in range(2):
+            with recorded.metered(charged.append):
+                recorded.predict(X)
+    assert sum(charged) == len(log_of(fault_url)) == len(X) + 1
+
+
+def test_a_meter_may_refuse_each_request(fault_url):
     """A budget is asked before every sending, retries included, with the number of rows."""
     asked = []
 
@@ -293,8 +329,7 @@ def test_before_send_may_refuse_each_request(fault_url):
             raise SpentError
 
     with endpoint_of(f"{fault_url}/e502~2", max_rows=1) as endpoint:
-        endpoint.transport.before_send = charge
-        with pytest.raises(SpentError):
+        with endpoint.metered(charge), pytest.raises(SpentError):
             endpoint.predict(X)
         assert endpoint.counters.queries == 3
     assert len(log_of(fault_url)) == 3

@@ -1,15 +1,30 @@
-"""An export predicted by ONNX Runtime and differentiated by torch: both agree, or the gradients are not offered."""
+"""Gradients of an export by ONNX Runtime: they are those of the scores, or they are not offered."""
+
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
-import torch
-from blackbox_boundary.adapters.onnx_exports import in_torch as onnx_in_torch
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import sweep
+from skl2onnx import to_onnx
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
-from blackbox_boundary import CapabilityMissing, Differentiable, InvalidInput, load
+from blackbox_boundary import (
+    CapabilityMissing,
+    Differentiable,
+    InvalidInput,
+    PredictorError,
+    load,
+)
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
+from blackbox_boundary.predictor import MarginGradient
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
@@ -50,59 +65,246 @@ def convolutional(batch="n", **pool):
     return export(nodes, constants, [batch, 2, 6, 6], 4)
 
 
-@pytest.mark.parametrize("batch", ["n", 1])
-def test_gradients_are_those_of_the_answers(batch):
-    """Against central differences of ONNX Runtime's own answers; also where the file fixes the batch at one."""
-    predictor = OnnxPredictor(
-        convolutional(batch), access="logits", bounds=(0, 1), gradients="torch"
-    )
-    assert isinstance(predictor, Differentiable)
-    rng = np.random.default_rng(1)
-    x, v, u = (rng.normal(size=s).astype(np.float32) for s in ((3, 2, 6, 6), (3, 4), (3, 2, 6, 6)))
-    gradient = predictor.vjp(x, v)
+def difference(predictor, x, v, direction, step=1e-2):
+    """Central difference of ``v . scores`` along a direction, a row."""
     ahead, behind = (
-        (v * predictor.predict(x + sign * 1e-2 * u).scores).sum(axis=-1) for sign in (1, -1)
+        (v * predictor.predict(x + sign * step * direction).scores).sum(axis=-1) for sign in (1, -1)
     )
+    return (ahead - behind) / (2 * step)
+
+
+def drawn(n, shape, n_classes, dtype=np.float32):
+    """Rows, weights of their scores, and directions."""
+    rng = np.random.default_rng(1)
+    shapes = ((n, *shape), (n, n_classes), (n, *shape))
+    return [rng.normal(size=size).astype(dtype) for size in shapes]
+
+
+@pytest.mark.parametrize("batch", ["n", 1, 2], ids=["open", "one", "two"])
+def test_gradients_are_those_of_the_answers(batch):
+    """Against central differences of the answers; also where the file fixes the batch."""
+    predictor = load(convolutional(batch), access="logits", bounds=(0, 1), gradients="required")
+    assert isinstance(predictor, Differentiable)
+    x, v, u = drawn(3, (2, 6, 6), 4)
+    gradient = predictor.vjp(x, v)
     slope = (gradient * u).sum(axis=(1, 2, 3))
     assert gradient.shape == x.shape
-    assert np.allclose(slope, (ahead - behind) / 2e-2, rtol=0.05, atol=0.05)
+    assert np.allclose(slope, difference(predictor, x, v, u), rtol=0.05, atol=0.05)
 
 
-def test_a_measurement_runs_on_both():
-    """Predictions are ONNX Runtime's: every flip point flips there."""
-    predictor = OnnxPredictor(convolutional(), access="logits", bounds=(0, 1), gradients="torch")
+def mixing():
+    """A graph whose rows mix, so that it is asked row by row, and that declares any number."""
+    w = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[0]),
+        helper.make_node("Sub", ["x", "m"], ["c"]),
+        helper.make_node("Add", ["x", "c"], ["s"]),
+        helper.make_node("MatMul", ["s", "w"], ["y"]),
+    ]
+    return export(nodes, {"w": w}, ["n", 5], 3), w
+
+
+def test_rows_that_mix_are_differentiated_alone():
+    """The gradient of a row is that of the row by itself, as its answer is."""
+    graph, w = mixing()
+    predictor = load(graph, access="logits", gradients="required")
+    assert predictor.batching == "fixed"
+    x, v, _ = drawn(4, (5,), 3)
+    np.testing.assert_allclose(predictor.vjp(x, v), v @ w.T, rtol=1e-5)
+
+
+@pytest.mark.parametrize("access", ["logits", "probabilities"])
+def test_one_score_stands_for_two_classes(access):
+    """The score of the positive class is that of class one; that of class zero is 0, or one less it."""
+    w = np.random.default_rng(0).normal(size=(5, 1)).astype(np.float32)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"])]
+    nodes += [
+        helper.make_node("Sigmoid" if access == "probabilities" else "Identity", ["z"], ["y"])
+    ]
+    predictor = load(export(nodes, {"w": w}, ["n", 5], 1), access=access, gradients="required")
+    x, v, u = drawn(4, (5,), 2)
+    slope = (predictor.vjp(x, v) * u).sum(axis=1)
+    np.testing.assert_allclose(slope, difference(predictor, x, v, u, 1e-3), rtol=1e-2, atol=1e-3)
+
+
+def test_scores_with_trailing_axes_and_other_row_shapes():
+    """Scores (n, k, 1, 1) are read as (n, k), and rows have the caller's shape."""
+    w = np.random.default_rng(0).normal(size=(3, 2, 6, 6)).astype(np.float32)
+    graph = export([helper.make_node("Conv", ["x", "w"], ["y"])], {"w": w}, ["n", 2, 6, 6], 3)
+    model = onnx.load_from_string(graph)
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    predictor = load(model.SerializeToString(), access="logits", gradients="required")
+    x, v, _ = drawn(4, (2, 6, 6), 3)
+    np.testing.assert_allclose(predictor.vjp(x, v), np.tensordot(v, w, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_the_kind_of_the_rows_is_kept():
+    """Tensors get tensors; float64 rows get float64; an empty batch an empty gradient."""
+    torch = pytest.importorskip("torch")
+    predictor = load(convolutional(), access="logits", bounds=(0, 1))
+    x, v, _ = drawn(3, (2, 6, 6), 4)
+    expected = predictor.vjp(x, v)
+    tensor = predictor.vjp(torch.from_numpy(x), v)
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_array_equal(tensor.numpy(), expected)
+    assert predictor.vjp(x.astype(np.float64), v).dtype == np.float64
+    assert predictor.vjp(x[:0], v[:0]).shape == (0, 2, 6, 6)
+    with pytest.raises(InvalidInput, match='"v" of'):
+        predictor.vjp(x, v[:, :2])
+    predictor.close()
+    with pytest.raises(PredictorError, match="closed"):
+        predictor.vjp(x, v)
+
+
+def test_whole_number_inputs_have_gradients():
+    """Pixels of uint8 are moved by whole numbers when the gradient is checked."""
+    w = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("MatMul", ["f", "w"], ["y"]),
+    ]
+    model = onnx.load_from_string(export(nodes, {"w": w}, ["n", 5], 3))
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    predictor = load(model.SerializeToString(), access="logits", gradients="required")
+    _, v, _ = drawn(4, (5,), 3)
+    gradient = predictor.vjp(np.full((4, 5), 7.0, np.float32), v)
+    np.testing.assert_allclose(gradient, v @ w.T, rtol=1e-5)
+
+
+def test_a_measurement_needs_no_torch():
+    """In a process that never loads torch every row gets its flip, for 24 gradients and no estimated one."""
+    code = """
+import sys, tests_export, numpy as np
+from blackbox_boundary import load, measure
+predictor = load(tests_export.graph, access="logits", bounds=(0, 1))
+found = measure(predictor, np.random.default_rng(2).random((5, 2, 6, 6), np.float32), estimator="tangent")
+assert found.has_flip.all() and (found.n_gradients == 24).all()
+assert "torch" not in sys.modules
+"""
+    prepared = f"import sys, types; sys.modules['tests_export'] = m = types.ModuleType('m'); m.graph = {convolutional()!r}"
+    subprocess.run([sys.executable, "-c", prepared + code], check=True)
+
+
+def test_flip_points_flip():
+    """Predictions are the export's own."""
+    predictor = load(convolutional(), access="logits", bounds=(0, 1))
     x = np.random.default_rng(2).random((5, 2, 6, 6), np.float32)
     found = measure(predictor, x, estimator=Tangent())
-    assert found.has_flip.all()
-    assert (found.n_gradients == 24).all()
-    assert (
-        OnnxPredictor(convolutional(), access="logits").predict(found.flip_points).label
-        != found.home
-    ).all()
+    plain = load(convolutional(), access="logits", gradients="none")
+    assert (plain.predict(found.flip_points).label != found.home).all()
 
 
-def test_an_unknown_op_is_named_and_falls_back():
-    """A graph that torch is not taught keeps its predictions, and says why it has no gradients."""
-    nodes = [helper.make_node("Erf", ["x"], ["e"]), helper.make_node("Identity", ["e"], ["y"])]
-    graph = export(nodes, {}, ["n", 3], 3)
-    with pytest.raises(CapabilityMissing, match='"Erf"'):
-        OnnxPredictor(graph, access="logits", gradients="torch")
-    predictor = load(graph, access="logits")
+@pytest.mark.parametrize("batch", ["n", 2], ids=["open", "two"])
+def test_scores_and_margin_gradient_in_one_run(batch):
+    """One run gives what a prediction and a gradient of the margin give, whatever class is home."""
+    predictor = load(convolutional(batch), access="logits", bounds=(0, 1))
+    assert isinstance(predictor, MarginGradient)
+    x, _, _ = drawn(5, (2, 6, 6), 4)
+    home = np.array([0, 1, 2, 3, 0])
+    prediction, gradient = predictor.margin_gradient(x, home)
+    expected = predictor.predict(x).scores
+    rival = np.where(np.arange(4) == home[:, None], -np.inf, expected).argmax(1)
+    v = (np.eye(4)[home] - np.eye(4)[rival]).astype(np.float32)
+    np.testing.assert_allclose(prediction.scores, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(gradient, predictor.vjp(x, v), rtol=1e-5, atol=1e-5)
+    for wrong in (home[:3], home + 1, home.astype(float)):
+        with pytest.raises(InvalidInput, match='"home"'):
+            predictor.margin_gradient(x, wrong)
+
+
+def test_missing_rules_are_named():
+    """A graph with an op that has no rule keeps its predictions, and says why it has no gradients."""
+    nodes = [helper.make_node("Hardmax", ["x"], ["h"]), helper.make_node("Det", ["x"], ["d"])]
+    nodes += [
+        helper.make_node("Add", ["x", "d"], ["a"]),
+        helper.make_node("Add", ["a", "h"], ["y"]),
+    ]
+    graph = export(nodes, {}, [3, 3], 3)
+    with pytest.raises(CapabilityMissing, match=r"Det \(ai.onnx\)"):
+        OnnxPredictor(graph, access="logits", gradients="required")
+
+
+def test_trees_have_none():
+    """A tree is piecewise constant: no gradients, and the reason says so."""
+    X, y = load_iris(return_X_y=True)
+    tree = to_onnx(DecisionTreeClassifier(max_depth=3).fit(X, y), X[:1].astype(np.float32))
+    predictor = load(tree.SerializeToString(), access="probabilities")
     assert not isinstance(predictor, Differentiable)
-    assert '"Erf"' in predictor.no_gradients
-    predictor = load(convolutional(), access="logits")
-    assert isinstance(predictor, Differentiable)
-    assert not predictor.no_gradients
+    assert "piecewise constant" in predictor.no_gradients
+    assert "TreeEnsembleClassifier" in predictor.no_gradients
 
 
-def test_load_says_where_gradients_come_from():
-    """By torch where that can be had, unless told otherwise; asked for by name they are had or refused."""
+def test_scikit_learn_pipelines_have_gradients():
+    """A scaler, a linear classifier and a dictionary of probabilities."""
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    exported = to_onnx(pipeline, X[:1].astype(np.float32)).SerializeToString()
+    predictor = load(exported, gradients="required")
+    x, v = X[::20].astype(np.float32), np.eye(3, dtype=np.float32)[y[::20]]
+    p, w = pipeline.predict_proba(x), pipeline[1].coef_ / pipeline[0].scale_
+    expected = (p * v).sum(1, keepdims=True) * (v @ w - p @ w)
+    np.testing.assert_allclose(predictor.vjp(x, v), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_quantised_graphs_say_what_passes_straight_through():
+    """Ops that pass the gradient straight through stand in the predictor's description, which results carry."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("MatMul", ["d", "w"], ["y"]),
+    ]
+    w = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    constants = {"s": np.float32(1 / 255), "z": np.uint8(0), "w": w}
+    predictor = load(export(nodes, constants, ["n", 5], 3), access="logits", bounds=(0, 1))
+    assert predictor.straight_through == ("QuantizeLinear",)
+    assert "straight through QuantizeLinear" in repr(predictor)
+    x = np.random.default_rng(2).random((4, 5), np.float32)
+    v = np.ones((4, 3), np.float32)
+    np.testing.assert_allclose(predictor.vjp(x, v), np.tile(w.sum(1), (4, 1)), rtol=1e-4)
+
+
+def test_steps_that_are_too_wide_to_look_through_are_refused():
+    """X - 2 round(x) rises wherever it does not jump; straight through it falls, and the scores say so."""
+    nodes = [
+        helper.make_node("Round", ["x"], ["r"]),
+        helper.make_node("Sub", ["x", "r"], ["d"]),
+        helper.make_node("Sub", ["d", "r"], ["e"]),
+        helper.make_node("MatMul", ["e", "w"], ["y"]),
+    ]
+    w = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    graph = export(nodes, {"w": w}, ["n", 5], 3)
+    with pytest.raises(CapabilityMissing, match="straight through"):
+        load(graph, access="logits", bounds=(0, 1), gradients="required")
+
+
+def test_choices():
+    """Gradients where they can be had, unless declined; required, they are had or refused."""
     assert not isinstance(load(convolutional(), access="logits", gradients="none"), Differentiable)
     assert not isinstance(load(convolutional(), access="label"), Differentiable)
     with pytest.raises(CapabilityMissing, match="scores of all classes"):
-        load(convolutional(), access="label", gradients="torch")
+        load(convolutional(), access="label", gradients="required")
     with pytest.raises(InvalidInput, match="gradients"):
         load(convolutional(), access="logits", gradients="perhaps")
+    with pytest.raises(InvalidInput, match="exists"):
+        load("missing.onnx", access="logits")
+
+
+def test_torch_is_deprecated():
+    """The old name of the choice still works, and warns."""
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        predictor = load(convolutional(), access="logits", gradients="torch")
+    assert isinstance(predictor, Differentiable)
+
+
+def test_gradients_that_contradict_the_scores_are_refused(monkeypatch):
+    """A rule that is wrong by a factor, a sign or a term is noticed when the predictor is made."""
+    rules = dict(sweep.RULES)
+    for wrong in (lambda c, g: [(0, g * 1.2)], lambda c, g: [(0, -g)], lambda c, g: [(0, g * 0.0)]):
+        monkeypatch.setattr(sweep, "RULES", {**rules, ("", "Relu"): wrong})
+        with pytest.raises(CapabilityMissing, match="contradict"):
+            OnnxPredictor(convolutional(), access="logits", gradients="required")
+        assert "contradict" in OnnxPredictor(convolutional(), access="logits").no_gradients
 
 
 def test_a_file_that_was_changed_certifies_nothing(tmp_path):
@@ -118,88 +320,3 @@ def test_a_file_that_was_changed_certifies_nothing(tmp_path):
     file.write_bytes(export(nodes, {"w": 2 * weights}, ["n", 5], 3))
     with pytest.raises(InvalidInput, match="changed"):
         predictor.chain()
-
-
-def test_a_translation_that_answers_otherwise_is_refused(monkeypatch):
-    """Held against ONNX Runtime before anybody relies on it."""
-    monkeypatch.setitem(onnx_in_torch._OPS, "Relu", lambda _, x: x.abs())
-    with pytest.raises(CapabilityMissing, match="disagree"):
-        OnnxPredictor(convolutional(), access="logits", gradients="torch")
-
-
-def test_what_reveals_too_little_or_is_no_model_is_refused(tmp_path):
-    """Labels have no gradient; a missing file is the caller's."""
-    with pytest.raises(CapabilityMissing, match="scores of all classes"):
-        OnnxPredictor(convolutional(), access="label", gradients="torch")
-    with pytest.raises(InvalidInput):
-        load(tmp_path / "missing.onnx", access="logits")
-
-
-@pytest.mark.parametrize(
-    ("op", "inputs", "options", "shape"),
-    [
-        (
-            "MaxPool",
-            [],
-            {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
-            (2, 6, 6),
-        ),
-        ("MaxPool", [], {"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER"}, (2, 5, 5)),
-        ("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, (2, 5, 5)),
-        (
-            "AveragePool",
-            [],
-            {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
-            (2, 5, 5),
-        ),
-        ("GlobalAveragePool", [], {}, (2, 5, 5)),
-        (
-            "Conv",
-            [np.ones((2, 1, 3, 3), np.float32)],
-            {"group": 2, "strides": [2, 2], "auto_pad": "SAME_LOWER"},
-            (2, 6, 6),
-        ),
-        ("Conv", [np.ones((3, 2, 2, 2), np.float32)], {"dilations": [2, 2]}, (2, 6, 6)),
-        ("Transpose", [], {"perm": [0, 2, 3, 1]}, (2, 3, 4)),
-        ("Pad", [np.array([0, 0, 1, 2, 0, 0, 0, 1]), np.float32(0.5)], {}, (2, 3, 4)),
-        ("Reshape", [np.array([0, -1])], {}, (2, 3, 4)),
-        ("Unsqueeze", [np.array([1])], {}, (2, 3)),
-        ("ReduceMean", [], {"axes": [2, 3], "keepdims": 0}, (2, 3, 4)),
-        ("Clip", [np.float32(0.2), np.float32(0.7)], {}, (5,)),
-        ("LeakyRelu", [], {"alpha": 0.3}, (5,)),
-        ("Softmax", [], {"axis": 1}, (5,)),
-        ("LogSoftmax", [], {}, (5,)),
-        (
-            "BatchNormalization",
-            [np.ones(2, np.float32) * k for k in (2.0, 0.3, 0.1, 1.5)],
-            {"epsilon": 1e-3},
-            (2, 3, 3),
-        ),
-        ("MatMul", [np.ones((5, 3), np.float32)], {}, (5,)),
-        ("Pow", [np.float32(3.0)], {}, (4,)),
-    ],
-)
-def test_ops_compute_what_onnx_runtime_computes(op, inputs, options, shape):
-    """Op by op, with the settings that exporters use."""
-    import onnxruntime
-
-    names = [f"c{i}" for i in range(len(inputs))]
-    node = helper.make_node(op, ["x", *names], ["y"], **options)
-    graph = helper.make_graph(
-        [node],
-        "g",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", *shape])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
-        [
-            numpy_helper.from_array(np.asarray(value), name)
-            for name, value in zip(names, inputs, strict=True)
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    x = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
-    theirs = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    ).run(None, {"x": x})[0]
-    assert np.allclose(
-        onnx_in_torch.GraphModule(model, "y")(torch.from_numpy(x)).numpy(), theirs, atol=1e-5
-    )

@@ -7,6 +7,7 @@ import onnxruntime.capi.onnxruntime_pybind11_state as foreign
 import pytest
 from blackbox_boundary.adapters.onnx_exports import predictor as onnx_runtime
 from blackbox_boundary.adapters.onnx_exports import session as onnx_session
+from blackbox_boundary.adapters.onnx_exports.graph import read_model
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from onnx import TensorProto, helper
 
@@ -108,8 +109,8 @@ def test_torch_tensors_are_answered():
     assert (predictor.predict(tensor.detach().bfloat16()).label == predictor.predict(x).label).all()
 
 
-def test_has_no_gradients():
-    """ONNX Runtime gives no gradients, and the predictor does not say it does; who does is in test_onnx_gradients."""
+def test_declined_gradients_are_not_announced():
+    """Where gradients are declined, the predictor does not say that it has them."""
     assert not isinstance(
         OnnxPredictor(linear(), access="logits", gradients="none"), Differentiable
     )
@@ -463,7 +464,7 @@ def test_thread_settings_reach_the_runtime(monkeypatch):
         "InferenceSession",
         lambda source, options, **kw: seen.append(options) or session(source, options, **kw),
     )
-    OnnxPredictor(linear(), access="logits", threads=3)
+    OnnxPredictor(linear(), access="logits", threads=3, gradients="none")
     assert [(options.intra_op_num_threads, options.log_severity_level) for options in seen] == [
         (3, 4)
     ]
@@ -572,6 +573,41 @@ def test_weights_beside_the_file_are_found_and_fingerprinted(tmp_path):
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(InvalidInput, match="cannot be read"):
         load(path, access="logits")
+
+
+@pytest.mark.parametrize("place", ["constant", "branch", "function"])
+def test_weights_beside_the_file_are_fingerprinted_wherever_they_stand(tmp_path, place):
+    """External data of a Constant counts too: in the graph, in a branch of If, in a function of the model."""
+    weights = TensorProto(name="w", data_type=1, dims=(1,), data_location=TensorProto.EXTERNAL)
+    weights.external_data.add(key="location", value="w.bin")
+    constant = helper.make_node("Constant", [], ["w"])
+    constant.attribute.append(helper.make_attribute("value", weights))
+    row = helper.make_tensor_value_info("x", 1, ["n", 3])
+    nodes, functions = [constant, helper.make_node("Add", ["x", "w"], ["y"])], []
+    if place == "branch":
+        w = helper.make_tensor_value_info("w", 1, [1])
+        branch = helper.make_graph([constant], "b", [], [w])
+        yes = helper.make_node("Constant", [], ["yes"], value=helper.make_tensor("t", 9, [], [1]))
+        either = helper.make_node("If", ["yes"], ["v"], then_branch=branch, else_branch=branch)
+        nodes = [yes, either, helper.make_node("Add", ["x", "v"], ["y"])]
+    if place == "function":
+        opset = [helper.make_opsetid("", 17)]
+        functions = [helper.make_function("own", "F", ["x"], ["y"], nodes, opset)]
+        nodes = [helper.make_node("F", ["x"], ["y"], domain="own")]
+    y = helper.make_tensor_value_info("y", 1, ["n", 3])
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [row], [y]),
+        functions=functions,
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("own", 1)],
+        ir_version=9,
+    )
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    prints = set()
+    for value in (1.0, 2.0):
+        (tmp_path / "w.bin").write_bytes(np.float32([value]).tobytes())
+        prints.add(read_model(path)[1])
+    assert len(prints) == 2
 
 
 @pytest.mark.parametrize("spec", ["http://host/model.onnx", "model.pt", "onnx", 3, None])

@@ -1,0 +1,99 @@
+"""What a run's result says of its settings, and whether two runs may stand in one result."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_array_api_obj
+
+from ..arrays import as_numpy
+from ..errors import InvalidInput
+from ..estimators import Estimator, Problem
+from ..predictor import Predictor
+from .run_format import RUN_FORMAT, check_resumable
+
+__all__ = ["check_same", "identity", "versions"]
+
+
+def versions() -> dict[str, Any]:
+    """Of this package, of what a run's facts mean, of Python and NumPy."""
+    return {
+        "format": RUN_FORMAT,
+        "tool": f"blackbox-boundary {_version()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> dict[str, Any]:
+    """What rows must have in common to stand in one result; JSON types."""
+    bounds = problem.bounds
+    limits = None if bounds is None else [np.asarray(bound).tolist() for bound in bounds]
+    return {
+        "estimator": {"name": estimator.name, **_plain(estimator)},
+        "access": problem.access.name.lower(),
+        "n_classes": int(problem.n_classes),
+        "input_shape": [int(length) for length in problem.input_shape],
+        "bounds": limits,
+        "gradients": "predictor" if problem.differentiable else "estimated",
+        "seed": problem.seed,
+        "votes": problem.votes,
+        "score_resolution": problem.score_resolution,
+        "fingerprint": getattr(predictor, "fingerprint", None),
+    }
+
+
+def check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to go on with a run of another model or of other settings.
+
+    Raises
+    ------
+    InvalidInput
+        A fact differs, or the run is one of 0.1; one result would hold two measurements.
+    """
+    check_resumable(earlier)
+    for name, value in now.items():
+        before = earlier.get(name, value)
+        if before != value and not (name == "fingerprint" and None in (before, value)):
+            raise InvalidInput(
+                '"resume" must hold a run of the same model with the same settings: '
+                f'"{name}" was {_differing(before, value)}, and is {_differing(value, before)} now.'
+            )
+
+
+@cache
+def _version() -> str:
+    return version("blackbox-boundary")
+
+
+def _differing(value: Any, other: Any) -> Any:
+    """A setting as an error shows it; where it is made of several, those that differ."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        parts = (f"{name}={part}" for name, part in value.items() if other.get(name) != part)
+        return ", ".join(parts)
+    return value
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """Settings as JSON types."""
+    if not dataclasses.is_dataclass(settings):
+        return {"settings": repr(settings)}
+    fields = dataclasses.fields(settings)
+    return {field.name: _plain_value(getattr(settings, field.name)) for field in fields}
+
+
+def _plain_value(value: Any) -> Any:
+    """A setting as a JSON type; an array by its content."""
+    if value is None or isinstance(value, int | float | str | bool):
+        return value
+    if is_array_api_obj(value):
+        content = np.ascontiguousarray(as_numpy(value))
+        digest = hashlib.blake2b(content.tobytes(), digest_size=8).hexdigest()
+        return f"{content.dtype} {content.shape} {digest}"
+    return repr(value)

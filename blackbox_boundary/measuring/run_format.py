@@ -1,0 +1,33 @@
+"""Which recorded runs can be gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InvalidInput
+
+__all__ = ["RUN_FORMAT", "check_resumable"]
+
+RUN_FORMAT = 2
+"""Version of what a run's facts mean, under ``format``; runs of 0.1 of this package name none.
+
+They can be read. They cannot be gone on with: 0.1 told models apart by fewer facts, and read some answers in
+another way (one logit as (0, z)), so that one result would hold two measurements."""
+
+
+def check_resumable(run: Mapping[str, Any]) -> None:
+    """Refuse a run that an earlier version recorded.
+
+    Raises
+    ------
+    InvalidInput
+        The run is one of 0.1; nothing has been sent.
+    """
+    if run.get("format", 1) < RUN_FORMAT:
+        raise InvalidInput(
+            f"The run to go on with was recorded by {run.get('tool', 'version 0.1')}, which told models apart by fewer "
+            "facts and read some answers in another way. Nothing was sent. Either begin a new run, in another "
+            "folder (this one stays readable by Distances.load and by the report), or go on with it in the version "
+            'that recorded it: pip install "blackbox-boundary==0.1.*".'
+        )

@@ -1,0 +1,74 @@
+"""Is it still the same model? Protocols for models that may be replaced while they are measured, as a service's may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .predictor import Prediction, Predictor
+
+__all__ = ["ModelCheck", "Rechecked", "Versioned"]
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """A row that was asked twice. Times in seconds since 1970.
+
+    Attributes
+    ----------
+    first_at, at : float
+        When it was answered first, and now.
+    before, now : Prediction
+        Its answers, of one row.
+    """
+
+    first_at: float
+    at: float
+    before: Prediction
+    now: Prediction
+
+    @property
+    def change(self) -> float:
+        """The largest change of a score; infinite where the label changed and nothing else is revealed."""
+        for name in ("scores", "top1"):
+            before, now = getattr(self.before, name), getattr(self.now, name)
+            if before is not None and now is not None:
+                return float(np.abs(np.asarray(before, float) - now).max())
+        return 0.0 if self.before.label[0] == self.now.label[0] else float("inf")
+
+    def is_same(self, tolerance: float) -> bool:
+        """Whether both answers may be one model's: scores within the tolerance (NaN is not), or the same label."""
+        return self.change <= tolerance
+
+
+@runtime_checkable
+class Rechecked(Predictor, Protocol):
+    """A predictor that can ask a row again that it sent and that was answered."""
+
+    def sent_row(self) -> NDArray[Any] | None:
+        """That row, (1, ...), as it was sent; None where nothing was sent yet."""
+        ...
+
+    def recheck(self) -> ModelCheck:
+        """Ask it again: one query. Only after :meth:`sent_row` gave one."""
+        ...
+
+
+@runtime_checkable
+class Versioned(Predictor, Protocol):
+    """A predictor whose answers name the version of the model.
+
+    Once a version is known, an answer of another one is refused with
+    :class:`~blackbox_boundary.errors.ModelChanged`.
+    """
+
+    def model_version(self) -> str | None:
+        """The version that all answers so far named; None before the first, and where none is named."""
+        ...
+
+    def expect_version(self, version: str) -> None:
+        """Hold all further answers to a version that earlier answers named."""
+        ...

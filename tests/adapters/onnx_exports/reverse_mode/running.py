@@ -1,0 +1,34 @@
+"""Running models in ONNX Runtime on one thread, and the gradient of a model in one call."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
+
+
+def session(model):
+    """A session on one thread of the CPU, silent."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def weights_of(scores):
+    """Random weights of scores, of their shape and type."""
+    return np.random.default_rng(8).normal(size=scores.shape).astype(scores.dtype)
+
+
+def run_gradient(model, x, v, **settings):
+    """Scores and gradient of the gradient model."""
+    differentiated = gradient_model(model, **settings)
+    names = [value.name for value in differentiated.graph.input]
+    return session(differentiated).run(None, dict(zip(names, (x, v), strict=True)))
+
+
+def directional_differences(f, x, v, direction, step):
+    """Central differences of ``v . f`` along a direction, one a row."""
+    ahead, behind = (np.asarray(f(x + sign * step * direction), np.float64) for sign in (1, -1))
+    return ((ahead - behind).reshape(v.shape) * v).reshape(len(x), -1).sum(1) / (2 * step)

@@ -1,0 +1,182 @@
+"""Rows at the model equal rows in the result, whatever fails; a limit finishes rows in their order."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blackbox_boundary import (
+    BoundaryError,
+    InvalidInput,
+    Measurement,
+    PredictorError,
+    Status,
+    measure,
+)
+from blackbox_boundary.search.asks import AskPrediction
+from blackbox_boundary.search.problem import Problem
+from blackbox_boundary.testing import Ball, Reference
+from blackbox_boundary.wrappers import CountingPredictor, LedgerPredictor
+
+D = 4
+ESTIMATORS = st.sampled_from(["ray", "halfspace", "tangent", "broyden", "linearised", "directions"])
+
+
+def rows(n, seed=0):
+    """Rows inside and outside the ball."""
+    return np.random.default_rng(seed).normal(scale=0.5, size=(n, D))
+
+
+class Failing(Reference):
+    """A ball whose n-th call raises after its rows have arrived."""
+
+    def __init__(self, fails_at, error=RuntimeError):
+        super().__init__(Ball(np.zeros(D), 1.0))
+        self.n_calls, self.fails_at, self.error = 0, fails_at, error
+
+    def _rows(self, x):
+        self.n_calls += 1
+        return super()._rows(x)
+
+    def predict(self, x):
+        answer = super().predict(x)
+        if self.n_calls == self.fails_at:
+            raise self.error("the connection is gone")
+        return answer
+
+
+@given(ESTIMATORS, st.integers(1, 30), st.integers(1, 9), st.integers(1, 40))
+def test_rows_at_the_model_equal_rows_reported(estimator, fails_at, batch_size, limit):
+    """Whether the model fails, a limit ends the run or neither: sent equals reported, row by row."""
+    model = Failing(fails_at)
+    try:
+        found = measure(
+            model, rows(7), estimator=estimator, batch_size=batch_size, max_queries=7 * limit
+        )
+    except PredictorError as error:
+        found = error.partial
+    sent = model.n_predicted + model.n_differentiated
+    assert sent == found.run["n_queries"] == found.run["n_sent"]
+    assert sent == (found.n_predictions + found.n_gradients).sum()
+    assert model.n_predicted == found.n_predictions.sum()
+    assert sent <= 7 * limit
+
+
+@given(st.integers(0, 400), st.integers(1, 16))
+def test_a_limit_finishes_the_first_rows(limit, batch_size):
+    """Rows are taken in the order of their ids: a finished row never follows one never asked."""
+    found = measure(Failing(-1), rows(30), max_queries=limit, batch_size=batch_size)
+    asked = np.flatnonzero(found.n_predictions)
+    assert np.array_equal(asked, np.arange(len(asked)))
+    final = found.status == Status.CONVERGED
+    # Ray needs eight to eleven queries a row here, and expects eight
+    assert final.sum() >= min(30, limit // 12) - 1
+    assert set(found.status[~final]) <= {Status.OUT_OF_BUDGET}
+
+
+def test_going_on_with_the_same_limit_ends():
+    """Each resume finishes more rows, until all are; the result is that of an unlimited run."""
+    x, whole = rows(40), measure(Failing(-1), rows(40))
+    found, n_done = measure(Failing(-1), x, max_queries=80), [0]
+    while (done := int((found.status == Status.CONVERGED).sum())) < 40:
+        assert done > n_done[-1]
+        n_done.append(done)
+        found = measure(Failing(-1), x, max_queries=80, resume=found)
+    np.testing.assert_array_equal(found.l2, whole.l2)
+    np.testing.assert_array_equal(found.flip_points, whole.flip_points)
+
+
+def test_an_unfinished_row_keeps_a_nearer_flip():
+    """A resume that ends earlier than the run before does not make a distance worse."""
+    x = rows(1)
+    first = measure(Failing(-1), x, estimator="halfspace", max_queries=300)
+    again = measure(Failing(-1), x, estimator="halfspace", max_queries=40, resume=first)
+    assert first.status[0] == again.status[0] == Status.OUT_OF_BUDGET
+    assert again.l2[0] == first.l2[0]
+    np.testing.assert_array_equal(again.flip_points, first.flip_points)
+
+
+def test_bad_input_after_the_first_answer_is_the_predictors_error():
+    """What a search asks is no fault of the caller; the paid answers are handed over."""
+    with pytest.raises(PredictorError, match="refused a point of the search") as caught:
+        measure(Failing(3, InvalidInput), rows(5))
+    assert caught.value.partial.n_predictions.sum() == 15 - 5
+    with pytest.raises(InvalidInput, match="connection"):
+        measure(Failing(1, InvalidInput), rows(5))
+
+
+@given(ESTIMATORS, st.integers(1, 11), st.integers(1, 3))
+def test_the_size_of_a_call_changes_nothing(estimator, at_most, votes):
+    """A measurement by hand in parts of any size ends as one that hands out whole questions."""
+    results = []
+    for size in (None, at_most):
+        model = Reference(Ball(np.zeros(D), 1.0))
+        problem = Problem.of(model, votes=votes, n_rows=5)
+        running = Measurement(rows(5), problem, estimator)
+        while (ask := running.ask(size)) is not None:
+            assert size is None or len(ask.rows) <= size
+            if isinstance(ask, AskPrediction):
+                if size is not None and ask.votes is not None:
+                    assert len(set(ask.votes)) == 1
+                running.tell(model.predict(ask.points))
+            else:
+                running.tell(model.vjp(ask.points, ask.v))
+        assert model.n_predicted + model.n_differentiated == running.n_queries
+        results.append(running.distances())
+    for name in ("l2", "lo", "hi", "status", "n_predictions", "n_gradients", "flip_points"):
+        np.testing.assert_array_equal(*(getattr(one, name) for one in results), err_msg=name)
+
+
+def test_what_a_ledger_answers_is_free(tmp_path):
+    """The limit of a call counts rows that reach the model, so a recorded run costs nothing."""
+    x = rows(20)
+    model = CountingPredictor(Failing(-1))
+    with LedgerPredictor(model, tmp_path / "l.db", fingerprint="ball") as ledger:
+        whole = measure(ledger, x)
+        before = model.n_predictions + model.n_gradients
+        again = measure(ledger, x, max_queries=0)
+        assert model.n_predictions + model.n_gradients == before
+        np.testing.assert_array_equal(again.l2, whole.l2)
+        more = measure(ledger, np.concatenate([x, rows(20, 1)]), max_queries=50)
+        assert model.n_predictions + model.n_gradients - before <= 50
+        assert more.run["n_sent"] <= 50
+        np.testing.assert_array_equal(more.l2[:20], whole.l2)
+
+
+def test_a_resume_never_mixes_runs_with_and_without_flip_points():
+    """Either way it is refused before any query, and the message says how to go on."""
+    x = rows(6)
+    with_points = measure(Failing(-1), x, max_queries=30)
+    without = measure(Failing(-1), x, max_queries=30, flip_points=False)
+    for earlier, keeps in ((with_points, False), (without, True)):
+        model = Failing(-1)
+        with pytest.raises(InvalidInput, match="flip points"):
+            measure(model, x, resume=earlier, flip_points=keeps)
+        assert not model.n_calls
+
+
+def test_a_file_of_flip_points_is_written_on(tmp_path):
+    """A resume into the file of the earlier run keeps the finished rows' flip points, bit by bit."""
+    x, file = rows(30), tmp_path / "flips.npy"
+    whole = measure(Failing(-1), x)
+    first = measure(Failing(-1), x, max_queries=100, flip_points=file)
+    found = measure(Failing(-1), x, resume=first, flip_points=file)
+    np.testing.assert_array_equal(np.load(file), whole.flip_points)
+    np.testing.assert_array_equal(found.flip_points, whole.flip_points)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_queries": -1}, {"row_ids": [0, 1]}, {"row_ids": [-1, 0, 1]}]
+)
+def test_measurements_refuse_what_makes_no_sense(wrong):
+    """A negative limit, too few ids or negative ones."""
+    with pytest.raises(InvalidInput):
+        Measurement(rows(3), access="logits", n_classes=2, **wrong)
+
+
+def test_a_problem_and_its_keywords_exclude_each_other():
+    """Without a problem, access and the number of classes are needed; batches hold at least a row."""
+    with pytest.raises(InvalidInput, match="access"):
+        Measurement(rows(3))
+    with pytest.raises(BoundaryError, match="batch_size"):
+        measure(Failing(-1), rows(3), batch_size=0)

@@ -57,7 +57,8 @@ class Status(enum.IntEnum):
     UNCONFIRMED = 8
     """The flip point kept flipping back when asked again, even moved outward: the model is not repeatable there."""
     UNDECIDED = 9
-    """Noise decides: votes disagree about the row's own label, or about where it flips by more than five percent of the distance."""
+    """Noise decides: votes disagree about the row's own label, or about where it flips by more than five
+    percent of the distance; or the row itself flipped when a search came back to it."""
 
     @property
     def is_final(self) -> bool:

@@ -36,7 +36,7 @@ _MEANING = {
     Status.NON_FINITE: "The model's answer was not finite, at the row itself or on the way.",
     Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported, farther out than need be.",
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
-    Status.UNDECIDED: "Noise decides: votes disagree about the row's own label, or about where it flips.",
+    Status.UNDECIDED: "Noise decides: answers disagree about the row's own label, or about where it flips.",
     Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with the step of a difference.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }

@@ -58,7 +58,8 @@ class Status(enum.IntEnum):
     UNCONFIRMED = 8
     """The flip point kept flipping back when asked again, even moved outward: the model is not repeatable there."""
     UNDECIDED = 9
-    """Noise decides: votes disagree about the row's own label, or about where it flips by more than five percent of the distance."""
+    """Noise decides: votes disagree about the row's own label, or about where it flips by more than five
+    percent of the distance; or the row itself flipped when a search came back to it."""
 
     UNRESOLVED = 10
     """The model's answers do not resolve a gradient: they are rounded too coarsely, or it changes with the step of its difference."""
@@ -130,6 +131,18 @@ class Gradients(NamedTuple):
     def answered(self) -> NDArray[np.bool_]:
         """(k,) which points have a gradient."""
         return self.status == ANSWERED
+
+    @property
+    def ending(self) -> StatusArray:
+        """(k,) the statuses that end a row where the points lie away from it.
+
+        A source that finds no derivative at such a point says nothing about the row's own gradient,
+        which is what ``ZERO_GRADIENT`` means.
+        """
+        ending: StatusArray = np.where(
+            self.status == Status.ZERO_GRADIENT, np.int8(ANSWERED), self.status
+        )
+        return ending
 
 
 Search: TypeAlias = Generator[Ask, Labels | Gradients, None]

@@ -7,7 +7,7 @@ from array_api_compat import array_namespace
 
 from ...arrays import as_kind, flat_norm, put, take
 from ...search.asks import Search, Status
-from ...search.geometry import nearest, row_dot
+from ...search.geometry import length, nearest, row_dot
 from .descent import BEYOND, FARTHEST, towards_crossing
 from .state import TangentState
 
@@ -16,16 +16,21 @@ __all__ = ["narrow", "project"]
 _RTOL = 1e-3
 """Width of the bracket relative to the distance at the end of a round."""
 
-_PULLS = 12
-"""Predictions at most that narrow the bracket; 1 or 2 are usual."""
+_PULLS = 64
+"""Predictions at most that narrow the bracket; 1 or 2 are usual. A flip point where scores are saturated
+may lie 1e7 times too far, 24 halvings."""
+
+_PULLS_ON_GRID = 12
+"""The same where points move on an integer grid, whose steps no bracket is narrower than."""
 
 
 def project(state: TangentState) -> Search:
     """Project ``x`` on the plane that touches the boundary at the best flip point.
 
-    DeepFool's step, from the boundary: [3] and [4] of the package.
+    DeepFool's step, from the boundary: [3] and [4] of the package. How far the plane supports the
+    ball around the row is measured after the look: where the foot of the plane flips, it is the best.
     """
-    state.active = (state.flips.status == Status.RUNNING) & np.isfinite(state.distance)
+    state.active = state.taking_part & np.isfinite(state.distance)
     if not (rows := np.flatnonzero(state.active)).size:
         return
     step = array_namespace(state.x).zeros_like(state.x)
@@ -35,7 +40,10 @@ def project(state: TangentState) -> Search:
     if rows.size:
         gap = state.best_lead[rows].min(axis=-1) / steepness - row_dot(slope, take(step, rows))
         gap = np.minimum(np.maximum(gap, 0.0) * (1 + BEYOND), FARTHEST)
-        yield from state.look(rows, nearest(slope, *state.box(rows), gap, state.norm))
+        foot = nearest(slope, *state.box(rows), gap, state.norm)
+        yield from state.look(rows, foot)
+        nearest_flip = np.maximum(state.distance[rows], np.finfo(np.float64).tiny)
+        state.supporting[rows] = length(foot, state.norm) / nearest_flip
 
 
 def narrow(state: TangentState) -> Search:
@@ -48,7 +56,7 @@ def narrow(state: TangentState) -> Search:
     flips, rows = state.flips, state.flips.running
     rows = rows[np.isfinite(state.distance[rows]) & (flips.lo[rows] == 0)]
     lo, back = np.zeros(len(state.home)), np.full(len(state.home), _RTOL)
-    for _ in range(_PULLS):
+    for _ in range(_PULLS if state.levels is None else _PULLS_ON_GRID):
         if not rows.size:
             return
         crossing = towards_crossing(state.margin[rows], state.best_lead[rows].min(axis=-1), 1.0)

@@ -40,6 +40,9 @@ _PACE = (0.25, 0.05)
 """In L1, how far the steepest coordinate goes at the first and at the last of the other steps, relative
 to the radius."""
 
+_RETREAT = 0.95
+"""The most that is left of a step at whose end the gradient is not usable."""
+
 BEYOND = 2e-4
 """The radius aims this much beyond the crossing, relative, so that a boundary that is straight is
 crossed, not touched."""
@@ -55,12 +58,14 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
     step, lead = yield from _begin(state, plan, target, first=first)
     n_dense = 0 if plan.from_best else round(_DENSE * steps)
     blend = (_BLEND[0] / (1 + plan.from_best), _BLEND[1])
-    tied = np.zeros(len(state.home), np.bool_)  # scores are equal, as steps make them; label kept
+    # scores are equal, as the steps of a quantised model make them, and the label is kept
+    tied = np.zeros(len(state.home), np.bool_)
     for k in range(1, steps - 1):
         done = k / (steps - 2)
         heat = plan.hot * (plan.cold / plan.hot) ** done
         rows, slope, _ = yield from state.slope(step, state.soft_weights(lead, heat, target))
-        if not rows.size:
+        stuck = state.stuck
+        if not rows.size and not stuck.size:
             return
         old, change = take(step, rows), _cosine(_RADIUS_CHANGE, done)
         factor = towards_crossing(state.margin[rows], lead[rows].min(axis=-1), change)
@@ -70,8 +75,29 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
         else:
             new = _blended(state, rows, old, slope, factor, _cosine(blend, done))
         put(step, rows, new)
-        lead[rows], flipped = yield from state.look(rows, new)
-        tied[rows] = ~flipped & (lead[rows].min(axis=-1) <= 0)
+        if stuck.size:
+            put(step, stuck, _retreated(state, stuck, take(step, stuck), lead))
+        moved = np.union1d(rows, stuck)
+        lead[moved], flipped = yield from state.look(moved, take(step, moved))
+        tied[moved] = ~flipped & (lead[moved].min(axis=-1) <= 0)
+
+
+def _retreated(state: TangentState, rows: IntArray, old: Array, lead: FloatArray) -> Array:
+    """Back towards the row, from points whose gradient is zero or not finite.
+
+    ==============  ================================================================
+    label there     step
+    ==============  ================================================================
+    home            half of the old one
+    another         to where the line through both margins crosses zero, at least
+                    half and at most 0.95 of the old one
+    ==============  ================================================================
+
+    A net whose units are all dead beyond the boundary would end the descent there otherwise.
+    """
+    margin = lead[rows].min(axis=-1)
+    crossing = np.minimum(towards_crossing(state.margin[rows], margin, 0.5), _RETREAT)
+    return old * as_kind(np.where(margin > 0, 0.5, crossing)[:, None], old)
 
 
 def _begin(
@@ -91,7 +117,7 @@ def _begin(
     active afterwards.
     """
     step, lead = array_namespace(state.x).zeros_like(state.x), state.start.copy()
-    running, found = state.flips.status == Status.RUNNING, np.isfinite(state.distance)
+    running, found = state.taking_part, np.isfinite(state.distance)
     warm = running & found & plan.from_best
     lost = running & ~found & (not first)
     if (rows := np.flatnonzero(warm)).size:
@@ -103,6 +129,8 @@ def _begin(
     state.active = running & ~warm & ~lost
     weights = state.soft_weights(lead, plan.hot, target)
     rows, slope, steepness = yield from state.slope(step, weights)
+    state.flat_at_row[state.stuck] = True
+    state.active[state.stuck] = False
     if rows.size:
         yield from _first_step(state, rows, slope, steepness, step, lead, first=first)
     state.active |= warm | lost
@@ -146,9 +174,7 @@ def _random_start(state: TangentState, rows: IntArray) -> Array:
 
     Each row draws from its own stream.
     """
-    d = state.x.shape[1]
-    drawn = np.stack([state.streams[row].standard_normal(d) for row in rows])
-    random = as_kind(drawn, state.x)
+    random = state.draw(rows)
     reach = length(room_along(random, *state.box(rows)), state.ball)
     far = np.where(np.isfinite(reach), _TRUST * reach / 2, state.margin[rows])
     return farthest(random, *state.box(rows), far, state.ball)

@@ -18,6 +18,7 @@ from ...settings import Settings
 from .closing import narrow, project
 from .descent import descend
 from .plan import plan_of
+from .restarts import restart
 from .state import TangentState
 
 __all__ = ["Tangent"]
@@ -72,7 +73,7 @@ class Tangent(Settings):
             raise InvalidInput(f'"frozen" of Tangent must be an array of bool; got {kind}.')
 
     def expected_queries(self, problem: Problem) -> float:
-        """``steps`` gradients and about ``steps + 4`` predictions a round."""
+        """``steps`` gradients and about ``steps + 4`` predictions a round; no row starts again."""
         return 1 + self.rounds * (self.steps * (1 + gradient_queries(self.gradients, problem)) + 4)
 
     def check(self, problem: Problem) -> None:
@@ -93,7 +94,10 @@ class Tangent(Settings):
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Run the rounds."""
+        """Run the rounds; rows that show need start again after the first.
+
+        A later limit on rounds or queries changes nothing about what was asked before it.
+        """
         if not flips.running.size:
             return
         state = TangentState(self, flips, problem)
@@ -101,8 +105,10 @@ class Tangent(Settings):
             yield from descend(state, plan_of(number), self.steps, first=number == 0)
             yield from project(state)
             yield from narrow(state)
+            if number == 0:
+                yield from restart(state, self.steps)
         rows = flips.running
-        failed = np.where(state.flat[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
+        failed = np.where(state.flat_at_row[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)
 
 

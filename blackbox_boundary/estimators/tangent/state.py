@@ -15,8 +15,9 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ...arrays import as_kind, clip, flat_norm, take
+from ...gradients import GradientSource
 from ...predictor import Access, Array, FloatArray, IntArray
-from ...search.asks import Ask, Gradients, Labels, Status, ask_gradient, ask_prediction
+from ...search.asks import ANSWERED, Ask, Gradients, Labels, Status, ask_gradient, ask_prediction
 from ...search.geometry import flat_bounds, length, limits
 from ...search.margins import leads, resolution
 from ...search.problem import Problem
@@ -37,7 +38,7 @@ class _Settings(Protocol):
     @property
     def norm(self) -> str: ...
     @property
-    def rounds(self) -> int: ...
+    def gradients(self) -> GradientSource | None: ...
     @property
     def frozen(self) -> Any: ...
     @property
@@ -59,10 +60,17 @@ class TangentState:
         The distance of the best flip, infinite where none is known, and the leads there.
     tried : (n, n_classes) bool
         Classes that a round has aimed at or reached.
-    active : (n,) bool
-        Whether the row takes part in the present round.
-    flat : (n,) bool
-        Whether the row met a point whose gradient is zero or not finite.
+    members, active : (n,) bool
+        Whether the row takes part in the present round, and whether it still asks for gradients.
+    stuck : (k,) int
+        Rows of the last ask for gradients that got none that is usable: zero, or not finite.
+    flat_at_row : (n,) bool
+        Whether the gradient at the row itself was such a one.
+    supporting : (n,)
+        Distance of the last tangent plane relative to that of the best flip point; 1 at a minimum,
+        NaN where there was none.
+    has_exact_slopes : bool
+        Whether gradients are the predictor's own, and points are asked where they are meant.
     """
 
     def __init__(self, settings: _Settings, flips: Flips, problem: Problem) -> None:
@@ -83,11 +91,15 @@ class TangentState:
         self.best_lead = self.start.copy()
         self.distance = np.full(n, np.inf)
         self.tried = np.zeros(self.start.shape, np.bool_)
+        self.members = np.ones(n, np.bool_)
         self.active = np.zeros(n, np.bool_)
-        self.flat = np.zeros(n, np.bool_)
-        self.streams = (
-            [problem.stream(int(row_id)) for row_id in flips.row_ids] if settings.rounds > 1 else []
+        self.stuck = np.zeros(0, np.intp)
+        self.flat_at_row = np.zeros(n, np.bool_)
+        self.supporting = np.full(n, np.nan)
+        self.has_exact_slopes = (
+            problem.differentiable and settings.gradients is None and settings.levels is None
         )
+        self._streams: dict[int, np.random.Generator] = {}
 
     def slope(
         self, step: Array, weights: FloatArray
@@ -95,19 +107,19 @@ class TangentState:
         """Gradients at ``x + step`` of the active rows.
 
         Returns the rows that have one (k,), the gradients divided by their steepest entries (k, d),
-        and those entries (k,). Rows without a usable gradient leave the round.
+        and those entries (k,). The others are ``stuck``.
         """
         flips, xp = self.flips, array_namespace(self.x)
         rows = np.flatnonzero(self.active & (flips.status == Status.RUNNING))
+        self.stuck = rows[:0]
         if not rows.size:
             return rows, self.x[:0], np.zeros(0)
         reply = yield from ask_gradient(rows, self.points(rows, take(step, rows)), weights[rows])
-        flips.end(rows, reply.status)
+        flips.end(rows, reply.ending)
         slope = xp.reshape(reply.values, (len(rows), -1))
         steepest = flat_norm(slope, np.inf)
         usable = reply.answered & np.isfinite(steepest) & (steepest > 0)
-        self.active[rows] = usable
-        self.flat[rows] |= reply.answered & ~usable
+        self.stuck = rows[(reply.ending == ANSWERED) & ~usable]
         some = np.flatnonzero(usable)
         slope = take(slope, some)
         return rows[some], slope / as_kind(steepest[some, None], slope), steepest[some]
@@ -117,7 +129,8 @@ class TangentState:
     ) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
         """Predict at ``x + step`` and keep what is nearer.
 
-        Returns the leads (k, n_classes), and which points flipped (k,). The order matters: the
+        Returns the leads (k, n_classes), and which points flipped (k,). A flip at the row itself
+        contradicts its own label: the row ends ``UNDECIDED``. The order matters: the
         distance is that of the point as it was asked, on the grid and inside the bounds, and is
         measured before anything is compared with the best.
         """
@@ -138,6 +151,7 @@ class TangentState:
             self.tried[found, label] = True
             flips.keep(found, take(points, nearer), label, flat_norm(take(moved, nearer), 2))
             flips.lo[found] = 0.0  # what was known below lay on the way to another flip point
+            flips.status[found[distance[nearer] == 0]] = Status.UNDECIDED
         return lead, flipped
 
     def soft_weights(self, lead: FloatArray, heat: float, target: IntArray) -> FloatArray:
@@ -161,6 +175,21 @@ class TangentState:
             logits[np.arange(len(logits)), self.home] = 0.0
             weights /= np.maximum(_softmax(logits), 1e-30)
         return weights
+
+    def draw(self, rows: IntArray) -> Array:
+        """A random slope (k, d), standard normal; each row draws from its own stream."""
+        d = self.x.shape[1]
+        drawn = np.zeros((len(rows), d))
+        for number, row in enumerate(rows.tolist()):
+            if row not in self._streams:
+                self._streams[row] = self.problem.stream(int(self.flips.row_ids[row]))
+            drawn[number] = self._streams[row].standard_normal(d)
+        return as_kind(drawn, self.x)
+
+    @property
+    def taking_part(self) -> NDArray[np.bool_]:
+        """(n,) which rows take part in the present round."""
+        return self.members & (self.flips.status == Status.RUNNING)
 
     def next_target(self) -> IntArray:
         """The class nearest to winning at the best point that no round has aimed at or reached.

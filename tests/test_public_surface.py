@@ -261,7 +261,7 @@ SETTINGS = {
 @pytest.mark.parametrize(
     ("name", "value"),
     [(name, value) for name, values in SETTINGS.items() for value in values],
-    ids=str,
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
 )
 def test_settings_of_any_kind(name, value):
     """A setting is used, or refused by one of our errors."""

@@ -14,13 +14,14 @@ from .halfspace import HalfSpace
 from .homotopy import Homotopy
 from .linearised import Linearised
 from .lower_bound import LowerBound
-from .protocol import Estimator
+from .protocol import Anytime, Estimator
 from .ray import Ray
 from .tangent import Tangent
 
 __all__ = [
     "CATALOGUE",
     "ESTIMATORS",
+    "Anytime",
     "Automatic",
     "Broyden",
     "Directions",

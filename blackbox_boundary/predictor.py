@@ -26,6 +26,7 @@ __all__ = [
     "Differentiable",
     "MarginGradient",
     "Named",
+    "NamedInputs",
     "Prediction",
     "Predictor",
     "Repeatable",
@@ -242,6 +243,23 @@ class Named(Predictor, Protocol):
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the scores."""
+        ...
+
+
+@runtime_checkable
+class NamedInputs(Predictor, Protocol):
+    """A predictor whose inputs have names, as the fields of a service have.
+
+    Attributes
+    ----------
+    input_names : tuple of str
+        One distinct name for each number of a row, flattened, in order. A predictor without names
+        does not have the attribute.
+    """
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in the order of a row."""
         ...
 
 

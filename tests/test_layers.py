@@ -23,6 +23,7 @@ FLOORS = (
         "chains",
         "grid",
         "loading",
+        "settings",
     ),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),

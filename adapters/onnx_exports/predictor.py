@@ -49,7 +49,9 @@ from .chain import recognised
 from .graph import read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import Choice, choose_outputs, compared, settled
+from .reverse_mode.errors import PiecewiseConstant
 from .session import Runner
+from .settings import check_settings, require_packages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,6 +116,8 @@ class OnnxPredictor:
         What the graph, or ``labels``, calls the classes; not set where neither does.
     no_gradients : str
         Why there are none; empty where there are.
+    piecewise_constant : bool
+        Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
         Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
     provider : str
@@ -169,8 +173,8 @@ class OnnxPredictor:
         threads: int | None = None,
         gradients: str = "auto",
     ) -> None:
-        _require_packages()
-        _check_settings(provider, threads, gradients)
+        require_packages()
+        check_settings(provider, threads, gradients)
         self._source = source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
         n_classes = check_n_classes(n_classes, "OnnxPredictor")
@@ -215,6 +219,7 @@ class OnnxPredictor:
         if chosen.beside and not chosen.holds_labels:
             self._compare_labels()
         self.no_gradients = "" if gradients != "none" else "none were asked for"
+        self.piecewise_constant = False
         self.straight_through: tuple[str, ...] = ()
         self._recorder: Recorder | None = None
         if gradients != "none":
@@ -280,7 +285,8 @@ class OnnxPredictor:
 
     def close(self) -> None:
         """Let go of the session; asking afterwards raises :class:`~blackbox_boundary.PredictorError`."""
-        self._runner = None
+        self._runner = self._recorder = None
+        self.__dict__.pop("_gradients", None)
 
     @property
     def fingerprint(self) -> str:
@@ -330,6 +336,7 @@ class OnnxPredictor:
             if required:
                 raise
             self.no_gradients = str(reason)
+            self.piecewise_constant = isinstance(reason.__cause__, PiecewiseConstant)
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder
@@ -429,32 +436,3 @@ def load(spec: Any, **given: Any) -> Predictor | None:
         and Path(spec).suffix.lower() == ".onnx"
     )
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
-
-
-def _check_settings(provider: str, threads: int | None, gradients: str) -> None:
-    if provider not in ("auto", "cpu", "cuda"):
-        raise InvalidInput(
-            f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".'
-        )
-    if threads is not None and threads < 1:
-        raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
-    if gradients == "torch":
-        warnings.warn(
-            'gradients="torch" of OnnxPredictor is deprecated: gradients run in ONNX Runtime; use "required".',
-            DeprecationWarning,
-            stacklevel=3,
-        )
-    elif gradients not in ("auto", "required", "none"):
-        raise InvalidInput(
-            f'"gradients" of OnnxPredictor must be one of auto, required, none; got "{gradients}".'
-        )
-
-
-def _require_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise CapabilityMissing(
-            'An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".'
-        ) from error

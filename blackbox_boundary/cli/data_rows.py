@@ -23,7 +23,7 @@ from ..datasets.columns import listed
 from ..errors import InvalidInput
 from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
-from ..predictor import Bounds, Predictor, class_names_of
+from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
 from ..wrappers.names import NamedPredictor
 from .messages import say
 
@@ -61,6 +61,10 @@ def data_options(command: _Command) -> _Command:
     return command
 
 
+_TABLES = (".csv", ".tsv", ".parquet")
+"""Files whose columns may have names, by which a model's named inputs are found in them."""
+
+
 @dataclass(frozen=True, eq=False)
 class DataRows:
     """The rows of a data set that are measured.
@@ -94,15 +98,20 @@ class DataRows:
         class_names = _class_names(predictor, options["class_names"])
         grid = predictor.grid if isinstance(predictor, Gridded) else None
         takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
+        fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
+        wanted = _columns(options["use"]) or (
+            list(fields) if name.lower().endswith(_TABLES) else []
+        )
         data = datasets.read(
             name,
             divide_by=1.0 if takes_whole else None,
             labels=options["labels"],
             ids=options["ids"],
-            use=_columns(options["use"]) or None,
+            use=wanted or None,
             drop=_columns(options["drop"]),
             class_names=class_names,
         )
+        _check_fields(data, fields)
         data = _shaped(data, tuple(predictor.input_shape), name)
         _check_labels(data, predictor.n_classes, class_names)
         chosen = _chosen(options["rows"], len(data))
@@ -190,6 +199,14 @@ def _class_names(predictor: Predictor, given: tuple[str, ...]) -> tuple[str, ...
     if given:
         return NamedPredictor(predictor, _columns(given)).class_names
     return class_names_of(predictor)
+
+
+def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
+    """Refuse columns in another order than the fields of a service: its numbers would be mixed up."""
+    if fields and data.columns is not None and data.columns != fields:
+        raise InvalidInput(
+            f"The model takes the inputs {listed(fields)}, in this order; --use names {listed(data.columns)}."
+        )
 
 
 def _columns(texts: tuple[str, ...]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import signal
 import sys
@@ -20,18 +19,26 @@ from .. import datasets
 from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
+from ..analysis.hints import hints
 from ..datasets import Data
-from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted
-from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name, default_name
-from ..gradients import SOURCES, source_by_name
+from ..errors import (
+    BoundaryError,
+    CertificatesWithdrawn,
+    Interrupted,
+    PredictorRefused,
+    PredictorUnavailable,
+)
+from ..estimators import CATALOGUE, Automatic, Estimator, Problem
+from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
 from .data_rows import DataRows, data_options
+from .estimator_choice import chosen_estimator
 from .estimators import description
-from .expectation import expectation
-from .messages import say
+from .expectation import announcements, expectation
+from .messages import exit_code, say
 from .named_values import named_values, without_query
 from .reading import Noise, noise_of
 from .report import wants_report, write_report
@@ -65,9 +72,11 @@ class _Measure(click.Command):
 @click.argument("data", required=False)
 @click.option(
     "--estimator",
+    default="auto",
+    show_default=True,
     is_eager=True,
-    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.'
-    "  [default: ray; halfspace where the model answers labels alone]",
+    help="How to measure; auto: ray, or halfspace where the model gives no gradient. "
+    '"blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
 )
 @click.option(
     "--direction",
@@ -94,7 +103,7 @@ class _Measure(click.Command):
     type=click.Choice(["l1", "l2", "linf"]),
     default="l2",
     show_default=True,
-    help="Distance that ranks the rows.",
+    help="Distance that is minimised, and ranks the rows; ray only ranks.",
 )
 @click.option(
     "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
@@ -201,7 +210,11 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
-    _check_settings(options)
+    # whatever needs neither model nor data comes first: a model may take long to load
+    estimator, bounds = chosen_estimator(options), _bounds(options["bounds"])
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    make_report = wants_report(options["report"])
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -210,22 +223,23 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
-        if reason := getattr(predictor, "no_gradients", ""):
-            say(f"Gradients are estimated from predictions: {reason}")
-    estimator = _estimator(options, Access.parse(predictor.access))
     measured = DataRows.read(data, predictor, options)
-    measured.check_inside(predictor, _bounds(options["bounds"]))
+    measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
+    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
+    estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
-        click.echo(expectation(predictor, estimator, len(rows), options))
+        click.echo(expectation(predictor, estimator, problem, options))
         return
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
-    click.get_current_context().call_on_close(folder.discard_if_empty)
+    for said in announcements(predictor, estimator, problem, options):
+        say(said)
     folder.check_data(facts)
-    make_report = wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     distances, failure = _measured(predictor, estimator, rows, folder, options)
+    if isinstance(failure, BoundaryError):
+        say(f"Error: {failure}")
+        _end_without_answer(distances, failure, folder)
     distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
     with _uninterrupted():
         try:
@@ -295,6 +309,20 @@ def _measured(
     return distances, failure
 
 
+def _end_without_answer(distances: Distances, failure: BoundaryError, folder: RunFolder) -> None:
+    """End a new run that got no answer; nothing is left of it.
+
+    An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
+    """
+    is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
+    was_answered = "behaviour" in distances.run or (distances.home >= 0).any()
+    if folder.earlier is None and is_unanswered and not was_answered:
+        folder.discard()
+        account = Account.of(distances.run) or Account()
+        say(f"Nothing was answered; {account.line()}. No results were written.")
+        sys.exit(exit_code(failure))
+
+
 def _n_queries(earlier: Distances | None) -> int:
     """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
@@ -320,6 +348,8 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         say(
             f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
         )
+    for line in hints(distances):
+        say(line)
     if reason := distances.run.get(WITHDRAWN):
         say(reason)
     left = int(sum(not Status(status).is_final for status in distances.status))
@@ -328,7 +358,7 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
             f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
         )
     if isinstance(failure, BoundaryError):
-        raise failure
+        sys.exit(exit_code(failure))
     if failure is not None:
         sys.exit(_INTERRUPTED)
     if left:
@@ -337,48 +367,25 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         sys.exit(_WITHDRAWN)
 
 
-def _estimator(options: dict[str, Any], access: Access) -> Estimator:
-    """The estimator that is named, or the default for what the model reveals; with its settings."""
-    name = options["estimator"] or default_name(access)
-    return by_name(name, **_settings(options, name))
-
-
-def _check_settings(options: dict[str, Any]) -> None:
-    """Find wrong settings of an estimator that is named before a model is opened."""
-    if options["estimator"] is not None:
-        _estimator(options, Access.LOGITS)
-
-
-def _settings(options: dict[str, Any], name: str) -> dict[str, Any]:
-    """Settings of the estimator: those given by name, and the options that are settings of it."""
-    settings = named_values(options["settings"])
-    fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
-    if options["direction"] is not None:
-        settings.setdefault("direction", options["direction"])
-    if options["gradients"] is not None:
-        named = {"n_queries": options["queries_per_gradient"], "subspace": options["frequencies"]}
-        given = {name: value for name, value in named.items() if value is not None}
-        settings["gradients"] = source_by_name(options["gradients"], **given)
-    elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
-        raise click.UsageError(
-            "--queries-per-gradient and --frequencies need --gradients, blocks for example."
-        )
-    if "norm" in fields:
-        settings.setdefault("norm", options["norm"])
-    return settings
-
-
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """What is told about the model, for :func:`load`."""
     given = named_values(options["given"])
     if options["allow"]:
         given["allow"] = options["allow"]
     shape = options["input_shape"]
-    given.update(
-        access=options["access"],
-        n_classes=options["n_classes"],
-        input_shape=None if shape is None else _shape(shape),
-    )
+    named = {
+        "access": options["access"],
+        "n_classes": options["n_classes"],
+        "input_shape": None if shape is None else _shape(shape),
+    }
+    for name, value in named.items():
+        if value is None:
+            continue
+        if given.setdefault(name, value) != value:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(
+                f"{option} and --given {name}={given[name]} contradict each other."
+            )
     return given
 
 

@@ -123,6 +123,12 @@ class RunFolder:
             with suppress(OSError):  # it holds something, as it should
                 self.path.rmdir()
 
+    def discard(self) -> None:
+        """Remove a new folder whose run got no answer; one that was there keeps what it held."""
+        if self._is_new:
+            (self.path / _SENT).unlink(missing_ok=True)
+            self.discard_if_empty()
+
     def save(self, distances: Distances, rows: DataRows | None = None) -> None:
         """Write all tables; each file appears complete or not at all.
 

@@ -25,7 +25,7 @@ from ..errors import (
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name, default_name
+from ..estimators import Estimator, Problem
 from ..grid import whole_as_floating
 from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
 from ..loading import as_predictor
@@ -41,7 +41,7 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction, Status
-from .course import check
+from .course import check, chosen, scaled
 from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
@@ -76,6 +76,7 @@ def measure(
     resume: Distances | None = None,
     votes: int = 1,
     score_resolution: float = 0.0,
+    scale: Any = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -88,8 +89,9 @@ def measure(
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
         rows are read in blocks. Tensors are searched on their device.
     estimator : str or Estimator, optional
-        A name, or a configured object such as ``Ray(direction="margin")``. Default: ``"ray"``, or
-        ``"halfspace"`` where the model answers labels alone.
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's ray; by labels
+        where the model reveals nothing else, or its answers around a row give no gradient
+        (:class:`~blackbox_boundary.estimators.Automatic`).
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
@@ -111,6 +113,9 @@ def measure(
         least that can tell (:mod:`blackbox_boundary.measuring.voting`).
     score_resolution : float
         Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
+    scale : float or array (*input_shape), optional
+        How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
+        the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
 
     Returns
     -------
@@ -145,10 +150,11 @@ def measure(
         votes=votes,
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
+        scale=scale,
     )
-    name = default_name(problem.access, differentiable=problem.differentiable)
-    estimator = by_name(name if estimator is None else estimator)
+    estimator = chosen(estimator, problem)
     check(estimator, problem)
+    problem = scaled(problem, estimator, as_floating(x))
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)
 

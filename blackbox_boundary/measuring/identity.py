@@ -43,6 +43,7 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "bounds": limits,
         "grid": None if problem.grid is None else repr(problem.grid),
         "gradients": "predictor" if problem.differentiable else "estimated",
+        "scale": None if problem.scale is None else np.asarray(problem.scale).tolist(),
         "seed": problem.seed,
         "votes": problem.votes,
         "score_resolution": problem.score_resolution,

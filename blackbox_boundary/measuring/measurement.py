@@ -20,14 +20,14 @@ from ..analysis.distances import Distances
 from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
-from ..estimators import Estimator, Flips, Problem, by_name
+from ..estimators import Estimator, Flips, Problem
 from ..grid import whole_as_floating
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
 from ..search.on_grid import rows_on_grid
-from .course import check, search_all
+from .course import check, chosen, scaled, search_all
 
 __all__ = ["Measurement", "blank_column"]
 
@@ -51,7 +51,8 @@ class Measurement:
     problem : Problem, optional
         What the answers reveal and where the model is defined. Default: built from the keywords
         ``access`` to ``chain``.
-    estimator : str or Estimator
+    estimator : str or Estimator, optional
+        As of :func:`~blackbox_boundary.measure`.
     max_queries : int, optional
         Rows that ``ask`` may hand out in all, predictions and gradients together.
     row_ids : (n,) int, optional
@@ -70,6 +71,9 @@ class Measurement:
         Differences between scores below this are rounding or noise.
     chain : callable, optional
         Returns what bounds the model's stretch, for estimators that certify.
+    scale : float or array (*input_shape), optional
+        How far each input typically varies, as of :func:`~blackbox_boundary.measure`; where ``x`` is a part of the data,
+        give that of all of them (:func:`~blackbox_boundary.gradients.data_scale`).
 
     Raises
     ------
@@ -93,7 +97,7 @@ class Measurement:
         self,
         x: Array,
         problem: Problem | None = None,
-        estimator: str | Estimator = "ray",
+        estimator: str | Estimator | None = None,
         *,
         max_queries: int | None = None,
         row_ids: IntArray | None = None,
@@ -105,6 +109,7 @@ class Measurement:
         votes: int = 1,
         score_resolution: float = 0.0,
         chain: Callable[[], Chain] | None = None,
+        scale: Any = None,
     ) -> None:
         x = as_floating(whole_as_floating(x, None if problem is None else problem.grid))
         ids = checked_ids(row_ids, int(x.shape[0]))
@@ -125,10 +130,11 @@ class Measurement:
                 score_resolution,
                 int(ids.max()) + 1,
                 chain,
+                scale,
             )
-        self.problem = problem
-        self._estimator = by_name(estimator)
+        self._estimator = chosen(estimator, problem)
         check(self._estimator, problem)
+        self.problem = problem = scaled(problem, self._estimator, x)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
         x, self._clipped = clipped_rows(x, problem.bounds)
         x, self._moved = rows_on_grid(x, problem.grid, problem.bounds)

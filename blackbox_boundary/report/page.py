@@ -14,6 +14,7 @@ import numpy as np
 
 from ..analysis.agreement import agreement
 from ..analysis.certificates import WITHDRAWN
+from ..analysis.hints import direction_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
@@ -169,7 +170,8 @@ def _content(
         "certified": distances.certified is not None and WITHDRAWN not in distances.run,
         "withdrawn": distances.run.get(WITHDRAWN, ""),
         "query_table": query_table(numbers),
-        "status_table": status_table(numbers),
+        "direction_note": direction_note(distances.run),
+        "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)
         else truth_table(distances, truth, norm),

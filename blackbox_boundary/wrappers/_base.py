@@ -65,6 +65,7 @@ class Wrapper:
 
     def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
         self._inner = predictor
+        self.piecewise_constant = bool(getattr(predictor, "piecewise_constant", False))
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):

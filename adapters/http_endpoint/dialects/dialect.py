@@ -30,6 +30,8 @@ class Dialect(Protocol):
         What identifies the model, as its server tells: JSON types, no secrets.
     plainer : Dialect or None
         The same without what not every server of this protocol can do.
+    columns : tuple of str
+        Names of the numbers of a row, where the requests name them; else empty.
     version : ModelVersion
         The version that answers name, where they name one; shared with ``plainer``.
     """
@@ -44,6 +46,8 @@ class Dialect(Protocol):
     def facts(self) -> Mapping[str, Any]: ...
     @property
     def plainer(self) -> Dialect | None: ...
+    @property
+    def columns(self) -> tuple[str, ...]: ...
     @property
     def version(self) -> ModelVersion: ...
 

@@ -67,6 +67,7 @@ class OpenInference:
     facts: Mapping[str, Any]
     top_k: int = 0
     name: str = "oip_v2"
+    columns: tuple[str, ...] = ()
     version: ModelVersion = field(default_factory=ModelVersion)
 
     @property

@@ -33,6 +33,7 @@ from .labels import label_indices
 
 __all__ = [
     "ONE_SCORE",
+    "certificate_probes",
     "check_bounds",
     "check_declared",
     "check_n_classes",
@@ -45,6 +46,9 @@ __all__ = [
     "read_outputs",
     "score_columns",
 ]
+
+_N_CERTIFICATE_PROBES = 32
+"""Enough that two chains which differ in any layer differ on some row, by far more than rounding."""
 
 
 ONE_SCORE = "(-z/2, z/2), (1 - p, p)"
@@ -137,6 +141,15 @@ def _finite(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     lowest, highest = (np.asarray(bound, dtype=np.float64) for bound in bounds)
     lowest = np.where(np.isfinite(lowest), lowest, np.minimum(highest, 1) - 1)
     return lowest, np.where(np.isfinite(highest), highest, lowest + 1)
+
+
+def certificate_probes(input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
+    """Rows on which a chain must reproduce its model: 32; without bounds of lengths 0.1, 1 and 10."""
+    rows = probe_rows(_N_CERTIFICATE_PROBES, input_shape, bounds)
+    if bounds is None:
+        lengths = np.resize([0.1, 1.0, 10.0], len(rows))
+        rows *= lengths.reshape(-1, *(1,) * len(input_shape))
+    return rows
 
 
 def score_columns(output: Array, n: int, access: Access) -> Array:

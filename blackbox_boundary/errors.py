@@ -14,6 +14,7 @@ __all__ = [
     "BoundaryError",
     "BudgetExhausted",
     "CapabilityMissing",
+    "CertificatesWithdrawn",
     "Interrupted",
     "InvalidInput",
     "LedgerError",
@@ -102,3 +103,11 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, partial: Any) -> None:
         super().__init__("interrupted")
         self.partial = partial
+
+
+class CertificatesWithdrawn(UserWarning):
+    """A flip was found within a certified distance: all certificates of the run are deleted.
+
+    A bug of this package; the distances of the run are valid. ``run["certificates_withdrawn"]`` of
+    the result holds the same message.
+    """

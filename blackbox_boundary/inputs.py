@@ -22,6 +22,7 @@ __all__ = [
     "checked_limit",
     "checked_noise",
     "checked_rows",
+    "checked_scale",
     "checked_seed",
     "clipped_rows",
     "finite_rows",
@@ -173,6 +174,21 @@ def checked_bounds(bounds: Bounds, input_shape: tuple[int, ...]) -> Bounds:
     if np.isneginf(lowest).all() and np.isposinf(highest).all():
         return None
     return lowest, highest
+
+
+def checked_scale(scale: Any, input_shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """A scale of the inputs (*input_shape); None where none is given."""
+    if scale is None:
+        return None
+    try:
+        wide = np.broadcast_to(np.asarray(as_numpy(scale), np.float64), input_shape)
+    except (TypeError, ValueError):
+        wide = np.full(1, np.nan)
+    if not (np.isfinite(wide) & (wide > 0)).all():
+        raise InvalidInput(
+            f'"scale" must be positive and finite, one number or one for each of the inputs {input_shape}; got {scale}.'
+        )
+    return wide
 
 
 def _position(index: tuple[Any, ...]) -> str:

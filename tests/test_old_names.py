@@ -51,6 +51,7 @@ def test_names_that_did_not_move_are_where_they_were():
         ("blackbox_boundary.chains", "Chain"),
         ("blackbox_boundary.datasets", "read"),
         ("blackbox_boundary.estimators", "flatness"),
+        ("blackbox_boundary.estimators.tangent", "Tangent"),
         ("blackbox_boundary.loading", "build"),
         ("blackbox_boundary.report", "write_report"),
         ("blackbox_boundary.testing", "check_predictor"),

@@ -100,7 +100,7 @@ DECLARED = {
     "access": ["logits", Access.LOGITS, "label", "top1", "probabilities", "loud", None, 3, 2.5],
     "input_shape": [(2,), [2], 2, (1, 2), (0,), None, "2", (2.0,)],
     "n_classes": [2, 3, 1, 0, -1, 2.0, "2", None, np.int64(2), True],
-    "bounds": [None, (-9, 9), (9, -9), (np.nan, 1), ([0, 0], [1, 1])],
+    "bounds": [None, (-9, 9), (9, -9), (np.nan, 1), ([0, 0], [1, 1]), 5, "ab", (1, 2, 3)],
 }
 OUTPUTS = {
     "logits": lambda z: z,
@@ -166,6 +166,8 @@ INPUTS = {
     "list": ROWS,
     "whole": [[1, 2], [3, 4]],
     "array of whole numbers": np.array([[1, 2], [3, 4]]),
+    "ragged": [[0.5], [1.0, 2.0]],
+    "masked": np.ma.masked_array(ROWS, mask=[[True, False], [False] * 2, [False] * 2]),
     "flat": [1.0, 2.0],
     "number": 3.0,
     "none": None,

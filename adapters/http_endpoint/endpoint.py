@@ -28,6 +28,7 @@ from blackbox_boundary.errors import (
     PredictorRefused,
     PredictorUnavailable,
 )
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.model_checks import ModelCheck
 from blackbox_boundary.predictor import Access, Array, Bounds, Prediction
 
@@ -110,6 +111,11 @@ class HttpPredictor:
     def bounds(self) -> Bounds:
         """The domain of the inputs, where told."""
         return self.dialect.contract.bounds
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that can be sent, where those are whole numbers or levels."""
+        return self.dialect.grid
 
     @property
     def counters(self) -> Counters:

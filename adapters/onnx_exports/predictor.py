@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.chains import Chain
+from blackbox_boundary.chains import Chain, verified
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import (
@@ -32,6 +32,7 @@ from blackbox_boundary.predictor import (
 
 from ..answers import (
     ONE_SCORE,
+    certificate_probes,
     check_bounds,
     check_declared,
     check_n_classes,
@@ -44,11 +45,13 @@ from ..answers import (
 )
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
-from .chain import chain_of
+from .chain import recognised
 from .graph import read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import Choice, choose_outputs, compared, settled
+from .reverse_mode.errors import PiecewiseConstant
 from .session import Runner
+from .settings import check_settings, require_packages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,6 +116,8 @@ class OnnxPredictor:
         What the graph, or ``labels``, calls the classes; not set where neither does.
     no_gradients : str
         Why there are none; empty where there are.
+    piecewise_constant : bool
+        Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
         Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
     provider : str
@@ -146,7 +151,7 @@ class OnnxPredictor:
     differ, ties apart, the predictor warns and reads the labels alone (``access`` is ``LABEL``),
     unless ``output`` names the scores.
 
-    Integer inputs are fed the nearest whole number. No pickle is opened.
+    Integer inputs are searched on whole numbers (``grid``); other rows are moved to the nearest ones. No pickle is opened.
 
     ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
     is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
@@ -168,8 +173,8 @@ class OnnxPredictor:
         threads: int | None = None,
         gradients: str = "auto",
     ) -> None:
-        _require_packages()
-        _check_settings(provider, threads, gradients)
+        require_packages()
+        check_settings(provider, threads, gradients)
         self._source = source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
         n_classes = check_n_classes(n_classes, "OnnxPredictor")
@@ -187,6 +192,8 @@ class OnnxPredictor:
             self.input_shape,
             "OnnxPredictor",
         )
+
+        self.grid = self._feed.grid
 
         def opened(model: Any) -> Runner:
             return Runner(model, self._feed.name, chosen.names, provider=provider, threads=threads)
@@ -212,6 +219,7 @@ class OnnxPredictor:
         if chosen.beside and not chosen.holds_labels:
             self._compare_labels()
         self.no_gradients = "" if gradients != "none" else "none were asked for"
+        self.piecewise_constant = False
         self.straight_through: tuple[str, ...] = ()
         self._recorder: Recorder | None = None
         if gradients != "none":
@@ -241,7 +249,9 @@ class OnnxPredictor:
         return self._read(self._run(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
-        """What bounds the graph's stretch, as :func:`~adapters.onnx_chain.chain_of` reads it from the file.
+        """What bounds the graph's stretch, as :mod:`.chain` reads it from the file.
+
+        It has reproduced this predictor's scores on 32 probe rows, which no wrapper around it counts.
 
         Raises
         ------
@@ -250,7 +260,15 @@ class OnnxPredictor:
         InvalidInput
             As of :meth:`graph`.
         """
-        return chain_of(self.graph())
+        probes = self._feed.nearest(certificate_probes(self.input_shape, self.bounds))
+        found = recognised(
+            self.graph(), self.outputs[0], self._feed.graph_shape, given=self.input_shape
+        )
+
+        def scores(rows: NDArray[Any]) -> Any:
+            return self.predict(rows).scores
+
+        return verified(found, scores, probes, self.access)
 
     def graph(self) -> ModelProto:
         """The graph, read again.
@@ -267,7 +285,8 @@ class OnnxPredictor:
 
     def close(self) -> None:
         """Let go of the session; asking afterwards raises :class:`~blackbox_boundary.PredictorError`."""
-        self._runner = None
+        self._runner = self._recorder = None
+        self.__dict__.pop("_gradients", None)
 
     @property
     def fingerprint(self) -> str:
@@ -317,6 +336,7 @@ class OnnxPredictor:
             if required:
                 raise
             self.no_gradients = str(reason)
+            self.piecewise_constant = isinstance(reason.__cause__, PiecewiseConstant)
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder
@@ -416,32 +436,3 @@ def load(spec: Any, **given: Any) -> Predictor | None:
         and Path(spec).suffix.lower() == ".onnx"
     )
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
-
-
-def _check_settings(provider: str, threads: int | None, gradients: str) -> None:
-    if provider not in ("auto", "cpu", "cuda"):
-        raise InvalidInput(
-            f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".'
-        )
-    if threads is not None and threads < 1:
-        raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
-    if gradients == "torch":
-        warnings.warn(
-            'gradients="torch" of OnnxPredictor is deprecated: gradients run in ONNX Runtime; use "required".',
-            DeprecationWarning,
-            stacklevel=3,
-        )
-    elif gradients not in ("auto", "required", "none"):
-        raise InvalidInput(
-            f'"gradients" of OnnxPredictor must be one of auto, required, none; got "{gradients}".'
-        )
-
-
-def _require_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise CapabilityMissing(
-            'An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".'
-        ) from error

@@ -13,6 +13,7 @@ from array_api_compat import array_namespace
 
 from blackbox_boundary.arrays import as_kind, as_numpy
 from blackbox_boundary.errors import BadPrediction, BoundaryError, InvalidInput, PredictorError
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Access, Array, FloatArray
 
 from ..answers import check_rows, score_columns
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Forward", "device_of", "dtype_of", "module_digest"]
+__all__ = ["Forward", "device_of", "dtype_of", "grid_of", "module_digest"]
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class Forward:
         """A fresh tensor for the module, which may write into it (``ReLU(inplace=True)``) without touching the caller's."""
         import torch
 
+        x = _whole(x, self.dtype)
         if isinstance(x, torch.Tensor):
             return x.detach().to(
                 device=self.device,
@@ -190,11 +192,34 @@ def dtype_of(module: torch.nn.Module, dtype: Any) -> torch.dtype:
             torch.float32,
         )
     named = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(named, torch.dtype) or not named.is_floating_point:
-        raise InvalidInput(
-            f'"dtype" of TorchPredictor must be a floating-point dtype of torch; got {dtype}.'
-        )
+    if not isinstance(named, torch.dtype) or named.is_complex:
+        raise InvalidInput(f'"dtype" of TorchPredictor must be a real dtype of torch; got {dtype}.')
     return named
+
+
+def grid_of(dtype: torch.dtype) -> Grid | None:
+    """The whole numbers that a module takes; None where it is fed floats."""
+    return None if dtype.is_floating_point else Grid.of_dtype(np.dtype(_numpy_dtype(dtype)))
+
+
+def _whole(x: Array, dtype: torch.dtype) -> Array:
+    """Rows as they are; for a module of integers the nearest ones.
+
+    Raises
+    ------
+    InvalidInput
+        NaN, or a number beyond those of the type.
+    """
+    grid = grid_of(dtype)
+    if grid is None:
+        return x
+    xp = array_namespace(x)
+    if not bool(xp.all((x >= grid.lowest) & (x <= grid.highest))):
+        raise InvalidInput(
+            f'"x" of TorchPredictor must fit the {dtype} that the module is fed; '
+            f"got numbers outside [{grid.lowest:g}, {grid.highest:g}]."
+        )
+    return xp.round(x) if xp.isdtype(x.dtype, "real floating") else x
 
 
 def module_digest(module: torch.nn.Module) -> hashlib._Hash:
@@ -271,6 +296,8 @@ def _weights(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _numpy_dtype(dtype: torch.dtype) -> type:
+    if not dtype.is_floating_point:
+        return np.dtype(str(dtype).removeprefix("torch.")).type
     return np.float64 if dtype.itemsize == 8 else np.float32
 
 

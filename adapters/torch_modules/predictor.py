@@ -35,7 +35,7 @@ from ..answers import (
 from ..labels import check_labels
 from ..python_factory import call_factory, is_factory
 from .chain import chain_of
-from .forward import Forward, device_of, dtype_of, module_digest
+from .forward import Forward, device_of, dtype_of, grid_of, module_digest
 from .probing import probe
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ class TorchPredictor:
     device : torch.device or str, optional
         Where to evaluate; the module is *moved* there and stays. Default: where its parameters are.
     dtype : torch.dtype or str, optional
-        What the module is fed, a floating-point dtype. Default: that of its first floating-point
-        parameter.
+        What the module is fed. Default: the dtype of its first floating-point parameter. Of integers
+        (an embedding, say) the module gets the nearest ones, is searched on whole numbers (``grid``),
+        and has no ``vjp``.
 
     Attributes
     ----------
@@ -159,9 +160,10 @@ class TorchPredictor:
         self._classes, self._is_one_score = found.classes, found.is_one_score
         self.batching = "fixed" if self._forward.one_by_one else "dynamic"
         self.batching_evidence = found.evidence
+        self.grid = grid_of(self._forward.dtype)
         if found.classes is not None:
             self.class_names = tuple(map(class_name, found.classes))
-        if self.access.has_scores:
+        if self.access.has_scores and self.grid is None:
             self.vjp = self._forward.vjp
 
     def predict(self, x: Array) -> Prediction:
@@ -184,14 +186,16 @@ class TorchPredictor:
         return read_outputs(outputs, n, self.access, self.n_classes, classes=self._classes)
 
     def chain(self) -> Chain:
-        """What bounds the module's stretch, as :func:`~adapters.torch_chain.chain_of` reads it.
+        """What bounds the module's stretch, as :func:`.chain.chain_of` reads and probes it.
+
+        The 32 probe rows go to the module itself: no wrapper around this predictor counts them.
 
         Raises
         ------
         CapabilityMissing
             The module is no chain of layers through which something can be certified.
         """
-        return chain_of(self._module, self.input_shape)
+        return chain_of(self._module, self.input_shape, access=self.access, bounds=self.bounds)
 
     @property
     def fingerprint(self) -> str:

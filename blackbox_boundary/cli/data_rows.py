@@ -21,6 +21,7 @@ from ..arrays import as_numpy
 from ..datasets import Data
 from ..datasets.columns import listed
 from ..errors import InvalidInput
+from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
 from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
 from ..wrappers.names import NamedPredictor
@@ -95,12 +96,15 @@ class DataRows:
             The data cannot be read, do not fit the model, or ``--rows`` leaves none of them.
         """
         class_names = _class_names(predictor, options["class_names"])
+        grid = predictor.grid if isinstance(predictor, Gridded) else None
+        takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
         fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
         wanted = _columns(options["use"]) or (
             list(fields) if name.lower().endswith(_TABLES) else []
         )
         data = datasets.read(
             name,
+            divide_by=1.0 if takes_whole else None,
             labels=options["labels"],
             ids=options["ids"],
             use=wanted or None,

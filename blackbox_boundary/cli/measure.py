@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,18 +17,27 @@ from rich.console import Console
 
 from .. import datasets
 from ..analysis.account import Account
+from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
+from ..analysis.hints import hints
 from ..datasets import Data
-from ..errors import BoundaryError, Interrupted, PredictorRefused, PredictorUnavailable
-from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name, default_name
-from ..gradients import SOURCES, source_by_name
+from ..errors import (
+    BoundaryError,
+    CertificatesWithdrawn,
+    Interrupted,
+    PredictorRefused,
+    PredictorUnavailable,
+)
+from ..estimators import CATALOGUE, Automatic, Estimator, Problem
+from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
 from .data_rows import DataRows, data_options
+from .estimator_choice import chosen_estimator
 from .estimators import description
-from .expectation import expectation
+from .expectation import announcements, expectation
 from .messages import exit_code, say
 from .named_values import named_values, without_query
 from .reading import Noise, noise_of
@@ -39,7 +48,7 @@ from .summary import progress, summary
 
 __all__ = ["measure"]
 
-_LIMIT_REACHED, _INTERRUPTED = 5, 130
+_LIMIT_REACHED, _WITHDRAWN, _INTERRUPTED = 5, 6, 130
 
 _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
@@ -63,9 +72,11 @@ class _Measure(click.Command):
 @click.argument("data", required=False)
 @click.option(
     "--estimator",
+    default="auto",
+    show_default=True,
     is_eager=True,
-    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.'
-    "  [default: ray; halfspace where the model answers labels alone]",
+    help="How to measure; auto: ray, or halfspace where the model gives no gradient. "
+    '"blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
 )
 @click.option(
     "--direction",
@@ -92,7 +103,7 @@ class _Measure(click.Command):
     type=click.Choice(["l1", "l2", "linf"]),
     default="l2",
     show_default=True,
-    help="Distance that ranks the rows.",
+    help="Distance that is minimised, and ranks the rows; ray only ranks.",
 )
 @click.option(
     "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
@@ -199,7 +210,11 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
-    _check_settings(options)
+    # whatever needs neither model nor data comes first: a model may take long to load
+    estimator, bounds = chosen_estimator(options), _bounds(options["bounds"])
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    make_report = wants_report(options["report"])
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -208,19 +223,17 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
-        if reason := getattr(predictor, "no_gradients", ""):
-            say(f"Gradients are estimated from predictions: {reason}")
-    estimator = _estimator(options, Access.parse(predictor.access))
     measured = DataRows.read(data, predictor, options)
-    measured.check_inside(predictor, _bounds(options["bounds"]))
+    measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
+    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
+    estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
-        click.echo(expectation(predictor, estimator, len(rows), options))
+        click.echo(expectation(predictor, estimator, problem, options))
         return
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
-    click.get_current_context().call_on_close(folder.discard_if_empty)
+    for said in announcements(predictor, estimator, problem, options):
+        say(said)
     folder.check_data(facts)
-    make_report = wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     distances, failure = _measured(predictor, estimator, rows, folder, options)
@@ -254,7 +267,8 @@ def _measured(
     failure: BoundaryError | Interrupted | None = None
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
-    with spending(predictor, options, folder.note_sent) as spent:
+    with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -334,6 +348,10 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         say(
             f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
         )
+    for line in hints(distances):
+        say(line)
+    if reason := distances.run.get(WITHDRAWN):
+        say(reason)
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
         say(
@@ -345,37 +363,8 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         sys.exit(_INTERRUPTED)
     if left:
         sys.exit(_LIMIT_REACHED)
-
-
-def _estimator(options: dict[str, Any], access: Access) -> Estimator:
-    """The estimator that is named, or the default for what the model reveals; with its settings."""
-    name = options["estimator"] or default_name(access)
-    return by_name(name, **_settings(options, name))
-
-
-def _check_settings(options: dict[str, Any]) -> None:
-    """Find wrong settings of an estimator that is named before a model is opened."""
-    if options["estimator"] is not None:
-        _estimator(options, Access.LOGITS)
-
-
-def _settings(options: dict[str, Any], name: str) -> dict[str, Any]:
-    """Settings of the estimator: those given by name, and the options that are settings of it."""
-    settings = named_values(options["settings"])
-    fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
-    if options["direction"] is not None:
-        settings.setdefault("direction", options["direction"])
-    if options["gradients"] is not None:
-        named = {"n_queries": options["queries_per_gradient"], "subspace": options["frequencies"]}
-        given = {name: value for name, value in named.items() if value is not None}
-        settings["gradients"] = source_by_name(options["gradients"], **given)
-    elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
-        raise click.UsageError(
-            "--queries-per-gradient and --frequencies need --gradients, blocks for example."
-        )
-    if "norm" in fields:
-        settings.setdefault("norm", options["norm"])
-    return settings
+    if reason:
+        sys.exit(_WITHDRAWN)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -384,11 +373,19 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     if options["allow"]:
         given["allow"] = options["allow"]
     shape = options["input_shape"]
-    given.update(
-        access=options["access"],
-        n_classes=options["n_classes"],
-        input_shape=None if shape is None else _shape(shape),
-    )
+    named = {
+        "access": options["access"],
+        "n_classes": options["n_classes"],
+        "input_shape": None if shape is None else _shape(shape),
+    }
+    for name, value in named.items():
+        if value is None:
+            continue
+        if given.setdefault(name, value) != value:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(
+                f"{option} and --given {name}={given[name]} contradict each other."
+            )
     return given
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from ..search.problem import Problem
 from ..search.state import Flips
+from .automatic import Automatic
 from .broyden import Broyden
-from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name, default_name
+from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
 from .directions import Directions, flatness, principal_directions
 from .flip_point import FlipPoint
 from .halfspace import HalfSpace
@@ -20,6 +21,7 @@ from .tangent import Tangent
 __all__ = [
     "CATALOGUE",
     "ESTIMATORS",
+    "Automatic",
     "Broyden",
     "Directions",
     "Entry",
@@ -34,7 +36,6 @@ __all__ = [
     "Ray",
     "Tangent",
     "by_name",
-    "default_name",
     "flatness",
     "principal_directions",
 ]

@@ -12,6 +12,9 @@ __all__ = ["closest_step"]
 
 Real = NDArray[np.float64]
 
+_MET = 1e-6
+"""How far from its constraints a step may end and be taken, relative to the reach."""
+
 
 def closest_step(
     x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]
@@ -42,7 +45,9 @@ def closest_step(
     scale = reach if 0 < reach < np.inf else 1.0  # the programme is solved in units of the reach
     others = np.flatnonzero(np.isfinite(lead) & (np.arange(len(lead)) != rival))
     steepness = max(float(np.linalg.norm(jacobian[rival])), 1e-300)
-    lead, jacobian, offset = lead / (steepness * scale), jacobian / steepness, (z - x) / scale
+    lead = lead / (steepness * scale)
+    jacobian = jacobian / steepness
+    offset = (z - x) / scale
     constraints: list[Any] = [
         {
             "type": "eq",
@@ -73,7 +78,20 @@ def closest_step(
             constraints=constraints if others.size else constraints[:1],
             options=options,
         )
-        if solved.success:
-            return scale * np.clip(solved.x, lowest, highest), ""
+        step = np.clip(solved.x, lowest, highest)
+        if solved.success or _is_met(lead, jacobian, rival, others, step):
+            return scale * step, ""
         why = f"no tie in the linearised programme ({solved.message.lower().rstrip('.')})"
     return np.zeros_like(x), why
+
+
+def _is_met(lead: Real, jacobian: Real, rival: int, others: NDArray[np.intp], step: Real) -> bool:
+    """Whether a step meets the constraints, whatever the solver says of its own tolerance.
+
+    The last bits of a dot product decide whether SLSQP sees its last step as progress; where it does
+    not, it reports a failure and returns a good point.
+    """
+    if not np.isfinite(step).all():
+        return False
+    after = lead + jacobian @ step
+    return bool(abs(after[rival]) <= _MET and (after[others] >= -_MET).all())

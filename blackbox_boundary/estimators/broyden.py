@@ -19,8 +19,9 @@ Differences from [1]_: the update is weighted by the covariance (with the identi
 are not linear. From [2]_: slopes are estimated; the point is searched on the ray from the row, so that it is on the boundary; the
 iteration does not stop at the first flip.
 
-Leads are differences of logits, or of log-probabilities. Where the row's own scores say nothing (a probability of exactly 1), a first
-flip is sought as with labels alone. Cost: ``max_queries_per_row`` in all; anytime, memory and bounds as for
+Leads are differences of logits, or of log-probabilities. Where the row's own scores say nothing (a
+probability of exactly 1), or leave a bracket open (steps, as of trees), a flip is sought as with
+labels alone, and the nearer one is kept. Cost: ``max_queries_per_row`` in all; anytime, memory and bounds as for
 :mod:`~blackbox_boundary.estimators.halfspace`.
 
 References
@@ -68,6 +69,12 @@ _WORTHWHILE = 1e-4
 
 _SECANTS = 5
 """Questions at most along one ray; two or three are usual."""
+
+_OPEN = 0.1
+"""Relative width of a bracket that the secants left open, as between the steps of trees: it is bisected down to this."""
+
+_BISECTIONS = 60
+"""Questions at most to close it; 10,000 times too far takes 18."""
 
 _WIDTH = 2e-4
 """Relative width of the bracket at which the search along a ray stops."""
@@ -118,6 +125,10 @@ class Broyden:
         del problem
         return self.max_queries_per_row
 
+    def expected_rounds(self, problem: Problem) -> float:
+        """Questions one after another; some fifteen points travel together (14 and 20 with 64 and 8 inputs)."""
+        return self.expected_queries(problem) / 15
+
     def check(self, problem: Problem) -> None:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor does not reveal the scores of all classes."""
         if not problem.access.has_scores:
@@ -154,17 +165,32 @@ class Broyden:
             answers = yield box.clip(planes.anchor + aside)
             planes.see(answers.moved, answers.prediction, self.noise)
             found = yield from _walk(planes, planes.foot(box), length, box)
-            if found is None and not np.isfinite(length):
-                start = yield from first_flip(box, planes.basis, self.n_starts, stream)
-                if start is None:
+            if (found is None and not np.isfinite(length)) or planes.are_stepped:
+                found = yield from self._as_with_labels(planes, found, box, stream)
+                if found is None:
                     return
-                answers = yield start.point[None]
-                found = start.point, planes.leads(answers.prediction)[0]
             if found is not None:
                 turn = float(np.linalg.norm(found[0] - planes.anchor) / np.linalg.norm(found[0]))
                 planes.cov.loosen(self.forgetting * min(turn, 1.0) * planes.basis.variance)
                 planes.anchor, planes.at_anchor = found
                 length = float(np.linalg.norm(found[0]))
+
+    def _as_with_labels(
+        self,
+        planes: _Planes,
+        found: tuple[Real, Real] | None,
+        box: Box,
+        stream: np.random.Generator,
+    ) -> Asking[tuple[Real, Real] | None]:
+        """The nearer of the flip known and a first one sought by labels; with the leads there."""
+        planes.are_stepped = False
+        start = yield from first_flip(box, planes.basis, self.n_starts, stream)
+        if start is None:
+            return found
+        if found is not None and np.linalg.norm(found[0]) <= np.linalg.norm(start.point):
+            return found
+        answers = yield start.point[None]
+        return start.point, planes.leads(answers.prediction)[0]
 
 
 class _Planes:
@@ -177,6 +203,7 @@ class _Planes:
         self.rivals = np.flatnonzero(np.isfinite(self.at_row))
         self.slopes = np.zeros((len(self.at_row), basis.size))
         self.anchor, self.at_anchor = np.zeros(d), self.at_row
+        self.are_stepped = False
 
     def see(self, moved: Real, told: Prediction, noise: float) -> None:
         """Take in the leads at displacements (m, d), one after the other."""
@@ -239,6 +266,26 @@ def _walk(
             root = _root(lo, at_lo, hi, at_hi, planes.rivals)
             margin = 0.02 * (hi - lo)
             r = min(max(root + 0.5 * _WIDTH * hi, lo + margin), hi - margin)
+    return (yield from _closed(planes, u, lo, hi, found, box))
+
+
+def _closed(
+    planes: _Planes, u: Real, lo: float, hi: float, found: tuple[Real, Real] | None, box: Box
+) -> Asking[tuple[Real, Real] | None]:
+    """The flip between ``lo`` and ``hi`` on the ray of ``u``, after bisections where that bracket is open.
+
+    Leads that leave it open are steps, or saturated: the planes then know it.
+    """
+    for _ in range(_BISECTIONS):
+        if found is None or hi - lo <= _OPEN * hi:
+            break
+        planes.are_stepped = True
+        r = 0.5 * (lo + hi)
+        answers = yield box.along(u, r)[None]
+        if answers.flipped[0]:
+            hi, found = r, (answers.moved[0], planes.leads(answers.prediction)[0])
+        else:
+            lo = r
     return found
 
 

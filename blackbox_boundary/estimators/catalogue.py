@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import InvalidInput
 from ..predictor import Access
 from ..search.problem import Problem
+from .automatic import Automatic
 from .broyden import Broyden
 from .directions import Directions
 from .flip_point import FlipPoint
@@ -22,7 +23,7 @@ from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
 
-__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name", "default_name"]
+__all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
 
 
 @dataclass(frozen=True)
@@ -99,18 +100,10 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
 """The estimators by name."""
 
 
-def default_name(access: Access, *, differentiable: bool = False) -> str:
-    """The estimator that measures where none is named.
-
-    ``"ray"``, the paper's; ``"halfspace"`` where answers are labels alone and nothing else says in
-    which direction to go.
-    """
-    return "halfspace" if access is Access.LABEL and not differentiable else "ray"
-
-
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
     """Return the estimator of this name, with these settings; a configured one is returned as it is.
 
+    ``"auto"`` is what is used where nobody names one: :class:`~blackbox_boundary.estimators.Automatic`.
     Among the settings of ``"lower_bound"``, ``upper`` may be a name, too; it is given the same norm where it has one.
 
     Raises
@@ -125,6 +118,8 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
                 f'"estimator" must be a name or a configured estimator, Ray() for example; got {got}.'
             )
         return estimator
+    if estimator == "auto":
+        return Automatic(Ray(**settings))
     if estimator not in ESTIMATORS:
         raise InvalidInput(
             f'"estimator" must be one of {", ".join(sorted(ESTIMATORS))}; got "{estimator}".'

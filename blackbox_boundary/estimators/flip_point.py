@@ -44,6 +44,7 @@ from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, FloatArray, IntArray, Prediction
 from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
+from ..search.bracket import close_saturated
 from ..search.geometry import flat_bounds
 from ..search.margins import class_weights, lead_weights, leads
 from ..search.problem import Problem
@@ -58,6 +59,9 @@ Real = NDArray[np.float64]
 _PENALTY = 2.0
 """Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks by 1/3 a step, across it at once."""
 
+_FARTHEST = 1e15
+"""Longest first step: of saturated probabilities it may be longer than single precision holds."""
+
 _TIE = 1e-2
 """How far from a tie, relative to the distance, a problem may end and be called solved."""
 
@@ -69,7 +73,7 @@ class FlipPoint:
     Parameters
     ----------
     pairs : int, optional
-        Rivals tried per row, those with the smallest lead first. Default: every other class.
+        Rivals tried per row, those with the smallest lead first; None: all of them.
     method : {"auto", "quadratic", "lagrangian"}
         ``"auto"``: quadratic programmes for up to 64 inputs, else the augmented Lagrangian.
     steps : int
@@ -154,7 +158,7 @@ class _Problems:
         norm = np.linalg.norm(slope, axis=-1)
         self._stop(~np.isfinite(norm) | (norm == 0), "the gradient at the row vanishes")
         self.unit = np.where(norm > 0, norm, 1.0)
-        self.pull = self._tie()
+        self.pull = np.minimum(self._tie(), _FARTHEST)
         self.z = np.clip(self.x - (self.pull / self.unit)[:, None] * slope, *self.bounds)
         self.reach = 2 * self.pull
         yield from self._look()
@@ -226,11 +230,14 @@ class _Problems:
         distance = np.linalg.norm(self.z - self.x, axis=-1)
         apart = np.abs(self._tie()) > _TIE * distance
         above = self._gaps().min(axis=-1) < -_TIE * distance
-        alive = np.flatnonzero((flips.status[self.rows] == Status.RUNNING) & (self.why == ""))
+        running = flips.status[self.rows] == Status.RUNNING
+        # an iterate that ties is a good one, though the programme of a further step failed
+        alive = np.flatnonzero(running & ((self.why == "") | (~apart & ~above)))
         seen = np.full(len(self.rows), np.inf)
         seen[alive] = yield from extend(
             flips, self.problem, self.rows[alive], self.x[alive], self.z[alive]
         )
+        yield from close_saturated(flips, self.problem)
         for reason, where in (
             ("a third class stays above the tie", above),
             ("the scores stay apart", apart),
@@ -282,7 +289,7 @@ class _Problems:
         slope = np.zeros((len(at), self.x.shape[1]))
         if at.size:
             reply = yield from ask_gradient(self.rows[at], self._points(at, self.z[at]), weights)
-            self.flips.end(self.rows[at], reply.status)
+            self.flips.end(self.rows[at], reply.ending)
             found = np.asarray(as_numpy(reply.values), np.float64).reshape(len(at), -1)
             slope = np.where(np.isfinite(found) & reply.answered[:, None], found, 0.0)
             self.open &= self.flips.status[self.rows] == Status.RUNNING

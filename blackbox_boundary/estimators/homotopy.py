@@ -39,6 +39,7 @@ from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, IntArray
 from ..search.asks import Search, Status, ask_gradient, ask_prediction
+from ..search.bracket import close_saturated
 from ..search.geometry import flat_bounds, length, limits, nearest, row_dot
 from ..search.margins import class_weights, leads
 from ..search.problem import Problem
@@ -113,6 +114,7 @@ class Homotopy:
             np.asarray(as_numpy(take(part, rows)), np.float64) for part in (blend.x, blend.step)
         )
         yield from extend(flips, problem, rows, x, x + step)
+        yield from close_saturated(flips, problem)
         rows = flips.running
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, Status.NO_FLIP)
 
@@ -178,7 +180,7 @@ class _Blend:
         if not rows.size:
             return
         answer = yield from ask_gradient(rows, take(points, alive), weights[alive])
-        flips.end(rows, answer.status)
+        flips.end(rows, answer.ending)
         here = array_namespace(self.x).reshape(answer.values, (len(rows), -1))
         step, slope = take(self.step, rows), take(self.slope, rows)
         tie = (1 - t) * (self.lead[rows] + row_dot(slope, step)) + t * lead

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
@@ -12,17 +13,20 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..arrays import take
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
     CapabilityMissing,
+    CertificatesWithdrawn,
     Interrupted,
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name, default_name
+from ..estimators import Estimator, Problem
+from ..grid import whole_as_floating
 from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
 from ..loading import as_predictor
 from ..metering import Grouping
@@ -37,7 +41,7 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction, Status
-from .course import check
+from .course import check, chosen, scaled
 from .flip_point_store import FlipPointStore
 from .identity import check_same, identity, versions
 from .measurement import Measurement, blank_column
@@ -72,6 +76,7 @@ def measure(
     resume: Distances | None = None,
     votes: int = 1,
     score_resolution: float = 0.0,
+    scale: Any = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -81,10 +86,12 @@ def measure(
         Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
-        Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
+        Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
+        rows are read in blocks. Tensors are searched on their device.
     estimator : str or Estimator, optional
-        A name, or a configured object such as ``Ray(direction="margin")``. Default: ``"ray"``, or
-        ``"halfspace"`` where the model answers labels alone.
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's ray; by labels
+        where the model reveals nothing else, or its answers around a row give no gradient
+        (:class:`~blackbox_boundary.estimators.Automatic`).
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
@@ -106,6 +113,9 @@ def measure(
         least that can tell (:mod:`blackbox_boundary.measuring.voting`).
     score_resolution : float
         Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
+    scale : float or array (*input_shape), optional
+        How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
+        the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
 
     Returns
     -------
@@ -130,7 +140,7 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     _check_results(flip_points, resume, progress)
-    x = as_floating(x)
+    x = as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
@@ -140,10 +150,11 @@ def measure(
         votes=votes,
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
+        scale=scale,
     )
-    name = default_name(problem.access, differentiable=problem.differentiable)
-    estimator = by_name(name if estimator is None else estimator)
+    estimator = chosen(estimator, problem)
     check(estimator, problem)
+    problem = scaled(problem, estimator, as_floating(x))
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)
 
@@ -181,6 +192,7 @@ class _Run:
         self._identity, self._done = identical, n - len(rest)
         self._out = Distances.empty(n) if resume is None else _own(resume)
         earlier = None if resume is None else resume.flip_points
+        self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
         self._watch = ModelWatch(
@@ -307,6 +319,7 @@ class _Run:
         self._out = _merged(self._out, rows, block, better)
         if block.flip_points is not None:
             self._points.store(rows[better], take(block.flip_points, better))
+        self._withdrawn = self._withdrawn or block.run.get(WITHDRAWN, "")
         self._asked += running.n_queries
         self._n_measured += len(rows)
         self._done += len(rows)
@@ -321,7 +334,14 @@ class _Run:
             error.partial = self._result()
 
     def _result(self) -> Distances:
-        return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        norm, ids = getattr(self._estimator, "norm", "l2"), np.arange(len(found))
+        checked = withdraw_contradicted(found, norm, row_ids=ids)
+        self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
+        if not self._withdrawn:
+            return found
+        warnings.warn(self._withdrawn, CertificatesWithdrawn, stacklevel=4)
+        return withdrawn(found, self._withdrawn)
 
     def _facts(self) -> dict[str, Any]:
         return {

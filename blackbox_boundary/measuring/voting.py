@@ -74,7 +74,21 @@ def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
 
 
 def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bool_]]:
-    """One reply (k,) from ``n_votes`` of them, asked one after the other; and which points all votes agree on."""
+    """One reply (k,) from ``n_votes`` of them, asked one after the other; and whether all agree (k,).
+
+    ==================  ======================================  ==================================
+    votes on a point    label                                   values
+    ==================  ======================================  ==================================
+    all agree           theirs                                  mean scores, or mean top-1 score
+    differ, scores      largest mean score                      mean scores
+    differ, no scores   most frequent, the lowest of equals     mean top-1 score of those for it
+    ==================  ======================================  ==================================
+
+    The order is the algorithm. Agreement comes before the mean: where all votes agree, a tie between
+    mean scores must not change their label. The winner comes before *clear*, which counts the votes
+    for it. A vote that was not answered counts for no label, and keeps the point from being
+    unanimous; the reply has the status of the first answered vote.
+    """
     status = votes.status.reshape(n_votes, k)
     given = status == ANSWERED
     first = given.argmax(axis=0), np.arange(k)

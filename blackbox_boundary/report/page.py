@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.agreement import agreement
+from ..analysis.certificates import WITHDRAWN
+from ..analysis.hints import direction_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
@@ -165,9 +167,11 @@ def _content(
         "agreement": agreement(distances, truth),
         "alphabetical": _alphabetical(distances.run, names),
         "distance_table": distance_table(numbers),
-        "certified": distances.certified is not None,
+        "certified": distances.certified is not None and WITHDRAWN not in distances.run,
+        "withdrawn": distances.run.get(WITHDRAWN, ""),
         "query_table": query_table(numbers),
-        "status_table": status_table(numbers),
+        "direction_note": direction_note(distances.run),
+        "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)
         else truth_table(distances, truth, norm),

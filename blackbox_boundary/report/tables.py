@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..analysis.account import Account
+from ..analysis.hints import hint
 from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
 from ..printable import printable
 from ..search.asks import Status
@@ -35,7 +36,8 @@ _MEANING = {
     Status.NON_FINITE: "The model's answer was not finite, at the row itself or on the way.",
     Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported, farther out than need be.",
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
-    Status.UNDECIDED: "Noise decides: votes disagree about the row's own label, or about where it flips.",
+    Status.UNDECIDED: "Noise decides: answers disagree about the row's own label, or about where it flips.",
+    Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with the step of a difference.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
 
@@ -114,12 +116,17 @@ _SPREAD_HEAD = ("n", "median", "25 %", "75 %", "smallest", "largest", "mean")
 """The median first: a phone shows the first columns."""
 
 
-def status_table(numbers: Overview) -> Table:
-    """Rows by status, with what each means."""
+def status_table(numbers: Overview, estimator: str = "") -> Table:
+    """Rows by status, with what each means and what to try where rows of it have no flip point."""
+
+    def meaning(status: Status) -> str:
+        tried = hint(status, estimator) if status in numbers.without_flip else ""
+        return f"{_MEANING[status]} {tried}." if tried else _MEANING[status]
+
     rows = [
         (
             status_words(status),
-            _MEANING[status],
+            meaning(status),
             f"{n:,}",
             f"{n / numbers.n_rows:.1%}",
             f"{n - numbers.without_flip.get(status, 0):,}",

@@ -189,7 +189,11 @@ def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
 
 
 def _keep_nearest(flips: Flips, row: int, points: NDArray[Any], answers: Answers) -> None:
-    """Remember the nearest flip seen."""
+    """Remember the nearest flip seen.
+
+    A flip at the row itself contradicts the row's own label, and no search can go on from there: the
+    row ends ``UNDECIDED``.
+    """
     if not answers.flipped.any():
         return
     length = np.where(answers.flipped, np.linalg.norm(answers.moved, axis=-1), np.inf)
@@ -203,6 +207,8 @@ def _keep_nearest(flips: Flips, row: int, points: NDArray[Any], answers: Answers
             answers.prediction.label[best : best + 1],
             length[best : best + 1],
         )
+        if length[best] == 0:
+            flips.status[row] = Status.UNDECIDED
 
 
 def _go_on(runner: _Runner, answers: Answers) -> bool:

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from ..predictor import Access, FloatArray, IntArray, Prediction
 
-__all__ = ["class_weights", "lead_weights", "leads", "resolution", "rival", "softmax_entropy"]
+__all__ = [
+    "class_weights",
+    "is_saturated",
+    "lead_weights",
+    "leads",
+    "resolution",
+    "rival",
+    "softmax_entropy",
+]
 
 
 def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.float64]:
@@ -64,7 +72,8 @@ def lead_weights(
     weights[rows, home] = 0.0
     weights[rows, home] = -weights.sum(axis=-1)
     if access is Access.PROBABILITIES:
-        weights /= np.maximum(prediction.scores.astype(np.float64), np.finfo(np.float32).tiny)
+        least = float(np.finfo(prediction.scores.dtype).tiny)
+        weights /= np.maximum(prediction.scores.astype(np.float64), least)
     return weights
 
 
@@ -94,6 +103,21 @@ def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
             told = told / 2 * (1 / two).sum(axis=-1)
         result = np.maximum(result, told)
     return result
+
+
+def is_saturated(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.bool_]:
+    """Whether the type of the scores does not resolve the gradient of the lead over the best other class (k,).
+
+    A gradient of a probability is as small as the probability itself. Where that is within a factor of
+    1e8 of the smallest normal number (a lead of 69 nats in single precision), too few digits are left
+    for a length, and at zero there are none.
+    """
+    assert prediction.scores is not None
+    if access is not Access.PROBABILITIES or prediction.scores.dtype.kind != "f":
+        return np.zeros(len(home), np.bool_)
+    best = prediction.scores[np.arange(len(home)), rival(prediction, home)]
+    saturated: NDArray[np.bool_] = best < 1e8 * float(np.finfo(prediction.scores.dtype).tiny)
+    return saturated
 
 
 def _least(prediction: Prediction) -> Any:

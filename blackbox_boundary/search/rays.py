@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_numpy, flat_norm
 from ..predictor import Access, IntArray, Prediction
 from .asks import Search, Status, ask_prediction
 from .margins import leads, resolution
@@ -44,7 +45,12 @@ SLACK = 2
 _GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
 
 _NOWHERE = 2.0**-64
-"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips, and no bracket is ever narrow."""
+"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips,
+and no bracket is ever narrow."""
+
+_BLURRED = 16.0
+"""Resolutions by which the scores may differ across a bracket that rounding decides; twice two at a
+straight line, and more where it bends."""
 
 RealArray = NDArray[np.float64]
 
@@ -84,15 +90,20 @@ class Rays:
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
 
     def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
-        """Which brackets (k,) are narrow enough: where rounding is the reason, the root must be predicted to be there.
+        """Which brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
 
-        Saturated scores hardly change from one radius to the next; rounding then seems to decide over long ways, but not about a root.
+        Rounding decides where the scores differ across the bracket by no more than they resolve, and
+        the root is predicted to lie there. Saturated scores do not: they hardly change from one radius
+        to the next, so that their blur is long, and far from zero at both ends.
         """
         enough = hi - lo <= self.rtol * hi
         if self.secant is None:
             return enough
         root, blur = self.secant.guess[rows], self.secant.blur[rows]
-        return enough | ((hi - lo <= 2 * blur) & (root >= lo - 2 * blur) & (root <= hi + 2 * blur))
+        blurred = (hi - lo <= 2 * blur) & (root >= lo - 2 * blur) & (root <= hi + 2 * blur)
+        return enough | (
+            blurred & (self.secant.fall[rows] <= _BLURRED * self.secant.resolved[rows])
+        )
 
     def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
         """Start predicting roots, from the scores at the origin and a first guess of the slope of the margin there."""
@@ -110,10 +121,21 @@ class _Secant:
         self.radius, self.lead = np.zeros(n), lead
         self._older_radius, self._older_lead = np.full(n, np.nan), np.full_like(lead, np.nan)
         self.closing, self.misses = np.zeros(n, np.bool_), np.zeros(n, np.intp)
-        self.blur = np.zeros(n)
+        self.blur, self.resolved = np.zeros(n), np.zeros(n)
+        self._at_lo, self._at_hi = lead.min(axis=-1), np.full(n, -np.inf)
+
+    @property
+    def fall(self) -> RealArray:
+        """By how much the margin falls (n,) from ``lo`` to ``hi``; infinite where no flip is known."""
+        return self._at_lo - self._at_hi
 
     def learn(
-        self, rows: IntArray, radius: RealArray, lead: RealArray, resolved: RealArray
+        self,
+        rows: IntArray,
+        radius: RealArray,
+        lead: RealArray,
+        resolved: RealArray,
+        hit: NDArray[np.bool_],
     ) -> None:
         """Take in the leads seen at one radius a row, and move the guess and its blur: the radius within which rounding decides.
 
@@ -122,6 +144,10 @@ class _Secant:
         apart = rows[np.abs(radius - self.radius[rows]) > 1e-5 * radius]
         self._older_radius[apart], self._older_lead[apart] = self.radius[apart], self.lead[apart]
         self.radius[rows], self.lead[rows] = radius, lead
+        self.resolved[rows] = resolved
+        margin = lead.min(axis=-1)
+        self._at_hi[rows[hit]] = margin[hit]
+        self._at_lo[rows[~hit]] = margin[~hit]
         run = radius - self._older_radius[rows]
         with np.errstate(
             all="ignore"
@@ -153,44 +179,74 @@ def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: in
 
 
 def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
-    """The radius to try next by the secant, NaN where the safeguard forbids it; ``top`` is ``hi``, or the next grid radius.
+    """The radius to try next by the secant (k,), NaN where the safeguard forbids it.
 
-    Early, a step beyond the predicted root by a fraction of the last error puts the root between the two; at the end two steps
-    to either side of the root close the bracket, the flipped one last and clear of rounding, which confirms it.
+    ``top`` is ``hi``, or the next radius of the grid while no flip is known. The *error* is the
+    distance between the last two predicted roots, the *far end* the end of the bracket that is
+    farther from the root, the *width* 0.95 of a width that is narrow enough. The first case that
+    holds decides:
+
+    ==========  ==========================================  ====================================
+    case        holds where                                 radius
+    ==========  ==========================================  ====================================
+    first       nothing was asked yet                       the root
+    growing     no flip is known                            half of the way to the root beyond it
+    second      one radius was asked                        2 % of the error short of the root
+    late        the safeguard would take over next          beyond the root, seen from the near
+                                                            end, by enough to move the far end
+    close up    the root is within the width of ``lo``      the width above ``lo``
+    close down  the root is within the width of ``hi``      the width below ``hi``
+    straddle    otherwise                                   beyond the root, seen from the near
+                                                            end, by a fraction of the error
+    ==========  ==========================================  ====================================
+
+    The order is the algorithm. A root needs two radii to mean anything, and a bracket needs a flip,
+    so the cases without them come first. The safeguard's warning outranks closing: a row that closes
+    in with a wrong root would lose its allowance. Closing outranks straddling: two steps to either
+    side of the root end the search, the flipped one last and clear of rounding, which confirms it.
+    Each closing step that misses doubles the next one.
     """
     assert rays.secant is not None
     lo, hi, k = flips.lo[rows], flips.hi[rows], rays.n_probes[rows]
-    root, previous, last = (
-        rays.secant.guess[rows],
-        rays.secant.previous[rows],
-        rays.secant.radius[rows],
-    )
-    with np.errstate(
-        invalid="ignore"
-    ):  # an infinite guess is no guess: it fails the tests at the end
-        width = 0.95 * rays.width(rows, root)
-        stride = width * 2.0 ** rays.secant.misses[rows]
-        error = np.abs(root - previous)
+    root, last = rays.secant.guess[rows], rays.secant.radius[rows]
+    with np.errstate(invalid="ignore"):
+        # an infinite guess is no guess: the aim is not between lo and top, and NaN is returned
+        error = np.abs(root - rays.secant.previous[rows])
         far_above = hi - root > root - lo
-        turn = np.where(error < 1e-3 * root, 0.4 * width, 0.02 * error)
-        aim = np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn)
+        width = 0.95 * rays.width(rows, root)
         near_hi, near_lo = hi - root <= width, root - lo <= width
         rays.secant.closing[rows] = near_hi | near_lo
-        aim = np.where(near_lo, lo + stride, np.where(near_hi, hi - stride, aim))
-        # the safeguard would take over next: cross the root by a margin that is sure to move the far end
-        late = top - lo > allowed_width(top, rays.unit[rows], k + 2, rays.slack)
+        stride = width * 2.0 ** rays.secant.misses[rows]
+        turn = np.where(error < 1e-3 * root, 0.4 * width, 0.02 * error)
         sure = np.maximum(1e-3 * root, 0.5 * error)
-        aim = np.where(late & (k > 1), np.where(far_above, root + sure, root - sure), aim)
-        aim = np.where(k == 1, root - 0.02 * np.abs(last - root), aim)
-        aim = np.where(np.isinf(hi), root + 0.5 * (root - lo), aim)
-        aim = np.where(k == 0, root, aim)
-        fits = np.where(
-            np.isinf(hi),
-            k - grid_index(top, rays.unit[rows]) < rays.slack,
-            np.maximum(aim - lo, top - aim)
-            <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
+        late = (top - lo > allowed_width(top, rays.unit[rows], k + 2, rays.slack)) & (k > 1)
+        aim = np.select(
+            [k == 0, np.isinf(hi), k == 1, late, near_lo, near_hi],
+            [
+                root,
+                root + 0.5 * (root - lo),
+                root - 0.02 * np.abs(last - root),
+                np.where(far_above, root + sure, root - sure),
+                lo + stride,
+                hi - stride,
+            ],
+            np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn),
         )
-        return np.where((lo < aim) & (aim < top) & fits, aim, np.nan)
+        return np.where(_allowed(rays, flips, rows, aim, top), aim, np.nan)
+
+
+def _allowed(
+    rays: Rays, flips: Flips, rows: IntArray, aim: RealArray, top: RealArray
+) -> NDArray[np.bool_]:
+    """Whether the safeguard allows an aim (k,), whatever the answer there will be."""
+    lo, k = flips.lo[rows], rays.n_probes[rows]
+    fits = np.where(
+        np.isinf(flips.hi[rows]),
+        k - grid_index(top, rays.unit[rows]) < rays.slack,
+        np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
+    )
+    allowed: NDArray[np.bool_] = (lo < aim) & (aim < top) & fits
+    return allowed
 
 
 def find_flips(
@@ -255,11 +311,11 @@ def _scan(flips: Flips, rays: Rays, count: int) -> Search:
 
 def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> Search:
     """Narrow the brackets to ``rtol``.  [1] Algorithm 1."""
-    steps = 0
+    steps, nowhere = 0, _nowhere(flips, rays)
     while True:
         i = flips.running
         lo, hi = flips.lo[i], flips.hi[i]
-        narrow = rays.narrow(i, lo, hi) | (hi <= _NOWHERE * rays.unit[i]) | (steps == num_steps)
+        narrow = rays.narrow(i, lo, hi) | (hi <= nowhere[i]) | (steps == num_steps)
         flips.status[i[narrow]] = Status.CONVERGED
         if narrow.all():
             return
@@ -270,6 +326,18 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
             radii = np.where(np.isnan(aim)[:, None], radii, aim[:, None])
         yield from _probe(flips, rays, i, radii)
         steps += 1
+
+
+def _nowhere(flips: Flips, rays: Rays) -> RealArray:
+    """Radii (n,) below which a flip is taken to be at the row itself.
+
+    Relative to the unit, unless that is so long that a radius below still leads away from the row: the
+    gradient of saturated probabilities is as long as their logarithm is wrong.
+    """
+    epsilon = float(np.finfo(as_numpy(flips.x[:0]).dtype).eps)
+    size = flat_norm(flips.x, 2)
+    nowhere = _NOWHERE * rays.unit
+    return np.where(size > 0, np.minimum(nowhere, epsilon * size), nowhere)
 
 
 def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search:
@@ -315,7 +383,7 @@ def _learn(
     missed = rays.secant.closing[rows] & (hit == (radius < rays.secant.guess[rows]))
     rays.secant.misses[rows[missed]] += 1
     resolved = resolution(prediction, rays.access)
-    rays.secant.learn(rows, radius, lead, resolved)
+    rays.secant.learn(rows, radius, lead, resolved, hit)
     flips.confirmed[rows] = hit & (lead.min(axis=-1) <= -0.9 * resolved)
     blur = rays.secant.blur[rows]
     flips.outward_step[rows] = np.minimum(

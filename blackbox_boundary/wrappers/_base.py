@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
+from ..grid import Grid
 from ..metering import Grouping, Metered
 from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..predictor import (
@@ -64,6 +65,7 @@ class Wrapper:
 
     def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
         self._inner = predictor
+        self.piecewise_constant = bool(getattr(predictor, "piecewise_constant", False))
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
@@ -113,6 +115,11 @@ class Wrapper:
     def bounds(self) -> Bounds:
         """Lowest and highest input, or None."""
         return self._inner.bounds
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that exist, where the wrapped predictor knows of a grid."""
+        return getattr(self._inner, "grid", None)
 
     @property
     def fingerprint(self) -> str | None:

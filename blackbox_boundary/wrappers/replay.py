@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import as_kind
 from ..errors import TranscriptMismatch
+from ..grid import Grid
 from ..ledger.index import NOWHERE
 from ..ledger.reader import LedgerReader
 from ..ledger.records import Keys, Records, content_keys, unpack_prediction
@@ -63,6 +64,11 @@ class ReplayPredictor:
     def bounds(self) -> Bounds:
         """Lowest and highest input, or None."""
         return self._model.limits()
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that the recorded model takes, where those are levels."""
+        return self._model.grid
 
     @property
     def fingerprint(self) -> str:

@@ -129,7 +129,7 @@ def test_names_in_the_table_of_modules_exist():
 def test_the_table_of_statuses_is_complete():
     """Names, values, meanings as in the source, and what resume does."""
     rows = re.findall(
-        r"^\| `(\w+)` \| (\d) \| .+ \| (?:yes|no|perhaps) \| (yes|no) \|$",
+        r"^\| `(\w+)` \| (\d+) \| .+ \| (?:yes|no|perhaps) \| (yes|no) \|$",
         text_of("reference/statuses"),
         re.MULTILINE,
     )

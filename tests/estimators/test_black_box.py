@@ -8,7 +8,15 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Measurement, Status, measure
+from blackbox_boundary import (
+    Access,
+    CapabilityMissing,
+    InvalidInput,
+    Measurement,
+    Prediction,
+    Status,
+    measure,
+)
 from blackbox_boundary.estimators import Broyden, HalfSpace, halfspace
 from blackbox_boundary.gradients import Coordinates, Cosines, Span
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference
@@ -296,3 +304,30 @@ def test_bases_are_orthonormal(basis):
     np.testing.assert_allclose(basis.analyse(rows), np.eye(basis.size), atol=1e-12)
     assert basis.variance.sum() == pytest.approx(basis.size)
     assert (np.diff(basis.variance) <= 1e-12).all()
+
+
+class Coin:
+    """Three classes at random, whatever is asked: a stochastic defence, or a broken server."""
+
+    input_shape, n_classes, bounds = (8,), 3, None
+
+    def __init__(self, access):
+        self.access, self.random = access, np.random.default_rng(0)
+
+    def predict(self, x):
+        if self.access is Access.LABEL:
+            return Prediction(self.random.integers(0, 3, len(x)))
+        return Prediction.from_scores(self.random.standard_normal((len(x), 3)))
+
+
+@pytest.mark.parametrize("votes", [1, 5])
+@pytest.mark.parametrize("estimator", ["broyden", "halfspace", "ray", "tangent"])
+def test_random_answers_end_with_statuses(estimator, votes):
+    """A row whose own point flips has no distance to speak of; it ends UNDECIDED, and others as they may."""
+    predictor = Coin(Access.LABEL if estimator == "halfspace" else Access.LOGITS)
+    x = np.random.default_rng(2).standard_normal((12, 8)).astype(np.float32)
+    found = measure(predictor, x, estimator=estimator, max_queries=12_000, votes=votes)
+    assert found.n_predictions.sum() <= 12_000
+    done = found.status == Status.CONVERGED
+    assert np.isfinite(found.l2[done]).all()
+    assert estimator == "ray" or (found.l2[done] > 0).all()

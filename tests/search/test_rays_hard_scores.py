@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from blackbox_boundary import Access, InvalidInput, Prediction, Status, measure
 from blackbox_boundary.estimators import Ray
@@ -92,3 +94,32 @@ def test_slack_is_not_negative():
     """Refused when it is set."""
     with pytest.raises(InvalidInput, match="slack"):
         Ray(slack=-1)
+
+
+class Saturated:
+    """A hyperplane answered as probabilities in single precision, of which one rounds to 1 and the other to 0."""
+
+    access, n_classes, bounds, input_shape = Access.PROBABILITIES, 2, None, (4,)
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def predict(self, x):
+        z = ((x * NORMAL).sum(axis=-1) + OFFSET) * self.scale
+        sure = (1 / (1 + np.exp(-np.abs(z)))).astype(np.float32)
+        first = np.where(z > 0, sure, 1 - sure)
+        return Prediction.from_scores(np.stack([1 - first, first], axis=-1))
+
+
+@pytest.mark.parametrize("direction", ["margin", "top1"])
+@given(st.floats(0.1, 200), st.integers(0, 1000))
+@settings(deadline=None, max_examples=40)
+def test_converged_means_a_closed_bracket_where_probabilities_saturate(direction, scale, seed):
+    """Differences of such scores have a wrong length; every row that is done has a narrow bracket, and near the truth."""
+    x = np.random.default_rng(seed).normal(size=(30, 4)).astype(np.float32)
+    found = measure(Saturated(scale), x, estimator=Ray(direction=direction))
+    exact = np.abs((x * NORMAL).sum(axis=-1) + OFFSET) / np.linalg.norm(NORMAL)
+    done = found.status == Status.CONVERGED
+    assert (found.hi[done] - found.lo[done] <= 0.01 * found.hi[done]).all()
+    assert (found.l2[done] <= 2 * exact[done]).all()
+    assert ((found.status == Status.ZERO_GRADIENT) | done).all()

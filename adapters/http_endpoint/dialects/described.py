@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Access, Prediction
 
 from ..answers import read_labels, read_ranked, read_scores
@@ -153,6 +154,11 @@ class Described:
     @property
     def plainer(self) -> None:
         """There is one way to ask."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """The levels of its encoding."""
+        return self.encoding.grid
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Prediction
 
 from ..contract import Contract
@@ -49,6 +50,11 @@ class Dialect(Protocol):
     def columns(self) -> tuple[str, ...]: ...
     @property
     def version(self) -> ModelVersion: ...
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that can be sent, where those are whole numbers or levels."""
+        ...
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows as they will arrive: in the type that is sent, rounded where that rounds.

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
+from blackbox_boundary.grid import Grid
 
 from ..contract import Contract
 from ..wire import as_dtype
@@ -97,6 +98,13 @@ class Encoding:
     def content_type(self) -> str:
         """Of a body that is one row."""
         return "image/png" if self.name == "png" else "application/octet-stream"
+
+    @property
+    def grid(self) -> Grid | None:
+        """The levels that a byte has, or the whole numbers of the type; None of floats."""
+        if self.levels is not None:
+            return Grid.of_levels(*self.levels, 256)
+        return Grid.of_dtype(self.dtype)
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent, rounded to the levels there are."""

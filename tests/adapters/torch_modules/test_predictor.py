@@ -349,7 +349,7 @@ def test_a_gradient_that_does_not_depend_on_the_input_is_zero():
         ({"n_classes": 1}, "at least 2; got 1"),
         ({"bounds": (1, 1)}, "lowest < highest"),
         ({"device": "abacus"}, 'must be one that is present; got "abacus"'),
-        ({"dtype": "int64"}, "floating-point dtype of torch; got int64"),
+        ({"dtype": "complex64"}, "real dtype of torch; got complex64"),
     ],
 )
 def test_settings_are_checked(given, message):
@@ -645,3 +645,20 @@ def test_scripted_modules_can_be_asked():
     """TorchScript modules are modules."""
     scripted = torch.jit.trace(net(), torch.zeros(2, 6))
     check_predictor(predictor(scripted), 4 * rows(6) - 2)
+
+
+def test_a_module_of_integers_is_searched_on_whole_numbers():
+    """An embedding takes indices: all that is asked are indices, and the flip is one."""
+    torch.manual_seed(0)
+    table = torch.nn.Embedding(50, 2)
+    table.weight.data = torch.stack([torch.arange(50.0), 41.5 - torch.arange(50.0)], dim=1)
+    net = torch.nn.Sequential(table, torch.nn.Flatten())
+    predictor = TorchPredictor(net, input_shape=(1,), dtype=torch.int64, bounds=(0, 49))
+    assert predictor.n_classes == 2
+    assert not isinstance(predictor, Differentiable)
+    for estimator in ("ray", "halfspace"):
+        found = measure(predictor, np.array([[10.0], [30.0]]), estimator=estimator)
+        assert found.flip_points.tolist() == [[21.0], [20.0]]
+        assert found.l2.tolist() == [11.0, 10.0]
+    with pytest.raises(InvalidInput, match="int64"):
+        predictor.predict(np.array([[np.nan]]))

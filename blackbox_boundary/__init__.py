@@ -1,5 +1,9 @@
 """Measure how far an input is from the decision boundary of a classifier that can only be queried."""
 
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
 from .analysis.distances import Distances
 from .errors import (
     BadPrediction,
@@ -46,3 +50,14 @@ __all__ = [
     "load",
     "measure",
 ]
+
+_ROOMS = ("analysis", "datasets", "estimators", "extraction", "gradients", "report", "wrappers")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room when its name is first used, and read the version of the installed package."""
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
+    if name == "__version__":
+        return version("blackbox-boundary")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -97,3 +97,14 @@ def test_exports_are_sorted_and_there(name):
         set(exported), key=lambda part: (not part.isupper(), not part[0].isupper(), part)
     )
     assert all(hasattr(module, part) for part in exported)
+
+
+def test_rooms_and_the_version_are_attributes_of_the_package():
+    """After ``import blackbox_boundary`` alone the rooms can be reached, and cost nothing until then."""
+    code = (
+        "import sys, blackbox_boundary as b; before = 'blackbox_boundary.report' in sys.modules; "
+        "print(before, b.estimators.Ray.__name__, b.wrappers.LedgerPredictor.__name__, b.__version__)"
+    )
+    assert fresh(code) == ["False", "Ray", "LedgerPredictor", blackbox_boundary.__version__]
+    with pytest.raises(AttributeError, match="no attribute"):
+        blackbox_boundary.nowhere  # noqa: B018  the attribute is looked up, which raises

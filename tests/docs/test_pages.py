@@ -126,6 +126,20 @@ def test_names_in_the_table_of_modules_exist():
                 assert hasattr(import_module(module), name), (module, name)
 
 
+def test_every_public_name_of_a_listed_module_is_in_the_reference():
+    """What ``__all__`` of a module in the table exports, the page names."""
+    page = text_of("reference/api")
+    modules = re.findall(r"^\| `(blackbox_boundary\.[\w.]+)` \|", page, re.MULTILINE)
+    assert len(modules) > 10
+    missing = [
+        f"{module}.{name}"
+        for module in modules
+        for name in getattr(import_module(module), "__all__", ())
+        if not re.search(rf"\b{name}\b", page)
+    ]
+    assert not missing
+
+
 def test_the_table_of_statuses_is_complete():
     """Names, values, meanings as in the source, and what resume does."""
     rows = re.findall(

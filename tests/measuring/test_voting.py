@@ -223,7 +223,7 @@ def test_the_ledger_records_each_vote_and_none_twice(tmp_path):
         assert set(model._inner.asked.values()) == {5}
         before = model.n_predictions
         again = measure(ledger, x, votes=5)
-        first = [measure(ledger, x[i : i + 1], estimator=Ray(), max_queries=1) for i in (0, 1)]
+        first = [measure(ledger, x[i : i + 1], estimator=Ray(), max_queries=0) for i in (0, 1)]
         assert model.n_predictions == before  # the first vote is the question itself
     assert [one.home[0] for one in first] == got.home[:2].tolist()
     with ReplayPredictor(path) as replay:

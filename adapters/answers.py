@@ -5,8 +5,8 @@ A model puts out one of
 | output | shape | read as |
 |---|---|---|
 | scores | (n, k), or (n, k, 1, ...), k > 1 | logits or probabilities of k classes, as declared |
-| one score | (n,) or (n, 1) float | the positive class of two: its logit, or its probability, as declared |
-| labels | (n,) or (n, 1) int or bool | access ``label`` |
+| one score | (n,) or (n, 1) float | the positive class of two: its logit z as (-z/2, z/2), or its probability p as (1 - p, p) |
+| labels | n whole numbers or names, in any shape | access ``label``; see :mod:`.labels` |
 | labels and their scores | a pair of (n,) | access ``top1`` |
 """
 
@@ -29,17 +29,30 @@ from blackbox_boundary.predictor import (
     looks_like_probabilities,
 )
 
+from .labels import label_indices
+
 __all__ = [
+    "ONE_SCORE",
+    "certificate_probes",
     "check_bounds",
     "check_declared",
     "check_n_classes",
+    "check_one_score",
     "check_rows",
     "check_shape",
+    "extreme_rows",
     "no_answers",
     "probe_rows",
     "read_outputs",
     "score_columns",
 ]
+
+_N_CERTIFICATE_PROBES = 32
+"""Enough that two chains which differ in any layer differ on some row, by far more than rounding."""
+
+
+ONE_SCORE = "(-z/2, z/2), (1 - p, p)"
+"""How one score per row is read; in fingerprints, so that no ledger mixes it with another way."""
 
 
 def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
@@ -105,10 +118,38 @@ def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[
     active = (rng.random((n, size)).argsort(axis=-1) < n_active).reshape(n, *input_shape)
     if bounds is None:
         return active * rng.standard_normal(active.shape)
+    lowest, highest = _finite(bounds)
+    return lowest + active * (highest - lowest) * rng.random(active.shape)
+
+
+def extreme_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
+    """Rows (n, *input_shape) on which logits leave [0, 1], the same at every call.
+
+    Random corners of the bounds; without bounds, normal rows from 10 to 10,000 times as long as
+    those of :func:`probe_rows`.
+    """
+    rng = np.random.default_rng(1)
+    if bounds is None:
+        lengths = np.geomspace(10, 1e4, n).reshape(n, *(1,) * len(input_shape))
+        return lengths * rng.standard_normal((n, *input_shape))
+    lowest, highest = _finite(bounds)
+    return np.where(rng.random((n, *input_shape)) < 0.5, lowest, highest)
+
+
+def _finite(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bounds where infinite ones are one unit off the other."""
     lowest, highest = (np.asarray(bound, dtype=np.float64) for bound in bounds)
     lowest = np.where(np.isfinite(lowest), lowest, np.minimum(highest, 1) - 1)
-    highest = np.where(np.isfinite(highest), highest, lowest + 1)
-    return lowest + active * (highest - lowest) * rng.random(active.shape)
+    return lowest, np.where(np.isfinite(highest), highest, lowest + 1)
+
+
+def certificate_probes(input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
+    """Rows on which a chain must reproduce its model: 32; without bounds of lengths 0.1, 1 and 10."""
+    rows = probe_rows(_N_CERTIFICATE_PROBES, input_shape, bounds)
+    if bounds is None:
+        lengths = np.resize([0.1, 1.0, 10.0], len(rows))
+        rows *= lengths.reshape(-1, *(1,) * len(input_shape))
+    return rows
 
 
 def score_columns(output: Array, n: int, access: Access) -> Array:
@@ -121,7 +162,9 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
         logits can give a threshold.
     """
     shape = tuple(output.shape)
-    if not shape or shape[0] != n or any(size != 1 for size in shape[2:]):
+    if getattr(output.dtype, "kind", "f") not in "biuf" or "complex" in str(output.dtype):
+        raise BadPrediction(f"The model's scores must be real numbers; got {output.dtype}.")
+    if not shape or shape[0] != n or 0 in shape or any(size != 1 for size in shape[2:]):
         raise BadPrediction(
             f"The model must put out one score per class, ({n}, n_classes); got shape {shape}."
         )
@@ -134,31 +177,49 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
             "The model puts out one score a row: the positive class of two. Its label depends on whether that is a logit or a "
             f'probability: declare access="logits" or "probabilities", not "{access.name.lower()}".'
         )
-    negative = 1 - columns if access is Access.PROBABILITIES else xp.zeros_like(columns)
-    return xp.concat([negative, columns], axis=1)
+    if access is Access.PROBABILITIES:
+        return xp.concat([1 - columns, columns], axis=1)
+    return xp.concat([-columns / 2, columns / 2], axis=1)
 
 
 def read_outputs(
-    outputs: Sequence[NDArray[Any]], n: int, access: Access, n_classes: int
+    outputs: Sequence[NDArray[Any]],
+    n: int,
+    access: Access,
+    n_classes: int,
+    *,
+    classes: Sequence[Any] | None = None,
+    holds_labels: bool | None = None,
 ) -> Prediction:
-    """The prediction that ``n`` rows' outputs amount to, held against what is declared.
+    """The prediction that ``n`` rows' outputs amount to, compared with what is declared.
+
+    Parameters
+    ----------
+    outputs : one array, or a pair of labels and their scores
+    n, access, n_classes : int, Access, int
+        What is declared.
+    classes : sequence, optional
+        What labels are called, where they are no indices; see :mod:`.labels`.
+    holds_labels : bool, optional
+        Whether the first output holds labels. Default: where it is one whole number per row.
 
     Raises
     ------
     BadPrediction
-        The outputs are not what the access and the number of classes promise.
+        The outputs are not what the access and the number of classes declare.
     """
-    label, top1 = outputs[0], None
+    first, top1 = outputs[0], None
+    if holds_labels is None:
+        holds_labels = first.dtype.kind in "biuSUO" and first.size == n
     if len(outputs) == 2:
+        label = label_indices(first, n, classes)
         top1 = np.asarray(outputs[1]).reshape(-1)
-        prediction = Prediction(
-            np.where(np.isfinite(top1), _labels(label), -1) if len(top1) == n else _labels(label),
-            top1=top1,
-        )
-    elif label.dtype.kind in "biu" and label.size == n:
-        prediction = Prediction(_labels(label))
+        label = np.where(np.isfinite(top1), label, -1) if len(top1) == n else label
+        prediction = Prediction(label, top1=top1)
+    elif holds_labels:
+        prediction = Prediction(label_indices(first, n, classes))
     else:
-        scores = label.astype(np.float64) if label.dtype.kind in "biu" else label
+        scores = first.astype(np.float64) if first.dtype.kind in "biu" else first
         prediction = _reveal(Prediction.from_scores(score_columns(scores, n, access)), access)
     check_prediction(prediction, n, access, n_classes)
     return prediction
@@ -173,7 +234,7 @@ def no_answers(access: Access, n_classes: int) -> Prediction:
 
 
 def check_declared(prediction: Prediction, access: Access) -> None:
-    """Hold a declaration of logits against answers to random rows, of which there must be several.
+    """Compare a declaration of logits with answers to random rows, of which there must be several.
 
     Raises
     ------
@@ -183,18 +244,44 @@ def check_declared(prediction: Prediction, access: Access) -> None:
     if (
         access is Access.LOGITS
         and prediction.scores is not None
-        and looks_like_probabilities(prediction.scores[prediction.label >= 0])
+        and looks_like_probabilities(prediction.scores[prediction.label >= 0], tolerance=1e-3)
     ):
         raise BadPrediction(
-            f'Declared access="logits", but the scores of {len(prediction)} random rows are non-negative and sum to one: '
-            'these are probabilities. Declare access="probabilities".'
+            f'Declared access="logits", but the scores of {len(prediction)} random rows are '
+            "non-negative and sum to one: these are probabilities. "
+            'Declare access="probabilities".'
         )
 
 
-def _labels(output: NDArray[Any]) -> NDArray[np.intp]:
-    if output.dtype.kind not in "biu":
-        raise BadPrediction(f"Labels must be whole numbers; got {output.dtype}.")
-    return output.reshape(-1).astype(np.intp)
+def check_one_score(output: NDArray[Any], n: int, access: Access, evidence: str = "") -> None:
+    """Refuse one score per row as a logit where it is a probability.
+
+    Parameters
+    ----------
+    output : (n,) or (n, 1)
+        Scores of random rows, extreme ones among them; outputs of other shapes are not looked at.
+    access : Access
+        What is declared.
+    evidence : str
+        How it is known that the scores are probabilities, "a sigmoid makes them" for example.
+        Default: it is judged by the scores.
+
+    Raises
+    ------
+    BadPrediction
+        The scores are declared as logits, and are probabilities or all lie in [0, 1].
+    """
+    scores = np.asarray(output)
+    if access is not Access.LOGITS or scores.dtype.kind != "f" or scores.size != n:
+        return
+    scores = scores[np.isfinite(scores)]
+    if not evidence and len(scores) and scores.min() >= 0 and scores.max() <= 1:
+        evidence = f"those of {n} random and extreme rows all lie in [0, 1]"
+    if evidence:
+        raise BadPrediction(
+            f'Declared access="logits", but the model puts out one score a row, and {evidence}: '
+            'these are probabilities of the positive class. Declare access="probabilities".'
+        )
 
 
 def _reveal(prediction: Prediction, access: Access) -> Prediction:

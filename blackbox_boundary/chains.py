@@ -1,34 +1,54 @@
 r"""How much a chain of layers can stretch a distance: what a certified lower bound is made of.
 
-A net that is a chain of linear layers, convolutions and layers that never stretch (ReLU, pooling without overlap, ...) maps two inputs at
-distance δ to hidden values at a distance of at most :math:`\delta \prod_l \|W_l\|_2`. Its scores i and j can then come closer by at most
-:math:`\|w_i - w_j\|_2 \prod_l \|W_l\|_2` per unit of input, where ``w`` are the rows of the last layer.
+A net that is a chain of layers maps two inputs at distance δ to hidden values at a distance of at
+most :math:`\delta \prod_l \|W_l\|_2`, where the norm of a layer is the most that it stretches. Its
+scores i and j can then come closer by at most :math:`\|w_i - w_j\|_2 \prod_l \|W_l\|_2` per unit of
+input, where ``w`` are the rows of the last layer.
 
 Adapters read a :class:`Chain` from a model (``adapters/torch_modules/chain.py``,
-``adapters/onnx_exports/chain.py``); this module knows none.
+``adapters/onnx_exports/chain.py``), and hand it out only after :func:`verified`; this module knows
+no runtime.
 
 References
 ----------
-.. [1] C. Szegedy et al., "Intriguing properties of neural networks", ICLR 2014, section 4.3. arXiv 1312.6199. The product of norms.
-.. [2] H. Sedghi, V. Gupta, P. Long, "The singular values of convolutional layers", ICLR 2019. arXiv 1805.10408. Norms by Fourier transform.
+.. [1] C. Szegedy et al., "Intriguing properties of neural networks", ICLR 2014, section 4.3.
+   arXiv 1312.6199. The product of norms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidInput
+from .errors import CapabilityMissing, InvalidInput
+from .layers import Affine, Convolution, Dense, Layer, Reshape, convolution_norm, spectral_norm
+from .predictor import Access, FloatArray, IntArray
 
-__all__ = ["Chain", "Chained", "convolution_norm", "spectral_norm"]
+__all__ = [
+    "Chain",
+    "Chained",
+    "convolution_norm",
+    "largest_score",
+    "lead_interval",
+    "outside",
+    "spectral_norm",
+    "verified",
+]
 
 Real = NDArray[np.float64]
 
 _ROUNDING = 1 + 1e-6
-"""Singular values in double precision are good to 1e-12 or so; what is certified is rounded the safe way by far more."""
+"""Singular values in double precision are good to 1e-12 or so; norms are rounded up by far more."""
+
+TOLERANCE = 1e-4
+"""Share of the largest score by which answers in single precision may differ from the chain's."""
+
+_ROWS = 64
+"""Rows evaluated at a time: a convolution copies every window of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +63,22 @@ class Chain:
         Weights of the last, linear layer.
     layers : tuple of str
         What each norm is of, for reports.
+    rectified : bool
+        Whether the scores are the positive parts of the last layer's outputs.
+    scores : callable, optional
+        Logits (n, n_classes) float64 of rows (n, *input_shape) float64, as the chain computes them.
+        Without it nothing but the answers themselves can be compared with the chain.
+    deviation : float
+        Largest difference between the model's leads and the chain's on probe rows, as a share of
+        the row's largest score.
     """
 
     norms: tuple[float, ...]
     last: Real
     layers: tuple[str, ...] = field(default=())
+    rectified: bool = False
+    scores: Callable[[Real], Real] | None = field(default=None, repr=False)
+    deviation: float = 0.0
 
     def __post_init__(self) -> None:
         if (
@@ -56,12 +87,55 @@ class Chain:
             or not np.isfinite(self.norms).all()
         ):
             raise InvalidInput(
-                f'"last" of Chain must be a finite matrix and "norms" finite; got shape {np.shape(self.last)}, {self.norms}.'
+                '"last" of Chain must be a finite matrix and "norms" finite; '
+                f"got shape {np.shape(self.last)}, {self.norms}."
             )
 
+    @classmethod
+    def of(
+        cls, layers: Sequence[Layer], input_shape: tuple[int, ...], *, rectified: bool = False
+    ) -> Self:
+        """Read a chain from its layers; neighbours that are one linear map are multiplied out.
+
+        One output is the logit ``z`` of the second of two classes, as scores ``(-z/2, z/2)``.
+
+        Raises
+        ------
+        CapabilityMissing
+            The last layer is not dense, or one logit is rectified.
+        """
+        parts = _multiplied_out(layers, input_shape)
+        last = parts.pop() if parts else None
+        if not isinstance(last, Dense):
+            found = "it has no layer" if last is None else f"it ends in {last.name}"
+            raise CapabilityMissing(
+                f"A chain must end in a linear layer whose outputs are the logits; {found}."
+            )
+        if len(last.weight) == 1:
+            if rectified:
+                raise CapabilityMissing("Nothing is certified for one rectified logit.")
+            last = Dense(_both(last.weight), _both(last.offset), last.name)
+        norms, values = [], np.zeros((1, *input_shape))
+        for layer in parts:
+            norms.append(layer.norm(values.shape[1:]))
+            values = layer(values)
+        if values.ndim != 2:
+            raise CapabilityMissing(
+                f"The last layer of a chain must take rows of one axis; got {values.shape[1:]}."
+            )
+        names = (*(layer.name for layer in layers), *(["Relu"] if rectified else []))
+        scores = _Scores((*parts, last), rectified)
+        return cls(tuple(norms), last.weight, names, rectified, scores)
+
     def steepness(self) -> Real:
-        """The most that the lead of class i over class j can fall per unit of L2 distance, (n_classes, n_classes)."""
+        """The most that the lead of class i over class j can fall per unit of L2 distance.
+
+        (n_classes, n_classes). A positive lead of rectified scores is the smaller one of the lead
+        before and the score itself, so that it falls as fast as the faster of the two.
+        """
         apart = np.linalg.norm(self.last[:, None] - self.last[None], axis=-1)
+        if self.rectified:
+            apart = np.maximum(apart, np.linalg.norm(self.last, axis=-1)[:, None])
         stretch: Real = apart * float(np.prod(self.norms)) * _ROUNDING
         return stretch
 
@@ -71,7 +145,9 @@ class Chained(Protocol):
     """A predictor that can tell what bounds the stretch of its model."""
 
     def chain(self) -> Chain:
-        """Read it from the weights.
+        """Read it from the weights, and compare it with the model's answers to probe rows.
+
+        The probes ask the local model, not this predictor: no wrapper counts them.
 
         Raises
         ------
@@ -81,44 +157,169 @@ class Chained(Protocol):
         ...
 
 
-def spectral_norm(weight: Real) -> float:
-    """Largest singular value of a matrix.
+def lead_interval(
+    scores: FloatArray, home: IntArray, access: Access, resolution: Real
+) -> tuple[Real, Real]:
+    """Least and largest lead (n, n_classes) of the home label that scores prove; 0 over itself.
 
-    Examples
-    --------
-    >>> spectral_norm(np.array([[3.0, 0.0], [0.0, -4.0]]))
-    4.0
-    """
-    return float(np.linalg.norm(np.asarray(weight, np.float64), ord=2))
-
-
-def convolution_norm(kernel: Real, size: tuple[int, ...]) -> float:
-    r"""Upper bound of the spectral norm of a convolution with zero padding, of any stride.
+    Differences of logits, or of logarithms of probabilities.
 
     Parameters
     ----------
-    kernel : (channels_out, channels_in, *taps)
-        Of one group.
-    size : tuple of int
-        Extent of the padded input, one number a dimension of ``taps``.
+    scores : (n, n_classes)
+        Logits or probabilities, as ``access`` says.
+    home : (n,) int
+    access : Access
+    resolution : (n,) float
+        How far each score may be off because it is rounded. Of two probabilities one may be the
+        other's complement, which is off by the machine epsilon at least.
+    """
+    kind = np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64)
+    values, off = scores.astype(np.float64), resolution[:, None]
+    rows = np.arange(len(home))
+    own = values[rows, home][:, None]
+    if access is not Access.PROBABILITIES:
+        low, high = own - values - 2 * off, own - values + 2 * off
+    else:
+        least = float(kind.tiny)
+        off = np.maximum(off, float(kind.eps)) if values.shape[1] == 2 else off
+        low = np.log(np.maximum(own - off, least)) - np.log(np.maximum(values + off, least))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            high = np.log(own + off) - np.log(values - off)
+        high[values - off <= least] = np.inf
+    low[rows, home] = high[rows, home] = 0.0
+    return low, high
+
+
+def outside(lead: Real, interval: tuple[Real, Real]) -> Real:
+    """How far leads lie outside their intervals."""
+    low, high = interval
+    return np.maximum(np.maximum(low - lead, lead - high), 0.0)
+
+
+def largest_score(scores: FloatArray, access: Access) -> Real:
+    """Largest absolute logit, or logarithm of a probability that is a normal number, (n,)."""
+    values = scores.astype(np.float64)
+    if access is Access.PROBABILITIES:
+        values = np.log(np.maximum(values, float(np.finfo(np.float32).tiny)))
+    return np.asarray(np.abs(values).max(axis=-1))
+
+
+def verified(
+    chain: Chain, answer: Callable[[Real], FloatArray], rows: Real, access: Access
+) -> Chain:
+    """The chain, after it has reproduced the model's scores on rows.
+
+    Parameters
+    ----------
+    chain : Chain
+        One that has ``scores``.
+    answer : callable
+        The model's scores (n, n_classes) of rows, logits or probabilities as ``access`` says.
+    rows : (n, *input_shape) float64
+    access : Access
 
     Returns
     -------
-    float
+    Chain
+        With the deviation that was seen.
 
-    Notes
-    -----
-    On a torus that is ``taps - 1`` larger than the input nothing wraps around: the convolution is the circular one with some inputs
-    zero and some outputs left out, and neither can raise the norm. The norm of the circular one is the largest singular value of
-    its ``channels_out × channels_in`` transfer matrices, one a frequency [2]_.
-
-    Examples
-    --------
-    >>> round(convolution_norm(np.ones((1, 1, 3, 3)), (8, 8)), 6)  # a sum of nine neighbours can make a constant nine times as large
-    9.0
+    Raises
+    ------
+    CapabilityMissing
+        The scores are not the chain's, or are not reproduced to a share of 1e-4 of the largest.
     """
-    kernel = np.asarray(kernel, np.float64)
-    torus = tuple(n + taps - 1 for n, taps in zip(size, kernel.shape[2:], strict=True))
-    axes = tuple(range(2, kernel.ndim))
-    transfer = np.moveaxis(np.fft.fftn(kernel, s=torus, axes=axes), (0, 1), (-2, -1))
-    return float(np.linalg.norm(transfer, ord=2, axis=(-2, -1)).max())
+    assert chain.scores is not None
+    given = np.asarray(answer(rows))
+    own = chain.scores(rows)
+    if own.shape != given.shape:
+        raise CapabilityMissing(
+            f"Nothing is certified: the chain of {_listed(chain)} has {own.shape[1]} classes, "
+            f"the model {given.shape[1]}."
+        )
+    home = given.argmax(axis=-1)
+    interval = lead_interval(given, home, access, np.zeros(len(rows)))
+    off = outside(own[np.arange(len(rows)), home][:, None] - own, interval).max(axis=-1)
+    least = float(np.finfo(np.float32).tiny)
+    share = float((off / np.maximum(largest_score(given, access), least)).max())
+    if not share <= TOLERANCE:  # NaN, too
+        raise CapabilityMissing(
+            f"Nothing is certified: on {len(rows)} probe rows the chain of {_listed(chain)} does "
+            f"not reproduce the model's scores (off by {share:.2g} of the largest)."
+        )
+    return replace(chain, deviation=share)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """Evaluates layers in double precision, some rows at a time."""
+
+    layers: tuple[Layer, ...]
+    rectified: bool
+
+    def __call__(self, x: Real) -> Real:
+        x = np.asarray(x, np.float64)
+        parts = [self._some(x[first : first + _ROWS]) for first in range(0, len(x), _ROWS)]
+        return np.concatenate(parts)
+
+    def _some(self, values: Real) -> Real:
+        for layer in self.layers:
+            values = layer(values)
+        return np.maximum(values, 0) if self.rectified else values
+
+
+def _listed(chain: Chain) -> str:
+    return ", ".join(chain.layers) or "one layer"
+
+
+def _both(row: Real) -> Real:
+    """The halves of a logit's weights that make two scores of it."""
+    return np.concatenate([-row / 2, row / 2])
+
+
+def _multiplied_out(layers: Sequence[Layer], shape: tuple[int, ...]) -> list[Layer]:
+    """Layers of the same map, fewer of them, with smaller norms."""
+    parts: list[Layer] = []
+    values = np.zeros((1, *shape))
+    for layer in layers:
+        product = _product(parts[-1], layer, values.shape[1:]) if parts else None
+        if product is None:
+            parts.append(layer)
+        else:
+            parts[-1] = product
+        values = layer(values)
+    return parts
+
+
+def _product(first: Layer, then: Layer, shape: tuple[int, ...]) -> Layer | None:
+    """One layer in place of two; ``shape`` is that of the rows between them. None: there is none."""
+    if isinstance(then, Reshape):
+        return first if then.shape == shape else then if isinstance(first, Reshape) else None
+    if isinstance(then, Affine):
+        return _scaled(first, then, shape)
+    if isinstance(then, Dense) and len(shape) == 1 and isinstance(first, Affine | Dense):
+        weight = (
+            then.weight * first.scale if isinstance(first, Affine) else then.weight @ first.weight
+        )
+        offset = then.weight @ np.broadcast_to(first.offset, shape)
+        return Dense(weight, offset + then.offset, then.name)
+    return None
+
+
+def _scaled(first: Layer, then: Affine, shape: tuple[int, ...]) -> Layer | None:
+    """A linear layer with its outputs scaled and shifted."""
+    scale, offset = (np.broadcast_to(part, shape) for part in (then.scale, then.offset))
+    if isinstance(first, Affine):
+        return Affine(scale * first.scale, scale * first.offset + offset, then.name)
+    if isinstance(first, Dense) and len(shape) == 1:
+        return Dense(scale[:, None] * first.weight, scale * first.offset + offset, first.name)
+    if isinstance(first, Convolution) and _is_per_channel(scale) and _is_per_channel(offset):
+        each, shift = (part.reshape(shape[0], -1)[:, 0] for part in (scale, offset))
+        kernel = first.kernel * each.reshape(-1, *(1,) * (first.kernel.ndim - 1))
+        return replace(first, kernel=kernel, offset=each * first.offset + shift)
+    return None
+
+
+def _is_per_channel(values: Real) -> bool:
+    flat = values.reshape(len(values), -1)
+    return bool((flat == flat[:, :1]).all())

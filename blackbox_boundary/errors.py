@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .printable import printable
+
 __all__ = [
     "BadPrediction",
     "BoundaryError",
     "BudgetExhausted",
     "CapabilityMissing",
+    "CertificatesWithdrawn",
     "Interrupted",
     "InvalidInput",
     "LedgerError",
@@ -26,6 +29,9 @@ __all__ = [
 class BoundaryError(Exception):
     """Any error that this package raises on purpose.
 
+    As text it holds no control characters, whatever it quotes from data or servers: a terminal
+    would obey them.
+
     Attributes
     ----------
     partial : Distances or None
@@ -33,6 +39,9 @@ class BoundaryError(Exception):
     """
 
     partial: Any = None
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
 
 
 class InvalidInput(BoundaryError, ValueError):
@@ -94,3 +103,11 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, partial: Any) -> None:
         super().__init__("interrupted")
         self.partial = partial
+
+
+class CertificatesWithdrawn(UserWarning):
+    """A flip was found within a certified distance: all certificates of the run are deleted.
+
+    A bug of this package; the distances of the run are valid. ``run["certificates_withdrawn"]`` of
+    the result holds the same message.
+    """

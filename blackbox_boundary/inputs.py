@@ -8,26 +8,71 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 from numpy.typing import NDArray
 
-from .arrays import as_kind, as_numpy, take
+from .arrays import as_kind, as_numpy, clip, take
 from .errors import InvalidInput
 from .predictor import Array, Bounds, IntArray
+from .printable import printable
 
 __all__ = [
     "as_floating",
+    "check_inside",
     "check_shape",
     "checked_bounds",
     "checked_ids",
     "checked_limit",
     "checked_noise",
     "checked_rows",
+    "checked_scale",
+    "checked_seed",
+    "clipped_rows",
     "finite_rows",
+    "is_whole",
 ]
 
 
-def as_floating(x: Array) -> Array:
+def _as_array(x: Any) -> Array:
+    """Rows as an array: lists and frames become NumPy arrays, arrays of any kind stay as they are.
+
+    Raises
+    ------
+    InvalidInput
+        Rows of different lengths, masked or sparse values, or values that are no numbers.
+    """
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.is_masked(x):
+            raise InvalidInput(
+                '"x" must not be masked; fill the masked values, for example x.filled(np.nan): '
+                "rows with NaN get a status of their own."
+            )
+        return np.asarray(x)
+    if is_array_api_obj(x) and not isinstance(x, np.matrix):
+        return x
+    try:
+        values = np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(
+            f'"x" must be an array (n, *input_shape); got {type(x).__name__}: {error}.'
+        ) from error
+    if values.dtype.kind not in "buif":
+        raise InvalidInput(
+            f'"x" must hold numbers only; got {type(x).__name__} of {_not_numbers(x, values)}. '
+            "Encode or leave out what is no number, and make sparse matrices dense."
+        )
+    return values
+
+
+def _not_numbers(x: Any, values: NDArray[Any]) -> str:
+    """What a frame or a list holds instead of numbers; a frame's column by its name."""
+    for name in getattr(x, "columns", ()):
+        kind = getattr(np.asarray(x[name]), "dtype", np.dtype(object))
+        if kind.kind not in "buif":
+            return f'{kind} in column "{printable(name)}"'
+    return str(values.dtype)
+
+
+def as_floating(x: Any) -> Array:
     """``x`` as a floating-point array with at least one row."""
-    if not is_array_api_obj(x):
-        x = np.asarray(x)
+    x = _as_array(x)
     if x.ndim < 2 or x.shape[0] == 0 or 0 in x.shape:
         raise InvalidInput(
             f'"x" must have shape (n, *input_shape) with at least one row; got {tuple(x.shape)}.'
@@ -57,7 +102,7 @@ def finite_rows(x: Array) -> NDArray[np.bool_]:
 def checked_rows(
     x: Array, input_shape: tuple[int, ...], bounds: Bounds, row_ids: IntArray
 ) -> IntArray:
-    """Indices of the finite rows of ``x``; all of those lie inside the bounds.
+    """Indices of the finite rows of ``x``; those lie inside the bounds, up to one rounding.
 
     Raises
     ------
@@ -66,7 +111,7 @@ def checked_rows(
     """
     check_shape(x, input_shape)
     valid = np.flatnonzero(finite_rows(x))
-    _check_inside(take(x, valid), bounds, row_ids[valid])
+    check_inside(take(x, valid), bounds, row_ids[valid])
     return valid
 
 
@@ -80,52 +125,155 @@ def checked_ids(row_ids: Any, n: int) -> IntArray:
     return ids
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a setting is a whole number, of Python or of NumPy."""
+    return hasattr(value, "__index__") and not isinstance(value, bool | np.ndarray)
+
+
+def checked_seed(seed: Any) -> None:
+    """Refuse a seed that is not a whole number from 0 on."""
+    if not is_whole(seed) or seed < 0:
+        raise InvalidInput(f'"seed" must be a whole number, not negative; got {seed}.')
+
+
 def checked_limit(max_queries: int | None, batch_size: int = 1) -> None:
-    """Refuse a negative limit, and calls of fewer than one row."""
-    if batch_size < 1 or (max_queries is not None and max_queries < 0):
+    """Refuse a negative limit, and calls of fewer than one row; both are whole numbers."""
+    is_limit = max_queries is None or (is_whole(max_queries) and max_queries >= 0)
+    if not is_limit or not is_whole(batch_size) or batch_size < 1:
         raise InvalidInput(
-            '"batch_size" must be at least 1 and "max_queries" not negative; '
+            '"batch_size" must be a whole number, at least 1, and "max_queries" one, not negative; '
             f"got {batch_size} and {max_queries}."
         )
 
 
-def checked_bounds(bounds: Bounds) -> Bounds:
-    """Bounds as arrays; None where there are none at all."""
+def checked_bounds(bounds: Bounds, input_shape: tuple[int, ...]) -> Bounds:
+    """Bounds as arrays; None where there are none at all. Equal bounds freeze an input.
+
+    Raises
+    ------
+    InvalidInput
+        Not a pair, of another shape than a row, or a lowest value above the highest, by position.
+    """
     if bounds is None:
         return None
-    lowest, highest = (np.asarray(bound, np.float64) for bound in bounds)
-    if not (lowest < highest).all():
+    try:
+        lowest, highest = (np.asarray(bound, np.float64) for bound in bounds)
+        low, high = (np.broadcast_to(bound, input_shape) for bound in (lowest, highest))
+    except (TypeError, ValueError) as error:
         raise InvalidInput(
-            f'"bounds" must be (lowest, highest) with lowest below highest; got {bounds}.'
+            '"bounds" must be (lowest, highest), each a number or an array of the shape of a row, '
+            f"{tuple(input_shape)}; got {_shown(bounds)}."
+        ) from error
+    is_range = (low <= high) & (low < np.inf) & (high > -np.inf)
+    if not is_range.all():
+        first = np.unravel_index(int(np.argmin(is_range)), is_range.shape)
+        raise InvalidInput(
+            '"bounds" must be (lowest, highest) with lowest not above highest; '
+            f"input {_position(first)} has {low[first]:.6g} and {high[first]:.6g}."
         )
     if np.isneginf(lowest).all() and np.isposinf(highest).all():
         return None
     return lowest, highest
 
 
+def checked_scale(scale: Any, input_shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """A scale of the inputs (*input_shape); None where none is given."""
+    if scale is None:
+        return None
+    try:
+        wide = np.broadcast_to(np.asarray(as_numpy(scale), np.float64), input_shape)
+    except (TypeError, ValueError):
+        wide = np.full(1, np.nan)
+    if not (np.isfinite(wide) & (wide > 0)).all():
+        raise InvalidInput(
+            f'"scale" must be positive and finite, one number or one for each of the inputs {input_shape}; got {scale}.'
+        )
+    return wide
+
+
+def _position(index: tuple[Any, ...]) -> str:
+    return f"[{', '.join(str(int(part)) for part in index)}]"
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def checked_noise(votes: int, score_resolution: float) -> None:
     """Refuse fewer votes than one, and a resolution that is not a finite number from 0 on."""
-    if votes < 1:
-        raise InvalidInput(f'"votes" must be at least 1; got {votes}.')
-    if not 0 <= score_resolution < np.inf:
+    if not is_whole(votes) or votes < 1:
+        raise InvalidInput(f'"votes" must be a whole number, at least 1; got {votes}.')
+    is_number = isinstance(score_resolution, int | float | np.number)
+    if not is_number or not 0 <= score_resolution < np.inf:
         raise InvalidInput(
             f'"score_resolution" must be a finite number, not negative; got {score_resolution}.'
         )
 
 
-def _check_inside(x: Array, bounds: Bounds, row_ids: IntArray) -> None:
-    """Refuse inputs outside the bounds."""
+_ROUNDING = float(np.finfo(np.float32).eps)
+"""A row may lie outside a bound by one rounding of single precision, relative to the bound: scaling
+a byte and back leaves so much. Such rows are clipped; anything more is an error of the caller."""
+
+
+def check_inside(
+    x: Array, bounds: Bounds, row_ids: IntArray, input_names: tuple[str, ...] | None = None
+) -> None:
+    """Refuse rows further outside the bounds than one rounding of single precision.
+
+    Parameters
+    ----------
+    x : (n, *input_shape)
+        Finite rows.
+    bounds : (lowest, highest), optional
+    row_ids : (n,) int
+        Numbers of the rows in the caller's data, for the message.
+    input_names : tuple of str, optional
+        Names of the inputs of a row, flattened, for the message.
+
+    Raises
+    ------
+    InvalidInput
+        Names the first such row, its input, its value, and counts the others.
+    """
     if bounds is None:
         return
     xp = array_namespace(x)
+    allowed = as_kind(_ROUNDING * _scale(bounds), x)
+    beyond = xp.reshape(_excess(x, bounds) > allowed, (x.shape[0], -1))
+    outside = np.flatnonzero(as_numpy(xp.any(beyond, axis=-1)))
+    if not outside.size:
+        return
+    row = np.array(as_numpy(take(x, outside[:1]))[0], np.float64)
+    at = int(np.argmax(as_numpy(take(beyond, outside[:1]))[0]))
+    index = np.unravel_index(at, row.shape)
+    lowest, highest = (np.broadcast_to(bound, row.shape)[index] for bound in bounds)
+    name = "" if input_names is None else f' "{input_names[at]}"'
+    others = f" {outside.size - 1:,} other rows lie outside, too." if outside.size > 1 else ""
+    raise InvalidInput(
+        f"Inputs must lie inside the bounds; row {row_ids[outside[0]]}, input {_position(index)}"
+        f"{name} is {row[index]:.9g}, and {lowest:.9g} to {highest:.9g} is allowed.{others} "
+        "Are the inputs scaled as the model takes them?"
+    )
+
+
+def clipped_rows(x: Array, bounds: Bounds) -> tuple[Array, NDArray[np.float64]]:
+    """Rows clipped into the bounds, and how far (n,) each was outside; ``x`` itself if none was."""
+    if bounds is None:
+        return x, np.zeros(x.shape[0])
+    xp = array_namespace(x)
+    excess = xp.max(xp.reshape(_excess(x, bounds), (x.shape[0], -1)), axis=-1)
+    moved = np.maximum(np.nan_to_num(as_numpy(excess).astype(np.float64)), 0.0)
+    return (clip(x, bounds) if moved.any() else x), moved
+
+
+def _excess(x: Array, bounds: tuple[Any, Any]) -> Array:
+    """How far each value lies outside the bounds; not positive inside."""
     lowest, highest = (as_kind(bound, x) for bound in bounds)
-    beyond = xp.reshape((x < lowest) | (x > highest), (x.shape[0], -1))
-    outside = as_numpy(xp.any(beyond, axis=-1))
-    if outside.any():
-        first = int(np.flatnonzero(outside)[0])
-        values = as_numpy(take(x, np.array([first])))
-        raise InvalidInput(
-            f"Inputs must lie inside the bounds [{np.min(bounds[0])}, {np.max(bounds[1])}]; "
-            f"row {row_ids[first]} spans [{values.min():.6g}, {values.max():.6g}]. "
-            "Are the inputs scaled as the model takes them?"
-        )
+    return array_namespace(x).maximum(lowest - x, x - highest)
+
+
+def _scale(bounds: tuple[Any, Any]) -> NDArray[np.float64]:
+    """The larger of the finite bounds of each input, in magnitude."""
+    lowest, highest = (np.where(np.isfinite(bound), np.abs(bound), 0.0) for bound in bounds)
+    return np.asarray(np.maximum(lowest, highest), np.float64)

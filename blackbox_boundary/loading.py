@@ -9,14 +9,16 @@ says which specs are: it is what the reader of an error message sees.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import InvalidInput
-from .predictor import Predictor
+from .inputs import is_whole
+from .predictor import Access, Predictor
 
-__all__ = ["GROUP", "build", "load"]
+__all__ = ["GROUP", "as_predictor", "build", "load"]
 
 GROUP = "blackbox_boundary.adapters"
 """The entry-point group in which adapters are found."""
@@ -29,9 +31,10 @@ def load(spec: Any, **given: Any) -> Predictor:
 
     Parameters
     ----------
-    spec : str, path or bytes
-        What an installed adapter understands: a path that ends in ``.onnx`` (or the bytes of such a file), the address of
-        an endpoint, or ``"package.module:factory"``.
+    spec : str, path, bytes or object
+        What an installed adapter understands: a path that ends in ``.onnx`` (or the bytes of such a
+        file), the address of an endpoint, or ``"package.module:factory"``; a torch module, a fitted
+        estimator, or a function that returns an array.
     **given
         Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``, ``bounds=(0, 1)``; None counts
         as not given.
@@ -63,8 +66,57 @@ def load(spec: Any, **given: Any) -> Predictor:
         refusals.append(f"  {entry_point.name}: {_first_line(adapter)}")
     known = "\n".join(refusals) or "  none is installed"
     raise InvalidInput(
-        f'No adapter understands the model "{_shown(spec)}". Installed adapters take:\n{known}'
+        f'No adapter understands the model "{_shown(spec)}". Installed adapters take:\n{known}\n'
+        "Any object with access, input_shape, n_classes, bounds and predict is a predictor itself."
     )
+
+
+def as_predictor(model: Any, input_shape: tuple[int, ...]) -> Predictor:
+    """A predictor as it is, and anything else that :func:`load` takes as a predictor of it.
+
+    Parameters
+    ----------
+    model : Predictor, or object
+        A torch module, a fitted estimator, one of its methods, a path, an address, ...
+    input_shape : tuple of int
+        Shape of one row of the data; for objects, which do not say theirs.
+
+    Raises
+    ------
+    InvalidInput
+        A class in place of an object; a predictor that lacks an attribute, or whose attributes
+        contradict the protocol; or an object that no adapter takes, or none without settings.
+    """
+    if isinstance(model, type):
+        raise InvalidInput(f'"predictor" must be an object; got the class {model.__name__}.')
+    if hasattr(model, "access") and callable(getattr(model, "predict", None)):
+        _check_declared(model)
+        return cast("Predictor", model)
+    if isinstance(model, str | bytes | os.PathLike):
+        return load(model)
+    return load(model, input_shape=input_shape)
+
+
+def _check_declared(predictor: Any) -> None:
+    """Refuse a predictor that does not declare what the protocol asks for."""
+    kind = type(predictor).__name__
+    needed = ("input_shape", "n_classes", "bounds")
+    if missing := [name for name in needed if not hasattr(predictor, name)]:
+        raise InvalidInput(
+            f"A predictor has access, input_shape, n_classes, bounds and predict; "
+            f"{kind} lacks {', '.join(missing)}."
+        )
+    Access.parse(predictor.access)
+    n_classes, shape = predictor.n_classes, predictor.input_shape
+    if not is_whole(n_classes) or n_classes < 2:
+        raise InvalidInput(
+            f'"n_classes" of {kind} must be a whole number, at least 2: a model of one class has '
+            f"no decision boundary; got {n_classes!r}."
+        )
+    if not isinstance(shape, tuple | list) or not all(is_whole(n) and n > 0 for n in shape):
+        raise InvalidInput(
+            f'"input_shape" of {kind} must be a tuple of positive whole numbers; got {shape!r}.'
+        )
 
 
 def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made:
@@ -100,4 +152,6 @@ def _first_line(adapter: Any) -> str:
 
 
 def _shown(spec: Any) -> str:
-    return f"{len(spec)} bytes" if isinstance(spec, bytes) else str(spec)[:200]
+    if isinstance(spec, bytes):
+        return f"{len(spec)} bytes"
+    return str(spec)[:200] if isinstance(spec, str | os.PathLike) else type(spec).__name__

@@ -25,11 +25,15 @@ __all__ = [
     "Bounds",
     "Differentiable",
     "MarginGradient",
+    "Named",
+    "NamedInputs",
     "Prediction",
     "Predictor",
     "Repeatable",
     "ask_again",
     "check_prediction",
+    "class_name",
+    "class_names_of",
 ]
 
 Array: TypeAlias = Any
@@ -61,7 +65,7 @@ class Access(enum.IntEnum):
         """
         try:
             return name if isinstance(name, Access) else cls[name.upper()]
-        except KeyError:
+        except (KeyError, AttributeError):
             allowed = ", ".join(access.name.lower() for access in cls)
             raise InvalidInput(f'"access" must be one of {allowed}; got "{name}".') from None
 
@@ -109,10 +113,23 @@ class Prediction:
 
     @classmethod
     def from_positive(cls, positive: FloatArray, access: Access) -> Prediction:
-        """Prediction of a binary model that answers one number a row: the positive class's probability or logit (n,)."""
+        """Prediction of a binary model that answers one number a row.
+
+        The number is the positive class's probability p (n,), read as (1 - p, p); or its logit z,
+        read as (-z/2, z/2): either class then has a score with a gradient, and the softmax of the
+        two is the sigmoid of z.
+
+        Examples
+        --------
+        >>> Prediction.from_positive(np.array([3.0, -1.0]), Access.LOGITS).scores
+        array([[-1.5,  1.5],
+               [ 0.5, -0.5]])
+        """
         positive = np.asarray(positive).reshape(-1)
-        negative = 1 - positive if access is Access.PROBABILITIES else np.zeros_like(positive)
-        return cls.from_scores(np.stack([negative, positive], axis=-1))
+        if access is Access.PROBABILITIES:
+            return cls.from_scores(np.stack([1 - positive, positive], axis=-1))
+        half = positive / 2
+        return cls.from_scores(np.stack([-half, half], axis=-1))
 
     def __len__(self) -> int:
         return len(self.label)
@@ -213,6 +230,80 @@ class MarginGradient(Differentiable, Protocol):
 
 
 @runtime_checkable
+class Named(Predictor, Protocol):
+    """A predictor whose classes have names. Names do not change what is asked or answered.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        One distinct name per class, in the order of the scores, each as :func:`class_name` writes
+        it. A predictor without names does not have the attribute.
+    """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the scores."""
+        ...
+
+
+@runtime_checkable
+class NamedInputs(Predictor, Protocol):
+    """A predictor whose inputs have names, as the fields of a service have.
+
+    Attributes
+    ----------
+    input_names : tuple of str
+        One distinct name for each number of a row, flattened, in order. A predictor without names
+        does not have the attribute.
+    """
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in the order of a row."""
+        ...
+
+
+def class_name(value: Any) -> str:
+    """The name of a class as text, so that equal labels of a model and of a file are equal text.
+
+    Parameters
+    ----------
+    value : str, bytes, bool, number or NumPy scalar
+        A label. A whole number has one name, whichever type holds it.
+
+    Examples
+    --------
+    >>> [class_name(value) for value in ("cat", b"cat", 3, 3.0, np.int64(-1), 2.5, True)]
+    ['cat', 'cat', '3', '3', '-1', '2.5', 'True']
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def class_names_of(predictor: Predictor) -> tuple[str, ...] | None:
+    """Names of a predictor's classes; None where it has none.
+
+    Raises
+    ------
+    BadPrediction
+        The names are not one distinct name per class.
+    """
+    if not isinstance(predictor, Named):
+        return None
+    names = tuple(class_name(value) for value in predictor.class_names)
+    if len(names) != predictor.n_classes or len(set(names)) != len(names):
+        raise BadPrediction(
+            f'"class_names" of a predictor must name each of its {predictor.n_classes} classes '
+            f"once; got {len(names)} names, {len(set(names))} of them distinct."
+        )
+    return names
+
+
+@runtime_checkable
 class Repeatable(Predictor, Protocol):
     """A predictor that remembers answers, or stands around one that does, and can be made to ask the model again all the same."""
 
@@ -232,20 +323,37 @@ def ask_again(predictor: Predictor, x: Array, votes: IntArray | None) -> Predict
 
 
 _SUM_TOLERANCE = 0.02
-"""How far the probabilities of a row may be off a sum of one, where they do not prove to be rounded by their server: then each of them
-may be off by half of its last decimal."""
+"""How far the probabilities of a row may be off a sum of one, where they do not prove to be rounded
+by their server: then each of them may be off by half of its last decimal."""
+
+_ZERO = {2: 1e-2, 4: 1e-5, 8: 1e-5}
+"""How far below zero a rounded zero may lie, by item size. One minus a sum of many votes is off by
+up to one rounding a vote: 6e-8 each in single precision, 5e-4 in half. Answers in double precision
+may have been computed in single precision: JSON, for example, does not say."""
 
 
 def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: int) -> None:
-    """Hold an answer against what its predictor declares.
+    """Compare an answer with what its predictor declares.
 
     Raises
     ------
     BadPrediction
-        The wrong number of rows, a label out of range, missing or superfluous scores, probabilities that are negative or do not sum to one.
+        No prediction, parts that are no NumPy arrays of real numbers, the wrong number of rows, a
+        label out of range, missing scores, probabilities that are negative or do not sum to one.
     """
+    if not isinstance(prediction, Prediction):
+        raise BadPrediction(
+            "predict must return a Prediction, Prediction.from_scores(scores) for example; "
+            f"got {type(prediction).__name__}."
+        )
     label, top1, scores = prediction.label, prediction.top1, prediction.scores
-    if label.shape != (n,) or label.dtype.kind not in "iu":
+    for name, part in (("label", label), ("top1", top1), ("scores", scores)):
+        if part is not None and getattr(getattr(part, "dtype", None), "kind", "O") not in "iuf":
+            got = f"{getattr(part, 'dtype', 'no array')} in {type(part).__name__}"
+            raise BadPrediction(
+                f'"{name}" of a Prediction must be a NumPy array of numbers; got {got}.'
+            )
+    if label is None or label.shape != (n,) or label.dtype.kind not in "iu":
         raise BadPrediction(
             f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} {label.shape}."
         )
@@ -271,7 +379,7 @@ def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: 
 def _check_probabilities(scores: FloatArray) -> None:
     if not len(scores):
         return
-    if (lowest := scores.min()) < 0:
+    if (lowest := scores.min()) < -rounded_zero(scores):
         raise BadPrediction(
             f'Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then declare access="logits".'
         )
@@ -292,10 +400,18 @@ def _slack(scores: FloatArray) -> NDArray[np.float64]:
     return np.where(is_rounded, 0.5 * scores.shape[1] * 10.0**-places, 0.0)
 
 
-def looks_like_probabilities(scores: FloatArray) -> bool:
-    """Whether scores declared as logits are non-negative and sum to one in every row: then the declaration is wrong."""
+def rounded_zero(scores: FloatArray) -> float:
+    """How far below zero a probability of this dtype may lie by rounding alone."""
+    return _ZERO.get(np.asarray(scores).dtype.itemsize, 1e-5)
+
+
+def looks_like_probabilities(scores: FloatArray, tolerance: float = 1e-5) -> bool:
+    """Whether scores declared as logits are non-negative and sum to one in every row.
+
+    Then the declaration is wrong. ``tolerance`` is how far a sum may be off one.
+    """
     return (
         bool(len(scores))
-        and bool((scores >= 0).all())
-        and bool((np.abs(scores.sum(axis=-1) - 1) < 1e-5).all())
+        and bool((scores >= -rounded_zero(scores)).all())
+        and bool((np.abs(scores.sum(axis=-1) - 1) < tolerance).all())
     )

@@ -1,4 +1,4 @@
-"""How many decimals scores were rounded to, as far as the scores themselves tell."""
+"""What scores were rounded to, as far as the scores themselves tell: decimals, binary digits, or steps of any size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOT_ROUNDED", "decimals"]
+__all__ = ["NOT_ROUNDED", "common_step", "decimals", "significant_bits"]
 
 NOT_ROUNDED = 6
 """Decimals from which a rounded score resolves about as much as single precision does."""
@@ -33,3 +33,74 @@ def decimals(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
         )
         found[is_rounded.all(axis=-1)] = places
     return found
+
+
+def significant_bits(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+    """Binary digits (m,) that each row's scores (m, c) need; 53 of double precision, 24 of single, 11 of half, 8 of bfloat16.
+
+    Examples
+    --------
+    >>> third = np.array([[1 / 3]])
+    >>> [int(significant_bits(third.astype(kind))[0]) for kind in (np.float64, np.float32, np.float16)]
+    [53, 24, 11]
+    """
+    mantissa, _ = np.frexp(np.abs(np.asarray(scores, np.float64)))
+    whole = (np.where(np.isfinite(mantissa), mantissa, 0.0) * 2.0**53).astype(np.int64)
+    last = np.frexp((whole & -whole).astype(np.float64))[1]  # 1 more than the trailing zeros
+    needed = np.where(whole > 0, 54 - last, 0)
+    return needed.max(axis=-1, initial=0).astype(np.intp)
+
+
+_FINEST = 20.0
+"""Roundings of single precision that a step must be, to be told from it."""
+
+_CHANCE = 1e-6
+"""Probability that scores of no grid are taken for a grid's."""
+
+
+def common_step(sizes: NDArray[np.float64]) -> float:
+    """The step of which all these sizes are whole multiples; 0 where chance may have it so, or where there is none.
+
+    Parameters
+    ----------
+    sizes : (m,) float
+        Different absolute scores of one model, ascending.
+
+    Notes
+    -----
+    A step is tried as a whole part of the least gap, and made more exact by each size in turn. Sizes may be off by the
+    rounding of single precision; a step is claimed where so many sizes could not all lie so near its multiples by chance.
+
+    Examples
+    --------
+    >>> common_step(0.307 * np.array([1.0, 4.0, 9.0, 11.0]))
+    0.307
+    >>> common_step(np.sqrt([2.0, 3.0, 5.0, 7.0]))
+    0.0
+    """
+    slack = 2 * np.finfo(np.float32).eps * sizes
+    distinct = np.concatenate([[True], np.diff(sizes) > 2 * slack[1:]]) & (sizes > 0)
+    sizes, slack = sizes[distinct], slack[distinct]
+    if len(sizes) < 3:
+        return 0.0
+    gap = float(np.diff(sizes, prepend=0.0).min())
+    for parts in range(1, 9):
+        if gap / parts < _FINEST * slack[-1]:
+            return 0.0
+        if step := _step_near(gap / parts, sizes, slack):
+            return step
+    return 0.0
+
+
+def _step_near(step: float, sizes: NDArray[np.float64], slack: NDArray[np.float64]) -> float:
+    """The step near this one of which all sizes are multiples, or 0."""
+    off, chance = 2 * float(slack[-1]), 1.0
+    for size, room in zip(sizes.tolist(), slack.tolist(), strict=True):
+        multiple = max(1, round(size / step))
+        reach = room + multiple * off
+        if abs(size - multiple * step) > reach:
+            return 0.0
+        chance *= min(1.0, 2 * reach / step)
+        if room / multiple < off:
+            step, off = size / multiple, room / multiple
+    return step if chance < _CHANCE else 0.0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import InvalidInput, load, loading
-from blackbox_boundary.loading import build
+from blackbox_boundary.loading import as_predictor, build
 from blackbox_boundary.testing import Ball, Reference
 
 
@@ -78,7 +78,8 @@ def test_a_spec_that_nobody_takes_lists_what_is_taken(adapters):
     assert str(caught.value) == (
         'No adapter understands the model "cube". Installed adapters take:\n'
         '  balls: "ball": a ball of radius one.\n'
-        "  broken: cannot be imported (ModuleNotFoundError: No module named 'no_such_package')"
+        "  broken: cannot be imported (ModuleNotFoundError: No module named 'no_such_package')\n"
+        "Any object with access, input_shape, n_classes, bounds and predict is a predictor itself."
     )
     adapters()
     with pytest.raises(InvalidInput, match="none is installed"):
@@ -89,6 +90,49 @@ def test_a_broken_adapter_does_not_stand_in_the_way(adapters):
     """A spec that another adapter takes is loaded all the same."""
     adapters(aa="no_such_package.adapter:load", balls=takes_balls)
     assert isinstance(load("ball"), Reference)
+
+
+def test_a_predictor_is_taken_as_it_is():
+    """Also one whose access is text; other objects go to the adapters, with the shape of the data."""
+    model = ball()
+    assert as_predictor(model, (2,)) is model
+    model.access = "logits"
+    assert as_predictor(model, (2,)) is model
+
+
+def test_an_object_is_given_the_shape_of_the_data(adapters):
+    """What names a model knows its own shape, or says that it must be given."""
+
+    def shapes(spec, **given):
+        """Anything."""
+        return given
+
+    adapters(all=shapes)
+    assert as_predictor(object(), (3, 2)) == {"input_shape": (3, 2)}
+    assert as_predictor("model.onnx", (3, 2)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bounds": None}, "lacks bounds"),
+        ({"access": "loud"}, '"access" must be one of'),
+        ({"access": 3.5}, '"access" must be one of'),
+        ({"n_classes": 1}, "a model of one class has no decision boundary"),
+        ({"n_classes": "two"}, "must be a whole number"),
+        ({"input_shape": 2}, "tuple of positive whole numbers; got 2"),
+        ({"input_shape": (0,)}, "tuple of positive whole numbers"),
+    ],
+)
+def test_a_predictor_that_declares_nonsense_is_refused(changes, message):
+    """An error names the attribute, what is allowed, and what came."""
+    declared = {"access": "logits", "input_shape": (2,), "n_classes": 2, "bounds": None}
+    if "bounds" in changes:
+        del declared["bounds"]
+    declared.update({name: value for name, value in changes.items() if name != "bounds"})
+    model = type("Model", (), {**declared, "predict": lambda self, x: None})()
+    with pytest.raises(InvalidInput, match=message):
+        as_predictor(model, (2,))
 
 
 def test_settings_are_bound_before_anything_is_made():

@@ -43,6 +43,7 @@ def test_a_message_escapes_what_it_quotes(tmp_path, capsys):
     with pytest.raises(InvalidInput) as caught:
         read(tmp_path / "d.csv")
     say(f"Error: {caught.value}\nNext line")
+    assert "\x1b" not in str(caught.value)
     shown = capsys.readouterr().err
     assert "\x1b" not in shown
     assert r"\x1b[2J" in shown

@@ -15,7 +15,7 @@ from blackbox_boundary.errors import CapabilityMissing
 
 if TYPE_CHECKING:
     from .endpoint import HttpPredictor
-    from .probing import Finding
+    from .finding import Finding
 
 __all__ = ["load", "probe"]
 
@@ -30,7 +30,7 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     spec : str or path
         A URL, or a ``.toml`` file that describes an endpoint. Anything else is not for this adapter.
     **given
-        What the file would say, by name (it goes before the file): ``dialect``, ``access``, ``input_shape``, ``n_classes``,
+        What the file would say, by name (it goes before the file): ``preset``, ``dialect``, ``access``, ``input_shape``, ``n_classes``,
         ``bounds``, ``labels``, ``max_rows``, ``headers``, ``request``, ``answer``, ``transport``; None counts as not given.
         ``allow`` lists what the file may use: ``"command"``, ``"file:PATH"``, ``"env:NAME"``; what is given by name
         needs no leave.

@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction
-from blackbox_boundary.predictor import Access, Prediction
+from blackbox_boundary.predictor import Access, Prediction, looks_like_probabilities, rounded_zero
 
 from .contract import Contract
 from .strict_json import numbers, shown
 
-__all__ = ["label_index", "read_labels", "read_ranked", "read_scores"]
+__all__ = ["WrongRows", "check_logits", "label_index", "read_labels", "read_ranked", "read_scores"]
+
+
+class WrongRows(BadPrediction):
+    """The answer holds another number of rows than were asked."""
 
 
 def read_scores(values: NDArray[Any], n: int, contract: Contract) -> Prediction:
@@ -32,7 +36,8 @@ def read_scores(values: NDArray[Any], n: int, contract: Contract) -> Prediction:
     k = contract.n_classes
     is_single = k == 2 and values.shape in ((n,), (n, 1))
     if not is_single and values.shape != (n, k):
-        raise BadPrediction(
+        kind = WrongRows if values.shape[1:] == (k,) or k == 2 else BadPrediction
+        raise kind(
             f"The answer to {n} rows must hold scores of shape ({n}, {k}); got {values.shape}."
         )
     if contract.access is Access.PROBABILITIES:
@@ -98,6 +103,8 @@ def label_index(label: Any, contract: Contract) -> int:
     """
     if isinstance(label, str) and label in contract.labels:
         return contract.labels.index(label)
+    if isinstance(label, str) and contract.other is not None:
+        return contract.other
     index = (
         int(label)
         if isinstance(label, str) and label.isascii() and label.isdigit() and len(label) < 10
@@ -133,7 +140,9 @@ def _rank(
         raise BadPrediction(
             f"Each row must come with as many scores as labels, at least one; got {len(names)} labels, scores {score.shape}."
         )
-    if len(np.unique(index)) != len(index):
+    if len(set(names)) != len(names) or (
+        contract.other is None and len(np.unique(index)) != len(index)
+    ):
         raise BadPrediction(f"A row's labels must differ; got {shown(names, 120)}.")
     if contract.access is Access.PROBABILITIES:
         _check_range(score)
@@ -144,6 +153,8 @@ def _rank(
 def _spread(
     index: NDArray[np.intp], score: NDArray[np.float64], contract: Contract
 ) -> NDArray[np.float64]:
+    if contract.other is not None:
+        return _spread_open(index, score, contract)
     if len(index) != contract.n_classes:
         raise BadPrediction(
             f'Access "{contract.access.name.lower()}" promises the scores of all {contract.n_classes} classes; a row lists {len(index)}. '
@@ -154,6 +165,27 @@ def _spread(
     return spread
 
 
+def _spread_open(
+    index: NDArray[np.intp], score: NDArray[np.float64], contract: Contract
+) -> NDArray[np.float64]:
+    """Probabilities of the classes that have names, and of all others together."""
+    named = index != contract.other
+    if contract.access is not Access.PROBABILITIES:
+        raise BadPrediction(
+            'Scores of an open set of labels add up only as probabilities: declare access="probabilities" or "top1".'
+        )
+    if hidden := set(range(contract.n_classes)) - set(index[named].tolist()) - {contract.other}:
+        names = ", ".join(contract.labels[each] for each in sorted(hidden))
+        raise BadPrediction(
+            f"The best labels that the server lists hide {shown(names, 120)}: ask it for more of them, or declare "
+            'access="top1", which uses the best alone.'
+        )
+    spread = np.zeros(contract.n_classes)
+    spread[index[named]] = score[named]
+    spread[contract.other] = max(0.0, 1.0 - spread.sum())
+    return spread
+
+
 def _indices(labels: list[Any], contract: Contract) -> NDArray[np.intp]:
     return np.array([label_index(label, contract) for label in labels], dtype=np.intp)
 
@@ -161,14 +193,30 @@ def _indices(labels: list[Any], contract: Contract) -> NDArray[np.intp]:
 def _listed(part: Any, n: int, noun: str) -> list[Any]:
     if not isinstance(part, list) or len(part) != n:
         got = f"{len(part)}" if isinstance(part, list) else shown(part, 80)
-        raise BadPrediction(f"The answer to {n} rows must hold {noun} for each of them; got {got}.")
+        kind = WrongRows if isinstance(part, list) else BadPrediction
+        raise kind(f"The answer to {n} rows must hold {noun} for each of them; got {got}.")
     return part
 
 
 def _check_range(values: NDArray[Any]) -> None:
-    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001."""
-    strange = values[(values < 0) | (values > 1 + 1e-6)]
+    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001 or -1e-07."""
+    slack = rounded_zero(values)
+    strange = values[(values < -slack) | (values > 1 + slack)]
     if strange.size:
         raise BadPrediction(
             f'Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then declare access="logits".'
+        )
+
+
+def check_logits(answer: Prediction, access: Access) -> None:
+    """Refuse probabilities where logits were declared: margins would mean something else."""
+    scores = answer.scores
+    if (
+        access is Access.LOGITS
+        and scores is not None
+        and scores.min() > 0
+        and looks_like_probabilities(scores)
+    ):
+        raise BadPrediction(
+            'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
         )

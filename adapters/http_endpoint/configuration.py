@@ -14,6 +14,7 @@ from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
 from .permissions import Permissions
+from .presets import with_preset
 from .secrets import Secret
 from .transport_settings import TransportSettings
 
@@ -71,6 +72,7 @@ class Configuration:
         InvalidInput
             A name that is unknown, a value of the wrong kind.
         """
+        settings = with_preset(settings)
         _only(settings, _KEYS, "An endpoint")
         told = {name: value for name, value in settings.items() if value is not None}
         if not isinstance(told.get("url"), str):
@@ -132,7 +134,7 @@ class Configuration:
         """
         try:
             settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InvalidInput(
                 f'The description of an endpoint "{path}" cannot be read: {error}.'
             ) from error

@@ -24,6 +24,8 @@ class Contract:
     bounds : (lowest, highest) or None
     labels : tuple of str
         The server's own name of each class, where it answers names; else empty.
+    other : int or None
+        The class of all labels that ``labels`` does not list, where the server's set of them is open.
     """
 
     access: Access
@@ -31,6 +33,7 @@ class Contract:
     n_classes: int
     bounds: Bounds = None
     labels: tuple[str, ...] = ()
+    other: int | None = None
 
     def __post_init__(self) -> None:
         if any(length < 1 for length in self.input_shape):

@@ -8,39 +8,41 @@ remembered; what it fails at is held against it or against the input only after 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.errors import (
-    BadPrediction,
     InvalidInput,
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
 )
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.model_checks import ModelCheck
-from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, looks_like_probabilities
+from blackbox_boundary.predictor import Access, Array, Bounds, Prediction
 
+from ..answers import ONE_SCORE
+from .answers import WrongRows, check_logits
 from .dialects.dialect import Dialect
-from .failures import Doubtful, TooLong
+from .failures import Denied, Doubtful, TooLong
+from .side_by_side import Answers, pieces, side_by_side
 from .transport import Transport
 from .transport_settings import Counters
 
 __all__ = ["HttpPredictor"]
 
-Answers: TypeAlias = list[tuple[slice, Prediction]]
-"""Consecutive rows, and their prediction."""
+_LOG = logging.getLogger(__name__)
 
 _MAX_ROWS = 256
 """Where nobody tells: past it no server measured answered more rows a second (docs/reference/http-endpoint.md)."""
@@ -73,12 +75,16 @@ class HttpPredictor:
         self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None
     ) -> None:
         self.transport, self.dialect = transport, dialect
+        if dialect.contract.labels:
+            self.class_names = dialect.contract.labels
+        if dialect.columns:
+            self.input_names = dialect.columns
         usual = max(
             1, min(_MAX_ROWS, _MAX_BYTES // (_BYTES_PER_NUMBER * dialect.contract.row_size))
         )
         self.max_rows = min(max_rows or usual, dialect.max_rows or _MAX_ROWS)
         self._canary: NDArray[Any] | None = None
-        self._neighbours_known = False
+        self._neighbours_known = self._takes_several = False
         self._canary_answer: tuple[float, Prediction] | None = None
         self._checking = threading.Lock()
         self._workers = ThreadPoolExecutor(
@@ -107,6 +113,11 @@ class HttpPredictor:
         return self.dialect.contract.bounds
 
     @property
+    def grid(self) -> Grid | None:
+        """The inputs that can be sent, where those are whole numbers or levels."""
+        return self.dialect.grid
+
+    @property
     def counters(self) -> Counters:
         """Queries, requests and retries so far."""
         return self.transport.counters
@@ -115,7 +126,8 @@ class HttpPredictor:
     def fingerprint(self) -> str:
         """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
 
-        That is the order of the labels' names, which are recorded by their index, and headers, which may choose a deployment.
+        That is the order of the labels' names, which are recorded by their index, headers, which may
+        choose a deployment, and how one logit a row is read.
         """
         told = [
             self.transport.origin,
@@ -128,6 +140,8 @@ class HttpPredictor:
         told += [
             given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given
         ]
+        if self.access is Access.LOGITS and self.n_classes == 2:
+            told.append(ONE_SCORE)
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[
             :32
         ]
@@ -187,7 +201,13 @@ class HttpPredictor:
             yield from firsts
             raise
         yield from firsts
-        yield from self._side_by_side(sent, [*self._split(tried, len(sent)), *failed])
+        waiting = [*self._split(tried, len(sent)), *failed]
+        yield from side_by_side(
+            self._workers,
+            2 * self.transport.settings.connections,
+            waiting,
+            lambda rows, stop: self._settle(sent, rows, stop),
+        )
 
     @property
     def connections(self) -> int:
@@ -277,7 +297,7 @@ class HttpPredictor:
                 raise
             return None
         if answer.label[0] >= 0:
-            _check_logits(answer, self.access)
+            check_logits(answer, self.access)
             self._canary_answer = time.time(), answer
             self._canary = sent.copy()
         return answer
@@ -296,60 +316,41 @@ class HttpPredictor:
                 self.dialect = usual
             raise
 
-    def _side_by_side(
-        self, sent: NDArray[Any], waiting: list[slice]
-    ) -> Iterator[tuple[slice, Prediction]]:
-        """Answers to these rows, the last of them asked about first."""
-        under_way, stop = list[Future[Answers]](), threading.Event()
-        failure: BaseException | None = None
-        try:
-            while waiting or under_way:
-                while waiting and len(under_way) < 2 * self.transport.settings.connections:
-                    under_way.append(self._workers.submit(self._settle, sent, waiting.pop(), stop))
-                finished = wait(under_way, return_when=FIRST_COMPLETED).done
-                done = [
-                    future for future in under_way if future in finished
-                ]  # those that ended together, as they were asked
-                under_way = [future for future in under_way if future not in finished]
-                for future in done:
-                    if (error := future.exception()) is None:
-                        yield from future.result()
-                    elif failure is None:
-                        failure, waiting = error, []
-                        stop.set()
-                        under_way = [future for future in under_way if not future.cancel()]
-        finally:
-            stop.set()
-            for future in under_way:
-                future.cancel()
-        if failure is not None:
-            raise failure
-
     def _split(self, start: int, end: int) -> list[slice]:
-        """Even pieces, last first: none longer than allowed, and as many as connections where they stay long enough."""
-        n = end - start
-        n_pieces = max(
-            -(-n // self.max_rows), min(self.transport.settings.connections, n // _MIN_ROWS)
+        connections = self.transport.settings.connections
+        return pieces(
+            start, end, longest=self.max_rows, at_once=min(connections, (end - start) // _MIN_ROWS)
         )
-        edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []
-        return [slice(*edge) for edge in itertools.pairwise(edges)][::-1]
 
     def _settle(
-        self, sent: NDArray[Any], rows: slice, stop: threading.Event, *, is_suspect: bool = False
+        self,
+        sent: NDArray[Any],
+        rows: slice,
+        stop: threading.Event,
+        *,
+        is_suspect: bool = False,
+        is_again: bool = False,
     ) -> Answers:
         """Get an answer for each of the rows, in halves where the whole is too long or holds a row that cannot be answered.
 
         A single row is blamed for a failure only when it failed in two rounds of attempts, each followed by a canary that was
         answered: a server that fails at random would be caught doing so.
         """
-        n = rows.stop - rows.start
+        n, was_sent = rows.stop - rows.start, is_again
         try:
             if n <= self.max_rows:
-                return [(rows, self._send(sent[rows], stop))]
+                is_again = True  # for whatever follows a failure
+                answer = self._send(sent[rows], stop, is_again=was_sent)
+                self._takes_several = self._takes_several or n > 1
+                return [(rows, answer)]
         except TooLong:
             if n == 1:
                 raise
             self.max_rows = max(1, min(self.max_rows, n // 2))
+        except (PredictorRefused, WrongRows) as error:
+            if n == 1 or self._takes_several or isinstance(error, Denied):
+                raise
+            self._ask_one_row(error)
         except Doubtful as error:
             if not self._is_input_to_blame(sent[rows], stop):
                 raise PredictorUnavailable(str(error)) from None
@@ -357,11 +358,19 @@ class HttpPredictor:
                 return (
                     [(rows, self._nothing(1))]
                     if is_suspect
-                    else self._settle(sent, rows, stop, is_suspect=True)
+                    else self._settle(sent, rows, stop, is_suspect=True, is_again=True)
                 )
         middle = rows.start + n // 2
         halves = slice(rows.start, middle), slice(middle, rows.stop)
-        return [part for half in halves for part in self._settle(sent, half, stop)]
+        return [
+            part for half in halves for part in self._settle(sent, half, stop, is_again=is_again)
+        ]
+
+    def _ask_one_row(self, error: PredictorError) -> None:
+        """Send one row a request from now on: single rows were answered, several never were."""
+        if self.max_rows > 1:
+            _LOG.info("Sends one row a request, since several were not answered: %s", error)
+        self.max_rows = 1
 
     def _is_input_to_blame(self, sent: NDArray[Any], stop: threading.Event) -> bool:
         """Whether the server still answers what it has answered before."""
@@ -396,18 +405,4 @@ class HttpPredictor:
             np.full(n, -1, np.intp),
             np.full(n, np.nan) if self.access is Access.TOP1 else None,
             scores,
-        )
-
-
-def _check_logits(answer: Prediction, access: Access) -> None:
-    """Refuse probabilities where logits were declared: margins would mean something else."""
-    scores = answer.scores
-    if (
-        access is Access.LOGITS
-        and scores is not None
-        and scores.min() > 0
-        and looks_like_probabilities(scores)
-    ):
-        raise BadPrediction(
-            'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
         )

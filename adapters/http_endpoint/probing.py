@@ -5,86 +5,26 @@ The order is that of how much an answer proves: a v2 server names itself, an ope
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError
 from blackbox_boundary.predictor import Access
-from blackbox_boundary.printable import printable
 
 from .configuration import Configuration
 from .dialects import oip_v2, tf_serving
 from .dialects.dialect import Dialect
 from .discovery import look
+from .finding import Finding
+from .openapi import Operation, operations
 from .strict_json import read_json, shown
 from .transport import Transport
+from .wire import Reply
 
-__all__ = ["Finding", "find"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found at a URL.
-
-    Attributes
-    ----------
-    dialect : str or None
-        None where nothing known was recognised.
-    says : str
-        What gave it away, for people.
-    settings : mapping
-        The configuration as far as the server tells it.
-    missing : mapping of str to str
-        Settings that must be given, with an example and what they are.
-    n_requests : int
-        GET requests that were sent.
-    """
-
-    dialect: str | None
-    says: str
-    settings: Mapping[str, Any]
-    missing: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
-    n_requests: int = 0
-
-    def masked_by(self, transport: Transport) -> Finding:
-        """The same without the transport's secrets, which a server's metadata may echo."""
-        settings = {name: _masked(value, transport) for name, value in self.settings.items()}
-        return replace(self, says=transport.masked(self.says), settings=settings)
-
-    @property
-    def toml(self) -> str:
-        """A configuration to save and to load; what is missing stands in comments, to be filled in."""
-        lines = [f"# {printable(' '.join(self.says.split()))}"]
-        lines += [
-            f"{name} = {_toml(value)}"
-            for name, value in self.settings.items()
-            if not isinstance(value, Mapping)
-        ]
-        lines += [
-            f"# {name} = {_toml(example)}  # {what}"
-            for name, (example, what) in self.missing.items()
-            if "." not in name
-        ]
-        tables = {
-            name: dict(value) for name, value in self.settings.items() if isinstance(value, Mapping)
-        }
-        nested = {name: value for name, value in self.missing.items() if "." in name}
-        for table in dict.fromkeys([*tables, *(name.split(".")[0] for name in nested)]):
-            lines += ["", f"[{table}]"]
-            lines += [f"{name} = {_toml(value)}" for name, value in tables.get(table, {}).items()]
-            own = {
-                name.split(".")[1]: value
-                for name, value in nested.items()
-                if name.startswith(f"{table}.")
-            }
-            lines += [
-                f"# {name} = {_toml(example)}  # {what}" for name, (example, what) in own.items()
-            ]
-        return "\n".join(lines) + "\n"
+__all__ = ["find"]
 
 
 def find(spec: str, given: Mapping[str, Any]) -> Finding:
@@ -102,7 +42,7 @@ def _found(transport: Transport, told: Configuration) -> Finding:
     base, model = _parted(urlsplit(told.url).path)
     findings = (
         recognise(transport, base, model, told)
-        for recognise in (_oip_v2, _models_v1, _pinged, _own_code)
+        for recognise in (_oip_v2, _models_v1, _pinged, _openapi, _own_code)
     )
     nothing = Finding(
         None,
@@ -137,8 +77,12 @@ def _parted(path: str) -> tuple[str, str | None]:
 def _json_at(transport: Transport, path: str) -> dict[str, Any]:
     """The object that is there; an empty one where there is none."""
     reply = look(transport, path)
+    return {} if reply is None else _object(reply)
+
+
+def _object(reply: Reply) -> dict[str, Any]:
     try:
-        document = read_json(reply.body) if reply else None
+        document = read_json(reply.body)
     except BadPrediction:
         return {}
     return document if isinstance(document, dict) else {}
@@ -161,7 +105,8 @@ def _oip_v2(
             lambda told: oip_v2.discover(transport, f"{base}/v2/models/{model}", told), told
         )
     except (InvalidInput, PredictorError) as error:
-        return Finding("oip_v2", f"{says} But the model: {error}", settings, _SHAPES)
+        missing = _SHAPES | _tensors_to_choose(_json_at(transport, f"{base}/v2/models/{model}"))
+        return Finding("oip_v2", f"{says} But the model: {error}", settings, missing)
     assert isinstance(found, oip_v2.OpenInference)
     settings |= _contract(found, missing)
     request = {"input": found.input, "datatype": found.datatype, "binary": found.is_binary}
@@ -171,6 +116,19 @@ def _oip_v2(
         {**settings, "request": request, "answer": {"output": found.output}},
         missing,
     )
+
+
+def _tensors_to_choose(metadata: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """The names among which a person must choose: [request] input, [answer] output."""
+    missing = {}
+    for side, setting in (("inputs", "request.input"), ("outputs", "answer.output")):
+        tensors = metadata.get(side)
+        listed = tensors if isinstance(tensors, list) else []
+        names = [str(each["name"]) for each in listed if isinstance(each, dict) and "name" in each]
+        if len(names) != 1:
+            known = shown(", ".join(names), 120) if names else "the server names none"
+            missing[setting] = (names[0] if names else side[:-1], f"of {known}")
+    return missing
 
 
 def _discovered(
@@ -272,6 +230,69 @@ def _pinged(transport: Transport, base: str, model: str | None, _: Configuration
     )
 
 
+_DOCUMENTS = ("openapi.json", "docs.json", "swagger.json", "docs", "redoc", "apidocs")
+"""Where services keep their OpenAPI document, or a page that names it."""
+_NAMED = re.compile(rb"""(?:url:\s*|spec-url=)["']([^"']{1,200})["']""")
+
+
+def _openapi(
+    transport: Transport, _base: str, _model: str | None, told: Configuration
+) -> Finding | None:
+    """A service that describes its routes itself, as every FastAPI service does."""
+    asked = urlsplit(told.url).path.rstrip("/")
+    for place, document in _openapi_documents(transport, asked):
+        found = operations(document)
+        chosen = [each for each in found if asked.endswith(each.path.rstrip("/"))] or found
+        if len(chosen) == 1:
+            return _described_by(chosen[0], f"{transport.origin}{place}{chosen[0].path}", document)
+        if chosen:
+            routes = shown(", ".join(each.path for each in found), 200)
+            says = (
+                f"OpenAPI; several routes take numbers: {routes}. Look again with the URL of one."
+            )
+            return Finding("described", says, _described(told.url), _SHAPES)
+    return None
+
+
+def _openapi_documents(transport: Transport, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Documents, and where their routes begin; looked for beside each part of the path, the root first."""
+    parts = [part for part in path.split("/") if part][:3]
+    for depth in range(len(parts) + 1):
+        base = "".join(f"/{part}" for part in parts[:depth])
+        for name in _DOCUMENTS if depth == 0 else _DOCUMENTS[:1]:
+            reply = look(transport, f"{base}/{name}")
+            if reply is not None and (named := _NAMED.search(reply.body)):
+                target = named[1].decode("utf-8", "replace")
+                reply = look(transport, target) if target.startswith("/") else None
+            document = {} if reply is None else _object(reply)
+            if "paths" in document:
+                yield base, document
+                break
+
+
+def _described_by(operation: Operation, url: str, document: Mapping[str, Any]) -> Finding:
+    info = document.get("info")
+    title = shown(info.get("title", ""), 60) if isinstance(info, Mapping) else ""
+    settings: dict[str, Any] = {"url": url, "dialect": "described"}
+    if operation.shape:
+        settings["input_shape"] = list(operation.shape)
+    if operation.labels:
+        settings["labels"] = list(operation.labels)
+    missing = {name: example for name, example in _SHAPES.items() if name not in settings}
+    if operation.labels:
+        missing.pop("n_classes")
+    if not operation.answer:
+        missing["answer.scores"] = ("probabilities", 'path to the scores; or "labels"')
+    elif set(operation.answer) == {"labels"}:
+        settings["access"] = "label"
+    elif set(operation.answer) == {"labels", "scores"}:
+        settings["access"] = "top1"
+    for name in settings:
+        missing.pop(name, None)
+    settings |= {"request": dict(operation.request), "answer": dict(operation.answer)}
+    return Finding("described", f"OpenAPI {title}: {operation.path}.", settings, missing)
+
+
 _OWN_CODE: tuple[tuple[str, str, str], ...] = (
     ("/schema.json", "routes", "BentoML"),
     ("/info", "server", "LitServe"),
@@ -315,38 +336,3 @@ def _described(url: str) -> dict[str, Any]:
         "request": {"body": '{"instances": $rows}'},
         "answer": {"scores": "predictions"},
     }
-
-
-def _masked(value: Any, transport: Transport) -> Any:
-    if isinstance(value, str):
-        return transport.masked(value)
-    if isinstance(value, list):
-        return [_masked(part, transport) for part in value]
-    if isinstance(value, Mapping):
-        return {name: _masked(part, transport) for name, part in value.items()}
-    return value
-
-
-def _toml(value: Any) -> str:
-    """A value in TOML, which writes lists, numbers and truth values as JSON does."""
-    if isinstance(value, str):
-        return _toml_text(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value)
-
-
-def _toml_text(text: str) -> str:
-    if '"' in text and "'" not in text and text.isprintable():
-        return f"'{text}'"
-    return '"' + "".join(map(_toml_mark, text)) + '"'
-
-
-def _toml_mark(mark: str) -> str:
-    """A character inside a basic string; a lone surrogate, which TOML cannot hold, as U+FFFD."""
-    if mark in '"\\':
-        return f"\\{mark}"
-    if mark.isprintable():
-        return mark
-    code = 0xFFFD if 0xD800 <= ord(mark) < 0xE000 else ord(mark)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

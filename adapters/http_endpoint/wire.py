@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Bounds
 
-__all__ = ["JSON", "Reply", "Request", "as_dtype", "bounds_within", "flat_json", "nested_json"]
+__all__ = [
+    "JSON",
+    "Reply",
+    "Request",
+    "as_dtype",
+    "bounds_within",
+    "flat_json",
+    "nested_format",
+    "nested_json",
+    "verb_of",
+]
 
 JSON = "application/json"
 
@@ -108,7 +118,9 @@ def flat_json(rows: NDArray[Any]) -> bytes:
     b'[0.100000001,1,0.25,-2]'
     """
     return (
-        _format((rows.size,), _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+        nested_format((rows.size,), verb_of(rows.dtype))
+        .__mod__(tuple(rows.reshape(-1).tolist()))
+        .encode()
     )
 
 
@@ -120,17 +132,23 @@ def nested_json(rows: NDArray[Any]) -> bytes:
     >>> nested_json(np.array([[1, 2], [3, 4]], np.uint8))
     b'[[1,2],[3,4]]'
     """
-    return _format(rows.shape, _verb(rows.dtype)).__mod__(tuple(rows.reshape(-1).tolist())).encode()
+    return (
+        nested_format(rows.shape, verb_of(rows.dtype))
+        .__mod__(tuple(rows.reshape(-1).tolist()))
+        .encode()
+    )
 
 
-def _verb(dtype: np.dtype[Any]) -> str:
+def verb_of(dtype: np.dtype[Any]) -> str:
+    """How a number of this type is written, for the ``%`` operator."""
     if dtype.kind != "f":
         return "%d"
     return "%.17g" if dtype.itemsize > 4 else "%.9g"
 
 
 @lru_cache(maxsize=64)
-def _format(shape: tuple[int, ...], verb: str) -> str:
+def nested_format(shape: tuple[int, ...], verb: str) -> str:
+    """Nested JSON lists of this shape, with the verb in each place."""
     text = verb
     for length in reversed(shape):
         text = "[" + ",".join([text] * length) + "]"

@@ -16,17 +16,14 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput, PredictorError
 
+from ..independence import Outputs, disagreement, joined, tells_rows_apart, warn_of_dependence
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .session import Runner
 
 __all__ = ["Batching", "Plan", "in_fixed_batches", "plan_batching"]
-
-Outputs = list[NDArray[Any]]
-
-_TOLERANCE = {2: 1e-2, 4: 1e-4, 8: 1e-4}
-"""Of the largest score, by item size: 1,000 and 10 roundings of float32 and float16. Mixed-up rows are off by the score itself."""
 
 _INCONCLUSIVE = "inconclusive: random rows got answers too much alike to tell them apart"
 
@@ -82,77 +79,38 @@ def plan_batching(
         raise InvalidInput(
             f"The ONNX model fails on a single random row of shape {rows.shape[1:]}: {error}"
         ) from error
-    tells_apart = _tells_rows_apart(alone)
+    tells_apart = tells_rows_apart(alone)
     evidence = (
         f"{len(rows)} random rows at once gave the scores they gave one by one"
         if tells_apart
         else _INCONCLUSIVE
     )
-    if batch is None and _disagreement(original, rows, alone) is None:
+    wrong = disagreement(original.run, rows, alone) if batch is None else None
+    if batch is None and wrong is None:
         return Plan(Batching.DYNAMIC, evidence, original, alone)
-    if not tells_apart:
-        return Plan(Batching.FIXED, evidence, original, alone)
-    try:
-        runner = edited()
-    except InvalidInput as error:
-        return Plan(Batching.FIXED, str(error), original, alone)
-    if (problem := _disagreement(runner, rows, alone)) is not None:
-        return Plan(Batching.FIXED, problem, original, alone)
-    return Plan(Batching.REBATCHED, evidence, runner, alone)
+    problem: str | None = evidence
+    if tells_apart:
+        try:
+            runner = edited()
+            problem = disagreement(runner.run, rows, alone)
+        except InvalidInput as error:
+            problem = str(error)
+    if problem is None:
+        return Plan(Batching.REBATCHED, evidence, runner, alone)
+    if wrong is not None:
+        warn_of_dependence("the ONNX model", wrong)
+    return Plan(Batching.FIXED, problem, original, alone)
 
 
 def in_fixed_batches(
     run: Callable[[NDArray[Any]], Outputs], rows: NDArray[Any], batch: int
 ) -> Outputs:
     """Run rows through a graph that takes exactly ``batch`` at a time; the last batch is filled up with its last row."""
-    n, parts = len(rows), []
+    n = len(rows)
+    parts: list[Outputs] = []
     for start in range(0, n, batch):
         part = rows[start : start + batch]
         if len(part) < batch:
             part = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
         parts.append(run(part))
-    return [np.concatenate(outputs)[:n] for outputs in zip(*parts, strict=True)]
-
-
-def _disagreement(runner: Runner, rows: NDArray[Any], alone: Outputs) -> str | None:
-    """How the rows' answers together differ from those of each row alone; None where they do not."""
-    try:
-        together = runner.run(rows)
-    except PredictorError as error:
-        return str(error)
-    for ours, reference in zip(together, alone, strict=True):
-        if ours.shape != reference.shape:
-            return f"{len(rows)} rows at once gave an output of shape {ours.shape}, one by one {reference.shape}"
-        if reference.dtype.kind != "f":
-            if not (ours == reference).all():
-                return f"{len(rows)} rows at once gave other labels than one by one"
-            continue
-        allowed, worst = _tolerance(reference), _difference(ours, reference)
-        if not worst <= allowed:
-            return f"{len(rows)} rows at once gave scores {worst:.1g} off those that they gave one by one; {allowed:.1g} is allowed"
-    return None
-
-
-def _tells_rows_apart(alone: Outputs) -> bool:
-    """Whether mixed-up rows would be noticed: half of them or more got scores that differ, each from each, by ten tolerances."""
-    for scores in (output.reshape(len(output), -1) for output in alone if output.dtype.kind == "f"):
-        distinct: list[NDArray[Any]] = []
-        for score in scores:
-            if all(_difference(score, other) > 10 * _tolerance(scores) for other in distinct):
-                distinct.append(score)
-        if 2 * len(distinct) >= len(scores):
-            return True
-    return False
-
-
-def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """The largest difference; equal infinities and two NaNs do not differ, one NaN differs by NaN."""
-    same = (one == other) | (np.isnan(one) & np.isnan(other))
-    with np.errstate(invalid="ignore"):
-        return float(np.where(same, 0, np.abs(one - other)).max())
-
-
-def _tolerance(scores: NDArray[Any]) -> float:
-    return float(
-        _TOLERANCE[scores.dtype.itemsize] * np.abs(scores[np.isfinite(scores)]).max(initial=0)
-    )
+    return [outputs[:n] for outputs in joined(parts, batch)]

@@ -1,7 +1,8 @@
 """Whether a gradient is one: differences of the scores along random directions, on random rows, against what it says.
 
-The scores are single precision as a rule, so a difference is read at three step lengths, and a row counts as contradicted only
-where every one of them does. A row whose differences drown in rounding says nothing.
+The scores are single precision as a rule, so a difference is read at three step lengths, and a row
+counts as contradicted only where every one of them does. A row whose differences drown in rounding
+says nothing.
 """
 
 from __future__ import annotations
@@ -21,20 +22,27 @@ from ..answers import score_columns
 __all__ = ["Evidence", "check_gradients"]
 
 _STEPS = (1e-3, 1e-4, 1e-2)
-"""Of every input at once, relative to the largest input: most sensitive first, shorter where kinks are near, longer for flat scores."""
+"""Of every input at once, relative to the largest input.
+
+Most sensitive first, shorter where kinks are near, longer for flat scores.
+"""
 
 _COARSE_STEPS = (1e-2, 3e-2)
 """Across several steps of a quantiser, every input in the direction of its gradient."""
 
 _TOLERANCE = 0.05
-"""Relative. Errors of rules (a factor, a sign, a term left out) are larger; rounding and curvature at the fitting step are smaller."""
+"""Relative. Errors of rules (a factor, a sign, a term left out) are larger.
+
+Rounding and curvature at the fitting step are smaller.
+"""
 
 _ROUNDING = 64
 """Roundings of the largest score that a difference may be off by."""
 
 _LEAST_RISING = 0.8
 """Share of rows whose score must rise along a gradient passed straight through. Of 16 rows and an unrelated direction, 13 rise
-or more once in a hundred times. A closer comparison has no reference: the gradient of the scores is zero."""
+or more once in a hundred times. A closer comparison has no reference: the gradient of the scores is
+zero."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ class Evidence:
     Attributes
     ----------
     is_exact : bool
-        Whether the gradient is meant to be that of the scores, and not one passed straight through steps.
+        Whether the gradient is meant to be that of the scores, and not one passed straight through
+        steps.
     """
 
     predicted: NDArray[np.float64]
@@ -63,7 +72,10 @@ class Evidence:
         *,
         exact: bool,
     ) -> Self:
-        """Ask for scores on both sides of each row; ``run(rows, v)`` answers raw scores and gradients."""
+        """Ask for scores on both sides of each row.
+
+        ``run(rows, v)`` answers raw scores and gradients.
+        """
         rng = np.random.default_rng(0)
         v = rng.normal(size=(len(rows), n_classes))
         whole = rows.dtype.kind != "f"
@@ -91,8 +103,8 @@ def check_gradients(evidence: Evidence) -> None:
     Raises
     ------
     CapabilityMissing
-        They are not finite; or the scores change otherwise on more than a quarter of the rows; or, where they are
-        passed straight through steps, too few scores rise along them.
+        They are not finite; or the scores change otherwise on more than a quarter of the rows; or,
+        where they are passed straight through steps, too few scores rise along them.
     """
     if not evidence.is_finite:
         raise CapabilityMissing("The gradients of the graph are not finite on random rows.")
@@ -122,7 +134,10 @@ def _check_rising(evidence: Evidence) -> None:
 
 
 def _off_kinks(rows: NDArray[Any], scale: float, rng: np.random.Generator) -> NDArray[Any]:
-    """Rows moved by up to 5 %: where many inputs are zero, units without a bias lie on their kink exactly."""
+    """Rows moved by up to 5 %.
+
+    Where many inputs are zero, units without a bias lie on their kink exactly.
+    """
     return (0.95 * rows + 0.05 * scale * rng.random(rows.shape)).astype(rows.dtype)
 
 

@@ -1,4 +1,7 @@
-"""The gradient model of an ONNX file, written to another file: what ``blackbox-boundary gradient`` runs."""
+"""The gradient model of an ONNX file, written to another file.
+
+What ``blackbox-boundary gradient`` runs.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +43,14 @@ def write_gradient_model(
     Returns
     -------
     str
-        What the new model takes, what it puts out and what was passed straight through, in a few lines.
+        What the new model takes, what it puts out and what was passed straight through, in a few
+        lines.
 
     Raises
     ------
     InvalidInput
-        ``source`` cannot be read; ``target`` cannot be written, or does not lie beside the external weights.
+        ``source`` cannot be read; ``target`` cannot be written, or does not lie beside the external
+        weights.
     CapabilityMissing
         onnx is not installed, or the model has no gradient.
     """

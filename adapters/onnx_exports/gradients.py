@@ -1,7 +1,8 @@
 """Gradients of an ONNX export, in ONNX Runtime: the graph's gradient model, and how rows are sent through it.
 
-The gradient model (``reverse_mode``) is run in a session of its own. Predictions, and so every flip point, stay those of the
-export as it is; gradients say where to look. They are checked when the predictor is made (``gradient_check``).
+The gradient model (``reverse_mode``) is run in a session of its own. Predictions, and so every flip
+point, stay those of the export as it is; gradients say where to look. They are checked when the
+predictor is made (``gradient_check``).
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class ExportGradients:
         Returns
         -------
         array (n, *input_shape)
-            Of the kind, device and floating dtype of ``x``; of the graph's dtype where ``x`` holds whole numbers.
+            Of the kind, device and floating dtype of ``x``; of the graph's dtype where ``x`` holds
+            whole numbers.
 
         Raises
         ------
@@ -106,7 +108,7 @@ class ExportGradients:
 
     @property
     def has_margin(self) -> bool:
-        """Whether scores and the gradient of a margin can be had in one run, of scores that are those of the predictions."""
+        """Whether one run gives scores, those of the predictions, and the gradient of a margin."""
         return int(np.prod(self.score_shape)) >= 2 and not self.straight_through
 
     def margin_gradient(self, x: Array, home: IntArray) -> tuple[list[NDArray[Any]], Array]:
@@ -155,10 +157,14 @@ class ExportGradients:
         )
 
     def _of_outputs(self, v: NDArray[Any]) -> NDArray[Any]:
-        """Weights of the columns that the graph puts out: of its one score, where the other class's is made of it."""
+        """Weights of the columns that the graph puts out.
+
+        Where it puts out one score, that of the other class is made of it.
+        """
         if int(np.prod(self.score_shape)) == v.shape[1]:
             return v
-        return v[:, 1:] - v[:, :1] if self.access is Access.PROBABILITIES else v[:, 1:]
+        positive = v[:, 1:] - v[:, :1]
+        return positive if self.access is Access.PROBABILITIES else positive / 2
 
 
 def gradients_of(
@@ -180,7 +186,8 @@ def gradients_of(
     Parameters
     ----------
     model : ModelProto
-        With the weights that lie beside it; of its ``output``, ``scores`` (n, ...) are the answers to the ``probes``.
+        With the weights that lie beside it; of its ``output``, ``scores`` (n, ...) are the answers
+        to the ``probes``.
     plain : Runner
         The export as it is asked.
     batching : Batching
@@ -189,7 +196,8 @@ def gradients_of(
     Raises
     ------
     CapabilityMissing
-        There is no gradient, or the differences of the scores on the probes contradict it; the message says why.
+        There is no gradient, or the differences of the scores on the probes contradict it; the
+        message says why.
     """
     if not access.has_scores:
         raise CapabilityMissing(
@@ -243,7 +251,10 @@ def gradients_of(
 
 
 def _with_sizes(model: ModelProto, feed: Feed, batch: int | None) -> ModelProto:
-    """The graph with its input declared as it is used: rows of a known shape, ``batch`` at a time or any number."""
+    """The graph with its input declared as it is used.
+
+    Rows of a known shape, ``batch`` at a time or any number.
+    """
     sized = type(model)()
     sized.CopyFrom(model)
     value = next(value for value in sized.graph.input if value.name == feed.name)

@@ -35,6 +35,9 @@ __all__ = [
 _PASSES_THROUGH = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 """Ops that carry scores on as they are."""
 
+_KEEPS_CLASSES = _PASSES_THROUGH | {"Normalizer", "Softmax", "LogSoftmax", "Sigmoid", "Scaler"}
+"""Ops that leave the order of the classes alone."""
+
 
 @dataclass(frozen=True)
 class GraphInput:
@@ -48,10 +51,15 @@ class GraphInput:
 
 @dataclass(frozen=True)
 class GraphOutput:
-    """An output of a graph; ``kind`` is ``"scores"``, ``"labels"`` (whole numbers or strings) or ``"maps"`` (scikit-learn's)."""
+    """An output of a graph.
+
+    ``kind`` is ``"scores"``, ``"labels"`` (whole numbers or strings) or ``"maps"`` (scikit-learn's).
+    ``is_single``: it is declared as one number per row.
+    """
 
     name: str
     kind: str
+    is_single: bool = False
 
 
 def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
@@ -150,7 +158,9 @@ def read_input(model: ModelProto) -> GraphInput:
 
 def read_outputs(model: ModelProto) -> list[GraphOutput]:
     """The outputs of a graph, in its order."""
-    return [GraphOutput(value.name, _kind(value)) for value in model.graph.output]
+    return [
+        GraphOutput(value.name, _kind(value), _is_single(value)) for value in model.graph.output
+    ]
 
 
 def final_op(model: ModelProto, output: str) -> str:
@@ -161,18 +171,47 @@ def final_op(model: ModelProto, output: str) -> str:
     return "" if node is None else str(node.op_type)
 
 
-def class_values(model: ModelProto) -> list[Any] | None:
-    """What scikit-learn's classes are called, in the order of their scores; None where the graph does not say."""
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.name in (
-                "classlabels_strings",
-                "classlabels_int64s",
-                "classlabels_ints",
-            ) and (attribute.strings or attribute.ints):
-                return [value.decode() for value in attribute.strings] or [
-                    int(value) for value in attribute.ints
-                ]
+def class_values(model: ModelProto, output: str) -> list[Any] | None:
+    """What the classes of an output are called, in the order of their scores.
+
+    Read from the nodes that make the output, back to the first one that computes something: a
+    classifier's own list, the values a ZipMap or a LabelEncoder writes, or the constant that an
+    index is looked up in. Lists of inner nodes say nothing of the answer. None: the graph does not
+    say.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    while (node := makers.get(output)) is not None:
+        if (values := _listed_classes(model, node)) is not None:
+            return values
+        if node.op_type not in _KEEPS_CLASSES:
+            return None
+        output = node.input[0]
+    return None
+
+
+def _listed_classes(model: ModelProto, node: NodeProto) -> list[Any] | None:
+    """The classes that one node itself lists."""
+    from onnx import numpy_helper
+
+    lists = {attribute.name: attribute for attribute in node.attribute}
+    if node.op_type in ("ArrayFeatureExtractor", "Gather"):
+        constants = {weight.name: weight for weight in model.graph.initializer}
+        if node.input[0] not in constants:
+            return None
+        values = numpy_helper.to_array(constants[node.input[0]]).reshape(-1).tolist()
+        return [value.decode() if isinstance(value, bytes) else value for value in values]
+    names = tuple(name for name in lists if name.startswith("classlabels_"))
+    if node.op_type == "LabelEncoder":
+        keys = lists["keys_int64s"].ints if "keys_int64s" in lists else ()
+        if list(keys) != list(range(len(keys))):
+            return None
+        names = tuple(name for name in lists if name.startswith("values_"))
+    for name in names:
+        attribute = lists[name]
+        if attribute.strings:
+            return [value.decode() for value in attribute.strings]
+        if attribute.ints or attribute.floats:
+            return list(attribute.ints or attribute.floats)
     return None
 
 
@@ -253,13 +292,20 @@ def _kind(value: ValueInfoProto) -> str:
     if not value.type.HasField("tensor_type"):
         return "maps"
     tensor = value.type.tensor_type
-    one_per_row = all(dim.dim_value == 1 for dim in tensor.shape.dim[1:])
+    axes = list(tensor.shape.dim)
+    one_per_row = all(axis.dim_value == 1 for axis in axes[1:])
+    as_a_row = len(axes) == 2 and axes[0].dim_value == 1 and axes[1].dim_value == 0
     is_float = tensor.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
     return (
         "labels"
-        if tensor.elem_type == TensorProto.STRING or (one_per_row and not is_float)
+        if tensor.elem_type == TensorProto.STRING or ((one_per_row or as_a_row) and not is_float)
         else "scores"
     )
+
+
+def _is_single(value: ValueInfoProto) -> bool:
+    axes = value.type.tensor_type.shape.dim
+    return len(axes) >= 1 and all(axis.dim_value == 1 for axis in axes[1:])
 
 
 def _constants(graph: GraphProto) -> dict[str, Any]:

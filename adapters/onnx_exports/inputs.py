@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.grid import Grid
 
 from ..answers import check_shape, probe_rows
 
@@ -64,6 +65,11 @@ class Feed:
         """The range of an input of 8 or 16 bit integers, as those of images are; None for all others."""
         return None if self.dtype.kind == "f" or self.dtype.itemsize > 2 else self._range
 
+    @property
+    def grid(self) -> Grid | None:
+        """The whole numbers that the graph takes; None where it takes floats."""
+        return Grid.of_dtype(self.dtype)
+
     def rows(self, x: NDArray[Any]) -> NDArray[Any]:
         """Rows (n, *input_shape) as the graph takes them; whole numbers are the nearest ones.
 
@@ -83,6 +89,10 @@ class Feed:
                 f'"x" of OnnxPredictor must fit the {self.dtype} that the graph takes; got numbers outside [{lowest}, {highest}].'
             )
         return np.ascontiguousarray(rows, dtype=self.dtype)
+
+    def nearest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The nearest rows that the graph can take; of floating-point inputs the rows themselves."""
+        return x if self.grid is None else np.asarray(self.grid.rows(x))
 
     def random_rows(self, n: int, bounds: Bounds) -> NDArray[Any]:
         """Random rows inside the bounds, as the graph takes them; without bounds, whole numbers are 0 and 1."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.chains import Chain
+from blackbox_boundary.chains import Chain, verified
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import (
@@ -24,23 +27,31 @@ from blackbox_boundary.predictor import (
     IntArray,
     Prediction,
     Predictor,
+    class_name,
 )
 
 from ..answers import (
+    ONE_SCORE,
+    certificate_probes,
     check_bounds,
     check_declared,
     check_n_classes,
+    check_one_score,
     check_rows,
+    extreme_rows,
     no_answers,
     read_outputs,
     score_columns,
 )
+from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
-from .chain import chain_of
+from .chain import recognised
 from .graph import read_input, read_model, rebatched
 from .inputs import Feed
-from .outputs import choose_outputs, class_indices
+from .outputs import Choice, choose_outputs, compared, settled
+from .reverse_mode.errors import PiecewiseConstant
 from .session import Runner
+from .settings import check_settings, require_packages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +63,13 @@ __all__ = ["OnnxPredictor", "load"]
 
 _N_PROBES = 16
 """Random rows that a new predictor is tried on, one by one and together."""
+
+_N_COMPARED = 200
+"""Random rows on which a label output is compared with scores, of which two may differ; or shows
+its classes."""
+
+_UNBOUNDED_OPS = frozenset({"Gemm", "MatMul", "Add", "Sub", "Conv"})
+"""Ops whose values are no probabilities by nature, so that nothing needs to be asked."""
 
 
 class OnnxPredictor:
@@ -72,8 +90,12 @@ class OnnxPredictor:
     bounds : (lowest, highest), optional
         The domain of the inputs. Default: none; for an input of 8 or 16 bit integers, their range.
     output : str or pair of str, optional
-        The output to read, of several; or, with access ``"top1"``, the outputs that hold the labels and their scores.
-        Default: the only one, or the scores of a pair of labels and scores.
+        The output to read, of several; or, with access ``"top1"``, the outputs that hold the labels
+        and their scores. Default: the only one; of labels and scores, the scores, unless the labels
+        contradict them.
+    labels : sequence, optional
+        What the model calls its classes, in the order of the scores: ``[-1, 1]``, or names.
+        Default: the graph's own list; labels without one are indices, or in ascending order.
     provider : {"auto", "cpu", "cuda"}
         ``"auto"``: CUDA when present, else the CPU. TensorFloat-32 is off.
     threads : int, optional
@@ -90,8 +112,12 @@ class OnnxPredictor:
         ``"dynamic"``, ``"re-batched"``, or ``"fixed"``: run by as many rows as the export demands.
     batching_evidence : str
         What the random rows showed.
+    class_names : tuple of str
+        What the graph, or ``labels``, calls the classes; not set where neither does.
     no_gradients : str
         Why there are none; empty where there are.
+    piecewise_constant : bool
+        Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
         Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
     provider : str
@@ -114,11 +140,18 @@ class OnnxPredictor:
     and if at least half of the rows got scores that differ, each from each, by ten times as much. A fixed graph that puts
     out labels alone proves nothing so, and stays fixed. Last bits may vary with the batch size, as in any runtime.
 
-    The graph decides the access where its scores are made by Softmax (probabilities), by LogSoftmax (logits), or by
-    scikit-learn's converters next to a label output (probabilities, held against the data at every answer), or where all it
-    puts out is labels.
+    The graph decides the access where its scores are made by Softmax (probabilities), by LogSoftmax
+    (logits), by Sigmoid as one number per row (probabilities), or by scikit-learn's converters next
+    to a label output (probabilities, checked at every answer), or where all it puts out is labels.
 
-    Integer inputs are fed the nearest whole number. No pickle is opened.
+    One score per row that is declared as a logit is refused where a Sigmoid makes it, or where its
+    values on 16 random and 16 extreme rows all lie in [0, 1].
+
+    A label output beside the scores is compared with them on 200 random rows. Where more than 1 %
+    differ, ties apart, the predictor warns and reads the labels alone (``access`` is ``LABEL``),
+    unless ``output`` names the scores.
+
+    Integer inputs are searched on whole numbers (``grid``); other rows are moved to the nearest ones. No pickle is opened.
 
     ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
     is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
@@ -135,26 +168,32 @@ class OnnxPredictor:
         n_classes: int | None = None,
         bounds: Bounds = None,
         output: str | tuple[str, str] | None = None,
+        labels: Sequence[Any] | None = None,
         provider: str = "auto",
         threads: int | None = None,
         gradients: str = "auto",
     ) -> None:
-        _require_packages()
-        _check_settings(provider, threads, gradients)
+        require_packages()
+        check_settings(provider, threads, gradients)
         self._source = source = model if isinstance(model, bytes) else Path(model)
         graph, self._sha256 = read_model(source)
+        n_classes = check_n_classes(n_classes, "OnnxPredictor")
         readable, chosen = choose_outputs(
-            graph, output, None if access is None else Access.parse(access)
+            graph,
+            output,
+            None if access is None else Access.parse(access),
+            check_labels(labels, n_classes, "OnnxPredictor"),
         )
         self._name = "bytes" if isinstance(source, bytes) else source.name
         self._feed = Feed.fitting(read_input(graph), input_shape)
-        self._chosen, self.access, self.outputs = chosen, chosen.access, chosen.names
         self.input_shape = self._feed.input_shape
         self.bounds = check_bounds(
             self._feed.natural_bounds if bounds is None else bounds,
             self.input_shape,
             "OnnxPredictor",
         )
+
+        self.grid = self._feed.grid
 
         def opened(model: Any) -> Runner:
             return Runner(model, self._feed.name, chosen.names, provider=provider, threads=threads)
@@ -171,11 +210,16 @@ class OnnxPredictor:
             plan.runner.provider,
         )
         self._runner: Runner | None = plan.runner
-        self.n_classes = self._count_classes(
-            plan.answers, check_n_classes(n_classes, "OnnxPredictor")
-        )
+        answers = plan.answers
+        if chosen.holds_labels and chosen.class_values is None:
+            answers = self._run(self._feed.random_rows(_N_COMPARED, self.bounds))
+        self._read_as(*settled(chosen, answers, n_classes))
         check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
+        self._check_one_score()
+        if chosen.beside and not chosen.holds_labels:
+            self._compare_labels()
         self.no_gradients = "" if gradients != "none" else "none were asked for"
+        self.piecewise_constant = False
         self.straight_through: tuple[str, ...] = ()
         self._recorder: Recorder | None = None
         if gradients != "none":
@@ -200,15 +244,14 @@ class OnnxPredictor:
         if n == 0:
             return no_answers(self.access, self.n_classes)
         rows = self._feed.rows(as_numpy(x))
-        if self.batching is Batching.FIXED:
-            return self._read(
-                in_fixed_batches(self._runner.run, rows, self._feed.batch or 1), n, self.n_classes
-            )
-        asked = self._runner.run if self._recorder is None else self._recorder.answers
-        return self._read(asked(rows), n, self.n_classes)
+        if self._recorder is not None and self.batching is not Batching.FIXED:
+            return self._read(self._recorder.answers(rows), n, self.n_classes)
+        return self._read(self._run(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
-        """What bounds the graph's stretch, as :func:`~adapters.onnx_chain.chain_of` reads it from the file.
+        """What bounds the graph's stretch, as :mod:`.chain` reads it from the file.
+
+        It has reproduced this predictor's scores on 32 probe rows, which no wrapper around it counts.
 
         Raises
         ------
@@ -217,7 +260,15 @@ class OnnxPredictor:
         InvalidInput
             As of :meth:`graph`.
         """
-        return chain_of(self.graph())
+        probes = self._feed.nearest(certificate_probes(self.input_shape, self.bounds))
+        found = recognised(
+            self.graph(), self.outputs[0], self._feed.graph_shape, given=self.input_shape
+        )
+
+        def scores(rows: NDArray[Any]) -> Any:
+            return self.predict(rows).scores
+
+        return verified(found, scores, probes, self.access)
 
     def graph(self) -> ModelProto:
         """The graph, read again.
@@ -234,12 +285,17 @@ class OnnxPredictor:
 
     def close(self) -> None:
         """Let go of the session; asking afterwards raises :class:`~blackbox_boundary.PredictorError`."""
-        self._runner = None
+        self._runner = self._recorder = None
+        self.__dict__.pop("_gradients", None)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the file's content and of the settings that change answers."""
         settings = f"{self.access.name} {self.input_shape} {self.n_classes} {self.outputs}"
+        if self._chosen.holds_labels:
+            settings += f" {getattr(self, 'class_names', '')}"
+        elif self._chosen.is_one_score:
+            settings += f" {ONE_SCORE}"
         return hashlib.sha256(f"{self._sha256} {settings}".encode()).hexdigest()
 
     def __enter__(self) -> Self:
@@ -280,6 +336,7 @@ class OnnxPredictor:
             if required:
                 raise
             self.no_gradients = str(reason)
+            self.piecewise_constant = isinstance(reason.__cause__, PiecewiseConstant)
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder
@@ -301,27 +358,68 @@ class OnnxPredictor:
         scores, gradient = self._gradients.margin_gradient(x, home)
         return self._read(scores, x.shape[0], self.n_classes), gradient
 
-    def _read(self, outputs: list[NDArray[Any]], n: int, n_classes: int) -> Prediction:
-        if self._chosen.class_values is not None:
-            outputs = [class_indices(outputs[0], self._chosen.class_values), *outputs[1:]]
-        return read_outputs(outputs, n, self.access, n_classes)
+    def _run(self, rows: NDArray[Any], runner: Runner | None = None) -> list[NDArray[Any]]:
+        """The outputs for rows as the graph takes them."""
+        runner = runner or self._runner
+        assert runner is not None
+        if self.batching is Batching.FIXED:
+            return in_fixed_batches(runner.run, rows, self._feed.batch or 1)
+        return runner.run(rows)
 
-    def _count_classes(self, answers: list[NDArray[Any]], declared: int | None) -> int:
-        if not self._chosen.holds_labels:
-            counted = int(score_columns(answers[0], len(answers[0]), self.access).shape[1])
-        elif self._chosen.class_values is not None:
-            counted = len(self._chosen.class_values)
-        elif declared is None:
-            raise InvalidInput(
-                '"n_classes" of OnnxPredictor must be given: the output holds labels, and the graph does not list its classes.'
+    def _read(self, outputs: list[NDArray[Any]], n: int, n_classes: int) -> Prediction:
+        chosen = self._chosen
+        return read_outputs(
+            outputs,
+            n,
+            self.access,
+            n_classes,
+            classes=chosen.class_values,
+            holds_labels=chosen.holds_labels,
+        )
+
+    def _read_as(self, chosen: Choice, n_classes: int) -> None:
+        """Settle what is read."""
+        self._chosen, self.n_classes = chosen, n_classes
+        self.access, self.outputs = chosen.access, chosen.names
+        if chosen.class_values is not None:
+            self.class_names = tuple(map(class_name, chosen.class_values))
+
+    def _check_one_score(self) -> None:
+        """Refuse the probability of one class as a logit, by the graph or by extreme rows."""
+        made_by = self._chosen.made_by
+        if self.n_classes != 2 or self.access is not Access.LOGITS or made_by in _UNBOUNDED_OPS:
+            return
+        rows = self._feed.random_rows(_N_PROBES, self.bounds)
+        if self._feed.dtype.kind == "f":
+            extreme = extreme_rows(_N_PROBES, self.input_shape, self.bounds)
+            rows = np.concatenate([rows, self._feed.rows(extreme)])
+        evidence = "a sigmoid makes it" if made_by == "Sigmoid" else ""
+        check_one_score(self._run(rows)[0], len(rows), self.access, evidence)
+
+    def _compare_labels(self) -> None:
+        """Read the labels alone where they contradict the scores beside them."""
+        assert self._runner is not None
+        rows = self._feed.random_rows(_N_COMPARED, self.bounds)
+        runner = self._runner.fetching([*self.outputs, self._chosen.beside])
+        scores, labels = self._run(rows, runner)
+        columns = score_columns(scores, len(rows), max(self.access, Access.PROBABILITIES))
+        found = compared(self._chosen, columns, labels)
+        if found is None:
+            return
+        instead, n_classes, evidence = found
+        if self._chosen.is_named:
+            warnings.warn(
+                f"{evidence}. The scores are read, as output= says.", UserWarning, stacklevel=3
             )
-        else:
-            counted = declared
-        if declared not in (None, counted):
-            raise InvalidInput(
-                f'"n_classes" of OnnxPredictor was given as {declared}, but the graph answers {counted}.'
-            )
-        return counted
+            return
+        warnings.warn(
+            f'{evidence}. The labels are the model\'s answer, and are read alone: access is "label". '
+            f'To read the scores all the same, give output="{self.outputs[0]}".',
+            UserWarning,
+            stacklevel=3,
+        )
+        self._runner = self._runner.fetching(instead.names)
+        self._read_as(instead, n_classes)
 
 
 def load(spec: Any, **given: Any) -> Predictor | None:
@@ -338,32 +436,3 @@ def load(spec: Any, **given: Any) -> Predictor | None:
         and Path(spec).suffix.lower() == ".onnx"
     )
     return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None
-
-
-def _check_settings(provider: str, threads: int | None, gradients: str) -> None:
-    if provider not in ("auto", "cpu", "cuda"):
-        raise InvalidInput(
-            f'"provider" of OnnxPredictor must be one of auto, cpu, cuda; got "{provider}".'
-        )
-    if threads is not None and threads < 1:
-        raise InvalidInput(f'"threads" of OnnxPredictor must be at least 1; got {threads}.')
-    if gradients == "torch":
-        warnings.warn(
-            'gradients="torch" of OnnxPredictor is deprecated: gradients run in ONNX Runtime; use "required".',
-            DeprecationWarning,
-            stacklevel=3,
-        )
-    elif gradients not in ("auto", "required", "none"):
-        raise InvalidInput(
-            f'"gradients" of OnnxPredictor must be one of auto, required, none; got "{gradients}".'
-        )
-
-
-def _require_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise CapabilityMissing(
-            'An ONNX model needs onnx and onnxruntime: pip install "blackbox-boundary[onnx]".'
-        ) from error

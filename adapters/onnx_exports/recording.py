@@ -1,8 +1,8 @@
 """The forward pass of the last prediction, kept for the gradient that searches ask for next at the same rows.
 
-Recording costs memory, so it is done only while it pays: after a gradient that was asked for where the last prediction had been
-made, until a recorded pass goes unused. At most one pass is held, and freed by the next call. ``torch_modules.recent`` does the
-same for torch.
+Recording costs memory, so it is done only while it pays: after a gradient that was asked for where
+the last prediction had been made, until a recorded pass goes unused. At most one pass is held, and
+freed by the next call. ``torch_modules.recent`` does the same for torch.
 """
 
 from __future__ import annotations

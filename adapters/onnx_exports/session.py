@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,12 @@ class Runner:
         self._outputs = list(outputs)
         self._session: Any = _open(model, provider, threads)
         self.provider = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
+
+    def fetching(self, outputs: Sequence[str]) -> Runner:
+        """The same session, with other outputs to fetch."""
+        other = copy.copy(self)
+        other._outputs = list(outputs)  # noqa: SLF001 - one of its own kind
+        return other
 
     def run(self, *feeds: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs for inputs of the dtypes and shapes that the graph declares, rows first.

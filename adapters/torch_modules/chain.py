@@ -1,135 +1,289 @@
-"""Read what bounds a PyTorch module's stretch, where the module is a chain: for certified lower bounds."""
+"""Read what bounds a PyTorch module's stretch, where the module is a chain: for certified lower bounds.
+
+A layer is recognised by its exact class, and only as long as nothing in it was altered
+(:mod:`.untouched`); the chain is handed out after it has reproduced the module's own scores on
+probe rows. Everything else is refused.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_boundary.chains import Chain, convolution_norm, spectral_norm
-from blackbox_boundary.errors import CapabilityMissing
+from blackbox_boundary import activations
+from blackbox_boundary.chains import Chain, verified
+from blackbox_boundary.errors import BoundaryError, CapabilityMissing
+from blackbox_boundary.layers import (
+    Affine,
+    AxisMatrices,
+    Convolution,
+    Dense,
+    Layer,
+    MaxPool,
+    Reshape,
+    averaging,
+    dilated,
+)
+from blackbox_boundary.predictor import Access, Bounds
+
+from ..answers import certificate_probes, score_columns
+from .forward import Forward, device_of, dtype_of
+from .untouched import require_untouched
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["chain_of"]
 
-_NEVER_STRETCH = (
-    "Identity",
-    "Flatten",
-    "Dropout",
-    "ReLU",
-    "ReLU6",
-    "Tanh",
-    "Sigmoid",
-    "Hardtanh",
-    "ELU",
-    "LeakyReLU",
-    "Softplus",
-)
+_MAX_DEPTH = 64
+"""Containers within containers; a container that holds itself has no end."""
+
+_SOFTPLUS_THRESHOLD = 20.0
+"""From here on softplus is linear in torch; the step at the threshold is below 2.1e-9 / beta."""
+
+_STATISTICS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 
 
-def chain_of(module: torch.nn.Module, input_shape: tuple[int, ...]) -> Chain:
-    """Spectral norms of a chain's layers and the weights of its last, linear one.
+def chain_of(
+    module: torch.nn.Module,
+    input_shape: tuple[int, ...],
+    *,
+    access: Access | str = Access.LOGITS,
+    bounds: Bounds = None,
+) -> Chain:
+    """Norms of a chain's layers and the weights of its last, linear one.
 
     Parameters
     ----------
     module : torch.nn.Module
-        (Nested) ``Sequential`` of linear layers, 1-D and 2-D convolutions with zero padding, batch norms, activations that never
-        stretch, dropout, flattening and pooling; its logits come from a last ``Linear``. One forward pass finds the layers' sizes.
+        (Nested) ``Sequential`` of ``Linear``, ``Conv1d`` and ``Conv2d`` with zero padding, batch
+        norms, ``ReLU``, ``ReLU6``, ``LeakyReLU``, ``ELU``, ``Tanh``, ``Sigmoid``, ``Hardtanh``,
+        ``Softplus``, pooling (largest, average, adaptive average), ``Flatten``, ``Dropout`` and
+        ``Identity``. Its scores come from a last ``Linear``, of one output or several; a ``ReLU``,
+        a ``Softmax`` or ``LogSoftmax``, or the ``Sigmoid`` of one output may follow.
     input_shape : tuple of int
+    access : Access or str
+        What the module returns, ``"logits"`` or ``"probabilities"``.
+    bounds : (lowest, highest), optional
+        Where the probe rows lie.
 
     Raises
     ------
     CapabilityMissing
-        A layer of another kind: nothing can be certified through it.
+        A layer of another class, subclasses included, or one that was altered (hooks, weight norm,
+        pruning, quantisation, ...); or the chain does not reproduce the module's scores.
     """
-    import torch
+    access = Access.parse(access)
+    parts = [part for part in _flattened(module) if type(part).__name__ not in _PASS_ON]
+    parts, rectified = _without_head(parts)
+    layers: list[Layer] = []
+    values = np.zeros((1, *input_shape))
+    for part in parts:
+        read = _read(part, values.shape[1:])
+        layers += read
+        for layer in read:
+            values = layer(values)
+    chain = Chain.of(layers, input_shape, rectified=rectified)
+    device, dtype = device_of(module, None), dtype_of(module, None)
+    forward = Forward(module, tuple(input_shape), access, device, dtype)
 
-    layers = list(_flattened(module))
-    if not layers or not isinstance(layers[-1], torch.nn.Linear):
-        raise CapabilityMissing(
-            "A chain must end in a torch.nn.Linear whose outputs are the logits."
-        )
-    parameter = next(iter(module.parameters()))
-    x = torch.zeros((1, *input_shape), dtype=parameter.dtype, device=parameter.device)
-    norms, names = [], []
-    was_training = module.training
-    module.eval()
+    def answer(rows: Any) -> Any:
+        (output,) = forward.outputs(rows)
+        return score_columns(output, len(rows), access)
+
     try:
-        with torch.no_grad():
-            for layer in layers[:-1]:
-                norms.append(_norm(layer, tuple(x.shape[1:])))
-                names.append(type(layer).__name__)
-                x = layer(x)
-    finally:
-        module.train(was_training)
-    return Chain(tuple(norms), _numpy(layers[-1].weight), tuple(names))
+        return verified(chain, answer, certificate_probes(input_shape, bounds), access)
+    except CapabilityMissing:
+        raise
+    except BoundaryError as error:
+        raise CapabilityMissing(f"Nothing is certified: {error}") from error
 
 
-def _flattened(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+def _flattened(module: torch.nn.Module, depth: int = 0) -> Iterator[torch.nn.Module]:
+    """The layers of nested containers, in order, each known to be of torch's own class and untouched."""
     import torch
 
-    if isinstance(module, torch.nn.Sequential):
-        for part in module:
-            yield from _flattened(part)
-    else:
-        yield module
-
-
-def _norm(layer: Any, size: tuple[int, ...]) -> float:
-    """Upper bound of how much one layer can stretch a distance."""
-    import torch
-
-    if isinstance(layer, torch.nn.Linear):
-        return spectral_norm(_numpy(layer.weight))
-    if (
-        isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d)
-        and layer.padding_mode == "zeros"
-        and set(layer.dilation) == {1}
+    if type(module) is torch.nn.Sequential and depth < _MAX_DEPTH:
+        require_untouched(module)
+        for part in vars(module)["_modules"].values():
+            yield from _flattened(part, depth + 1)
+        return
+    name = type(module).__name__
+    if type(module) is not getattr(torch.nn, name, None) or name not in (
+        *_READERS,
+        *_PASS_ON,
+        *_HEADS,
     ):
-        if isinstance(layer.padding, str):
-            padded = tuple(
-                n + taps - 1 for n, taps in zip(size[1:], layer.kernel_size, strict=True)
-            )
-        else:
-            padded = tuple(n + 2 * int(p) for n, p in zip(size[1:], layer.padding, strict=True))
-        return max(
-            convolution_norm(kernel, padded)
-            for kernel in np.split(_numpy(layer.weight), layer.groups)
+        raise CapabilityMissing(
+            f"Nothing is certified through a {name}; a chain may hold torch's own linear layers, "
+            "convolutions, pooling and activations, not subclasses of them."
         )
-    if (
-        isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)
-        and layer.running_var is not None
-    ):
-        scale = 1.0 if layer.weight is None else np.abs(_numpy(layer.weight))
-        return float(np.max(scale / np.sqrt(_numpy(layer.running_var) + layer.eps)))
-    if isinstance(
-        layer, torch.nn.MaxPool1d | torch.nn.MaxPool2d | torch.nn.AvgPool1d | torch.nn.AvgPool2d
-    ):
-        return _overlap(layer, len(size) - 1)
-    if (
-        type(layer).__name__ in _NEVER_STRETCH
-        and not abs(getattr(layer, "negative_slope", 0.0)) > 1
-        and getattr(layer, "alpha", 1.0) <= 1
-    ):
-        return 1.0
-    raise CapabilityMissing(
-        f"Nothing is certified through a {type(layer).__name__}; a chain may hold linear and 1-Lipschitz layers only."
+    if vars(module)["_modules"]:
+        raise CapabilityMissing(f"Nothing is certified through a {name} that holds modules.")
+    require_untouched(module, buffers=_STATISTICS if "BatchNorm" in name else frozenset())
+    yield module
+
+
+def _without_head(parts: list[torch.nn.Module]) -> tuple[list[torch.nn.Module], bool]:
+    """The layers up to the last linear one, and whether its outputs are rectified."""
+    names = [type(part).__name__ for part in parts]
+    if len(parts) < 2 or names[-2] != "Linear":
+        return parts, False
+    if names[-1] == "ReLU":
+        return parts[:-1], True
+    of_one_output = len(parts[-2].weight) == 1  # type: ignore[arg-type]
+    is_softmax = names[-1] in _HEADS and getattr(parts[-1], "dim", None) in (1, -1)
+    if is_softmax or (names[-1] == "Sigmoid" and of_one_output):
+        return parts[:-1], False
+    return parts, False
+
+
+def _read(part: Any, shape: tuple[int, ...]) -> list[Layer]:
+    """One layer in NumPy, for rows of this shape."""
+    name = type(part).__name__
+    if name not in _READERS:
+        raise CapabilityMissing(f"Nothing is certified through a {name} inside a chain.")
+    n_axes, reader = _READERS[name]
+    if n_axes and len(shape) not in n_axes:
+        raise CapabilityMissing(f"Nothing is certified through a {name} of rows of shape {shape}.")
+    made = reader(part, shape)
+    return made if isinstance(made, list) else [made]
+
+
+def _linear(part: Any, shape: tuple[int, ...]) -> Layer:  # noqa: ARG001 - every reader's signature
+    return Dense(_numpy(part.weight), _offset(part), "Linear")
+
+
+def _convolution(part: Any, shape: tuple[int, ...]) -> Layer:  # noqa: ARG001 - as above
+    if part.padding_mode != "zeros":
+        raise CapabilityMissing(
+            f'Nothing is certified through a convolution with padding_mode="{part.padding_mode}".'
+        )
+    kernel = _numpy(part.weight)
+    n_dims = kernel.ndim - 2
+    taps, strides, dilation = (
+        _each(value, n_dims) for value in (kernel.shape[2:], part.stride, part.dilation)
+    )
+    if isinstance(part.padding, str):
+        total = [
+            d * (k - 1) * (part.padding == "same") for k, d in zip(taps, dilation, strict=True)
+        ]
+        pads = tuple((t // 2, t - t // 2) for t in total)
+    else:
+        pads = tuple((p, p) for p in _each(part.padding, n_dims))
+    return Convolution(
+        dilated(kernel, dilation), _offset(part), part.groups, strides, pads, type(part).__name__
     )
 
 
-def _overlap(layer: Any, n_dims: int) -> float:
-    """Root of how many windows an input may be part of; pooling one window never stretches."""
-    if getattr(layer, "dilation", 1) not in (1, (1,), (1, 1)):
-        raise CapabilityMissing("Nothing is certified through pooling with dilation.")
-    taps, strides = (
-        value if isinstance(value, tuple) else (value,) * n_dims
-        for value in (layer.kernel_size, layer.stride)
+def _batch_norm(part: Any, shape: tuple[int, ...]) -> Layer:
+    if part.running_mean is None or part.running_var is None:
+        raise CapabilityMissing(
+            "Nothing is certified through a batch norm without running statistics."
+        )
+    mean, variance = _numpy(part.running_mean), _numpy(part.running_var)
+    scale = (1.0 if part.weight is None else _numpy(part.weight)) / np.sqrt(variance + part.eps)
+    offset = (0.0 if part.bias is None else _numpy(part.bias)) - mean * scale
+    along = (-1, *(1,) * (len(shape) - 1))
+    return Affine(scale.reshape(along), offset.reshape(along), type(part).__name__)
+
+
+def _max_pool(part: Any, shape: tuple[int, ...]) -> Layer:
+    n_dims = len(shape) - 1
+    if set(_each(part.dilation, n_dims)) != {1} or part.return_indices:
+        raise CapabilityMissing("Nothing is certified through pooling with dilation or indices.")
+    taps, strides, pads = (
+        _each(value, n_dims) for value in (part.kernel_size, part.stride, part.padding)
     )
-    return math.sqrt(math.prod(math.ceil(k / s) for k, s in zip(taps, strides, strict=True)))
+    return MaxPool(taps, strides, tuple((p, p) for p in pads), part.ceil_mode, type(part).__name__)
+
+
+def _average_pool(part: Any, shape: tuple[int, ...]) -> Layer:
+    n_dims, divisor = len(shape) - 1, getattr(part, "divisor_override", None)
+    sizes = (part.kernel_size, part.stride, part.padding)
+    taps, strides, pads = (_each(value, n_dims) for value in sizes)
+    matrices = [
+        averaging(n, k, s, (p, p), ceil_mode=part.ceil_mode, include_pad=part.count_include_pad)
+        for n, k, s, p in zip(shape[1:], taps, strides, pads, strict=True)
+    ]
+    if divisor is not None:
+        matrices = [(matrix > 0).astype(np.float64) for matrix in matrices]
+        matrices[0] /= divisor
+    return AxisMatrices(tuple(matrices), type(part).__name__)
+
+
+def _adaptive_average_pool(part: Any, shape: tuple[int, ...]) -> Layer:
+    counts = _each(part.output_size, len(shape) - 1)
+    matrices = []
+    for size, count in zip(shape[1:], counts, strict=True):
+        windows, places = np.arange(size if count is None else count), np.arange(size)
+        starts = windows * size // len(windows)
+        ends = -(-(windows + 1) * size // len(windows))
+        inside = (places >= starts[:, None]) & (places < ends[:, None])
+        matrices.append(inside / (ends - starts)[:, None])
+    return AxisMatrices(tuple(matrices), type(part).__name__)
+
+
+def _flatten(part: Any, shape: tuple[int, ...]) -> Layer:
+    n_axes = len(shape) + 1
+    start, end = part.start_dim % n_axes, part.end_dim % n_axes
+    if start < 1:
+        raise CapabilityMissing("Nothing is certified through a Flatten that joins the rows.")
+    joined = int(np.prod(shape[start - 1 : end]))
+    return Reshape((*shape[: start - 1], joined, *shape[end:]), "Flatten")
+
+
+def _activation(part: Any, shape: tuple[int, ...]) -> Layer:  # noqa: ARG001 - as above
+    name = type(part).__name__
+    if name == "Softplus":
+        if part.threshold < _SOFTPLUS_THRESHOLD or part.beta <= 0:
+            raise CapabilityMissing("Nothing is certified through a Softplus with a low threshold.")
+        return activations.softplus(part.beta, name)
+    if name in ("ReLU6", "Hardtanh"):
+        return activations.clipped(part.min_val, part.max_val, name)
+    if name == "LeakyReLU":
+        return activations.leaky_relu(float(part.negative_slope), name)
+    if name == "ELU":
+        return activations.elu(float(part.alpha), name)
+    return {"ReLU": activations.relu, "Tanh": activations.tanh, "Sigmoid": activations.sigmoid}[
+        name
+    ](name)
+
+
+_READERS: dict[str, tuple[tuple[int, ...], Any]] = {
+    "Linear": ((), _linear),
+    "Conv1d": ((2,), _convolution),
+    "Conv2d": ((3,), _convolution),
+    "BatchNorm1d": ((1, 2), _batch_norm),
+    "BatchNorm2d": ((3,), _batch_norm),
+    "MaxPool1d": ((2,), _max_pool),
+    "MaxPool2d": ((3,), _max_pool),
+    "AvgPool1d": ((2,), _average_pool),
+    "AvgPool2d": ((3,), _average_pool),
+    "AdaptiveAvgPool1d": ((2,), _adaptive_average_pool),
+    "AdaptiveAvgPool2d": ((3,), _adaptive_average_pool),
+    "Flatten": ((), _flatten),
+    **dict.fromkeys(
+        ("ReLU", "ReLU6", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Hardtanh", "Softplus"),
+        ((), _activation),
+    ),
+}
+"""How each class is read, and of rows with how many axes (none named: any)."""
+
+_HEADS = frozenset({"Softmax", "LogSoftmax"})
+_PASS_ON = frozenset({"Identity", "Dropout", "Dropout1d", "Dropout2d"})
+"""Layers that return what they get, in evaluation mode."""
+
+
+def _offset(part: Any) -> Any:
+    return np.zeros(len(part.weight)) if part.bias is None else _numpy(part.bias)
+
+
+def _each(value: Any, n_dims: int) -> tuple[Any, ...]:
+    """One number for each axis of an image."""
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * n_dims
 
 
 def _numpy(tensor: torch.Tensor) -> Any:

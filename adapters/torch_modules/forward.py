@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from blackbox_boundary.arrays import as_kind, as_numpy
 from blackbox_boundary.errors import BadPrediction, BoundaryError, InvalidInput, PredictorError
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Access, Array, FloatArray
 
 from ..answers import check_rows, score_columns
+from ..independence import joined
+from .outputs import chosen_outputs
 from .recent import Recent
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Forward", "device_of", "dtype_of", "module_digest"]
+__all__ = ["Forward", "device_of", "dtype_of", "grid_of", "module_digest"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Forward:
     dtype: torch.dtype
     n_classes: int = 0
     """0 until counted."""
+    output: int | str | None = None
+    """Which part of a tuple, a mapping or an object to read."""
+    one_by_one: bool = False
+    """Whether rows are given to the module one at a time, because they depend on each other."""
     recent: Recent = field(default_factory=Recent, compare=False, repr=False)
 
     def outputs(self, x: Array) -> list[Any]:
@@ -44,6 +52,8 @@ class Forward:
         """
         import torch
 
+        if self.one_by_one and x.shape[0] > 1:
+            return joined([self.outputs(x[i : i + 1]) for i in range(x.shape[0])], 1)
         rows, recording = self._own_copy(x), self.recent.begin() and self.access.has_scores
         with (
             _translated(len(rows)),
@@ -54,7 +64,7 @@ class Forward:
             raw = self.module((rows.requires_grad_() if recording else rows).clone())
         if self.access.has_scores:
             self.recent.keep(parts, rows, raw if recording else None)
-        return [as_numpy(_widened(output)) for output in _tensors(raw)]
+        return [as_numpy(_widened(part)) for part in chosen_outputs(raw, self.output, self.access)]
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one backward pass for all rows, and a forward pass unless it is at hand.
@@ -90,6 +100,9 @@ class Forward:
             return self._returned(
                 torch.zeros((0, *self.input_shape), dtype=self.dtype, device=self.device), x
             )
+        if self.one_by_one and n > 1:
+            each = [self.vjp(x[i : i + 1], v[i : i + 1]) for i in range(n)]
+            return array_namespace(each[0]).concat(each, axis=0)
         with (
             _translated(n),
             torch.inference_mode(mode=False),
@@ -98,7 +111,7 @@ class Forward:
         ):
             rows = self._own_copy(x).requires_grad_()
             rows, raw = self.recent.at(parts, rows) or (rows, self.module(rows.clone()))
-            scores = _widened(score_columns(_scores(raw), n, self.access))
+            scores = _widened(score_columns(self._scores(raw), n, self.access))
             if scores.shape[1] != self.n_classes:
                 raise BadPrediction(
                     f"The module must put out {self.n_classes} classes, as declared; got {scores.shape[1]}."
@@ -111,10 +124,19 @@ class Forward:
             (gradient,) = torch.autograd.grad(scores, rows, weights, allow_unused=True)
         return self._returned(torch.zeros_like(rows) if gradient is None else gradient, x)
 
+    def _scores(self, raw: Any) -> torch.Tensor:
+        output, *more = chosen_outputs(raw, self.output, self.access)
+        if more:
+            raise BadPrediction(
+                "The module must return one tensor of scores to be differentiated; got two."
+            )
+        return output
+
     def _own_copy(self, x: Array) -> torch.Tensor:
         """A fresh tensor for the module, which may write into it (``ReLU(inplace=True)``) without touching the caller's."""
         import torch
 
+        x = _whole(x, self.dtype)
         if isinstance(x, torch.Tensor):
             return x.detach().to(
                 device=self.device,
@@ -170,11 +192,34 @@ def dtype_of(module: torch.nn.Module, dtype: Any) -> torch.dtype:
             torch.float32,
         )
     named = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(named, torch.dtype) or not named.is_floating_point:
-        raise InvalidInput(
-            f'"dtype" of TorchPredictor must be a floating-point dtype of torch; got {dtype}.'
-        )
+    if not isinstance(named, torch.dtype) or named.is_complex:
+        raise InvalidInput(f'"dtype" of TorchPredictor must be a real dtype of torch; got {dtype}.')
     return named
+
+
+def grid_of(dtype: torch.dtype) -> Grid | None:
+    """The whole numbers that a module takes; None where it is fed floats."""
+    return None if dtype.is_floating_point else Grid.of_dtype(np.dtype(_numpy_dtype(dtype)))
+
+
+def _whole(x: Array, dtype: torch.dtype) -> Array:
+    """Rows as they are; for a module of integers the nearest ones.
+
+    Raises
+    ------
+    InvalidInput
+        NaN, or a number beyond those of the type.
+    """
+    grid = grid_of(dtype)
+    if grid is None:
+        return x
+    xp = array_namespace(x)
+    if not bool(xp.all((x >= grid.lowest) & (x <= grid.highest))):
+        raise InvalidInput(
+            f'"x" of TorchPredictor must fit the {dtype} that the module is fed; '
+            f"got numbers outside [{grid.lowest:g}, {grid.highest:g}]."
+        )
+    return xp.round(x) if xp.isdtype(x.dtype, "real floating") else x
 
 
 def module_digest(module: torch.nn.Module) -> hashlib._Hash:
@@ -182,6 +227,8 @@ def module_digest(module: torch.nn.Module) -> hashlib._Hash:
     import torch
 
     digest = hashlib.sha256(f"{type(module).__module__}.{module!r}".encode())
+    if isinstance(module, torch.fx.GraphModule):  # an exported program is its code
+        digest.update(module.code.encode())
     for name, value in module.state_dict().items():
         if isinstance(value, torch.Tensor):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -195,13 +242,20 @@ def module_digest(module: torch.nn.Module) -> hashlib._Hash:
 
 @contextmanager
 def _evaluating(module: torch.nn.Module) -> Iterator[list[torch.nn.Module]]:
-    """Put a module in eval mode, and afterwards every part of it back in the mode it was in; its parts."""
+    """Put a module in eval mode, and afterwards every part of it back in its mode; its parts.
+
+    A program of ``torch.export`` has the mode it was exported in, and refuses to change it.
+    """
     parts = list(module.modules())
     modes = [(part, part.training) for part in parts]
     if not any(training for _, training in modes):
         yield parts
         return
-    module.eval()
+    try:
+        module.eval()
+    except NotImplementedError:
+        yield parts
+        return
     try:
         yield parts
     finally:
@@ -231,31 +285,6 @@ def _translated(n: int) -> Iterator[None]:
         ) from error
 
 
-def _tensors(raw: Any) -> Sequence[torch.Tensor]:
-    """One tensor, or a pair of labels and their scores."""
-    import torch
-
-    outputs = [raw] if isinstance(raw, torch.Tensor) else raw
-    if (
-        isinstance(outputs, list | tuple)
-        and 1 <= len(outputs) <= 2
-        and all(isinstance(output, torch.Tensor) for output in outputs)
-    ):
-        return outputs
-    raise BadPrediction(
-        f"The module must return a tensor (or labels and their scores, two); got {type(raw).__name__}. Wrap it in a module that does."
-    )
-
-
-def _scores(raw: Any) -> torch.Tensor:
-    output, *more = _tensors(raw)
-    if more:
-        raise BadPrediction(
-            "The module must return one tensor of scores to be differentiated; got two."
-        )
-    return output
-
-
 def _widened(tensor: torch.Tensor) -> torch.Tensor:
     """Half precision as float32, which NumPy can hold and sums can bear; everything else as it is."""
     return tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
@@ -267,6 +296,8 @@ def _weights(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _numpy_dtype(dtype: torch.dtype) -> type:
+    if not dtype.is_floating_point:
+        return np.dtype(str(dtype).removeprefix("torch.")).type
     return np.float64 if dtype.itemsize == 8 else np.float32
 
 

@@ -8,36 +8,40 @@ device and in the dtype of the rows.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from blackbox_boundary.chains import Chain
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.loading import build
-from blackbox_boundary.predictor import Access, Array, Bounds, Prediction, Predictor
+from blackbox_boundary.predictor import (
+    Access,
+    Array,
+    Bounds,
+    Prediction,
+    Predictor,
+    class_name,
+)
 
 from ..answers import (
+    ONE_SCORE,
     check_bounds,
-    check_declared,
     check_n_classes,
     check_rows,
     check_shape,
     no_answers,
-    probe_rows,
     read_outputs,
-    score_columns,
 )
+from ..labels import check_labels
 from ..python_factory import call_factory, is_factory
 from .chain import chain_of
-from .forward import Forward, device_of, dtype_of, module_digest
+from .forward import Forward, device_of, dtype_of, grid_of, module_digest
+from .probing import probe
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["TorchPredictor", "load"]
-
-_N_PROBES = 8
-"""Rows of the one forward pass that counts the classes: enough that eight rows of logits do not sum to one by accident."""
 
 
 class TorchPredictor:
@@ -46,39 +50,67 @@ class TorchPredictor:
     Parameters
     ----------
     module : torch.nn.Module
-        Takes (n, *input_shape) and returns scores (n, n_classes); or one score a row, of the positive class of two; or
-        labels (n,); or labels and their scores. Preprocessing belongs into the module, so that distances are in the units
-        of the data.
+        Takes (n, *input_shape) and returns scores (n, n_classes); or one score a row, of the
+        positive class of two; or labels (n,); or labels and their scores. Of an object or a mapping
+        with ``logits``, those are read. A ``torch.export.ExportedProgram``, or its ``module()``, is
+        asked in the mode it was exported in. Preprocessing belongs into the module, so that
+        distances are in the units of the data.
     input_shape : tuple of int
         Shape of one row.
     access : Access or str
-        What the returned scores are, ``"logits"`` or ``"probabilities"``; or how much of them to reveal, ``"label"`` or
-        ``"top1"`` (the label and its score). A predictor that reveals less than all scores has no ``vjp``.
+        What the returned scores are, ``"logits"`` or ``"probabilities"``; or how much of them to
+        reveal, ``"label"`` or ``"top1"`` (the label and its score). A predictor that reveals less
+        than all scores has no ``vjp``.
     n_classes : int, optional
-        Default: counted, by one forward pass of eight random rows inside the bounds when the predictor is made, which also
-        holds the declared access against their answers. With ``n_classes`` given, making a predictor runs nothing.
-        Needed where the module returns labels.
+        Default: counted on random rows. Needed where the module returns labels.
+    labels : sequence, optional
+        What the module's labels are, in the order of the classes: ``[-1, 1]``. Default: indices, or
+        the distinct labels of random rows in ascending order where those are no indices.
+    output : int or str, optional
+        Which part to read of a tuple, a mapping or an object that the module returns.
     bounds : (lowest, highest), optional
         The domain of the inputs. Default: none.
     device : torch.device or str, optional
         Where to evaluate; the module is *moved* there and stays. Default: where its parameters are.
     dtype : torch.dtype or str, optional
-        What the module is fed, a floating-point dtype. Default: that of its first floating-point parameter.
+        What the module is fed. Default: the dtype of its first floating-point parameter. Of integers
+        (an embedding, say) the module gets the nearest ones, is searched on whole numbers (``grid``),
+        and has no ``vjp``.
+
+    Attributes
+    ----------
+    batching : str
+        ``"dynamic"``, or ``"fixed"``: one row at a time, because rows depend on each other.
+    batching_evidence : str
+        What the random rows showed.
 
     Raises
     ------
     InvalidInput
-        A setting out of range, or not a module.
+        A setting out of range, or not a module; or the module cannot answer a row alone.
     BadPrediction
-        The forward pass that counts the classes shows something else than what is declared.
+        The answers to random rows show something else than what is declared.
+    PredictorError
+        The module failed.
 
     Notes
     -----
-    ``predict`` is one forward pass without a graph, in evaluation mode; ``vjp`` one forward and one backward pass to the
-    input, which leaves ``requires_grad`` and ``.grad`` of the parameters alone. Both work on a copy of the rows. The modes
-    of all submodules are restored, also after a failure. Not for concurrent use while the module trains in another thread.
+    Making a predictor runs the module on 8 random rows inside the bounds together, and on 4 of them
+    alone. Where a row's answer depends on the rows beside it (batch norm by statistics of the
+    batch, dynamic quantisation per tensor), the predictor warns and asks one row at a time. Scores
+    that prove to be probabilities are refused as logits; one score a row is, too, where a sigmoid
+    makes it, or where no layer shows what it is and the values of 16 random and extreme rows all
+    lie in [0, 1].
 
-    ``vjp`` is an attribute only of predictors that reveal all scores, so that ``isinstance(predictor, Differentiable)`` is honest.
+    One logit z is read as (-z/2, z/2): a label and a softmax as of z, and gradients of both classes.
+
+    ``predict`` is one forward pass without a graph, in evaluation mode; ``vjp`` one forward and one
+    backward pass to the input, which leaves ``requires_grad`` and ``.grad`` of the parameters alone.
+    Both work on a copy of the rows. The modes of all submodules are restored, also after a failure.
+    Not for concurrent use while the module trains in another thread.
+
+    ``vjp`` is an attribute only of predictors that reveal all scores, so that
+    ``isinstance(predictor, Differentiable)`` is honest.
 
     Examples
     --------
@@ -99,12 +131,16 @@ class TorchPredictor:
         input_shape: tuple[int, ...],
         access: Access | str = Access.LOGITS,
         n_classes: int | None = None,
+        labels: Sequence[Any] | None = None,
+        output: int | str | None = None,
         bounds: Bounds = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | str | None = None,
     ) -> None:
         import torch
 
+        if isinstance(module, torch.export.ExportedProgram):
+            module = module.module()
         if not isinstance(module, torch.nn.Module):
             raise InvalidInput(
                 f'"module" of TorchPredictor must be a torch.nn.Module; got {type(module).__name__}.'
@@ -115,10 +151,19 @@ class TorchPredictor:
         n_classes = check_n_classes(n_classes, "TorchPredictor")
         place = device_of(module, device)
         self._module = module if device is None else module.to(place)
-        forward = Forward(module, self.input_shape, self.access, place, dtype_of(module, dtype))
-        self.n_classes = n_classes or self._count_classes(forward)
-        self._forward = replace(forward, n_classes=self.n_classes)
-        if self.access.has_scores:
+        classes = check_labels(labels, n_classes, "TorchPredictor")
+        forward = Forward(
+            module, self.input_shape, self.access, place, dtype_of(module, dtype), output=output
+        )
+        found = probe(forward, bounds=self.bounds, n_classes=n_classes, classes=classes)
+        self._forward, self.n_classes = found.forward, found.forward.n_classes
+        self._classes, self._is_one_score = found.classes, found.is_one_score
+        self.batching = "fixed" if self._forward.one_by_one else "dynamic"
+        self.batching_evidence = found.evidence
+        self.grid = grid_of(self._forward.dtype)
+        if found.classes is not None:
+            self.class_names = tuple(map(class_name, found.classes))
+        if self.access.has_scores and self.grid is None:
             self.vjp = self._forward.vjp
 
     def predict(self, x: Array) -> Prediction:
@@ -137,25 +182,31 @@ class TorchPredictor:
         n = x.shape[0]
         if n == 0:
             return no_answers(self.access, self.n_classes)
-        return read_outputs(self._forward.outputs(x), n, self.access, self.n_classes)
+        outputs = self._forward.outputs(x)
+        return read_outputs(outputs, n, self.access, self.n_classes, classes=self._classes)
 
     def chain(self) -> Chain:
-        """What bounds the module's stretch, as :func:`~adapters.torch_chain.chain_of` reads it.
+        """What bounds the module's stretch, as :func:`.chain.chain_of` reads and probes it.
+
+        The 32 probe rows go to the module itself: no wrapper around this predictor counts them.
 
         Raises
         ------
         CapabilityMissing
             The module is no chain of layers through which something can be certified.
         """
-        return chain_of(self._module, self.input_shape)
+        return chain_of(self._module, self.input_shape, access=self.access, bounds=self.bounds)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the layers, the weights as they are now, and the settings; computed at each call."""
         digest = module_digest(self._module)
-        digest.update(
-            f"{self.access.name} {self.input_shape} {self.n_classes} {self._forward.dtype}".encode()
-        )
+        settings = f"{self.access.name} {self.input_shape} {self.n_classes} {self._forward.dtype}"
+        if self._is_one_score:
+            settings += f" {ONE_SCORE}"
+        if self._classes is not None or self._forward.output is not None:
+            settings += f" {self._classes} {self._forward.output}"
+        digest.update(settings.encode())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -165,32 +216,23 @@ class TorchPredictor:
             f"access={self.access.name.lower()}, bounds={bounds}, device={self._forward.device}, dtype={self._forward.dtype})"
         )
 
-    def _count_classes(self, forward: Forward) -> int:
-        rows = probe_rows(_N_PROBES, self.input_shape, self.bounds)
-        output, *more = forward.outputs(rows)
-        if more or (output.dtype.kind in "biu" and output.size == _N_PROBES):
-            raise InvalidInput(
-                '"n_classes" of TorchPredictor must be given for a module that returns labels.'
-            )
-        columns = score_columns(output, _N_PROBES, self.access)
-        n_classes = int(columns.shape[1])
-        check_declared(read_outputs([output], _N_PROBES, self.access, n_classes), self.access)
-        return n_classes
-
 
 def load(spec: Any, **given: Any) -> Predictor | None:
-    """``"package.module:factory"``: a function that returns a torch module (no pickle, ``.pt``, is opened), or a predictor.
+    """``"package.module:factory"``: a function that returns a torch module or a predictor; or a module.
+
+    No pickle, ``.pt``, is opened.
 
     Raises
     ------
     InvalidInput
         The function cannot be found, fails, or returns something else; or a setting is missing or unknown.
     """
+    if _is_module(spec):
+        return build(TorchPredictor, spec, given=given)
     if not is_factory(spec):
         return None
     made = call_factory(spec)
-    torch = sys.modules.get("torch")  # a module that is one of torch's has imported it
-    if torch is not None and isinstance(made, torch.nn.Module):
+    if _is_module(made):
         return build(TorchPredictor, made, given=given)
     if not isinstance(made, Predictor):
         raise InvalidInput(
@@ -201,3 +243,9 @@ def load(spec: Any, **given: Any) -> Predictor | None:
             f'"{spec}" returns a predictor, which has its own settings; drop {", ".join(given)}.'
         )
     return made
+
+
+def _is_module(made: Any) -> bool:
+    """Whether this is a module or a program of torch; one that is has imported torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(made, torch.nn.Module | torch.export.ExportedProgram)

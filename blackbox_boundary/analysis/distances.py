@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,30 +158,28 @@ class Distances:
         InvalidInput
             The file is missing, is not an ``.npz`` file, or holds something else.
         """
-        try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                parts: dict[str, Any] = {name: stored[name] for name in stored.files}
-            run = json.loads(str(parts.pop("run")))
-            known = {column.name for column in fields(cls)}
-            return cls(run=run, **{name: parts[name] for name in parts if name in known})
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            EOFError,
-            BadZipFile,
-            RuntimeError,
-        ) as error:  # a RuntimeError: a broken flag
-            raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
+        from ..datasets.numpy_files import read_arrays  # readers are needed by few who import this
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write one line a row, everything but the flip points; unknown distances are empty fields."""
+        try:
+            parts = read_arrays(Path(path))
+            run = json.loads(str(parts["run"]))
+            names = (*COLUMNS, "flip_points", "trace")
+            found = cls(run=run, **{name: parts[name] for name in names if name in parts})
+            _check_columns(found)
+        except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
+        return found
+
+    def to_csv(self, path: str | Path, beside: Mapping[str, Sequence[Any]] | None = None) -> None:
+        """Write one line a row, everything but the flip points; unknown distances are empty fields.
+
+        Columns ``beside``, of one value a row, are appended on the right.
+        """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            names, columns = zip(*self._columns(), strict=True)
-            writer.writerow(("row", *names))
-            for row, values in enumerate(zip(*columns, strict=True)):
+            table = dict(self._columns()) | dict(beside or {})
+            writer.writerow(("row", *table))
+            for row, values in enumerate(zip(*table.values(), strict=True)):
                 writer.writerow((row, *("" if value is None else value for value in values)))
 
     def to_parquet(self, path: str | Path) -> None:
@@ -218,3 +215,19 @@ class Distances:
                 yield name, [value if np.isfinite(value) else None for value in part.tolist()]
             else:
                 yield name, part.tolist()
+
+
+def _check_columns(stored: Distances) -> None:
+    """Refuse columns that do not fit together; a crafted file may hold any arrays."""
+    if not isinstance(stored.run, dict):
+        raise TypeError("its facts are no object")
+    n = stored.l2.shape
+    for name in (*COLUMNS, "flip_points", "trace"):
+        if (part := getattr(stored, name)) is None:
+            continue
+        kinds = {"note": "U", "home": "iu", "flipped": "iu", "status": "iu"}.get(name, "iuf")
+        whole = name in ("flip_points", "trace")
+        if part.shape[: 1 if whole else None] != n or len(n) != 1 or part.dtype.kind not in kinds:
+            raise ValueError(f'its column "{name}" is {part.dtype} of shape {part.shape}')
+    for status in np.unique(stored.status):
+        Status(int(status))

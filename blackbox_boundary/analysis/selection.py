@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from ..arrays import take
 from ..errors import InvalidInput
@@ -117,10 +118,20 @@ Selector: TypeAlias = Callable[..., Selection]
 """``selector(pool, k, *, seed)``."""
 
 
+class _TooFewRows(InvalidInput):
+    """A rule was asked for more rows than it can rank; ``available`` is how many it can."""
+
+    def __init__(self, message: str, available: int) -> None:
+        super().__init__(message)
+        self.available = available
+
+
 def _check(k: int, available: int, what: str = "rows") -> None:
     if not 0 <= k <= available:
-        raise InvalidInput(
-            f'"k" of a selector must lie in [0, {available}], the {what} that the pool can give; got {k}.'
+        raise _TooFewRows(
+            f'"k" of a selector must lie in [0, {available}], '
+            f"the {what} that the pool can give; got {k}.",
+            available,
         )
 
 
@@ -213,32 +224,39 @@ def smallest_margin(pool: Pool, k: int, *, seed: int = 0) -> Selection:
 
 
 def k_centre(pool: Pool, k: int, *, seed: int = 0) -> Selection:
-    """Greedy k-centre [3]_: each row is the one farthest (L2 of the features) from all before it; the first is drawn by the seed.
+    """Choose rows by greedy k-centre [3]_.
 
-    The choice of fewer rows is a prefix of the choice of more. Time grows as ``n * k * d``.
+    Each row is the one farthest (L2 of the features) from all before it; the first is drawn by the
+    seed. The choice of fewer rows is a prefix of the choice of more. Time grows as ``n * k * d``.
+    Distances are sums of squared differences in float64, so that an offset common to all rows
+    (time stamps, map coordinates) does not hide the differences between them.
     """
     _check(k, pool.n)
-    features = pool.known("features").astype(np.float32)
+    features = np.ascontiguousarray(pool.known("features"))
     rows = np.empty(k, np.intp)
-    nearest = np.full(pool.n, np.inf, np.float32)
-    square = (features**2).sum(axis=1)
+    nearest = np.full(pool.n, np.inf)
     place = int(np.random.default_rng(seed).integers(max(pool.n, 1)))
     for j in range(k):
         rows[j] = place
-        np.minimum(nearest, square - 2 * (features @ features[place]) + square[place], out=nearest)
+        apart = cdist(features[place : place + 1], features, "sqeuclidean")[0]
+        np.minimum(nearest, apart, out=nearest)
         nearest[place] = -np.inf
         place = int(nearest.argmax())
     return Selection(rows, 0, "k-centre")
 
 
 def k_centre_of(selector: Selector, *, factor: int = 4) -> Selector:
-    """Greedy k-centre among the ``factor * k`` rows (or all) that another rule would choose: its rows, but spread out.
+    """Greedy k-centre among the rows that another rule would choose: its rows, but spread out.
 
-    Four candidates for each place leave the rule its character while near duplicates can still be passed over.
+    The rule chooses ``factor * k`` rows, or all that it can rank. Four candidates for each place
+    leave the rule its character while near duplicates can still be passed over.
     """
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
-        first = selector(pool, min(factor * k, pool.n), seed=seed)
+        try:
+            first = selector(pool, min(factor * k, pool.n), seed=seed)
+        except _TooFewRows as few:
+            first = selector(pool, max(k, few.available), seed=seed)
         among = Pool(len(first.rows), features=pool.known("features")[first.rows])
         return Selection(
             first.rows[k_centre(among, k, seed=seed).rows],

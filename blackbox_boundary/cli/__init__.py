@@ -15,19 +15,17 @@ from typing import Any
 
 import click
 
-from ..errors import BoundaryError, PredictorError
+from ..errors import BoundaryError
 from .batch_scoring import batch
 from .estimators import estimators
 from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
-from .messages import say
+from .messages import exit_code, say
 from .probe import probe
 from .reproduce import reproduce
 
 __all__ = ["main"]
-
-_BAD_INPUT, _MODEL_FAILED = 3, 4
 
 
 class _Commands(click.Group):
@@ -40,7 +38,7 @@ class _Commands(click.Group):
                 return super().invoke(ctx)
             except BoundaryError as error:
                 say(f"Error: {error}")
-                sys.exit(_MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT)
+                sys.exit(exit_code(error))
 
 
 class _Said(logging.Handler):

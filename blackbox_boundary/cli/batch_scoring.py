@@ -13,6 +13,7 @@ from .. import datasets
 from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
 from ..search.asks import Status
+from .data_rows import DataRows
 from .messages import say
 from .named_values import named_values
 from .run_folder import RunFolder
@@ -125,10 +126,11 @@ def tell(ledger: str, scored: str, data: str | None) -> None:
 def results(ledger: str, data: str | None, output: str | None, *, overwrite: bool) -> None:
     """Write what is known so far to a folder, as "measure" does; exit code 5 where rows are not finished."""
     folder = RunFolder(output, overwrite=overwrite)
-    with _job(ledger, data) as job:
+    rows = datasets.read(data or BatchScoring.data(ledger))
+    with BatchScoring(ledger, rows.x) as job:
         distances = job.distances()
     distances.run["command"] = shlex.join(["blackbox-boundary", *sys.argv[1:]])
-    folder.save(distances)
+    folder.save(distances, DataRows.of(rows))
     Console().print(summary(distances))
     say(f"Results in {folder.path}/")
     if not all(Status(status).is_final for status in distances.status):

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
-from ..estimators import Estimator, Problem
+from ..estimators import Automatic, Estimator, Problem
 from ..measuring.course import check
 from ..metering import Parallel
-from ..predictor import Predictor
+from ..predictor import Access, Predictor
 from ..wrappers import Prices, forecast
+from .estimator_choice import norm_note
 from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
 
-__all__ = ["expectation"]
+__all__ = ["announcements", "expectation"]
+
+_MANY = 1000
+"""Queries a row from which a run says what it will send before it sends anything."""
+
+
+def announcements(
+    predictor: Predictor, estimator: Estimator, problem: Problem, options: dict[str, Any]
+) -> Iterator[str]:
+    """What is said before anything is sent: what --norm does not do, where gradients come from, a high price of a row."""
+    if note := norm_note(options):
+        yield note
+    if options["estimator"] == "auto" and estimator.name == "halfspace":
+        labels = problem.access is Access.LABEL
+        why = "reveals labels alone" if labels else "is piecewise constant"
+        yield f"The model {why}: rows are measured by {estimator.name}."
+    estimates = hasattr(estimator, "gradients") and not problem.differentiable
+    if estimates and (reason := getattr(predictor, "no_gradients", "")):
+        yield f"Gradients are estimated from predictions: {reason}"
+    per_row = estimator.expected_queries(problem) * (options["votes"] or 1)
+    if per_row > _MANY:
+        limit = options["max_queries"]
+        limited = "" if limit is None else f", of which --max-queries allows {limit:,}"
+        yield (
+            f"About {per_row:,.0f} queries a row, {per_row * problem.n_rows:,.0f} in all{limited}; "
+            "--dry-run says more and sends nothing."
+        )
 
 
 def expectation(
-    predictor: Predictor, estimator: Estimator, n_rows: int, options: dict[str, Any]
+    predictor: Predictor, estimator: Estimator, problem: Problem, options: dict[str, Any]
 ) -> str:
     """One line: queries, requests, money and time of a run, from what the estimator states that a row costs.
 
@@ -26,11 +55,16 @@ def expectation(
     CapabilityMissing
         The estimator needs more than the predictor reveals.
     """
-    problem = Problem.of(predictor, n_rows=n_rows)
     check(estimator, problem)
-    per_row = estimator.expected_queries(problem) * (options["votes"] or 1)
+    n_rows = problem.n_rows
+    votes = options["votes"] or 1
+    per_row, rounds = (
+        estimator.expected_queries(problem) * votes,
+        _rounds(estimator, problem) * votes,
+    )
     prices = Prices(options["price_per_query"], options["price_per_request"])
-    rows_a_call = min(options["batch_size"] or 512, n_rows)
+    rows_a_round = max(1, round(n_rows * per_row / max(rounds, 1)))
+    rows_a_call = min(options["batch_size"] or 512, rows_a_round)
     requests_a_call, connections = (
         (predictor.n_requests(rows_a_call), predictor.connections)
         if isinstance(predictor, Parallel)
@@ -40,6 +74,7 @@ def expectation(
     expected = forecast(
         n_rows,
         per_row,
+        rounds=rounds,
         batch_size=-(-rows_a_call // requests_a_call),
         call_seconds=1.0,
         connections=min(connections, requests_a_call),
@@ -61,4 +96,22 @@ def expectation(
             if reading and not options["votes"]
             else ""
         )
+        + (
+            f" A row whose answers give no gradient costs {estimator.by_labels.max_queries_per_row:,} besides."
+            if isinstance(estimator, Automatic)
+            else ""
+        )
     )
+
+
+def _rounds(estimator: Estimator, problem: Problem) -> float:
+    """Questions that a row is asked one after another; the predictions of a gradient travel together."""
+    if hasattr(estimator, "expected_rounds"):
+        return float(estimator.expected_rounds(problem))
+    given: Any = estimator
+    if getattr(given, "gradients", None) is not None and any(
+        field.name == "gradients" for field in dataclasses.fields(given)
+    ):
+        given = dataclasses.replace(given, gradients=None)
+    own = dataclasses.replace(problem, differentiable=True)
+    return float(given.expected_queries(own))

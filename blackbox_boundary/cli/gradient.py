@@ -1,4 +1,7 @@
-"""``blackbox-boundary gradient``: write a model that puts out gradients. The adapter that reads such files makes it."""
+"""``blackbox-boundary gradient``.
+
+Write a model that puts out gradients. The adapter that reads such files makes it.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,12 @@ def gradient(
 ) -> None:
     """Differentiate the ONNX file MODEL and write the result to OUT.
 
-    OUT takes the inputs of MODEL and weights v of its scores, and puts out the scores and d(v . scores)/dx.
-    It is made of standard ops: any runtime that takes opset 18 runs it. Weights in files beside MODEL stay there.
+    OUT takes the inputs of MODEL and weights v of its scores, and puts out the scores and d(v .
+    scores)/dx. It is made of standard ops: any runtime that takes opset 18 runs it. Weights in
+    files beside MODEL stay there.
 
-    Exit codes: 0, OUT is written; 3, MODEL cannot be read or has no gradient, and the message says why.
+    Exit codes: 0, OUT is written; 3, MODEL cannot be read or has no gradient, and the message says
+    why.
     """
     writer = _writer(model)
     click.echo(writer(model, out, input=input_name, output=output_name, margin=margin))

@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import inspect
 import math
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import click
-import numpy as np
 from click.core import ParameterSource
 from rich.console import Console
 
 from .. import datasets
 from ..analysis.account import Account
+from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
+from ..analysis.hints import hints
 from ..datasets import Data
-from ..errors import BoundaryError, CapabilityMissing, Interrupted, InvalidInput
-from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
-from ..gradients import SOURCES, source_by_name
+from ..errors import (
+    BoundaryError,
+    CertificatesWithdrawn,
+    Interrupted,
+    PredictorRefused,
+    PredictorUnavailable,
+)
+from ..estimators import CATALOGUE, Automatic, Estimator, Problem
+from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
+from .data_rows import DataRows, data_options
+from .estimator_choice import chosen_estimator
 from .estimators import description
-from .expectation import expectation
-from .messages import say
+from .expectation import announcements, expectation
+from .messages import exit_code, say
 from .named_values import named_values, without_query
 from .reading import Noise, noise_of
+from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import progress, summary
 
 __all__ = ["measure"]
 
-_LIMIT_REACHED, _INTERRUPTED = 5, 130
+_LIMIT_REACHED, _WITHDRAWN, _INTERRUPTED = 5, 6, 130
 
 _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
@@ -64,10 +72,11 @@ class _Measure(click.Command):
 @click.argument("data", required=False)
 @click.option(
     "--estimator",
-    default="ray",
+    default="auto",
     show_default=True,
     is_eager=True,
-    help='How to measure: "blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+    help="How to measure; auto: ray, or halfspace where the model gives no gradient. "
+    '"blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
 )
 @click.option(
     "--direction",
@@ -94,7 +103,7 @@ class _Measure(click.Command):
     type=click.Choice(["l1", "l2", "linf"]),
     default="l2",
     show_default=True,
-    help="Distance that ranks the rows.",
+    help="Distance that is minimised, and ranks the rows; ray only ranks.",
 )
 @click.option(
     "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
@@ -170,6 +179,7 @@ class _Measure(click.Command):
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
 )
+@data_options
 @spending_options
 @click.option(
     "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
@@ -200,7 +210,11 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
-    estimator = by_name(options["estimator"], **_settings(options))
+    # whatever needs neither model nor data comes first: a model may take long to load
+    estimator, bounds = chosen_estimator(options), _bounds(options["bounds"])
+    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    make_report = wants_report(options["report"])
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -209,29 +223,33 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         predictor = load(model, **_given(options))
-        if reason := getattr(predictor, "no_gradients", ""):
-            say(f"Gradients are estimated from predictions: {reason}")
-    rows = _chosen_rows(_read(data, predictor), options["rows"])
+    measured = DataRows.read(data, predictor, options)
+    measured.check_inside(predictor, bounds)
+    rows, facts = measured.data, measured.facts
+    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
+    estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
-        click.echo(expectation(predictor, estimator, len(rows), options))
+        click.echo(expectation(predictor, estimator, problem, options))
         return
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
-    click.get_current_context().call_on_close(folder.discard_if_empty)
-    facts = _facts(data, rows)
+    for said in announcements(predictor, estimator, problem, options):
+        say(said)
     folder.check_data(facts)
-    make_report = _wants_report(options["report"])
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     distances, failure = _measured(predictor, estimator, rows, folder, options)
-    distances.run.update(model=without_query(model), data=facts)
+    if isinstance(failure, BoundaryError):
+        say(f"Error: {failure}")
+        _end_without_answer(distances, failure, folder)
+    distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
     with _uninterrupted():
         try:
-            folder.save(distances)
+            folder.save(distances, measured)
         except ResultsElsewhere as error:
             failure = failure or error
         if make_report:
-            _write_report(folder, distances, rows, options["norm"])
+            write_report(folder, distances, measured, options["norm"])
     Console().print(summary(distances))
+    measured.say_labels(distances)
     if account := Account.of(distances.run):
         say(f"Queries: {account.line()}.")
     say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
@@ -249,7 +267,8 @@ def _measured(
     failure: BoundaryError | Interrupted | None = None
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
-    with spending(predictor, options, folder.note_sent) as spent:
+    with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
         ask = partial(
             measure_distances,
             spent.predictor,
@@ -290,6 +309,20 @@ def _measured(
     return distances, failure
 
 
+def _end_without_answer(distances: Distances, failure: BoundaryError, folder: RunFolder) -> None:
+    """End a new run that got no answer; nothing is left of it.
+
+    An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
+    """
+    is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
+    was_answered = "behaviour" in distances.run or (distances.home >= 0).any()
+    if folder.earlier is None and is_unanswered and not was_answered:
+        folder.discard()
+        account = Account.of(distances.run) or Account()
+        say(f"Nothing was answered; {account.line()}. No results were written.")
+        sys.exit(exit_code(failure))
+
+
 def _n_queries(earlier: Distances | None) -> int:
     """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
@@ -315,37 +348,23 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         say(
             f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
         )
+    for line in hints(distances):
+        say(line)
+    if reason := distances.run.get(WITHDRAWN):
+        say(reason)
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
         say(
             f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
         )
     if isinstance(failure, BoundaryError):
-        raise failure
+        sys.exit(exit_code(failure))
     if failure is not None:
         sys.exit(_INTERRUPTED)
     if left:
         sys.exit(_LIMIT_REACHED)
-
-
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the estimator: those given by name, and the options that are settings of it."""
-    settings = named_values(options["settings"])
-    name = options["estimator"]
-    fields = inspect.signature(ESTIMATORS[name]).parameters if name in ESTIMATORS else {}
-    if options["direction"] is not None:
-        settings.setdefault("direction", options["direction"])
-    if options["gradients"] is not None:
-        named = {"n_queries": options["queries_per_gradient"], "subspace": options["frequencies"]}
-        given = {name: value for name, value in named.items() if value is not None}
-        settings["gradients"] = source_by_name(options["gradients"], **given)
-    elif options["queries_per_gradient"] is not None or options["frequencies"] is not None:
-        raise click.UsageError(
-            "--queries-per-gradient and --frequencies need --gradients, blocks for example."
-        )
-    if "norm" in fields:
-        settings.setdefault("norm", options["norm"])
-    return settings
+    if reason:
+        sys.exit(_WITHDRAWN)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -354,11 +373,19 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     if options["allow"]:
         given["allow"] = options["allow"]
     shape = options["input_shape"]
-    given.update(
-        access=options["access"],
-        n_classes=options["n_classes"],
-        input_shape=None if shape is None else _shape(shape),
-    )
+    named = {
+        "access": options["access"],
+        "n_classes": options["n_classes"],
+        "input_shape": None if shape is None else _shape(shape),
+    }
+    for name, value in named.items():
+        if value is None:
+            continue
+        if given.setdefault(name, value) != value:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(
+                f"{option} and --given {name}={given[name]} contradict each other."
+            )
     return given
 
 
@@ -384,67 +411,3 @@ def _bounds(text: str | None) -> Bounds:
     except ValueError:
         raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
     return lowest, highest
-
-
-def _read(data: str, predictor: Predictor) -> Data:
-    """Read the data; rows that have the model's number of values in another shape are reshaped."""
-    rows = datasets.read(data)
-    shape = tuple(predictor.input_shape)
-    if rows.x.shape[1:] != shape and math.prod(rows.x.shape[1:]) == math.prod(shape):
-        rows = dataclasses.replace(rows, x=rows.x.reshape(-1, *shape))
-    return rows
-
-
-def _chosen_rows(rows: Data, text: str | None) -> Data:
-    if text is None:
-        return rows
-    first, colon, last = text.partition(":")
-    try:
-        chosen = slice(int(first or 0), int(last) if last else None) if colon else slice(int(first))
-    except ValueError:
-        raise click.UsageError(f'--rows must be N or A:B; got "{text}".') from None
-    x = rows.x[chosen]
-    if not len(x):
-        raise InvalidInput(f'--rows "{text}" leaves none of the {len(rows)} rows.')
-    return dataclasses.replace(
-        rows, x=x, labels=None if rows.labels is None else rows.labels[chosen]
-    )
-
-
-def _facts(data: str, rows: Data) -> dict[str, Any]:
-    digest = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(rows), 4096):
-        digest.update(np.ascontiguousarray(rows.x[first : first + 4096]).tobytes())
-    return {
-        "name": data,
-        "rows": len(rows),
-        "shape": list(rows.x.shape[1:]),
-        "dtype": str(rows.x.dtype),
-        "blake2b": digest.hexdigest(),
-        **rows.source,
-    }
-
-
-def _wants_report(asked: bool | None) -> bool:
-    """Whether to write the report; known before anything is measured."""
-    if asked is False:
-        return False
-    try:
-        import jinja2  # noqa: F401
-        import matplotlib as mpl  # noqa: F401
-    except ImportError:
-        if asked:
-            raise CapabilityMissing(
-                'The report needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
-            ) from None
-        say("No report: its packages are not installed (pip install blackbox-boundary[report]).")
-        return False
-    return True
-
-
-def _write_report(folder: RunFolder, distances: Distances, rows: Data, norm: str) -> None:
-    from ..report import write_report
-
-    write_report(
-        distances, folder.report, x=rows.x, labels=rows.labels, class_names=rows.names, norm=norm
-    )

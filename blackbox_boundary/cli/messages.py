@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import click
 
+from ..errors import BoundaryError, PredictorError
 from ..printable import printable
 
-__all__ = ["say"]
+__all__ = ["exit_code", "say"]
+
+_BAD_INPUT, _MODEL_FAILED = 3, 4
+
+
+def exit_code(error: BoundaryError) -> int:
+    """The exit code that an error ends the command with."""
+    return _MODEL_FAILED if isinstance(error, PredictorError) else _BAD_INPUT
 
 
 def say(message: object) -> None:

@@ -1,10 +1,11 @@
-"""The folder that a measurement leaves: ``results.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``results.npz``, ``run.json``, ``report.html``."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..errors import BoundaryError, InvalidInput
 from ..measuring.run_format import check_resumable
+from .data_rows import DataRows
 
 __all__ = ["ResultsElsewhere", "RunFolder"]
 
@@ -121,27 +123,39 @@ class RunFolder:
             with suppress(OSError):  # it holds something, as it should
                 self.path.rmdir()
 
-    def save(self, distances: Distances) -> None:
+    def discard(self) -> None:
+        """Remove a new folder whose run got no answer; one that was there keeps what it held."""
+        if self._is_new:
+            (self.path / _SENT).unlink(missing_ok=True)
+            self.discard_if_empty()
+
+    def save(self, distances: Distances, rows: DataRows | None = None) -> None:
         """Write all tables; each file appears complete or not at all.
 
+        ``rows`` adds what the data say of each row, and flip points under the data's header.
         A folder that was removed is made again. Where it cannot be written, a new temporary folder
         takes the results, and ``path`` names it.
         """
         try:
-            self._save(distances)
+            self._save(distances, rows)
         except OSError as error:
             lost, self.path = self.path, Path(tempfile.mkdtemp(prefix="boundary-run-"))
-            self._save(distances)
+            self._save(distances, rows)
             raise ResultsElsewhere(lost, self.path, error) from error
 
-    def _save(self, distances: Distances) -> None:
+    def _save(self, distances: Distances, rows: DataRows | None) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
-        for name, write in (
-            ("results.csv", distances.to_csv),
-            (_RESULTS, distances.save),
-            (_FACTS, lambda path: Path(path).write_text(facts, encoding="utf-8")),
-        ):
+        beside = None if rows is None else rows.beside(distances)
+        files: dict[str, Callable[[Path], object]] = {
+            "results.csv": lambda path: distances.to_csv(path, beside),
+            _RESULTS: distances.save,
+            _FACTS: lambda path: path.write_text(facts, encoding="utf-8"),
+        }
+        points = distances.flip_points
+        if rows is not None and rows.has_header and points is not None:
+            files["flips.csv"] = lambda path: rows.write_flips(path, points)
+        for name, write in files.items():
             draft = self.path / f".{name}.draft"
             write(draft)
             draft.replace(self.path / name)

@@ -2,13 +2,14 @@
 
 - Unsigned bytes are grey or colour levels: they become float32, divided by 255. ``divide_by`` says otherwise.
 - Floats stay as they are (a memory-mapped file stays one), other integers become the smallest float that holds them exactly.
-- Labels are whole numbers from 0, or words: words are numbered in alphabetical order, and kept as ``names``.
+- Labels become numbers of classes (:mod:`blackbox_boundary.datasets.labels`).
 - Anything else (objects, text, complex numbers) is refused. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from .labels import number_labels
 
 __all__ = ["Data", "Raw", "finish"]
 
@@ -30,17 +32,25 @@ class Data:
     x : (n, *input_shape) float
         At least one row. May be a read-only memory map, and may hold NaN or infinity.
     labels : (n,) int, or None
-        True labels, where the source has them.
+        Numbers of the true classes, where the source has labels.
     names : tuple of str, or None
         Names of the classes, in the order of their numbers.
     source : dict
-        Where the data come from and what was done to them: ``path``, ``format``, ``divided_by``, ... JSON types only.
+        Where the data come from and what was done to them: ``path``, ``format``, ``divided_by``,
+        ``labels_numbered`` (``"by value"``, ``"by the alphabet"`` or ``"as stored"``), the roles of
+        a table's columns, ... JSON types only.
+    columns : tuple of str, or None
+        Names of the inputs of a row, flattened, where a table has a header.
+    ids : (n,) str, or None
+        Names of the rows, where a column or an index has them.
     """
 
     x: NDArray[np.floating[Any]]
     labels: NDArray[np.intp] | None = None
     names: tuple[str, ...] | None = None
     source: dict[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+    ids: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -53,10 +63,17 @@ class Raw(NamedTuple):
     labels: NDArray[Any] | None = None
     names: tuple[str, ...] | None = None
     source: Mapping[str, Any] = MappingProxyType({})
+    columns: tuple[str, ...] | None = None
+    ids: NDArray[np.str_] | None = None
 
 
 def finish(
-    raw: Raw, path: object, *, divide_by: float | None = None, shape: tuple[int, ...] | None = None
+    raw: Raw,
+    path: object,
+    *,
+    divide_by: float | None = None,
+    shape: tuple[int, ...] | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Data:
     """Apply the common rules to what a reader found in ``path``.
 
@@ -77,15 +94,25 @@ def finish(
     if shape is not None:
         values = _shaped(values, shape, path)
     divisor = divide_by or (255.0 if values.dtype == np.uint8 else 1.0)
-    labels, names = _labels(raw, len(values), path)
     source = {"path": str(path), **raw.source, "divided_by": divisor}
-    return Data(_floats(values, divisor), labels, names, source)
+    labels, names = None, raw.names
+    if raw.labels is not None:
+        if raw.labels.shape != (len(values),):
+            raise InvalidInput(
+                f'The labels of "{path}" must be one a row, shape ({len(values)},); '
+                f"got {raw.labels.shape}."
+            )
+        labels, names, source["labels_numbered"] = number_labels(
+            raw.labels, raw.names, path, class_names
+        )
+    return Data(_floats(values, divisor), labels, names, source, raw.columns, raw.ids)
 
 
 def _shaped(values: NDArray[Any], shape: tuple[int, ...], path: object) -> NDArray[Any]:
-    if int(np.prod(shape)) * len(values) != values.size:
+    if math.prod(shape) * len(values) != values.size:
         raise InvalidInput(
-            f'"shape" of a row must hold as many numbers as a row of "{path}", which is {values.shape[1:]}; got {tuple(shape)}.'
+            f'"shape" of a row must hold as many numbers as a row of "{path}", '
+            f"which is {values.shape[1:]}; got {tuple(shape)}."
         )
     return values.reshape(len(values), *shape)
 
@@ -98,26 +125,3 @@ def _floats(values: NDArray[Any], divisor: float) -> NDArray[np.floating[Any]]:
     if divisor != 1:
         return np.divide(values, kind.type(divisor), dtype=kind)
     return values.astype(kind, copy=False)
-
-
-def _labels(
-    raw: Raw, n: int, path: object
-) -> tuple[NDArray[np.intp] | None, tuple[str, ...] | None]:
-    labels, names = raw.labels, raw.names
-    if labels is None:
-        return None, names
-    if labels.shape != (n,):
-        raise InvalidInput(
-            f'The labels of "{path}" must be one a row, shape ({n},); got {labels.shape}.'
-        )
-    if labels.dtype.kind in "US":
-        words, codes = np.unique(labels.astype(str), return_inverse=True)
-        return codes.astype(np.intp), tuple(words.tolist())
-    whole = labels.dtype.kind in "bui" or (
-        labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels))
-    )
-    if not whole or labels.min() < 0:
-        raise InvalidInput(
-            f'The labels of "{path}" must be whole numbers from 0, or words; got {labels.dtype} {labels[:5].tolist()}, ...'
-        )
-    return labels.astype(np.intp), names

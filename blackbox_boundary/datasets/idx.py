@@ -12,18 +12,27 @@
 from __future__ import annotations
 
 import gzip
-import zlib
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from .unpacking import DAMAGE, check_unpacked
 
 __all__ = ["read_idx"]
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+class Readable(Protocol):
+    """A file that is read from its beginning."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next ``size`` bytes, or all that are left."""
+        ...
 
 
 def read_idx(path: Path) -> NDArray[Any]:
@@ -35,21 +44,36 @@ def read_idx(path: Path) -> NDArray[Any]:
         The file is not IDX, or holds less or more than its header says.
     """
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
+        with path.open("rb") as file:
+            if file.read(2) == b"\x1f\x8b":
+                with gzip.open(path) as content:
+                    return _array(content, path, packed=True)
+            file.seek(0)
+            return _array(file, path, packed=False)
+    except DAMAGE as error:
+        if isinstance(error, InvalidInput):
+            raise
         raise InvalidInput(f'"{path}" cannot be read: {error}') from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES or not content[3]:
+
+
+def _array(content: Readable, path: Path, *, packed: bool) -> NDArray[Any]:
+    """The array; no more is unpacked than the header states."""
+    head = content.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not head[3]:
         raise InvalidInput(
-            f'"{path}" is not an IDX file: it begins with {content[:4].hex(" ") or "nothing"}.'
+            f'"{path}" is not an IDX file: it begins with {head.hex(" ") or "nothing"}.'
         )
-    kind, first = np.dtype(_TYPES[content[2]]), 4 + 4 * content[3]
-    shape = tuple(np.frombuffer(content[4:first].ljust(first - 4, b"\0"), ">u4").tolist())
-    expected = first + int(np.prod(shape, dtype=object)) * kind.itemsize
-    if len(content) != expected:
+    kind, n_axes = np.dtype(_TYPES[head[2]]), head[3]
+    lengths = content.read(4 * n_axes)
+    shape = tuple(np.frombuffer(lengths.ljust(4 * n_axes, b"\0"), ">u4").tolist())
+    n_bytes, stored = math.prod(shape) * kind.itemsize, path.stat().st_size
+    if packed:
+        check_unpacked(n_bytes, stored, path)
+    elements = content.read(n_bytes + 1) if packed or n_bytes <= stored else content.read()
+    if len(lengths) < 4 * n_axes or len(elements) != n_bytes:
         raise InvalidInput(
-            f'"{path}" must hold {expected} bytes (IDX, shape {shape}); got {len(content)}.'
+            f'"{path}" must hold {n_bytes} bytes after its header (IDX, shape {shape}); it holds '
+            f"{'more' if len(elements) > n_bytes else len(elements)}."
         )
-    values = np.frombuffer(content, kind, offset=first).reshape(shape)
+    values = np.frombuffer(elements, kind).reshape(shape)
     return values.astype(kind.newbyteorder("="), copy=False)

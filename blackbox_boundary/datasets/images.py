@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import CapabilityMissing, InvalidInput
 from .data import Raw
+from .unpacking import check_unpacked
 
 __all__ = ["read_images"]
 
@@ -40,15 +43,8 @@ def read_images(folder: Path, *, channels_last: bool = False) -> Raw:
         raise InvalidInput(
             f'"{folder}" must hold either images or one folder a class; it holds both, {_images(folder)[0].name} for one.'
         )
+    _check_sizes(folder, files)
     read = [_read(file) for file in files]
-    for file, image in zip(files, read, strict=True):
-        if image.shape[:2] != read[0].shape[:2]:
-            sizes = " and ".join(
-                f"{values.shape[1]}x{values.shape[0]}" for values in (read[0], image)
-            )
-            raise InvalidInput(
-                f'The images in "{folder}" must have one size; "{files[0].name}" and "{file.name}" have {sizes}.'
-            )
     n_channels = max(image.shape[2] for image in read)
     values = np.stack([np.broadcast_to(image, (*image.shape[:2], n_channels)) for image in read])
     labels = (
@@ -69,8 +65,34 @@ def _images(folder: Path) -> list[Path]:
     )
 
 
+def _check_sizes(folder: Path, files: list[Path]) -> None:
+    """Compare the sizes that the headers state, before anything is decoded."""
+    sizes = [_opened(file, lambda image: image.size) for file in files]
+    width, height = sizes[0]
+    for file, size in zip(files, sizes, strict=True):
+        if size != sizes[0]:
+            raise InvalidInput(
+                f'The images in "{folder}" must have one size; "{files[0].name}" and '
+                f'"{file.name}" have {width}x{height} and {size[0]}x{size[1]}.'
+            )
+    stored = sum(file.stat().st_size for file in files)
+    check_unpacked(3 * width * height * len(files), stored, folder)
+
+
 def _read(file: Path) -> NDArray[Any]:
     """One image (height, width, channels) of bytes."""
+    pixels: NDArray[Any] = _opened(file, lambda image: _pixels(image, file))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _pixels(image: Any, file: Path) -> NDArray[Any]:
+    if image.mode.startswith(("I", "F")):
+        raise InvalidInput(f'"{file}" must have 8 bits a channel; it is of mode {image.mode}.')
+    return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+
+
+def _opened(file: Path, look: Callable[[Any], Any]) -> Any:
+    """What ``look`` returns of the image in a file."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -78,12 +100,11 @@ def _read(file: Path) -> NDArray[Any]:
             'Reading images needs Pillow: pip install "blackbox-boundary[images]".'
         ) from error
     try:
-        with Image.open(file) as image:
-            if image.mode.startswith(("I", "F")):
-                raise InvalidInput(
-                    f'"{file}" must have 8 bits a channel; it is of mode {image.mode}.'
-                )
-            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # see _check_sizes
+            with Image.open(file) as image:
+                return look(image)
+    except InvalidInput:
+        raise
+    except Exception as error:  # a crafted file leads Pillow's decoders to any error
         raise InvalidInput(f'"{file}" cannot be read as an image: {error}') from error
-    return pixels.reshape(*pixels.shape[:2], -1)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
+from ..inputs import is_whole
 from .cifar100_set import read_cifar100
+from .columns import Choice
+from .csv_files import read_csv
 from .data import Data, Raw, finish
 from .digits_set import digits
 from .idx import read_idx
 from .images import read_images
 from .mnist_set import read_mnist
 from .numpy_files import read_npy, read_npz
-from .tables import read_csv, read_parquet
+from .parquet_files import read_parquet
 
 __all__ = ["read"]
 
@@ -33,6 +38,10 @@ def read(
     divide_by: float | None = None,
     shape: tuple[int, ...] | None = None,
     channels_last: bool = False,
+    ids: str | None = None,
+    drop: Sequence[str] = (),
+    use: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Data:
     """Read inputs, with their labels where the source has them.
 
@@ -45,14 +54,25 @@ def read(
     array : str, optional
         Array of an ``.npz`` file, or column of lists of a Parquet file, that holds the inputs.
     labels : str or path, optional
-        Where the labels are: an array of the ``.npz`` file, a column of the table, or beside ``.npy`` and IDX files a second file of that
-        kind. Default: an array ``labels`` or ``y``, a column ``label``, an IDX file ``labels-idx1`` beside ``images-idx3``, subfolders.
+        Where the labels are: an array of the ``.npz`` file, a column of the table, or beside
+        ``.npy`` and IDX files a second file of that kind; ``"none"`` leaves them out. Default: an
+        array ``labels`` or ``y``, a column ``label``, an IDX file ``labels-idx1`` beside
+        ``images-idx3``, subfolders.
     divide_by : float, optional
         Divide all values by this. Default: 255 for unsigned bytes and images, else 1.
     shape : tuple of int, optional
         Shape of one row, as the model takes it. Default: as stored.
     channels_last : bool
         Images as (height, width, channels), for a folder of images.
+    ids : str, optional
+        The column of a table that names the rows. Default: the index, where pandas stored one.
+    drop : sequence of str
+        Columns of a table to leave out.
+    use : sequence of str, optional
+        The columns of a table that are the inputs, in this order. Default: all others.
+    class_names : sequence of str, optional
+        Names of the model's classes, in the order of its scores: labels are matched by value.
+        Default: whole numbers from 0 number the classes, words are numbered by the alphabet.
 
     Raises
     ------
@@ -71,23 +91,60 @@ def read(
     >>> data.x.shape, data.labels[:4]
     ((1797, 8, 8), array([0, 1, 2, 3]))
     """
-    if divide_by is not None and not divide_by > 0:
-        raise InvalidInput(f'"divide_by" of read must be positive; got {divide_by}.')
-    if (raw := _named(str(spec))) is not None:
-        return finish(raw, spec, divide_by=divide_by, shape=shape)
-    path = Path(spec)
-    if (
-        not path.exists()
-        and (split := re.fullmatch(r"(.+\.npz):([^/\\]+)", str(spec)))
-        and array is None
-    ):
-        path, array = Path(split[1]), split[2]
-    if not path.exists():
-        raise InvalidInput(f'"{spec}" does not exist. Known are {_FORMATS}.')
-    kind, raw = _read_raw(path, array, labels, channels_last=channels_last)
-    return finish(
-        raw._replace(source={"format": kind, **raw.source}), path, divide_by=divide_by, shape=shape
+    if divide_by is not None and not (isinstance(divide_by, Real) and 0 < divide_by < math.inf):
+        raise InvalidInput(f'"divide_by" of read must be a positive number; got {divide_by!r}.')
+    choice = Choice(
+        None if labels is None else str(_text(labels, "labels")),
+        None if ids is None else str(_text(ids, "ids")),
+        _names(drop, "drop") or (),
+        _names(use, "use"),
     )
+    class_names = _names(class_names, "class_names")
+    if shape is not None and not (
+        isinstance(shape, Sequence) and all(is_whole(length) and length > 0 for length in shape)
+    ):
+        raise InvalidInput(f'"shape" of read must be whole numbers from 1; got {shape!r}.')
+    spec = _text(spec, "spec")
+    if (raw := _named(str(spec))) is not None:
+        path: str | Path = str(spec)
+    else:
+        path, array = _located(spec, array)
+        raw = _read_raw(path, array, choice, channels_last=channels_last)
+    if choice.needs_table and "columns" not in raw.source:
+        raise InvalidInput(f'"ids", "drop" and "use" of read name columns; "{path}" is no table.')
+    if choice.labels == "none":
+        raw = raw._replace(labels=None)
+    return finish(raw, path, divide_by=divide_by, shape=shape, class_names=class_names)
+
+
+def _text(value: Any, name: str) -> str | Path:
+    if not isinstance(value, str | Path):
+        raise InvalidInput(f'"{name}" of read must be text; got {value!r}.')
+    return value
+
+
+def _names(value: Any, name: str) -> tuple[str, ...] | None:
+    """Several names; a single one may stand alone."""
+    names = (value,) if isinstance(value, str) else value
+    if names is not None and (
+        not isinstance(names, Sequence) or not all(isinstance(part, str) for part in names)
+    ):
+        raise InvalidInput(f'"{name}" of read must be a list of names; got {value!r}.')
+    return None if names is None else tuple(names)
+
+
+def _located(spec: str | Path, array: str | None) -> tuple[Path, str | None]:
+    """The file, and the array where the name of an ``.npz`` file is followed by one."""
+    path, split = Path(spec), re.fullmatch(r"(.+\.npz):([^/\\]+)", str(spec))
+    try:
+        if not path.exists() and split and array is None:
+            path, array = Path(split[1]), split[2]
+        exists = path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        exists = False
+    if not exists:
+        raise InvalidInput(f'"{spec}" does not exist. Known are {_FORMATS}.')
+    return path, array
 
 
 def _named(spec: str) -> Raw | None:
@@ -102,23 +159,31 @@ def _named(spec: str) -> Raw | None:
     return None
 
 
-def _read_raw(
-    path: Path, array: str | None, labels: str | Path | None, *, channels_last: bool
-) -> tuple[str, Raw]:
+def _read_raw(path: Path, array: str | None, choice: Choice, *, channels_last: bool) -> Raw:
+    suffix = path.suffix.lower()
+    labels = None if choice.labels == "none" else choice.labels
     if path.is_dir():
-        return "images", read_images(path, channels_last=channels_last)
-    suffix, name = path.suffix.lower(), None if labels is None else str(labels)
+        return _of("images", read_images(path, channels_last=channels_last))
     if suffix == ".npz":
-        return "npz", read_npz(path, array, name)
+        return _of("npz", read_npz(path, array, labels))
     if suffix in (".csv", ".tsv"):
-        return "csv", read_csv(path, name)
+        return _table("csv", read_csv(path, choice))
     if suffix in (".parquet", ".pq"):
-        return "parquet", read_parquet(path, array, name)
+        return _table("parquet", read_parquet(path, array, choice))
     if suffix == ".npy":
-        return "npy", _with_labels(path, read_npy, labels)
+        return _of("npy", _with_labels(path, read_npy, labels))
     if re.search(r"(-ubyte|\.idx\d?)(\.gz)?$", path.name):
-        return "idx", _with_labels(path, read_idx, labels or _sibling(path))
+        return _of("idx", _with_labels(path, read_idx, labels or _sibling(path)))
     raise InvalidInput(f'"{path}" is of no kind that is known by its name. Known are {_FORMATS}.')
+
+
+def _of(kind: str, raw: Raw) -> Raw:
+    return raw._replace(source={"format": kind, **raw.source})
+
+
+def _table(kind: str, raw: Raw) -> Raw:
+    columns = None if raw.columns is None else list(raw.columns)
+    return raw._replace(source={"format": kind, "columns": columns, **raw.source})
 
 
 def _with_labels(path: Path, reader: Callable[[Path], Any], labels: str | Path | None) -> Raw:
@@ -126,7 +191,8 @@ def _with_labels(path: Path, reader: Callable[[Path], Any], labels: str | Path |
         return Raw(reader(path))
     if not Path(labels).exists():
         raise InvalidInput(
-            f'"labels" of read must name a file, as "{path.name}" holds one array alone; got "{labels}".'
+            f'"labels" of read must name a file, as "{path.name}" holds one array alone; '
+            f'got "{labels}".'
         )
     return Raw(reader(path), reader(Path(labels)), source={"labels": str(labels)})
 

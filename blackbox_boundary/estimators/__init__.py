@@ -5,6 +5,7 @@ from typing import Any
 
 from ..search.problem import Problem
 from ..search.state import Flips
+from .automatic import Automatic
 from .broyden import Broyden
 from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
 from .directions import Directions, flatness, principal_directions
@@ -13,13 +14,15 @@ from .halfspace import HalfSpace
 from .homotopy import Homotopy
 from .linearised import Linearised
 from .lower_bound import LowerBound
-from .protocol import Estimator
+from .protocol import Anytime, Estimator
 from .ray import Ray
 from .tangent import Tangent
 
 __all__ = [
     "CATALOGUE",
     "ESTIMATORS",
+    "Anytime",
+    "Automatic",
     "Broyden",
     "Directions",
     "Entry",

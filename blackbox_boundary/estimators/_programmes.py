@@ -12,7 +12,6 @@ __all__ = ["closest_step"]
 
 Real = NDArray[np.float64]
 
-
 _MET = 1e-6
 """How far from its constraints a step may end and be taken, relative to the reach."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import InvalidInput
 from ..predictor import Access
 from ..search.problem import Problem
+from .automatic import Automatic
 from .broyden import Broyden
 from .directions import Directions
 from .flip_point import FlipPoint
@@ -102,6 +103,7 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
     """Return the estimator of this name, with these settings; a configured one is returned as it is.
 
+    ``"auto"`` is what is used where nobody names one: :class:`~blackbox_boundary.estimators.Automatic`.
     Among the settings of ``"lower_bound"``, ``upper`` may be a name, too; it is given the same norm where it has one.
 
     Raises
@@ -110,7 +112,14 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
         No estimator has that name, or this one no such setting.
     """
     if not isinstance(estimator, str):
+        if isinstance(estimator, type) or not hasattr(estimator, "search"):
+            got = getattr(estimator, "__name__", type(estimator).__name__)
+            raise InvalidInput(
+                f'"estimator" must be a name or a configured estimator, Ray() for example; got {got}.'
+            )
         return estimator
+    if estimator == "auto":
+        return Automatic(Ray(**settings))
     if estimator not in ESTIMATORS:
         raise InvalidInput(
             f'"estimator" must be one of {", ".join(sorted(ESTIMATORS))}; got "{estimator}".'

@@ -50,6 +50,7 @@ from ..search.paths import Path
 from ..search.problem import Problem
 from ..search.rays import Rays, find_flips
 from ..search.state import Flips
+from ..settings import Settings
 
 __all__ = ["Directions", "flatness", "principal_directions"]
 
@@ -62,8 +63,8 @@ _UNIT = 0.05
 """First radius, relative to where the ray leaves the bounds, or without bounds to the row's own length (at least 1)."""
 
 
-@dataclass(frozen=True)
-class Directions:
+@dataclass(frozen=True, eq=False)
+class Directions(Settings):
     """Distances along random directions, random subspaces or given directions; labels are enough for most.
 
     The result's ``trace`` holds the distance along each direction (infinite where no flip is met); its flip point is the nearest.

@@ -73,7 +73,7 @@ class FlipPoint:
     Parameters
     ----------
     pairs : int, optional
-        Rivals tried per row, those with the smallest lead first. Default: every other class.
+        Rivals tried per row, those with the smallest lead first; None: all of them.
     method : {"auto", "quadratic", "lagrangian"}
         ``"auto"``: quadratic programmes for up to 64 inputs, else the augmented Lagrangian.
     steps : int

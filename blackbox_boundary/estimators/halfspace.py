@@ -125,6 +125,10 @@ class HalfSpace:
         del problem
         return self.max_queries_per_row
 
+    def expected_rounds(self, problem: Problem) -> float:
+        """Questions one after another; about five points travel together (4.2 to 6.7 with 4 and 10 classes)."""
+        return self.expected_queries(problem) / 5
+
     def check(self, problem: Problem) -> None:
         """Accept any predictor: labels are enough."""
 

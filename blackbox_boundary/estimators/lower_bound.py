@@ -10,7 +10,12 @@ That is the product of spectral norms of Szegedy et al. [1]_, with the last laye
 everywhere, hence also inside bounds, and it is loose (docs/explanation/quality.md has figures).
 For small ReLU nets :class:`~blackbox_boundary.testing.ReluNet` gives the exact distance.
 
-Cost per row: nothing beyond the prediction of the row itself, and what the other estimator costs.
+What the answers resolve is taken off each lead first, class by class: their rounding, stated or seen,
+and their deviation from the chain's own scores. A row whose answers the chain does not explain is
+not certified: NaN, with a note.
+
+Cost per row: nothing beyond the prediction of the row itself, and what the other estimator costs;
+four predictions more where the chain is given by its norms alone, so that it cannot be evaluated.
 
 References
 ----------
@@ -25,16 +30,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..chains import Chain
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource
-from ..predictor import Access
+from ..predictor import IntArray
 from ..search.asks import Search, Status
 from ..search.geometry import check_norm
-from ..search.margins import leads, resolution
 from ..search.problem import Problem
 from ..search.state import Flips
+from ._proved_leads import N_PROBES, proved_leads
 from .protocol import Estimator
 
 __all__ = ["LowerBound"]
@@ -49,7 +55,8 @@ class LowerBound:
     Parameters
     ----------
     chain : Chain, optional
-        Of the model that is asked, such as ``adapters.torch_chain.chain_of`` reads. Default: the predictor's own, where it can tell.
+        Of the model that is asked, such as ``adapters.torch_modules.chain.chain_of`` reads. One made
+        of norms alone is taken at its word. Default: the predictor's own, where it can tell.
     norm : {"l2", "linf", "l1"}
         Of the certified distance.
     upper : Estimator, optional
@@ -91,8 +98,9 @@ class LowerBound:
             self.upper.check(problem)
 
     def expected_queries(self, problem: Problem) -> float:
-        """The row itself, and what the other estimator is expected to cost."""
-        return 1 if self.upper is None else self.upper.expected_queries(problem)
+        """The row itself, points near it where the chain cannot be evaluated, and the other estimator's."""
+        near = N_PROBES if self._chain(problem).scores is None else 0
+        return near + (1 if self.upper is None else self.upper.expected_queries(problem))
 
     def _chain(self, problem: Problem) -> Chain:
         if self.chain is not None:
@@ -105,35 +113,32 @@ class LowerBound:
 
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Read the bound off the scores at the rows; then let the other estimator search."""
-        n = len(flips.home)
-        flips.certified = np.full(n, np.nan)
-        rows = flips.running
-        lead = (
-            leads(flips.start[rows], flips.home[rows], problem.access)
-            - _blur(flips, problem)[rows, None]
-        )
-        steepness = self._chain(problem).steepness()[flips.home[rows]]
-        with np.errstate(
-            divide="ignore", invalid="ignore"
-        ):  # a class that cannot come closer is infinitely far
-            distance = np.where(
-                lead > 0, np.where(steepness > 0, lead / steepness, np.inf), 0.0
-            ).min(axis=-1)
-        flips.certified[rows] = distance / (
-            math.sqrt(math.prod(problem.input_shape)) if self.norm == "linf" else 1.0
-        )
+        chain, rows = self._chain(problem), flips.running
+        flips.certified, flips.certified_by = np.full(len(flips.home), np.nan), chain.layers
+        if len(rows):
+            lead, reason = yield from proved_leads(chain, flips, rows, problem)
+            flips.certified[rows] = self._distance(chain, lead, flips.home[rows], problem)
+            flips.certified[rows[reason != ""]] = np.nan
+            if (reason != "").any():
+                flips.note = np.full(len(flips.home), "", "<U64")
+                flips.note[rows] = reason
         if self.upper is None:
-            flips.status[rows] = Status.NO_FLIP
+            flips.status[flips.running] = Status.NO_FLIP
         else:
             yield from self.upper.search(flips, problem)
 
+    def _distance(
+        self, chain: Chain, lead: NDArray[np.float64], home: IntArray, problem: Problem
+    ) -> NDArray[np.float64]:
+        """Within which no class can catch up, (k,); one that cannot come closer is infinitely far."""
+        steepness = chain.steepness()[home]
+        steepness[np.arange(len(home)), home] = 0.0
+        lead[np.arange(len(home)), home] = np.inf
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.where(steepness > 0, lead / steepness, np.inf)
+        distance = np.where(lead > 0, reach, 0.0).min(axis=-1)
+        return np.asarray(distance / self._l2_per_unit(problem))
 
-def _blur(flips: Flips, problem: Problem) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """What the rounding of the answers could have added to a lead, (n,); logarithms of probabilities carry their relative rounding."""
-    blur = 2 * resolution(flips.start, problem.access)
-    if problem.access is Access.PROBABILITIES:
-        assert flips.start.scores is not None
-        blur = blur / np.maximum(
-            np.partition(flips.start.scores, -2, axis=-1)[:, -2].astype(np.float64), 1e-300
-        )
-    return blur
+    def _l2_per_unit(self, problem: Problem) -> float:
+        """The longest L2 length of a step of length 1 in the norm that is certified."""
+        return math.sqrt(math.prod(problem.input_shape)) if self.norm == "linf" else 1.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..search.asks import Search
 from ..search.problem import Problem
 from ..search.state import Flips
 
-__all__ = ["Estimator"]
+__all__ = ["Anytime", "Estimator"]
 
 
 class Estimator(Protocol):
@@ -31,4 +31,17 @@ class Estimator(Protocol):
 
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows. Called when ``flips.start`` and ``flips.home`` are known."""
+        ...
+
+
+@runtime_checkable
+class Anytime(Estimator, Protocol):
+    """An estimator whose flip points get nearer until its queries are spent.
+
+    Any number of queries gives an answer; fewer give a farther one.
+    """
+
+    @property
+    def max_queries_per_row(self) -> int:
+        """Queries of a row in all."""
         ...

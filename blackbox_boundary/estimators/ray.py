@@ -38,12 +38,13 @@ from ..search.paths import Path
 from ..search.problem import Problem
 from ..search.rays import SLACK, Rays, find_flips
 from ..search.state import Flips
+from ..settings import Settings
 
 __all__ = ["Ray"]
 
 
-@dataclass(frozen=True)
-class Ray:
+@dataclass(frozen=True, eq=False)
+class Ray(Settings):
     """Distance along one ray, against a gradient at the row.
 
     Parameters

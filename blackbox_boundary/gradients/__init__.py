@@ -9,6 +9,7 @@ from .bases import Basis, Coordinates, Cosines, Span
 from .choice import SOURCES, gradient_queries, source_by_name, source_for
 from .differences import CentralDifferences, ForwardDifferences
 from .sampled import SPSA, AntitheticBlocks, LocalLinear
+from .scale import data_scale
 
 __all__ = [
     "SOURCES",
@@ -22,6 +23,7 @@ __all__ = [
     "GradientSource",
     "LocalLinear",
     "Span",
+    "data_scale",
     "estimate_gradients",
     "gradient_queries",
     "source_by_name",

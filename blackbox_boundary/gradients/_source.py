@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import CapabilityMissing
 from ..predictor import Access, IntArray
 from ..search.asks import Ask, AskGradient, Gradients, Labels, Search
+from ._confirmation import confirm_gradients
 
 if TYPE_CHECKING:
     from ..search.problem import Problem
@@ -47,6 +48,8 @@ def estimate_gradients(
 ) -> Search:
     """Run a search and answer its asks for gradients by ``source``, so that it needs predictions only.
 
+    The first gradient of each row is checked by two more queries (:mod:`._confirmation`).
+
     Parameters
     ----------
     search : Search
@@ -62,6 +65,7 @@ def estimate_gradients(
         The search asks for a gradient, and the predictor reveals too little for this source.
     """
     streams: dict[int, np.random.Generator] = {}
+    checked: set[int] = set()
 
     def stream(row: int) -> np.random.Generator:
         if row not in streams:
@@ -73,8 +77,13 @@ def estimate_gradients(
         while True:
             if isinstance(ask, AskGradient):
                 source.check(problem)
-                reply: Labels | Gradients = yield from source.estimate(
+                estimated = yield from source.estimate(
                     ask, problem, [stream(int(row)) for row in ask.rows]
+                )
+                new = np.array([int(row) not in checked for row in ask.rows], np.bool_)
+                checked.update(int(row) for row in ask.rows)
+                reply: Labels | Gradients = yield from confirm_gradients(
+                    ask, estimated, new, problem
                 )
             else:
                 reply = yield ask

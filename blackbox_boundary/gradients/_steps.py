@@ -12,24 +12,17 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
 from ..errors import InvalidInput
-from ..predictor import Access, Array, Bounds, FloatArray, IntArray
-from ..rounding import NOT_ROUNDED, decimals
+from ..predictor import Access, Array, FloatArray, IntArray
+from ..rounding import NOT_ROUNDED, common_step, decimals, significant_bits
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, Status, StatusArray
 from ._functional import functional, revealed_scores
 from ._source import Estimate
+from .scale import row_scale
 
 if TYPE_CHECKING:
     from ..search.problem import Problem
 
-__all__ = [
-    "CHUNK_BYTES",
-    "Received",
-    "Trial",
-    "check_step",
-    "flat_bounds",
-    "input_scale",
-    "with_step",
-]
+__all__ = ["CHUNK_BYTES", "Received", "Trial", "check_step", "flat_bounds", "with_step"]
 
 CHUNK_BYTES = 32 * 2**20
 """Memory of the points of one ask. A row's own share of it does not depend on how many rows ask."""
@@ -37,41 +30,106 @@ CHUNK_BYTES = 32 * 2**20
 _WIDEST_STEP = 0.2
 """Share of the input's scale beyond which a difference says little about a derivative. Three decimals need 0.1 to 0.2, two need more."""
 
+_SAMPLE = 256
+"""Different scores of a row that are kept to find the grid on which they lie."""
+
+Real = NDArray[np.float64]
+
 
 @dataclass(eq=False)
 class Received:
-    """What the answers to one ask for gradients have told so far, row by row (k,).
+    """What the answers to one ask for gradients tell, row by row (k,).
 
-    ``places`` are the decimals that scores needed, ``spread`` the largest difference between scores of one answer.
+    Attributes
+    ----------
+    status : (k,) int
+    places : (k,) int
+        Decimals that the scores needed.
+    bits : (k,) int
+        Binary digits that they needed: 53 of double precision, 24 of single, 11 of half.
+    spread, largest : (k,) float
+        The largest difference between scores of one answer, and the largest score.
+    seen : list of (m,) float
+        Different scores of each row, at most a sample of them.
+    n_seen : (k,) int
+        Scores that the sample was taken from.
     """
 
     status: StatusArray
     places: IntArray
-    spread: NDArray[np.float64]
+    bits: IntArray
+    spread: Real
+    largest: Real
+    seen: list[Real]
+    n_seen: IntArray
 
     @classmethod
     def nothing(cls, k: int) -> Received:
         """Nothing was asked yet about ``k`` rows."""
-        return cls(np.zeros(k, np.int8), np.zeros(k, np.intp), np.zeros(k))
+        none = np.zeros(0)
+        counts = (np.zeros(k, np.int8), np.zeros(k, np.intp), np.zeros(k, np.intp))
+        return cls(*counts, np.zeros(k), np.zeros(k), [none] * k, np.zeros(k, np.intp))
 
-    def read(
-        self, j: IntArray, reply: Labels, v: FloatArray, access: Access
-    ) -> NDArray[np.float64]:
+    def read(self, j: IntArray, reply: Labels, v: FloatArray, access: Access) -> Real:
         """The functional at points (m,) of rows ``j``; NaN where it is not revealed."""
         self.status[j[~reply.answered]] = reply.status[~reply.answered]
         j, received = j[reply.answered], reply.prediction[reply.answered]
         scores = revealed_scores(received)
+        sizes = np.abs(scores).astype(np.float64)
+        apart = np.ptp(scores, axis=-1) if scores.shape[1] > 1 else sizes[:, 0]
         np.maximum.at(self.places, j, decimals(scores))
-        np.maximum.at(
-            self.spread, j, np.ptp(scores, axis=-1) if scores.shape[1] > 1 else np.abs(scores[:, 0])
-        )
+        np.maximum.at(self.bits, j, significant_bits(scores))
+        np.maximum.at(self.spread, j, apart)
+        np.maximum.at(self.largest, j, sizes.max(axis=-1, initial=0.0))
+        self._keep(j, sizes)
         f = np.full(len(reply.status), np.nan)
         f[reply.answered] = functional(received, v[j], access)
         return f
 
+    def _keep(self, j: IntArray, sizes: Real) -> None:
+        """Add to the sample of each row; ``j`` ascends."""
+        if not len(j):
+            return
+        rows, first = np.unique(j, return_index=True)
+        for row, start, stop in zip(rows, first, [*first[1:], len(j)], strict=True):
+            scores = sizes[start:stop]
+            if len(self.seen[row]) < _SAMPLE:
+                some = scores.reshape(-1)[:: max(1, scores.size // (8 * _SAMPLE))]
+                self.seen[row] = np.unique(np.concatenate([self.seen[row], some]))[:_SAMPLE]
+                self.n_seen[row] += (stop - start) * len(np.unique(scores[0]))  # one of (z, -z)
 
-Trial: TypeAlias = "Callable[[IntArray, NDArray[np.float64]], Generator[Ask, Labels | Gradients, tuple[NDArray[np.float64], Received]]]"
-"""``trial(j, h)``: estimate the gradients (m, d) of some of the rows, with these steps (m,)."""
+    def quantum(self) -> Real:
+        """What scores (k,) are rounded to, in their own units; 0 where no rounding coarser than single precision shows."""
+        rounded = np.where(self.places < NOT_ROUNDED, 10.0 ** -self.places.astype(float), 0.0)
+        short = np.where(self.bits < _SINGLE_BITS, 2.0 ** -self.bits.astype(float), 0.0)
+        on_grid = np.array([self._grid(row) for row in range(len(self.status))])
+        return np.maximum(np.maximum(rounded, on_grid), short * self.largest)
+
+    def _grid(self, row: int) -> float:
+        """The step of the grid of a row's scores. Few levels are one only where answers share them: equal slopes make levels, too."""
+        levels = self.seen[row]
+        if len(levels) < _MANY_LEVELS and 2 * len(levels) > self.n_seen[row]:
+            return 0.0
+        return common_step(levels)
+
+    def resolution(self, quantum: Real) -> Real:
+        """The least difference (k,) between scores that means anything: their rounding, or their precision."""
+        return np.maximum(quantum, 2.0 ** -self.bits.astype(float) * self.largest)
+
+
+_SINGLE_BITS = 20
+"""Binary digits below which scores resolve noticeably less than single precision, whose 24 the last may lack by chance."""
+
+_MANY_LEVELS = 16
+"""Different scores that lie on one grid whether or not answers share them."""
+
+_LAST_PLACES = 8
+"""Units in the last place of an input that a step is at least."""
+
+Trial: TypeAlias = (
+    "Callable[[IntArray, Real], Generator[Ask, Labels | Gradients, tuple[Real, Received]]]"
+)
+"""``trial(j, h)``: estimate the gradients (m, d) of some of the rows, with these steps (m, d)."""
 
 
 def with_step(
@@ -79,35 +137,56 @@ def with_step(
 ) -> Estimate:
     """Try the given step, or the one for the scores' known resolution, widened once where they prove to be rounded more coarsely.
 
-    The best step of a difference whose error falls as ``h**(order - 1)`` is the ``order``-th root of the scores' relative resolution.
+    The best step of a difference whose error falls as ``h**(order - 1)`` is the ``order``-th root of the scores' relative
+    resolution, in units of each coordinate's scale (:mod:`~blackbox_boundary.gradients.scale`).
     """
     k = len(ask.rows)
-    scale = input_scale(ask.points, problem.bounds)
+    scale = _scales(ask.points, problem)
     known = min(max(_resolution(ask.points), problem.score_resolution) ** (1 / order), _WIDEST_STEP)
-    h = np.full(k, step) if step is not None else scale * known
+    h = (
+        np.full(scale.shape, step)
+        if step is not None
+        else _representable(scale * known, ask.points)
+    )
+    if problem.grid is not None:  # between two levels nothing is asked
+        h = np.maximum(h, problem.grid.step)
     gradient, received = yield from trial(np.arange(k), h)
-    if (
-        step is None
-        and (
-            rounded := np.flatnonzero(
-                (received.status == ANSWERED) & (received.places < NOT_ROUNDED)
-            )
-        ).size
-    ):
-        quantum = 10.0 ** -received.places[rounded] / np.maximum(
-            received.spread[rounded], np.finfo(np.float64).tiny
-        )
-        wider = quantum ** (1 / order)
-        received.status[rounded[wider > _WIDEST_STEP]] = Status.ZERO_GRADIENT
+    quantum = received.quantum()
+    resolution = np.maximum(received.resolution(quantum), problem.score_resolution)
+    rounded = np.flatnonzero((received.status == ANSWERED) & (quantum > 0))
+    if step is None and rounded.size:
+        spread = np.maximum(received.spread[rounded], np.finfo(np.float64).tiny)
+        wider = (quantum[rounded] / spread) ** (1 / order)
+        received.status[rounded[wider > _WIDEST_STEP]] = Status.UNRESOLVED
         worthwhile = (wider > 2 * known) & (
             wider <= _WIDEST_STEP
         )  # twice as many queries for less than twice the step are not
-        again, wider = rounded[worthwhile], wider[worthwhile]
+        again = rounded[worthwhile]
         if again.size:
-            gradient[again], wide = yield from trial(again, scale[again] * wider)
+            h[again] = scale[again] * wider[worthwhile, None]
+            gradient[again], wide = yield from trial(again, h[again])
             received.status[again] = wide.status
+            resolution[again] = np.maximum(
+                wide.resolution(wide.quantum()), problem.score_resolution
+            )
     gradient[received.status != ANSWERED] = 0.0
-    return Gradients(received.status, as_kind(gradient.reshape(ask.points.shape), ask.points))
+    values = as_kind(gradient.reshape(ask.points.shape), ask.points)
+    return Gradients(received.status, values, h, resolution)
+
+
+def _scales(points: Array, problem: Problem) -> Real:
+    """Scale (k, d) of the inputs of each row."""
+    if problem.scale is None:
+        return row_scale(points, problem.bounds)
+    flat: Real = np.asarray(problem.scale, np.float64).reshape(-1)
+    return np.tile(flat, (len(points), 1))
+
+
+def _representable(h: Real, points: Array) -> Real:
+    """Steps that single precision, say, can tell from the points: a few units in the last place at least."""
+    epsilon = float(array_namespace(points).finfo(points.dtype).eps)
+    sizes = np.abs(as_numpy(points).astype(np.float64)).reshape(h.shape)
+    return np.maximum(h, _LAST_PLACES * epsilon * sizes)
 
 
 def check_step(step: float | None) -> None:
@@ -127,19 +206,6 @@ def _resolution(points: Array) -> float:
     return max(
         float(array_namespace(points).finfo(points.dtype).eps), float(np.finfo(np.float32).eps)
     )
-
-
-def input_scale(points: Array, bounds: Bounds) -> NDArray[np.float64]:
-    """Scale (k,) of the input of each row: the width of the bounds, or without bounds 1 or the row's largest entry."""
-    if bounds is not None:
-        return np.full(
-            len(points),
-            float(np.max(np.asarray(bounds[1], np.float64) - np.asarray(bounds[0], np.float64))),
-        )
-    largest = np.abs(as_numpy(points).reshape(len(points), int(np.prod(points.shape[1:])))).max(
-        axis=-1, initial=0.0
-    )
-    return np.maximum(1.0, largest.astype(np.float64))
 
 
 def flat_bounds(

@@ -19,6 +19,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from ..settings import Settings
 
 __all__ = ["Basis", "Coordinates", "Cosines", "Span", "basis_for"]
 
@@ -66,7 +67,7 @@ class Coordinates:
 
 
 @dataclass(frozen=True, eq=False)
-class Span:
+class Span(Settings):
     """A subspace that the caller names.
 
     Parameters
@@ -112,7 +113,7 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
-class Cosines:
+class Cosines(Settings):
     """The discrete cosine basis of an image, lowest frequencies first.
 
     Parameters

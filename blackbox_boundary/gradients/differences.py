@@ -4,7 +4,7 @@
 |---|---|---|
 | ``f`` | | the functional, ``sum_k v_k * score_k`` |
 | ``x`` | (k, d) | the asked points, flat |
-| ``h`` | (k,) | step, input units |
+| ``h`` | (k, d) | step, input units |
 | ``above``, ``below`` | (k, d) | coordinate *i* of the points asked on either side: ``x_i + h`` and ``x_i - h``, clipped to the bounds |
 
 Central: ``g_i = (f(above_i) - f(below_i)) / (above_i - below_i)``. The denominator is the difference of the points as they were asked, in
@@ -13,9 +13,9 @@ their own precision and inside the bounds, so that a face of the box makes the d
 Step: central differences balance a truncation of order ``h**2`` against the resolution ``r`` of the scores over ``h``, which
 gives ``h ~ r**(1/3)``; forward differences ``h ~ r**(1/2)`` ([1], section 8.1). ``r`` is relative to the scores' scale and is taken
 to be single precision, in which most models answer whatever they are given, or the points' own where that is coarser; ``h`` is
-relative to the scale of the input (the width of the bounds; without bounds, 1 or the largest entry of the row). Scores found to be
-rounded to decimals have a coarser ``r``: their rows are asked once more with the step that follows from it, or refused
-(``ZERO_GRADIENT``) where that step would exceed a tenth of the scale of the input, far outside of what a derivative means.
+relative to the scale of each coordinate (:mod:`~blackbox_boundary.gradients.scale`). Scores found to lie on a grid, of decimals or of
+any other step, or to have few binary digits, have a coarser ``r``: their rows are asked once more with the step that follows from it,
+or refused (``UNRESOLVED``) where that step would exceed a fifth of the scale, far outside of what a derivative means.
 
 Queries a gradient: central ``2 d``, forward ``d + 1``; twice that where scores turn out to be rounded (give ``step`` to avoid it).
 With access to the top score alone, a coordinate whose label flips on one side is differenced on the other, with one more query a
@@ -113,17 +113,17 @@ class _Stencil:
     ask: AskGradient
     problem: Problem
     x: NDArray[Any]
-    h: NDArray[np.float64]
+    h: FloatMatrix
     received: Received
 
     @classmethod
-    def of(cls, ask: AskGradient, problem: Problem, h: NDArray[np.float64]) -> _Stencil:
+    def of(cls, ask: AskGradient, problem: Problem, h: FloatMatrix) -> _Stencil:
         x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(problem.input_shape)))
         return cls(ask, problem, x, h, Received.nothing(len(x)))
 
     def beside(self, side: int) -> NDArray[Any]:
         """Coordinates (k, d) a step above (+1) or below (-1), as a point's own precision and the bounds allow."""
-        moved: NDArray[Any] = (self.x + side * self.h[:, None]).astype(self.x.dtype)
+        moved: NDArray[Any] = (self.x + side * self.h).astype(self.x.dtype)
         if self.problem.bounds is None:
             return moved
         lowest, highest = flat_bounds(self.problem.bounds, self.problem.input_shape, self.x.dtype)
@@ -216,7 +216,7 @@ def _stencil(ask: AskGradient, problem: Problem, kernel: Callable[[_Stencil], Ke
     """A trial of these differences with any step."""
 
     def trial(
-        j: IntArray, h: NDArray[np.float64]
+        j: IntArray, h: FloatMatrix
     ) -> Generator[Ask, Labels | Gradients, tuple[FloatMatrix, Received]]:
         stencil = _Stencil.of(AskGradient(ask.rows[j], take(ask.points, j), ask.v[j]), problem, h)
         gradient = yield from kernel(stencil)

@@ -10,9 +10,11 @@ Of ``m`` random orthonormal directions out of ``k`` the projection has the cosin
 differences of unknown slopes can do; SPSA has about ``sqrt(m / (m + k))``. A ``subspace`` in which the gradient mostly lies
 (:class:`Cosines` for images) shrinks ``k``. With as many pairs as directions, the projection on the subspace is exact but for the step.
 
-``h`` is the root mean square step of a coordinate, chosen as in :mod:`~blackbox_boundary.gradients.differences`, and widened where scores
-are rounded. Points are clipped to the bounds, and the displacements that were asked enter the estimate. With access to the top score
-alone, points whose label is not the one that ``v`` asks for are left out. Each row draws from its own stream.
+``h`` is the root mean square step of each coordinate, in units of which displacements are drawn and
+fitted. It is chosen as in :mod:`~blackbox_boundary.gradients.differences`, and widened where scores are
+rounded. Directions that are no coordinates have one step for all of them. Points are clipped to the bounds,
+and the displacements that were asked enter the estimate. With access to the top score alone, points whose
+label is not the one that ``v`` asks for are left out. Each row draws from its own stream.
 
 References
 ----------
@@ -269,10 +271,12 @@ def _sampled(
         "sources that draw need a stream a row; estimate_gradients gives them"
     )
     x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(problem.input_shape)))
+    own_steps = isinstance(basis, Coordinates)
     fit = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
 
     def trial(j: IntArray, h: Real) -> Generator[Ask, Labels | Gradients, tuple[Real, Received]]:
         gradient, received = np.zeros((len(j), x.shape[1])), Received.nothing(len(j))
+        h = h if own_steps else _one_step(h)
         for i in _groups(len(j), fit // count):
             points = np.stack(
                 [
@@ -291,7 +295,7 @@ def _sampled(
                 i, points.astype(np.float64) - x[j[i], None], f.reshape(len(i), count), strict=True
             ):
                 if received.status[one] == ANSWERED:
-                    gradient[one] = solve(moved, values)
+                    gradient[one] = solve(moved / h[one], values) / h[one]
         return gradient, received
 
     def _ask(
@@ -310,7 +314,18 @@ def _sampled(
                 break
         return f
 
-    return with_step(ask, problem, step, 3, trial)
+    return _unchecked(with_step(ask, problem, step, 3, trial))
+
+
+def _unchecked(estimate: Estimate) -> Estimate:
+    """An estimate without its steps: part of a gradient, or a noisy one, does not predict a rise."""
+    reply = yield from estimate
+    return reply._replace(step=None, resolution=None)
+
+
+def _one_step(h: Real) -> Real:
+    """The step (k, d) of directions that are no coordinates: of unit root mean square where each coordinate counts in its own."""
+    return np.repeat(np.mean(h**-2.0, axis=-1, keepdims=True) ** -0.5, h.shape[1], axis=-1)
 
 
 def _groups(n: int, size: int) -> Iterator[IntArray]:
@@ -321,8 +336,11 @@ def _groups(n: int, size: int) -> Iterator[IntArray]:
 
 
 def _inside(points: Real, dtype: Any, problem: Problem) -> NDArray[Any]:
-    """Points (m, d) in the precision of the inputs, clipped to the bounds."""
-    rounded = points.astype(dtype)
+    """Points (m, d) in the precision of the inputs, clipped to the bounds, and in C order whatever drew them.
+
+    A model's last bits may depend on the memory order of its input.
+    """
+    rounded = points.astype(dtype, order="C")
     return (
         rounded
         if problem.bounds is None

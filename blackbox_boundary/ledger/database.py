@@ -64,6 +64,9 @@ def translated(path: Path) -> Iterator[None]:
         raise LedgerError(
             f'The ledger "{path}" {_MEANINGS.get(primary, f"cannot be used: {error}.")}'
         ) from error
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged statement in its message
+        meaning = _MEANINGS[sqlite3.SQLITE_CORRUPT]
+        raise LedgerError(f'The ledger "{path}" {meaning}') from error
     except OSError as error:  # of the file that marks a run as alive
         raise LedgerError(
             f'The ledger "{path}" cannot be used: {error.strerror or error}.'

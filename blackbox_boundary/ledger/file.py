@@ -161,7 +161,7 @@ class LedgerFile:
             row = self._db.execute(found, (Event.NOTED, name)).fetchone()
         try:
             return None if row is None else json.loads(row[0])
-        except ValueError as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise LedgerError(
                 f'The ledger "{self.path}" is damaged: what it notes as "{name}" cannot be read.'
             ) from error
@@ -170,7 +170,11 @@ class LedgerFile:
         """The link of the last entry, where there is one."""
         with translated(self.path):
             row = self._db.execute("SELECT chain FROM log ORDER BY id DESC LIMIT 1").fetchone()
-        return None if row is None else bytes(row[0])
+        if row is None:
+            return None
+        if not isinstance(row[0], bytes):
+            raise LedgerError(f'The ledger "{self.path}" is damaged: its last link is missing.')
+        return row[0]
 
     def calls_in_flight(self) -> set[int]:
         """The calls that the ledger takes for unanswered."""

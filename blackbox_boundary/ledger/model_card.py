@@ -10,7 +10,8 @@ import numpy as np
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput, LedgerError
-from ..predictor import Access, Bounds, Differentiable, Predictor
+from ..grid import Grid, Gridded
+from ..predictor import Access, Bounds, Differentiable, Predictor, class_names_of
 
 __all__ = ["ModelCard"]
 
@@ -25,6 +26,9 @@ class ModelCard:
     input_shape: tuple[int, ...]
     bounds: tuple[Any, Any] | None
     differentiable: bool
+    class_names: tuple[str, ...] | None = None
+    """For a replay; names do not tell one model from another."""
+    grid: Grid | None = None
 
     @classmethod
     def of(cls, predictor: Predictor, fingerprint: str | None = None) -> ModelCard:
@@ -51,6 +55,8 @@ class ModelCard:
             shape,
             bounds,
             isinstance(predictor, Differentiable),
+            class_names_of(predictor),
+            predictor.grid if isinstance(predictor, Gridded) else None,
         )
 
     @classmethod
@@ -60,14 +66,24 @@ class ModelCard:
         Anything else is a ValueError, KeyError or TypeError.
         """
         told = json.loads(text)
-        stored = {field.name: told[field.name] for field in fields(cls)}
+        stored = {field.name: told[field.name] for field in fields(cls) if field.name in told}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
-        return cls(**stored, input_shape=shape, bounds=None if bounds is None else tuple(bounds))
+        names, grid = stored.pop("class_names", None), stored.pop("grid", None)
+        return cls(
+            **stored,
+            input_shape=shape,
+            bounds=None if bounds is None else tuple(bounds),
+            class_names=None if names is None else tuple(names),
+            grid=None if grid is None else Grid(**grid),
+        )
 
     def to_json(self) -> str:
         """One line of JSON, the same for the same card."""
-        return json.dumps(asdict(self), sort_keys=True)
+        stored = asdict(self)
+        if self.grid is None:  # as cards were written before there were grids
+            del stored["grid"]
+        return json.dumps(stored, sort_keys=True)
 
     def limits(self) -> Bounds:
         """The bounds as numbers or arrays."""

@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CapabilityMissing, InvalidInput
+from ..datasets.numpy_files import read_npy
+from ..datasets.parquet_files import read_parquet_table
+from ..datasets.unpacking import DAMAGE
+from ..errors import BoundaryError, CapabilityMissing, InvalidInput
 from ..ledger.records import Keys
 from ..predictor import Access, Prediction, check_prediction
 
@@ -70,14 +73,14 @@ def read_scores(path: str | Path, keys: Keys, access: Access, n_classes: int) ->
     path, n = Path(path), len(keys)
     try:
         if check_format(path) == ".npy":
-            prediction = _from_array(np.load(path, allow_pickle=False), access, path)
+            prediction = _from_array(np.array(read_npy(path)), access, path)
         else:
             columns = _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
             prediction = _from_columns(
                 columns, [key.tobytes().hex() for key in keys], access, n_classes, path
             )
-    except (OSError, ValueError, EOFError, csv.Error) as error:
-        if isinstance(error, InvalidInput):
+    except (*DAMAGE, csv.Error) as error:
+        if isinstance(error, BoundaryError):
             raise
         raise InvalidInput(f'"{path}" cannot be read: {error}.') from error
     if len(prediction) != n:
@@ -119,8 +122,7 @@ def _read_csv(path: Path) -> dict[str, list[Any]]:
 
 
 def _read_parquet(path: Path) -> dict[str, list[Any]]:
-    _, pq = _pyarrow()
-    columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()
+    columns: dict[str, list[Any]] = read_parquet_table(path).to_pydict()
     if "scores" in columns:
         for k, scores in enumerate(zip(*(row or () for row in columns.pop("scores")), strict=True)):
             columns[f"score_{k}"] = list(scores)

@@ -218,7 +218,8 @@ class BatchScoring:
             **{name: job[name] for name in ("bounds", "max_queries", "seed")},
             "data": {"name": job["data"], "sha256": job["inputs"]},
         }
-        return replace(self._replay()[0].distances(), run=facts)
+        found = self._replay()[0].distances()
+        return replace(found, run={**facts, **found.run})
 
     def _replay(self) -> tuple[Measurement, Keys, NDArray[Any]]:
         """The search as far as answers are known, and the different rows of its next question that have none."""

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
-from ..estimators.protocol import Estimator
-from ..gradients import estimate_gradients, source_for
+from ..estimators import Automatic, Estimator, by_name
+from ..gradients import data_scale, estimate_gradients, source_for
+from ..predictor import Access, Array
 from ..search.asks import Labels, Search, Status, ask_prediction
+from ..search.on_grid import on_grid
 from ..search.problem import Problem
 from ..search.state import Flips
 from .voting import by_votes
 
-__all__ = ["check", "search_all"]
+__all__ = ["check", "chosen", "scaled", "search_all"]
 
 _OUTWARD_EPSILONS = 4
 """Machine epsilons of the row's norm by which a flip point that flipped back is moved outward at first."""
@@ -42,6 +44,32 @@ def check(estimator: Estimator, problem: Problem) -> None:
         source.check(problem)
 
 
+def chosen(estimator: str | Estimator | None, problem: Problem) -> Estimator:
+    """The estimator that is named; where none is, the one that suits the problem."""
+    named = by_name("auto" if estimator is None else estimator)
+    return named.chosen(problem) if isinstance(named, Automatic) else named
+
+
+def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
+    """The problem with the scale of its inputs, where gradients are estimated and neither caller nor bounds declare it.
+
+    It is computed from all rows ``x`` of a run, and given to every part of it.
+    """
+    source = source_for(getattr(estimator, "gradients", None), problem)
+    asks_none = not hasattr(estimator, "gradients") or problem.access is Access.LABEL
+    known = getattr(estimator, "known_gradients", None) is not None
+    if problem.scale is not None or source is None or asks_none or known:
+        return problem
+    if getattr(source, "step", None) is not None:
+        return problem
+    scale = data_scale(x, problem.bounds)
+    if problem.bounds is not None:
+        lowest, highest = (np.broadcast_to(bound, scale.shape) for bound in problem.bounds)
+        if np.array_equal(scale, highest - lowest):
+            return problem
+    return replace(problem, scale=scale)
+
+
 def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     """Run an estimator from start to finish; leaves everything in ``flips``.
 
@@ -49,6 +77,8 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     was that one. With votes, so many times as much.
     """
     search = _course(estimator, flips, problem)
+    if problem.grid is not None:
+        search = on_grid(search, flips, problem, getattr(estimator, "norm", "l2"))
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
-from ..analysis.distances import COLUMNS, Distances
+from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
+from ..analysis.distances import Distances
 from ..arrays import take
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
     CapabilityMissing,
+    CertificatesWithdrawn,
     Interrupted,
     InvalidInput,
     PredictorError,
 )
-from ..estimators import Estimator, Problem, by_name
-from ..inputs import check_shape, checked_limit, checked_rows, finite_rows
+from ..estimators import Estimator, Problem
+from ..grid import whole_as_floating
+from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..loading import as_predictor
 from ..metering import Grouping
 from ..predictor import (
     Array,
@@ -36,12 +41,14 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction, Status
-from .course import check
+from .course import check, chosen, scaled
 from .flip_point_store import FlipPointStore
+from .groups import Groups
 from .identity import check_same, identity, versions
-from .measurement import Measurement, blank_column
+from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
+from .resuming import check_flip_points, merged, own, unfinished
 
 __all__ = ["Progress", "measure"]
 
@@ -58,10 +65,10 @@ _PROBED = 16
 
 
 def measure(
-    predictor: Predictor,
+    predictor: Predictor | Any,
     x: Array,
     *,
-    estimator: str | Estimator = "ray",
+    estimator: str | Estimator | None = None,
     bounds: Bounds = None,
     max_queries: int | None = None,
     batch_size: int | None = None,
@@ -71,23 +78,28 @@ def measure(
     resume: Distances | None = None,
     votes: int = 1,
     score_resolution: float = 0.0,
+    scale: Any = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
     Parameters
     ----------
-    predictor : Predictor
-        Anything that predicts; its ``vjp`` is used where it has one.
+    predictor : Predictor, or a model
+        Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
+        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
-        Floating-point inputs. May be memory-mapped: rows are read in blocks. Tensors are searched on their device.
-    estimator : str or Estimator
-        A name, or a configured object such as ``Ray(direction="margin")``.
+        Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
+        rows are read in blocks. Tensors are searched on their device.
+    estimator : str or Estimator, optional
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's ray; by labels
+        where the model reveals nothing else, or its answers around a row give no gradient
+        (:class:`~blackbox_boundary.estimators.Automatic`).
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
         Rows that this call may send, predictions and gradients together, rows that a transport
         sends again included; what a ledger answers is free. Rows are taken in their order, in
-        groups that half of what is left is expected to finish. Default: no limit.
+        groups that are expected to finish (:mod:`blackbox_boundary.measuring.groups`). Default: no limit.
     batch_size : int, optional
         Rows a call. Default: 512.
     seed : int
@@ -103,6 +115,9 @@ def measure(
         least that can tell (:mod:`blackbox_boundary.measuring.voting`).
     score_resolution : float
         Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
+    scale : float or array (*input_shape), optional
+        How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
+        the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
 
     Returns
     -------
@@ -125,9 +140,10 @@ def measure(
     Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
-    estimator = by_name(estimator)
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    x = x if is_array_api_obj(x) else np.asarray(x)
+    _check_results(flip_points, resume, progress)
+    x = as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
+    predictor = as_predictor(predictor, tuple(x.shape[1:]))
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -136,8 +152,11 @@ def measure(
         votes=votes,
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
+        scale=scale,
     )
+    estimator = chosen(estimator, problem)
     check(estimator, problem)
+    problem = scaled(problem, estimator, as_floating(x))
     run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
     return run.complete(flip_points, resume)
 
@@ -158,7 +177,7 @@ class _Run:
         self._predictor, self._x, self._problem = predictor, x, problem
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
         self._progress, self._meter = progress, Meter(predictor, max_queries)
-        self._asked = self._done = self._n_measured = 0
+        self._asked = self._done = 0
         self._was_answered = False
         self._block_rows = _block_rows(x, batch_size)
 
@@ -168,13 +187,22 @@ class _Run:
         identical = identity(self._predictor, self._estimator, self._problem)
         rest = np.arange(n)
         if resume is not None:
-            rest = _unfinished(resume, n)
+            rest = unfinished(resume, n)
             check_same(resume.run, identical)
-            _check_flip_points(resume, keeps=flip_points is not False)
-        self._check_rows(rest)
+            check_flip_points(resume, keeps=flip_points is not False)
+        groups = self._groups = Groups(
+            rest,
+            self._block_rows,
+            self._estimator,
+            self._problem,
+            self._meter,
+            is_resumed=resume is not None,
+        )
+        self._check_rows()
         self._identity, self._done = identical, n - len(rest)
-        self._out = Distances.empty(n) if resume is None else _own(resume)
+        self._out = Distances.empty(n) if resume is None else own(resume)
         earlier = None if resume is None else resume.flip_points
+        self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
         self._points = FlipPointStore(self._x, flip_points, earlier)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
         self._watch = ModelWatch(
@@ -184,7 +212,7 @@ class _Run:
         try:
             with self._meter.running():
                 self._probe(rest)
-                for rows in self._groups(rest):
+                for rows in groups:
                     running = self._start(rows)
                     self._drive(running)
                     self._store(rows, running)
@@ -207,37 +235,11 @@ class _Run:
             self._meter.note(n_probes)
             self._was_answered = n_probes > 0
 
-    def _check_rows(self, rest: IntArray) -> None:
+    def _check_rows(self) -> None:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
-        blocks = list(self._blocks(rest))
+        blocks = list(self._groups.blocks())
         for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
             checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
-
-    def _blocks(self, rest: IntArray) -> Iterator[IntArray]:
-        """Rows searched together. The edges depend on row ids alone, so a resumed run has them."""
-        edges = np.flatnonzero(np.diff(rest // self._block_rows)) + 1
-        yield from (rows for rows in np.split(rest, edges) if len(rows))
-
-    def _groups(self, rest: IntArray) -> Iterator[IntArray]:
-        """Blocks, cut to the rows that what is left of the limit is expected to finish."""
-        for block in self._blocks(rest):
-            first = 0
-            while first < len(block):
-                size = self._affordable()
-                yield block[first : first + size]
-                first += size
-
-    def _affordable(self) -> int:
-        """Rows that half of what is left is expected to finish, at least one; all if no limit.
-
-        All rows of a group advance together, so a group that costs more than is left finishes none.
-        Half leaves room for an estimate that is too low; what a group spares goes to the next.
-        """
-        if not self._meter.left:
-            return len(self._x)
-        stated = self._estimator.expected_queries(self._problem) * self._problem.votes
-        seen = self._asked / self._n_measured if self._n_measured else 0.0
-        return max(1, int(self._meter.left / (2 * max(stated, seen, 1.0))))
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
@@ -251,6 +253,8 @@ class _Run:
         usable = self._watch.reserve(left)
         if left is not None and usable is not None:
             self._meter.reserved = left - usable
+        if usable is not None:
+            usable = self._groups.share(rows, usable)
         # a predictor that remembers sends less than it is handed, and its meter alone decides
         limit = None if isinstance(self._predictor, Repeatable) else usable
         block = self._rows(rows)
@@ -298,11 +302,12 @@ class _Run:
         block = running.distances()
         unfinished = np.array([not Status(status).is_final for status in block.status])
         better = np.flatnonzero(~unfinished | (block.hi <= self._out.hi[rows]))
-        self._out = _merged(self._out, rows, block, better)
+        self._out = merged(self._out, rows, block, better)
         if block.flip_points is not None:
             self._points.store(rows[better], take(block.flip_points, better))
+        self._withdrawn = self._withdrawn or block.run.get(WITHDRAWN, "")
         self._asked += running.n_queries
-        self._n_measured += len(rows)
+        self._groups.finished(rows, running.n_queries)
         self._done += len(rows)
         self._watch.finished(rows)
 
@@ -315,7 +320,14 @@ class _Run:
             error.partial = self._result()
 
     def _result(self) -> Distances:
-        return dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
+        norm, ids = getattr(self._estimator, "norm", "l2"), np.arange(len(found))
+        checked = withdraw_contradicted(found, norm, row_ids=ids)
+        self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
+        if not self._withdrawn:
+            return found
+        warnings.warn(self._withdrawn, CertificatesWithdrawn, stacklevel=4)
+        return withdrawn(found, self._withdrawn)
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -333,59 +345,18 @@ class _Run:
         }
 
 
+def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
+
+
 def _block_rows(x: Array, batch_size: int) -> int:
     """Rows of a block: as many as fit the memory, and small rows finish now and then."""
     row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * int(np.prod(x.shape[1:]))
     return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
-
-
-_FLIP_COLUMNS = ("l1", "l2", "linf", "lo", "hi", "flipped")
-"""The columns that say where a row's flip is."""
-
-
-def _merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -> Distances:
-    """``out`` with some rows replaced; its own arrays are written to.
-
-    Of rows that are not ``better`` (indices into ``rows``) the known flip stays.
-    """
-    wide: dict[str, Any] = {}
-    for name in (*COLUMNS, "trace"):
-        part, column = getattr(block, name), getattr(out, name)
-        if part is None:
-            continue
-        wide[name] = blank_column(len(out), part) if column is None else column
-        if name.startswith("n_"):  # what a row cost before it was measured again is still spent
-            wide[name][rows] += part
-        elif name in _FLIP_COLUMNS:
-            wide[name][rows[better]] = part[better]
-        else:
-            wide[name][rows] = part
-    return dataclasses.replace(out, **wide)
-
-
-def _own(earlier: Distances) -> Distances:
-    """A copy of the columns of an earlier result, to be written to."""
-    return dataclasses.replace(earlier, flip_points=None)[np.arange(len(earlier))]
-
-
-def _unfinished(earlier: Distances, n: int) -> IntArray:
-    """Rows of an earlier result that are to be measured again."""
-    if len(earlier) != n:
-        raise InvalidInput(
-            f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'
-        )
-    return np.flatnonzero([not Status(status).is_final for status in earlier.status])
-
-
-def _check_flip_points(earlier: Distances, *, keeps: bool) -> None:
-    """Refuse to mix a run that kept flip points with one that does not."""
-    if keeps and earlier.flip_points is None and earlier.has_flip.any():
-        raise InvalidInput(
-            '"resume" holds a run without flip points: go on with flip_points=False '
-            "(--no-flip-points), or measure anew."
-        )
-    if not keeps and earlier.flip_points is not None:
-        raise InvalidInput(
-            '"resume" holds a run with flip points, and flip_points=False would drop them: '
-            "go on with flip points."
-        )

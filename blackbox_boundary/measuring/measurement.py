@@ -15,18 +15,24 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from ..analysis.certificates import withdraw_contradicted
 from ..analysis.distances import Distances
 from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
-from ..estimators import Estimator, Flips, Problem, by_name
-from ..inputs import as_floating, checked_ids, checked_limit, checked_rows
+from ..estimators import Estimator, Flips, Problem
+from ..grid import whole_as_floating
+from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
-from .course import check, search_all
+from ..search.on_grid import rows_on_grid
+from .course import check, chosen, scaled, search_all
 
 __all__ = ["Measurement", "blank_column"]
+
+_NOTE = "<U120"
+"""Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
 
 _WAITING = -1
 """Status of a row of the open question that was not handed out yet."""
@@ -45,7 +51,8 @@ class Measurement:
     problem : Problem, optional
         What the answers reveal and where the model is defined. Default: built from the keywords
         ``access`` to ``chain``.
-    estimator : str or Estimator
+    estimator : str or Estimator, optional
+        As of :func:`~blackbox_boundary.measure`.
     max_queries : int, optional
         Rows that ``ask`` may hand out in all, predictions and gradients together.
     row_ids : (n,) int, optional
@@ -64,6 +71,9 @@ class Measurement:
         Differences between scores below this are rounding or noise.
     chain : callable, optional
         Returns what bounds the model's stretch, for estimators that certify.
+    scale : float or array (*input_shape), optional
+        How far each input typically varies, as of :func:`~blackbox_boundary.measure`; where ``x`` is a part of the data,
+        give that of all of them (:func:`~blackbox_boundary.gradients.data_scale`).
 
     Raises
     ------
@@ -87,7 +97,7 @@ class Measurement:
         self,
         x: Array,
         problem: Problem | None = None,
-        estimator: str | Estimator = "ray",
+        estimator: str | Estimator | None = None,
         *,
         max_queries: int | None = None,
         row_ids: IntArray | None = None,
@@ -99,8 +109,9 @@ class Measurement:
         votes: int = 1,
         score_resolution: float = 0.0,
         chain: Callable[[], Chain] | None = None,
+        scale: Any = None,
     ) -> None:
-        x = as_floating(x)
+        x = as_floating(whole_as_floating(x, None if problem is None else problem.grid))
         ids = checked_ids(row_ids, int(x.shape[0]))
         checked_limit(max_queries)
         if problem is None:
@@ -119,12 +130,15 @@ class Measurement:
                 score_resolution,
                 int(ids.max()) + 1,
                 chain,
+                scale,
             )
-        self.problem = problem
-        self._estimator = by_name(estimator)
+        self._estimator = chosen(estimator, problem)
         check(self._estimator, problem)
+        self.problem = problem = scaled(problem, self._estimator, x)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
-        self._x, self._n = x, int(x.shape[0])
+        x, self._clipped = clipped_rows(x, problem.bounds)
+        x, self._moved = rows_on_grid(x, problem.grid, problem.bounds)
+        self._x, self._n, self._row_ids = x, int(x.shape[0]), ids
         whole = len(self._valid) == self._n
         self._flips = Flips(x if whole else take(x, self._valid), ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries
@@ -223,23 +237,22 @@ class Measurement:
         out.status[v] = np.where(
             (flips.status == Status.RUNNING) & (not started), Status.NOT_MEASURED, flips.status
         )
-        out.lo[v], out.hi[v], out.home[v], out.flipped[v] = (
-            flips.lo,
-            flips.hi,
-            flips.home,
-            flips.flipped,
-        )
+        out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
         out.n_predictions[v], out.n_gradients[v] = self._n_predictions, self._n_gradients
         found = np.flatnonzero(flips.has_flip)
-        points = flips.points(found) if len(found) else flips.x[:0]
+        points = flips.reported(found) if len(found) else flips.x[:0]
         for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
             out.norm(norm)[v[found]] = flat_norm(points - take(flips.x, found), order)
         kept = points
         if len(found) < self._n:
             kept = array_namespace(self._x).full_like(self._x, np.nan)
             put(kept, v[found], points)
-        return dataclasses.replace(
+        found_all = dataclasses.replace(
             out, flip_points=kept, **self._confidence(), **self._bounds_besides()
+        )
+        norm = getattr(self._estimator, "norm", "l2")
+        return withdraw_contradicted(
+            found_all, norm, row_ids=self._row_ids, layers=flips.certified_by
         )
 
     def _bounds_besides(self) -> dict[str, Any]:
@@ -249,6 +262,20 @@ class Measurement:
             if (found := getattr(self._flips, name)) is not None:
                 columns[name] = blank_column(self._n, found)
                 columns[name][self._valid] = found
+        return self._with_moves(columns)
+
+    def _with_moves(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Note the rows that were clipped into the bounds, or moved to the grid."""
+        said = np.where(self._moved, "moved to the nearest input that the model takes", "")
+        said = said.astype(_NOTE)
+        for row in np.flatnonzero(self._clipped):
+            said[row] = f"clipped into the bounds by {self._clipped[row]:.2g}"
+        rows = np.flatnonzero(said != "")
+        if rows.size:
+            note = columns["note"] if "note" in columns else np.full(self._n, "")
+            columns["note"] = note = note.astype(_NOTE)
+            for row in rows:
+                note[row] = f"{said[row]}; {note[row]}" if note[row] else said[row]
         return columns
 
     def _confidence(self) -> dict[str, Any]:
@@ -266,14 +293,9 @@ class Measurement:
             columns["entropy"][rows] = softmax_entropy(start.scores, self.problem.access)
         return columns
 
-    def _checked_prediction(self, answer: Any) -> Prediction:
+    def _checked_prediction(self, answer: Prediction) -> Prediction:
         """The answer, checked against what the access declares, with the declared resolution."""
         k, known = len(self._asked), self.problem
-        if not isinstance(answer, Prediction):
-            got = type(answer).__name__
-            raise BadPrediction(
-                f"A question for predictions is answered by a Prediction; got {got}."
-            )
         check_prediction(answer, k, known.access, known.n_classes)
         if known.score_resolution and answer.scores is not None:
             resolution = np.full(k, known.score_resolution)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.agreement import agreement
+from ..analysis.certificates import WITHDRAWN
+from ..analysis.hints import direction_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
@@ -19,7 +23,6 @@ from .pictures import ImageLayout, image_layout
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
 from .tables import (
     Names,
-    accuracy,
     behaviour_table,
     distance_table,
     label_pairs,
@@ -51,6 +54,7 @@ def write_report(
     x: Array | None = None,
     labels: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
+    input_names: Sequence[str] | None = None,
     title: str = "Distance to the decision boundary",
     image_shape: tuple[int, ...] | None = None,
     norm: str = "l2",
@@ -69,6 +73,8 @@ def write_report(
         The true labels, to set the distance of right and wrong home labels side by side.
     class_names : sequence of str, optional
         Name of each label, from 0.
+    input_names : sequence of str, optional
+        Name of each input of a row, flattened: the columns of a table.
     title : str
         Heading of the page.
     image_shape : tuple of int, optional
@@ -82,8 +88,8 @@ def write_report(
     CapabilityMissing
         jinja2 or matplotlib is not installed.
     InvalidInput
-        ``x`` or ``labels`` has another number of rows than ``distances``; ``image_shape`` does not fit a row; an unknown
-        ``norm``; the file cannot be written.
+        ``x`` or ``labels`` has another number of rows than ``distances``; ``image_shape`` or
+        ``input_names`` does not fit a row; an unknown ``norm``; the file cannot be written.
     """
     for module in ("jinja2", "matplotlib"):
         try:
@@ -103,6 +109,11 @@ def write_report(
         raise InvalidInput(
             f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.'
         )
+    if x is not None and input_names is not None and len(input_names) != math.prod(x.shape[1:]):
+        raise InvalidInput(
+            f'"input_names" of write_report must name the {math.prod(x.shape[1:])} inputs of a row; '
+            f"got {len(input_names)}."
+        )
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
     html = _render(
         _content(
@@ -113,6 +124,7 @@ def write_report(
             names=Names(class_names),
             title=printable(title),
             layout=layout,
+            input_names=input_names,
         )
     )
     try:
@@ -132,6 +144,7 @@ def _content(
     names: Names,
     title: str,
     layout: ImageLayout | None,
+    input_names: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Everything the template shows, as words and numbers already written out."""
     numbers = overview(distances)
@@ -151,11 +164,14 @@ def _content(
                 if s is not Status.CONVERGED
             }
         ),
-        "accuracy": accuracy(distances, truth),
+        "agreement": agreement(distances, truth),
+        "alphabetical": _alphabetical(distances.run, names),
         "distance_table": distance_table(numbers),
-        "certified": distances.certified is not None,
+        "certified": distances.certified is not None and WITHDRAWN not in distances.run,
+        "withdrawn": distances.run.get(WITHDRAWN, ""),
         "query_table": query_table(numbers),
-        "status_table": status_table(numbers),
+        "direction_note": direction_note(distances.run),
+        "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)
         else truth_table(distances, truth, norm),
@@ -167,8 +183,18 @@ def _content(
         "top_pairs": pair_table(pairs, names, NORMS[norm], most=10),
         "n_pairs": len(pairs),
         "colours": layout is not None and layout.is_colour,
-        "fragile": fragile_rows(distances, norm, names, x=x, layout=layout, labels=truth),
+        "fragile": fragile_rows(
+            distances, norm, names, x=x, layout=layout, labels=truth, input_names=input_names
+        ),
     }
+
+
+def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
+    """The classes by number, where the words of the labels were numbered by the alphabet."""
+    data = run.get("data")
+    if not isinstance(data, dict) or data.get("labels_numbered") != "by the alphabet":
+        return ""
+    return names.numbered()
 
 
 def _listed(counts: Mapping[Status, int]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..analysis.overview import NORMS, status_words
 from ..arrays import as_numpy, take
+from ..printable import printable
 from .figures import (
     distance_histogram,
     entropy_against_distance,
@@ -31,6 +32,8 @@ from .tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ..analysis.distances import Distances
@@ -161,6 +164,7 @@ def fragile_rows(
     x: Array | None,
     layout: ImageLayout | None,
     labels: NDArray[np.intp] | None,
+    input_names: Sequence[str] | None = None,
 ) -> Fragile | None:
     """Pick the rows with the smallest distance, ties by row number; None where no flip point is known."""
     distance = distances.norm(norm)
@@ -176,7 +180,7 @@ def fragile_rows(
     changes = (
         [[] for _ in nearest]
         if layout or x is None or distances.flip_points is None
-        else _changes(x, distances.flip_points, nearest)
+        else _changes(x, distances.flip_points, nearest, input_names)
     )
     rows = [
         FragileRow(
@@ -231,22 +235,25 @@ def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRo
     )
 
 
-def _changes(x: Array, flip_points: Array, rows: IntArray) -> list[list[str]]:
-    """Name the three inputs that change most on the way to the flip point, with their values before and after."""
+def _changes(
+    x: Array, flip_points: Array, rows: IntArray, input_names: Sequence[str] | None
+) -> list[list[str]]:
+    """Name the three inputs that change most on the way to the flip point, before and after."""
     before = np.asarray(as_numpy(take(x, rows)), dtype=np.float64)
     after = np.asarray(as_numpy(take(flip_points, rows)), dtype=np.float64)
     shape = before.shape[1:]
     before, after = before.reshape(len(rows), -1), after.reshape(len(rows), -1)
     most = np.argsort(-np.abs(after - before), axis=-1, kind="stable")[:, :3]
-    return [
-        [_change(shape, i, before[row, i], after[row, i]) for i in inputs.tolist()]
-        for row, inputs in enumerate(most)
-    ]
+
+    def change(row: int, i: int) -> str:
+        name = _place(shape, i) if input_names is None else printable(input_names[i])
+        return f"{name}: {number(before[row, i])} → {number(after[row, i])}"
+
+    return [[change(row, i) for i in inputs.tolist()] for row, inputs in enumerate(most)]
 
 
-def _change(shape: tuple[int, ...], i: int, before: float, after: float) -> str:
-    place = ", ".join(str(index) for index in np.unravel_index(i, shape))
-    return f"input [{place}]: {number(before)} → {number(after)}"
+def _place(shape: tuple[int, ...], i: int) -> str:
+    return f"input [{', '.join(str(index) for index in np.unravel_index(i, shape))}]"
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..analysis.account import Account
+from ..analysis.hints import hint
 from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
 from ..printable import printable
 from ..search.asks import Status
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "accuracy", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
+    "LabelPair", "Names", "Table", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
     "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
@@ -36,6 +37,7 @@ _MEANING = {
     Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported, farther out than need be.",
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
     Status.UNDECIDED: "Noise decides: answers disagree about the row's own label, or about where it flips.",
+    Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with the step of a difference.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
 
@@ -75,6 +77,11 @@ class Names:
             return "none"
         return self._names[label] if label < len(self._names) else str(int(label))
 
+    def numbered(self, most: int = 12) -> str:
+        """The names with their numbers."""
+        shown = ", ".join(f"{name} = {k}" for k, name in enumerate(self._names[:most]))
+        return shown + (", ..." if len(self._names) > most else "")
+
 
 def number(value: float) -> str:
     """Four significant digits; a dash where there is no number.
@@ -109,12 +116,17 @@ _SPREAD_HEAD = ("n", "median", "25 %", "75 %", "smallest", "largest", "mean")
 """The median first: a phone shows the first columns."""
 
 
-def status_table(numbers: Overview) -> Table:
-    """Rows by status, with what each means."""
+def status_table(numbers: Overview, estimator: str = "") -> Table:
+    """Rows by status, with what each means and what to try where rows of it have no flip point."""
+
+    def meaning(status: Status) -> str:
+        tried = hint(status, estimator) if status in numbers.without_flip else ""
+        return f"{_MEANING[status]} {tried}." if tried else _MEANING[status]
+
     rows = [
         (
             status_words(status),
-            _MEANING[status],
+            meaning(status),
             f"{n:,}",
             f"{n / numbers.n_rows:.1%}",
             f"{n - numbers.without_flip.get(status, 0):,}",
@@ -231,14 +243,6 @@ def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp],
     for pair in pairs:
         counts[place.get(pair.home, -1), place.get(pair.flipped, -1)] += pair.n
     return counts, kept, pooled
-
-
-def accuracy(distances: Distances, labels: NDArray[np.intp] | None) -> tuple[str, str] | None:
-    """Share of right home labels and the number of rows whose home label is known; None where nothing can be compared."""
-    known = distances.home >= 0
-    if labels is None or not known.any():
-        return None
-    return f"{(distances.home == labels)[known].mean():.1%}", f"{int(known.sum()):,}"
 
 
 def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Table:

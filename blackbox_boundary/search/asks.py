@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..predictor import Array, FloatArray, IntArray, Prediction
 
 __all__ = [
+    "BY_LABELS",
     "Ask",
     "AskGradient",
     "AskPrediction",
@@ -60,11 +61,17 @@ class Status(enum.IntEnum):
     """Noise decides: votes disagree about the row's own label, or about where it flips by more than five
     percent of the distance; or the row itself flipped when a search came back to it."""
 
+    UNRESOLVED = 10
+    """The model's answers do not resolve a gradient: they are rounded too coarsely, or it changes with the step of its difference."""
+
     @property
     def is_final(self) -> bool:
         """Whether measuring again with the same settings would give the same."""
         return self not in (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
 
+
+BY_LABELS = "measured by labels (halfspace): the answers around the row give no gradient"
+"""Note of a row whose search by scores found no gradient and went on by labels."""
 
 ANSWERED: int = 0
 """The status of a reply's row that was answered; any other value is the :class:`Status` that ends the row."""
@@ -109,10 +116,16 @@ class Labels(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Reply to an :class:`AskGradient`: ``values`` (k, *input_shape), in the kind of the points."""
+    """Reply to an :class:`AskGradient`: ``values`` (k, *input_shape), in the kind of the points.
+
+    Of differences, ``step`` (k, d) says how far each coordinate was moved, and ``resolution`` (k,) below which differences of scores
+    mean nothing.
+    """
 
     status: StatusArray
     values: Array
+    step: NDArray[np.float64] | None = None
+    resolution: NDArray[np.float64] | None = None
 
     @property
     def answered(self) -> NDArray[np.bool_]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..chains import Chain, Chained
-from ..inputs import checked_bounds, checked_noise
+from ..grid import Grid, Gridded
+from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
 __all__ = ["Problem"]
@@ -42,11 +43,18 @@ class Problem:
         One more than the largest row id.
     chain : callable, optional
         Returns what bounds the model's stretch, where its predictor knows.
+    scale : array (*input_shape), optional
+        How far each input typically varies: the unit of the steps by which gradients are estimated.
+    piecewise_constant : bool
+        Whether the predictor declares that its gradient is zero almost everywhere, as trees do.
+    grid : Grid, optional
+        The inputs that exist, where those are levels; None: any number.
 
     Raises
     ------
     InvalidInput
-        Bounds out of order, no votes, a resolution that is not a finite number, another access.
+        Bounds out of order, no votes, a resolution that is not a finite number, another access,
+        a seed that is not a whole number, a scale that is not positive.
     """
 
     access: Access
@@ -59,13 +67,18 @@ class Problem:
     score_resolution: float = 0.0
     n_rows: int = 0
     chain: Callable[[], Chain] | None = None
+    scale: Any = None
+    piecewise_constant: bool = False
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
+        checked_seed(self.seed)
         valid: dict[str, Any] = {
             "access": Access.parse(self.access),
             "input_shape": tuple(self.input_shape),
-            "bounds": checked_bounds(self.bounds),
+            "bounds": checked_bounds(self.bounds, tuple(self.input_shape)),
+            "scale": checked_scale(self.scale, tuple(self.input_shape)),
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)
@@ -80,6 +93,8 @@ class Problem:
             predictor.bounds if bounds is None else bounds,
             isinstance(predictor, Differentiable),
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
+            piecewise_constant=bool(getattr(predictor, "piecewise_constant", False)),
+            grid=predictor.grid if isinstance(predictor, Gridded) else None,
             **run,
         )
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
-from ..arrays import clip, per_row, put, take
+from ..arrays import clip, flat_norm, per_row, put, take
 from ..predictor import Array, Bounds, FloatArray, IntArray, Prediction
 from .asks import Status, StatusArray
 from .paths import Path
+
+if TYPE_CHECKING:
+    from .on_grid import AskedFlips
 
 __all__ = ["Flips"]
 
@@ -39,7 +44,11 @@ class Flips:
         How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
     votes_disagreed : (n,) bool
         Whether votes on any point of the row ever disagreed.
+    certified_by : tuple of str
+        Names of the layers that the certified distances follow from.
     path : Path or None
+    asked : AskedFlips or None
+        On a grid, the nearest flips as they were asked: these are reported.
     """
 
     x: Array
@@ -55,9 +64,11 @@ class Flips:
     votes_disagreed: NDArray[np.bool_] = field(init=False)
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
+    certified_by: tuple[str, ...] = ()
     note: NDArray[np.str_] | None = None
     trace: NDArray[np.float64] | None = None
     path: Path | None = None
+    asked: AskedFlips | None = None
     _best: Array | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +95,23 @@ class Flips:
         """(n,) whether a flip point is known."""
         return np.isfinite(self.hi)
 
+    @property
+    def bracket(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """``lo`` and ``hi``; on a grid ``hi`` is the L2 distance of the flip as it was asked."""
+        if self.asked is None:
+            return self.lo, self.hi
+        rows = np.flatnonzero(self.has_flip & self.asked.known)
+        hi = self.hi.copy()
+        hi[rows] = flat_norm(take(self.asked.points, rows) - take(self.x, rows), 2)
+        return np.minimum(self.lo, hi), hi
+
+    @property
+    def label(self) -> IntArray:
+        """(n,) ``flipped``; on a grid the label of the flip as it was asked."""
+        if self.asked is None:
+            return self.flipped
+        return np.where(self.has_flip & self.asked.known, self.asked.label, self.flipped)
+
     def end(self, rows: IntArray, reasons: StatusArray) -> None:
         """Give rows the status that a reply came back with; ``ANSWERED`` leaves a row as it is."""
         ended = reasons != 0
@@ -106,16 +134,28 @@ class Flips:
             self.keep(rows, points, labels, hi)
 
     def points(self, rows: IntArray) -> Array:
-        """The best known flip points of rows that have one."""
-        return self.beyond(rows, np.zeros(len(rows)), None)
+        """The best known flip points of rows that have one, as the search has them."""
+        if self._best is None:
+            assert self.path is not None
+            return self.path.at(rows, self.hi[rows])
+        return take(self._best, rows)
+
+    def reported(self, rows: IntArray) -> Array:
+        """The same as they were asked: on a grid, the nearest level that flipped."""
+        points = self.points(rows)
+        if self.asked is None:
+            return points
+        known = array_namespace(points).asarray(self.asked.known[rows], device=device(points))
+        known = array_namespace(points).reshape(known, (-1, *(1,) * (points.ndim - 1)))
+        return array_namespace(points).where(known, take(self.asked.points, rows), points)
 
     def beyond(self, rows: IntArray, step: NDArray[np.float64], bounds: Bounds) -> Array:
         """Points further out than the best known flip points by ``step`` (k,), input units; inside the bounds."""
-        if self._best is None:
+        if self._best is None and self.asked is None:
             assert self.path is not None
             return self.path.at(rows, self.hi[rows] + step)
-        best = take(self._best, rows)
-        points = best + (best - take(self.x, rows)) * per_row(
-            step / np.maximum(self.hi[rows], np.finfo(np.float64).tiny), best
-        )
+        best = self.reported(rows)
+        away = best - take(self.x, rows)
+        hi = self.hi[rows] if self.asked is None else flat_norm(away, 2)
+        points = best + away * per_row(step / np.maximum(hi, np.finfo(np.float64).tiny), best)
         return points if bounds is None else clip(points, bounds)

@@ -7,6 +7,7 @@ from .counting import CountingPredictor
 from .degrade import InputNoise, LabelOnly, Rounded, ScoreNoise, TopK
 from .ledger import LedgerPredictor
 from .monitor import MonitorPredictor
+from .names import NamedPredictor
 from .replay import ReplayPredictor
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LabelOnly",
     "LedgerPredictor",
     "MonitorPredictor",
+    "NamedPredictor",
     "Prices",
     "ReplayPredictor",
     "Rounded",

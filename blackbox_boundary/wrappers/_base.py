@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..chains import Chained
 from ..errors import InvalidInput
+from ..grid import Grid
 from ..metering import Grouping, Metered
 from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..predictor import (
@@ -18,6 +19,7 @@ from ..predictor import (
     Differentiable,
     FloatArray,
     IntArray,
+    Named,
     Prediction,
     Predictor,
     Repeatable,
@@ -47,8 +49,9 @@ class Encoding(Predictor, Protocol):
 class Wrapper:
     """Passes everything on.
 
-    It has ``vjp``, ``chain``, ``predict_again``, ``as_sent``, and what the protocols of ``metering`` and
-    ``model_checks`` ask for, exactly when the wrapped predictor has them.
+    It has ``vjp``, ``chain``, ``class_names``, ``predict_again``, ``as_sent``, and what the
+    protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
+    them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
     ``_stream`` and ``_recheck``.
@@ -62,12 +65,23 @@ class Wrapper:
 
     def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
         self._inner = predictor
+        self.piecewise_constant = bool(getattr(predictor, "piecewise_constant", False))
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
-        if isinstance(predictor, Chained):
-            self.chain = predictor.chain
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
             self.predict_again = self._predict_again
+        if isinstance(predictor, Rechecked):
+            self.sent_row, self.recheck = predictor.sent_row, self._recheck
+        if streams and isinstance(predictor, Streaming):
+            self.stream = self._stream
+        self._pass_on(predictor)
+
+    def _pass_on(self, predictor: Predictor) -> None:
+        """Take over what the wrapped predictor says of itself."""
+        if isinstance(predictor, Chained):
+            self.chain = predictor.chain
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
         if isinstance(predictor, Metered):
@@ -75,13 +89,9 @@ class Wrapper:
         if isinstance(predictor, Grouping):
             self.neighbours_known = predictor.neighbours_known
             self.note_neighbours = predictor.note_neighbours
-        if isinstance(predictor, Rechecked):
-            self.sent_row, self.recheck = predictor.sent_row, self._recheck
         if isinstance(predictor, Versioned):
             self.model_version = predictor.model_version
             self.expect_version = predictor.expect_version
-        if streams and isinstance(predictor, Streaming):
-            self.stream = self._stream
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner!r})"
@@ -105,6 +115,11 @@ class Wrapper:
     def bounds(self) -> Bounds:
         """Lowest and highest input, or None."""
         return self._inner.bounds
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that exist, where the wrapped predictor knows of a grid."""
+        return getattr(self._inner, "grid", None)
 
     @property
     def fingerprint(self) -> str | None:

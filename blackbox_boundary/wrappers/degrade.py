@@ -21,8 +21,9 @@ from scipy.special import softmax
 
 from ..arrays import as_kind, as_numpy
 from ..errors import CapabilityMissing, InvalidInput
+from ..grid import Grid
 from ..ledger.records import content_keys
-from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ..predictor import Access, Array, FloatArray, Named, Prediction, Predictor
 from ._base import check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
@@ -35,6 +36,8 @@ class _Defence:
         self._inner = predictor
         self.access = access
         self._name = name
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
 
     def __repr__(self) -> str:
         return f"{self._inner!r} behind {self._name}"
@@ -53,6 +56,11 @@ class _Defence:
     def bounds(self) -> Any:
         """Lowest and highest input, or None."""
         return self._inner.bounds
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that exist, where the defended predictor knows of a grid."""
+        return getattr(self._inner, "grid", None)
 
     @property
     def fingerprint(self) -> str | None:

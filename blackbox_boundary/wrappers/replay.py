@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import as_kind
 from ..errors import TranscriptMismatch
+from ..grid import Grid
 from ..ledger.index import NOWHERE
 from ..ledger.reader import LedgerReader
 from ..ledger.records import Keys, Records, content_keys, unpack_prediction
@@ -38,6 +39,8 @@ class ReplayPredictor:
         self._model = self._ledger.model
         if self._model.differentiable:
             self.vjp = self._vjp
+        if self._model.class_names is not None:
+            self.class_names = self._model.class_names
 
     def __repr__(self) -> str:
         return f"ReplayPredictor({str(self._ledger.path)!r})"
@@ -61,6 +64,11 @@ class ReplayPredictor:
     def bounds(self) -> Bounds:
         """Lowest and highest input, or None."""
         return self._model.limits()
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that the recorded model takes, where those are levels."""
+        return self._model.grid
 
     @property
     def fingerprint(self) -> str:

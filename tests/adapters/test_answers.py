@@ -59,13 +59,14 @@ def test_other_shapes_are_refused(shape):
 
 
 @pytest.mark.parametrize(
-    ("access", "negative"), [(Access.LOGITS, 0.0), (Access.PROBABILITIES, 0.75)]
+    ("access", "scores"),
+    [(Access.LOGITS, [-0.125, 0.125]), (Access.PROBABILITIES, [0.75, 0.25])],
 )
-def test_one_score_is_completed_as_a_prediction_would(access, negative):
-    """As ``Prediction.from_positive`` does."""
+def test_one_score_is_completed_as_a_prediction_would(access, scores):
+    """As ``Prediction.from_positive`` does: z as (-z/2, z/2), p as (1 - p, p)."""
     positive = np.array([0.25, 0.25])
     columns = score_columns(positive, 2, access)
-    assert (columns == [[negative, 0.25]] * 2).all()
+    assert (columns == [scores] * 2).all()
     assert (columns == Prediction.from_positive(positive, access).scores).all()
 
 

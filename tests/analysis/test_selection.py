@@ -127,6 +127,31 @@ def test_k_centre_is_greedy_and_nested():
     assert (k_centre(p, 5, seed=2).rows == rows[:5]).all()
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e5, 1e6, 1.7e9])
+def test_k_centre_does_not_depend_on_an_offset(offset):
+    """Four groups ten apart give one centre each, however far from zero all rows lie."""
+    group = np.repeat(np.arange(4), 25)
+    corners = np.array([[0, 0], [10, 0], [0, 10], [10, 10.0]])
+    rows = corners[group] + np.random.default_rng(0).random((100, 2)) + offset
+    for seed in range(20):
+        chosen = k_centre(Pool(100, features=rows), 4, seed=seed).rows
+        assert sorted(group[chosen]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("rule", [selection.lowest, selection.highest, selection.uniform_distance])
+def test_k_centre_of_a_rule_takes_the_rows_it_can_rank(rule):
+    """With 20 known distances of 100, ten rows are chosen among the 20; twenty-one are refused."""
+    distance = np.full(100, np.inf)
+    distance[:20] = np.arange(20)
+    features = np.random.default_rng(0).normal(size=(100, 3))
+    p = Pool(100, distance=distance, features=features)
+    rows = k_centre_of(rule)(p, 10).rows
+    assert len(set(rows.tolist())) == 10
+    assert max(rows) < 20
+    with pytest.raises(InvalidInput, match="got 21"):
+        k_centre_of(rule)(p, 21)
+
+
 def test_diverse_spans_the_range():
     """Even steps through the sorted uncertainties of each label."""
     p = Pool(10, label=np.repeat([0, 1], 5), votes=np.array([5, 4, 3, 2, 1, 1, 2, 3, 4, 5.0]))

@@ -349,3 +349,70 @@ def test_help_shows_examples_and_exit_codes(tmp_path):
     assert "blackbox-boundary measure model.onnx" in run("measure", "--help", cwd=tmp_path)[1]
     assert "130 interrupted" in run("--help", cwd=tmp_path)[1]
     assert "ray" in run("estimators", cwd=tmp_path)[1]
+
+
+WALL = '''
+import numpy as np
+from blackbox_boundary import Access, Prediction
+from blackbox_boundary.chains import Chain
+
+
+class Wall:
+    """A second class begins at a wall that no weight shows."""
+
+    access, input_shape, n_classes, bounds = Access.LOGITS, (2,), 2, None
+
+    def predict(self, x):
+        z = np.where(x[:, 0] > 1.7, 1 + (x[:, 0] - 1.7) / 2, x[:, 0] - 10)
+        return Prediction.from_scores(np.stack([-z / 2, z / 2], axis=-1))
+
+    def chain(self):
+        return Chain((), np.array([[-0.5, 0.0], [0.5, 0.0]]), ("Gemm", "Relu"))
+'''
+
+
+def test_contradicted_certificates_end_with_their_own_exit_code(tmp_path):
+    """Code 6, one message that asks for a report and names the ops; distances and a report are written."""
+    (tmp_path / "walls.py").write_text(WALL)
+    np.save(tmp_path / "x.npy", np.array([[1.0, 0.0], [5.0, 0.0]]))
+    settings = ("--estimator", "lower_bound", "--set", "upper=halfspace", "--output", "run")
+    code, out, err = run("measure", "walls:Wall", "x.npy", *settings, cwd=tmp_path)
+    assert code == 6, err
+    assert err.count("withdrawn") == 1
+    assert "report it, with the layers of the model: Gemm, Relu" in err.replace("\n", " ")
+    assert "Distance to the flip point of 2 rows" in out
+    found = Distances.load(tmp_path / "run" / "results.npz")
+    assert np.isnan(found.certified).all()
+    assert found.has_flip.all()
+    assert "withdrawn" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_bytes_are_inputs_of_a_graph_of_bytes(tmp_path):
+    """A uint8 file is not divided by 255 for a graph that takes uint8; flip points are bytes."""
+    helper, types = pytest.importorskip("onnx").helper, pytest.importorskip("onnx").TensorProto
+    weight, bias = np.float32([[-1, 1], [0, 0]]), np.float32([200.4, 0])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["f"], to=types.FLOAT),
+            helper.make_node("Gemm", ["f", "w", "b"], ["y"]),
+        ],
+        "bytes",
+        [helper.make_tensor_value_info("x", types.UINT8, ["n", 2])],
+        [helper.make_tensor_value_info("y", types.FLOAT, ["n", 2])],
+        [
+            helper.make_tensor("w", types.FLOAT, weight.shape, weight.ravel().tolist()),
+            helper.make_tensor("b", types.FLOAT, bias.shape, bias.tolist()),
+        ],
+    )
+    opset = helper.make_opsetid("", 17)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    (tmp_path / "bytes.onnx").write_bytes(model.SerializeToString())
+    np.save(tmp_path / "x.npy", np.array([[90, 5], [130, 7]], np.uint8))
+    settings = ("--access", "logits", "--estimator", "ray", "--no-behaviour")
+    code, _, err = run(
+        "measure", "bytes.onnx", "x.npy", *settings, "--output", "run", "--no-report", cwd=tmp_path
+    )
+    assert code in (0, 5), err
+    found = Distances.load(tmp_path / "run" / "results.npz")
+    assert found.l2.tolist() == [11.0, 30.0]
+    assert np.array_equal(found.flip_points, np.rint(found.flip_points))

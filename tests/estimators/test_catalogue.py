@@ -7,6 +7,7 @@ from blackbox_boundary import Access, CapabilityMissing, InvalidInput, measure
 from blackbox_boundary.chains import Chain
 from blackbox_boundary.estimators import (
     CATALOGUE,
+    Directions,
     HalfSpace,
     LowerBound,
     Problem,
@@ -14,7 +15,13 @@ from blackbox_boundary.estimators import (
     Tangent,
     by_name,
 )
-from blackbox_boundary.gradients import SOURCES, AntitheticBlocks, Cosines, source_by_name
+from blackbox_boundary.gradients import (
+    SOURCES,
+    AntitheticBlocks,
+    Cosines,
+    Span,
+    source_by_name,
+)
 from blackbox_boundary.testing import Linear, Opaque, Reference
 
 SHAPE = Linear(np.random.default_rng(0).standard_normal((4, 6)), np.zeros(4))
@@ -140,3 +147,29 @@ def test_frequencies_are_those_of_the_cosine_basis():
     with pytest.raises(InvalidInput, match="height, width"):
         measure(predictor, X, estimator=Ray(gradients=AntitheticBlocks(20, subspace=3)))
     assert predictor.n_predicted == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a: Tangent(frozen=a > 0),
+        lambda a: Ray(known_gradients=a),
+        lambda a: Directions(along=a),
+        lambda a: Ray(gradients=AntitheticBlocks(subspace=Span(a))),
+        lambda a: HalfSpace(subspace=Span(a)),
+        lambda a: LowerBound(upper=Tangent(frozen=a > 0)),
+    ],
+    ids=["tangent", "ray", "directions", "source", "halfspace", "lower_bound"],
+)
+def test_settings_are_equal_where_their_arrays_are(make):
+    """Two estimators of the same content are one key of a dictionary; of other content they are not equal."""
+    a = np.random.default_rng(0).standard_normal((2, 6))
+    assert make(a) == make(a.copy())
+    assert len({make(a), make(a.copy()), make(-a)}) == 2
+    assert make(a) != make(-a)
+    assert make(a) != Ray()
+
+
+def test_images_with_the_same_cosines_are_equal():
+    """Bases, too, are settings."""
+    assert Cosines((8, 8), 10) == Cosines((8, 8), 10) != Cosines((8, 8), 11)

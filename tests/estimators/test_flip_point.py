@@ -31,6 +31,14 @@ def test_the_closest_tie_of_linear_scores_is_found(method, access):
     ]
 
 
+def test_an_inner_solver_out_of_steps_is_no_lost_row():
+    """200 rows around a ball: programmes of which a few end at their minimum by running out of steps."""
+    ball, x = Reference(Ball(np.zeros(6), 1.0)), np.random.default_rng(0).normal(size=(200, 6))
+    found = measure(ball, x, estimator=FlipPoint(method="quadratic"))
+    assert (found.status == Status.CONVERGED).all()
+    assert np.allclose(found.l2, ball.distance(x), rtol=1e-3)
+
+
 @METHODS
 def test_a_curved_boundary_is_met(method):
     """From inside and outside a ball, within 1 %."""

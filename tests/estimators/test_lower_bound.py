@@ -1,5 +1,6 @@
 """Certified from below, found from above, exact in between."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,12 +9,22 @@ import torch
 from blackbox_boundary.adapters.onnx_exports import chain as onnx_chain
 from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.adapters.torch_modules import chain as torch_chain
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from blackbox_boundary import CapabilityMissing, InvalidInput
+from blackbox_boundary import (
+    Access,
+    CapabilityMissing,
+    CertificatesWithdrawn,
+    InvalidInput,
+    Prediction,
+    Status,
+)
 from blackbox_boundary.chains import Chain, convolution_norm, spectral_norm
-from blackbox_boundary.estimators import Linearised, LowerBound, Tangent
+from blackbox_boundary.estimators import HalfSpace, Linearised, LowerBound, Tangent
 from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.testing import Linear, Reference, ReluNet
+from blackbox_boundary.wrappers import InputNoise, ScoreNoise
 
 onnx = pytest.importorskip("onnx")
 
@@ -132,7 +143,11 @@ def test_torch_and_onnx_read_the_same_chain():
     ]
     graph = onnx.helper.make_graph(nodes, "chain", values[:1], values[1:], constants)
     from_onnx, from_torch = (
-        onnx_chain.chain_of(onnx.helper.make_model(graph)),
+        onnx_chain.chain_of(
+            onnx.helper.make_model(
+                graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+            )
+        ),
         torch_chain.chain_of(as_torch(net), (3,)),
     )
     assert np.allclose(from_onnx.steepness(), from_torch.steepness())
@@ -148,7 +163,7 @@ def test_what_cannot_be_certified_is_named():
             (2,),
         )
     with pytest.raises(CapabilityMissing, match="end in"):
-        torch_chain.chain_of(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU()), (2,))
+        torch_chain.chain_of(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh()), (2,))
     net = Reference(small_net())
     with pytest.raises(InvalidInput, match="classes"):
         measure(net, np.zeros((1, 3)), estimator=LowerBound(Chain((), np.eye(2))))
@@ -172,3 +187,116 @@ def test_the_other_estimator_keeps_its_own_columns():
     )
     assert (found.certified <= found.estimate + 1e-12).all() or found.estimate is not None
     assert np.isfinite(found.certified).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**20), norm=st.sampled_from(["l1", "linf"]))
+def test_certified_is_below_exact_is_below_every_estimate(seed, norm):
+    """On any small dense ReLU net, whatever estimator looks for flips."""
+    net = small_net(seed, widths=(2, 5, 3))
+    x = np.random.default_rng(seed).normal(size=(2, 2))
+    exact = net.distance(x, np.inf if norm == "linf" else 1)
+    chain = torch_chain.chain_of(as_torch(net), (2,))
+    certified = measure(Reference(net), x, estimator=LowerBound(chain, norm=norm)).certified
+    assert (certified <= exact).all()
+    for estimator in (Tangent(norm=norm, rounds=3), "ray", "halfspace", "broyden"):
+        found = measure(Reference(net), x, estimator=estimator, max_queries=600)
+        assert (found.norm(norm) >= exact * (1 - 1e-5)).all(), estimator
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+@pytest.mark.parametrize("access", ["logits", "probabilities"])
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+def test_rounding_is_taken_off_although_nobody_states_it(decimals, access, evaluated):
+    """Behind any rounding, no certificate is above the distance to the true boundary."""
+    rng = np.random.default_rng(decimals)
+    shape = Linear(rng.normal(size=(3, 4)) * [[1], [1], [5]], rng.normal(size=3))
+    x = rng.normal(size=(300, 4))
+    rounded = Reference(shape, access=access, decimals=decimals)
+    scores = shape.logits if evaluated else None
+    found = measure(rounded, x, estimator=LowerBound(Chain((), shape.weights, scores=scores)))
+    truth = Reference(shape).distance(x)
+    kept = found.home == Reference(shape).predict(x).label
+    assert not (found.certified > truth * (1 + 1e-9))[kept].any()
+    assert decimals < 2 or (found.certified > truth / 2).mean() > 0.3
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+@pytest.mark.parametrize("defence", [ScoreNoise, InputNoise])
+def test_noisy_answers_are_not_certified(defence, evaluated):
+    """Noise that nobody stated is seen at the row, or near it."""
+    shape = Linear(np.array([[0.0, 0.0], [1.0, 0.5]]), np.zeros(2))
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    scores = shape.logits if evaluated else None
+    chain = Chain((), shape.weights, scores=scores)
+    found = measure(defence(Reference(shape), 0.01), x, estimator=LowerBound(chain))
+    truth = Reference(shape).distance(x)
+    assert not (found.certified > truth).any()
+    assert np.isnan(found.certified).mean() > 0.9
+    assert (found.note != "")[np.isnan(found.certified)].all()
+
+
+def test_answers_that_do_not_move_are_not_certified():
+    """Steps of 0.307 are no decimals; that nothing moves near a row shows them."""
+
+    class Stepped(Reference):
+        def predict(self, x):
+            return Prediction.from_scores(np.round(super().predict(x).scores / 0.307) * 0.307)
+
+    shape = Linear(np.array([[0.0, 0.0], [1.0, 0.5]]), np.zeros(2))
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    found = measure(Stepped(shape), x, estimator=LowerBound(Chain((), shape.weights)))
+    assert not (found.certified > Reference(shape).distance(x) * (1 + 1e-9)).any()
+
+
+def test_another_models_chain_certifies_nothing():
+    """A chain that gives other scores than the predictor is noticed row by row."""
+    net, other = small_net(1), small_net(2)
+    chain = torch_chain.chain_of(as_torch(other), (3,))
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    found = measure(Reference(net), x, estimator=LowerBound(chain))
+    assert np.isnan(found.certified).all()
+    assert set(found.note) == {"not certified: the chain gives other scores"}
+
+
+def test_a_row_alone_is_certified_as_in_a_batch():
+    """Probes near a row are its own."""
+    shape = Linear(np.random.default_rng(0).normal(size=(3, 4)), np.zeros(3))
+    x = np.random.default_rng(1).normal(size=(5, 4))
+    bound = LowerBound(Chain((), shape.weights))
+    together = measure(Reference(shape), x, estimator=bound)
+    reverse = measure(Reference(shape), x[3:4], estimator=bound)
+    assert together.certified[3] == pytest.approx(reverse.certified[0], rel=1e-6)
+    assert (together.n_predictions == 5).all()
+
+
+class Cliff:
+    """A linear model whose label also flips beyond a wall that no weight shows."""
+
+    access, input_shape, n_classes, bounds = Access.LOGITS, (2,), 2, None
+
+    def predict(self, x):
+        """Scores of the linear model, and a second class beyond the wall."""
+        z = np.where(x[:, 0] > 1.7, 1 + (x[:, 0] - 1.7) / 2, x[:, 0] - 10)
+        return Prediction.from_scores(np.stack([-z / 2, z / 2], axis=-1))
+
+    def chain(self):
+        """What the weights say."""
+        return Chain((), np.array([[-0.5, 0.0], [0.5, 0.0]]), ("Gemm",))
+
+
+def test_certificates_that_a_flip_contradicts_are_withdrawn():
+    """All of the run, also of rows whose own flip is far; the distances stay, and a resume knows."""
+    x = np.array([[5.0, 0.0], [1.0, 0.0], [9.0, 0.0]])
+    bound = LowerBound(upper=HalfSpace())
+    with pytest.warns(CertificatesWithdrawn, match=r"row 1 was certified to .* Gemm"):
+        found = measure(Cliff(), x, estimator=bound)
+    assert np.isnan(found.certified).all()
+    assert found.l2[1] == pytest.approx(0.7, rel=0.01)
+    assert "row 1" in found.run["certificates_withdrawn"]
+    cut = dataclasses.replace(found, status=np.array([Status.OUT_OF_BUDGET, *found.status[1:]]))
+    with pytest.warns(CertificatesWithdrawn, match="row 1"):
+        assert np.isnan(measure(Cliff(), x, estimator=bound, resume=cut).certified).all()
+    alone = measure(Cliff(), x[:1], estimator=bound)
+    assert 2 < alone.certified[0] <= 2.65
+    assert "certificates_withdrawn" not in alone.run

@@ -8,6 +8,15 @@ from blackbox_boundary import Access, Prediction, Status
 from blackbox_boundary.search.asks import AskGradient, AskPrediction, Gradients, Labels
 
 
+def products(x, weights):
+    """Flat rows of ``x`` (n, ...) times ``weights`` (d, k), each row summed by itself.
+
+    The last bits of a matrix product depend on the number of rows: BLAS chooses other kernels for other shapes.
+    """
+    flat = np.asarray(x, np.float64).reshape(len(x), -1)
+    return (flat[:, None, :] * np.ascontiguousarray(weights.T)).sum(axis=-1)
+
+
 def reveal(scores, access=Access.LOGITS):
     """The prediction that access allows of these scores."""
     full = Prediction.from_scores(scores)

@@ -9,21 +9,19 @@ from blackbox_boundary.gradients import CentralDifferences, ForwardDifferences, 
 from blackbox_boundary.search.asks import AskGradient, ask_gradient
 from blackbox_boundary.search.problem import Problem
 
-from .driver import drive
+from .driver import drive, products
 
 WEIGHTS = np.random.default_rng(0).normal(size=(12, 3))
 
 
 def smooth(x):
     """Three smooth scores of twelve inputs."""
-    flat = np.asarray(x, np.float64).reshape(len(x), -1)
-    return np.tanh(flat @ WEIGHTS) * 3
+    return np.tanh(products(x, WEIGHTS)) * 3
 
 
 def smooth_gradient(x, v):
     """The true functional's gradient."""
-    flat = np.asarray(x, np.float64).reshape(len(x), -1)
-    return (v * 3 * (1 - np.tanh(flat @ WEIGHTS) ** 2)) @ WEIGHTS.T
+    return (v * 3 * (1 - np.tanh(products(x, WEIGHTS)) ** 2)) @ WEIGHTS.T
 
 
 def rows(n, seed=1, dtype=np.float32):
@@ -163,7 +161,32 @@ def test_scores_too_coarse_are_refused():
     reply, _, _ = estimate(
         CentralDifferences(), rows(3), margins(3), score=lambda p: np.round(smooth(p), 1)
     )
-    assert (reply.status == Status.ZERO_GRADIENT).all()
+    assert (reply.status == Status.UNRESOLVED).all()
+
+
+@pytest.mark.parametrize(
+    "rounded",
+    [
+        lambda s: np.round(s / 0.0307) * 0.0307,
+        lambda s: np.round(s * 255) / 255,
+        lambda s: s.astype(np.float16),
+        lambda s: np.round(s / 0.0011) * 0.0011,
+    ],
+    ids=["0.0307", "bytes", "half", "0.0011"],
+)
+def test_scores_on_any_grid_widen_the_step(rounded):
+    """Steps of any size, and half precision, are noticed: the gradient is good, or refused; no direction of rounding noise."""
+    x, v = rows(8), margins(8)
+    reply, _, _ = estimate(CentralDifferences(), x, v, score=lambda p: rounded(smooth(p)))
+    truth = smooth_gradient(x, v)
+    answered = reply.status == 0
+    values = reply.values.reshape(8, -1)[answered]
+    cosine = (values * truth[answered]).sum(-1) / np.linalg.norm(values, axis=-1)
+    assert (cosine / np.linalg.norm(truth[answered], axis=-1) > 0.9).all()
+    assert (reply.status[~answered] == Status.UNRESOLVED).all()
+    assert (reply.step[answered] > 0.02).all()
+    plain, _, _ = estimate(CentralDifferences(), x, v)
+    assert (plain.step < 0.01).all()
 
 
 def test_an_unanswered_point_ends_its_row_alone():
@@ -196,4 +219,4 @@ def test_estimate_gradients_turns_a_search_into_one_with_predictions_only():
     np.testing.assert_allclose(
         found["values"].reshape(3, -1), smooth_gradient(x, margins(3)), rtol=1e-2, atol=1e-2
     )
-    assert set(counts.values()) == {24}
+    assert set(counts.values()) == {26}

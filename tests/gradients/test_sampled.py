@@ -9,7 +9,7 @@ from blackbox_boundary.gradients import SPSA, AntitheticBlocks, Cosines, LocalLi
 from blackbox_boundary.search.asks import AskGradient
 from blackbox_boundary.search.problem import Problem
 
-from .driver import drive
+from .driver import drive, products
 
 D, SHAPE = 64, (8, 8)
 KINDS = [AntitheticBlocks, SPSA, LocalLinear]
@@ -29,14 +29,12 @@ WEIGHTS = smooth_weights()
 
 def score(x):
     """Smooth scores."""
-    return np.tanh(np.asarray(x, np.float64).reshape(len(x), -1) @ WEIGHTS / 8) * 3
+    return np.tanh(products(x, WEIGHTS) / 8) * 3
 
 
 def truth(x, v):
     """The functional's gradient."""
-    return (
-        v * 3 / 8 * (1 - np.tanh(np.asarray(x, np.float64).reshape(len(x), -1) @ WEIGHTS / 8) ** 2)
-    ) @ WEIGHTS.T
+    return (v * 3 / 8 * (1 - np.tanh(products(x, WEIGHTS) / 8) ** 2)) @ WEIGHTS.T
 
 
 def rows(n, dtype=np.float64):
@@ -164,7 +162,7 @@ def test_rounded_scores_widen_the_step(kind):
         cosine(rounded.values, truth(x, v)).mean() > 0.9 * cosine(exact.values, truth(x, v)).mean()
     )
     refused, _, _ = estimate(kind(n_queries=120), x, v, score=lambda p: np.round(score(p) / 3, 1))
-    assert (refused.status == Status.ZERO_GRADIENT).all()
+    assert (refused.status == Status.UNRESOLVED).all()
 
 
 @pytest.mark.parametrize("kind", KINDS, **names)

@@ -312,6 +312,8 @@ def test_the_commands(tmp_path):
     np.testing.assert_array_equal(
         Distances.load(tmp_path / "run" / "results.npz").l2, expected_distances().l2
     )
+    header = (tmp_path / "run" / "results.csv").read_text().splitlines()[0]
+    assert header.endswith(",id,data_row,label,home_name,flipped_name")
     assert run("tell", ledger, scored).exit_code == 3
     assert run("begin", ledger, str(tmp_path / "x.npy"), *options).exit_code == 3
     assert run("ask", str(tmp_path / "none.db"), asked).exit_code == 3

@@ -86,6 +86,18 @@ def test_going_on_with_the_same_limit_ends():
     np.testing.assert_array_equal(found.flip_points, whole.flip_points)
 
 
+def test_an_anytime_search_shares_a_limit_that_is_worth_it():
+    """With a quarter of the cost each, every row gets a flip; with less, the first rows finish."""
+    x = rows(6) / 2  # all of them inside the ball
+    shared = measure(Failing(-1), x, estimator="halfspace", max_queries=6 * 300)
+    assert shared.has_flip.all()
+    assert shared.n_predictions.min() > 200
+    scarce = measure(Failing(-1), x, estimator="halfspace", max_queries=1100)
+    assert scarce.status[0] == Status.CONVERGED
+    again = measure(Failing(-1), x, estimator="halfspace", max_queries=6 * 300, resume=shared)
+    assert again.status[0] == Status.CONVERGED
+
+
 def test_an_unfinished_row_keeps_a_nearer_flip():
     """A resume that ends earlier than the run before does not make a distance worse."""
     x = rows(1)

@@ -52,11 +52,13 @@ def test_gradients_are_estimated_with_a_step_that_three_decimals_show():
     """At 17 queries a gradient, as without rounding, and not 33: the step is right at once."""
     exact = measure(model(None), X)
     unaware, told = (
-        measure(WithoutGradients(model(3)), X, score_resolution=known) for known in (0.0, 1e-3)
+        measure(WithoutGradients(model(3)), X, estimator="ray", score_resolution=known)
+        for known in (0.0, 1e-3)
     )
     done = told.status == Status.CONVERGED
-    assert done.mean() > 0.9
-    assert set(told.status[~done].tolist()) <= {Status.ZERO_GRADIENT}
+    assert done.mean() > 0.8
+    assert set(told.status[~done].tolist()) <= {Status.ZERO_GRADIENT, Status.UNRESOLVED}
+    assert (told.l2 / exact.l2)[done].max() < 1.1
     assert np.median(np.abs(told.l2 / exact.l2 - 1)[done]) < 0.01
     assert told.n_predictions.sum() < 0.5 * unaware.n_predictions.sum()
 

@@ -3,7 +3,8 @@
     BLACKBOX_BOUNDARY_DATA=... python tests/quality/agreement.py [--rows 20]
 
 Both MNIST nets of the speed comparison, on natural test images and on the paper's uniform(0, 1) and normal(0.13, 0.308) inputs.
-torch answers gradients by autograd; ONNX Runtime and HTTP have none, so theirs are central differences (1,568 predictions a row).
+torch answers gradients by autograd; those of ONNX Runtime are declined and HTTP has none, so both
+get central differences (1,568 predictions a row).
 The server is the standard library's, speaks the Open Inference Protocol v2 on loopback, and answers from ONNX Runtime.
 """
 

@@ -8,12 +8,15 @@ halve it.
 
 import argparse
 import json
+import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pytest
 import requests
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "peers"))
@@ -23,6 +26,8 @@ from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.wire import flat_json
 
 CONNECTIONS, BATCH = 8, 256
+FAILURES = (OSError, RuntimeError, subprocess.SubprocessError)
+"""What starting a server may end in; a missing environment is a skip of pytest."""
 HEADER = "Inference-Header-Content-Length"
 
 
@@ -160,7 +165,12 @@ def main():
         ("Triton", servers.triton),
         ("MLServer", servers.mlserver),
     ):
-        with start() as url:
+        with ExitStack() as running:
+            try:
+                url = running.enter_context(start())
+            except (*FAILURES, pytest.skip.Exception) as error:
+                print(f"{name:8} could not be started: {error}", flush=True)
+                continue
             if name != "MLServer":
                 compare(name, url, x, told.rounds)
             by_length(name, url, x, min(3, told.rounds))

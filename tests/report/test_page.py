@@ -247,6 +247,34 @@ def test_rows_that_are_no_pictures_name_their_largest_changes(tmp_path):
     assert len(re.findall(r"input \[\d+\]:", text)) == 36
 
 
+def test_inputs_are_named_as_the_data_name_them(tmp_path):
+    """The columns of a table on the cards, with their control characters escaped."""
+    x, _, distances = digits()
+    names = [f"column\x1b {k}" for k in range(64)]
+    text = Parsed(report(tmp_path, distances, x=x, input_names=names)).text
+    row = int(np.argmin(distances.l2))
+    change = np.abs(distances.flip_points[row] - x[row])
+    assert rf"column\x1b {change.argmax()}: {x[row, change.argmax()]:.0f} →" in text
+    assert "input [" not in text
+
+
+def test_labels_in_another_order_are_pointed_out(tmp_path):
+    """How words were numbered, and that the labels agree less often than chance."""
+    _, _, distances = digits()
+    run = {"data": {"labels_numbered": "by the alphabet"}}
+    moved = (distances.home + 1) % 10
+    names = ["zero", "one"]
+    html = report(tmp_path, replace(distances, run=run), labels=moved, class_names=names)
+    text = Parsed(html).text
+    assert (
+        "numbered in alphabetical order, which need not be the model’s: zero = 0, one = 1" in text
+    )
+    assert "agree with the model less often than chance would" in text
+    right = Parsed(report(tmp_path, distances, labels=distances.home)).text
+    assert "alphabetical" not in right
+    assert "chance" not in right
+
+
 def test_many_label_pairs_are_cut_and_counted(tmp_path):
     """Ten thousand pairs: a page of the usual size that says how many are not listed."""
     n = 12_000
@@ -297,6 +325,10 @@ def test_true_labels_set_right_and_wrong_side_by_side(tmp_path):
             '"image_shape" must hold as many values as a row, 64',
         ),
         ({"x": np.zeros((300, 64)), "image_shape": (2, 2, 16)}, '"image_shape" must be'),
+        (
+            {"x": np.zeros((300, 64)), "input_names": ["a"]},
+            '"input_names" of write_report must name the 64 inputs of a row; got 1',
+        ),
     ],
 )
 def test_bad_input_is_named(tmp_path, options, message):

@@ -159,6 +159,7 @@ def test_a_limit_inside_the_ledger_lets_a_resumed_run_go_further(tmp_path):
 def test_a_run_is_repeated_behind_a_defence(defend, share_with_flip):
     """Two decimals hide the gradient that a run without gradients must estimate; a run that got on was noticed, before its end."""
     monitor = MonitorPredictor(defend(model()))
-    distances = measure(monitor, np.tile(X, (8, 1)) + np.arange(96)[:, None] * 1e-3)
+    x = np.tile(X, (8, 1)) + np.arange(96)[:, None] * 1e-3
+    distances = measure(monitor, x, estimator="ray")
     assert distances.has_flip.mean() == share_with_flip
     assert 100 < monitor.noticed_at < monitor.n_queries == distances.n_predictions.sum()

@@ -1,21 +1,19 @@
 """An endpoint of one's own, described by the user: how rows are written into a request, and where the answer is.
 
-The body is JSON text in which ``$rows`` stands for the list of all rows, or ``$row`` for a single one. The answer is found
-by paths such as ``predictions[*].probability``: names and numbers lead inwards, ``[*]`` goes through a list, ``$`` is the whole.
+What may stand in [request] and [answer]: docs/reference/http-endpoint.md.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Access, Prediction
 
 from ..answers import read_labels, read_ranked, read_scores
@@ -23,85 +21,127 @@ from ..configuration import Configuration
 from ..contract import Contract
 from ..declared import declared_classes
 from ..model_version import ModelVersion
-from ..strict_json import numbers, read_json, shown
-from ..wire import JSON, Reply, Request, bounds_within
+from ..strict_json import shown
+from ..wire import Reply, Request, bounds_within
+from .answer_path import AnswerPath
+from .bodies import BODY_SETTINGS, Body, body_of
+from .documents import FORMATS, SCORES_AS, read_document, read_numbers
 from .encodings import Encoding
 
-__all__ = ["AnswerPath", "Described", "describe", "quoted"]
+__all__ = ["Described", "describe"]
 
-_STEP = re.compile(r'\.?([^.\[\]"$]+)|\[(\*|\d+|"[^"]*")\]')
+_ANSWER_SETTINGS = ("scores", "labels", "ranked", "format", "header", "scores_as", "other")
 
 
-class AnswerPath:
-    """Where something is in a JSON document.
+@dataclass(frozen=True)
+class Answer:
+    """Where in an answer scores and labels are, as [answer] says.
 
-    Examples
-    --------
-    >>> AnswerPath("results[*].scores").find({"results": [{"scores": [0.1, 0.9]}, {"scores": [0.8, 0.2]}]})
-    [[0.1, 0.9], [0.8, 0.2]]
-    >>> AnswerPath("[0].label").find([{"label": "cat"}])
-    'cat'
+    Attributes
+    ----------
+    scores : AnswerPath, tuple of AnswerPath, or None
+        Of all scores, or of those of each class.
+    labels, ranked : AnswerPath or None
+        ``ranked`` is an object that maps labels to scores.
+    form, scores_as : str
+    header : bool
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        inner = text.removeprefix("$") if isinstance(text, str) else "["
-        if not text or _STEP.sub("", inner):
-            raise InvalidInput(
-                f'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd names; got {text!r}.'
-            )
-        self._steps = [name or _step(index) for name, index in _STEP.findall(inner)]
+    scores: AnswerPath | tuple[AnswerPath, ...] | None
+    labels: AnswerPath | None
+    ranked: AnswerPath | None
+    form: str
+    header: bool
+    scores_as: str
 
-    def find(self, document: Any) -> Any:
-        """What is there; under ``[*]``, a list of what is there in each element.
+    @classmethod
+    def of(cls, told: Mapping[str, Any], contract: Contract) -> Answer:
+        """Read the settings of [answer].
 
         Raises
         ------
-        BadPrediction
-            Nothing is there.
+        InvalidInput
+            Something is missing or does not fit together.
         """
-        return self._find(document, 0)
-
-    def _find(self, part: Any, depth: int) -> Any:
-        for at in range(depth, len(self._steps)):
-            step = self._steps[at]
-            if step is ... and isinstance(part, list):
-                return [self._find(element, at + 1) for element in part]
-            is_there = (
-                step in part
-                if isinstance(part, dict) and isinstance(step, str)
-                else isinstance(part, list) and _is_index(step, part)
+        form = _one_of(told, "format", FORMATS)
+        usual = "text" if form in ("csv", "text") else "number"
+        scores_as = _one_of({"scores_as": usual, **told}, "scores_as", SCORES_AS)
+        listed = told.get("scores")
+        if isinstance(listed, list) and len(listed) != contract.n_classes:
+            raise InvalidInput(
+                f'"scores" in [answer] must be one path, or one for each of {contract.n_classes} classes; got {len(listed)}.'
             )
-            if not is_there:
-                raise BadPrediction(f'The answer must hold "{self.text}"; got {shown(part)}.')
-            part = part[step]
-        return part
+        scores = (
+            tuple(map(AnswerPath, listed)) if isinstance(listed, list) else _path(told, "scores")
+        )
+        labels, ranked = _path(told, "labels"), _path(told, "ranked")
+        if (
+            ranked is None
+            and scores is None
+            and (labels is None or contract.access is not Access.LABEL)
+        ):
+            needed = "labels" if contract.access is Access.LABEL else "scores"
+            raise InvalidInput(
+                f'Access "{contract.access.name.lower()}" needs a path to the {needed} in [answer].'
+            )
+        header = told.get("header", False)
+        if not isinstance(header, bool):
+            raise InvalidInput(f'"header" in [answer] must be true or false; got {header!r}.')
+        return cls(scores, labels, ranked, form, header, scores_as)
+
+    def read(self, reply: Reply, n: int, contract: Contract, *, is_single: bool) -> Prediction:
+        """Find scores and labels of ``n`` rows, and read them."""
+        document = read_document(reply, self.form, header=self.header)
+        if is_single and self.form in ("csv", "jsonlines"):
+            if len(document) != 1:
+                raise BadPrediction(f"The answer to one row must be one line; got {len(document)}.")
+            document = document[0]
+        if self.ranked is not None:
+            maps = _found(self.ranked, document, is_single=is_single)
+            if not isinstance(maps, list) or not all(isinstance(each, dict) for each in maps):
+                raise BadPrediction(
+                    f'The answer must hold objects of labels and scores at "{self.ranked.text}"; got {shown(maps)}.'
+                )
+            scores = [self._numbers(list(each.values())).tolist() for each in maps]
+            return read_ranked([list(each) for each in maps], scores, n, contract)
+        labels = None if self.labels is None else _found(self.labels, document, is_single=is_single)
+        if self.scores is None:
+            return read_labels(labels, n, contract)
+        found = self._scores(document, is_single=is_single)
+        if labels is None:
+            return read_scores(self._numbers(found), n, contract)
+        if self.scores_as != "number":
+            found = (
+                [self._numbers(row).tolist() for row in found] if isinstance(found, list) else found
+            )
+        return read_ranked(labels, found, n, contract)
+
+    def _scores(self, document: Any, *, is_single: bool) -> Any:
+        if isinstance(self.scores, AnswerPath):
+            return _found(self.scores, document, is_single=is_single)
+        assert self.scores is not None
+        columns = [_found(path, document, is_single=is_single) for path in self.scores]
+        if not all(
+            isinstance(column, list) and len(column) == len(columns[0]) for column in columns
+        ):
+            raise BadPrediction("The answer must hold as many scores of each class as rows.")
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def _numbers(self, found: Any) -> NDArray[np.float64]:
+        return read_numbers(found, self.scores_as)
 
 
 @dataclass(frozen=True)
 class Described:
-    """An endpoint as the user describes it.
-
-    Attributes
-    ----------
-    body : tuple of str, or None
-        What stands before and after the rows in the JSON text; None: the encoded row itself is the body.
-    form_field : str or None
-        The encoded row is sent as a file of a form, under this name.
-    scores, labels, ranked : AnswerPath or None
-        Where they are; ``ranked`` is an object that maps labels to scores.
-    """
+    """An endpoint as the user describes it."""
 
     contract: Contract
     path: str
     method: str
-    body: tuple[str, str] | None
-    form_field: str | None
-    is_single: bool
+    body: Body
     encoding: Encoding
-    scores: AnswerPath | None
-    labels: AnswerPath | None
-    ranked: AnswerPath | None
+    answer: Answer
+    columns: tuple[str, ...]
     facts: Mapping[str, Any]
     name: str
     version: ModelVersion = field(default_factory=ModelVersion)
@@ -109,11 +149,16 @@ class Described:
     @property
     def max_rows(self) -> int | None:
         """Rows a request may hold: one, where the body has room for one."""
-        return 1 if self.is_single else None
+        return 1 if self.body.is_single else None
 
     @property
     def plainer(self) -> None:
         """There is one way to ask."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """The levels of its encoding."""
+        return self.encoding.grid
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent."""
@@ -121,44 +166,12 @@ class Described:
 
     def request(self, sent: NDArray[Any]) -> Request:
         """Write the rows into the body."""
-        if self.body is None:
-            raw, kind = self.encoding.raw(sent[0]), self.encoding.content_type
-            if self.form_field:
-                raw, kind = _form(self.form_field, raw, kind)
-            return Request(self.method, self.path, raw, {"Content-Type": kind})
-        before, after = (part.encode() for part in self.body)
-        rows = self.encoding.row_json(sent[0]) if self.is_single else self.encoding.rows_json(sent)
-        return Request(self.method, self.path, before + rows + after, {"Content-Type": JSON})
+        return self.body.request(self.method, self.path, sent)
 
     def read(self, reply: Reply, n: int) -> Prediction:
         """Find scores and labels, and read them."""
         self.version.saw_headers(reply.headers)
-        document = read_json(reply.body)
-        if self.ranked is not None:
-            maps = self._found(self.ranked, document)
-            if not isinstance(maps, list) or not all(isinstance(each, dict) for each in maps):
-                raise BadPrediction(
-                    f'The answer must hold objects of labels and scores at "{self.ranked.text}"; got {shown(maps)}.'
-                )
-            return read_ranked(
-                [list(each) for each in maps],
-                [list(each.values()) for each in maps],
-                n,
-                self.contract,
-            )
-        scores, labels = (
-            self._found(path, document) if path else None for path in (self.scores, self.labels)
-        )
-        if labels is None:
-            return read_scores(numbers(scores), n, self.contract)
-        if scores is None:
-            return read_labels(labels, n, self.contract)
-        return read_ranked(labels, scores, n, self.contract)
-
-    def _found(self, path: AnswerPath, document: Any) -> Any:
-        """One entry a row, also where the answer to a single row comes without a list around it."""
-        found = path.find(document)
-        return [found] if self.is_single else found
+        return self.answer.read(reply, n, self.contract, is_single=self.body.is_single)
 
 
 def describe(path: str, told: Configuration, name: str = "described") -> Described:
@@ -169,115 +182,73 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
     InvalidInput
         Something is missing or does not fit together.
     """
-    told.tables_only(
-        request=("method", "body", "form_field", "item", *Encoding.SETTINGS),
-        answer=("scores", "labels", "ranked"),
-    )
-    if told.access is None or told.input_shape is None or not (told.n_classes or told.labels):
-        known = {
-            "access": told.access,
-            "input_shape": told.input_shape,
-            "n_classes": told.n_classes or told.labels or None,
-        }
-        missing = ", ".join(f'"{problem}"' for problem, value in known.items() if value is None)
-        raise InvalidInput(
-            f"The server does not tell {missing} of this endpoint: give what is missing."
-        )
-    contract = Contract(
-        told.access, told.input_shape, declared_classes(told), told.bounds, told.labels
-    )
-    scores, labels, ranked = (
-        AnswerPath(told.answer[key]) if key in told.answer else None
-        for key in ("scores", "labels", "ranked")
-    )
-    if ranked is None and scores is None and (labels is None or told.access is not Access.LABEL):
-        needed = "labels" if told.access is Access.LABEL else "scores"
-        raise InvalidInput(
-            f'Access "{told.access.name.lower()}" needs a path to the {needed} in [answer].'
-        )
+    told.tables_only(request=BODY_SETTINGS, answer=_ANSWER_SETTINGS)
+    contract = _contract(told)
     encoding = Encoding.of(told.request, contract)
     contract = replace(contract, bounds=bounds_within(contract.bounds, encoding.dtype))
-    template = told.request.get("body", "$rows")
-    body, is_single = _parted(template)
-    if body is None and not encoding.has_raw:
-        raise InvalidInput('A body of "$raw" needs an encoding of bytes: png, base64 or npy.')
-    form_field = told.request.get("form_field")
-    if form_field is not None and (
-        body is not None
-        or not isinstance(form_field, str)
-        or not re.fullmatch(r"[\w.\[\]-]+", form_field)
-    ):
-        raise InvalidInput(
-            f'"form_field" must be a name, and goes with a body of "$raw"; got {form_field!r}.'
-        )
-    method = str(told.request.get("method", "POST")).upper()
+    request, answer = dict(told.request), dict(told.answer)
+    body = body_of(request, encoding, contract)
+    usual = "GET" if request.get("format") == "query" else "POST"
+    method = str(request.get("method", usual)).upper()
+    settings = {key: request[key] for key in BODY_SETTINGS if key in request}
     facts = {
         "path": path,
         "method": method,
-        "body": template,
-        "form_field": form_field,
-        "answer": dict(told.answer),
+        "request": settings,
+        "answer": answer,
         **encoding.facts,
     }
-    return Described(
-        contract,
-        path,
-        method,
-        body,
-        form_field,
-        is_single,
-        encoding,
-        scores,
-        labels,
-        ranked,
-        facts,
-        name,
+    columns = tuple(request.get("columns") or ())
+    reading = Answer.of(answer, contract)
+    return Described(contract, path, method, body, encoding, reading, columns, facts, name)
+
+
+def _contract(told: Configuration) -> Contract:
+    shape = told.input_shape or _shape_of_columns(told.request)
+    if told.access is None or shape is None or not (told.n_classes or told.labels):
+        known = {
+            "access": told.access,
+            "input_shape": shape,
+            "n_classes": told.n_classes or told.labels or None,
+        }
+        missing = ", ".join(f'"{name}"' for name, value in known.items() if value is None)
+        raise InvalidInput(
+            f"The server does not tell {missing} of this endpoint: give what is missing."
+        )
+    other = told.answer.get("other")
+    if other is not None and other not in told.labels:
+        raise InvalidInput(
+            f'"other" in [answer] must be one of "labels": the class of all labels that are not listed; got {other!r}.'
+        )
+    return Contract(
+        told.access,
+        shape,
+        declared_classes(told),
+        told.bounds,
+        told.labels,
+        other=None if other is None else told.labels.index(other),
     )
 
 
-def quoted(name: Any) -> str:
-    """A name as a step of a path; nothing for no name.
-
-    Examples
-    --------
-    >>> quoted("a.b"), quoted(None)
-    ('["a.b"]', '')
-    """
-    return f'["{name}"]' if name else ""
+def _shape_of_columns(request: Mapping[str, Any]) -> tuple[int, ...] | None:
+    columns = request.get("columns")
+    return (len(columns),) if isinstance(columns, list | tuple) and columns else None
 
 
-def _form(field: str, raw: bytes, kind: str) -> tuple[bytes, str]:
-    """A form with one file, and its content type; the mark between parts is made of the file, and not in it."""
-    mark = f"row-{hashlib.sha256(raw).hexdigest()}"
-    name = "row.png" if kind == "image/png" else "row.bin"
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
-    return b"".join(
-        (head.encode(), raw, f"\r\n--{mark}--\r\n".encode())
-    ), f"multipart/form-data; boundary={mark}"
+def _path(told: Mapping[str, Any], name: str) -> AnswerPath | None:
+    return AnswerPath(told[name]) if name in told else None
 
 
-def _parted(template: Any) -> tuple[tuple[str, str] | None, bool]:
-    """What is before and after the place of the rows, and whether that is for one row only."""
-    if template == "$raw":
-        return None, True
-    places = re.findall(r"\$rows?\b", template) if isinstance(template, str) else []
-    if len(places) != 1:
+def _one_of(told: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = told.get(name, allowed[0])
+    if value not in allowed:
         raise InvalidInput(
-            f'The "body" of a request must hold $rows or $row once, or be "$raw"; got {template!r}.'
+            f'"{name}" in [answer] must be one of {", ".join(allowed)}; got {value!r}.'
         )
-    before, after = template.split(places[0])
-    try:
-        json.loads(before + "0" + after)
-    except ValueError as error:
-        raise InvalidInput(
-            f'The "body" of a request must be JSON once {places[0]} is filled in ({error}); got {template!r}.'
-        ) from error
-    return (before, after), places[0] == "$row"
+    return str(value)
 
 
-def _is_index(step: Any, part: list[Any]) -> bool:
-    return isinstance(step, int) and step < len(part)
-
-
-def _step(index: str) -> Any:
-    return ... if index == "*" else index[1:-1] if index.startswith('"') else int(index)
+def _found(path: AnswerPath, document: Any, *, is_single: bool) -> Any:
+    """One entry a row, also where the answer to a single row comes without a list around it."""
+    found = path.find(document)
+    return [found] if is_single else found

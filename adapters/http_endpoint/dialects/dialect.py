@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Prediction
 
 from ..contract import Contract
@@ -29,6 +30,8 @@ class Dialect(Protocol):
         What identifies the model, as its server tells: JSON types, no secrets.
     plainer : Dialect or None
         The same without what not every server of this protocol can do.
+    columns : tuple of str
+        Names of the numbers of a row, where the requests name them; else empty.
     version : ModelVersion
         The version that answers name, where they name one; shared with ``plainer``.
     """
@@ -44,7 +47,14 @@ class Dialect(Protocol):
     @property
     def plainer(self) -> Dialect | None: ...
     @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
     def version(self) -> ModelVersion: ...
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that can be sent, where those are whole numbers or levels."""
+        ...
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows as they will arrive: in the type that is sent, rounded where that rounds.

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
+from blackbox_boundary.grid import Grid
 
 from ..contract import Contract
-from ..wire import as_dtype, nested_json
+from ..wire import as_dtype
 
 __all__ = ["Encoding"]
 
@@ -40,15 +41,12 @@ class Encoding:
         Inputs that 0 and 255 stand for; None: numbers are sent as they are.
     channels : {"none", "first", "last"}
         Where an image has its colours.
-    item : (str, str)
-        What stands around each row in JSON.
     """
 
     name: str
     dtype: np.dtype[Any]
     levels: tuple[float, float] | None
     channels: str
-    item: tuple[str, str]
 
     SETTINGS: ClassVar[tuple[str, ...]] = ("encoding", "dtype", "channels")
 
@@ -79,19 +77,7 @@ class Encoding:
         )
         if name == "png":
             _check_image(contract.input_shape, channels)
-        item = told.get("item", "$row")
-        if (
-            not isinstance(item, str)
-            or item.count("$row") != 1
-            or not _is_json(item.replace("$row", "0"))
-        ):
-            raise InvalidInput(
-                f'"item" must be JSON once $row, in it once, is filled in; got {item!r}.'
-            )
-        before, after = item.split("$row")
-        return cls(
-            name, dtype, _levels(contract) if dtype == np.uint8 else None, channels, (before, after)
-        )
+        return cls(name, dtype, _levels(contract) if dtype == np.uint8 else None, channels)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -101,7 +87,6 @@ class Encoding:
             "dtype": self.dtype.str,
             "levels": self.levels,
             "channels": self.channels,
-            "item": self.item,
         }
 
     @property
@@ -114,6 +99,13 @@ class Encoding:
         """Of a body that is one row."""
         return "image/png" if self.name == "png" else "application/octet-stream"
 
+    @property
+    def grid(self) -> Grid | None:
+        """The levels that a byte has, or the whole numbers of the type; None of floats."""
+        if self.levels is not None:
+            return Grid.of_levels(*self.levels, 256)
+        return Grid.of_dtype(self.dtype)
+
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the type that is sent, rounded to the levels there are."""
         if self.levels is not None:
@@ -121,19 +113,8 @@ class Encoding:
             rows = (np.asarray(rows, np.float64) - lowest) * (255 / (highest - lowest))
         return as_dtype(rows, self.dtype)
 
-    def rows_json(self, sent: NDArray[Any]) -> bytes:
-        """All rows as one JSON list."""
-        before, after = (part.encode() for part in self.item)
-        if self.name == "json" and not before and not after:
-            return nested_json(sent)
-        return b"[" + b",".join(before + self.row_json(row) + after for row in sent) + b"]"
-
     def row_json(self, sent: NDArray[Any]) -> bytes:
-        """One row as a JSON value."""
-        if self.name == "json":
-            return nested_json(sent)
-        if self.name == "flat":
-            return nested_json(sent.reshape(-1))
+        """The bytes of one row as a JSON text."""
         return json.dumps(base64.b64encode(self.raw(sent)).decode()).encode()
 
     def raw(self, sent: NDArray[Any]) -> bytes:
@@ -186,11 +167,3 @@ def _png(image: NDArray[Any], channels: str) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG")
     return file.getvalue()
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True

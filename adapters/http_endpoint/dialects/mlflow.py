@@ -14,7 +14,8 @@ from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access
 
 from ..configuration import Configuration
-from .described import Described, describe, quoted
+from .answer_path import quoted
+from .described import Described, describe
 
 __all__ = ["discover"]
 
@@ -32,6 +33,8 @@ def discover(path: str, told: Configuration) -> Described:
     InvalidInput
         Something is missing or unknown.
     """
+    if told.request.get("format") in ("csv", "jsonlines"):  # another container at /invocations
+        return describe(path, told)
     request, answer = dict(told.request), dict(told.answer)
     form, name, columns = (
         request.pop("format", "inputs"),

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
+from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Access, Prediction
 
 from ..answers import read_labels, read_ranked, read_scores
@@ -66,6 +67,7 @@ class OpenInference:
     facts: Mapping[str, Any]
     top_k: int = 0
     name: str = "oip_v2"
+    columns: tuple[str, ...] = ()
     version: ModelVersion = field(default_factory=ModelVersion)
 
     @property
@@ -74,6 +76,11 @@ class OpenInference:
         return (
             replace(self, is_binary=False) if self.is_binary and self.datatype != "FP16" else None
         )
+
+    @property
+    def grid(self) -> Grid | None:
+        """The whole numbers of the input's datatype."""
+        return Grid.of_dtype(np.dtype(DTYPES[self.datatype]))
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows in the input's datatype."""

@@ -23,7 +23,8 @@ from ..declared import declared_access
 from ..discovery import get_if_there
 from ..strict_json import shown
 from ..transport import Transport
-from .described import Described, describe, quoted
+from .answer_path import quoted
+from .described import Described, describe
 
 __all__ = ["discover"]
 

@@ -1,8 +1,9 @@
 """Reverse-mode differentiation of ONNX models, into ONNX models of standard ops.
 
-:func:`gradient_model` takes a model and returns a second one whose inputs are ``x`` and ``v`` and whose outputs are the
-scores and ``d(v . scores)/dx``; :func:`margin_gradient_model` chooses ``v`` inside the graph, the home label against the
-best other. Any runtime that takes opset 18 runs them, on any hardware, in the precision of the graph.
+:func:`gradient_model` takes a model and returns a second one whose inputs are ``x`` and ``v`` and
+whose outputs are the scores and ``d(v . scores)/dx``; :func:`margin_gradient_model` chooses ``v``
+inside the graph, the home label against the best other. Any runtime that takes opset 18 runs them,
+on any hardware, in the precision of the graph.
 
 The package needs NumPy and onnx, and nothing else of this project.
 """

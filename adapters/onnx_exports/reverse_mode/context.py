@@ -27,7 +27,10 @@ Contributions: TypeAlias = Iterator[tuple[int, Value]]
 """Pairs of an input's index and what this node adds to the cotangent of that input."""
 
 Rule: TypeAlias = "Callable[..., Contributions]"
-"""``rule(context, *cotangents)``: one cotangent an output, None where an output is not used; unused ones at the end are left out."""
+"""``rule(context, *cotangents)``: one cotangent an output, None where an output is not used.
+
+Unused ones at the end are left out.
+"""
 
 
 class NoRule(Exception):
@@ -159,7 +162,10 @@ class Context:
         return self.b.op("Expand", value, self.shape_value(index))
 
     def sum_to(self, index: int, value: Value, output: int = 0) -> Value:
-        """The adjoint of broadcasting an input to an output: sums over the axes along which it was repeated."""
+        """The adjoint of broadcasting an input to an output.
+
+        It sums over the axes along which the input was repeated.
+        """
         name, out = self.node.input[index], self.node.output[output]
         shape, full = self._facts.shape.get(name), self._facts.shape.get(out)
         if shape is None or full is None:

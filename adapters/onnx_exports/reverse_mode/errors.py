@@ -17,7 +17,11 @@ class CannotDifferentiate(ValueError):
 
 
 class InvalidModel(CannotDifferentiate):
-    """The graph is not well formed: truncated, cyclic, a value without a producer, or an op that its opset does not define."""
+    """The graph is not well formed.
+
+    It is truncated or cyclic, or has a value without a producer, or an op that its opset does not
+    define.
+    """
 
 
 class UnsuitableInterface(CannotDifferentiate):

@@ -1,9 +1,10 @@
 """What is known of each value of a graph without running it: element type, shape, and the value of small constants.
 
-The graph is walked once for each of two sizes given to its open axes. A node whose inputs are all known is evaluated by
-``onnx.reference``; for every other node the standard's own inference gives types and shapes from what is known. An axis
-that comes out equal for both sizes is fixed, one that differs is open. In this way the shape arithmetic that exporters
-write (Shape, Gather, Concat, Reshape) is resolved, which symbolic inference does in part only.
+The graph is walked once for each of two sizes given to its open axes. A node whose inputs are all
+known is evaluated by ``onnx.reference``; for every other node the standard's own inference gives
+types and shapes from what is known. An axis that comes out equal for both sizes is fixed, one that
+differs is open. In this way the shape arithmetic that exporters write (Shape, Gather, Concat,
+Reshape) is resolved, which symbolic inference does in part only.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ Axis: TypeAlias = "int | tuple[int, ...]"
 """A fixed length, or the lengths that an open axis took; equal tuples mean axes of equal length."""
 
 _OPEN_SIZES = (13, 29)
-"""Sizes given to open axes: primes, as no other axis is likely to have them. A second open axis gets the next odd number."""
+"""Sizes given to open axes.
+
+Primes, as no other axis is likely to have them. A second open axis gets the next odd number.
+"""
 
 _LARGEST_VALUE = 1 << 14
 """Elements of a value that is still evaluated: position tables and masks are, weights are not."""
@@ -57,7 +61,10 @@ _RANDOM = frozenset(
 
 @dataclass
 class Facts:
-    """Element types (``TensorProto`` numbers), shapes and constant values by name; what is missing is unknown."""
+    """Element types (``TensorProto`` numbers), shapes and constant values by name.
+
+    What is missing is unknown.
+    """
 
     dtype: dict[str, int] = field(default_factory=dict)
     shape: dict[str, tuple[Axis, ...]] = field(default_factory=dict)
@@ -184,7 +191,10 @@ class _Walk:
             self.types[name] = helper.make_tensor_type_proto(dtype, shape)
 
     def _infer_same_type(self, node: NodeProto, shapes: list[tuple[int, ...] | None]) -> None:
-        """Ops that keep the element type of their input: an imputer, and the selection of columns."""
+        """Ops that keep the element type of their input.
+
+        An imputer, and the selection of columns.
+        """
         if any(shape is None for shape in shapes) or not shapes[0]:
             return
         shape = shapes[0]

@@ -1,4 +1,7 @@
-"""Types and shapes that ops of ``ai.onnx.ml`` put out, where the standard's own inference says little or nothing."""
+"""Types and shapes that ops of ``ai.onnx.ml`` put out.
+
+The standard's own inference says little or nothing of them.
+"""
 
 from __future__ import annotations
 

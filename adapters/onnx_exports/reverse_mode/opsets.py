@@ -1,15 +1,16 @@
 """Raising a graph to one opset, so that every rule is written for one meaning of its op.
 
-Between opsets 7 and 18 attributes became inputs (axes, bounds, pads), and Softmax changed its meaning. Writing each rule
-for each of these forms would make most rules several. So the graph is raised to opset 18, where it is older, by one short
-function an op whose form changed; the gradient is then written in opset 18 or in the graph's own, where that is newer.
-Opset 18 is the oldest in which all ops that the rules emit have one form (the axes of every reduction are an input there,
-and scattering adds). Runtimes since ONNX Runtime 1.14 take it.
+Between opsets 7 and 18 attributes became inputs (axes, bounds, pads), and Softmax changed its
+meaning. Writing each rule for each of these forms would make most rules several. So the graph is
+raised to opset 18, where it is older, by one short function an op whose form changed; the gradient
+is then written in opset 18 or in the graph's own, where that is newer. Opset 18 is the oldest in
+which all ops that the rules emit have one form (the axes of every reduction are an input there, and
+scattering adds). Runtimes since ONNX Runtime 1.14 take it.
 
-ONNX's own version converter is not used: it works on the whole model through a second representation, loses functions and
-external weights, and stops at ops without an adapter. What is raised here is checked instead: a node whose definition
-changed otherwise than by allowing more (types, optional inputs and attributes) must have a function below, or the model is
-refused.
+ONNX's own version converter is not used: it works on the whole model through a second
+representation, loses functions and external weights, and stops at ops without an adapter. What is
+raised here is checked instead: a node whose definition changed otherwise than by allowing more
+(types, optional inputs and attributes) must have a function below, or the model is refused.
 """
 
 from __future__ import annotations
@@ -272,7 +273,7 @@ _FORMS: dict[str, Callable[[_Raising, NodeProto], None]] = {
 
 
 def _only_allows_more(node: NodeProto, version: int) -> bool:
-    """Whether the op's definition in opset 18 takes every node that this version takes, as far as the definitions show."""
+    """Whether opset 18 takes every node of this version, as far as the definitions show."""
     if not defs.has(node.op_type):
         return True  # not a standard op; it is refused later where it matters
     try:

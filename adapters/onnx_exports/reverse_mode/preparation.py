@@ -1,4 +1,7 @@
-"""Making a graph plain: functions inlined, conditions that are constant resolved, composite ops expanded."""
+"""Making a graph plain.
+
+Functions are inlined, constant conditions resolved, and composite ops expanded.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def check_order(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
 
 
 def resolve_conditions(model: ModelProto) -> Facts:
-    """Replace each If whose condition is constant by its branch, in place, and return the facts of the result."""
+    """Replace each If of constant condition by its branch, in place; the facts of the result."""
     while True:
         facts = facts_of(model)
         resolved = [
@@ -109,7 +112,10 @@ def _branch(graph: GraphProto, node: NodeProto, name: str) -> Iterator[NodeProto
 
 
 def _renamed(node: NodeProto, names: dict[str, str]) -> NodeProto:
-    """A copy under other names; values that a subgraph makes itself hide those of the same name outside."""
+    """A copy under other names.
+
+    Values that a subgraph makes itself hide those of the same name outside.
+    """
     copy = NodeProto()
     copy.CopyFrom(node)
     copy.input[:] = [names.get(name, name) for name in node.input]

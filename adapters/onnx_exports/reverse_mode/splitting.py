@@ -1,6 +1,7 @@
 """A gradient model in two: one that answers scores and keeps what the other one needs.
 
-Whoever asks for scores first, and for a gradient at the same rows next, then pays for one forward pass, not for two.
+Whoever asks for scores first, and for a gradient at the same rows next, then pays for one forward
+pass, not for two.
 """
 
 from __future__ import annotations
@@ -36,13 +37,19 @@ def split_model(model: ModelProto) -> tuple[ModelProto, ModelProto]:
     for value in declared:
         value.type.tensor_type.ClearField("shape")
     inputs = {value.name: value for value in graph.input}
-    forward = _model_of(model, ahead, [inputs[x]], [graph.output[0], *declared])
+    written = list(declared)
+    if scores in kept:  # a softmax's gradient reads its output, and no output is bound twice
+        copy = helper.make_tensor_value_info(f"{scores}/kept", facts.dtype[scores], None)
+        copy.type.tensor_type.ClearField("shape")
+        ahead.append(helper.make_node("Identity", [scores], [copy.name]))
+        written[kept.index(scores)] = copy
+    forward = _model_of(model, ahead, [inputs[x]], [graph.output[0], *written])
     backward = _model_of(model, back, [inputs[x], inputs[v], *declared], [graph.output[1]])
     return forward, backward
 
 
 def _leading_to(nodes: list[NodeProto], targets: set[str], given: set[str]) -> list[NodeProto]:
-    """The nodes that the targets are computed from, where the values ``given`` need not be computed."""
+    """The nodes that the targets are computed from, once the values ``given`` are known."""
     needed, kept = targets - given, []
     for node in reversed(nodes):
         if needed.intersection(node.output):

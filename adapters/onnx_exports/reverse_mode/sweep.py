@@ -1,4 +1,4 @@
-"""The reverse sweep: from the cotangent of the output to that of the input, over the path between them."""
+"""The reverse sweep, from the cotangent of the output to that of the input."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """A model and its gradient in one graph of ordinary ops.
 
-Reverse mode: let ``s = f(x)`` be the scores and ``v`` weights of them. Walking the graph backwards from the cotangent
-``v`` of ``s``, each op turns the cotangents of its outputs into those of its inputs, ``J' g`` with its own Jacobian
-``J``; a value that several nodes read gets the sum of what they return. At the input this is ``d(v . s)/dx``, for the price
-of a few forward passes whatever the number of inputs (Griewank and Walther, *Evaluating Derivatives*, 2008, chapter 3).
+Reverse mode: let ``s = f(x)`` be the scores and ``v`` weights of them. Walking the graph backwards
+from the cotangent ``v`` of ``s``, each op turns the cotangents of its outputs into those of its
+inputs, ``J' g`` with its own Jacobian ``J``; a value that several nodes read gets the sum of what
+they return. At the input this is ``d(v . s)/dx``, for the price of a few forward passes whatever
+the number of inputs (Griewank and Walther, *Evaluating Derivatives*, 2008, chapter 3).
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["STRAIGHT_THROUGH_KEY", "gradient_model", "margin_gradient_model"]
 
 STRAIGHT_THROUGH_KEY = "reverse_mode.straight_through"
-"""Entry of ``metadata_props`` that lists the ops whose cotangent passed straight through; empty where there is none."""
+"""Entry of ``metadata_props`` that lists the ops whose cotangent passed straight through.
+
+Empty where there is none.
+"""
 
 
 def gradient_model(
@@ -52,22 +56,24 @@ def gradient_model(
     constants : mapping of str to array, optional
         Other inputs, by name, that become constants.
     straight_through : bool
-        Pass gradients through quantisation and rounding (see :mod:`.rules.quantization`). Otherwise these ops are the step functions
-        that they are.
+        Pass gradients through quantisation and rounding (see :mod:`.rules.quantization`). Otherwise
+        these ops are the step functions that they are.
 
     Returns
     -------
     ModelProto
-        Inputs: the differentiated input ``x`` under its own name, ``v`` of the shape and element type of the scores, and the inputs that
-        were not fixed. Outputs: the scores under their own name, and ``gradient``, ``d(v . scores)/dx`` of the shape of ``x`` (of the
-        type of the scores where ``x`` holds whole numbers). Names that are taken get a number. Opset 18, or the model's own where that is
-        newer. ``metadata_props`` lists the ops passed straight through.
+        Inputs: the differentiated input ``x`` under its own name, ``v`` of the shape and element
+        type of the scores, and the inputs that were not fixed. Outputs: the scores under their own
+        name, and ``gradient``, ``d(v . scores)/dx`` of the shape of ``x`` (of the type of the
+        scores where ``x`` holds whole numbers). Names that are taken get a number. Opset 18, or the
+        model's own where that is newer. ``metadata_props`` lists the ops passed straight through.
 
     Raises
     ------
     CannotDifferentiate
-        One of its subclasses: :class:`InvalidModel`, :class:`UnsuitableInterface`, :class:`UnsupportedOps` (with all missing ops),
-        :class:`DataDependentControlFlow`, :class:`PiecewiseConstant`. Nothing has been run.
+        One of its subclasses: :class:`InvalidModel`, :class:`UnsuitableInterface`,
+        :class:`UnsupportedOps` (with all missing ops), :class:`DataDependentControlFlow`,
+        :class:`PiecewiseConstant`. Nothing has been run.
     """
     work = _Differentiation(
         model, input, output, constants or {}, straight_through=straight_through
@@ -87,9 +93,9 @@ def margin_gradient_model(
 ) -> ModelProto:
     """As :func:`gradient_model`, with the weights chosen inside the graph: home against the best other score.
 
-    Its second input is ``home`` (n,) int64, a label a row, in place of ``v``; ``gradient`` is that of the margin
-    ``scores[home] - max(scores[others])``. Scores must have axes for rows and classes, of which there are at least two; further axes
-    have length one.
+    Its second input is ``home`` (n,) int64, a label a row, in place of ``v``; ``gradient`` is that
+    of the margin ``scores[home] - max(scores[others])``. Scores must have axes for rows and
+    classes, of which there are at least two; further axes have length one.
     """
     work = _Differentiation(
         model, input, output, constants or {}, straight_through=straight_through
@@ -145,7 +151,7 @@ class _Differentiation:
         ]
 
     def _plain_path(self, plain: ModelProto, *, straight_through: bool) -> tuple[ModelProto, Path]:
-        """Expand composite ops between input and output, as often as their bodies hold others, and find the path."""
+        """Expand composite ops, and those in their bodies, and find the path."""
         while True:
             on_path = {
                 name

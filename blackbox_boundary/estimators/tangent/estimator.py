@@ -14,6 +14,7 @@ from ...search.asks import Search, Status
 from ...search.geometry import check_norm
 from ...search.problem import Problem
 from ...search.state import Flips
+from ...settings import Settings
 from .closing import narrow, project
 from .descent import descend
 from .plan import plan_of
@@ -23,8 +24,8 @@ from .state import TangentState
 __all__ = ["Tangent"]
 
 
-@dataclass(frozen=True)
-class Tangent:
+@dataclass(frozen=True, eq=False)
+class Tangent(Settings):
     """The nearest flip point that gradients can find.
 
     Parameters

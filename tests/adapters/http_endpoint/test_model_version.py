@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from blackbox_boundary.adapters.http_endpoint import load
+from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.adapters.http_endpoint.model_version import ModelVersion
 
 from blackbox_boundary import measure
@@ -112,3 +112,15 @@ def test_what_names_no_version_says_nothing():
     version = ModelVersion()
     version.saw_headers({"content-type": "x", "x-model-version": ""})
     assert version.name is None
+
+
+def test_probe_lists_the_outputs_to_choose_from(server):
+    """Of two outputs the file holds the line to fill in, as a comment; nothing is queried."""
+    handler, url = server
+    both = [{"name": name, "datatype": "FP64", "shape": [-1, 2]} for name in ("scores", "hidden")]
+    inputs = [{"name": "i", "datatype": "FP64", "shape": [-1, 2]}]
+    handler.do_GET = lambda self: self.answer({"name": "m", "inputs": inputs, "outputs": both})
+    printed = probe(f"{url}/v2/models/m").toml
+    assert '[answer]\n# output = "scores"  # of "scores, hidden"' in printed
+    assert "# input = " not in printed
+    assert handler.n_rows == 0

@@ -196,14 +196,18 @@ def test_a_limit_inside_the_reading(audit):
 
 
 def test_an_endpoint_that_fails_at_once(audit):
-    """Exit code 4; all rows are there, not measured, and the run can be resumed."""
+    """Exit code 4, and nothing is left: nothing was answered."""
     result, facts, distances = audit("most=x")
     assert result.exit_code == 4
-    assert (distances.status == Status.NOT_MEASURED).all()
-    assert "behaviour" not in facts
-    assert "votes" not in facts
-    result, _, distances = audit("", "--resume")
-    assert result.exit_code == 3  # another address is another model
+    assert "Nothing was answered" in result.stderr
+    assert facts is distances is None
+
+
+def test_another_address_is_another_model(audit):
+    """A run is not gone on with at another address."""
+    audit("", "--max-queries", "200")
+    result, _, _ = audit("decimals=5", "--resume")
+    assert result.exit_code == 3
     assert "fingerprint" in result.stderr
 
 

@@ -101,7 +101,19 @@ def test_refusals_are_not_repeated(fault_url, fault):
     assert len(log_of(fault_url)) == 1
 
 
-MALFORMED = "text true negative short-row few-rows one-row many-rows double html empty cut deep latin huge digits bomb cut-gzip brotli"
+MALFORMED = (
+    "text true negative short-row double html empty cut deep latin huge digits bomb cut-gzip brotli"
+)
+
+
+@pytest.mark.parametrize("fault", ["few-rows", "many-rows"])
+def test_answers_to_other_rows_than_asked_are_refused(fault_url, fault):
+    """Not of several rows, and then, since a body might take one, not of a single one either."""
+    with endpoint_of(f"{fault_url}/{fault}") as endpoint:
+        endpoint._canary = endpoint.as_sent(X[:1])
+        with pytest.raises(BadPrediction):
+            endpoint.predict(X)
+    assert [entry["n"] for entry in log_of(fault_url)] == [len(X), 1]
 
 
 @pytest.mark.parametrize("fault", MALFORMED.split())

@@ -143,7 +143,8 @@ def test_a_graph_that_answers_for_its_whole_batch_stays_fixed():
         "inputs": [("x", TensorProto.FLOAT, ["n", 6])],
         "outputs": [("y", TensorProto.FLOAT, ["m", 3])],
     }
-    predictor = OnnxPredictor(model(nodes, constants={"w": w}, **axes), access="logits")
+    with pytest.warns(UserWarning, match="one at a time"):
+        predictor = OnnxPredictor(model(nodes, constants={"w": w}, **axes), access="logits")
     assert predictor.batching == "fixed"
     assert (
         predictor.batching_evidence
@@ -166,7 +167,8 @@ def test_labels_that_depend_on_the_batch_are_asked_one_by_one():
     content = model(
         nodes, constants={"w": w, "minus_two": np.array([-2], np.float32)}, outputs=outputs
     )
-    predictor = OnnxPredictor(content, n_classes=3)
+    with pytest.warns(UserWarning, match="other labels than one by one"):
+        predictor = OnnxPredictor(content, n_classes=3)
     assert predictor.batching == "fixed"
     assert (predictor.predict(rows(9)).label == (-rows(9) @ w).argmax(axis=-1)).all()
 

@@ -169,7 +169,10 @@ def test_one_score_a_row_is_the_positive_class_of_two(last, access):
     assert (prediction.label == (logit > 0)).all()
     assert 0 < prediction.label.sum() < 20
     np.testing.assert_allclose(
-        prediction.scores[:, 1], 1 / (1 + np.exp(-logit)) if last else logit, rtol=1e-5
+        prediction.scores[:, 1], 1 / (1 + np.exp(-logit)) if last else logit / 2, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        prediction.scores[:, 0], 1 / (1 + np.exp(logit)) if last else -logit / 2, rtol=1e-5
     )
     with pytest.raises(BadPrediction, match="whether that is a logit or a probability"):
         OnnxPredictor(linear(last=last, n_classes=1), access="label")

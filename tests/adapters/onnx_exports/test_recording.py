@@ -7,12 +7,15 @@ from onnx import numpy_helper, parser
 
 from blackbox_boundary import load
 
+from ..graphs import linear, rows
+
 
 def convolutional():
     """Two convolutions with pooling and a linear layer, of an open batch."""
     rng = np.random.default_rng(0)
     text = """<ir_version: 8, opset_import: ["" : 17]> g (float[n, 3, 8, 8] x) => (float[n, 4] y) {
-        a = Conv<pads=[1, 1, 1, 1]>(x, k) b = Relu(a) c = MaxPool<kernel_shape=[2, 2], strides=[2, 2]>(b)
+        a = Conv<pads=[1, 1, 1, 1]>(x, k) b = Relu(a) c = MaxPool<kernel_shape=[2, 2], strides=[2,
+        2]>(b)
         d = Conv<pads=[1, 1, 1, 1]>(c, l) e = Add(c, d) f = Relu(e) h = Flatten(f) y = Gemm(h, w) }"""
     model = parser.parse_model(text)
     shapes = {"k": (16, 3, 3, 3), "l": (16, 16, 3, 3), "w": (256, 4)}
@@ -76,7 +79,10 @@ def test_recording_stops_where_it_does_not_pay(predictor):
 
 
 def test_halves_are_the_whole():
-    """Scores of the one half and gradient of the other are those of the gradient model; no node is in both but those of weights."""
+    """Scores of the one half and gradient of the other are those of the gradient model.
+
+    No node is in both but those of weights.
+    """
     import onnxruntime
 
     whole = gradient_model(convolutional())
@@ -97,3 +103,17 @@ def test_halves_are_the_whole():
     shared = {n.output[0] for n in forward.graph.node} & {n.output[0] for n in backward.graph.node}
     assert not shared
     assert len(forward.graph.node) + len(backward.graph.node) == len(whole.graph.node)
+
+
+@pytest.mark.parametrize(("last", "n_classes"), [("Softmax", 3), ("Sigmoid", 1), ("LogSoftmax", 3)])
+def test_scores_that_their_own_gradient_reads(last, n_classes):
+    """A recorded pass of a graph whose gradient reads its output serves the same gradient."""
+    access = "logits" if last == "LogSoftmax" else "probabilities"
+    content = linear(last=last, n_classes=n_classes)
+    asked, plain = (load(content, access=access) for _ in range(2))
+    v = np.random.default_rng(0).normal(size=(5, asked.n_classes))
+    for step in range(3):
+        x = rows(5) + step
+        asked.predict(x)
+        np.testing.assert_allclose(asked.vjp(x, v), plain.vjp(x, v), rtol=1e-5, atol=1e-7)
+    assert asked._recorder._row_bytes > 0

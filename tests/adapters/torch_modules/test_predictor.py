@@ -8,7 +8,14 @@ import torch
 from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from torch import nn
 
-from blackbox_boundary import Access, BadPrediction, Differentiable, InvalidInput, PredictorError
+from blackbox_boundary import (
+    Access,
+    BadPrediction,
+    Differentiable,
+    InvalidInput,
+    PredictorError,
+    measure,
+)
 from blackbox_boundary.testing import check_predictor
 
 from ..graphs import rows
@@ -89,14 +96,13 @@ def test_probabilities_are_differentiated_as_probabilities():
 def test_a_backward_pass_is_one_forward_pass():
     """A gradient costs one call of the module for all rows; a prediction costs one."""
     module, calls = net(), []
-    module.register_forward_hook(lambda *_: calls.append(1))
-    asked = predictor(module, n_classes=4)
-    assert not calls
+    module.register_forward_hook(lambda _module, inputs, _scores: calls.append(len(inputs[0])))
+    asked = predictor(module)
+    assert calls == [8, 1, 1, 1, 1]
+    calls.clear()
     asked.predict(rows(9))
     asked.vjp(rows(9), np.ones((9, 4)))
-    assert len(calls) == 2
-    predictor(module)
-    assert len(calls) == 3
+    assert calls == [9, 9]
 
 
 def follow(asked, x, v, times=3):
@@ -109,7 +115,9 @@ def test_predictions_that_are_differentiated_share_their_forward_pass():
     module, calls = net(), []
     module.register_forward_hook(lambda *_: calls.append(1))
     x, v = rows(5), np.random.default_rng(0).normal(size=(5, 4))
-    gradients = follow(predictor(module, n_classes=4), x, v)
+    asked = predictor(module, n_classes=4)
+    calls.clear()
+    gradients = follow(asked, x, v)
     assert len(calls) == 4
     for step, gradient in enumerate(gradients):
         assert (gradient == predictor(net(), n_classes=4).vjp(x + step, v)).all()
@@ -183,11 +191,11 @@ def test_one_score_a_row_is_the_positive_class_of_two(access, shape):
     assert asked.n_classes == 2
     assert (prediction.label == (output > (0.5 if last else 0))).all()
     assert 0 < prediction.label.sum() < 30
-    np.testing.assert_allclose(
-        prediction.scores, np.stack([1 - output if last else 0 * output, output], -1), rtol=1e-6
-    )
+    pair = [1 - output, output] if last else [-output / 2, output / 2]
+    np.testing.assert_allclose(prediction.scores, np.stack(pair, -1), rtol=1e-6)
     positive, negative = (asked.vjp(x, np.tile(v, (30, 1))) for v in ([0.0, 1.0], [1.0, 0.0]))
-    np.testing.assert_allclose(negative, -positive if last else 0 * positive, atol=1e-7)
+    np.testing.assert_allclose(negative, -positive, atol=1e-7)
+    assert positive.any(axis=-1).all()
     check_predictor(asked, x)
 
 
@@ -207,7 +215,7 @@ def test_labels_alone_and_labels_with_their_scores():
     )
     check_predictor(top, x)
     with pytest.raises(BadPrediction, match="promises scores"):
-        predictor(labels, access="logits", n_classes=4).predict(x)
+        predictor(labels, access="logits", n_classes=4)
 
 
 # -- the module is as it was
@@ -288,10 +296,9 @@ def test_callers_settings_of_autograd_do_not_matter():
         assert torch.equal(asked.vjp(inner, v), reference)
         assert (asked.predict(inner).scores == asked.predict(x).scores).all()
     recording = []
-    predictor(
-        Returning(lambda z: recording.append(torch.is_grad_enabled()) or z), n_classes=4
-    ).predict(x)
-    assert recording == [False]
+    watching = predictor(Returning(lambda z: recording.append(torch.is_grad_enabled()) or z))
+    watching.predict(x)
+    assert not any(recording)
     needing = x.clone().requires_grad_()
     assert not asked.vjp(needing, v).requires_grad
     assert needing.grad is None
@@ -342,7 +349,7 @@ def test_a_gradient_that_does_not_depend_on_the_input_is_zero():
         ({"n_classes": 1}, "at least 2; got 1"),
         ({"bounds": (1, 1)}, "lowest < highest"),
         ({"device": "abacus"}, 'must be one that is present; got "abacus"'),
-        ({"dtype": "int64"}, "floating-point dtype of torch; got int64"),
+        ({"dtype": "complex64"}, "real dtype of torch; got complex64"),
     ],
 )
 def test_settings_are_checked(given, message):
@@ -356,6 +363,7 @@ def test_wrong_rows_are_refused_before_the_module_is_called():
     module, calls = net(), []
     module.register_forward_hook(lambda *_: calls.append(1))
     asked = predictor(module, n_classes=4)
+    calls.clear()
     for x in (
         rows(6)[0],
         rows(2, (7,)),
@@ -378,26 +386,175 @@ def test_wrong_rows_are_refused_before_the_module_is_called():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda z: {"logits": z}, "must return a tensor .* got dict"),
-        (lambda z: z[:1], "one score per class"),
+        (lambda z: {"scores": z, "loss": z[0, 0]}, "got dict with scores, loss"),
+        (lambda z: z[:1].expand(2, -1), "one score per class"),
         (lambda z: z[..., None].expand(-1, -1, 2), "one score per class"),
         (lambda z: z[:, :3], r"4\b.*; got .*3"),
-        (lambda z: (z, z, z), "must return a tensor .* got tuple"),
+        (lambda z: (z, z), r"got tuple of 2 outputs, of shapes \(8, 4\), \(8, 4\).*output=0"),
+        (lambda z: z.tolist(), "got list of 8 outputs"),
+        (lambda z: z.sum(), "one score per class"),
     ],
 )
 def test_outputs_are_held_against_what_is_declared(make, message):
-    """An output of another form is a BadPrediction that says what came, in predictions and gradients alike."""
-    asked = predictor(Returning(make), n_classes=4)
+    """An output of another form is a BadPrediction that says what came, before any row is asked."""
     with pytest.raises(BadPrediction, match=message):
-        asked.predict(rows(5))
-    with pytest.raises(BadPrediction, match=message):
-        asked.vjp(rows(5), np.ones((5, 4)))
+        predictor(Returning(make), n_classes=4)
+
+
+class Answer:
+    """What transformers return: an object with logits."""
+
+    def __init__(self, logits):
+        self.logits, self.hidden = logits, logits[:, :2]
+
+
+@pytest.mark.parametrize(
+    ("make", "given"),
+    [
+        (Answer, {}),
+        (lambda z: {"logits": z, "loss": z.sum()}, {}),
+        (lambda z: (z,), {}),
+        (lambda z: (z.sum(), z), {"output": 1}),
+        (lambda z: {"scores": z}, {"output": "scores"}),
+        (lambda z: (z, {"features": z}), {"output": 0}),
+    ],
+)
+def test_the_part_that_holds_the_scores_is_read(make, given):
+    """By its place, key or attribute, or by the name that transformers give it; gradients alike."""
+    asked, plain, x = predictor(Returning(make), **given), predictor(), rows(5)
+    assert (asked.predict(x).scores == plain.predict(x).scores).all()
+    v = np.eye(4)[[0, 1, 2, 3, 0]]
+    assert (asked.vjp(x, v) == plain.vjp(x, v)).all()
+
+
+def test_a_part_that_is_not_there_is_refused():
+    """The message says what the module returns."""
+    for output in (2, "scores", "shape"):
+        with pytest.raises(BadPrediction, match='"output" of TorchPredictor must name a tensor'):
+            predictor(Returning(lambda z: (z, z)), output=output)
+    with pytest.raises(BadPrediction, match="must name a tensor"):
+        predictor(output=0)
+    with pytest.raises(BadPrediction, match="got Answer"):
+        predictor(Returning(Answer), access="probabilities")
+
+
+def test_labels_of_any_value():
+    """Labels that are no indices are the classes in ascending order, or as they are listed."""
+    x = 4 * rows(12) - 2
+    signs = Returning(lambda z: (z[:, 0] > 0).long() * 2 - 1)
+    asked = predictor(signs, access="label", n_classes=2)
+    positive = predictor(signs.net).predict(x).scores[:, 0] > 0
+    assert asked.class_names == ("-1", "1")
+    assert (asked.predict(x).label == positive).all()
+    assert (predictor(signs, access="label", labels=[1, -1]).predict(x).label != positive).all()
+
+
+# -- rows that depend on each other
+
+
+def batch_statistics():
+    """A convolutional net whose batch norm has no statistics of its own."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+
+
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+@pytest.mark.parametrize("kind", ["batch statistics", "dynamic quantisation", "softmax over rows"])
+def test_rows_that_depend_on_each_other_are_asked_one_at_a_time(kind):
+    """It is said, answers and gradients are those of each row alone, and every flip holds alone."""
+    if kind == "batch statistics":
+        module, shape = batch_statistics(), (1, 6, 6)
+    elif kind == "dynamic quantisation":
+        module, shape = torch.ao.quantization.quantize_dynamic(net().eval()), (6,)
+    else:
+        module, shape = nn.Sequential(net(), nn.Softmax(0)), (6,)
+    with pytest.warns(UserWarning, match="depends on the rows beside it"):
+        asked = predictor(module, input_shape=shape, access="logits")
+    x = rows(7, shape)
+    alone = [module.eval()(torch.from_numpy(x[i : i + 1])).detach().numpy() for i in range(7)]
+    assert asked.batching == "fixed"
+    assert (asked.predict(x).scores == np.concatenate(alone)).all()
+    if kind == "batch statistics":
+        v = np.random.default_rng(0).normal(size=(7, 3))
+        gradients = [asked.vjp(x[i : i + 1], v[i : i + 1]) for i in range(7)]
+        assert (asked.vjp(x, v) == np.concatenate(gradients)).all()
+        found = measure(asked, x, estimator="tangent")
+        flipped = [asked.predict(found.flip_points[i : i + 1]).label[0] for i in range(7)]
+        assert (np.array(flipped) != found.home).all()
+
+
+def test_a_module_that_cannot_answer_a_row_alone_is_refused():
+    """One-dimensional batch norm by the batch's statistics fails on one row; the message says why."""
+    module = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4, track_running_stats=False))
+    with pytest.raises(InvalidInput, match=r"fails on one alone.*statistics of the batch"):
+        predictor(module)
+
+
+def test_a_module_whose_answers_vary_says_so():
+    """Active dropout is no dependence on other rows: it is what votes are for."""
+    with pytest.warns(UserWarning, match="vary from call to call: measure with votes"):
+        asked = predictor(Returning(lambda z: z + torch.randn(z.shape)))
+    assert asked.batching == "dynamic"
+
+
+# -- one score a row
+
+
+class Functional(nn.Module):
+    """One score a row, as a function makes it of a linear layer's."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.linear, self.make = nn.Linear(6, 1), make
+
+    def forward(self, x):
+        return self.make(self.linear(x)).squeeze(-1)
+
+
+@pytest.mark.parametrize("bounds", [None, (0, 1)])
+@pytest.mark.parametrize(
+    "make", [torch.sigmoid, lambda z: torch.tanh(z).abs(), lambda z: torch.sigmoid(z).clamp(0.01)]
+)
+def test_one_probability_is_refused_as_a_logit(make, bounds):
+    """Whether a layer or a function makes it, and whatever the bounds are."""
+    torch.manual_seed(0)
+    modules = [Functional(make), nn.Sequential(nn.Linear(6, 1), nn.Sigmoid(), nn.Flatten(0))]
+    for module in modules:
+        with pytest.raises(BadPrediction, match='Declare access="probabilities"'):
+            predictor(module, bounds=bounds)
+        assert predictor(module, access="probabilities", bounds=bounds).n_classes == 2
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+def test_a_logit_in_the_unit_interval_is_one_where_a_linear_layer_makes_it(bias):
+    """A flat net may answer 0.5 everywhere inside its bounds, and still answer logits."""
+    module = Functional(lambda z: z)
+    nn.init.constant_(module.linear.weight, 1e-3)
+    nn.init.constant_(module.linear.bias, bias)
+    assert predictor(module, bounds=(0, 1)).n_classes == 2
+    module.make = lambda z: nn.functional.leaky_relu(z)  # noqa: PLW0108
+    assert predictor(module).n_classes == 2
+
+
+def test_exported_programs_can_be_asked():
+    """A program of torch.export, and its module, answer as the module that was exported."""
+    module, x = net().eval(), rows(6)
+    n = torch.export.Dim("n", min=1, max=4096)
+    program = torch.export.export(module, (torch.rand(5, 6),), dynamic_shapes=({0: n},))
+    v = np.random.default_rng(0).normal(size=(6, 4))
+    for exported in (program, program.module()):
+        asked = predictor(exported)
+        np.testing.assert_allclose(asked.predict(x).scores, predictor(module).predict(x).scores)
+        np.testing.assert_allclose(asked.vjp(x, v), predictor(module).vjp(x, v), rtol=1e-6)
+        check_predictor(asked, x)
 
 
 def test_a_false_declaration_is_found_out():
     """Logits declared as probabilities are found at the first answer; the reverse when the classes are counted."""
     with pytest.raises(BadPrediction, match='declare access="logits"'):
-        predictor(access="probabilities", n_classes=4).predict(4 * rows(5))
+        predictor(access="probabilities", n_classes=4)
     with pytest.raises(BadPrediction, match='Declare access="probabilities"'):
         predictor(net(nn.Softmax(-1)), access="logits")
 
@@ -432,7 +589,8 @@ def test_exceptions_of_the_module_are_translated(kind):
     def fail(error):
         raise error
 
-    asked = predictor(Returning(lambda z: fail(kind("hot\nvery hot"))), n_classes=4)
+    asked = predictor(broken := Returning(lambda z: z), n_classes=4)
+    broken.make = lambda z: fail(kind("hot\nvery hot"))
     for ask in (lambda: asked.predict(rows(2)), lambda: asked.vjp(rows(2), np.ones((2, 4)))):
         with pytest.raises(PredictorError, match="on 2 rows") as caught:
             ask()
@@ -487,3 +645,20 @@ def test_scripted_modules_can_be_asked():
     """TorchScript modules are modules."""
     scripted = torch.jit.trace(net(), torch.zeros(2, 6))
     check_predictor(predictor(scripted), 4 * rows(6) - 2)
+
+
+def test_a_module_of_integers_is_searched_on_whole_numbers():
+    """An embedding takes indices: all that is asked are indices, and the flip is one."""
+    torch.manual_seed(0)
+    table = torch.nn.Embedding(50, 2)
+    table.weight.data = torch.stack([torch.arange(50.0), 41.5 - torch.arange(50.0)], dim=1)
+    net = torch.nn.Sequential(table, torch.nn.Flatten())
+    predictor = TorchPredictor(net, input_shape=(1,), dtype=torch.int64, bounds=(0, 49))
+    assert predictor.n_classes == 2
+    assert not isinstance(predictor, Differentiable)
+    for estimator in ("ray", "halfspace"):
+        found = measure(predictor, np.array([[10.0], [30.0]]), estimator=estimator)
+        assert found.flip_points.tolist() == [[21.0], [20.0]]
+        assert found.l2.tolist() == [11.0, 10.0]
+    with pytest.raises(InvalidInput, match="int64"):
+        predictor.predict(np.array([[np.nan]]))

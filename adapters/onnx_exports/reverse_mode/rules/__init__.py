@@ -140,7 +140,7 @@ TAKES_INTEGERS = frozenset(
     | {"Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where", "MaxPool"}
     | INTEGER_OPS
 )
-"""Ops whose rule holds where the differentiated values are whole numbers, which carry cotangents in floating point."""
+"""Ops whose rule holds for whole numbers, which carry cotangents in floating point."""
 
 _BY_FIRST_INPUT = frozenset(
     {
@@ -162,7 +162,10 @@ _BY_LATER_INPUTS = {"Where": (1, 2)}
 
 
 def differentiable_inputs(op_type: str, inputs: list[str]) -> list[str]:
-    """The inputs of a node on whose values its output depends smoothly: not indices, shapes, axes and conditions."""
+    """The inputs of a node on whose values its output depends smoothly.
+
+    Indices, shapes, axes and conditions are left out.
+    """
     if op_type in _BY_FIRST_INPUT:
         return inputs[:1]
     return [inputs[index] for index in _BY_LATER_INPUTS.get(op_type, range(len(inputs)))]

@@ -1,4 +1,7 @@
-"""Activations, softmax and its logarithm. ``x``, ``y``: input and output; ``g``: the cotangent of the output."""
+"""Activations, softmax and its logarithm. ``x``, ``y``: input and output.
+
+``g``: the cotangent of the output.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Linear maps along one axis, as matrices (out, in), and their adjoints.
 
-Average pooling, interpolation and padding that repeats elements act on each spatial axis by itself. Their adjoint is the
-transposed matrix along that axis, whatever the padding, the mode and the rounding of the size were.
+Average pooling, interpolation and padding that repeats elements act on each spatial axis by itself.
+Their adjoint is the transposed matrix along that axis, whatever the padding, the mode and the
+rounding of the size were.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def averaging(
 ) -> Matrix:
     """Average pooling: the share of each input in each window.
 
-    A window that reaches beyond the padding, as rounding the size up may cause, counts the padding but not what is beyond.
+    A window that reaches beyond the padding, as rounding the size up may cause, counts the padding
+    but not what is beyond.
     """
     at = stride * np.arange(out)[:, None] - before + dilation * np.arange(taps)
     inside = (at >= 0) & (at < length)

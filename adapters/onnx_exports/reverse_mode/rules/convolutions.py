@@ -1,7 +1,7 @@
 """Convolutions and their transposes, by their input. ``W``: the kernel; ``g``: the cotangent of the output.
 
-Kernels are read, never stored again: what is turned or scaled is written as ops on the shared kernel, which a runtime
-computes once when it loads the graph.
+Kernels are read, never stored again: what is turned or scaled is written as ops on the shared
+kernel, which a runtime computes once when it loads the graph.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ __all__ = ["RULES", "Window", "convolution_adjoint", "spatial_sizes"]
 _FEW_CHANNELS = 8
 """Below so many input channels ConvTranspose is faster than Conv with the turned kernel.
 
-ONNX Runtime 1.31, one thread of an EPYC, 64 rows, 32x32, kernel 3: to 3 channels from 16, 0.9 ms and 3.4 ms; to 16 from
-32, 7.8 ms and 6.6 ms; to 32 from 32, 16.2 ms and 13.5 ms; 32 channels in as many groups, 4.9 ms and 2.5 ms. With stride 2
-ConvTranspose takes 3.3 ms where the other forms take 5.0 ms or more.
+ONNX Runtime 1.31, one thread of an EPYC, 64 rows, 32x32, kernel 3: to 3 channels from 16, 0.9 ms
+and 3.4 ms; to 16 from 32, 7.8 ms and 6.6 ms; to 32 from 32, 16.2 ms and 13.5 ms; 32 channels in as
+many groups, 4.9 ms and 2.5 ms. With stride 2 ConvTranspose takes 3.3 ms where the other forms take
+5.0 ms or more.
 """
 
 
 @dataclass(frozen=True)
 class Window:
-    """How a kernel moves: taps, strides, dilations and the padding before and behind, by spatial axis."""
+    """How a kernel moves.
+
+    Taps, strides, dilations and the padding before and behind, by spatial axis.
+    """
 
     taps: list[int]
     strides: list[int]
@@ -182,7 +186,10 @@ def _conv_transpose(c: Context, g: Value) -> Contributions:
 
 
 def _transpose_window(c: Context, taps: list[int]) -> Window:
-    """The padding of a ConvTranspose; ``output_shape`` and SAME decide it from the sizes (ONNX, ConvTranspose)."""
+    """The padding of a ConvTranspose.
+
+    ``output_shape`` and SAME decide it from the sizes (ONNX, ConvTranspose).
+    """
     n = len(taps)
     strides, dilations = list(c.attr("strides", [1] * n)), list(c.attr("dilations", [1] * n))
     window = Window(taps, strides, dilations, [0] * n, [0] * n)

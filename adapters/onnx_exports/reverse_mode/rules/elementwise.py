@@ -1,6 +1,7 @@
 """Elementwise functions of one value, and arithmetic of several with broadcasting.
 
-``x``, ``y``: the input and the output; ``g``: the cotangent of the output. A rule yields the cotangent of each input.
+``x``, ``y``: the input and the output; ``g``: the cotangent of the output. A rule yields the
+cotangent of each input.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def _of_one(formula: Callable[[Value, Value, Value], Value]) -> Rule:
 def _of_pole(formula: Callable[[Value, Value, Value], Value]) -> Rule:
     """As :func:`_of_one` where the slope may be infinite or undefined: a cotangent of zero stays zero.
 
-    Such values are masked later (a logarithm in the branch of a Where that is not taken), and 0 times infinity is no number.
+    Such values are masked later (a logarithm in the branch of a Where that is not taken), and 0
+    times infinity is no number.
     """
     return _of_one(lambda x, y, g: g.equals(0.0).where(0.0, formula(x, y, g)))
 
@@ -81,7 +83,10 @@ def _mean(c: Context, g: Value) -> Contributions:
 
 
 def _extremum(c: Context, g: Value) -> Contributions:
-    """For y = max x_i or min x_i: g to the one that is attained, in equal shares where several are."""
+    """For y = max x_i or min x_i.
+
+    g to the one that is attained, in equal shares where several are.
+    """
     attained = [c.x(index).equals(c.y()).cast(g.dtype) for index in range(len(c.node.input))]
     total = attained[0]
     for mask in attained[1:]:

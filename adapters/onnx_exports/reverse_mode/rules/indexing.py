@@ -1,4 +1,7 @@
-"""Ops that select elements: the cotangent is scattered back to where they came from, and added where they were read twice."""
+"""Ops that select elements.
+
+The cotangent is scattered back to where they came from, and added where they were read twice.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ def scattered(c: Context, g: Value, indices: Value, shape: Value, axis: int | No
 
 
 def _gather(c: Context, g: Value) -> Contributions:
-    """For y = x[..., indices, ...]: g added at the indices of the axis; a single index is padding."""
+    """For y = x[..., indices, ...].
+
+    g added at the indices of the axis; a single index is padding.
+    """
     rank = c.rank()
     axis = c.attr("axis", 0) % rank
     index, length = c.const(1), c.dim(0, axis)
@@ -79,7 +85,10 @@ def _top_k(c: Context, g: Value | None, _indices: Value | None = None) -> Contri
 
 
 def _slice(c: Context, g: Value) -> Contributions:
-    """For y = x[start:stop:step]: g between zeros. What is not constant is found by slicing the indices in the same way."""
+    """For y = x[start:stop:step].
+
+    g between zeros. What is not constant is found by slicing the indices in the same way.
+    """
     constants = [
         c.const(1),
         c.const(2),
@@ -106,7 +115,10 @@ def _slice(c: Context, g: Value) -> Contributions:
 def _unsliced(
     c: Context, g: Value, axis: int, selected: range, entries: list[int | Value]
 ) -> Value:
-    """Put slices back in place along one axis: reversed, spread by the step, and padded; ``entries`` is the shape of g."""
+    """Put slices back in place along one axis: reversed, spread by the step, and padded.
+
+    ``entries`` is the shape of g.
+    """
     length, count = c.sizes(0, [axis])[0], len(selected)
     if not count:
         raise c.refuse("that selects nothing")
@@ -149,7 +161,10 @@ def _padded(c: Context, g: Value, axes: list[int], before: list[int], behind: li
 
 
 def _pad(c: Context, g: Value) -> Contributions:
-    """Constant padding: the part of g in the middle. Others repeat elements: the adjoint of the selection, axis by axis."""
+    """The part of g in the middle, where padding is constant.
+
+    Other modes repeat elements: the adjoint of the selection, axis by axis.
+    """
     rank = c.rank()
     axes = (c.axes(3, rank) if c.has(3) else None) or list(range(rank))
     pads = [int(width) for width in c.known(1, "pads").reshape(-1)]

@@ -1,4 +1,7 @@
-"""Normalisations by running or own statistics. ``g``: the cotangent of the output; ``h``: of the normalised values."""
+"""Normalisations by running or own statistics. ``g``: the cotangent of the output.
+
+``h``: of the normalised values.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ __all__ = ["RULES"]
 
 
 def _batch(c: Context, g: Value) -> Contributions:
-    """For y = (x - mean) scale / sqrt(variance + eps) + shift, statistics constant: g scale / sqrt(variance + eps)."""
+    """For y = (x - mean) scale / sqrt(variance + eps) + shift, statistics constant.
+
+    g scale / sqrt(variance + eps).
+    """
     if c.attr("training_mode", 0):
         raise c.refuse("with the statistics of the batch (training mode)")
     c.require_inactive(1, 2, 3, 4)
@@ -18,7 +24,10 @@ def _batch(c: Context, g: Value) -> Contributions:
 
 
 def _instance(c: Context, g: Value) -> Contributions:
-    """For y = (x - m) s scale + shift, with mean m and inverse deviation s over the spatial axes."""
+    """For y = (x - m) s scale + shift.
+
+    The mean m and the inverse deviation s are those over the spatial axes.
+    """
     c.require_inactive(1, 2)
     axes = list(range(2, c.rank()))
     x, h = c.x(), g * _per_channel(c, c.x(1), c.rank())
@@ -28,7 +37,10 @@ def _instance(c: Context, g: Value) -> Contributions:
 
 
 def _layer(c: Context, g: Value) -> Contributions:
-    """As instance normalisation, over the last axes; the op puts out mean and inverse deviation itself."""
+    """As instance normalisation, over the last axes.
+
+    The op puts out mean and inverse deviation itself.
+    """
     c.require_inactive(1, 2)
     rank = c.rank()
     axes = list(range(c.attr("axis", -1) % rank, rank))
@@ -48,7 +60,10 @@ def _rms(c: Context, g: Value) -> Contributions:
 
 
 def _lp(c: Context, g: Value) -> Contributions:
-    """For y = x / |x|_p along an axis: (g - y sum(g y)) / |x|_2, or (g - sign(x) sum(g y)) / |x|_1."""
+    """For y = x / |x|_p along an axis.
+
+    (g - y sum(g y)) / |x|_2, or (g - sign(x) sum(g y)) / |x|_1.
+    """
     axis, x, y = c.attr("axis", -1), c.x(), c.y()
     is_l1 = c.attr("p", 2) == 1
     norm = c.b.op("ReduceL1" if is_l1 else "ReduceL2", x, c.b.ints([axis]))

@@ -1,4 +1,4 @@
-"""Pooling and resizing of the axes behind batch and channels. ``g``: the cotangent of the output."""
+"""Pooling and resizing behind batch and channels. ``g``: the cotangent of the output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["RULES"]
 
 
 def _max_pool(c: Context, g: Value, _indices: Value | None = None) -> Contributions:
-    """The largest of a window: g added at its index, which the op puts out (counted over the whole tensor)."""
+    """The largest of a window.
+
+    It gets g, added at its index, which the op puts out (counted over the whole tensor).
+    """
     if c.attr("storage_order", 0):
         raise c.refuse("with column-major indices")
     flat = c.b.ints([-1])
@@ -23,7 +26,10 @@ def _max_pool(c: Context, g: Value, _indices: Value | None = None) -> Contributi
 
 
 def _average_pool(c: Context, g: Value) -> Contributions:
-    """The mean of a window: its transposed matrix along each axis; equal shares where windows tile the input."""
+    """The mean of a window: its transposed matrix along each axis.
+
+    Equal shares where windows tile the input.
+    """
     taps = list(c.attr("kernel_shape"))
     window = Window.of(c, taps, spatial_sizes(c))
     sizes, axes = c.sizes(0, range(2, c.rank())), range(2, c.rank())

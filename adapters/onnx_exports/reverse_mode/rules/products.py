@@ -9,7 +9,10 @@ __all__ = ["RULES", "matmul_cotangents"]
 
 
 def _gemm(c: Context, g: Value) -> Contributions:
-    """For y = alpha A B + beta C: alpha g B', alpha A' g, beta g (A and B may be given transposed)."""
+    """For y = alpha A B + beta C.
+
+    alpha g B', alpha A' g, beta g (A and B may be given transposed).
+    """
     trans_a, trans_b = c.attr("transA", 0), c.attr("transB", 0)
     alpha = c.attr("alpha", 1.0)
     if c.needs(0):
@@ -29,7 +32,10 @@ def _gemm(c: Context, g: Value) -> Contributions:
 
 
 def _matmul(c: Context, g: Value) -> Contributions:
-    """For y = A B: g B', A' g, summed over broadcast batches; vectors are matrices of one row or column."""
+    """For y = A B: g B', A' g, summed over broadcast batches.
+
+    Vectors are matrices of one row or column.
+    """
     yield from matmul_cotangents(c, g, c.x(0), c.x(1), (0, 1))
 
 

@@ -1,10 +1,12 @@
 """Quantisation and rounding, straight through.
 
-A step function has the gradient zero almost everywhere. The straight-through estimator (Bengio, Léonard, Courville,
-"Estimating or propagating gradients through stochastic neurons", 2013, arXiv 1308.3432) takes the gradient of what the
-steps approximate: it passes inside the representable range, and is zero where the value was clamped.
+A step function has the gradient zero almost everywhere. The straight-through estimator (Bengio,
+Léonard, Courville, "Estimating or propagating gradients through stochastic neurons", 2013, arXiv
+1308.3432) takes the gradient of what the steps approximate: it passes inside the representable
+range, and is zero where the value was clamped.
 
-Whole numbers carry cotangents in floating point. A quantised value is ``q = clamp(round(x / s) + z)``.
+Whole numbers carry cotangents in floating point. A quantised value is ``q = clamp(round(x / s) +
+z)``.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ def _round(_c: Context, g: Value) -> Contributions:
 
 
 def _sign(c: Context, g: Value) -> Contributions:
-    """As the clamp to [-1, 1], which has the same limits (Hubara et al., "Binarized neural networks", 2016)."""
+    """As the clamp to [-1, 1].
+
+    The clamp has the same limits (Hubara et al., "Binarized neural networks", 2016).
+    """
     yield 0, g.masked(c.x().unary("Abs") <= 1.0)
 
 
@@ -44,7 +49,10 @@ def _quantize_linear(c: Context, g: Value) -> Contributions:
 
 
 def _representable(c: Context, scale: Value) -> Value:
-    """Where a node of QuantizeLinear does not clamp: x within half a step of the numbers of the output's type."""
+    """Where a node of QuantizeLinear does not clamp.
+
+    There x is within half a step of the numbers of the output's type.
+    """
     lowest, highest = _limits(c, c.y().dtype)
     x = c.x()
     zero: Value | float = _of_axis(c, c.x(2)).cast(x.dtype) if c.has(2) else 0.0
@@ -79,7 +87,10 @@ def _limits(c: Context, dtype: int) -> tuple[float, float]:
 
 
 def _dynamic_quantize(c: Context, g: Value | None, *_parameters: Value | None) -> Contributions:
-    """For q = round(x / s) + z with the range of x itself, so nothing is clamped: g / s, where s counts as constant."""
+    """For q = round(x / s) + z with the range of x itself, so nothing is clamped.
+
+    g / s, where s counts as constant.
+    """
     if g is not None:
         yield 0, g / c.y(1).cast(g.dtype)
 
@@ -119,9 +130,12 @@ def _qlinear_conv(c: Context, g: Value) -> Contributions:
 
 
 def _unclamped(c: Context, g: Value) -> Value:
-    """Zero where a fused op put out a limit of its type: the value before rounding is not there to be compared."""
-    q = c.y()
-    lowest, highest = _limits(c, q.dtype)
+    """Zero where a fused op put out a limit of its type.
+
+    The value before rounding is not there to be compared.
+    """
+    lowest, highest = _limits(c, c.y().dtype)
+    q = c.y().cast(g.dtype)  # ONNX Runtime 1.19 compares no uint8
     return g.masked((q > lowest) & (q < highest))
 
 

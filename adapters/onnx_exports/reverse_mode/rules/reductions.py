@@ -1,4 +1,7 @@
-"""Reductions along constant axes. ``y`` and the cotangent ``g`` get the reduced axes back, of length one, before they are used."""
+"""Reductions along constant axes.
+
+``y`` and the cotangent ``g`` get the reduced axes back, of length one, before they are used.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def _l2(_c: Context, x: Value, y: Value, g: Value, _axes: list[int]) -> Value:
 
 
 def _product(c: Context, x: Value, _y: Value, g: Value, axes: list[int]) -> Value:
-    """For y = prod x_i: g times the product of the other elements, zero where another one is zero."""
+    """For y = prod x_i.
+
+    g times the product of the other elements, zero where another one is zero.
+    """
     is_zero = x.equals(0.0)
     zero, nonzero = is_zero.cast(g.dtype), is_zero.where(1.0, x)
     product = c.b.op("ReduceProd", nonzero, c.b.ints(axes))

@@ -1,7 +1,8 @@
 """Support vector classifiers of ``ai.onnx.ml``, in the form that LIBSVM and scikit-learn train.
 
-For each pair of classes ``i < j`` the op scores ``s = sum_m a_m K(x, s_m) + rho`` over the support vectors ``s_m`` of the two. It
-puts out the scores of all pairs, or ``(-s, s)`` for two classes, or the probability ``1 / (1 + exp(A s + B))`` of the first one.
+For each pair of classes ``i < j`` the op scores ``s = sum_m a_m K(x, s_m) + rho`` over the support
+vectors ``s_m`` of the two. It puts out the scores of all pairs, or ``(-s, s)`` for two classes, or
+the probability ``1 / (1 + exp(A s + B))`` of the first one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ def _svm_classifier(c: Context, _label: Value | None, g: Value | None) -> Contri
 def _pair_coefficients(
     coefficients: NDArray[np.float64], vectors_per_class: list[int]
 ) -> NDArray[np.float64]:
-    """(pairs, support vectors): of the pair (i, j) row j - 1 for the vectors of class i, and row i for those of class j."""
+    """Coefficients (pairs, support vectors).
+
+    A pair (i, j) takes row j - 1 for the vectors of class i, and row i for those of class j.
+    """
     rows = coefficients.reshape(len(vectors_per_class) - 1, -1)
     ends = np.cumsum(vectors_per_class)
     blocks = [slice(end - count, end) for end, count in zip(ends, vectors_per_class, strict=True)]
@@ -90,7 +94,8 @@ class _Kernel:
 def _of_pair_scores(c: Context, g: Value, kernel: _Kernel, pairs: NDArray[np.float64]) -> Value:
     """The cotangent of the scores of pairs from that of the output.
 
-    Runtimes find probabilities by an iteration that stops at a few thousandths, so they are computed anew here.
+    Runtimes find probabilities by an iteration that stops at a few thousandths, so they are
+    computed anew here.
     """
     a = c.attr("prob_a", [])
     if len(c.attr("vectors_per_class")) > 2:

@@ -25,7 +25,10 @@ def _scaler(c: Context, g: Value) -> Contributions:
 
 
 def _normalizer(c: Context, g: Value) -> Contributions:
-    """For y = x / n for each row, n its norm: (g - t sum(g y)) / n, with t = y, sign(x), or the attained maximum."""
+    """For y = x / n for each row, n its norm.
+
+    (g - t sum(g y)) / n, with t = y, sign(x), or the attained maximum.
+    """
     x, y, kind = c.x().cast(g.dtype), c.y(), c.attr("norm", "MAX")
     last = c.b.ints([-1])
     if kind == "L2":

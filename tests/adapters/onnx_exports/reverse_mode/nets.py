@@ -13,7 +13,10 @@ from torch.nn import functional as F  # noqa: N812
 
 
 class Shortcut(nn.Module):
-    """Every other pixel, with zeros for the new channels: what the residual nets for CIFAR-10 do (He et al., 2016)."""
+    """Every other pixel, with zeros for the new channels.
+
+    What the residual nets for CIFAR-10 do (He et al., 2016).
+    """
 
     def __init__(self, added):
         super().__init__()
@@ -225,7 +228,7 @@ NETS = {
 
 
 def made(make):
-    """A net with the same weights every time, and batch statistics other than those it starts with."""
+    """A net with the same weights every time, and batch statistics that are not 0 and 1."""
     torch.manual_seed(0)
     net = make().eval()
     for module in net.modules():

@@ -45,7 +45,7 @@ def _rows(n, shape):
 @pytest.mark.parametrize("open_batch", [True, False], ids=["open batch", "batch of two"])
 @pytest.mark.parametrize("name", NETS)
 def test_legacy_export(name, open_batch):
-    """Exports through TorchScript have torch's gradient, with their shape arithmetic and either batch."""
+    """Exports through TorchScript have torch's gradient, of either batch."""
     make, shape = NETS[name]
     net = made(make)
     x = _rows(3 if open_batch else 2, shape)

@@ -1,4 +1,7 @@
-"""Quantised ops in operator form: their gradients are those of the real numbers that they stand for."""
+"""Quantised ops in operator form.
+
+Their gradients are those of the real numbers that they stand for.
+"""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def _models(draw):
     max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 def test_random_graph(drawn, seed):
-    """Whatever is composed, the directional derivative is the gradient's, from a plain and from a random direction."""
+    """Whatever is composed, the directional derivative is the gradient's."""
     model, shape = drawn
     rng = np.random.default_rng(seed)
     x = rng.normal(size=shape)

@@ -1,4 +1,4 @@
-"""Every rule against torch autograd in float32, and against central differences of the reference evaluator in float64."""
+"""Every rule against torch autograd in float32, and against differences in float64."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BY_OPSET = [(case, opset) for case in CASES for opset in case.opsets]
 
 
 def _run(case, opset, *, open_batch):
-    """Scores of the model, scores and gradient of the gradient model, all of ONNX Runtime, and the weights."""
+    """Scores of the model, scores and gradient of the gradient model, and the weights."""
     model, x = case.model(np.float32, opset, open_batch=open_batch), case.x(np.float32)
     (scores,) = session(model).run(["y"], {"x": x})
     v = weights_of(scores)
@@ -62,7 +62,10 @@ def test_gradient_is_torchs(case, opset):
     "case", [case for case in CASES if case.any_batch and len(case.shape) > 1], ids=str
 )
 def test_open_batch_has_the_gradient_of_the_fixed_one(case):
-    """An open batch axis changes nothing: every shape that depends on it is computed when the graph runs."""
+    """An open batch axis changes nothing.
+
+    Every shape that depends on it is computed when the graph runs.
+    """
     opset = case.opsets[-1]
     fixed, opened = (_run(case, opset, open_batch=is_open)[2] for is_open in (False, True))
     np.testing.assert_allclose(opened, fixed, rtol=1e-5, atol=1e-6)
@@ -96,7 +99,7 @@ def test_the_table_of_ops_is_up_to_date():
 
 
 def test_bodies_and_rules_are_tried():
-    """Every rule of the standard domain, and every body that the table names, has a case here or is tried in another file."""
+    """Each rule of the standard domain and each body of the table is tried, here or elsewhere."""
     tried = " ".join(case.body for case in CASES)
     elsewhere = {
         "Cast",

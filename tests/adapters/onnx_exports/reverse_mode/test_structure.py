@@ -110,7 +110,7 @@ def test_the_model_is_not_changed():
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_precision_is_that_of_the_graph(dtype):
-    """The gradient has the element type of the input, and constants of the rules take that of the graph."""
+    """The gradient has the element type of the input, and constants that of the graph."""
     kind = {np.float16: "float16", np.float32: "float", np.float64: "double"}[dtype]
     model = _model(
         f"g ({kind}[n, 4] x) => ({kind}[n, 3] y) {{ a = MatMul(x, w) y = Sigmoid(a) }}",
@@ -232,7 +232,10 @@ def test_quantiser_clamps():
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_constant_condition_is_resolved(taken):
-    """An If whose condition is constant is the branch that it takes; names inside both branches may be equal."""
+    """An If whose condition is constant is the branch that it takes.
+
+    Names inside both branches may be equal.
+    """
     text = """g (float[n, 4] x) => (float[n, 3] y) {
         a = MatMul(x, w)
         y = If (c) <then_branch = t () => (float[n, 3] o) { h = Exp(a) o = Identity(h) },
@@ -249,7 +252,8 @@ def test_condition_on_a_shape_is_resolved():
     text = """g (float[n, 4] x) => (float[n, 4] y) {
         s = Shape<start=1>(x)
         c = Equal(s, four)
-        y = If (c) <then_branch = t () => (float[n, 4] o) { o = Exp(x) }, else_branch = e () => (float[n, 4] o) { o = Sin(x) }>
+        y = If (c) <then_branch = t () => (float[n, 4] o) { o = Exp(x) }, else_branch = e () =>
+        (float[n, 4] o) { o = Sin(x) }>
     }"""
     x = np.full((2, 4), 0.3, np.float32)
     np.testing.assert_allclose(
@@ -262,7 +266,8 @@ def test_condition_on_data_is_refused():
     text = """g (float[n, 4] x) => (float[n, 4] y) {
         m = ReduceMax<keepdims=0>(x)
         c = Greater(m, zero)
-        y = If (c) <then_branch = t () => (float[n, 4] o) { o = Exp(x) }, else_branch = e () => (float[n, 4] o) { o = Sin(x) }>
+        y = If (c) <then_branch = t () => (float[n, 4] o) { o = Exp(x) }, else_branch = e () =>
+        (float[n, 4] o) { o = Sin(x) }>
     }"""
     with pytest.raises(DataDependentControlFlow) as refusal:
         gradient_model(_model(text, zero=np.float32(0)))
@@ -272,7 +277,8 @@ def test_condition_on_data_is_refused():
 def test_local_functions_are_inlined():
     """A function that the model defines itself is differentiated through its body."""
     text = """g (float[n, 4] x) => (float[n, 4] y) { y = local.twice_sine(x) }
-        <domain: "local", opset_import: ["" : 18]> twice_sine (a) => (b) { s = Sin(a) b = Add(s, s) }"""
+        <domain: "local", opset_import: ["" : 18]> twice_sine (a) => (b) { s = Sin(a) b = Add(s, s)
+        }"""
     x = np.full((2, 4), 0.3, np.float32)
     np.testing.assert_allclose(run_gradient(_model(text), x, x)[1], 2 * x * np.cos(x), rtol=1e-6)
 
@@ -280,7 +286,8 @@ def test_local_functions_are_inlined():
 def test_all_missing_ops_are_named():
     """The refusal names every op without a rule, with its domain, and none that is off the path."""
     text = """g (float[n, 4] x) => (float[n, 4] y) {
-        a = com.example.First(x) b = Det(a) c = com.microsoft.Second(a) d = com.example.Off(w) y = Sum(b, c, d) }"""
+        a = com.example.First(x) b = Det(a) c = com.microsoft.Second(a) d = com.example.Off(w) y =
+        Sum(b, c, d) }"""
     with pytest.raises(UnsupportedOps) as refusal:
         gradient_model(_model(text, w=_W))
     assert refusal.value.ops == (

@@ -102,7 +102,10 @@ def test_support_vectors_of_two_classes(kernel, probability):
     _, gradient = run_gradient(model, x, v)
 
     def decided(z):
-        """As LIBSVM defines them; scikit-learn and ONNX Runtime stop an iteration at a few thousandths."""
+        """As LIBSVM defines them.
+
+        Scikit-learn and ONNX Runtime stop an iteration at a few thousandths.
+        """
         decision = estimator.decision_function(z)
         if probability:
             first = 1 / (1 + np.exp(-estimator[-1].probA_ * decision + estimator[-1].probB_))
@@ -117,7 +120,7 @@ def test_support_vectors_of_two_classes(kernel, probability):
 
 
 def test_support_vectors_of_three_classes():
-    """Decision values of all pairs, and the votes that skl2onnx makes of them, against the runtime's own differences."""
+    """Decision values of all pairs, and the votes made of them, against differences."""
     X, y = _data(load_iris)
     estimator = make_pipeline(StandardScaler(), SVC(random_state=0)).fit(X, y)
     model, x = _converted(estimator, X), X[7::10].astype(np.float32)
@@ -159,7 +162,7 @@ def test_ridge_scores():
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_steps(estimator, op):
-    """Trees, votes of neighbours and thresholds are piecewise constant, and the refusal names the op."""
+    """Trees, votes of neighbours and thresholds are refused as steps, by name."""
     X, y = _data(load_iris)
     with pytest.raises(PiecewiseConstant) as refusal:
         gradient_model(_converted(estimator.fit(X, y), X))

@@ -1,4 +1,7 @@
-"""One small graph an op and setting: its text, its shapes, the opsets to try, and torch's function where torch has one."""
+"""One small graph an op and setting.
+
+Its text, its shapes, the opsets to try, and torch's function where torch has one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _TYPES = {np.float32: "float", np.float64: "double"}
 
 @dataclass(frozen=True)
 class Case:
-    """``body`` computes y from x (batch axis first), and from ``weights``: shapes of random arrays, or arrays."""
+    """``body`` computes y from x (batch axis first), and from ``weights``.
+
+    Shapes of random arrays, or arrays.
+    """
 
     name: str
     body: str

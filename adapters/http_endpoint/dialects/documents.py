@@ -1,0 +1,124 @@
+"""What an answer's body is: one JSON document, JSON lines, CSV, or a word; and numbers that come as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_boundary.errors import BadPrediction
+
+from ..strict_json import numbers, read_json, shown
+from ..wire import Reply
+
+__all__ = ["FORMATS", "SCORES_AS", "read_document", "read_numbers"]
+
+FORMATS = ("json", "jsonlines", "csv", "text")
+"""What [answer] may say of the body."""
+SCORES_AS = ("number", "text", "percent")
+"""What [answer] may say of its scores."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NOT_FINITE = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "null", "none", ""})
+
+
+def read_document(reply: Reply, form: str, *, header: bool) -> Any:
+    """The body as lists, objects, numbers and texts; of CSV and JSON lines, a list with an entry for each line.
+
+    Parameters
+    ----------
+    header : bool
+        Whether the first line of CSV names the columns: then each line is an object.
+
+    Raises
+    ------
+    BadPrediction
+        It is not what it was said to be.
+    """
+    if form == "json":
+        return _json(reply)
+    try:
+        text = reply.body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadPrediction(
+            f"The answer must be text in UTF-8; got {shown(reply.body)}."
+        ) from error
+    if form == "text":
+        return text.strip()
+    if form == "jsonlines":
+        return [read_json(line.encode()) for line in text.splitlines() if line.strip()]
+    return _table(text, header=header)
+
+
+def read_numbers(found: Any, scores_as: str) -> NDArray[np.float64]:
+    """Scores as an array; those that come as text only where that was said.
+
+    Raises
+    ------
+    BadPrediction
+        Anything but numbers.
+    """
+    if scores_as == "number":
+        return numbers(found)
+    values = numbers(_converted(found))
+    return values / 100 if scores_as == "percent" else values
+
+
+def _json(reply: Reply) -> Any:
+    kind = reply.headers.get("content-type", "")
+    try:
+        return read_json(reply.body)
+    except BadPrediction:
+        lines = [line for line in reply.body.splitlines() if line.strip()]
+        is_stream = (
+            "event-stream" in kind
+            or "ndjson" in kind
+            or (lines[:1] and lines[0].startswith(b"data:"))
+        )
+        if not is_stream and not (len(lines) > 1 and all(_is_json(line) for line in lines)):
+            raise
+    raise BadPrediction(
+        "The answer is a stream of several documents, not one. Ask the server not to stream; "
+        f'where each line is the answer to a row, say format = "jsonlines" in [answer]. Got {shown(reply.body, 120)}.'
+    )
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        read_json(line)
+    except BadPrediction:
+        return False
+    return True
+
+
+def _table(text: str, *, header: bool) -> list[Any]:
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text), strict=True) if line]
+    except csv.Error as error:
+        raise BadPrediction(f"The answer must be CSV ({error}); got {shown(text)}.") from error
+    if not header:
+        return lines
+    names, rows = (lines[0], lines[1:]) if lines else ([], [])
+    if len(set(names)) != len(names) or any(len(row) != len(names) for row in rows):
+        raise BadPrediction(
+            f"The answer must be CSV with one cell for each name of its header; got {shown(text)}."
+        )
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _converted(found: Any) -> Any:
+    if isinstance(found, list):
+        return [_converted(part) for part in found]
+    if not isinstance(found, str):
+        return found
+    text = found.strip().removesuffix("%").strip()
+    if _NUMBER.fullmatch(text) and len(text) < 64:
+        return float(text)
+    if text.lower() in _NOT_FINITE:
+        return math.nan
+    raise BadPrediction(f"Scores must be numbers, as text; got {shown(found, 80)}.")

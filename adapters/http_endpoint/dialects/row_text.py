@@ -1,0 +1,153 @@
+"""How one row looks in a body: a text with places for numbers, filled for many rows by one formatting operation."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_boundary.errors import InvalidInput
+
+from ..wire import nested_format, verb_of
+from .encodings import Encoding
+
+__all__ = ["EncodedRows", "RowText", "RowWriter", "expanded"]
+
+_PLACE = re.compile(r'\$row\b(?:\[(?:(\d+)|"([^"]*)"|([^\]"]+))\])?')
+
+
+class RowWriter(Protocol):
+    """Writes rows one after the other."""
+
+    def lines(self, sent: NDArray[Any], separator: str) -> bytes:
+        """The rows (n, ...), with a separator between them."""
+        ...
+
+
+@dataclass(frozen=True)
+class RowText:
+    """A row as a ``%`` format.
+
+    Attributes
+    ----------
+    format : str
+    order : tuple of int, or None
+        Positions in the flattened row, in the order of the format's places; None: each once, in order.
+    """
+
+    format: str
+    order: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        template: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        columns: Sequence[str] = (),
+    ) -> RowText:
+        """Read a template: ``$row`` is the whole row as nested lists, ``$row[2]`` or ``$row[NAME]`` one of its numbers.
+
+        Raises
+        ------
+        InvalidInput
+            No place for the row, a number or a name that it does not have.
+        """
+        size, order, parts, at = prod(shape), list[int](), list[str](), 0
+        for found in _PLACE.finditer(template):
+            parts.append(template[at : found.start()].replace("%", "%%"))
+            at = found.end()
+            number, quoted, bare = found.groups()
+            if number is None and (name := quoted if quoted is not None else bare) is None:
+                parts.append(nested_format(shape, verb_of(dtype)))
+                order += range(size)
+                continue
+            index = int(number) if number is not None else _index(name, columns)
+            if index >= size:
+                raise InvalidInput(
+                    f'"{found[0]}" of a body must be one of the {size} numbers of a row, from 0.'
+                )
+            parts.append(verb_of(dtype))
+            order.append(index)
+        if not order:
+            raise InvalidInput(
+                f"A body must hold $rows, $row, or numbers of a row; got {template!r}."
+            )
+        text = "".join(parts) + template[at:].replace("%", "%%")
+        return cls(text, None if order == list(range(size)) else tuple(order))
+
+    def lines(self, sent: NDArray[Any], separator: str) -> bytes:
+        """The rows (n, ...), with a separator between them."""
+        flat = sent.reshape(len(sent), -1)
+        flat = flat if self.order is None else flat[:, self.order]
+        text = separator.join([self.format] * len(sent))
+        return text.__mod__(tuple(flat.reshape(-1).tolist())).encode()
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Rows as texts of encoded bytes, with something around each."""
+
+    encoding: Encoding
+    before: str
+    after: str
+
+    @classmethod
+    def of(cls, template: str, encoding: Encoding) -> EncodedRows:
+        """Read a template, in which ``$row`` stands once.
+
+        Raises
+        ------
+        InvalidInput
+            It does not.
+        """
+        before, place, after = template.partition("$row")
+        if not place or "$row" in after or after.startswith("["):
+            raise InvalidInput(
+                f'A body of rows encoded as "{encoding.name}" must hold $row once for a row; got {template!r}.'
+            )
+        return cls(encoding, before, after)
+
+    def lines(self, sent: NDArray[Any], separator: str) -> bytes:
+        """The rows (n, ...), with a separator between them."""
+        before, after = self.before.encode(), self.after.encode()
+        texts = (before + self.encoding.row_json(row) + after for row in sent)
+        return separator.encode().join(texts)
+
+
+def expanded(template: str, columns: Sequence[str]) -> str:
+    """A template with ``$columns`` and ``$record`` written out: the names, and an object of names and numbers.
+
+    Raises
+    ------
+    InvalidInput
+        They stand there, and no names are known.
+
+    Examples
+    --------
+    >>> expanded('{"names": $columns, "row": $record}', ["age", "sum"])
+    '{"names": ["age", "sum"], "row": {"age": $row[0], "sum": $row[1]}}'
+    """
+    if not columns and re.search(r"\$(columns|record)\b", template):
+        raise InvalidInput(
+            'A body with $columns, $record or $records needs the names of the inputs: "columns" in [request].'
+        )
+    names = [json.dumps(name).replace("$", "\\u0024") for name in columns]
+    record = ", ".join(f"{name}: $row[{at}]" for at, name in enumerate(names))
+    template = re.sub(r"\$columns\b", lambda _: f"[{', '.join(names)}]", template)
+    return re.sub(r"\$record\b", lambda _: f"{{{record}}}", template)
+
+
+def _index(name: str, columns: Sequence[str]) -> int:
+    if name not in columns:
+        known = ", ".join(columns[:20]) or "none"
+        raise InvalidInput(
+            f'"$row[{name}]" of a body must name one of the "columns" of [request]: {known}.'
+        )
+    return list(columns).index(name)

@@ -1,0 +1,58 @@
+"""How often the model's labels are the given ones, and whether that is less than chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .distances import Distances
+
+__all__ = ["Agreement", "agreement"]
+
+_ERRORS = 2.0
+"""Standard errors below chance from which on an agreement counts as less than chance: 1 in 44 runs
+of a model that guesses is reported by mistake."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of home labels with true ones.
+
+    Attributes
+    ----------
+    share : float
+        Of the rows whose home label is known, those where it is the true one.
+    chance : float
+        The share expected if labels and model had nothing to do with each other: the sum over the
+        classes of the share of each among the labels times its share among the home labels [1]_.
+    n : int
+        Rows whose home label is known.
+
+    References
+    ----------
+    .. [1] Cohen, "A Coefficient of Agreement for Nominal Scales", Educational and Psychological
+       Measurement 20, 1960.
+    """
+
+    share: float
+    chance: float
+    n: int
+
+    @property
+    def is_below_chance(self) -> bool:
+        """Whether it is lower by more than two standard errors: a sign of permuted labels."""
+        error = np.sqrt(self.chance * (1 - self.chance) / self.n)
+        return bool(self.share < self.chance - _ERRORS * error)
+
+
+def agreement(distances: Distances, labels: NDArray[np.intp] | None) -> Agreement | None:
+    """Compare the home labels with ``labels`` (n,); None where nothing can be compared."""
+    known = distances.home >= 0
+    if labels is None or not known.any():
+        return None
+    home, true = distances.home[known], labels[known]
+    n_classes = int(max(home.max(), true.max())) + 1
+    shares = [np.bincount(part, minlength=n_classes) / len(part) for part in (home, true)]
+    return Agreement(float((home == true).mean()), float(shares[0] @ shares[1]), len(home))

@@ -1,0 +1,75 @@
+"""What to try where rows have no answer, status by status, as options of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..search.asks import BY_LABELS, Status
+from .distances import Distances
+from .overview import overview, status_words
+
+__all__ = ["direction_note", "hint", "hints"]
+
+_BY_LABELS = "Measure them by labels: --estimator halfspace"
+
+_HINTS = {
+    Status.NOT_MEASURED: "Go on: --resume, with a larger --max-queries where one was given",
+    Status.INTERRUPTED: "Go on: --resume",
+    Status.NO_FLIP: f"Search elsewhere. {_BY_LABELS}; or let the search go farther: --bounds LO,HI",
+    Status.ZERO_GRADIENT: f"Answers do not move around the row. {_BY_LABELS}",
+    Status.UNRESOLVED: f"Answers are too coarse for a gradient. {_BY_LABELS}",
+    Status.NON_FINITE: "Keep the search where the model is defined: --bounds LO,HI",
+    Status.OUT_OF_BUDGET: "Go on: --resume --max-queries N",
+    Status.INVALID_INPUT: "Fill the missing values in the data, or leave these rows out: --rows A:B",
+    Status.UNCONFIRMED: "The model does not repeat itself there. Ask several times: --votes 5",
+    Status.UNDECIDED: "Ask more often: --votes 15",
+}
+
+_HINTS_BY_LABELS = {
+    Status.NO_FLIP: (
+        "Search farther: --bounds LO,HI; or in more directions: --set n_starts=100 --set max_queries_per_row=5000"
+    ),
+}
+"""Where rows were measured by labels already."""
+
+
+def hint(status: Status, estimator: str = "") -> str:
+    """What to try for rows of a status, measured by the estimator of this name; empty for rows that need nothing."""
+    if estimator == "halfspace" and status in _HINTS_BY_LABELS:
+        return _HINTS_BY_LABELS[status]
+    return _HINTS.get(status, "")
+
+
+def hints(distances: Distances) -> Iterator[str]:
+    """Lines on how rows were measured, and one for each status that leaves rows without a flip point."""
+    if distances.note is not None and (n := int((distances.note == BY_LABELS).sum())):
+        yield f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}."
+    if note := direction_note(distances.run):
+        yield note
+    estimator = distances.run.get("estimator", {}).get("name", "")
+    for status, n in overview(distances).without_flip.items():
+        if tried := hint(status, estimator):
+            yield f"{_rows(n)} without a distance ({status_words(status)}). {tried}."
+
+
+def direction_note(run: Mapping[str, Any]) -> str:
+    """What a ray against the top probability says; empty where a run took none, or where it is the one of logits."""
+    estimator = run.get("estimator", {})
+    ray = estimator.get("name") == "ray" and estimator.get("direction") == "top1"
+    automatic = estimator.get("name") == "auto"
+    if (
+        not (ray or automatic)
+        or run.get("access") != "probabilities"
+        or run.get("n_classes", 0) < 3
+    ):
+        return ""
+    return (
+        "Rays go against the gradient of the top probability, as in the paper. With three classes or more, that of the top "
+        "logit has another direction: on the embedded digits, distances along probabilities are 0.83 times those along logits "
+        "in the median. --direction margin gives the same rays for both."
+    )
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} {'row' if n == 1 else 'rows'}"

@@ -1,0 +1,292 @@
+"""The rows that a run measures: what is read, which of it, and what belongs to each row."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import datasets
+from ..analysis.agreement import agreement
+from ..analysis.distances import Distances
+from ..arrays import as_numpy
+from ..datasets import Data
+from ..datasets.columns import listed
+from ..errors import InvalidInput
+from ..grid import Gridded
+from ..inputs import check_inside, checked_bounds, finite_rows
+from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
+from ..wrappers.names import NamedPredictor
+from .messages import say
+
+__all__ = ["DataRows", "data_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--labels",
+        metavar="NAME|none",
+        help="Column, array or file of the true labels.  [default: label, labels or y]",
+    ),
+    click.option("--id", "ids", metavar="COLUMN", help="Column that names the rows of a table."),
+    click.option(
+        "--use",
+        multiple=True,
+        metavar="COLUMNS",
+        help="Columns that are the inputs, in this order.  [default: all others]",
+    ),
+    click.option("--drop", multiple=True, metavar="COLUMNS", help="Columns to leave out."),
+    click.option(
+        "--class-names",
+        multiple=True,
+        metavar="NAMES",
+        help="Names of the classes, in the order of the model's scores.  [default: the model's]",
+    ),
+)
+
+
+def data_options(command: _Command) -> _Command:
+    """Give a command these options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_TABLES = (".csv", ".tsv", ".parquet")
+"""Files whose columns may have names, by which a model's named inputs are found in them."""
+
+
+@dataclass(frozen=True, eq=False)
+class DataRows:
+    """The rows of a data set that are measured.
+
+    Attributes
+    ----------
+    data : Data
+        These rows, in the shape of the model's inputs.
+    numbers : (n,) int
+        Their numbers in the data set, from 0.
+    class_names : tuple of str, or None
+        Names of the model's classes.
+    facts : dict
+        For the facts of the run: where the rows come from, and a digest of their values.
+    """
+
+    data: Data
+    numbers: NDArray[np.intp]
+    class_names: tuple[str, ...] | None
+    facts: dict[str, Any]
+
+    @classmethod
+    def read(cls, name: str, predictor: Predictor, options: dict[str, Any]) -> DataRows:
+        """Read what ``name`` names, as the options say; the columns taken are said.
+
+        Raises
+        ------
+        InvalidInput
+            The data cannot be read, do not fit the model, or ``--rows`` leaves none of them.
+        """
+        class_names = _class_names(predictor, options["class_names"])
+        grid = predictor.grid if isinstance(predictor, Gridded) else None
+        takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
+        fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
+        wanted = _columns(options["use"]) or (
+            list(fields) if name.lower().endswith(_TABLES) else []
+        )
+        data = datasets.read(
+            name,
+            divide_by=1.0 if takes_whole else None,
+            labels=options["labels"],
+            ids=options["ids"],
+            use=wanted or None,
+            drop=_columns(options["drop"]),
+            class_names=class_names,
+        )
+        _check_fields(data, fields)
+        data = _shaped(data, tuple(predictor.input_shape), name)
+        _check_labels(data, predictor.n_classes, class_names)
+        chosen = _chosen(options["rows"], len(data))
+        rows = _taken(data, chosen)
+        if data.columns is not None:
+            say(_said(data, name))
+        return cls(rows, np.arange(len(data))[chosen], class_names, _facts(name, rows))
+
+    @classmethod
+    def of(cls, data: Data) -> DataRows:
+        """All rows of a data set, for a model whose classes have no names."""
+        return cls(data, np.arange(len(data)), None, {})
+
+    def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
+        """Find rows outside the bounds, and name the column; the engine knows its number only."""
+        x, names = self.data.x, self.data.columns
+        if names is not None:
+            limits = predictor.bounds if bounds is None else bounds
+            limits = checked_bounds(limits, tuple(x.shape[1:]))
+            finite = np.flatnonzero(finite_rows(x))
+            check_inside(x[finite], limits, self.numbers[finite], names)
+
+    def beside(self, distances: Distances) -> dict[str, list[Any]]:
+        """Columns of the results table that come from the data: id, data_row, label, names."""
+        data = self.data
+        name = self._name
+        none = [""] * len(data)
+        return {
+            "id": none if data.ids is None else data.ids.tolist(),
+            "data_row": self.numbers.tolist(),
+            "label": none if data.labels is None else [name(label) for label in data.labels],
+            "home_name": [name(label) for label in distances.home],
+            "flipped_name": [name(label) for label in distances.flipped],
+        }
+
+    def _name(self, label: int) -> str:
+        """The name of a class; its number where it has none."""
+        if label < 0:
+            return ""
+        names = self.data.names or self.class_names or ()
+        return names[label] if label < len(names) else str(int(label))
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the data are a table whose columns have names."""
+        return self.data.columns is not None
+
+    def write_flips(self, path: Path, flip_points: Any) -> None:
+        """Write the flip points as a table with the header of the data, one line a row.
+
+        The column of ids comes first, where there is one; a row without a flip has empty fields.
+        """
+        id_name = self.data.source.get("id")
+        ids = self.data.ids if id_name is not None else None
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([*([] if ids is None else [id_name]), *(self.data.columns or ())])
+            for row, point in enumerate(as_numpy(flip_points)):
+                values = ["" if np.isnan(value) else str(value) for value in point.reshape(-1)]
+                writer.writerow([*([] if ids is None else [ids[row]]), *values])
+
+    def say_labels(self, distances: Distances) -> None:
+        """Say how words were numbered as labels, and warn of an agreement below chance."""
+        data = self.data
+        if data.source.get("labels_numbered") == "by the alphabet":
+            say(
+                "The model's classes have no names; the words of the labels were numbered in "
+                f"alphabetical order: {_numbered(data.names or ())}. "
+                "--class-names gives the names in the order of the model's scores."
+            )
+        seen = agreement(distances, data.labels)
+        if seen is not None and seen.is_below_chance:
+            say(
+                f"Warning: the labels agree with the model in {seen.share:.1%} of {seen.n:,} rows; "
+                f"chance would be {seen.chance:.1%}. Are the classes in the model's order?"
+            )
+
+
+def _numbered(names: tuple[str, ...]) -> str:
+    shown = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:8]))
+    return shown + (", ..." if len(names) > 8 else "")
+
+
+def _class_names(predictor: Predictor, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    if given:
+        return NamedPredictor(predictor, _columns(given)).class_names
+    return class_names_of(predictor)
+
+
+def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
+    """Refuse columns in another order than the fields of a service: its numbers would be mixed up."""
+    if fields and data.columns is not None and data.columns != fields:
+        raise InvalidInput(
+            f"The model takes the inputs {listed(fields)}, in this order; --use names {listed(data.columns)}."
+        )
+
+
+def _columns(texts: tuple[str, ...]) -> list[str]:
+    """Names with commas between them, quoted where they hold commas; an option may be repeated."""
+    return [name.strip() for fields in csv.reader(texts, skipinitialspace=True) for name in fields]
+
+
+def _shaped(data: Data, shape: tuple[int, ...], name: str) -> Data:
+    """Rows that have the model's number of values in another shape are reshaped."""
+    stored = data.x.shape[1:]
+    if stored == shape:
+        return data
+    if math.prod(stored) == math.prod(shape):
+        return replace(data, x=data.x.reshape(-1, *shape))
+    if data.columns is None:
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise InvalidInput(f'"{name}" must have shape ({wanted}); got {data.x.shape}.')
+    raise InvalidInput(
+        f"The model takes {math.prod(shape):,} inputs a row, and {_said(data, name)} Say which "
+        "columns are inputs (--use), labels (--labels), names of the rows (--id) or none (--drop)."
+    )
+
+
+def _said(data: Data, name: str) -> str:
+    """Which columns are inputs, and what the others are."""
+    source, columns = data.source, data.columns or ()
+    others = [
+        *(f"{column} (index)" for column in source.get("index", ())),
+        *(f"{source[role]} ({role})" for role in ("id", "labels") if role in source),
+        *source.get("left_out", ()),
+    ]
+    besides = f"; no inputs: {listed(others)}" if others else ""
+    return f'"{name}" has {len(columns):,} columns of inputs: {listed(columns)}{besides}.'
+
+
+def _check_labels(data: Data, n_classes: int, class_names: tuple[str, ...] | None) -> None:
+    """Refuse labels that no class of an unnamed model has."""
+    if data.labels is None or class_names is not None:
+        return
+    beyond = data.labels >= n_classes
+    if beyond.any():
+        names = data.names
+        first = int(data.labels[beyond][0])
+        shown = first if names is None else f'"{names[first]}"'
+        raise InvalidInput(
+            f"The labels must be those of the model's {n_classes} classes, which have no names and "
+            f"are numbered from 0; {int(beyond.sum()):,} of {len(beyond):,} rows have others, "
+            f"{shown} for one. Name the classes as the labels do, in the order of the model's "
+            "scores (--class-names), or leave the labels out (--labels none)."
+        )
+
+
+def _chosen(text: str | None, n: int) -> slice:
+    if text is None:
+        return slice(n)
+    first, colon, last = text.partition(":")
+    try:
+        chosen = slice(int(first or 0), int(last) if last else None) if colon else slice(int(first))
+    except ValueError:
+        raise click.UsageError(f'--rows must be N or A:B; got "{text}".') from None
+    if not len(range(n)[chosen]):
+        raise InvalidInput(f'--rows "{text}" leaves none of the {n} rows.')
+    return chosen
+
+
+def _taken(data: Data, chosen: slice) -> Data:
+    parts = {"labels": data.labels, "ids": data.ids}
+    some: dict[str, Any] = {k: None if part is None else part[chosen] for k, part in parts.items()}
+    return replace(data, x=data.x[chosen], **some)
+
+
+def _facts(name: str, data: Data) -> dict[str, Any]:
+    digest = hashlib.blake2b(digest_size=16)
+    for first in range(0, len(data), 4096):
+        digest.update(np.ascontiguousarray(data.x[first : first + 4096]).tobytes())
+    return {
+        "name": name,
+        "rows": len(data),
+        "shape": list(data.x.shape[1:]),
+        "dtype": str(data.x.dtype),
+        "blake2b": digest.hexdigest(),
+        **data.source,
+    }

@@ -1,0 +1,146 @@
+"""Which columns of a table are inputs, and what the others are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InvalidInput
+
+__all__ = ["Choice", "Roles", "listed", "what_to_do"]
+
+_LABEL_COLUMN = "label"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Columns as the caller names them.
+
+    Attributes
+    ----------
+    labels : str, optional
+        Holds the labels. Default: the column ``label``, if there is one; ``"none"``: that column
+        is left out.
+    ids : str, optional
+        Names the rows. Default: the index column, if there is one.
+    drop : tuple of str
+        Left out.
+    use : tuple of str, optional
+        The inputs, in this order. Default: all other columns, in the order of the table.
+    """
+
+    labels: str | None = None
+    ids: str | None = None
+    drop: tuple[str, ...] = ()
+    use: tuple[str, ...] | None = None
+
+    @property
+    def needs_table(self) -> bool:
+        """Whether it names what only tables have."""
+        return bool(self.ids is not None or self.drop or self.use is not None)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Positions of the columns of one table by what they hold."""
+
+    names: tuple[str, ...]
+    inputs: tuple[int, ...]
+    labels: int | None
+    ids: int | None
+    dropped: tuple[int, ...]
+    index: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, names: Sequence[str], choice: Choice, path: Path, index: Sequence[int] = ()
+    ) -> Roles:
+        """Assign the columns ``names`` of ``path``; those at ``index`` are no inputs by default.
+
+        Raises
+        ------
+        InvalidInput
+            A column is named that does not exist, exists twice, or is given two roles; or no
+            column is left for the inputs.
+        """
+        at = {name: _place(names, name, path) for name in _named(choice)}
+        labels = None if choice.labels in (None, "none") else at[str(choice.labels)]
+        ids = None if choice.ids is None else at[choice.ids]
+        dropped = [at[name] for name in choice.drop]
+        used = None if choice.use is None else [at[name] for name in choice.use]
+        taken = [*dropped, *(used or ()), *(place for place in (labels, ids) if place is not None)]
+        for place in taken:
+            if taken.count(place) > 1:
+                raise InvalidInput(
+                    f'Column "{names[place]}" of "{path}" must have one role: input (use), labels, '
+                    "id, or left out (drop); it was given two."
+                )
+        if labels is None and names.count(_LABEL_COLUMN) == 1:
+            default = names.index(_LABEL_COLUMN)
+            if default not in taken:
+                taken.append(default)
+                labels = None if choice.labels == "none" else default
+        index = tuple(place for place in index if place not in taken)
+        if used is None:
+            used = [place for place in range(len(names)) if place not in {*taken, *index}]
+        if not used:
+            raise InvalidInput(f'"{path}" must have a column of inputs; it has {listed(names)}.')
+        out = (place for place in range(len(names)) if place not in {*used, *index, labels, ids})
+        return cls(tuple(names), tuple(used), labels, ids, tuple(out), index)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in their order."""
+        return tuple(self.names[place] for place in self.inputs)
+
+    @property
+    def row_names(self) -> int | None:
+        """The column whose values name the rows."""
+        return self.ids if self.ids is not None or len(self.index) != 1 else self.index[0]
+
+    def facts(self) -> dict[str, object]:
+        """For the source of the data: JSON types, empty roles left out."""
+        roles: dict[str, object] = {
+            "labels": None if self.labels is None else self.names[self.labels],
+            "id": None if self.ids is None else self.names[self.ids],
+            "index": [self.names[place] for place in self.index],
+            "left_out": [self.names[place] for place in self.dropped],
+        }
+        return {role: value for role, value in roles.items() if value}
+
+
+def _named(choice: Choice) -> set[str]:
+    named = {*choice.drop, *(choice.use or ())}
+    return named | {
+        name for name in (choice.labels, choice.ids) if name is not None and name != "none"
+    }
+
+
+def _place(names: Sequence[str], name: str, path: Path) -> int:
+    if name not in names:
+        raise InvalidInput(f'"{path}" has no column "{name}"; it has {listed(names)}.')
+    if list(names).count(name) > 1:
+        raise InvalidInput(f'"{path}" has two columns "{name}"; names that are used must differ.')
+    return list(names).index(name)
+
+
+def listed(names: Sequence[str]) -> str:
+    """All of up to twelve names; of more, the first eight, the last two, and how many there are.
+
+    Examples
+    --------
+    >>> listed(["age", "height"]), listed([str(k) for k in range(100)])
+    ('age, height', '0, 1, 2, 3, 4, 5, 6, 7, ..., 98, 99 (100 columns)')
+    """
+    if len(names) <= 12:
+        return ", ".join(names)
+    return f"{', '.join(names[:8])}, ..., {', '.join(names[-2:])} ({len(names):,} columns)"
+
+
+def what_to_do(column: str) -> str:
+    """Advice for a column that holds no numbers."""
+    return (
+        f'Leave the column out (--drop "{column}", in Python drop=["{column}"]), read it as labels '
+        "or id, or encode it as numbers first."
+    )

@@ -1,0 +1,82 @@
+"""The estimator for whoever names none: the paper's ray, and labels where the answers of a model do not move.
+
+| what is known of the model | measured by |
+|---|---|
+| gradients | :class:`~blackbox_boundary.estimators.Ray` |
+| scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
+| scores that do not, or too coarsely (trees, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
+
+Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..gradients import GradientSource
+from ..predictor import Access
+from ..search.asks import BY_LABELS, Search, Status
+from ..search.problem import Problem
+from ..search.state import Flips
+from .halfspace import HalfSpace
+from .protocol import Estimator
+from .ray import Ray
+
+__all__ = ["Automatic"]
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """The ray against an estimated gradient; by labels where the answers around a row give none.
+
+    Parameters
+    ----------
+    by_scores : Ray
+    by_labels : HalfSpace
+        For rows that end ``ZERO_GRADIENT`` or ``UNRESOLVED`` on the ray, as all do of a piecewise constant model.
+    """
+
+    by_scores: Ray = field(default_factory=Ray)
+    by_labels: HalfSpace = field(default_factory=HalfSpace)
+
+    @property
+    def name(self) -> str:
+        """``"auto"``."""
+        return "auto"
+
+    @property
+    def gradients(self) -> GradientSource | None:
+        """Of the ray."""
+        return self.by_scores.gradients
+
+    def chosen(self, problem: Problem) -> Estimator:
+        """The one estimator that the problem leaves, or this one where the answers decide row by row."""
+        if problem.differentiable:
+            return self.by_scores
+        no_gradient = problem.access is Access.LABEL or problem.piecewise_constant
+        return self.by_labels if no_gradient else self
+
+    def expected_queries(self, problem: Problem) -> float:
+        """As of the ray; a row whose answers do not move costs those of ``by_labels`` besides."""
+        return self.by_scores.expected_queries(problem)
+
+    def check(self, problem: Problem) -> None:
+        """As the ray."""
+        self.by_scores.check(problem)
+
+    def search(self, flips: Flips, problem: Problem) -> Search:
+        """Search along rays, then by labels where there is no ray."""
+        yield from self.by_scores.search(flips, problem)
+        lost = np.isin(flips.status, (Status.ZERO_GRADIENT, Status.UNRESOLVED))
+        still = np.flatnonzero(lost & (flips.home >= 0))
+        if not still.size:
+            return
+        if flips.path is not None and (found := np.flatnonzero(flips.has_flip)).size:
+            flips.keep(found, flips.points(found), flips.flipped[found], flips.hi[found])
+        flips.status[still] = Status.RUNNING
+        flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
+        flips.note[still] = BY_LABELS
+        yield from self.by_labels.search(flips, problem)

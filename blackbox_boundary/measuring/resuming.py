@@ -1,0 +1,68 @@
+"""How a run goes on with an earlier one: which rows, with which flip points, and what is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..analysis.distances import COLUMNS, Distances
+from ..errors import InvalidInput
+from ..predictor import IntArray
+from ..search.asks import Status
+from .measurement import blank_column
+
+__all__ = ["check_flip_points", "merged", "own", "unfinished"]
+
+
+_FLIP_COLUMNS = ("l1", "l2", "linf", "lo", "hi", "flipped")
+"""The columns that say where a row's flip is."""
+
+
+def merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -> Distances:
+    """``out`` with some rows replaced; its own arrays are written to.
+
+    Of rows that are not ``better`` (indices into ``rows``) the known flip stays.
+    """
+    wide: dict[str, Any] = {}
+    for name in (*COLUMNS, "trace"):
+        part, column = getattr(block, name), getattr(out, name)
+        if part is None:
+            continue
+        wide[name] = blank_column(len(out), part) if column is None else column
+        if name.startswith("n_"):  # what a row cost before it was measured again is still spent
+            wide[name][rows] += part
+        elif name in _FLIP_COLUMNS:
+            wide[name][rows[better]] = part[better]
+        else:
+            wide[name][rows] = part
+    return dataclasses.replace(out, **wide)
+
+
+def own(earlier: Distances) -> Distances:
+    """A copy of the columns of an earlier result, to be written to."""
+    return dataclasses.replace(earlier, flip_points=None)[np.arange(len(earlier))]
+
+
+def unfinished(earlier: Distances, n: int) -> IntArray:
+    """Rows of an earlier result that are to be measured again."""
+    if len(earlier) != n:
+        raise InvalidInput(
+            f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'
+        )
+    return np.flatnonzero([not Status(status).is_final for status in earlier.status])
+
+
+def check_flip_points(earlier: Distances, *, keeps: bool) -> None:
+    """Refuse to mix a run that kept flip points with one that does not."""
+    if keeps and earlier.flip_points is None and earlier.has_flip.any():
+        raise InvalidInput(
+            '"resume" holds a run without flip points: go on with flip_points=False '
+            "(--no-flip-points), or measure anew."
+        )
+    if not keeps and earlier.flip_points is not None:
+        raise InvalidInput(
+            '"resume" holds a run with flip points, and flip_points=False would drop them: '
+            "go on with flip points."
+        )

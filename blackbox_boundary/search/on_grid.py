@@ -1,0 +1,116 @@
+"""Ask about inputs that exist, and keep the nearest flip as it was asked.
+
+Between an estimator and whoever answers, :func:`on_grid` moves every asked point to the nearest
+levels. The estimator goes on with its own points: along a ray the asked ones are a staircase, on
+which labels change as they do between levels. What is reported is the nearest point that was asked
+and flipped, so that its distance is never below the smallest that exists, and it flips when it is
+asked again.
+
+Rounding is to the nearest level, not away from the row: in many dimensions a step that is small in
+each would otherwise become a whole level in all of them. Both keep a flip, because a label counts
+only at the point that was asked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from ..arrays import as_numpy, flat_norm, put, take
+from ..grid import Grid
+from ..predictor import Array, Bounds, IntArray
+from .asks import AskPrediction, Labels, Search
+from .problem import Problem
+from .state import Flips
+
+__all__ = ["AskedFlips", "on_grid", "rows_on_grid"]
+
+_ORDERS = {"l1": 1, "l2": 2, "linf": np.inf}
+
+
+class AskedFlips:
+    """The nearest flip of each row, as it was asked.
+
+    Attributes
+    ----------
+    points : (n, *input_shape)
+        The rows themselves where no flip was asked.
+    label : (n,) int
+    distance : (n,) float
+        In the norm that decides which one is nearest; infinite where none was, or where asking
+        again has shown another label.
+    known : (n,) bool
+    """
+
+    def __init__(self, x: Array, norm: str) -> None:
+        n = x.shape[0]
+        self.points = x + 0
+        self.label = np.full(n, -1, np.intp)
+        self.distance = np.full(n, np.inf)
+        self.known = np.zeros(n, np.bool_)
+        self._order = _ORDERS[norm]
+
+    def take_in(
+        self, rows: IntArray, points: Array, flipped: NDArray[np.bool_], reply: Labels, x: Array
+    ) -> None:
+        """Keep the nearest of the points (k, ...) that flipped; ``x`` are their rows."""
+        label, kept = reply.prediction.label, np.flatnonzero(reply.answered & ~flipped)
+        self._doubt(rows[kept], take(points, kept))
+        hit = np.flatnonzero(flipped)
+        if not hit.size:
+            return
+        away = flat_norm(take(points, hit) - take(x, hit), self._order)
+        hit, away = hit[np.argsort(away, kind="stable")], np.sort(away, kind="stable")
+        row, first = np.unique(rows[hit], return_index=True)
+        nearer = away[first] < self.distance[row]
+        row, best, away = row[nearer], hit[first[nearer]], away[first[nearer]]
+        if row.size:
+            put(self.points, row, take(points, best))
+            self.label[row], self.distance[row], self.known[row] = label[best], away, True
+
+    def _doubt(self, rows: IntArray, points: Array) -> None:
+        """Let a farther flip replace one that did not flip when it was asked again."""
+        if not rows.size or not self.known[rows].any():
+            return
+        xp = array_namespace(points)
+        same = points == take(self.points, rows)
+        again = as_numpy(xp.all(xp.reshape(same, (same.shape[0], -1)), axis=-1)) & self.known[rows]
+        self.distance[rows[again]] = np.inf
+
+
+def rows_on_grid(x: Array, grid: Grid | None, bounds: Bounds) -> tuple[Array, NDArray[np.bool_]]:
+    """Rows that exist, and which (n,) had to be moved; ``x`` itself if none had."""
+    if grid is None:
+        return x, np.zeros(x.shape[0], np.bool_)
+    moved_to, xp = grid.rows(x, bounds), array_namespace(x)
+    differs = xp.reshape((moved_to != x) & xp.isfinite(x), (x.shape[0], -1))
+    moved = np.asarray(as_numpy(xp.any(differs, axis=-1)))
+    return (moved_to if moved.any() else x), moved
+
+
+def on_grid(search: Search, flips: Flips, problem: Problem, norm: str) -> Search:
+    """Run a search, and ask about the nearest levels instead of its points.
+
+    ``norm`` says which flip is the nearest. A predictor that is differentiated is differentiated at
+    the levels, too.
+    """
+    assert problem.grid is not None
+    asked = flips.asked = AskedFlips(flips.x, norm)
+    try:
+        ask = next(search)
+        while True:
+            x = take(flips.x, ask.rows)
+            points = problem.grid.nearest(ask.points, x, problem.bounds)
+            reply = yield ask._replace(points=points)
+            if isinstance(ask, AskPrediction) and hasattr(flips, "start"):
+                assert isinstance(reply, Labels)
+                flipped = reply.answered & (reply.prediction.label != flips.home[ask.rows])
+                if reply.unclear is not None:
+                    flipped &= ~reply.unclear
+                asked.take_in(ask.rows, points, flipped, reply, x)
+            ask = search.send(reply)
+    except StopIteration:
+        return
+    finally:
+        search.close()

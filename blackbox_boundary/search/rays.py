@@ -127,7 +127,8 @@ class _Secant:
     @property
     def fall(self) -> RealArray:
         """By how much the margin falls (n,) from ``lo`` to ``hi``; infinite where no flip is known."""
-        return self._at_lo - self._at_hi
+        with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
+            return self._at_lo - self._at_hi
 
     def learn(
         self,

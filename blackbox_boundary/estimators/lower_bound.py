@@ -99,7 +99,8 @@ class LowerBound:
 
     def expected_queries(self, problem: Problem) -> float:
         """The row itself, points near it where the chain cannot be evaluated, and the other estimator's."""
-        near = N_PROBES if self._chain(problem).scores is None else 0
+        known = self.chain is not None or problem.chain is not None
+        near = N_PROBES if known and self._chain(problem).scores is None else 0
         return near + (1 if self.upper is None else self.upper.expected_queries(problem))
 
     def _chain(self, problem: Problem) -> Chain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "checked_seed",
     "clipped_rows",
     "finite_rows",
+    "in_named_order",
     "is_whole",
 ]
 
@@ -83,6 +85,42 @@ def as_floating(x: Any) -> Array:
             "Scale integer images first, for example x / 255."
         )
     return x
+
+
+def in_named_order(x: Array, frame: Any, names: Sequence[str]) -> Array:
+    """The columns of ``x`` in the order of ``names``, where a frame names them.
+
+    Parameters
+    ----------
+    x : array (n, k)
+        The values of ``frame``.
+    frame : object
+        What the caller gave. Only strings in its ``columns`` are names; without any, ``x`` stays as
+        it is.
+    names : sequence of str
+        Distinct names of the model's inputs.
+
+    Raises
+    ------
+    InvalidInput
+        The frame lacks a column, has another one, or has one twice.
+    """
+    given = list(getattr(frame, "columns", ()))
+    if not any(isinstance(name, str) for name in given) or given == list(names):
+        return x
+    missing = [name for name in names if name not in given]
+    extra = [name for at, name in enumerate(given) if name not in names or name in given[:at]]
+    faults = [
+        f"{what} {', '.join(printable(name) for name in some)}"
+        for what, some in (("without", missing), ("besides them", extra))
+        if some
+    ]
+    if faults:
+        raise InvalidInput(
+            f'"x" must have the columns that the model takes, each once; it came '
+            f"{', and '.join(faults)}."
+        )
+    return np.take(x, [given.index(name) for name in names], axis=1)
 
 
 def check_shape(x: Array, input_shape: tuple[int, ...], whose: str = '"x"') -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
+from blackbox_boundary.datasets.columns import listed
 from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError
 from blackbox_boundary.predictor import (
     Access,
@@ -81,6 +82,8 @@ class EstimatorPredictor:
     ----------
     class_names : tuple of str
         The ``classes_`` as text.
+    input_names : tuple of str
+        The ``feature_names_in_``; only where the estimator has them, distinct and one an input.
     batching, batching_evidence : str
         ``"dynamic"``, or ``"fixed"``: one row at a time, because rows depend on each other.
 
@@ -118,7 +121,10 @@ class EstimatorPredictor:
         self.bounds = check_bounds(bounds, self.input_shape, _OWNER)
         n_classes = check_n_classes(n_classes, _OWNER)
         self._classes = _classes(estimator, check_labels(labels, n_classes, _OWNER))
-        self._names = _feature_names(estimator, self.input_shape)
+        names = _feature_names(estimator, self.input_shape)
+        if names is not None and _are_distinct_strings(names):
+            self.input_names = tuple(map(str, names))
+        self._names = names if names is not None and _has_pandas() else None
         self.batching, self.batching_evidence = "dynamic", ""
         self._probe(n_classes, is_named=method is not None)
         if self._classes is not None:
@@ -287,7 +293,7 @@ def _input_shape(estimator: Any, given: Any) -> tuple[int, ...]:
     if n_features is not None and int(np.prod(shape)) != int(n_features):
         raise InvalidInput(
             f'"input_shape" of {_OWNER} was given as {shape}, but the estimator takes '
-            f"{n_features} columns."
+            f"{n_features} columns{_named(estimator, int(n_features))}."
         )
     return shape
 
@@ -322,19 +328,31 @@ def _classes_of_labels(output: NDArray[Any], n_classes: int | None) -> list[Any]
     return listed_classes(output, n_classes, _OWNER)
 
 
-def _feature_names(estimator: Any, shape: tuple[int, ...]) -> list[str] | None:
-    """Column names that the estimator was fitted with; None without any, or without pandas."""
+def _feature_names(estimator: Any, shape: tuple[int, ...]) -> list[Any] | None:
+    """Column names that the estimator was fitted with; None without one for each input."""
     names = getattr(estimator, "feature_names_in_", None)
-    if names is None or len(names) != int(np.prod(shape)):
-        return None
+    return None if names is None or len(names) != int(np.prod(shape)) else list(names)
+
+
+def _are_distinct_strings(names: list[Any]) -> bool:
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+
+
+def _named(estimator: Any, n: int) -> str:
+    """The columns' names, for a message."""
+    names = _feature_names(estimator, (n,))
+    return "" if names is None else f": {listed([str(name) for name in names])}"
+
+
+def _has_pandas() -> bool:
     try:
         import pandas as pd  # noqa: F401
     except ImportError:
-        return None
-    return [str(name) for name in names]
+        return False
+    return True
 
 
-def _frame(rows: NDArray[Any], names: list[str]) -> Any:
+def _frame(rows: NDArray[Any], names: list[Any]) -> Any:
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=[str(name) for name in names])

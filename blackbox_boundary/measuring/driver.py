@@ -27,7 +27,14 @@ from ..errors import (
 )
 from ..estimators import Estimator, Problem
 from ..grid import whole_as_floating
-from ..inputs import as_floating, check_shape, checked_limit, checked_rows, finite_rows
+from ..inputs import (
+    as_floating,
+    check_shape,
+    checked_limit,
+    checked_rows,
+    finite_rows,
+    in_named_order,
+)
 from ..loading import as_predictor
 from ..metering import Grouping
 from ..predictor import (
@@ -35,6 +42,7 @@ from ..predictor import (
     Bounds,
     Differentiable,
     IntArray,
+    NamedInputs,
     Prediction,
     Predictor,
     Repeatable,
@@ -89,7 +97,9 @@ def measure(
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
-        rows are read in blocks. Tensors are searched on their device.
+        rows are read in blocks. Tensors are searched on their device. The columns of a frame are
+        matched with the model's inputs by name, where both have names; flip points have the order
+        of the model's inputs.
     estimator : str or Estimator, optional
         A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's ray; by labels
         where the model reveals nothing else, or its answers around a row give no gradient
@@ -142,8 +152,10 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     _check_results(flip_points, resume, progress)
-    x = as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
+    frame, x = x, as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
+    if isinstance(predictor, NamedInputs):
+        x = in_named_order(x, frame, predictor.input_names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,

@@ -20,6 +20,7 @@ from ..predictor import (
     FloatArray,
     IntArray,
     Named,
+    NamedInputs,
     Prediction,
     Predictor,
     Repeatable,
@@ -49,8 +50,8 @@ class Encoding(Predictor, Protocol):
 class Wrapper:
     """Passes everything on.
 
-    It has ``vjp``, ``chain``, ``class_names``, ``predict_again``, ``as_sent``, and what the
-    protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
+    It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
+    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
     them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
@@ -82,6 +83,8 @@ class Wrapper:
             self.chain = predictor.chain
         if isinstance(predictor, Named):
             self.class_names = predictor.class_names
+        if isinstance(predictor, NamedInputs):
+            self.input_names = predictor.input_names
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
         if isinstance(predictor, Metered):

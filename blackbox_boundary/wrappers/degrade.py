@@ -23,7 +23,7 @@ from ..arrays import as_kind, as_numpy
 from ..errors import CapabilityMissing, InvalidInput
 from ..grid import Grid
 from ..ledger.records import content_keys
-from ..predictor import Access, Array, FloatArray, Named, Prediction, Predictor
+from ..predictor import Access, Array, FloatArray, Named, NamedInputs, Prediction, Predictor
 from ._base import check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
@@ -38,6 +38,8 @@ class _Defence:
         self._name = name
         if isinstance(predictor, Named):
             self.class_names = predictor.class_names
+        if isinstance(predictor, NamedInputs):
+            self.input_names = predictor.input_names
 
     def __repr__(self) -> str:
         return f"{self._inner!r} behind {self._name}"

@@ -5,7 +5,7 @@ import pytest
 
 from blackbox_boundary import BadPrediction, InvalidInput
 from blackbox_boundary.ledger.model_card import ModelCard
-from blackbox_boundary.predictor import Named, class_names_of
+from blackbox_boundary.predictor import Named, NamedInputs, class_names_of
 from blackbox_boundary.wrappers.batching import BatchingPredictor
 from blackbox_boundary.wrappers.budget import Allowance, BudgetPredictor
 from blackbox_boundary.wrappers.counting import CountingPredictor
@@ -37,6 +37,15 @@ def test_wrappers_have_the_names_of_what_they_wrap(wrap):
     assert class_names_of(wrap(NamedPredictor(Smooth(), NAMES))) == NAMES
     assert not isinstance(wrap(Smooth()), Named)
     assert class_names_of(wrap(Smooth())) is None
+
+
+@pytest.mark.parametrize("wrap", [*WRAPPERS, lambda model: NamedPredictor(model, NAMES)])
+def test_wrappers_have_the_input_names_of_what_they_wrap(wrap):
+    """The inputs of a row, by name, where the model has names for them."""
+    model = Smooth()
+    assert not isinstance(wrap(model), NamedInputs)
+    model.input_names = tuple("abcdef")
+    assert wrap(model).input_names == tuple("abcdef")
 
 
 def test_a_replay_has_the_names_of_the_recorded_model(tmp_path):

@@ -7,6 +7,7 @@ device and in the dtype of the rows.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from blackbox_boundary.chains import Chain
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.loading import build
+from blackbox_boundary.loading import load as load_object
 from blackbox_boundary.predictor import (
     Access,
     Array,
@@ -218,7 +220,9 @@ class TorchPredictor:
 
 
 def load(spec: Any, **given: Any) -> Predictor | None:
-    """``"package.module:factory"``: a function that returns a torch module or a predictor; or a module.
+    """``"package.module:factory"``: a function that returns a predictor or a model; or a torch module.
+
+    A model is a torch module, a fitted estimator, or what else an adapter takes as an object.
 
     No pickle, ``.pt``, is opened.
 
@@ -235,14 +239,25 @@ def load(spec: Any, **given: Any) -> Predictor | None:
     if _is_module(made):
         return build(TorchPredictor, made, given=given)
     if not isinstance(made, Predictor):
-        raise InvalidInput(
-            f'"{spec}" must return a torch module or a predictor; got {type(made).__name__}.'
-        )
+        return _load_made(spec, made, given)
     if given:
         raise InvalidInput(
             f'"{spec}" returns a predictor, which has its own settings; drop {", ".join(given)}.'
         )
     return made
+
+
+def _load_made(spec: str, made: Any, given: dict[str, Any]) -> Predictor:
+    """What a factory returned, by the adapter that takes it; a name or a path is no model."""
+    if made is None or isinstance(made, type | str | bytes | os.PathLike):
+        got = made.__name__ if isinstance(made, type) else type(made).__name__
+        raise InvalidInput(
+            f'"{spec}" must return a predictor, a torch module or a fitted estimator; got {got}.'
+        )
+    try:
+        return load_object(made, **given)
+    except InvalidInput as error:
+        raise InvalidInput(f'"{spec}" returned {type(made).__name__}: {error}') from error
 
 
 def _is_module(made: Any) -> bool:

@@ -193,7 +193,8 @@ def measure(
     """Measure how far each row of DATA is from the decision boundary of MODEL.
 
     MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file that describes one), or
-    package.module:factory, a function that returns a torch module or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file,
+    package.module:factory, a function that returns a torch module, a fitted estimator or a predictor. DATA is
+    a .npy, .npz, .csv, .parquet or IDX file,
     a folder of images, or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of handwritten
     digits is measured.
 

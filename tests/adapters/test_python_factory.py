@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from blackbox_boundary.adapters.python_factory import is_factory
+from blackbox_boundary.adapters.sklearn_estimators import EstimatorPredictor
 from blackbox_boundary.adapters.torch_modules import TorchPredictor
 
 from blackbox_boundary import Access, InvalidInput, load
@@ -24,6 +25,19 @@ def ball():
 
 def number():
     return 3
+
+def path():
+    return "their_models:path"
+
+def kind():
+    return Reference
+
+def estimator():
+    from sklearn.linear_model import LogisticRegression
+    return LogisticRegression().fit([[0.0, 1.0], [1.0, 0.0]], ["left", "right"])
+
+def sides():
+    return lambda x: x.sum(axis=-1)
 
 def broken():
     raise KeyError("weights")
@@ -55,6 +69,15 @@ def test_a_factory_returns_a_module_or_a_predictor(models):
     assert sys.path == before
 
 
+def test_a_factory_returns_an_estimator_or_a_function(models):
+    """Whatever an adapter takes as an object is taken with the settings given."""
+    predictor = load(f"{models}:estimator", access="label")
+    assert isinstance(predictor, EstimatorPredictor)
+    assert (predictor.access, predictor.class_names) == (Access.LABEL, ("left", "right"))
+    sides = load(f"{models}:sides", access="logits", input_shape=(2,), n_classes=2)
+    assert sides.predict(np.array([[1.0, 1.0], [-1.0, 0.0]])).label.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
@@ -69,7 +92,15 @@ def test_a_factory_returns_a_module_or_a_predictor(models):
             {"access": "label"},
             "returns a predictor, which has its own settings; drop access",
         ),
-        ("number", {}, "must return a torch module or a predictor; got int"),
+        ("number", {}, '^"their_models:number" returned int: No adapter understands'),
+        ("path", {}, "must return a predictor, a torch module or a fitted estimator; got str"),
+        ("kind", {}, "or a fitted estimator; got Reference"),
+        (
+            "estimator",
+            {"n_classes": 5},
+            '^"their_models:estimator" returned Logistic.* given as 5',
+        ),
+        ("sides", {}, '^"their_models:sides" returned function: .* must be declared'),
         ("broken", {}, "failed: KeyError: 'weights'"),
         ("refusing", {}, "^not today$"),
         ("constant", {}, "must name a function; got int"),

@@ -28,6 +28,7 @@ from ..answers import (
     no_answers,
     read_outputs,
 )
+from ..independence import joined
 from ..labels import check_labels
 
 __all__ = ["FunctionPredictor", "answers_of"]
@@ -40,7 +41,9 @@ class FunctionPredictor:
     """Ask a function of rows that returns scores or labels as an array.
 
     Nothing is asked when the predictor is made: a function may stand for something that costs. A
-    declaration of logits is checked on the first answer to eight rows or more.
+    declaration of logits is checked on the first answer to eight rows or more. ``measure`` asks two
+    rows alone and together (:class:`~blackbox_boundary.metering.Grouping`); where an answer depends
+    on the rows beside it, it warns, and rows are asked one at a time.
 
     Parameters
     ----------
@@ -101,10 +104,10 @@ class FunctionPredictor:
         if self._classes is not None:
             self.class_names = tuple(map(class_name, self._classes))
         self._function = function
-        self._was_checked = False
+        self._was_checked = self._neighbours_known = self._one_by_one = False
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, *input_shape) by one call of the function.
+        """Answer ``x`` (n, *input_shape) by one call of the function, or one a row.
 
         Raises
         ------
@@ -119,7 +122,7 @@ class FunctionPredictor:
         n = int(x.shape[0])
         if n == 0:
             return no_answers(self.access, self.n_classes)
-        output = answers_of(self._function, as_numpy(x))
+        output = self._ask(as_numpy(x))
         if isinstance(output, Prediction):
             return output
         answer = read_outputs([output], n, self.access, self.n_classes, classes=self._classes)
@@ -128,6 +131,24 @@ class FunctionPredictor:
             check_one_score(output, n, self.access)
             self._was_checked = True
         return answer
+
+    def _ask(self, rows: NDArray[Any]) -> NDArray[Any] | Prediction:
+        """What the function returns for rows, together or one by one."""
+        if not self._one_by_one or len(rows) < 2:
+            return answers_of(self._function, rows)
+        alone = [answers_of(self._function, rows[i : i + 1]) for i in range(len(rows))]
+        predictions = [answer for answer in alone if isinstance(answer, Prediction)]
+        if predictions:
+            return Prediction.concatenate(predictions)
+        return joined([[np.asarray(answer)] for answer in alone], 1)[0]
+
+    def neighbours_known(self) -> bool:
+        """Whether it is known if a row's answer depends on the rows asked with it."""
+        return self._neighbours_known
+
+    def note_neighbours(self, *, depend: bool) -> None:
+        """Keep what was found; where answers depend, rows are asked one at a time from now on."""
+        self._neighbours_known, self._one_by_one = True, depend
 
     def __repr__(self) -> str:
         name = getattr(self._function, "__qualname__", type(self._function).__name__)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import flat_norm, take
 from ..errors import BudgetExhausted, PredictorError
 from ..metering import Grouping
 from ..model_checks import ModelCheck, Rechecked, Versioned
@@ -161,6 +162,9 @@ class ModelWatch:
         }
 
     def _neighbours(self, x: Array) -> bool:
+        """Ask the smaller row alone and beside the larger: a scale of the batch is the larger one's."""
+        sizes = flat_norm(x[:2], math.inf)
+        x = take(x, np.array([0, 1] if sizes[0] >= sizes[1] else [1, 0]))
         alone = self._vote(x[1:2], 0)
         together = self._vote(x[:2], 1)[1:]
         if not depends_on_neighbours([alone, alone], [together]):

@@ -232,6 +232,38 @@ def test_nothing_is_asked_of_a_function_before_the_rows():
 
 
 @pytest.mark.parametrize(
+    "scaled",
+    [
+        lambda x: x - x.mean(axis=0),
+        lambda x: x / np.abs(x).max(),
+        lambda x: np.cumsum(x, axis=0),
+        lambda x: x.sum(axis=0) + 0 * x,
+    ],
+)
+@pytest.mark.parametrize("kind", [np.asarray, Prediction.from_scores])
+@pytest.mark.parametrize("order", [1, -1])
+def test_rows_of_a_function_that_depend_on_each_other_are_asked_one_by_one(scaled, kind, order):
+    """Four queries show it, whatever the order; distances are those of each row alone."""
+    x = np.array([[3.0, 1.0], [-1.0, 0.0], [0.5, 0.2], [-2.0, 1.0]])[::order]
+    given = {"access": "logits", "input_shape": (2,), "n_classes": 2}
+
+    def answer(rows):
+        return kind(plane(scaled(rows)) + np.array([0.5, 0.0]))
+
+    def alone(rows):
+        return np.concatenate([plane(scaled(row[None])) for row in rows]) + np.array([0.5, 0.0])
+
+    true = measure(load(alone, **given), x)
+    with pytest.warns(UserWarning, match="depends on the rows sent with it"):
+        found = measure(load(answer, **given), x)
+    assert found.run["rows_depend"] is True
+    assert found.run["n_probes"] == 4
+    assert true.run["n_probes"] == 3
+    np.testing.assert_array_equal(found.l2, true.l2)
+    np.testing.assert_array_equal(found.status, true.status)
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         lambda x: 1 / (1 + np.exp(-x.sum(axis=-1))),

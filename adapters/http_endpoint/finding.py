@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def toml(self) -> str:
-        """A configuration to save and to load; what is missing stands in comments, to be filled in."""
+        """A configuration to save and to load; missing settings are commented lines to fill in."""
         lines = [f"# {printable(' '.join(self.says.split()))}"]
         lines += [
             f"{name} = {_toml(value)}"

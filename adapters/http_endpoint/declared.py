@@ -50,7 +50,7 @@ def declared_classes(told: Configuration, length: Any = None) -> int:
     wanted = told.n_classes or len(told.labels) or None
     if wanted is None and known is None:
         raise InvalidInput(
-            'The server does not tell the number of classes: give "n_classes" or "labels".'
+            'The server does not declare the number of classes: give "n_classes" or "labels".'
         )
     if known == 1 and (wanted or 2) == 2:
         return 2

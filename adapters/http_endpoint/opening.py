@@ -36,7 +36,7 @@ def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpP
 def _dialect(transport: Transport, told: Configuration) -> Dialect:
     parts = urlsplit(told.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    match told.dialect or _spoken_at(parts.path) or ("described" if told.answer else None):
+    match told.dialect or _dialect_of_path(parts.path) or ("described" if told.answer else None):
         case "oip_v2":
             return oip_v2.discover(transport, path, told)
         case "tf_serving" | "kserve_v1":
@@ -49,14 +49,14 @@ def _dialect(transport: Transport, told: Configuration) -> Dialect:
             return describe(path, told)
         case None:
             raise InvalidInput(
-                f'The URL {transport.origin}{parts.path} does not tell what is spoken there: give "dialect", or look with probe.'
+                f'The URL {transport.origin}{parts.path} does not identify a dialect: give "dialect", or run "probe".'
             )
         case other:
             raise InvalidInput(f'"dialect" must be one of {", ".join(DIALECTS)}; got "{other}".')
 
 
-def _spoken_at(path: str) -> str | None:
-    """The dialect that such a path belongs to."""
+def _dialect_of_path(path: str) -> str | None:
+    """The dialect of the paths of this form."""
     marks = {
         "/v2/models/": "oip_v2",
         "/v1/models/": "tf_serving",

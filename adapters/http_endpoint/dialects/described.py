@@ -213,7 +213,7 @@ def _contract(told: Configuration) -> Contract:
         }
         missing = ", ".join(f'"{name}"' for name, value in known.items() if value is None)
         raise InvalidInput(
-            f"The server does not tell {missing} of this endpoint: give what is missing."
+            f"The server does not declare {missing} of this endpoint: give what is missing."
         )
     other = told.answer.get("other")
     if other is not None and other not in told.labels:

@@ -18,7 +18,6 @@ import numpy as np
 from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.chains import Chain, verified
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
-from blackbox_boundary.loading import build
 from blackbox_boundary.predictor import (
     Access,
     Array,
@@ -26,7 +25,6 @@ from blackbox_boundary.predictor import (
     FloatArray,
     IntArray,
     Prediction,
-    Predictor,
     class_name,
 )
 
@@ -59,7 +57,7 @@ if TYPE_CHECKING:
 
     from .recording import Recorder
 
-__all__ = ["OnnxPredictor", "load"]
+__all__ = ["OnnxPredictor"]
 
 _N_PROBES = 16
 """Random rows that a new predictor is tried on, one by one and together."""
@@ -420,19 +418,3 @@ class OnnxPredictor:
         )
         self._runner = self._runner.fetching(instead.names)
         self._read_as(instead, n_classes)
-
-
-def load(spec: Any, **given: Any) -> Predictor | None:
-    """A path that ends in ``.onnx``, or the bytes of such a file.
-
-    Raises
-    ------
-    InvalidInput
-        As :class:`OnnxPredictor`; or a setting is unknown.
-    """
-    is_path = (
-        isinstance(spec, str | os.PathLike)
-        and "://" not in str(spec)
-        and Path(spec).suffix.lower() == ".onnx"
-    )
-    return build(OnnxPredictor, spec, given=given) if is_path or isinstance(spec, bytes) else None

@@ -39,7 +39,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_kind, as_numpy, take
+from ..arrays import as_kind, as_numpy, clip, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, FloatArray, IntArray, Prediction
@@ -296,7 +296,8 @@ class _Problems:
         return slope
 
     def _points(self, at: IntArray, z: Real) -> Array:
-        return as_kind(z.reshape(len(at), *self.problem.input_shape), self.flips.x)
+        points = as_kind(z.reshape(len(at), *self.problem.input_shape), self.flips.x)
+        return points if self.problem.bounds is None else clip(points, self.problem.bounds)
 
     def _stop(self, where: NDArray[np.bool_], why: str) -> None:
         self.why = np.where(where & (self.why == ""), why, self.why)

@@ -99,8 +99,8 @@ class LowerBound:
 
     def expected_queries(self, problem: Problem) -> float:
         """The row itself, points near it if the chain cannot be evaluated, and those of ``upper``."""
-        is_known = self.chain is not None or problem.chain is not None
-        near = N_PROBES if is_known and self._chain(problem).scores is None else 0
+        known = self.chain is not None or problem.chain is not None
+        near = N_PROBES if known and self._chain(problem).scores is None else 0
         return near + (1 if self.upper is None else self.upper.expected_queries(problem))
 
     def _chain(self, problem: Problem) -> Chain:

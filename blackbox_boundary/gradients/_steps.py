@@ -154,7 +154,7 @@ def with_step(
     quantum = received.quantum()
     resolution = np.maximum(received.resolution(quantum), problem.score_resolution)
     rounded = np.flatnonzero((received.status == ANSWERED) & (quantum > 0))
-    if step is None and rounded.size:
+    if step is None and rounded.size and problem.grid is None:  # levels make scores discrete
         spread = np.maximum(received.spread[rounded], np.finfo(np.float64).tiny)
         wider = (quantum[rounded] / spread) ** (1 / order)
         received.status[rounded[wider > _WIDEST_STEP]] = Status.UNRESOLVED

@@ -120,6 +120,8 @@ def test_converged_means_a_closed_bracket_where_probabilities_saturate(direction
     found = measure(Saturated(scale), x, estimator=Ray(direction=direction))
     exact = np.abs((x * NORMAL).sum(axis=-1) + OFFSET) / np.linalg.norm(NORMAL)
     done = found.status == Status.CONVERGED
-    assert (found.hi[done] - found.lo[done] <= 0.01 * found.hi[done]).all()
+    resolved = 4e-6  # single precision scores of rows at the boundary resolve no more
+    assert (found.hi[done] - found.lo[done] <= 0.01 * found.hi[done] + resolved).all()
     assert (found.l2[done] <= 2 * exact[done]).all()
-    assert ((found.status == Status.ZERO_GRADIENT) | done).all()
+    without = np.isin(found.status, (Status.ZERO_GRADIENT, Status.UNRESOLVED))
+    assert (without | done).all()

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import CapabilityMissing, InvalidInput
 from ...gradients import GradientSource, gradient_queries
+from ...inputs import is_whole
 from ...predictor import Bounds
 from ...search.asks import Search, Status
 from ...search.geometry import check_norm
@@ -67,8 +68,10 @@ class Tangent(Settings):
                 f'"steps" of Tangent must be at least 2 and "rounds" at least 1; '
                 f"got {self.steps} and {self.rounds}."
             )
-        if self.levels is not None and self.levels < 2:
-            raise InvalidInput(f'"levels" of Tangent must be at least 2; got {self.levels}.')
+        if self.levels is not None and not (is_whole(self.levels) and self.levels >= 2):
+            raise InvalidInput(
+                f'"levels" of Tangent must be a whole number, at least 2; got {self.levels}.'
+            )
         if self.frozen is not None and (kind := np.asarray(self.frozen).dtype) != np.bool_:
             raise InvalidInput(f'"frozen" of Tangent must be an array of bool; got {kind}.')
 

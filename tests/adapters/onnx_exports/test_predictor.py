@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import onnxruntime.capi.onnxruntime_pybind11_state as foreign
 import pytest
-from blackbox_boundary.adapters.onnx_exports import predictor as onnx_runtime
+from blackbox_boundary.adapters import onnx_exports
 from blackbox_boundary.adapters.onnx_exports import session as onnx_session
 from blackbox_boundary.adapters.onnx_exports.graph import read_model
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
@@ -616,4 +616,4 @@ def test_weights_beside_the_file_are_fingerprinted_wherever_they_stand(tmp_path,
 @pytest.mark.parametrize("spec", ["http://host/model.onnx", "model.pt", "onnx", 3, None])
 def test_other_specs_are_left_to_other_adapters(spec):
     """Only paths that end in .onnx, and bytes, are taken."""
-    assert onnx_runtime.load(spec, access="logits") is None
+    assert onnx_exports.load(spec, access="logits") is None

@@ -52,7 +52,7 @@ def significant_bits(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
 
 
 _FINEST = 20.0
-"""Roundings of single precision that a step must be, to be told from it."""
+"""Smallest step that counts as a grid's, in roundings of single precision."""
 
 _CHANCE = 1e-6
 """Probability that scores of no grid are taken for a grid's."""

@@ -28,7 +28,7 @@ __all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What somebody who chooses an estimator wants to know.
+    """Facts for the choice of an estimator.
 
     Attributes
     ----------

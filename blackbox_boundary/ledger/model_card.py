@@ -65,8 +65,8 @@ class ModelCard:
 
         Anything else is a ValueError, KeyError or TypeError.
         """
-        told = json.loads(text)
-        stored = {field.name: told[field.name] for field in fields(cls) if field.name in told}
+        card = json.loads(text)
+        stored = {field.name: card[field.name] for field in fields(cls) if field.name in card}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
         names, grid = stored.pop("class_names", None), stored.pop("grid", None)

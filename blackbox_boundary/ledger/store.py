@@ -40,10 +40,10 @@ _BY_FILE = 0
 _SPARE_BYTES = 1 << 18
 """Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
 _OLD = (
-    'The ledger "{path}" was written by version 0.1, which told models apart by fewer facts: its answers may be '
+    'The ledger "{path}" was written by version 0.1, whose fingerprints cover fewer settings: its answers may be '
     "those to other inputs or of another model. Nothing was sent. Either begin a new ledger, under another name "
     '(this one stays readable by "ledger show", "ledger verify", "ledger export" and ReplayPredictor), '
-    'or go on with it in the version that wrote it: pip install "blackbox-boundary==0.1.*".'
+    'or continue it in the version that wrote it: pip install "blackbox-boundary==0.1.*".'
 )
 
 

@@ -144,11 +144,11 @@ def _together(
         for runner, p, end in zip(runners, points, ends, strict=True):
             part = slice(end - len(p), end)
             usable = reply.status[part] == ANSWERED
-            told = reply.prediction[part][usable]
+            received = reply.prediction[part][usable]
             answers = Answers(
                 (p[usable].astype(np.float64) - runner.origin),
-                told.label != flips.home[runner.row],
-                told,
+                received.label != flips.home[runner.row],
+                received,
             )
             _keep_nearest(flips, runner.row, p[usable], answers)
             runner.left -= len(p)

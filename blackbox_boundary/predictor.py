@@ -1,4 +1,4 @@
-"""The only thing the engine knows of a model: what it reveals, and how to ask.
+"""The engine's interface to a model: its access, its shape and bounds, and its predictions.
 
 A :class:`Predictor` answers labels, and as much more as its :class:`Access` says. A :class:`Differentiable` one also
 answers vector-Jacobian products, from which every gradient the methods need is made: the paper's top-1 logit (``v``

@@ -25,7 +25,7 @@ class Finding:
     says : str
         What gave it away, for people.
     settings : mapping
-        The configuration as far as the server tells it.
+        The settings that the server declares.
     missing : mapping of str to str
         Settings that must be given, with an example and what they are.
     n_requests : int

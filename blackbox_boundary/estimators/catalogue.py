@@ -39,7 +39,7 @@ class Entry:
         Distances that it makes small. Every result holds all three.
     source : str
     weights : bool
-        Whether it reads the model's weights, which few predictors can tell.
+        Whether it reads the model's weights, which few predictors expose.
     """
 
     kind: type[Estimator]

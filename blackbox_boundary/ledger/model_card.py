@@ -18,7 +18,7 @@ __all__ = ["ModelCard"]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Enough to tell one model from another, and to stand in for it in a replay."""
+    """The facts that identify a model and replace it in a replay."""
 
     fingerprint: str
     access: str
@@ -27,7 +27,7 @@ class ModelCard:
     bounds: tuple[Any, Any] | None
     differentiable: bool
     class_names: tuple[str, ...] | None = None
-    """For a replay; names do not tell one model from another."""
+    """For a replay; names do not identify a model."""
     grid: Grid | None = None
 
     @classmethod

@@ -110,7 +110,8 @@ def read_behaviour(
     n_repeats : int
         Times each row is asked alone, and times in a batch.
     endpoint : optional
-        Whose ``counters`` tell what was really sent. Default: ``predictor``; where it has none, each call is a request.
+        Its ``counters`` count the requests sent. Default: ``predictor``; without counters, each
+        call counts as a request.
 
     Raises
     ------

@@ -48,7 +48,7 @@ class ModelWatch:
     problem : Problem
         Its ``score_resolution`` widens the tolerance; with votes, answers vary, and a check proves nothing.
     earlier : mapping, optional
-        Facts of the run that is gone on with.
+        Facts of the run that is resumed.
     """
 
     def __init__(

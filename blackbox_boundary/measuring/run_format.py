@@ -1,4 +1,4 @@
-"""Which recorded runs can be gone on with."""
+"""The format of recorded runs, and which of them can be resumed."""
 
 from __future__ import annotations
 

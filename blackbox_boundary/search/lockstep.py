@@ -27,7 +27,7 @@ __all__ = ["Answers", "Asking", "RowSearch", "check_facet_settings", "lockstep"]
 Real = NDArray[np.float64]
 
 RowSearch: TypeAlias = Generator[Real, "Answers", None]
-"""A search of one row: yields displacements (m, d), is sent :class:`Answers`; returns when it knows no better."""
+"""A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns."""
 
 T = TypeVar("T")
 Asking: TypeAlias = Generator[Real, "Answers", T]

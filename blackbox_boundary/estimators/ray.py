@@ -154,6 +154,7 @@ class Ray(Settings):
             )
         flips.status[(norm == 0) & (flips.status == Status.RUNNING)] = Status.ZERO_GRADIENT
         flips.path = Path(flips.x, direction, problem.bounds)
+        flips.go_on()
         by_scores = self._by_scores(problem)
         rays = Rays(
             norm, flips.path.longest(), self.rtol, problem.access if by_scores else None, self.slack

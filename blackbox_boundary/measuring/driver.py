@@ -40,7 +40,7 @@ from ..predictor import (
     Repeatable,
     ask_again,
 )
-from ..search.asks import Ask, AskPrediction, Status
+from ..search.asks import Ask, AskPrediction
 from .course import check, chosen, scaled
 from .flip_point_store import FlipPointStore
 from .groups import Groups
@@ -48,7 +48,7 @@ from .identity import check_same, identity, versions
 from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
-from .resuming import check_flip_points, merged, own, unfinished
+from .resuming import better_rows, check_flip_points, merged, own, unfinished
 
 __all__ = ["Progress", "measure"]
 
@@ -157,8 +157,10 @@ def measure(
     estimator = chosen(estimator, problem)
     check(estimator, problem)
     problem = scaled(problem, estimator, as_floating(x))
-    run = _Run(predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress)
-    return run.complete(flip_points, resume)
+    run = _Run(
+        predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume
+    )
+    return run.complete(flip_points)
 
 
 class _Run:
@@ -173,16 +175,18 @@ class _Run:
         max_queries: int | None,
         batch_size: int,
         progress: Progress | None,
+        resume: Distances | None,
     ) -> None:
         self._predictor, self._x, self._problem = predictor, x, problem
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
         self._progress, self._meter = progress, Meter(predictor, max_queries)
         self._asked = self._done = 0
-        self._was_answered = False
+        self._was_answered, self._resumed = False, resume
         self._block_rows = _block_rows(x, batch_size)
 
-    def complete(self, flip_points: bool | str | FilePath, resume: Distances | None) -> Distances:
+    def complete(self, flip_points: bool | str | FilePath) -> Distances:
         """Measure all rows, or what an earlier run left."""
+        resume = self._resumed
         n = int(self._x.shape[0])
         identical = identity(self._predictor, self._estimator, self._problem)
         rest = np.arange(n)
@@ -258,7 +262,12 @@ class _Run:
         # a predictor that remembers sends less than it is handed, and its meter alone decides
         limit = None if isinstance(self._predictor, Repeatable) else usable
         block = self._rows(rows)
-        return Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=rows)
+        running = Measurement(
+            block, self._problem, self._estimator, max_queries=limit, row_ids=rows
+        )
+        if self._resumed is not None and self._resumed.flip_points is not None:
+            running.go_on_from(self._resumed[rows])
+        return running
 
     def _drive(self, running: Measurement) -> None:
         """Answer a measurement's questions by the predictor, one call at a time."""
@@ -300,8 +309,7 @@ class _Run:
     def _store(self, rows: IntArray, running: Measurement) -> None:
         """Take in what a group found; an unfinished row keeps a nearer flip of an earlier run."""
         block = running.distances()
-        unfinished = np.array([not Status(status).is_final for status in block.status])
-        better = np.flatnonzero(~unfinished | (block.hi <= self._out.hi[rows]))
+        better = better_rows(self._out[rows], block)
         self._out = merged(self._out, rows, block, better)
         if block.flip_points is not None:
             self._points.store(rows[better], take(block.flip_points, better))

@@ -27,6 +27,7 @@ from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_predi
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
 from ..search.on_grid import rows_on_grid
+from ..search.state import KnownBrackets
 from .course import check, chosen, scaled, search_all
 
 __all__ = ["Measurement", "blank_column"]
@@ -149,6 +150,21 @@ class Measurement:
         self._batch: Ask | None = None
         self._answers: list[tuple[IntArray, Any]] = []
         self._open(next(self._search, None) if len(self._valid) else None)
+
+    def go_on_from(self, earlier: Distances) -> None:
+        """Let the search take up brackets that a limit ended in an earlier run of the same rows.
+
+        Rows that were interrupted otherwise are searched anew, and end as if nothing had happened.
+
+        Parameters
+        ----------
+        earlier : Distances
+            As many rows as ``x``, in the same order, with flip points.
+        """
+        v = self._valid
+        points = take(earlier.flip_points, v)
+        hi = np.where(earlier.status[v] == Status.OUT_OF_BUDGET, earlier.hi[v], np.inf)
+        self._flips.known = KnownBrackets(earlier.lo[v], hi, earlier.flipped[v], points)
 
     @property
     def n_queries(self) -> int:

@@ -13,17 +13,13 @@ from ..predictor import IntArray
 from ..search.asks import Status
 from .measurement import blank_column
 
-__all__ = ["check_flip_points", "merged", "own", "unfinished"]
-
-
-_FLIP_COLUMNS = ("l1", "l2", "linf", "lo", "hi", "flipped")
-"""The columns that say where a row's flip is."""
+__all__ = ["better_rows", "check_flip_points", "merged", "own", "unfinished"]
 
 
 def merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -> Distances:
     """``out`` with some rows replaced; its own arrays are written to.
 
-    Of rows that are not ``better`` (indices into ``rows``) the known flip stays.
+    Of rows that are not ``better`` (indices into ``rows``) all that was known stays.
     """
     wide: dict[str, Any] = {}
     for name in (*COLUMNS, "trace"):
@@ -33,11 +29,23 @@ def merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -
         wide[name] = blank_column(len(out), part) if column is None else column
         if name.startswith("n_"):  # what a row cost before it was measured again is still spent
             wide[name][rows] += part
-        elif name in _FLIP_COLUMNS:
-            wide[name][rows[better]] = part[better]
-        else:
+        elif name == "status":
             wide[name][rows] = part
+        else:
+            wide[name][rows[better]] = part[better]
     return dataclasses.replace(out, **wide)
+
+
+def better_rows(before: Distances, block: Distances) -> IntArray:
+    """Which rows (indices) of a block replace what was known ``before`` of them.
+
+    Those that are finished, and those whose bracket is at least as narrow on both sides.
+    """
+    final = np.array([Status(status).is_final for status in block.status], np.bool_)
+    nearer = block.hi < before.hi
+    narrower = (block.hi == before.hi) & (block.lo >= before.lo)
+    lost = (block.home < 0) & (before.home >= 0)
+    return np.flatnonzero(final | ((nearer | narrower) & ~lost))
 
 
 def own(earlier: Distances) -> Distances:

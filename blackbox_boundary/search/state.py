@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
-from ..arrays import clip, flat_norm, per_row, put, take
+from ..arrays import as_numpy, clip, flat_norm, per_row, put, take
 from ..predictor import Array, Bounds, FloatArray, IntArray, Prediction
 from .asks import Status, StatusArray
 from .paths import Path
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from .on_grid import AskedFlips
 
 __all__ = ["Flips"]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownBrackets:
+    """What an earlier run found of the same rows, for a search that walks the same paths.
+
+    ``lo``, ``hi`` (n,), ``flipped`` (n,) and ``points`` (n, ...) as in the result of that run.
+    """
+
+    lo: NDArray[np.float64]
+    hi: NDArray[np.float64]
+    flipped: IntArray
+    points: Array
 
 
 @dataclass(eq=False)
@@ -69,6 +82,7 @@ class Flips:
     trace: NDArray[np.float64] | None = None
     path: Path | None = None
     asked: AskedFlips | None = None
+    known: KnownBrackets | None = None
     _best: Array | None = None
 
     def __post_init__(self) -> None:
@@ -111,6 +125,22 @@ class Flips:
         if self.asked is None:
             return self.flipped
         return np.where(self.has_flip & self.asked.known, self.asked.label, self.flipped)
+
+    def go_on(self) -> None:
+        """Take up the brackets of an earlier run whose flip points lie on the present paths.
+
+        Equal to the bit: a path that differs in anything is another one, and is searched anew.
+        """
+        if self.known is None or self.path is None:
+            return
+        rows = np.flatnonzero((self.status == Status.RUNNING) & np.isfinite(self.known.hi))
+        if not rows.size:
+            return
+        at = as_numpy(self.path.at(rows, self.known.hi[rows]))
+        before = as_numpy(take(self.known.points, rows))
+        same = rows[(at == before).reshape(len(rows), -1).all(axis=-1)]
+        self.lo[same], self.hi[same] = self.known.lo[same], self.known.hi[same]
+        self.flipped[same] = self.known.flipped[same]
 
     def end(self, rows: IntArray, reasons: StatusArray) -> None:
         """Give rows the status that a reply came back with; ``ANSWERED`` leaves a row as it is."""

@@ -144,12 +144,12 @@ class _Measure(click.Command):
     help="What the model's answers reveal.",
 )
 @click.option(
-    "--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell."
+    "--input-shape", metavar="N,N,...", help="Shape of one row, if the model does not declare it."
 )
 @click.option(
     "--n-classes",
     type=click.IntRange(min=2),
-    help="Number of classes, where the model does not tell.",
+    help="Number of classes, if the model does not declare it.",
 )
 @click.option(
     "--given",
@@ -381,7 +381,7 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """What is told about the model, for :func:`load`."""
+    """Settings of the model, for :func:`load`."""
     given = named_values(options["given"])
     if options["allow"]:
         given["allow"] = options["allow"]

@@ -1,7 +1,7 @@
 """A measurement in progress: questions out, answers in, and the books kept.
 
 :class:`Measurement` holds a running search and does the book-keeping: it counts every question before it is handed out, refuses
-those beyond the query limit, checks every answer against what the predictor declares, and knows at any moment what has been found.
+those beyond the query limit, checks every answer against the predictor's declaration, and gives the current result at any moment.
 Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
 """
 

@@ -113,7 +113,7 @@ class OnnxPredictor:
     class_names : tuple of str
         What the graph, or ``labels``, calls the classes; not set where neither does.
     no_gradients : str
-        Why there are none; empty where there are.
+        Why there are none, as ``repr`` shows too; empty where there are.
     piecewise_constant : bool
         Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
@@ -306,6 +306,8 @@ class OnnxPredictor:
         bounds = "none" if self.bounds is None else "given"
         names = ", ".join(self.straight_through)
         passed = f", gradients straight through {names}" if names else ""
+        if self.no_gradients:
+            passed = f", no_gradients={self.no_gradients!r}"
         return (
             f"OnnxPredictor({self._name}, input_shape={self.input_shape}, n_classes={self.n_classes}, access={self.access.name.lower()}, "
             f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider}{passed})"

@@ -34,6 +34,18 @@ def _resize(shape, *, sizes=None, factors=None, **attributes):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
+def _resize_10(factors):
+    """A Resize of opset 10, over the last two of four axes of lengths 1, 1, 6 and 9."""
+    graph = helper.make_graph(
+        [helper.make_node("Resize", ["x", "amount"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 6, 9])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * 4)],
+        [numpy_helper.from_array(np.float32([1, 1, *factors]), "amount")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 10)], ir_version=8)
+
+
 def _check(model, shape):
     """The gradient of ``v . y`` is the adjoint of the map that the model itself computes."""
     rng = np.random.default_rng(1)
@@ -101,3 +113,16 @@ def test_aspect_ratio_policies_are_refused():
     model = _resize((1, 1, 4, 6), sizes=[1, 1, 8, 8], keep_aspect_ratio_policy="not_larger")
     with pytest.raises(UnsupportedOps, match="aspect ratio"):
         gradient_model(model)
+
+
+@pytest.mark.parametrize("factors", [(1, 0.3), (0.5, 0.6), (1, 2.3), (2, 1.2)])
+def test_the_first_resize_rounds_up_where_it_shrinks(factors):
+    """The scores are those of the model before it was raised, and the gradient is its adjoint."""
+    x, y, v, gradient = _check(_resize_10(factors), (1, 1, 6, 9))
+    assert (v * y).sum() == (gradient * x).sum()
+
+
+def test_the_first_resize_in_both_directions_is_refused():
+    """Newer ops round all axes alike."""
+    with pytest.raises(UnsupportedOps, match="shrinks one axis"):
+        gradient_model(_resize_10((2, 0.5)))

@@ -6,8 +6,10 @@ Pure functions of a ``ModelProto``; nothing is run here. What an edit is worth i
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,6 @@ from blackbox_boundary.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
@@ -25,6 +26,7 @@ __all__ = [
     "GraphOutput",
     "class_values",
     "final_op",
+    "model_source",
     "read_input",
     "read_model",
     "read_outputs",
@@ -60,6 +62,33 @@ class GraphOutput:
     name: str
     kind: str
     is_single: bool = False
+
+
+def model_source(model: Any) -> Path | bytes:
+    """The path of an ONNX file, or the content of one that is given as bytes or as a ``ModelProto``.
+
+    Raises
+    ------
+    InvalidInput
+        Something else, or a model of more than 2 GB, which no bytes can hold.
+    """
+    from onnx import ModelProto
+
+    if isinstance(model, bytes):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return Path(model)
+    if not isinstance(model, ModelProto):
+        raise InvalidInput(
+            f"An ONNX model must be a path, bytes or an onnx.ModelProto; got {type(model).__name__}."
+        )
+    try:
+        content: bytes = model.SerializeToString()
+    except Exception as error:
+        raise InvalidInput(
+            f"An onnx.ModelProto must be one that can be written; got {type(error).__name__}: {error}"
+        ) from error
+    return content
 
 
 def read_model(source: Path | bytes) -> tuple[ModelProto, str]:

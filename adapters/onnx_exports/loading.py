@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ __all__ = ["load"]
 
 
 def load(spec: Any, **given: Any) -> Predictor | None:
-    """A path that ends in ``.onnx``, or the bytes of such a file.
+    """A path that ends in ``.onnx``, the bytes of such a file, or an ``onnx.ModelProto``.
 
     Raises
     ------
@@ -25,7 +26,9 @@ def load(spec: Any, **given: Any) -> Predictor | None:
         and "://" not in str(spec)
         and Path(spec).suffix.lower() == ".onnx"
     )
-    if not (is_path or isinstance(spec, bytes)):
+    onnx = sys.modules.get("onnx")  # a ModelProto exists where it has been imported
+    is_proto = isinstance(spec, getattr(onnx, "ModelProto", ()))
+    if not (is_path or is_proto or isinstance(spec, bytes)):
         return None
     from .predictor import OnnxPredictor
 

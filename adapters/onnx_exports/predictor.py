@@ -44,7 +44,7 @@ from ..answers import (
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
 from .chain import recognised
-from .graph import read_input, read_model, rebatched
+from .graph import model_source, read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import Choice, choose_outputs, compared, settled
 from .reverse_mode.errors import PiecewiseConstant
@@ -75,7 +75,7 @@ class OnnxPredictor:
 
     Parameters
     ----------
-    model : path or bytes
+    model : path, bytes or onnx.ModelProto
         The file, or its content. Weights stored beside a file are found; the edited graph must stay under 2 GB.
     access : Access or str, optional
         What the export puts out, ``"logits"`` or ``"probabilities"``; or how much of it to reveal, ``"label"`` or ``"top1"``.
@@ -113,7 +113,7 @@ class OnnxPredictor:
     class_names : tuple of str
         What the graph, or ``labels``, calls the classes; not set where neither does.
     no_gradients : str
-        Why there are none; empty where there are.
+        Why there are none, as ``repr`` shows too; empty where there are.
     piecewise_constant : bool
         Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
@@ -159,7 +159,7 @@ class OnnxPredictor:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | bytes,
+        model: str | os.PathLike[str] | bytes | ModelProto,
         *,
         access: Access | str | None = None,
         input_shape: tuple[int, ...] | None = None,
@@ -173,7 +173,7 @@ class OnnxPredictor:
     ) -> None:
         require_packages()
         check_settings(provider, threads, gradients)
-        self._source = source = model if isinstance(model, bytes) else Path(model)
+        self._source = source = model_source(model)
         graph, self._sha256 = read_model(source)
         n_classes = check_n_classes(n_classes, "OnnxPredictor")
         readable, chosen = choose_outputs(
@@ -306,6 +306,8 @@ class OnnxPredictor:
         bounds = "none" if self.bounds is None else "given"
         names = ", ".join(self.straight_through)
         passed = f", gradients straight through {names}" if names else ""
+        if self.no_gradients:
+            passed = f", no_gradients={self.no_gradients!r}"
         return (
             f"OnnxPredictor({self._name}, input_shape={self.input_shape}, n_classes={self.n_classes}, access={self.access.name.lower()}, "
             f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider}{passed})"

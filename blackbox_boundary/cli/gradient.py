@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import CapabilityMissing
+from ..errors import CapabilityMissing, InvalidInput
 
 __all__ = ["gradient"]
 
@@ -28,8 +28,15 @@ _GROUP = "blackbox_boundary.gradient_models"
     is_flag=True,
     help="Take the label as an input, and put out the gradient of its score less the best other one.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace OUT where it exists; never MODEL.")
 def gradient(
-    model: Path, out: Path, *, input_name: str | None, output_name: str | None, margin: bool
+    model: Path,
+    out: Path,
+    *,
+    input_name: str | None,
+    output_name: str | None,
+    margin: bool,
+    overwrite: bool,
 ) -> None:
     """Differentiate the ONNX file MODEL and write the result to OUT.
 
@@ -37,11 +44,24 @@ def gradient(
     scores)/dx. It is made of standard ops: any runtime that takes opset 18 runs it. Weights in
     files beside MODEL stay there.
 
-    Exit codes: 0, OUT is written; 3, MODEL cannot be read or has no gradient, and the message says
-    why.
+    Exit codes: 0, OUT is written; 3, OUT exists, or MODEL cannot be read or has no gradient, and
+    the message says why.
     """
+    _check_free(model, out, overwrite=overwrite)
     writer = _writer(model)
     click.echo(writer(model, out, input=input_name, output=output_name, margin=margin))
+
+
+def _check_free(model: Path, out: Path, *, overwrite: bool) -> None:
+    """Refuse to write over MODEL, under whatever name, or over a file without ``--overwrite``."""
+    if not out.exists():
+        return
+    if out.samefile(model):
+        raise InvalidInput(f'OUT must be another file than MODEL; got "{out}" for both.')
+    if not overwrite:
+        raise InvalidInput(
+            f'"{out}" exists already. Replace it with --overwrite, or choose another file.'
+        )
 
 
 def _writer(model: Path) -> Callable[..., str]:

@@ -62,6 +62,24 @@ def test_refusals_are_messages(tmp_path):
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_an_existing_file_is_kept(tmp_path):
+    """OUT is replaced with --overwrite alone, and MODEL never, under whatever name."""
+    model, out, link = (tmp_path / name for name in ("model.onnx", "out.onnx", "link.onnx"))
+    onnx.save(_model(), model)
+    out.write_bytes(b"kept")
+    link.symlink_to(model)
+    content = model.read_bytes()
+    refusal = _run(model, out)
+    assert (refusal.exit_code, out.read_bytes()) == (3, b"kept")
+    assert "--overwrite" in refusal.output
+    for same in (model, link):
+        refusal = _run(model, same, "--overwrite")
+        assert (refusal.exit_code, model.read_bytes()) == (3, content)
+        assert "another file than MODEL" in refusal.output
+    assert _run(model, out, "--overwrite").exit_code == 0
+    assert onnx.load(out).graph.output[1].name == "gradient"
+
+
 @pytest.mark.parametrize("beside", [True, False])
 def test_external_weights_stay_beside(tmp_path, beside):
     """A gradient model that shares weights in a file must lie beside them."""

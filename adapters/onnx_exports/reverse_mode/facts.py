@@ -155,6 +155,8 @@ class _Walk:
             self._learn_constant(node)
             return
         self._infer(node, schema)
+        if node.op_type == "Resize":
+            self._measure_resize(node)
         if domain == "ai.onnx.ml":
             self._infer_ml(node)
         if self._is_computable(node):
@@ -181,6 +183,21 @@ class _Walk:
         except Exception:  # noqa: BLE001  what inference cannot tell stays unknown
             return
         self.types.update(inferred)
+
+    def _measure_resize(self, node: NodeProto) -> None:
+        """Multiply lengths and scales in float32, as ONNX Runtime does: inference rounds otherwise."""
+        scales = self.values.get(node.input[2]) if len(node.input) > 2 else None
+        shape = _shape(self.types[node.input[0]]) if node.input[0] in self.types else None
+        if scales is None or not scales.size or shape is None:
+            return
+        axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), range(len(shape)))
+        if len(axes) != scales.size:
+            return
+        lengths = list(shape)
+        for axis, scale in zip(axes, scales, strict=True):
+            lengths[axis] = int(np.float32(lengths[axis]) * np.float32(scale))
+        dtype = self.types[node.input[0]].tensor_type.elem_type
+        self.types[node.output[0]] = helper.make_tensor_type_proto(dtype, lengths)
 
     def _infer_ml(self, node: NodeProto) -> None:
         shapes = [_shape(self.types[name]) if name in self.types else None for name in node.input]

@@ -98,6 +98,14 @@ class _Raising:
         self._taken.add(name)
         return name
 
+    def known(self, name: str) -> Any:
+        """The constant of that name in the outer graph; None where there is none."""
+        weights = {weight.name: weight for weight in self._outer.initializer}
+        for node in self._outer.node:
+            if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
+                weights[node.output[0]] = node.attribute[0].t
+        return numpy_helper.to_array(weights[name]) if name in weights else None
+
     def constant(self, values: Any, stem: str, dtype: Any = np.int64) -> str:
         tensor = numpy_helper.from_array(np.asarray(values, dtype), self.fresh(stem or "constant"))
         self._outer.initializer.append(tensor)
@@ -192,9 +200,19 @@ def _upsample(r: _Raising, node: NodeProto) -> None:
             list(node.output),
             mode=mode.decode().replace("bilinear", "linear"),
             coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
+            nearest_mode=_nearest_mode(r.known(name), r.version, node.op_type),
         )
     )
+
+
+def _nearest_mode(scales: Any, version: int, op_type: str) -> str:
+    """Before opset 11 ONNX Runtime takes the next input of an axis that shrinks, else the one before."""
+    if op_type != "Resize" or scales is None or (scales >= 1).all():
+        return "floor"
+    if (scales > 1).any():
+        reason = f"Resize of opset {version} that shrinks one axis and stretches another"
+        raise UnsupportedOps((("ai.onnx", op_type),), (reason,))
+    return "ceil"
 
 
 def _resize(r: _Raising, node: NodeProto) -> None:

@@ -238,6 +238,7 @@ def test_trees_have_none():
     assert not isinstance(predictor, Differentiable)
     assert "piecewise constant" in predictor.no_gradients
     assert "TreeEnsembleClassifier" in predictor.no_gradients
+    assert repr(predictor.no_gradients) in repr(predictor)
     found = measure(predictor, X[:2].astype(np.float32), max_queries=500)
     assert found.run["estimator"]["name"] == "halfspace"
     assert found.has_flip.all()

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime.capi.onnxruntime_pybind11_state as foreign
 import pytest
 from blackbox_boundary.adapters import onnx_exports
@@ -35,6 +36,25 @@ def test_answers_what_the_graph_computes(dtype):
     )
     assert (prediction.label == expected_logits(x).argmax(axis=-1)).all()
     assert prediction.scores.dtype == dtype
+
+
+@pytest.mark.parametrize("opened", [OnnxPredictor, load])
+def test_takes_a_model_in_memory(opened):
+    """An onnx.ModelProto is the model that its bytes are."""
+    content = linear()
+    predictor = opened(onnx.load_from_string(content), access="logits")
+    np.testing.assert_array_equal(
+        predictor.predict(rows(5)).scores,
+        OnnxPredictor(content, access="logits").predict(rows(5)).scores,
+    )
+    assert predictor.graph().graph.node
+
+
+@pytest.mark.parametrize("given", [None, 3, ["model.onnx"]])
+def test_what_is_no_model_is_refused(given):
+    """Neither a path, bytes nor an onnx.ModelProto: the message says what came."""
+    with pytest.raises(InvalidInput, match=f"ModelProto; got {type(given).__name__}"):
+        OnnxPredictor(given)
 
 
 @pytest.mark.parametrize("access", ["label", "top1", "probabilities", "logits"])

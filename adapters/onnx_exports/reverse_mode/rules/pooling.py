@@ -6,7 +6,7 @@ import numpy as np
 
 from ..builder import INT64, Value
 from ..context import Context, Contributions, Rule
-from .axis_maps import adjoint_along, averaging, interpolation, nearest, source_positions
+from .axis_maps import adjoint_along, averaging
 from .convolutions import Window, spatial_sizes
 from .indexing import scattered
 
@@ -76,32 +76,57 @@ def _global_max_pool(c: Context, g: Value) -> Contributions:
     yield 0, attained * (g / attained.sum(list(range(2, c.rank()))))
 
 
+_COORDINATES = frozenset(
+    {"align_corners", "asymmetric", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"}
+)
+
+
 def _resize(c: Context, g: Value) -> Contributions:
-    """Interpolation: its transposed matrix along each axis that is resized."""
-    kind, antialias = c.attr("mode", "nearest"), c.attr("antialias", 0)
-    if kind not in ("nearest", "linear") or (antialias and kind == "linear"):
-        raise c.refuse(f"in mode {kind}{' with antialias' if antialias else ''}")
+    """Interpolation: its transposed matrix along each axis that is resized.
+
+    Axes of a tensor that keeps its shape are not resized, as ONNX Runtime copies it then.
+    """
+    _check_resize(c)
     rank = c.rank()
     axes = [axis % rank for axis in c.attr("axes", list(range(rank)))]
-    given = c.const(2) if c.has(2) else None
-    scales = None if given is None or not given.size else given.astype(np.float64)
-    for position, axis in enumerate(axes):
-        if c.shape()[axis] == c.out_shape()[axis] and (scales is None or scales[position] == 1):
+    scales = c.known(2, "scales") if c.has(2) else np.zeros(0)
+    for position, axis in enumerate(axes) if c.shape() != c.out_shape() else ():
+        scale = float(scales[position]) if scales.size else None
+        if c.shape()[axis] == c.out_shape()[axis]:
+            if scale not in (None, 1.0):
+                raise c.refuse(f"by a factor, {scale:g}, that keeps the length of an axis")
             continue
         (size,), (out,) = c.sizes(0, [axis]), c.out_sizes([axis])
-        scale = out / size if scales is None else float(scales[position])
-        g = adjoint_along(c, g, _resampling(c, size, out, scale, kind), axis)
+        g = adjoint_along(c, g, _resampling(c, g, size, out, scale), axis)
     yield 0, g
 
 
-def _resampling(c: Context, size: int, out: int, scale: float, kind: str) -> np.ndarray:
-    mode = c.attr("coordinate_transformation_mode", "half_pixel")
-    positions = source_positions(out, size, scale, mode)
-    if positions is None:
-        raise c.refuse(f"with coordinates {mode}")
-    if kind == "linear":
-        return interpolation(positions, size)
-    return nearest(positions, size, c.attr("nearest_mode", "round_prefer_floor"))
+def _check_resize(c: Context) -> None:
+    """Refuse the modes that are not a fixed matrix along each axis, or that are not tested."""
+    kind, antialias = c.attr("mode", "nearest"), c.attr("antialias", 0)
+    if kind not in ("nearest", "linear") or (antialias and kind == "linear"):
+        raise c.refuse(f"in mode {kind}{' with antialias' if antialias else ''}")
+    coordinates = c.attr("coordinate_transformation_mode", "half_pixel")
+    if coordinates not in _COORDINATES:
+        raise c.refuse(f"with coordinates {coordinates}")
+    policy = c.attr("keep_aspect_ratio_policy", "stretch")
+    if policy != "stretch" and c.has(3):
+        raise c.refuse(f"with the aspect ratio policy {policy}")
+
+
+def _resampling(c: Context, g: Value, size: int, out: int, scale: float | None) -> Value:
+    """The matrix (out, size) of one axis: the unit vectors, resized by the runtime itself.
+
+    Which neighbour is the nearest depends on the rounding of a runtime, in float32 and by version.
+    A runtime that folds constants computes the matrix once, when it opens the model. Shape inference
+    may round a length otherwise than the runtime: scales behind an op (Abs) leave the length open.
+    """
+    names = ("mode", "coordinate_transformation_mode", "nearest_mode")
+    given = {name: c.attr(name) for name in names if c.attr(name) is not None}
+    amount: list[Value | None] = [None, c.b.ints([size, out])]
+    if scale is not None:
+        amount = [c.b.constant(np.array([1, scale], np.float32)).unary("Abs")]
+    return c.b.op("Resize", c.array(np.eye(size), g), None, *amount, **given).transposed([1, 0])
 
 
 RULES: dict[str, Rule] = {

@@ -49,6 +49,8 @@ def _product(c: Context, x: Value, _y: Value, g: Value, axes: list[int]) -> Valu
 
     g times the product of the other elements, zero where another one is zero.
     """
+    if not axes:
+        return g
     is_zero = x.equals(0.0)
     zero, nonzero = is_zero.cast(g.dtype), is_zero.where(1.0, x)
     product = c.b.op("ReduceProd", nonzero, c.b.ints(axes))

@@ -64,6 +64,14 @@ REDUCTIONS = [
         opsets=(18,),
         domain=lambda x: np.round(2 * x) / 2,  # with zeros, one or several in a product
     ),
+    Case(
+        "ReduceProd noop",
+        "y = ReduceProd<noop_with_empty_axes=1>(x, a)",
+        (2, 6, 4),
+        {"a": ints()},
+        lambda x, a: x,
+        opsets=(18,),
+    ),
     Case("ReduceMean all", "y = ReduceMean<keepdims=0>(x)", (2, 3, 4), {}, lambda x: x.mean(), ALL),
     Case(
         "ReduceSum noop",

@@ -23,16 +23,12 @@ def relu(name: str) -> Activation:
 
 def leaky_relu(slope: float, name: str) -> Activation:
     """``x`` above 0, ``slope * x`` below."""
-    return Activation(
-        partial(_two_slopes, slope=slope), max(1.0, abs(slope)), name, middle=0.0
-    )
+    return Activation(partial(_two_slopes, slope=slope), max(1.0, abs(slope)), name, middle=0.0)
 
 
 def elu(alpha: float, name: str) -> Activation:
     """``x`` above 0, ``alpha * (exp(x) - 1)`` below."""
-    return Activation(
-        partial(_elu, alpha=alpha), max(1.0, abs(alpha)), name, middle=abs(alpha)
-    )
+    return Activation(partial(_elu, alpha=alpha), max(1.0, abs(alpha)), name, middle=abs(alpha))
 
 
 def clipped(low: float, high: float, name: str) -> Activation:

@@ -38,6 +38,9 @@ N_PROBES = len(_PROBES)
 _SINGLE = 1e-5
 """Share of the largest score that single precision explains; more may be rounding to decimals."""
 
+_SOFTMAX = 16
+"""Machine epsilons by which softmax may move a logarithm of a large probability."""
+
 _FAR = 1e30
 """Stands for an infinite distance where rounding is bounded: beyond it single precision overflows."""
 
@@ -92,7 +95,10 @@ def proved_leads(
         seen = np.maximum(chain.deviation * scale, chain.difference)[:, None]
         return Proved(lead - _SAFETY * np.maximum(off, seen), reason)
     lead = lead - _SAFETY * np.maximum(off, (chain.deviation * scale)[:, None])
-    return Proved(lead - _rounding(chain, flips, rows, lead, float(kind.eps)), reason)
+    rounding = _rounding(chain, flips, rows, lead, float(kind.eps))
+    if problem.access is Access.PROBABILITIES:
+        rounding = rounding + 2 * _SOFTMAX * max(float(kind.eps), chain.rounding.eps)
+    return Proved(lead - rounding, reason)
 
 
 def _rounding(chain: Chain, flips: Flips, rows: IntArray, lead: Real, eps: float) -> Real:

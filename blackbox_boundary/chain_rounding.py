@@ -26,6 +26,9 @@ __all__ = ["Rounding"]
 
 Real = NDArray[np.float64]
 
+_UNBOUNDED = 1e30
+"""Stands for infinity: zero times infinity is no number."""
+
 _ROWS = 64
 """Rows evaluated at a time: a convolution copies every window of them."""
 
@@ -62,7 +65,7 @@ class _Step(NamedTuple):
         """The rounding of the layer itself, at inputs that are off from these values."""
         sizes = self.layer.sizes(values)
         terms = _Off(sizes, _length(sizes)) + _through(self.absolute, off, self.absolute_norm)
-        return terms * (self.layer.roundings * eps)
+        return terms * _gamma(self.layer.roundings, eps / 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +120,11 @@ class Rounding:
             shape, absolute = values.shape[1:], layer.absolute()
             yield _Step(layer, absolute, layer.norm(shape), absolute.norm(shape))
             values = layer(values)
+
+
+def _gamma(n: int, unit: float) -> float:
+    """Relative error of n roundings in a row; more than half is no bound that holds."""
+    return n * unit / (1 - n * unit) if n * unit < 0.5 else _UNBOUNDED
 
 
 def _through(absolute: Layer, off: _Off, norm: float) -> _Off:

@@ -59,7 +59,7 @@ class Layer(Protocol):
 
     @property
     def roundings(self) -> int:
-        """How many machine epsilons of ``sizes`` an output may be off, computed in that precision."""
+        """How many units of roundoff an output may be off, relative to ``sizes``."""
         ...
 
     def sizes(self, x: Real) -> Real:
@@ -88,7 +88,7 @@ class Dense:
 
     @property
     def roundings(self) -> int:
-        """One for each product and sum, twice as many as a sum of n terms has at worst."""
+        """The most that a term goes through: its product, the sums, the offset."""
         return self.weight.shape[1] + 2
 
     def sizes(self, x: Real) -> Real:
@@ -123,7 +123,7 @@ class Affine:
     @property
     def roundings(self) -> int:
         """Few: the factor itself may be a quotient of rounded numbers."""
-        return 8
+        return 16
 
     def sizes(self, x: Real) -> Real:
         """``|scale| |x| + terms``."""
@@ -139,14 +139,14 @@ class Affine:
 class Activation:
     """A function of each entry by itself, nowhere steeper than ``steepest``.
 
-    ``roundings`` counts the machine epsilons that it may be off, of its input, its output and the
+    ``roundings`` counts the units of roundoff that it may be off, of its input, its output and the
     largest value on the way, ``middle``.
     """
 
     function: Callable[[Real], Real]
     steepest: float
     name: str
-    roundings: int = 16
+    roundings: int = 32
     middle: float = 1.0
 
     def __call__(self, x: Real) -> Real:
@@ -264,8 +264,8 @@ class Convolution:
 
     @property
     def roundings(self) -> int:
-        """One for each product and sum, as in a matrix."""
-        return math.prod(self.kernel.shape[1:]) + 2
+        """Twice those of a matrix: fast algorithms add up more numbers than the direct sum does."""
+        return 2 * math.prod(self.kernel.shape[1:]) + 4
 
     def sizes(self, x: Real) -> Real:
         """With absolute values of everything."""

@@ -1,4 +1,4 @@
-"""What the adapters of local models share: rows held against the declared shape on the way in, outputs read on the way out.
+"""Common code of the adapters of local models: check the shape of rows, read the outputs.
 
 A model puts out one of
 

@@ -74,7 +74,7 @@ class PredictorRefused(PredictorError):
     Attributes
     ----------
     retry_after_s : float or None
-        Seconds to wait, where the service told.
+        Seconds to wait, if the service gave a time.
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The only thing the engine knows of a model: what it reveals, and how to ask.
+"""The engine's interface to a model: its access, its shape and bounds, and its predictions.
 
 A :class:`Predictor` answers labels, and as much more as its :class:`Access` says. A :class:`Differentiable` one also
 answers vector-Jacobian products, from which every gradient the methods need is made: the paper's top-1 logit (``v``
@@ -305,12 +305,12 @@ def class_names_of(predictor: Predictor) -> tuple[str, ...] | None:
 
 @runtime_checkable
 class Repeatable(Predictor, Protocol):
-    """A predictor that remembers answers, or stands around one that does, and can be made to ask the model again all the same."""
+    """A predictor that remembers answers, or wraps one that does, and can query the model again."""
 
     def predict_again(self, x: Array, votes: IntArray) -> Prediction:
-        """Answer ``x`` (n, *input_shape); ``votes`` (n,) says the how-manieth time each row is asked, from 0, as :meth:`predict` asks.
+        """Answer ``x`` (n, *input_shape); ``votes`` (n,) is the zero-based repetition index of each row.
 
-        The same row at the same number is the same question.
+        Index 0 is the question of :meth:`predict`. A row with the same index is the same question.
         """
         ...
 
@@ -363,14 +363,14 @@ def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: 
         )
     if access is Access.TOP1 and (top1 is None or top1.shape != (n,)):
         raise BadPrediction(
-            f'Access "top1" promises one score a row; got {"none" if top1 is None else top1.shape}.'
+            f'Access "top1" requires one score a row; got {"none" if top1 is None else top1.shape}.'
         )
     if not access.has_scores:
         return
     if scores is None or scores.shape != (n, n_classes):
         got = "none" if scores is None else f"shape {scores.shape}"
         raise BadPrediction(
-            f'Access "{access.name.lower()}" promises scores of shape ({n}, {n_classes}); got {got}.'
+            f'Access "{access.name.lower()}" requires scores of shape ({n}, {n_classes}); got {got}.'
         )
     if access is Access.PROBABILITIES:
         _check_probabilities(scores[label >= 0])

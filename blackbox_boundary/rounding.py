@@ -1,4 +1,4 @@
-"""What scores were rounded to, as far as the scores themselves tell: decimals, binary digits, or steps of any size."""
+"""Estimate the rounding of scores from the scores: decimals, binary digits, or steps of any size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def decimals(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
     """Decimals (m,) that each row's scores (m, c) were rounded to; ``NOT_ROUNDED`` where they were not.
 
     The comparison is relative to single precision, so that a tiny probability is not taken for a rounded zero; and rounding that
-    single precision can hardly tell from its own (the fifth decimal of a logit of 10) is not claimed.
+    single precision can hardly distinguish from its own (the fifth decimal of a logit of 10) is not
+    reported.
 
     Examples
     --------
@@ -52,7 +53,7 @@ def significant_bits(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
 
 
 _FINEST = 20.0
-"""Roundings of single precision that a step must be, to be told from it."""
+"""Smallest step that counts as a grid's, in roundings of single precision."""
 
 _CHANCE = 1e-6
 """Probability that scores of no grid are taken for a grid's."""

@@ -43,7 +43,7 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     Raises
     ------
     InvalidInput
-        Something is unknown, contradictory, or neither told nor discovered.
+        A setting is unknown, contradictory, or neither given nor discovered.
     PredictorError
         The server cannot be reached or answers no metadata.
     CapabilityMissing
@@ -58,12 +58,13 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
 
 
 def probe(spec: str, **given: Any) -> Finding:
-    """Find out what is spoken at a URL, without spending a query; ``probe(spec).toml`` is a configuration for :func:`load`.
+    """Recognise the server at a URL without a query; ``probe(spec).toml`` configures :func:`load`.
 
     Parameters
     ----------
     spec : str
-        The URL of a server or of a model; or a ``.toml`` file with that URL, and with the headers that the server wants.
+        The URL of a server or of a model; or a ``.toml`` file with that URL and the headers that
+        the server requires.
     **given
         As for :func:`load`: ``headers``, ``transport`` and ``allow`` above all.
 
@@ -74,7 +75,7 @@ def probe(spec: str, **given: Any) -> Finding:
     PredictorUnavailable
         Nothing answers there.
     PredictorRefused
-        The server wants credentials.
+        The server requires credentials.
     CapabilityMissing
         The packages of the ``http`` extra are not installed.
     """

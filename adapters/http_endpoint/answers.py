@@ -157,7 +157,7 @@ def _spread(
         return _spread_open(index, score, contract)
     if len(index) != contract.n_classes:
         raise BadPrediction(
-            f'Access "{contract.access.name.lower()}" promises the scores of all {contract.n_classes} classes; a row lists {len(index)}. '
+            f'Access "{contract.access.name.lower()}" requires the scores of all {contract.n_classes} classes; a row lists {len(index)}. '
             'Of a top-k list only the best is used: declare access="top1".'
         )
     spread = np.empty(contract.n_classes)

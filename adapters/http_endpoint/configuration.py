@@ -33,13 +33,13 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True)
 class Configuration:
-    """All that was told; None and empty where nothing was, and the server's metadata may say.
+    """The user's settings; None and empty mark those left to the server's metadata.
 
     Attributes
     ----------
     url : str
     dialect : str or None
-        The protocol spoken; None: go by the URL, then by what the server says of itself.
+        The protocol; None: derived from the URL, then from the server's metadata.
     access, input_shape, n_classes, bounds, labels
         As in :class:`~blackbox_boundary.adapters.http_endpoint.contract.Contract`.
     max_rows : int or None
@@ -74,41 +74,41 @@ class Configuration:
         """
         settings = with_preset(settings)
         _only(settings, _KEYS, "An endpoint")
-        told = {name: value for name, value in settings.items() if value is not None}
-        if not isinstance(told.get("url"), str):
+        values = {name: value for name, value in settings.items() if value is not None}
+        if not isinstance(values.get("url"), str):
             raise InvalidInput('An endpoint must have a "url".')
         if secret := next(
-            (name for name in _query_names(told["url"]) if _SECRET.search(name)), None
+            (name for name in _query_names(values["url"]) if _SECRET.search(name)), None
         ):
             raise InvalidInput(
                 f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: '
                 'give it as a header ("x-functions-key" for a "code" of Azure Functions).'
             )
-        if "access" in told:
-            told["access"] = Access.parse(told["access"])
-        if "input_shape" in told:
-            told["input_shape"] = _shape(told["input_shape"])
+        if "access" in values:
+            values["access"] = Access.parse(values["access"])
+        if "input_shape" in values:
+            values["input_shape"] = _shape(values["input_shape"])
         for name in ("n_classes", "max_rows"):
-            if name in told:
-                told[name] = whole(told[name], name)
-        if "bounds" in told:
-            told["bounds"] = _bounds(told["bounds"])
-        if "labels" in told:
-            told["labels"] = tuple(str(label) for label in told["labels"])
-        told["headers"] = {
-            name: _header(name, value) for name, value in _table(told, "headers").items()
+            if name in values:
+                values[name] = whole(values[name], name)
+        if "bounds" in values:
+            values["bounds"] = _bounds(values["bounds"])
+        if "labels" in values:
+            values["labels"] = tuple(str(label) for label in values["labels"])
+        values["headers"] = {
+            name: _header(name, value) for name, value in _table(values, "headers").items()
         }
-        told["request"], told["answer"] = _table(told, "request"), _table(told, "answer")
-        transport = told.get("transport", {})
+        values["request"], values["answer"] = _table(values, "request"), _table(values, "answer")
+        transport = values.get("transport", {})
         if not isinstance(transport, TransportSettings):
-            _only(_table(told, "transport"), TransportSettings.names(), "transport")
+            _only(_table(values, "transport"), TransportSettings.names(), "transport")
             transport = TransportSettings(**transport)
-        told["transport"] = transport
-        return cls(**told)
+        values["transport"] = transport
+        return cls(**values)
 
     @classmethod
-    def told(cls, spec: str, given: Mapping[str, Any], *, is_url: bool) -> Configuration:
-        """Read what is given by name, and the description where ``spec`` is the path of one.
+    def of_spec(cls, spec: str, given: Mapping[str, Any], *, is_url: bool) -> Configuration:
+        """Read the settings by name, and the description if ``spec`` is the path of one.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What is known of the model behind an endpoint: told by its server's metadata, or by the user."""
+"""Known properties of the model behind an endpoint, from its server's metadata or from the user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Contract"]
 
 @dataclass(frozen=True)
 class Contract:
-    """The declaration that every answer is held against.
+    """The declaration against which every answer is checked.
 
     Attributes
     ----------

@@ -19,16 +19,16 @@ _NAMES = {
 }
 
 
-def declared_access(told: Access | None, output: str, *, whole_numbers: bool = False) -> Access:
-    """What was told; else what the server calls its output, where that name leaves no doubt.
+def declared_access(given: Access | None, output: str, *, whole_numbers: bool = False) -> Access:
+    """The given access; else that of the server's name of the output, if the name is unambiguous.
 
     Raises
     ------
     InvalidInput
         Neither says it.
     """
-    if told is not None:
-        return told
+    if given is not None:
+        return given
     if whole_numbers:
         return Access.LABEL
     if (named := _NAMES.get(output.lower())) is not None:
@@ -38,8 +38,8 @@ def declared_access(told: Access | None, output: str, *, whole_numbers: bool = F
     )
 
 
-def declared_classes(told: Configuration, length: Any = None) -> int:
-    """The number of classes: as told, by number or by their names; else the last length of the output.
+def declared_classes(config: Configuration, length: Any = None) -> int:
+    """The number of classes: as given, by number or by names; else the last length of the output.
 
     Raises
     ------
@@ -47,13 +47,13 @@ def declared_classes(told: Configuration, length: Any = None) -> int:
         Nobody says it, or the two differ.
     """
     known = length if type(length) is int and length > 0 else None
-    wanted = told.n_classes or len(told.labels) or None
+    wanted = config.n_classes or len(config.labels) or None
     if wanted is None and known is None:
         raise InvalidInput(
-            'The server does not tell the number of classes: give "n_classes" or "labels".'
+            'The server does not declare the number of classes: give "n_classes" or "labels".'
         )
     if known == 1 and (wanted or 2) == 2:
         return 2
-    if wanted and known and wanted != known and (told.access is None or told.access.has_scores):
+    if wanted and known and wanted != known and (config.access is None or config.access.has_scores):
         raise InvalidInput(f'"n_classes" must be what the server says, {known}; got {wanted}.')
     return wanted or whole(known, "n_classes")

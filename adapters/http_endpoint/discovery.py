@@ -38,7 +38,7 @@ def look(transport: Transport, path: str) -> Reply | None:
     PredictorUnavailable
         The server cannot be reached.
     PredictorRefused
-        The server wants credentials.
+        The server requires credentials.
     """
     try:
         return transport.send(

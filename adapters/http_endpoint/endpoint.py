@@ -1,8 +1,8 @@
 """A predictor that asks an HTTP endpoint.
 
-Rows are sent in requests of at most ``max_rows``, several at once. What the server finds too long is halved and the limit
-remembered; what it fails at is held against it or against the input only after a row that it is known to answer, the
-*canary*, was sent again.
+Rows are sent in requests of at most ``max_rows``, several at once. A request that the server finds
+too long is halved, and the limit is remembered. After a failed request the *canary* is sent, a row
+that the server has answered before: it shows whether the server or the input is at fault.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ __all__ = ["HttpPredictor"]
 _LOG = logging.getLogger(__name__)
 
 _MAX_ROWS = 256
-"""Where nobody tells: past it no server measured answered more rows a second (docs/reference/http-endpoint.md)."""
+"""Default: above it no measured server answered more rows a second
+(docs/reference/http-endpoint.md)."""
 _MAX_BYTES, _BYTES_PER_NUMBER = 4 << 20, 11
-"""Where nobody tells: a request of JSON, at nine digits a number, stays below the shortest limit of the cloud services (4 MB)."""
+"""Default: a request of JSON, at nine digits a number, stays below the smallest limit of the cloud
+services (4 MB)."""
 _MIN_ROWS = 64
 """Requests are not made shorter only to use more connections: at 32 rows, binary servers answered half as many rows a second."""
 _FIRST_ROWS = 3
@@ -65,8 +67,8 @@ class HttpPredictor:
     Attributes
     ----------
     max_rows : int
-        Rows a request holds at most: as told, else 256 or 4 MB of JSON, and never more than the server says it takes. Shrinks when the
-        server finds that too many.
+        Rows a request holds at most: as given, else 256 or 4 MB of JSON, and never more than the
+        server's limit. It shrinks if the server refuses a request as too long.
     fingerprint : str
         Names the model by what the server says of it and by how it is asked.
     """
@@ -109,7 +111,7 @@ class HttpPredictor:
 
     @property
     def bounds(self) -> Bounds:
-        """The domain of the inputs, where told."""
+        """The domain of the inputs, if known."""
         return self.dialect.contract.bounds
 
     @property
@@ -129,7 +131,7 @@ class HttpPredictor:
         That is the order of the labels' names, which are recorded by their index, headers, which may
         choose a deployment, and how one logit a row is read.
         """
-        told = [
+        identity = [
             self.transport.origin,
             self.dialect.name,
             dict(self.dialect.facts),
@@ -137,14 +139,14 @@ class HttpPredictor:
             self.input_shape,
             self.n_classes,
         ]
-        told += [
+        identity += [
             given for given in (self.dialect.contract.labels, self.transport.plain_headers) if given
         ]
         if self.access is Access.LOGITS and self.n_classes == 2:
-            told.append(ONE_SCORE)
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[
-            :32
-        ]
+            identity.append(ONE_SCORE)
+        return hashlib.sha256(
+            json.dumps(identity, sort_keys=True, default=str).encode()
+        ).hexdigest()[:32]
 
     def as_sent(self, x: Array) -> NDArray[Any]:
         """The rows as the endpoint will see them: in its type, rounded where that rounds.
@@ -286,7 +288,7 @@ class HttpPredictor:
         return f"HttpPredictor({self.dialect.name} at {self.transport.origin}, {model})"
 
     def _first(self, sent: NDArray[Any], *, is_last: bool) -> Prediction | None:
-        """Send one row by itself: it shows whether the endpoint keeps what its metadata promises, and becomes the canary.
+        """Send one row alone: its answer checks the metadata, and the row becomes the canary.
 
         Where the server fails at it, None: another row may tell whether that was the input's fault, unless this is the last to try.
         """

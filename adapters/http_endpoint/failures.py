@@ -27,7 +27,7 @@ class Transient(PredictorUnavailable):
     Attributes
     ----------
     retry_after_s : float or None
-        Seconds to wait, where the server told.
+        Seconds to wait, if the server gave a time.
     is_overload : bool
         Whether fewer requests at once would help.
     is_refusal : bool
@@ -115,7 +115,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _loading_time(reply: Reply) -> float | None:
-    """Seconds until a model is loaded, as Hugging Face tells it in the body."""
+    """Seconds until a model is loaded, as Hugging Face states it in the body."""
     found = (
         _LOADING_TIME.search(reply.body[:4096].decode("utf-8", "replace"))
         if reply.status == 503
@@ -126,9 +126,9 @@ def _loading_time(reply: Reply) -> float | None:
 
 def _inner_status(reply: Reply) -> int | None:
     """The model's own status inside a 424: in a header at Azure, in the body at SageMaker."""
-    told = reply.headers.get("ms-azureml-model-error-statuscode", "")
-    if re.fullmatch(r"\d{3}", told):
-        return int(told)
+    stated = reply.headers.get("ms-azureml-model-error-statuscode", "")
+    if re.fullmatch(r"\d{3}", stated):
+        return int(stated)
     text = reply.body[:4096].decode("utf-8", "replace")
     try:
         document = json.loads(text)

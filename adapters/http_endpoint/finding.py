@@ -25,7 +25,7 @@ class Finding:
     says : str
         What gave it away, for people.
     settings : mapping
-        The configuration as far as the server tells it.
+        The settings that the server declares.
     missing : mapping of str to str
         Settings that must be given, with an example and what they are.
     n_requests : int
@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def toml(self) -> str:
-        """A configuration to save and to load; what is missing stands in comments, to be filled in."""
+        """A configuration to save and to load; missing settings are commented lines to fill in."""
         lines = [f"# {printable(' '.join(self.says.split()))}"]
         lines += [
             f"{name} = {_toml(value)}"

@@ -19,8 +19,8 @@ _FORGET = 1.01
 class AdaptiveLimit:
     """Bound on concurrent requests: grows by one a round of answers, halves when the server is overwhelmed (AIMD).
 
-    Overwhelmed is a server that says so (429, 503), times out, or answers much slower than it did; it is held against
-    it once per round trip, not once per request that was already under way.
+    A server counts as overwhelmed if it says so (429, 503), times out, or answers much more slowly
+    than before. The bound is halved once per round trip, not once per request in flight.
     """
 
     def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:

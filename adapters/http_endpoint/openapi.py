@@ -34,7 +34,7 @@ class Operation:
     ----------
     path : str
     request, answer : mapping
-        Settings of a description, as far as the document tells them.
+        The settings of a description that the document declares.
     shape : tuple of int, or None
         Of one row.
     labels : tuple of str

@@ -23,40 +23,42 @@ DIALECTS = ("oip_v2", "tf_serving", "kserve_v1", "mlflow", "torchserve", "descri
 
 def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpPredictor:
     """Read the configuration, ask the server for what it leaves open, and set up the predictor; no query is sent."""
-    told = Configuration.told(spec, given, is_url=is_url)
-    transport = Transport(told.url, told.transport, headers=told.headers)
+    config = Configuration.of_spec(spec, given, is_url=is_url)
+    transport = Transport(config.url, config.transport, headers=config.headers)
     try:
         with transport.guarded():
-            return HttpPredictor(transport, _dialect(transport, told), max_rows=told.max_rows)
+            return HttpPredictor(transport, _dialect(transport, config), max_rows=config.max_rows)
     except BaseException:
         transport.close()
         raise
 
 
-def _dialect(transport: Transport, told: Configuration) -> Dialect:
-    parts = urlsplit(told.url)
+def _dialect(transport: Transport, config: Configuration) -> Dialect:
+    parts = urlsplit(config.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    match told.dialect or _spoken_at(parts.path) or ("described" if told.answer else None):
+    match (
+        config.dialect or _dialect_of_path(parts.path) or ("described" if config.answer else None)
+    ):
         case "oip_v2":
-            return oip_v2.discover(transport, path, told)
+            return oip_v2.discover(transport, path, config)
         case "tf_serving" | "kserve_v1":
-            return tf_serving.discover(transport, path, told)
+            return tf_serving.discover(transport, path, config)
         case "mlflow":
-            return mlflow.discover(path, told)
+            return mlflow.discover(path, config)
         case "torchserve":
-            return torchserve.discover(path, told)
+            return torchserve.discover(path, config)
         case "described":
-            return describe(path, told)
+            return describe(path, config)
         case None:
             raise InvalidInput(
-                f'The URL {transport.origin}{parts.path} does not tell what is spoken there: give "dialect", or look with probe.'
+                f'The URL {transport.origin}{parts.path} does not identify a dialect: give "dialect", or run "probe".'
             )
         case other:
             raise InvalidInput(f'"dialect" must be one of {", ".join(DIALECTS)}; got "{other}".')
 
 
-def _spoken_at(path: str) -> str | None:
-    """The dialect that such a path belongs to."""
+def _dialect_of_path(path: str) -> str | None:
+    """The dialect of the paths of this form."""
     marks = {
         "/v2/models/": "oip_v2",
         "/v1/models/": "tf_serving",

@@ -29,29 +29,29 @@ __all__ = ["find"]
 
 def find(spec: str, given: Mapping[str, Any]) -> Finding:
     """Look at a URL, or at that of a description, with GET requests only; what is given is as for loading it."""
-    told = Configuration.told(spec, given, is_url=not spec.endswith(".toml"))
-    transport = Transport(told.url, told.transport, headers=told.headers)
+    config = Configuration.of_spec(spec, given, is_url=not spec.endswith(".toml"))
+    transport = Transport(config.url, config.transport, headers=config.headers)
     try:
         with transport.guarded():
-            return _found(transport, told).masked_by(transport)
+            return _found(transport, config).masked_by(transport)
     finally:
         transport.close()
 
 
-def _found(transport: Transport, told: Configuration) -> Finding:
-    base, model = _parted(urlsplit(told.url).path)
+def _found(transport: Transport, config: Configuration) -> Finding:
+    base, model = _parted(urlsplit(config.url).path)
     findings = (
-        recognise(transport, base, model, told)
+        recognise(transport, base, model, config)
         for recognise in (_oip_v2, _models_v1, _pinged, _openapi, _own_code)
     )
     nothing = Finding(
         None,
         f"Nothing known answers at {transport.origin}; describe the endpoint.",
-        _described(told.url),
+        _described(config.url),
         _SHAPES,
     )
     found = next((finding for finding in findings if finding is not None), nothing)
-    keep = " Keep the [headers] of the file." if told.headers else ""
+    keep = " Keep the [headers] of the file." if config.headers else ""
     return replace(found, says=found.says + keep, n_requests=transport.counters.discoveries)
 
 
@@ -89,7 +89,7 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 
 def _oip_v2(
-    transport: Transport, base: str, model: str | None, told: Configuration
+    transport: Transport, base: str, model: str | None, config: Configuration
 ) -> Finding | None:
     server = _json_at(transport, f"{base}/v2")
     if not isinstance(server.get("name"), str):
@@ -102,7 +102,7 @@ def _oip_v2(
         )
     try:
         found, missing = _discovered(
-            lambda told: oip_v2.discover(transport, f"{base}/v2/models/{model}", told), told
+            lambda config: oip_v2.discover(transport, f"{base}/v2/models/{model}", config), config
         )
     except (InvalidInput, PredictorError) as error:
         missing = _SHAPES | _tensors_to_choose(_json_at(transport, f"{base}/v2/models/{model}"))
@@ -132,31 +132,34 @@ def _tensors_to_choose(metadata: Mapping[str, Any]) -> dict[str, tuple[Any, str]
 
 
 def _discovered(
-    discover: Callable[[Configuration], Dialect], told: Configuration
+    discover: Callable[[Configuration], Dialect], config: Configuration
 ) -> tuple[Dialect, dict[str, tuple[Any, str]]]:
-    """What the server tells, and what it leaves open: whether scores are probabilities is often only in the user's head."""
+    """The dialect from the server's metadata, and the settings that it leaves to the user.
+
+    Servers often do not declare whether scores are probabilities.
+    """
     missing = {"bounds": _SHAPES["bounds"]}
     try:
-        return discover(told), missing
+        return discover(config), missing
     except InvalidInput:
-        return discover(replace(told, access=Access.LOGITS)), {"access": _ACCESS, **missing}
+        return discover(replace(config, access=Access.LOGITS)), {"access": _ACCESS, **missing}
 
 
 def _contract(found: Dialect, missing: Mapping[str, Any]) -> dict[str, Any]:
     """The model's part of a configuration."""
-    told = {
+    known = {
         "access": found.contract.access.name.lower(),
         "input_shape": list(found.contract.input_shape),
         "n_classes": found.contract.n_classes,
     }
-    told |= {"max_rows": found.max_rows} if found.max_rows else {}
-    return {name: value for name, value in told.items() if name not in missing}
+    known |= {"max_rows": found.max_rows} if found.max_rows else {}
+    return {name: value for name, value in known.items() if name not in missing}
 
 
 def _models_v1(
-    transport: Transport, base: str, model: str | None, told: Configuration
+    transport: Transport, base: str, model: str | None, config: Configuration
 ) -> Finding | None:
-    """TensorFlow Serving tells a model's versions, KServe v1 whether it is ready, and which models there are."""
+    """Recognise TensorFlow Serving by a model's versions, KServe v1 by readiness and model list."""
     settings = {
         "url": f"{transport.origin}{base}/v1/models/{model or 'NAME'}:predict",
         "dialect": "kserve_v1",
@@ -176,7 +179,8 @@ def _models_v1(
         settings["dialect"] = "tf_serving"
         try:
             found, missing = _discovered(
-                lambda told: tf_serving.discover(transport, f"{base}/v1/models/{model}", told), told
+                lambda config: tf_serving.discover(transport, f"{base}/v1/models/{model}", config),
+                config,
             )
         except InvalidInput as error:
             return Finding("tf_serving", f"TensorFlow Serving. {error}", settings, _SHAPES)
@@ -236,10 +240,10 @@ _NAMED = re.compile(rb"""(?:url:\s*|spec-url=)["']([^"']{1,200})["']""")
 
 
 def _openapi(
-    transport: Transport, _base: str, _model: str | None, told: Configuration
+    transport: Transport, _base: str, _model: str | None, config: Configuration
 ) -> Finding | None:
     """A service that describes its routes itself, as every FastAPI service does."""
-    asked = urlsplit(told.url).path.rstrip("/")
+    asked = urlsplit(config.url).path.rstrip("/")
     for place, document in _openapi_documents(transport, asked):
         found = operations(document)
         chosen = [each for each in found if asked.endswith(each.path.rstrip("/"))] or found
@@ -250,7 +254,7 @@ def _openapi(
             says = (
                 f"OpenAPI; several routes take numbers: {routes}. Look again with the URL of one."
             )
-            return Finding("described", says, _described(told.url), _SHAPES)
+            return Finding("described", says, _described(config.url), _SHAPES)
     return None
 
 
@@ -302,7 +306,7 @@ _OWN_CODE: tuple[tuple[str, str, str], ...] = (
 
 
 def _own_code(
-    transport: Transport, base: str, _: str | None, told: Configuration
+    transport: Transport, base: str, _: str | None, config: Configuration
 ) -> Finding | None:
     for path, key, name in _OWN_CODE:
         found = _json_at(transport, f"{base}{path}")
@@ -312,12 +316,12 @@ def _own_code(
             return Finding(
                 "described",
                 f"{name}: describe the endpoint.{routes}",
-                _described(told.url),
+                _described(config.url),
                 _SHAPES,
             )
     if _json_at(transport, f"{base}/-/routes"):
         return Finding(
-            "described", "Ray Serve: describe the endpoint.", _described(told.url), _SHAPES
+            "described", "Ray Serve: describe the endpoint.", _described(config.url), _SHAPES
         )
     root = look(transport, f"{base}/")
     if root is not None and root.body.strip() == b"Healthy":

@@ -163,7 +163,7 @@ class Forward:
 
 
 def device_of(module: torch.nn.Module, device: Any) -> torch.device:
-    """Where to evaluate a module: where its first parameter or buffer is, unless told.
+    """The device of a module: ``device`` if given, else that of its first parameter or buffer.
 
     Raises
     ------
@@ -183,7 +183,10 @@ def device_of(module: torch.nn.Module, device: Any) -> torch.device:
 
 
 def dtype_of(module: torch.nn.Module, dtype: Any) -> torch.dtype:
-    """What to feed a module: the dtype of its first floating-point parameter or buffer (float32 without any), unless told."""
+    """The input dtype of a module.
+
+    ``dtype`` if given, else that of its first floating-point parameter or buffer, else float32.
+    """
     import torch
 
     if dtype is None:

@@ -1,10 +1,12 @@
 """The forward pass of the last prediction, kept for the gradient that searches ask for next at the same points.
 
-A search that follows the boundary predicts at a point, and differentiates there what the prediction has told it to. The pass that
-made the prediction then serves the gradient, too, which is left with the backward pass: half the time of a step.
+A search that follows the boundary predicts at a point, and then differentiates there the margin
+that the prediction selects. The forward pass of the prediction also serves the gradient, which then
+needs only the backward pass: half the time of a step.
 
-Recording a pass costs memory, as much as the gradient would at that point, so it is done only while it pays: after a gradient that was
-asked for where the last prediction had been made, until a recorded pass goes unused. At most one is held, and freed by the next call.
+A recorded pass needs as much memory as the gradient at that point. So recording starts after a
+gradient at the points of the last prediction, and stops when a recorded pass is not used. At most
+one pass is held; the next call frees it.
 """
 
 from __future__ import annotations

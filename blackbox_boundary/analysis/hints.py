@@ -16,7 +16,10 @@ _BY_LABELS = "Measure them by labels: --estimator halfspace"
 _HINTS = {
     Status.NOT_MEASURED: "Go on: --resume, with a larger --max-queries where one was given",
     Status.INTERRUPTED: "Go on: --resume",
-    Status.NO_FLIP: f"Search elsewhere. {_BY_LABELS}; or let the search go farther: --bounds LO,HI",
+    Status.NO_FLIP: (
+        f"Search elsewhere: --direction margin, or --estimator tangent. {_BY_LABELS}; "
+        "or let the search go farther: --bounds LO,HI"
+    ),
     Status.ZERO_GRADIENT: f"Answers do not move around the row. {_BY_LABELS}",
     Status.UNRESOLVED: f"Answers are too coarse for a gradient. {_BY_LABELS}",
     Status.NON_FINITE: "Keep the search where the model is defined: --bounds LO,HI",
@@ -33,11 +36,16 @@ _HINTS_BY_LABELS = {
 }
 """Where rows were measured by labels already."""
 
+_HINTS_CERTIFIED = {Status.NO_FLIP: "No flip was searched: --set upper=tangent looks for one"}
+"""Where `lower_bound` was given no estimator of upper bounds."""
+
 
 def hint(status: Status, estimator: str = "") -> str:
     """What to try for rows of a status, measured by the estimator of this name; empty for rows that need nothing."""
     if estimator == "halfspace" and status in _HINTS_BY_LABELS:
         return _HINTS_BY_LABELS[status]
+    if estimator == "lower_bound" and status in _HINTS_CERTIFIED:
+        return _HINTS_CERTIFIED[status]
     return _HINTS.get(status, "")
 
 

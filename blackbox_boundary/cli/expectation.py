@@ -23,7 +23,7 @@ _MANY = 1000
 def announcements(
     predictor: Predictor, estimator: Estimator, problem: Problem, options: dict[str, Any]
 ) -> Iterator[str]:
-    """What is said before anything is sent: what --norm does not do, where gradients come from, a high price of a row."""
+    """Notes printed before anything is sent: limits of --norm, source of gradients, costly rows."""
     if note := norm_note(options):
         yield note
     if options["estimator"] == "auto" and estimator.name == "halfspace":
@@ -46,9 +46,9 @@ def announcements(
 def expectation(
     predictor: Predictor, estimator: Estimator, problem: Problem, options: dict[str, Any]
 ) -> str:
-    """One line: queries, requests, money and time of a run, from what the estimator states that a row costs.
+    """One line: queries, requests, cost and time of a run, from the estimator's expected queries.
 
-    Time is told in that of one request: what that is, nobody knows before anything is sent.
+    The unit of time is the duration of one request, which is unknown before anything is sent.
 
     Raises
     ------

@@ -41,8 +41,8 @@ def show(path: str, as_json: bool) -> None:
 def verify(path: str, head: str | None, as_json: bool) -> None:
     """Check LEDGER's pages and its hash chain; exit code 3 where something was changed.
 
-    A ledger whose end was cut off, or that was rewritten as a whole, can only be told by a head that was noted when it was written:
-    results carry one.
+    To detect a ledger whose end was cut off, or that was rewritten as a whole, give a head that
+    was noted when it was written: results carry one.
     """
     report = verify_ledger(path, head=head)
     _print(report, as_json=as_json)

@@ -32,6 +32,7 @@ from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
+from ..model_checks import Rechecked
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
 from .data_rows import DataRows, data_options
@@ -143,12 +144,12 @@ class _Measure(click.Command):
     help="What the model's answers reveal.",
 )
 @click.option(
-    "--input-shape", metavar="N,N,...", help="Shape of one row, where the model does not tell."
+    "--input-shape", metavar="N,N,...", help="Shape of one row, if the model does not declare it."
 )
 @click.option(
     "--n-classes",
     type=click.IntRange(min=2),
-    help="Number of classes, where the model does not tell.",
+    help="Number of classes, if the model does not declare it.",
 )
 @click.option(
     "--given",
@@ -239,7 +240,7 @@ def measure(
     distances, failure = _measured(predictor, estimator, rows, folder, options)
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
-        _end_without_answer(distances, failure, folder)
+        _end_without_answer(distances, failure, folder, predictor)
     distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
     with _uninterrupted():
         try:
@@ -285,7 +286,7 @@ def _measured(
                 rows.x,
                 {**options, "max_queries": left},
                 earlier=folder.earlier,
-                check=partial(ask, max_queries=0, flip_points=False),
+                check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
             )
             in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
             with progress(len(rows), enabled=not options["no_progress"]) as update:
@@ -309,13 +310,25 @@ def _measured(
     return distances, failure
 
 
-def _end_without_answer(distances: Distances, failure: BoundaryError, folder: RunFolder) -> None:
+def _unchanged(earlier: Distances | None) -> dict[str, Any]:
+    """Settings under which a run that sends nothing shows whether an earlier one can be resumed."""
+    if earlier is None:
+        return {"flip_points": False}
+    facts = ("votes", "score_resolution")
+    known = {name: earlier.run[name] for name in facts if name in earlier.run}
+    return {"flip_points": earlier.flip_points is not None, "resume": earlier, **known}
+
+
+def _end_without_answer(
+    distances: Distances, failure: BoundaryError, folder: RunFolder, predictor: Predictor
+) -> None:
     """End a new run that got no answer; nothing is left of it.
 
     An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
     """
     is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
-    was_answered = "behaviour" in distances.run or (distances.home >= 0).any()
+    probed = isinstance(predictor, Rechecked) and predictor.sent_row() is not None
+    was_answered = probed or "behaviour" in distances.run or bool((distances.home >= 0).any())
     if folder.earlier is None and is_unanswered and not was_answered:
         folder.discard()
         account = Account.of(distances.run) or Account()
@@ -368,7 +381,7 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """What is told about the model, for :func:`load`."""
+    """Settings of the model, for :func:`load`."""
     given = named_values(options["given"])
     if options["allow"]:
         given["allow"] = options["allow"]

@@ -27,9 +27,10 @@ _SHARE = 10
 
 
 class Noise(NamedTuple):
-    """What the search is told of the model's noise; what was read, for the run's facts; and the queries that this takes of a limit.
+    """Settings of the search for a noisy model, the reading behind them, and its queries.
 
-    Those are the questions put, recorded or not: a killed run that is started again has as many left for its search as it had.
+    ``n_queries`` counts the queries charged to a limit, whether or not the ledger answered them:
+    a run that is killed and started again has the same number left for its search.
     """
 
     votes: int = 1
@@ -47,7 +48,9 @@ def noise_of(
     earlier: Distances | None,
     check: Callable[[], Distances],
 ) -> Noise:
-    """Read the behaviour where that is wanted, say what was seen, and decide on votes; a resumed run goes on as it began.
+    """Read the behaviour where requested, print the findings, and set the number of votes.
+
+    A resumed run keeps the settings with which it began.
 
     ``check`` finds all bad input and returns the result of a run that sent nothing; it is called before anything is sent.
 
@@ -56,22 +59,22 @@ def noise_of(
     PredictorError, Interrupted
         The model failed, or Ctrl-C; with a result in which nothing is measured.
     """
-    told: int | None = options["votes"]
+    requested: int | None = options["votes"]
     if earlier is not None and ("behaviour" in earlier.run or earlier.n_predictions.any()):
         facts = earlier.run
         depend = (facts.get("behaviour") or {}).get("depends_on_neighbours")
         if depend is not None and isinstance(predictor, Grouping):
             predictor.note_neighbours(depend=depend)
         return Noise(
-            told or facts.get("votes", 1),
+            requested or facts.get("votes", 1),
             facts.get("score_resolution", 0.0),
             facts.get("behaviour"),
         )
     seen = _read(predictor, endpoint, x, check) if reads_behaviour(endpoint, options) else None
     if seen is None:
-        return Noise(told or 1)
-    votes = told or seen.votes
-    say(_said(seen, votes, is_told=told is not None))
+        return Noise(requested or 1)
+    votes = requested or seen.votes
+    say(_summary(seen, votes, is_requested=requested is not None))
     return Noise(
         votes,
         seen.score_resolution(votes),
@@ -109,14 +112,14 @@ def _read(
 ) -> Behaviour | None:
     nothing = check()
     nothing.status[nothing.status == Status.OUT_OF_BUDGET] = Status.NOT_MEASURED
-    for name in ("votes", "score_resolution"):  # not known yet: whoever resumes this decides
+    for name in ("votes", "score_resolution"):  # not known yet: a resumed run sets them
         del nothing.run[name]
     rows = np.flatnonzero(finite_rows(x[: 8 * _ROWS]))[:_ROWS]
     if not len(rows):
         return None
     say(
-        f"Asks {len(rows)} rows {2 * _REPEATS} times first, {2 * _REPEATS * len(rows)} queries, to see how the server "
-        "answers (--no-behaviour: not)."
+        f"Measuring the server's behaviour: {len(rows)} rows, {2 * _REPEATS} times each, "
+        f"{2 * _REPEATS * len(rows)} queries; --no-behaviour leaves this out."
     )
     try:
         return read_behaviour(predictor, x[rows], n_repeats=_REPEATS, endpoint=endpoint)
@@ -130,7 +133,7 @@ def _read(
         raise Interrupted(nothing) from error
 
 
-def _said(seen: Behaviour, votes: int, *, is_told: bool) -> str:
+def _summary(seen: Behaviour, votes: int, *, is_requested: bool) -> str:
     """One paragraph for the terminal."""
     said = [
         f"The server's behaviour, by {2 * seen.n_rows * seen.n_repeats} answers to {seen.n_rows} rows:"
@@ -157,10 +160,10 @@ def _said(seen: Behaviour, votes: int, *, is_told: bool) -> str:
     if votes > 1:
         said.append(
             f"Each point is asked {votes} times"
-            + ("." if is_told else "; --votes 1 asks once, --votes 15 tells more.")
+            + ("." if is_requested else "; --votes 1 asks once, --votes 15 decides more rows.")
         )
     elif seen.votes > 1:
         said.append(
-            f"--votes {seen.votes} would ask each point so many times and say which rows noise leaves open."
+            f"--votes {seen.votes} would ask each point {seen.votes} times and find the undecided rows."
         )
     return " ".join(said)

@@ -38,7 +38,7 @@ _OPTIONS = (
     click.option(
         "--max-seconds",
         type=click.FloatRange(min=0),
-        help="No request begins later than this after the first.",
+        help="Stop sending requests this many seconds after the first.",
     ),
     click.option(
         "--price-per-query", type=click.FloatRange(min=0), default=0.0, help="What a row costs."

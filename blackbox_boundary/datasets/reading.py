@@ -48,9 +48,11 @@ def read(
     Parameters
     ----------
     spec : str or path
-        A named data set (``"digits"``; ``"mnist"`` and ``"cifar100"``, whose test rows are meant unless ``":train"`` follows), or a file or
-        folder, told apart by its name: ``.npy``, ``.npz`` (``"file.npz:x_test"`` picks an array), ``.csv``, ``.tsv``, ``.parquet``, IDX
-        (``-ubyte`` or ``.idx``, also ``.gz``), a folder of images. Write ``./mnist`` for a folder that is called like a data set.
+        A named data set, or a file or folder. The named sets are ``"digits"``, ``"mnist"`` and
+        ``"cifar100"``; the last two read the test rows unless ``":train"`` follows. The name of a
+        file gives its format: ``.npy``, ``.npz`` (``"file.npz:x_test"`` picks an array), ``.csv``,
+        ``.tsv``, ``.parquet``, IDX (``-ubyte`` or ``.idx``, also ``.gz``). A folder holds images;
+        write ``./mnist`` for a folder that has the name of a data set.
     array : str, optional
         Array of an ``.npz`` file, or column of lists of a Parquet file, that holds the inputs.
     labels : str or path, optional

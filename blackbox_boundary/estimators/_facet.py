@@ -1,8 +1,8 @@
-"""One facet of the boundary, learnt from labels: a belief about its hyperplane, and the nearest point of it seen so far.
+"""One facet of the boundary, learnt from labels: its hyperplane, and its nearest known point.
 
-A round walks to where the belief puts the nearest point of the facet, and asks points around the one reached that the belief holds for
-even odds. A facet may be told to look past labels that other facets account for: what counts as a flip is then a label that is neither
-home nor one of those.
+A round walks to the estimated nearest point of the facet. Then it asks points around the one
+reached whose estimated probability of a flip is one half. A facet may exclude labels that other
+facets cover: a flip is then a label that is neither home nor one of these.
 """
 
 from __future__ import annotations

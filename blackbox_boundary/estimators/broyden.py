@@ -143,7 +143,7 @@ class Broyden:
 
         def start(row: int, box: Box) -> RowSearch:
             home = int(flips.home[row])
-            read: Leads = lambda told: leads(told, np.full(len(told), home), problem.access)  # noqa: E731
+            read: Leads = lambda seen: leads(seen, np.full(len(seen), home), problem.access)  # noqa: E731
             planes = _Planes(basis, read, flips.start[row : row + 1], len(box.up))
             return self._row(planes, box, problem.stream(int(flips.row_ids[row])))
 
@@ -205,13 +205,13 @@ class _Planes:
         self.anchor, self.at_anchor = np.zeros(d), self.at_row
         self.are_stepped = False
 
-    def see(self, moved: Real, told: Prediction, noise: float) -> None:
-        """Take in the leads at displacements (m, d), one after the other."""
+    def see(self, moved: Real, answers: Prediction, noise: float) -> None:
+        """Update the slopes by the leads at displacements (m, d), one after the other."""
         a = self.basis.analyse(moved - self.anchor)
         g, cross = self.cov.project(a)
         error = np.zeros((len(a), len(self.slopes)))
         error[:, self.rivals] = (
-            self.leads(told) - np.where(np.isfinite(self.at_anchor), self.at_anchor, 0.0)
+            self.leads(answers) - np.where(np.isfinite(self.at_anchor), self.at_anchor, 0.0)
         )[:, self.rivals]
         error -= a @ self.slopes.T
         blur = _RESOLUTION * ((a * a) @ self.basis.variance) + np.finfo(np.float64).tiny
@@ -219,7 +219,7 @@ class _Planes:
         for j in range(len(a)):
             if (
                 cross[j, j] > blur[j]
-            ):  # else it is known as well as can be told, and a look would leave rounding only
+            ):  # else the variance is at its rounding error, and an update would add only rounding
                 by[j] = 1 / (cross[j, j] * (1 + noise**2) + blur[j])
             step = by[j] * error[j]
             self.slopes += np.outer(step, g[j])  # [1], first method, with g for the step

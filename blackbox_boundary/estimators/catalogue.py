@@ -28,7 +28,7 @@ __all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What somebody who chooses an estimator wants to know.
+    """Facts for the choice of an estimator.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Entry:
         Distances that it makes small. Every result holds all three.
     source : str
     weights : bool
-        Whether it reads the model's weights, which few predictors can tell.
+        Whether it reads the model's weights, which few predictors expose.
     """
 
     kind: type[Estimator]

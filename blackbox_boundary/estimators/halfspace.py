@@ -93,8 +93,10 @@ class HalfSpace:
     n_probes : int
         Points asked together around each boundary point.
     probe_radius : float
-        Their distance from it, relative to its own from the row. A wide probe stands out from ``noise``; a curved boundary wants less. On
-        both MNIST nets 0.5 came nearer than 0.3 (at 1,000 queries 1.16 times the nearest flip known in the median, against 1.17 and 1.19).
+        Their distance from the boundary point, relative to its distance from the row. A large
+        radius exceeds ``noise``; a curved boundary needs a smaller one. On both MNIST nets 0.5 came
+        nearer than 0.3 (at 1,000 queries 1.16 times the nearest flip known in the median, against
+        1.17 and 1.19).
     noise : float
         How far from a hyperplane the boundary is at that radius, relative to the distance. On the dense net at 5,000 queries, 0.02 came
         within 1.03 times the nearest flip known in the median, 0.05 within 1.05 (both at radius 0.3).

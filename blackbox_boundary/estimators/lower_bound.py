@@ -98,7 +98,7 @@ class LowerBound:
             self.upper.check(problem)
 
     def expected_queries(self, problem: Problem) -> float:
-        """The row itself, points near it where the chain cannot be evaluated, and the other estimator's."""
+        """The row itself, points near it if the chain cannot be evaluated, and those of ``upper``."""
         known = self.chain is not None or problem.chain is not None
         near = N_PROBES if known and self._chain(problem).scores is None else 0
         return near + (1 if self.upper is None else self.upper.expected_queries(problem))
@@ -108,7 +108,7 @@ class LowerBound:
             return self.chain
         if problem.chain is None:
             raise CapabilityMissing(
-                'LowerBound needs the weights of the model, which this predictor does not tell: give "chain".'
+                'LowerBound needs the weights of the model, which this predictor does not expose: give "chain".'
             )
         return problem.chain()
 

@@ -42,6 +42,9 @@ from ..settings import Settings
 
 __all__ = ["Ray"]
 
+_LEAST_UNIT = 1e-8
+"""First radius of the grid at least, in lengths of the row: eleven factors of ten later it is 1,000."""
+
 
 @dataclass(frozen=True, eq=False)
 class Ray(Settings):
@@ -156,9 +159,9 @@ class Ray(Settings):
         flips.path = Path(flips.x, direction, problem.bounds)
         flips.go_on()
         by_scores = self._by_scores(problem)
-        rays = Rays(
-            norm, flips.path.longest(), self.rtol, problem.access if by_scores else None, self.slack
-        )
+        unit = norm if self.search_by == "paper" else _reaching(norm, flips.x)
+        access = problem.access if by_scores else None
+        rays = Rays(unit, flips.path.longest(), self.rtol, access, self.slack)
         if by_scores:
             rays.follow(flips.start, np.maximum(flips.home, 0), np.where(norm > 0, norm, 1.0))
         yield from find_flips(
@@ -182,6 +185,15 @@ class Ray(Settings):
         v = np.zeros((len(home), problem.n_classes))
         v[np.arange(len(home)), home] = 1.0
         return v
+
+
+def _reaching(norm: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
+    """The gradients' norms (n,), or as much as lets twelve radii of the grid pass 1,000 row lengths.
+
+    Saturated probabilities have gradients of 1e-14, and the paper's grid, in units of the gradient,
+    would end before it has left the row.
+    """
+    return np.maximum(norm, _LEAST_UNIT * np.maximum(flat_norm(x, 2), 1.0))
 
 
 def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:

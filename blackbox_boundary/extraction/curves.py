@@ -103,7 +103,8 @@ def budget_curve(
 ) -> Iterator[Extraction]:  # fmt: skip
     r"""Let a strategy spend each of the rising ``budgets`` in turn on victim queries, and score a surrogate at each.
 
-    The strategy is told the surrogate of each budget before it chooses for the next: one pass gives the whole curve.
+    The strategy receives the surrogate of each budget before it chooses rows for the next one, so
+    one pass gives the whole curve.
 
     Parameters
     ----------

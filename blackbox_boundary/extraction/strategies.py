@@ -43,7 +43,10 @@ __all__ = [
 
 
 class Progress(NamedTuple):
-    """What a strategy is told: the labels (k,) of what it offered last, and the surrogate trained on all offers so far."""
+    """The state that a strategy receives.
+
+    It holds the labels (k,) of the last offer, and the surrogate trained on all offers so far.
+    """
 
     label: IntArray
     surrogate: Predictor
@@ -127,7 +130,7 @@ def by_distance(estimator: Estimator, *, norm: str = "l2") -> Scorer:
 
 @dataclass(frozen=True)
 class Active:
-    """Random rows first, then those that the surrogate of each budget wants most [3]_ [4]_.
+    """Random rows first, then those that score highest on the surrogate of each budget [3]_ [4]_.
 
     Attributes
     ----------
@@ -153,12 +156,12 @@ class Active:
         random = np.random.default_rng(seed)
         free = np.ones(len(x), bool)
         rows = random.permutation(len(x))[: sizes[0]]
-        told = yield x[rows]
+        progress = yield x[rows]
         for size in sizes[1:]:
             free[rows] = False
             candidates = random.permutation(np.flatnonzero(free))[: max(self.n_candidates, size)]
-            rows = self._choose(told.surrogate, x, candidates, size, seed)
-            told = yield x[rows]
+            rows = self._choose(progress.surrogate, x, candidates, size, seed)
+            progress = yield x[rows]
 
     def _choose(
         self, surrogate: Predictor, x: Array, candidates: IntArray, k: int, seed: int
@@ -187,12 +190,12 @@ class Jacobian:
         _check_pool(x, sizes[0])
         random = np.random.default_rng(seed)
         asked = x[random.permutation(len(x))[: sizes[0]]]
-        told = yield asked
-        label = told.label
+        progress = yield asked
+        label = progress.label
         for size in sizes[1:]:
-            made = self._copies(told.surrogate, asked, label, size, random)
-            told = yield made
-            asked, label = np.concatenate([asked, made]), np.concatenate([label, told.label])
+            made = self._copies(progress.surrogate, asked, label, size, random)
+            progress = yield made
+            asked, label = np.concatenate([asked, made]), np.concatenate([label, progress.label])
 
     def _copies(
         self, surrogate: Predictor, x: Array, label: IntArray, n: int, random: np.random.Generator

@@ -1,4 +1,4 @@
-"""Step sizes of differences, and what the answers tell about them."""
+"""Step sizes of differences, and their revision from the answers."""
 
 from __future__ import annotations
 

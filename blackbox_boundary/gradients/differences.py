@@ -108,7 +108,7 @@ class ForwardDifferences:
 
 @dataclass(eq=False)
 class _Stencil:
-    """The rows of one ask, and what their answers have told so far."""
+    """The rows of one ask, and the estimates from the answers received so far."""
 
     ask: AskGradient
     problem: Problem

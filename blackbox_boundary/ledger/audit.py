@@ -70,8 +70,9 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
     ----------
     path : path
     head : str, optional
-        A link noted earlier (hexadecimal): the ledger must still contain it, so that nothing up to it was rewritten or cut off.
-        Without it, a ledger whose end was cut off, or that was rewritten as a whole, cannot be told from an honest one.
+        A link noted earlier (hexadecimal). The ledger must still contain it, so that nothing up to
+        it was rewritten or cut off. Without it, ``verify`` cannot detect a ledger whose end was cut
+        off or that was rewritten as a whole.
 
     Returns
     -------

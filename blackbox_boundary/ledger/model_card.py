@@ -18,7 +18,7 @@ __all__ = ["ModelCard"]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Enough to tell one model from another, and to stand in for it in a replay."""
+    """The facts that identify a model and replace it in a replay."""
 
     fingerprint: str
     access: str
@@ -27,7 +27,7 @@ class ModelCard:
     bounds: tuple[Any, Any] | None
     differentiable: bool
     class_names: tuple[str, ...] | None = None
-    """For a replay; names do not tell one model from another."""
+    """For a replay; names do not identify a model."""
     grid: Grid | None = None
 
     @classmethod
@@ -65,8 +65,8 @@ class ModelCard:
 
         Anything else is a ValueError, KeyError or TypeError.
         """
-        told = json.loads(text)
-        stored = {field.name: told[field.name] for field in fields(cls) if field.name in told}
+        card = json.loads(text)
+        stored = {field.name: card[field.name] for field in fields(cls) if field.name in card}
         bounds = stored.pop("bounds")
         shape = tuple(stored.pop("input_shape"))
         names, grid = stored.pop("class_names", None), stored.pop("grid", None)

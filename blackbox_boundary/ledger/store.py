@@ -1,7 +1,7 @@
 """Write a ledger: claim what is about to be sent, record what came back.
 
 A question is claimed in a committed transaction before it is sent, and its answer is recorded in another before anyone sees
-it. Claims are exclusive: of two processes that want the same answer one asks and the other waits for the record. When a process
+it. Claims are exclusive: of two processes that need the same answer, one asks and the other waits for the record. When a process
 dies, what it had claimed and not recorded is marked as lost by whoever meets it first, and may be claimed again.
 """
 
@@ -40,10 +40,10 @@ _BY_FILE = 0
 _SPARE_BYTES = 1 << 18
 """Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
 _OLD = (
-    'The ledger "{path}" was written by version 0.1, which told models apart by fewer facts: its answers may be '
+    'The ledger "{path}" was written by version 0.1, whose fingerprints cover fewer settings: its answers may be '
     "those to other inputs or of another model. Nothing was sent. Either begin a new ledger, under another name "
     '(this one stays readable by "ledger show", "ledger verify", "ledger export" and ReplayPredictor), '
-    'or go on with it in the version that wrote it: pip install "blackbox-boundary==0.1.*".'
+    'or continue it in the version that wrote it: pip install "blackbox-boundary==0.1.*".'
 )
 
 

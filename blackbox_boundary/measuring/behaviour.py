@@ -2,7 +2,7 @@
 
 A handful of rows is asked several times, alone and in mixed batches. A model is a function of its input; a server may not be:
 it adds noise, sums in another order in another batch, or has two versions behind one name. Near the boundary such differences
-decide the label, and a distance finer than them means nothing.
+decide the label, and smaller differences of distances are meaningless.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..predictor import Array, Prediction, Predictor, ask_again
 __all__ = ["Behaviour", "depends_on_neighbours", "read_behaviour", "rounding"]
 
 _VOTES = 5
-"""The fewest votes that can be told from luck (:mod:`.voting`)."""
+"""The smallest number of votes that can reach the significance level (:mod:`.voting`)."""
 _LAST_BITS, _MUCH = 1e-4, 10.0
 """A score differs by less where kernels of single precision sum in another order; a spread so many times that of a
 row alone is no noise."""
@@ -110,7 +110,8 @@ def read_behaviour(
     n_repeats : int
         Times each row is asked alone, and times in a batch.
     endpoint : optional
-        Whose ``counters`` tell what was really sent. Default: ``predictor``; where it has none, each call is a request.
+        Its ``counters`` count the requests sent. Default: ``predictor``; without counters, each
+        call counts as a request.
 
     Raises
     ------

@@ -276,7 +276,7 @@ class _Run:
             try:
                 running.tell(self._call(ask))
             except BudgetExhausted:
-                running.refuse(self._meter.n_sent - before)
+                running.refuse(min(self._meter.n_sent - before, len(ask.rows)))
             if self._progress is not None:
                 self._progress(self._done + running.n_done, self._asked + running.n_queries)
 

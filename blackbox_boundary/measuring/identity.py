@@ -1,4 +1,4 @@
-"""What a run's result says of its settings, and whether two runs may stand in one result."""
+"""The settings recorded in a run's result, and whether two runs may share one result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def versions() -> dict[str, Any]:
 
 
 def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> dict[str, Any]:
-    """What rows must have in common to stand in one result; JSON types."""
+    """The settings that all rows of one result must share; JSON types."""
     bounds = problem.bounds
     limits = None if bounds is None else [np.asarray(bound).tolist() for bound in bounds]
     return {

@@ -1,7 +1,7 @@
 """A measurement in progress: questions out, answers in, and the books kept.
 
 :class:`Measurement` holds a running search and does the book-keeping: it counts every question before it is handed out, refuses
-those beyond the query limit, checks every answer against what the predictor declares, and knows at any moment what has been found.
+those beyond the query limit, checks every answer against the predictor's declaration, and gives the current result at any moment.
 Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
 """
 
@@ -22,7 +22,7 @@ from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem
 from ..grid import whole_as_floating
-from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows
+from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows, is_whole
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
@@ -190,6 +190,10 @@ class Measurement:
         Each row is counted when it is handed out. Asking twice without telling gives the same rows,
         counted once.
         """
+        if at_most is not None and not (is_whole(at_most) and at_most >= 1):
+            raise InvalidInput(
+                f'"at_most" of ask() must be a whole number from 1 on; got {at_most}.'
+            )
         while self._question is not None and self._batch is None:
             self._batch = self._hand_out(at_most)
             if self._batch is None:
@@ -234,7 +238,13 @@ class Measurement:
         those of the rows that still wait in the open question, end ``OUT_OF_BUDGET`` with the best
         flip point they have.
         """
-        assert self._question is not None
+        if self._batch is None or self._question is None:
+            raise InvalidInput("refuse() gives back rows that were handed out; call ask() first.")
+        if not (is_whole(n_sent) and 0 <= n_sent <= len(self._asked)):
+            raise InvalidInput(
+                f'"n_sent" of refuse() must lie between 0 and the {len(self._asked)} rows '
+                f"handed out; got {n_sent}."
+            )
         self._count(self._question.rows[self._asked[n_sent:]], -1)
         waiting = np.concatenate([self._asked, np.flatnonzero(self._status == _WAITING)])
         unsent = np.isin(self._question.rows, self._question.rows[waiting])

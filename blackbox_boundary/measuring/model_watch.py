@@ -48,7 +48,7 @@ class ModelWatch:
     problem : Problem
         Its ``score_resolution`` widens the tolerance; with votes, answers vary, and a check proves nothing.
     earlier : mapping, optional
-        Facts of the run that is gone on with.
+        Facts of the run that is resumed.
     """
 
     def __init__(
@@ -100,9 +100,7 @@ class ModelWatch:
             return 0
         if len(x) < 2 or (left is not None and left < _SHARE * _MOST_PROBES):
             return 0
-        _LOG.info(
-            "Asks two rows alone and together, 3 queries, to see whether a row's answer depends on the rows with it."
-        )
+        _LOG.info("Measuring row dependence: two rows, alone and together, 3 queries.")
         before = self._n_probes
         try:
             self._depend = self._neighbours(x)

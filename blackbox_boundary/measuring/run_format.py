@@ -1,4 +1,4 @@
-"""Which recorded runs can be gone on with."""
+"""The format of recorded runs, and which of them can be resumed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..errors import InvalidInput
 __all__ = ["RUN_FORMAT", "check_resumable"]
 
 RUN_FORMAT = 2
-"""Version of what a run's facts mean, under ``format``; runs of 0.1 of this package name none.
+"""Version of the facts of a run, stored as ``format``; runs of version 0.1 have no such entry.
 
-They can be read. They cannot be gone on with: 0.1 told models apart by fewer facts, and read some answers in
-another way (one logit as (0, z)), so that one result would hold two measurements."""
+Runs of version 0.1 can be read but not resumed: its fingerprints cover fewer settings, and it read
+some answers in another way (one logit as (0, z)), so one result would hold two measurements."""
 
 
 def check_resumable(run: Mapping[str, Any]) -> None:
@@ -26,8 +26,8 @@ def check_resumable(run: Mapping[str, Any]) -> None:
     """
     if run.get("format", 1) < RUN_FORMAT:
         raise InvalidInput(
-            f"The run to go on with was recorded by {run.get('tool', 'version 0.1')}, which told models apart by fewer "
-            "facts and read some answers in another way. Nothing was sent. Either begin a new run, in another "
-            "folder (this one stays readable by Distances.load and by the report), or go on with it in the version "
+            f"The run to resume was recorded by {run.get('tool', 'version 0.1')}, whose fingerprints cover fewer "
+            "settings and which read some answers in another way. Nothing was sent. Either begin a new run, in another "
+            "folder (this one stays readable by Distances.load and by the report), or resume it in the version "
             'that recorded it: pip install "blackbox-boundary==0.1.*".'
         )

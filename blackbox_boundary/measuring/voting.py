@@ -2,7 +2,7 @@
 
 A server may answer the same input differently each time: it adds noise, or two versions of a model stand behind one name. Between a
 search and its driver, :func:`by_votes` turns one question into ``n`` and their answers into one: the most frequent label, the mean of
-the scores. So every vote is counted, granted, recorded and charged as a query of its row, and a search knows nothing of it.
+the scores. So every vote is counted, granted, recorded and charged as a query of its row, and a search does not see the single votes.
 
 A majority may still be luck. A label is *clear* where a coin would favour one side as much less than once in twenty times (of fewer
 than five votes all must agree, which is the most they can say); with scores also where its mean lead over each other class is as

@@ -39,7 +39,10 @@ _DARKEST = 0.6
 
 @dataclass(frozen=True)
 class Colours:
-    """Colours of a figure; ``accent`` is told from ``contrast`` by lightness, too, so that grey prints stay readable."""
+    """Colours of a figure.
+
+    ``accent`` and ``contrast`` differ in lightness, too, so that grey prints stay readable.
+    """
 
     ink: str = "#1c1d21"
     muted: str = "#62656d"
@@ -321,7 +324,7 @@ def _figure(size: tuple[float, float], colours: Colours) -> tuple[Figure, Axes]:
 def _density(
     axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colours: Colours, *, log: bool
 ) -> None:
-    """Hexagons, fuller where there are more rows; opacity grows with the logarithm, or single rows would vanish."""
+    """Hexagons; opacity grows with the logarithm of the rows, so that single rows stay visible."""
     from matplotlib.colors import to_rgba
 
     cells = axes.hexbin(

@@ -1,4 +1,4 @@
-"""The report: one HTML file that opens offline, asks nobody for anything, and is the same bytes for the same input."""
+"""The report: one HTML file that opens offline and loads nothing; equal input gives equal bytes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def write_report(
     image_shape: tuple[int, ...] | None = None,
     norm: str = "l2",
 ) -> None:
-    """Write the report of a measurement as one self-contained HTML file. Asks the model nothing.
+    """Write the report of a measurement as one self-contained HTML file. No query is sent.
 
     Parameters
     ----------

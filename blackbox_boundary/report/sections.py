@@ -1,4 +1,4 @@
-"""What stands on the page, section by section: figures with their tables, and the most fragile rows."""
+"""The sections of the page: figures with their tables, and the most fragile rows."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def inline_svg(figure: Figure, name: str, *, text: str) -> str:
     name : str
         Of the figure on its page; letters and digits.
     text : str
-        What a reader who does not see the figure is told.
+        Text for readers who do not see the figure.
     """
     root = ET.fromstring(_draw(figure))  # noqa: S314  matplotlib has just written it
     for parent in root.iter():

@@ -34,9 +34,9 @@ _MEANING = {
     Status.NO_FLIP: "No flip was met up to the largest radius tried. The boundary may lie beyond, or beside the searched path.",
     Status.ZERO_GRADIENT: "The gradient at the row is zero or not finite, so it names no direction to search in.",
     Status.NON_FINITE: "The model's answer was not finite, at the row itself or on the way.",
-    Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported, farther out than need be.",
+    Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported; its distance may be too large.",
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
-    Status.UNDECIDED: "Noise decides: answers disagree about the row's own label, or about where it flips.",
+    Status.UNDECIDED: "Answers disagree, through noise, about the row's own label or about where it flips.",
     Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with the step of a difference.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
@@ -47,7 +47,10 @@ _LONGEST_FACT = 400
 
 @dataclass(frozen=True)
 class Table:
-    """Words in cells. The first ``n_words`` columns are words, the others numbers; ``note`` says what is left out."""
+    """Cells of text.
+
+    The first ``n_words`` columns are words, the others numbers; ``note`` says what is left out.
+    """
 
     caption: str
     head: tuple[str, ...]

@@ -35,7 +35,7 @@ StatusArray: TypeAlias = NDArray[np.int8]
 
 
 class Status(enum.IntEnum):
-    """What became of a row. Its bracket is valid whatever the status."""
+    """Outcome of a row. Its bracket is valid whatever the status."""
 
     NOT_MEASURED = 0
     """The row was not reached: nothing was asked about it."""
@@ -78,9 +78,10 @@ ANSWERED: int = 0
 
 
 class AskPrediction(NamedTuple):
-    """Please predict ``points`` (k, *input_shape); ``points[j]`` belongs to row ``rows[j]``.
+    """A request to predict ``points`` (k, *input_shape); ``points[j]`` belongs to row ``rows[j]``.
 
-    Where votes are taken, ``votes`` (k,) says the how-manieth each question is, from 0: the model itself must answer every one of them.
+    If votes are taken, ``votes`` (k,) is the zero-based repetition index of each question. The model
+    itself must answer each of them.
     """
 
     rows: IntArray

@@ -27,7 +27,7 @@ __all__ = ["Answers", "Asking", "RowSearch", "check_facet_settings", "lockstep"]
 Real = NDArray[np.float64]
 
 RowSearch: TypeAlias = Generator[Real, "Answers", None]
-"""A search of one row: yields displacements (m, d), is sent :class:`Answers`; returns when it knows no better."""
+"""A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns."""
 
 T = TypeVar("T")
 Asking: TypeAlias = Generator[Real, "Answers", T]
@@ -144,11 +144,11 @@ def _together(
         for runner, p, end in zip(runners, points, ends, strict=True):
             part = slice(end - len(p), end)
             usable = reply.status[part] == ANSWERED
-            told = reply.prediction[part][usable]
+            received = reply.prediction[part][usable]
             answers = Answers(
                 (p[usable].astype(np.float64) - runner.origin),
-                told.label != flips.home[runner.row],
-                told,
+                received.label != flips.home[runner.row],
+                received,
             )
             _keep_nearest(flips, runner.row, p[usable], answers)
             runner.left -= len(p)

@@ -94,14 +94,14 @@ def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
     )
     result: NDArray[np.float64] = 3 * epsilon * largest
     if prediction.resolution is not None:
-        told = prediction.resolution.astype(np.float64)
+        stated = prediction.resolution.astype(np.float64)
         if access is Access.PROBABILITIES:
             two = np.maximum(
                 np.partition(prediction.scores.astype(np.float64), -2, axis=-1)[:, -2:],
                 _least(prediction),
             )
-            told = told / 2 * (1 / two).sum(axis=-1)
-        result = np.maximum(result, told)
+            stated = stated / 2 * (1 / two).sum(axis=-1)
+        result = np.maximum(result, stated)
     return result
 
 

@@ -40,7 +40,8 @@ from .state import Flips
 __all__ = ["SLACK", "Rays", "find_flips"]
 
 SLACK = 2
-"""Queries that a row may cost over the paper's search, unless told: one to try the predicted radius, one to repeat a step that missed."""
+"""Default allowance of queries a row beyond the paper's search: one for the predicted radius, one to
+repeat a step that missed."""
 
 _GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
 

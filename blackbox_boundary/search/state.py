@@ -1,4 +1,4 @@
-"""What a search knows so far about its rows."""
+"""The state of a search: the results for its rows so far."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class KnownBrackets:
 
 @dataclass(eq=False)
 class Flips:
-    """All that a search knows so far about its rows; valid at every moment, so that it may be stopped at any.
+    """The results of a search for its rows so far; valid at every moment, so a search can stop at any.
 
     A search narrows ``lo`` and ``hi`` and sets ``flipped`` and ``status`` (``RUNNING`` until a row ends). The flip point of a
     row is ``path`` at ``hi``; a search whose best point lies on no single path keeps it with :meth:`keep` instead.

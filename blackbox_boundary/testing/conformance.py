@@ -63,7 +63,7 @@ def check_predictor(
     Returns
     -------
     dict of str to str
-        What became of each check: ``"passed"``, ``"not applicable: ..."`` or ``"known: ..."``.
+        The outcome of each check: ``"passed"``, ``"not applicable: ..."`` or ``"known: ..."``.
 
     Raises
     ------
@@ -203,11 +203,11 @@ def _reveals(case: _Case) -> None:
     )
     if predictor.access is not Access.TOP1:
         assert prediction.top1 is None, (
-            f'Access "{predictor.access.name.lower()}" does not promise top1, but it is there.'
+            f'Access "{predictor.access.name.lower()}" excludes top1, but the prediction has it.'
         )
     if not predictor.access.has_scores:
         assert prediction.scores is None, (
-            f'Access "{predictor.access.name.lower()}" does not promise scores, but they are there.'
+            f'Access "{predictor.access.name.lower()}" excludes scores, but the prediction has them.'
         )
         return
     scores = prediction.scores

@@ -42,7 +42,7 @@ __all__ = ["LedgerPredictor"]
 
 _LOG = logging.getLogger(__name__)
 _SAID_AFTER_S = 2.0
-"""Seconds of waiting for another run before it is said for whom."""
+"""Seconds of waiting for another run before a message names that run."""
 _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
 

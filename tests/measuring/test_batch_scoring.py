@@ -171,7 +171,7 @@ def bad_scores(tmp_path):
 
     yield npy(np.zeros((4, 3))), "must answer the 5 rows that were asked; it has 4"
     yield npy(np.zeros(5, int)), r"must hold floating-point scores of shape \(n, n_classes\)"
-    yield npy(np.zeros((5, 2))), r"promises scores of shape \(5, 3\)"
+    yield npy(np.zeros((5, 2))), r"requires scores of shape \(5, 3\)"
     yield npy(np.array([["a"]])), "must hold floating-point"
     yield table("id,score_0,score_1\n" + f"{ids[0]},1,2\n"), "lacks the column score_2"
     yield table("id,score_0,score_1,score_2\n" + f"{ids[0]},1,2,3\n"), "4 are missing"

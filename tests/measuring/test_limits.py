@@ -213,3 +213,37 @@ def test_a_problem_and_its_keywords_exclude_each_other():
         Measurement(rows(3))
     with pytest.raises(BoundaryError, match="batch_size"):
         measure(Failing(-1), rows(3), batch_size=0)
+
+
+def test_misuse_of_ask_and_refuse_is_refused():
+    """Rows are handed out in whole numbers, and only rows handed out can be given back."""
+    model = Reference(Ball(np.zeros(D), 1.0), access="label")
+    running = Measurement(rows(3), Problem.of(model, n_rows=3), "halfspace")
+    for wrong in (0, -1, 2.5, "3"):
+        with pytest.raises(InvalidInput, match="at_most"):
+            running.ask(wrong)
+    with pytest.raises(InvalidInput, match="call ask"):
+        running.refuse()
+    ask = running.ask()
+    for wrong in (-1, 4, 1.5):
+        with pytest.raises(InvalidInput, match="n_sent"):
+            running.refuse(wrong)
+    running.tell(model.predict(ask.points))
+    with pytest.raises(InvalidInput, match="call ask"):
+        running.refuse()
+    assert running.n_queries == 3
+
+
+def test_a_ray_whose_gradient_is_tiny_leaves_the_row():
+    """A saturated sigmoid has a gradient of 1e-14; the boundary is met all the same."""
+
+    class Sure(Reference):
+        def vjp(self, x, v):
+            return super().vjp(x, v) * np.float64(1e-14)
+
+    ball = Sure(Ball(np.zeros(D), 1.0))
+    x = rows(5) / 2
+    for search_by in ("auto", "secant"):
+        found = measure(ball, x, estimator=Ray(search_by=search_by))
+        assert (found.status == Status.CONVERGED).all()
+        np.testing.assert_allclose(found.l2, ball.distance(x), rtol=1e-5)

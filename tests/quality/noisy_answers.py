@@ -1,7 +1,7 @@
-"""What rounding and noise do to distances, and what it costs to be told about them.
+"""The effect of rounding and noise on distances, and the queries that votes cost.
 
-Run: ``python tests/quality/noisy_answers.py``. A linear model of four classes and eight inputs, 300 rows; the exact distance along each
-row's ray is that of the model without rounding or noise.
+Run: ``python tests/quality/noisy_answers.py``. A linear model of four classes and eight inputs,
+300 rows; the exact distance along each row's ray is that of the model without rounding or noise.
 """
 
 import numpy as np
@@ -47,14 +47,16 @@ def report(name, got, exact):
 
 
 def main():
-    """Rounding told and not told; noise with one answer and with votes."""
+    """Rounding declared and not declared; noise with one answer and with votes."""
     exact = measure(Reference(SHAPE, access="probabilities"), X)
     report("not rounded", exact, exact)
     for decimals in (4, 3, 2):
         model = Reference(SHAPE, access="probabilities", decimals=decimals)
         report(f"{decimals} decimals", measure(model, X), exact)
         report(
-            f"{decimals} decimals, told", measure(model, X, score_resolution=10.0**-decimals), exact
+            f"{decimals} decimals, declared",
+            measure(model, X, score_resolution=10.0**-decimals),
+            exact,
         )
     exact = measure(Reference(SHAPE, access="logits"), X)
     for access in (Access.LABEL, Access.LOGITS):

@@ -85,7 +85,7 @@ def test_first_screen_has_the_headline_numbers(tmp_path):
     assert "input units, n = 296" in first
     assert "6 + 1 predictions + gradients, n = 300" in first
     assert "Each distance is an upper bound." in first
-    assert "In no distance, having no known flip point: 4 no flip." in first
+    assert "Left out of the distances, because no flip was found: 4 no flip." in first
 
 
 def test_a_certified_distance_is_shown_and_named(tmp_path):
@@ -208,7 +208,7 @@ def test_rows_of_which_nothing_is_known(tmp_path, n):
     html = report(tmp_path, Distances.empty(n), x=np.zeros((n, 8, 8)), labels=np.zeros(n, int))
     page = Parsed(html)
     check_self_contained(page)
-    assert "for none of them is a point known" in page.text
+    assert "no point where the model changes its answer is known for any of them" in page.text
     assert not re.search(r"\b(nan|inf)\b", page.text)
     assert "<svg" not in html
     assert "<img" not in html
@@ -267,7 +267,8 @@ def test_labels_in_another_order_are_pointed_out(tmp_path):
     html = report(tmp_path, replace(distances, run=run), labels=moved, class_names=names)
     text = Parsed(html).text
     assert (
-        "numbered in alphabetical order, which need not be the model’s: zero = 0, one = 1" in text
+        "numbered in alphabetical order, which may differ from the model’s order: zero = 0, one = 1"
+        in text
     )
     assert "agree with the model less often than chance would" in text
     right = Parsed(report(tmp_path, distances, labels=distances.home)).text
@@ -297,7 +298,7 @@ def test_distances_that_did_not_converge_are_named(tmp_path):
     status = distances.status.copy()
     status[10:17] = Status.OUT_OF_BUDGET
     text = Parsed(report(tmp_path, replace(distances, status=status))).text
-    assert "Counted though the search did not converge: 7 out of budget." in text
+    assert "Included although the search did not converge: 7 out of budget." in text
 
 
 def test_true_labels_set_right_and_wrong_side_by_side(tmp_path):

@@ -217,19 +217,19 @@ def _raw(settings: Mapping[str, Any], encoding: Encoding) -> Body:
     return _RawBody(encoding, name)
 
 
-def _columns(told: Any, contract: Contract) -> tuple[str, ...]:
-    if told is None:
+def _columns(columns: Any, contract: Contract) -> tuple[str, ...]:
+    if columns is None:
         return ()
     if (
-        not isinstance(told, list | tuple)
-        or not all(isinstance(name, str) for name in told)
-        or len(set(told)) != len(told)
-        or len(told) != contract.row_size
+        not isinstance(columns, list | tuple)
+        or not all(isinstance(name, str) for name in columns)
+        or len(set(columns)) != len(columns)
+        or len(columns) != contract.row_size
     ):
         raise InvalidInput(
-            f'"columns" in [request] must be {contract.row_size} different names, one for each number of a row; got {told!r}.'
+            f'"columns" in [request] must be {contract.row_size} different names, one for each number of a row; got {columns!r}.'
         )
-    return tuple(told)
+    return tuple(columns)
 
 
 def _text(settings: Mapping[str, Any], name: str, usual: str) -> str:

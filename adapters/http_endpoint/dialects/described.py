@@ -55,7 +55,7 @@ class Answer:
     scores_as: str
 
     @classmethod
-    def of(cls, told: Mapping[str, Any], contract: Contract) -> Answer:
+    def of(cls, settings: Mapping[str, Any], contract: Contract) -> Answer:
         """Read the settings of [answer].
 
         Raises
@@ -63,18 +63,20 @@ class Answer:
         InvalidInput
             Something is missing or does not fit together.
         """
-        form = _one_of(told, "format", FORMATS)
+        form = _one_of(settings, "format", FORMATS)
         usual = "text" if form in ("csv", "text") else "number"
-        scores_as = _one_of({"scores_as": usual, **told}, "scores_as", SCORES_AS)
-        listed = told.get("scores")
+        scores_as = _one_of({"scores_as": usual, **settings}, "scores_as", SCORES_AS)
+        listed = settings.get("scores")
         if isinstance(listed, list) and len(listed) != contract.n_classes:
             raise InvalidInput(
                 f'"scores" in [answer] must be one path, or one for each of {contract.n_classes} classes; got {len(listed)}.'
             )
         scores = (
-            tuple(map(AnswerPath, listed)) if isinstance(listed, list) else _path(told, "scores")
+            tuple(map(AnswerPath, listed))
+            if isinstance(listed, list)
+            else _path(settings, "scores")
         )
-        labels, ranked = _path(told, "labels"), _path(told, "ranked")
+        labels, ranked = _path(settings, "labels"), _path(settings, "ranked")
         if (
             ranked is None
             and scores is None
@@ -84,7 +86,7 @@ class Answer:
             raise InvalidInput(
                 f'Access "{contract.access.name.lower()}" needs a path to the {needed} in [answer].'
             )
-        header = told.get("header", False)
+        header = settings.get("header", False)
         if not isinstance(header, bool):
             raise InvalidInput(f'"header" in [answer] must be true or false; got {header!r}.')
         return cls(scores, labels, ranked, form, header, scores_as)
@@ -174,19 +176,19 @@ class Described:
         return self.answer.read(reply, n, self.contract, is_single=self.body.is_single)
 
 
-def describe(path: str, told: Configuration, name: str = "described") -> Described:
-    """Set the dialect up from what was told; nothing is sent.
+def describe(path: str, config: Configuration, name: str = "described") -> Described:
+    """Set the dialect up from the configuration; nothing is sent.
 
     Raises
     ------
     InvalidInput
         Something is missing or does not fit together.
     """
-    told.tables_only(request=BODY_SETTINGS, answer=_ANSWER_SETTINGS)
-    contract = _contract(told)
-    encoding = Encoding.of(told.request, contract)
+    config.tables_only(request=BODY_SETTINGS, answer=_ANSWER_SETTINGS)
+    contract = _contract(config)
+    encoding = Encoding.of(config.request, contract)
     contract = replace(contract, bounds=bounds_within(contract.bounds, encoding.dtype))
-    request, answer = dict(told.request), dict(told.answer)
+    request, answer = dict(config.request), dict(config.answer)
     body = body_of(request, encoding, contract)
     usual = "GET" if request.get("format") == "query" else "POST"
     method = str(request.get("method", usual)).upper()
@@ -203,30 +205,30 @@ def describe(path: str, told: Configuration, name: str = "described") -> Describ
     return Described(contract, path, method, body, encoding, reading, columns, facts, name)
 
 
-def _contract(told: Configuration) -> Contract:
-    shape = told.input_shape or _shape_of_columns(told.request)
-    if told.access is None or shape is None or not (told.n_classes or told.labels):
+def _contract(config: Configuration) -> Contract:
+    shape = config.input_shape or _shape_of_columns(config.request)
+    if config.access is None or shape is None or not (config.n_classes or config.labels):
         known = {
-            "access": told.access,
+            "access": config.access,
             "input_shape": shape,
-            "n_classes": told.n_classes or told.labels or None,
+            "n_classes": config.n_classes or config.labels or None,
         }
         missing = ", ".join(f'"{name}"' for name, value in known.items() if value is None)
         raise InvalidInput(
-            f"The server does not tell {missing} of this endpoint: give what is missing."
+            f"The server does not declare {missing} of this endpoint: give what is missing."
         )
-    other = told.answer.get("other")
-    if other is not None and other not in told.labels:
+    other = config.answer.get("other")
+    if other is not None and other not in config.labels:
         raise InvalidInput(
             f'"other" in [answer] must be one of "labels": the class of all labels that are not listed; got {other!r}.'
         )
     return Contract(
-        told.access,
+        config.access,
         shape,
-        declared_classes(told),
-        told.bounds,
-        told.labels,
-        other=None if other is None else told.labels.index(other),
+        declared_classes(config),
+        config.bounds,
+        config.labels,
+        other=None if other is None else config.labels.index(other),
     )
 
 
@@ -235,12 +237,12 @@ def _shape_of_columns(request: Mapping[str, Any]) -> tuple[int, ...] | None:
     return (len(columns),) if isinstance(columns, list | tuple) and columns else None
 
 
-def _path(told: Mapping[str, Any], name: str) -> AnswerPath | None:
-    return AnswerPath(told[name]) if name in told else None
+def _path(settings: Mapping[str, Any], name: str) -> AnswerPath | None:
+    return AnswerPath(settings[name]) if name in settings else None
 
 
-def _one_of(told: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    value = told.get(name, allowed[0])
+def _one_of(settings: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = settings.get(name, allowed[0])
     if value not in allowed:
         raise InvalidInput(
             f'"{name}" in [answer] must be one of {", ".join(allowed)}; got {value!r}.'

@@ -27,7 +27,7 @@ class Dialect(Protocol):
     max_rows : int or None
         Rows a request may hold, where that is known.
     facts : mapping
-        What identifies the model, as its server tells: JSON types, no secrets.
+        Facts that identify the model, from its server: JSON types, no secrets.
     plainer : Dialect or None
         The same without what not every server of this protocol can do.
     columns : tuple of str

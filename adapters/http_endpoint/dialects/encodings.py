@@ -51,7 +51,7 @@ class Encoding:
     SETTINGS: ClassVar[tuple[str, ...]] = ("encoding", "dtype", "channels")
 
     @classmethod
-    def of(cls, told: Mapping[str, Any], contract: Contract) -> Encoding:
+    def of(cls, settings: Mapping[str, Any], contract: Contract) -> Encoding:
         """Read the settings.
 
         Raises
@@ -59,20 +59,20 @@ class Encoding:
         InvalidInput
             An unknown encoding or type, an image of a shape that is none, bounds missing where they give the scale.
         """
-        name = told.get("encoding", "json")
+        name = settings.get("encoding", "json")
         if name not in _NAMES:
             raise InvalidInput(f'"encoding" must be one of {", ".join(_NAMES)}; got {name!r}.')
         try:
             dtype = np.dtype(
-                told.get("dtype", "uint8" if name == "png" else "float32")
+                settings.get("dtype", "uint8" if name == "png" else "float32")
             ).newbyteorder("<")
         except TypeError as error:
             raise InvalidInput(
-                f'"dtype" must be a number type such as float32 or uint8; got {told.get("dtype")!r}.'
+                f'"dtype" must be a number type such as float32 or uint8; got {settings.get("dtype")!r}.'
             ) from error
         if dtype.kind not in "fiu" or (name == "png" and dtype != np.uint8):
             raise InvalidInput(f'"dtype" must be a number type, and uint8 for png; got {dtype}.')
-        channels = told.get(
+        channels = settings.get(
             "channels", _channels(contract.input_shape) if name == "png" else "none"
         )
         if name == "png":

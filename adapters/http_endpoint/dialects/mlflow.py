@@ -1,4 +1,4 @@
-"""MLflow's scoring server: ``POST /invocations``. It tells no shapes, so they must be given.
+"""MLflow's scoring server: ``POST /invocations``. It declares no shapes, so they must be given.
 
 References
 ----------
@@ -22,8 +22,8 @@ __all__ = ["discover"]
 _FORMATS = ("inputs", "instances", "dataframe_split")
 
 
-def discover(path: str, told: Configuration) -> Described:
-    """Set the dialect up from what was told; nothing is sent.
+def discover(path: str, config: Configuration) -> Described:
+    """Set the dialect up from the configuration; nothing is sent.
 
     ``request.format`` is one of ``inputs`` (tensors), ``instances`` (the same by another name) and ``dataframe_split`` (tables, whose
     ``columns`` must be given); ``request.input`` and ``answer.output`` name tensors where the model's have names.
@@ -33,9 +33,9 @@ def discover(path: str, told: Configuration) -> Described:
     InvalidInput
         Something is missing or unknown.
     """
-    if told.request.get("format") in ("csv", "jsonlines"):  # another container at /invocations
-        return describe(path, told)
-    request, answer = dict(told.request), dict(told.answer)
+    if config.request.get("format") in ("csv", "jsonlines"):  # another container at /invocations
+        return describe(path, config)
+    request, answer = dict(config.request), dict(config.answer)
     form, name, columns = (
         request.pop("format", "inputs"),
         request.pop("input", None),
@@ -47,16 +47,16 @@ def discover(path: str, told: Configuration) -> Described:
             f'"format" of an MLflow request must be one of {", ".join(_FORMATS)}; got {form!r}.'
         )
     if form == "dataframe_split":
-        if not isinstance(columns, list) or told.input_shape != (len(columns),):
+        if not isinstance(columns, list) or config.input_shape != (len(columns),):
             raise InvalidInput(
-                f'A table needs "columns" in [request], one for each number of a row of shape {told.input_shape}; got {columns!r}.'
+                f'A table needs "columns" in [request], one for each number of a row of shape {config.input_shape}; got {columns!r}.'
             )
         rows = f'{{"columns": {json.dumps(columns)}, "data": $rows}}'
     else:
         rows = f"{{{json.dumps(name)}: $rows}}" if name else "$rows"
     request.setdefault("body", f'{{"{form}": {rows}}}')
     if not answer:
-        answer["labels" if told.access is Access.LABEL else "scores"] = (
+        answer["labels" if config.access is Access.LABEL else "scores"] = (
             f"predictions{quoted(output)}"
         )
-    return describe(path, replace(told, request=request, answer=answer), "mlflow")
+    return describe(path, replace(config, request=request, answer=answer), "mlflow")

@@ -115,16 +115,16 @@ class OpenInference:
 
     def read(self, reply: Reply, n: int) -> Prediction:
         """Find the output asked for, in whichever of the two forms the server chose to answer."""
-        told = reply.headers.get(_BINARY_HEADER.lower())
-        if told is None:
+        header = reply.headers.get(_BINARY_HEADER.lower())
+        if header is None:
             document, raw = read_json(reply.body), memoryview(b"")
         else:
             length = (
-                int(told) if told.isascii() and told.isdigit() and len(told) < 20 else -1
+                int(header) if header.isascii() and header.isdigit() and len(header) < 20 else -1
             )  # int refuses thousands of digits
             if not 0 <= length <= len(reply.body):
                 raise BadPrediction(
-                    f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(told, 40)}."
+                    f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(header, 40)}."
                 )
             document, raw = read_json(reply.body[:length]), memoryview(reply.body)[length:]
         self.version.saw_headers(reply.headers)
@@ -193,17 +193,17 @@ class OpenInference:
         return read_scores(values.reshape((n, k) if len(shape) > 1 else (n,)), n, self.contract)
 
 
-def discover(transport: Transport, path: str, told: Configuration) -> OpenInference:
-    """Set the dialect up from the server's metadata; what was told by the user completes it. No query is sent.
+def discover(transport: Transport, path: str, config: Configuration) -> OpenInference:
+    """Set the dialect up from the server's metadata, completed by ``config``. No query is sent.
 
     Raises
     ------
     InvalidInput
-        The metadata leaves something open that was not told either, or contradicts what was told.
+        A setting is missing in the metadata and in ``config``, or the two contradict each other.
     PredictorError
         The server cannot be reached, knows no such model, or answers no metadata.
     """
-    told.tables_only(request=("input", "datatype", "binary"), answer=("output", "top_k"))
+    config.tables_only(request=("input", "datatype", "binary"), answer=("output", "top_k"))
     base, _, rest = path.rstrip("/").removesuffix("/infer").partition("/v2/models/")
     if not rest:
         raise InvalidInput(f'The URL of a v2 endpoint must end in "/v2/models/NAME"; got "{path}".')
@@ -211,25 +211,25 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
     metadata = get(transport, path)
     if not isinstance(metadata, dict):
         raise BadPrediction(f"The metadata of {path} must be a JSON object; got {shown(metadata)}.")
-    given = _tensor(metadata.get("inputs"), told.request.get("input"), "input")
-    answered = _tensor(metadata.get("outputs"), told.answer.get("output"), "output")
-    datatype = str(told.request.get("datatype") or given.get("datatype") or "FP32")
+    given = _tensor(metadata.get("inputs"), config.request.get("input"), "input")
+    answered = _tensor(metadata.get("outputs"), config.answer.get("output"), "output")
+    datatype = str(config.request.get("datatype") or given.get("datatype") or "FP32")
     if datatype not in DTYPES:
         raise InvalidInput(
             f'The input "{given["name"]}" must be numeric; its datatype is {shown(datatype, 40)}.'
         )
-    rows, input_shape = _input_shape(given, told)
-    top_k = told.answer.get("top_k", 0) and whole(told.answer["top_k"], "top_k")
+    rows, input_shape = _input_shape(given, config)
+    top_k = config.answer.get("top_k", 0) and whole(config.answer["top_k"], "top_k")
     contract = Contract(
         access=declared_access(
-            Access.TOP1 if told.access is None and top_k else told.access,
+            Access.TOP1 if config.access is None and top_k else config.access,
             answered["name"],
             whole_numbers=_is_label(answered),
         ),
         input_shape=input_shape,
-        n_classes=declared_classes(told, (answered.get("shape") or [-1])[-1]),
-        bounds=bounds_within(told.bounds, np.dtype(DTYPES[datatype])),
-        labels=told.labels,
+        n_classes=declared_classes(config, (answered.get("shape") or [-1])[-1]),
+        bounds=bounds_within(config.bounds, np.dtype(DTYPES[datatype])),
+        labels=config.labels,
     )
     if (
         isinstance(shape := answered.get("shape"), list)
@@ -246,7 +246,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> OpenInfere
         "datatype": datatype,
         "top_k": top_k,
     }
-    is_binary = _is_binary(transport, base, told, datatype)
+    is_binary = _is_binary(transport, base, config, datatype)
     max_rows = rows or _max_batch(transport, path)
     return OpenInference(
         contract, path, given["name"], answered["name"], datatype, is_binary, max_rows, facts, top_k
@@ -283,12 +283,12 @@ def _tensor(listed: Any, name: Any, noun: str) -> dict[str, Any]:
 
 
 def _input_shape(
-    given: Mapping[str, Any], told: Configuration
+    given: Mapping[str, Any], config: Configuration
 ) -> tuple[int | None, tuple[int, ...]]:
     """Rows a request must hold, if fixed, and the shape of one row."""
     shape = given.get("shape")
-    if shape is None and told.input_shape:
-        return None, told.input_shape
+    if shape is None and config.input_shape:
+        return None, config.input_shape
     if not isinstance(shape, list) or not shape or not all(type(length) is int for length in shape):
         raise InvalidInput(
             f'The server tells no shape of input "{given["name"]}" (it says {shown(shape, 80)}): give "input_shape".'
@@ -298,11 +298,11 @@ def _input_shape(
         raise InvalidInput(
             f'The input "{given["name"]}" must have a free number of rows, or one; its server says shape {shape}.'
         )
-    if told.input_shape is None and any(length < 1 for length in row):
+    if config.input_shape is None and any(length < 1 for length in row):
         raise InvalidInput(
             f'The server leaves lengths of input "{given["name"]}" open, shape {shape}: give "input_shape".'
         )
-    chosen = told.input_shape or row
+    chosen = config.input_shape or row
     if len(chosen) != len(row) or any(
         theirs not in (-1, ours) for ours, theirs in zip(chosen, row, strict=True)
     ):
@@ -316,9 +316,9 @@ def _is_label(answered: Mapping[str, Any]) -> bool:
     return str(answered.get("datatype", "")).startswith(("INT", "UINT", "BYTES"))
 
 
-def _is_binary(transport: Transport, base: str, told: Configuration, datatype: str) -> bool:
-    """As told; else where the server says that it can. FP16 has no JSON form."""
-    asked = told.request.get("binary")
+def _is_binary(transport: Transport, base: str, config: Configuration, datatype: str) -> bool:
+    """As in ``config``; else if the server declares it. FP16 has no JSON form."""
+    asked = config.request.get("binary")
     if asked is not None and not isinstance(asked, bool):
         raise InvalidInput(f'"binary" in [request] must be true or false; got {asked!r}.')
     if datatype == "FP16":

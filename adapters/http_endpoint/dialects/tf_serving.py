@@ -1,6 +1,7 @@
 """TensorFlow Serving, and the protocol of KServe v1 that descends from it: ``POST /v1/models/NAME:predict``.
 
-TensorFlow Serving tells inputs and outputs at ``/metadata``; KServe v1 tells nothing, so shapes and classes must be given.
+TensorFlow Serving lists inputs and outputs at ``/metadata``. KServe v1 lists none, so shapes and
+classes must be given.
 
 References
 ----------
@@ -34,20 +35,20 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def discover(transport: Transport, path: str, told: Configuration) -> Described:
-    """Set the dialect up; the signature's shapes come from the server where it tells them. No query is sent.
+def discover(transport: Transport, path: str, config: Configuration) -> Described:
+    """Set the dialect up, with the signature's shapes if the server lists them. No query is sent.
 
     Raises
     ------
     InvalidInput
-        Something is neither told nor discovered, or the model takes several inputs.
+        A setting is neither given nor discovered, or the model takes several inputs.
     """
     model = path.rstrip("/").removesuffix(":predict")
     if "/v1/models/" not in model:
         raise InvalidInput(
             f'The URL of this endpoint must end in "/v1/models/NAME:predict"; got "{path}".'
         )
-    request, answer = dict(told.request), dict(told.answer)
+    request, answer = dict(config.request), dict(config.answer)
     signature = request.pop("signature", "serving_default")
     output = answer.pop("output", None)
     inputs, outputs = _signature(get_if_there(transport, f"{model}/metadata"), signature)
@@ -56,7 +57,7 @@ def discover(transport: Transport, path: str, told: Configuration) -> Described:
             f"The model must take one input; its signature lists {shown(', '.join(inputs), 200)}."
         )
     for tensor in inputs.values():
-        told = replace(told, input_shape=told.input_shape or _row_shape(tensor))
+        config = replace(config, input_shape=config.input_shape or _row_shape(tensor))
         if (dtype := _DTYPES.get(str(tensor.get("dtype")))) is not None:
             request.setdefault("dtype", dtype)
     if len(outputs) > 1 and output not in outputs and not answer:
@@ -66,21 +67,25 @@ def discover(transport: Transport, path: str, told: Configuration) -> Described:
     for name, tensor in outputs.items():
         if name == (output or name):
             shape = _row_shape(tensor) or ()
-            told = replace(
-                told,
-                access=declared_access(told.access, name),
-                n_classes=told.n_classes or (shape[-1] if shape else None),
+            config = replace(
+                config,
+                access=declared_access(config.access, name),
+                n_classes=config.n_classes or (shape[-1] if shape else None),
             )
-    opening = f'"signature_name": {json.dumps(signature)}, ' if "signature" in told.request else ""
+    opening = (
+        f'"signature_name": {json.dumps(signature)}, ' if "signature" in config.request else ""
+    )
     request.setdefault("body", f'{{{opening}"instances": $rows}}')
     found = f"predictions[*]{quoted(output)}" if output and len(outputs) != 1 else "predictions"
     if not answer:
-        answer["labels" if told.access is Access.LABEL else "scores"] = found
-    return describe(f"{model}:predict", replace(told, request=request, answer=answer), "tf_serving")
+        answer["labels" if config.access is Access.LABEL else "scores"] = found
+    return describe(
+        f"{model}:predict", replace(config, request=request, answer=answer), "tf_serving"
+    )
 
 
 def _signature(metadata: Mapping[str, Any], name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Inputs and outputs of a signature; empty where the server tells none.  # [1] "Model Metadata API"."""
+    """Inputs and outputs of a signature, or nothing if unlisted.  # [1] "Model Metadata API"."""
     part: Any = metadata
     for key in ("metadata", "signature_def", "signature_def", name):
         part = part.get(key) if isinstance(part, Mapping) else None

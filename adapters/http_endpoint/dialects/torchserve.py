@@ -18,17 +18,19 @@ from .described import Described, describe
 __all__ = ["discover"]
 
 
-def discover(path: str, told: Configuration) -> Described:
-    """Set the dialect up from what was told; nothing is sent.
+def discover(path: str, config: Configuration) -> Described:
+    """Set the dialect up from the configuration; nothing is sent.
 
     Raises
     ------
     InvalidInput
         Something is missing or unknown.
     """
-    request = {"body": "$raw", "encoding": "png", **told.request}
-    if "body" in told.request and "encoding" not in told.request:
+    request = {"body": "$raw", "encoding": "png", **config.request}
+    if "body" in config.request and "encoding" not in config.request:
         request["encoding"] = "json"
     return describe(
-        path, replace(told, request=request, answer=told.answer or {"ranked": "$"}), "torchserve"
+        path,
+        replace(config, request=request, answer=config.answer or {"ranked": "$"}),
+        "torchserve",
     )

@@ -28,15 +28,15 @@ def with_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
     InvalidInput
         There is no such preset.
     """
-    told = dict(settings)
-    name = told.pop("preset", None)
+    values = dict(settings)
+    name = values.pop("preset", None)
     if name is None:
-        return told
+        return values
     if name not in names():
         raise InvalidInput(f'"preset" must be one of {", ".join(names())}; got {name!r}.')
     known = tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
     del known["about"]
     for table in _TABLES:
-        if isinstance(given := told.get(table), Mapping) and table in known:
-            told[table] = {**known[table], **given}
-    return {**known, **told}
+        if isinstance(given := values.get(table), Mapping) and table in known:
+            values[table] = {**known[table], **given}
+    return {**known, **values}

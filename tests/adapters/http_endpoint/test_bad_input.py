@@ -55,7 +55,7 @@ KEYED = (
 @pytest.mark.parametrize(
     ("path", "told", "code", "says"),
     [
-        ("/nowhere", {}, 3, "does not tell what is spoken there"),
+        ("/nowhere", {}, 3, "does not identify a dialect"),
         ("/v2/models/cats", {}, 4, "404"),
         ("/v2/models/digits", {"url": "http://127.0.0.1:9"}, 4, "refused"),
         ("/v2/models/digits", {"url": "ftp://127.0.0.1"}, 3, "must begin with http"),

@@ -38,7 +38,7 @@ def test_without_an_answer_no_folder_is_left(tmp_path, fault_url, fault, more):
     url = f"http://127.0.0.1:{free_port()}/p" if fault == "refused" else f"{fault_url}/{fault}"
     done = run(tmp_path, url, *more)
     assert done.exit_code == 4
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("Asks ")]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Measuring ")]
     assert lines[0].startswith("Error: POST ")
     assert "Nothing was answered" in lines[1]
     assert " sent" in lines[1]
@@ -49,7 +49,7 @@ def test_a_wrong_answer_was_paid_for(tmp_path, fault_url):
     """The folder keeps the account of what was sent."""
     done = run(tmp_path, f"{fault_url}/short-row", "--no-behaviour")
     assert done.exit_code == 4
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("Asks ")]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Measuring ")]
     assert lines[0].startswith("Error: ")
     facts = json.loads((tmp_path / "out" / "run.json").read_text())
     assert facts["account"]["sent"] == 1

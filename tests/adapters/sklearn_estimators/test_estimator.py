@@ -262,7 +262,7 @@ def test_labels_of_a_function_are_read_by_their_list():
         (lambda x: None, BadPrediction, "must return an array of scores or labels; got NoneType"),
         (lambda x: 3.0, BadPrediction, "shape \\(\\)"),
         (lambda x: [[1], [1, 2]], BadPrediction, "must return an array"),
-        (lambda x: np.ones((len(x), 3)), BadPrediction, "promises scores"),
+        (lambda x: np.ones((len(x), 3)), BadPrediction, "requires scores"),
         (lambda x: 1 / 0, PredictorError, "failed on 4 rows: ZeroDivisionError"),
     ],
 )

@@ -214,7 +214,7 @@ def test_labels_alone_and_labels_with_their_scores():
         top.predict(x).top1, predictor(labels.net).predict(x).scores.max(-1), rtol=1e-6
     )
     check_predictor(top, x)
-    with pytest.raises(BadPrediction, match="promises scores"):
+    with pytest.raises(BadPrediction, match="requires scores"):
         predictor(labels, access="logits", n_classes=4)
 
 

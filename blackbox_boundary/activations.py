@@ -18,22 +18,22 @@ __all__ = ["clipped", "elu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh"
 
 def relu(name: str) -> Activation:
     """``max(x, 0)``."""
-    return Activation(partial(np.maximum, 0.0), 1.0, name)
+    return Activation(partial(np.maximum, 0.0), 1.0, name, roundings=0)
 
 
 def leaky_relu(slope: float, name: str) -> Activation:
     """``x`` above 0, ``slope * x`` below."""
-    return Activation(partial(_two_slopes, slope=slope), max(1.0, abs(slope)), name)
+    return Activation(partial(_two_slopes, slope=slope), max(1.0, abs(slope)), name, middle=0.0)
 
 
 def elu(alpha: float, name: str) -> Activation:
     """``x`` above 0, ``alpha * (exp(x) - 1)`` below."""
-    return Activation(partial(_elu, alpha=alpha), max(1.0, abs(alpha)), name)
+    return Activation(partial(_elu, alpha=alpha), max(1.0, abs(alpha)), name, middle=abs(alpha))
 
 
 def clipped(low: float, high: float, name: str) -> Activation:
     """``min(max(x, low), high)``."""
-    return Activation(partial(np.clip, a_min=low, a_max=high), 1.0, name)
+    return Activation(partial(np.clip, a_min=low, a_max=high), 1.0, name, middle=0.0)
 
 
 def tanh(name: str) -> Activation:
@@ -48,7 +48,7 @@ def sigmoid(name: str) -> Activation:
 
 def softplus(beta: float, name: str) -> Activation:
     """``log(1 + exp(beta * x)) / beta``."""
-    return Activation(partial(_softplus, beta=beta), 1.0, name)
+    return Activation(partial(_softplus, beta=beta), 1.0, name, middle=1 / beta)
 
 
 def _two_slopes(x: Any, slope: float) -> Any:

@@ -24,6 +24,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from .chain_rounding import Rounding
 from .errors import CapabilityMissing, InvalidInput
 from .layers import Affine, Convolution, Dense, Layer, Reshape, convolution_norm, spectral_norm
 from .predictor import Access, FloatArray, IntArray
@@ -46,6 +47,8 @@ _ROUNDING = 1 + 1e-6
 
 TOLERANCE = 1e-4
 """Share of the largest score by which answers in single precision may differ from the chain's."""
+
+_SINGLE_EPS = float(np.finfo(np.float32).eps)
 
 _ROWS = 64
 """Rows evaluated at a time: a convolution copies every window of them."""
@@ -71,6 +74,11 @@ class Chain:
     deviation : float
         Largest difference between the model's leads and the chain's on probe rows, as a share of
         the row's largest score.
+    difference : float
+        The same difference itself.
+    rounding : Rounding, optional
+        Bounds how far the model's scores are off the chain's, because its layers are computed in
+        floating point. Without it ``deviation`` and ``difference`` stand for that.
     """
 
     norms: tuple[float, ...]
@@ -79,6 +87,8 @@ class Chain:
     rectified: bool = False
     scores: Callable[[Real], Real] | None = field(default=None, repr=False)
     deviation: float = 0.0
+    difference: float = 0.0
+    rounding: Rounding | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (
@@ -93,11 +103,17 @@ class Chain:
 
     @classmethod
     def of(
-        cls, layers: Sequence[Layer], input_shape: tuple[int, ...], *, rectified: bool = False
+        cls,
+        layers: Sequence[Layer],
+        input_shape: tuple[int, ...],
+        *,
+        rectified: bool = False,
+        eps: float = _SINGLE_EPS,
     ) -> Self:
         """Read a chain from its layers; neighbours that are one linear map are multiplied out.
 
         One output is the logit ``z`` of the second of two classes, as scores ``(-z/2, z/2)``.
+        ``eps`` is the machine epsilon of the type that the model computes in.
 
         Raises
         ------
@@ -111,10 +127,12 @@ class Chain:
             raise CapabilityMissing(
                 f"A chain must end in a linear layer whose outputs are the logits; {found}."
             )
+        computed = tuple(layers)
         if len(last.weight) == 1:
             if rectified:
                 raise CapabilityMissing("Nothing is certified for one rectified logit.")
             last = Dense(_both(last.weight), _both(last.offset), last.name)
+            computed = (*computed, Dense(_both(np.ones((1, 1))), np.zeros(2), last.name))
         norms, values = [], np.zeros((1, *input_shape))
         for layer in parts:
             norms.append(layer.norm(values.shape[1:]))
@@ -125,7 +143,8 @@ class Chain:
             )
         names = (*(layer.name for layer in layers), *(["Relu"] if rectified else []))
         scores = _Scores((*parts, last), rectified)
-        return cls(tuple(norms), last.weight, names, rectified, scores)
+        rounding = Rounding(computed, tuple(input_shape), eps)
+        return cls(tuple(norms), last.weight, names, rectified, scores, rounding=rounding)
 
     def steepness(self) -> Real:
         """The most that the lead of class i over class j can fall per unit of L2 distance.
@@ -247,7 +266,7 @@ def verified(
             f"Nothing is certified: on {len(rows)} probe rows the chain of {_listed(chain)} does "
             f"not reproduce the model's scores (off by {share:.2g} of the largest)."
         )
-    return replace(chain, deviation=share)
+    return replace(chain, deviation=share, difference=float(off.max()))
 
 
 @dataclass(frozen=True, eq=False)

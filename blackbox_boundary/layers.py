@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -57,6 +57,19 @@ class Layer(Protocol):
         """Most that the layer stretches an L2 distance between two rows of this shape."""
         ...
 
+    @property
+    def roundings(self) -> int:
+        """How many units of roundoff an output may be off, relative to ``sizes``."""
+        ...
+
+    def sizes(self, x: Real) -> Real:
+        """Sums of the absolute values of what is added up, for each output."""
+        ...
+
+    def absolute(self) -> Layer:
+        """A layer without offset, that takes bounds of differences (n, *shape) to those behind."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Dense:
@@ -73,14 +86,32 @@ class Dense:
         """The largest singular value."""
         return spectral_norm(self.weight)
 
+    @property
+    def roundings(self) -> int:
+        """The most that a term goes through: its product, the sums, the offset."""
+        return self.weight.shape[1] + 2
+
+    def sizes(self, x: Real) -> Real:
+        """``|weight| @ |x| + |offset|``."""
+        return np.asarray(np.abs(x) @ np.abs(self.weight.T) + np.abs(self.offset))
+
+    def absolute(self) -> Dense:
+        """Of the absolute weights."""
+        return Dense(np.abs(self.weight), np.zeros(len(self.weight)), self.name)
+
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """``scale * x + offset``, entry by entry; both broadcast to the row without enlarging it."""
+    """``scale * x + offset``, entry by entry; both broadcast to the row without enlarging it.
+
+    ``terms`` is the sum of the absolute values that the offset is computed from, in the model.
+    Default: of the offset alone.
+    """
 
     scale: Real
     offset: Real
     name: str = "Affine"
+    terms: Real | None = None
 
     def __call__(self, x: Real) -> Real:
         return np.asarray(self.scale * x + self.offset)
@@ -89,14 +120,34 @@ class Affine:
         """The largest factor."""
         return float(np.abs(self.scale).max())
 
+    @property
+    def roundings(self) -> int:
+        """Few: the factor itself may be a quotient of rounded numbers."""
+        return 16
+
+    def sizes(self, x: Real) -> Real:
+        """``|scale| |x| + terms``."""
+        terms = np.abs(self.offset) if self.terms is None else self.terms
+        return np.asarray(np.abs(self.scale * x) + terms)
+
+    def absolute(self) -> Affine:
+        """Of the absolute factors."""
+        return Affine(np.abs(self.scale), np.zeros_like(self.scale), self.name)
+
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """A function of each entry by itself, nowhere steeper than ``steepest``."""
+    """A function of each entry by itself, nowhere steeper than ``steepest``.
+
+    ``roundings`` counts the units of roundoff that it may be off, of its input, its output and the
+    largest value on the way, ``middle``.
+    """
 
     function: Callable[[Real], Real]
     steepest: float
     name: str
+    roundings: int = 32
+    middle: float = 1.0
 
     def __call__(self, x: Real) -> Real:
         return self.function(x)
@@ -104,6 +155,14 @@ class Activation:
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
         """The steepest slope."""
         return self.steepest
+
+    def sizes(self, x: Real) -> Real:
+        """Of input, output and ``middle``."""
+        return np.asarray(np.abs(self(x)) + self.steepest * np.abs(x) + self.middle)
+
+    def absolute(self) -> Affine:
+        """The steepest slope everywhere."""
+        return Affine(np.array(self.steepest), np.array(0.0), self.name)
 
 
 @dataclass(frozen=True)
@@ -120,6 +179,19 @@ class Reshape:
         """Distances stay."""
         return 1.0
 
+    @property
+    def roundings(self) -> int:
+        """None."""
+        return 0
+
+    def sizes(self, x: Real) -> Real:
+        """Nothing is added up."""
+        return np.zeros(self(x).shape)
+
+    def absolute(self) -> Reshape:
+        """Itself."""
+        return self
+
 
 @dataclass(frozen=True)
 class Transpose:
@@ -134,6 +206,19 @@ class Transpose:
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
         """Distances stay."""
         return 1.0
+
+    @property
+    def roundings(self) -> int:
+        """None."""
+        return 0
+
+    def sizes(self, x: Real) -> Real:
+        """Nothing is added up."""
+        return np.zeros(self(x).shape)
+
+    def absolute(self) -> Transpose:
+        """Itself."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +262,19 @@ class Convolution:
         kernels = np.split(self.kernel, self.groups)
         return max(convolution_norm(kernel, padded) for kernel in kernels)
 
+    @property
+    def roundings(self) -> int:
+        """Twice those of a matrix: fast algorithms add up more numbers than the direct sum does."""
+        return 2 * math.prod(self.kernel.shape[1:]) + 4
+
+    def sizes(self, x: Real) -> Real:
+        """With absolute values of everything."""
+        return replace(self.absolute(), offset=np.abs(self.offset))(np.abs(x))
+
+    def absolute(self) -> Convolution:
+        """Of the absolute kernel."""
+        return replace(self, kernel=np.abs(self.kernel), offset=np.zeros(len(self.kernel)))
+
 
 @dataclass(frozen=True)
 class MaxPool:
@@ -204,6 +302,19 @@ class MaxPool:
         pairs = zip(self.taps, self.strides, strict=True)
         return math.sqrt(math.prod(math.ceil(k / s) for k, s in pairs))
 
+    @property
+    def roundings(self) -> int:
+        """None."""
+        return 0
+
+    def sizes(self, x: Real) -> Real:
+        """Nothing is added up."""
+        return np.zeros(self(x).shape)
+
+    def absolute(self) -> MaxPool:
+        """Itself: the largest of a window moves by at most the largest difference."""
+        return self
+
     def _count(self, axis: int, size: int) -> int:
         return _windows(
             size, self.taps[axis], self.strides[axis], self.pads[axis], ceil_mode=self.ceil_mode
@@ -225,6 +336,19 @@ class AxisMatrices:
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
         """Exact: the singular values of a Kronecker product are the products of its factors'."""
         return math.prod(map(spectral_norm, self.matrices))
+
+    @property
+    def roundings(self) -> int:
+        """One for each value of a window, and few for the divisor."""
+        return math.prod(int((matrix != 0).sum(axis=1).max()) for matrix in self.matrices) + 4
+
+    def sizes(self, x: Real) -> Real:
+        """With absolute values of everything."""
+        return self.absolute()(np.abs(x))
+
+    def absolute(self) -> AxisMatrices:
+        """Of absolute matrices."""
+        return AxisMatrices(tuple(map(np.abs, self.matrices)), self.name)
 
 
 def averaging(

@@ -20,6 +20,7 @@ FLOORS = (
         "inputs",
         "layers",
         "activations",
+        "chain_rounding",
         "chains",
         "grid",
         "loading",

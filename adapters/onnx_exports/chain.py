@@ -111,7 +111,13 @@ def recognised(
         layer = layer_of(Step(node, constants, values.shape[1:], opset))
         layers.append(layer)
         values = layer(values)
-    return Chain.of(layers, given or shape, rectified=rectified)
+    return Chain.of(layers, given or shape, rectified=rectified, eps=_eps(kind, nodes))
+
+
+def _eps(kind: Any, nodes: list[NodeProto]) -> float:
+    """The machine epsilon of the graph: that of double precision where nothing is cast."""
+    double = kind == np.float64 and all(node.op_type != "Cast" for node in nodes)
+    return float(np.finfo(np.float64 if double else np.float32).eps)
 
 
 def _is_head(node: NodeProto, values: Any) -> bool:

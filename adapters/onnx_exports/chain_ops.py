@@ -157,7 +157,9 @@ def _batch_norm(step: Step) -> Layer:
     gain, bias, mean, variance = (step.floats(place) for place in (1, 2, 3, 4))
     scale = gain / np.sqrt(variance + options.get("epsilon", 1e-5))
     along = (-1, *(1,) * (len(step.shape) - 1))
-    return Affine(scale.reshape(along), (bias - mean * scale).reshape(along), step.node.op_type)
+    terms = np.abs(bias) + np.abs(mean * scale)
+    offset = (bias - mean * scale).reshape(along)
+    return Affine(scale.reshape(along), offset, step.node.op_type, terms.reshape(along))
 
 
 def _convolution(step: Step) -> Layer:

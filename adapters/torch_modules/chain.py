@@ -85,8 +85,8 @@ def chain_of(
         layers += read
         for layer in read:
             values = layer(values)
-    chain = Chain.of(layers, input_shape, rectified=rectified)
     device, dtype = device_of(module, None), dtype_of(module, None)
+    chain = Chain.of(layers, input_shape, rectified=rectified, eps=_eps(dtype))
     forward = Forward(module, tuple(input_shape), access, device, dtype)
 
     def answer(rows: Any) -> Any:
@@ -185,9 +185,12 @@ def _batch_norm(part: Any, shape: tuple[int, ...]) -> Layer:
         )
     mean, variance = _numpy(part.running_mean), _numpy(part.running_var)
     scale = (1.0 if part.weight is None else _numpy(part.weight)) / np.sqrt(variance + part.eps)
-    offset = (0.0 if part.bias is None else _numpy(part.bias)) - mean * scale
+    bias = np.zeros_like(mean) if part.bias is None else _numpy(part.bias)
+    terms = np.abs(bias) + np.abs(mean * scale)
     along = (-1, *(1,) * (len(shape) - 1))
-    return Affine(scale.reshape(along), offset.reshape(along), type(part).__name__)
+    made = (values.reshape(along) for values in (scale, bias - mean * scale, terms))
+    scale, offset, terms = made
+    return Affine(scale, offset, type(part).__name__, terms)
 
 
 def _max_pool(part: Any, shape: tuple[int, ...]) -> Layer:
@@ -284,6 +287,13 @@ def _offset(part: Any) -> Any:
 def _each(value: Any, n_dims: int) -> tuple[Any, ...]:
     """One number for each axis of an image."""
     return tuple(value) if isinstance(value, tuple | list) else (value,) * n_dims
+
+
+def _eps(dtype: torch.dtype) -> float:
+    """The machine epsilon of the type that a module computes in."""
+    import torch
+
+    return float(torch.finfo(dtype).eps)
 
 
 def _numpy(tensor: torch.Tensor) -> Any:

@@ -38,6 +38,12 @@ N_PROBES = len(_PROBES)
 _SINGLE = 1e-5
 """Share of the largest score that single precision explains; more may be rounding to decimals."""
 
+_SOFTMAX = 16
+"""Machine epsilons by which softmax may move a logarithm of a large probability."""
+
+_FAR = 1e30
+"""Stands for an infinite distance where rounding is bounded: beyond it single precision overflows."""
+
 _SAFETY = 4
 """What was seen of a deviation on a few rows, times this, is assumed everywhere."""
 
@@ -84,8 +90,29 @@ def proved_leads(
     if problem.votes > 1:
         reason = np.where(given > problem.score_resolution, "not certified: answers vary", reason)
     kind = np.finfo(start.scores.dtype if start.scores.dtype.kind == "f" else np.float64)
-    seen = np.maximum(off, (chain.deviation * scale)[:, None])
-    return Proved(interval[0] - _SAFETY * seen - (6 * float(kind.eps) * scale)[:, None], reason)
+    lead = interval[0] - (6 * float(kind.eps) * scale)[:, None]
+    if chain.rounding is None:
+        seen = np.maximum(chain.deviation * scale, chain.difference)[:, None]
+        return Proved(lead - _SAFETY * np.maximum(off, seen), reason)
+    lead = lead - _SAFETY * np.maximum(off, (chain.deviation * scale)[:, None])
+    rounding = _rounding(chain, flips, rows, lead, float(kind.eps))
+    if problem.access is Access.PROBABILITIES:
+        rounding = rounding + 2 * _SOFTMAX * max(float(kind.eps), chain.rounding.eps)
+    return Proved(lead - rounding, reason)
+
+
+def _rounding(chain: Chain, flips: Flips, rows: IntArray, lead: Real, eps: float) -> Real:
+    """What rounding inside the model takes off leads (k, n_classes): at the row, and at a flip."""
+    assert chain.rounding is not None
+    home, each = flips.home[rows], np.arange(len(rows))
+    steepness = chain.steepness()[home]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(steepness > 0, np.maximum(lead, 0.0) / steepness, np.inf)
+    reach[each, home] = np.inf
+    radius = np.minimum(reach.min(axis=-1), _FAR)
+    x = as_numpy(take(flips.x, rows)).astype(np.float64)
+    off = chain.rounding(x, radius, eps)
+    return 2 * (off + off[each, home][:, None])
 
 
 class _Near(NamedTuple):

@@ -270,6 +270,59 @@ def test_a_row_alone_is_certified_as_in_a_batch():
     assert (together.n_predictions == 5).all()
 
 
+def test_rounding_inside_the_model_is_taken_off():
+    """``relu(x + 1000) - 1000`` in single precision flips off 0, on multiples of 2 ** -14."""
+    net = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU(), torch.nn.Linear(1, 2))
+    net.load_state_dict(
+        {
+            "0.weight": torch.ones(1, 1),
+            "0.bias": torch.tensor([1000.0]),
+            "2.weight": torch.tensor([[0.0], [1.0]]),
+            "2.bias": torch.tensor([0.0, -1000.0]),
+        }
+    )
+    predictor = TorchPredictor(net, input_shape=(1,), access="logits", bounds=(-1000.0, 1000.0))
+    x = np.array([2, 3, 4, 8, 100, 10_000], np.float32)[:, None] * np.float32(2.0**-14)
+    certified = measure(predictor, x, estimator=LowerBound()).certified
+    for row, bound in zip(x[:, 0], certified, strict=True):
+        grid = np.linspace(0, row, 20_001, dtype=np.float32)[:, None]
+        assert bound <= row - grid[predictor.predict(grid).label == 0].max()
+    assert 0.99 * x[-1, 0] < certified[-1] < x[-1, 0]
+
+
+@given(seed=st.integers(0, 1000), offset=st.sampled_from([1e3, 1e4, 1e5]))
+@settings(max_examples=15, deadline=None)
+def test_no_flip_of_single_precision_lies_within_a_certificate(seed, offset):
+    """Where hidden values are large, the boundary of the model is off that of its weights."""
+    rng = np.random.default_rng(seed)
+    net = small_net(seed, widths=(3, 6, 2))
+    hidden, out = net.weights
+    net = ReluNet(net.weights, (offset + net.offsets[0], -out.sum(axis=1) * offset))
+    deployed = as_torch(net).float()
+    predictor = TorchPredictor(deployed, input_shape=(3,), access="logits", bounds=(-1e3, 1e3))
+    slope = hidden.T @ (out[1] - out[0])  # every unit is on: logits are linear nearby
+    centre = -(out[1] - out[0]) @ (hidden @ np.zeros(3) + net.offsets[0] - offset)
+    foot = slope * centre / (slope @ slope)
+    steps = offset * np.geomspace(1e-8, 1e-3, 30)
+    unit = slope / np.linalg.norm(slope)
+    x = (foot + steps[:, None] * unit).astype(np.float32)
+    try:
+        found = measure(predictor, x, estimator=LowerBound())
+    except CapabilityMissing:  # so large an offset that probe rows are not reproduced
+        return
+    for row, home, bound in zip(x, found.home, found.certified, strict=True):
+        if not bound > 0:
+            continue
+        directions = rng.normal(size=(2000, 3))
+        directions[:1000] = -unit * np.sign((row - foot) @ unit)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        near = (row + directions * bound * rng.random((2000, 1)) ** 0.2).astype(np.float32)
+        flips = predictor.predict(near).label != home
+        distance = np.linalg.norm(near.astype(np.float64) - row, axis=1)
+        assert not (flips & (distance < bound * (1 - 1e-6))).any()
+    assert (found.certified > 0).any()
+
+
 class Cliff:
     """A linear model whose label also flips beyond a wall that no weight shows."""
 

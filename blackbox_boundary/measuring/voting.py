@@ -45,7 +45,7 @@ def needed(n_votes: int) -> int:
     tail = 0
     for n_agreeing in range(n_votes, 0, -1):
         tail += comb(n_votes, n_agreeing)
-        if tail > _LUCK * 2**n_votes:
+        if tail / 2**n_votes > _LUCK:
             return min(n_agreeing + 1, n_votes)
     return n_votes
 

@@ -321,3 +321,10 @@ def test_luck_is_rare():
     for n in range(5, 60):
         wins = np.random.default_rng(n).binomial(n, 0.5, 20000)
         assert (wins >= needed(n)).mean() < 0.055
+
+
+def test_thousands_of_votes_do_not_overflow():
+    """The number needed is that of the normal approximation, one vote apart at most."""
+    for n_votes in (1024, 3000):
+        expected = n_votes / 2 + 1.645 * n_votes**0.5 / 2
+        assert abs(needed(n_votes) - expected) <= 1.5

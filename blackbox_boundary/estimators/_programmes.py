@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -69,15 +70,19 @@ def closest_step(
     options: Any = {"maxiter": 100, "ftol": 1e-12}
     why = ""
     for radius in (reach / scale, np.inf):
-        solved = minimize(
-            lambda p: float(0.5 * np.sum((p + offset) ** 2)),
-            np.zeros_like(x),
-            jac=lambda p: p + offset,
-            method="SLSQP",
-            bounds=list(zip(np.maximum(lowest, -radius), np.minimum(highest, radius), strict=True)),
-            constraints=constraints if others.size else constraints[:1],
-            options=options,
-        )
+        with warnings.catch_warnings():  # SciPy before 1.14 clips its iterates, and says so
+            warnings.filterwarnings("ignore", "Values in x were outside bounds", RuntimeWarning)
+            solved = minimize(
+                lambda p: float(0.5 * np.sum((p + offset) ** 2)),
+                np.zeros_like(x),
+                jac=lambda p: p + offset,
+                method="SLSQP",
+                bounds=list(
+                    zip(np.maximum(lowest, -radius), np.minimum(highest, radius), strict=True)
+                ),
+                constraints=constraints if others.size else constraints[:1],
+                options=options,
+            )
         step = np.clip(solved.x, lowest, highest)
         if solved.success or _is_met(lead, jacobian, rival, others, step):
             return scale * step, ""

@@ -14,9 +14,10 @@ References
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -165,8 +166,32 @@ class Activation:
         return Affine(np.array(self.steepest), np.array(0.0), self.name)
 
 
+class _Rearranged(ABC):
+    """The same values in other places: nothing is computed, and distances stay."""
+
+    @abstractmethod
+    def __call__(self, x: Real) -> Real: ...
+
+    def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
+        """Distances stay."""
+        return 1.0
+
+    @property
+    def roundings(self) -> int:
+        """None."""
+        return 0
+
+    def sizes(self, x: Real) -> Real:
+        """Nothing is added up."""
+        return np.zeros(self(x).shape)
+
+    def absolute(self) -> Self:
+        """Itself."""
+        return self
+
+
 @dataclass(frozen=True)
-class Reshape:
+class Reshape(_Rearranged):
     """The same values in the same order, in rows of another shape."""
 
     shape: tuple[int, ...]
@@ -175,26 +200,9 @@ class Reshape:
     def __call__(self, x: Real) -> Real:
         return x.reshape(len(x), *self.shape)
 
-    def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
-        """Distances stay."""
-        return 1.0
-
-    @property
-    def roundings(self) -> int:
-        """None."""
-        return 0
-
-    def sizes(self, x: Real) -> Real:
-        """Nothing is added up."""
-        return np.zeros(self(x).shape)
-
-    def absolute(self) -> Reshape:
-        """Itself."""
-        return self
-
 
 @dataclass(frozen=True)
-class Transpose:
+class Transpose(_Rearranged):
     """The axes of a row in another order; ``axes`` counts those of the row from 0."""
 
     axes: tuple[int, ...]
@@ -202,23 +210,6 @@ class Transpose:
 
     def __call__(self, x: Real) -> Real:
         return x.transpose(0, *(axis + 1 for axis in self.axes))
-
-    def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
-        """Distances stay."""
-        return 1.0
-
-    @property
-    def roundings(self) -> int:
-        """None."""
-        return 0
-
-    def sizes(self, x: Real) -> Real:
-        """Nothing is added up."""
-        return np.zeros(self(x).shape)
-
-    def absolute(self) -> Transpose:
-        """Itself."""
-        return self
 
 
 @dataclass(frozen=True, eq=False)

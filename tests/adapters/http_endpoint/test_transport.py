@@ -18,6 +18,8 @@ from blackbox_boundary.wrappers import LedgerPredictor
 X = np.random.default_rng(0).random((12, 2), dtype=np.float32)
 P = np.array(fault_server.honest(X.tolist())["p"])
 FAST = {"connections": 2, "attempts": 4, "first_wait_s": 0.01}
+ONE_BY_ONE = {**FAST, "connections": 1}
+"""Requests in a known order: no request meets every failure of a server that fails each second time."""
 IMPATIENT = {**FAST, "read_timeout_s": 0.5, "total_timeout_s": 1.0}
 
 
@@ -267,9 +269,7 @@ def test_a_server_that_fails_at_everything_is_not_blamed_on_rows(fault_url):
 
 def test_a_server_that_fails_at_random_is_survived(fault_url):
     """Every third request fails with a 500; no row is blamed for it."""
-    with endpoint_of(
-        f"{fault_url}/e500~3", transport={**FAST, "connections": 1}, max_rows=1
-    ) as endpoint:
+    with endpoint_of(f"{fault_url}/e500~3", transport=ONE_BY_ONE, max_rows=1) as endpoint:
         for _ in range(3):
             assert np.allclose(endpoint.predict(X).scores, P, atol=1e-7)
 
@@ -277,7 +277,7 @@ def test_a_server_that_fails_at_random_is_survived(fault_url):
 def test_what_was_answered_before_a_failure_is_handed_out(fault_url):
     """``stream`` gives every answer that came before it raises."""
     got = []
-    endpoint = endpoint_of(f"{fault_url}/e400~5", transport={**FAST, "connections": 1}, max_rows=1)
+    endpoint = endpoint_of(f"{fault_url}/e400~5", transport=ONE_BY_ONE, max_rows=1)
     with endpoint, pytest.raises(PredictorRefused):
         got.extend(rows.start for rows, _ in endpoint.stream(X))
     assert got[:4] == [0, 1, 2, 3]
@@ -297,9 +297,7 @@ def test_rate_limit(fault_url):
 
 def test_a_connection_is_kept(fault_url):
     """Requests of one thread that follow each other travel on one connection."""
-    with endpoint_of(
-        f"{fault_url}/ok", max_rows=1, transport={**FAST, "connections": 1}
-    ) as endpoint:
+    with endpoint_of(f"{fault_url}/ok", max_rows=1, transport=ONE_BY_ONE) as endpoint:
         for _ in range(3):
             endpoint.predict(X[:1])
     ports = [entry["port"] for entry in log_of(fault_url)]
@@ -308,7 +306,7 @@ def test_a_connection_is_kept(fault_url):
 
 def test_rows_sent_again_are_counted_apart(fault_url):
     """Of the rows sent, those that a request repeated, whatever the reason."""
-    with endpoint_of(f"{fault_url}/e502~2", max_rows=1) as endpoint:
+    with endpoint_of(f"{fault_url}/e502~2", transport=ONE_BY_ONE, max_rows=1) as endpoint:
         endpoint.predict(X)
         sent = endpoint.counters
     assert sent.queries == len(log_of(fault_url)) == len(X) + sent.queries_again
@@ -340,7 +338,7 @@ def test_a_meter_may_refuse_each_request(fault_url):
         if sum(asked) > 3:
             raise SpentError
 
-    with endpoint_of(f"{fault_url}/e502~2", max_rows=1) as endpoint:
+    with endpoint_of(f"{fault_url}/e502~2", transport=ONE_BY_ONE, max_rows=1) as endpoint:
         with endpoint.metered(charge), pytest.raises(SpentError):
             endpoint.predict(X)
         assert endpoint.counters.queries == 3

@@ -22,6 +22,8 @@ FLOORS = (
         "activations",
         "chain_rounding",
         "chains",
+        "column",
+        "domain",
         "grid",
         "loading",
         "settings",

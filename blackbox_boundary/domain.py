@@ -33,7 +33,7 @@ from .arrays import as_kind, as_numpy
 from .column import Column, Kind, Only
 from .errors import InvalidInput
 from .inputs import finite_rows
-from .predictor import Array
+from .predictor import Array, Bounds
 from .printable import printable
 
 __all__ = ["Column", "Domain", "Kind", "Only", "Violation"]
@@ -179,7 +179,8 @@ class Domain:
         home, box = _flat(x), self.box(x)
         wanted = _flat(points)
         moved = self._projected(np.where(np.isnan(wanted), home, wanted), home, box)
-        return as_kind(_inside(moved, box, as_numpy(points[:0]).dtype), points)
+        narrow = _inside(moved, box, as_numpy(points[:0]).dtype)
+        return as_kind(narrow.reshape(points.shape), points)
 
     def violations(self, x: Array) -> list[Violation]:
         """By column, the finite rows (n, d) that hold values which do not exist.
@@ -217,7 +218,9 @@ class Domain:
         finite = np.flatnonzero(finite_rows(values))
         out = values.copy()
         out[finite] = self._projected(values[finite], values[finite], box)
-        return as_kind(_inside(out, box, as_numpy(x[:0]).dtype), x)
+        kept = as_numpy(x).reshape(values.shape)
+        moved = np.where(out == values, kept, _inside(out, box, kept.dtype))
+        return as_kind(moved.reshape(x.shape), x)
 
     def selected(self, names: Sequence[str]) -> Domain:
         """The domain with its columns in the order of ``names``.
@@ -239,6 +242,27 @@ class Domain:
                 f"The columns of the domain must be those of the data; {'; '.join(faults)}."
             )
         return replace(self, columns=tuple(self.columns[self.names.index(n)] for n in names))
+
+    def within(self, bounds: Bounds, *, whole: bool = False) -> Domain:
+        """The domain inside the bounds of a model; ``whole``: of one that takes whole numbers.
+
+        Listed values outside the bounds stay: the model refuses them, or it does not.
+        """
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, np.float64).reshape(-1), len(self.columns))
+            for bound in ((-np.inf, np.inf) if bounds is None else bounds)
+        )
+        columns = list(self.columns)
+        for at, column in enumerate(columns):
+            if column.kind in (Kind.CONTINUOUS, Kind.INTEGER):
+                kind = Kind.INTEGER if whole else column.kind
+                low, high = max(column.lowest, lowest[at]), min(column.highest, highest[at])
+                columns[at] = replace(column, kind=kind, lowest=float(low), highest=float(high))
+        return replace(self, columns=tuple(columns))
+
+    def facts(self) -> list[dict[str, Any]]:
+        """The columns as JSON types, settings that are not set left out."""
+        return [column.facts() for column in self.columns]
 
     @cached_property
     def _listed(self) -> list[int]:

@@ -16,6 +16,7 @@ import numpy as np
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
 from ..arrays import take
+from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
@@ -87,6 +88,7 @@ def measure(
     votes: int = 1,
     score_resolution: float = 0.0,
     scale: Any = None,
+    columns: Domain | None = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -128,6 +130,11 @@ def measure(
     scale : float or array (*input_shape), optional
         How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
         the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
+    columns : Domain, optional
+        What the columns of a table may hold, which of them may change, and the unit of distance of
+        each: all points sent lie in it, and distances count changes in these units. Matched with
+        the model's inputs by name, where both have names. For the estimators ``tangent``,
+        ``halfspace``, ``broyden`` and ``directions``.
 
     Returns
     -------
@@ -156,6 +163,8 @@ def measure(
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
         x = in_named_order(x, frame, predictor.input_names)
+        if columns is not None:
+            columns = columns.selected(predictor.input_names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -165,6 +174,7 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
         scale=scale,
+        domain=columns,
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
@@ -255,7 +265,8 @@ class _Run:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._groups.blocks())
         for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
-            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
+            some = self._rows(rows)
+            checked_rows(some, self._problem.input_shape, self._problem.bounds, rows)
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""

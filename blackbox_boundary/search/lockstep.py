@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
 from ..errors import InvalidInput
-from ..predictor import IntArray, Prediction
+from ..predictor import Bounds, IntArray, Prediction
 from .asks import ANSWERED, Search, Status, ask_prediction
 from .box import Box
 from .problem import Problem
@@ -167,11 +167,19 @@ def _begin(
 ) -> Iterator[_Runner]:
     for row in rows.tolist():
         origin = as_numpy(take(flips.x, np.array([row]))).reshape(-1)
-        box = Box.around(origin, problem.bounds, problem.input_shape)
+        box = Box.around(origin, _bounds(problem, row), problem.input_shape)
         search = start(row, box)
         first = next(search, None)
         if first is not None and max_queries > 0:
             yield _Runner(row, origin, box, search, max_queries, first)
+
+
+def _bounds(problem: Problem, row: int) -> Bounds:
+    """The bounds of one row."""
+    if problem.row_bounds is None:
+        return problem.bounds
+    lowest, highest = problem.row_bounds
+    return lowest[row], highest[row]
 
 
 def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
@@ -179,11 +187,12 @@ def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
     points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(
         runner.origin.dtype
     )
-    if problem.bounds is None:
+    bounds = _bounds(problem, runner.row)
+    if bounds is None:
         return np.asarray(points)
     lowest, highest = (
         np.broadcast_to(np.asarray(b, points.dtype), problem.input_shape).reshape(-1)
-        for b in problem.bounds
+        for b in bounds
     )
     return np.asarray(np.clip(points, lowest, highest))
 

@@ -18,10 +18,12 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, put, take
+from ..domain import Domain
 from ..grid import Grid
 from ..predictor import Array, Bounds, IntArray
 from .asks import AskPrediction, Labels, Search
 from .problem import Problem
+from .scaled_columns import ScaledColumns
 from .state import Flips
 
 __all__ = ["AskedFlips", "on_grid", "rows_on_grid"]
@@ -79,11 +81,14 @@ class AskedFlips:
         self.distance[rows[again]] = np.inf
 
 
-def rows_on_grid(x: Array, grid: Grid | None, bounds: Bounds) -> tuple[Array, NDArray[np.bool_]]:
+def rows_on_grid(
+    x: Array, grid: Grid | ScaledColumns | Domain | None, bounds: Bounds
+) -> tuple[Array, NDArray[np.bool_]]:
     """Rows that exist, and which (n,) had to be moved; ``x`` itself if none had."""
     if grid is None:
         return x, np.zeros(x.shape[0], np.bool_)
-    moved_to, xp = grid.rows(x, bounds), array_namespace(x)
+    moved_to = grid.repaired(x) if isinstance(grid, Domain) else grid.rows(x, bounds)
+    xp = array_namespace(x)
     differs = xp.reshape((moved_to != x) & xp.isfinite(x), (x.shape[0], -1))
     moved = np.asarray(as_numpy(xp.any(differs, axis=-1)))
     return (moved_to if moved.any() else x), moved

@@ -21,6 +21,7 @@ its length is 2, the root of 2, and 1 in L1, L2 and L-infinity, divided by their
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,7 +37,7 @@ from .inputs import finite_rows
 from .predictor import Array, Bounds
 from .printable import printable
 
-__all__ = ["Column", "Domain", "Kind", "Only", "Violation"]
+__all__ = ["Column", "Domain", "Kind", "Only", "Violation", "flat_rows"]
 
 Real = NDArray[np.float64]
 
@@ -156,7 +157,7 @@ class Domain:
 
     def box(self, x: Array) -> tuple[Real, Real]:
         """The lowest and the highest value (n, d) that each row (n, d) may take in each column."""
-        home = _flat(x)
+        home = flat_rows(x)
         low = np.where(self.frozen | (self.direction > 0), home, self.lowest)
         high = np.where(self.frozen | (self.direction < 0), home, self.highest)
         return low, high
@@ -176,8 +177,8 @@ class Domain:
         (k, d)
             Of the kind and dtype of ``points``. A value that stays keeps the row's bits.
         """
-        home, box = _flat(x), self.box(x)
-        wanted = _flat(points)
+        home, box = flat_rows(x), self.box(x)
+        wanted = flat_rows(points)
         moved = self._projected(np.where(np.isnan(wanted), home, wanted), home, box)
         narrow = _inside(moved, box, as_numpy(points[:0]).dtype)
         return as_kind(narrow.reshape(points.shape), points)
@@ -187,7 +188,7 @@ class Domain:
 
         Frozen columns hold what they hold.
         """
-        values = _flat(x)
+        values = flat_rows(x)
         values = values[np.isfinite(values).all(axis=-1)]
         near = np.where(self.whole, _SAME, _ROUNDING * np.maximum(1.0, np.abs(values)))
         near[:, self._listed] = _SAME
@@ -213,7 +214,7 @@ class Domain:
 
         Rows with NaN or infinity stay as they are.
         """
-        values = _flat(x)
+        values = flat_rows(x)
         box = (self.lowest, self.highest)
         finite = np.flatnonzero(finite_rows(values))
         out = values.copy()
@@ -284,10 +285,11 @@ class Domain:
         return np.asarray(np.where(self.frozen, home, moved))
 
 
-def _flat(x: Array) -> Real:
+def flat_rows(x: Array) -> Real:
     """Rows as (n, d) in double precision."""
-    values = as_numpy(x).astype(np.float64)
-    return np.asarray(values.reshape(len(values), -1))
+    values = as_numpy(x)
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
+    return np.asarray(flat, np.float64)
 
 
 def _nearest_level(values: Real, home: Real, levels: Real) -> Real:

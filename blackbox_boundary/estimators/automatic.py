@@ -13,7 +13,8 @@ Cost per row: that of the ray; where the answers give no gradient, that of ``hal
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,12 +38,14 @@ class Automatic:
 
     Parameters
     ----------
-    by_scores : Ray
+    by_scores : Ray or Tangent
     by_labels : HalfSpace
         For rows that end ``ZERO_GRADIENT`` or ``UNRESOLVED`` on the ray, as all do of a piecewise constant model.
     """
 
-    by_scores: Ray = field(default_factory=Ray)
+    keeps_domain: ClassVar[bool] = True
+
+    by_scores: Ray | Tangent = field(default_factory=Ray)
     by_labels: HalfSpace = field(default_factory=HalfSpace)
 
     @property
@@ -68,14 +71,17 @@ class Automatic:
         """An estimator that keeps the domain of a table's columns."""
         if not problem.access.has_scores or problem.piecewise_constant:
             return self.by_labels
-        return Tangent() if problem.searched.differentiable else Broyden()
+        if problem.searched.differentiable:
+            return Tangent()
+        is_stepped = problem.searched.grid is not None  # differences are steps to other values
+        return replace(self, by_scores=Tangent()) if is_stepped else Broyden()
 
     def expected_queries(self, problem: Problem) -> float:
         """As of the ray; a row whose answers do not move costs those of ``by_labels`` besides."""
         return self.by_scores.expected_queries(problem)
 
     def check(self, problem: Problem) -> None:
-        """As the ray."""
+        """As ``by_scores``."""
         self.by_scores.check(problem)
 
     def search(self, flips: Flips, problem: Problem) -> Search:

@@ -108,6 +108,8 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
 def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     yield from _ask_home(flips)
     _end_without_room(flips, problem)
+    if not math.prod(problem.input_shape):
+        return
     search = estimator.search(flips, problem)
     source = source_for(getattr(estimator, "gradients", None), problem)
     if source is not None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm
 from ..column import Column, Kind
-from ..domain import Domain
+from ..domain import Domain, flat_rows
 from ..predictor import Array, Bounds
 
 __all__ = ["ScaledColumns"]
@@ -101,7 +101,7 @@ class ScaledColumns:
         start = home[:, self._free] / self._scale
         wide = home.copy()
         wide[:, self._free] = np.where(points == start, home[:, self._free], points * self._scale)
-        values = as_numpy(x).astype(np.float64).reshape(len(home), -1)
+        values = flat_rows(x).copy()
         for at, places, numbers in self._places():
             if isinstance(places, slice):
                 chosen = numbers[wide[:, places].argmax(axis=-1)]
@@ -110,12 +110,12 @@ class ScaledColumns:
                 )
             else:
                 values[:, at] = wide[:, places]
-        like = as_numpy(x).reshape(len(home), -1)
+        like = as_numpy(x).reshape(values.shape)
         return as_kind(self.domain.nearest(values.astype(like.dtype), like).reshape(x.shape), x)
 
     def slope(self, gradient: Array) -> Real:
         """The gradient (k, m) by the coordinates, of one (k, d) by the inputs."""
-        flat = as_numpy(gradient).astype(np.float64).reshape(len(gradient), -1)
+        flat = flat_rows(gradient)
         wide = np.zeros((len(flat), len(self._wide.columns)))
         for at, places, _ in self._places():
             if not isinstance(places, slice):
@@ -202,7 +202,7 @@ class ScaledColumns:
 
     def _widened(self, x: Array) -> Real:
         """Rows (n, d) with a one-hot group in place of each category, in input units."""
-        flat = as_numpy(x).astype(np.float64).reshape(len(x), -1)
+        flat = flat_rows(x)
         wide = np.zeros((len(flat), len(self._wide.columns)))
         for at, places, numbers in self._places():
             if isinstance(places, slice):

@@ -21,6 +21,7 @@ FLOORS = (
         "layers",
         "activations",
         "chain_rounding",
+        "capabilities",
         "chains",
         "grid",
         "loading",

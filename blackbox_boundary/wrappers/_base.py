@@ -7,9 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from ..capabilities import fingerprint_of, is_piecewise_constant
 from ..chains import Chained
 from ..errors import InvalidInput
-from ..grid import Grid
+from ..grid import Grid, grid_of
 from ..metering import Grouping, Metered
 from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..predictor import (
@@ -66,7 +67,7 @@ class Wrapper:
 
     def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
         self._inner = predictor
-        self.piecewise_constant = bool(getattr(predictor, "piecewise_constant", False))
+        self.piecewise_constant = is_piecewise_constant(predictor)
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
@@ -122,12 +123,12 @@ class Wrapper:
     @property
     def grid(self) -> Grid | None:
         """The inputs that exist, where the wrapped predictor knows of a grid."""
-        return getattr(self._inner, "grid", None)
+        return grid_of(self._inner)
 
     @property
     def fingerprint(self) -> str | None:
         """Name of the model's content, where the wrapped predictor has one."""
-        return getattr(self._inner, "fingerprint", None)
+        return fingerprint_of(self._inner)
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from ..arrays import as_kind, as_numpy
+from ..capabilities import fingerprint_of
 from ..errors import CapabilityMissing, InvalidInput
-from ..grid import Grid
+from ..grid import Grid, grid_of
 from ..ledger.records import content_keys
 from ..predictor import Access, Array, FloatArray, Named, NamedInputs, Prediction, Predictor
 from ._base import check_rows
@@ -62,12 +63,12 @@ class _Defence:
     @property
     def grid(self) -> Grid | None:
         """The inputs that exist, where the defended predictor knows of a grid."""
-        return getattr(self._inner, "grid", None)
+        return grid_of(self._inner)
 
     @property
     def fingerprint(self) -> str | None:
         """The defended model is another model: its name says which, and behind what."""
-        inner = getattr(self._inner, "fingerprint", None)
+        inner = fingerprint_of(self._inner)
         return inner and f"{inner} behind {self._name}"
 
 

@@ -23,6 +23,8 @@ FLOORS = (
         "chain_rounding",
         "capabilities",
         "chains",
+        "column",
+        "domain",
         "grid",
         "loading",
         "settings",

@@ -23,6 +23,7 @@ FLOORS = (
         "chain_rounding",
         "capabilities",
         "chains",
+        "closing",
         "column",
         "domain",
         "grid",

@@ -48,62 +48,15 @@ class Encoding(Predictor, Protocol):
         ...
 
 
-class Wrapper:
-    """Passes everything on.
+class Around:
+    """A predictor around another one, with the same inputs and the same classes."""
 
-    It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
-    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
-    them.
-
-    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
-    ``_stream`` and ``_recheck``.
-
-    Parameters
-    ----------
-    predictor : Predictor
-    streams : bool
-        Whether to hand out answers as they arrive, where the wrapped predictor does.
-    """
-
-    def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
+    def __init__(self, predictor: Predictor) -> None:
         self._inner = predictor
-        self.piecewise_constant = is_piecewise_constant(predictor)
-        if isinstance(predictor, Differentiable):
-            self.vjp = self._vjp
-        if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
-            self.predict_again = self._predict_again
-        if isinstance(predictor, Rechecked):
-            self.sent_row, self.recheck = predictor.sent_row, self._recheck
-        if streams and isinstance(predictor, Streaming):
-            self.stream = self._stream
-        self._pass_on(predictor)
-
-    def _pass_on(self, predictor: Predictor) -> None:
-        """Take over what the wrapped predictor says of itself."""
-        if isinstance(predictor, Chained):
-            self.chain = predictor.chain
         if isinstance(predictor, Named):
             self.class_names = predictor.class_names
         if isinstance(predictor, NamedInputs):
             self.input_names = predictor.input_names
-        if isinstance(predictor, Encoding):
-            self.as_sent = predictor.as_sent
-        if isinstance(predictor, Metered):
-            self.metered = predictor.metered
-        if isinstance(predictor, Grouping):
-            self.neighbours_known = predictor.neighbours_known
-            self.note_neighbours = predictor.note_neighbours
-        if isinstance(predictor, Versioned):
-            self.model_version = predictor.model_version
-            self.expect_version = predictor.expect_version
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._inner!r})"
-
-    @property
-    def access(self) -> Access:
-        """What an answer reveals."""
-        return self._inner.access
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -124,6 +77,60 @@ class Wrapper:
     def grid(self) -> Grid | None:
         """The inputs that exist, where the wrapped predictor knows of a grid."""
         return grid_of(self._inner)
+
+
+class Wrapper(Around):
+    """Passes everything on.
+
+    It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
+    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
+    them.
+
+    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
+    ``_stream`` and ``_recheck``.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    streams : bool
+        Whether to hand out answers as they arrive, where the wrapped predictor does.
+    """
+
+    def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
+        super().__init__(predictor)
+        self.piecewise_constant = is_piecewise_constant(predictor)
+        if isinstance(predictor, Differentiable):
+            self.vjp = self._vjp
+        if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
+            self.predict_again = self._predict_again
+        if isinstance(predictor, Rechecked):
+            self.sent_row, self.recheck = predictor.sent_row, self._recheck
+        if streams and isinstance(predictor, Streaming):
+            self.stream = self._stream
+        self._pass_on(predictor)
+
+    def _pass_on(self, predictor: Predictor) -> None:
+        """Take over what the wrapped predictor says of itself."""
+        if isinstance(predictor, Chained):
+            self.chain = predictor.chain
+        if isinstance(predictor, Encoding):
+            self.as_sent = predictor.as_sent
+        if isinstance(predictor, Metered):
+            self.metered = predictor.metered
+        if isinstance(predictor, Grouping):
+            self.neighbours_known = predictor.neighbours_known
+            self.note_neighbours = predictor.note_neighbours
+        if isinstance(predictor, Versioned):
+            self.model_version = predictor.model_version
+            self.expect_version = predictor.expect_version
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._inner!r})"
+
+    @property
+    def access(self) -> Access:
+        """What an answer reveals."""
+        return self._inner.access
 
     @property
     def fingerprint(self) -> str | None:

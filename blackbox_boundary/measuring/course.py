@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
-from ..estimators import CATALOGUE, Automatic, Estimator, by_name
+from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
+from ..estimators.protocol import ByGradients, KeepsDomain, norm_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
 from ..search.asks import Labels, Search, Status, ask_prediction
@@ -45,18 +46,17 @@ def check(estimator: Estimator, problem: Problem) -> None:
         _check_keeps_domain(estimator)
     problem = problem.searched
     estimator.check(problem)
-    if (source := getattr(estimator, "gradients", None)) is not None:
+    if (source := source_of(estimator)) is not None:
         source.check(problem)
 
 
 def _check_keeps_domain(estimator: Estimator) -> None:
     """Refuse an estimator that does not keep a domain, and settings that are part of the domain."""
-    if not getattr(estimator, "keeps_domain", False):
-        able = ", ".join(
-            name for name, e in CATALOGUE.items() if getattr(e.kind, "keeps_domain", 0)
-        )
+    if not isinstance(estimator, KeepsDomain):
+        able = [name for name, e in CATALOGUE.items() if isinstance(e.kind(), KeepsDomain)]
         raise CapabilityMissing(
-            f'The estimator "{estimator.name}" does not keep the domain of columns; {able} do.'
+            f'The estimator "{estimator.name}" does not keep the domain of columns; '
+            f"{', '.join(able)} do."
         )
     settings = ("frozen", "levels", "subspace", "along")
     given = [name for name in settings if getattr(estimator, name, None) is not None]
@@ -78,9 +78,9 @@ def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
 
     It is computed from all rows ``x`` of a run, and given to every part of it.
     """
-    source = source_for(getattr(estimator, "gradients", None), problem.searched)
-    asks_none = not hasattr(estimator, "gradients") or problem.access is Access.LABEL
-    known = getattr(estimator, "known_gradients", None) is not None
+    source = source_for(source_of(estimator), problem.searched)
+    asks_none = not isinstance(estimator, ByGradients) or problem.access is Access.LABEL
+    known = isinstance(estimator, Ray) and estimator.known_gradients is not None
     if problem.scale is not None or source is None or asks_none or known:
         return problem
     if getattr(source, "step", None) is not None:
@@ -101,7 +101,7 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     """
     search = _course(estimator, flips, problem)
     if problem.grid is not None:
-        search = on_grid(search, flips, problem, getattr(estimator, "norm", "l2"))
+        search = on_grid(search, flips, problem, norm_of(estimator))
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 
@@ -111,7 +111,7 @@ def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     if not math.prod(problem.input_shape):
         return
     search = estimator.search(flips, problem)
-    source = source_for(getattr(estimator, "gradients", None), problem)
+    source = source_for(source_of(estimator), problem)
     if source is not None:
         search = estimate_gradients(
             search, source, replace(problem, differentiable=False), flips.row_ids

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..capabilities import is_piecewise_constant
 from ..chains import Chain, Chained
 from ..domain import Domain
 from ..errors import CapabilityMissing, InvalidInput
-from ..grid import Grid, Gridded
+from ..grid import Grid, grid_of
 from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, IntArray, Predictor
 from .scaled_columns import ScaledColumns
@@ -106,8 +107,8 @@ class Problem:
             predictor.bounds if bounds is None else bounds,
             isinstance(predictor, Differentiable),
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
-            piecewise_constant=bool(getattr(predictor, "piecewise_constant", False)),
-            grid=predictor.grid if isinstance(predictor, Gridded) else None,
+            piecewise_constant=is_piecewise_constant(predictor),
+            grid=grid_of(predictor),
             **run,
         )
 

@@ -90,7 +90,7 @@ class ScaledColumns:
 
     def encode(self, x: Array) -> Real:
         """Coordinates (n, m) of rows (n, d) of the domain."""
-        return np.asarray(self._widened(x)[:, self._free] / self._scale)
+        return self._free_of(self._widened(x)) / self._scale
 
     def decode(self, points: Real, x: Array) -> Array:
         """Inputs (k, d) that exist, of the kind and dtype of the rows ``x`` (k, d).
@@ -98,9 +98,10 @@ class ScaledColumns:
         Coordinates that are the row's own give the row's bits.
         """
         home = self._widened(x)
-        start = home[:, self._free] / self._scale
+        free = self._free_of(home)
+        start = free / self._scale
         wide = home.copy()
-        wide[:, self._free] = np.where(points == start, home[:, self._free], points * self._scale)
+        wide[:, self._free] = np.where(points == start, free, points * self._scale)
         values = flat_rows(x).copy()
         for at, places, numbers in self._places():
             if isinstance(places, slice):
@@ -120,7 +121,7 @@ class ScaledColumns:
         for at, places, _ in self._places():
             if not isinstance(places, slice):
                 wide[:, places] = flat[:, at]
-        return np.asarray(wide[:, self._free] * self._scale)
+        return self._free_of(wide) * self._scale
 
     def nearest(self, points: Array, x: Array, bounds: Bounds = None) -> Real:
         """The nearest coordinates (k, m) of inputs that exist; those that stay keep their bits.
@@ -211,6 +212,10 @@ class ScaledColumns:
             else:
                 wide[:, places] = flat[:, at]
         return wide
+
+    def _free_of(self, wide: Real) -> Real:
+        """The free columns, in C order: other orders sum up differently in a batch."""
+        return np.take(wide, self._free, axis=1)
 
     def _in_units(self, points: Array) -> Real:
         """Coordinates in input units; what is whole, listed or one-hot exactly so."""

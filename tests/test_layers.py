@@ -25,6 +25,8 @@ FLOORS = (
         "chains",
         "closing",
         "column",
+        "column_file",
+        "column_inference",
         "domain",
         "grid",
         "loading",

@@ -59,6 +59,7 @@ from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
 from .resuming import better_rows, check_flip_points, merged, own, unfinished
+from .rows import check_domain
 
 __all__ = ["Progress", "measure"]
 
@@ -179,6 +180,8 @@ def measure(
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
+    if problem.domain is not None:
+        check_domain(x, problem.domain)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(
         predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume
@@ -266,8 +269,7 @@ class _Run:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._groups.blocks())
         for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
-            some = self._rows(rows)
-            checked_rows(some, self._problem.input_shape, self._problem.bounds, rows)
+            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
-from ..estimators.protocol import ByGradients, KeepsDomain, norm_of, source_of
+from ..estimators.protocol import ByGradients, KeepsDomain, rank_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
 from ..search.asks import Labels, Search, Status, ask_prediction
@@ -101,7 +101,7 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     """
     search = _course(estimator, flips, problem)
     if problem.grid is not None:
-        search = on_grid(search, flips, problem, norm_of(estimator))
+        search = on_grid(search, flips, problem, rank_of(estimator, problem))
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 

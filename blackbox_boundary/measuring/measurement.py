@@ -21,6 +21,7 @@ from ..arrays import put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem
+from ..estimators.fewest import columns_changed
 from ..estimators.protocol import norm_of
 from ..grid import whole_as_floating
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows, is_whole
@@ -280,6 +281,12 @@ class Measurement:
         points = self._rows.points(found, searched)
         for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
             out.norm(norm)[v[found]] = self._rows.length(found, points, order)
+        units = self._rows.problem.units
+        if units is not None:
+            changed = columns_changed(searched - take(flips.x, found), units)
+            l0 = np.full(self._n, np.inf)
+            l0[v[found]] = changed
+            out = dataclasses.replace(out, l0=l0)
         kept = points
         if len(found) < self._n:
             kept = array_namespace(self._x).full_like(self._x, np.nan)

@@ -59,6 +59,9 @@ class Problem:
     row_bounds : (lowest, highest), optional
         Those of each row (n, *input_shape) of the searched block, inside the bounds; None: all rows
         have the bounds.
+    units : tuple of (k,) int, optional
+        Positions of the coordinates that change together, as those of a one-hot group; None: each by
+        itself.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class Problem:
     grid: Grid | ScaledColumns | None = None
     domain: Domain | None = None
     row_bounds: tuple[Any, Any] | None = None
+    units: tuple[IntArray, ...] | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -137,6 +141,7 @@ class Problem:
             scale=scale,
             grid=columns if columns.is_discrete else None,
             domain=None,
+            units=columns.units,
         )
 
     def bounds_of(self, rows: IntArray) -> Bounds:

@@ -88,6 +88,15 @@ class ScaledColumns:
             step[group] = 1.0
         return np.asarray(step[self._free] / self._scale)
 
+    @property
+    def units(self) -> tuple[NDArray[np.intp], ...]:
+        """The coordinates that change together: of each column, one-hot group, or category."""
+        names = [self._wide.columns[at].group or f"column {at}" for at in self._free]
+        is_group = [self._wide.columns[at].group is not None for at in self._free]
+        keys = list(zip(is_group, names, strict=True))
+        places = {key: [at for at, k in enumerate(keys) if k == key] for key in dict.fromkeys(keys)}
+        return tuple(np.array(some, np.intp) for some in places.values())
+
     def encode(self, x: Array) -> Real:
         """Coordinates (n, m) of rows (n, d) of the domain."""
         return self._free_of(self._widened(x)) / self._scale

@@ -12,6 +12,7 @@ from blackbox_boundary.estimators import (
     CATALOGUE,
     Broyden,
     Directions,
+    Fewest,
     HalfSpace,
     Tangent,
 )
@@ -39,6 +40,7 @@ KEEPERS = {
     "halfspace": HalfSpace(max_queries_per_row=120),
     "broyden": Broyden(max_queries_per_row=120),
     "directions": Directions(count=3),
+    "fewest": Fewest(max_queries_per_row=150, base=HalfSpace(60)),
 }
 
 
@@ -192,7 +194,7 @@ def test_rows_without_room_have_a_status():
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_other_estimators_refuse_a_domain(name):
     """An estimator keeps the domain, or is refused by name before any query."""
-    if name in ("tangent", "halfspace", "broyden", "directions", "trees"):
+    if name in ("tangent", "halfspace", "broyden", "directions", "fewest", "trees"):
         return
     witness = Witness(Adversary((10,), 2))
     with pytest.raises(CapabilityMissing, match=f"{name}.*tangent") as refused:

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
+from ..domain import flat_rows
 from ..errors import InvalidInput
 from ..inputs import is_whole
 from ..predictor import Array
@@ -331,7 +332,7 @@ class _Row:
 
 def columns_changed(moved: Array, units: Units) -> NDArray[np.intp]:
     """How many columns each displacement (k, m) changes."""
-    flat = as_numpy(moved).reshape(len(moved), -1)
+    flat = flat_rows(moved)
     changed = [flat[:, unit].any(axis=-1) for unit in units]
     return np.asarray(np.sum(changed, axis=0), np.intp)
 

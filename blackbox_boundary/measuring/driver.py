@@ -51,6 +51,7 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction
+from .aiming import aim_of
 from .course import check, chosen, scaled
 from .flip_point_store import FlipPointStore
 from .groups import Groups
@@ -91,6 +92,8 @@ def measure(
     score_resolution: float = 0.0,
     scale: Any = None,
     columns: Domain | None = None,
+    towards: int | str | None = None,
+    from_label: Any = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -136,7 +139,13 @@ def measure(
         What the columns of a table may hold, which of them may change, and the unit of distance of
         each: all points sent lie in it, and distances count changes in these units. Matched with
         the model's inputs by name, where both have names. For the estimators ``tangent``,
-        ``halfspace``, ``broyden`` and ``directions``.
+        ``halfspace``, ``broyden``, ``directions`` and ``fewest``.
+    towards : int or str, optional
+        Measure the distance to this class, given by number or name; rows that have it already end
+        ``AT_TARGET``. For the same estimators; a gradient costs one prediction more.
+    from_label : (n,) int, optional
+        The true labels. Rows that the model labels so are measured to any other label, as usual; the
+        others back to their label.
 
     Returns
     -------
@@ -177,6 +186,7 @@ def measure(
         n_rows=int(x.shape[0]),
         scale=scale,
         domain=columns,
+        aim=aim_of(predictor, int(x.shape[0]), towards, from_label),
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)

@@ -35,7 +35,8 @@ from ..ledger.records import (
 from ..ledger.store import LedgerStore
 from ..metering import Charge, Metered, charge_all
 from ..model_checks import ModelCheck, Versioned
-from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
+from ..prediction_checks import check_prediction
+from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]

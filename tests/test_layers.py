@@ -26,6 +26,8 @@ FLOORS = (
         "chains",
         "closing",
         "column",
+        "column_file",
+        "column_inference",
         "domain",
         "grid",
         "loading",

@@ -35,7 +35,7 @@ def announcements(
     estimates = isinstance(estimator, ByGradients) and not problem.differentiable
     if estimates and (reason := why_no_gradients(predictor)):
         yield f"Gradients are estimated from predictions: {reason}"
-    per_row = estimator.expected_queries(problem) * (options["votes"] or 1)
+    per_row = estimator.expected_queries(problem.searched) * (options["votes"] or 1)
     if per_row > _MANY:
         limit = options["max_queries"]
         limited = "" if limit is None else f", of which --max-queries allows {limit:,}"
@@ -58,6 +58,7 @@ def expectation(
         The estimator needs more than the predictor reveals.
     """
     check(estimator, problem)
+    problem = problem.searched
     n_rows = problem.n_rows
     votes = options["votes"] or 1
     per_row, rounds = (

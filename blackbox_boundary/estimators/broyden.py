@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,8 @@ class Broyden:
     forgetting : float
         What a whole turn to another boundary point takes from what was known, as a share of the slopes' squared length.
     """
+
+    keeps_domain: ClassVar[bool] = True
 
     max_queries_per_row: int = 1000
     subspace: Basis | None = None

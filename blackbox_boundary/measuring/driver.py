@@ -16,6 +16,7 @@ import numpy as np
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
 from ..arrays import take
+from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
@@ -58,6 +59,7 @@ from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
 from .resuming import better_rows, check_flip_points, merged, own, unfinished
+from .rows import check_domain
 
 __all__ = ["Progress", "measure"]
 
@@ -88,6 +90,7 @@ def measure(
     votes: int = 1,
     score_resolution: float = 0.0,
     scale: Any = None,
+    columns: Domain | None = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -129,6 +132,11 @@ def measure(
     scale : float or array (*input_shape), optional
         How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
         the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
+    columns : Domain, optional
+        What the columns of a table may hold, which of them may change, and the unit of distance of
+        each: all points sent lie in it, and distances count changes in these units. Matched with
+        the model's inputs by name, where both have names. For the estimators ``tangent``,
+        ``halfspace``, ``broyden`` and ``directions``.
 
     Returns
     -------
@@ -157,6 +165,8 @@ def measure(
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
         x = in_named_order(x, frame, predictor.input_names)
+        if columns is not None:
+            columns = columns.selected(predictor.input_names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -166,9 +176,12 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
         scale=scale,
+        domain=columns,
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
+    if problem.domain is not None:
+        check_domain(x, problem.domain)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(
         predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume

@@ -16,10 +16,10 @@ from onnx import TensorProto, helper
 
 from ..builder import Value
 from ..context import FLOATS, Context, Contributions, Rule
-from .convolutions import Window, convolution_adjoint, spatial_sizes
-from .products import matmul_cotangents
+from ..quantised_forms import FORMS, VENDOR, Form, Operand, form_of
+from . import activations, convolutions, elementwise, layout, pooling, products
 
-__all__ = ["INTEGER_OPS", "RULES", "STRAIGHT_THROUGH"]
+__all__ = ["QUANTISERS", "RULES", "STRAIGHT_THROUGH"]
 
 
 def _round(_c: Context, g: Value) -> Contributions:
@@ -57,7 +57,7 @@ def _representable(c: Context, scale: Value) -> Value:
     x = c.x()
     zero: Value | float = _of_axis(c, c.x(2)).cast(x.dtype) if c.has(2) else 0.0
     steps = x / scale.cast(x.dtype) + zero
-    return (steps >= lowest - 0.5) & (steps <= highest + 0.5)
+    return _within_half_a_step(steps, lowest, highest)
 
 
 def _dequantize_linear(c: Context, g: Value) -> Contributions:
@@ -95,109 +95,106 @@ def _dynamic_quantize(c: Context, g: Value | None, *_parameters: Value | None) -
         yield 0, g / c.y(1).cast(g.dtype)
 
 
-def _matmul_integer(c: Context, g: Value) -> Contributions:
-    """For y = (a - za)(b - zb)."""
-    a, b = (_shifted(c, index, 2 + index, g.dtype, column=index == 0) for index in (0, 1))
-    yield from matmul_cotangents(c, g, a, b, (0, 1))
+def _between_quantisers(c: Context, g: Value) -> Contributions:
+    """The rule of the op on real numbers that a quantised op stands for.
 
-
-def _conv_integer(c: Context, g: Value) -> Contributions:
-    """For y = (w - zw) * (x - zx)."""
-    kernel = _shifted(c, 1, 3, g.dtype, channels=True)
-    window = Window.of(c, c.sizes(1, range(2, c.rank(1))), spatial_sizes(c))
-    yield 0, convolution_adjoint(c, g, kernel, window, kernel_index=1)
-
-
-def _qlinear_matmul(c: Context, g: Value) -> Contributions:
-    """For y = clamp(round((a - za) sa (b - zb) sb / sy) + zy); clamped where y is at a limit."""
-    g = _unclamped(c, g) / c.x(6).cast(g.dtype)
-    a, b = (
-        _shifted(c, index, index + 2, g.dtype, column=index == 0) * c.x(index + 1).cast(g.dtype)
-        for index in (0, 3)
-    )
-    for index, cotangent in matmul_cotangents(c, g, a, b, (0, 3)):
-        yield index, cotangent * c.x(index + 1).cast(g.dtype)
-
-
-def _qlinear_conv(c: Context, g: Value) -> Contributions:
-    """For y = clamp(round((w - zw) sw * (x - zx) sx / sy) + zy); clamped where y is at a limit."""
-    c.require_inactive(3)
-    g = _unclamped(c, g) / c.x(6).cast(g.dtype)
-    scale = c.x(4).cast(g.dtype)
-    kernel = _shifted(c, 3, 5, g.dtype, channels=True) * _per_kernel(c, scale, 4)
-    window = Window.of(c, c.sizes(3, range(2, c.rank(3))), spatial_sizes(c))
-    yield 0, convolution_adjoint(c, g, kernel, window, kernel_index=3) * c.x(1).cast(g.dtype)
-
-
-def _unclamped(c: Context, g: Value) -> Value:
-    """Zero where a fused op put out a limit of its type.
-
-    The value before rounding is not there to be compared.
+    For y = clamp(round(f / s) + z): that of f for g / s, and zero where y was clamped.
     """
+    form = form_of(c.node)
+    assert form is not None
+    if misfit := form.misfit(c.node):
+        raise c.refuse(misfit)
+    values = {operand.value for operand in form.operands}
+    c.require_inactive(*(index for index in range(len(c.node.input)) if index not in values))
+    operands = [(_real(c, operand, g.dtype), operand.value, None) for operand in form.operands]
+    inner = c.stand_in(form.op, operands, form.attributes(c.node), g.dtype)
+    if form.result and c.has(form.result[0]):
+        g = g.masked(_unclamped(c, form, inner, g.dtype)) / c.x(form.result[0]).cast(g.dtype)
+    for position, cotangent in _REAL[form.op](inner, g):
+        operand = form.operands[position]
+        yield operand.value, _scaled(c, operand, cotangent)
+
+
+def _unclamped(c: Context, form: Form, real: Context, dtype: int) -> Value:
+    """Where a fused op did not clamp.
+
+    The value before rounding is computed again where that is cheap; of products, results at a limit
+    of their type count as clamped.
+    """
+    assert form.result is not None
     lowest, highest = _limits(c, c.y().dtype)
-    q = c.y().cast(g.dtype)  # ONNX Runtime 1.19 compares no uint8
-    return g.masked((q > lowest) & (q < highest))
+    if form.op in _COSTLY:
+        q = c.y().cast(dtype)  # ONNX Runtime 1.19 compares no uint8
+        return (q > lowest) & (q < highest)
+    steps = real.y() / c.x(form.result[0]).cast(dtype)
+    if c.has(form.result[1]):
+        steps = steps + c.x(form.result[1]).cast(dtype)
+    return _within_half_a_step(steps, lowest, highest)
 
 
-def _shifted(
-    c: Context,
-    index: int,
-    zero_index: int,
-    dtype: int,
-    *,
-    column: bool = False,
-    channels: bool = False,
-) -> Value:
-    """A quantised factor less its zero point, in floating point."""
-    value = c.x(index).cast(dtype)
-    if not c.has(zero_index):
+def _within_half_a_step(steps: Value, lowest: float, highest: float) -> Value:
+    return (steps >= lowest - 0.5) & (steps <= highest + 0.5)
+
+
+def _real(c: Context, operand: Operand, dtype: int) -> Value:
+    """The real numbers that an operand stands for; conditions stay."""
+    value = c.x(operand.value)
+    if value.dtype == TensorProto.BOOL:
         return value
-    zero = c.x(zero_index).cast(dtype)
-    if channels:
-        return value - _per_kernel(c, zero, zero_index)
-    if column and c.rank(zero_index) == 1 and c.shape(zero_index) != (1,):
-        zero = c.b.op("Unsqueeze", zero, c.b.ints([1]))
-    return value - zero
+    value = value.cast(dtype)
+    if c.has(operand.zero):
+        value = value - _of_operand(c, operand.zero, operand).cast(dtype)
+    value = _scaled(c, operand, value)
+    return value.unary("Identity") if value.name == c.x(operand.value).name else value
 
 
-def _per_kernel(c: Context, parameter: Value, index: int) -> Value:
-    """(M,) as (M, 1, 1, ...), to fit kernels (M, C, ...); one number stays."""
-    if c.rank(index) == 0 or c.shape(index) == (1,):
-        return parameter
-    return parameter.reshaped(c.b.ints([-1] + [1] * (c.rank() - 1)))
+def _scaled(c: Context, operand: Operand, value: Value) -> Value:
+    if not c.has(operand.scale):
+        return value
+    return value * _of_operand(c, operand.scale, operand).cast(value.dtype)
 
+
+def _of_operand(c: Context, index: int, operand: Operand) -> Value:
+    """A scale or zero point: a number, or a vector that belongs to the axis of its operand."""
+    if c.rank(index) != 1 or c.shape(index) == (1,):
+        return c.x(index)
+    rank = c.rank(operand.value)
+    axis = operand.axis % rank
+    return c.x(index).reshaped(c.b.ints([-1 if a == axis else 1 for a in range(rank)]))
+
+
+_REAL: dict[str, Rule] = {
+    op: rule
+    for module in (activations, convolutions, elementwise, layout, pooling, products)
+    for op, rule in module.RULES.items()
+}
+"""Rules of ops on real numbers."""
+
+_COSTLY = frozenset({"Conv", "Gemm", "MatMul"})
+"""Ops that are not computed a second time."""
+
+_ROUNDING = frozenset({"Ceil", "DynamicQuantizeLinear", "Floor", "Round", "Sign"})
 
 STRAIGHT_THROUGH = frozenset(
-    {
-        "Ceil",
-        "DynamicQuantizeLinear",
-        "Floor",
-        "QLinearConv",
-        "QLinearMatMul",
-        "QuantizeLinear",
-        "Round",
-        "Sign",
-    }
+    {("", op) for op in _ROUNDING}
+    | {key for key, form in FORMS.items() if form.result}
+    | {(VENDOR, "DynamicQuantizeMatMul")}
 )
 """Ops that are steps of their floating-point input, or that round their result."""
 
-INTEGER_OPS = frozenset(
-    {"ConvInteger", "DequantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
-)
-"""Ops whose rules take inputs of whole numbers."""
+QUANTISERS: dict[tuple[str, str], Rule] = {
+    **dict.fromkeys(FORMS, _between_quantisers),
+    **{(domain, "DequantizeLinear"): _dequantize_linear for domain in ("", VENDOR)},
+    **{(domain, "QuantizeLinear"): _quantize_linear for domain in ("", VENDOR)},
+}
+"""Rules of ops that read or write quantised numbers, by domain and name."""
 
 RULES: dict[str, Rule] = {
     "Cast": _cast,
     "CastLike": _cast,
     "Ceil": _round,
-    "ConvInteger": _conv_integer,
-    "DequantizeLinear": _dequantize_linear,
     "DynamicQuantizeLinear": _dynamic_quantize,
     "Floor": _round,
-    "MatMulInteger": _matmul_integer,
-    "QLinearConv": _qlinear_conv,
-    "QLinearMatMul": _qlinear_matmul,
-    "QuantizeLinear": _quantize_linear,
     "Round": _round,
     "Sign": _sign,
 }

@@ -21,12 +21,13 @@ from blackbox_boundary.predictor import Access, Array, FloatArray, IntArray
 
 from ..answers import check_rows
 from .batching import Batching, in_fixed_batches
-from .gradient_check import Evidence, check_gradients
+from .gradient_check import Probe, check_gradients, check_rising, check_twin
 from .graph import rebatched
 from .recording import Recorder
 from .reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     CannotDifferentiate,
+    float_twin,
     gradient_model,
     margin_gradient_model,
     split_model,
@@ -242,12 +243,40 @@ def gradients_of(
         scores.dtype,
         tuple(name for name in (*rounding, *passed.split(", ")) if name),
     )
+
+    def opened_twin() -> Runner:
+        return opened(float_twin(sized, input=feed.name, output=output))
+
+    _check(found, probes, plain, opened_twin if passed else None)
+    return found
+
+
+def _check(
+    found: ExportGradients,
+    probes: NDArray[Any],
+    plain: Runner,
+    opened_twin: Callable[[], Runner] | None,
+) -> None:
+    """Compare gradients with the scores, and those passed straight through with the float twin, too."""
+
+    def scores_of(runner: Runner) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        if found.batch is None:
+            return lambda rows: runner.run(rows)[-1]
+        return lambda rows: in_fixed_batches(runner.run, rows, found.batch or 1)[-1]
+
     try:
-        evidence = Evidence.of(found.run, probes, access, n_classes, exact=not passed)
+        probe = Probe.of(found.run, probes, found.access, found.n_classes)
+        if opened_twin is None:
+            check_gradients(probe, scores_of(plain))
+        else:
+            check_rising(probe, scores_of(plain))
+            check_twin(probe, scores_of(opened_twin()))
     except PredictorError as reason:
         raise CapabilityMissing(f"The gradient model cannot be run: {reason}") from reason
-    check_gradients(evidence)
-    return found
+    except (CannotDifferentiate, InvalidInput) as reason:
+        raise CapabilityMissing(
+            f"The graph without its steps, which its gradients are compared with, cannot be run: {reason}"
+        ) from reason
 
 
 def _with_sizes(model: ModelProto, feed: Feed, batch: int | None) -> ModelProto:

@@ -27,7 +27,7 @@ _REAL_BIAS = torch.from_numpy(_BIAS * np.float32(0.0004))
 _MASK = np.array([[True, False, True, True, False, True]])
 
 _UNARY = "q, sx, zx, sy, zy"
-_QUANTISED = {
+QUANTISED = {
     "QLinearAdd": ("(q, sx, zx, q, sx, zx, sy, zy)", {}, lambda x: x + x),
     "QLinearMul": ("(q, sx, zx, q, sx, zx, sy, zy)", {}, lambda x: x * x),
     "QLinearConcat": ("<axis=1>(sy, zy, q, sx, zx, q, sx, zx)", {}, lambda x: torch.cat([x, x], 1)),
@@ -111,15 +111,21 @@ def _compare(model, shape, real, atol):
         assert error < 0.03
 
 
-@pytest.mark.parametrize("op", _QUANTISED)
-def test_quantised(op):
-    """Ops of the quantiser's operator form have the gradient of the op between their quantisers."""
-    arguments, weights, real = _QUANTISED[op]
+def quantised_op(op):
+    """A model of one op between quantisers, the shape of its rows, and the real function."""
+    arguments, weights, real = QUANTISED[op]
     shape = (3, 5, 4) if "Pool" in op else (6,)
     body = f"""q = QuantizeLinear(x, sx, zx)
         r = com.microsoft.{op}{arguments}
         y = DequantizeLinear(r, sy, zy)"""
-    _compare(_model(body, shape, weights), shape, real, 0.1)
+    return _model(body, shape, weights), shape, real
+
+
+@pytest.mark.parametrize("op", QUANTISED)
+def test_quantised(op):
+    """Ops of the quantiser's operator form have the gradient of the op between their quantisers."""
+    model, shape, real = quantised_op(op)
+    _compare(model, shape, real, 0.1)
 
 
 @pytest.mark.parametrize("op", _DIRECT)
@@ -158,6 +164,6 @@ def test_forms_that_have_no_rule_are_refused():
 
 def test_every_vendor_rule_is_tried():
     """Each op of the vendor's domain that has a rule has a case here."""
-    tried = {*_QUANTISED, *_DIRECT, "MatMulIntegerToFloat", "QuantizeLinear", "DequantizeLinear"}
+    tried = {*QUANTISED, *_DIRECT, "MatMulIntegerToFloat", "QuantizeLinear", "DequantizeLinear"}
     assert {op for domain, op in RULES if domain == VENDOR} == tried
     assert {op for domain, op in FORMS if domain == VENDOR} <= tried

@@ -36,6 +36,7 @@ from ..answers import (
 )
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
+from .device import device_rows
 from .graph import model_source, read_input, read_model, rebatched
 from .inputs import Feed
 from .outputs import Choice, choose_outputs, settled
@@ -227,6 +228,11 @@ class OnnxPredictor:
         n = x.shape[0]
         if n == 0:
             return no_answers(self.access, self.n_classes)
+        if self.provider == "cuda" and self.batching is not Batching.FIXED:
+            on_device = device_rows(x, self._feed)
+            if on_device is not None:
+                found = self._runner.run_in_place(on_device)
+                return self._read([value.numpy() for value in found], n, self.n_classes)
         rows = self._feed.rows(as_numpy(x))
         if self._recorder is not None and self.batching is not Batching.FIXED:
             return self._read(self._recorder.answers(rows), n, self.n_classes)

@@ -18,7 +18,7 @@ from .arrays import as_kind, clip
 from .errors import InvalidInput
 from .predictor import Array, Bounds, Predictor
 
-__all__ = ["Grid", "Gridded", "whole_as_floating"]
+__all__ = ["Grid", "Gridded", "grid_of", "whole_as_floating"]
 
 _COUNTED = 2**53
 """Largest whole number up to which double precision holds every one."""
@@ -154,3 +154,8 @@ class Gridded(Predictor, Protocol):
     def grid(self) -> Grid | None:
         """Which inputs there are; None: any number."""
         ...
+
+
+def grid_of(predictor: object) -> Grid | None:
+    """The grid of a predictor that has one, or None."""
+    return predictor.grid if isinstance(predictor, Gridded) else None

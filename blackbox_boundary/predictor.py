@@ -171,7 +171,7 @@ class Predictor(Protocol):
     bounds : (lowest, highest) or None
         The domain of the inputs, as numbers or arrays that broadcast to ``input_shape``.
 
-    An optional attribute ``fingerprint`` (str) names the model's content; results carry it.
+    What else a predictor may be is in :mod:`~blackbox_boundary.capabilities`, a small protocol each.
     """
 
     @property
@@ -201,11 +201,7 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class Differentiable(Predictor, Protocol):
-    """A predictor that also answers gradients.
-
-    An optional attribute ``straight_through`` (tuple of str) names the steps, of a quantiser say, through which they are passed as if they
-    were not there; without it, or empty, they are those of the scores.
-    """
+    """A predictor that also answers gradients."""
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.

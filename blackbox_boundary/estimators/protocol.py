@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from ..gradients import GradientSource
 from ..search.asks import Search
 from ..search.problem import Problem
 from ..search.state import Flips
 
-__all__ = ["Anytime", "Estimator"]
+__all__ = [
+    "Anytime",
+    "ByGradients",
+    "Estimator",
+    "InRounds",
+    "Minimising",
+    "norm_of",
+    "source_of",
+]
 
 
 class Estimator(Protocol):
@@ -45,3 +54,42 @@ class Anytime(Estimator, Protocol):
     def max_queries_per_row(self) -> int:
         """Queries of a row in all."""
         ...
+
+
+@runtime_checkable
+class ByGradients(Estimator, Protocol):
+    """An estimator that asks for gradients, of the predictor or estimated from predictions."""
+
+    @property
+    def gradients(self) -> GradientSource | None:
+        """How they are estimated; None: the predictor's own where it has them, else the default."""
+        ...
+
+
+@runtime_checkable
+class Minimising(Estimator, Protocol):
+    """An estimator whose flips are near in a norm of choice."""
+
+    @property
+    def norm(self) -> str:
+        """``"l1"``, ``"l2"`` or ``"linf"``."""
+        ...
+
+
+@runtime_checkable
+class InRounds(Estimator, Protocol):
+    """An estimator that asks several questions about a row at a time."""
+
+    def expected_rounds(self, problem: Problem) -> float:
+        """Questions that a row is asked one after another."""
+        ...
+
+
+def source_of(estimator: Estimator) -> GradientSource | None:
+    """The gradient source that an estimator names, or None."""
+    return estimator.gradients if isinstance(estimator, ByGradients) else None
+
+
+def norm_of(estimator: Estimator) -> str:
+    """The norm in which an estimator's flips are near; L2 where it has no choice."""
+    return estimator.norm if isinstance(estimator, Minimising) else "l2"

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
-from ..estimators import Automatic, Estimator, by_name
+from ..estimators import Automatic, Estimator, Ray, by_name
+from ..estimators.protocol import ByGradients, norm_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
 from ..search.asks import Labels, Search, Status, ask_prediction
@@ -40,7 +41,7 @@ def check(estimator: Estimator, problem: Problem) -> None:
         A setting does not fit its inputs.
     """
     estimator.check(problem)
-    if (source := getattr(estimator, "gradients", None)) is not None:
+    if (source := source_of(estimator)) is not None:
         source.check(problem)
 
 
@@ -55,9 +56,9 @@ def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
 
     It is computed from all rows ``x`` of a run, and given to every part of it.
     """
-    source = source_for(getattr(estimator, "gradients", None), problem)
-    asks_none = not hasattr(estimator, "gradients") or problem.access is Access.LABEL
-    known = getattr(estimator, "known_gradients", None) is not None
+    source = source_for(source_of(estimator), problem)
+    asks_none = not isinstance(estimator, ByGradients) or problem.access is Access.LABEL
+    known = isinstance(estimator, Ray) and estimator.known_gradients is not None
     if problem.scale is not None or source is None or asks_none or known:
         return problem
     if getattr(source, "step", None) is not None:
@@ -78,14 +79,14 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     """
     search = _course(estimator, flips, problem)
     if problem.grid is not None:
-        search = on_grid(search, flips, problem, getattr(estimator, "norm", "l2"))
+        search = on_grid(search, flips, problem, norm_of(estimator))
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 
 def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     yield from _ask_home(flips)
     search = estimator.search(flips, problem)
-    source = source_for(getattr(estimator, "gradients", None), problem)
+    source = source_for(source_of(estimator), problem)
     if source is not None:
         search = estimate_gradients(
             search, source, replace(problem, differentiable=False), flips.row_ids

@@ -26,7 +26,8 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem
-from ..grid import whole_as_floating
+from ..estimators.protocol import norm_of
+from ..grid import grid_of, whole_as_floating
 from ..inputs import (
     as_floating,
     check_shape,
@@ -152,7 +153,7 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     _check_results(flip_points, resume, progress)
-    frame, x = x, as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
+    frame, x = x, as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
         x = in_named_order(x, frame, predictor.input_names)
@@ -341,7 +342,7 @@ class _Run:
 
     def _result(self) -> Distances:
         found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        norm, ids = getattr(self._estimator, "norm", "l2"), np.arange(len(found))
+        norm, ids = norm_of(self._estimator), np.arange(len(found))
         checked = withdraw_contradicted(found, norm, row_ids=ids)
         self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:

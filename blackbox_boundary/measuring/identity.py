@@ -13,6 +13,7 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 
 from ..arrays import as_numpy
+from ..capabilities import fingerprint_of
 from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..predictor import Predictor
@@ -47,7 +48,7 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "seed": problem.seed,
         "votes": problem.votes,
         "score_resolution": problem.score_resolution,
-        "fingerprint": getattr(predictor, "fingerprint", None),
+        "fingerprint": fingerprint_of(predictor),
     }
 
 

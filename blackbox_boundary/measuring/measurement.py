@@ -21,6 +21,7 @@ from ..arrays import flat_norm, put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem
+from ..estimators.protocol import norm_of
 from ..grid import whole_as_floating
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows, is_whole
 from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
@@ -276,7 +277,7 @@ class Measurement:
         found_all = dataclasses.replace(
             out, flip_points=kept, **self._confidence(), **self._bounds_besides()
         )
-        norm = getattr(self._estimator, "norm", "l2")
+        norm = norm_of(self._estimator)
         return withdraw_contradicted(
             found_all, norm, row_ids=self._row_ids, layers=flips.certified_by
         )

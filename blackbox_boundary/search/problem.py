@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..capabilities import is_piecewise_constant
 from ..chains import Chain, Chained
-from ..grid import Grid, Gridded
+from ..grid import Grid, grid_of
 from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
 
@@ -93,8 +94,8 @@ class Problem:
             predictor.bounds if bounds is None else bounds,
             isinstance(predictor, Differentiable),
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
-            piecewise_constant=bool(getattr(predictor, "piecewise_constant", False)),
-            grid=predictor.grid if isinstance(predictor, Gridded) else None,
+            piecewise_constant=is_piecewise_constant(predictor),
+            grid=grid_of(predictor),
             **run,
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,12 +17,13 @@ from blackbox_boundary.predictor import Access, Bounds
 from .permissions import Permissions
 from .presets import with_preset
 from .secrets import Secret
-from .transport_settings import TransportSettings
+from .transport_settings import TransportSettings, truth
 
 __all__ = ["Configuration"]
 
 _KEYS = (
-    "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows", "headers", "request", "answer", "transport",
+    "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows",
+    "merges_requests", "headers", "request", "answer", "transport",
 )  # fmt: skip
 
 _SECRET = re.compile(
@@ -44,6 +46,8 @@ class Configuration:
         As in :class:`~blackbox_boundary.adapters.http_endpoint.contract.Contract`.
     max_rows : int or None
         Rows a request may hold.
+    merges_requests : bool or None
+        Whether the server joins the requests of several clients into one batch.
     headers : mapping of str to str or Secret
     request, answer : mapping
         Settings of the dialect.
@@ -58,6 +62,7 @@ class Configuration:
     bounds: Bounds = None
     labels: tuple[str, ...] = ()
     max_rows: int | None = None
+    merges_requests: bool | None = None
     headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
     request: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -84,17 +89,9 @@ class Configuration:
                 f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: '
                 'give it as a header ("x-functions-key" for a "code" of Azure Functions).'
             )
-        if "access" in values:
-            values["access"] = Access.parse(values["access"])
-        if "input_shape" in values:
-            values["input_shape"] = _shape(values["input_shape"])
-        for name in ("n_classes", "max_rows"):
+        for name, read in _READERS.items():
             if name in values:
-                values[name] = whole(values[name], name)
-        if "bounds" in values:
-            values["bounds"] = _bounds(values["bounds"])
-        if "labels" in values:
-            values["labels"] = tuple(str(label) for label in values["labels"])
+                values[name] = read(values[name])
         values["headers"] = {
             name: _header(name, value) for name, value in _table(values, "headers").items()
         }
@@ -166,6 +163,24 @@ def _bounds(value: Any) -> Bounds:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise InvalidInput(f'"bounds" must be a lowest and a highest input; got {value!r}.')
     return (value[0], value[1])
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InvalidInput(f'"labels" must be a list of names; got {value!r}.')
+    return tuple(str(label) for label in value)
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "access": Access.parse,
+    "input_shape": _shape,
+    "n_classes": partial(whole, name="n_classes"),
+    "max_rows": partial(whole, name="max_rows"),
+    "merges_requests": partial(truth, name="merges_requests"),
+    "bounds": _bounds,
+    "labels": _labels,
+}
+"""What turns a value of a file into a setting."""
 
 
 def _query_names(url: str) -> list[str]:

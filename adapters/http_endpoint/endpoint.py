@@ -51,9 +51,15 @@ class HttpPredictor:
     """
 
     def __init__(
-        self, transport: Transport, dialect: Dialect, *, max_rows: int | None = None
+        self,
+        transport: Transport,
+        dialect: Dialect,
+        *,
+        max_rows: int | None = None,
+        merges_requests: bool | None = None,
     ) -> None:
         self.transport = transport
+        self._merges = dialect.merges_requests if merges_requests is None else merges_requests
         self._asking = Asking(transport, dialect, max_rows)
         if dialect.contract.labels:
             self.class_names = dialect.contract.labels
@@ -222,6 +228,24 @@ class HttpPredictor:
         self._neighbours_known = True
         if depend:
             self.max_rows = 1
+            self._merges = True
+
+    def merges_requests(self) -> bool:
+        """Whether the server joins requests of several clients: as described, by its metadata, or as found.
+
+        A row's answer that depends on the rows sent with it may depend on those of others, too.
+        """
+        return self._merges
+
+    def ask_alone(self, x: Array) -> Prediction:
+        """Ask each row in a request of its own, one after the other; counted as checks.
+
+        Raises
+        ------
+        InvalidInput, PredictorError
+            As :meth:`predict`.
+        """
+        return self._asking.ask_alone(self.as_sent(x))
 
     def sent_row(self) -> NDArray[Any] | None:
         """A row that was answered, (1, *input_shape), as it was sent; None before the first answer."""

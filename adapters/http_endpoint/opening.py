@@ -27,7 +27,12 @@ def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpP
     transport = Transport(config.url, config.transport, headers=config.headers)
     try:
         with transport.guarded():
-            return HttpPredictor(transport, _dialect(transport, config), max_rows=config.max_rows)
+            return HttpPredictor(
+                transport,
+                _dialect(transport, config),
+                max_rows=config.max_rows,
+                merges_requests=config.merges_requests,
+            )
     except BaseException:
         transport.close()
         raise

@@ -180,6 +180,12 @@ class _Measure(click.Command):
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
 )
+@click.option(
+    "--ask-flips-again/--no-ask-flips-again",
+    default=None,
+    help="Ask each flip point again at the end, in a request of its own.  [default: where the "
+    "server merges requests]",
+)
 @data_options
 @spending_options
 @click.option(
@@ -279,6 +285,7 @@ def _measured(
             bounds=_bounds(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
+            ask_flips_again=options["ask_flips_again"],
         )
         try:
             noise = noise_of(

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
+from .aws_signing import AwsSigning
 from .permissions import Permissions
 from .presets import with_preset
 from .secrets import Secret
@@ -23,7 +24,7 @@ __all__ = ["Configuration"]
 
 _KEYS = (
     "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows",
-    "merges_requests", "headers", "request", "answer", "transport",
+    "merges_requests", "headers", "aws", "request", "answer", "transport",
 )  # fmt: skip
 
 _SECRET = re.compile(
@@ -49,6 +50,8 @@ class Configuration:
     merges_requests : bool or None
         Whether the server joins the requests of several clients into one batch.
     headers : mapping of str to str or Secret
+    aws : AwsSigning or None
+        Signs requests with the credentials of the user.
     request, answer : mapping
         Settings of the dialect.
     transport : TransportSettings
@@ -64,6 +67,7 @@ class Configuration:
     max_rows: int | None = None
     merges_requests: bool | None = None
     headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    aws: AwsSigning | None = None
     request: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] = field(default_factory=dict)
     transport: TransportSettings = field(default_factory=TransportSettings)
@@ -179,6 +183,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "merges_requests": partial(truth, name="merges_requests"),
     "bounds": _bounds,
     "labels": _labels,
+    "aws": AwsSigning.parse,
 }
 """What turns a value of a file into a setting."""
 

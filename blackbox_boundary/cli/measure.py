@@ -160,7 +160,7 @@ class _Measure(click.Command):
 @click.option(
     "--allow",
     multiple=True,
-    metavar="command|file:PATH|env:NAME",
+    metavar="command|aws|file:PATH|env:NAME",
     help="What the description of an endpoint may run, read or send; may be repeated.",
 )
 @click.option(

@@ -54,6 +54,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         known = {
             "/v2": {"name": "mlserver", "version": "1.7.1", "extensions": []},
             "/v2/models/iris": {"name": "iris", **tensors},
+            "/models": {"models": [{"name": "iris"}]},
         }
         found = known.get(self.path)
         self._reply(200 if found else 404, found or {"error": "not here"})

@@ -8,7 +8,7 @@ import numpy as np
 import people
 import pytest
 import requests
-from blackbox_boundary.adapters.http_endpoint import load
+from blackbox_boundary.adapters.http_endpoint import load, probe
 from click.testing import CliRunner
 
 from blackbox_boundary import Status, measure
@@ -77,6 +77,14 @@ def test_a_merged_answer_does_not_stay_converged(merging_url):
     assert (labels[converged] == found.flipped[converged]).all()
     disagreed = found.run["flips_again"]["disagreed"]
     assert (labels[disagreed] != found.flipped[disagreed]).all()
+
+
+def test_a_server_that_lists_one_model_needs_no_name(merging_url):
+    """``/models`` names it: probe of the server describes the model."""
+    found = probe(merging_url)
+    assert found.settings["url"] == f"{merging_url}/v2/models/iris"
+    assert found.settings["request"]["input"] == "x"
+    assert 'Models: "iris"' in found.says
 
 
 def test_alone_all_flips_hold(merging_url):

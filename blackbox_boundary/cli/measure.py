@@ -159,7 +159,7 @@ class _Measure(click.Command):
 @click.option(
     "--allow",
     multiple=True,
-    metavar="command|file:PATH|env:NAME",
+    metavar="command|aws|file:PATH|env:NAME",
     help="What the description of an endpoint may run, read or send; may be repeated.",
 )
 @click.option(
@@ -178,6 +178,12 @@ class _Measure(click.Command):
     "--behaviour/--no-behaviour",
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
+)
+@click.option(
+    "--ask-flips-again/--no-ask-flips-again",
+    default=None,
+    help="Ask each flip point again at the end, in a request of its own.  [default: where the "
+    "server merges requests]",
 )
 @data_options
 @spending_options
@@ -280,6 +286,7 @@ def _measured(
             batch_size=options["batch_size"],
             seed=options["seed"],
             columns=measured.domain,
+            ask_flips_again=options["ask_flips_again"],
         )
         try:
             noise = noise_of(

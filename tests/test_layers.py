@@ -13,6 +13,7 @@ FLOORS = (
         "errors",
         "rounding",
         "predictor",
+        "prediction_checks",
         "metering",
         "model_checks",
         "printable",

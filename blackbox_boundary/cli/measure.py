@@ -169,7 +169,7 @@ class _Measure(click.Command):
 @click.option(
     "--allow",
     multiple=True,
-    metavar="command|file:PATH|env:NAME",
+    metavar="command|aws|file:PATH|env:NAME",
     help="What the description of an endpoint may run, read or send; may be repeated.",
 )
 @click.option(
@@ -188,6 +188,12 @@ class _Measure(click.Command):
     "--behaviour/--no-behaviour",
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
+)
+@click.option(
+    "--ask-flips-again/--no-ask-flips-again",
+    default=None,
+    help="Ask each flip point again at the end, in a request of its own.  [default: where the "
+    "server merges requests]",
 )
 @data_options
 @spending_options
@@ -294,6 +300,7 @@ def _measured(
             seed=options["seed"],
             columns=measured.domain,
             **_aim(options, measured),
+            ask_flips_again=options["ask_flips_again"],
         )
         try:
             noise = noise_of(

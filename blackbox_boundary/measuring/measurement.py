@@ -25,7 +25,8 @@ from ..estimators.fewest import columns_changed
 from ..estimators.protocol import norm_of
 from ..grid import whole_as_floating
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows, is_whole
-from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
+from ..prediction_checks import check_prediction
+from ..predictor import Access, Array, Bounds, IntArray, Prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
 from ..search.on_grid import rows_on_grid

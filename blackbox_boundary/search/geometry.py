@@ -37,6 +37,7 @@ __all__ = [
     "farthest",
     "flat_bounds",
     "inside",
+    "least_step",
     "length",
     "limits",
     "nearest",
@@ -62,6 +63,9 @@ _SHRINKING_PASSES = 24
 
 _TINY = 1e-30
 
+_LEAST_EPSILONS = 4
+"""Machine epsilons of a row's length by which a step moves it for certain."""
+
 
 def check_norm(norm: str, whose: str) -> None:
     """Raise :class:`~blackbox_boundary.InvalidInput` if ``norm`` is not one of ``l1``, ``l2``, ``linf``."""
@@ -72,6 +76,17 @@ def check_norm(norm: str, whose: str) -> None:
 def length(step: Array, norm: str) -> NDArray[np.float64]:
     """Norm of each row (n,)."""
     return flat_norm(step, ORDER[norm])
+
+
+def least_step(x: Array) -> NDArray[np.float64]:
+    """Length in L2 (n,) of a step that moves each row; where a search on the boundary itself begins.
+
+    A row whose classes tie has no distance to go, and a step of zero never flips it. At zero any step
+    moves the row; it is as long as leaves room for squares of its parts in the type.
+    """
+    kind = np.finfo(as_numpy(x[:0]).dtype)
+    step = _LEAST_EPSILONS * float(kind.eps) * flat_norm(x, 2)
+    return np.maximum(step, float(kind.tiny) ** 0.25)
 
 
 def flat_bounds(problem: Problem) -> Bounds:

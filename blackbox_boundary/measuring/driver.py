@@ -27,6 +27,7 @@ from ..errors import (
 )
 from ..estimators import Estimator, Problem
 from ..estimators.protocol import norm_of
+from ..frames import rows_of
 from ..grid import grid_of, whole_as_floating
 from ..inputs import (
     as_floating,
@@ -105,7 +106,8 @@ def measure(
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
-        rows are read in blocks. Tensors are searched on their device. The columns of a frame are
+        rows are read in blocks. Tensors are searched on their device. Also lists, a torch
+        ``Dataset``, and frames of pandas, Polars or Arrow (the extra ``frames``): their columns are
         matched with the model's inputs by name, where both have names; flip points have the order
         of the model's inputs.
     estimator : str or Estimator, optional
@@ -176,12 +178,14 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
-    frame, x = x, as_floating(whole_as_floating(x, grid_of(predictor)))
+    x, names = rows_of(x)
+    x = as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
-        x = in_named_order(x, frame, predictor.input_names)
-        if columns is not None:
-            columns = columns.selected(predictor.input_names)
+        x = in_named_order(x, names, predictor.input_names)
+        names = names and predictor.input_names
+    if columns is not None and names:
+        columns = columns.selected(names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,

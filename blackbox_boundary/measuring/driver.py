@@ -62,6 +62,7 @@ from .meter import Meter
 from .model_watch import ModelWatch
 from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
 from .rows import check_domain
+from .units import warn_of_units
 
 __all__ = ["Progress", "measure"]
 
@@ -202,6 +203,7 @@ def measure(
     check(estimator, problem)
     if problem.domain is not None:
         check_domain(x, problem.domain)
+    warn_of_units(x, problem, names)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(
         predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume

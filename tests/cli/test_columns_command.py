@@ -136,6 +136,7 @@ def test_what_is_no_table_is_refused(folder):
     assert run(*command)[0] == 2
 
 
+@pytest.mark.filterwarnings("ignore:The spreads of the columns")
 def test_distances_to_a_class_and_back_to_the_true_one(folder):
     """--towards measures rows of other classes alone; --from-label those with another label back to theirs."""
     command = ("measure", "planes_in_columns:Plane", "d.csv", "--no-progress", "--no-report")

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "Colours", "EntropyBin", "Histogram", "bars", "distance_histogram", "entropy_against_distance", "entropy_by_distance", "heat_map", "histogram",
+    "Colours", "EntropyBin", "Histogram", "bars", "distance_histogram", "entropy_against_distance",
+    "entropy_by_distance", "heat_map", "histogram",
 ]  # fmt: skip
 
 _MOST_DOTS = 1500

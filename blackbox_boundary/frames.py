@@ -7,7 +7,7 @@ The engine knows arrays and lists. Whatever else holds rows is asked of the entr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -37,31 +37,47 @@ class Frame:
     names: tuple[Any, ...]
     columns: tuple[NDArray[Any], ...]
 
-    def values(self) -> NDArray[Any]:
+    def values(self, texts: Mapping[str, Sequence[str]] | None = None) -> NDArray[Any]:
         """The rows (n, d), single precision where all columns are, else double.
+
+        Parameters
+        ----------
+        texts : mapping, optional
+            The categories of columns of texts, by name: they become their numbers, from 0.
 
         Raises
         ------
         InvalidInput
-            A column holds no numbers, by name.
+            A column holds no numbers, or texts that are no category of it, by name.
         """
-        for name, column in zip(self.names, self.columns, strict=True):
+        known = texts or {}
+        columns = [
+            _numbered(str(name), column, known[name]) if name in known else column
+            for name, column in zip(self.names, self.columns, strict=True)
+        ]
+        for name, column in zip(self.names, columns, strict=True):
             if column.dtype.kind not in "buif":
                 raise InvalidInput(
                     f'"x" must hold numbers only; column "{printable(str(name))}" holds '
-                    f"{_kind(column)}. Encode it as numbers, or leave it out."
+                    f"{_kind(column)}. Encode it as numbers, leave it out, or describe its categories "
+                    "by a domain (columns=infer_domain(x)), where the model takes texts."
                 )
-        if not self.columns:
+        if not columns:
             return np.zeros((0, 0))
-        single = all(column.dtype == np.float32 for column in self.columns)
-        return np.column_stack(self.columns).astype(np.float32 if single else np.float64)
+        single = all(column.dtype == np.float32 for column in columns)
+        return np.column_stack(columns).astype(np.float32 if single else np.float64)
 
 
-def rows_of(x: Any) -> tuple[Any, tuple[str, ...]]:
-    """Rows as an array or list, and the names of their columns, where ``x`` has any."""
+def rows_of(
+    x: Any, texts: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Any, tuple[str, ...]]:
+    """Rows as an array or list, and the names of their columns, where ``x`` has any.
+
+    ``texts`` are the categories of columns of texts, by name.
+    """
     found = frame_of(x)
     if isinstance(found, Frame):
-        return found.values(), _texts(found.names)
+        return found.values(texts), _texts(found.names)
     return found, _texts(getattr(found, "columns", ()))
 
 
@@ -92,6 +108,24 @@ def _readers() -> tuple[Callable[[Any], Any], ...]:
         except ImportError:  # of a library that is not installed, no container can be here
             continue
     return tuple(readers)
+
+
+def _numbered(name: str, column: NDArray[Any], categories: Sequence[str]) -> NDArray[Any]:
+    """The numbers of the categories that a column holds; NaN where a value is missing."""
+    numbers = {category: float(number) for number, category in enumerate(categories)}
+    unseen = sorted({str(v) for v in column.tolist() if not _missing(v) and str(v) not in numbers})
+    if unseen:
+        n = sum(str(value) in unseen for value in column.tolist())
+        raise InvalidInput(
+            f'Column "{printable(name)}" holds values that are no category of it in {n:,} rows: '
+            f"{', '.join(printable(text) for text in unseen[:8])}; known are "
+            f"{', '.join(printable(text) for text in categories[:8])}."
+        )
+    return np.array([np.nan if _missing(v) else numbers[str(v)] for v in column.tolist()])
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value != value  # noqa: PLR0124  NaN alone differs from itself
 
 
 def _kind(column: NDArray[Any]) -> str:

@@ -179,7 +179,7 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
-    x, names = rows_of(x)
+    x, names = rows_of(x, None if columns is None else columns.texts)
     x = as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):

@@ -19,7 +19,6 @@ from blackbox_boundary.predictor import (
     Array,
     Bounds,
     FloatArray,
-    IntArray,
     Prediction,
     class_name,
 )
@@ -145,8 +144,7 @@ class OnnxPredictor:
 
     ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
     is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
-    the scores. Predictions stay those of the graph as it was exported. ``margin_gradient`` is there besides, as of
-    :class:`~blackbox_boundary.predictor.MarginGradient`, where the graph has two scores or more and no quantisers.
+    the scores. Predictions stay those of the graph as it was exported.
     """
 
     def __init__(
@@ -349,23 +347,12 @@ class OnnxPredictor:
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder
-            if found.has_margin:
-                self.margin_gradient = self._margin_gradient
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         """As :meth:`ExportGradients.vjp`; a closed predictor answers none."""
         if self._runner is None:
             raise PredictorError(f"{self!r} is closed.")
         return self._gradients.vjp(x, v)
-
-    def _margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
-        """As :meth:`ExportGradients.margin_gradient`, with the scores read; their last bits may differ from those of :meth:`predict`."""
-        if self._runner is None:
-            raise PredictorError(f"{self!r} is closed.")
-        if x.shape[0] == 0:
-            return no_answers(self.access, self.n_classes), x
-        scores, gradient = self._gradients.margin_gradient(x, home)
-        return self._read(scores, x.shape[0], self.n_classes), gradient
 
     def _run(self, rows: NDArray[Any], runner: Runner | None = None) -> list[NDArray[Any]]:
         """The outputs for rows as the graph takes them."""

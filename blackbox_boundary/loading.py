@@ -47,7 +47,7 @@ def load(spec: Any, **given: Any) -> Predictor:
     Notes
     -----
     ``"package.module:factory"`` imports that module and calls that function: it runs the code you name, and no other.
-    No pickle is ever opened. No queries are sent, except where an adapter's documentation says that it asks for metadata
+    No pickle is opened without consent (``unpickle=True``). No queries are sent, except where an adapter's documentation says that it asks for metadata
     or runs the model on rows of its own making.
     """
     given = {name: value for name, value in given.items() if value is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,6 +35,7 @@ from ..answers import (
 )
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
+from .columns import declared_inputs, joined
 from .device import device_rows
 from .graph import model_source, read_input, read_model, rebatched
 from .inputs import Feed
@@ -88,6 +89,11 @@ class OnnxPredictor:
         where the scores are revealed and every op has a rule. ``"required"``: the same, and refused
         where they cannot be had. ``"none"``: what needs gradients estimates them from predictions.
         ``"torch"`` is deprecated and means ``"required"``.
+    categories : mapping, optional
+        Of a graph with one input a column: what the numbers 0, 1, ... in a column of texts stand
+        for, by the name of the input (:mod:`.columns`).
+    fixed : mapping, optional
+        Values of inputs that are no data, by name.
 
     Attributes
     ----------
@@ -154,11 +160,18 @@ class OnnxPredictor:
         provider: str = "auto",
         threads: int | None = None,
         gradients: str = "auto",
+        categories: Mapping[str, Sequence[str]] | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         require_packages()
         check_settings(provider, threads, gradients)
-        self._source = source = model_source(model)
+        source = model_source(model)
         graph, self._sha256 = read_model(source)
+        if categories or fixed or len(declared_inputs(graph)) > 1:
+            edited, self.input_names = joined(graph, categories or {}, fixed or {})
+            source = edited.SerializeToString()
+            graph, self._sha256 = read_model(source)
+        self._source = source
         n_classes = check_n_classes(n_classes, "OnnxPredictor")
         readable, chosen = choose_outputs(
             graph,

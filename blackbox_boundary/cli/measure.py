@@ -24,12 +24,14 @@ from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
     Interrupted,
+    InvalidInput,
     PredictorRefused,
     PredictorUnavailable,
 )
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
 from ..loading import load
+from ..measuring.aiming import aim_of
 from ..measuring.driver import measure as measure_distances
 from ..model_checks import Rechecked
 from ..predictor import Access, Bounds, Predictor
@@ -104,6 +106,14 @@ class _Measure(click.Command):
     default="l2",
     show_default=True,
     help="Distance that is minimised, and ranks the rows; ray only ranks.",
+)
+@click.option(
+    "--from-label",
+    is_flag=True,
+    help="Measure rows that the model labels wrongly back to their true label (--labels).",
+)
+@click.option(
+    "--towards", metavar="CLASS", help="Measure the distance to this class, by number or name."
 )
 @click.option(
     "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
@@ -233,7 +243,10 @@ def measure(
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
-    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows), domain=measured.domain)
+    aim = aim_of(predictor, len(rows), **_aim(options, measured))
+    problem = Problem.of(
+        predictor, bounds=bounds, n_rows=len(rows), domain=measured.domain, aim=aim
+    )
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, problem, options))
@@ -286,6 +299,7 @@ def _measured(
             batch_size=options["batch_size"],
             seed=options["seed"],
             columns=measured.domain,
+            **_aim(options, measured),
             ask_flips_again=options["ask_flips_again"],
         )
         try:
@@ -317,6 +331,24 @@ def _measured(
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
     return distances, failure
+
+
+def _aim(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:
+    """The class that rows are to reach, as settings of :func:`measure`."""
+    labels = measured.data.labels
+    if options["from_label"] and labels is None:
+        raise InvalidInput("--from-label needs the true labels: a column label, or --labels NAME.")
+    return {
+        "towards": _model_class(options["towards"], measured.class_names),
+        "from_label": labels if options["from_label"] else None,
+    }
+
+
+def _model_class(text: str | None, class_names: tuple[str, ...] | None) -> int | str | None:
+    """A class by its number, where the names are those of --class-names."""
+    if class_names is None or text not in class_names:
+        return text
+    return class_names.index(text)
 
 
 def _unchanged(earlier: Distances | None) -> dict[str, Any]:

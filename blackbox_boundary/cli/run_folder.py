@@ -1,4 +1,4 @@
-"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json``, ``report.html``."""
 
 from __future__ import annotations
 
@@ -155,6 +155,7 @@ class RunFolder:
         points = distances.flip_points
         if rows is not None and rows.has_header and points is not None:
             files["flips.csv"] = lambda path: rows.write_flips(path, points)
+            files["changes.csv"] = lambda path: rows.write_changes(path, distances)
         for name, write in files.items():
             draft = self.path / f".{name}.draft"
             write(draft)

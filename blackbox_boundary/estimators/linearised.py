@@ -140,7 +140,8 @@ class Linearised:
             return
         w, origin = take(slope, rows), take(x, rows)
         resolved = resolution(flips.start[rows], problem.access)
-        least = np.maximum(resolved, _least_gap(w, origin, problem.grid))
+        grid = problem.grid if isinstance(problem.grid, Grid) else None
+        least = np.maximum(resolved, _least_gap(w, origin, grid))
         gap = _OVERSHOOT * np.maximum(gap[rows], least)
         step = nearest(w, *limits(origin, flat_bounds(problem)), gap, self.norm)
         points = (origin + step).reshape(len(rows), *problem.input_shape)

@@ -27,6 +27,7 @@ from ..errors import (
 )
 from ..estimators import Estimator, Problem
 from ..estimators.protocol import norm_of
+from ..frames import rows_of
 from ..grid import grid_of, whole_as_floating
 from ..inputs import (
     as_floating,
@@ -50,6 +51,7 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction
+from .aiming import aim_of
 from .course import check, chosen, scaled
 from .flip_checks import FlipChecks
 from .flip_point_store import FlipPointStore
@@ -60,6 +62,7 @@ from .meter import Meter
 from .model_watch import ModelWatch
 from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
 from .rows import check_domain
+from .units import warn_of_units
 
 __all__ = ["Progress", "measure"]
 
@@ -91,6 +94,8 @@ def measure(
     score_resolution: float = 0.0,
     scale: Any = None,
     columns: Domain | None = None,
+    towards: int | str | None = None,
+    from_label: Any = None,
     ask_flips_again: bool | None = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
@@ -102,7 +107,8 @@ def measure(
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
-        rows are read in blocks. Tensors are searched on their device. The columns of a frame are
+        rows are read in blocks. Tensors are searched on their device. Also lists, a torch
+        ``Dataset``, and frames of pandas, Polars or Arrow (the extra ``frames``): their columns are
         matched with the model's inputs by name, where both have names; flip points have the order
         of the model's inputs.
     estimator : str or Estimator, optional
@@ -137,7 +143,13 @@ def measure(
         What the columns of a table may hold, which of them may change, and the unit of distance of
         each: all points sent lie in it, and distances count changes in these units. Matched with
         the model's inputs by name, where both have names. For the estimators ``tangent``,
-        ``halfspace``, ``broyden`` and ``directions``.
+        ``halfspace``, ``broyden``, ``directions`` and ``fewest``.
+    towards : int or str, optional
+        Measure the distance to this class, given by number or name; rows that have it already end
+        ``AT_TARGET``. For the same estimators; a gradient costs one prediction more.
+    from_label : (n,) int, optional
+        The true labels. Rows that the model labels so are measured to any other label, as usual; the
+        others back to their label.
     ask_flips_again : bool, optional
         Whether the flip point of each row is asked again at the end, in a request of its own: one
         query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints whose
@@ -167,12 +179,14 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
-    frame, x = x, as_floating(whole_as_floating(x, grid_of(predictor)))
+    x, names = rows_of(x, None if columns is None else columns.texts)
+    x = as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
-        x = in_named_order(x, frame, predictor.input_names)
-        if columns is not None:
-            columns = columns.selected(predictor.input_names)
+        x = in_named_order(x, names, predictor.input_names)
+        names = names and predictor.input_names
+    if columns is not None and names:
+        columns = columns.selected(names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -183,11 +197,13 @@ def measure(
         n_rows=int(x.shape[0]),
         scale=scale,
         domain=columns,
+        aim=aim_of(predictor, int(x.shape[0]), towards, from_label),
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
     if problem.domain is not None:
         check_domain(x, problem.domain)
+    warn_of_units(x, problem, names)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(
         predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume

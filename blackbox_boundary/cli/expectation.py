@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from ..capabilities import why_no_gradients
 from ..estimators import Automatic, Estimator, Problem
+from ..estimators.protocol import ByGradients, InRounds, source_of
 from ..measuring.course import check
 from ..metering import Parallel
 from ..model_checks import Merging
@@ -31,8 +33,8 @@ def announcements(
         labels = problem.access is Access.LABEL
         why = "reveals labels alone" if labels else "is piecewise constant"
         yield f"The model {why}: rows are measured by {estimator.name}."
-    estimates = hasattr(estimator, "gradients") and not problem.differentiable
-    if estimates and (reason := getattr(predictor, "no_gradients", "")):
+    estimates = isinstance(estimator, ByGradients) and not problem.differentiable
+    if estimates and (reason := why_no_gradients(predictor)):
         yield f"Gradients are estimated from predictions: {reason}"
     if asks_flips_again(predictor, options):
         yield (
@@ -41,7 +43,7 @@ def announcements(
             if options["ask_flips_again"] is None
             else "Each flip point is asked again at the end, alone: one query a row."
         )
-    per_row = estimator.expected_queries(problem) * (options["votes"] or 1)
+    per_row = estimator.expected_queries(problem.searched) * (options["votes"] or 1)
     if per_row > _MANY:
         limit = options["max_queries"]
         limited = "" if limit is None else f", of which --max-queries allows {limit:,}"
@@ -72,6 +74,7 @@ def expectation(
         The estimator needs more than the predictor reveals.
     """
     check(estimator, problem)
+    problem = problem.searched
     n_rows = problem.n_rows
     votes = options["votes"] or 1
     per_row, rounds = (
@@ -125,10 +128,10 @@ def expectation(
 
 def _rounds(estimator: Estimator, problem: Problem) -> float:
     """Questions that a row is asked one after another; the predictions of a gradient travel together."""
-    if hasattr(estimator, "expected_rounds"):
-        return float(estimator.expected_rounds(problem))
+    if isinstance(estimator, InRounds):
+        return estimator.expected_rounds(problem)
     given: Any = estimator
-    if getattr(given, "gradients", None) is not None and any(
+    if source_of(estimator) is not None and any(
         field.name == "gradients" for field in dataclasses.fields(given)
     ):
         given = dataclasses.replace(given, gradients=None)

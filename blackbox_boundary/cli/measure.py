@@ -20,7 +20,6 @@ from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..analysis.hints import hints
-from ..datasets import Data
 from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
@@ -234,7 +233,7 @@ def measure(
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
-    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
+    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows), domain=measured.domain)
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, problem, options))
@@ -244,7 +243,7 @@ def measure(
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    distances, failure = _measured(predictor, estimator, rows, folder, options)
+    distances, failure = _measured(predictor, estimator, measured, folder, options)
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
         _end_without_answer(distances, failure, folder, predictor)
@@ -267,12 +266,13 @@ def measure(
 def _measured(
     predictor: Predictor,
     estimator: Estimator,
-    rows: Data,
+    measured: DataRows,
     folder: RunFolder,
     options: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
     """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
+    rows = measured.data
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
     with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
@@ -285,6 +285,7 @@ def _measured(
             bounds=_bounds(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
+            columns=measured.domain,
             ask_flips_again=options["ask_flips_again"],
         )
         try:

@@ -15,6 +15,7 @@ import numpy as np
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
 from ..arrays import take
+from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
@@ -25,7 +26,8 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem
-from ..grid import whole_as_floating
+from ..estimators.protocol import norm_of
+from ..grid import grid_of, whole_as_floating
 from ..inputs import (
     as_floating,
     check_shape,
@@ -57,6 +59,7 @@ from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
 from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
+from .rows import check_domain
 
 __all__ = ["Progress", "measure"]
 
@@ -87,6 +90,7 @@ def measure(
     votes: int = 1,
     score_resolution: float = 0.0,
     scale: Any = None,
+    columns: Domain | None = None,
     ask_flips_again: bool | None = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
@@ -129,6 +133,11 @@ def measure(
     scale : float or array (*input_shape), optional
         How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
         the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
+    columns : Domain, optional
+        What the columns of a table may hold, which of them may change, and the unit of distance of
+        each: all points sent lie in it, and distances count changes in these units. Matched with
+        the model's inputs by name, where both have names. For the estimators ``tangent``,
+        ``halfspace``, ``broyden`` and ``directions``.
     ask_flips_again : bool, optional
         Whether the flip point of each row is asked again at the end, in a request of its own: one
         query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints whose
@@ -158,10 +167,12 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
-    frame, x = x, as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
+    frame, x = x, as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
         x = in_named_order(x, frame, predictor.input_names)
+        if columns is not None:
+            columns = columns.selected(predictor.input_names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -171,9 +182,12 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
         scale=scale,
+        domain=columns,
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
+    if problem.domain is not None:
+        check_domain(x, problem.domain)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(
         predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume
@@ -358,7 +372,7 @@ class _Run:
 
     def _result(self) -> Distances:
         found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        norm, ids = getattr(self._estimator, "norm", "l2"), np.arange(len(found))
+        norm, ids = norm_of(self._estimator), np.arange(len(found))
         checked = withdraw_contradicted(found, norm, row_ids=ids)
         self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
+from ..closing import Closing
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
@@ -35,7 +35,8 @@ from ..ledger.records import (
 from ..ledger.store import LedgerStore
 from ..metering import Charge, Metered, charge_all
 from ..model_checks import ModelCheck, Versioned
-from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
+from ..prediction_checks import check_prediction
+from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]
@@ -47,7 +48,7 @@ _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
 
 
-class LedgerPredictor(Wrapper):
+class LedgerPredictor(Closing, Wrapper):
     """Answers from the ledger what it holds, asks the predictor for the rest, and records it.
 
     A row that occurs several times in ``x`` is asked once, and so are rows that an :class:`Encoding` predictor would send as the same
@@ -156,17 +157,6 @@ class LedgerPredictor(Wrapper):
     def close(self) -> None:
         """Close the ledger."""
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         check_rows(self, x)

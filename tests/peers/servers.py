@@ -203,12 +203,12 @@ def bentoml():
 
 
 @contextlib.contextmanager
-def litserve(max_batch_size=1):
+def litserve(max_batch_size=1, *more):
     """LitServe with the small model of ``toy_model``, perhaps merging requests; gives its URL."""
     python = environments.python_of("litserve", environments.LITSERVE)
     _need(python)
     port = _free_port()
-    command = [python, HERE / "litserve_server.py", port, max_batch_size]
+    command = [python, HERE / "litserve_server.py", port, max_batch_size, *more]
     with _running(command, {"PYTHONPATH": str(MODELS)}, f"http://127.0.0.1:{port}/health") as url:
         yield url
 
@@ -254,6 +254,16 @@ def service():
         "warning",
     ]
     with _running(command, {}, f"http://127.0.0.1:{port}/v2") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def described():
+    """The FastAPI services that a description fits; gives their URL."""
+    port = _free_port()
+    where = ["--app-dir", MODELS, "--port", port, "--log-level", "warning"]
+    command = [sys.executable, "-m", "uvicorn", "fastapi_service:app", *where]
+    with _running(command, {}, f"http://127.0.0.1:{port}/openapi.json") as url:
         yield url
 
 

@@ -70,8 +70,11 @@ def mlserver():
             **dict(zip(names, ports, strict=True)),
         }
         Path(folder, "settings.json").write_text(json.dumps(settings))
-        for name, shape, n_classes in (("digits", [1, 4, 4], 5), ("mnist", [1, 28, 28], 10)):
+        models = (("digits", [1, 4, 4], 5), ("merged", [1, 4, 4], 5), ("mnist", [1, 28, 28], 10))
+        for name, shape, n_classes in models:
+            merging = {"max_batch_size": 8, "max_batch_time": 0.02} if name == "merged" else {}
             model = {
+                **merging,
                 "name": name,
                 "implementation": "mlserver_runtime.ToyRuntime",
                 "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}],

@@ -27,6 +27,7 @@ def blocks(text, language):
 OTHERS = (
     "audit-your-own-service",
     "audit-a-cloud-endpoint",
+    "audit-a-model-server",
     "audit-a-python-server",
     "audit-a-fastapi-service",
 )

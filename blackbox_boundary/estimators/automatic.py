@@ -2,9 +2,9 @@
 
 | what is known of the model | measured by |
 |---|---|
-| gradients | :class:`~blackbox_boundary.estimators.Ray` |
+| gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
-| scores that do not, or too coarsely (trees, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| a gradient of zero at the row, or scores that do not move or too coarsely (trees, dead units, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
@@ -53,10 +53,10 @@ class Automatic:
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:
-        """The one estimator that the problem leaves, or this one where the answers decide row by row."""
-        if problem.differentiable:
-            return self.by_scores
-        no_gradient = problem.access is Access.LABEL or problem.piecewise_constant
+        """The one estimator that the problem leaves, or this one where each row's gradient decides."""
+        if problem.piecewise_constant:
+            return self.by_labels
+        no_gradient = problem.access is Access.LABEL and not problem.differentiable
         return self.by_labels if no_gradient else self
 
     def expected_queries(self, problem: Problem) -> float:
@@ -74,8 +74,6 @@ class Automatic:
         still = np.flatnonzero(lost & (flips.home >= 0))
         if not still.size:
             return
-        if flips.path is not None and (found := np.flatnonzero(flips.has_flip)).size:
-            flips.keep(found, flips.points(found), flips.flipped[found], flips.hi[found])
         flips.status[still] = Status.RUNNING
         flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
         flips.note[still] = BY_LABELS

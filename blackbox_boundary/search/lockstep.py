@@ -19,6 +19,7 @@ from ..errors import InvalidInput
 from ..predictor import IntArray, Prediction
 from .asks import ANSWERED, Search, Status, ask_prediction
 from .box import Box
+from .geometry import flat_bounds
 from .problem import Problem
 from .state import Flips
 
@@ -175,17 +176,19 @@ def _begin(
 
 
 def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
-    """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds."""
+    """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds.
+
+    On a grid they are levels already, so that the search is sent the displacement of what was asked.
+    """
     points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(
         runner.origin.dtype
     )
-    if problem.bounds is None:
-        return np.asarray(points)
-    lowest, highest = (
-        np.broadcast_to(np.asarray(b, points.dtype), problem.input_shape).reshape(-1)
-        for b in problem.bounds
-    )
-    return np.asarray(np.clip(points, lowest, highest))
+    bounds = flat_bounds(problem)
+    if bounds is not None:
+        points = np.clip(points, *(np.asarray(bound, points.dtype) for bound in bounds))
+    if problem.grid is not None:
+        points = problem.grid.nearest(points, runner.origin[None], bounds)
+    return np.asarray(points)
 
 
 def _keep_nearest(flips: Flips, row: int, points: NDArray[Any], answers: Answers) -> None:

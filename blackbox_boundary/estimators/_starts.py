@@ -49,7 +49,8 @@ def first_flip(
     """Try random directions, and keep the nearest boundary point met; None where no direction flips.
 
     Directions look like gradients do (``basis.variance``) and come in opposite pairs. The first ones are followed to the end of the box
-    (without bounds: twice as far each, a million row lengths at most, then from the first radius on again), later ones are asked once, just inside the best distance known, and dropped if that does not
+    (without bounds: twice as far each, a million row lengths at most, then from the first radius on
+    again), later ones are asked once, just inside the best distance known, and dropped if that does not
     flip, as RayS does [1]_.
 
     References

@@ -4,7 +4,7 @@
 |---|---|
 | gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
-| a gradient of zero, or scores that move too coarsely (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,8 @@ class Broyden:
         What a whole turn to another boundary point takes from what was known, as a share of the slopes' squared length.
     """
 
+    keeps_domain: ClassVar[bool] = True
+
     max_queries_per_row: int = 1000
     subspace: Basis | None = None
     n_starts: int = 20
@@ -142,7 +144,6 @@ class Broyden:
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each by itself."""
         basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
-        level = 0.0 if problem.grid is None else problem.grid.step
 
         def start(row: int, box: Box) -> RowSearch:
             home = int(flips.home[row])
@@ -152,7 +153,7 @@ class Broyden:
             at = flips.start[row : row + 1]
             resolved = float(resolution(at, problem.access)[0])
             planes = _Planes(basis, read, at, len(box.up), least, resolved)
-            return self._row(planes, box, problem.stream(int(flips.row_ids[row])), level)
+            return self._row(planes, box, problem.stream(int(flips.row_ids[row])), problem.level)
 
         yield from lockstep(
             flips,

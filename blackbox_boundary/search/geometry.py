@@ -90,7 +90,10 @@ def least_step(x: Array) -> NDArray[np.float64]:
 
 
 def flat_bounds(problem: Problem) -> Bounds:
-    """The bounds of a setting as two flat arrays (d,)."""
+    """The bounds of a setting as two flat arrays (d,); of rows with bounds of their own (n, d)."""
+    if problem.row_bounds is not None:
+        low, high = (np.asarray(bound) for bound in problem.row_bounds)
+        return low.reshape(len(low), -1), high.reshape(len(high), -1)
     if problem.bounds is None:
         return None
     lowest, highest = (
@@ -103,12 +106,15 @@ def flat_bounds(problem: Problem) -> Bounds:
 def limits(
     x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None
 ) -> tuple[Array, Array]:
-    """The least (<= 0) and the most (>= 0) that each coordinate of ``x`` (n, d) may move, given bounds and frozen coordinates (d,)."""
+    """The least (<= 0) and the most (>= 0) that each coordinate of ``x`` (n, d) may move.
+
+    ``bounds`` are (d,), or (n, d) where each row has its own; ``frozen`` (d,).
+    """
     xp = array_namespace(x)
     if bounds is None:
         least, most = xp.full_like(x, -np.inf), xp.full_like(x, np.inf)
     else:
-        lowest, highest = (as_kind(np.asarray(b).reshape(-1), x) for b in bounds)
+        lowest, highest = (as_kind(np.asarray(b), x) for b in bounds)
         least, most = xp.clip(lowest - x, max=0.0), xp.clip(highest - x, min=0.0)
     if frozen is not None:
         free = as_kind(~frozen, x) > 0

@@ -17,7 +17,9 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
 from ..arrays import as_kind, as_numpy, take
+from ..capabilities import StraightThrough, fingerprint_of
 from ..errors import BoundaryError, InvalidInput
+from ..prediction_checks import check_prediction, looks_like_probabilities
 from ..predictor import (
     Access,
     Array,
@@ -26,8 +28,6 @@ from ..predictor import (
     IntArray,
     Prediction,
     Predictor,
-    check_prediction,
-    looks_like_probabilities,
 )
 
 __all__ = ["CHECKS", "check_predictor"]
@@ -188,8 +188,8 @@ def _declares(case: _Case) -> None:
     if predictor.bounds is not None:
         lowest, highest = (np.broadcast_to(np.asarray(bound), shape) for bound in predictor.bounds)
         assert (lowest < highest).all(), "The lowest bound must lie below the highest."
-    fingerprint = getattr(predictor, "fingerprint", "")
-    assert isinstance(fingerprint, str), (
+    fingerprint = fingerprint_of(predictor)
+    assert fingerprint is None or isinstance(fingerprint, str), (
         f"fingerprint must be a string; got {type(fingerprint).__name__}."
     )
 
@@ -354,7 +354,8 @@ def _vjp_values(case: _Case) -> None:
     """
     if not case.with_gradient().access.has_scores:
         raise _NotApplicable("no scores are revealed to take differences of")
-    if passed := getattr(case.with_gradient(), "straight_through", ()):
+    model = case.with_gradient()
+    if passed := model.straight_through if isinstance(model, StraightThrough) else ():
         raise _NotApplicable(f"gradients pass straight through {', '.join(passed)}")
     rng = np.random.default_rng(1)
     errors = np.array([_gradient_error(case, rng, along_gradient=probe == 0) for probe in range(5)])

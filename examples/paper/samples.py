@@ -85,7 +85,7 @@ class Samples:
     @property
     def x(self) -> NDArray[np.float32]:
         """The pool's images."""
-        return self.study.natural[: self.study.n_pool]
+        return self.study.inputs.natural[: self.study.inputs.n_pool]
 
     def draw(self, name: str, seed: int) -> Sample:
         """One of :data:`PAPER_SETS` or :data:`EXTRA_SETS`."""
@@ -133,12 +133,12 @@ class Samples:
 
     def _uniform_random(self, k: int, seed: int) -> Sample:
         x = selection.uniform_inputs(k, self.study.data.input_shape, seed=seed)
-        return Sample(x, self.study.labels(self.victim, x), k)
+        return Sample(x, self.study.victims.labels(self.victim, x), k)
 
     def _flip_points(self, k: int, seed: int, search: Ray = Ray()) -> Sample:  # noqa: B008 (it is frozen)
         """Flip points of random rows of the pool, other rows for other seeds; no more than are found."""
         rows = np.random.default_rng([seed, 1]).permutation(len(self.x))[:k]
-        found = measure(self.study.victim(self.victim), self.x[rows], estimator=search)
+        found = measure(self.study.victims.predictor(self.victim), self.x[rows], estimator=search)
         points, label, chosen = selection.flip_points(found, int(found.has_flip.sum()), seed=seed)
         return Sample(points, label, chosen.n_queries)
 

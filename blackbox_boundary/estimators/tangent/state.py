@@ -235,8 +235,14 @@ class TangentState:
         if self.bounds is not None:
             if self.levels is not None:
                 points = xp.where(step == 0, x, _on_grid(points, self.bounds, self.levels))
-            points = clip(points, self.bounds)
+            points = clip(points, _of_rows(self.bounds, rows))
         return xp.reshape(points, (len(rows), *self.problem.input_shape))
+
+
+def _of_rows(bounds: tuple[Any, Any], rows: IntArray) -> tuple[Any, Any]:
+    """Bounds (d,) that all rows share, or those (k, d) of some rows."""
+    lowest, highest = bounds
+    return (lowest, highest) if lowest.ndim == 1 else (lowest[rows], highest[rows])
 
 
 def _softmax(z: FloatArray) -> FloatArray:

@@ -19,6 +19,7 @@ from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
+    CallbackFailed,
     CapabilityMissing,
     CertificatesWithdrawn,
     Interrupted,
@@ -169,6 +170,8 @@ def measure(
         predictor that sends no requests. Nothing has been sent.
     PredictorError
         The predictor failed; ``error.partial`` holds what had been measured.
+    CallbackFailed
+        ``progress`` raised; ``error.partial`` likewise.
     Interrupted
         Ctrl-C; ``error.partial`` likewise.
 
@@ -335,8 +338,19 @@ class _Run:
                 running.tell(self._call(ask))
             except BudgetExhausted:
                 running.refuse(min(self._meter.n_sent - before, len(ask.rows)))
-            if self._progress is not None:
-                self._progress(self._done + running.n_done, self._asked + running.n_queries)
+            self._report(running)
+
+    def _report(self, running: Measurement) -> None:
+        """Call the caller's ``progress``; what was paid for is handed over if it raises."""
+        if self._progress is None:
+            return
+        try:
+            self._progress(self._done + running.n_done, self._asked + running.n_queries)
+        except Exception as error:
+            raise CallbackFailed(
+                f"The function given as progress raised {type(error).__name__}: {error}; "
+                "error.partial holds what had been measured."
+            ) from error
 
     def _call_rows(self) -> int:
         """Rows of the next call: near the limit no more than may be sent, at least one."""

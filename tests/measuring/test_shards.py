@@ -1,6 +1,7 @@
 """Shards of a run: edges, what each measures, and that merged they are the whole."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_shards_partition_the_rows(n, data):
     ranges = [Shard(k, n_shards).rows(n) for k in range(1, n_shards + 1)]
     assert ranges[0].start == 0
     assert ranges[-1].stop == n
-    assert all(a.stop == b.start for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a.stop == b.start for a, b in itertools.pairwise(ranges))
     assert max(map(len, ranges)) - min(map(len, ranges)) <= 1
 
 

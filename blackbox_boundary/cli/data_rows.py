@@ -155,6 +155,11 @@ class DataRows:
         """All rows of a data set, for a model whose classes have no names."""
         return cls(data, np.arange(len(data)), None, {})
 
+    def part(self, rows: range) -> DataRows:
+        """Some consecutive rows; the facts stay those of all."""
+        some = slice(rows.start, rows.stop)
+        return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
+
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
         """Find rows outside the bounds, and name the column; the engine knows its number only."""
         x, names = self.data.x, self.data.columns

@@ -33,6 +33,7 @@ from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.aiming import aim_of
 from ..measuring.driver import measure as measure_distances
+from ..measuring.shards import Part, Shard
 from ..model_checks import Rechecked
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
@@ -195,6 +196,20 @@ class _Measure(click.Command):
     help="Ask each flip point again at the end, in a request of its own.  [default: where the "
     "server merges requests]",
 )
+@click.option(
+    "--shard",
+    callback=lambda _, __, text: None if text is None else Shard.parse(text),
+    metavar="K/N",
+    help="Measure the K-th of N equal ranges of the rows, for merge.",
+)
+@click.option(
+    "--shards",
+    "n_shards",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Measure all rows, in calls that never cross the edge of one of N shards.",
+)
 @data_options
 @spending_options
 @click.option(
@@ -243,9 +258,10 @@ def measure(
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
+    part = Part.of(len(rows), options["shard"], options["n_shards"])
     aim = aim_of(predictor, len(rows), **_aim(options, measured))
     problem = Problem.of(
-        predictor, bounds=bounds, n_rows=len(rows), domain=measured.domain, aim=aim
+        predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
     )
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
@@ -261,6 +277,7 @@ def measure(
         say(f"Error: {failure}")
         _end_without_answer(distances, failure, folder, predictor)
     distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
+    measured = measured.part(part.rows)
     with _uninterrupted():
         try:
             folder.save(distances, measured)
@@ -286,6 +303,7 @@ def _measured(
     """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
     rows = measured.data
+    part = Part.of(len(rows), options["shard"], options["n_shards"])
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
     with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
@@ -301,6 +319,8 @@ def _measured(
             columns=measured.domain,
             **_aim(options, measured),
             ask_flips_again=options["ask_flips_again"],
+            shard=options["shard"],
+            n_shards=options["n_shards"],
         )
         try:
             noise = noise_of(
@@ -312,7 +332,7 @@ def _measured(
                 check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
             )
             in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
-            with progress(len(rows), enabled=not options["no_progress"]) as update:
+            with progress(len(part.rows), enabled=not options["no_progress"]) as update:
                 distances = ask(
                     max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,

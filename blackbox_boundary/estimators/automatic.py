@@ -2,9 +2,9 @@
 
 | what is known of the model | measured by |
 |---|---|
-| gradients | :class:`~blackbox_boundary.estimators.Ray` |
+| gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
-| scores that do not, or too coarsely (trees, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
 | a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
@@ -60,12 +60,12 @@ class Automatic:
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:
-        """The one estimator that the problem leaves, or this one where the answers decide row by row."""
+        """The one estimator that the problem leaves, or this one where each row's gradient decides."""
         if problem.domain is not None or problem.aim is not None:
             return self._beyond_rays(problem)
-        if problem.differentiable:
-            return self.by_scores
-        no_gradient = problem.access is Access.LABEL or problem.piecewise_constant
+        if problem.piecewise_constant:
+            return self.by_labels
+        no_gradient = problem.access is Access.LABEL and not problem.differentiable
         return self.by_labels if no_gradient else self
 
     def _beyond_rays(self, problem: Problem) -> Estimator:
@@ -92,8 +92,6 @@ class Automatic:
         still = np.flatnonzero(lost & (flips.home >= 0))
         if not still.size:
             return
-        if flips.path is not None and (found := np.flatnonzero(flips.has_flip)).size:
-            flips.keep(found, flips.points(found), flips.flipped[found], flips.hi[found])
         flips.status[still] = Status.RUNNING
         flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
         flips.note[still] = BY_LABELS

@@ -19,6 +19,7 @@ from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
+    CallbackFailed,
     CapabilityMissing,
     CertificatesWithdrawn,
     Interrupted,
@@ -62,6 +63,7 @@ from .meter import Meter
 from .model_watch import ModelWatch
 from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
 from .rows import check_domain
+from .shards import Part, Shard
 from .units import warn_of_units
 
 __all__ = ["Progress", "measure"]
@@ -97,6 +99,8 @@ def measure(
     towards: int | str | None = None,
     from_label: Any = None,
     ask_flips_again: bool | None = None,
+    shard: Shard | tuple[int, int] | None = None,
+    n_shards: int = 1,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -154,6 +158,12 @@ def measure(
         Whether the flip point of each row is asked again at the end, in a request of its own: one
         query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints whose
         server merges the requests of several clients.
+    shard : (int, int), optional
+        ``(K, N)`` measures the K-th of N contiguous, equal ranges of the rows, counted from 1, and
+        returns its rows alone. ``x`` is the whole data set: the scale of its columns, and the random
+        stream of each row, are those of the whole. Results of all shards merge to the whole one.
+    n_shards : int
+        Measure all rows, in blocks that never cross the edge of one of so many shards.
 
     Returns
     -------
@@ -169,6 +179,8 @@ def measure(
         predictor that sends no requests. Nothing has been sent.
     PredictorError
         The predictor failed; ``error.partial`` holds what had been measured.
+    CallbackFailed
+        ``progress`` raised; ``error.partial`` likewise.
     Interrupted
         Ctrl-C; ``error.partial`` likewise.
 
@@ -205,8 +217,17 @@ def measure(
         check_domain(x, problem.domain)
     warn_of_units(x, problem, names)
     problem = scaled(problem, estimator, as_floating(x))
+    part = Part.of(int(x.shape[0]), shard, n_shards)
     run = _Run(
-        predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume
+        predictor,
+        x[part.first_row : part.end],
+        problem,
+        estimator,
+        max_queries,
+        batch_size or _BATCH_SIZE,
+        progress,
+        resume,
+        part,
     )
     return run.complete(flip_points, FlipChecks(predictor, problem, ask_flips_again, resume))
 
@@ -224,8 +245,9 @@ class _Run:
         batch_size: int,
         progress: Progress | None,
         resume: Distances | None,
+        part: Part,
     ) -> None:
-        self._predictor, self._x, self._problem = predictor, x, problem
+        self._predictor, self._x, self._problem, self._part = predictor, x, problem, part
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
         self._progress, self._meter = progress, Meter(predictor, max_queries)
         self._asked = self._done = 0
@@ -250,6 +272,7 @@ class _Run:
             self._problem,
             self._meter,
             is_resumed=resume is not None,
+            edges=self._part.edges,
         )
         self._check_rows()
         self._identity, self._done = identical, n - len(rest)
@@ -301,7 +324,8 @@ class _Run:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._groups.blocks())
         for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
-            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
+            ids = self._part.ids(rows)
+            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, ids)
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
@@ -320,9 +344,8 @@ class _Run:
         # a predictor that remembers sends less than it is handed, and its meter alone decides
         limit = None if isinstance(self._predictor, Repeatable) else usable
         block = self._rows(rows)
-        running = Measurement(
-            block, self._problem, self._estimator, max_queries=limit, row_ids=rows
-        )
+        ids = self._part.ids(rows)
+        running = Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=ids)
         if self._resumed is not None and self._resumed.flip_points is not None:
             running.go_on_from(self._resumed[rows])
         return running
@@ -335,8 +358,19 @@ class _Run:
                 running.tell(self._call(ask))
             except BudgetExhausted:
                 running.refuse(min(self._meter.n_sent - before, len(ask.rows)))
-            if self._progress is not None:
-                self._progress(self._done + running.n_done, self._asked + running.n_queries)
+            self._report(running)
+
+    def _report(self, running: Measurement) -> None:
+        """Call the caller's ``progress``; what was paid for is handed over if it raises."""
+        if self._progress is None:
+            return
+        try:
+            self._progress(self._done + running.n_done, self._asked + running.n_queries)
+        except Exception as error:
+            raise CallbackFailed(
+                f"The function given as progress raised {type(error).__name__}: {error}; "
+                "error.partial holds what had been measured."
+            ) from error
 
     def _call_rows(self) -> int:
         """Rows of the next call: near the limit no more than may be sent, at least one."""
@@ -388,7 +422,7 @@ class _Run:
 
     def _result(self) -> Distances:
         found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        norm, ids = norm_of(self._estimator), np.arange(len(found))
+        norm, ids = norm_of(self._estimator), self._part.ids(np.arange(len(found)))
         checked = withdraw_contradicted(found, norm, row_ids=ids)
         self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:
@@ -409,6 +443,7 @@ class _Run:
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
             **self._flips.facts(),
+            **self._part.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

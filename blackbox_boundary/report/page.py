@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.account import Account
 from ..analysis.agreement import agreement
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.changes import Columns
-from ..analysis.hints import direction_note
+from ..analysis.hints import direction_note, labels_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
@@ -182,6 +183,8 @@ def _content(
         "withdrawn": distances.run.get(WITHDRAWN, ""),
         "query_table": query_table(numbers),
         "direction_note": direction_note(distances.run),
+        "labels_note": labels_note(distances),
+        "account": account.line() if (account := Account.of(distances.run)) else "",
         "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)

@@ -160,12 +160,16 @@ def distance_table(numbers: Overview) -> Table:
 
 
 def query_table(numbers: Overview) -> Table:
-    """Queries per row, predictions and gradients apart."""
+    """Queries asked per row, from the ledger or sent; predictions and gradients apart."""
     rows = [
         ("predictions", *_spread_cells(numbers.predictions), f"{numbers.n_predictions:,}"),
         ("gradients", *_spread_cells(numbers.gradients), f"{numbers.n_gradients:,}"),
     ]
-    return Table("Queries per row", ("kind", *_SPREAD_HEAD, "total"), rows)
+    return Table(
+        "Queries asked per row, those that the ledger answered included",
+        ("kind", *_SPREAD_HEAD, "total"),
+        rows,
+    )
 
 
 def histogram_table(bins: Histogram, label: str) -> Table:

@@ -163,6 +163,11 @@ class Problem:
             units=columns.units,
         )
 
+    @property
+    def level(self) -> float:
+        """Distance between the levels of a grid, the same for all inputs; 0 where there is none."""
+        return self.grid.step if isinstance(self.grid, Grid) else 0.0
+
     def bounds_of(self, rows: IntArray) -> Bounds:
         """The bounds of some rows of the block: shared ones, or one a row (k, *input_shape)."""
         if self.row_bounds is None:

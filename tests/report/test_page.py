@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, Distances, InvalidInput, Status
+from blackbox_boundary.analysis.account import Account
 from blackbox_boundary.report import write_report
+from blackbox_boundary.search.asks import BY_LABELS
 
 from .examples import HOSTILE, digits
 
@@ -365,3 +367,26 @@ def test_import_loads_nothing_heavy():
         ).stdout.strip()
         == "set()"
     )
+
+
+def test_rows_measured_by_labels_are_counted(tmp_path):
+    """The first screen says how many rows were measured by labels, and nothing where none was."""
+    _, _, distances = digits()
+    note = np.full(len(distances), "", "<U120")
+    write_report(replace(distances, note=note), tmp_path / "none.html")
+    assert "measured by labels" not in (tmp_path / "none.html").read_text(encoding="utf-8")
+    note[:3] = BY_LABELS
+    write_report(replace(distances, note=note), tmp_path / "some.html")
+    page = (tmp_path / "some.html").read_text(encoding="utf-8")
+    assert "3 rows measured by labels (halfspace)" in page
+
+
+def test_what_was_asked_and_what_was_sent_are_told_apart(tmp_path):
+    """The first screen counts queries asked, and prints the account of what the ledger answered and what was sent."""
+    _, _, distances = digits()
+    account = Account(asked=700, recorded=200, sent=512, again=12, requests=9, seconds=3.21)
+    run = {**distances.run, "account": account.facts()}
+    write_report(replace(distances, run=run), tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Queries asked per row" in page
+    assert page.index(account.line()) < page.index("Facts of the run")

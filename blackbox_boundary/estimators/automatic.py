@@ -5,7 +5,7 @@
 | gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
 | a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
-| a domain of columns is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace``, which keep it |
+| a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
@@ -44,6 +44,7 @@ class Automatic:
     """
 
     keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     by_scores: Ray | Tangent = field(default_factory=Ray)
     by_labels: HalfSpace = field(default_factory=HalfSpace)
@@ -60,15 +61,15 @@ class Automatic:
 
     def chosen(self, problem: Problem) -> Estimator:
         """The one estimator that the problem leaves, or this one where each row's gradient decides."""
-        if problem.domain is not None:
-            return self._in_columns(problem)
+        if problem.domain is not None or problem.aim is not None:
+            return self._beyond_rays(problem)
         if problem.piecewise_constant:
             return self.by_labels
         no_gradient = problem.access is Access.LABEL and not problem.differentiable
         return self.by_labels if no_gradient else self
 
-    def _in_columns(self, problem: Problem) -> Estimator:
-        """An estimator that keeps the domain of a table's columns."""
+    def _beyond_rays(self, problem: Problem) -> Estimator:
+        """An estimator that keeps the domain of a table's columns, and reaches a given class."""
         if not problem.access.has_scores or problem.piecewise_constant:
             return self.by_labels
         if problem.searched.differentiable:

@@ -60,6 +60,10 @@ class Flips:
     certified_by : tuple of str
         Names of the layers that the certified distances follow from.
     path : Path or None
+    target : (n,) int or None
+        Where the distance to a class is asked: that class, or -1 for any other label.
+    answered : Prediction or None
+        There, the answers at the rows as the model gave them.
     asked : AskedFlips or None
         On a grid, the nearest flips as they were asked: these are reported.
     """
@@ -83,6 +87,8 @@ class Flips:
     path: Path | None = None
     asked: AskedFlips | None = None
     known: KnownBrackets | None = None
+    target: IntArray | None = None
+    answered: Prediction | None = None
     _best: Array | None = None
     _is_kept: NDArray[np.bool_] = field(init=False)
 

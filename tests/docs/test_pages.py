@@ -22,6 +22,7 @@ BLOCK = re.compile(
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\"\s]+)")
 NEEDS = {
+    "how-to/audit-a-table": "pandas",
     "how-to/choose-an-estimator": "torch",
     "how-to/wrap-a-torch-model": "torch",
     "how-to/wrap-an-onnx-export": "onnxruntime",

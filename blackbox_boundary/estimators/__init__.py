@@ -17,6 +17,7 @@ from .lower_bound import LowerBound
 from .protocol import Anytime, Estimator
 from .ray import Ray
 from .tangent import Tangent
+from .trees import Trees
 
 __all__ = [
     "CATALOGUE",
@@ -36,6 +37,7 @@ __all__ = [
     "Problem",
     "Ray",
     "Tangent",
+    "Trees",
     "by_name",
     "flatness",
     "principal_directions",

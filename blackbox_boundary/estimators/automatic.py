@@ -3,6 +3,7 @@
 | what is known of the model | measured by |
 |---|---|
 | gradients | :class:`~blackbox_boundary.estimators.Ray` |
+| the splits of its trees | :class:`~blackbox_boundary.estimators.Trees` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
 | scores that do not, or too coarsely (trees, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..errors import CapabilityMissing
 from ..gradients import GradientSource
 from ..predictor import Access
 from ..search.asks import BY_LABELS, Search, Status
@@ -24,6 +26,7 @@ from ..search.state import Flips
 from .halfspace import HalfSpace
 from .protocol import Estimator
 from .ray import Ray
+from .trees import Trees
 
 __all__ = ["Automatic"]
 
@@ -37,10 +40,13 @@ class Automatic:
     by_scores : Ray
     by_labels : HalfSpace
         For rows that end ``ZERO_GRADIENT`` or ``UNRESOLVED`` on the ray, as all do of a piecewise constant model.
+    by_splits : Trees
+        For models of trees whose splits can be read.
     """
 
     by_scores: Ray = field(default_factory=Ray)
     by_labels: HalfSpace = field(default_factory=HalfSpace)
+    by_splits: Trees = field(default_factory=Trees)
 
     @property
     def name(self) -> str:
@@ -56,6 +62,8 @@ class Automatic:
         """The one estimator that the problem leaves, or this one where the answers decide row by row."""
         if problem.differentiable:
             return self.by_scores
+        if problem.tree_ensemble is not None and problem.votes == 1 and _can_read(problem):
+            return self.by_splits
         no_gradient = problem.access is Access.LABEL or problem.piecewise_constant
         return self.by_labels if no_gradient else self
 
@@ -80,3 +88,12 @@ class Automatic:
         flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
         flips.note[still] = BY_LABELS
         yield from self.by_labels.search(flips, problem)
+
+
+def _can_read(problem: Problem) -> bool:
+    """Whether the model's splits can be read, as its predictor says that they can."""
+    try:
+        Trees().check(problem)
+    except CapabilityMissing:
+        return False
+    return True

@@ -22,6 +22,7 @@ from .lower_bound import LowerBound
 from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
+from .trees import Trees
 
 __all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
 
@@ -90,6 +91,13 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
             Access.PROBABILITIES,
             _ANY_NORM,
             "ours, after Frank & Wolfe 1956, DDN 2019 and FAB 2020",
+        ),
+        "trees": Entry(
+            Trees,
+            Access.LABEL,
+            ("l0", *_ANY_NORM),
+            "ours, after Kantchelian et al. 2016 and Chen et al. 2019",
+            weights=True,
         ),
     }
 )

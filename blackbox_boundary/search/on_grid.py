@@ -26,7 +26,7 @@ from .state import Flips
 
 __all__ = ["AskedFlips", "on_grid", "rows_on_grid"]
 
-_ORDERS = {"l1": 1, "l2": 2, "linf": np.inf}
+_ORDERS = {"l0": 0, "l1": 1, "l2": 2, "linf": np.inf}
 
 
 class AskedFlips:

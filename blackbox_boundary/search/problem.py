@@ -13,6 +13,7 @@ from ..chains import Chain, Chained
 from ..grid import Grid, Gridded
 from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, Predictor
+from ..tree_ensembles import TreeBased, TreeEnsemble
 
 __all__ = ["Problem"]
 
@@ -49,6 +50,8 @@ class Problem:
         Whether the predictor declares that its gradient is zero almost everywhere, as trees do.
     grid : Grid, optional
         The inputs that exist, where those are levels; None: any number.
+    tree_ensemble : callable, optional
+        Returns the splits and leaves of the model, where its predictor knows them.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Problem:
     scale: Any = None
     piecewise_constant: bool = False
     grid: Grid | None = None
+    tree_ensemble: Callable[[], TreeEnsemble] | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -95,6 +99,9 @@ class Problem:
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
             piecewise_constant=bool(getattr(predictor, "piecewise_constant", False)),
             grid=predictor.grid if isinstance(predictor, Gridded) else None,
+            tree_ensemble=(
+                cache(predictor.tree_ensemble) if isinstance(predictor, TreeBased) else None
+            ),
             **run,
         )
 

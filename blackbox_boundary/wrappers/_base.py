@@ -25,6 +25,7 @@ from ..predictor import (
     Predictor,
     Repeatable,
 )
+from ..tree_ensembles import TreeBased
 
 __all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
 
@@ -81,6 +82,8 @@ class Wrapper:
         """Take over what the wrapped predictor says of itself."""
         if isinstance(predictor, Chained):
             self.chain = predictor.chain
+        if isinstance(predictor, TreeBased):
+            self.tree_ensemble = predictor.tree_ensemble
         if isinstance(predictor, Named):
             self.class_names = predictor.class_names
         if isinstance(predictor, NamedInputs):

@@ -1,0 +1,51 @@
+"""The trees of a fitted estimator, whichever library it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from blackbox_boundary.errors import CapabilityMissing
+from blackbox_boundary.predictor import Predictor
+from blackbox_boundary.tree_ensembles import TreeEnsemble, probe_rows, verified
+
+from .sklearn_trees import sklearn_trees
+
+__all__ = ["checked_trees", "may_hold_trees", "trees_of_estimator"]
+
+_READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (sklearn_trees,)
+
+
+def may_hold_trees(estimator: Any) -> bool:
+    """Whether an estimator is one that a reader knows, be its trees readable or not."""
+    try:
+        return any(read(estimator) is not None for read in _READERS)
+    except CapabilityMissing:
+        return True
+
+
+def trees_of_estimator(estimator: Any) -> TreeEnsemble:
+    """The trees of a fitted estimator, as they are stored.
+
+    Raises
+    ------
+    CapabilityMissing
+        No reader knows it, or it holds something that is not read.
+    """
+    for read in _READERS:
+        if (found := read(estimator)) is not None:
+            return found
+    raise CapabilityMissing(f"{type(estimator).__name__} is no ensemble of trees that is read.")
+
+
+def checked_trees(ensemble: TreeEnsemble, predictor: Predictor) -> TreeEnsemble:
+    """The trees, after they have reproduced a predictor's answers at their thresholds.
+
+    Raises
+    ------
+    CapabilityMissing
+        They have not.
+    """
+    rows = probe_rows(ensemble, bounds=predictor.bounds)
+    shaped = rows.reshape(-1, *predictor.input_shape)
+    return verified(ensemble, lambda _: predictor.predict(shaped), rows, predictor.access)

@@ -10,10 +10,11 @@ from blackbox_boundary.predictor import Predictor
 from blackbox_boundary.tree_ensembles import TreeEnsemble, probe_rows, verified
 
 from .sklearn_trees import sklearn_trees
+from .xgboost_json import xgboost_trees
 
 __all__ = ["checked_trees", "may_hold_trees", "trees_of_estimator"]
 
-_READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (sklearn_trees,)
+_READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (sklearn_trees, xgboost_trees)
 
 
 def may_hold_trees(estimator: Any) -> bool:

@@ -98,8 +98,9 @@ class _Search:
         self.best: tuple[float, Cells] | None = None
         self.winner = -1
         self.work, self.max_work = leaves.low.size // 8, max_work
-        finite = moves.cost[np.isfinite(moves.cost) & (moves.cost > 0)]
-        self.smallest = float(finite.min(initial=np.inf))
+        self.steps = np.unique(self.costs[np.isfinite(self.costs)])
+        farthest = np.where(np.isfinite(moves.cost), moves.cost, 0.0).max(axis=1, initial=0.0)
+        self.farthest = float(moves.total(farthest))
 
     @property
     def upper(self) -> float:
@@ -123,18 +124,26 @@ class _Search:
             if not len(waiting):
                 break
             place = int(waiting[self.lower[waiting].argmin()])
-            radius = max(_GROWTH[self.moves.norm] * self.lower[place], self.smallest)
-            radius = min(self.upper, float(np.nextafter(radius, np.inf)))
+            radius = self._next_radius(float(self.lower[place]))
             ball = Ball(self.leaves, self.contests[place], self.moves, self.costs, radius)
             bound, found = self._looked_at(ball)
             if found is None and bound < radius and may_branch:
                 bound, found = self._searched(ball, bound)
             is_open[place] = found is not None or bound >= radius or may_branch
             self.lower[place] = max(self.lower[place], bound)
+            if found is None and bound >= radius > self.farthest:
+                self.lower[place] = np.inf
             self._note(place, found, ball.work)
 
+    def _next_radius(self, lower: float) -> float:
+        """Somewhat larger than a ball known to be empty, and large enough to reach another leaf."""
+        step = int(np.searchsorted(self.steps, lower, side="right"))
+        reached = self.steps[step] if step < len(self.steps) else lower
+        radius = max(_GROWTH[self.moves.norm] * lower, float(reached))
+        return min(self.upper, float(np.nextafter(radius, np.inf)))
+
     def _note(self, place: int, found: tuple[float, Cells] | None, work: int) -> None:
-        self.work += work
+        self.work += work + self.leaves.low.size // 8
         if found is not None and found[0] < self.upper:
             self.best, self.winner = found, place
 

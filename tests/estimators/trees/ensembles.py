@@ -41,14 +41,14 @@ def ensembles(draw, max_features=3, max_trees=5, max_depth=3):
     for _ in range(draw(st.integers(1, max_trees))):
         roots.append(_grown(nodes, rng, draw(st.integers(0, max_depth)), n_features, n_outputs, kind))
     feature, threshold, left, right, value = (np.array(part) for part in zip(*nodes, strict=True))
-    cut = 0.5 if kind in ("votes", "shares") else 0.0
+    cut = 0.5 if kind == "votes" else 1.0 if kind == "shares" else 0.0
     return TreeEnsemble(
         feature=feature,
         threshold=threshold.astype(dtype).astype(float),
         left=left,
         right=right,
         missing_left=np.zeros(len(nodes), bool),
-        value=value / (len(roots) if kind in ("votes", "shares") else 1),
+        value=value / (len(roots) if kind == "votes" else 1),
         roots=np.array(roots),
         base=np.zeros(n_outputs),
         n_features=n_features,

@@ -65,7 +65,7 @@ def test_bounds_hold_when_the_work_runs_out(ensemble, seed, norm, max_work):
 @given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS))
 def test_bounds_of_the_inputs_are_kept(ensemble, seed, norm):
     """No flip point lies outside the bounds, and the nearest one inside is found."""
-    bounds = (-0.5, 0.8)
+    bounds = (-0.5, 0.75)
     x = np.clip(rows_of(seed, ensemble), *bounds)
     found = measure(trees.TreePredictor(ensemble, bounds), x, estimator=Trees(norm=norm))
     exact = np.array(
@@ -75,7 +75,7 @@ def test_bounds_of_the_inputs_are_kept(ensemble, seed, norm):
     assert ((found.status == Status.CONVERGED) == has).all()
     if has.any():
         inside = found.flip_points[has]
-        assert ((inside >= np.float32(-0.5)) & (inside <= np.float32(0.8))).all()
+        assert ((inside >= np.float32(-0.5)) & (inside <= np.float32(0.75))).all()
         np.testing.assert_allclose(distance(found, x, norm)[has], exact[has], rtol=1e-6)
 
 

@@ -40,6 +40,9 @@ LINKS = ("identity", "logistic", "mean", "softmax", "unknown")
 _SCORES_AGREE = 1e-4
 """By how much a probability may differ; by this share of the largest one, a logit."""
 
+_LINK_ROUNDING = 16
+"""Machine epsilons of a lead that softmax or sigmoid may round to a tie of probabilities."""
+
 _N_PROBES = 512
 
 
@@ -131,16 +134,31 @@ class TreeEnsemble:
         Zero where every sum is exact: leaves that are multiples of a power of two, as whole votes
         are, with sums that the significand holds.
         """
-        inner = self.feature >= 0
-        leaves = np.concatenate([self.value[~inner], self.base[None]])
-        largest = float(np.abs(leaves).max(initial=0.0)) * (len(self.roots) + 1)
-        bits = np.finfo(self.summed_in).nmant
-        quantum = 2.0**-20
-        if largest / quantum < 2.0**bits and (np.rint(leaves / quantum) * quantum == leaves).all():
+        largest = np.zeros((len(self.roots) + 1, self.n_outputs))
+        largest[-1] = np.abs(self.base)
+        is_leaf = self.feature < 0
+        np.maximum.at(largest, self.tree_of[is_leaf], np.abs(self.value[is_leaf]))
+        kind, quantum = np.finfo(self.summed_in), 2.0**-20
+        terms = np.append(self.value[is_leaf], self.base)
+        is_whole = bool((np.rint(terms / quantum) * quantum == terms).all())
+        if is_whole and float(largest.sum(axis=0).max()) / quantum < 2.0**kind.nmant:
             return 0.0
-        n = len(self.roots) + 4
-        eps = float(np.finfo(self.summed_in).eps)
-        return 2 * n * eps * max(largest, 2 * abs(self.cut))
+        n = (largest > 0).sum(axis=0) + 1
+        off = n * float(kind.eps) * (largest.sum(axis=0) + abs(self.cut))
+        return 2 * float(off.max()) + _LINK_ROUNDING * float(kind.eps)
+
+    @cached_property
+    def tree_of(self) -> IntArray:
+        """The tree of each node, (n_nodes,)."""
+        tree = np.zeros(len(self.feature), np.intp)
+        nodes, of = self.roots, np.arange(len(self.roots))
+        while len(nodes):
+            tree[nodes] = of
+            inner = self.feature[nodes] >= 0
+            nodes, of = nodes[inner], of[inner]
+            nodes = np.concatenate([self.left[nodes], self.right[nodes]])
+            of = np.concatenate([of, of])
+        return tree
 
     def leaf_of(self, x: NDArray[Any]) -> IntArray:
         """The node at which each row (n, n_features) ends in each tree, (n, n_trees)."""

@@ -27,6 +27,7 @@ from blackbox_boundary.predictor import (
     Prediction,
     class_name,
 )
+from blackbox_boundary.tree_ensembles import TreeEnsemble
 
 from ..answers import (
     ONE_SCORE,
@@ -42,6 +43,7 @@ from ..answers import (
     score_columns,
 )
 from ..labels import check_labels
+from ..tree_ensembles import first_checked, has_onnx_trees, onnx_readings
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
 from .chain import recognised
 from .graph import model_source, read_input, read_model, rebatched
@@ -222,6 +224,8 @@ class OnnxPredictor:
         self._recorder: Recorder | None = None
         if gradients != "none":
             self._differentiate(readable, plan, threads, required=gradients != "auto")
+        if has_onnx_trees(graph):
+            self.tree_ensemble = self._tree_ensemble
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape): at once, or in as many runs as ``batching`` says.
@@ -267,6 +271,12 @@ class OnnxPredictor:
             return self.predict(rows).scores
 
         return verified(found, scores, probes, self.access)
+
+    def _tree_ensemble(self) -> TreeEnsemble:
+        """The splits and leaves of the graph's trees, after they have reproduced its answers."""
+        return first_checked(
+            onnx_readings(self.graph(), self._feed.name, self._feed.dtype), self
+        )
 
     def graph(self) -> ModelProto:
         """The graph, read again.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from blackbox_boundary.errors import CapabilityMissing
 from blackbox_boundary.predictor import Predictor
@@ -12,7 +15,7 @@ from blackbox_boundary.tree_ensembles import TreeEnsemble, probe_rows, verified
 from .sklearn_trees import sklearn_trees
 from .xgboost_json import xgboost_trees
 
-__all__ = ["checked_trees", "may_hold_trees", "trees_of_estimator"]
+__all__ = ["checked_trees", "first_checked", "may_hold_trees", "trees_of_estimator"]
 
 _READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (sklearn_trees, xgboost_trees)
 
@@ -50,3 +53,23 @@ def checked_trees(ensemble: TreeEnsemble, predictor: Predictor) -> TreeEnsemble:
     rows = probe_rows(ensemble, bounds=predictor.bounds)
     shaped = rows.reshape(-1, *predictor.input_shape)
     return verified(ensemble, lambda _: predictor.predict(shaped), rows, predictor.access)
+
+
+def first_checked(readings: Iterable[TreeEnsemble], predictor: Predictor) -> TreeEnsemble:
+    """The first of several readings that reproduces a predictor's answers.
+
+    Raises
+    ------
+    CapabilityMissing
+        None does; the reason is that of the first.
+    """
+    n_features = int(np.prod(predictor.input_shape))
+    reason: CapabilityMissing | None = None
+    for reading in readings:
+        if reading.n_features > n_features or reading.n_classes != predictor.n_classes:
+            continue
+        try:
+            return checked_trees(replace(reading, n_features=n_features), predictor)
+        except CapabilityMissing as refused:
+            reason = reason or refused
+    raise reason or CapabilityMissing("The trees have other columns or classes than the model.")

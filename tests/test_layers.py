@@ -22,6 +22,7 @@ FLOORS = (
         "activations",
         "chain_rounding",
         "chains",
+        "tree_ensembles",
         "grid",
         "loading",
         "settings",

@@ -41,7 +41,7 @@ from ..search.geometry import check_norm
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._proved_leads import N_PROBES, proved_leads
-from .protocol import Estimator
+from .protocol import Estimator, source_of
 
 __all__ = ["LowerBound"]
 
@@ -75,7 +75,7 @@ class LowerBound:
     @property
     def gradients(self) -> GradientSource | None:
         """The gradient source of the other estimator."""
-        return getattr(self.upper, "gradients", None)
+        return None if self.upper is None else source_of(self.upper)
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "LowerBound")

@@ -13,6 +13,7 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 
 from ..arrays import as_numpy
+from ..capabilities import fingerprint_of
 from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..predictor import Predictor
@@ -41,13 +42,14 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "n_classes": int(problem.n_classes),
         "input_shape": [int(length) for length in problem.input_shape],
         "bounds": limits,
+        "columns": None if problem.domain is None else problem.domain.facts(),
         "grid": None if problem.grid is None else repr(problem.grid),
         "gradients": "predictor" if problem.differentiable else "estimated",
         "scale": None if problem.scale is None else np.asarray(problem.scale).tolist(),
         "seed": problem.seed,
         "votes": problem.votes,
         "score_resolution": problem.score_resolution,
-        "fingerprint": getattr(predictor, "fingerprint", None),
+        "fingerprint": fingerprint_of(predictor),
     }
 
 

@@ -35,6 +35,7 @@ from ...errors import CapabilityMissing, InvalidInput
 from ...predictor import IntArray
 from ...search.asks import Search, Status, ask_prediction
 from ...search.geometry import flat_bounds
+from ...search.on_grid import Rank
 from ...search.problem import Problem
 from ...search.state import Flips
 from ...tree_ensembles import TreeEnsemble
@@ -119,6 +120,12 @@ class Trees:
         """Two: the row itself, and its flip point."""
         del problem
         return 2
+
+    def rank(self, problem: Problem) -> Rank:
+        """Order displacements by the norm."""
+        del problem
+        order = _ORDERS[self.norm]
+        return lambda moved: flat_norm(moved, order)
 
     def _ensemble(self, problem: Problem) -> TreeEnsemble:
         if self.ensemble is not None:

@@ -163,7 +163,9 @@ class TreeEnsemble:
     def leaf_of(self, x: NDArray[Any]) -> IntArray:
         """The node at which each row (n, n_features) ends in each tree, (n, n_trees)."""
         with np.errstate(over="ignore"):
-            rows = np.asarray(x).reshape(len(x), self.n_features).astype(self.dtype).astype(np.float64)
+            rows = (
+                np.asarray(x).reshape(len(x), self.n_features).astype(self.dtype).astype(np.float64)
+            )
         node = np.broadcast_to(self.roots, (len(rows), len(self.roots))).copy()
         each = np.arange(len(rows))[:, None]
         while (inner := self.feature[node] >= 0).any():

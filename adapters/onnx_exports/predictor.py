@@ -270,9 +270,7 @@ class OnnxPredictor:
 
     def _tree_ensemble(self) -> TreeEnsemble:
         """The splits and leaves of the graph's trees, after they have reproduced its answers."""
-        return first_checked(
-            onnx_readings(self.graph(), self._feed.name, self._feed.dtype), self
-        )
+        return first_checked(onnx_readings(self.graph(), self._feed.name, self._feed.dtype), self)
 
     def graph(self) -> ModelProto:
         """The graph, read again.

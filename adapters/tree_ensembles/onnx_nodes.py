@@ -84,9 +84,13 @@ def read_nodes(node: NodeProto) -> OnnxTrees:
 
 
 def _classic(given: dict[str, Any], operator: str) -> OnnxTrees:
-    prefix, ids = ("class", "class_ids") if operator.endswith("Classifier") else (
-        "target",
-        "target_ids",
+    prefix, ids = (
+        ("class", "class_ids")
+        if operator.endswith("Classifier")
+        else (
+            "target",
+            "target_ids",
+        )
     )
     trees, numbers = given["nodes_treeids"], given["nodes_nodeids"]
     values = _numbers(given, "nodes_values")

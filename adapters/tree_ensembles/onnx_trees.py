@@ -141,7 +141,9 @@ def _readings(trees: OnnxTrees, dtype: Any, operator: str) -> Iterator[TreeEnsem
     has_negative = bool((one.value < 0).any())
     for cut in (0.0, 0.5) if has_negative or link == "logistic" else (0.5, 0.0):
         as_share = link == "unknown" and cut == 0.5
-        yield replace(one, cut=cut, link="identity" if as_share else link if cut == 0 else "unknown")
+        yield replace(
+            one, cut=cut, link="identity" if as_share else link if cut == 0 else "unknown"
+        )
         yield replace(one, cut=cut, link="unknown")
 
 

@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...predictor import IntArray
-from .cells import Cells, Leaves, RowMoves
+from .cells import Leaves, RowMoves
 from .contests import Contest
 
 __all__ = ["Ball", "first_radius", "starts"]

@@ -79,7 +79,11 @@ def contests(leaves: Leaves, home: int) -> list[Contest]:
 
 def _against_cut(leaves: Leaves, home: int) -> Contest:
     ensemble, sign = leaves.ensemble, 1.0 if home == 1 else -1.0
-    base, tolerance, value = float(ensemble.base[0]) - ensemble.cut, ensemble.tolerance, leaves.value
+    base, tolerance, value = (
+        float(ensemble.base[0]) - ensemble.cut,
+        ensemble.tolerance,
+        leaves.value,
+    )
     if (votes := _votes(ensemble, value)) is not None:
         value, base, tolerance = votes, 0.5 - _least_count(ensemble, value), 0.0
     return _contest(
@@ -122,8 +126,6 @@ def _lattice(leaves: Leaves, value: Real, base: float) -> tuple[float, float]:
     """Step and offset of the leads that exist, where leaves are whole numbers of quanta."""
     whole = np.rint(np.append(value, base) / _QUANTUM).astype(np.int64)
     first = np.flatnonzero(np.diff(leaves.tree, prepend=-1))
-    steps = whole[:-1] - np.repeat(
-        whole[first], np.diff(np.append(first, len(leaves.tree)))
-    )
+    steps = whole[:-1] - np.repeat(whole[first], np.diff(np.append(first, len(leaves.tree))))
     step = int(np.gcd.reduce(steps))
     return step * _QUANTUM, float(whole[first].sum() + whole[-1]) * _QUANTUM

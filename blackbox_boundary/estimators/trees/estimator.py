@@ -95,8 +95,7 @@ class Trees:
             )
         if self.ensemble is not None and not isinstance(self.ensemble, TreeEnsemble):
             raise InvalidInput(
-                '"ensemble" of Trees must be a TreeEnsemble; '
-                f"got {type(self.ensemble).__name__}."
+                f'"ensemble" of Trees must be a TreeEnsemble; got {type(self.ensemble).__name__}.'
             )
 
     def check(self, problem: Problem) -> None:
@@ -278,4 +277,3 @@ def _moves(
         return np.asarray(inside & np.isfinite(values))
 
     return RowMoves.of(x.astype(np.float64), cells, ensemble.dtype, norm, allowed)
-

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from blackbox_boundary.adapters.tree_ensembles import xgboost_document
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_iris
 from sklearn.ensemble import (
@@ -20,7 +21,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from blackbox_boundary import Access, CapabilityMissing, Prediction, Status, load, measure
-from blackbox_boundary.adapters.tree_ensembles import xgboost_document
 from blackbox_boundary.estimators import Trees
 from blackbox_boundary.tree_ensembles import TreeBased, verified
 
@@ -151,9 +151,11 @@ def test_even_forests_break_ties_as_their_export_does():
 
 def unified(mode, splits, *, members=None):
     """A ``TreeEnsemble`` of ai.onnx.ml 5: one split on one column, and two leaves."""
-    more = {} if members is None else {
-        "membership_values": numpy_helper.from_array(np.array(members, np.float32))
-    }
+    more = (
+        {}
+        if members is None
+        else {"membership_values": numpy_helper.from_array(np.array(members, np.float32))}
+    )
     node = helper.make_node(
         "TreeEnsemble",
         ["x"],

@@ -37,9 +37,9 @@ def ensembles(draw, max_features=3, max_trees=5, max_depth=3):
     kind = draw(st.sampled_from(["votes", "shares", "whole", "real"]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = np.dtype(draw(st.sampled_from(["f4", "f8"])))
-    nodes, roots = [], []
-    for _ in range(draw(st.integers(1, max_trees))):
-        roots.append(_grown(nodes, rng, draw(st.integers(0, max_depth)), n_features, n_outputs, kind))
+    nodes = []
+    depths = draw(st.lists(st.integers(0, max_depth), min_size=1, max_size=max_trees))
+    roots = [_grown(nodes, rng, depth, n_features, n_outputs, kind) for depth in depths]
     feature, threshold, left, right, value = (np.array(part) for part in zip(*nodes, strict=True))
     cut = 0.5 if kind == "votes" else 1.0 if kind == "shares" else 0.0
     return TreeEnsemble(

@@ -1,7 +1,4 @@
-"""Train and save the small models beside this file; needs xgboost, lightgbm, catboost, onnxmltools.
-
-    python tests/adapters/tree_ensembles/models/make.py
-"""
+"""Train and save the small models beside this file; needs xgboost, lightgbm, catboost, onnxmltools."""
 
 import json
 from pathlib import Path
@@ -26,9 +23,9 @@ def rows_on_splits(document, x):
             tree["left_children"], tree["split_indices"], tree["split_conditions"], strict=True
         ):
             if left >= 0:
-                t = np.float32(t)
+                on = np.float32(t)
                 i = rng.integers(len(rows))
-                rows[i, j] = [t, np.nextafter(t, np.float32(-np.inf))][rng.integers(2)]
+                rows[i, j] = [on, np.nextafter(on, np.float32(-np.inf))][rng.integers(2)]
     return rows
 
 

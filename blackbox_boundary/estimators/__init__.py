@@ -6,6 +6,7 @@ from typing import Any
 from ..search.problem import Problem
 from ..search.state import Flips
 from .automatic import Automatic
+from .axis_splits import AxisSplits
 from .broyden import Broyden
 from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
 from .directions import Directions, flatness, principal_directions
@@ -25,6 +26,7 @@ __all__ = [
     "ESTIMATORS",
     "Anytime",
     "Automatic",
+    "AxisSplits",
     "Broyden",
     "Directions",
     "Entry",

@@ -12,6 +12,7 @@ from ..errors import InvalidInput
 from ..predictor import Access
 from ..search.problem import Problem
 from .automatic import Automatic
+from .axis_splits import AxisSplits
 from .broyden import Broyden
 from .directions import Directions
 from .fewest import Fewest
@@ -64,6 +65,7 @@ _ANY_NORM = ("l1", "l2", "linf")
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {
+        "axis_splits": Entry(AxisSplits, Access.LABEL, _ANY_NORM, "ours, for trees behind labels"),
         "broyden": Entry(
             Broyden, Access.PROBABILITIES, ("l2",), "ours, after Broyden 1965 and DeepFool 2016"
         ),

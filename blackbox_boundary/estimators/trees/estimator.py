@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from ...arrays import as_kind, as_numpy, flat_norm, take
 from ...errors import CapabilityMissing, InvalidInput
+from ...grid import Grid
 from ...predictor import IntArray
 from ...search.asks import Search, Status, ask_prediction
 from ...search.geometry import flat_bounds
@@ -139,7 +140,8 @@ class Trees:
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search some rows at a time, and ask about their flip points."""
         ensemble = self._ensemble(problem)
-        cells = SplitCells.of(ensemble, as_numpy(flips.x[:0]).dtype, problem.grid)
+        grid = problem.grid if isinstance(problem.grid, Grid) else None
+        cells = SplitCells.of(ensemble, as_numpy(flips.x[:0]).dtype, grid)
         leaves = Leaves.of(ensemble, cells)
         n = len(flips.home)
         flips.certified, flips.certified_by = np.full(n, np.nan), (ensemble.source,)

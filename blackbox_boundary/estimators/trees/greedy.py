@@ -20,7 +20,7 @@ def greedy_flip(ball: Ball) -> tuple[float, Cells] | None:
     the other norms the one that lowers it most for its cost.
     """
     moves = ball.moves
-    cell, each = moves.cell.copy(), np.arange(len(moves.cell))
+    cell = moves.cell.copy()
     place = np.arange(moves.cost.shape[1])
     inside = (place >= ball.lowest[:, None]) & (place <= ball.highest[:, None])
     for _ in range(3 * len(cell) + 1):
@@ -40,7 +40,6 @@ def greedy_flip(ball: Ball) -> tuple[float, Cells] | None:
         best = np.where(allowed, gain / price, -np.inf)
         j, k = np.unravel_index(int(best.argmax()), best.shape)
         cell[j] = k
-    del each
     return None
 
 
@@ -78,4 +77,5 @@ def _leads(ball: Ball, cell: Cells) -> tuple[float, Real]:
         j * (width + 1) + ball.high[leaf, j] + 1, ball.value[leaf], minlength=d * (width + 1)
     )
     ball.work += outside.size
-    return lead, ball.base + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
+    leads: Real = ball.base + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
+    return lead, leads

@@ -75,7 +75,7 @@ class Assembly:
         """
         if not self._parts:
             raise CapabilityMissing("The model has no tree.")
-        joined = {
+        joined: dict[str, Any] = {
             name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]
         }
         return TreeEnsemble(

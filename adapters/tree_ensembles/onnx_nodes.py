@@ -113,7 +113,7 @@ def _classic(given: dict[str, Any], operator: str) -> OnnxTrees:
         leaf = leaves[(tree, number)]
         leaf[int(output)] = leaf.get(int(output), 0.0) + float(weight)
     outputs = set(map(int, given[ids]))
-    labels = given.get("classlabels_int64s") or given.get("classlabels_strings")
+    labels = given.get("classlabels_int64s") or given.get("classlabels_strings") or ()
     n_outputs = len(labels) if prefix == "class" else int(given.get("n_targets", 1))
     return OnnxTrees(
         [key for key in keys if key not in children],

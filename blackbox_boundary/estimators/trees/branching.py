@@ -32,8 +32,9 @@ class _Boxes:
     """Some boxes.
 
     ``cost`` (n,) of the nearest cell, and ``lower`` of any flip; ``low`` and ``high`` (n, d).
-    Of each leaf, ``misses`` (n, n_leaves) counts the columns that keep the box's nearest cell out of it, and ``total`` is its value with the
-    potentials of the box: infinite where the box does not reach it.
+    Of each leaf, ``misses`` (n, n_leaves) counts the columns that keep the box's nearest cell out
+    of it, and ``total`` is its value with the potentials of the box: infinite where the box does
+    not reach it.
     """
 
     cost: Real

@@ -77,5 +77,5 @@ def _leads(ball: Ball, cell: Cells) -> tuple[float, Real]:
         j * (width + 1) + ball.high[leaf, j] + 1, ball.value[leaf], minlength=d * (width + 1)
     )
     ball.work += outside.size
-    leads: Real = ball.base + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
-    return lead, leads
+    after = ball.base + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
+    return lead, np.asarray(after, np.float64)

@@ -29,6 +29,7 @@ FLOORS = (
         "column_file",
         "column_inference",
         "domain",
+        "frames",
         "tree_ensembles",
         "grid",
         "loading",

@@ -31,7 +31,7 @@ Update: TypeAlias = Callable[[int, int], None]
 
 
 def summary(distances: Distances) -> Group:
-    """Tables of rows by status, distances and queries per row, ready for ``Console.print``.
+    """Tables of rows by status, distances and queries asked per row, ready for ``Console.print``.
 
     Nothing in them comes from the user but numbers, so nothing needs escaping. Fits a terminal 80 columns wide.
     """
@@ -71,7 +71,7 @@ def _distances(numbers: Overview) -> Iterator[RenderableType]:
 
 def _queries(numbers: Overview) -> Iterator[RenderableType]:
     yield Text(
-        f"Queries per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
+        f"Queries asked per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
         "bold",
     )
     yield _spreads("kind", {"predictions": numbers.predictions, "gradients": numbers.gradients})

@@ -20,7 +20,23 @@ from ..predictor import Access, Bounds, Differentiable, IntArray, Predictor
 from ..tree_ensembles import TreeBased, TreeEnsemble
 from .scaled_columns import ScaledColumns
 
-__all__ = ["Problem"]
+__all__ = ["Aim", "Problem"]
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """To which class distances are measured.
+
+    Attributes
+    ----------
+    classes : (n_rows,) int
+        By row id; -1: to any other label.
+    leaves : bool
+        Whether a row that has its class already is measured to any other label.
+    """
+
+    classes: IntArray
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,8 @@ class Problem:
     units : tuple of (k,) int, optional
         Positions of the coordinates that change together, as those of a one-hot group; None: each by
         itself.
+    aim : Aim, optional
+        To which class distances are measured; None: to any label but the row's own.
     tree_ensemble : callable, optional
         Returns the splits and leaves of the model, where its predictor knows them.
 
@@ -89,6 +107,7 @@ class Problem:
     domain: Domain | None = None
     row_bounds: tuple[Any, Any] | None = None
     units: tuple[IntArray, ...] | None = None
+    aim: Aim | None = None
     tree_ensemble: Callable[[], TreeEnsemble] | None = None
 
     def __post_init__(self) -> None:
@@ -151,6 +170,11 @@ class Problem:
             domain=None,
             units=columns.units,
         )
+
+    @property
+    def level(self) -> float:
+        """Distance between the levels of a grid, the same for all inputs; 0 where there is none."""
+        return self.grid.step if isinstance(self.grid, Grid) else 0.0
 
     def bounds_of(self, rows: IntArray) -> Bounds:
         """The bounds of some rows of the block: shared ones, or one a row (k, *input_shape)."""

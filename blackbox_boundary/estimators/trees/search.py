@@ -143,7 +143,7 @@ class _Search:
         return min(self.upper, float(np.nextafter(radius, np.inf)))
 
     def _note(self, place: int, found: tuple[float, Cells] | None, work: int) -> None:
-        self.work += work + self.leaves.low.size // 8
+        self.work += work + len(self.leaves.tree)
         if found is not None and found[0] < self.upper:
             self.best, self.winner = found, place
 

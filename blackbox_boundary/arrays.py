@@ -68,7 +68,7 @@ def clip(array: Array, bounds: tuple[Any, Any]) -> Array:
 
 
 def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
-    """Norm of order 1, 2 or infinity of each row (n,), every row by itself; half precision is widened first."""
+    """Norm of order 0, 1, 2 or infinity of each row (n,), every row by itself; half precision is widened first."""
     xp = array_namespace(array)
     flat = xp.reshape(array, (array.shape[0], math.prod(array.shape[1:])))
     if flat.dtype not in (xp.float32, xp.float64):
@@ -78,7 +78,9 @@ def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
     with np.errstate(
         over="ignore", invalid="ignore"
     ):  # a norm that does not fit its dtype is infinite, of a row with NaN it is NaN
-        if order == 2:
+        if order == 0:
+            norm = xp.sum(xp.astype(flat != 0, flat.dtype), axis=-1)
+        elif order == 2:
             norm = xp.linalg.vector_norm(flat, axis=-1)
         else:
             norm = xp.sum(xp.abs(flat), axis=-1) if order == 1 else xp.max(xp.abs(flat), axis=-1)

@@ -30,6 +30,7 @@ FLOORS = (
         "column_inference",
         "domain",
         "frames",
+        "tree_ensembles",
         "grid",
         "loading",
         "settings",

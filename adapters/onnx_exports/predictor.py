@@ -22,6 +22,7 @@ from blackbox_boundary.predictor import (
     Prediction,
     class_name,
 )
+from blackbox_boundary.tree_ensembles import TreeEnsemble
 
 from ..answers import (
     ONE_SCORE,
@@ -34,6 +35,7 @@ from ..answers import (
     read_outputs,
 )
 from ..labels import check_labels
+from ..tree_ensembles import first_checked, has_onnx_trees, onnx_readings
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
 from .columns import are_columns, joined
 from .device import device_rows
@@ -220,6 +222,8 @@ class OnnxPredictor:
         self._recorder: Recorder | None = None
         if gradients != "none":
             self._differentiate(readable, plan, threads, required=gradients != "auto")
+        if has_onnx_trees(graph):
+            self.tree_ensemble = self._tree_ensemble
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape): at once, or in as many runs as ``batching`` says.
@@ -274,6 +278,10 @@ class OnnxPredictor:
             return self.predict(rows).scores
 
         return verified(found, scores, probes, self.access)
+
+    def _tree_ensemble(self) -> TreeEnsemble:
+        """The splits and leaves of the graph's trees, after they have reproduced its answers."""
+        return first_checked(onnx_readings(self.graph(), self._feed.name, self._feed.dtype), self)
 
     def graph(self) -> ModelProto:
         """The graph, read again.

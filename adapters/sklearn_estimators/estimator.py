@@ -21,6 +21,7 @@ from blackbox_boundary.predictor import (
     Prediction,
     class_name,
 )
+from blackbox_boundary.tree_ensembles import TreeEnsemble
 
 from ..answers import (
     ONE_SCORE,
@@ -38,6 +39,7 @@ from ..answers import (
 )
 from ..independence import disagreement, joined, warn_of_dependence
 from ..labels import check_labels, listed_classes, mismatches
+from ..tree_ensembles import checked_trees, may_hold_trees, trees_of_estimator
 from .function import answers_of
 
 __all__ = ["METHODS", "EstimatorPredictor"]
@@ -84,6 +86,9 @@ class EstimatorPredictor:
         The ``classes_`` as text.
     input_names : tuple of str
         The ``feature_names_in_``; only where the estimator has them, distinct and one an input.
+    piecewise_constant : bool
+        Whether it is made of trees. It then has ``tree_ensemble()``, as
+        :class:`~blackbox_boundary.tree_ensembles.TreeBased`.
     batching, batching_evidence : str
         ``"dynamic"``, or ``"fixed"``: one row at a time, because rows depend on each other.
 
@@ -129,6 +134,9 @@ class EstimatorPredictor:
         self._probe(n_classes, is_named=method is not None)
         if self._classes is not None:
             self.class_names = tuple(map(class_name, self._classes))
+        self.piecewise_constant = may_hold_trees(estimator)
+        if self.piecewise_constant:
+            self.tree_ensemble = self._tree_ensemble
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape) by one call of the estimator, or one a row.
@@ -147,6 +155,10 @@ class EstimatorPredictor:
         if n == 0:
             return no_answers(self.access, self.n_classes)
         return self._read(self._ask(as_numpy(x)), n)
+
+    def _tree_ensemble(self) -> TreeEnsemble:
+        """The splits and leaves of the estimator, after they have reproduced its answers."""
+        return checked_trees(trees_of_estimator(self._estimator), self)
 
     @property
     def fingerprint(self) -> str | None:

@@ -30,14 +30,14 @@ def withdraw_contradicted(
     Parameters
     ----------
     distances : Distances
-    norm : {"l1", "l2", "linf"}
-        Of the certificates.
+    norm : {"l0", "l1", "l2", "linf"}
+        Of the certificates; a result holds no L0 distances that could contradict them.
     row_ids : (n,) int
         How messages number the rows.
     layers : sequence of str
         What the certificates follow from.
     """
-    if distances.certified is None:
+    if distances.certified is None or norm == "l0":
         return distances
     met = distances.norm(norm)
     wrong = np.flatnonzero(distances.certified > met * _ROUNDING)

@@ -6,6 +6,7 @@ from typing import Any
 from ..search.problem import Problem
 from ..search.state import Flips
 from .automatic import Automatic
+from .axis_splits import AxisSplits
 from .broyden import Broyden
 from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
 from .directions import Directions, flatness, principal_directions
@@ -18,12 +19,14 @@ from .lower_bound import LowerBound
 from .protocol import Anytime, Estimator
 from .ray import Ray
 from .tangent import Tangent
+from .trees import Trees
 
 __all__ = [
     "CATALOGUE",
     "ESTIMATORS",
     "Anytime",
     "Automatic",
+    "AxisSplits",
     "Broyden",
     "Directions",
     "Entry",
@@ -38,6 +41,7 @@ __all__ = [
     "Problem",
     "Ray",
     "Tangent",
+    "Trees",
     "by_name",
     "flatness",
     "principal_directions",

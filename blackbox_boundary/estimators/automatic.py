@@ -3,6 +3,7 @@
 | what is known of the model | measured by |
 |---|---|
 | gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
+| the splits of its trees | :class:`~blackbox_boundary.estimators.Trees` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
 | a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
 | a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
@@ -18,6 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import CapabilityMissing
 from ..gradients import GradientSource
 from ..predictor import Access
 from ..search.asks import BY_LABELS, Search, Status
@@ -28,6 +30,7 @@ from .halfspace import HalfSpace
 from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
+from .trees import Trees
 
 __all__ = ["Automatic"]
 
@@ -41,6 +44,8 @@ class Automatic:
     by_scores : Ray or Tangent
     by_labels : HalfSpace
         For rows that end ``ZERO_GRADIENT`` or ``UNRESOLVED`` on the ray, as all do of a piecewise constant model.
+    by_splits : Trees
+        For models of trees whose splits can be read.
     """
 
     keeps_domain: ClassVar[bool] = True
@@ -48,6 +53,7 @@ class Automatic:
 
     by_scores: Ray | Tangent = field(default_factory=Ray)
     by_labels: HalfSpace = field(default_factory=HalfSpace)
+    by_splits: Trees = field(default_factory=Trees)
 
     @property
     def name(self) -> str:
@@ -63,6 +69,8 @@ class Automatic:
         """The one estimator that the problem leaves, or this one where each row's gradient decides."""
         if problem.domain is not None or problem.aim is not None:
             return self._beyond_rays(problem)
+        if problem.tree_ensemble is not None and problem.votes == 1 and _can_read(problem):
+            return self.by_splits
         if problem.piecewise_constant:
             return self.by_labels
         no_gradient = problem.access is Access.LABEL and not problem.differentiable
@@ -96,3 +104,12 @@ class Automatic:
         flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
         flips.note[still] = BY_LABELS
         yield from self.by_labels.search(flips, problem)
+
+
+def _can_read(problem: Problem) -> bool:
+    """Whether the model's splits can be read, as its predictor says that they can."""
+    try:
+        Trees().check(problem)
+    except CapabilityMissing:
+        return False
+    return True

@@ -12,6 +12,7 @@ from ..errors import InvalidInput
 from ..predictor import Access
 from ..search.problem import Problem
 from .automatic import Automatic
+from .axis_splits import AxisSplits
 from .broyden import Broyden
 from .directions import Directions
 from .fewest import Fewest
@@ -23,6 +24,7 @@ from .lower_bound import LowerBound
 from .protocol import Estimator
 from .ray import Ray
 from .tangent import Tangent
+from .trees import Trees
 
 __all__ = ["CATALOGUE", "ESTIMATORS", "Entry", "by_name"]
 
@@ -63,6 +65,7 @@ _ANY_NORM = ("l1", "l2", "linf")
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {
+        "axis_splits": Entry(AxisSplits, Access.LABEL, _ANY_NORM, "ours, for trees behind labels"),
         "broyden": Entry(
             Broyden, Access.PROBABILITIES, ("l2",), "ours, after Broyden 1965 and DeepFool 2016"
         ),
@@ -94,6 +97,13 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
             Access.PROBABILITIES,
             _ANY_NORM,
             "ours, after Frank & Wolfe 1956, DDN 2019 and FAB 2020",
+        ),
+        "trees": Entry(
+            Trees,
+            Access.LABEL,
+            ("l0", *_ANY_NORM),
+            "ours, after Kantchelian et al. 2016 and Chen et al. 2019",
+            weights=True,
         ),
     }
 )

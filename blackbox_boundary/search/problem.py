@@ -17,6 +17,7 @@ from ..errors import CapabilityMissing, InvalidInput
 from ..grid import Grid, grid_of
 from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, IntArray, Predictor
+from ..tree_ensembles import TreeBased, TreeEnsemble
 from .scaled_columns import ScaledColumns
 
 __all__ = ["Aim", "Problem"]
@@ -80,6 +81,8 @@ class Problem:
         itself.
     aim : Aim, optional
         To which class distances are measured; None: to any label but the row's own.
+    tree_ensemble : callable, optional
+        Returns the splits and leaves of the model, where its predictor knows them.
 
     Raises
     ------
@@ -105,6 +108,7 @@ class Problem:
     row_bounds: tuple[Any, Any] | None = None
     units: tuple[IntArray, ...] | None = None
     aim: Aim | None = None
+    tree_ensemble: Callable[[], TreeEnsemble] | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -132,6 +136,9 @@ class Problem:
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
             piecewise_constant=is_piecewise_constant(predictor),
             grid=grid_of(predictor),
+            tree_ensemble=(
+                cache(predictor.tree_ensemble) if isinstance(predictor, TreeBased) else None
+            ),
             **run,
         )
 
@@ -157,6 +164,7 @@ class Problem:
             bounds=(columns.lowest, columns.highest) if columns.size else None,
             differentiable=self.differentiable and not columns.has_categories,
             chain=None,
+            tree_ensemble=None,
             scale=scale,
             grid=columns if columns.is_discrete else None,
             domain=None,

@@ -26,6 +26,7 @@ from ..predictor import (
     Predictor,
     Repeatable,
 )
+from ..tree_ensembles import TreeBased
 
 __all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
 
@@ -115,6 +116,8 @@ class Wrapper(Around):
         """Take over what the wrapped predictor says of itself."""
         if isinstance(predictor, Chained):
             self.chain = predictor.chain
+        if isinstance(predictor, TreeBased):
+            self.tree_ensemble = predictor.tree_ensemble
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
         if isinstance(predictor, Metered):

@@ -1,0 +1,75 @@
+"""The trees of a fitted estimator, whichever library it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from blackbox_boundary.errors import CapabilityMissing
+from blackbox_boundary.predictor import Predictor
+from blackbox_boundary.tree_ensembles import TreeEnsemble, probe_rows, verified
+
+from .sklearn_trees import sklearn_trees
+from .xgboost_json import xgboost_trees
+
+__all__ = ["checked_trees", "first_checked", "may_hold_trees", "trees_of_estimator"]
+
+_READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (sklearn_trees, xgboost_trees)
+
+
+def may_hold_trees(estimator: Any) -> bool:
+    """Whether an estimator is one that a reader knows, be its trees readable or not."""
+    try:
+        return any(read(estimator) is not None for read in _READERS)
+    except CapabilityMissing:
+        return True
+
+
+def trees_of_estimator(estimator: Any) -> TreeEnsemble:
+    """The trees of a fitted estimator, as they are stored.
+
+    Raises
+    ------
+    CapabilityMissing
+        No reader knows it, or it holds something that is not read.
+    """
+    for read in _READERS:
+        if (found := read(estimator)) is not None:
+            return found
+    raise CapabilityMissing(f"{type(estimator).__name__} is no ensemble of trees that is read.")
+
+
+def checked_trees(ensemble: TreeEnsemble, predictor: Predictor) -> TreeEnsemble:
+    """The trees, after they have reproduced a predictor's answers at their thresholds.
+
+    Raises
+    ------
+    CapabilityMissing
+        They have not.
+    """
+    rows = probe_rows(ensemble, bounds=predictor.bounds)
+    shaped = rows.reshape(-1, *predictor.input_shape)
+    return verified(ensemble, lambda _: predictor.predict(shaped), rows, predictor.access)
+
+
+def first_checked(readings: Iterable[TreeEnsemble], predictor: Predictor) -> TreeEnsemble:
+    """The first of several readings that reproduces a predictor's answers.
+
+    Raises
+    ------
+    CapabilityMissing
+        None does; the reason is that of the first.
+    """
+    n_features = int(np.prod(predictor.input_shape))
+    reason: CapabilityMissing | None = None
+    for reading in readings:
+        if reading.n_features > n_features or reading.n_classes != predictor.n_classes:
+            continue
+        try:
+            return checked_trees(replace(reading, n_features=n_features), predictor)
+        except CapabilityMissing as refused:
+            reason = reason or refused
+    raise reason or CapabilityMissing("The trees have other columns or classes than the model.")

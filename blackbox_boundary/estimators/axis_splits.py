@@ -1,0 +1,309 @@
+"""The nearest flip of trees from labels alone: axis-parallel splits, found one threshold at a time.
+
+A tree ensemble changes its label only where a column crosses a threshold. A hyperplane learnt from
+labels (:class:`~blackbox_boundary.estimators.HalfSpace`) has no such corners; this search moves
+column by column instead:
+
+1. *Start*: some columns are moved at random, at first as far as they go, later by no more than the
+   best flip allows, until the label flips.
+2. *Reset*: columns return to the row's values as long as the label stays flipped, the dearest first.
+3. *Bisect*: each column that still moves is brought to its threshold, the others held; the threshold
+   is kept for later starts.
+4. *Exchange*: one move of the best flip is dropped or shortened, and others, to known thresholds or
+   at random, take its place at a lower cost.
+
+In L-inf all columns may move at no cost up to the largest move: there a start is a corner of the
+ball just inside the best flip, near its own signs, and one cap is bisected for all columns.
+
+Cost per row: ``max_queries_per_row`` in all. Stopped earlier, the nearest flip asked is the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidInput
+from ..search.asks import Search
+from ..search.box import Box
+from ..search.geometry import ORDER, check_norm
+from ..search.lockstep import Asking, RowSearch, lockstep
+from ..search.problem import Problem
+from ..search.state import Flips
+
+__all__ = ["AxisSplits"]
+
+Real = NDArray[np.float64]
+
+_FAR = 1e6
+"""How far a column without bounds is moved at first, in units of its value or of one."""
+
+_COARSE, _FINE = 1.1, 1.004
+"""Ratio of the ends of a bisected bracket: of a candidate, and of the best flip."""
+
+_DESCENT = 16.0
+"""Factor by which a move is shortened until the label is kept, before bisection begins."""
+
+_SMALLEST = 1e-9
+"""Moves below this share of the first one are zero."""
+
+_EXCHANGES = 60
+"""Exchanges tried at a best flip before another start."""
+
+_INSIDE = 0.97
+"""Starts lie within this share of the best flip's length."""
+
+
+@dataclass(frozen=True)
+class AxisSplits:
+    """The nearest flip of a model with axis-parallel splits, from labels alone.
+
+    Parameters
+    ----------
+    norm : {"l2", "linf", "l1"}
+    max_queries_per_row : int
+        The one dial; 1,000 come within some percent of the exact distance on ten columns.
+    """
+
+    norm: Literal["l1", "l2", "linf"] = "l2"
+    max_queries_per_row: int = 1000
+
+    @property
+    def name(self) -> str:
+        """``"axis_splits"``."""
+        return "axis_splits"
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm, "AxisSplits")
+        if self.max_queries_per_row < 3:
+            raise InvalidInput(
+                '"max_queries_per_row" of AxisSplits must be at least 3; '
+                f"got {self.max_queries_per_row}."
+            )
+
+    def check(self, problem: Problem) -> None:
+        """Accept any predictor: labels are enough."""
+
+    def expected_queries(self, problem: Problem) -> float:
+        """``max_queries_per_row``: all of them are spent."""
+        del problem
+        return self.max_queries_per_row
+
+    def search(self, flips: Flips, problem: Problem) -> Search:
+        """Search all running rows, each by itself."""
+        order = ORDER[self.norm]
+
+        def start(row: int, box: Box) -> RowSearch:
+            x = np.asarray(flips.x[row], np.float64).reshape(-1)
+            state = _Row(box, x, order, problem.stream(int(flips.row_ids[row])))
+            return state.run()
+
+        yield from lockstep(
+            flips,
+            problem,
+            start,
+            max_queries_per_row=self.max_queries_per_row,
+            directions=len(np.zeros(problem.input_shape).reshape(-1)) // 8 + 1,
+            rank=lambda moved: np.linalg.norm(np.asarray(moved), order, axis=-1),
+        )
+
+
+@dataclass(eq=False)
+class _Row:
+    """One row's best flip, and the thresholds met so far."""
+
+    box: Box
+    x: Real
+    order: float
+    stream: np.random.Generator
+    best: Real | None = None
+    known: list[set[float]] = field(init=False)
+    far: Real = field(init=False)
+    seen: Real = field(init=False)
+
+    def __post_init__(self) -> None:
+        reach = _FAR * np.maximum(np.abs(self.x), 1.0)
+        self.far = np.stack([np.maximum(self.box.down, -reach), np.minimum(self.box.up, reach)])
+        self.known = [set() for _ in self.x]
+        self.seen = np.zeros((2, len(self.x)))
+
+    @property
+    def length(self) -> float:
+        return np.inf if self.best is None else self._norm(self.best)
+
+    def run(self) -> RowSearch:
+        """Search until nobody answers any more."""
+        while True:
+            s = yield from self._start()
+            if s is None:
+                return
+            yield from self._improve(s)
+            for _ in range(_EXCHANGES):
+                candidate = self._exchange()
+                if candidate is not None and (yield from self._flips(candidate)):
+                    yield from self._improve(candidate)
+
+    def _norm(self, s: Real) -> float:
+        return float(np.linalg.norm(s, self.order))
+
+    def _flips(self, s: Real) -> Asking[bool]:
+        answers = yield s[None]
+        return bool(len(answers.flipped) and answers.flipped[0])
+
+    def _start(self) -> Asking[Real | None]:
+        """A displacement that flips; None where none of many does."""
+        for attempt in range(30 + 10 * len(self.x)):
+            s = self._near() if self.best is not None and attempt % 4 else self._anywhere(attempt)
+            if self._norm(s) > 0 and (yield from self._flips(s)):
+                return s
+        return self.best
+
+    def _anywhere(self, attempt: int) -> Real:
+        """Some columns at their farthest values, or beyond known thresholds; single columns first."""
+        d = len(self.x)
+        s = np.zeros(d)
+        if attempt < 2 * d and self.best is None:
+            s[attempt // 2] = self.far[attempt % 2, attempt // 2]
+            return s
+        chosen = self.stream.random(d) < self.stream.uniform(0.2, 1.0)
+        for j in np.flatnonzero(chosen):
+            levels = sorted(self.known[j])
+            if levels and self.stream.random() < 0.5:
+                s[j] = levels[int(self.stream.integers(len(levels)))]
+            else:
+                s[j] = self.far[int(self.stream.integers(2)), j]
+        return s
+
+    def _near(self) -> Real:
+        """Columns moved at random, no farther in all than the best flip."""
+        assert self.best is not None
+        d, limit = len(self.x), _INSIDE * self.length
+        if self.order == np.inf:
+            drawn = self.stream.choice([-1.0, 1.0], d)
+            signs = np.where(self.best != 0, np.sign(self.best), drawn)
+            turned = self.stream.random(d) < self.stream.uniform(0.0, 0.5)
+            s = np.where(turned, self.stream.choice([-1.0, 0.0, 1.0], d), signs) * limit
+            return self.box.clip(s)
+        share = self.stream.dirichlet(np.full(d, self.stream.choice([0.15, 0.4, 1.0])))
+        near_best = np.abs(self.best) ** self.order
+        blend = self.stream.random()
+        share = (1 - blend) * share + blend * near_best / near_best.sum()
+        return self.box.clip(self._signs() * limit * share ** (1 / self.order))
+
+    def _signs(self) -> Real:
+        """A sign for each column: as in flips found before, more often the more of them there were."""
+        odds = (self.seen[1] + 0.5) / (self.seen.sum(axis=0) + 1.0)
+        return np.where(self.stream.random(len(odds)) < odds, 1.0, -1.0)
+
+    def _exchange(self) -> Real | None:
+        """The best flip with one move dropped or shortened, and one or two others in its place."""
+        assert self.best is not None
+        if self.order == np.inf or self.stream.random() < 0.5:
+            return self._near()
+        s, limit = self.best.copy(), _INSIDE * self.length
+        moved = np.flatnonzero(s)
+        j = int(moved[self.stream.integers(len(moved))])
+        shorter = [t for t in self.known[j] if t * s[j] > 0 and abs(t) < abs(s[j]) * _INSIDE]
+        s[j] = (
+            shorter[int(self.stream.integers(len(shorter)))]
+            if shorter and self.stream.random() < 0.5
+            else 0.0
+        )
+        for k in self.stream.permutation(len(s))[: int(self.stream.integers(1, 4))]:
+            if k == j:
+                continue
+            fitting = [t for t in self.known[k] if self._fits(s, k, t, limit)]
+            if fitting and self.stream.random() < 0.7:
+                s[k] = fitting[int(self.stream.integers(len(fitting)))]
+            else:
+                s[k] = self.stream.choice([-1, 1]) * self._room(s, k, limit)
+        s = self.box.clip(s)
+        return s if 0 < self._norm(s) < self.length else None
+
+    def _fits(self, s: Real, j: int, t: float, limit: float) -> bool:
+        moved = s.copy()
+        moved[j] = t
+        return self._norm(moved) <= limit
+
+    def _room(self, s: Real, j: int, limit: float) -> float:
+        """How far column ``j`` may move within the limit, the others as they are."""
+        others = s.copy()
+        others[j] = 0.0
+        used = self._norm(others)
+        left = limit**self.order - used**self.order
+        return float(max(left, 0.0) ** (1 / self.order))
+
+    def _improve(self, s: Real) -> Asking[None]:
+        """Reset and bisect the columns of a flip; keep it where it is the nearest."""
+        if self.order == np.inf:
+            s = yield from self._capped(s)
+        s = yield from self._reset(s)
+        self.seen[0] += s < 0
+        self.seen[1] += s > 0
+        s = yield from self._bisected(s, _COARSE)
+        if self._norm(s) < _COARSE * self.length:
+            s = yield from self._bisected(s, _FINE)
+        if self._norm(s) < self.length:
+            self.best = s
+
+    def _capped(self, s: Real) -> Asking[Real]:
+        """The smallest cap on all moves that still flips."""
+        low, high = 0.0, self._norm(s)
+        first = high
+        while low == 0.0 or high > _COARSE * low:
+            cap = float(np.sqrt(low * high)) if low else high / (_DESCENT if high > 1e3 else 2.0)
+            if cap < _SMALLEST * first:
+                break
+            if (yield from self._flips(np.clip(s, -cap, cap))):
+                high = cap
+            else:
+                low = cap
+        return np.asarray(np.clip(s, -high, high))
+
+    def _reset(self, s: Real) -> Asking[Real]:
+        """Columns back at the row's values where the label stays flipped, the longest move first."""
+        for j in np.argsort(-np.abs(s), kind="stable").tolist():
+            if s[j] == 0 or np.count_nonzero(s) == 1:
+                continue
+            if self.order == np.inf and abs(s[j]) < self._norm(s):
+                break
+            without = s.copy()
+            without[j] = 0.0
+            if (yield from self._flips(without)):
+                s = without
+        return s
+
+    def _bisected(self, s: Real, ratio: float) -> Asking[Real]:
+        """Moved columns brought to their thresholds, the longest move first."""
+        for j in np.argsort(-np.abs(s), kind="stable").tolist():
+            if s[j] == 0 or (self.order == np.inf and abs(s[j]) < self._norm(s) / ratio):
+                continue
+            s = yield from self._bisected_column(s, j, ratio)
+            self.known[j].add(float(s[j]))
+        return s
+
+    def _bisected_column(self, s: Real, j: int, ratio: float) -> Asking[Real]:
+        sign, high = np.sign(s[j]), abs(s[j])
+        low, first = 0.0, high
+        if ratio < _COARSE:  # a coarse bracket is known
+            low = high / _COARSE
+            moved = s.copy()
+            moved[j] = sign * low
+            if (yield from self._flips(moved)):
+                low, high = 0.0, low
+        while low == 0.0 or high > ratio * low:
+            middle = float(np.sqrt(low * high)) if low else high / (_DESCENT if high > 1e3 else 2.0)
+            if middle < _SMALLEST * first:
+                break
+            moved = s.copy()
+            moved[j] = sign * middle
+            if (yield from self._flips(moved)):
+                high = middle
+            else:
+                low = middle
+        out = s.copy()
+        out[j] = sign * high
+        return out

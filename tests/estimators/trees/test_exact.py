@@ -1,0 +1,132 @@
+"""The nearest flip of small ensembles, against every cell of the split grid."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blackbox_boundary import Status, measure
+from blackbox_boundary.estimators import Trees
+
+_spec = importlib.util.spec_from_file_location("ensembles", Path(__file__).parent / "ensembles.py")
+trees = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(trees)
+
+NORMS = ["l0", "l1", "l2", "linf"]
+
+
+def rows_of(seed, ensemble, n=4):
+    """Rows in the precision of the ensemble, some of them on thresholds."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, ensemble.n_features))
+    on = rng.random(x.shape) < 0.3
+    x[on] = rng.choice([-1, -0.4, 0, 0.3, 1.1], size=on.sum())
+    return x.astype(ensemble.dtype)
+
+
+def distance(found, x, norm):
+    """Length of the flips, in double precision."""
+    away = found.flip_points.astype(float) - x.astype(float)
+    return (away != 0).sum(1) if norm == "l0" else np.linalg.norm(away, trees.ORDER[norm], axis=1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS))
+def test_the_nearest_cell_with_another_label_is_found(ensemble, seed, norm):
+    """Flip and certificate are the smallest distance over all cells; no flip is found where none exists."""
+    x = rows_of(seed, ensemble)
+    found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm))
+    exact = [trees.nearest_by_enumeration(ensemble, row.astype(float), norm) for row in x]
+    has = np.isfinite(exact)
+    assert ((found.status == Status.CONVERGED) == has).all()
+    assert (found.status[~has] == Status.NO_FLIP).all()
+    assert np.isinf(found.certified[~has]).all()
+    np.testing.assert_allclose(distance(found, x, norm)[has], np.array(exact)[has], rtol=1e-6)
+    np.testing.assert_allclose(found.certified[has], np.array(exact)[has], rtol=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS), st.integers(1, 3000))
+def test_bounds_hold_when_the_work_runs_out(ensemble, seed, norm, max_work):
+    """The certificate is at most the smallest distance, and the flip at least that, however little work is allowed."""
+    x = rows_of(seed, ensemble)
+    found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm, max_work=max_work))
+    for i, row in enumerate(x):
+        exact = trees.nearest_by_enumeration(ensemble, row.astype(float), norm)
+        assert found.certified[i] <= exact * (1 + 1e-6)
+        if found.status[i] == Status.CONVERGED:
+            assert distance(found, x, norm)[i] >= exact * (1 - 1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS))
+def test_bounds_of_the_inputs_are_kept(ensemble, seed, norm):
+    """No flip point lies outside the bounds, and the nearest one inside is found."""
+    bounds = (-0.5, 0.75)
+    x = np.clip(rows_of(seed, ensemble), *bounds)
+    found = measure(trees.TreePredictor(ensemble, bounds), x, estimator=Trees(norm=norm))
+    exact = np.array(
+        [trees.nearest_by_enumeration(ensemble, row.astype(float), norm, bounds) for row in x]
+    )
+    has = np.isfinite(exact)
+    assert ((found.status == Status.CONVERGED) == has).all()
+    if has.any():
+        inside = found.flip_points[has]
+        assert ((inside >= np.float32(-0.5)) & (inside <= np.float32(0.75))).all()
+        np.testing.assert_allclose(distance(found, x, norm)[has], exact[has], rtol=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(["l1", "l2", "linf"]))
+def test_rows_finer_than_the_comparisons_are_bracketed(ensemble, seed, norm):
+    """Rows in double precision, trees in either: certificate below the flip, both within single rounding."""
+    x = np.random.default_rng(seed).normal(size=(4, ensemble.n_features))
+    found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm))
+    done = found.status == Status.CONVERGED
+    away = distance(found, x, norm)[done]
+    assert (found.certified[done] <= away).all()
+    assert (found.certified[done] >= away - 1e-6 * (1 + np.abs(x).max())).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(trees.ensembles(), st.integers(0, 10**6))
+def test_a_row_alone_is_the_row_in_a_batch(ensemble, seed):
+    """Values and counts of a row do not depend on the rows beside it."""
+    x = rows_of(seed, ensemble, 5)
+    together = measure(trees.TreePredictor(ensemble), x, estimator=Trees())
+    for i in range(len(x)):
+        alone = measure(trees.TreePredictor(ensemble), x[i : i + 1], estimator=Trees())
+        for name in ("l1", "l2", "linf", "certified", "n_predictions", "status", "flipped"):
+            assert getattr(alone, name)[0] == getattr(together, name)[i]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_levels_of_a_grid_are_the_only_values(norm):
+    """On whole numbers the nearest flip is the nearest level on the other side of a threshold."""
+    from blackbox_boundary.grid import Grid
+
+    ensemble = trees.TreeEnsemble(
+        feature=np.array([0, 1, -1, -1, -1]),
+        threshold=np.array([2.4, 5.5, 0, 0, 0]),
+        left=np.array([1, 2, -1, -1, -1]),
+        right=np.array([4, 3, -1, -1, -1]),
+        missing_left=np.zeros(5, bool),
+        value=np.array([[0.0], [0.0], [-1.0], [1.0], [1.0]]),
+        roots=np.array([0]),
+        base=np.zeros(1),
+        n_features=2,
+        dtype=np.dtype("f4"),
+        summed_in=np.dtype("f4"),
+    )
+    predictor = trees.TreePredictor(ensemble)
+    predictor.grid = Grid()
+    x = np.array([[0.0, 4.0], [2.0, 1.0], [7.0, 5.0]])
+    found = measure(predictor, x, estimator=Trees(norm=norm))
+    expected = np.array([[0.0, 6.0], [3.0, 1.0], [2.0, 5.0]])
+    if norm == "l0":
+        assert ((found.flip_points != x).sum(1) == 1).all()
+    else:
+        np.testing.assert_array_equal(found.flip_points, expected)

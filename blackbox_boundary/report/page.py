@@ -16,10 +16,12 @@ from ..analysis.agreement import agreement
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.hints import direction_note
 from ..analysis.overview import NORMS, overview, status_words
+from ..analysis.verdict import typical_norm, verdict
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
 from ..search.asks import Status
 from .pictures import ImageLayout, image_layout
+from .robustness_section import robustness
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
 from .tables import (
     Names,
@@ -152,6 +154,14 @@ def _content(
     return {
         "title": title,
         "numbers": numbers,
+        "verdict": verdict(
+            distances,
+            norm,
+            labels=truth,
+            typical=None if x is None else typical_norm(x, norm),
+            noun="row" if layout is None else "image",
+        ),
+        "robustness": robustness(distances, norm, names),
         "norm": NORMS[norm],
         "measured": measured(distances.run),
         "median": number(numbers.distances[norm].median),

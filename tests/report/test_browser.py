@@ -80,7 +80,7 @@ def test_text_stands_out_from_its_ground(page, scheme):
     })()"""
     assert page.evaluate(contrast) >= 4.5
     fill = page.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
-    assert fill == page.evaluate("getComputedStyle(document.querySelector('.lede')).color")
+    assert fill == page.evaluate("getComputedStyle(document.querySelector('.question')).color")
 
 
 def test_every_table_can_be_scrolled_by_keyboard(page):

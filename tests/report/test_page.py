@@ -88,6 +88,35 @@ def test_first_screen_has_the_headline_numbers(tmp_path):
     assert "Left out of the distances, because no flip was found: 4 no flip." in first
 
 
+def test_first_screen_answers_in_words_with_the_curve(tmp_path):
+    """The verdict with its relative unit, the misread rows and the nearest, before the robustness curve."""
+    x, labels, distances = digits()
+    html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8))
+    first = Parsed(html.partition("<main")[0] + "</body></html>").text
+    nearest = ", ".join(map(str, np.argsort(distances.l2, kind="stable")[:3]))
+    assert re.search(r"Half of the 300 images change their label when moved by \S+ \(L2\)", first)
+    assert "of the norm of a typical image" in first
+    assert f"{(distances.home != labels).sum()} were misread by the model and lie" in first
+    assert f"Look first at images {nearest}." in first
+    assert html.index("<svg") < html.index('class="tiles"')
+    assert "banner" not in html.partition("</style>")[2]
+
+
+@pytest.mark.parametrize("n_converged", [0, 200])
+def test_a_run_that_did_not_converge_has_a_banner_and_no_bold_median(tmp_path, n_converged):
+    """Fewer than nine rows in ten converged: the banner comes first; without any, the median is not known."""
+    *_, distances = digits()
+    status = distances.status.copy()
+    status[n_converged:] = Status.OUT_OF_BUDGET
+    html = report(tmp_path, replace(distances, status=status)).partition("</style>")[2]
+    text = Parsed("<html>" + html.partition("</head>")[2]).text
+    assert html.index('class="banner"') < html.index('class="lede"')
+    tile = html.partition("Median L2 distance</dt>")[2].partition("</div>")[0]
+    assert 'class="unknown"' in tile
+    assert ("not known" in tile) is (n_converged == 0)
+    assert ("None of the 300 rows converged" in text) is (n_converged == 0)
+
+
 def test_a_certified_distance_is_shown_and_named(tmp_path):
     """Beside the flip points, with its norm; what is proved is said, and only where something is."""
     *_, distances = digits()
@@ -99,12 +128,12 @@ def test_a_certified_distance_is_shown_and_named(tmp_path):
 
 
 def test_every_figure_has_its_numbers(tmp_path):
-    """Three histograms, the entropy and the label map each come with words for those who do not see and a table."""
+    """The curves, three histograms, the entropy and the label map each come with words for those who do not see and a table."""
     x, labels, distances = digits()
     html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8))
     page = Parsed(html)
     figures = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(figures) == 5
+    assert len(figures) == 7  # the curve, its classes, three histograms, entropy, label map
     assert all(
         attributes["role"] == "img" and re.search(r"\d", attributes["aria-label"])
         for attributes in figures

@@ -21,12 +21,14 @@ from blackbox_boundary.predictor import Access, Array, FloatArray, IntArray
 
 from ..answers import check_rows
 from .batching import Batching, in_fixed_batches
-from .gradient_check import Evidence, check_gradients
+from .device import device_rows
+from .gradient_check import Probe, check_gradients, check_rising, check_twin
 from .graph import rebatched
 from .recording import Recorder
 from .reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     CannotDifferentiate,
+    float_twin,
     gradient_model,
     margin_gradient_model,
     split_model,
@@ -94,11 +96,24 @@ class ExportGradients:
             )
         if n == 0:
             return x
+        if (gradient := self._on_device(x, np.asarray(v))) is not None:
+            return gradient
         rows, weights = self.feed.rows(as_numpy(x)), np.asarray(v)
         gradient = self._recorded(rows, weights)
         if gradient is None:
             gradient = self.run(rows, weights)[1]
         return self._like(gradient, x)
+
+    def _on_device(self, x: Array, v: NDArray[Any]) -> Array | None:
+        """The gradient of rows on a CUDA device, which leaves it no more than they do; None of others."""
+        if self.runner.provider != "cuda" or self.batch is not None:
+            return None
+        rows = device_rows(x, self.feed)
+        if rows is None:
+            return None
+        gradient = rows.empty_like()
+        self.runner.run_in_place(rows, self._weights(v), into={1: gradient})
+        return gradient.owner.reshape(tuple(x.shape)).to(x.dtype)
 
     def _recorded(self, rows: NDArray[Any], v: NDArray[Any]) -> NDArray[Any] | None:
         return None if self.recorder is None else self.recorder.gradient(rows, self._weights(v))
@@ -242,12 +257,40 @@ def gradients_of(
         scores.dtype,
         tuple(name for name in (*rounding, *passed.split(", ")) if name),
     )
+
+    def opened_twin() -> Runner:
+        return opened(float_twin(sized, input=feed.name, output=output))
+
+    _check(found, probes, plain, opened_twin if passed else None)
+    return found
+
+
+def _check(
+    found: ExportGradients,
+    probes: NDArray[Any],
+    plain: Runner,
+    opened_twin: Callable[[], Runner] | None,
+) -> None:
+    """Compare gradients with the scores, and those passed straight through with the float twin, too."""
+
+    def scores_of(runner: Runner) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        if found.batch is None:
+            return lambda rows: runner.run(rows)[-1]
+        return lambda rows: in_fixed_batches(runner.run, rows, found.batch or 1)[-1]
+
     try:
-        evidence = Evidence.of(found.run, probes, access, n_classes, exact=not passed)
+        probe = Probe.of(found.run, probes, found.access, found.n_classes)
+        if opened_twin is None:
+            check_gradients(probe, scores_of(plain))
+        else:
+            check_rising(probe, scores_of(plain))
+            check_twin(probe, scores_of(opened_twin()))
     except PredictorError as reason:
         raise CapabilityMissing(f"The gradient model cannot be run: {reason}") from reason
-    check_gradients(evidence)
-    return found
+    except (CannotDifferentiate, InvalidInput) as reason:
+        raise CapabilityMissing(
+            f"The graph without its steps, which its gradients are compared with, cannot be run: {reason}"
+        ) from reason
 
 
 def _with_sizes(model: ModelProto, feed: Feed, batch: int | None) -> ModelProto:

@@ -35,6 +35,7 @@ COLUMNS = (
     "estimate",
     "certified",
     "note",
+    "l0",
 )
 """What a result holds of each row, in the order of its table; the flip points apart."""
 
@@ -68,6 +69,9 @@ class Distances:
         A distance within which no flip can lie, from estimators that prove one.
     note : (n,) str, or None
         What an estimator has to say of a row: which classes tie, why none was found.
+    l0 : (n,) float, or None
+        Columns of a table that the flip point changes, a one-hot group counting once; where the
+        measurement has a domain.
     trace : (n, k) float, or None
         Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point at each stage.
     run : dict
@@ -90,6 +94,7 @@ class Distances:
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
     note: NDArray[np.str_] | None = None
+    l0: NDArray[np.float64] | None = None
     trace: NDArray[np.float64] | None = None
     run: dict[str, Any] = field(default_factory=dict)
 

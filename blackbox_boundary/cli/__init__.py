@@ -17,6 +17,7 @@ import click
 
 from ..errors import BoundaryError
 from .batch_scoring import batch
+from .columns import columns
 from .estimators import estimators
 from .gradient import gradient
 from .ledger import ledger
@@ -79,5 +80,5 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, probe, gradient, reproduce, batch, ledger):
+for _command in (measure, columns, estimators, probe, gradient, reproduce, batch, ledger):
     main.add_command(_command)

@@ -20,7 +20,6 @@ from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..analysis.hints import hints
-from ..datasets import Data
 from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
@@ -160,7 +159,7 @@ class _Measure(click.Command):
 @click.option(
     "--allow",
     multiple=True,
-    metavar="command|file:PATH|env:NAME",
+    metavar="command|aws|file:PATH|env:NAME",
     help="What the description of an endpoint may run, read or send; may be repeated.",
 )
 @click.option(
@@ -179,6 +178,12 @@ class _Measure(click.Command):
     "--behaviour/--no-behaviour",
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
+)
+@click.option(
+    "--ask-flips-again/--no-ask-flips-again",
+    default=None,
+    help="Ask each flip point again at the end, in a request of its own.  [default: where the "
+    "server merges requests]",
 )
 @data_options
 @spending_options
@@ -228,7 +233,7 @@ def measure(
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
-    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
+    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows), domain=measured.domain)
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, problem, options))
@@ -238,7 +243,7 @@ def measure(
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    distances, failure = _measured(predictor, estimator, rows, folder, options)
+    distances, failure = _measured(predictor, estimator, measured, folder, options)
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
         _end_without_answer(distances, failure, folder, predictor)
@@ -261,12 +266,13 @@ def measure(
 def _measured(
     predictor: Predictor,
     estimator: Estimator,
-    rows: Data,
+    measured: DataRows,
     folder: RunFolder,
     options: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
     """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
+    rows = measured.data
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
     with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
@@ -279,6 +285,8 @@ def _measured(
             bounds=_bounds(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
+            columns=measured.domain,
+            ask_flips_again=options["ask_flips_again"],
         )
         try:
             noise = noise_of(

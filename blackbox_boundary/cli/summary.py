@@ -58,12 +58,14 @@ def _statuses(numbers: Overview) -> Iterator[RenderableType]:
 
 def _distances(numbers: Overview) -> Iterator[RenderableType]:
     if numbers.n_flips:
-        yield Text(f"Distance to the flip point of {numbers.n_flips:,} rows, input units", "bold")
+        yield Text(
+            f"Distance to the flip point of {numbers.n_flips:,} rows, {numbers.unit}", "bold"
+        )
         yield _spreads("norm", {label: numbers.distances[name] for name, label in NORMS.items()})
     else:
         yield Text("No flip point is known for any row: there is no distance to summarise.")
     if numbers.besides:
-        yield Text("\nBesides flip points, input units", "bold")
+        yield Text(f"\nBesides flip points, {numbers.unit}", "bold")
         yield _spreads("distance", numbers.besides)
 
 

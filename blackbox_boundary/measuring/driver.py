@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import numpy as np
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
 from ..arrays import take
+from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
@@ -51,13 +51,15 @@ from ..predictor import (
 )
 from ..search.asks import Ask, AskPrediction
 from .course import check, chosen, scaled
+from .flip_checks import FlipChecks
 from .flip_point_store import FlipPointStore
 from .groups import Groups
 from .identity import check_same, identity, versions
 from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
-from .resuming import better_rows, check_flip_points, merged, own, unfinished
+from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
+from .rows import check_domain
 
 __all__ = ["Progress", "measure"]
 
@@ -88,6 +90,8 @@ def measure(
     votes: int = 1,
     score_resolution: float = 0.0,
     scale: Any = None,
+    columns: Domain | None = None,
+    ask_flips_again: bool | None = None,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -129,6 +133,15 @@ def measure(
     scale : float or array (*input_shape), optional
         How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
         the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
+    columns : Domain, optional
+        What the columns of a table may hold, which of them may change, and the unit of distance of
+        each: all points sent lie in it, and distances count changes in these units. Matched with
+        the model's inputs by name, where both have names. For the estimators ``tangent``,
+        ``halfspace``, ``broyden`` and ``directions``.
+    ask_flips_again : bool, optional
+        Whether the flip point of each row is asked again at the end, in a request of its own: one
+        query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints whose
+        server merges the requests of several clients.
 
     Returns
     -------
@@ -140,7 +153,8 @@ def measure(
     InvalidInput
         Empty, mis-shaped or non-floating ``x``, inputs outside the bounds. Nothing has been sent. (Rows with NaN get a status instead.)
     CapabilityMissing
-        The estimator needs more than the predictor reveals. Nothing has been sent.
+        The estimator needs more than the predictor reveals, or flips are to be asked again of a
+        predictor that sends no requests. Nothing has been sent.
     PredictorError
         The predictor failed; ``error.partial`` holds what had been measured.
     Interrupted
@@ -152,11 +166,13 @@ def measure(
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    _check_results(flip_points, resume, progress)
+    check_results(flip_points, resume, progress)
     frame, x = x, as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
         x = in_named_order(x, frame, predictor.input_names)
+        if columns is not None:
+            columns = columns.selected(predictor.input_names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -166,14 +182,17 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
         scale=scale,
+        domain=columns,
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
+    if problem.domain is not None:
+        check_domain(x, problem.domain)
     problem = scaled(problem, estimator, as_floating(x))
     run = _Run(
         predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume
     )
-    return run.complete(flip_points)
+    return run.complete(flip_points, FlipChecks(predictor, problem, ask_flips_again, resume))
 
 
 class _Run:
@@ -197,8 +216,9 @@ class _Run:
         self._was_answered, self._resumed = False, resume
         self._block_rows = _block_rows(x, batch_size)
 
-    def complete(self, flip_points: bool | str | FilePath) -> Distances:
-        """Measure all rows, or what an earlier run left."""
+    def complete(self, flip_points: bool | str | FilePath, flips: FlipChecks) -> Distances:
+        """Measure all rows, or what an earlier run left; ``flips`` are asked again at the end."""
+        self._flips = flips
         resume = self._resumed
         n = int(self._x.shape[0])
         identical = identity(self._predictor, self._estimator, self._problem)
@@ -220,7 +240,7 @@ class _Run:
         self._out = Distances.empty(n) if resume is None else own(resume)
         earlier = None if resume is None else resume.flip_points
         self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
-        self._points = FlipPointStore(self._x, flip_points, earlier)
+        self._points = FlipPointStore(self._x, flip_points, earlier, until_end=flips.needs_points)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
         self._watch = ModelWatch(
             self._predictor, self._problem, None if resume is None else resume.run
@@ -235,13 +255,22 @@ class _Run:
                     self._store(rows, running)
                     running = None
                 with self._meter.whole():
-                    self._meter.note(self._watch.end(self._meter.left))
+                    self._end()
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
             self._hand_over(error)
             raise
         return self._result()
+
+    def _end(self) -> None:
+        """Check the flip points, then the model; one query is left for that."""
+        left, has_sent = self._meter.left, self._meter.n_sent > 0
+        usable = None if left is None else max(0, left - 1)
+        if self._points.points is not None:
+            n = self._flips.end(self._out, self._points.points, usable, has_sent=has_sent)
+            self._meter.note(n)
+        self._meter.note(self._watch.end(self._meter.left))
 
     def _probe(self, rest: IntArray) -> None:
         """See whether rows depend on each other, by the first ones that have numbers."""
@@ -267,7 +296,7 @@ class _Run:
     def _start(self, rows: IntArray) -> Measurement:
         self._meter.reserved = 0
         left = self._meter.left
-        usable = self._watch.reserve(left)
+        usable = self._flips.reserve(self._watch.reserve(left), len(rows))
         if left is not None and usable is not None:
             self._meter.reserved = left - usable
         if usable is not None:
@@ -331,6 +360,7 @@ class _Run:
         self._groups.finished(rows, running.n_queries)
         self._done += len(rows)
         self._watch.finished(rows)
+        self._flips.finished(rows, block)
 
     def _hand_over(self, error: BaseException) -> None:
         """Give what has been measured to whoever catches the error."""
@@ -358,23 +388,14 @@ class _Run:
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
             "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
-            + self._watch.n_queries,
+            + self._watch.n_queries
+            + self._flips.n_queries,
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
+            **self._flips.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
-
-
-def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
-    """Refuse settings of the result that are of another kind, before anything is asked."""
-    if not isinstance(flip_points, bool | str | os.PathLike):
-        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
-    if resume is not None and not isinstance(resume, Distances):
-        got = type(resume).__name__
-        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
-    if progress is not None and not callable(progress):
-        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def _block_rows(x: Array, batch_size: int) -> int:

@@ -63,7 +63,7 @@ class Groups:
         is_resumed: bool,
     ) -> None:
         self._rest, self._block_rows, self._meter = rest, block_rows, meter
-        self._cost = max(1.0, estimator.expected_queries(problem) * problem.votes)
+        self._cost = max(1.0, estimator.expected_queries(problem.searched) * problem.votes)
         self._is_anytime = isinstance(estimator, Anytime)
         worth = _WORTH * self._cost * len(rest)
         self._is_even = self._is_anytime and not is_resumed and (meter.left or 0) >= worth

@@ -42,6 +42,7 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "n_classes": int(problem.n_classes),
         "input_shape": [int(length) for length in problem.input_shape],
         "bounds": limits,
+        "columns": None if problem.domain is None else problem.domain.facts(),
         "grid": None if problem.grid is None else repr(problem.grid),
         "gradients": "predictor" if problem.differentiable else "estimated",
         "scale": None if problem.scale is None else np.asarray(problem.scale).tolist(),

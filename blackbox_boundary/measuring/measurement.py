@@ -17,19 +17,22 @@ from numpy.typing import NDArray
 
 from ..analysis.certificates import withdraw_contradicted
 from ..analysis.distances import Distances
-from ..arrays import flat_norm, put, take
+from ..arrays import put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem
+from ..estimators.fewest import columns_changed
 from ..estimators.protocol import norm_of
 from ..grid import whole_as_floating
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows, is_whole
-from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
+from ..prediction_checks import check_prediction
+from ..predictor import Access, Array, Bounds, IntArray, Prediction
 from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
 from ..search.margins import softmax_entropy
 from ..search.on_grid import rows_on_grid
 from ..search.state import KnownBrackets
 from .course import check, chosen, scaled, search_all
+from .rows import Rows, check_domain
 
 __all__ = ["Measurement", "blank_column"]
 
@@ -138,15 +141,18 @@ class Measurement:
         check(self._estimator, problem)
         self.problem = problem = scaled(problem, self._estimator, x)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
+        if problem.domain is not None:
+            check_domain(x, problem.domain)
         x, self._clipped = clipped_rows(x, problem.bounds)
-        x, self._moved = rows_on_grid(x, problem.grid, problem.bounds)
+        x, self._moved = rows_on_grid(x, problem.domain or problem.grid, problem.bounds)
         self._x, self._n, self._row_ids = x, int(x.shape[0]), ids
         whole = len(self._valid) == self._n
-        self._flips = Flips(x if whole else take(x, self._valid), ids[self._valid])
+        self._rows = Rows.of(problem, x if whole else take(x, self._valid))
+        self._flips = Flips(self._rows.searched, ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries
         self._n_predictions = np.zeros(len(self._valid), np.int64)
         self._n_gradients = np.zeros(len(self._valid), np.int64)
-        self._search = search_all(self._estimator, self._flips, problem)
+        self._search = search_all(self._estimator, self._flips, self._rows.problem)
         self._asked: IntArray = np.zeros(0, np.intp)
         self._batch: Ask | None = None
         self._answers: list[tuple[IntArray, Any]] = []
@@ -162,6 +168,8 @@ class Measurement:
         earlier : Distances
             As many rows as ``x``, in the same order, with flip points.
         """
+        if self.problem.domain is not None:
+            return  # flip points of a table are translated, and lie on no path to the bit
         v = self._valid
         points = take(earlier.flip_points, v)
         hi = np.where(earlier.status[v] == Status.OUT_OF_BUDGET, earlier.hi[v], np.inf)
@@ -196,9 +204,11 @@ class Measurement:
                 f'"at_most" of ask() must be a whole number from 1 on; got {at_most}.'
             )
         while self._question is not None and self._batch is None:
-            self._batch = self._hand_out(at_most)
-            if self._batch is None:
+            handed_out = self._hand_out(at_most)
+            if handed_out is None:
                 self._reply()
+            else:
+                self._batch = self._rows.question(handed_out)
         return self._batch
 
     def tell(self, answer: Prediction | Array) -> None:
@@ -226,6 +236,7 @@ class Measurement:
             wanted = tuple(self._batch.points.shape)
             if tuple(getattr(answer, "shape", ())) != wanted:
                 raise BadPrediction(f"Gradients must have the shape {wanted} of the asked points.")
+            answer = self._rows.slope(answer)
         self._status[self._asked] = status
         self._answers.append((self._asked, answer))
         self._batch = None
@@ -267,9 +278,16 @@ class Measurement:
         out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
         out.n_predictions[v], out.n_gradients[v] = self._n_predictions, self._n_gradients
         found = np.flatnonzero(flips.has_flip)
-        points = flips.reported(found) if len(found) else flips.x[:0]
+        searched = flips.reported(found) if len(found) else flips.x[:0]
+        points = self._rows.points(found, searched)
         for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
-            out.norm(norm)[v[found]] = flat_norm(points - take(flips.x, found), order)
+            out.norm(norm)[v[found]] = self._rows.length(found, points, order)
+        units = self._rows.problem.units
+        if units is not None:
+            changed = columns_changed(searched - take(flips.x, found), units)
+            l0 = np.full(self._n, np.inf)
+            l0[v[found]] = changed
+            out = dataclasses.replace(out, l0=l0)
         kept = points
         if len(found) < self._n:
             kept = array_namespace(self._x).full_like(self._x, np.nan)

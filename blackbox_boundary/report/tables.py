@@ -38,6 +38,7 @@ _MEANING = {
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
     Status.UNDECIDED: "Answers disagree, through noise, about the row's own label or about where it flips.",
     Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with the step of a difference.",
+    Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may only change where its bound is.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
 

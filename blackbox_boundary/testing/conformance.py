@@ -19,6 +19,7 @@ from array_api_compat import array_namespace, is_numpy_array
 from ..arrays import as_kind, as_numpy, take
 from ..capabilities import StraightThrough, fingerprint_of
 from ..errors import BoundaryError, InvalidInput
+from ..prediction_checks import check_prediction, looks_like_probabilities
 from ..predictor import (
     Access,
     Array,
@@ -27,8 +28,6 @@ from ..predictor import (
     IntArray,
     Prediction,
     Predictor,
-    check_prediction,
-    looks_like_probabilities,
 )
 
 __all__ = ["CHECKS", "check_predictor"]

@@ -12,7 +12,7 @@ from ..chains import Chained
 from ..errors import InvalidInput
 from ..grid import Grid, grid_of
 from ..metering import Grouping, Metered
-from ..model_checks import ModelCheck, Rechecked, Versioned
+from ..model_checks import Merging, ModelCheck, Rechecked, Versioned
 from ..predictor import (
     Access,
     Array,
@@ -87,7 +87,7 @@ class Wrapper(Around):
     them.
 
     A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
-    ``_stream`` and ``_recheck``.
+    ``_stream``, ``_recheck`` and ``_ask_alone``.
 
     Parameters
     ----------
@@ -105,6 +105,8 @@ class Wrapper(Around):
             self.predict_again = self._predict_again
         if isinstance(predictor, Rechecked):
             self.sent_row, self.recheck = predictor.sent_row, self._recheck
+        if isinstance(predictor, Merging):
+            self.merges_requests, self.ask_alone = predictor.merges_requests, self._ask_alone
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
         self._pass_on(predictor)
@@ -154,6 +156,11 @@ class Wrapper(Around):
         inner: Any = self._inner
         found: ModelCheck = inner.recheck()
         return found
+
+    def _ask_alone(self, x: Array) -> Prediction:
+        inner: Any = self._inner
+        answer: Prediction = inner.ask_alone(x)
+        return answer
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         inner: Any = self._inner

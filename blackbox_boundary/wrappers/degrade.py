@@ -16,7 +16,6 @@ import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from ..arrays import as_kind, as_numpy
 from ..capabilities import fingerprint_of
@@ -150,7 +149,7 @@ class ScoreNoise(_Defence):
         if self.access is Access.LOGITS:
             return _relabelled(prediction.scores + noise, prediction)
         with np.errstate(divide="ignore"):  # a probability of zero stays zero
-            return _relabelled(softmax(np.log(prediction.scores) + noise, axis=-1), prediction)
+            return _relabelled(_softmax(np.log(prediction.scores) + noise), prediction)
 
 
 class InputNoise(_Defence):
@@ -202,10 +201,13 @@ def _checked_sigma(sigma: float, who: str) -> float:
 def _probabilities(prediction: Prediction, access: Access) -> FloatArray:
     """A fresh array (n, n_classes) of probabilities."""
     assert prediction.scores is not None
-    probs: FloatArray = (
-        softmax(prediction.scores, axis=-1) if access is Access.LOGITS else prediction.scores.copy()
-    )
-    return probs
+    return _softmax(prediction.scores) if access is Access.LOGITS else prediction.scores.copy()
+
+
+def _softmax(scores: FloatArray) -> FloatArray:
+    from scipy.special import softmax  # a quarter of a second of imports that only defences need
+
+    return np.asarray(softmax(scores, axis=-1))
 
 
 def _relabelled(scores: FloatArray, known: Prediction) -> Prediction:

@@ -35,7 +35,8 @@ from ..ledger.records import (
 from ..ledger.store import LedgerStore
 from ..metering import Charge, Metered, charge_all
 from ..model_checks import ModelCheck, Versioned
-from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
+from ..prediction_checks import check_prediction
+from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]
@@ -176,14 +177,34 @@ class LedgerPredictor(Closing, Wrapper):
     def _recheck(self) -> ModelCheck:
         """Record that the row is asked again, and the answer, which is never handed out."""
         inner: Any = self._inner
-        claim = self._store.claim_check(content_keys(inner.sent_row(), encoded=True))
-        try:
+        found: ModelCheck
+        with self._checking(content_keys(inner.sent_row(), encoded=True)) as record:
             found = super()._recheck()
-            self._store.record(claim, slice(0, 1), pack_predictions(found.now))
+            record(found.now)
+        return found
+
+    def _ask_alone(self, x: Array) -> Prediction:
+        """Record that the rows are asked again, and the answers, which are never handed out."""
+        check_rows(self, x)
+        inner: Any = self._inner
+        is_encoding = isinstance(self._inner, Encoding)
+        keys = content_keys(inner.as_sent(x) if is_encoding else x, encoded=is_encoding)
+        with self._checking(keys) as record:
+            answer = super()._ask_alone(x)
+            record(answer)
+        return answer
+
+    @contextmanager
+    def _checking(self, keys: Keys) -> Iterator[Callable[[Prediction], None]]:
+        """Claim rows as checks, and record their answers."""
+        claim = self._store.claim_check(keys)
+        try:
+            yield lambda answer: self._store.record(
+                claim, slice(0, len(keys)), pack_predictions(answer)
+            )
         except BaseException as error:
             self._store.give_up(claim, type(error).__name__)
             raise
-        return found
 
     def _note_version(self) -> None:
         """Keep the version that answers name: a later run is held to it."""

@@ -57,11 +57,34 @@ class Flowers(BaseModel):
     rows: list[Flower]
 
 
+class Judged(BaseModel):
+    """A label, and beside it the scores by label; a time, which is no score."""
+
+    predicted_class: str
+    seconds: float
+    probabilities: dict[str, float]
+
+
+class Probabilities(BaseModel):
+    """The scores of the classes, by name."""
+
+    versicolor: float
+    setosa: float
+    virginica: float
+
+
+class Listed(BaseModel):
+    """The same with names that the schema lists."""
+
+    label: str
+    scores: Probabilities
+
+
 def _row(flower):
     return [flower.sepal_length, flower.sepal_width, flower.petal_length, flower.petal_width]
 
 
-fields, rows, single, records, several = (FastAPI(title=name) for name in "abcde")
+fields, rows, single, records, several, judged, listed = (FastAPI(title=name) for name in "abcdefg")
 
 
 @fields.post("/predict")
@@ -108,12 +131,33 @@ def route_text(text: str) -> str:
     return text
 
 
+def _scores(one):
+    scores = people.probabilities([one.features])[0].tolist()
+    return dict(zip(people.LABELS, scores, strict=True))
+
+
+@judged.post("/judge")
+def judge(one: Features) -> Judged:
+    """A label and a map."""
+    scores = _scores(one)
+    return Judged(predicted_class=max(scores, key=scores.get), seconds=0.1, probabilities=scores)
+
+
+@listed.post("/judge")
+def judge_listed(one: Features) -> Listed:
+    """A label and a map of known names."""
+    scores = _scores(one)
+    return Listed(label=max(scores, key=scores.get), scores=Probabilities(**scores))
+
+
 SERVICES = {
     "fields": fields,
     "rows": rows,
     "single": single,
     "records": records,
     "several": several,
+    "judged": judged,
+    "listed": listed,
 }
 app = FastAPI()
 for name, service in SERVICES.items():

@@ -319,6 +319,44 @@ def test_gradients_that_contradict_the_scores_are_refused(monkeypatch):
         assert "contradict" in OnnxPredictor(convolutional(), access="logits").no_gradients
 
 
+def quantised():
+    """Two layers between quantisers."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "s": np.float32(1 / 255),
+        "z": np.uint8(0),
+        "t": np.float32(1 / 32),
+        "w": rng.normal(size=(8, 16)).astype(np.float32),
+        "u": rng.normal(size=(16, 3)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("MatMul", ["d", "w"], ["h"]),
+        helper.make_node("QuantizeLinear", ["h", "t", "z"], ["r"]),
+        helper.make_node("DequantizeLinear", ["r", "t", "z"], ["e"]),
+        helper.make_node("MatMul", ["e", "u"], ["y"]),
+    ]
+    return export(nodes, constants, ["n", 8], 3)
+
+
+def test_straight_through_gradients_that_contradict_the_float_twin_are_refused(monkeypatch):
+    """A factor in a quantiser's rule, which the scores still rise along, is noticed."""
+    rules = dict(sweep.RULES)
+    assert isinstance(load(quantised(), access="logits", bounds=(0, 1)), Differentiable)
+
+    def factor(c, g):
+        return ((index, cotangent * 1.3) for index, cotangent in rules["", "QuantizeLinear"](c, g))
+
+    def unclamped(c, g):
+        yield 0, g / c.x(1)
+
+    for wrong in (factor, unclamped):
+        monkeypatch.setattr(sweep, "RULES", {**rules, ("", "QuantizeLinear"): wrong})
+        with pytest.raises(CapabilityMissing, match="without its steps"):
+            load(quantised(), access="logits", bounds=(0, 1), gradients="required")
+
+
 def test_a_file_that_was_changed_certifies_nothing(tmp_path):
     """What bounds the stretch is read from the model that is asked, or not at all."""
     file = tmp_path / "model.onnx"

@@ -1,7 +1,8 @@
 """The command line: results on standard output, messages on standard error.
 
 Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input is (a file, a shape, a setting), nothing was sent;
-4 the model failed; 5 the query limit ended some rows; 130 interrupted. After 4, 5 and 130 the output folder holds what was measured.
+4 the model failed; 5 the query limit ended some rows; 6 certificates were withdrawn; 7 and 8 a threshold of ``--fail-if`` fails or is
+open; 130 interrupted. After 4, 5 and 130 the output folder holds what was measured.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from .ledger import ledger
 from .measure import measure
 from .messages import exit_code, say
 from .probe import probe
+from .report import report
 from .reproduce import reproduce
+from .worst import worst
 
 __all__ = ["main"]
 
@@ -76,9 +79,12 @@ def main() -> None:
 
     \b
     Exit codes: 0 all measured, 2 wrong command line, 3 bad input (nothing sent),
-    4 the model failed, 5 query limit reached, 130 interrupted.
+    4 the model failed, 5 query limit reached, 6 certificates withdrawn,
+    7 --fail-if: fails, 8 --fail-if: inconclusive, 130 interrupted.
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, columns, estimators, probe, gradient, reproduce, batch, ledger):
+for _command in (
+    measure, report, worst, columns, estimators, probe, gradient, reproduce, batch, ledger,
+):  # fmt: skip
     main.add_command(_command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import sys
 import warnings
@@ -32,14 +31,16 @@ from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
 from ..model_checks import Rechecked
-from ..predictor import Access, Bounds, Predictor
+from ..predictor import Access, Predictor
 from ..search.asks import Status
 from .data_rows import DataRows, data_options
 from .estimator_choice import chosen_estimator
 from .estimators import description
 from .expectation import announcements, expectation
+from .fail_if import exit_code_of, fail_if_option
 from .messages import exit_code, say
-from .named_values import named_values, without_query
+from .model_settings import bounds_of, given_of
+from .named_values import without_query
 from .reading import Noise, noise_of
 from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
@@ -187,6 +188,7 @@ class _Measure(click.Command):
 )
 @data_options
 @spending_options
+@fail_if_option
 @click.option(
     "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
 )
@@ -218,7 +220,7 @@ def measure(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
     # whatever needs neither model nor data comes first: a model may take long to load
-    estimator, bounds = chosen_estimator(options), _bounds(options["bounds"])
+    estimator, bounds = chosen_estimator(options), bounds_of(options["bounds"])
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
     make_report = wants_report(options["report"])
@@ -229,7 +231,7 @@ def measure(
         model, data = "the embedded digits classifier", "digits"
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
-        predictor = load(model, **_given(options))
+        predictor = load(model, **given_of(options))
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
@@ -260,7 +262,8 @@ def measure(
     if account := Account.of(distances.run):
         say(f"Queries: {account.line()}.")
     say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
-    _finish(distances, failure, folder)
+    judged = exit_code_of(options["fail_if"], distances, options["norm"])
+    _finish(distances, failure, folder, judged)
 
 
 def _measured(
@@ -282,7 +285,7 @@ def _measured(
             spent.predictor,
             rows.x,
             estimator=estimator,
-            bounds=_bounds(options["bounds"]),
+            bounds=bounds_of(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
             columns=measured.domain,
@@ -364,7 +367,9 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _finish(distances: Distances, failure: BaseException | None, folder: RunFolder) -> None:
+def _finish(
+    distances: Distances, failure: BaseException | None, folder: RunFolder, judged: int | None
+) -> None:
     """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
         say(
@@ -383,53 +388,9 @@ def _finish(distances: Distances, failure: BaseException | None, folder: RunFold
         sys.exit(exit_code(failure))
     if failure is not None:
         sys.exit(_INTERRUPTED)
-    if left:
+    if left and judged is None:  # a threshold answers, whether or not rows are left
         sys.exit(_LIMIT_REACHED)
     if reason:
         sys.exit(_WITHDRAWN)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the model, for :func:`load`."""
-    given = named_values(options["given"])
-    if options["allow"]:
-        given["allow"] = options["allow"]
-    shape = options["input_shape"]
-    named = {
-        "access": options["access"],
-        "n_classes": options["n_classes"],
-        "input_shape": None if shape is None else _shape(shape),
-    }
-    for name, value in named.items():
-        if value is None:
-            continue
-        if given.setdefault(name, value) != value:
-            option = "--" + name.replace("_", "-")
-            raise click.UsageError(
-                f"{option} and --given {name}={given[name]} contradict each other."
-            )
-    return given
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(length) for length in text.replace("x", ",").strip(",").split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise click.UsageError(
-            f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".'
-        )
-    return shape
-
-
-def _bounds(text: str | None) -> Bounds:
-    if text is None:
-        return None
-    if text == "none":
-        return (-math.inf, math.inf)
-    try:
-        lowest, highest = map(float, text.split(","))
-    except ValueError:
-        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
-    return lowest, highest
+    if judged:
+        sys.exit(judged)

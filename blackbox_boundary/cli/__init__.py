@@ -19,6 +19,7 @@ import click
 from ..errors import BoundaryError
 from .batch_scoring import batch
 from .columns import columns
+from .compare import compare
 from .estimators import estimators
 from .gradient import gradient
 from .ledger import ledger
@@ -85,6 +86,6 @@ def main() -> None:
 
 
 for _command in (
-    measure, report, worst, columns, estimators, probe, gradient, reproduce, batch, ledger,
+    measure, report, compare, worst, columns, estimators, probe, gradient, reproduce, batch, ledger,
 ):  # fmt: skip
     main.add_command(_command)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..analysis.robustness import RobustnessCurve
 
-__all__ = ["class_curves", "overlaid_curves", "robustness_figure"]
+__all__ = ["class_curves", "overlaid_curves", "paired_differences", "robustness_figure"]
 
 _FAR = 50.0
 """Ratio of the 99 % to the 5 % quantile beyond which the radius is drawn on a logarithmic scale."""
@@ -123,6 +123,36 @@ def overlaid_curves(
     legend = axes.legend(frameon=False, fontsize=8.5, labelcolor=colours.ink)
     for text in legend.get_texts():
         text.set_parse_math(False)
+    return figure
+
+
+def paired_differences(
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    names: tuple[str, str],
+    norm: str = "L2",
+    size: tuple[float, float] = (4.2, 3.4),
+    colours: Colours | None = None,
+) -> Figure:
+    """Distances (n,) of the same rows in two runs, as dots around the line of equality.
+
+    Of more than 1,500 rows, 1,500 are drawn, evenly spaced by their distance before.
+    """
+    colours = colours or Colours()
+    figure, axes = bare_axes(size, colours)
+    order = np.argsort(before, kind="stable")
+    shown = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), 1500)).astype(int))]
+    nearer = after[shown] < before[shown]
+    for part, colour in ((~nearer, colours.accent), (nearer, colours.contrast)):
+        axes.scatter(
+            before[shown][part], after[shown][part], s=9, color=colour, alpha=0.5, linewidth=0
+        )  # fmt: skip
+    farthest = 1.05 * float(np.quantile(np.concatenate([before, after]), 0.99)) or 1.0
+    axes.plot([0, farthest], [0, farthest], color=colours.ink, linewidth=1.0)
+    axes.set(xlim=(0, farthest), ylim=(0, farthest))
+    axes.set_xlabel(f"{norm} distance, {names[0]}", parse_math=False)
+    axes.set_ylabel(f"{norm} distance, {names[1]}", parse_math=False)
     return figure
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
-from importlib import import_module
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +12,10 @@ from ..analysis.certificates import WITHDRAWN
 from ..analysis.hints import direction_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..analysis.verdict import typical_norm, verdict
-from ..errors import CapabilityMissing, InvalidInput
+from ..errors import InvalidInput
 from ..printable import printable
 from ..search.asks import Status
+from .html import need_packages, render, write_page
 from .pictures import ImageLayout, image_layout
 from .robustness_section import robustness
 from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
@@ -93,13 +89,7 @@ def write_report(
         ``x`` or ``labels`` has another number of rows than ``distances``; ``image_shape`` or
         ``input_names`` does not fit a row; an unknown ``norm``; the file cannot be written.
     """
-    for module in ("jinja2", "matplotlib"):
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise CapabilityMissing(
-                f'Writing a report needs {module}: pip install "blackbox-boundary[report]".'
-            ) from error
+    need_packages()
     distances.norm(norm)
     n = len(distances)
     if x is not None and x.shape[:1] != (n,):
@@ -117,7 +107,8 @@ def write_report(
             f"got {len(input_names)}."
         )
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
-    html = _render(
+    html = render(
+        "report.html.jinja",
         _content(
             distances,
             norm,
@@ -127,14 +118,9 @@ def write_report(
             title=printable(title),
             layout=layout,
             input_names=input_names,
-        )
+        ),
     )
-    try:
-        Path(path).write_text(html, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InvalidInput(
-            f'The report cannot be written to "{path}": {error.strerror}.'
-        ) from error
+    write_page(html, path)
 
 
 def _content(
@@ -209,20 +195,3 @@ def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
 
 def _listed(counts: Mapping[Status, int]) -> str:
     return ", ".join(f"{n:,} {status_words(status)}" for status, n in counts.items() if n)
-
-
-def _render(content: dict[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=PackageLoader("blackbox_boundary.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("report.html.jinja").render(
-        content, words=status_words, style=style, style_digest=digest
-    )

@@ -48,6 +48,7 @@ __all__ = [
     "entropy_drawing",
     "fragile_rows",
     "pair_drawing",
+    "short",
 ]
 
 _N_FRAGILE = 12
@@ -134,7 +135,7 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
     if not pairs:
         return None
     counts, labels, pooled = pair_matrix(pairs, most=_N_LABELS)
-    axis = [_short(names(label)) for label in labels] + ["others"] * pooled
+    axis = [short(names(label)) for label in labels] + ["others"] * pooled
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Glyph .* missing from font"
@@ -264,5 +265,6 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float |
     return float(np.corrcoef(ranks)[0, 1]) if (ranks.std(axis=-1) > 0).all() else None
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A name with at most twelve characters, for the axis of a figure."""
     return name if len(name) <= 12 else name[:11] + "…"

@@ -182,3 +182,27 @@ def test_a_threshold_answers_for_rows_that_a_limit_ended(folder):
 def test_bad_input_wins_over_a_threshold(folder):
     """Code 3 stays 3."""
     assert measured("--fail-if", "min < 1", "--bounds", "0,1e-9")[0] == 3
+
+
+def test_runs_are_compared(folder):
+    """The same run twice: no change; another bound: refused rows are named, other data refused."""
+    for name in ("one", "two"):
+        code, said = run(
+            "measure",
+            "pictures_model:Plane",
+            "x.npy",
+            "--output",
+            name,
+            "--no-report",
+            "--no-progress",
+        )
+        assert code == 0, said
+    code, said = run("compare", "one", "two")
+    assert code == 0, said
+    assert "no clear change. 0 of 20 rows came nearer" in said
+    assert (folder / "comparison.html").exists()
+    assert measured("--no-report")[0] == 0
+    code, said = run("compare", "one", "run")
+    assert code == 3
+    assert "they measured other rows (20 and 12" in said
+    assert run("compare", "one")[0] == 2

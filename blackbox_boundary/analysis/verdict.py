@@ -11,7 +11,7 @@ from ..arrays import as_numpy, take
 from ..predictor import Array
 from ..search.asks import Status
 from .distances import Distances
-from .overview import NORMS, overview, status_words
+from .overview import NORMS, overview, status_words, unit_of
 from .robustness import certified_curve, robustness_curve
 
 __all__ = ["ENOUGH_CONVERGED", "Verdict", "in_words", "typical_norm", "verdict"]
@@ -78,6 +78,8 @@ def verdict(
     """
     numbers = overview(distances)
     n_converged = numbers.by_status.get(Status.CONVERGED, 0)
+    if distances.run.get("columns"):  # distances are in units of the columns' scales
+        typical = None
     sentences = [
         _how_far(distances, norm, typical, noun),
         _certified(distances, norm, noun),
@@ -136,9 +138,13 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
     subject = f"Half of the {_counted(n, noun)} change" if n > 1 else f"The {noun} changes"
     label = "their label" if n > 1 else "its label"
     return (
-        f"{subject} {label} when moved by {_short(median)} ({NORMS[norm]}) or less"
+        f"{subject} {label} when moved by {_short(median)} ({NORMS[norm]}{_unit(distances)}) or less"
         f"{_relative(median, typical, noun)}."
     )
+
+
+def _unit(distances: Distances) -> str:
+    return f", {unit_of(distances)}" if distances.run.get("columns") else ""
 
 
 def _relative(distance: float, typical: float | None, noun: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..analysis.overview import NORMS, overview
+from ..analysis.overview import NORMS, overview, unit_of
 from ..analysis.paired import PairedRuns, check_comparable, differences_of_method
 from ..analysis.robustness import robustness_curve
 from ..analysis.verdict import ENOUGH_CONVERGED
@@ -104,7 +104,10 @@ def _content(runs: Sequence[tuple[str, Distances]], norm: str, names: Names) -> 
     curves = {name: robustness_curve(distances, norm) for name, distances in runs}
     words = f"Share of the rows without a flip nearer than a radius ({label}), one curve a run."
     figure = overlaid_curves(
-        [(short(name), curve) for name, curve in curves.items()], norm=label, colours=PAGE_COLOURS
+        [(short(name), curve) for name, curve in curves.items()],
+        norm=label,
+        unit=unit_of(runs[0][1]),
+        colours=PAGE_COLOURS,
     )
     first, *others = runs
     return {
@@ -124,7 +127,7 @@ def _pair(
 ) -> _Pair:
     paired = PairedRuns.of(first[1], other[1], norm)
     label = NORMS[norm]
-    words = f"Distance of each row in {first[0]} and in {other[0]} ({label}, input units)."
+    words = f"Distance of each row in {first[0]} and in {other[0]} ({label}, {unit_of(first[1])})."
     svg = ""
     if paired.both.any():
         figure = paired_differences(
@@ -132,6 +135,7 @@ def _pair(
             paired.after[paired.both],
             names=(short(first[0]), short(other[0])),
             norm=label,
+            unit=unit_of(first[1]),
             colours=PAGE_COLOURS,
         )
         svg = inline_svg(figure, f"pair{i}", text=words)

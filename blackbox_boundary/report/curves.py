@@ -30,6 +30,7 @@ def robustness_figure(
     *,
     certified: RobustnessCurve | None = None,
     norm: str = "L2",
+    unit: str = "input units",
     size: tuple[float, float] = (4.6, 3.0),
     colours: Colours | None = None,
 ) -> Figure:
@@ -41,8 +42,8 @@ def robustness_figure(
         Of the flips that were seen: an upper bound.
     certified : RobustnessCurve, optional
         Of certificates: a lower bound. The truth lies in the shaded band between the two.
-    norm : str
-        How the norm is written on the axis.
+    norm, unit : str
+        How the norm and the unit are written on the axis.
     size : (width, height)
         Inches.
     colours : Colours, optional
@@ -70,7 +71,7 @@ def robustness_figure(
             f"half: {median:.3g}", (median, 0.5), textcoords="offset points", xytext=(7, 4),
             fontsize=8.5, color=colours.ink,
         )  # fmt: skip
-    _scales(axes, [curve], norm)
+    _scales(axes, [curve], norm, unit)
     return figure
 
 
@@ -79,6 +80,7 @@ def class_curves(
     everything: RobustnessCurve,
     *,
     norm: str = "L2",
+    unit: str = "input units",
     colours: Colours | None = None,
 ) -> Figure:
     """A small curve for each class, in front of that of all rows."""
@@ -97,9 +99,9 @@ def class_curves(
         axes.step(*steps, where="post", color=colours.muted, linewidth=0.9)
         axes.step(*curve.steps(60), where="post", color=colours.accent, linewidth=1.5)
         axes.set_title(name, fontsize=8.5, color=colours.ink, pad=2, parse_math=False)
-        _scales(axes, [everything], norm)
+        _scales(axes, [everything], norm, unit)
         axes.set(xlabel="", ylabel="")
-    figure.supxlabel(f"radius ({norm}, input units)", fontsize=9, color=colours.ink)
+    figure.supxlabel(f"radius ({norm}, {unit})", fontsize=9, color=colours.ink)
     return figure
 
 
@@ -107,6 +109,7 @@ def overlaid_curves(
     curves: Sequence[tuple[str, RobustnessCurve]],
     *,
     norm: str = "L2",
+    unit: str = "input units",
     size: tuple[float, float] = (5.4, 3.2),
     colours: Colours | None = None,
 ) -> Figure:
@@ -119,7 +122,7 @@ def overlaid_curves(
             *curve.steps(), where="post", label=name, linewidth=1.7, color=shades[i % len(shades)],
             linestyle=_DASHES[i % len(_DASHES)],
         )  # fmt: skip
-    _scales(axes, [curve for _, curve in curves], norm)
+    _scales(axes, [curve for _, curve in curves], norm, unit)
     legend = axes.legend(frameon=False, fontsize=8.5, labelcolor=colours.ink)
     for text in legend.get_texts():
         text.set_parse_math(False)
@@ -132,6 +135,7 @@ def paired_differences(
     *,
     names: tuple[str, str],
     norm: str = "L2",
+    unit: str = "input units",
     size: tuple[float, float] = (4.2, 3.4),
     colours: Colours | None = None,
 ) -> Figure:
@@ -151,8 +155,8 @@ def paired_differences(
     farthest = 1.05 * float(np.quantile(np.concatenate([before, after]), 0.99)) or 1.0
     axes.plot([0, farthest], [0, farthest], color=colours.ink, linewidth=1.0)
     axes.set(xlim=(0, farthest), ylim=(0, farthest))
-    axes.set_xlabel(f"{norm} distance, {names[0]}", parse_math=False)
-    axes.set_ylabel(f"{norm} distance, {names[1]}", parse_math=False)
+    axes.set_xlabel(f"{norm} distance ({unit}), {names[0]}", parse_math=False)
+    axes.set_ylabel(f"{norm} distance ({unit}), {names[1]}", parse_math=False)
     return figure
 
 
@@ -163,7 +167,7 @@ def _at(steps: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
     return float(radius[i]), float(share[i])
 
 
-def _scales(axes: Axes, curves: Sequence[RobustnessCurve], norm: str) -> None:
+def _scales(axes: Axes, curves: Sequence[RobustnessCurve], norm: str, unit: str) -> None:
     """Radius from 0, or logarithmic where distances spread over decades; share from 0 to 100 %."""
     from matplotlib.ticker import PercentFormatter
 
@@ -177,5 +181,5 @@ def _scales(axes: Axes, curves: Sequence[RobustnessCurve], norm: str) -> None:
             axes.set_xlim(left=0.0, right=1.05 * float(far) or 1.0)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel(f"radius ({norm}, input units)")
+    axes.set_xlabel(f"radius ({norm}, {unit})")
     axes.set_ylabel("rows without a nearer flip")

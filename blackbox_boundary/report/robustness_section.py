@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..analysis.overview import NORMS
+from ..analysis.overview import NORMS, unit_of
 from ..analysis.robustness import certified_curve, robustness_curve
 from .curves import class_curves, robustness_figure
 from .svg import PAGE_COLOURS, inline_svg
@@ -42,17 +42,19 @@ def robustness(distances: Distances, norm: str, names: Names) -> Robustness | No
     """Draw the robustness curve; None where no flip point is known."""
     if not distances.has_flip.any():
         return None
-    label = NORMS[norm]
+    label, unit = NORMS[norm], unit_of(distances)
     curve, certified = robustness_curve(distances, norm), certified_curve(distances, norm)
     words = (
-        f"Share of {len(curve):,} rows without a flip nearer than a radius ({label}, input units)"
+        f"Share of {len(curve):,} rows without a flip nearer than a radius ({label}, {unit})"
         + ("; below, the certified share." if certified else ".")
     )
-    figure = robustness_figure(curve, certified=certified, norm=label, colours=PAGE_COLOURS)
+    figure = robustness_figure(
+        curve, certified=certified, norm=label, unit=unit, colours=PAGE_COLOURS
+    )
     by_class = _by_class(distances, norm, names)
     drawn = ""
     if 1 < len(by_class) <= _MOST_CLASSES:
-        small = class_curves(by_class, curve, norm=label, colours=PAGE_COLOURS)
+        small = class_curves(by_class, curve, norm=label, unit=unit, colours=PAGE_COLOURS)
         drawn = inline_svg(
             small, "classes", text=f"The same for each of {len(by_class)} home labels."
         )
@@ -61,7 +63,7 @@ def robustness(distances: Distances, norm: str, names: Names) -> Robustness | No
         words,
         curve_table({"flips seen": curve} | ({"certified": certified} if certified else {}), label),
         drawn,
-        _class_table(by_class, label) if len(by_class) > 1 else None,
+        _class_table(by_class, label, unit) if len(by_class) > 1 else None,
     )
 
 
@@ -85,7 +87,7 @@ def _by_class(distances: Distances, norm: str, names: Names) -> dict[str, Robust
     return curves
 
 
-def _class_table(curves: dict[str, RobustnessCurve], label: str) -> Table:
+def _class_table(curves: dict[str, RobustnessCurve], label: str, unit: str) -> Table:
     shown = sorted(curves.items(), key=lambda item: item[1].radius(0.5))
     rows = [
         (name, f"{len(curve):,}", *(number(curve.radius(share)) for share in (0.05, 0.25, 0.5)))
@@ -93,7 +95,7 @@ def _class_table(curves: dict[str, RobustnessCurve], label: str) -> Table:
     ]
     left = len(shown) - len(rows)
     return Table(
-        f"Radius ({label}, input units) within which a share of the rows of a class flips",
+        f"Radius ({label}, {unit}) within which a share of the rows of a class flips",
         ("home label", "rows", "5 %", "25 %", "50 %"),
         rows,
         note=f"{left:,} classes with a larger median are left out." if left > 0 else "",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,40 +13,34 @@ from rich.console import Console
 
 from .. import datasets
 from ..analysis.account import Account
-from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
-from ..analysis.hints import hints
 from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
     Interrupted,
-    PredictorRefused,
-    PredictorUnavailable,
 )
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.driver import measure as measure_distances
-from ..model_checks import Rechecked
 from ..predictor import Access, Predictor
-from ..search.asks import Status
 from .data_rows import DataRows, data_options
+from .ending import answer_line, end_without_answer, finish, uninterrupted
 from .estimator_choice import chosen_estimator
 from .estimators import description
 from .expectation import announcements, expectation
 from .fail_if import exit_code_of, fail_if_option
-from .messages import exit_code, say
+from .messages import say
 from .model_settings import bounds_of, given_of
 from .named_values import without_query
+from .progress import progress
 from .reading import Noise, noise_of
 from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
-from .summary import progress, summary
+from .summary import summary
 
 __all__ = ["measure"]
-
-_LIMIT_REACHED, _WITHDRAWN, _INTERRUPTED = 5, 6, 130
 
 _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
@@ -245,30 +236,34 @@ def measure(
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    distances, failure = _measured(predictor, estimator, measured, folder, options)
+    distances, failure = _measured(predictor, estimator, problem, measured, folder, options)
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
-        _end_without_answer(distances, failure, folder, predictor)
+        end_without_answer(distances, failure, folder, predictor)
     distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
-    with _uninterrupted():
+    with uninterrupted():
         try:
             folder.save(distances, measured)
         except ResultsElsewhere as error:
             failure = failure or error
         if make_report:
             write_report(folder, distances, measured, options["norm"])
-    Console().print(summary(distances))
+    console = Console()
+    console.print(summary(distances, width=console.width))
     measured.say_labels(distances)
     if account := Account.of(distances.run):
         say(f"Queries: {account.line()}.")
     say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
-    judged = exit_code_of(options["fail_if"], distances, options["norm"])
-    _finish(distances, failure, folder, judged)
+    norm = options["norm"]
+    judged = exit_code_of(options["fail_if"], distances, norm)
+    answer = answer_line(distances, measured, folder, norm, has_report=make_report)
+    finish(distances, failure, folder, judged, answer)
 
 
 def _measured(
     predictor: Predictor,
     estimator: Estimator,
+    problem: Problem,
     measured: DataRows,
     folder: RunFolder,
     options: dict[str, Any],
@@ -301,7 +296,13 @@ def _measured(
                 check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
             )
             in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
-            with progress(len(rows), enabled=not options["no_progress"]) as update:
+            expected = estimator.expected_queries(problem.searched) * noise.votes * len(rows)
+            with progress(
+                len(rows),
+                expected=expected,
+                price=spent.price,
+                enabled=not options["no_progress"],
+            ) as update:
                 distances = ask(
                     max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
@@ -331,66 +332,8 @@ def _unchanged(earlier: Distances | None) -> dict[str, Any]:
     return {"flip_points": earlier.flip_points is not None, "resume": earlier, **known}
 
 
-def _end_without_answer(
-    distances: Distances, failure: BoundaryError, folder: RunFolder, predictor: Predictor
-) -> None:
-    """End a new run that got no answer; nothing is left of it.
-
-    An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
-    """
-    is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
-    probed = isinstance(predictor, Rechecked) and predictor.sent_row() is not None
-    was_answered = probed or "behaviour" in distances.run or bool((distances.home >= 0).any())
-    if folder.earlier is None and is_unanswered and not was_answered:
-        folder.discard()
-        account = Account.of(distances.run) or Account()
-        say(f"Nothing was answered; {account.line()}. No results were written.")
-        sys.exit(exit_code(failure))
-
-
 def _n_queries(earlier: Distances | None) -> int:
     """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
         return 0
     return int(earlier.run.get("n_queries", 0))
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and termination while results are written: a second one would lose them."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    handlers = [signal.signal(number, signal.SIG_IGN) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, handlers, strict=True):
-            signal.signal(number, handler)
-
-
-def _finish(
-    distances: Distances, failure: BaseException | None, folder: RunFolder, judged: int | None
-) -> None:
-    """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
-    if lost := distances.run.get("ledger", {}).get("rows_lost"):
-        say(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
-        )
-    for line in hints(distances):
-        say(line)
-    if reason := distances.run.get(WITHDRAWN):
-        say(reason)
-    left = int(sum(not Status(status).is_final for status in distances.status))
-    if left:
-        say(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
-        )
-    if isinstance(failure, BoundaryError):
-        sys.exit(exit_code(failure))
-    if failure is not None:
-        sys.exit(_INTERRUPTED)
-    if left and judged is None:  # a threshold answers, whether or not rows are left
-        sys.exit(_LIMIT_REACHED)
-    if reason:
-        sys.exit(_WITHDRAWN)
-    if judged:
-        sys.exit(judged)

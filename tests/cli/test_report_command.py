@@ -206,3 +206,16 @@ def test_runs_are_compared(folder):
     assert code == 3
     assert "they measured other rows (20 and 12" in said
     assert run("compare", "one")[0] == 2
+
+
+def test_the_last_line_is_the_answer(folder):
+    """Median, relative distance, nearest rows, price and the report; below the tables and all notes."""
+    code, said = measured("--price-per-query", "0.01")
+    assert code == 0, said
+    last = said.strip().splitlines()[-1]
+    assert re.match(
+        r"Half of the 12 rows change their label when moved by \S+ \(L2\) or less", last
+    )
+    assert "norm of a typical row" in last
+    assert "Look first at rows " in last
+    assert re.search(r"price \d+\.\d\d\. Report: run/report\.html$", last)

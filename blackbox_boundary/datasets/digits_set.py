@@ -1,8 +1,10 @@
 """The embedded default: real handwritten digits, and a small classifier for them.
 
-The images are scikit-learn's copy of the test set of "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998, UCI Machine
-Learning Repository, CC BY 4.0); they come with scikit-learn, not with us. The classifier ships with us: ``digits.onnx``, a dense network
-64-64-32-10, trained by ``examples/train_digits_model.py`` on the first 1,437 rows; it is right on 93.1 % of the 360 rows after them.
+The images are scikit-learn's copy of the test set of "Optical recognition of handwritten digits"
+(Alpaydin and Kaynak, 1998, UCI Machine Learning Repository, CC BY 4.0); they come with
+scikit-learn, not with us. The classifier ships with us: ``digits.onnx``, a dense network
+64-64-32-10, trained by ``examples/train_digits_model.py`` on the first 1,437 rows; it is right on
+93.1 % of the 360 rows after them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     Returns
     -------
     x : (1797, 8, 8) float32
-        Grey levels in [0, 1]: the number of inked pixels, of 16, in each 4x4 block of the scan, over 16.
+        Grey levels in [0, 1]: the number of inked pixels, of 16, in each 4x4 block of the scan,
+        over 16.
     labels : (1797,) int
         The digit, 0 to 9.
 
@@ -38,7 +41,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.intp]]:
 
 
 def _file() -> Path:
-    """The images inside scikit-learn, which is not imported: that takes longer than the measurement."""
+    """The images inside scikit-learn, read without importing it, which takes seconds."""
     spec = find_spec("sklearn")
     folders = [] if spec is None else spec.submodule_search_locations or []
     files = [Path(folder) / "datasets" / "data" / "digits.csv.gz" for folder in folders]
@@ -51,5 +54,8 @@ def _file() -> Path:
 
 
 def digits_model() -> Path:
-    """Path of the ONNX classifier for :func:`digits`: input ``x`` (n, 8, 8) float32 in [0, 1], output ``logits`` (n, 10)."""
+    """Path of the ONNX classifier for :func:`digits`.
+
+    Input ``x`` (n, 8, 8) float32 in [0, 1], output ``logits`` (n, 10).
+    """
     return Path(__file__).with_name("digits.onnx")

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -176,11 +176,11 @@ class Linearised:
         flips.estimate[rows] = length(away, self.norm)
 
 
-def _least_gap(slope: Array, x: Array, grid: Grid | None) -> NDArray[np.float64]:
+def _least_gap(slope: Array, x: Array, grid: Any) -> NDArray[np.float64]:
     """Leads (k,) that a step closes which moves the rows at all, where classes tie: on a grid by half a level."""
     norm = flat_norm(slope, 2)
     gap = least_step(x) * norm
-    if grid is None:
+    if not isinstance(grid, Grid):
         return gap
     steepest = np.maximum(flat_norm(slope, np.inf), np.finfo(np.float64).tiny)
     return np.maximum(gap, grid.step / 2 * norm**2 / steepest)

@@ -35,16 +35,16 @@ class Streaming(Predictor, Protocol):
     """A predictor that can hand out answers as they arrive, so that each is recorded at once."""
 
     def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """Answer ``x`` (n, *input_shape) in parts, in any order: consecutive rows, and their prediction."""
+        """Answer ``x`` (n, *input_shape) in parts of consecutive rows, in any order."""
         ...
 
 
 @runtime_checkable
 class Encoding(Predictor, Protocol):
-    """A predictor that sends its rows in another form, in which different rows may be the same question."""
+    """A predictor that encodes its rows, so that different rows may be one question."""
 
     def as_sent(self, x: Array) -> NDArray[Any]:
-        """The rows as they are sent, in the dtype that is sent and rounded where that rounds; nothing is sent."""
+        """The rows as they are sent, rounded and in the dtype that is sent; nothing is sent."""
         ...
 
 
@@ -83,11 +83,11 @@ class Wrapper(Around):
     """Passes everything on.
 
     It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
-    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
-    them.
+    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped
+    predictor has them.
 
-    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
-    ``_stream``, ``_recheck`` and ``_ask_alone``.
+    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it,
+    ``_vjp``, ``_stream``, ``_recheck`` and ``_ask_alone``.
 
     Parameters
     ----------

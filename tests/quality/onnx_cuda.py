@@ -1,4 +1,4 @@
-"""Gradients of ONNX exports on a CUDA device: are they those of the CPU, and do they stay on the device?
+"""Are gradients of ONNX exports on a CUDA device those of the CPU, and do they stay there.
 
 Needs a card, torch with CUDA and ``blackbox-boundary[onnx-gpu]``; takes less than a minute::
 

@@ -35,6 +35,7 @@ from .model_settings import bounds_of, given_of
 from .named_values import without_query
 from .progress import progress
 from .reading import Noise, noise_of
+from .repeating import repeating_command
 from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
@@ -240,7 +241,12 @@ def measure(
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
         end_without_answer(distances, failure, folder, predictor)
-    distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
+    distances.run.update(
+        model=without_query(model),
+        data=facts,
+        class_names=measured.class_names,
+        command=repeating_command(click.get_current_context(), model, data),
+    )
     with uninterrupted():
         try:
             folder.save(distances, measured)

@@ -59,7 +59,14 @@ def write_report(folder: RunFolder, distances: Distances, measured: DataRows, no
         class_names=data.names or measured.class_names,
         input_names=data.columns,
         norm=norm,
+        beside=files_beside(folder.path),
     )
+
+
+def files_beside(folder: Path) -> list[str]:
+    """The files of a run that its report links."""
+    names = ("results.csv", "flips.csv", "results.npz", "run.json")
+    return [name for name in names if (folder / name).exists()]
 
 
 @click.command(short_help="Make the report of a run again.")
@@ -102,6 +109,7 @@ def report(
         class_names=(rows.names if rows is not None else None) or stored.class_names,
         input_names=None if rows is None else rows.columns,
         norm=norm,
+        beside=files_beside(stored.path) if path.parent == stored.path else (),
     )
     said = verdict(stored.distances, norm, labels=None if rows is None else rows.labels)
     click.echo(said.text)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
+    from ..analysis.uncertainty import Softness
+
 __all__ = [
     "Colours", "EntropyBin", "Histogram", "distance_histogram", "entropy_against_distance", "entropy_by_distance", "heat_map", "histogram",
 ]  # fmt: skip
@@ -172,6 +174,7 @@ def entropy_against_distance(
     entropy: ArrayLike,
     *,
     norm: str = "L2",
+    softness: Softness | None = None,
     size: tuple[float, float] = (4.2, 3.1),
     colours: Colours | None = None,
 ) -> Figure:
@@ -183,6 +186,8 @@ def entropy_against_distance(
         Input units.
     entropy : (n,) float
         Nats. Rows where either is not finite are left out.
+    softness : Softness, optional
+        Its expected entropy is drawn as a line, and its knee as a mark.
     norm, size, colours
         As in :func:`distance_histogram`.
     """
@@ -205,6 +210,14 @@ def entropy_against_distance(
         lower, median, upper = zip(*(part[3:] for part in bins), strict=True)
         axes.fill_between(middle, lower, upper, color=colours.contrast, alpha=0.2, linewidth=0)
         axes.plot(middle, median, color=colours.contrast, linewidth=1.6, marker="o", markersize=3)
+    if softness is not None:
+        axes.plot(softness.distance, softness.expected, color=colours.ink, linewidth=1.1)
+        if np.isfinite(softness.knee):
+            axes.axvline(softness.knee, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+            axes.set_title(
+                f"knee {softness.knee:.3g}", x=place_across(axes, softness.knee), fontsize=8.5,
+                color=colours.ink, pad=3,
+            )  # fmt: skip
     axes.set_xlabel(f"{norm} distance (input units)")
     axes.set_ylabel("softmax entropy (nats)")
     if entropy.size and entropy.min() < 0.5 * entropy.max():

@@ -29,6 +29,7 @@ from .tables import (
     pair_table,
     query_table,
     run_table,
+    settings,
     status_table,
     truth_table,
 )
@@ -56,6 +57,7 @@ def write_report(
     title: str = "Distance to the decision boundary",
     image_shape: tuple[int, ...] | None = None,
     norm: str = "l2",
+    beside: Sequence[str] = (),
 ) -> None:
     """Write the report of a measurement as one self-contained HTML file. No query is sent.
 
@@ -80,6 +82,9 @@ def write_report(
         the shape of ``x``, where that reads as a picture.
     norm : str
         ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is drawn.
+
+    beside : sequence of str
+        Names of files in the same folder, to be linked.
 
     Raises
     ------
@@ -118,6 +123,7 @@ def write_report(
             title=printable(title),
             layout=layout,
             input_names=input_names,
+            beside=beside,
         ),
     )
     write_page(html, path)
@@ -133,6 +139,7 @@ def _content(
     title: str,
     layout: ImageLayout | None,
     input_names: Sequence[str] | None,
+    beside: Sequence[str],
 ) -> dict[str, Any]:
     """Everything the template shows, as words and numbers already written out."""
     numbers = overview(distances)
@@ -173,10 +180,15 @@ def _content(
         else truth_table(distances, truth, norm),
         "behaviour": behaviour_table(distances.run),
         "run_table": run_table(distances.run),
+        "settings": settings(distances.run),
+        "command": printable(distances.run.get("command", "")),
+        "beside": [printable(name) for name in beside],
         "histograms": distance_drawings(distances),
         "entropy": entropy_drawing(distances, norm),
         "pairs": pair_drawing(pairs, names, norm),
-        "top_pairs": pair_table(pairs, names, NORMS[norm], most=10),
+        "top_pairs": pair_table(
+            pairs, names, NORMS[norm], most=30 if len({pair.home for pair in pairs}) > 12 else 10
+        ),
         "n_pairs": len(pairs),
         "colours": layout is not None and layout.is_colour,
         "fragile": fragile_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LabelPair", "Names", "Table", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
-    "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
+    "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "settings", "status_table", "time_words",
+    "truth_table", "without_folder",
 ]  # fmt: skip
 
 _MEANING = {
@@ -41,6 +43,9 @@ _MEANING = {
     Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may only change where its bound is.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
+
+_PATHS = ("path", "model", "name", "labels")
+"""Facts that may hold a path; the page names files, not folders."""
 
 _LONGEST_FACT = 400
 """Characters; bounds may hold a number for each input."""
@@ -102,6 +107,32 @@ def number(value: float) -> str:
         shown = f"{value:,.{digits}f}"
         return shown.rstrip("0").rstrip(".") if "." in shown else shown
     return f"{value:.3e}"
+
+
+def time_words(seconds: float) -> str:
+    """A time in the unit that reads best.
+
+    Examples
+    --------
+    >>> time_words(0.07346), time_words(0.00002), time_words(4.25)
+    ('73 ms', '0.02 ms', '4.2 s')
+    """
+    if seconds < 1:
+        ms = 1e3 * seconds
+        return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.2g} ms"
+    return f"{seconds:.1f} s"
+
+
+def without_folder(value: Any) -> str:
+    """The name of a file without the folders of the machine it lies on; addresses stay whole.
+
+    Examples
+    --------
+    >>> without_folder("/home/me/model.onnx"), without_folder("http://host/v2/models/m"), without_folder("a:b")
+    ('model.onnx', 'http://host/v2/models/m', 'a:b')
+    """
+    text = str(value)
+    return text if "://" in text else PurePath(text.replace("\\", "/")).name or text
 
 
 def _spread_cells(values: Spread) -> tuple[str, ...]:
@@ -272,7 +303,7 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was measured, as far as the run says: model, data, what the model reveals, and the estimator with its named choices."""
     data, estimator = run.get("data"), run.get("estimator")
     if isinstance(data, dict):
-        data = data.get("path")
+        data = without_folder(data.get("path") or data.get("name") or "")
     if isinstance(estimator, dict):
         choices = [
             f"{key} {value}"
@@ -286,7 +317,7 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         else run.get("access")
     )
     facts = {
-        "model": run.get("model") or run.get("predictor"),
+        "model": without_folder(run["model"]) if run.get("model") else run.get("predictor"),
         "data": data,
         "model reveals": reveals,
         "estimator": estimator,
@@ -318,7 +349,7 @@ def behaviour_table(run: Mapping[str, Any]) -> Table | None:
     )
     if latency and speed:
         facts.append(
-            ("seconds for one row: median, 95 %, largest", ", ".join(map(number, latency)))
+            ("time for one row: median, 95 %, largest", ", ".join(map(time_words, latency)))
         )
         facts.append(("rows per second in batches", number(speed)))
     facts.append(
@@ -339,7 +370,6 @@ def run_table(run: Mapping[str, Any]) -> Table:
         "Facts of the run",
         ("fact", "value"),
         [
-            *([("account", account.line())] if (account := Account.of(run)) else []),
             *((printable(key), printable(value)) for key, value in _flat(run)),
         ]
         if run
@@ -348,11 +378,34 @@ def run_table(run: Mapping[str, Any]) -> Table:
     )
 
 
+def settings(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A run in six lines at most: what was measured, how, at what cost, with which versions."""
+    data = run.get("data")
+    facts = dict(measured(run))
+    if isinstance(data, dict) and "rows" in data:
+        facts["data"] = (
+            f"{facts.get('data', '')}, {data['rows']:,} rows of shape {data.get('shape')}"
+        )
+    search = [f"{name} {run[name]}" for name in ("seed", "votes", "batch_size") if name in run]
+    search += [f"{name} {run[name]}" for name in ("max_queries",) if run.get(name) is not None]
+    account = Account.of(run)
+    versions = [str(run[name]) for name in ("tool",) if name in run]
+    versions += [f"{name} {run[name]}" for name in ("python", "numpy") if name in run]
+    return [
+        *facts.items(),
+        *([("search", printable(", ".join(search)))] if search else []),
+        *([("account", account.line())] if account else []),
+        *([("versions", printable(", ".join(versions)))] if versions else []),
+    ]
+
+
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
     else:
+        if name.rpartition(".")[2] in _PATHS and isinstance(value, str):
+            value = without_folder(value)
         text = (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         )

@@ -21,6 +21,7 @@ from .batch_scoring import batch
 from .columns import columns
 from .compare import compare
 from .estimators import estimators
+from .evidence import evidence
 from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
@@ -86,6 +87,6 @@ def main() -> None:
 
 
 for _command in (
-    measure, report, compare, worst, columns, estimators, probe, gradient, reproduce, batch, ledger,
+    measure, report, compare, worst, evidence, columns, estimators, probe, gradient, reproduce, batch, ledger,
 ):  # fmt: skip
     main.add_command(_command)

@@ -219,3 +219,12 @@ def test_the_last_line_is_the_answer(folder):
     assert "norm of a typical row" in last
     assert "Look first at rows " in last
     assert re.search(r"price \d+\.\d\d\. Report: run/report\.html$", last)
+
+
+def test_evidence_is_written_beside_the_results(folder):
+    """Both files, also of a folder of 0.1."""
+    shutil.copytree(OLD, folder / "old")
+    code, said = run("evidence", "old/run")
+    assert code == 0, said
+    for name in ("evidence.cdx.json", "statement.md"):
+        assert "aab1d7b3a643b434" in (folder / "old" / "run" / name).read_text()

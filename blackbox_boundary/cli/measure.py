@@ -36,7 +36,7 @@ from .named_values import without_query
 from .progress import progress
 from .reading import Noise, noise_of
 from .repeating import repeating_command
-from .report import wants_report, write_report
+from .report import interactive_option, wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
 from .summary import summary
@@ -180,6 +180,7 @@ class _Measure(click.Command):
 )
 @data_options
 @spending_options
+@interactive_option
 @fail_if_option
 @click.option(
     "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
@@ -215,7 +216,7 @@ def measure(
     estimator, bounds = chosen_estimator(options), bounds_of(options["bounds"])
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
-    make_report = wants_report(options["report"])
+    make_report = wants_report(options["interactive"] or options["report"])
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -253,7 +254,13 @@ def measure(
         except ResultsElsewhere as error:
             failure = failure or error
         if make_report:
-            write_report(folder, distances, measured, options["norm"])
+            write_report(
+                folder,
+                distances,
+                measured,
+                options["norm"],
+                interactive=options["interactive"],
+            )
     console = Console()
     console.print(summary(distances, width=console.width))
     measured.say_labels(distances)

@@ -18,7 +18,7 @@ from .messages import say
 from .run_folder import RunFolder
 from .stored_run import StoredRun
 
-__all__ = ["norm_of", "norm_option", "report", "wants_report", "write_report"]
+__all__ = ["interactive_option", "norm_of", "norm_option", "report", "wants_report", "write_report"]
 
 _WITHDRAWN = 6
 
@@ -26,6 +26,13 @@ norm_option = click.option(
     "--norm",
     type=click.Choice(["l1", "l2", "linf"]),
     help="Distance by which rows are ranked.  [default: that of the run]",
+)
+
+
+interactive_option = click.option(
+    "--interactive",
+    is_flag=True,
+    help="Write explorer.html, too: all rows, sortable, with a chart; it runs a script.",
 )
 
 
@@ -46,8 +53,10 @@ def wants_report(asked: bool | None) -> bool:
     return True
 
 
-def write_report(folder: RunFolder, distances: Distances, measured: DataRows, norm: str) -> None:
-    """Write ``report.html`` into the folder."""
+def write_report(
+    folder: RunFolder, distances: Distances, measured: DataRows, norm: str, *, interactive: bool
+) -> None:
+    """Write ``report.html`` into the folder, and ``explorer.html`` where that is wanted."""
     from .. import report as page  # its packages may not be installed
 
     data = measured.data
@@ -61,6 +70,15 @@ def write_report(folder: RunFolder, distances: Distances, measured: DataRows, no
         norm=norm,
         beside=files_beside(folder.path),
     )
+    if interactive:
+        page.write_explorer(
+            distances,
+            folder.path / "explorer.html",
+            x=data.x,
+            labels=data.labels,
+            class_names=data.names or measured.class_names,
+            norm=norm,
+        )
 
 
 def files_beside(folder: Path) -> list[str]:
@@ -82,6 +100,7 @@ def files_beside(folder: Path) -> list[str]:
 @norm_option
 @table_options
 @class_names_option
+@interactive_option
 @fail_if_option
 def report(
     run: str, data: str | None, output: str | None, norm: str | None, **options: Any
@@ -95,6 +114,7 @@ def report(
       blackbox-boundary report run1 --data images.npy
       blackbox-boundary report run1 --fail-if "p5 < 0.1"
     """  # noqa: D301  click reads the escape
+    from ..report import write_explorer
     from ..report import write_report as write_page
 
     stored = StoredRun.open(run)
@@ -111,6 +131,15 @@ def report(
         norm=norm,
         beside=files_beside(stored.path) if path.parent == stored.path else (),
     )
+    if options["interactive"]:
+        write_explorer(
+            stored.distances,
+            path.with_name("explorer.html"),
+            x=None if rows is None else rows.x,
+            labels=None if rows is None else rows.labels,
+            class_names=(rows.names if rows is not None else None) or stored.class_names,
+            norm=norm,
+        )
     said = verdict(stored.distances, norm, labels=None if rows is None else rows.labels)
     click.echo(said.text)
     say(f"Report: {path}")

@@ -47,6 +47,7 @@ def render(template: str, content: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["digest"] = lambda text: f"'sha256-{digest_of(text)}'"
     return environment.get_template(template).render(
         content, words=status_words, style=style, style_digest=digest_of(style)
     )

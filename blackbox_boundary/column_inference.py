@@ -28,6 +28,7 @@ from .arrays import as_numpy
 from .column import Column, Kind
 from .domain import Domain
 from .errors import InvalidInput
+from .frames import Frame, frame_of
 
 __all__ = ["SCALES", "ScaleRule", "infer_domain"]
 
@@ -74,9 +75,10 @@ def infer_domain(x: Any, names: Sequence[str] | None = None, scale: ScaleRule = 
     """
     if scale not in SCALES:
         raise InvalidInput(f'"scale" must be one of {", ".join(SCALES)}; got "{scale}".')
+    x = frame_of(x)
     columns = _columns(x)
     if names is None:
-        given = list(getattr(x, "columns", ()))
+        given = x.names if isinstance(x, Frame) else ()
         names = [str(n) for n in given] or [f"column {at}" for at in range(len(columns))]
     if len(names) != len(columns):
         raise InvalidInput(
@@ -88,8 +90,8 @@ def infer_domain(x: Any, names: Sequence[str] | None = None, scale: ScaleRule = 
 
 def _columns(x: Any) -> list[NDArray[Any]]:
     """The values of each column (n,): numbers, or texts."""
-    if hasattr(x, "columns"):
-        return [np.asarray(x[name]) for name in x.columns]
+    if isinstance(x, Frame):
+        return list(x.columns)
     values = as_numpy(x)
     if getattr(values, "ndim", 0) != 2 or not values.size:
         shape = getattr(values, "shape", type(x).__name__)

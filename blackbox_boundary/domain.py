@@ -114,6 +114,11 @@ class Domain:
         """Names of the columns, in their order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """The categories of columns of texts, by name; the numbers 0, 1, ... stand for them."""
+        return {column.name: column.values for column in self.columns if column.has_text}
+
     @cached_property
     def lowest(self) -> Real:
         return np.array([column.lowest for column in self.columns])

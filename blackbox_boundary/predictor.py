@@ -23,7 +23,6 @@ __all__ = [
     "Array",
     "Bounds",
     "Differentiable",
-    "MarginGradient",
     "Named",
     "NamedInputs",
     "Prediction",
@@ -206,19 +205,6 @@ class Differentiable(Predictor, Protocol):
 
         ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of ``x``. Scores are what
         the access says: probabilities where that is what the predictor reveals.
-        """
-        ...
-
-
-@runtime_checkable
-class MarginGradient(Differentiable, Protocol):
-    """A predictor that answers scores and the gradient of a margin in one run of the model."""
-
-    def margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
-        """Answer ``x`` (n, *input_shape), and differentiate the score of ``home`` less the best other one.
-
-        ``home`` (n,) holds a label a row. The gradient has the shape, kind and device of ``x``; its rival is the first of equal scores.
-        Such a run counts one prediction and one gradient a row.
         """
         ...
 

@@ -29,6 +29,7 @@ FLOORS = (
         "column_file",
         "column_inference",
         "domain",
+        "frames",
         "grid",
         "loading",
         "settings",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import (
+    BudgetExhausted,
     InvalidInput,
     PredictorError,
     PredictorRefused,
@@ -24,7 +25,9 @@ from blackbox_boundary.errors import (
 from blackbox_boundary.model_checks import ModelCheck
 from blackbox_boundary.predictor import Access, Prediction
 
+from ..answers import check_one_score
 from .answers import WrongRows, check_logits
+from .contract import Contract
 from .dialects.dialect import Dialect
 from .failures import Denied, Doubtful, TooLong
 from .side_by_side import Answers, pieces
@@ -46,6 +49,11 @@ half as many rows a second."""
 _BYTES_PER_SCORE, _BYTES_FIXED = 128, 65536
 """The longest answer accepted: a score or a label in JSON takes under 64 bytes on all servers
 seen."""
+
+
+_EXTREME_ROWS, _FAR = 4, 100.0
+"""Rows that tell a logit from a probability, and how far they lie, where there are no bounds, in units of the largest
+input of the first row: the score of a linear model grows with them."""
 
 
 class Asking:
@@ -92,6 +100,7 @@ class Asking:
             return None
         if answer.label[0] >= 0:
             check_logits(answer, self.dialect.contract.access)
+            self._check_one_score(answer, sent)
             self._canary_answer = time.time(), answer
             self.canary = sent.copy()
         return answer
@@ -112,6 +121,30 @@ class Asking:
             except PredictorError:
                 self.dialect = usual
             raise
+
+    def _check_one_score(self, answer: Prediction, sent: NDArray[Any]) -> None:
+        """Where one score a row, declared a logit, lies in [0, 1], ask extreme rows, which tell.
+
+        What keeps them from being answered tells nothing, and loses nothing.
+        """
+        contract = self.dialect.contract
+        if not _may_be_probability(answer, contract.access):
+            return
+        rows = self.dialect.as_sent(_extreme_rows(contract, sent))
+        _LOG.info(
+            "One score a row lies in [0, 1], though logits are declared: asks %d extreme rows.",
+            len(rows),
+        )
+        try:
+            for row in range(len(rows)):
+                self._transport.count(canaries=1)
+                extreme = self.send(rows[row : row + 1], None, is_again=True)
+                if not _may_be_probability(extreme, contract.access):
+                    return
+        except (Doubtful, PredictorRefused, BudgetExhausted):
+            return
+        evidence = f"those of the first row and of {len(rows)} extreme ones all lie in [0, 1]"
+        check_one_score(np.zeros(1), 1, contract.access, evidence)
 
     def recheck(self) -> ModelCheck:
         """Ask the canary again; refused where nothing was answered yet."""
@@ -223,3 +256,23 @@ class Asking:
             np.full(n, np.nan) if has_top1 else None,
             np.full((n, contract.n_classes), np.nan, np.float32) if has_scores else None,
         )
+
+
+def _may_be_probability(answer: Prediction, access: Access) -> bool:
+    """Whether an answer, declared a logit, came as one score that lies in [0, 1]."""
+    scores = answer.scores
+    if access is not Access.LOGITS or scores is None or scores.shape[1] != 2:
+        return False
+    return bool((scores[:, 0] == -scores[:, 1]).all() and 0 <= 2 * scores[0, 1] <= 1)
+
+
+def _extreme_rows(contract: Contract, sent: NDArray[Any]) -> NDArray[np.float64]:
+    """Corners and random rows of the bounds; without bounds, random rows far away."""
+    random = np.random.default_rng(0)
+    shape = (_EXTREME_ROWS, *contract.input_shape)
+    if contract.bounds is None:
+        return _FAR * max(1.0, float(np.abs(sent).max())) * random.normal(size=shape)
+    lowest, highest = (np.broadcast_to(bound, shape[1:]) for bound in contract.bounds)
+    share = random.random(shape)
+    share[:2] = np.array([0.0, 1.0]).reshape(2, *[1] * (len(shape) - 1))
+    return lowest + share * (highest - lowest)

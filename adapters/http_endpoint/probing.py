@@ -41,7 +41,7 @@ def _found(transport: Transport, config: Configuration) -> Finding:
     base, model = _parted(urlsplit(config.url).path)
     findings = (
         recognise(transport, base, model, config)
-        for recognise in (_oip_v2, _models_v1, _pinged, own_code)
+        for recognise in (_oip_v2, _models_v1, _pinged, own_code, _container)
     )
     nothing = Finding(
         None,
@@ -206,9 +206,14 @@ def _pinged(transport: Transport, base: str, model: str | None, _: Configuration
             "answer.output": ("probabilities", "where outputs have names"),
         }
         return Finding("mlflow", f"MLflow {version.body.decode().strip()}.", settings, missing)
-    return Finding(
-        None,
-        "A container with /ping (SageMaker?): describe its body.",
-        described(f"{place}/invocations"),
-        SHAPES,
-    )
+    return None
+
+
+def _container(
+    transport: Transport, base: str, _model: str | None, _: Configuration
+) -> Finding | None:
+    """Something that answers a ping, which any server may that answers everything."""
+    if look(transport, f"{base}/ping") is None:
+        return None
+    says = "A container with /ping (SageMaker?): describe its body."
+    return Finding(None, says, described(f"{transport.origin}{base}/invocations"), SHAPES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_kind, as_numpy
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
-from blackbox_boundary.predictor import Access, Array, FloatArray, IntArray
+from blackbox_boundary.predictor import Access, Array, FloatArray
 
 from ..answers import check_rows
 from .batching import Batching, in_fixed_batches
@@ -30,7 +29,6 @@ from .reverse_mode import (
     CannotDifferentiate,
     float_twin,
     gradient_model,
-    margin_gradient_model,
     split_model,
 )
 from .session import Runner
@@ -56,7 +54,6 @@ class ExportGradients:
     """
 
     runner: Runner
-    margin_runner: Callable[[], Runner]
     recorder: Recorder | None
     feed: Feed
     access: Access
@@ -120,40 +117,6 @@ class ExportGradients:
 
     def _weights(self, v: NDArray[Any]) -> NDArray[Any]:
         return self._of_outputs(v).astype(self.score_dtype).reshape(-1, *self.score_shape)
-
-    @property
-    def has_margin(self) -> bool:
-        """Whether one run gives scores, those of the predictions, and the gradient of a margin."""
-        return int(np.prod(self.score_shape)) >= 2 and not self.straight_through
-
-    def margin_gradient(self, x: Array, home: IntArray) -> tuple[list[NDArray[Any]], Array]:
-        """Scores as the graph puts them out, and the gradient of the score of ``home`` (n,) less the best other one.
-
-        Raises
-        ------
-        InvalidInput
-            A wrong shape, or a label that is no class.
-        PredictorError
-            ONNX Runtime failed.
-        """
-        check_rows(x, self.feed.input_shape, _OWNER)
-        n, home = x.shape[0], np.asarray(home)
-        if home.shape != (n,) or home.dtype.kind not in "iu" or not self._are_classes(home):
-            raise InvalidInput(
-                f'"home" of OnnxPredictor.margin_gradient must hold {n} labels from 0 to {self.n_classes - 1}; got {home}.'
-            )
-        rows, home = self.feed.rows(as_numpy(x)), home.astype(np.int64)
-        run = self.margin_runner().run
-        if self.batch is None:
-            scores, gradient = run(rows, home)
-        else:
-            scores, gradient = in_fixed_batches(
-                lambda index: run(rows[index], home[index]), np.arange(n), self.batch
-            )
-        return [scores], self._like(gradient, x)
-
-    def _are_classes(self, home: NDArray[Any]) -> bool:
-        return bool(((home >= 0) & (home < self.n_classes)).all())
 
     def _like(self, gradient: NDArray[Any], x: Array) -> Array:
         """A gradient in the shape and kind of the rows."""
@@ -226,10 +189,6 @@ def gradients_of(
         outputs = [value.name for value in differentiated.graph.output]
         return Runner(differentiated, names, outputs, provider=provider, threads=threads)
 
-    @cache
-    def margin_runner() -> Runner:
-        return opened(margin_gradient_model(sized, input=feed.name, output=output))
-
     def opened_halves() -> tuple[Runner, Runner]:
         forward, backward = (opened(half) for half in split_model(differentiated))
         return forward, backward
@@ -247,7 +206,6 @@ def gradients_of(
     recorder = Recorder(plain, opened_halves) if may_record else None
     found = ExportGradients(
         runner,
-        margin_runner,
         recorder,
         feed,
         access,

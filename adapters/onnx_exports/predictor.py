@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +19,6 @@ from blackbox_boundary.predictor import (
     Array,
     Bounds,
     FloatArray,
-    IntArray,
     Prediction,
     class_name,
 )
@@ -36,6 +35,7 @@ from ..answers import (
 )
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
+from .columns import declared_inputs, joined
 from .device import device_rows
 from .graph import model_source, read_input, read_model, rebatched
 from .inputs import Feed
@@ -89,6 +89,11 @@ class OnnxPredictor:
         where the scores are revealed and every op has a rule. ``"required"``: the same, and refused
         where they cannot be had. ``"none"``: what needs gradients estimates them from predictions.
         ``"torch"`` is deprecated and means ``"required"``.
+    categories : mapping, optional
+        Of a graph with one input a column: what the numbers 0, 1, ... in a column of texts stand
+        for, by the name of the input (:mod:`.columns`).
+    fixed : mapping, optional
+        Values of inputs that are no data, by name.
 
     Attributes
     ----------
@@ -139,8 +144,7 @@ class OnnxPredictor:
 
     ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
     is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
-    the scores. Predictions stay those of the graph as it was exported. ``margin_gradient`` is there besides, as of
-    :class:`~blackbox_boundary.predictor.MarginGradient`, where the graph has two scores or more and no quantisers.
+    the scores. Predictions stay those of the graph as it was exported.
     """
 
     def __init__(
@@ -156,11 +160,18 @@ class OnnxPredictor:
         provider: str = "auto",
         threads: int | None = None,
         gradients: str = "auto",
+        categories: Mapping[str, Sequence[str]] | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         require_packages()
         check_settings(provider, threads, gradients)
-        self._source = source = model_source(model)
+        source = model_source(model)
         graph, self._sha256 = read_model(source)
+        if categories or fixed or len(declared_inputs(graph)) > 1:
+            edited, self.input_names = joined(graph, categories or {}, fixed or {})
+            source = edited.SerializeToString()
+            graph, self._sha256 = read_model(source)
+        self._source = source
         n_classes = check_n_classes(n_classes, "OnnxPredictor")
         readable, chosen = choose_outputs(
             graph,
@@ -336,23 +347,12 @@ class OnnxPredictor:
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder
-            if found.has_margin:
-                self.margin_gradient = self._margin_gradient
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         """As :meth:`ExportGradients.vjp`; a closed predictor answers none."""
         if self._runner is None:
             raise PredictorError(f"{self!r} is closed.")
         return self._gradients.vjp(x, v)
-
-    def _margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
-        """As :meth:`ExportGradients.margin_gradient`, with the scores read; their last bits may differ from those of :meth:`predict`."""
-        if self._runner is None:
-            raise PredictorError(f"{self!r} is closed.")
-        if x.shape[0] == 0:
-            return no_answers(self.access, self.n_classes), x
-        scores, gradient = self._gradients.margin_gradient(x, home)
-        return self._read(scores, x.shape[0], self.n_classes), gradient
 
     def _run(self, rows: NDArray[Any], runner: Runner | None = None) -> list[NDArray[Any]]:
         """The outputs for rows as the graph takes them."""

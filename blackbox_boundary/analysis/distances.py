@@ -260,13 +260,15 @@ class Distances:
     def to_csv(self, path: str | Path, beside: Mapping[str, Sequence[Any]] | None = None) -> None:
         """Write one line a row, everything but the flip points; unknown distances are empty fields.
 
-        Columns ``beside``, of one value a row, are appended on the right.
+        Columns ``beside``, of one value a row, are appended on the right. Rows of a shard are
+        numbered as in the whole data set.
         """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             table = dict(self._columns()) | dict(beside or {})
             writer.writerow(("row", *table))
-            for row, values in enumerate(zip(*table.values(), strict=True)):
+            first = self.run.get("shard", {}).get("first_row", 0)
+            for row, values in enumerate(zip(*table.values(), strict=True), start=first):
                 writer.writerow((row, *("" if value is None else value for value in values)))
 
     def to_parquet(self, path: str | Path) -> None:

@@ -10,7 +10,7 @@ from ..search.asks import BY_LABELS, Status
 from .distances import Distances
 from .overview import overview, status_words
 
-__all__ = ["direction_note", "hint", "hints"]
+__all__ = ["direction_note", "hint", "hints", "labels_note"]
 
 _BY_LABELS = "Measure them by labels: --estimator halfspace"
 
@@ -53,8 +53,8 @@ def hint(status: Status, estimator: str = "") -> str:
 
 def hints(distances: Distances) -> Iterator[str]:
     """Lines on how rows were measured, and one for each status that leaves rows without a flip point."""
-    if distances.note is not None and (n := int((distances.note == BY_LABELS).sum())):
-        yield f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}."
+    if note := labels_note(distances):
+        yield note
     if note := direction_note(distances.run):
         yield note
     yield from _flips_again(distances.run.get(FLIPS_AGAIN, {}))
@@ -62,6 +62,12 @@ def hints(distances: Distances) -> Iterator[str]:
     for status, n in overview(distances).without_flip.items():
         if tried := hint(status, estimator):
             yield f"{_rows(n)} without a distance ({status_words(status)}). {tried}."
+
+
+def labels_note(distances: Distances) -> str:
+    """How many rows were measured by labels, because no gradient led on; empty where none was."""
+    n = 0 if distances.note is None else int((distances.note == BY_LABELS).sum())
+    return f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}." if n else ""
 
 
 def direction_note(run: Mapping[str, Any]) -> str:

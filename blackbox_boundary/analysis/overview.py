@@ -84,9 +84,9 @@ class Overview:
     besides : dict of str to Spread
         What some estimators know of the distance besides a flip point, by what it is, over all rows.
     predictions, gradients : Spread
-        Queries per row, over all rows.
+        Queries asked per row, over all rows; what a ledger answered is among them.
     n_predictions, n_gradients : int
-        Queries in all.
+        Queries asked in all.
     unit : str
         Of the distances.
     """

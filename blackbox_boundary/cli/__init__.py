@@ -25,6 +25,7 @@ from .evidence import evidence
 from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
+from .merge import merge_runs
 from .messages import exit_code, say
 from .probe import probe
 from .report import report
@@ -87,6 +88,6 @@ def main() -> None:
 
 
 for _command in (
-    measure, report, compare, worst, evidence, columns, estimators, probe, gradient, reproduce, batch, ledger,
+    measure, merge_runs, report, compare, worst, evidence, columns, estimators, probe, gradient, reproduce, batch, ledger,
 ):  # fmt: skip
     main.add_command(_command)

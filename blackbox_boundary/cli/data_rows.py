@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import datasets
 from ..analysis.agreement import agreement
+from ..analysis.changes import Columns, changes_of
 from ..analysis.distances import Distances
 from ..arrays import as_numpy
 from ..column_file import read_domain
@@ -163,6 +164,11 @@ class DataRows:
         """All rows of a data set, for a model whose classes have no names."""
         return cls(data, np.arange(len(data)), None, {})
 
+    def part(self, rows: range) -> DataRows:
+        """Some consecutive rows; the facts stay those of all."""
+        some = slice(rows.start, rows.stop)
+        return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
+
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
         """Find rows outside the bounds, and name the column; the engine knows its number only."""
         x, names = self.data.x, self.data.columns
@@ -210,6 +216,25 @@ class DataRows:
             for row, point in enumerate(as_numpy(flip_points)):
                 values = ["" if np.isnan(value) else str(value) for value in point.reshape(-1)]
                 writer.writerow([*([] if ids is None else [ids[row]]), *values])
+
+    def write_changes(self, path: Path, distances: Distances) -> None:
+        """Write the columns that each flip point changes, one line a change, the largest first.
+
+        Changes are in units of the columns' scales, of a run with ``--columns``; else in those of
+        the inputs.
+        """
+        points = distances.flip_points
+        if points is None:
+            return
+        x = self.data.x
+        columns = Columns.of(distances.run, tuple(x.shape[1:]), self.data.columns)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("row", "column", "before", "after", "change"))
+            for changes in changes_of(x, points, np.arange(len(x)), columns):
+                for row, at, name, before, after, size in changes:
+                    shown = (columns.shown(at, value) for value in (before, after))
+                    writer.writerow((row, name, *shown, f"{size:.6g}"))
 
     def say_labels(self, distances: Distances) -> None:
         """Say how words were numbered as labels, and warn of an agreement below chance."""

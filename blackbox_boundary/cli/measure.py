@@ -18,11 +18,14 @@ from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
     Interrupted,
+    InvalidInput,
 )
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
 from ..loading import load
+from ..measuring.aiming import aim_of
 from ..measuring.driver import measure as measure_distances
+from ..measuring.shards import Part, Shard
 from ..predictor import Access, Predictor
 from .data_rows import DataRows, data_options
 from .ending import answer_line, end_without_answer, finish, uninterrupted
@@ -97,6 +100,14 @@ class _Measure(click.Command):
     default="l2",
     show_default=True,
     help="Distance that is minimised, and ranks the rows; ray only ranks.",
+)
+@click.option(
+    "--from-label",
+    is_flag=True,
+    help="Measure rows that the model labels wrongly back to their true label (--labels).",
+)
+@click.option(
+    "--towards", metavar="CLASS", help="Measure the distance to this class, by number or name."
 )
 @click.option(
     "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
@@ -178,6 +189,20 @@ class _Measure(click.Command):
     help="Ask each flip point again at the end, in a request of its own.  [default: where the "
     "server merges requests]",
 )
+@click.option(
+    "--shard",
+    callback=lambda _, __, text: None if text is None else Shard.parse(text),
+    metavar="K/N",
+    help="Measure the K-th of N equal ranges of the rows, for merge.",
+)
+@click.option(
+    "--shards",
+    "n_shards",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Measure all rows, in calls that never cross the edge of one of N shards.",
+)
 @data_options
 @spending_options
 @interactive_option
@@ -228,7 +253,11 @@ def measure(
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
-    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows), domain=measured.domain)
+    part = Part.of(len(rows), options["shard"], options["n_shards"])
+    aim = aim_of(predictor, len(rows), **_aim(options, measured))
+    problem = Problem.of(
+        predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
+    )
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, problem, options))
@@ -248,6 +277,7 @@ def measure(
         class_names=measured.class_names,
         command=repeating_command(click.get_current_context(), model, data),
     )
+    measured = measured.part(part.rows)
     with uninterrupted():
         try:
             folder.save(distances, measured)
@@ -284,6 +314,7 @@ def _measured(
     """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
     rows = measured.data
+    part = Part.of(len(rows), options["shard"], options["n_shards"])
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
     with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
@@ -297,7 +328,10 @@ def _measured(
             batch_size=options["batch_size"],
             seed=options["seed"],
             columns=measured.domain,
+            **_aim(options, measured),
             ask_flips_again=options["ask_flips_again"],
+            shard=options["shard"],
+            n_shards=options["n_shards"],
         )
         try:
             noise = noise_of(
@@ -309,9 +343,9 @@ def _measured(
                 check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
             )
             in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
-            expected = estimator.expected_queries(problem.searched) * noise.votes * len(rows)
+            expected = estimator.expected_queries(problem.searched) * noise.votes * len(part.rows)
             with progress(
-                len(rows),
+                len(part.rows),
                 expected=expected,
                 price=spent.price,
                 enabled=not options["no_progress"],
@@ -334,6 +368,24 @@ def _measured(
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
     return distances, failure
+
+
+def _aim(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:
+    """The class that rows are to reach, as settings of :func:`measure`."""
+    labels = measured.data.labels
+    if options["from_label"] and labels is None:
+        raise InvalidInput("--from-label needs the true labels: a column label, or --labels NAME.")
+    return {
+        "towards": _model_class(options["towards"], measured.class_names),
+        "from_label": labels if options["from_label"] else None,
+    }
+
+
+def _model_class(text: str | None, class_names: tuple[str, ...] | None) -> int | str | None:
+    """A class by its number, where the names are those of --class-names."""
+    if class_names is None or text not in class_names:
+        return text
+    return class_names.index(text)
 
 
 def _unchanged(earlier: Distances | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _NARROW = 60
 
 
 def summary(distances: Distances, *, width: int = 80) -> RenderableType:
-    """Tables of rows by status, distances and queries per row, ready for ``Console.print``.
+    """Tables of rows by status, distances and queries asked per row, ready for ``Console.print``.
 
     Nothing in them comes from the user but numbers, so nothing needs escaping. Fits a terminal 80 columns wide;
     below 60 columns of ``width``, each value has a line of its own.
@@ -86,7 +86,7 @@ def _distances(numbers: Overview) -> Iterator[RenderableType]:
 
 def _queries(numbers: Overview) -> Iterator[RenderableType]:
     yield Text(
-        f"Queries per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
+        f"Queries asked per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
         "bold",
     )
     yield _spreads("kind", {"predictions": numbers.predictions, "gradients": numbers.gradients})

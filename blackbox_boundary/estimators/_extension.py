@@ -66,6 +66,6 @@ def _factors(problem: Problem, x: Real, z: Real, least: Real) -> Iterator[Real]:
     yield from (np.full(len(x), factor) for factor in _FACTORS)
     is_at_row = np.linalg.norm(z - x, axis=-1) <= _AT_ROW * least
     yield from (np.where(is_at_row, factor, np.inf) for factor in _FACTORS_AT_ROW)
-    if problem.grid is not None:
+    if problem.level:
         longest = np.maximum(np.abs(z - x).max(axis=-1), float(np.finfo(np.float64).tiny))
-        yield from (1 + levels * problem.grid.step / longest for levels in _LEVELS)
+        yield from (1 + levels * problem.level / longest for levels in _LEVELS)

@@ -2,10 +2,10 @@
 
 | what is known of the model | measured by |
 |---|---|
-| gradients | :class:`~blackbox_boundary.estimators.Ray` |
+| gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
-| scores that do not, or too coarsely (trees, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
-| a domain of columns is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace``, which keep it |
+| a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
@@ -44,6 +44,7 @@ class Automatic:
     """
 
     keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     by_scores: Ray | Tangent = field(default_factory=Ray)
     by_labels: HalfSpace = field(default_factory=HalfSpace)
@@ -59,16 +60,16 @@ class Automatic:
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:
-        """The one estimator that the problem leaves, or this one where the answers decide row by row."""
-        if problem.domain is not None:
-            return self._in_columns(problem)
-        if problem.differentiable:
-            return self.by_scores
-        no_gradient = problem.access is Access.LABEL or problem.piecewise_constant
+        """The one estimator that the problem leaves, or this one where each row's gradient decides."""
+        if problem.domain is not None or problem.aim is not None:
+            return self._beyond_rays(problem)
+        if problem.piecewise_constant:
+            return self.by_labels
+        no_gradient = problem.access is Access.LABEL and not problem.differentiable
         return self.by_labels if no_gradient else self
 
-    def _in_columns(self, problem: Problem) -> Estimator:
-        """An estimator that keeps the domain of a table's columns."""
+    def _beyond_rays(self, problem: Problem) -> Estimator:
+        """An estimator that keeps the domain of a table's columns, and reaches a given class."""
         if not problem.access.has_scores or problem.piecewise_constant:
             return self.by_labels
         if problem.searched.differentiable:
@@ -91,8 +92,6 @@ class Automatic:
         still = np.flatnonzero(lost & (flips.home >= 0))
         if not still.size:
             return
-        if flips.path is not None and (found := np.flatnonzero(flips.has_flip)).size:
-            flips.keep(found, flips.points(found), flips.flipped[found], flips.hi[found])
         flips.status[still] = Status.RUNNING
         flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
         flips.note[still] = BY_LABELS

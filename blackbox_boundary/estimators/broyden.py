@@ -105,6 +105,7 @@ class Broyden:
     """
 
     keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     max_queries_per_row: int = 1000
     subspace: Basis | None = None
@@ -153,7 +154,7 @@ class Broyden:
             at = flips.start[row : row + 1]
             resolved = float(resolution(at, problem.access)[0])
             planes = _Planes(basis, read, at, len(box.up), least, resolved)
-            return self._row(planes, box, problem.stream(int(flips.row_ids[row])))
+            return self._row(planes, box, problem.stream(int(flips.row_ids[row])), problem.level)
 
         yield from lockstep(
             flips,
@@ -163,12 +164,18 @@ class Broyden:
             directions=basis.size,
         )
 
-    def _row(self, planes: _Planes, box: Box, stream: np.random.Generator) -> RowSearch:
-        """Search one row until nobody answers any more, or its flip is at the row itself."""
+    def _row(
+        self, planes: _Planes, box: Box, stream: np.random.Generator, level: float
+    ) -> RowSearch:
+        """Search one row until nobody answers any more, or its flip is at the row itself.
+
+        Probes go as far as the next ``level`` of a grid at least; 0 where there is none.
+        """
         length = np.inf
         scale = _scale(box)
         while length > planes.least:
             radius = min(_FIRST_RADIUS * scale * np.sqrt(len(box.up)), self.probe_radius * length)
+            radius = max(radius, level * np.sqrt(len(box.up)))
             aside = radius * planes.basis.synthesise(planes.cov.draw(self.n_probes, stream))
             answers = yield box.clip(planes.anchor + aside)
             planes.see(answers.moved, answers.prediction, self.noise)

@@ -84,6 +84,7 @@ class Directions(Settings):
     """
 
     keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     count: int = 10
     subspace: int | None = None

@@ -84,6 +84,7 @@ class Fewest(Settings):
     """
 
     keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     base: Estimator | None = None
     max_queries_per_row: int = 2000

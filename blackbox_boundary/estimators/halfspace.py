@@ -106,6 +106,7 @@ class HalfSpace:
     """
 
     keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     max_queries_per_row: int = 1000
     subspace: Basis | None = None

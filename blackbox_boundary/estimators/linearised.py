@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -40,7 +40,6 @@ from numpy.typing import NDArray
 from ..arrays import clip, flat_norm, put, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..grid import Grid
 from ..predictor import Array, IntArray
 from ..search.asks import Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_brackets
@@ -140,7 +139,7 @@ class Linearised:
             return
         w, origin = take(slope, rows), take(x, rows)
         resolved = resolution(flips.start[rows], problem.access)
-        least = np.maximum(resolved, _least_gap(w, origin, problem.grid))
+        least = np.maximum(resolved, _least_gap(w, origin, problem.level))
         gap = _OVERSHOOT * np.maximum(gap[rows], least)
         step = nearest(w, *limits(origin, flat_bounds(problem)), gap, self.norm)
         points = (origin + step).reshape(len(rows), *problem.input_shape)
@@ -176,11 +175,11 @@ class Linearised:
         flips.estimate[rows] = length(away, self.norm)
 
 
-def _least_gap(slope: Array, x: Array, grid: Any) -> NDArray[np.float64]:
+def _least_gap(slope: Array, x: Array, level: float) -> NDArray[np.float64]:
     """Leads (k,) that a step closes which moves the rows at all, where classes tie: on a grid by half a level."""
     norm = flat_norm(slope, 2)
     gap = least_step(x) * norm
-    if not isinstance(grid, Grid):
+    if not level:
         return gap
     steepest = np.maximum(flat_norm(slope, np.inf), np.finfo(np.float64).tiny)
-    return np.maximum(gap, grid.step / 2 * norm**2 / steepest)
+    return np.maximum(gap, level / 2 * norm**2 / steepest)

@@ -20,6 +20,7 @@ __all__ = [
     "KeepsDomain",
     "Minimising",
     "Ranking",
+    "TakesAim",
     "norm_of",
     "rank_of",
     "source_of",
@@ -101,6 +102,19 @@ class KeepsDomain(Estimator, Protocol):
 
     @property
     def keeps_domain(self) -> bool:
+        """True."""
+        ...
+
+
+@runtime_checkable
+class TakesAim(Estimator, Protocol):
+    """An estimator that may be sent the answers of :mod:`blackbox_boundary.search.aims`.
+
+    It reads labels and leads alone, and no score by itself.
+    """
+
+    @property
+    def takes_aim(self) -> bool:
         """True."""
         ...
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
-from ..estimators.protocol import ByGradients, KeepsDomain, rank_of, source_of
+from ..estimators.protocol import ByGradients, KeepsDomain, TakesAim, rank_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
+from ..search.aims import aim_rows, aimed
 from ..search.asks import Labels, Search, Status, ask_prediction
 from ..search.on_grid import on_grid
 from ..search.problem import Problem
@@ -44,6 +45,12 @@ def check(estimator: Estimator, problem: Problem) -> None:
     """
     if problem.domain is not None:
         _check_keeps_domain(estimator)
+    if problem.aim is not None and not isinstance(estimator, TakesAim):
+        able = [name for name, e in CATALOGUE.items() if isinstance(e.kind(), TakesAim)]
+        raise CapabilityMissing(
+            f'The estimator "{estimator.name}" does not measure the distance to one class; '
+            f"{', '.join(able)} do."
+        )
     problem = problem.searched
     estimator.check(problem)
     if (source := source_of(estimator)) is not None:
@@ -102,11 +109,13 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     search = _course(estimator, flips, problem)
     if problem.grid is not None:
         search = on_grid(search, flips, problem, rank_of(estimator, problem))
+    if problem.aim is not None:
+        search = aimed(search, flips, problem)
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 
 def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
-    yield from _ask_home(flips)
+    yield from _ask_home(flips, problem)
     _end_without_room(flips, problem)
     if not math.prod(problem.input_shape):
         return
@@ -121,13 +130,14 @@ def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     yield from _look_inside(flips, problem)
 
 
-def _ask_home(flips: Flips) -> Search:
+def _ask_home(flips: Flips, problem: Problem) -> Search:
     """Ask about the rows themselves."""
     rows = flips.running
     reply = yield from ask_prediction(rows, flips.x)
     flips.start, flips.home = reply.prediction, np.where(reply.answered, reply.prediction.label, -1)
     flips.end(rows, reply.status)
     flips.status[rows[_unclear(reply)]] = Status.UNDECIDED
+    aim_rows(flips, problem)
 
 
 def _end_without_room(flips: Flips, problem: Problem) -> None:

@@ -19,6 +19,7 @@ from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
+    CallbackFailed,
     CapabilityMissing,
     CertificatesWithdrawn,
     Interrupted,
@@ -27,6 +28,7 @@ from ..errors import (
 )
 from ..estimators import Estimator, Problem
 from ..estimators.protocol import norm_of
+from ..frames import rows_of
 from ..grid import grid_of, whole_as_floating
 from ..inputs import (
     as_floating,
@@ -50,6 +52,7 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction
+from .aiming import aim_of
 from .course import check, chosen, scaled
 from .flip_checks import FlipChecks
 from .flip_point_store import FlipPointStore
@@ -60,6 +63,8 @@ from .meter import Meter
 from .model_watch import ModelWatch
 from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
 from .rows import check_domain
+from .shards import Part, Shard
+from .units import warn_of_units
 
 __all__ = ["Progress", "measure"]
 
@@ -91,7 +96,11 @@ def measure(
     score_resolution: float = 0.0,
     scale: Any = None,
     columns: Domain | None = None,
+    towards: int | str | None = None,
+    from_label: Any = None,
     ask_flips_again: bool | None = None,
+    shard: Shard | tuple[int, int] | None = None,
+    n_shards: int = 1,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -102,7 +111,8 @@ def measure(
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
-        rows are read in blocks. Tensors are searched on their device. The columns of a frame are
+        rows are read in blocks. Tensors are searched on their device. Also lists, a torch
+        ``Dataset``, and frames of pandas, Polars or Arrow (the extra ``frames``): their columns are
         matched with the model's inputs by name, where both have names; flip points have the order
         of the model's inputs.
     estimator : str or Estimator, optional
@@ -137,11 +147,23 @@ def measure(
         What the columns of a table may hold, which of them may change, and the unit of distance of
         each: all points sent lie in it, and distances count changes in these units. Matched with
         the model's inputs by name, where both have names. For the estimators ``tangent``,
-        ``halfspace``, ``broyden`` and ``directions``.
+        ``halfspace``, ``broyden``, ``directions`` and ``fewest``.
+    towards : int or str, optional
+        Measure the distance to this class, given by number or name; rows that have it already end
+        ``AT_TARGET``. For the same estimators; a gradient costs one prediction more.
+    from_label : (n,) int, optional
+        The true labels. Rows that the model labels so are measured to any other label, as usual; the
+        others back to their label.
     ask_flips_again : bool, optional
         Whether the flip point of each row is asked again at the end, in a request of its own: one
         query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints whose
         server merges the requests of several clients.
+    shard : (int, int), optional
+        ``(K, N)`` measures the K-th of N contiguous, equal ranges of the rows, counted from 1, and
+        returns its rows alone. ``x`` is the whole data set: the scale of its columns, and the random
+        stream of each row, are those of the whole. Results of all shards merge to the whole one.
+    n_shards : int
+        Measure all rows, in blocks that never cross the edge of one of so many shards.
 
     Returns
     -------
@@ -157,6 +179,8 @@ def measure(
         predictor that sends no requests. Nothing has been sent.
     PredictorError
         The predictor failed; ``error.partial`` holds what had been measured.
+    CallbackFailed
+        ``progress`` raised; ``error.partial`` likewise.
     Interrupted
         Ctrl-C; ``error.partial`` likewise.
 
@@ -167,12 +191,14 @@ def measure(
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
-    frame, x = x, as_floating(whole_as_floating(x, grid_of(predictor)))
+    x, names = rows_of(x, None if columns is None else columns.texts)
+    x = as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
-        x = in_named_order(x, frame, predictor.input_names)
-        if columns is not None:
-            columns = columns.selected(predictor.input_names)
+        x = in_named_order(x, names, predictor.input_names)
+        names = names and predictor.input_names
+    if columns is not None and names:
+        columns = columns.selected(names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -183,14 +209,25 @@ def measure(
         n_rows=int(x.shape[0]),
         scale=scale,
         domain=columns,
+        aim=aim_of(predictor, int(x.shape[0]), towards, from_label),
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
     if problem.domain is not None:
         check_domain(x, problem.domain)
+    warn_of_units(x, problem, names)
     problem = scaled(problem, estimator, as_floating(x))
+    part = Part.of(int(x.shape[0]), shard, n_shards)
     run = _Run(
-        predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume
+        predictor,
+        x[part.first_row : part.end],
+        problem,
+        estimator,
+        max_queries,
+        batch_size or _BATCH_SIZE,
+        progress,
+        resume,
+        part,
     )
     return run.complete(flip_points, FlipChecks(predictor, problem, ask_flips_again, resume))
 
@@ -208,8 +245,9 @@ class _Run:
         batch_size: int,
         progress: Progress | None,
         resume: Distances | None,
+        part: Part,
     ) -> None:
-        self._predictor, self._x, self._problem = predictor, x, problem
+        self._predictor, self._x, self._problem, self._part = predictor, x, problem, part
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
         self._progress, self._meter = progress, Meter(predictor, max_queries)
         self._asked = self._done = 0
@@ -234,6 +272,7 @@ class _Run:
             self._problem,
             self._meter,
             is_resumed=resume is not None,
+            edges=self._part.edges,
         )
         self._check_rows()
         self._identity, self._done = identical, n - len(rest)
@@ -285,7 +324,8 @@ class _Run:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._groups.blocks())
         for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
-            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
+            ids = self._part.ids(rows)
+            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, ids)
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
@@ -304,9 +344,8 @@ class _Run:
         # a predictor that remembers sends less than it is handed, and its meter alone decides
         limit = None if isinstance(self._predictor, Repeatable) else usable
         block = self._rows(rows)
-        running = Measurement(
-            block, self._problem, self._estimator, max_queries=limit, row_ids=rows
-        )
+        ids = self._part.ids(rows)
+        running = Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=ids)
         if self._resumed is not None and self._resumed.flip_points is not None:
             running.go_on_from(self._resumed[rows])
         return running
@@ -319,8 +358,19 @@ class _Run:
                 running.tell(self._call(ask))
             except BudgetExhausted:
                 running.refuse(min(self._meter.n_sent - before, len(ask.rows)))
-            if self._progress is not None:
-                self._progress(self._done + running.n_done, self._asked + running.n_queries)
+            self._report(running)
+
+    def _report(self, running: Measurement) -> None:
+        """Call the caller's ``progress``; what was paid for is handed over if it raises."""
+        if self._progress is None:
+            return
+        try:
+            self._progress(self._done + running.n_done, self._asked + running.n_queries)
+        except Exception as error:
+            raise CallbackFailed(
+                f"The function given as progress raised {type(error).__name__}: {error}; "
+                "error.partial holds what had been measured."
+            ) from error
 
     def _call_rows(self) -> int:
         """Rows of the next call: near the limit no more than may be sent, at least one."""
@@ -372,7 +422,7 @@ class _Run:
 
     def _result(self) -> Distances:
         found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        norm, ids = norm_of(self._estimator), np.arange(len(found))
+        norm, ids = norm_of(self._estimator), self._part.ids(np.arange(len(found)))
         checked = withdraw_contradicted(found, norm, row_ids=ids)
         self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:
@@ -393,6 +443,7 @@ class _Run:
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
             **self._flips.facts(),
+            **self._part.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

@@ -323,7 +323,9 @@ class Measurement:
         if not hasattr(self._flips, "start") or self.problem.access is Access.LABEL:
             return {}
         known = self._flips.home >= 0
-        rows, start = self._valid[known], self._flips.start[known]
+        flips = self._flips
+        answered = flips.start if flips.answered is None else flips.answered
+        rows, start = self._valid[known], answered[known]
         columns: dict[str, Any] = {"top1": np.full(self._n, np.nan)}
         if start.scores is None:
             columns["top1"][rows] = start.top1

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
 from ..errors import InvalidInput
+from ..grid import Grid
 from ..predictor import Bounds, IntArray, Prediction
 from .asks import ANSWERED, Search, Status, ask_prediction
 from .box import Box
@@ -203,18 +204,23 @@ def _bounds(problem: Problem, row: int) -> Bounds:
 
 
 def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
-    """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds."""
+    """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds.
+
+    On a grid they are levels already, so that the search is sent the displacement of what was asked.
+    """
     points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(
         runner.origin.dtype
     )
     bounds = _bounds(problem, runner.row)
-    if bounds is None:
-        return np.asarray(points)
-    lowest, highest = (
-        np.broadcast_to(np.asarray(b, points.dtype), problem.input_shape).reshape(-1)
-        for b in bounds
-    )
-    return np.asarray(np.clip(points, lowest, highest))
+    if bounds is not None:
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, points.dtype), problem.input_shape).reshape(-1)
+            for bound in bounds
+        )
+        points, bounds = np.clip(points, lowest, highest), (lowest, highest)
+    if isinstance(problem.grid, Grid):
+        points = problem.grid.nearest(points, runner.origin[None], bounds)
+    return np.asarray(points)
 
 
 def _keep_nearest(

@@ -19,7 +19,23 @@ from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
 from ..predictor import Access, Bounds, Differentiable, IntArray, Predictor
 from .scaled_columns import ScaledColumns
 
-__all__ = ["Problem"]
+__all__ = ["Aim", "Problem"]
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """To which class distances are measured.
+
+    Attributes
+    ----------
+    classes : (n_rows,) int
+        By row id; -1: to any other label.
+    leaves : bool
+        Whether a row that has its class already is measured to any other label.
+    """
+
+    classes: IntArray
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,8 @@ class Problem:
     units : tuple of (k,) int, optional
         Positions of the coordinates that change together, as those of a one-hot group; None: each by
         itself.
+    aim : Aim, optional
+        To which class distances are measured; None: to any label but the row's own.
 
     Raises
     ------
@@ -86,6 +104,7 @@ class Problem:
     domain: Domain | None = None
     row_bounds: tuple[Any, Any] | None = None
     units: tuple[IntArray, ...] | None = None
+    aim: Aim | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -143,6 +162,11 @@ class Problem:
             domain=None,
             units=columns.units,
         )
+
+    @property
+    def level(self) -> float:
+        """Distance between the levels of a grid, the same for all inputs; 0 where there is none."""
+        return self.grid.step if isinstance(self.grid, Grid) else 0.0
 
     def bounds_of(self, rows: IntArray) -> Bounds:
         """The bounds of some rows of the block: shared ones, or one a row (k, *input_shape)."""

@@ -134,3 +134,26 @@ def test_what_is_no_table_is_refused(folder):
     assert (code, "kinds" in said) == (3, True)
     command = ("measure", "planes_in_columns:Plane", "d.csv", "--repair", "--output", "o")
     assert run(*command)[0] == 2
+
+
+@pytest.mark.filterwarnings("ignore:The spreads of the columns")
+def test_distances_to_a_class_and_back_to_the_true_one(folder):
+    """--towards measures rows of other classes alone; --from-label those with another label back to theirs."""
+    command = ("measure", "planes_in_columns:Plane", "d.csv", "--no-progress", "--no-report")
+
+    def rows(*options):
+        code, _, said = run(*command, *options, "--output", "out", "--overwrite")
+        assert code == 0, said
+        with (folder / "out/results.csv").open() as file:
+            return list(csv.DictReader(file))
+
+    for row in rows("--towards", "1"):
+        assert (row["status"] == "AT_TARGET") == (row["home"] == "1")
+        assert row["flipped"] == ("-1" if row["home"] == "1" else "1")
+    table = (folder / "d.csv").read_text().splitlines()
+    labels = ["label", *(str(k % 2) for k in range(30))]
+    (folder / "d.csv").write_text("\n".join(map(",".join, zip(table, labels, strict=True))))
+    for row in rows("--from-label"):
+        assert row["home"] == row["label"] or row["flipped"] == row["label"]
+    assert run(*command, "--towards", "2", "--output", "o")[0] == 3
+    assert run(*command, "--labels", "none", "--from-label", "--output", "o")[0] == 3

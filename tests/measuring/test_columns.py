@@ -246,3 +246,17 @@ def test_a_row_alone_is_the_row_in_a_batch():
         alone = measure(model, x[row : row + 1], columns=DOMAIN, scale=np.ones(10))
         np.testing.assert_array_equal(alone.flip_points[0], together.flip_points[row])
         assert alone.n_predictions[0] == together.n_predictions[row]
+
+
+def test_columns_of_different_units_are_warned_of():
+    """Raw columns whose spreads differ by over a hundred times: the warning names both, and the option."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 3)) * [1.0, 0.005, 30.0]
+    model = LinearModel(np.array([1.0, 1.0, 1.0]), 0.0, "logits")
+    with pytest.warns(UserWarning, match=r"column \[1\].*\[2\].*columns=infer_domain"):
+        measure(model, x, max_queries=0)
+    columns = Domain(tuple(Column(f"c{at}", scale=s) for at, s in enumerate((1.0, 0.005, 30.0))))
+    measure(model, x, max_queries=0, columns=columns)
+    measure(model, x * [1, 100, 1], max_queries=0)
+    measure(model, x, max_queries=0, bounds=(-100, 100))
+    measure(model, x[:5], max_queries=0)

@@ -15,7 +15,9 @@ class Digits:
     """Rows in, probabilities out."""
 
     async def __call__(self, request: Request) -> dict:
-        """Answer a request."""
+        """Answer a request; a GET asks whether this is ready."""
+        if request.method == "GET":
+            return {}
         rows = np.array((await request.json())["instances"], np.float32)
         return {"predictions": model.probabilities_of(rows).tolist()}
 

@@ -1,4 +1,4 @@
-"""Are gradients of ONNX exports on a CUDA device those of the CPU, and do they stay there.
+"""Compare gradients of ONNX exports on a CUDA device with those on the CPU, and see that they stay there.
 
 Needs a card, torch with CUDA and ``blackbox-boundary[onnx-gpu]``; takes less than a minute::
 

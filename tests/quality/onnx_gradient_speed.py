@@ -22,7 +22,7 @@ from torch import nn
 N_ROWS, N_RUNS = 64, 31
 
 
-def _small_nets():
+def small_nets():
     """The module of small nets that the tests export."""
     path = Path(__file__).parents[1] / "adapters/onnx_exports/reverse_mode/nets.py"
     spec = importlib.util.spec_from_file_location("nets", path)
@@ -114,7 +114,7 @@ def compare(name, net, shape, exported):
 
 def nets():
     """The nets by name, each with the shape of its rows; and the function that exports them."""
-    small = _small_nets()
+    small = small_nets()
     made = {
         "dense": (_dense(), (784,)),
         "conv3": (_convolutions(), (3, 32, 32)),

@@ -50,6 +50,7 @@ class Tangent(Settings):
     """
 
     keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     norm: Literal["l1", "l2", "linf"] = "l2"
     steps: int = 24

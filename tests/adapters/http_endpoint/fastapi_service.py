@@ -6,7 +6,7 @@ Run: ``uvicorn fastapi_service:NAME``; ``SERVICES`` names them.
 from typing import Literal
 
 import people
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, Field
 
 
@@ -84,7 +84,9 @@ def _row(flower):
     return [flower.sepal_length, flower.sepal_width, flower.petal_length, flower.petal_width]
 
 
-fields, rows, single, records, several, judged, listed = (FastAPI(title=name) for name in "abcdefg")
+fields, rows, single, records, several, judged, listed, table = (
+    FastAPI(title=name) for name in "abcdefgh"
+)
 
 
 @fields.post("/predict")
@@ -150,6 +152,15 @@ def judge_listed(one: Features) -> Listed:
     return Listed(label=max(scores, key=scores.get), scores=Probabilities(**scores))
 
 
+@table.post("/invocations")
+async def invocations(request: Request) -> Response:
+    """CSV both ways, as SageMaker's XGBoost."""
+    lines = (await request.body()).decode().split()
+    scores = people.probabilities([[float(cell) for cell in line.split(",")] for line in lines])
+    text = "\n".join(",".join(map(repr, row)) for row in scores.tolist())
+    return Response(text, media_type="text/csv")
+
+
 SERVICES = {
     "fields": fields,
     "rows": rows,
@@ -158,6 +169,7 @@ SERVICES = {
     "several": several,
     "judged": judged,
     "listed": listed,
+    "table": table,
 }
 app = FastAPI()
 for name, service in SERVICES.items():

@@ -24,7 +24,6 @@ from blackbox_boundary import (
 )
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
-from blackbox_boundary.predictor import MarginGradient
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
@@ -198,24 +197,6 @@ def test_flip_points_flip():
     found = measure(predictor, x, estimator=Tangent())
     plain = load(convolutional(), access="logits", gradients="none")
     assert (plain.predict(found.flip_points).label != found.home).all()
-
-
-@pytest.mark.parametrize("batch", ["n", 2], ids=["open", "two"])
-def test_scores_and_margin_gradient_in_one_run(batch):
-    """One run gives what a prediction and a gradient of the margin give, whatever class is home."""
-    predictor = load(convolutional(batch), access="logits", bounds=(0, 1))
-    assert isinstance(predictor, MarginGradient)
-    x, _, _ = drawn(5, (2, 6, 6), 4)
-    home = np.array([0, 1, 2, 3, 0])
-    prediction, gradient = predictor.margin_gradient(x, home)
-    expected = predictor.predict(x).scores
-    rival = np.where(np.arange(4) == home[:, None], -np.inf, expected).argmax(1)
-    v = (np.eye(4)[home] - np.eye(4)[rival]).astype(np.float32)
-    np.testing.assert_allclose(prediction.scores, expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(gradient, predictor.vjp(x, v), rtol=1e-5, atol=1e-5)
-    for wrong in (home[:3], home + 1, home.astype(float)):
-        with pytest.raises(InvalidInput, match='"home"'):
-            predictor.margin_gradient(x, wrong)
 
 
 def test_missing_rules_are_named():

@@ -18,7 +18,6 @@ from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
     Interrupted,
-    InvalidInput,
 )
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
@@ -27,6 +26,7 @@ from ..measuring.aiming import aim_of
 from ..measuring.driver import measure as measure_distances
 from ..measuring.shards import Part, Shard
 from ..predictor import Access, Predictor
+from .aiming import aim as aim_settings
 from .data_rows import DataRows, data_options
 from .ending import answer_line, end_without_answer, finish, uninterrupted
 from .estimator_choice import chosen_estimator
@@ -254,7 +254,7 @@ def measure(
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
     part = Part.of(len(rows), options["shard"], options["n_shards"])
-    aim = aim_of(predictor, len(rows), **_aim(options, measured))
+    aim = aim_of(predictor, len(rows), **aim_settings(options, measured))
     problem = Problem.of(
         predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
     )
@@ -328,7 +328,7 @@ def _measured(
             batch_size=options["batch_size"],
             seed=options["seed"],
             columns=measured.domain,
-            **_aim(options, measured),
+            **aim_settings(options, measured),
             ask_flips_again=options["ask_flips_again"],
             shard=options["shard"],
             n_shards=options["n_shards"],
@@ -368,24 +368,6 @@ def _measured(
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
     return distances, failure
-
-
-def _aim(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:
-    """The class that rows are to reach, as settings of :func:`measure`."""
-    labels = measured.data.labels
-    if options["from_label"] and labels is None:
-        raise InvalidInput("--from-label needs the true labels: a column label, or --labels NAME.")
-    return {
-        "towards": _model_class(options["towards"], measured.class_names),
-        "from_label": labels if options["from_label"] else None,
-    }
-
-
-def _model_class(text: str | None, class_names: tuple[str, ...] | None) -> int | str | None:
-    """A class by its number, where the names are those of --class-names."""
-    if class_names is None or text not in class_names:
-        return text
-    return class_names.index(text)
 
 
 def _unchanged(earlier: Distances | None) -> dict[str, Any]:

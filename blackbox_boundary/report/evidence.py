@@ -21,7 +21,8 @@ from ..analysis.robustness import certified_curve, robustness_curve
 from ..analysis.verdict import verdict
 from ..printable import printable
 from ..search.asks import Status
-from .tables import Names, number, without_folder
+from .run_facts import without_folder
+from .tables import Names, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

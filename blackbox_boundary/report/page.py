@@ -20,6 +20,7 @@ from ..search.asks import Status
 from .html import need_packages, render, write_page
 from .pictures import ImageLayout, image_layout
 from .robustness_section import robustness
+from .run_facts import behaviour_table, measured, run_table, settings
 from .sections import (
     column_drawing,
     distance_drawings,
@@ -29,15 +30,11 @@ from .sections import (
 )
 from .tables import (
     Names,
-    behaviour_table,
     distance_table,
     label_pairs,
-    measured,
     number,
     pair_table,
     query_table,
-    run_table,
-    settings,
     status_table,
     truth_table,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -198,7 +198,9 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
             "all others share the line and column “others”."
         )
     whole = label_map(pairs) if pooled else ""
-    return Drawing(svg, words, pair_table(pairs, names, NORMS[norm], most=200), whole)
+    listed = pair_table(pairs, names, NORMS[norm], most=200)
+    listed = replace(listed, caption=f"{listed.caption}; the longer list")  # landmarks differ
+    return Drawing(svg, words, listed, whole)
 
 
 def fragile_rows(

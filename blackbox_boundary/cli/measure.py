@@ -298,9 +298,8 @@ def measure(
     if account := Account.of(distances.run):
         say(f"Queries: {account.line()}.")
     say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
-    norm = options["norm"]
-    judged = exit_code_of(options["fail_if"], distances, norm)
-    answer = answer_line(distances, measured, folder, norm, has_report=make_report)
+    judged = exit_code_of(options["fail_if"], distances, options["norm"])
+    answer = answer_line(distances, measured, folder, options["norm"], has_report=make_report)
     finish(distances, failure, folder, judged, answer)
 
 

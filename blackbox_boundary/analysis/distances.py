@@ -6,8 +6,9 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ from ..arrays import as_numpy
 from ..errors import CapabilityMissing, InvalidInput
 from ..predictor import Array
 from ..search.asks import Status
+from .row import Row
+
+if TYPE_CHECKING:
+    from .overview import Overview
 
 __all__ = ["COLUMNS", "Distances"]
 
@@ -39,8 +44,11 @@ COLUMNS = (
 )
 """What a result holds of each row, in the order of its table; the flip points apart."""
 
+_NOTEBOOK = "blackbox_boundary.report.notebook"
+"""Named, not imported: figures are a layer above, and need packages that few installations have."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Distances:
     """Distance of each row to the nearest known flip point.
 
@@ -120,10 +128,84 @@ class Distances:
     def __len__(self) -> int:
         return len(self.l2)
 
-    def __getitem__(self, rows: Any) -> Distances:
-        """The same for some of the rows; ``rows`` is a slice, a mask or an array of indices."""
+    @overload
+    def __getitem__(self, rows: int | np.integer[Any]) -> Row: ...
+
+    @overload
+    def __getitem__(self, rows: Any) -> Distances: ...
+
+    def __getitem__(self, rows: Any) -> Distances | Row:
+        """One row for a number; the same for some of the rows for a slice, a mask or an array of indices."""
+        if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
+            return self._row(range(len(self))[int(rows)])
         taken = {name: part[rows] for name, part in self._arrays() if part is not None}
         return replace(self, **taken)
+
+    def _row(self, i: int) -> Row:
+        columns: dict[str, Any] = {
+            name: None if (part := getattr(self, name)) is None else part[i].item()
+            for name in COLUMNS
+        }
+        columns["status"] = Status(columns["status"])
+        point = None if self.flip_points is None else self.flip_points[i]
+        return Row(row=i, flip_point=point, **columns)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {name}" for name, n in self.count_by_status().items())
+        known = self.l2[self.has_flip]
+        median = f", median l2 {np.median(known):.4g}" if known.size else ""
+        return f"Distances({len(self)} rows, {known.size} with a flip{median}; {counts or 'none'})"
+
+    def nearest(self, n: int = 5, norm: str = "l2") -> list[Row]:
+        """The ``n`` rows with the smallest distances, nearest first; those without a flip are left out."""
+        distance = self.norm(norm)
+        rows = np.argsort(distance, kind="stable")[:n]
+        return [self._row(int(i)) for i in rows if np.isfinite(distance[i])]
+
+    def summary(self) -> Overview:
+        """Headline numbers; ``print`` shows them as text."""
+        from .overview import overview  # it knows this class
+
+        return overview(self)
+
+    def to_frame(self, kind: Literal["pandas", "polars"] = "pandas") -> Any:
+        """The table of :meth:`to_csv` as a data frame: one line a row, everything but the flip points.
+
+        Unknown distances are null. pandas numbers the lines as the result does; Polars has a column ``row``.
+
+        Raises
+        ------
+        CapabilityMissing
+            The package is not installed.
+        InvalidInput
+            Another ``kind``.
+        """
+        if kind not in ("pandas", "polars"):
+            raise InvalidInput(f'"kind" of to_frame must be "pandas" or "polars"; got {kind!r}.')
+        try:
+            frames = import_module(kind)
+        except ImportError as error:
+            raise CapabilityMissing(f"A frame of {kind} needs it: pip install {kind}.") from error
+        table = dict(self._columns())
+        if kind == "pandas":
+            return frames.DataFrame(table).rename_axis("row")
+        return frames.DataFrame({"row": range(len(self)), **table})
+
+    @property
+    def plot(self) -> Any:
+        """Figures of the report: ``curve()``, ``histogram()``, ``entropy()``, ``pairs()``, ``nearest(x)``.
+
+        See :class:`blackbox_boundary.report.notebook.Plots`; needs the ``report`` extra.
+        """
+        return import_module(_NOTEBOOK).Plots(self)
+
+    def _repr_html_(self) -> str | None:
+        """Verdict, numbers, curve and nearest rows for a notebook; None without the report's packages."""
+        try:
+            html: str = import_module(_NOTEBOOK).view(self)
+        except CapabilityMissing:
+            return None
+        return html
 
     def norm(self, name: str) -> NDArray[np.float64]:
         """Distances under ``"l1"``, ``"l2"`` or ``"linf"``.

@@ -106,6 +106,22 @@ class Overview:
     unit: str = "input units"
     columns_changed: Spread | None = None
 
+    def __str__(self) -> str:
+        """Counts, quartiles and queries as lines of text."""
+        statuses = ", ".join(f"{n:,} {status_words(s)}" for s, n in self.by_status.items())
+        norms = {label: self.distances[name] for name, label in NORMS.items()}
+        return "\n".join((
+            f"{self.n_rows:,} rows: {statuses or 'none'}",
+            *(
+                f"{name}: median {values.median:.4g}, quartiles {values.lower_quartile:.4g} and "
+                f"{values.upper_quartile:.4g}, from {values.lowest:.4g} to {values.highest:.4g} "
+                f"{self.unit}, n = {values.n:,}"
+                for name, values in (norms | self.besides).items()
+                if values.n
+            ),
+            f"{self.n_predictions:,} predictions, {self.n_gradients:,} gradients",
+        ))  # fmt: skip
+
 
 def _count(status: NDArray[np.int8]) -> dict[Status, int]:
     values, counts = np.unique(status, return_counts=True)

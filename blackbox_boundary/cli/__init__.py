@@ -1,7 +1,8 @@
 """The command line: results on standard output, messages on standard error.
 
 Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input is (a file, a shape, a setting), nothing was sent;
-4 the model failed; 5 the query limit ended some rows; 130 interrupted. After 4, 5 and 130 the output folder holds what was measured.
+4 the model failed; 5 the query limit ended some rows; 6 certificates were withdrawn; 7 and 8 a threshold of ``--fail-if`` fails or is
+open; 130 interrupted. After 4, 5 and 130 the output folder holds what was measured.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ import click
 from ..errors import BoundaryError
 from .batch_scoring import batch
 from .columns import columns
+from .compare import compare
 from .estimators import estimators
+from .evidence import evidence
 from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
 from .merge import merge_runs
 from .messages import exit_code, say
 from .probe import probe
+from .report import report
 from .reproduce import reproduce
+from .worst import worst
 
 __all__ = ["main"]
 
@@ -77,19 +82,12 @@ def main() -> None:
 
     \b
     Exit codes: 0 all measured, 2 wrong command line, 3 bad input (nothing sent),
-    4 the model failed, 5 query limit reached, 130 interrupted.
+    4 the model failed, 5 query limit reached, 6 certificates withdrawn,
+    7 --fail-if: fails, 8 --fail-if: inconclusive, 130 interrupted.
     """  # noqa: D301  click reads the escape
 
 
 for _command in (
-    measure,
-    merge_runs,
-    columns,
-    estimators,
-    probe,
-    gradient,
-    reproduce,
-    batch,
-    ledger,
-):
+    measure, merge_runs, report, compare, worst, evidence, columns, estimators, probe, gradient, reproduce, batch, ledger,
+):  # fmt: skip
     main.add_command(_command)

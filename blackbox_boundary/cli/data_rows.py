@@ -26,11 +26,18 @@ from ..domain import Domain
 from ..errors import InvalidInput
 from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
-from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
+from ..predictor import Array, Bounds, NamedInputs, Predictor, class_names_of
 from ..wrappers.names import NamedPredictor
 from .messages import say
 
-__all__ = ["DataRows", "column_names", "data_options", "table_options"]
+__all__ = [
+    "DataRows",
+    "class_names_option",
+    "column_names",
+    "data_options",
+    "digest",
+    "table_options",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -50,6 +57,13 @@ _TABLE_OPTIONS = (
     click.option("--drop", multiple=True, metavar="COLUMNS", help="Columns to leave out."),
 )
 
+class_names_option = click.option(
+    "--class-names",
+    multiple=True,
+    metavar="NAMES",
+    help="Names of the classes, in the order of the model's scores.  [default: the model's]",
+)
+
 _OPTIONS = (
     click.option(
         "--columns",
@@ -62,12 +76,7 @@ _OPTIONS = (
         is_flag=True,
         help="Move rows that do not keep to --columns to the nearest values that do.",
     ),
-    click.option(
-        "--class-names",
-        multiple=True,
-        metavar="NAMES",
-        help="Names of the classes, in the order of the model's scores.  [default: the model's]",
-    ),
+    class_names_option,
 )
 
 
@@ -362,15 +371,20 @@ def _taken(data: Data, chosen: slice) -> Data:
     return replace(data, x=data.x[chosen], **some)
 
 
+def digest(x: Array) -> str:
+    """Digest of the values of rows (n, ...), by which a run knows its data again."""
+    state = hashlib.blake2b(digest_size=16)
+    for first in range(0, len(x), 4096):
+        state.update(np.ascontiguousarray(x[first : first + 4096]).tobytes())
+    return state.hexdigest()
+
+
 def _facts(name: str, data: Data) -> dict[str, Any]:
-    digest = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(data), 4096):
-        digest.update(np.ascontiguousarray(data.x[first : first + 4096]).tobytes())
     return {
         "name": name,
         "rows": len(data),
         "shape": list(data.x.shape[1:]),
         "dtype": str(data.x.dtype),
-        "blake2b": digest.hexdigest(),
+        "blake2b": digest(data.x),
         **data.source,
     }

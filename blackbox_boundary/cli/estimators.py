@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import shutil
+import textwrap
+from collections.abc import Iterator
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ..estimators import CATALOGUE, Entry, Problem
 from ..predictor import Access
@@ -27,20 +28,30 @@ def estimators(name: str | None) -> None:
             raise click.BadParameter(f"one of {', '.join(CATALOGUE)}", param_hint="NAME")
         click.echo(description(name))
         return
-    table = Table(
-        "name", "needs", "norms", "queries", "what it does (source)", box=None, pad_edge=False
-    )
-    for known, entry in CATALOGUE.items():
-        queries = f"{entry.queries(_EXAMPLE):,.0f}"
-        table.add_row(
-            known, needs(entry), " ".join(entry.norms), queries, f"{entry.summary} ({entry.source})"
-        )
-    Console().print(table)
+    click.echo("\n".join(_listing(shutil.get_terminal_size().columns)))
     click.echo(
-        "\nQueries: expected for a row of 28x28 inputs and 10 classes, with default settings, where the model answers gradients.\n"
-        "Where it does not, each gradient is estimated: 1,568 queries here, or what measure --gradients says.\n"
+        "\nQueries: expected for a row of 28x28 inputs and 10 classes, with default\n"
+        "settings, where the model answers gradients. Where it does not, each gradient\n"
+        "is estimated: 1,568 queries here, or what measure --gradients says.\n"
         "blackbox-boundary estimators NAME describes one."
     )
+
+
+def _listing(width: int) -> Iterator[str]:
+    """Two parts an estimator: its facts in columns, and below them what it does, wrapped."""
+    lines = [("name", "needs", "norms", "queries")] + [
+        (known, needs(entry), " ".join(entry.norms), f"{entry.queries(_EXAMPLE):,.0f}")
+        for known, entry in CATALOGUE.items()
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(4)]
+    summaries = ["", *(f"{entry.summary} ({entry.source})" for entry in CATALOGUE.values())]
+    for (*words, queries), said in zip(lines, summaries, strict=True):
+        facts = [f"{word:<{widths[i]}}" for i, word in enumerate(words)]
+        yield "  ".join((*facts, f"{queries:>{widths[3]}}"))
+        if said:
+            yield textwrap.fill(
+                said, max(40, min(width, 100)), initial_indent="    ", subsequent_indent="    "
+            )
 
 
 def description(name: str) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import signal
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,16 +13,11 @@ from rich.console import Console
 
 from .. import datasets
 from ..analysis.account import Account
-from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
-from ..analysis.hints import hints
 from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
     Interrupted,
-    InvalidInput,
-    PredictorRefused,
-    PredictorUnavailable,
 )
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
@@ -34,24 +25,26 @@ from ..loading import load
 from ..measuring.aiming import aim_of
 from ..measuring.driver import measure as measure_distances
 from ..measuring.shards import Part, Shard
-from ..model_checks import Rechecked
-from ..predictor import Access, Bounds, Predictor
-from ..search.asks import Status
+from ..predictor import Access, Predictor
+from .aiming import aim as aim_settings
 from .data_rows import DataRows, data_options
+from .ending import answer_line, end_without_answer, finish, uninterrupted
 from .estimator_choice import chosen_estimator
 from .estimators import description
 from .expectation import announcements, expectation
-from .messages import exit_code, say
-from .named_values import named_values, without_query
+from .fail_if import exit_code_of, fail_if_option
+from .messages import say
+from .model_settings import bounds_of, given_of
+from .named_values import without_query
+from .progress import progress
 from .reading import Noise, noise_of
-from .report import wants_report, write_report
+from .repeating import repeating_command
+from .report import interactive_option, wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
 from .spending import spending, spending_options
-from .summary import progress, summary
+from .summary import summary
 
 __all__ = ["measure"]
-
-_LIMIT_REACHED, _WITHDRAWN, _INTERRUPTED = 5, 6, 130
 
 _IN_MEMORY = 256 * 2**20
 """Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
@@ -212,6 +205,8 @@ class _Measure(click.Command):
 )
 @data_options
 @spending_options
+@interactive_option
+@fail_if_option
 @click.option(
     "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
 )
@@ -243,10 +238,10 @@ def measure(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
     # whatever needs neither model nor data comes first: a model may take long to load
-    estimator, bounds = chosen_estimator(options), _bounds(options["bounds"])
+    estimator, bounds = chosen_estimator(options), bounds_of(options["bounds"])
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
-    make_report = wants_report(options["report"])
+    make_report = wants_report(options["interactive"] or options["report"])
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -255,12 +250,12 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         datasets.check_source(data, options["labels"])
-        predictor = load(model, **_given(options))
+        predictor = load(model, **given_of(options))
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
     part = Part.of(len(rows), options["shard"], options["n_shards"])
-    aim = aim_of(predictor, len(rows), **_aim(options, measured))
+    aim = aim_of(predictor, len(rows), **aim_settings(options, measured))
     problem = Problem.of(
         predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
     )
@@ -273,30 +268,45 @@ def measure(
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    distances, failure = _measured(predictor, estimator, measured, folder, options)
+    distances, failure = _measured(predictor, estimator, problem, measured, folder, options)
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
-        _end_without_answer(distances, failure, folder, predictor)
-    distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
+        end_without_answer(distances, failure, folder, predictor)
+    distances.run.update(
+        model=without_query(model),
+        data=facts,
+        class_names=measured.class_names,
+        command=repeating_command(click.get_current_context(), model, data),
+    )
     measured = measured.part(part.rows)
-    with _uninterrupted():
+    with uninterrupted():
         try:
             folder.save(distances, measured)
         except ResultsElsewhere as error:
             failure = failure or error
         if make_report:
-            write_report(folder, distances, measured, options["norm"])
-    Console().print(summary(distances))
+            write_report(
+                folder,
+                distances,
+                measured,
+                options["norm"],
+                interactive=options["interactive"],
+            )
+    console = Console()
+    console.print(summary(distances, width=console.width))
     measured.say_labels(distances)
     if account := Account.of(distances.run):
         say(f"Queries: {account.line()}.")
     say(f"Results in {folder.path}/" + (f"; report: {folder.report}" if make_report else ""))
-    _finish(distances, failure, folder)
+    judged = exit_code_of(options["fail_if"], distances, options["norm"])
+    answer = answer_line(distances, measured, folder, options["norm"], has_report=make_report)
+    finish(distances, failure, folder, judged, answer)
 
 
 def _measured(
     predictor: Predictor,
     estimator: Estimator,
+    problem: Problem,
     measured: DataRows,
     folder: RunFolder,
     options: dict[str, Any],
@@ -314,11 +324,11 @@ def _measured(
             spent.predictor,
             rows.x,
             estimator=estimator,
-            bounds=_bounds(options["bounds"]),
+            bounds=bounds_of(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
             columns=measured.domain,
-            **_aim(options, measured),
+            **aim_settings(options, measured),
             ask_flips_again=options["ask_flips_again"],
             shard=options["shard"],
             n_shards=options["n_shards"],
@@ -333,7 +343,13 @@ def _measured(
                 check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
             )
             in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
-            with progress(len(part.rows), enabled=not options["no_progress"]) as update:
+            expected = estimator.expected_queries(problem.searched) * noise.votes * len(part.rows)
+            with progress(
+                len(part.rows),
+                expected=expected,
+                price=spent.price,
+                enabled=not options["no_progress"],
+            ) as update:
                 distances = ask(
                     max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
@@ -354,24 +370,6 @@ def _measured(
     return distances, failure
 
 
-def _aim(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:
-    """The class that rows are to reach, as settings of :func:`measure`."""
-    labels = measured.data.labels
-    if options["from_label"] and labels is None:
-        raise InvalidInput("--from-label needs the true labels: a column label, or --labels NAME.")
-    return {
-        "towards": _model_class(options["towards"], measured.class_names),
-        "from_label": labels if options["from_label"] else None,
-    }
-
-
-def _model_class(text: str | None, class_names: tuple[str, ...] | None) -> int | str | None:
-    """A class by its number, where the names are those of --class-names."""
-    if class_names is None or text not in class_names:
-        return text
-    return class_names.index(text)
-
-
 def _unchanged(earlier: Distances | None) -> dict[str, Any]:
     """Settings under which a run that sends nothing shows whether an earlier one can be resumed."""
     if earlier is None:
@@ -381,108 +379,8 @@ def _unchanged(earlier: Distances | None) -> dict[str, Any]:
     return {"flip_points": earlier.flip_points is not None, "resume": earlier, **known}
 
 
-def _end_without_answer(
-    distances: Distances, failure: BoundaryError, folder: RunFolder, predictor: Predictor
-) -> None:
-    """End a new run that got no answer; nothing is left of it.
-
-    An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
-    """
-    is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
-    probed = isinstance(predictor, Rechecked) and predictor.sent_row() is not None
-    was_answered = probed or "behaviour" in distances.run or bool((distances.home >= 0).any())
-    if folder.earlier is None and is_unanswered and not was_answered:
-        folder.discard()
-        account = Account.of(distances.run) or Account()
-        say(f"Nothing was answered; {account.line()}. No results were written.")
-        sys.exit(exit_code(failure))
-
-
 def _n_queries(earlier: Distances | None) -> int:
     """Queries of an earlier run: predictions, gradients and checks of the model."""
     if earlier is None:
         return 0
     return int(earlier.run.get("n_queries", 0))
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and termination while results are written: a second one would lose them."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    handlers = [signal.signal(number, signal.SIG_IGN) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, handlers, strict=True):
-            signal.signal(number, handler)
-
-
-def _finish(distances: Distances, failure: BaseException | None, folder: RunFolder) -> None:
-    """Say what may have been paid for twice, and how to go on with an incomplete run; exit accordingly."""
-    if lost := distances.run.get("ledger", {}).get("rows_lost"):
-        say(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
-        )
-    for line in hints(distances):
-        say(line)
-    if reason := distances.run.get(WITHDRAWN):
-        say(reason)
-    left = int(sum(not Status(status).is_final for status in distances.status))
-    if left:
-        say(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
-        )
-    if isinstance(failure, BoundaryError):
-        sys.exit(exit_code(failure))
-    if failure is not None:
-        sys.exit(_INTERRUPTED)
-    if left:
-        sys.exit(_LIMIT_REACHED)
-    if reason:
-        sys.exit(_WITHDRAWN)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the model, for :func:`load`."""
-    given = named_values(options["given"])
-    if options["allow"]:
-        given["allow"] = options["allow"]
-    shape = options["input_shape"]
-    named = {
-        "access": options["access"],
-        "n_classes": options["n_classes"],
-        "input_shape": None if shape is None else _shape(shape),
-    }
-    for name, value in named.items():
-        if value is None:
-            continue
-        if given.setdefault(name, value) != value:
-            option = "--" + name.replace("_", "-")
-            raise click.UsageError(
-                f"{option} and --given {name}={given[name]} contradict each other."
-            )
-    return given
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(length) for length in text.replace("x", ",").strip(",").split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise click.UsageError(
-            f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".'
-        )
-    return shape
-
-
-def _bounds(text: str | None) -> Bounds:
-    if text is None:
-        return None
-    if text == "none":
-        return (-math.inf, math.inf)
-    try:
-        lowest, highest = map(float, text.split(","))
-    except ValueError:
-        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
-    return lowest, highest

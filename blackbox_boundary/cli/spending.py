@@ -69,6 +69,10 @@ class Spending:
     recorded: LedgerPredictor | None
     counting: Counting | None
 
+    def price(self) -> float:
+        """What was spent so far."""
+        return self.prices.cost(self.allowance.n_queries, self.allowance.n_calls)
+
     def account(self, n_asked: int) -> Account:
         """The account of this process, which asked about so many rows."""
         sent = self.allowance

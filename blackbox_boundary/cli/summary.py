@@ -1,22 +1,11 @@
-"""What the command line shows of a measurement: a progress bar while it runs, one table when it is done."""
+"""What the command line shows of a measurement when it is done: tables, or lines on a narrow terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeAlias
+from collections.abc import Iterator
 
 from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -24,19 +13,45 @@ from ..analysis.distances import Distances
 from ..analysis.overview import NORMS, Overview, Spread, overview, status_words
 from ..search.asks import Status
 
-__all__ = ["Update", "progress", "summary"]
+__all__ = ["summary"]
 
-Update: TypeAlias = Callable[[int, int], None]
-"""``update(rows_done, queries)``: rows finished and queries sent so far, both counted from the start."""
+_SPREAD = ("min", "25 %", "median", "75 %", "max", "mean")
+
+_NARROW = 60
+"""Columns below which values have lines of their own: digits are never cut."""
 
 
-def summary(distances: Distances) -> Group:
+def summary(distances: Distances, *, width: int = 80) -> RenderableType:
     """Tables of rows by status, distances and queries asked per row, ready for ``Console.print``.
 
-    Nothing in them comes from the user but numbers, so nothing needs escaping. Fits a terminal 80 columns wide.
+    Nothing in them comes from the user but numbers, so nothing needs escaping. Fits a terminal 80 columns wide;
+    below 60 columns of ``width``, each value has a line of its own.
     """
     numbers = overview(distances)
+    if width < _NARROW:
+        return Text("\n".join(_lines(numbers)))
     return Group(*_statuses(numbers), "", *_distances(numbers), "", *_queries(numbers))
+
+
+def _lines(numbers: Overview) -> Iterator[str]:
+    yield f"{numbers.n_rows:,} rows"
+    for status, n in numbers.by_status.items():
+        yield f"  {status_words(status)}: {n:,} ({n / numbers.n_rows:.1%})"
+    if not numbers.n_flips:
+        yield "No flip point is known."
+    norms = {label: numbers.distances[name] for name, label in NORMS.items()}
+    for name, values in (*norms.items(), *numbers.besides.items()):
+        if values.n:
+            yield f"{name}, {numbers.unit}"
+            yield from _spread_lines(values)
+    for name, values in (("predictions", numbers.predictions), ("gradients", numbers.gradients)):
+        yield f"{name} per row"
+        yield from _spread_lines(values)
+
+
+def _spread_lines(values: Spread) -> Iterator[str]:
+    for name, value in zip(_SPREAD, values[1:], strict=True):
+        yield f"  {name} {value:.4g}" if values.n else f"  {name} –"
 
 
 def _table(*columns: str) -> Table:
@@ -81,66 +96,7 @@ def _queries(numbers: Overview) -> Iterator[RenderableType]:
 
 
 def _spreads(first: str, rows: dict[str, Spread]) -> Table:
-    table = _table(first, "min", "25 %", "median", "75 %", "max", "mean")
+    table = _table(first, *_SPREAD)
     for name, values in rows.items():
         table.add_row(name, *(f"{value:.4g}" if values.n else "–" for value in values[1:]))
     return table
-
-
-class _Speed(ProgressColumn):
-    """Rows per second over the last moments; blank until there is something to divide."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(
-            f"{speed:,.0f} rows/s,"
-            if speed and speed >= 10
-            else f"{speed:.2g} rows/s,"
-            if speed
-            else ""
-        )
-
-
-@contextmanager
-def progress(
-    total: int, *, console: Console | None = None, enabled: bool = True
-) -> Iterator[Update]:
-    """Show rows done, queries, rows/s and time left while the body runs; silent unless standard error is a terminal.
-
-    Parameters
-    ----------
-    total : int
-        Rows to measure.
-    console : rich.console.Console, optional
-        Where to draw. Default: standard error, so that standard output stays data.
-    enabled : bool
-        False: stay silent on a terminal, too.
-
-    Yields
-    ------
-    Update
-        To be called with the rows done and the queries sent so far; cheap enough to call for every batch.
-
-    Examples
-    --------
-    >>> with progress(100, enabled=False) as update:
-    ...     update(10, 250)
-    """
-    console = console or Console(stderr=True)
-    columns = (
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TextColumn("rows, {task.fields[queries]:,} queries,"),
-        _Speed(),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not (enabled and console.is_terminal)
-    ) as bar:
-        task = bar.add_task("measuring", total=total, queries=0)
-
-        def update(rows_done: int, queries: int) -> None:
-            bar.update(task, completed=rows_done, queries=queries)
-
-        yield update

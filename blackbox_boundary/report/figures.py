@@ -14,10 +14,11 @@ matplotlib is imported when the first figure is drawn, never before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from .axes import Colours, bare_axes, log_scale, place_across, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
+
+    from ..analysis.uncertainty import Softness
 
 __all__ = [
     "Colours", "EntropyBin", "Histogram", "bars", "distance_histogram", "entropy_against_distance",
@@ -36,19 +39,6 @@ _MOST_DOTS = 1500
 
 _DARKEST = 0.6
 """Opacity of the fullest cell: text in ink stays readable on it, on light and on dark paper."""
-
-
-@dataclass(frozen=True)
-class Colours:
-    """Colours of a figure.
-
-    ``accent`` and ``contrast`` differ in lightness, too, so that grey prints stay readable.
-    """
-
-    ink: str = "#1c1d21"
-    muted: str = "#62656d"
-    accent: str = "#2b61a8"
-    contrast: str = "#b3480f"
 
 
 class Histogram(NamedTuple):
@@ -159,20 +149,24 @@ def distance_histogram(
     colours = colours or Colours()
     bins = bins or histogram(values)
     finite = _finite(values)
-    figure, axes = _figure(size, colours)
+    figure, axes = bare_axes(size, colours)
     if bins.log:
-        _log_scale(axes)
+        log_scale(axes)
     axes.stairs(bins.counts, bins.edges, fill=True, color=colours.accent, alpha=0.75, linewidth=0)
     if finite.size:
         q25, median, q75 = np.quantile(finite, (0.25, 0.5, 0.75))
         axes.axvspan(q25, q75, color=colours.ink, alpha=0.09, linewidth=0, zorder=0)
         axes.axvline(median, color=colours.ink, linewidth=1.2)
         axes.set_title(
-            f"median {median:.3g}", x=_place(axes, median), fontsize=8.5, color=colours.ink, pad=3
+            f"median {median:.3g}",
+            x=place_across(axes, median),
+            fontsize=8.5,
+            color=colours.ink,
+            pad=3,
         )
     axes.set_xlabel(f"{norm} distance (input units)")
     axes.set_ylabel("rows")
-    _whole_numbers(axes.yaxis)
+    whole_numbers(axes.yaxis)
     return figure
 
 
@@ -181,6 +175,7 @@ def entropy_against_distance(
     entropy: ArrayLike,
     *,
     norm: str = "L2",
+    softness: Softness | None = None,
     size: tuple[float, float] = (4.2, 3.1),
     colours: Colours | None = None,
 ) -> Figure:
@@ -192,19 +187,21 @@ def entropy_against_distance(
         Input units.
     entropy : (n,) float
         Nats. Rows where either is not finite are left out.
+    softness : Softness, optional
+        Its expected entropy is drawn as a line, and its knee as a mark.
     norm, size, colours
         As in :func:`distance_histogram`.
     """
     colours = colours or Colours()
     distance, entropy = _pairs(distance, entropy)
-    figure, axes = _figure(size, colours)
+    figure, axes = bare_axes(size, colours)
     log = bool(distance.size) and _is_wide(distance)
     if distance.size > _MOST_DOTS:
         _density(axes, distance, entropy, colours, log=log)
     else:
         axes.scatter(distance, entropy, s=9, color=colours.accent, alpha=0.45, linewidth=0)
     if log:
-        _log_scale(axes)
+        log_scale(axes)
     bins = entropy_by_distance(distance, entropy)
     if len(bins) > 1:
         middle = [
@@ -214,6 +211,14 @@ def entropy_against_distance(
         lower, median, upper = zip(*(part[3:] for part in bins), strict=True)
         axes.fill_between(middle, lower, upper, color=colours.contrast, alpha=0.2, linewidth=0)
         axes.plot(middle, median, color=colours.contrast, linewidth=1.6, marker="o", markersize=3)
+    if softness is not None:
+        axes.plot(softness.distance, softness.expected, color=colours.ink, linewidth=1.1)
+        if np.isfinite(softness.knee):
+            axes.axvline(softness.knee, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+            axes.set_title(
+                f"knee {softness.knee:.3g}", x=place_across(axes, softness.knee), fontsize=8.5,
+                color=colours.ink, pad=3,
+            )  # fmt: skip
     axes.set_xlabel(f"{norm} distance (input units)")
     axes.set_ylabel("softmax entropy (nats)")
     if entropy.size and entropy.min() < 0.5 * entropy.max():
@@ -248,7 +253,7 @@ def heat_map(
     colours = colours or Colours()
     counts = np.asarray(counts)
     k, m = counts.shape
-    figure, axes = _figure(size or (1.2 + 0.3 * m, 0.9 + 0.3 * k), colours)
+    figure, axes = bare_axes(size or (1.2 + 0.3 * m, 0.9 + 0.3 * k), colours)
     i, j = np.nonzero(counts)
     shade = _DARKEST * np.minimum(counts[i, j] / (full or counts.max(initial=1)), 1)
     corners = np.stack([j, i], axis=-1)[:, None, :] + np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
@@ -280,12 +285,15 @@ def heat_map(
     return figure
 
 
-def bars(names: Sequence[str], shares: Sequence[float], *, colours: Colours = Colours()) -> Figure:
+def bars(
+    names: Sequence[str], shares: Sequence[float], *, colours: Colours | None = None
+) -> Figure:
     """Horizontal bars of ``shares`` (0 to 1), the first on top, each with its name and its number.
 
     Cost: none of the model; matplotlib is imported.
     """
-    figure, axes = _figure((6.2, 0.5 + 0.24 * len(names)), colours)
+    colours = colours or Colours()
+    figure, axes = bare_axes((6.2, 0.5 + 0.24 * len(names)), colours)
     places = [float(place) for place in range(len(names))]
     axes.barh(places, shares, height=0.7, color=colours.accent, alpha=_DARKEST)
     for place, share in zip(places, shares, strict=True):
@@ -316,31 +324,6 @@ def _is_wide(finite: NDArray[np.float64]) -> bool:
     return bool(finite.min() > 0 and finite.max() > 10 * np.median(finite))
 
 
-def _figure(size: tuple[float, float], colours: Colours) -> tuple[Figure, Axes]:
-    """Bare axes: no box, light grid, text in the given colours."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set(color=colours.muted, linewidth=0.8)
-    axes.grid(visible=True, axis="y", color=colours.muted, alpha=0.22, linewidth=0.6)
-    axes.tick_params(
-        which="both",
-        labelsize=8.5,
-        color=colours.muted,
-        labelcolor=colours.muted,
-        length=3,
-        width=0.7,
-    )
-    axes.tick_params(axis="y", which="both", length=0)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set(fontsize=9, color=colours.ink)
-    return figure, axes
-
-
 def _density(
     axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colours: Colours, *, log: bool
 ) -> None:
@@ -355,26 +338,3 @@ def _density(
     cells.set_array(None)
     cells.set_facecolor([to_rgba(colours.accent, alpha) for alpha in opacity])
     cells.set_edgecolor("none")
-
-
-def _place(axes: Axes, value: float) -> float:
-    """Where a value lies on the width of the axes, kept off the ends so that text centred there stays inside."""
-    axes.get_xlim()
-    across = axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0]
-    return float(np.clip(across, 0.18, 0.82))
-
-
-def _log_scale(axes: Axes) -> None:
-    """Powers of ten, written as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _whole_numbers(axis: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(5, integer=True))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

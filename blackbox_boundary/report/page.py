@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
-from importlib import import_module
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +13,14 @@ from ..analysis.certificates import WITHDRAWN
 from ..analysis.changes import Columns
 from ..analysis.hints import direction_note, labels_note
 from ..analysis.overview import NORMS, overview, status_words
-from ..errors import CapabilityMissing, InvalidInput
+from ..analysis.verdict import typical_norm, verdict
+from ..errors import InvalidInput
 from ..printable import printable
 from ..search.asks import Status
+from .html import need_packages, render, write_page
 from .pictures import ImageLayout, image_layout
+from .robustness_section import robustness
+from .run_facts import behaviour_table, measured, run_table, settings
 from .sections import (
     column_drawing,
     distance_drawings,
@@ -31,14 +30,11 @@ from .sections import (
 )
 from .tables import (
     Names,
-    behaviour_table,
     distance_table,
     label_pairs,
-    measured,
     number,
     pair_table,
     query_table,
-    run_table,
     status_table,
     truth_table,
 )
@@ -69,6 +65,7 @@ def write_report(
     title: str = "Distance to the decision boundary",
     image_shape: tuple[int, ...] | None = None,
     norm: str = "l2",
+    beside: Sequence[str] = (),
 ) -> None:
     """Write the report of a measurement as one self-contained HTML file. No query is sent.
 
@@ -94,6 +91,9 @@ def write_report(
     norm : str
         ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is drawn.
 
+    beside : sequence of str
+        Names of files in the same folder, to be linked.
+
     Raises
     ------
     CapabilityMissing
@@ -102,13 +102,7 @@ def write_report(
         ``x`` or ``labels`` has another number of rows than ``distances``; ``image_shape`` or
         ``input_names`` does not fit a row; an unknown ``norm``; the file cannot be written.
     """
-    for module in ("jinja2", "matplotlib"):
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise CapabilityMissing(
-                f'Writing a report needs {module}: pip install "blackbox-boundary[report]".'
-            ) from error
+    need_packages()
     distances.norm(norm)
     n = len(distances)
     if x is not None and x.shape[:1] != (n,):
@@ -126,7 +120,8 @@ def write_report(
             f"got {len(input_names)}."
         )
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
-    html = _render(
+    html = render(
+        "report.html.jinja",
         _content(
             distances,
             norm,
@@ -136,14 +131,10 @@ def write_report(
             title=printable(title),
             layout=layout,
             input_names=input_names,
-        )
+            beside=beside,
+        ),
     )
-    try:
-        Path(path).write_text(html, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InvalidInput(
-            f'The report cannot be written to "{path}": {error.strerror}.'
-        ) from error
+    write_page(html, path)
 
 
 def _content(
@@ -156,6 +147,7 @@ def _content(
     title: str,
     layout: ImageLayout | None,
     input_names: Sequence[str] | None,
+    beside: Sequence[str],
 ) -> dict[str, Any]:
     """Everything the template shows, as words and numbers already written out."""
     numbers = overview(distances)
@@ -164,6 +156,14 @@ def _content(
     return {
         "title": title,
         "numbers": numbers,
+        "verdict": verdict(
+            distances,
+            norm,
+            labels=truth,
+            typical=None if x is None else typical_norm(x, norm),
+            noun="row" if layout is None else "image",
+        ),
+        "robustness": robustness(distances, norm, names),
         "norm": NORMS[norm],
         "measured": measured(distances.run),
         "median": number(numbers.distances[norm].median),
@@ -191,10 +191,15 @@ def _content(
         else truth_table(distances, truth, norm),
         "behaviour": behaviour_table(distances.run),
         "run_table": run_table(distances.run),
+        "settings": settings(distances.run),
+        "command": printable(distances.run.get("command", "")),
+        "beside": [printable(name) for name in beside],
         "histograms": distance_drawings(distances),
         "entropy": entropy_drawing(distances, norm),
         "pairs": pair_drawing(pairs, names, norm),
-        "top_pairs": pair_table(pairs, names, NORMS[norm], most=10),
+        "top_pairs": pair_table(
+            pairs, names, NORMS[norm], most=30 if len({pair.home for pair in pairs}) > 12 else 10
+        ),
         "n_pairs": len(pairs),
         "colours": layout is not None and layout.is_colour,
         "columns": column_drawing(distances, x, columns) if _is_table(x, layout) else None,
@@ -219,20 +224,3 @@ def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
 
 def _listed(counts: Mapping[Status, int]) -> str:
     return ", ".join(f"{n:,} {status_words(status)}" for status, n in counts.items() if n)
-
-
-def _render(content: dict[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=PackageLoader("blackbox_boundary.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("report.html.jinja").render(
-        content, words=status_words, style=style, style_digest=digest
-    )

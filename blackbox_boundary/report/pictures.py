@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..predictor import Array, IntArray
 
-__all__ = ["ImageLayout", "Triptych", "image_layout", "triptychs"]
+__all__ = ["ImageLayout", "Triptych", "image_layout", "png_uri", "triptychs"]
 
 _LONGEST_SIDE = 128
 """Pixels; longer pictures are averaged over square blocks, or a page of ImageNet rows would weigh megabytes."""
@@ -66,7 +66,8 @@ class ImageLayout:
 class Triptych:
     """Three pictures of a row, as data URIs; the last two are None where the flip point is not known or was not kept.
 
-    ``largest`` is the change, of either sign, that the ends of the difference's scale stand for (input units).
+    ``largest`` is the row's largest change, of either sign (input units); the ends of the colours stand
+    for the largest of its strip.
     """
 
     original: str
@@ -124,7 +125,12 @@ def _read(shape: tuple[int, ...]) -> ImageLayout | None:
 
 
 def triptychs(
-    x: Array, flip_points: Array | None, rows: IntArray, layout: ImageLayout
+    x: Array,
+    flip_points: Array | None,
+    rows: IntArray,
+    layout: ImageLayout,
+    *,
+    strip: IntArray | None = None,
 ) -> tuple[list[Triptych], tuple[float, float]]:
     """Draw some rows.
 
@@ -137,6 +143,8 @@ def triptychs(
     rows : (k,) int
         Which rows to draw.
     layout : ImageLayout
+    strip : (k,) int, optional
+        Rows of the same strip have one scale of differences. Default: all are one strip.
 
     Returns
     -------
@@ -153,14 +161,18 @@ def triptychs(
         else layout.pixels(_rows(flip_points, rows))
     )
     shades = [_shade(pixels, lowest, highest) for pixels in (originals, flips)]
+    changes = [_strongest(change) for change in flips - originals]
+    known = [bool(np.isfinite(pixels).all()) for pixels in flips]
+    scales = _scales(changes, known, np.zeros(len(rows)) if strip is None else strip)
     drawn = []
     for i in range(len(rows)):
-        original = _png_uri(shades[0][i])
-        if not np.isfinite(flips[i]).all():
+        original = png_uri(shades[0][i])
+        if not known[i]:
             drawn.append(Triptych(original, None, None, 0.0))
             continue
-        difference, largest = _difference(flips[i] - originals[i])
-        drawn.append(Triptych(original, _png_uri(shades[1][i]), _png_uri(difference), largest))
+        difference = _coloured(changes[i], scales[i])
+        largest = float(np.abs(changes[i]).max())
+        drawn.append(Triptych(original, png_uri(shades[1][i]), png_uri(difference), largest))
     return drawn, (lowest, highest)
 
 
@@ -181,24 +193,38 @@ def _shade(pixels: NDArray[np.float64], lowest: float, highest: float) -> NDArra
     return np.round(255 * unit).astype(np.uint8)
 
 
-def _difference(change: NDArray[np.float64]) -> tuple[NDArray[np.uint8], float]:
-    """Colour a change (height, width, channels): of a pixel's channels, the one that changed most."""
-    strongest = np.take_along_axis(change, np.abs(change).argmax(axis=-1, keepdims=True), axis=-1)
-    largest = float(np.abs(strongest).max())
-    unit = strongest / (largest or 1.0)
+def _scales(
+    changes: list[NDArray[np.float64]], known: list[bool], strip: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Largest known change (k,) of each row's strip; 1 where there is none."""
+    largest = np.array(
+        [np.abs(c).max() if is_known else 0.0 for c, is_known in zip(changes, known, strict=True)]
+    )
+    return np.array([largest[strip == one].max() or 1.0 for one in strip])
+
+
+def _strongest(change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of a change (height, width, channels), at each pixel that of the channel that changes most."""
+    most = np.abs(change).argmax(axis=-1, keepdims=True)
+    return np.take_along_axis(change, most, axis=-1)
+
+
+def _coloured(change: NDArray[np.float64], scale: float) -> NDArray[np.uint8]:
+    """Colour a change (height, width, 1); ``scale`` is the change that the ends of the colours stand for."""
+    unit = change / (scale or 1.0)
     colour = _SAME + np.maximum(unit, 0) * (_MORE - _SAME) + np.maximum(-unit, 0) * (_LESS - _SAME)
-    return np.round(colour).astype(np.uint8), largest
+    return np.round(colour).astype(np.uint8)
 
 
-def _png_uri(pixels: NDArray[np.uint8]) -> str:
-    """Encode (height, width, 1 or 3) bytes as PNG [1]_.
+def png_uri(pixels: NDArray[np.uint8]) -> str:
+    """Encode (height, width, 1, 3 or 4) bytes as PNG [1]_; of four channels the last is opacity.
 
     References
     ----------
     .. [1] "Portable Network Graphics (PNG) Specification", W3C, sections 5 and 9. https://www.w3.org/TR/png-3/
     """
     height, width, channels = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
     lines = np.concatenate(
         [np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1
     )  # filter 0: none

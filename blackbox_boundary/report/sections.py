@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..analysis.changes import Change, Columns, changes_of, column_shares
 from ..analysis.overview import NORMS, status_words, unit_of
+from ..analysis.uncertainty import Softness
 from ..printable import printable
 from .figures import (
     bars,
@@ -19,7 +20,9 @@ from .figures import (
     heat_map,
     histogram,
 )
+from .label_map import label_map
 from .pictures import Triptych, triptychs
+from .softness_words import softness_words
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import (
     LabelPair,
@@ -48,13 +51,23 @@ __all__ = [
     "entropy_drawing",
     "fragile_rows",
     "pair_drawing",
+    "short",
 ]
+
+_N_STRIP = 6
+"""Rows of a strip: two lines of three on a laptop."""
+
+_N_LISTED = 12
+"""Nearest rows in the table."""
+
+_LEAST_FITTED = 30
+"""Rows from which a softness is fitted."""
+
+_NEAR = 0.25
+"""Share of the rows that counts as near when confident ones are looked for among them."""
 
 _N_CHANGES = 5
 """Changed inputs on a card."""
-
-_N_FRAGILE = 12
-"""Rows shown one by one: a screenful on a laptop, three columns of four."""
 
 _N_LABELS = 12
 """Lines of the label map; what does not fit shares one more line. Narrow enough to be read on a phone."""
@@ -66,6 +79,7 @@ class Drawing(NamedTuple):
     svg: str
     words: str
     table: Table
+    picture: str = ""
 
 
 class CellsOfChange(NamedTuple):
@@ -87,16 +101,25 @@ class FragileRow:
     truth: str | None
     distance: str
     status: str
+    score: str
     pictures: Triptych | None
     largest: str
     changes: list[CellsOfChange]
 
 
+class Strip(NamedTuple):
+    """Rows shown side by side, and why these."""
+
+    title: str
+    words: str
+    rows: list[FragileRow]
+
+
 @dataclass(frozen=True)
 class Fragile:
-    """The rows nearest to their flip points, and the scale of their pictures (lowest, highest) where there are any."""
+    """Rows in strips, the scale of their pictures (lowest, highest) where there are any, and the nearest as a table."""
 
-    rows: list[FragileRow]
+    strips: list[Strip]
     scale: tuple[str, str] | None
     table: Table
 
@@ -126,14 +149,23 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
     if not distance.size:
         return None
     label = NORMS[norm]
-    figure = entropy_against_distance(distance, entropy, norm=label, colours=PAGE_COLOURS)
+    softness = (
+        Softness.fit(distance, entropy, norm=norm) if distance.size >= _LEAST_FITTED else None
+    )
+    figure = entropy_against_distance(
+        distance, entropy, norm=label, softness=softness, colours=PAGE_COLOURS
+    )
     correlation = _rank_correlation(distance, entropy)
     strength = (
         ""
         if correlation is None
         else f" Spearman rank correlation {correlation:+.2f}.".replace("-", "\N{MINUS SIGN}")
     )
-    words = f"Softmax entropy at the row (nats) against its {label} distance ({unit_of(distances)}), n = {distance.size:,} rows.{strength}"
+    reading = "" if softness is None else f" {softness_words(softness, distance)}"
+    words = (
+        f"Softmax entropy at the row (nats) against its {label} distance ({unit_of(distances)}), "
+        f"n = {distance.size:,} rows.{strength}{reading}"
+    )
     return Drawing(
         inline_svg(figure, "entropy", text=words),
         words,
@@ -146,7 +178,7 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
     if not pairs:
         return None
     counts, labels, pooled = pair_matrix(pairs, most=_N_LABELS)
-    axis = [_short(names(label)) for label in labels] + ["others"] * pooled
+    axis = [short(names(label)) for label in labels] + ["others"] * pooled
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Glyph .* missing from font"
@@ -165,7 +197,10 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
             f" The {len(labels)} labels of the most frequent pairs have lines of their own; "
             "all others share the line and column “others”."
         )
-    return Drawing(svg, words, pair_table(pairs, names, NORMS[norm], most=200))
+    whole = label_map(pairs) if pooled else ""
+    listed = pair_table(pairs, names, NORMS[norm], most=200)
+    listed = replace(listed, caption=f"{listed.caption}; the longer list")  # landmarks differ
+    return Drawing(svg, words, listed, whole)
 
 
 def fragile_rows(
@@ -178,14 +213,20 @@ def fragile_rows(
     labels: NDArray[np.intp] | None,
     columns: Columns,
 ) -> Fragile | None:
-    """Pick the rows with the smallest distance, ties by row number; None where no flip point is known."""
+    """Pick the nearest rows, typical ones, and confident ones near the boundary; None where no flip point is known."""
     distance = distances.norm(norm)
-    nearest = np.argsort(distance, kind="stable")[:_N_FRAGILE]
-    nearest = nearest[np.isfinite(distance[nearest])]
-    if not nearest.size:
+    strips = _strips(distances, distance)
+    if not strips:
         return None
+    nearest = np.concatenate([rows for *_, rows in strips])
     pictures, scale = (
-        triptychs(x, distances.flip_points, nearest, layout)
+        triptychs(
+            x,
+            distances.flip_points,
+            nearest,
+            layout,
+            strip=np.repeat(np.arange(len(strips)), [len(rows) for *_, rows in strips]),
+        )
         if layout
         else ([None] * nearest.size, None)
     )
@@ -201,6 +242,7 @@ def fragile_rows(
             flipped=names(distances.flipped[i]),
             truth=None if labels is None else names(labels[i]),
             distance=number(distance[i]),
+            score="" if distances.top1 is None else number(distances.top1[i]),
             status=status_words(distances.status[i]),
             pictures=pictures[j],
             largest=f"{picture.largest:.2g}" if (picture := pictures[j]) else "",
@@ -208,27 +250,56 @@ def fragile_rows(
         )
         for j, i in enumerate(nearest.tolist())
     ]
+    ends = np.cumsum([0, *(len(shown) for *_, shown in strips)])
+    listed = np.argsort(distance, kind="stable")[:_N_LISTED]
     return Fragile(
-        rows,
+        [
+            Strip(title, words, rows[first:last])
+            for (title, words, _), first, last in zip(strips, ends[:-1], ends[1:], strict=True)
+        ],
         (number(scale[0]), number(scale[1])) if scale else None,
-        _fragile_table(distances, nearest, rows),
+        _fragile_table(distances, listed[np.isfinite(distance[listed])], names, labels),
     )
 
 
-def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRow]) -> Table:
-    truth = rows[0].truth is not None
+def _strips(distances: Distances, distance: NDArray[np.float64]) -> list[tuple[str, str, IntArray]]:
+    """Which rows are shown: title, words and rows of each strip; a row is in one strip only."""
+    order = np.argsort(distance, kind="stable")
+    order = order[np.isfinite(distance[order])]
+    n = len(order)
+    if not n:
+        return []
+    strips = [("Nearest", "The rows with the smallest distance.", order[:_N_STRIP])]
+    start = max(_N_STRIP, (n - _N_STRIP) // 2)
+    typical = order[start : start + _N_STRIP]
+    if typical.size:
+        strips.append(("Typical", "Rows around the median distance.", typical))
+    if distances.entropy is not None:
+        shown = set(np.concatenate([rows for *_, rows in strips]).tolist())
+        near = np.array([i for i in order[: int(_NEAR * n)].tolist() if i not in shown], np.intp)
+        near = near[np.isfinite(distances.entropy[near])]
+        sure = near[np.argsort(distances.entropy[near], kind="stable")[:_N_STRIP]]
+        if sure.size:
+            words = "Of the nearest quarter, the rows of which the model is most certain."
+            strips.append(("Confident yet near", words, sure))
+    return strips
+
+
+def _fragile_table(
+    distances: Distances, nearest: IntArray, names: Names, labels: NDArray[np.intp] | None
+) -> Table:
+    truth = labels is not None
     cells = [
         (
-            *(
-                f"{row.row}",
-                f"{row.home} → {row.flipped}",
-                *([row.truth or ""] if truth else []),
-                row.status,
-            ),
+            f"{i}",
+            f"{names(distances.home[i])} → {names(distances.flipped[i])}",
+            *([] if labels is None else [names(labels[i])]),
+            status_words(distances.status[i]),
             *(number(distances.norm(name)[i]) for name in NORMS),
-            *(f"{distances.n_predictions[i]:,}", f"{distances.n_gradients[i]:,}"),
+            f"{distances.n_predictions[i]:,}",
+            f"{distances.n_gradients[i]:,}",
         )
-        for i, row in zip(nearest, rows, strict=True)
+        for i in nearest.tolist()
     ]
     head = (
         "row",
@@ -240,7 +311,7 @@ def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRo
         "gradients",
     )
     return Table(
-        f"The {len(rows)} most fragile rows; distances in {unit_of(distances)}",
+        f"The {len(nearest)} nearest rows; distances in {unit_of(distances)}",
         head,
         cells,
         n_words=3 + truth,
@@ -268,7 +339,7 @@ def column_drawing(distances: Distances, x: Array | None, columns: Columns) -> D
     shares = [] if x is None else column_shares(distances, x, columns)
     if not shares:
         return None
-    names = [_short(printable(share.column), 28) for share in shares]
+    names = [short(printable(share.column), 28) for share in shares]
     n = int(distances.has_flip.sum())
     figure = bars(names, [share.share for share in shares], colours=PAGE_COLOURS)
     words = (
@@ -288,5 +359,6 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float |
     return float(np.corrcoef(ranks)[0, 1]) if (ranks.std(axis=-1) > 0).all() else None
 
 
-def _short(name: str, most: int = 12) -> str:
+def short(name: str, most: int = 12) -> str:
+    """A name with at most ``most`` characters, for the axis of a figure."""
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..analysis.account import Account
 from ..analysis.changes import ColumnShare
 from ..analysis.hints import hint
 from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
@@ -16,7 +14,7 @@ from ..printable import printable
 from ..search.asks import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -24,8 +22,9 @@ if TYPE_CHECKING:
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "behaviour_table", "column_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
-    "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
+    "LabelPair", "Names", "Table", "column_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
+    "number", "pair_matrix", "pair_table", "query_table", "status_table",
+    "truth_table",
 ]  # fmt: skip
 
 _MEANING = {
@@ -43,9 +42,6 @@ _MEANING = {
     Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may only change where its bound is.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
-
-_LONGEST_FACT = 400
-"""Characters; bounds may hold a number for each input."""
 
 
 @dataclass(frozen=True)
@@ -281,99 +277,3 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
         ("home label", "rows", *_SPREAD_HEAD),
         rows,
     )
-
-
-def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was measured, as far as the run says: model, data, what the model reveals, and the estimator with its named choices."""
-    data, estimator = run.get("data"), run.get("estimator")
-    if isinstance(data, dict):
-        data = data.get("path")
-    if isinstance(estimator, dict):
-        choices = [
-            f"{key} {value}"
-            for key, value in estimator.items()
-            if isinstance(value, str) and key != "name" and value != "auto"
-        ]
-        estimator = ", ".join([str(estimator.get("name")), *choices])
-    reveals = (
-        f"{run['access']} and gradients"
-        if "access" in run and run.get("gradients") == "predictor"
-        else run.get("access")
-    )
-    facts = {
-        "model": run.get("model") or run.get("predictor"),
-        "data": data,
-        "model reveals": reveals,
-        "estimator": estimator,
-    }
-    return [(name, printable(value)) for name, value in facts.items() if value]
-
-
-def behaviour_table(run: Mapping[str, Any]) -> Table | None:
-    """What reading the model's behaviour found, where the run has read it."""
-    seen = run.get("behaviour")
-    if not isinstance(seen, dict):
-        return None
-    decimals, latency, speed = seen.get("decimals"), seen.get("latency_s"), seen.get("rows_per_s")
-    facts = [
-        (
-            "rows asked",
-            f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in mixed batches",
-        ),
-        ("rows whose label changed", f"{seen.get('n_label_changes')}"),
-    ]
-    for name, words in (("spread_alone", "alone"), ("spread_in_batches", "in batches")):
-        if (spread := seen.get(name)) is not None:
-            facts.append((f"largest change of a score, {words}", number(spread)))
-    facts.append(
-        (
-            "scores",
-            "not seen to be rounded" if decimals is None else f"rounded to {decimals} decimals",
-        )
-    )
-    if latency and speed:
-        facts.append(
-            ("seconds for one row: median, 95 %, largest", ", ".join(map(number, latency)))
-        )
-        facts.append(("rows per second in batches", number(speed)))
-    facts.append(
-        ("requests sent again", f"{seen.get('failed_share', 0):.1%} of {seen.get('n_requests')}")
-    )
-    facts.append(("votes on each point of the run", f"{run.get('votes', 1)}"))
-    return Table(
-        f"How the model answered, by {seen.get('n_queries')} queries before the run",
-        ("", "seen"),
-        [(name, printable(value)) for name, value in facts],
-        n_words=2,
-    )
-
-
-def run_table(run: Mapping[str, Any]) -> Table:
-    """Settings, versions and other facts of the run, nested names joined by dots."""
-    return Table(
-        "Facts of the run",
-        ("fact", "value"),
-        [
-            *([("account", account.line())] if (account := Account.of(run)) else []),
-            *((printable(key), printable(value)) for key, value in _flat(run)),
-        ]
-        if run
-        else [],
-        n_words=2,
-    )
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    else:
-        text = (
-            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        )
-        yield (
-            name,
-            text
-            if len(text) <= _LONGEST_FACT
-            else f"{text[:_LONGEST_FACT]}… ({len(text):,} characters)",
-        )

@@ -1,15 +1,20 @@
 """The tables and the progress bar of the command line."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from blackbox_boundary import Distances, Status
 from blackbox_boundary.analysis.overview import overview, spread
-from blackbox_boundary.cli.summary import progress, summary
+from blackbox_boundary.cli import main
+from blackbox_boundary.cli.progress import progress
+from blackbox_boundary.cli.summary import summary
+from blackbox_boundary.estimators import CATALOGUE
 
 
 def measured(l2, status=Status.CONVERGED):
@@ -84,12 +89,45 @@ def test_progress_is_silent_unless_on_a_terminal():
         assert not file.getvalue().strip()
 
 
-def test_progress_shows_rows_queries_and_time_left_on_a_terminal():
-    """On a terminal of 80 columns the bar is one line that holds it all."""
+def drawn(*calls, width=80, **options):
+    """The last line that a terminal shows after these updates."""
     file = io.StringIO()
-    console = Console(file=file, force_terminal=True, width=80, color_system=None)
-    with progress(1000, console=console) as update:
-        update(500, 12345)
-    last = file.getvalue().split("\r")[-2].replace("\x1b[2K", "")
-    assert "500/1000 rows, 12,345 queries," in last
+    console = Console(file=file, force_terminal=True, width=width, color_system=None)
+    with progress(1000, console=console, **options) as update:
+        for call in calls:
+            update(*call)
+    return file.getvalue().split("\r")[-2].replace("\x1b[2K", "")
+
+
+def test_progress_shows_rows_queries_price_and_time_left_on_a_terminal():
+    """On a terminal of 80 columns the bar is one line that holds it all."""
+    last = drawn((500, 12345), expected=24321.0, price=lambda: 1.25)
+    assert "500/1,000 rows, 12,345/~24,000 queries, price 1.25" in last
     assert "left" in last
+    assert len(last.rstrip("\n")) <= 80
+
+
+@pytest.mark.parametrize(("queries", "filled"), [(0, 0), (50_000, 4), (200_000, 7)])
+def test_progress_moves_by_queries_where_no_row_is_finished(queries, filled):
+    """Half of the expected queries fill half of the bar; only finished rows complete it."""
+    assert drawn((0, queries), expected=100_000.0).count("━") == filled
+    assert "0/1,000 rows" in drawn((0, queries), expected=100_000.0)
+
+
+@pytest.mark.parametrize("width", [30, 59])
+def test_narrow_terminals_get_lines_and_whole_numbers(width):
+    """Each value on a line of its own, and no digit is cut."""
+    text = shown(summary(measured([1.23456e-5, 2.34567e-5, 3.4567e17]), width=width), width=width)
+    assert "  median 2.346e-05" in text.splitlines()
+    assert "  max 3.457e+17" in text.splitlines()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_estimators_can_be_read_at_80_columns(monkeypatch):
+    """Every name begins a line with its number of queries at the end; nothing is wider or cut."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(main, ["estimators"]).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in CATALOGUE:
+        assert any(re.fullmatch(rf"{name} .* [\d,]+", line) for line in lines), name

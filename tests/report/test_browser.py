@@ -1,6 +1,8 @@
 """The report in a real browser: quiet, offline, and inside the screen."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,9 @@ from blackbox_boundary.report import write_report
 
 from .chromium import BINARY, chromium
 from .examples import HOSTILE, digits
+
+AXE = os.environ.get("AXE", "")
+"""Path of axe-core's script, where one is at hand."""
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs Chromium (Debian package chromium)")
 
@@ -80,7 +85,7 @@ def test_text_stands_out_from_its_ground(page, scheme):
     })()"""
     assert page.evaluate(contrast) >= 4.5
     fill = page.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
-    assert fill == page.evaluate("getComputedStyle(document.querySelector('.lede')).color")
+    assert fill == page.evaluate("getComputedStyle(document.querySelector('.question')).color")
 
 
 def test_every_table_can_be_scrolled_by_keyboard(page):
@@ -91,3 +96,18 @@ def test_every_table_can_be_scrolled_by_keyboard(page):
     assert page.evaluate(
         "[...document.querySelectorAll('details')].every(folded => folded.firstElementChild.tagName === 'SUMMARY')"
     )
+
+
+@pytest.mark.skipif(not AXE, reason="needs axe-core (npm pack axe-core; AXE=path of axe.min.js)")
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_at_any_level(page, scheme, width):
+    """Every rule of axe-core, best practices and WCAG AAA included, with all folds open."""
+    page.size(width)
+    page.media(scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+    page.evaluate(Path(AXE).read_text(encoding="utf-8") + ";0")
+    rules = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag2aaa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
+    found = page.evaluate(
+        f"axe.run(document, {rules}).then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html.slice(0, 120)))"
+    )
+    assert found == []

@@ -14,6 +14,7 @@ import pytest
 
 from blackbox_boundary import CapabilityMissing, Distances, InvalidInput, Status
 from blackbox_boundary.analysis.account import Account
+from blackbox_boundary.analysis.uncertainty import Softness
 from blackbox_boundary.report import write_report
 from blackbox_boundary.search.asks import BY_LABELS
 
@@ -90,6 +91,71 @@ def test_first_screen_has_the_headline_numbers(tmp_path):
     assert "Left out of the distances, because no flip was found: 4 no flip." in first
 
 
+def test_first_screen_answers_in_words_with_the_curve(tmp_path):
+    """The verdict with its relative unit, the misread rows and the nearest, before the robustness curve."""
+    x, labels, distances = digits()
+    html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8))
+    first = Parsed(html.partition("<main")[0] + "</body></html>").text
+    nearest = ", ".join(map(str, np.argsort(distances.l2, kind="stable")[:3]))
+    assert re.search(r"Half of the 300 images change their label when moved by \S+ \(L2\)", first)
+    assert "of the norm of a typical image" in first
+    assert f"{(distances.home != labels).sum()} were misread by the model and lie" in first
+    assert f"Look first at images {nearest}." in first
+    assert html.index("<svg") < html.index('class="tiles"')
+    assert "banner" not in html.partition("</style>")[2]
+
+
+@pytest.mark.parametrize("n_converged", [0, 200])
+def test_a_run_that_did_not_converge_has_a_banner_and_no_bold_median(tmp_path, n_converged):
+    """Fewer than nine rows in ten converged: the banner comes first; without any, the median is not known."""
+    *_, distances = digits()
+    status = distances.status.copy()
+    status[n_converged:] = Status.OUT_OF_BUDGET
+    html = report(tmp_path, replace(distances, status=status)).partition("</style>")[2]
+    text = Parsed("<html>" + html.partition("</head>")[2]).text
+    assert html.index('class="banner"') < html.index('class="lede"')
+    tile = html.partition("Median L2 distance</dt>")[2].partition("</div>")[0]
+    assert 'class="unknown"' in tile
+    assert ("not known" in tile) is (n_converged == 0)
+    assert ("None of the 300 rows converged" in text) is (n_converged == 0)
+
+
+def test_gallery_has_three_strips_of_different_rows(tmp_path):
+    """Nearest by distance, typical around the median, confident ones of the nearest quarter; no row twice."""
+    x, _, distances = digits()
+    html = report(tmp_path, distances, x=x, image_shape=(8, 8))
+    strips = re.split(r'<h3 class="strip">', html)[1:]
+    assert [strip.partition("<")[0] for strip in strips] == [
+        "Nearest",
+        "Typical",
+        "Confident yet near",
+    ]
+    rows = [[int(n) for n in re.findall(r'class="row">row (\d+)', strip)] for strip in strips]
+    order = np.argsort(distances.l2, kind="stable")[:296].tolist()
+    assert rows[0] == order[:6]
+    assert rows[1] == order[145:151]
+    near = [row for row in order[:74] if row not in rows[0]]
+    assert rows[2] == sorted(near, key=lambda row: (distances.entropy[row], order.index(row)))[:6]
+
+
+def test_softness_and_settings_are_in_words(tmp_path):
+    """The knee of the fitted map; six lines of settings, the command, linked files, no folder of a machine."""
+    *_, distances = digits()
+    run = distances.run | {
+        "model": "/home/me/secret/net.onnx", "data": {"path": "/home/me/secret/x.npy", "rows": 300, "shape": [64]},
+        "ledger": {"path": "/home/me/secret/l.db"}, "command": "blackbox-boundary measure net.onnx x.npy",
+        "behaviour": {"latency_s": [0.07346, 0.1, 2.5], "rows_per_s": 12.0, "n_rows": 5, "n_repeats": 6},
+    }  # fmt: skip
+    html = report(tmp_path, replace(distances, run=run), beside=["results.csv"])
+    text = Parsed(html).text
+    known = distances.l2[4:], distances.entropy[4:]
+    assert f"knee at {Softness.fit(*known).knee:.4g}"[:-1] in text
+    assert "secret" not in html
+    assert "73 ms, 100 ms, 2.5 s" in text
+    assert "To repeat it blackbox-boundary measure net.onnx x.npy" in text
+    assert 'href="results.csv"' in html
+
+
 def test_a_certified_distance_is_shown_and_named(tmp_path):
     """Beside the flip points, with its norm; what is proved is said, and only where something is."""
     *_, distances = digits()
@@ -101,12 +167,12 @@ def test_a_certified_distance_is_shown_and_named(tmp_path):
 
 
 def test_every_figure_has_its_numbers(tmp_path):
-    """Three histograms, the entropy and the label map each come with words for those who do not see and a table."""
+    """The curves, three histograms, the entropy and the label map each come with words for those who do not see and a table."""
     x, labels, distances = digits()
     html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8))
     page = Parsed(html)
     figures = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(figures) == 5
+    assert len(figures) == 7  # the curve, its classes, three histograms, entropy, label map
     assert all(
         attributes["role"] == "img" and re.search(r"\d", attributes["aria-label"])
         for attributes in figures
@@ -120,7 +186,7 @@ def test_every_figure_has_its_numbers(tmp_path):
         "Label pairs, 296 rows",
     ):
         assert any(caption.startswith(expected) for caption in captions)
-    assert len(images(page)) == 36
+    assert len(images(page)) == 54
 
 
 def test_what_was_measured_and_every_fact_of_the_run_are_shown(tmp_path):
@@ -173,7 +239,7 @@ def test_everything_shown_is_escaped(tmp_path):
     )
     page = Parsed(html)
     check_self_contained(page)
-    assert len(images(page)) == 36
+    assert len(images(page)) == 54
     assert "\x00" not in html
     assert "\u202e" not in html
     assert page.text.count("<script>alert('x')</script>") > 20
@@ -229,14 +295,14 @@ def test_a_single_row(tmp_path):
     x, _, distances = digits()
     text = Parsed(report(tmp_path, distances[9:10], x=x[9:10], image_shape=(8, 8))).text
     assert "How far is one input from" in text
-    assert "The row with the smallest L2 distance" in text
+    assert "The rows with the smallest distance." in text
 
 
 def test_without_flip_points_only_the_original_is_shown(tmp_path):
     """Results that did not keep their flip points still show the rows."""
     x, _, distances = digits()
     page = Parsed(report(tmp_path, replace(distances, flip_points=None), x=x, image_shape=(8, 8)))
-    assert len(images(page)) == 12
+    assert len(images(page)) == 18
 
 
 def test_rows_that_are_no_pictures_name_their_largest_changes(tmp_path):
@@ -247,7 +313,7 @@ def test_rows_that_are_no_pictures_name_their_largest_changes(tmp_path):
     change = np.abs(distances.flip_points[row] - x[row])
     cells = re.search(rf"input \[{change.argmax()}\]\s+{x[row, change.argmax()]:.0f}\s", text)
     assert cells
-    assert len(re.findall(r"input \[\d+\]", text.split("The most fragile rows")[1])) == 60
+    assert len(re.findall(r"input \[\d+\]", text.split("Rows to look at")[1])) == 90
 
 
 def test_inputs_are_named_as_the_data_name_them(tmp_path):
@@ -291,7 +357,7 @@ def test_many_label_pairs_are_cut_and_counted(tmp_path):
     assert len(html) < 300_000
     text = Parsed(html).text
     assert "The 200 most frequent of 12,000 label pairs" in text
-    assert "11,990 less frequent pairs hold the other 11,990 rows." in text
+    assert "11,970 less frequent pairs hold the other 11,970 rows." in text
     assert "all others share the line and column" in text
 
 

@@ -1,0 +1,34 @@
+"""``blackbox-boundary evidence``: a run as documents to hand in."""
+
+from __future__ import annotations
+
+import click
+
+from .messages import say
+from .report import norm_of, norm_option
+from .stored_run import StoredRun
+
+__all__ = ["evidence"]
+
+
+@click.command(short_help="Write evidence of a run to hand in.")
+@click.argument("run", metavar="RUN")
+@norm_option
+def evidence(run: str, norm: str | None) -> None:
+    """Write evidence.cdx.json (CycloneDX 1.7) and statement.md into the run folder RUN.
+
+    The first is a model component with metrics per class and claims tied to the digests of the run
+    and of its ledger; the second says the same on one page, with what was not tested. Neither claims
+    conformity with a standard. No query is sent.
+    """
+    from ..report.evidence import cyclonedx, statement
+
+    stored = StoredRun.open(run)
+    norm = norm or norm_of(stored.distances)
+    files = {
+        "evidence.cdx.json": cyclonedx(stored.distances, norm=norm, class_names=stored.class_names),
+        "statement.md": statement(stored.distances, norm=norm),
+    }
+    for name, text in files.items():
+        (stored.path / name).write_text(text, encoding="utf-8", newline="\n")
+        say(f"{stored.path / name}")

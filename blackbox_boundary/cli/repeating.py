@@ -1,0 +1,47 @@
+"""The command that repeats a run, without folders of this machine and without secrets."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePath
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from .named_values import without_query
+
+__all__ = ["repeating_command"]
+
+_LEFT_OUT = ("output", "resume", "overwrite", "no_progress", "dry_run", "report")
+"""Options that say where a run goes, not what it is."""
+
+_HIDDEN = ("given",)
+"""Options whose values may be secret: the name is kept, the value is not."""
+
+
+def repeating_command(context: click.Context, model: str, data: str) -> str:
+    """The command line of this run: file names without folders, addresses without their query."""
+    words = ["blackbox-boundary", "measure"]
+    if context.params.get("model") is not None:
+        words += [_named(without_query(model)), _named(data)]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        is_set = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if isinstance(parameter, click.Option) and is_set and name not in _LEFT_OUT:
+            words += _option(parameter, context.params[name])
+    return shlex.join(words)
+
+
+def _option(option: click.Option, value: Any) -> list[str]:
+    if option.is_flag:
+        return [option.opts[0] if value or not option.secondary_opts else option.secondary_opts[0]]
+    values = value if isinstance(value, tuple) else (value,)
+    if option.name in _HIDDEN:
+        values = tuple(f"{text.partition('=')[0]}=..." for text in values)
+    return [word for text in values for word in (option.opts[0], _named(str(text)))]
+
+
+def _named(text: str) -> str:
+    """A path by its last part; everything else as it is."""
+    return PurePath(text).name if "/" in text and "://" not in text else text

@@ -1,0 +1,126 @@
+"""A run folder read again, and the rows that it measured."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import datasets
+from ..analysis.distances import Distances
+from ..datasets import Data
+from ..errors import InvalidInput
+from .data_rows import column_names, digest
+
+__all__ = ["StoredRun"]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRun:
+    """The results of a run folder, of this version or of 0.1."""
+
+    path: Path
+    distances: Distances
+
+    @classmethod
+    def open(cls, path: str | Path) -> StoredRun:
+        """Read the results.
+
+        Raises
+        ------
+        InvalidInput
+            The folder does not exist or holds no run.
+        """
+        folder = Path(path)
+        if not (folder / "results.npz").exists():
+            raise InvalidInput(f'"{path}" holds no run: there is no results.npz in it.')
+        return cls(folder, Distances.load(folder / "results.npz"))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Facts of the rows that were measured; empty where the run has none."""
+        found = self.distances.run.get("data")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the model's classes, where the run knows them."""
+        names = self.distances.run.get("class_names")
+        return tuple(map(str, names)) if names else None
+
+    def data(self, name: str, options: dict[str, Any]) -> Data:
+        """Read the rows of the run from ``name``, and compare their digest with the run's.
+
+        Parameters
+        ----------
+        name : str
+            A file, folder or data set, as ``measure`` takes it.
+        options : dict
+            ``labels``, ``ids``, ``use``, ``drop``, ``class_names``; default: as the run read them.
+
+        Raises
+        ------
+        InvalidInput
+            The data cannot be read, or are not those of the run.
+        """
+        facts = self.facts
+        data = self._read(name, options)
+        shape = tuple(facts.get("shape", data.x.shape[1:]))
+        if math.prod(shape) != math.prod(data.x.shape[1:]):
+            raise InvalidInput(
+                f'"{name}" has rows of shape {data.x.shape[1:]}; the run "{self.path}" measured rows of shape {shape}.'
+            )
+        data = replace(data, x=data.x.reshape(-1, *shape))
+        data = self._chosen(data, name)
+        if facts.get("blake2b", digest(data.x)) != digest(data.x):
+            raise InvalidInput(
+                f'"{name}" does not hold the rows that the run "{self.path}" measured: their digest differs.'
+            )
+        return data
+
+    def _read(self, name: str, options: dict[str, Any]) -> Data:
+        facts = self.facts
+        is_table = "columns" in facts or "id" in facts or "left_out" in facts
+        stored_labels = facts.get("labels") if is_table or "array" in facts else None
+        drop = column_names(options["drop"]) or (facts.get("left_out", []) if is_table else [])
+        names = column_names(options["class_names"]) or self.class_names
+        return datasets.read(
+            name,
+            divide_by=facts.get("divided_by"),
+            labels=options["labels"] or stored_labels,
+            ids=options["ids"] or facts.get("id"),
+            use=column_names(options["use"]) or None,
+            drop=() if options["use"] else drop,
+            class_names=names,
+        )
+
+    def _chosen(self, data: Data, name: str) -> Data:
+        """The rows of ``--rows`` of the run, which its table numbers."""
+        n = len(self.distances)
+        first = 0 if len(data) == n else self._first_row()
+        if first + n > len(data):
+            raise InvalidInput(
+                f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row {first} on.'
+            )
+        part = slice(first, first + n)
+        parts = {"labels": data.labels, "ids": data.ids}
+        some: dict[str, Any] = {k: None if v is None else v[part] for k, v in parts.items()}
+        return replace(data, x=data.x[part], **some)
+
+    def _first_row(self) -> int:
+        """Number of the first measured row in its data set; 0 where the table does not say."""
+        try:
+            with (self.path / "results.csv").open(newline="", encoding="utf-8") as file:
+                return int(next(csv.DictReader(file))["data_row"])
+        except (OSError, StopIteration, KeyError, ValueError, TypeError):
+            return 0
+
+    def nearest(self, n: int, norm: str) -> np.ndarray:
+        """Rows (k,) with the smallest distances, nearest first; those without a known flip are left out."""
+        distance = self.distances.norm(norm)
+        rows = np.argsort(distance, kind="stable")[:n]
+        return rows[np.isfinite(distance[rows])]

@@ -1,0 +1,129 @@
+"""``blackbox-boundary worst``: the rows nearest to their flip points, as a table and as pictures."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+import numpy as np
+
+from ..analysis.overview import status_words
+from ..arrays import as_numpy, take
+from ..datasets import Data
+from ..errors import CapabilityMissing, InvalidInput
+from ..predictor import IntArray
+from .data_rows import class_names_option, table_options
+from .messages import say
+from .report import norm_of, norm_option
+from .stored_run import StoredRun
+
+__all__ = ["worst"]
+
+
+@click.command(short_help="Export the rows nearest to the boundary.")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--data", metavar="DATA", help="The rows that were measured: adds their columns and pictures."
+)
+@click.option(
+    "--n", type=click.IntRange(min=1), default=100, show_default=True, help="Rows to export."
+)
+@click.option(
+    "--images",
+    type=click.Path(file_okay=False),
+    help="Folder for a PNG of each row, its flip point and their difference.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="File for the table.  [default: standard output]",
+)
+@norm_option
+@table_options
+@class_names_option
+def worst(
+    run: str,
+    data: str | None,
+    n: int,
+    images: str | None,
+    output: str | None,
+    norm: str | None,
+    **options: Any,
+) -> None:
+    """Export the rows of the run folder RUN that lie nearest to their flip points, nearest first.
+
+    The table is CSV: row number, labels, distances, status; with a table as --data, each column
+    before and after. No query is sent.
+
+    \b
+    Example:
+      blackbox-boundary worst run1 --data images.npy --n 100 --images worst-rows
+    """  # noqa: D301  click reads the escape
+    if images is not None and data is None:
+        raise click.UsageError("--images needs --data: pictures are drawn of the rows.")
+    stored = StoredRun.open(run)
+    rows = stored.nearest(n, norm or norm_of(stored.distances))
+    read = None if data is None else stored.data(data, options)
+    if output is None:
+        _write_table(sys.stdout, stored, rows, read)
+    else:
+        with Path(output).open("w", newline="", encoding="utf-8") as file:
+            _write_table(file, stored, rows, read)
+    if images is not None and read is not None:
+        _write_images(Path(images), stored, rows, read)
+        say(f"{len(rows):,} rows as pictures in {images}/")
+
+
+def _write_table(file: TextIO, stored: StoredRun, rows: IntArray, data: Data | None) -> None:
+    found = stored.distances
+    names = (data.names if data is not None else None) or stored.class_names or ()
+    columns = () if data is None or found.flip_points is None else data.columns or ()
+
+    def name(label: int) -> str:
+        return names[label] if 0 <= label < len(names) else str(int(label))
+
+    writer = csv.writer(file)
+    changes = [text for column in columns for text in (column, f"{column} at flip")]
+    has_labels = data is not None and data.labels is not None
+    has_ids = data is not None and data.ids is not None
+    writer.writerow(
+        [*(["id"] if has_ids else []), "row", "home", "flipped", *(["label"] if has_labels else []),
+         "l1", "l2", "linf", "status", *changes]
+    )  # fmt: skip
+    for row in rows.tolist():
+        line: list[Any] = [data.ids[row]] if data is not None and data.ids is not None else []
+        line += [row, name(found.home[row]), name(found.flipped[row])]
+        if data is not None and data.labels is not None:
+            line.append(name(data.labels[row]))
+        line += [found.l1[row], found.l2[row], found.linf[row], status_words(found.status[row])]
+        if columns and data is not None:
+            before = np.asarray(data.x[row]).reshape(-1)
+            after = as_numpy(take(found.flip_points, np.array([row]))).reshape(-1)
+            line += [value for pair in zip(before, after, strict=True) for value in pair]
+        writer.writerow(line)
+
+
+def _write_images(folder: Path, stored: StoredRun, rows: IntArray, data: Data) -> None:
+    """Write ``ROW.png``, ``ROW-flip.png`` and ``ROW-difference.png``, all on one scale."""
+    try:
+        from ..report.pictures import image_layout, triptychs
+    except ImportError as error:
+        raise CapabilityMissing(f"Pictures need the report's packages: {error}") from error
+    layout = image_layout(tuple(data.x.shape[1:]), None)
+    if layout is None:
+        raise InvalidInput(
+            f"--images needs rows that are pictures; these have the shape {data.x.shape[1:]}."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn, _ = triptychs(data.x, stored.distances.flip_points, rows, layout)
+    for row, picture in zip(rows.tolist(), drawn, strict=True):
+        parts = {"": picture.original, "-flip": picture.flip, "-difference": picture.difference}
+        for end, uri in parts.items():
+            if uri is not None:
+                (folder / f"{row:06d}{end}.png").write_bytes(
+                    base64.b64decode(uri.partition(",")[2])
+                )

@@ -1,0 +1,74 @@
+"""A page from a template: escaped, with one style sheet and a policy that allows no more."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.overview import status_words
+from ..errors import CapabilityMissing, InvalidInput
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["need_packages", "render", "write_page"]
+
+
+def need_packages() -> None:
+    """Refuse to begin a page whose packages are not installed.
+
+    Raises
+    ------
+    CapabilityMissing
+        jinja2 or matplotlib is missing; the message is the command that installs it.
+    """
+    for module in ("jinja2", "matplotlib"):
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise CapabilityMissing(
+                f'Writing a report needs {module}: pip install "blackbox-boundary[report]".'
+            ) from error
+
+
+def render(template: str, content: dict[str, Any]) -> str:
+    """Fill a template of this folder; equal content gives equal text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=PackageLoader("blackbox_boundary.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["digest"] = lambda text: f"'sha256-{digest_of(text)}'"
+    return environment.get_template(template).render(
+        content, words=status_words, style=style, style_digest=digest_of(style)
+    )
+
+
+def digest_of(text: str) -> str:
+    """SHA-256 of a style or script, as a content security policy names it."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def write_page(html: str, path: str | os.PathLike[str]) -> None:
+    """Write a page.
+
+    Raises
+    ------
+    InvalidInput
+        The file cannot be written.
+    """
+    try:
+        Path(path).write_text(html, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InvalidInput(
+            f'The report cannot be written to "{path}": {error.strerror}.'
+        ) from error

@@ -1,0 +1,37 @@
+"""All label pairs as one picture: a pixel a pair, for models of many classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .pictures import png_uri
+
+if TYPE_CHECKING:
+    from .tables import LabelPair
+
+__all__ = ["label_map"]
+
+_COLOUR = (79, 134, 204)
+"""Between the accents of the light and the dark page: it can be read on both."""
+
+_MOST = 1200
+"""Labels drawn; a wider map would not fit a screen."""
+
+
+def label_map(pairs: list[LabelPair]) -> str:
+    """Draw counts as a picture (a data URI): line the home label, column the flipped one, both in their order.
+
+    Opacity grows with the logarithm of the count, so that single rows stay visible.
+    """
+    size = min(_MOST, 1 + max(max(pair.home, pair.flipped) for pair in pairs))
+    counts = np.zeros((size, size))
+    for pair in pairs:
+        if max(pair.home, pair.flipped) < size:
+            counts[pair.home, pair.flipped] += pair.n
+    opacity = np.where(counts > 0, 0.2 + 0.8 * np.log1p(counts) / np.log1p(counts.max()), 0.0)
+    pixels = np.empty((size, size, 4), np.uint8)
+    pixels[..., :3] = _COLOUR
+    pixels[..., 3] = np.round(255 * opacity)
+    return png_uri(pixels)

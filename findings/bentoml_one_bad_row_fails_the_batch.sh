@@ -6,7 +6,12 @@
 #   for what a stranger sent. Ask a row again alone before it counts as one without an answer.
 set -euo pipefail
 work=$(mktemp -d)
-trap 'if [ -f "$work/group" ]; then kill -KILL -- "-$(cat "$work/group")" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
+stop() {  # its workers have groups of their own, and end with it
+  [ ! -f "$work/group" ] || kill -TERM "$(cat "$work/group")" 2>/dev/null || true
+  sleep 8
+  rm -rf "$work"
+}
+trap stop EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install -q bentoml==1.4.40 numpy==2.4.6
 cat >"$work/service.py" <<'PYTHON'

@@ -9,7 +9,12 @@
 #   point, or declare the type: Annotated[np.ndarray, DType("float32")].
 set -euo pipefail
 work=$(mktemp -d)
-trap 'if [ -f "$work/group" ]; then kill -KILL -- "-$(cat "$work/group")" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
+stop() {  # its workers have groups of their own, and end with it
+  [ ! -f "$work/group" ] || kill -TERM "$(cat "$work/group")" 2>/dev/null || true
+  sleep 8
+  rm -rf "$work"
+}
+trap stop EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install -q bentoml==1.4.40 numpy==2.4.6
 cat >"$work/service.py" <<'PYTHON'

@@ -43,7 +43,7 @@ def first_flip(
 ) -> Asking[Start | None]:
     """Try random directions, and keep the nearest boundary point met; None where no direction flips.
 
-    Directions look like gradients do (``basis.variance``) and come in opposite pairs. The first ones are followed to the end of the box
+    Directions look like gradients do (``basis.variance``) and like white noise in turn, and come in opposite pairs. The first ones are followed to the end of the box
     (without bounds: twice as far each), later ones are asked once, just inside the best distance known, and dropped if that does not
     flip, as RayS does [1]_.
 
@@ -95,7 +95,7 @@ def _nearest(
     for attempt, reach in enumerate(radii):
         if attempt >= n_starts and best is not None:
             break
-        u = -u if attempt % 2 else _direction(basis, slopes, stream)
+        u = -u if attempt % 2 else _direction(basis, slopes, stream, white=attempt % 4 == 2)
         lo, hi = 0.0, min(0.95 * length, reach)
         for question in range(1 + _BISECTIONS):
             r = hi if question == 0 else 0.5 * (lo + hi)
@@ -110,9 +110,13 @@ def _nearest(
     return best
 
 
-def _direction(basis: Basis, slopes: Real, stream: np.random.Generator) -> Real:
-    """A direction (d,) of unit length as gradients have them, across the ``slopes`` (m, k) where there are others."""
-    drawn = stream.standard_normal(basis.size) * np.sqrt(basis.variance)
+def _direction(
+    basis: Basis, slopes: Real, stream: np.random.Generator, *, white: bool
+) -> Real:
+    """A direction (d,) of unit length, white or as gradients have them, across the ``slopes`` (m, k) where there are others."""
+    drawn = stream.standard_normal(basis.size)
+    if not white:
+        drawn = drawn * np.sqrt(basis.variance)
     if 0 < len(slopes) < basis.size:
         drawn = drawn - np.linalg.lstsq(slopes.T, drawn, rcond=None)[0] @ slopes
     u = basis.synthesise(drawn[None])[0]

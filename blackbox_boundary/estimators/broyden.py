@@ -152,7 +152,7 @@ class Broyden:
             problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
-            directions=basis.size,
+            memory=4 * basis.size**2,
         )
 
     def _row(self, planes: _Planes, box: Box, stream: np.random.Generator) -> RowSearch:

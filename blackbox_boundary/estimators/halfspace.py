@@ -46,6 +46,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,11 +55,21 @@ from ..errors import InvalidInput
 from ..gradients.bases import Basis, basis_for
 from ..search.asks import Search
 from ..search.box import Box
-from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
+from ..search.geometry import ORDER, check_norm
+from ..search.lockstep import (
+    Asking,
+    BatchAsk,
+    Replies,
+    RowSearch,
+    check_facet_settings,
+    lockstep,
+)
 from ..search.problem import Problem
 from ..search.state import Flips
-from ._facet import Facet, Look
-from ._starts import first_flip, flip_beside
+from ._directions import Blocks
+from ._facet import Facet
+from ._rounds import Look, rounds
+from ._starts import Start, first_flip, flip_beside
 
 __all__ = ["HalfSpace"]
 
@@ -67,6 +78,9 @@ _SETTLED = 1000
 
 _REFINE = 300
 """Questions for the nearest facet after each look at another; about what such a look costs."""
+
+_LARGEST_BASIS = 8192
+"""Directions at most; see :func:`~blackbox_boundary.gradients.bases.basis_for`."""
 
 _STARTS = 10
 """Directions tried for a flip beside the known facets."""
@@ -104,12 +118,13 @@ class HalfSpace:
         What a whole turn to another boundary point takes from what was known, as a share of the normal's squared length.
     """
 
+    norm: str = "l2"
     max_queries_per_row: int = 1000
     subspace: Basis | None = None
     n_starts: int = 20
     n_probes: int = 24
-    probe_radius: float = 0.5
-    noise: float = 0.02
+    probe_radius: float = 0.2
+    noise: float = 0.1
     forgetting: float = 0.05
 
     @property
@@ -118,6 +133,7 @@ class HalfSpace:
         return "halfspace"
 
     def __post_init__(self) -> None:
+        check_norm(self.norm, "HalfSpace")
         check_facet_settings(self)
         if not self.noise > 0:
             raise InvalidInput('"noise" of HalfSpace must be positive.')
@@ -136,10 +152,20 @@ class HalfSpace:
 
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each by itself."""
-        basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
+        basis = self.subspace or basis_for(
+            problem.input_shape, largest=_LARGEST_BASIS, seed=problem.seed
+        )
+        blocks = Blocks(basis)
+        look = Look(
+            self.n_probes, self.probe_radius, self.noise, self.forgetting, self.norm
+        )
 
         def start(row: int, box: Box) -> RowSearch:
-            return self._row(box, basis, problem.n_classes, problem.stream(int(flips.row_ids[row])))
+            stream = problem.stream(int(flips.row_ids[row]))
+            return self._row(box, blocks, problem.n_classes, stream)
+
+        def together(facets: Sequence[Facet]) -> Generator[BatchAsk, Replies, None]:
+            return rounds(facets, blocks, look, problem.n_classes)
 
         facets = 1 + max(
             0, min(problem.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE)
@@ -149,25 +175,25 @@ class HalfSpace:
             problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
-            directions=basis.size,
-            matrices=facets,
+            memory=4 * blocks.size * blocks.width * (facets + 1),
+            together=together,
+            norm=self.norm,
         )
 
     def _row(
-        self, box: Box, basis: Basis, n_classes: int, stream: np.random.Generator
+        self, box: Box, blocks: Blocks, n_classes: int, stream: np.random.Generator
     ) -> RowSearch:
         """Search one row until nobody answers any more."""
-        look = Look(self.n_probes, self.probe_radius, self.noise, self.forgetting)
-        start = yield from first_flip(box, basis, self.n_starts, stream)
+        start = yield from first_flip(box, blocks.basis, self.n_starts, stream)
         if start is None:
             return
-        nearest = Facet.at(start, box, basis)
+        nearest = Facet.at(start, box, blocks, stream, self._length(start))
         known, pause, slack = [nearest], _REFINE, _SLACK
-        yield from _until(_SETTLED, nearest, look, stream)
+        yield from _until(_SETTLED, nearest)
         while True:
-            new = yield from _beside(known, nearest, n_classes, stream)
+            new = yield from self._beside(known, nearest, n_classes, blocks)
             for facet in known if new is None else [new]:
-                yield from _keep_up(facet, nearest, slack, look, stream)
+                yield from _keep_up(facet, nearest, slack)
             if new is None:
                 slack *= 2
             if new is None or not new.has_moved:
@@ -175,34 +201,42 @@ class HalfSpace:
             else:
                 known, pause = [*known, new], _REFINE
             nearest = min(known, key=lambda facet: facet.length)
-            yield from _until(nearest.asked + pause, nearest, look, stream)
+            yield from _until(nearest.asked + pause, nearest)
+
+    def _length(self, start: Start) -> float:
+        return float(np.linalg.norm(start.point, ord=ORDER[self.norm]))
+
+    def _beside(
+        self, known: list[Facet], nearest: Facet, n_classes: int, blocks: Blocks
+    ) -> Asking[Facet | None]:
+        """A facet that the known ones do not account for; None where none was found."""
+        labels = {facet.label for facet in known}
+        if len(labels) == n_classes - 1:
+            return None
+        slopes = np.stack([facet.mean[: blocks.basis.size] for facet in known])
+        start = yield from flip_beside(
+            nearest.box,
+            blocks.basis,
+            nearest.best,
+            _STARTS,
+            nearest.stream,
+            others=labels,
+            slopes=slopes,
+        )
+        if start is None:
+            return None
+        return Facet.beside(known, nearest, start, blocks, self._length(start))
 
 
-def _until(asked: int, facet: Facet, look: Look, stream: np.random.Generator) -> Asking[None]:
+def _until(asked: int, facet: Facet) -> Asking[None]:
     """Go on with one facet until so many questions were asked about it."""
     while facet.asked < asked:
-        yield from facet.round(look, stream)
+        yield facet
 
 
-def _beside(
-    known: list[Facet], nearest: Facet, n_classes: int, stream: np.random.Generator
-) -> Asking[Facet | None]:
-    """A facet that the known ones do not account for; None where none was found."""
-    labels = {facet.label for facet in known}
-    if len(labels) == n_classes - 1:
-        return None
-    slopes = np.stack([facet.belief.mean for facet in known])
-    start = yield from flip_beside(
-        nearest.box, nearest.basis, nearest.best, _STARTS, stream, others=labels, slopes=slopes
-    )
-    return None if start is None else Facet.beside(known, start, nearest.box, nearest.basis)
-
-
-def _keep_up(
-    facet: Facet, nearest: Facet, slack: float, look: Look, stream: np.random.Generator
-) -> Asking[None]:
+def _keep_up(facet: Facet, nearest: Facet, slack: float) -> Asking[None]:
     """Go on with a facet as long as it is not left behind by the nearest one, after as many questions."""
     while facet.asked < nearest.asked and facet.length < (
         1 + slack / (1 + facet.asked)
     ) * nearest.length_after(facet.asked):
-        yield from facet.round(look, stream)
+        yield facet

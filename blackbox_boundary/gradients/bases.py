@@ -114,7 +114,9 @@ class Span(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Cosines(Settings):
-    """The discrete cosine basis of an image, lowest frequencies first.
+    """The discrete cosine basis of an image, over its channels, too: brightness first, then colours.
+
+    Of each channel the lowest frequencies come first, and all channels hold about as many.
 
     Parameters
     ----------
@@ -127,6 +129,8 @@ class Cosines(Settings):
     shape: tuple[int, ...]
     size: int
     variance: Real = field(init=False, repr=False)
+    channel: NDArray[np.intp] = field(init=False, repr=False)
+    """(size,) number of the cosine over the channels; 0 is their mean."""
     _kept: NDArray[np.intp] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -147,6 +151,15 @@ class Cosines(Settings):
             )
         variance = ((1 + square) ** -1.5).reshape(-1)
         kept = np.argsort(-variance, kind="stable")[: self.size]
+        channel = np.zeros(self.shape, np.intp)
+        for axis in set(range(len(self.shape))) - set(self._axes):
+            channel += np.arange(self.shape[axis]).reshape(
+                [-1 if a == axis else 1 for a in range(len(self.shape))]
+            )
+        channel = channel.reshape(-1)[kept]
+        by_channel = np.argsort(channel, kind="stable")
+        kept = kept[by_channel]
+        object.__setattr__(self, "channel", channel[by_channel])
         object.__setattr__(self, "_kept", kept)
         object.__setattr__(self, "variance", variance[kept] / variance[kept].mean())
 
@@ -158,14 +171,14 @@ class Cosines(Settings):
         return (1, 2) if self.shape[0] <= self.shape[2] else (0, 1)
 
     def analyse(self, points: Real) -> Real:
-        axes = tuple(1 + axis for axis in self._axes)
+        axes = tuple(range(1, 1 + len(self.shape)))
         spectrum = scipy.fft.dctn(points.reshape(-1, *self.shape), axes=axes, norm="ortho")
         return np.asarray(spectrum.reshape(len(points), -1)[:, self._kept])
 
     def synthesise(self, components: Real) -> Real:
         spectrum = np.zeros((len(components), int(np.prod(self.shape))))
         spectrum[:, self._kept] = components
-        axes = tuple(1 + axis for axis in self._axes)
+        axes = tuple(range(1, 1 + len(self.shape)))
         return np.asarray(
             scipy.fft.idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(
                 len(components), -1
@@ -191,3 +204,4 @@ def basis_for(shape: tuple[int, ...], *, largest: int = 1024, seed: int = 0) -> 
     if d <= largest:
         return Coordinates(d)
     return Span(np.random.default_rng(seed).standard_normal((largest, d)))
+

@@ -130,8 +130,9 @@ class Beliefs:
             variance = np.maximum(joint[:, j, j], 0.0) + noise**2
             steps[:, j], by[:, j] = probit_step(z[:, j], variance, side[:, j])
             z += steps[:, j, None] * joint[:, j, :m]
-            lost = by[:, j, None] * joint[:, j, :m]
-            joint[:, j + 1 :] -= lost[:, j + 1 :, None] * joint[:, j, None]
+            later, filled = slice(j + 1, m), slice(j + 1, m + j + 1)  # the other columns are not needed, or zero
+            lost = by[:, j, None] * joint[:, j, later]
+            joint[:, later, filled] -= lost[..., None] * joint[:, j, None, filled]
         g = joint[..., m:] @ g  # each direction given the answers before it
         self.mean += (steps[:, None] @ g)[:, 0]
         self._remove(g, by)

@@ -67,8 +67,11 @@ _OFF_ODDS = 3
 _SETTLED_OCTAVES = 0.5
 """Uncertainty of an amplitude, in octaves, below which none are."""
 
-_EVEN_ODDS_PASSES = 4
-"""Secant steps that move a probe to the odds wanted."""
+_EVEN_ODDS_PASSES = 3
+"""Secant steps that move a probe to the odds wanted where the box cuts it."""
+
+_SCALES = (0.1, 4.0)
+"""How far in or out a probe is moved with the centre."""
 
 
 @dataclass(frozen=True)
@@ -235,16 +238,28 @@ class _Stack:
         self.beliefs.rescale(2.0 ** (self.amplitudes.mean - scaled_to))
 
     def _at_odds(self, probes: _Probes) -> Real:
-        """The probes (n, m, d), moved in or out with the centre until ``z`` is what it shall be."""
-        aside = self.blocks.synthesise(probes.components)
-        w = self.blocks.synthesise(self.beliefs.mean)[..., None]
-        down, up, centre = self.down[:, None], self.up[:, None], self.centre[:, None]
-        scale = np.ones(probes.deviation.shape)
-        for _ in range(_EVEN_ODDS_PASSES):
-            z = (np.clip(scale[..., None] * centre + aside, down, up) @ w)[..., 0] - 1
-            scale = np.clip(scale - (z - probes.off), 0.1, 4.0)  # secant with slope w . centre = 1
-        return np.asarray(np.clip(scale[..., None] * centre + aside, down, up))
+        """The probes (n, m, d), moved in or out with the centre until ``z`` is what it shall be.
 
+        Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe, secants look for it.
+        """
+        aside = self.blocks.synthesise(probes.components)
+        own = (probes.components @ self.beliefs.mean[..., None])[..., 0]
+        scale = np.clip(1 + probes.off - own, *_SCALES)
+        points = scale[..., None] * self.centre[:, None] + aside
+        down, up = self.down[:, None], self.up[:, None]
+        cut = ((points < down) | (points > up)).any(axis=(1, 2))
+        i = np.flatnonzero(cut)
+        if not i.size:
+            return points
+        w = self.blocks.synthesise(self.beliefs.mean[i])[..., None]
+        down, up, centre = down[i], up[i], self.centre[i, None]
+        for last in range(_EVEN_ODDS_PASSES + 1):
+            moved = np.clip(scale[i, :, None] * centre + aside[i], down, up)
+            if last < _EVEN_ODDS_PASSES:
+                z = (moved @ w)[..., 0] - 1
+                scale[i] = np.clip(scale[i] - (z - probes.off[i]), *_SCALES)
+        points[i] = moved
+        return points
 
 @dataclass(eq=False)
 class _Walk:

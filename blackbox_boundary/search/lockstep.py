@@ -157,13 +157,17 @@ class _Runner:
     search: RowSearch
     pending: Any
 
-    def go_on(self, answers: Answers | None) -> bool:
-        """Send the answers on; whether the row has another question."""
+    def go_on(self, answers: Answers | None) -> None:
+        """Send the answers on; nothing is pending where the row has no other question."""
         try:
             self.pending = self.search.send(answers)  # type: ignore[arg-type]
         except StopIteration:
-            return False
-        return True
+            self.pending = None
+
+    def end(self) -> None:
+        """Ask nothing more."""
+        self.search.close()
+        self.pending = None
 
 
 class _Block:
@@ -195,10 +199,10 @@ class _Block:
             else:
                 assert together is not None
                 yield from self._carry_out(runners, together)
+            may_ask = self._may_ask()
             for runner in runners:
-                if not self._may_ask(runner.at):
-                    runner.search.close()
-                    runner.pending = None
+                if not may_ask[runner.at]:
+                    runner.end()
             runners = [runner for runner in runners if runner.pending is not None]
         flips, rows = self._flips, self._rows
         found = flips.has_flip[rows] & (flips.status[rows] == Status.RUNNING)
@@ -212,10 +216,10 @@ class _Block:
             if first is not None and self._left[at] > 0:
                 yield _Runner(at, search, first)
 
-    def _may_ask(self, at: int) -> bool:
-        return bool(
-            self._left[at] > 0 and self._flips.status[self._rows[at]] == Status.RUNNING
-        )
+    def _may_ask(self) -> NDArray[np.bool_]:
+        """Which rows of the block are running and have questions left."""
+        running = self._flips.status[self._rows] == Status.RUNNING
+        return np.asarray(running & (self._left > 0))
 
     def _ask_singly(self, runners: list[_Runner]) -> Search:
         """Ask what searches want to know, and send each its answers."""
@@ -224,15 +228,14 @@ class _Block:
         moved, answered, prediction = yield from self._ask(
             at, np.concatenate([runner.pending for runner in runners])
         )
-        ends = np.cumsum(counts)
+        ends, may_ask = np.cumsum(counts), self._may_ask()
         for runner, count, end in zip(runners, counts, ends, strict=True):
             usable = end - count + np.flatnonzero(answered[end - count : end])
             home = self._flips.home[self._rows[runner.at]]
             received = prediction[usable]
             answers = Answers(moved[usable], received.label != home, received)
-            if not self._may_ask(runner.at) or not runner.go_on(answers):
-                runner.search.close()
-                runner.pending = None
+            if may_ask[runner.at]:
+                runner.go_on(answers)
 
     def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
         """Carry out what all searches request, and let them go on."""
@@ -248,8 +251,7 @@ class _Block:
             except StopIteration:
                 break
         for runner in runners:
-            if not runner.go_on(None):
-                runner.pending = None
+            runner.go_on(None)
 
     def _ask(
         self, at: IntArray, displacements: Real

@@ -43,15 +43,14 @@ class Blocks:
         """(size,) relative; see :class:`~blackbox_boundary.gradients.bases.Basis`."""
         return self._filled(self.basis.variance[None])[0]
 
-    @cached_property
-    def covariance(self) -> Real:
-        """(count, count) of the amplitudes of blocks before any answer."""
+    def covariance(self, *, expected: bool) -> Real:
+        """(count, count) of the amplitudes of blocks before any answer; see :func:`._amplitudes.amplitude_covariance`."""
         first = np.minimum(np.arange(self.count) * self.width, self.basis.size - 1)
         channel = getattr(self.basis, "channel", np.zeros(self.basis.size, np.intp))[first]
         level = -np.log(self.basis.variance[first])
         low, high = level.min(), level.max()
         relative = 2 * (level - low) / (high - low) - 1 if high > low else np.zeros(self.count)
-        return amplitude_covariance(channel, relative)
+        return amplitude_covariance(channel, relative, expected=expected)
 
     def analyse(self, points: Real) -> Real:
         """Components (..., size) of flat points (..., d)."""

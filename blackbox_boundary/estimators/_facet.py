@@ -70,9 +70,8 @@ class Facet:
         """The facet through a boundary point, of which nothing else is known."""
         nothing = np.zeros(blocks.size)
         octaves = np.zeros(blocks.count)
-        return cls._with(
-            start, box, blocks, stream, length, nothing, octaves, blocks.covariance.copy()
-        )
+        spectrum = blocks.covariance(expected=not start.white)
+        return cls._with(start, box, blocks, stream, length, nothing, octaves, spectrum)
 
     @classmethod
     def beside(

@@ -55,6 +55,11 @@ _CLOSE = 1e-3
 _WALK_NOISE = 0.02
 """Noise of a boundary point met by a walk, in units of ``z``."""
 
+_DISAPPOINTMENT = 0.1
+"""Share of the normal's squared length that is forgotten where a walk ends at once, though the belief expected a turn."""
+
+_TINY = 1e-30
+
 _UNIFORM = 0.3
 """Standard deviation of a point in a bracket of unit width."""
 
@@ -162,10 +167,10 @@ class _Stack:
     def walk(self) -> Generator[BatchAsk, Replies, None]:
         """Bisect the turn from the best point to the one expected, and move to where the boundary is met."""
         before, p = self.length.copy(), self.best
-        square = row_dot(p, p)
+        square = np.maximum(row_dot(p, p), _TINY)
         known = self.beliefs.condition(self.blocks.analyse(p))
         at_rest = (
-            np.sign(p) / np.abs(p).sum(axis=-1, keepdims=True)
+            np.sign(p) / np.maximum(np.abs(p).sum(axis=-1, keepdims=True), _TINY)
             if self.look.norm == "linf"
             else p / square[:, None]
         )
@@ -198,6 +203,7 @@ class _Stack:
         """Move the trust half way, in proportion, to what the boundary allowed."""
         allowed = np.tan((walk.lo + np.where(walk.hi < np.pi / 2, walk.hi, walk.lo)) / 2)
         allowed = np.maximum(allowed / np.maximum(expected, _CLOSE), 0.02)
+        self.allowed = np.where(was_asked, allowed, 1.0)
         moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
         self.trust = np.where(was_asked, moved, self.trust)
 
@@ -208,8 +214,9 @@ class _Stack:
         reached = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
         self.beliefs.pass_through(self.blocks.analyse(reached), known, _WALK_NOISE)
         step = self.best - p
-        turned = np.sqrt(row_dot(step, step) / row_dot(self.best, self.best))
-        self.beliefs.forget(self.look.forgetting * np.minimum(turned, 1.0))
+        turned = np.sqrt(row_dot(step, step) / np.maximum(row_dot(self.best, self.best), _TINY))
+        share = self.look.forgetting * np.minimum(turned, 1.0)
+        self.beliefs.forget(share + _DISAPPOINTMENT * np.maximum(1 - self.allowed, 0.0) ** 2)
 
     def _signal(self) -> Real:
         """(n,) by how much a probe changes ``z``, as the prior has it."""
@@ -287,7 +294,7 @@ class _Walk:
     @property
     def gap(self) -> Real:
         """Relative width of the bracket, in length."""
-        return np.asarray((self.inner - self.outer) / self.inner)
+        return np.asarray((self.inner - self.outer) / np.maximum(self.inner, _TINY))
 
     @property
     def middle(self) -> Real:

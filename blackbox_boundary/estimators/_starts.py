@@ -40,7 +40,7 @@ class Start(NamedTuple):
 
 
 def first_flip(
-    box: Box, basis: Basis, n_starts: int, stream: np.random.Generator
+    box: Box, basis: Basis, n_starts: int, stream: np.random.Generator, norm: str = "l2"
 ) -> Asking[Start | None]:
     """Try random directions, and keep the nearest boundary point met; None where no direction flips.
 
@@ -56,10 +56,9 @@ def first_flip(
     """
     tries = _PATIENCE * n_starts
     radii = repeat(np.inf, tries) if np.isfinite(box.width) else (2.0**k for k in range(tries))
+    rays = _Rays(box, np.zeros(len(box.up)), norm)
     nowhere = np.zeros((0, basis.size))
-    return (
-        yield from _nearest(box, basis, np.zeros(len(box.up)), radii, n_starts, stream, (), nowhere)
-    )
+    return (yield from _nearest(rays, basis, radii, n_starts, stream, (), nowhere))
 
 
 def flip_beside(
@@ -71,30 +70,48 @@ def flip_beside(
     *,
     others: Collection[int],
     slopes: Real,
+    norm: str = "l2",
 ) -> Asking[Start | None]:
     """Look for a flip to none of the ``others``, from just inside the boundary point ``best`` (d,), across the known ``slopes`` (m, k).
 
     Moving across them leaves the boundaries known where they are, so that the flip met is of another one.
     """
     centre = _INSIDE * best
-    reach = _REACH * float(np.linalg.norm(centre))
+    rays = _Rays(box, centre, norm)
+    reach = _REACH * rays.length(centre)
     radii = (reach * 2.0 ** (k // n_starts) for k in range(_PATIENCE * n_starts))
-    return (yield from _nearest(box, basis, centre, radii, n_starts, stream, others, slopes))
+    return (yield from _nearest(rays, basis, radii, n_starts, stream, others, slopes))
+
+
+class _Rays:
+    """Rays from ``centre`` (d,) that bend along the faces of a box: in L-inf of corners, whose coordinates move alike."""
+
+    def __init__(self, box: Box, centre: Real, norm: str) -> None:
+        self.centre, self._norm = centre, norm
+        self._room = Box(box.down - centre, box.up - centre)
+
+    def length(self, s: Real) -> float:
+        """In L-inf of the corner, in L2 else."""
+        return float(np.linalg.norm(s, ord=np.inf if self._norm == "linf" else 2))
+
+    def at(self, u: Real, radius: float) -> Real:
+        """The displacement (d,) of this length; where the ray comes to rest, if it is shorter."""
+        if self._norm == "linf":
+            return self.centre + self._room.clip(min(radius, self._room.width) * np.sign(u))
+        return self.centre + self._room.along(u, radius)
 
 
 def _nearest(
-    box: Box,
+    rays: _Rays,
     basis: Basis,
-    centre: Real,
     radii: Iterable[float],
     n_starts: int,
     stream: np.random.Generator,
     others: Collection[int],
     slopes: Real,
 ) -> Asking[Start | None]:
-    """The flip nearest to ``centre`` on rays from it: as many as there are ``radii``, ``n_starts`` of them in any case."""
-    room = Box(box.down - centre, box.up - centre)
-    best, length, u = None, np.inf, np.zeros(len(centre))
+    """The nearest flip on rays: as many as there are ``radii``, ``n_starts`` of them in any case."""
+    best, length, u = None, np.inf, rays.centre
     white = False
     for attempt, reach in enumerate(radii):
         if attempt >= n_starts and best is not None:
@@ -107,10 +124,10 @@ def _nearest(
         lo, hi = 0.0, min(0.95 * length, reach)
         for question in range(1 + _BISECTIONS):
             r = hi if question == 0 else 0.5 * (lo + hi)
-            answers = yield (centre + room.along(u, r))[None]
+            answers = yield rays.at(u, r)[None]
             if answers.beyond(others)[0]:
                 best = Start(answers.moved[0], int(answers.prediction.label[0]), white)
-                length = hi = float(np.linalg.norm(answers.moved[0] - centre))
+                length = hi = rays.length(answers.moved[0] - rays.centre)
             elif question == 0:
                 break
             else:

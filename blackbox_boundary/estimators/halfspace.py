@@ -92,10 +92,12 @@ _SLACK = 100.0
 
 @dataclass(frozen=True)
 class HalfSpace:
-    """The nearest boundary point from labels alone, in L2.
+    """The nearest boundary point from labels alone.
 
     Parameters
     ----------
+    norm : str
+        ``"l1"``, ``"l2"`` or ``"linf"``: what is made small.
     max_queries_per_row : int
         The one dial. 250 give a first idea, 1,000 a good distance, 5,000 one within some percent of white-box methods; beyond
         1,000, other classes than the first one met are looked for, too.
@@ -184,7 +186,7 @@ class HalfSpace:
         self, box: Box, blocks: Blocks, n_classes: int, stream: np.random.Generator
     ) -> RowSearch:
         """Search one row until nobody answers any more."""
-        start = yield from first_flip(box, blocks.basis, self.n_starts, stream)
+        start = yield from first_flip(box, blocks.basis, self.n_starts, stream, self.norm)
         if start is None:
             return
         nearest = Facet.at(start, box, blocks, stream, self._length(start))
@@ -222,6 +224,7 @@ class HalfSpace:
             nearest.stream,
             others=labels,
             slopes=slopes,
+            norm=self.norm,
         )
         if start is None:
             return None

@@ -24,19 +24,18 @@ GRID = np.arange(-6, 7) * 0.5
 
 _EXPECTED, _OPEN = (0.7, 0.5), (1.5, 1.5)
 """Prior standard deviations, in octaves, of the common amplitude and of the slope: where the first flips of low frequency were the nearest,
-as the prior has it, and where those of white noise were. With the second pair throughout, a convolutional MNIST net ended 6 to 12 % farther
-after 250 to 500 queries; with the first, ResNet-8 on CIFAR-100 13 to 20 %."""
+as the prior has it, and where those of white noise were. With the second pair throughout, a
+convolutional MNIST net ended 6 to 10 % farther after 250 to 500 queries; with the first, ResNet-8 on
+CIFAR-100 ended farther by as much or more."""
 
 _CHANNEL, _REST = 0.7, 0.25
-"""Of a channel, and of what neighbours share; ResNet-8's channels differ by 1 octave. With .5 for the rest, 1,000 queries came less near."""
+"""Of a channel, and of what neighbours share; ResNet-8's channels differ by 1 octave."""
 
 _REACH = 2.0
 """Blocks over which the rest is alike."""
 
 
-def amplitude_covariance(
-    channel: NDArray[np.intp], frequency: Real, *, expected: bool
-) -> Real:
+def amplitude_covariance(channel: NDArray[np.intp], frequency: Real, *, expected: bool) -> Real:
     """Prior covariance (blocks, blocks) of the logarithms, for blocks of a channel, and of relative frequencies from -1 to 1.
 
     ``expected`` says whether the first flips were where the prior spectrum has them.

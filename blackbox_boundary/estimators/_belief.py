@@ -130,7 +130,10 @@ class Beliefs:
             variance = np.maximum(joint[:, j, j], 0.0) + noise**2
             steps[:, j], by[:, j] = probit_step(z[:, j], variance, side[:, j])
             z += steps[:, j, None] * joint[:, j, :m]
-            later, filled = slice(j + 1, m), slice(j + 1, m + j + 1)  # the other columns are not needed, or zero
+            later, filled = (
+                slice(j + 1, m),
+                slice(j + 1, m + j + 1),
+            )  # the other columns are not needed, or zero
             lost = by[:, j, None] * joint[:, j, later]
             joint[:, later, filled] -= lost[..., None] * joint[:, j, None, filled]
         g = joint[..., m:] @ g  # each direction given the answers before it

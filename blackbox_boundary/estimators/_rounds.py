@@ -137,7 +137,7 @@ class _Stack:
             stacked("length"),
             stacked("gap"),
             stacked("trust"),
-            stacked("label"),
+            np.array([facet.label for facet in facets], np.intp),
             excluded,
             Beliefs(stacked("mean"), np.stack([facet.cov for facet in facets]), stacked("prior")),
             Amplitudes(stacked("octaves"), stacked("octaves_cov")),
@@ -188,7 +188,7 @@ class _Stack:
             slope = at_rest[i] + share[:, None] * turn[i]
             points = nearest(-slope, self.down[i], self.up[i], np.ones(len(i)), self.look.norm)
             replies, flipped = yield from self._ask(i, points)
-            walk.note(i, replies, flipped, length(replies.moved, self.look.norm), self.label)
+            walk.note(i, replies, flipped, length(replies.moved, self.look.norm))
             going &= walk.gap > resolved
         nearer = walk.has_moved & (walk.inner < before)
         self.best = np.where(nearer[:, None], walk.flip, p)
@@ -207,9 +207,7 @@ class _Stack:
         moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
         self.trust = np.where(was_asked, moved, self.trust)
 
-    def _learn_from(
-        self, walk: _Walk, known: Known, nearer: NDArray[np.bool_], p: Real
-    ) -> None:
+    def _learn_from(self, walk: _Walk, known: Known, nearer: NDArray[np.bool_], p: Real) -> None:
         """Take in the boundary point reached, and forget by how far it is from the last one."""
         reached = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
         self.beliefs.pass_through(self.blocks.analyse(reached), known, _WALK_NOISE)
@@ -220,10 +218,10 @@ class _Stack:
 
     def _signal(self) -> Real:
         """(n,) by how much a probe changes ``z``, as the prior has it."""
-        return self.look.probe_radius * self._size * np.sqrt(self.beliefs.prior.mean(axis=-1))
+        return self.look.probe_radius * self.size * np.sqrt(self.beliefs.prior.mean(axis=-1))
 
     @property
-    def _size(self) -> Real:
+    def size(self) -> Real:
         """(n,) L2 length of the best points."""
         return np.sqrt(row_dot(self.best, self.best))
 
@@ -268,6 +266,7 @@ class _Stack:
         points[i] = moved
         return points
 
+
 @dataclass(eq=False)
 class _Walk:
     """Brackets of the turn ``lo`` to ``hi`` (n,), in radians, with the points at their ends and the lengths of these."""
@@ -306,7 +305,6 @@ class _Walk:
         replies: Replies,
         flipped: NDArray[np.bool_],
         lengths: Real,
-        label: IntArray,
     ) -> None:
         """Narrow the brackets of rows ``i`` and choose their next turns."""
         hit, kept = i[flipped], i[~flipped]
@@ -323,8 +321,17 @@ class _Walk:
 
 @dataclass(eq=False)
 class _Probes:
-    """Directions to ask along: ``components`` (n, m, k) of steps aside, the ``deviation`` (n, m) of ``z`` that each stands for, the ``z``
-    wanted (``off``), and the blocks (n, groups) that equal shares of them lie in."""
+    """Directions to ask along.
+
+    Attributes
+    ----------
+    components : (n, m, k)
+        Steps aside from the centre.
+    deviation, off : (n, m)
+        The deviation of ``z`` that each stands for, and the ``z`` wanted.
+    picked : (n, groups) int
+        The blocks that equal shares of them lie in.
+    """
 
     components: Real
     deviation: Real
@@ -334,14 +341,14 @@ class _Probes:
     @classmethod
     def drawn(cls, stack: _Stack, groups: int) -> _Probes:
         """Draw directions in the blocks of which least is known, mostly along what is least known there."""
-        blocks, beliefs, look = stack.blocks, stack.beliefs, stack.look
+        beliefs, look = stack.beliefs, stack.look
         variance = beliefs.variance
         n, count, b = variance.shape
         share = max(1, look.n_probes // groups)
         streams = [facet.stream for facet in stack.facets]
         chance = np.stack([stream.standard_normal(count) for stream in streams])
         drawn = np.stack([stream.standard_normal((groups, share, b)) for stream in streams])
-        score = variance.mean(axis=-1) * 4.0 ** (0.5*stack.amplitudes.deviation * chance)
+        score = variance.mean(axis=-1) * 2.0 ** (stack.amplitudes.deviation * chance)
         picked = np.argsort(-score, axis=-1, kind="stable")[:, :groups]
         rows = np.arange(n)[:, None]
         cov, own = beliefs.cov[rows, picked], variance[rows, picked]
@@ -351,14 +358,16 @@ class _Probes:
         along = row_dot((u @ cov).astype(np.float64), u.astype(np.float64))
         components = np.zeros((n, groups, share, count, b))
         components[rows, np.arange(groups)[None], :, picked] = u
-        radius = look.probe_radius * stack._size
+        radius = look.probe_radius * stack.size
         deviation = radius[:, None] * np.sqrt(np.maximum(along, 0.0)).reshape(n, -1)
         number = np.arange(groups * share)
-        off = np.where(number % _OFF_ODDS == 0, np.where(number // _OFF_ODDS % 2 == 0, 1.0, -1.0), 0.0)
+        off = np.where(
+            number % _OFF_ODDS == 0, np.where(number // _OFF_ODDS % 2 == 0, 1.0, -1.0), 0.0
+        )
         doubt = (stack.amplitudes.deviation * beliefs.unknown)[rows, picked] > _SETTLED_OCTAVES
         off = off * np.repeat(doubt, share, axis=-1)
-        components = components.reshape(n, groups * share, count * b)
-        return cls(radius[:, None, None] * components, deviation, off * deviation, picked)
+        aside = radius[:, None, None] * components.reshape(n, groups * share, count * b)
+        return cls(aside, deviation, off * deviation, picked)
 
     def learn_amplitudes(
         self, stack: _Stack, a: Real, flipped: NDArray[np.bool_], noise: Real

@@ -135,9 +135,7 @@ def _nearest(
     return best
 
 
-def _direction(
-    basis: Basis, slopes: Real, stream: np.random.Generator, *, white: bool
-) -> Real:
+def _direction(basis: Basis, slopes: Real, stream: np.random.Generator, *, white: bool) -> Real:
     """A direction (d,) of unit length, white or as gradients have them, across the ``slopes`` (m, k) where there are others."""
     drawn = stream.standard_normal(basis.size)
     if not white:

@@ -158,9 +158,7 @@ class HalfSpace:
             problem.input_shape, largest=_LARGEST_BASIS, seed=problem.seed
         )
         blocks = Blocks(basis)
-        look = Look(
-            self.n_probes, self.probe_radius, self.noise, self.forgetting, self.norm
-        )
+        look = Look(self.n_probes, self.probe_radius, self.noise, self.forgetting, self.norm)
 
         def start(row: int, box: Box) -> RowSearch:
             stream = problem.stream(int(flips.row_ids[row]))

@@ -187,9 +187,9 @@ class Cosines(Settings):
 
     def synthesise(self, components: Real) -> Real:
         n, channels = len(components), self._sides[0]
-        spectrum = np.zeros((n, channels * len(self._rows) * len(self._columns)))
-        spectrum[:, self._kept] = components
-        spectrum = spectrum.reshape(n, channels, len(self._rows), len(self._columns))
+        flat = np.zeros((n, channels * len(self._rows) * len(self._columns)))
+        flat[:, self._kept] = components
+        spectrum = flat.reshape(n, channels, len(self._rows), len(self._columns))
         images = self._rows.T @ self._mixed(spectrum, self._mixes.T) @ self._columns
         if self._has_channels_last:
             images = np.moveaxis(images, 1, -1)
@@ -227,4 +227,3 @@ def basis_for(shape: tuple[int, ...], *, largest: int = 1024, seed: int = 0) -> 
     if d <= largest:
         return Coordinates(d)
     return Span(np.random.default_rng(seed).standard_normal((largest, d)))
-

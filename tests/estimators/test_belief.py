@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import truncnorm
 
 from blackbox_boundary.estimators._amplitudes import GRID, Amplitudes, amplitude_covariance
-from blackbox_boundary.estimators._belief import Beliefs, Known, probit_step, prior_through
+from blackbox_boundary.estimators._belief import Beliefs, Known, prior_through, probit_step
 
 
 def beliefs(mean, variance):
@@ -26,9 +26,7 @@ def test_a_bit_at_even_odds_leaves_36_percent_of_the_variance():
     """1 - 2/pi along the direction asked, nothing elsewhere, and the mean moves by sqrt(2/pi) deviations."""
     belief = beliefs([1.0, 0.0, 0.0], [1e-12, 4.0, 9.0])
     see(belief, [[1.0, 1.0, 0.0]], [True])
-    np.testing.assert_allclose(
-        belief.variance[0, 0, 1:], [4 * (1 - 2 / np.pi), 9.0], rtol=1e-5
-    )
+    np.testing.assert_allclose(belief.variance[0, 0, 1:], [4 * (1 - 2 / np.pi), 9.0], rtol=1e-5)
     assert belief.mean[0, 1] == pytest.approx(2 * np.sqrt(2 / np.pi), rel=1e-5)
 
 
@@ -64,7 +62,11 @@ def test_a_known_point_stays_on_the_hyperplane():
     known = belief.condition(p[None])
     assert belief.mean[0] @ p == pytest.approx(1, rel=1e-6)
     belief.see(
-        rng.standard_normal((1, 6, 4)), rng.random((1, 6)) > 0.5, known, np.array([0.1]), np.zeros(1)
+        rng.standard_normal((1, 6, 4)),
+        rng.random((1, 6)) > 0.5,
+        known,
+        np.array([0.1]),
+        np.zeros(1),
     )
     belief.pass_through(rng.standard_normal((1, 4)), known, 0.01)
     assert belief.mean[0] @ p == pytest.approx(1, rel=1e-5)

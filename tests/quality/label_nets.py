@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mnist_nets import load_net, mnist
 from torch import nn
+from torch.nn import functional
 
 __all__ = ["NETS", "load_rows"]
 
@@ -49,23 +49,23 @@ class ResNet(nn.Module):
         ]  # fmt: skip
 
     def _conv(self, x, name, stride=1, padding=1):
-        return F.conv2d(x, *self.folded[name], stride=stride, padding=padding)
+        return functional.conv2d(x, *self.folded[name], stride=stride, padding=padding)
 
     def forward(self, x):
         x = ((x - self.mean) / self.std).to(memory_format=torch.channels_last)
-        x = F.relu(self._conv(x, "conv1"))
+        x = functional.relu(self._conv(x, "conv1"))
         for name, stride, is_last in self.blocks:
-            y = self._conv(F.relu(self._conv(x, name + "conv1", stride)), name + "conv2")
+            y = self._conv(functional.relu(self._conv(x, name + "conv1", stride)), name + "conv2")
             if name + "shortcut.0" in self.folded:
                 x = self._conv(x, name + "shortcut.0", stride, 0)
             elif stride == 2:
                 side = (y.shape[1] - x.shape[1]) // 2
-                x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, side, side))
+                x = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, side, side))
             x = x + y
             if is_last or not self.wide:
-                x = F.relu(x)
-        x = F.avg_pool2d(x, 4).flatten(1) if self.wide else x.mean((2, 3))
-        return F.linear(x, self.w["linear.weight"], self.w["linear.bias"])
+                x = functional.relu(x)
+        x = functional.avg_pool2d(x, 4).flatten(1) if self.wide else x.mean((2, 3))
+        return functional.linear(x, self.w["linear.weight"], self.w["linear.bias"])
 
 
 class SmallCNN(nn.Module):
@@ -75,19 +75,21 @@ class SmallCNN(nn.Module):
         super().__init__()
         w = {name: torch.from_numpy(weights[name]) for name in weights.files}
         names = [name for name in w if name.endswith(".weight")]
-        self.layers = [(w[name], w[name.replace("weight", "bias")]) for name in sorted(names, key=_depth)]
+        self.layers = [
+            (w[name], w[name.replace("weight", "bias")]) for name in sorted(names, key=_depth)
+        ]
 
     def forward(self, x):
         convolutions = [layer for layer in self.layers if layer[0].ndim == 4]
         dense = [layer for layer in self.layers if layer[0].ndim == 2]
         for i, layer in enumerate(convolutions):
-            x = F.relu(F.conv2d(x, *layer))
+            x = functional.relu(functional.conv2d(x, *layer))
             if i in (1, 3):
-                x = F.max_pool2d(x, 2)
+                x = functional.max_pool2d(x, 2)
         x = x.flatten(1)
         for layer in dense[:-1]:
-            x = F.relu(F.linear(x, *layer))
-        return F.linear(x, *dense[-1])
+            x = functional.relu(functional.linear(x, *layer))
+        return functional.linear(x, *dense[-1])
 
 
 def _depth(name):

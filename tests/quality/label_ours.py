@@ -1,6 +1,6 @@
 """What ``halfspace`` reaches with a number of queries, counted as for the peers of ``label_peers.py``.
 
-    BLACKBOX_BOUNDARY_DATA=... python tests/quality/label_ours.py resnet8 --norm l2 --rows 30 >> labels.jsonl
+BLACKBOX_BOUNDARY_DATA=... python tests/quality/label_ours.py resnet8 --norm l2 --rows 30 >> labels.jsonl
 """
 
 from __future__ import annotations

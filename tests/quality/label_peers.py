@@ -23,8 +23,8 @@ from unittest import mock
 
 import numpy as np
 import torch
-from label_nets import NETS, load_rows
 from label_marks import LIMIT, Reached, describe
+from label_nets import NETS, load_rows
 
 
 class SpentError(Exception):
@@ -64,7 +64,9 @@ def cgba(counted, x, label, limit, norm):
         counted, x[None], ones * 0, ones, low, high, dim_reduc_factor=1, attack_method="CGBA",
         iteration=100_000, verbose_control="No",
     )  # fmt: skip
-    made.inv_tf = lambda image, mean, std: image  # of three channels only, and of images in [0, 1] the identity
+    made.inv_tf = lambda image, mean, std: (
+        image
+    )  # of three channels only, and of images in [0, 1] the identity
     draw = torch.randn
 
     def one_channel(*shape):  # it draws three channels whatever the image has
@@ -96,9 +98,7 @@ def tangent(counted, x, label, limit, norm):
                  "models", "models.standard_model", "models.defensive_model"):  # fmt: skip
         sys.modules.setdefault(name, mock.MagicMock())
     attack = importlib.import_module("tangent_attack_hemisphere.attack")
-    attack.args = types.SimpleNamespace(
-        targeted=False, dataset="CIFAR-10", ablation_study=False
-    )
+    attack.args = types.SimpleNamespace(targeted=False, dataset="CIFAR-10", ablation_study=False)
     made = attack.TangentAttack.__new__(attack.TangentAttack)
     channels, height, width = x.shape
     d = x.numel()

@@ -112,6 +112,19 @@ class Column:
             return range(len(self.values))
         return [float(value) for value in self.values]
 
+    def facts(self) -> dict[str, Any]:
+        """The settings as JSON and TOML types; those that say nothing are left out."""
+        said: dict[str, Any] = {"name": self.name, "kind": str(self.kind)}
+        if self.values:
+            said["values"] = list(self.values)
+        elif self.kind is not Kind.ONE_HOT:
+            bounds = {"lowest": self.lowest, "highest": self.highest}
+            said |= {name: bound for name, bound in bounds.items() if math.isfinite(bound)}
+        said |= {} if self.group is None else {"group": self.group}
+        said["scale"] = float(self.scale)
+        said |= {"frozen": True} if self.frozen else {}
+        return said | ({} if self.only is None else {"only": str(self.only)})
+
     def _one_of(self, kinds: type[StrEnum], name: str, value: Any) -> Any:
         try:
             return kinds(value)
@@ -137,6 +150,8 @@ class Column:
             raise self._wrong("values", "ascend", self.values)
         if self.kind is Kind.BINARY and len(numbers) != 2:
             raise self._wrong("values", "be two", self.values)
+        if len(numbers) < 2 and not self.frozen:
+            raise self._wrong("values", "be two at least, where it is not frozen", self.values)
         object.__setattr__(self, "lowest", float(numbers.min()))
         object.__setattr__(self, "highest", float(numbers.max()))
 

@@ -21,6 +21,7 @@ its length is 2, the root of 2, and 1 in L1, L2 and L-infinity, divided by their
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,10 +34,10 @@ from .arrays import as_kind, as_numpy
 from .column import Column, Kind, Only
 from .errors import InvalidInput
 from .inputs import finite_rows
-from .predictor import Array
+from .predictor import Array, Bounds
 from .printable import printable
 
-__all__ = ["Column", "Domain", "Kind", "Only", "Violation"]
+__all__ = ["Column", "Domain", "Kind", "Only", "Violation", "flat_rows"]
 
 Real = NDArray[np.float64]
 
@@ -113,6 +114,11 @@ class Domain:
         """Names of the columns, in their order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """The categories of columns of texts, by name; the numbers 0, 1, ... stand for them."""
+        return {column.name: column.values for column in self.columns if column.has_text}
+
     @cached_property
     def lowest(self) -> Real:
         return np.array([column.lowest for column in self.columns])
@@ -156,7 +162,7 @@ class Domain:
 
     def box(self, x: Array) -> tuple[Real, Real]:
         """The lowest and the highest value (n, d) that each row (n, d) may take in each column."""
-        home = _flat(x)
+        home = flat_rows(x)
         low = np.where(self.frozen | (self.direction > 0), home, self.lowest)
         high = np.where(self.frozen | (self.direction < 0), home, self.highest)
         return low, high
@@ -176,17 +182,18 @@ class Domain:
         (k, d)
             Of the kind and dtype of ``points``. A value that stays keeps the row's bits.
         """
-        home, box = _flat(x), self.box(x)
-        wanted = _flat(points)
+        home, box = flat_rows(x), self.box(x)
+        wanted = flat_rows(points)
         moved = self._projected(np.where(np.isnan(wanted), home, wanted), home, box)
-        return as_kind(_inside(moved, box, as_numpy(points[:0]).dtype), points)
+        narrow = _inside(moved, box, as_numpy(points[:0]).dtype)
+        return as_kind(narrow.reshape(points.shape), points)
 
     def violations(self, x: Array) -> list[Violation]:
         """By column, the finite rows (n, d) that hold values which do not exist.
 
         Frozen columns hold what they hold.
         """
-        values = _flat(x)
+        values = flat_rows(x)
         values = values[np.isfinite(values).all(axis=-1)]
         near = np.where(self.whole, _SAME, _ROUNDING * np.maximum(1.0, np.abs(values)))
         near[:, self._listed] = _SAME
@@ -212,12 +219,14 @@ class Domain:
 
         Rows with NaN or infinity stay as they are.
         """
-        values = _flat(x)
+        values = flat_rows(x)
         box = (self.lowest, self.highest)
         finite = np.flatnonzero(finite_rows(values))
         out = values.copy()
         out[finite] = self._projected(values[finite], values[finite], box)
-        return as_kind(_inside(out, box, as_numpy(x[:0]).dtype), x)
+        kept = as_numpy(x).reshape(values.shape)
+        moved = np.where(out == values, kept, _inside(out, box, kept.dtype))
+        return as_kind(moved.reshape(x.shape), x)
 
     def selected(self, names: Sequence[str]) -> Domain:
         """The domain with its columns in the order of ``names``.
@@ -240,6 +249,27 @@ class Domain:
             )
         return replace(self, columns=tuple(self.columns[self.names.index(n)] for n in names))
 
+    def within(self, bounds: Bounds, *, whole: bool = False) -> Domain:
+        """The domain inside the bounds of a model; ``whole``: of one that takes whole numbers.
+
+        Listed values outside the bounds stay: the model refuses them, or it does not.
+        """
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, np.float64).reshape(-1), len(self.columns))
+            for bound in ((-np.inf, np.inf) if bounds is None else bounds)
+        )
+        columns = list(self.columns)
+        for at, column in enumerate(columns):
+            if column.kind in (Kind.CONTINUOUS, Kind.INTEGER):
+                kind = Kind.INTEGER if whole else column.kind
+                low, high = max(column.lowest, lowest[at]), min(column.highest, highest[at])
+                columns[at] = replace(column, kind=kind, lowest=float(low), highest=float(high))
+        return replace(self, columns=tuple(columns))
+
+    def facts(self) -> list[dict[str, Any]]:
+        """The columns as JSON types, settings that are not set left out."""
+        return [column.facts() for column in self.columns]
+
     @cached_property
     def _listed(self) -> list[int]:
         """Columns whose values are listed, or 0 and 1."""
@@ -260,10 +290,11 @@ class Domain:
         return np.asarray(np.where(self.frozen, home, moved))
 
 
-def _flat(x: Array) -> Real:
+def flat_rows(x: Array) -> Real:
     """Rows as (n, d) in double precision."""
-    values = as_numpy(x).astype(np.float64)
-    return np.asarray(values.reshape(len(values), -1))
+    values = as_numpy(x)
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
+    return np.asarray(flat, np.float64)
 
 
 def _nearest_level(values: Real, home: Real, levels: Real) -> Real:

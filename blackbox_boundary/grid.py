@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
+from numpy.typing import NDArray
 
 from .arrays import as_kind, clip
 from .errors import InvalidInput
@@ -94,6 +95,10 @@ class Grid:
     def step(self) -> float:
         """Distance between neighbours, input units."""
         return self.unit / self.parts
+
+    def steps(self, h: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Steps of differences that reach another level."""
+        return np.maximum(h, self.step)
 
     def nearest(self, points: Array, x: Array, bounds: Bounds = None) -> Array:
         """The nearest levels inside the bounds, (k, *input_shape).

@@ -1,11 +1,13 @@
-"""Extract Model 1 by ART's CopycatCNN and KnockoffNets and by ours, at equal budgets, with one surrogate and one number of steps.
+"""Extract Model 1 by ART's CopycatCNN and KnockoffNets and by ours, at equal budgets.
+
+All use one surrogate and one number of steps.
 
     pip install adversarial-robustness-toolbox
     BLACKBOX_BOUNDARY_DATA=… python examples/paper/peers.py reproduce-mnist
 
-The folder is one of ``blackbox-boundary reproduce mnist``: its victim is used, and ``peers.csv`` and ``peers.png`` are written below its
-``figures/``. Results are kept, and the script goes on where it was stopped. ART's attacks draw from NumPy's global generator, which is
-seeded here before each.
+The folder is one of ``blackbox-boundary reproduce mnist``: its victim is used, and ``peers.csv``
+and ``peers.png`` are written below its ``figures/``. Results are kept, and the script goes on where
+it was stopped. ART's attacks draw from NumPy's global generator, which is seeded here before each.
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ ART = (
     "KnockoffNets, adaptive, probabilities (ART)",
 )
 MOST_ADAPTIVE = 500
-"""ART's adaptive sampling chooses one row at a time, and fits the thief to each answer for all epochs before it chooses the next: its time
-grows as the budget times the training, so that this budget takes two minutes a seed and 10,000 would take the better part of an hour."""
+"""ART's adaptive sampling chooses one row at a time, and fits the thief to each answer for all
+epochs before it chooses the next: its time grows as the budget times the training, so that this
+budget takes two minutes a seed and 10,000 would take the better part of an hour."""
 
 
 def by_art(study, samples, name, budget, seed):
@@ -96,7 +99,7 @@ def by_art(study, samples, name, budget, seed):
 
 
 def compared(study, n_seeds, n_peer_seeds):
-    """Rows: strategy, answers used, budget, agreement's mean and deviation, how far our best is ahead with its 95 % interval, seeds."""
+    """Rows of the table: agreement by strategy, answers used and budget, and our best's lead."""
     samples, found = Samples(study, "Model 1"), {}
     for name in ART:
         for budget in [
@@ -132,7 +135,7 @@ def compared(study, n_seeds, n_peer_seeds):
 
 
 def summarised(best, values):
-    """Mean and deviation; how far our best is ahead on the same seeds, with the ends of its 95 % interval; seeds."""
+    """Mean and deviation over seeds, and the lead of our best on the same seeds."""
     own, ahead = spread(values), lead(best[: len(values)], values)
     mean, low, high = (None,) * 3 if values == best else (ahead.mean, ahead.lo, ahead.hi)
     return {
@@ -146,7 +149,7 @@ def summarised(best, values):
 
 
 def drawn(rows, figure):
-    """Disagreement on two logarithmic scales: near the top the differences in agreement would vanish."""
+    """Disagreement on two logarithmic scales, which keep small differences visible."""
     axes = figure.subplots()
     lines = dict.fromkeys((row["strategy"], row["answers used"]) for row in rows)
     for number, (name, answers) in enumerate(lines):

@@ -48,6 +48,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -55,7 +57,7 @@ from ..errors import InvalidInput
 from ..gradients.bases import Basis, basis_for
 from ..search.asks import Search
 from ..search.box import Box
-from ..search.geometry import ORDER, check_norm
+from ..search.geometry import ORDER, check_norm, length
 from ..search.lockstep import (
     Asking,
     BatchAsk,
@@ -120,6 +122,9 @@ class HalfSpace:
         What a whole turn to another boundary point takes from what was known, as a share of the normal's squared length.
     """
 
+    keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
+
     norm: str = "l2"
     max_queries_per_row: int = 1000
     subspace: Basis | None = None
@@ -177,7 +182,7 @@ class HalfSpace:
             max_queries_per_row=self.max_queries_per_row,
             memory=4 * blocks.size * blocks.width * (facets + 1),
             together=together,
-            norm=self.norm,
+            rank=None if self.norm == "l2" else partial(length, norm=self.norm),
         )
 
     def _row(

@@ -105,7 +105,8 @@ class ModelCard:
         Raises
         ------
         LedgerError
-            Fingerprint, access, number of classes or input shape differ. (Bounds may: they do not change what the model answers.)
+            Fingerprint, access, number of classes or input shape differ. (Bounds may: they do not
+            change what the model answers.)
         """
         for name in ("fingerprint", "access", "n_classes", "input_shape"):
             if (there := getattr(recorded, name)) != (here := getattr(self, name)):

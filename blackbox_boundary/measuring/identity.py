@@ -17,6 +17,7 @@ from ..capabilities import fingerprint_of
 from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..predictor import Predictor
+from .aiming import aim_facts
 from .run_format import RUN_FORMAT, check_resumable
 
 __all__ = ["check_same", "identity", "versions"]
@@ -42,6 +43,8 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "n_classes": int(problem.n_classes),
         "input_shape": [int(length) for length in problem.input_shape],
         "bounds": limits,
+        "columns": None if problem.domain is None else problem.domain.facts(),
+        "aim": aim_facts(problem.aim),
         "grid": None if problem.grid is None else repr(problem.grid),
         "gradients": "predictor" if problem.differentiable else "estimated",
         "scale": None if problem.scale is None else np.asarray(problem.scale).tolist(),

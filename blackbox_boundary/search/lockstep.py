@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
 from ..errors import InvalidInput
-from ..predictor import IntArray, Prediction
+from ..grid import Grid
+from ..predictor import Bounds, IntArray, Prediction
 from .asks import Search, Status, ask_prediction
 from .box import Box
+from .on_grid import Rank
 from .problem import Problem
 from .state import Flips
 
@@ -112,8 +114,6 @@ Start: TypeAlias = Callable[[int, Box], RowSearch]
 Together: TypeAlias = Callable[[Sequence[Any]], Generator[BatchAsk, Replies, None]]
 """Carries out the requests of several rows at once."""
 
-_ORDERS = {"l1": 1, "l2": 2, "linf": np.inf}
-
 
 def lockstep(
     flips: Flips,
@@ -123,7 +123,7 @@ def lockstep(
     max_queries_per_row: int,
     memory: int,
     together: Together | None = None,
-    norm: str = "l2",
+    rank: Rank | None = None,
 ) -> Search:
     """Run ``start(row, box)`` for each running row; rows end ``CONVERGED`` with a flip, ``NO_FLIP`` without, or as a reply says.
 
@@ -139,13 +139,13 @@ def lockstep(
         Bytes that the search of a row keeps at most, which decides how many rows are searched at a time; rows do not notice.
     together : callable, optional
         Carries out what the searches yield that is no array.
-    norm : str
-        In which the nearest flip is kept.
+    rank : callable, optional
+        Orders displacements (k, d): which flip is kept. Default: L2.
     """
     rows = flips.running
     width = max(1, _MEMORY // memory)
     for first in range(0, len(rows), width):
-        block = _Block(flips, problem, rows[first : first + width], max_queries_per_row - 2, norm)
+        block = _Block(flips, problem, rows[first : first + width], max_queries_per_row - 2, rank)
         yield from block.run(start, together)
 
 
@@ -174,20 +174,41 @@ class _Block:
     """Rows that are searched at the same time: what they may still ask, and where they may move."""
 
     def __init__(
-        self, flips: Flips, problem: Problem, rows: IntArray, max_queries: int, norm: str
+        self,
+        flips: Flips,
+        problem: Problem,
+        rows: IntArray,
+        max_queries: int,
+        rank: Rank | None,
     ) -> None:
-        self._flips, self._problem, self._rows, self._norm = flips, problem, rows, norm
+        self._flips, self._problem, self._rows, self._rank = flips, problem, rows, rank
         x = as_numpy(take(flips.x, rows))
         self._origin = x.reshape(len(rows), -1)
         self._boxes = [
-            Box.around(origin, problem.bounds, problem.input_shape) for origin in self._origin
+            Box.around(origin, _bounds(problem, row), problem.input_shape)
+            for origin, row in zip(self._origin, rows.tolist(), strict=True)
         ]
         self._left = np.full(len(rows), max_queries)
-        self._nearest = np.full(len(rows), np.inf)
-        self._limits = problem.bounds and tuple(
-            np.broadcast_to(np.asarray(bound, x.dtype), problem.input_shape).reshape(-1)
-            for bound in problem.bounds
+        self._nearest = flips.hi[rows].copy()
+        known = np.flatnonzero(np.isfinite(self._nearest))
+        if rank is not None and known.size:
+            points = as_numpy(flips.reported(rows[known])).reshape(len(known), -1)
+            self._nearest[known] = rank(points.astype(np.float64) - self._origin[known])
+        self._limits = self._flat_limits(x.dtype)
+
+    def _flat_limits(self, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """The bounds, flat (d,), or (rows, d) where each row has its own."""
+        bounds, d = self._problem.bounds_of(self._rows), self._origin.shape[1]
+        if bounds is None:
+            return None
+        if self._problem.row_bounds is not None:
+            lowest, highest = (as_numpy(bound).reshape(-1, d).astype(dtype) for bound in bounds)
+            return lowest, highest
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, dtype), self._problem.input_shape).reshape(-1)
+            for bound in bounds
         )
+        return lowest, highest
 
     def run(self, start: Start, together: Together | None) -> Search:
         """Search the rows to their ends."""
@@ -289,11 +310,19 @@ class _Block:
         return moved, answered, reply.prediction
 
     def _points(self, at: IntArray, displacements: Real) -> NDArray[Any]:
-        """The points to ask, in the precision of the inputs, none outside the bounds."""
+        """The points to ask, in the precision of the inputs, none outside the bounds.
+
+        On a grid they are levels already, so that the search is sent the displacement of what was asked.
+        """
         points = (self._origin[at] + displacements).astype(self._origin.dtype)
-        if not self._limits:
-            return np.asarray(points)
-        return np.asarray(np.clip(points, *self._limits))
+        limits = self._limits
+        if limits is not None:
+            if self._problem.row_bounds is not None:
+                limits = (limits[0][at], limits[1][at])
+            points = np.clip(points, *limits)
+        if isinstance(self._problem.grid, Grid):
+            points = self._problem.grid.nearest(points, self._origin[at], limits)
+        return np.asarray(points)
 
     def _keep_nearest(
         self, at: IntArray, points: NDArray[Any], moved: Real, label: IntArray
@@ -305,7 +334,8 @@ class _Block:
         """
         if not len(at):
             return
-        away = np.linalg.norm(moved, ord=_ORDERS[self._norm], axis=-1)
+        length = np.linalg.norm(moved, axis=-1)
+        away = length if self._rank is None else self._rank(moved)
         order = np.lexsort((away, at))
         order = order[np.r_[True, at[order[1:]] != at[order[:-1]]]]
         order = order[away[order] < self._nearest[at[order]]]
@@ -315,5 +345,13 @@ class _Block:
         rows, flips = self._rows[at[order]], self._flips
         like = flips.x[:1]
         nearest = as_kind(points[order].reshape(-1, *like.shape[1:]), like)
-        flips.keep(rows, nearest, label[order], np.linalg.norm(moved[order], axis=-1))
-        flips.status[rows[away[order] == 0]] = Status.UNDECIDED
+        flips.keep(rows, nearest, label[order], length[order])
+        flips.status[rows[length[order] == 0]] = Status.UNDECIDED
+
+
+def _bounds(problem: Problem, row: int) -> Bounds:
+    """The bounds of one row."""
+    if problem.row_bounds is None:
+        return problem.bounds
+    lowest, highest = problem.row_bounds
+    return lowest[row], highest[row]

@@ -12,7 +12,7 @@ from ..chains import Chained
 from ..errors import InvalidInput
 from ..grid import Grid, grid_of
 from ..metering import Grouping, Metered
-from ..model_checks import ModelCheck, Rechecked, Versioned
+from ..model_checks import Merging, ModelCheck, Rechecked, Versioned
 from ..predictor import (
     Access,
     Array,
@@ -35,16 +35,16 @@ class Streaming(Predictor, Protocol):
     """A predictor that can hand out answers as they arrive, so that each is recorded at once."""
 
     def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """Answer ``x`` (n, *input_shape) in parts, in any order: consecutive rows, and their prediction."""
+        """Answer ``x`` (n, *input_shape) in parts of consecutive rows, in any order."""
         ...
 
 
 @runtime_checkable
 class Encoding(Predictor, Protocol):
-    """A predictor that sends its rows in another form, in which different rows may be the same question."""
+    """A predictor that encodes its rows, so that different rows may be one question."""
 
     def as_sent(self, x: Array) -> NDArray[Any]:
-        """The rows as they are sent, in the dtype that is sent and rounded where that rounds; nothing is sent."""
+        """The rows as they are sent, rounded and in the dtype that is sent; nothing is sent."""
         ...
 
 
@@ -83,11 +83,11 @@ class Wrapper(Around):
     """Passes everything on.
 
     It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
-    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
-    them.
+    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped
+    predictor has them.
 
-    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
-    ``_stream`` and ``_recheck``.
+    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it,
+    ``_vjp``, ``_stream``, ``_recheck`` and ``_ask_alone``.
 
     Parameters
     ----------
@@ -105,6 +105,8 @@ class Wrapper(Around):
             self.predict_again = self._predict_again
         if isinstance(predictor, Rechecked):
             self.sent_row, self.recheck = predictor.sent_row, self._recheck
+        if isinstance(predictor, Merging):
+            self.merges_requests, self.ask_alone = predictor.merges_requests, self._ask_alone
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
         self._pass_on(predictor)
@@ -154,6 +156,11 @@ class Wrapper(Around):
         inner: Any = self._inner
         found: ModelCheck = inner.recheck()
         return found
+
+    def _ask_alone(self, x: Array) -> Prediction:
+        inner: Any = self._inner
+        answer: Prediction = inner.ask_alone(x)
+        return answer
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         inner: Any = self._inner

@@ -112,7 +112,8 @@ CIFAR100_REDUCED = Scale(
     extra_surrogates=2,
     small_surrogates=True,
 )
-"""For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from 10,000 training images."""
+"""For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from
+10,000 training images."""
 
 CIFAR100_QUICK = replace(
     CIFAR100_REDUCED,
@@ -137,9 +138,11 @@ def reproduce(
     name : str
         ``"mnist"`` or ``"cifar100"``.
     folder : path
-        Results are kept below ``folder/results``, one file a step; what is there for the same configuration is not computed again.
+        Results are kept below ``folder/results``, one file a step; what is there for the same
+        configuration is not computed again.
     quick : bool
-        Two minutes' worth; on the embedded digits where the environment variable ``BLACKBOX_BOUNDARY_DATA`` names no folder.
+        Two minutes' worth; on the embedded digits where the environment variable
+        ``BLACKBOX_BOUNDARY_DATA`` names no folder.
     scale : str
         ``"reduced"`` or ``"full"``; ``quick`` is smaller than either.
     device : str

@@ -1,4 +1,4 @@
-"""Budget curves: when near beats far, and what an attacker's own surrogate knows of the boundary for nothing."""
+"""Budget curves: the agreement of surrogates by strategy and number of victim queries."""
 
 from __future__ import annotations
 
@@ -36,18 +36,21 @@ if TYPE_CHECKING:
 __all__ = ["curve", "section6_curves", "strategies"]
 
 _LARGEST_ACTIVE = 10_000
-"""Budget beyond which strategies that train as they go, and k-centre, are not followed: the question is asked up to here."""
+"""Budget beyond which strategies that train as they go, and k-centre, are not followed: the
+question is asked up to here."""
 
 
 _CLEAR = ", clearance"
-"""Ends the name of a strategy whose surrogates are trained to keep their boundary off the rows, by the study's clearance."""
+"""Ends the name of a strategy whose surrogates are trained to keep their boundary off the rows,
+by the study's clearance."""
 
 _BEST = f"surrogate distance, whole pool{_CLEAR}"
-"""Driven by distance in what it asks and in how it learns; compared with all others seed by seed."""
+"""Driven by distance in what it asks and in how it learns; compared with all others seed by
+seed."""
 
 
 def strategies(samples: Samples) -> dict[str, Callable[[], Strategy]]:
-    """Every way to spend queries that is compared; made when needed, since k-centre's features take seconds."""
+    """The strategies that are compared, made when needed: k-centre's features take seconds."""
 
     def upfront(name: str, selector: Any, *, features: bool = False) -> Callable[[], Strategy]:
         return lambda: Upfront(
@@ -111,13 +114,14 @@ _MAIN = (
     "margin, whole pool",
     _BEST,
 )
-"""What is asked of every pair of networks: when near beats far. Variants of active learning are compared on one pair."""
+"""What is asked of every pair of networks: when near beats far. Variants of active learning are
+compared on one pair."""
 
 
 def section6_curves(
     study: Study, victim: str, surrogate: str, *, all_strategies: bool = True
 ) -> Iterator[Exhibit]:
-    """Agreement by budget and strategy, all or the main ones: a figure, and its numbers with their spread."""
+    """Agreement by budget and strategy, all or the main ones: a figure and its numbers."""
     samples = Samples(study, victim)
     seeds = range(study.scale.curve_seeds)
     names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
@@ -166,7 +170,10 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
 
 
 def _leads(victim: str, surrogate: str, found: Found) -> Exhibit:
-    """By how much our best strategy leads the others: seed by seed, since those of one seed begin with the same rows and weights."""
+    """The lead of our best strategy over the others, seed by seed.
+
+    Runs of one seed begin with the same rows and weights.
+    """
 
     def agreement(name: str) -> list[list[float]]:
         """By budget, then seed."""
@@ -202,9 +209,10 @@ def _slug(what: str, victim: str, surrogate: str) -> str:
 def curve(
     study: Study, samples: Samples, surrogate: str, name: str, seed: int, *, soft: bool = False
 ) -> list[dict[str, Any]]:
-    """A strategy followed over the budgets; learned from labels, or from probabilities where ``soft``.
+    """One strategy over the budgets, learned from labels, or from probabilities if ``soft``.
 
-    ``name`` is one of :func:`strategies`, and ends in ", clearance" where the surrogates are trained with the study's.
+    ``name`` is one of :func:`strategies`, and ends in ", clearance" where the surrogates are
+    trained with the study's.
     """
     pool, steps = len(samples.x), study.scale.curve_steps
     largest = pool if name in _FOLLOWED and not soft else min(pool, _LARGEST_ACTIVE)
@@ -246,7 +254,10 @@ def curve(
 
 
 def _charged(study: Study, samples: Samples, surrogate: str, seed: int) -> list[dict[str, Any]]:
-    """Every query counts: random rows are measured until the budget is spent, and rows and flip points are what is learned from."""
+    """Random rows are measured until the budget is spent; rows and flip points are learned.
+
+    Every query of the searches counts.
+    """
     steps, batch = study.scale.curve_steps, study.scale.batch_size
     budgets = [budget for budget in study.scale.budgets if budget <= len(samples.x)]
     configuration = study.about(
@@ -288,11 +299,12 @@ def _charged(study: Study, samples: Samples, surrogate: str, seed: int) -> list[
 
 
 _QUERIES_A_SEARCH = 7
-"""Rows started for a budget: a search takes 8.1 queries in the mean; the limit then ends the last of them, whose flips are still used."""
+"""Rows started for a budget: a search takes 8.1 queries in the mean; the limit then ends the
+last of them, whose flips are still used."""
 
 
 def _drawn(rows: list[Row]) -> Callable[[Any], None]:
-    """Disagreement on two logarithmic scales: at the top of the percentages the differences would vanish."""
+    """Disagreement on two logarithmic scales, which keep small differences visible."""
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()

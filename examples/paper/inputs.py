@@ -16,7 +16,8 @@ __all__ = ["INPUT_SETS", "Inputs"]
 Floats = NDArray[np.float32]
 
 INPUT_SETS = ("natural", "normal", "uniform")
-"""Natural images (training and test), and as many with independent normal(0.13, 0.308) and uniform(0, 1) pixels [paper, section 5]."""
+"""Natural images (training and test), and as many with independent normal(0.13, 0.308) and
+uniform(0, 1) pixels [paper, section 5]."""
 
 
 @dataclass(frozen=True)

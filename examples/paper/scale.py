@@ -16,14 +16,17 @@ class Scale:
     Attributes
     ----------
     curve_pairs : int
-        Curves are made of the first victim and surrogate, then the other victims with that surrogate, then that victim with the other
-        surrogates: of so many pairs, and of none where ``curve_seeds`` is 0.
+        Curves are made of the first victim and surrogate, then the other victims with that
+        surrogate, then that victim with the other surrogates: of so many pairs, and of none where
+        ``curve_seeds`` is 0.
     extra_surrogates : int
-        The first of them also learn from the sets that the paper lacks, and have their boundaries compared with the victim's.
+        The first of them also learn from the sets that the paper lacks, and have their boundaries
+        compared with the victim's.
     extra_sets : tuple of str
         Which of those sets.
     n_measured, n_pool : int, optional
-        Test rows, and training rows: the attacker's pool. Default: all there are, as in the paper; and as many as ``n_measured``.
+        Test rows, and training rows: the attacker's pool. Default: all there are, as in the paper;
+        and as many as ``n_measured``.
     n_random : int, optional
         Random inputs of each law. Default: as many as natural ones, as in the paper.
     small_surrogates : bool

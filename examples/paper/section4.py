@@ -1,4 +1,4 @@
-"""Section 4 and figure 1: softness of the outputs against distance, and what else might tell a model's uncertainty."""
+"""Section 4 and figure 1: softness of the outputs against distance, and votes beside it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ AUGMENTATIONS: list[Callable[[Floats], Floats]] = [
     lambda x: np.clip(x * np.float32(1.3), 0, 1),
     lambda x: x * np.float32(0.7),
 ]
-"""Twelve, of the kinds Rainbow Memory uses for small images: shifts, rotations, noise, brightness."""
+"""Twelve, of the kinds Rainbow Memory uses for small images: shifts, rotations, noise,
+brightness."""
 
 
 def section4(study: Study) -> Iterator[Exhibit]:
@@ -164,7 +165,10 @@ def _fit_table(study: Study, fits: dict[str, Any]) -> Exhibit:
 
 
 def _vote_table(study: Study) -> Exhibit:
-    """Rank correlation with the model's entropy: of augmentation votes, and of distance, on natural test rows and on uniform inputs."""
+    """Rank correlation of votes, and of distance, with the model's entropy.
+
+    On natural test rows and on uniform inputs.
+    """
     rows: list[Row] = []
     for name in study.victims:
         for inputs in ("natural test", "uniform"):

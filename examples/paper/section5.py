@@ -1,4 +1,4 @@
-"""Section 5, figures 2 and 3: how the distances of natural, normal and uniform inputs are distributed."""
+"""Section 5, figures 2 and 3: distributions of the distances of three input sets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["section5"]
 
 
 def section5(study: Study) -> Iterator[Exhibit]:
-    """The histograms, their numbers, comparisons, what they cost, and the same by class and by label pair."""
+    """Histograms, their numbers, comparisons and costs; the same by class and by label pair."""
     for victim in study.victims:
         yield _histograms(study, victim)
     yield _summary(study)
@@ -79,7 +79,7 @@ _N_BINS = 50
 
 
 def _distribution(distance: Any) -> Distribution:
-    """Fifty bins up to the 99.5 % quantile, or three times the 75 % one where the tail is long; and one for all beyond."""
+    """Fifty bins up to the 99.5 % quantile or three times the 75 % one, and one beyond."""
     known = distance[np.isfinite(distance)]
     top = float(min(np.quantile(known, 0.995), 3 * np.quantile(known, 0.75))) if len(known) else 0.0
     edges = np.linspace(0, top or 1.0, _N_BINS + 1)
@@ -155,7 +155,7 @@ def _comparisons(study: Study) -> Exhibit:
 
 
 def _norms(study: Study) -> Exhibit:
-    """Whether "all L_n distance measures" give "the same distance": their order over rows, and their ratio."""
+    """Whether all norms order the rows alike, and by which ratio they differ."""
     rows: list[Row] = []
     for victim in study.victims:
         for inputs in study.input_sets:
@@ -266,7 +266,7 @@ def _methods(study: Study) -> Exhibit:
 
 
 def _tenths(study: Study) -> Exhibit:
-    """What the near and the far rows of the attacker's pool are: whether the victim is right about them, and how even its labels are."""
+    """The pool by distance: whether the victim is right, and how even its labels are."""
     rows: list[Row] = []
     for victim in study.victims:
         found = study.distances(victim, "natural")[: study.inputs.n_pool]

@@ -1,4 +1,4 @@
-"""Section 6, tables 1 and 2: surrogates trained on six sample sets, as printed; and beside them what the tables lack."""
+"""Section 6, tables 1 and 2: surrogates trained on six sample sets, and on further ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ PAPER_TABLES: dict[tuple[str, str], tuple[float, ...]] = {
     ("Model 2", "Model 3"): (96.90, 93.76, 94.97, 22.81, 22.41, 79.08),
     ("Model 2", "Model 4"): (93.27, 91.56, 87.07, 20.71, 23.16, 75.73),
 }
-"""Accuracy, %, in the order of :data:`~blackbox_boundary.reproduction.samples.PAPER_SETS` (the paper's tables 1 and 2)."""
+"""Accuracy, %, in the order of :data:`~blackbox_boundary.reproduction.samples.PAPER_SETS` (the
+paper's tables 1 and 2)."""
 
 T = TypeVar("T")
 
@@ -94,7 +95,7 @@ def _printed(victim: str, surrogate: str, name: str) -> float | None:
 
 
 def _absent(study: Study) -> Exhibit:
-    """Class by class, what the samples lack, and how much of it a surrogate finds that was never shown it."""
+    """Classes that a sample lacks, and how often the surrogate gives them."""
     rows: list[Row] = []
     for victim in study.victims:
         samples = Samples(study, victim)

@@ -19,8 +19,8 @@ from .victims import Victims, trained
 __all__ = ["cifar100_study", "mnist_study"]
 
 _MNIST_CLEARANCE = 0.5
-"""L2: two thirds of the median distance of the images to Model 1. On its seeds 0 and 1 it gained at every budget from 250 to 10,000;
-1 gained more up to 1,000, and lost at 10,000."""
+"""L2: two thirds of the median distance of the images to Model 1. On its seeds 0 and 1 it gained
+at every budget from 250 to 10,000; 1 gained more up to 1,000, and lost at 10,000."""
 
 
 def mnist_study(
@@ -32,7 +32,10 @@ def mnist_study(
     n_filters: int = 32,
     device: str = "cpu",
 ) -> Study:
-    """Victims Model 1 (dense) and Model 2 (CNN), surrogates Model 3 (dense) and Model 4 (linear); ``widths`` of Models 1 and 3."""
+    """Victims Model 1 (dense) and Model 2 (CNN), surrogates Model 3 (dense) and Model 4 (linear).
+
+    ``widths`` are those of Models 1 and 3.
+    """
     shape, n_classes = data.input_shape, 10
     n_channels, height, width = shape
 
@@ -93,7 +96,10 @@ def mnist_study(
 def cifar100_study(
     data: Data, scale: Scale, store: Store, weights: Path, *, device: str = "cpu"
 ) -> Study:
-    """Victim ResNet-20 with its public weights, surrogates MobileNetV2 and VGG-16; natural and uniform inputs only, as in the paper."""
+    """Victim ResNet-20 with its public weights, surrogates MobileNetV2 and VGG-16.
+
+    Natural and uniform inputs only, as in the paper.
+    """
     networks: dict[str, Callable[[], torch.nn.Module]] = {
         "MobileNetV2": cifar_nets.mobilenet_v2,
         "VGG-16": cifar_nets.vgg16,

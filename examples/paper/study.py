@@ -45,7 +45,9 @@ class Study:
     norm : str
         The paper measures L1; L2 and L∞ are in the numbers too.
     clearance : float
-        Of strategies that train with one (:class:`~blackbox_boundary.adapters.torch_modules.training.TorchTrainable`); 0: not compared.
+        Of strategies that train with one
+        (:class:`~blackbox_boundary.adapters.torch_modules.training.TorchTrainable`); 0: not
+        compared.
     chunk : int
         Rows measured, and kept, at a time: what an interruption can cost.
     """
@@ -138,7 +140,10 @@ class Study:
         direction: Direction = "top1",
         flip_points: bool = True,
     ) -> Distances:
-        """The paper's measurement, along the gradient of the top-1 logit; scores, where revealed, save most of its queries."""
+        """The paper's measurement, along the gradient of the top-1 logit.
+
+        Scores, where revealed, save most of its queries.
+        """
         return measure(model, x, estimator=Ray(direction=direction), flip_points=flip_points)
 
     def boundary(self, victim: str) -> Distances:
@@ -150,7 +155,7 @@ class Study:
         return found
 
     def test_sets(self, victim: str) -> list[TestSet]:
-        """Natural test rows, the tenth of them nearest to the victim's boundary, and uniform inputs."""
+        """Natural test rows, the tenth nearest to the victim's boundary, and uniform inputs."""
         if ("tests", victim) not in self._kept:
             x, truth = self.inputs.test, self.inputs.test_truth
             label = self.victims.labels(victim, x)

@@ -18,7 +18,8 @@ def timed(
 ) -> Distances:
     """Measure, and right after it time as many bare predictions, so that both met the same machine.
 
-    The run holds the seconds of both, ``measured_s`` and ``bare_s``; on a CPU they are processor time.
+    The run holds the seconds of both, ``measured_s`` and ``bare_s``; on a CPU they are processor
+    time.
     """
     clock = time.process_time if device == "cpu" else time.perf_counter
     started = clock()

@@ -34,7 +34,8 @@ class Victims:
         Makes each victim's trained network.
     call_rows : int, optional
         Rows that a victim is sent at once. Default: as many as it is asked. Convolutions of 32 rows
-        take half the time a row that those of 512 take, on a processor whose cache holds the former.
+        take half the time a row that those of 512 take, on a processor whose cache holds the
+        former.
     """
 
     networks: dict[str, Callable[[], torch.nn.Module]]

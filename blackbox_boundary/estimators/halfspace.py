@@ -2,17 +2,17 @@
 
 Near a row the home region ends at a hyperplane, or nearly so. Each label says on which side of it a point lies. This search keeps a
 Gaussian belief about the hyperplane (:mod:`._belief`), asks points that it holds for even odds, and walks to where the belief puts the
-nearest point of the boundary (:mod:`._facet`).
+nearest point of the boundary (:mod:`._rounds`). The spectrum of its normal is
+learnt from the row's own answers (:mod:`._amplitudes`).
 
 It stands on published methods, and replaces what they do with the answers:
 
 | step | from | here |
 |---|---|---|
-| boundary point by bisection | HopSkipJump [1]_, Algorithm 1 | ``Facet._walk``: the belief aims the bisections |
-| normal from flips around it | HopSkipJump [1]_: mean of signed probes | ``Belief.see``: a posterior, no probe asks what is known |
-| probes of low frequency | GeoDA [2]_ | a prior that falls with frequency (:mod:`~blackbox_boundary.gradients.bases`) |
-| search between point and normal | CGBA [3]_: along a semicircle | ``Facet._approach``: three blends of the two directions |
-| one question drops a direction | RayS [4]_ | ``Facet._approach``, :func:`._starts.first_flip` |
+| normal from flips around it | HopSkipJump [1]_: mean of signed probes | ``Beliefs.see``: a posterior, no probe asks what is known |
+| probes of low frequency | GeoDA [2]_ | a spectrum that the row's own answers correct (:mod:`._amplitudes`) |
+| search between point and normal | CGBA [3]_: along a semicircle | ``rounds``: the same in any norm and box, aimed by the belief |
+| one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
 
 The normal learnt at one boundary point is kept for the next, made a little less certain (``forgetting``), where those methods start anew.
 
@@ -27,11 +27,11 @@ MNIST net, seventeen settle with another label than the nearest one. Hence three
    chance, with twice the slack, and the next refinement takes twice as long.
 
 Bounds: every displacement is clipped before it is asked, and what was asked is what the belief hears of. The nearest point of a
-hyperplane inside the box is found in closed form (:meth:`._box.Box.nearest`).
+hyperplane inside the box is :func:`~blackbox_boundary.search.geometry.nearest`.
 
 Cost: ``max_queries_per_row`` in all, the row itself and the confirmation of its flip point included. Stopped earlier, the nearest flip
-asked so far is the answer; the first questions do not depend on how many will follow, so more of them never worsen it. Memory: ``4 k**2``
-bytes a facet of each row searched at a time (``k`` directions, at most ``largest_basis``), 2.5 MB for MNIST. The boundary's home side is
+asked so far is the answer; the first questions do not depend on how many will follow, so more of them never worsen it. Memory: ``256 k``
+bytes a facet of each row searched at a time (``k`` directions, at most 8,192), .2 MB for MNIST. The boundary's home side is
 known along the last walk only: ``lo`` stays 0.
 
 References
@@ -104,20 +104,17 @@ class HalfSpace:
         The one dial. 250 give a first idea, 1,000 a good distance, 5,000 one within some percent of white-box methods; beyond
         1,000, other classes than the first one met are looked for, too.
     subspace : Basis, optional
-        Where the boundary's normal is sought. Default: all directions, images by low frequencies first; inputs of more than 1,024
-        numbers by as many of the lowest.
+        Where the boundary's normal is sought. Default: all directions; of inputs of more than 8,192
+        numbers as many, images by their lowest frequencies.
     n_starts : int
         Directions tried for a first flip.
     n_probes : int
         Points asked together around each boundary point.
     probe_radius : float
-        Their distance from the boundary point, relative to its distance from the row. A large
-        radius exceeds ``noise``; a curved boundary needs a smaller one. On both MNIST nets 0.5 came
-        nearer than 0.3 (at 1,000 queries 1.16 times the nearest flip known in the median, against
-        1.17 and 1.19).
+        Their distance from the boundary point, relative to its L2 distance from the row.
     noise : float
-        How far from a hyperplane the boundary is at that radius, relative to the distance. On the dense net at 5,000 queries, 0.02 came
-        within 1.03 times the nearest flip known in the median, 0.05 within 1.05 (both at radius 0.3).
+        How far from a hyperplane the boundary is at that radius, as a share of what a probe is
+        expected to change there.
     forgetting : float
         What a whole turn to another boundary point takes from what was known, as a share of the normal's squared length.
     """

@@ -1,15 +1,18 @@
-"""A Gaussian belief about the hyperplane that bounds the home region, and how answers change it.
+"""A Gaussian belief about the hyperplane that bounds the home region, of many rows at a time.
 
 The boundary near a row is taken to be the hyperplane of displacements ``s`` with ``w . s = 1``. Nothing is known of ``w`` but a
-Gaussian belief, in a basis of ``k`` directions:
+Gaussian belief, in an orthonormal basis whose directions are divided into blocks of like frequency. Components of different blocks are
+taken to be independent, which makes an answer cost ``k * b`` operations in place of ``k * k``:
 
 | here | shape | meaning |
 |---|---|---|
-| ``mean`` | (k,) | the likely ``w`` |
-| ``cov`` | (k, k) | how it may differ |
-| ``a`` | (m, k) | components of displacements that were asked |
-| ``z`` | (m,) | ``mean . a - 1``: positive where a flip is expected |
-| ``v`` | | variance of ``z``: ``a' cov a``, and the noise of a boundary that is no hyperplane |
+| ``mean`` | (n, k) | the likely ``w`` of each row, ``k = blocks * b`` |
+| ``cov`` | (n, blocks, b, b) | how it may differ, in single precision |
+| ``prior`` | (n, k) | variance of each component before any answer |
+| ``a`` | (n, m, k) | components of displacements that were asked |
+| ``z`` | (n, m) | ``mean . a - 1``: positive where a flip is expected |
+
+One boundary point ``p`` is known. Every answer is taken in given ``w . p = 1``: of ``cov a``, what is along ``cov p`` is left out.
 
 A flip says that ``w . s > 1``, with a probit likelihood. Matching the first two moments of the posterior is a Kalman step with one bit
 ([1]_, section 3.6): where ``z = 0`` each bit shrinks the variance along its direction to ``1 - 2/pi``, 36 %, whatever the dimension.
@@ -29,9 +32,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from ._covariance import Covariance
-
-__all__ = ["Belief"]
+__all__ = ["Beliefs", "Known", "prior_through", "probit_step", "row_dot"]
 
 Real = NDArray[np.float64]
 
@@ -41,48 +42,141 @@ _SURPRISE = 6.0
 _DOUBT = 0.1
 """How far at least an expected slope is taken to miss the one point known: it may meet it by chance."""
 
+_TINY = 1e-30
+
+
+def row_dot(a: Real, b: Real) -> Real:
+    """Inner products along the last axis; a row gives the same bits in any batch."""
+    return np.asarray((a * b).sum(axis=-1))
+
+
+def prior_through(a: Real, variance: Real, mean: Real) -> Real:
+    """Prior variance (k,) under which the boundary point ``a`` (k,) is typical, given relative variances (k,) and an expected slope."""
+    missing = 1 - float(mean @ a)
+    return variance * (max(missing**2, _DOUBT**2) / max(float((a * a * variance).sum()), _TINY))
+
+
+def probit_step(z: Real, variance: Real, side: Real) -> tuple[Real, Real]:
+    """Step of the mean and shrinkage of the variance, per unit of ``cov a``, of a bit ``side`` (+1: flipped) with ``z``.
+
+    [1] Eq. (3.58), for each row at once.
+    """
+    deviation = np.sqrt(variance)
+    u = np.clip(side * z / deviation, -_SURPRISE, _SURPRISE)
+    tail = np.exp(-0.5 * u * u - scipy.special.log_ndtr(u)) / np.sqrt(2 * np.pi)
+    return side * tail / deviation, tail * (tail + u) / variance
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """The boundary point that all is taken in given: ``q = cov p`` (n, k) and ``pq = p . q`` (n,)."""
+
+    q: Real
+    pq: Real
+
+    def along(self, a: Real) -> Real:
+        """How much of ``cov a`` lies along ``q``, for ``a`` (n, m, k)."""
+        return np.asarray((a @ self.q[..., None])[..., 0] / self.pq[:, None])
+
 
 @dataclass(eq=False)
-class Belief:
-    """What is known of the hyperplane of one row; changes with every answer."""
+class Beliefs:
+    """What is known of the hyperplanes of ``n`` rows; changes with every answer."""
 
     mean: Real
-    cov: Covariance
+    cov: NDArray[np.float32]
+    prior: Real
 
-    @classmethod
-    def through(cls, a: Real, variance: Real, mean: Real | None = None) -> Belief:
-        """The belief when one boundary point (k,) is all that is known, given the relative ``variance`` (k,) of the directions.
-
-        ``mean`` (k,) is what ``w`` is expected to be, by default zero. The scale of ``w`` about it is the most likely one: that under which
-        this point is typical.
-        """
-        mean = np.zeros_like(a) if mean is None else mean
-        missing = 1 - float(mean @ a)
-        scale = max(missing**2, _DOUBT**2) / max(
-            float((a * a * variance).sum()), float(np.finfo(np.float32).tiny)
+    def spread(self, a: Real) -> Real:
+        """``cov a`` for ``a`` (n, m, k)."""
+        n, m, k = a.shape
+        blocks, b = self.cov.shape[1:3]
+        parts = np.ascontiguousarray(
+            a.reshape(n, m, blocks, b).transpose(0, 2, 1, 3), dtype=np.float32
         )
-        cov = Covariance.diagonal(scale * variance)
-        g, cross = cov.project(a[None])
-        by = np.array([1 / max(float(cross[0, 0]), float(np.finfo(np.float32).tiny))])
-        cov.remove(g, by)
-        return cls(mean + missing * by[0] * g[0], cov)
+        return (parts @ self.cov).transpose(0, 2, 1, 3).reshape(n, m, k).astype(np.float64)
 
-    def see(self, a: Real, flipped: NDArray[np.bool_], noise: float) -> None:
-        """Take in which displacements (m, k) flipped (m,), one after the other; ``noise`` is in units of ``z``."""
-        g, cross = self.cov.project(a)
-        z = a @ self.mean - 1
-        by = np.zeros(len(a))
-        for j in range(len(a)):
-            v = max(cross[j, j], 0.0) + noise**2
-            side = 1.0 if flipped[j] else -1.0
-            u = min(max(side * z[j] / np.sqrt(v), -_SURPRISE), _SURPRISE)
-            tail = np.exp(-0.5 * u * u - scipy.special.log_ndtr(u)) / np.sqrt(2 * np.pi)
-            step, by[j] = side * tail / np.sqrt(v), tail * (tail + u) / v  # [1] Eq. (3.58)
-            self.mean += step * g[j]
-            z += step * cross[j]
-            self.cov.take_in(g, cross, j, by[j])
-        self.cov.remove(g, by)
+    def condition(self, p: Real) -> Known:
+        """Make the hyperplanes pass through ``p`` (n, k)."""
+        q = self.spread(p[:, None])[:, 0]
+        known = Known(q, np.maximum(row_dot(p, q), _TINY))
+        self.mean += ((1 - row_dot(self.mean, p)) / known.pq)[:, None] * q
+        return known
 
-    def forget(self, share: float, variance: Real) -> None:
-        """Let ``w`` have changed by a ``share`` of its squared length: what was learnt elsewhere holds less here."""
-        self.cov.loosen(share * float(self.mean @ self.mean) / len(variance) * variance)
+    def pass_through(self, p: Real, known: Known, noise: float) -> None:
+        """Take in that ``p`` (n, k), too, is a boundary point, up to ``noise`` in units of ``z``."""
+        g = self.spread(p[:, None]) - known.along(p[:, None])[..., None] * known.q[:, None]
+        by = 1 / (np.maximum(row_dot(p, g[:, 0]), 0.0) + noise**2)
+        self.mean += ((1 - row_dot(self.mean, p)) * by)[:, None] * g[:, 0]
+        self._remove(g, by[:, None])
+
+    def see(
+        self, a: Real, flipped: NDArray[np.bool_], known: Known, noise: Real, common: Real
+    ) -> None:
+        """Take in which displacements ``a`` (n, m, k) flipped (n, m), one after the other.
+
+        ``noise`` (n,) is in units of ``z``; ``common`` (n,) is the deviation of an error that all of them share, that of the point they
+        lie around.
+        """
+        n, m, _ = a.shape
+        along = known.along(a)
+        g = self.spread(a) - along[..., None] * known.q[:, None]
+        cross = g @ a.transpose(0, 2, 1) + (common**2)[:, None, None]
+        z = (a @ self.mean[..., None])[..., 0] - 1
+        side = np.where(flipped, 1.0, -1.0)
+        steps, by = np.zeros((n, m)), np.zeros((n, m))
+        joint = np.concatenate([cross, np.broadcast_to(np.eye(m), (n, m, m))], axis=-1)
+        for j in range(m):
+            variance = np.maximum(joint[:, j, j], 0.0) + noise**2
+            steps[:, j], by[:, j] = probit_step(z[:, j], variance, side[:, j])
+            z += steps[:, j, None] * joint[:, j, :m]
+            later, filled = (
+                slice(j + 1, m),
+                slice(j + 1, m + j + 1),
+            )  # the other columns are not needed, or zero
+            lost = by[:, j, None] * joint[:, j, later]
+            joint[:, later, filled] -= lost[..., None] * joint[:, j, None, filled]
+        g = joint[..., m:] @ g  # each direction given the answers before it
+        self.mean += (steps[:, None] @ g)[:, 0]
+        self._remove(g, by)
+
+    def forget(self, share: Real) -> None:
+        """Let ``w`` have changed by a ``share`` (n,) of its squared length: what was learnt elsewhere holds less here."""
+        energy = row_dot(self.mean, self.mean) / np.maximum(self.prior.sum(axis=-1), _TINY)
+        self._diagonal += ((share * energy)[:, None] * self.prior).reshape(self._diagonal.shape)
+
+    def rescale(self, factor: Real) -> None:
+        """Multiply the amplitude of each block (n, blocks) that is expected, and what is known as far as it rests on that."""
+        open_to = factor**self.unknown
+        self.cov *= (open_to * open_to)[..., None, None].astype(np.float32)
+        self.mean *= np.repeat(open_to, self.cov.shape[-1], axis=-1)
+        self.prior *= np.repeat(factor * factor, self.cov.shape[-1], axis=-1)
+
+    @property
+    def unknown(self) -> Real:
+        """Share (n, blocks) of the prior variance that is left: 1 before any answer, near 0 where the answers outweigh the prior."""
+        prior = self.prior.reshape(self.variance.shape).sum(axis=-1)
+        return np.minimum(self.variance.sum(axis=-1) / np.maximum(prior, _TINY), 1.0)
+
+    @property
+    def variance(self) -> Real:
+        """Variance (n, blocks, b) of each component."""
+        return np.maximum(self._diagonal, 0.0).astype(np.float64)
+
+    @property
+    def _diagonal(self) -> NDArray[np.float32]:
+        return np.einsum("nbii->nbi", self.cov)
+
+    @_diagonal.setter
+    def _diagonal(self, value: NDArray[np.float32]) -> None:
+        np.einsum("nbii->nbi", self.cov)[...] = value
+
+    def _remove(self, g: Real, by: Real) -> None:
+        """``cov -= sum_j by_j g_j g_j'``, within blocks."""
+        n, m, _ = g.shape
+        blocks, b = self.cov.shape[1:3]
+        parts = np.ascontiguousarray(
+            g.reshape(n, m, blocks, b).transpose(0, 2, 1, 3), dtype=np.float32
+        )
+        scaled = parts * by.astype(np.float32)[:, None, :, None]
+        self.cov -= scaled.transpose(0, 1, 3, 2) @ parts

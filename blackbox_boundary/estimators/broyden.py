@@ -161,7 +161,7 @@ class Broyden:
             problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
-            directions=basis.size,
+            memory=4 * basis.size**2,
         )
 
     def _row(

@@ -79,7 +79,7 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         "halfspace": Entry(
             HalfSpace,
             Access.LABEL,
-            ("l2",),
+            _ANY_NORM,
             "ours, after HopSkipJump 2020, GeoDA 2020 and CGBA 2023",
         ),
         "homotopy": Entry(Homotopy, Access.PROBABILITIES, ("l2",), "Yousefzadeh & O'Leary 2020"),

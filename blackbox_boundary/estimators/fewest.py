@@ -159,7 +159,7 @@ class Fewest(Settings):
             problem,
             start,
             max_queries_per_row=self.max_queries_per_row + 2,
-            directions=1,
+            memory=4,
             rank=self.rank(problem),
         )
 

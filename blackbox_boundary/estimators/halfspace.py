@@ -2,17 +2,17 @@
 
 Near a row the home region ends at a hyperplane, or nearly so. Each label says on which side of it a point lies. This search keeps a
 Gaussian belief about the hyperplane (:mod:`._belief`), asks points that it holds for even odds, and walks to where the belief puts the
-nearest point of the boundary (:mod:`._facet`).
+nearest point of the boundary (:mod:`._rounds`). The spectrum of its normal is
+learnt from the row's own answers (:mod:`._amplitudes`).
 
 It stands on published methods, and replaces what they do with the answers:
 
 | step | from | here |
 |---|---|---|
-| boundary point by bisection | HopSkipJump [1]_, Algorithm 1 | ``Facet._walk``: the belief aims the bisections |
-| normal from flips around it | HopSkipJump [1]_: mean of signed probes | ``Belief.see``: a posterior, no probe asks what is known |
-| probes of low frequency | GeoDA [2]_ | a prior that falls with frequency (:mod:`~blackbox_boundary.gradients.bases`) |
-| search between point and normal | CGBA [3]_: along a semicircle | ``Facet._approach``: three blends of the two directions |
-| one question drops a direction | RayS [4]_ | ``Facet._approach``, :func:`._starts.first_flip` |
+| normal from flips around it | HopSkipJump [1]_: mean of signed probes | ``Beliefs.see``: a posterior, no probe asks what is known |
+| probes of low frequency | GeoDA [2]_ | a spectrum that the row's own answers correct (:mod:`._amplitudes`) |
+| search between point and normal | CGBA [3]_: along a semicircle | ``rounds``: the same in any norm and box, aimed by the belief |
+| one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
 
 The normal learnt at one boundary point is kept for the next, made a little less certain (``forgetting``), where those methods start anew.
 
@@ -27,11 +27,11 @@ MNIST net, seventeen settle with another label than the nearest one. Hence three
    chance, with twice the slack, and the next refinement takes twice as long.
 
 Bounds: every displacement is clipped before it is asked, and what was asked is what the belief hears of. The nearest point of a
-hyperplane inside the box is found in closed form (:meth:`._box.Box.nearest`).
+hyperplane inside the box is :func:`~blackbox_boundary.search.geometry.nearest`.
 
 Cost: ``max_queries_per_row`` in all, the row itself and the confirmation of its flip point included. Stopped earlier, the nearest flip
-asked so far is the answer; the first questions do not depend on how many will follow, so more of them never worsen it. Memory: ``4 k**2``
-bytes a facet of each row searched at a time (``k`` directions, at most ``largest_basis``), 2.5 MB for MNIST. The boundary's home side is
+asked so far is the answer; the first questions do not depend on how many will follow, so more of them never worsen it. Memory: ``256 k``
+bytes a facet of each row searched at a time (``k`` directions, at most 8,192), .2 MB for MNIST. The boundary's home side is
 known along the last walk only: ``lo`` stays 0.
 
 References
@@ -46,7 +46,9 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -55,11 +57,21 @@ from ..errors import InvalidInput
 from ..gradients.bases import Basis, basis_for
 from ..search.asks import Search
 from ..search.box import Box
-from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
+from ..search.geometry import ORDER, check_norm, length
+from ..search.lockstep import (
+    Asking,
+    BatchAsk,
+    Replies,
+    RowSearch,
+    check_facet_settings,
+    lockstep,
+)
 from ..search.problem import Problem
 from ..search.state import Flips
-from ._facet import Facet, Look
-from ._starts import first_flip, flip_beside
+from ._directions import Blocks
+from ._facet import Facet
+from ._rounds import Look, rounds
+from ._starts import Start, first_flip, flip_beside
 
 __all__ = ["HalfSpace"]
 
@@ -68,6 +80,9 @@ _SETTLED = 1000
 
 _REFINE = 300
 """Questions for the nearest facet after each look at another; about what such a look costs."""
+
+_LARGEST_BASIS = 8192
+"""Directions at most; see :func:`~blackbox_boundary.gradients.bases.basis_for`."""
 
 _STARTS = 10
 """Directions tried for a flip beside the known facets."""
@@ -79,28 +94,27 @@ _SLACK = 100.0
 
 @dataclass(frozen=True)
 class HalfSpace:
-    """The nearest boundary point from labels alone, in L2.
+    """The nearest boundary point from labels alone.
 
     Parameters
     ----------
+    norm : str
+        ``"l1"``, ``"l2"`` or ``"linf"``: what is made small.
     max_queries_per_row : int
         The one dial. 250 give a first idea, 1,000 a good distance, 5,000 one within some percent of white-box methods; beyond
         1,000, other classes than the first one met are looked for, too.
     subspace : Basis, optional
-        Where the boundary's normal is sought. Default: all directions, images by low frequencies first; inputs of more than 1,024
-        numbers by as many of the lowest.
+        Where the boundary's normal is sought. Default: all directions; of inputs of more than 8,192
+        numbers as many, images by their lowest frequencies.
     n_starts : int
         Directions tried for a first flip.
     n_probes : int
         Points asked together around each boundary point.
     probe_radius : float
-        Their distance from the boundary point, relative to its distance from the row. A large
-        radius exceeds ``noise``; a curved boundary needs a smaller one. On both MNIST nets 0.5 came
-        nearer than 0.3 (at 1,000 queries 1.16 times the nearest flip known in the median, against
-        1.17 and 1.19).
+        Their distance from the boundary point, relative to its L2 distance from the row.
     noise : float
-        How far from a hyperplane the boundary is at that radius, relative to the distance. On the dense net at 5,000 queries, 0.02 came
-        within 1.03 times the nearest flip known in the median, 0.05 within 1.05 (both at radius 0.3).
+        How far from a hyperplane the boundary is at that radius, as a share of what a probe is
+        expected to change there.
     forgetting : float
         What a whole turn to another boundary point takes from what was known, as a share of the normal's squared length.
     """
@@ -108,12 +122,13 @@ class HalfSpace:
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
+    norm: str = "l2"
     max_queries_per_row: int = 1000
     subspace: Basis | None = None
     n_starts: int = 20
     n_probes: int = 24
-    probe_radius: float = 0.5
-    noise: float = 0.02
+    probe_radius: float = 0.2
+    noise: float = 0.1
     forgetting: float = 0.05
 
     @property
@@ -122,6 +137,7 @@ class HalfSpace:
         return "halfspace"
 
     def __post_init__(self) -> None:
+        check_norm(self.norm, "HalfSpace")
         check_facet_settings(self)
         if not self.noise > 0:
             raise InvalidInput('"noise" of HalfSpace must be positive.')
@@ -140,10 +156,18 @@ class HalfSpace:
 
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each by itself."""
-        basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
+        basis = self.subspace or basis_for(
+            problem.input_shape, largest=_LARGEST_BASIS, seed=problem.seed
+        )
+        blocks = Blocks(basis)
+        look = Look(self.n_probes, self.probe_radius, self.noise, self.forgetting, self.norm)
 
         def start(row: int, box: Box) -> RowSearch:
-            return self._row(box, basis, problem.n_classes, problem.stream(int(flips.row_ids[row])))
+            stream = problem.stream(int(flips.row_ids[row]))
+            return self._row(box, blocks, problem.n_classes, stream)
+
+        def together(facets: Sequence[Facet]) -> Generator[BatchAsk, Replies, None]:
+            return rounds(facets, blocks, look, problem.n_classes)
 
         facets = 1 + max(
             0, min(problem.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE)
@@ -153,25 +177,25 @@ class HalfSpace:
             problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
-            directions=basis.size,
-            matrices=facets,
+            memory=4 * blocks.size * blocks.width * (facets + 1),
+            together=together,
+            rank=None if self.norm == "l2" else partial(length, norm=self.norm),
         )
 
     def _row(
-        self, box: Box, basis: Basis, n_classes: int, stream: np.random.Generator
+        self, box: Box, blocks: Blocks, n_classes: int, stream: np.random.Generator
     ) -> RowSearch:
         """Search one row until nobody answers any more."""
-        look = Look(self.n_probes, self.probe_radius, self.noise, self.forgetting)
-        start = yield from first_flip(box, basis, self.n_starts, stream)
+        start = yield from first_flip(box, blocks.basis, self.n_starts, stream, self.norm)
         if start is None:
             return
-        nearest = Facet.at(start, box, basis)
+        nearest = Facet.at(start, box, blocks, stream, self._length(start))
         known, pause, slack = [nearest], _REFINE, _SLACK
-        yield from _until(_SETTLED, nearest, look, stream)
+        yield from _until(_SETTLED, nearest)
         while True:
-            new = yield from _beside(known, nearest, n_classes, stream)
+            new = yield from self._beside(known, nearest, n_classes, blocks)
             for facet in known if new is None else [new]:
-                yield from _keep_up(facet, nearest, slack, look, stream)
+                yield from _keep_up(facet, nearest, slack)
             if new is None:
                 slack *= 2
             if new is None or not new.has_moved:
@@ -179,34 +203,43 @@ class HalfSpace:
             else:
                 known, pause = [*known, new], _REFINE
             nearest = min(known, key=lambda facet: facet.length)
-            yield from _until(nearest.asked + pause, nearest, look, stream)
+            yield from _until(nearest.asked + pause, nearest)
+
+    def _length(self, start: Start) -> float:
+        return float(np.linalg.norm(start.point, ord=ORDER[self.norm]))
+
+    def _beside(
+        self, known: list[Facet], nearest: Facet, n_classes: int, blocks: Blocks
+    ) -> Asking[Facet | None]:
+        """A facet that the known ones do not account for; None where none was found."""
+        labels = {facet.label for facet in known}
+        if len(labels) == n_classes - 1:
+            return None
+        slopes = np.stack([facet.mean[: blocks.basis.size] for facet in known])
+        start = yield from flip_beside(
+            nearest.box,
+            blocks.basis,
+            nearest.best,
+            _STARTS,
+            nearest.stream,
+            others=labels,
+            slopes=slopes,
+            norm=self.norm,
+        )
+        if start is None:
+            return None
+        return Facet.beside(known, nearest, start, blocks, self._length(start))
 
 
-def _until(asked: int, facet: Facet, look: Look, stream: np.random.Generator) -> Asking[None]:
+def _until(asked: int, facet: Facet) -> Asking[None]:
     """Go on with one facet until so many questions were asked about it."""
     while facet.asked < asked:
-        yield from facet.round(look, stream)
+        yield facet
 
 
-def _beside(
-    known: list[Facet], nearest: Facet, n_classes: int, stream: np.random.Generator
-) -> Asking[Facet | None]:
-    """A facet that the known ones do not account for; None where none was found."""
-    labels = {facet.label for facet in known}
-    if len(labels) == n_classes - 1:
-        return None
-    slopes = np.stack([facet.belief.mean for facet in known])
-    start = yield from flip_beside(
-        nearest.box, nearest.basis, nearest.best, _STARTS, stream, others=labels, slopes=slopes
-    )
-    return None if start is None else Facet.beside(known, start, nearest.box, nearest.basis)
-
-
-def _keep_up(
-    facet: Facet, nearest: Facet, slack: float, look: Look, stream: np.random.Generator
-) -> Asking[None]:
+def _keep_up(facet: Facet, nearest: Facet, slack: float) -> Asking[None]:
     """Go on with a facet as long as it is not left behind by the nearest one, after as many questions."""
     while facet.asked < nearest.asked and facet.length < (
         1 + slack / (1 + facet.asked)
     ) * nearest.length_after(facet.asked):
-        yield from facet.round(look, stream)
+        yield facet

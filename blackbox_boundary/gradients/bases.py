@@ -114,7 +114,9 @@ class Span(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Cosines(Settings):
-    """The discrete cosine basis of an image, lowest frequencies first.
+    """The discrete cosine basis of an image, over its channels, too: brightness first, then colours.
+
+    Of each channel the lowest frequencies come first, and all channels hold about as many.
 
     Parameters
     ----------
@@ -127,6 +129,11 @@ class Cosines(Settings):
     shape: tuple[int, ...]
     size: int
     variance: Real = field(init=False, repr=False)
+    channel: NDArray[np.intp] = field(init=False, repr=False)
+    """(size,) number of the cosine over the channels; 0 is their mean."""
+    _mixes: Real = field(init=False, repr=False)
+    _rows: Real = field(init=False, repr=False)
+    _columns: Real = field(init=False, repr=False)
     _kept: NDArray[np.intp] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -138,39 +145,68 @@ class Cosines(Settings):
             raise InvalidInput(
                 f'"size" of Cosines must lie between 1 and {np.prod(self.shape)}; got {self.size}.'
             )
-        square = np.zeros(self.shape)
-        for axis in self._axes:
-            side = self.shape[axis]
-            relative = np.arange(side) * np.pi * _CORRELATION_LENGTH / side  # f / f0
-            square += (relative**2).reshape(
-                [-1 if a == axis else 1 for a in range(len(self.shape))]
-            )
+        channels, height, width = self._sides
+        y, x = (np.arange(side) * np.pi * _CORRELATION_LENGTH / side for side in (height, width))
+        square = np.broadcast_to((y**2)[:, None] + x**2, (channels, height, width))
         variance = ((1 + square) ** -1.5).reshape(-1)
-        kept = np.argsort(-variance, kind="stable")[: self.size]
-        object.__setattr__(self, "_kept", kept)
-        object.__setattr__(self, "variance", variance[kept] / variance[kept].mean())
+        kept = np.sort(np.argsort(-variance, kind="stable")[: self.size])
+        channel, at_y, at_x = np.unravel_index(kept, (channels, height, width))
+        order = np.lexsort((kept, -variance[kept], channel))
+        channel, at_y, at_x = channel[order], at_y[order], at_x[order]
+        n_rows, n_columns = int(at_y.max()) + 1, int(at_x.max()) + 1
+        values = {
+            "variance": variance[kept[order]] / variance[kept].mean(),
+            "channel": channel,
+            "_mixes": _waves(channels),
+            "_rows": _waves(height)[:n_rows],
+            "_columns": _waves(width)[:n_columns],
+            "_kept": np.ravel_multi_index((channel, at_y, at_x), (channels, n_rows, n_columns)),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @property
-    def _axes(self) -> tuple[int, int]:
-        """The two axes of the image itself."""
+    def _sides(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
         if len(self.shape) == 2:
-            return (0, 1)
-        return (1, 2) if self.shape[0] <= self.shape[2] else (0, 1)
+            return (1, *self.shape)
+        first, middle, last = self.shape
+        return (first, middle, last) if first <= last else (last, first, middle)
+
+    @property
+    def _has_channels_last(self) -> bool:
+        return len(self.shape) == 3 and self.shape[0] > self.shape[2]
 
     def analyse(self, points: Real) -> Real:
-        axes = tuple(1 + axis for axis in self._axes)
-        spectrum = scipy.fft.dctn(points.reshape(-1, *self.shape), axes=axes, norm="ortho")
+        images = points.reshape(len(points), *self.shape)
+        if self._has_channels_last:
+            images = np.moveaxis(images, -1, 1)
+        images = images.reshape(len(points), *self._sides)
+        spectrum = self._mixed(self._rows @ images @ self._columns.T, self._mixes)
         return np.asarray(spectrum.reshape(len(points), -1)[:, self._kept])
 
     def synthesise(self, components: Real) -> Real:
-        spectrum = np.zeros((len(components), int(np.prod(self.shape))))
-        spectrum[:, self._kept] = components
-        axes = tuple(1 + axis for axis in self._axes)
-        return np.asarray(
-            scipy.fft.idctn(spectrum.reshape(-1, *self.shape), axes=axes, norm="ortho").reshape(
-                len(components), -1
-            )
-        )
+        n, channels = len(components), self._sides[0]
+        flat = np.zeros((n, channels * len(self._rows) * len(self._columns)))
+        flat[:, self._kept] = components
+        spectrum = flat.reshape(n, channels, len(self._rows), len(self._columns))
+        images = self._rows.T @ self._mixed(spectrum, self._mixes.T) @ self._columns
+        if self._has_channels_last:
+            images = np.moveaxis(images, 1, -1)
+        return np.asarray(images.reshape(n, -1))
+
+    @staticmethod
+    def _mixed(images: Real, mixes: Real) -> Real:
+        """Images (n, channels, ...) of which each channel is a sum of all, as ``mixes`` say."""
+        if len(mixes) == 1:
+            return images
+        flat = images.reshape(*images.shape[:2], -1)
+        return np.asarray((mixes @ flat).reshape(images.shape))
+
+
+def _waves(side: int) -> Real:
+    """The orthonormal cosines of ``side`` samples, a row each, lowest frequency first."""
+    return np.asarray(scipy.fft.dct(np.eye(side), axis=0, norm="ortho"))
 
 
 def is_image(shape: tuple[int, ...]) -> bool:

@@ -1,15 +1,16 @@
 """Run one small search a row, all of them in step: their questions travel together, and nothing else does.
 
 A search that keeps a picture of its own row (a matrix, a history) is easiest to read, and certain not to look at other rows, when it
-is written for one row. It yields displacements from its row (m, d) and is sent the predictions of the m displaced points. The nearest
-flip among all points ever asked is kept, so that a search may be stopped after any answer.
+is written for one row. It yields displacements from its row (m, d) and is sent the predictions of the m displaced points. Where the same
+arithmetic is wanted for every row, it may yield a request instead; when all rows wait, their requests are carried out as one, in arrays
+with a row for each (``together``). The nearest flip among all points ever asked is kept, so that a search may be stopped after any answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +19,33 @@ from ..arrays import as_kind, as_numpy, take
 from ..errors import InvalidInput
 from ..grid import Grid
 from ..predictor import Bounds, IntArray, Prediction
-from .asks import ANSWERED, Search, Status, ask_prediction
+from .asks import Search, Status, ask_prediction
 from .box import Box
 from .on_grid import Rank
 from .problem import Problem
 from .state import Flips
 
-__all__ = ["Answers", "Asking", "RowSearch", "check_facet_settings", "lockstep"]
+__all__ = [
+    "Answers",
+    "Asking",
+    "BatchAsk",
+    "Replies",
+    "RowSearch",
+    "check_facet_settings",
+    "lockstep",
+]
 
 Real = NDArray[np.float64]
 
-RowSearch: TypeAlias = Generator[Real, "Answers", None]
-"""A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns."""
+RowSearch: TypeAlias = Generator[Any, "Answers", None]
+"""A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns. It may yield a request, too."""
 
 T = TypeVar("T")
-Asking: TypeAlias = Generator[Real, "Answers", T]
+Asking: TypeAlias = Generator[Any, "Answers", T]
 """A part of a search of one row, with a result."""
+
+BatchAsk: TypeAlias = tuple[IntArray, Real]
+"""Displacements (m, d), and the requests (m,), in order, that they belong to."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,17 @@ class Answers:
         return (
             self.flipped & ~np.isin(self.prediction.label, list(others)) if others else self.flipped
         )
+
+
+class Replies(NamedTuple):
+    """What became of the displacements of a :data:`BatchAsk`: as they were asked (m, d), whether they flipped, and to which label.
+
+    Where a row may not ask any more, or was not answered, nothing flipped and the label is -1.
+    """
+
+    moved: Real
+    flipped: NDArray[np.bool_]
+    label: IntArray
 
 
 _MEMORY = 2**28
@@ -88,6 +111,9 @@ def check_facet_settings(settings: FacetSettings) -> None:
 
 Start: TypeAlias = Callable[[int, Box], RowSearch]
 
+Together: TypeAlias = Callable[[Sequence[Any]], Generator[BatchAsk, Replies, None]]
+"""Carries out the requests of several rows at once."""
+
 
 def lockstep(
     flips: Flips,
@@ -95,8 +121,8 @@ def lockstep(
     start: Start,
     *,
     max_queries_per_row: int,
-    directions: int,
-    matrices: int = 1,
+    memory: int,
+    together: Together | None = None,
     rank: Rank | None = None,
 ) -> Search:
     """Run ``start(row, box)`` for each running row; rows end ``CONVERGED`` with a flip, ``NO_FLIP`` without, or as a reply says.
@@ -109,90 +135,218 @@ def lockstep(
         Makes the search of the row with this index in ``flips``.
     max_queries_per_row : int
         Questions in all: the row itself was asked before, and its flip point will be once more.
-    directions, matrices : int
-        Each row keeps at most so many matrices of ``directions`` rows and columns, which decides how many rows are searched at a time;
-        rows do not notice.
+    memory : int
+        Bytes that the search of a row keeps at most, which decides how many rows are searched at a time; rows do not notice.
+    together : callable, optional
+        Carries out what the searches yield that is no array.
     rank : callable, optional
         Orders displacements (k, d): which flip is kept. Default: L2.
     """
-    rows, max_queries = flips.running, max_queries_per_row - 2
-    width = max(1, _MEMORY // (4 * directions**2 * matrices))  # of single precision
+    rows = flips.running
+    width = max(1, _MEMORY // memory)
     for first in range(0, len(rows), width):
-        yield from _together(flips, problem, start, rows[first : first + width], max_queries, rank)
+        block = _Block(flips, problem, rows[first : first + width], max_queries_per_row - 2, rank)
+        yield from block.run(start, together)
 
 
 @dataclass(eq=False)
 class _Runner:
-    """One row's search, its pending question, and what it may still ask."""
+    """One row's search, its place in the block, and its pending question or request."""
 
-    row: int
-    origin: NDArray[Any]
-    box: Box
+    at: int
     search: RowSearch
-    left: int
-    pending: Real
-    best: float
+    pending: Any
+
+    def go_on(self, answers: Answers | None) -> None:
+        """Send the answers on; nothing is pending where the row has no other question."""
+        try:
+            self.pending = self.search.send(answers)  # type: ignore[arg-type]
+        except StopIteration:
+            self.pending = None
+
+    def end(self) -> None:
+        """Ask nothing more."""
+        self.search.close()
+        self.pending = None
 
 
-def _together(
-    flips: Flips,
-    problem: Problem,
-    start: Start,
-    rows: IntArray,
-    max_queries: int,
-    rank: Rank | None,
-) -> Search:
-    runners = list(_begin(flips, problem, start, rows, max_queries, rank))
-    while runners:
-        points = [_points(runner, problem) for runner in runners]
-        asked = np.repeat([runner.row for runner in runners], [len(p) for p in points])
-        like = flips.x[:1]
-        batch = as_kind(np.concatenate(points).reshape(-1, *like.shape[1:]), like)
-        reply = yield from ask_prediction(asked, batch)
-        flips.end(asked, reply.status)
-        ends = np.cumsum([len(p) for p in points])
-        alive = []
-        for runner, p, end in zip(runners, points, ends, strict=True):
-            part = slice(end - len(p), end)
-            usable = reply.status[part] == ANSWERED
-            received = reply.prediction[part][usable]
-            answers = Answers(
-                (p[usable].astype(np.float64) - runner.origin),
-                received.label != flips.home[runner.row],
-                received,
-            )
-            _keep_nearest(flips, runner, p[usable], answers, rank)
-            runner.left -= len(p)
-            if flips.status[runner.row] == Status.RUNNING and _go_on(runner, answers):
-                alive.append(runner)
+class _Block:
+    """Rows that are searched at the same time: what they may still ask, and where they may move."""
+
+    def __init__(
+        self,
+        flips: Flips,
+        problem: Problem,
+        rows: IntArray,
+        max_queries: int,
+        rank: Rank | None,
+    ) -> None:
+        self._flips, self._problem, self._rows, self._rank = flips, problem, rows, rank
+        x = as_numpy(take(flips.x, rows))
+        self._origin = x.reshape(len(rows), -1)
+        self._boxes = [
+            Box.around(origin, _bounds(problem, row), problem.input_shape)
+            for origin, row in zip(self._origin, rows.tolist(), strict=True)
+        ]
+        self._left = np.full(len(rows), max_queries)
+        self._nearest = flips.hi[rows].copy()
+        known = np.flatnonzero(np.isfinite(self._nearest))
+        if rank is not None and known.size:
+            points = as_numpy(flips.reported(rows[known])).reshape(len(known), -1)
+            self._nearest[known] = rank(points.astype(np.float64) - self._origin[known])
+        self._limits = self._flat_limits(x.dtype)
+
+    def _flat_limits(self, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """The bounds, flat (d,), or (rows, d) where each row has its own."""
+        bounds, d = self._problem.bounds_of(self._rows), self._origin.shape[1]
+        if bounds is None:
+            return None
+        if self._problem.row_bounds is not None:
+            lowest, highest = (as_numpy(bound).reshape(-1, d).astype(dtype) for bound in bounds)
+            return lowest, highest
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, dtype), self._problem.input_shape).reshape(-1)
+            for bound in bounds
+        )
+        return lowest, highest
+
+    def run(self, start: Start, together: Together | None) -> Search:
+        """Search the rows to their ends."""
+        runners = list(self._begin(start))
+        while runners:
+            asking = [runner for runner in runners if isinstance(runner.pending, np.ndarray)]
+            if asking:
+                yield from self._ask_singly(asking)
             else:
-                runner.search.close()
-        runners = alive
-    found = flips.has_flip[rows] & (flips.status[rows] == Status.RUNNING)
-    flips.status[rows[found]] = Status.CONVERGED
-    flips.status[rows[flips.status[rows] == Status.RUNNING]] = Status.NO_FLIP
+                assert together is not None
+                yield from self._carry_out(runners, together)
+            may_ask = self._may_ask()
+            for runner in runners:
+                if not may_ask[runner.at]:
+                    runner.end()
+            runners = [runner for runner in runners if runner.pending is not None]
+        flips, rows = self._flips, self._rows
+        found = flips.has_flip[rows] & (flips.status[rows] == Status.RUNNING)
+        flips.status[rows[found]] = Status.CONVERGED
+        flips.status[rows[flips.status[rows] == Status.RUNNING]] = Status.NO_FLIP
 
+    def _begin(self, start: Start) -> Iterator[_Runner]:
+        for at, row in enumerate(self._rows.tolist()):
+            search = start(row, self._boxes[at])
+            first = next(search, None)
+            if first is not None and self._left[at] > 0:
+                yield _Runner(at, search, first)
 
-def _begin(
-    flips: Flips,
-    problem: Problem,
-    start: Start,
-    rows: IntArray,
-    max_queries: int,
-    rank: Rank | None,
-) -> Iterator[_Runner]:
-    for row in rows.tolist():
-        origin = as_numpy(take(flips.x, np.array([row]))).reshape(-1)
-        box = Box.around(origin, _bounds(problem, row), problem.input_shape)
-        search = start(row, box)
-        first = next(search, None)
-        if first is not None and max_queries > 0:
-            best = float(flips.hi[row])
-            if rank is not None and np.isfinite(best):
-                at = np.array([row])
-                moved = as_numpy(flips.reported(at)).astype(np.float64).reshape(1, -1) - origin
-                best = float(rank(moved)[0])
-            yield _Runner(row, origin, box, search, max_queries, first, best)
+    def _may_ask(self) -> NDArray[np.bool_]:
+        """Which rows of the block are running and have questions left."""
+        running = self._flips.status[self._rows] == Status.RUNNING
+        return np.asarray(running & (self._left > 0))
+
+    def _ask_singly(self, runners: list[_Runner]) -> Search:
+        """Ask what searches want to know, and send each its answers."""
+        counts = [len(runner.pending) for runner in runners]
+        at = np.repeat([runner.at for runner in runners], counts)
+        moved, answered, prediction = yield from self._ask(
+            at, np.concatenate([runner.pending for runner in runners])
+        )
+        ends, may_ask = np.cumsum(counts), self._may_ask()
+        for runner, count, end in zip(runners, counts, ends, strict=True):
+            usable = end - count + np.flatnonzero(answered[end - count : end])
+            home = self._flips.home[self._rows[runner.at]]
+            received = prediction[usable]
+            answers = Answers(moved[usable], received.label != home, received)
+            if may_ask[runner.at]:
+                runner.go_on(answers)
+
+    def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
+        """Carry out what all searches request, and let them go on."""
+        place = np.array([runner.at for runner in runners])
+        work = together([runner.pending for runner in runners])
+        ask = next(work, None)
+        while ask is not None:
+            moved, answered, prediction = yield from self._ask(place[ask[0]], ask[1])
+            label = np.where(answered, prediction.label, -1)
+            flipped = answered & (label != self._flips.home[self._rows[place[ask[0]]]])
+            try:
+                ask = work.send(Replies(moved, flipped, label))
+            except StopIteration:
+                break
+        for runner in runners:
+            runner.go_on(None)
+
+    def _ask(
+        self, at: IntArray, displacements: Real
+    ) -> Generator[Any, Any, tuple[Real, NDArray[np.bool_], Prediction]]:
+        """Ask as many displacements (m, d) of rows ``at`` (m,), which lie in order, as each row may still ask.
+
+        Returns them as they were asked, which were answered (m,), and the predictions, of others' rows where there was no answer.
+        """
+        flips, rows = self._flips, self._rows
+        first = np.flatnonzero(np.r_[True, at[1:] != at[:-1]])
+        number = np.arange(len(at)) - np.repeat(first, np.diff(np.r_[first, len(at)]))
+        running = flips.status[rows[at]] == Status.RUNNING
+        sent = np.flatnonzero((number < self._left[at]) & running)
+        points = self._points(at, displacements)
+        moved = points.astype(np.float64) - self._origin[at]
+        answered = np.zeros(len(at), np.bool_)
+        label = np.zeros(len(at), np.intp)
+        if not sent.size:
+            return moved, answered, Prediction(label)
+        like = flips.x[:1]
+        reply = yield from ask_prediction(
+            rows[at[sent]], as_kind(points[sent].reshape(-1, *like.shape[1:]), like)
+        )
+        flips.end(rows[at[sent]], reply.status)
+        np.subtract.at(self._left, at[sent], 1)
+        answered[sent] = reply.answered
+        kept = sent[reply.answered]
+        label[sent] = np.where(reply.answered, reply.prediction.label, 0)
+        flipped = kept[label[kept] != flips.home[rows[at[kept]]]]
+        self._keep_nearest(at[flipped], points[flipped], moved[flipped], label[flipped])
+        if len(sent) < len(at):
+            source = np.zeros(len(at), np.intp)
+            source[sent] = np.arange(len(sent))
+            return moved, answered, reply.prediction[source]
+        return moved, answered, reply.prediction
+
+    def _points(self, at: IntArray, displacements: Real) -> NDArray[Any]:
+        """The points to ask, in the precision of the inputs, none outside the bounds.
+
+        On a grid they are levels already, so that the search is sent the displacement of what was asked.
+        """
+        points = (self._origin[at] + displacements).astype(self._origin.dtype)
+        limits = self._limits
+        if limits is not None:
+            if self._problem.row_bounds is not None:
+                limits = (limits[0][at], limits[1][at])
+            points = np.clip(points, *limits)
+        if isinstance(self._problem.grid, Grid):
+            points = self._problem.grid.nearest(points, self._origin[at], limits)
+        return np.asarray(points)
+
+    def _keep_nearest(
+        self, at: IntArray, points: NDArray[Any], moved: Real, label: IntArray
+    ) -> None:
+        """Remember the nearest flip seen of each row.
+
+        A flip at the row itself contradicts the row's own label, and no search can go on from there: the
+        row ends ``UNDECIDED``.
+        """
+        if not len(at):
+            return
+        length = np.linalg.norm(moved, axis=-1)
+        away = length if self._rank is None else self._rank(moved)
+        order = np.lexsort((away, at))
+        order = order[np.r_[True, at[order[1:]] != at[order[:-1]]]]
+        order = order[away[order] < self._nearest[at[order]]]
+        if not len(order):
+            return
+        self._nearest[at[order]] = away[order]
+        rows, flips = self._rows[at[order]], self._flips
+        like = flips.x[:1]
+        nearest = as_kind(points[order].reshape(-1, *like.shape[1:]), like)
+        flips.keep(rows, nearest, label[order], length[order])
+        flips.status[rows[length[order] == 0]] = Status.UNDECIDED
 
 
 def _bounds(problem: Problem, row: int) -> Bounds:
@@ -201,61 +355,3 @@ def _bounds(problem: Problem, row: int) -> Bounds:
         return problem.bounds
     lowest, highest = problem.row_bounds
     return lowest[row], highest[row]
-
-
-def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
-    """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds.
-
-    On a grid they are levels already, so that the search is sent the displacement of what was asked.
-    """
-    points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(
-        runner.origin.dtype
-    )
-    bounds = _bounds(problem, runner.row)
-    if bounds is not None:
-        lowest, highest = (
-            np.broadcast_to(np.asarray(bound, points.dtype), problem.input_shape).reshape(-1)
-            for bound in bounds
-        )
-        points, bounds = np.clip(points, lowest, highest), (lowest, highest)
-    if isinstance(problem.grid, Grid):
-        points = problem.grid.nearest(points, runner.origin[None], bounds)
-    return np.asarray(points)
-
-
-def _keep_nearest(
-    flips: Flips, runner: _Runner, points: NDArray[Any], answers: Answers, rank: Rank | None
-) -> None:
-    """Remember the nearest flip seen.
-
-    A flip at the row itself contradicts the row's own label, and no search can go on from there: the
-    row ends ``UNDECIDED``.
-    """
-    if not answers.flipped.any():
-        return
-    row, length = runner.row, np.linalg.norm(answers.moved, axis=-1)
-    order = np.where(answers.flipped, length if rank is None else rank(answers.moved), np.inf)
-    best = int(order.argmin())
-    if order[best] < runner.best:
-        runner.best = float(order[best])
-        like = flips.x[:1]
-        point = as_kind(points[best : best + 1].reshape(like.shape), like)
-        flips.keep(
-            np.array([row]),
-            point,
-            answers.prediction.label[best : best + 1],
-            length[best : best + 1],
-        )
-        if length[best] == 0:
-            flips.status[row] = Status.UNDECIDED
-
-
-def _go_on(runner: _Runner, answers: Answers) -> bool:
-    """Send the answers on; whether the row has another question and may ask it."""
-    if runner.left <= 0:
-        return False
-    try:
-        runner.pending = runner.search.send(answers)
-    except StopIteration:
-        return False
-    return True

@@ -1,0 +1,392 @@
+"""Rounds of many facets at a time: walk nearer, then ask around the point reached.
+
+A walk goes from the best point towards the belief's nearest point, along the nearest points of all hyperplanes between the one that
+would make the best point the nearest, ``w0``, and the belief's mean ``w``:
+
+    w_t = w0 + t (w - w0),    s_t = argmin { |s| : w_t . s = 1, s in the box }
+
+Without bounds and in L2 these points are CGBA's semicircle [1]_. If the boundary is a hyperplane, ``s_t`` flips as long as the true turn is
+at least ``t``, so that one bisection finds the direction and the length at once. Here the belief and the outcome of the last walks say
+where it starts, and it ends when its bracket is small beside what the probes will resolve.
+
+A third of the probes are asked one standard deviation off even odds: they tell how large the normal is (:mod:`._amplitudes`).
+
+References
+----------
+.. [1] M. F. Reza, A. Rahmati, T. Wu, H. Dai, "CGBA: Curvature-aware Geometric Black-box Attack", ICCV 2023. arXiv:2308.03163.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from ..predictor import IntArray
+from ..search.geometry import length, nearest
+from ..search.lockstep import BatchAsk, Replies
+from ._amplitudes import GRID, Amplitudes
+from ._belief import Beliefs, Known, row_dot
+from ._directions import Blocks
+from ._facet import Facet
+
+__all__ = ["Look", "rounds"]
+
+Real = NDArray[np.float64]
+Asking = Generator[BatchAsk, Replies, None]
+
+_WALK = 10
+"""Questions of a walk at most."""
+
+_SMALL_TURN = 0.03
+"""Tangent of the turn expected below which no walk is made: it would gain less than .05 %."""
+
+_FARTHER, _NEARER = 2.0, 0.4
+"""Factors on the tangent of the turn until one point of the walk flipped and one did not."""
+
+_RESOLVED = 0.25
+"""A walk ends when its bracket is as wide as this share of what a probe is expected to change ``z`` by, or as ``_CLOSE``."""
+
+_CLOSE = 1e-3
+
+_WALK_NOISE = 0.02
+"""Noise of a boundary point met by a walk, in units of ``z``."""
+
+_DISAPPOINTMENT = 0.1
+"""Share of the normal's squared length that is forgotten where a walk ends at once, though the belief expected a turn."""
+
+_TINY = 1e-30
+
+_UNIFORM = 0.3
+"""Standard deviation of a point in a bracket of unit width."""
+
+_BLOCKS_A_ROUND = 3
+"""Blocks among which the probes of a round are divided."""
+
+_OFF_ODDS = 3
+"""One probe in so many is asked a standard deviation off even odds."""
+
+_SETTLED_OCTAVES = 0.5
+"""Uncertainty of an amplitude, in octaves, below which none are."""
+
+_EVEN_ODDS_PASSES = 3
+"""Secant steps that move a probe to the odds wanted where the box cuts it."""
+
+_SCALES = (0.1, 4.0)
+"""How far in or out a probe is moved with the centre."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How facets are looked at; see :class:`~blackbox_boundary.estimators.HalfSpace`."""
+
+    n_probes: int
+    probe_radius: float
+    noise: float
+    forgetting: float
+    norm: str
+
+
+def rounds(facets: Sequence[Facet], blocks: Blocks, look: Look, n_classes: int) -> Asking:
+    """One round of each facet, of different rows."""
+    stack = _Stack.of(facets, blocks, n_classes, look)
+    yield from stack.walk()
+    yield from stack.probe()
+    stack.give_back()
+
+
+@dataclass(eq=False)
+class _Stack:
+    """The facets of a round, as arrays with a row for each."""
+
+    facets: Sequence[Facet]
+    blocks: Blocks
+    look: Look
+    down: Real
+    up: Real
+    best: Real
+    centre: Real
+    length: Real
+    gap: Real
+    trust: Real
+    label: IntArray
+    excluded: NDArray[np.bool_]
+    beliefs: Beliefs
+    amplitudes: Amplitudes
+    asked: IntArray
+
+    @classmethod
+    def of(cls, facets: Sequence[Facet], blocks: Blocks, n_classes: int, look: Look) -> _Stack:
+        def stacked(name: str) -> Real:
+            return np.stack([getattr(facet, name) for facet in facets])
+
+        excluded = np.zeros((len(facets), n_classes + 1), np.bool_)  # the last: no answer
+        for i, facet in enumerate(facets):
+            excluded[i, list(facet.others)] = True
+        return cls(
+            facets,
+            blocks,
+            look,
+            np.stack([facet.box.down for facet in facets]),
+            np.stack([facet.box.up for facet in facets]),
+            stacked("best"),
+            stacked("centre"),
+            stacked("length"),
+            stacked("gap"),
+            stacked("trust"),
+            np.array([facet.label for facet in facets], np.intp),
+            excluded,
+            Beliefs(stacked("mean"), np.stack([facet.cov for facet in facets]), stacked("prior")),
+            Amplitudes(stacked("octaves"), stacked("octaves_cov")),
+            np.zeros(len(facets), np.intp),
+        )
+
+    def give_back(self) -> None:
+        """Let the facets have what the round has changed."""
+        for i, facet in enumerate(self.facets):
+            facet.best, facet.centre = self.best[i], self.centre[i]
+            facet.length, facet.gap = float(self.length[i]), float(self.gap[i])
+            facet.trust, facet.label = float(self.trust[i]), int(self.label[i])
+            facet.mean, facet.prior = self.beliefs.mean[i], self.beliefs.prior[i]
+            facet.cov[...] = self.beliefs.cov[i]
+            facet.octaves, facet.octaves_cov = self.amplitudes.mean[i], self.amplitudes.cov[i]
+            facet.asked += int(self.asked[i])
+            facet.rounds.append((facet.asked, facet.length))
+
+    def _ask(
+        self, at: IntArray, points: Real
+    ) -> Generator[BatchAsk, Replies, tuple[Replies, NDArray[np.bool_]]]:
+        """Ask displacements (m, d) of facets ``at`` (m,); the replies, and which flipped to a label that counts."""
+        replies = yield at, points
+        np.add.at(self.asked, at, 1)
+        return replies, replies.flipped & ~self.excluded[at, replies.label]
+
+    def walk(self) -> Generator[BatchAsk, Replies, None]:
+        """Bisect the turn from the best point to the one expected, and move to where the boundary is met."""
+        before, p = self.length.copy(), self.best
+        square = np.maximum(row_dot(p, p), _TINY)
+        known = self.beliefs.condition(self.blocks.analyse(p))
+        at_rest = (
+            np.sign(p) / np.maximum(np.abs(p).sum(axis=-1, keepdims=True), _TINY)
+            if self.look.norm == "linf"
+            else p / square[:, None]
+        )
+        turn = self.blocks.synthesise(self.beliefs.mean) - at_rest
+        expected = np.sqrt(row_dot(turn, turn) * square)
+        walk = _Walk(p, before)
+        walk.angle = np.arctan(self.trust * expected)
+        going, resolved = expected > _SMALL_TURN, np.maximum(_RESOLVED * self._signal(), _CLOSE)
+        was_asked = going.copy()
+        for _ in range(_WALK):
+            i = np.flatnonzero(going)
+            if not i.size:
+                break
+            share = np.tan(walk.angle[i]) / expected[i]
+            slope = at_rest[i] + share[:, None] * turn[i]
+            points = nearest(-slope, self.down[i], self.up[i], np.ones(len(i)), self.look.norm)
+            replies, flipped = yield from self._ask(i, points)
+            walk.note(i, replies, flipped, length(replies.moved, self.look.norm))
+            going &= walk.gap > resolved
+        nearer = walk.has_moved & (walk.inner < before)
+        self.best = np.where(nearer[:, None], walk.flip, p)
+        self.length = np.where(nearer, walk.inner, before)
+        self.label = np.where(nearer, walk.label, self.label)
+        self.centre = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
+        self.gap = np.where(walk.is_closed, np.clip(walk.gap, _CLOSE, 1.0), self.gap)
+        self._trust_in(walk, expected, was_asked)
+        self._learn_from(walk, known, nearer, p)
+
+    def _trust_in(self, walk: _Walk, expected: Real, was_asked: NDArray[np.bool_]) -> None:
+        """Move the trust half way, in proportion, to what the boundary allowed."""
+        allowed = np.tan((walk.lo + np.where(walk.hi < np.pi / 2, walk.hi, walk.lo)) / 2)
+        allowed = np.maximum(allowed / np.maximum(expected, _CLOSE), 0.02)
+        self.allowed = np.where(was_asked, allowed, 1.0)
+        moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
+        self.trust = np.where(was_asked, moved, self.trust)
+
+    def _learn_from(self, walk: _Walk, known: Known, nearer: NDArray[np.bool_], p: Real) -> None:
+        """Take in the boundary point reached, and forget by how far it is from the last one."""
+        reached = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
+        self.beliefs.pass_through(self.blocks.analyse(reached), known, _WALK_NOISE)
+        step = self.best - p
+        turned = np.sqrt(row_dot(step, step) / np.maximum(row_dot(self.best, self.best), _TINY))
+        share = self.look.forgetting * np.minimum(turned, 1.0)
+        self.beliefs.forget(share + _DISAPPOINTMENT * np.maximum(1 - self.allowed, 0.0) ** 2)
+
+    def _signal(self) -> Real:
+        """(n,) by how much a probe changes ``z``, as the prior has it."""
+        return self.look.probe_radius * self.size * np.sqrt(self.beliefs.prior.mean(axis=-1))
+
+    @property
+    def size(self) -> Real:
+        """(n,) L2 length of the best points."""
+        return np.sqrt(row_dot(self.best, self.best))
+
+    def probe(self) -> Generator[BatchAsk, Replies, None]:
+        """Ask around the boundary point reached, and learn."""
+        known = self.beliefs.condition(self.blocks.analyse(self.centre))
+        probes = _Probes.drawn(self, min(self.blocks.count, _BLOCKS_A_ROUND))
+        n, m = probes.deviation.shape
+        points = self._at_odds(probes)
+        at = np.repeat(np.arange(n), m)
+        replies, flipped = yield from self._ask(at, points.reshape(n * m, -1))
+        flipped = flipped.reshape(n, m)
+        a = self.blocks.analyse(replies.moved.reshape(n, m, -1))
+        common = _UNIFORM * self.gap
+        noise = np.maximum(self.look.noise * self._signal(), 1e-9)
+        scaled_to = self.amplitudes.mean.copy()
+        probes.learn_amplitudes(self, a, flipped, np.hypot(noise, common))
+        self.beliefs.see(a, flipped, known, noise, common)
+        self.beliefs.rescale(2.0 ** (self.amplitudes.mean - scaled_to))
+
+    def _at_odds(self, probes: _Probes) -> Real:
+        """The probes (n, m, d), moved in or out with the centre until ``z`` is what it shall be.
+
+        Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe, secants look for it.
+        """
+        aside = self.blocks.synthesise(probes.components)
+        own = (probes.components @ self.beliefs.mean[..., None])[..., 0]
+        scale = np.clip(1 + probes.off - own, *_SCALES)
+        points = scale[..., None] * self.centre[:, None] + aside
+        down, up = self.down[:, None], self.up[:, None]
+        cut = ((points < down) | (points > up)).any(axis=(1, 2))
+        i = np.flatnonzero(cut)
+        if not i.size:
+            return points
+        w = self.blocks.synthesise(self.beliefs.mean[i])[..., None]
+        down, up, centre = down[i], up[i], self.centre[i, None]
+        for last in range(_EVEN_ODDS_PASSES + 1):
+            moved = np.clip(scale[i, :, None] * centre + aside[i], down, up)
+            if last < _EVEN_ODDS_PASSES:
+                z = (moved @ w)[..., 0] - 1
+                scale[i] = np.clip(scale[i] - (z - probes.off[i]), *_SCALES)
+        points[i] = moved
+        return points
+
+
+@dataclass(eq=False)
+class _Walk:
+    """Brackets of the turn ``lo`` to ``hi`` (n,), in radians, with the points at their ends and the lengths of these."""
+
+    flip: Real
+    inner: Real
+
+    def __post_init__(self) -> None:
+        n = len(self.inner)
+        self.lo, self.hi, self.angle = np.zeros(n), np.full(n, np.pi / 2), np.zeros(n)
+        self.home, self.outer = np.zeros_like(self.flip), np.zeros(n)
+        self.flip, self.inner = self.flip.copy(), self.inner.copy()
+        self.label = np.full(n, -1)
+
+    @property
+    def has_moved(self) -> NDArray[np.bool_]:
+        return self.lo > 0
+
+    @property
+    def is_closed(self) -> NDArray[np.bool_]:
+        """Whether a point beyond was seen to be at home."""
+        return self.hi < np.pi / 2
+
+    @property
+    def gap(self) -> Real:
+        """Relative width of the bracket, in length."""
+        return np.asarray((self.inner - self.outer) / np.maximum(self.inner, _TINY))
+
+    @property
+    def middle(self) -> Real:
+        return np.asarray((self.flip + self.home) / 2)
+
+    def note(
+        self,
+        i: IntArray,
+        replies: Replies,
+        flipped: NDArray[np.bool_],
+        lengths: Real,
+    ) -> None:
+        """Narrow the brackets of rows ``i`` and choose their next turns."""
+        hit, kept = i[flipped], i[~flipped]
+        self.lo[hit], self.flip[hit] = self.angle[hit], replies.moved[flipped]
+        self.inner[hit], self.label[hit] = lengths[flipped], replies.label[flipped]
+        self.hi[kept], self.home[kept] = self.angle[kept], replies.moved[~flipped]
+        self.outer[kept] = lengths[~flipped]
+        self.angle = np.where(
+            self.is_closed & self.has_moved,
+            (self.lo + self.hi) / 2,
+            np.arctan(np.where(self.is_closed, _NEARER, _FARTHER) * np.tan(self.angle)),
+        )
+
+
+@dataclass(eq=False)
+class _Probes:
+    """Directions to ask along.
+
+    Attributes
+    ----------
+    components : (n, m, k)
+        Steps aside from the centre.
+    deviation, off : (n, m)
+        The deviation of ``z`` that each stands for, and the ``z`` wanted.
+    picked : (n, groups) int
+        The blocks that equal shares of them lie in.
+    """
+
+    components: Real
+    deviation: Real
+    off: Real
+    picked: NDArray[np.intp]
+
+    @classmethod
+    def drawn(cls, stack: _Stack, groups: int) -> _Probes:
+        """Draw directions in the blocks of which least is known, mostly along what is least known there."""
+        beliefs, look = stack.beliefs, stack.look
+        variance = beliefs.variance
+        n, count, b = variance.shape
+        share = max(1, look.n_probes // groups)
+        streams = [facet.stream for facet in stack.facets]
+        chance = np.stack([stream.standard_normal(count) for stream in streams])
+        drawn = np.stack([stream.standard_normal((groups, share, b)) for stream in streams])
+        score = variance.mean(axis=-1) * 2.0 ** (stack.amplitudes.deviation * chance)
+        picked = np.argsort(-score, axis=-1, kind="stable")[:, :groups]
+        rows = np.arange(n)[:, None]
+        cov, own = beliefs.cov[rows, picked], variance[rows, picked]
+        known = np.sqrt(np.maximum(own, 1e-6 * own.max(axis=-1, keepdims=True)) + 1e-30)
+        u = (drawn / known[:, :, None]).astype(np.float32) @ cov
+        u = (u / np.maximum(np.linalg.norm(u, axis=-1, keepdims=True), 1e-30)).astype(np.float32)
+        along = row_dot((u @ cov).astype(np.float64), u.astype(np.float64))
+        components = np.zeros((n, groups, share, count, b))
+        components[rows, np.arange(groups)[None], :, picked] = u
+        radius = look.probe_radius * stack.size
+        deviation = radius[:, None] * np.sqrt(np.maximum(along, 0.0)).reshape(n, -1)
+        number = np.arange(groups * share)
+        off = np.where(
+            number % _OFF_ODDS == 0, np.where(number // _OFF_ODDS % 2 == 0, 1.0, -1.0), 0.0
+        )
+        doubt = (stack.amplitudes.deviation * beliefs.unknown)[rows, picked] > _SETTLED_OCTAVES
+        off = off * np.repeat(doubt, share, axis=-1)
+        aside = radius[:, None, None] * components.reshape(n, groups * share, count * b)
+        return cls(aside, deviation, off * deviation, picked)
+
+    def learn_amplitudes(
+        self, stack: _Stack, a: Real, flipped: NDArray[np.bool_], noise: Real
+    ) -> None:
+        """Tell the amplitudes which displacements ``a`` (n, m, k) flipped, block by block."""
+        mean = stack.beliefs.mean[..., None]
+        z, own = (a @ mean)[..., 0] - 1, (self.components @ mean)[..., 0]
+        side = np.where(flipped, 1.0, -1.0)
+        n, groups = self.picked.shape
+        share = flipped.shape[1] // groups
+        rows = np.arange(n)
+        scaled_to, unknown = stack.amplitudes.mean.copy(), stack.beliefs.unknown
+        for g in range(groups):
+            block, part = self.picked[:, g], slice(g * share, (g + 1) * share)
+            now = stack.amplitudes.mean[rows, block] - scaled_to[rows, block]
+            factor = stack.amplitudes.factors(block, stack.amplitudes.deviation)
+            factor = ((2.0 ** now[:, None] * factor) ** unknown[rows, block][:, None])[:, None]
+            moved = z[:, part, None] + (factor - 1) * own[:, part, None]
+            variance = (factor * self.deviation[:, part, None]) ** 2 + noise[:, None, None] ** 2
+            likely = scipy.special.log_ndtr(side[:, part, None] * moved / np.sqrt(variance))
+            stack.amplitudes.learn(block, likely.sum(axis=1))
+        assert likely.shape[-1] == len(GRID)

@@ -20,13 +20,12 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
+from blackbox_boundary.prediction_checks import check_prediction, looks_like_probabilities
 from blackbox_boundary.predictor import (
     Access,
     Array,
     Bounds,
     Prediction,
-    check_prediction,
-    looks_like_probabilities,
 )
 
 from .labels import label_indices

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from blackbox_boundary.errors import BadPrediction, InvalidInput
 from blackbox_boundary.predictor import class_name
@@ -130,6 +129,8 @@ def mismatches(
 
 def _by_majority(index: NDArray[np.intp], scores: NDArray[Any], n_labels: int) -> NDArray[np.intp]:
     """The class that the scores mostly give each label; beyond all classes where it is taken."""
+    from scipy.optimize import linear_sum_assignment  # slow to import, and rarely needed
+
     k = scores.shape[1]
     table = np.zeros((n_labels, k), np.intp)
     np.add.at(table, (index, scores.argmax(axis=-1)), 1)

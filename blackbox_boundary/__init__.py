@@ -5,10 +5,15 @@ from importlib.metadata import version
 from typing import Any
 
 from .analysis.distances import Distances
+from .column import Column
+from .column_file import read_domain
+from .column_inference import infer_domain
+from .domain import Domain
 from .errors import (
     BadPrediction,
     BoundaryError,
     BudgetExhausted,
+    CallbackFailed,
     CapabilityMissing,
     CertificatesWithdrawn,
     Interrupted,
@@ -31,10 +36,13 @@ __all__ = [
     "BadPrediction",
     "BoundaryError",
     "BudgetExhausted",
+    "CallbackFailed",
     "CapabilityMissing",
     "CertificatesWithdrawn",
+    "Column",
     "Differentiable",
     "Distances",
+    "Domain",
     "Interrupted",
     "InvalidInput",
     "LedgerError",
@@ -47,8 +55,10 @@ __all__ = [
     "PredictorUnavailable",
     "Status",
     "TranscriptMismatch",
+    "infer_domain",
     "load",
     "measure",
+    "read_domain",
 ]
 
 _ROOMS = ("analysis", "datasets", "estimators", "extraction", "gradients", "report", "wrappers")

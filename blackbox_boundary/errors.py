@@ -13,6 +13,7 @@ __all__ = [
     "BadPrediction",
     "BoundaryError",
     "BudgetExhausted",
+    "CallbackFailed",
     "CapabilityMissing",
     "CertificatesWithdrawn",
     "Interrupted",
@@ -84,6 +85,10 @@ class PredictorRefused(PredictorError):
 
 class BudgetExhausted(BoundaryError):
     """A limit would be passed by the next call, which was therefore not sent."""
+
+
+class CallbackFailed(BoundaryError):
+    """The caller's ``progress`` function raised, which ended the measurement; its own error is the cause."""
 
 
 class LedgerError(BoundaryError):

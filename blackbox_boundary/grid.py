@@ -13,12 +13,13 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
+from numpy.typing import NDArray
 
 from .arrays import as_kind, clip
 from .errors import InvalidInput
 from .predictor import Array, Bounds, Predictor
 
-__all__ = ["Grid", "Gridded", "whole_as_floating"]
+__all__ = ["Grid", "Gridded", "grid_of", "whole_as_floating"]
 
 _COUNTED = 2**53
 """Largest whole number up to which double precision holds every one."""
@@ -95,6 +96,10 @@ class Grid:
         """Distance between neighbours, input units."""
         return self.unit / self.parts
 
+    def steps(self, h: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Steps of differences that reach another level."""
+        return np.maximum(h, self.step)
+
     def nearest(self, points: Array, x: Array, bounds: Bounds = None) -> Array:
         """The nearest levels inside the bounds, (k, *input_shape).
 
@@ -154,3 +159,8 @@ class Gridded(Predictor, Protocol):
     def grid(self) -> Grid | None:
         """Which inputs there are; None: any number."""
         ...
+
+
+def grid_of(predictor: object) -> Grid | None:
+    """The grid of a predictor that has one, or None."""
+    return predictor.grid if isinstance(predictor, Gridded) else None

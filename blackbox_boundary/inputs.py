@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,31 +88,32 @@ def as_floating(x: Any) -> Array:
     return x
 
 
-def in_named_order(x: Array, frame: Any, names: Sequence[str]) -> Array:
-    """The columns of ``x`` in the order of ``names``, where a frame names them.
+def in_named_order(x: Array, given: Sequence[Any], names: Sequence[str]) -> Array:
+    """The columns of ``x`` in the order of ``names``, where they have names themselves.
 
     Parameters
     ----------
     x : array (n, k)
-        The values of ``frame``.
-    frame : object
-        What the caller gave. Only strings in its ``columns`` are names; without any, ``x`` stays as
-        it is.
+    given : sequence
+        Names of the columns of ``x``; empty where they have none: ``x`` then stays as it is.
     names : sequence of str
-        Distinct names of the model's inputs.
+        Distinct names of the model's inputs. Some libraries write blanks in names as ``_``.
 
     Raises
     ------
     InvalidInput
-        The frame lacks a column, has another one, or has one twice.
+        The rows lack a column, have another one, or have one twice.
     """
-    given = list(getattr(frame, "columns", ()))
-    if not any(isinstance(name, str) for name in given) or given == list(names):
+    given = list(given)
+    if not given or given == list(names):
         return x
+    plain = [re.sub(r"\s", "_", str(name)) for name in given]
+    if set(plain) == set(names):
+        given = plain
     missing = [name for name in names if name not in given]
     extra = [name for at, name in enumerate(given) if name not in names or name in given[:at]]
     faults = [
-        f"{what} {', '.join(printable(name) for name in some)}"
+        f"{what} {', '.join(printable(str(name)) for name in some)}"
         for what, some in (("without", missing), ("besides them", extra))
         if some
     ]

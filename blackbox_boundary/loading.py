@@ -1,9 +1,10 @@
 """From a word to a predictor: ``load("model.onnx")``, ``load("http://host/v2/models/m")``, ``load("package.module:factory")``.
 
-The engine knows no adapter by name. It asks each entry point of the group ``blackbox_boundary.adapters``, in the order of
-their names, whether a spec is its own; any installed package can join. An entry point is a callable
-``load(spec, **given)`` that returns a predictor, or None where the spec is not for it. The first line of its docstring
-says which specs are: it is what the reader of an error message sees.
+The engine knows no adapter by name. It asks each entry point of the group
+``blackbox_boundary.adapters``, in the order of their names, whether a spec is its own; any
+installed package can join. An entry point is a callable ``load(spec, **given)`` that returns a
+predictor, or None where the spec is not for it. The first line of its docstring says which specs
+are: it is what the reader of an error message sees.
 """
 
 from __future__ import annotations
@@ -36,19 +37,21 @@ def load(spec: Any, **given: Any) -> Predictor:
         file), the address of an endpoint, or ``"package.module:factory"``; a torch module, a fitted
         estimator, or a function that returns an array.
     **given
-        Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``, ``bounds=(0, 1)``; None counts
-        as not given.
+        Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``,
+        ``bounds=(0, 1)``; None counts as not given.
 
     Raises
     ------
     InvalidInput
-        No adapter understands the spec, or the adapter that does was given a setting it does not have, or lacks one.
+        No adapter understands the spec, or the adapter that does was given a setting it does not
+        have, or lacks one.
 
     Notes
     -----
-    ``"package.module:factory"`` imports that module and calls that function: it runs the code you name, and no other.
-    No pickle is ever opened. No queries are sent, except where an adapter's documentation says that it asks for metadata
-    or runs the model on rows of its own making.
+    ``"package.module:factory"`` imports that module and calls that function: it runs the code you
+    name, and no other. No pickle is opened without consent (``unpickle=True``). No queries are
+    sent, except where an adapter's documentation says that it asks for metadata or runs the model
+    on rows of its own making.
     """
     given = {name: value for name, value in given.items() if value is not None}
     refusals = []

@@ -39,6 +39,8 @@ class Counts(Protocol):
         Rows sent; a row that was sent twice counts twice.
     queries_again : int
         Of these, rows in requests that were sent again, and rows of the transport's own checks.
+    checks : int
+        Of these, rows that the run asked again, to check the model or a flip point.
     requests : int
         Requests that carried rows.
     retries, resends : int
@@ -47,6 +49,7 @@ class Counts(Protocol):
 
     queries: int
     queries_again: int
+    checks: int
     requests: int
     retries: int
     resends: int

@@ -8,9 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .predictor import Prediction, Predictor
+from .predictor import Array, Prediction, Predictor
 
-__all__ = ["ModelCheck", "Rechecked", "Versioned"]
+__all__ = ["FLIPS_AGAIN", "Merging", "ModelCheck", "Rechecked", "Versioned"]
+
+FLIPS_AGAIN = "flips_again"
+"""The fact of a run that says which flip points were asked again at its end."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,25 @@ class Rechecked(Predictor, Protocol):
 
     def recheck(self) -> ModelCheck:
         """Ask it again: one query. Only after :meth:`sent_row` gave one."""
+        ...
+
+
+@runtime_checkable
+class Merging(Predictor, Protocol):
+    """A predictor whose server may join the requests of several clients into one batch.
+
+    Then an answer may depend on what others ask at the same moment.
+    """
+
+    def merges_requests(self) -> bool:
+        """Whether the server is known, or was found, to do so."""
+        ...
+
+    def ask_alone(self, x: Array) -> Prediction:
+        """Answer rows (n, *input_shape), each by a request of its own, one after the other.
+
+        One query a row. A ledger records the answers as checks, and hands none of them out.
+        """
         ...
 
 

@@ -1,11 +1,13 @@
-"""Extract Model 1 by ART's CopycatCNN and KnockoffNets and by ours, at equal budgets, with one surrogate and one number of steps.
+"""Extract Model 1 by ART's CopycatCNN and KnockoffNets and by ours, at equal budgets.
+
+All use one surrogate and one number of steps.
 
     pip install adversarial-robustness-toolbox
     BLACKBOX_BOUNDARY_DATA=… python examples/paper/peers.py reproduce-mnist
 
-The folder is one of ``blackbox-boundary reproduce mnist``: its victim is used, and ``peers.csv`` and ``peers.png`` are written below its
-``figures/``. Results are kept, and the script goes on where it was stopped. ART's attacks draw from NumPy's global generator, which is
-seeded here before each.
+The folder is one of ``blackbox-boundary reproduce mnist``: its victim is used, and ``peers.csv``
+and ``peers.png`` are written below its ``figures/``. Results are kept, and the script goes on where
+it was stopped. ART's attacks draw from NumPy's global generator, which is seeded here before each.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from blackbox_boundary.reproduction.curves import curve
 from blackbox_boundary.reproduction.exhibit import Exhibit
 from blackbox_boundary.reproduction.samples import Samples
 from blackbox_boundary.reproduction.store import Store
-from blackbox_boundary.reproduction.study import mnist_study
+from blackbox_boundary.reproduction.studies import mnist_study
 
 from blackbox_boundary.extraction import lead, spread
 
@@ -47,8 +49,9 @@ ART = (
     "KnockoffNets, adaptive, probabilities (ART)",
 )
 MOST_ADAPTIVE = 500
-"""ART's adaptive sampling chooses one row at a time, and fits the thief to each answer for all epochs before it chooses the next: its time
-grows as the budget times the training, so that this budget takes two minutes a seed and 10,000 would take the better part of an hour."""
+"""ART's adaptive sampling chooses one row at a time, and fits the thief to each answer for all
+epochs before it chooses the next: its time grows as the budget times the training, so that this
+budget takes two minutes a seed and 10,000 would take the better part of an hour."""
 
 
 def by_art(study, samples, name, budget, seed):
@@ -69,9 +72,9 @@ def by_art(study, samples, name, budget, seed):
         )
 
     victim_net = (
-        torch.nn.Sequential(study.victims["Model 1"](), torch.nn.Softmax(dim=1))
+        torch.nn.Sequential(study.victims.networks["Model 1"](), torch.nn.Softmax(dim=1))
         if "probabilities" in name
-        else study.victims["Model 1"]()
+        else study.victims.networks["Model 1"]()
     )
     victim, thief_net = wrapped(victim_net), recipe.build()
     thief = wrapped(thief_net, torch.optim.Adam(thief_net.parameters(), lr=1e-3))
@@ -89,14 +92,14 @@ def by_art(study, samples, name, budget, seed):
         attack = KnockoffNets(
             victim, **given, sampling_strategy=strategy, use_probability=True, verbose=False
         )
-    y = np.eye(10)[study.data.y[: study.n_pool]]
+    y = np.eye(10)[study.data.y[: study.inputs.n_pool]]
     attack.extract(samples.x, y if "adaptive" in name else None, thieved_classifier=thief)
     test = study.test_sets("Model 1")[0]
     return float((thief.predict(test.x, batch_size=1000).argmax(axis=1) == test.victim).mean())
 
 
 def compared(study, n_seeds, n_peer_seeds):
-    """Rows: strategy, answers used, budget, agreement's mean and deviation, how far our best is ahead with its 95 % interval, seeds."""
+    """Rows of the table: agreement by strategy, answers used and budget, and our best's lead."""
     samples, found = Samples(study, "Model 1"), {}
     for name in ART:
         for budget in [
@@ -124,29 +127,36 @@ def compared(study, n_seeds, n_peer_seeds):
                 key = (f"{name} (ours)", "probabilities" if soft else "labels", point["n_queries"])
                 found.setdefault(key, []).append(100 * point["scores"]["natural"]["agreement"])
     return [
-        (*key, *summarised(found[f"{BEST} (ours)", "labels", key[2]], values))
-        for key, values in found.items()
-        if key[2] in BUDGETS
+        {"strategy": name, "answers used": answers, "budget": budget}
+        | summarised(found[f"{BEST} (ours)", "labels", budget], values)
+        for (name, answers, budget), values in found.items()
+        if budget in BUDGETS
     ]
 
 
 def summarised(best, values):
-    """Mean and deviation; how far our best is ahead on the same seeds, with the ends of its 95 % interval; seeds."""
+    """Mean and deviation over seeds, and the lead of our best on the same seeds."""
     own, ahead = spread(values), lead(best[: len(values)], values)
-    return (
-        own.mean,
-        own.std,
-        *((None, None, None) if values == best else (ahead.mean, ahead.lo, ahead.hi)),
-        own.n,
-    )
+    mean, low, high = (None,) * 3 if values == best else (ahead.mean, ahead.lo, ahead.hi)
+    return {
+        "agreement (%)": own.mean,
+        "agreement ± std (%)": own.std,
+        "our best ahead by (points)": mean,
+        "95 % low": low,
+        "95 % high": high,
+        "seeds": own.n,
+    }
 
 
 def drawn(rows, figure):
-    """Disagreement on two logarithmic scales: near the top the differences in agreement would vanish."""
+    """Disagreement on two logarithmic scales, which keep small differences visible."""
     axes = figure.subplots()
-    for number, (name, answers) in enumerate(dict.fromkeys((row[0], row[1]) for row in rows)):
-        line = [(row[2], 100 - row[3], row[4]) for row in rows if row[:2] == (name, answers)]
-        budget, mean, std = zip(*line, strict=True)
+    lines = dict.fromkeys((row["strategy"], row["answers used"]) for row in rows)
+    for number, (name, answers) in enumerate(lines):
+        line = [row for row in rows if (row["strategy"], row["answers used"]) == (name, answers)]
+        budget = [row["budget"] for row in line]
+        mean = [100 - row["agreement (%)"] for row in line]
+        std = [row["agreement ± std (%)"] for row in line]
         style = {
             "marker": "osv^Dx*P<>ph1"[number % 13],
             "linestyle": ("-", "--", ":", "-.")[number % 4],
@@ -187,9 +197,8 @@ def main():
     study = mnist_study(data.mnist(), REDUCED, Store(given.folder / "results", print))
     rows = compared(study, given.seeds, given.peer_seeds)
     note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each. Our best: {BEST}."
-    columns = "strategy | answers used | budget | agreement (%) | ± std | our best ahead by (points) | 95 % low | 95 % high | seeds"
     Exhibit(
-        "peers", "Peers at equal budget", columns, rows, note, partial(drawn, rows), size=(9.5, 4.6)
+        "peers", "Peers at equal budget", rows, note, partial(drawn, rows), size=(9.5, 4.6)
     ).write(given.folder / "figures")
 
 

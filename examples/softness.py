@@ -1,8 +1,11 @@
-"""A softness estimate for a model that says only a label: fit the map from distance to entropy where scores are known, apply it where not.
+"""Estimate softness for a model that answers labels only.
+
+The map from distance to entropy is fitted where scores are known, and applied where they are not.
 
     python examples/paper/softness.py
 
-The map is fitted on half of the embedded digits and applied to the other half, whose entropies are only used to say how good it is.
+The map is fitted on half of the embedded digits and applied to the other half, whose entropies are
+only used to say how good it is.
 """
 
 import numpy as np

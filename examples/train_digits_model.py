@@ -2,8 +2,8 @@
 
     python examples/train_digits_model.py digits.onnx
 
-Everything is NumPy and seeded. The weights are rounded to multiples of 1/1024 at the end, so that machines whose arithmetic differs in
-the last bits write the same bytes. Takes a few seconds.
+Everything is NumPy and seeded. The weights are rounded to multiples of 1/1024 at the end, so that
+machines whose arithmetic differs in the last bits write the same bytes. Takes a few seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from blackbox_boundary.datasets import digits
 
 WIDTHS = (64, 64, 32, 10)
 N_TRAIN = 1437
-"""The last 360 rows are held out in one piece: a shuffled fifth would share its writers with the rest, and flatter the model."""
+"""The last 360 rows are held out in one piece: a shuffled fifth would share its writers with the
+rest, and flatter the model."""
 
 
 def forward(x, layers):
@@ -44,7 +45,10 @@ def gradients(x, labels, layers):
 
 
 def train(x, labels, *, n_epochs=120, batch_size=64, rate=2e-3, decay=1e-2, noise=0.15, seed=0):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019) on noisy copies of the images; the rate falls to zero linearly."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019) on noisy images.
+
+    The rate falls to zero linearly.
+    """
     rng = np.random.default_rng(seed)
     layers = [
         (rng.normal(scale=np.sqrt(2 / n), size=(n, m)), np.zeros(m)) for n, m in pairwise(WIDTHS)
@@ -73,7 +77,10 @@ def train(x, labels, *, n_epochs=120, batch_size=64, rate=2e-3, decay=1e-2, nois
 
 
 def to_onnx(layers, description):
-    """The network as ONNX bytes: x (batch, 8, 8) float32 in [0, 1] to logits (batch, 10); the same weights give the same bytes."""
+    """The network as ONNX bytes: x (batch, 8, 8) float32 in [0, 1] to logits (batch, 10).
+
+    The same weights give the same bytes.
+    """
     nodes, constants, flow = [helper.make_node("Flatten", ["x"], ["flat"], axis=1)], [], "flat"
     for at, layer in enumerate(layers, start=1):
         last = at == len(layers)

@@ -1,4 +1,4 @@
-"""Measure a torch module of your own: two interleaved half circles, a small network, and how far each point is from its boundary.
+"""Measure a torch module of your own on two interleaved half circles.
 
 pip install "blackbox-boundary[torch]"
 python examples/two_moons.py

@@ -31,9 +31,10 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
         A URL, or a ``.toml`` file that describes an endpoint. Anything else is not for this adapter.
     **given
         What the file would say, by name (it goes before the file): ``preset``, ``dialect``, ``access``, ``input_shape``, ``n_classes``,
-        ``bounds``, ``labels``, ``max_rows``, ``headers``, ``request``, ``answer``, ``transport``; None counts as not given.
-        ``allow`` lists what the file may use: ``"command"``, ``"file:PATH"``, ``"env:NAME"``; what is given by name
-        needs no leave.
+        ``bounds``, ``labels``, ``max_rows``, ``merges_requests``, ``headers``, ``aws``, ``request``,
+        ``answer``, ``transport``; None counts as not given.
+        ``allow`` lists what the file may use: ``"command"``, ``"aws"``, ``"file:PATH"``,
+        ``"env:NAME"``; what is given by name needs no leave.
 
     Returns
     -------

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import BadPrediction
-from blackbox_boundary.predictor import Access, Prediction, looks_like_probabilities, rounded_zero
+from blackbox_boundary.prediction_checks import looks_like_probabilities, rounded_zero
+from blackbox_boundary.predictor import Access, Prediction
 
 from .contract import Contract
 from .strict_json import numbers, shown

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,15 +14,17 @@ from urllib.parse import parse_qsl
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
+from .aws_signing import AwsSigning
 from .permissions import Permissions
 from .presets import with_preset
 from .secrets import Secret
-from .transport_settings import TransportSettings
+from .transport_settings import TransportSettings, truth
 
 __all__ = ["Configuration"]
 
 _KEYS = (
-    "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows", "headers", "request", "answer", "transport",
+    "url", "dialect", "access", "input_shape", "n_classes", "bounds", "labels", "max_rows",
+    "merges_requests", "headers", "aws", "request", "answer", "transport",
 )  # fmt: skip
 
 _SECRET = re.compile(
@@ -44,7 +47,11 @@ class Configuration:
         As in :class:`~blackbox_boundary.adapters.http_endpoint.contract.Contract`.
     max_rows : int or None
         Rows a request may hold.
+    merges_requests : bool or None
+        Whether the server joins the requests of several clients into one batch.
     headers : mapping of str to str or Secret
+    aws : AwsSigning or None
+        Signs requests with the credentials of the user.
     request, answer : mapping
         Settings of the dialect.
     transport : TransportSettings
@@ -58,7 +65,9 @@ class Configuration:
     bounds: Bounds = None
     labels: tuple[str, ...] = ()
     max_rows: int | None = None
+    merges_requests: bool | None = None
     headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    aws: AwsSigning | None = None
     request: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] = field(default_factory=dict)
     transport: TransportSettings = field(default_factory=TransportSettings)
@@ -84,17 +93,9 @@ class Configuration:
                 f'The URL of an endpoint must not hold a secret, as "{secret}" seems to be: '
                 'give it as a header ("x-functions-key" for a "code" of Azure Functions).'
             )
-        if "access" in values:
-            values["access"] = Access.parse(values["access"])
-        if "input_shape" in values:
-            values["input_shape"] = _shape(values["input_shape"])
-        for name in ("n_classes", "max_rows"):
+        for name, read in _READERS.items():
             if name in values:
-                values[name] = whole(values[name], name)
-        if "bounds" in values:
-            values["bounds"] = _bounds(values["bounds"])
-        if "labels" in values:
-            values["labels"] = tuple(str(label) for label in values["labels"])
+                values[name] = read(values[name])
         values["headers"] = {
             name: _header(name, value) for name, value in _table(values, "headers").items()
         }
@@ -166,6 +167,25 @@ def _bounds(value: Any) -> Bounds:
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise InvalidInput(f'"bounds" must be a lowest and a highest input; got {value!r}.')
     return (value[0], value[1])
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InvalidInput(f'"labels" must be a list of names; got {value!r}.')
+    return tuple(str(label) for label in value)
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "access": Access.parse,
+    "input_shape": _shape,
+    "n_classes": partial(whole, name="n_classes"),
+    "max_rows": partial(whole, name="max_rows"),
+    "merges_requests": partial(truth, name="merges_requests"),
+    "bounds": _bounds,
+    "labels": _labels,
+    "aws": AwsSigning.parse,
+}
+"""What turns a value of a file into a setting."""
 
 
 def _query_names(url: str) -> list[str]:

@@ -15,12 +15,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 import requests.adapters
 import urllib3
 
-__all__ = ["DeadlineAdapter", "deadline"]
+__all__ = ["DeadlineAdapter", "UnaskedAnswer", "deadline"]
 
+
+class UnaskedAnswer(urllib3.exceptions.HTTPError):
+    """On a kept connection lies an answer before anything was asked: a late or a second one.
+
+    Each answer on this connection since it was sent may be that to the request before.
+    """
+
+
+_BEGINNING = b"HTTP/"
+_unasked = WeakSet[socket.socket]()
+"""Connections on which more than one answer came."""
 _ends_at: ContextVar[float] = ContextVar("_ends_at", default=float("inf"))
 
 
@@ -38,11 +50,14 @@ class _TimedReads(io.RawIOBase):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
+        self.is_over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_over:
+            return 0
         left = _ends_at.get() - time.monotonic()
         if left <= 0:
             raise TimeoutError("the total time allowed for this request is over")
@@ -56,6 +71,21 @@ class _TimedReads(io.RawIOBase):
         super().close()
 
 
+class _Answer(io.BufferedReader):
+    """Reads one answer; notes where the beginning of another came with it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._reads = sock, _TimedReads(sock)
+        super().__init__(self._reads, 65536)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reads.is_over = True  # so that the rest is looked at, and nothing read
+            if self.peek(8).startswith(_BEGINNING):
+                _unasked.add(self._sock)
+        super().close()
+
+
 class _Socket:
     """As much of a socket as ``http.client.HTTPResponse`` asks for."""
 
@@ -63,7 +93,7 @@ class _Socket:
         self._sock = sock
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReads(self._sock), 65536)
+        return _Answer(self._sock)
 
 
 class _Response(http.client.HTTPResponse):
@@ -71,8 +101,28 @@ class _Response(http.client.HTTPResponse):
         super().__init__(_Socket(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
+def _read_now(sock: socket.socket) -> bytes:
+    """What lies on a connection that is going to be closed; nothing where it is closed by the server."""
+    try:
+        sock.settimeout(0)
+        return sock.recv(8)
+    except OSError:
+        return b""
+
+
 class _Connection(urllib3.connection.HTTPConnection):
     response_class = _Response
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection can be used again; what lies on it must not be read as an answer."""
+        is_idle, sock = super().is_connected, self.sock
+        if sock is not None and (
+            sock in _unasked or (not is_idle and _read_now(sock).startswith(_BEGINNING))
+        ):
+            self.close()  # the pool has let go of it
+            raise UnaskedAnswer("an answer that no request asked for")
+        return is_idle
 
     def send(self, data: Any) -> None:
         left = _ends_at.get() - time.monotonic()

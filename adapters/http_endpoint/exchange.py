@@ -23,7 +23,7 @@ from blackbox_boundary.errors import (
     PredictorUnavailable,
 )
 
-from .deadline import DeadlineAdapter, deadline
+from .deadline import DeadlineAdapter, UnaskedAnswer, deadline
 from .failures import Transient
 from .transport_settings import TransportSettings
 from .wire import Reply, Request
@@ -139,8 +139,8 @@ def translated(error: Exception, what: str, *, was_reachable: bool) -> BoundaryE
     cause = _innermost(error)
     reason = (str(cause).strip() or type(cause).__name__)[:200]
     unreachable = Transient if was_reachable else PredictorUnavailable
-    if isinstance(error, _OUR_REQUEST):
-        return InvalidInput(f"{what} cannot be sent: {reason}.")
+    if (broken := _broken_rules(error, cause, what, reason)) is not None:
+        return broken
     if isinstance(
         error, (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
     ):
@@ -173,6 +173,23 @@ def translated(error: Exception, what: str, *, was_reachable: bool) -> BoundaryE
     if isinstance(error, (urllib3.exceptions.SSLError, ConnectionError)):
         return Transient(f"{what}: the connection broke ({reason}).")
     return PredictorError(f"{what}: {reason}.")
+
+
+def _broken_rules(
+    error: Exception, cause: BaseException, what: str, reason: str
+) -> BoundaryError | None:
+    """Answers and requests that break the rules of HTTP: asking again would not help."""
+    if isinstance(error, UnaskedAnswer):
+        return BadPrediction(
+            f"{what}: the server, or a proxy before it, sent {reason} on a kept connection, late or "
+            "twice. The answers before it may belong to other rows."
+        )
+    invalid = urllib3.exceptions.InvalidHeader
+    if isinstance(error, invalid) or isinstance(cause, invalid):
+        return BadPrediction(f"{what}: the server's answer contradicts itself ({reason}).")
+    if isinstance(error, _OUR_REQUEST):
+        return InvalidInput(f"{what} cannot be sent: {reason}.")
+    return None
 
 
 def _body(response: requests.Response, most: int) -> bytes:

@@ -11,7 +11,16 @@ from blackbox_boundary.printable import printable
 
 from .transport import Transport
 
-__all__ = ["Finding"]
+__all__ = ["ACCESS", "SHAPES", "Finding", "described"]
+
+ACCESS = ("probabilities", 'or "logits", "top1", "label": what the answers are')
+SHAPES = {
+    "access": ACCESS,
+    "input_shape": ([1, 28, 28], "of one row, without the batch"),
+    "n_classes": (10, "number of classes"),
+    "bounds": ([0.0, 1.0], "lowest and highest input, where there are any"),
+}
+"""Settings that a server rarely declares: an example, and what they are."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,10 @@ class Finding:
     settings: Mapping[str, Any]
     missing: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     n_requests: int = 0
+
+    def setting(self, **more: Any) -> Finding:
+        """The same with further settings."""
+        return replace(self, settings={**self.settings, **more})
 
     def masked_by(self, transport: Transport) -> Finding:
         """The same without the transport's secrets, which a server's metadata may echo."""
@@ -73,6 +86,16 @@ class Finding:
                 f"# {name} = {_toml(example)}  # {what}" for name, (example, what) in own.items()
             ]
         return "\n".join(lines) + "\n"
+
+
+def described(url: str) -> dict[str, Any]:
+    """A description to begin with."""
+    return {
+        "url": url,
+        "dialect": "described",
+        "request": {"body": '{"instances": $rows}'},
+        "answer": {"scores": "predictions"},
+    }
 
 
 def _masked(value: Any, transport: Transport) -> Any:

@@ -13,7 +13,11 @@ from .strict_json import shown
 
 __all__ = ["ModelVersion"]
 
-_HEADERS = ("azureml-model-deployment", "x-model-version")
+_HEADERS = (
+    "azureml-model-deployment",
+    "x-amzn-invoked-production-variant",
+    "x-model-version",
+)
 """Headers of an answer that say which model gave it."""
 
 

@@ -132,9 +132,16 @@ class _Schemas:
         return None if inner is None else [own, *inner]
 
     def answer(self, schema: Any, *, is_single: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Paths to labels and scores, and the labels where they are listed."""
+        """Paths to labels and scores, and the labels where they are listed.
+
+        An object that maps labels to scores says more than a label beside it.
+        """
         answer, labels = dict[str, Any](), tuple[str, ...]()
         for path, part in self._leaves(self.plain(schema), "", 0):
+            if (names := self._ranked(path, part)) is not None:
+                if path.count("[*]") == (0 if is_single else 1):
+                    return {"ranked": path or "$"}, names
+                continue
             name = path.rpartition(".")[2]
             lengths = self.lengths(part)
             wanted = 1 if is_single else 2
@@ -155,13 +162,28 @@ class _Schemas:
             return
         if schema.get("type") == "array" and self.lengths(schema) is None:
             yield from self._leaves(self.plain(schema.get("items")), f"{path}[*]", depth + 1)
-        elif schema.get("properties"):
+        elif schema.get("properties") and self._ranked(path, schema) is None:
             for name, part in _table(schema, "properties").items():
                 step = name if re.fullmatch(r"\w+", name) else ""
                 inner = f"{path}.{step}".removeprefix(".") if step else f"{path}{quoted(name)}"
                 yield from self._leaves(self.plain(part), inner, depth + 1)
         else:
             yield path, schema
+
+    def _ranked(self, path: str, schema: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The labels of an object that maps them to scores, as far as listed; None of another.
+
+        A part is such an object by its name: numbers under other names may be anything.
+        """
+        name = path.rpartition(".")[2]
+        if not (_SCORE.search(name) or _LABEL.search(name)):
+            return None
+        parts = [self.plain(part) for part in _table(schema, "properties").values()]
+        if not parts and "additionalProperties" in schema:
+            parts = [self.plain(schema["additionalProperties"])]
+        if not parts or any(part.get("type") not in ("number", "integer") for part in parts):
+            return None
+        return tuple(map(str, _table(schema, "properties")))
 
     def plain(self, schema: Any, depth: int = 0) -> Mapping[str, Any]:
         """A schema without references and alternatives: of these the first that is not null."""

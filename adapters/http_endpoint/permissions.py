@@ -27,18 +27,19 @@ class Permissions:
 
     Attributes
     ----------
-    command : bool
+    command, aws : bool
     files : frozenset of Path
     variables : frozenset of str
     """
 
     command: bool = False
+    aws: bool = False
     files: frozenset[Path] = frozenset()
     variables: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, allowed: Iterable[str]) -> Permissions:
-        """Read ``command``, ``file:PATH`` and ``env:NAME``.
+        """Read ``command``, ``aws``, ``file:PATH`` and ``env:NAME``.
 
         Raises
         ------
@@ -53,9 +54,11 @@ class Permissions:
                 files.add(_real(name))
             elif kind == "env" and name:
                 variables.add(name)
-            elif text != "command":
-                raise InvalidInput(f'"allow" must be command, file:PATH or env:NAME; got {text!r}.')
-        return cls("command" in texts, frozenset(files), frozenset(variables))
+            elif text not in ("command", "aws"):
+                raise InvalidInput(
+                    f'"allow" must be command, aws, file:PATH or env:NAME; got {text!r}.'
+                )
+        return cls("command" in texts, "aws" in texts, frozenset(files), frozenset(variables))
 
     def check(self, settings: Mapping[str, Any], description: Path) -> None:
         """Refuse a description that uses what was not allowed; nothing is read, run or sent.
@@ -69,8 +72,10 @@ class Permissions:
         Raises
         ------
         InvalidInput
-            A command, a file, or a variable named by a file that others can write.
+            A command, AWS credentials, a file, or a variable named by a file that others can write.
         """
+        if "aws" in settings and not self.aws:
+            raise InvalidInput(_refusal(description, "sign requests with AWS credentials", "aws"))
         for value in _table(settings, "headers").values():
             if not isinstance(value, Mapping):
                 continue

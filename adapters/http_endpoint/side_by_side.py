@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TypeAlias
 
 from blackbox_boundary.predictor import Prediction
@@ -46,22 +47,26 @@ def side_by_side(
     Exception
         The first failure, after what was under way has been waited for and handed out.
     """
-    under_way, stop = list[Future[Answers]](), threading.Event()
+    under_way, stop = set[Future[Answers]](), threading.Event()
+    finished = SimpleQueue[Future[Answers]]()
     failure: BaseException | None = None
     try:
         while waiting or under_way:
             while waiting and len(under_way) < at_once:
-                under_way.append(workers.submit(settle, waiting.pop(), stop))
-            finished = wait(under_way, return_when=FIRST_COMPLETED).done
-            done = [future for future in under_way if future in finished]  # in the order asked
-            under_way = [future for future in under_way if future not in finished]
-            for future in done:
-                if (error := future.exception()) is None:
-                    yield from future.result()
-                elif failure is None:
-                    failure, waiting = error, []
-                    stop.set()
-                    under_way = [future for future in under_way if not future.cancel()]
+                future = workers.submit(settle, waiting.pop(), stop)
+                under_way.add(future)
+                future.add_done_callback(finished.put)
+            future = finished.get()
+            under_way.discard(future)
+            if future.cancelled():
+                continue
+            if (error := future.exception()) is None:
+                yield from future.result()
+            elif failure is None:
+                failure, waiting = error, []
+                stop.set()
+                for later in tuple(under_way):
+                    later.cancel()
     finally:
         stop.set()
         for future in under_way:

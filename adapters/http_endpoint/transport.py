@@ -26,6 +26,7 @@ from blackbox_boundary.errors import (
 )
 from blackbox_boundary.metering import charge_all
 
+from .aws_signing import AwsSigning
 from .exchange import Connection, Stale, named
 from .failures import Doubtful, Transient, failure_of
 from .limits import AdaptiveLimit, Pace
@@ -53,6 +54,8 @@ class Transport:
         ``http://`` or ``https://``, with host and perhaps port; its path is ignored.
     headers : mapping of str to str or Secret, optional
         Sent with every request, to this origin alone.
+    aws : AwsSigning, optional
+        Signs every request.
     """
 
     def __init__(
@@ -61,8 +64,13 @@ class Transport:
         settings: TransportSettings | None = None,
         *,
         headers: Mapping[str, str | Secret] | None = None,
+        aws: AwsSigning | None = None,
     ) -> None:
         self.origin = _origin(url)
+        self._aws = aws
+        if aws is not None:
+            aws.check_origin(self.origin, is_loopback=_is_loopback(self.origin))
+            _LOG.info("Sends %s to %s.", aws, self.origin)
         self.settings = settings or TransportSettings()
         self._meters = list[Callable[[int], None]]()
         self._headers = dict(headers or {})
@@ -191,7 +199,7 @@ class Transport:
         """The text without any of this transport's secrets."""
         for secret in self._secrets:
             text = secret.masked(text)
-        return text
+        return text if self._aws is None else self._aws.masked(text)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -269,6 +277,14 @@ class Transport:
             self.count(resends=1)
             return self._once(connection, request, n_rows, most_bytes, is_again=True)
 
+    def _own_headers(self, request: Request) -> dict[str, str]:
+        """Headers of this origin, secrets filled in, and those that sign the request."""
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in self._headers.items()
+        }
+        return headers if self._aws is None else headers | self._aws.headers(self.origin, request)
+
     def _once(
         self,
         connection: Connection,
@@ -278,16 +294,13 @@ class Transport:
         *,
         is_again: bool,
     ) -> Reply:
+        headers = self._own_headers(request)
         if n_rows:
             charge_all(tuple(self._meters), n_rows)
             self.count(queries=n_rows, requests=1, queries_again=n_rows * is_again)
         else:
             self.count(discoveries=1)
         self.count(bytes_sent=len(request.body))
-        headers = {
-            name: value.reveal() if isinstance(value, Secret) else value
-            for name, value in self._headers.items()
-        }
         reply = connection.exchange(request, headers, most_bytes, was_reachable=self._was_reachable)
         self._was_reachable = True
         self.count(bytes_received=len(reply.body))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blackbox_boundary.errors import InvalidInput
 
-__all__ = ["Counters", "TransportSettings"]
+__all__ = ["Counters", "TransportSettings", "truth"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TransportSettings:
     trust_env: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trust_env", _truth(self.trust_env, "trust_env"))
+        object.__setattr__(self, "trust_env", truth(self.trust_env, "trust_env"))
         files = {"ca_file", "client_cert", "client_key", "trust_env"}
         for name, value in asdict(self).items():
             if name in files or (value is None and name == "requests_per_s"):
@@ -70,7 +70,7 @@ class TransportSettings:
         return tuple(problem.name for problem in fields(cls))
 
 
-def _truth(value: object, name: str) -> bool:
+def truth(value: object, name: str) -> bool:
     """A truth value, or the word for one: a text that is not empty would otherwise count as true."""
     if isinstance(value, str):
         value = {

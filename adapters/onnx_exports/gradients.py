@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,18 +16,19 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_kind, as_numpy
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
-from blackbox_boundary.predictor import Access, Array, FloatArray, IntArray
+from blackbox_boundary.predictor import Access, Array, FloatArray
 
 from ..answers import check_rows
 from .batching import Batching, in_fixed_batches
-from .gradient_check import Evidence, check_gradients
+from .device import device_rows
+from .gradient_check import Probe, check_gradients, check_rising, check_twin
 from .graph import rebatched
 from .recording import Recorder
 from .reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     CannotDifferentiate,
+    float_twin,
     gradient_model,
-    margin_gradient_model,
     split_model,
 )
 from .session import Runner
@@ -54,7 +54,6 @@ class ExportGradients:
     """
 
     runner: Runner
-    margin_runner: Callable[[], Runner]
     recorder: Recorder | None
     feed: Feed
     access: Access
@@ -94,51 +93,30 @@ class ExportGradients:
             )
         if n == 0:
             return x
+        if (gradient := self._on_device(x, np.asarray(v))) is not None:
+            return gradient
         rows, weights = self.feed.rows(as_numpy(x)), np.asarray(v)
         gradient = self._recorded(rows, weights)
         if gradient is None:
             gradient = self.run(rows, weights)[1]
         return self._like(gradient, x)
 
+    def _on_device(self, x: Array, v: NDArray[Any]) -> Array | None:
+        """The gradient of rows on a CUDA device, which leaves it no more than they do; None of others."""
+        if self.runner.provider != "cuda" or self.batch is not None:
+            return None
+        rows = device_rows(x, self.feed)
+        if rows is None:
+            return None
+        gradient = rows.empty_like()
+        self.runner.run_in_place(rows, self._weights(v), into={1: gradient})
+        return gradient.owner.reshape(tuple(x.shape)).to(x.dtype)
+
     def _recorded(self, rows: NDArray[Any], v: NDArray[Any]) -> NDArray[Any] | None:
         return None if self.recorder is None else self.recorder.gradient(rows, self._weights(v))
 
     def _weights(self, v: NDArray[Any]) -> NDArray[Any]:
         return self._of_outputs(v).astype(self.score_dtype).reshape(-1, *self.score_shape)
-
-    @property
-    def has_margin(self) -> bool:
-        """Whether one run gives scores, those of the predictions, and the gradient of a margin."""
-        return int(np.prod(self.score_shape)) >= 2 and not self.straight_through
-
-    def margin_gradient(self, x: Array, home: IntArray) -> tuple[list[NDArray[Any]], Array]:
-        """Scores as the graph puts them out, and the gradient of the score of ``home`` (n,) less the best other one.
-
-        Raises
-        ------
-        InvalidInput
-            A wrong shape, or a label that is no class.
-        PredictorError
-            ONNX Runtime failed.
-        """
-        check_rows(x, self.feed.input_shape, _OWNER)
-        n, home = x.shape[0], np.asarray(home)
-        if home.shape != (n,) or home.dtype.kind not in "iu" or not self._are_classes(home):
-            raise InvalidInput(
-                f'"home" of OnnxPredictor.margin_gradient must hold {n} labels from 0 to {self.n_classes - 1}; got {home}.'
-            )
-        rows, home = self.feed.rows(as_numpy(x)), home.astype(np.int64)
-        run = self.margin_runner().run
-        if self.batch is None:
-            scores, gradient = run(rows, home)
-        else:
-            scores, gradient = in_fixed_batches(
-                lambda index: run(rows[index], home[index]), np.arange(n), self.batch
-            )
-        return [scores], self._like(gradient, x)
-
-    def _are_classes(self, home: NDArray[Any]) -> bool:
-        return bool(((home >= 0) & (home < self.n_classes)).all())
 
     def _like(self, gradient: NDArray[Any], x: Array) -> Array:
         """A gradient in the shape and kind of the rows."""
@@ -211,10 +189,6 @@ def gradients_of(
         outputs = [value.name for value in differentiated.graph.output]
         return Runner(differentiated, names, outputs, provider=provider, threads=threads)
 
-    @cache
-    def margin_runner() -> Runner:
-        return opened(margin_gradient_model(sized, input=feed.name, output=output))
-
     def opened_halves() -> tuple[Runner, Runner]:
         forward, backward = (opened(half) for half in split_model(differentiated))
         return forward, backward
@@ -232,7 +206,6 @@ def gradients_of(
     recorder = Recorder(plain, opened_halves) if may_record else None
     found = ExportGradients(
         runner,
-        margin_runner,
         recorder,
         feed,
         access,
@@ -242,12 +215,40 @@ def gradients_of(
         scores.dtype,
         tuple(name for name in (*rounding, *passed.split(", ")) if name),
     )
+
+    def opened_twin() -> Runner:
+        return opened(float_twin(sized, input=feed.name, output=output))
+
+    _check(found, probes, plain, opened_twin if passed else None)
+    return found
+
+
+def _check(
+    found: ExportGradients,
+    probes: NDArray[Any],
+    plain: Runner,
+    opened_twin: Callable[[], Runner] | None,
+) -> None:
+    """Compare gradients with the scores, and those passed straight through with the float twin, too."""
+
+    def scores_of(runner: Runner) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        if found.batch is None:
+            return lambda rows: runner.run(rows)[-1]
+        return lambda rows: in_fixed_batches(runner.run, rows, found.batch or 1)[-1]
+
     try:
-        evidence = Evidence.of(found.run, probes, access, n_classes, exact=not passed)
+        probe = Probe.of(found.run, probes, found.access, found.n_classes)
+        if opened_twin is None:
+            check_gradients(probe, scores_of(plain))
+        else:
+            check_rising(probe, scores_of(plain))
+            check_twin(probe, scores_of(opened_twin()))
     except PredictorError as reason:
         raise CapabilityMissing(f"The gradient model cannot be run: {reason}") from reason
-    check_gradients(evidence)
-    return found
+    except (CannotDifferentiate, InvalidInput) as reason:
+        raise CapabilityMissing(
+            f"The graph without its steps, which its gradients are compared with, cannot be run: {reason}"
+        ) from reason
 
 
 def _with_sizes(model: ModelProto, feed: Feed, batch: int | None) -> ModelProto:

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from blackbox_boundary.arrays import as_numpy
-from blackbox_boundary.chains import Chain, verified
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.predictor import (
     Access,
     Array,
     Bounds,
     FloatArray,
-    IntArray,
     Prediction,
     class_name,
 )
@@ -34,19 +29,18 @@ from ..answers import (
     check_bounds,
     check_declared,
     check_n_classes,
-    check_one_score,
     check_rows,
-    extreme_rows,
     no_answers,
     read_outputs,
-    score_columns,
 )
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
-from .chain import recognised
+from .columns import declared_inputs, joined
+from .device import device_rows
 from .graph import model_source, read_input, read_model, rebatched
 from .inputs import Feed
-from .outputs import Choice, choose_outputs, compared, settled
+from .outputs import Choice, choose_outputs, settled
+from .probing import N_COMPARED, N_PROBES, labels_instead, refuse_probability_as_logit
 from .reverse_mode.errors import PiecewiseConstant
 from .session import Runner
 from .settings import check_settings, require_packages
@@ -55,19 +49,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
+    from blackbox_boundary.chains import Chain
+
     from .recording import Recorder
 
 __all__ = ["OnnxPredictor"]
-
-_N_PROBES = 16
-"""Random rows that a new predictor is tried on, one by one and together."""
-
-_N_COMPARED = 200
-"""Random rows on which a label output is compared with scores, of which two may differ; or shows
-its classes."""
-
-_UNBOUNDED_OPS = frozenset({"Gemm", "MatMul", "Add", "Sub", "Conv"})
-"""Ops whose values are no probabilities by nature, so that nothing needs to be asked."""
 
 
 class OnnxPredictor:
@@ -103,6 +89,11 @@ class OnnxPredictor:
         where the scores are revealed and every op has a rule. ``"required"``: the same, and refused
         where they cannot be had. ``"none"``: what needs gradients estimates them from predictions.
         ``"torch"`` is deprecated and means ``"required"``.
+    categories : mapping, optional
+        Of a graph with one input a column: what the numbers 0, 1, ... in a column of texts stand
+        for, by the name of the input (:mod:`.columns`).
+    fixed : mapping, optional
+        Values of inputs that are no data, by name.
 
     Attributes
     ----------
@@ -153,8 +144,7 @@ class OnnxPredictor:
 
     ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
     is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
-    the scores. Predictions stay those of the graph as it was exported. ``margin_gradient`` is there besides, as of
-    :class:`~blackbox_boundary.predictor.MarginGradient`, where the graph has two scores or more and no quantisers.
+    the scores. Predictions stay those of the graph as it was exported.
     """
 
     def __init__(
@@ -170,11 +160,18 @@ class OnnxPredictor:
         provider: str = "auto",
         threads: int | None = None,
         gradients: str = "auto",
+        categories: Mapping[str, Sequence[str]] | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         require_packages()
         check_settings(provider, threads, gradients)
-        self._source = source = model_source(model)
+        source = model_source(model)
         graph, self._sha256 = read_model(source)
+        if categories or fixed or len(declared_inputs(graph)) > 1:
+            edited, self.input_names = joined(graph, categories or {}, fixed or {})
+            source = edited.SerializeToString()
+            graph, self._sha256 = read_model(source)
+        self._source = source
         n_classes = check_n_classes(n_classes, "OnnxPredictor")
         readable, chosen = choose_outputs(
             graph,
@@ -197,7 +194,7 @@ class OnnxPredictor:
             return Runner(model, self._feed.name, chosen.names, provider=provider, threads=threads)
 
         plan = plan_batching(
-            self._feed.random_rows(_N_PROBES, self.bounds),
+            self._feed.random_rows(N_PROBES, self.bounds),
             self._feed.batch,
             original=opened(source if isinstance(source, Path) and readable is graph else readable),
             edited=lambda: opened(rebatched(readable)),
@@ -210,10 +207,11 @@ class OnnxPredictor:
         self._runner: Runner | None = plan.runner
         answers = plan.answers
         if chosen.holds_labels and chosen.class_values is None:
-            answers = self._run(self._feed.random_rows(_N_COMPARED, self.bounds))
+            answers = self._run(self._feed.random_rows(N_COMPARED, self.bounds))
         self._read_as(*settled(chosen, answers, n_classes))
-        check_declared(self._read(plan.answers, _N_PROBES, self.n_classes), self.access)
-        self._check_one_score()
+        check_declared(self._read(plan.answers, N_PROBES, self.n_classes), self.access)
+        if self.n_classes == 2 and self.access is Access.LOGITS:
+            refuse_probability_as_logit(self._run, self._feed, self.bounds, self._chosen.made_by)
         if chosen.beside and not chosen.holds_labels:
             self._compare_labels()
         self.no_gradients = "" if gradients != "none" else "none were asked for"
@@ -241,6 +239,11 @@ class OnnxPredictor:
         n = x.shape[0]
         if n == 0:
             return no_answers(self.access, self.n_classes)
+        if self.provider == "cuda" and self.batching is not Batching.FIXED:
+            on_device = device_rows(x, self._feed)
+            if on_device is not None:
+                found = self._runner.run_in_place(on_device)
+                return self._read([value.numpy() for value in found], n, self.n_classes)
         rows = self._feed.rows(as_numpy(x))
         if self._recorder is not None and self.batching is not Batching.FIXED:
             return self._read(self._recorder.answers(rows), n, self.n_classes)
@@ -258,6 +261,10 @@ class OnnxPredictor:
         InvalidInput
             As of :meth:`graph`.
         """
+        from blackbox_boundary.chains import verified
+
+        from .chain import recognised  # certificates alone need it, and its imports take time
+
         probes = self._feed.nearest(certificate_probes(self.input_shape, self.bounds))
         found = recognised(
             self.graph(), self.outputs[0], self._feed.graph_shape, given=self.input_shape
@@ -330,7 +337,7 @@ class OnnxPredictor:
                 batching=self.batching,
                 provider=self.provider,
                 threads=threads,
-                probes=self._feed.random_rows(_N_PROBES, self.bounds),
+                probes=self._feed.random_rows(N_PROBES, self.bounds),
             )
         except CapabilityMissing as reason:
             if required:
@@ -340,23 +347,12 @@ class OnnxPredictor:
         else:
             self._gradients, self.vjp = found, self._vjp
             self.straight_through, self._recorder = found.straight_through, found.recorder
-            if found.has_margin:
-                self.margin_gradient = self._margin_gradient
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         """As :meth:`ExportGradients.vjp`; a closed predictor answers none."""
         if self._runner is None:
             raise PredictorError(f"{self!r} is closed.")
         return self._gradients.vjp(x, v)
-
-    def _margin_gradient(self, x: Array, home: IntArray) -> tuple[Prediction, Array]:
-        """As :meth:`ExportGradients.margin_gradient`, with the scores read; their last bits may differ from those of :meth:`predict`."""
-        if self._runner is None:
-            raise PredictorError(f"{self!r} is closed.")
-        if x.shape[0] == 0:
-            return no_answers(self.access, self.n_classes), x
-        scores, gradient = self._gradients.margin_gradient(x, home)
-        return self._read(scores, x.shape[0], self.n_classes), gradient
 
     def _run(self, rows: NDArray[Any], runner: Runner | None = None) -> list[NDArray[Any]]:
         """The outputs for rows as the graph takes them."""
@@ -384,39 +380,12 @@ class OnnxPredictor:
         if chosen.class_values is not None:
             self.class_names = tuple(map(class_name, chosen.class_values))
 
-    def _check_one_score(self) -> None:
-        """Refuse the probability of one class as a logit, by the graph or by extreme rows."""
-        made_by = self._chosen.made_by
-        if self.n_classes != 2 or self.access is not Access.LOGITS or made_by in _UNBOUNDED_OPS:
-            return
-        rows = self._feed.random_rows(_N_PROBES, self.bounds)
-        if self._feed.dtype.kind == "f":
-            extreme = extreme_rows(_N_PROBES, self.input_shape, self.bounds)
-            rows = np.concatenate([rows, self._feed.rows(extreme)])
-        evidence = "a sigmoid makes it" if made_by == "Sigmoid" else ""
-        check_one_score(self._run(rows)[0], len(rows), self.access, evidence)
-
     def _compare_labels(self) -> None:
         """Read the labels alone where they contradict the scores beside them."""
         assert self._runner is not None
-        rows = self._feed.random_rows(_N_COMPARED, self.bounds)
         runner = self._runner.fetching([*self.outputs, self._chosen.beside])
-        scores, labels = self._run(rows, runner)
-        columns = score_columns(scores, len(rows), max(self.access, Access.PROBABILITIES))
-        found = compared(self._chosen, columns, labels)
-        if found is None:
-            return
-        instead, n_classes, evidence = found
-        if self._chosen.is_named:
-            warnings.warn(
-                f"{evidence}. The scores are read, as output= says.", UserWarning, stacklevel=3
-            )
-            return
-        warnings.warn(
-            f'{evidence}. The labels are the model\'s answer, and are read alone: access is "label". '
-            f'To read the scores all the same, give output="{self.outputs[0]}".',
-            UserWarning,
-            stacklevel=3,
-        )
-        self._runner = self._runner.fetching(instead.names)
-        self._read_as(instead, n_classes)
+        answers = self._run(self._feed.random_rows(N_COMPARED, self.bounds), runner)
+        instead = labels_instead(self._chosen, self.access, *answers)
+        if instead is not None:
+            self._runner = self._runner.fetching(instead[0].names)
+            self._read_as(*instead)

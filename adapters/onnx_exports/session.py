@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput, PredictorError
 
+from .device import DeviceBuffer
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from onnx import ModelProto
@@ -86,25 +88,51 @@ class Runner:
             found = self._session.run(self._outputs, dict(zip(self._inputs, feeds, strict=True)))
             return [np.asarray(output) for output in found]
 
-    def run_in_place(self, *feeds: Any) -> list[Any]:
-        """As :meth:`run`, for arrays or values that a run left in ONNX Runtime's memory, where the outputs stay, too.
+    def run_in_place(
+        self, *feeds: Any, into: Mapping[int, DeviceBuffer] | None = None
+    ) -> list[Any]:
+        """As :meth:`run`, without copies.
+
+        Parameters
+        ----------
+        feeds : arrays, device buffers, or values that a run left in ONNX Runtime's memory
+        into : mapping of int to DeviceBuffer, optional
+            Where outputs are written, by their position. Others stay in ONNX Runtime's memory, on
+            the CPU.
+
+        Returns
+        -------
+        list of onnxruntime.OrtValue
 
         Raises
         ------
         PredictorError
             ONNX Runtime failed.
         """
-        with _translated(len(feeds[0])):
+        with _translated(_n_rows(feeds[0])):
             binding = self._session.io_binding()
             for name, value in zip(self._inputs, feeds, strict=True):
                 if isinstance(value, np.ndarray):
                     binding.bind_cpu_input(name, value)
+                elif isinstance(value, DeviceBuffer):
+                    binding.bind_input(name, *_place(value))
                 else:
                     binding.bind_ortvalue_input(name, value)
-            for name in self._outputs:
-                binding.bind_output(name)
+            for position, name in enumerate(self._outputs):
+                buffer = (into or {}).get(position)
+                binding.bind_output(name, *(() if buffer is None else _place(buffer)))
             self._session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
             return list(binding.get_outputs())
+
+
+def _place(buffer: DeviceBuffer) -> tuple[Any, ...]:
+    return ("cuda", 0, buffer.dtype.type, list(buffer.shape), buffer.pointer)
+
+
+def _n_rows(feed: Any) -> int:
+    shape = feed.shape() if callable(feed.shape) else feed.shape
+    return int(shape[0])
 
 
 @contextmanager

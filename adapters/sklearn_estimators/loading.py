@@ -12,12 +12,13 @@ from blackbox_boundary.predictor import Predictor
 
 from .estimator import METHODS, EstimatorPredictor
 from .function import FunctionPredictor
+from .saved import is_saved, read_saved
 
 __all__ = ["load"]
 
 
 def load(spec: Any, **given: Any) -> Predictor | None:
-    """A fitted estimator with ``predict_proba``, ``decision_function`` or ``predict``; or a function of rows.
+    """A fitted estimator, or one in a ``.skops`` file (``.joblib`` by consent); or a function of rows.
 
     Raises
     ------
@@ -25,6 +26,9 @@ def load(spec: Any, **given: Any) -> Predictor | None:
         As :class:`EstimatorPredictor` and :class:`FunctionPredictor`; or what a function returns is
         not declared.
     """
+    if is_saved(spec):
+        opening = {name: given.pop(name) for name in ("trusted", "unpickle") if name in given}
+        return load(read_saved(spec, **opening), **given)
     owner = getattr(spec, "__self__", None)
     if inspect.isroutine(spec) and _is_estimator(owner) and spec.__name__ in METHODS:
         return build(EstimatorPredictor, owner, given={"method": spec.__name__, **given})

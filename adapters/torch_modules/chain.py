@@ -1,4 +1,4 @@
-"""Read what bounds a PyTorch module's stretch, where the module is a chain: for certified lower bounds.
+"""Read a chain of layers, for certified lower bounds, from a PyTorch module.
 
 A layer is recognised by its exact class, and only as long as nothing in it was altered
 (:mod:`.untouched`); the chain is handed out after it has reproduced the module's own scores on
@@ -101,7 +101,7 @@ def chain_of(
 
 
 def _flattened(module: torch.nn.Module, depth: int = 0) -> Iterator[torch.nn.Module]:
-    """The layers of nested containers, in order, each known to be of torch's own class and untouched."""
+    """The layers of nested containers, in order, each of torch's own class and untouched."""
     import torch
 
     if type(module) is torch.nn.Sequential and depth < _MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""Evaluating a PyTorch module without leaving a trace in it: its modes, its gradients and the caller's arrays stay as they were."""
+"""Evaluate a PyTorch module and leave its modes, its gradients and the caller's arrays as is."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Forward:
     def outputs(self, x: Array) -> list[Any]:
         """What the module puts out for ``x``, as NumPy arrays (half precision widened to float32).
 
-        No graph is recorded, unless the last predictions were differentiated where they were made: see :mod:`.torch_recent`.
+        No graph is recorded, unless the last predictions were differentiated where they were made:
+        see :mod:`.torch_recent`.
         """
         import torch
 
@@ -67,7 +68,9 @@ class Forward:
         return [as_numpy(_widened(part)) for part in chosen_outputs(raw, self.output, self.access)]
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
-        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one backward pass for all rows, and a forward pass unless it is at hand.
+        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one backward pass for all rows.
+
+        The forward pass is made unless it is recorded.
 
         Parameters
         ----------
@@ -78,8 +81,8 @@ class Forward:
         Returns
         -------
         array (n, *input_shape)
-            Of the kind, device and floating dtype of ``x`` (of the module's dtype where ``x`` holds integers). Zero where the
-            scores do not depend on the input.
+            Of the kind, device and floating dtype of ``x`` (of the module's dtype where ``x`` holds
+            integers). Zero where the scores do not depend on the input.
 
         Raises
         ------
@@ -133,7 +136,7 @@ class Forward:
         return output
 
     def _own_copy(self, x: Array) -> torch.Tensor:
-        """A fresh tensor for the module, which may write into it (``ReLU(inplace=True)``) without touching the caller's."""
+        """A fresh tensor, so that a module that works in place does not change the caller's."""
         import torch
 
         x = _whole(x, self.dtype)
@@ -226,7 +229,10 @@ def _whole(x: Array, dtype: torch.dtype) -> Array:
 
 
 def module_digest(module: torch.nn.Module) -> hashlib._Hash:
-    """SHA-256 of a module's layers (their ``repr``) and of every tensor in its state; the code of ``forward`` is not in it."""
+    """SHA-256 of a module's layers (their ``repr``) and of every tensor in its state.
+
+    The code of ``forward`` is not in it.
+    """
     import torch
 
     digest = hashlib.sha256(f"{type(module).__module__}.{module!r}".encode())
@@ -289,7 +295,7 @@ def _translated(n: int) -> Iterator[None]:
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:
-    """Half precision as float32, which NumPy can hold and sums can bear; everything else as it is."""
+    """Half precision as float32, which NumPy has and whose sums are exact enough."""
     return tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
 
 

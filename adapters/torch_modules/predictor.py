@@ -1,8 +1,8 @@
-"""A PyTorch module as a predictor: labels and scores, and gradients at the price of one backward pass.
+"""A PyTorch module as a predictor: labels, scores, and gradients by one backward pass.
 
-The module may be on any device, in training or evaluation mode, in float16, bfloat16, float32 or float64; it is as it was
-afterwards. NumPy arrays and tensors go in; predictions are small NumPy arrays; gradients come back in the kind, on the
-device and in the dtype of the rows.
+The module may be on any device, in training or evaluation mode, in float16, bfloat16, float32 or
+float64; it is as it was afterwards. NumPy arrays and tensors go in; predictions are small NumPy
+arrays; gradients come back in the kind, on the device and in the dtype of the rows.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class TorchPredictor:
     device : torch.device or str, optional
         Where to evaluate; the module is *moved* there and stays. Default: where its parameters are.
     dtype : torch.dtype or str, optional
-        What the module is fed. Default: the dtype of its first floating-point parameter. Of integers
-        (an embedding, say) the module gets the nearest ones, is searched on whole numbers (``grid``),
-        and has no ``vjp``.
+        What the module is fed. Default: the dtype of its first floating-point parameter. Of
+        integers (an embedding, say) the module gets the nearest ones, is searched on whole numbers
+        (``grid``), and has no ``vjp``.
 
     Attributes
     ----------
@@ -104,12 +104,13 @@ class TorchPredictor:
     makes it, or where no layer shows what it is and the values of 16 random and extreme rows all
     lie in [0, 1].
 
-    One logit z is read as (-z/2, z/2): a label and a softmax as of z, and gradients of both classes.
+    One logit z is read as (-z/2, z/2): a label and a softmax as of z, and gradients of both
+    classes.
 
     ``predict`` is one forward pass without a graph, in evaluation mode; ``vjp`` one forward and one
-    backward pass to the input, which leaves ``requires_grad`` and ``.grad`` of the parameters alone.
-    Both work on a copy of the rows. The modes of all submodules are restored, also after a failure.
-    Not for concurrent use while the module trains in another thread.
+    backward pass to the input, which leaves ``requires_grad`` and ``.grad`` of the parameters
+    alone. Both work on a copy of the rows. The modes of all submodules are restored, also after a
+    failure. Not for concurrent use while the module trains in another thread.
 
     ``vjp`` is an attribute only of predictors that reveal all scores, so that
     ``isinstance(predictor, Differentiable)`` is honest.
@@ -201,7 +202,7 @@ class TorchPredictor:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the layers, the weights as they are now, and the settings; computed at each call."""
+        """SHA-256 of the layers, the present weights and the settings; computed at each call."""
         digest = module_digest(self._module)
         settings = f"{self.access.name} {self.input_shape} {self.n_classes} {self._forward.dtype}"
         if self._is_one_score:
@@ -220,7 +221,7 @@ class TorchPredictor:
 
 
 def load(spec: Any, **given: Any) -> Predictor | None:
-    """``"package.module:factory"``: a function that returns a predictor or a model; or a torch module.
+    """Load a torch module, or ``"package.module:factory"``, a function that makes one.
 
     A model is a torch module, a fitted estimator, or what else an adapter takes as an object.
 
@@ -229,7 +230,8 @@ def load(spec: Any, **given: Any) -> Predictor | None:
     Raises
     ------
     InvalidInput
-        The function cannot be found, fails, or returns something else; or a setting is missing or unknown.
+        The function cannot be found, fails, or returns something else; or a setting is missing or
+        unknown.
     """
     if _is_module(spec):
         return build(TorchPredictor, spec, given=given)

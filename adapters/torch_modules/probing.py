@@ -1,4 +1,4 @@
-"""What a module shows on random rows: its classes, its scores, and whether rows depend on each other."""
+"""What random rows show of a module: classes, scores, and dependence between rows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Findings:
 def probe(
     forward: Forward, *, bounds: Bounds, n_classes: int | None, classes: list[Any] | None
 ) -> Findings:
-    """Run a module on 8 random rows together and on 4 of them alone; more where it answers one score.
+    """Run a module on 8 random rows together and on 4 of them alone; more if it has one score.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _independent(
 def _check_one_score(
     forward: Forward, rows: NDArray[Any], bounds: Bounds, output: NDArray[Any]
 ) -> None:
-    """Refuse a probability that is declared as a logit, by the layer that makes it or by its range."""
+    """Refuse a probability declared as a logit, by the layer that makes it or by its range."""
     layer = _layer_of(forward, rows, output)
     if layer in _AFFINE:
         return

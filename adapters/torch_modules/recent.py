@@ -1,4 +1,4 @@
-"""The forward pass of the last prediction, kept for the gradient that searches ask for next at the same points.
+"""The forward pass of the last prediction, kept for a gradient at the same points.
 
 A search that follows the boundary predicts at a point, and then differentiates there the margin
 that the prediction selects. The forward pass of the prediction also serves the gradient, which then
@@ -50,7 +50,7 @@ class Recent:
     def at(
         self, parts: Sequence[torch.nn.Module], rows: torch.Tensor
     ) -> tuple[torch.Tensor, Any] | None:
-        """The recorded rows and outputs, if these are the rows, and the weights are as they were; they serve once."""
+        """The recorded rows and outputs, once, if rows and weights are the same."""
         import torch
 
         held = self._pop()

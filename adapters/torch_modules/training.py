@@ -1,12 +1,14 @@
-"""Train a torch network on a victim's answers: the torch side of :class:`~blackbox_boundary.extraction.Trainable`.
+"""Train a torch network on a victim's answers (:class:`~blackbox_boundary.extraction.Trainable`).
 
-The same number of optimiser steps is spent whatever the number of rows, so that surrogates of different budgets differ in
-what they saw and not in how long they were trained; early stopping on held-out rows may end a training before.
+The same number of optimiser steps is spent whatever the number of rows, so that surrogates of
+different budgets differ in what they saw and not in how long they were trained; early stopping on
+held-out rows may end a training before.
 
 References
 ----------
-.. [1] Ding, Sharma, Lui, Huang, "MMA Training: Direct Input Space Margin Maximization through Adversarial Training", ICLR 2020
-   (rows moved towards the boundary keep their label, and so the boundary keeps off the rows). arXiv:1812.02637.
+.. [1] Ding, Sharma, Lui, Huang, "MMA Training: Direct Input Space Margin Maximization through
+   Adversarial Training", ICLR 2020 (rows moved towards the boundary keep their label, and so the
+   boundary keeps off the rows). arXiv:1812.02637.
 """
 
 from __future__ import annotations
@@ -47,23 +49,26 @@ class TorchTrainable:
     name : str
         As it shall appear in tables.
     build : callable
-        Makes a fresh module that answers logits (n, n_classes); its initial weights follow the seed of each training.
+        Makes a fresh module that answers logits (n, n_classes); its initial weights follow the seed
+        of each training.
     input_shape, n_classes, bounds
         What the trained predictor declares.
     optimiser : callable
         From parameters to a torch optimiser.
     n_steps : int
-        Optimiser steps of one training. On all of MNIST a dense net of 128 units reached 96.3 % in 1500 steps of 128 rows, 97.6 % in 4500.
+        Optimiser steps of one training. On all of MNIST a dense net of 128 units reached 96.3 % in
+        1500 steps of 128 rows, 97.6 % in 4500.
     batch_size : int
         Rows a step; all rows where there are fewer.
     held_out : float
         Share of the rows kept aside for early stopping; 0 trains on all, to the end.
     patience : int
-        Checks (one every ``n_steps / 20`` steps) without a lower held-out loss after which training stops; the best weights are kept.
+        Checks (one every ``n_steps / 20`` steps) without a lower held-out loss after which training
+        stops; the best weights are kept.
     clearance : float
-        Distance that training keeps the boundary off the rows, L2, input units: before each step, each row is moved straight towards the
-        boundary of the network in training, by a length drawn evenly from 0 to this, and keeps its label [1]_. Doubles a step's
-        time; 0: none.
+        Distance that training keeps the boundary off the rows, L2, input units: before each step,
+        each row is moved straight towards the boundary of the network in training, by a length
+        drawn evenly from 0 to this, and keeps its label [1]_. Doubles a step's time; 0: none.
     device : str
         Where to train and to predict.
     """
@@ -94,8 +99,9 @@ class TorchTrainable:
     def fit(self, x: Array, targets: NDArray[Any], *, seed: int) -> Fit:
         r"""Train a fresh network on rows ``x`` (n, *input_shape).
 
-        ``targets`` are labels (n,) or probabilities (n, n_classes). A loss that is no longer finite ends the training with
-        the status ``DIVERGED``; the weights are then those of the last finite loss check, or the initial ones.
+        ``targets`` are labels (n,) or probabilities (n, n_classes). A loss that is no longer finite
+        ends the training with the status ``DIVERGED``; the weights are then those of the last
+        finite loss check, or the initial ones.
 
         Raises
         ------
@@ -115,7 +121,7 @@ class TorchTrainable:
     def train(
         self, x: Array, targets: NDArray[Any], *, seed: int
     ) -> tuple[nn.Module, FitStatus, float, int]:
-        """As :meth:`fit`; returns the module itself, in evaluation mode, and the fit's status, loss and steps."""
+        """As :meth:`fit`, but return the module in evaluation mode, status, loss and steps."""
         rows, wanted = self._tensors(x, targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -164,7 +170,7 @@ class TorchTrainable:
     def _train(
         self, net: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], held: tuple[Tensor, Tensor]
     ) -> tuple[FitStatus, float, int]:
-        """Step until the number of steps, a held-out loss that no longer falls, or a loss that is not finite."""
+        """Step until the number of steps, a held-out loss that stops falling, or a bad loss."""
         optimiser, n_held = self.optimiser(net.parameters()), len(held[0])
         best, best_loss, n_worse = copy.deepcopy(net.state_dict()), math.inf, 0
         check_every = max(1, self.n_steps // 20)
@@ -214,7 +220,7 @@ def _batches(
 
 
 def _towards_boundary(net: nn.Module, x: Tensor, wanted: Tensor, length: Tensor) -> Tensor:
-    """Rows ``x`` (n, ...) moved by ``length`` (n,), L2, down the gradient of their label's lead over its best rival."""
+    """Move rows ``x`` (n, ...) by ``length`` (n,), L2, down the gradient of their label's lead."""
     net.eval()
     x = x.detach().requires_grad_()
     scores = net(x)

@@ -1,4 +1,4 @@
-"""Whether a PyTorch module still computes what its class says: nothing overridden, hooked or replaced."""
+"""Check that nothing of a PyTorch module's class is overridden, hooked or replaced."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ COLUMNS = (
     "estimate",
     "certified",
     "note",
+    "l0",
 )
 """What a result holds of each row, in the order of its table; the flip points apart."""
 
@@ -68,6 +69,9 @@ class Distances:
         A distance within which no flip can lie, from estimators that prove one.
     note : (n,) str, or None
         What an estimator has to say of a row: which classes tie, why none was found.
+    l0 : (n,) float, or None
+        Columns of a table that the flip point changes, a one-hot group counting once; where the
+        measurement has a domain.
     trace : (n, k) float, or None
         Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point at each stage.
     run : dict
@@ -90,6 +94,7 @@ class Distances:
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
     note: NDArray[np.str_] | None = None
+    l0: NDArray[np.float64] | None = None
     trace: NDArray[np.float64] | None = None
     run: dict[str, Any] = field(default_factory=dict)
 
@@ -173,13 +178,15 @@ class Distances:
     def to_csv(self, path: str | Path, beside: Mapping[str, Sequence[Any]] | None = None) -> None:
         """Write one line a row, everything but the flip points; unknown distances are empty fields.
 
-        Columns ``beside``, of one value a row, are appended on the right.
+        Columns ``beside``, of one value a row, are appended on the right. Rows of a shard are
+        numbered as in the whole data set.
         """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             table = dict(self._columns()) | dict(beside or {})
             writer.writerow(("row", *table))
-            for row, values in enumerate(zip(*table.values(), strict=True)):
+            first = self.run.get("shard", {}).get("first_row", 0)
+            for row, values in enumerate(zip(*table.values(), strict=True), start=first):
                 writer.writerow((row, *("" if value is None else value for value in values)))
 
     def to_parquet(self, path: str | Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..model_checks import FLIPS_AGAIN
 from ..search.asks import BY_LABELS, Status
 from .distances import Distances
 from .overview import overview, status_words
 
-__all__ = ["direction_note", "hint", "hints"]
+__all__ = ["direction_note", "hint", "hints", "labels_note"]
 
 _BY_LABELS = "Measure them by labels: --estimator halfspace"
 
@@ -26,6 +27,7 @@ _HINTS = {
     Status.OUT_OF_BUDGET: "Go on: --resume --max-queries N",
     Status.INVALID_INPUT: "Fill the missing values in the data, or leave these rows out: --rows A:B",
     Status.UNCONFIRMED: "The model does not repeat itself there. Ask several times: --votes 5",
+    Status.NO_ROOM: "No column may change there: let more of them, in the file of --columns",
     Status.UNDECIDED: "Ask more often: --votes 15",
 }
 
@@ -51,14 +53,21 @@ def hint(status: Status, estimator: str = "") -> str:
 
 def hints(distances: Distances) -> Iterator[str]:
     """Lines on how rows were measured, and one for each status that leaves rows without a flip point."""
-    if distances.note is not None and (n := int((distances.note == BY_LABELS).sum())):
-        yield f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}."
+    if note := labels_note(distances):
+        yield note
     if note := direction_note(distances.run):
         yield note
+    yield from _flips_again(distances.run.get(FLIPS_AGAIN, {}))
     estimator = distances.run.get("estimator", {}).get("name", "")
     for status, n in overview(distances).without_flip.items():
         if tried := hint(status, estimator):
             yield f"{_rows(n)} without a distance ({status_words(status)}). {tried}."
+
+
+def labels_note(distances: Distances) -> str:
+    """How many rows were measured by labels, because no gradient led on; empty where none was."""
+    n = 0 if distances.note is None else int((distances.note == BY_LABELS).sum())
+    return f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}." if n else ""
 
 
 def direction_note(run: Mapping[str, Any]) -> str:
@@ -77,6 +86,21 @@ def direction_note(run: Mapping[str, Any]) -> str:
         "logit has another direction: on the embedded digits, distances along probabilities are 0.83 times those along logits "
         "in the median. --direction margin gives the same rays for both."
     )
+
+
+def _flips_again(checked: Mapping[str, Any]) -> Iterator[str]:
+    """Lines on flip points that were asked again at the end, each alone."""
+    if n := len(checked.get("disagreed", ())):
+        yield (
+            f"{_rows(n)} undecided: asked again, alone, the flip point was answered otherwise. The "
+            "server's answers depend on what others ask at the same moment. Measure these rows "
+            "when nobody else asks, one request at a time (connections = 1 in [transport])."
+        )
+    if n := len(checked.get("not_asked", ())):
+        yield (
+            f"The flip points of {_rows(n)} were not asked again ({checked.get('reason')}). "
+            "--resume asks them, with a larger --max-queries where one was given."
+        )
 
 
 def _rows(n: int) -> str:

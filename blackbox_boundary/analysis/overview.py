@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..search.asks import Status
 from .distances import Distances
 
-__all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words"]
+__all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words", "unit_of"]
 
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 """Attribute of :class:`Distances` and how the norm is written."""
@@ -80,13 +80,15 @@ class Overview:
     without_flip : dict of Status to int
         The same for the rows that count in no distance; the status says why.
     distances : dict of str to Spread
-        For each of ``"l1"``, ``"l2"``, ``"linf"``: input units, over the rows with a known flip point.
+        For each of ``"l1"``, ``"l2"``, ``"linf"``, over the rows with a known flip point.
     besides : dict of str to Spread
-        What some estimators know of the distance besides a flip point, by what it is: input units, over all rows.
+        What some estimators know of the distance besides a flip point, by what it is, over all rows.
     predictions, gradients : Spread
-        Queries per row, over all rows.
+        Queries asked per row, over all rows; what a ledger answered is among them.
     n_predictions, n_gradients : int
-        Queries in all.
+        Queries asked in all.
+    unit : str
+        Of the distances.
     """
 
     n_rows: int
@@ -99,6 +101,7 @@ class Overview:
     gradients: Spread
     n_predictions: int
     n_gradients: int
+    unit: str = "input units"
 
 
 def _count(status: NDArray[np.int8]) -> dict[Status, int]:
@@ -120,7 +123,13 @@ def overview(distances: Distances) -> Overview:
         gradients=spread(distances.n_gradients),
         n_predictions=int(distances.n_predictions.sum()),
         n_gradients=int(distances.n_gradients.sum()),
+        unit=unit_of(distances),
     )
+
+
+def unit_of(distances: Distances) -> str:
+    """The unit of the distances: of the inputs, or of their columns' scales."""
+    return "units of the columns' scales" if distances.run.get("columns") else "input units"
 
 
 def _besides(distances: Distances) -> dict[str, Spread]:

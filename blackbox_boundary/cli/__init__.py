@@ -17,10 +17,12 @@ import click
 
 from ..errors import BoundaryError
 from .batch_scoring import batch
+from .columns import columns
 from .estimators import estimators
 from .gradient import gradient
 from .ledger import ledger
 from .measure import measure
+from .merge import merge_runs
 from .messages import exit_code, say
 from .probe import probe
 from .reproduce import reproduce
@@ -79,5 +81,15 @@ def main() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for _command in (measure, estimators, probe, gradient, reproduce, batch, ledger):
+for _command in (
+    measure,
+    merge_runs,
+    columns,
+    estimators,
+    probe,
+    gradient,
+    reproduce,
+    batch,
+    ledger,
+):
     main.add_command(_command)

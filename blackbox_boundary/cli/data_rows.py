@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from .. import datasets
 from ..analysis.agreement import agreement
+from ..analysis.changes import Columns, changes_of
 from ..analysis.distances import Distances
 from ..arrays import as_numpy
+from ..column_file import read_domain
 from ..datasets import Data
 from ..datasets.columns import listed
+from ..domain import Domain
 from ..errors import InvalidInput
 from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
@@ -27,11 +30,11 @@ from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
 from ..wrappers.names import NamedPredictor
 from .messages import say
 
-__all__ = ["DataRows", "data_options"]
+__all__ = ["DataRows", "column_names", "data_options", "table_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_OPTIONS = (
+_TABLE_OPTIONS = (
     click.option(
         "--labels",
         metavar="NAME|none",
@@ -45,6 +48,20 @@ _OPTIONS = (
         help="Columns that are the inputs, in this order.  [default: all others]",
     ),
     click.option("--drop", multiple=True, metavar="COLUMNS", help="Columns to leave out."),
+)
+
+_OPTIONS = (
+    click.option(
+        "--columns",
+        metavar="FILE",
+        help="What the columns may hold, which may change, and units of distance, as "
+        '"blackbox-boundary columns" writes it. All points sent keep to it.',
+    ),
+    click.option(
+        "--repair",
+        is_flag=True,
+        help="Move rows that do not keep to --columns to the nearest values that do.",
+    ),
     click.option(
         "--class-names",
         multiple=True,
@@ -54,11 +71,18 @@ _OPTIONS = (
 )
 
 
-def data_options(command: _Command) -> _Command:
-    """Give a command these options."""
-    for option in reversed(_OPTIONS):
+def table_options(command: _Command) -> _Command:
+    """Give a command the options that say what the columns of a table are."""
+    for option in reversed(_TABLE_OPTIONS):
         command = option(command)
     return command
+
+
+def data_options(command: _Command) -> _Command:
+    """Give a command all options of the data."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return table_options(command)
 
 
 _TABLES = (".csv", ".tsv", ".parquet")
@@ -79,12 +103,15 @@ class DataRows:
         Names of the model's classes.
     facts : dict
         For the facts of the run: where the rows come from, and a digest of their values.
+    domain : Domain, or None
+        Of the columns, in the order of the inputs.
     """
 
     data: Data
     numbers: NDArray[np.intp]
     class_names: tuple[str, ...] | None
     facts: dict[str, Any]
+    domain: Domain | None = None
 
     @classmethod
     def read(cls, name: str, predictor: Predictor, options: dict[str, Any]) -> DataRows:
@@ -99,7 +126,7 @@ class DataRows:
         grid = predictor.grid if isinstance(predictor, Gridded) else None
         takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
         fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
-        wanted = _columns(options["use"]) or (
+        wanted = column_names(options["use"]) or (
             list(fields) if name.lower().endswith(_TABLES) else []
         )
         data = datasets.read(
@@ -108,7 +135,7 @@ class DataRows:
             labels=options["labels"],
             ids=options["ids"],
             use=wanted or None,
-            drop=_columns(options["drop"]),
+            drop=column_names(options["drop"]),
             class_names=class_names,
         )
         _check_fields(data, fields)
@@ -118,12 +145,20 @@ class DataRows:
         rows = _taken(data, chosen)
         if data.columns is not None:
             say(_said(data, name))
-        return cls(rows, np.arange(len(data))[chosen], class_names, _facts(name, rows))
+        domain = _domain(rows, options["columns"])
+        if options["repair"]:
+            rows = _repaired(rows, domain)
+        return cls(rows, np.arange(len(data))[chosen], class_names, _facts(name, rows), domain)
 
     @classmethod
     def of(cls, data: Data) -> DataRows:
         """All rows of a data set, for a model whose classes have no names."""
         return cls(data, np.arange(len(data)), None, {})
+
+    def part(self, rows: range) -> DataRows:
+        """Some consecutive rows; the facts stay those of all."""
+        some = slice(rows.start, rows.stop)
+        return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
 
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
         """Find rows outside the bounds, and name the column; the engine knows its number only."""
@@ -173,6 +208,25 @@ class DataRows:
                 values = ["" if np.isnan(value) else str(value) for value in point.reshape(-1)]
                 writer.writerow([*([] if ids is None else [ids[row]]), *values])
 
+    def write_changes(self, path: Path, distances: Distances) -> None:
+        """Write the columns that each flip point changes, one line a change, the largest first.
+
+        Changes are in units of the columns' scales, of a run with ``--columns``; else in those of
+        the inputs.
+        """
+        points = distances.flip_points
+        if points is None:
+            return
+        x = self.data.x
+        columns = Columns.of(distances.run, tuple(x.shape[1:]), self.data.columns)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("row", "column", "before", "after", "change"))
+            for changes in changes_of(x, points, np.arange(len(x)), columns):
+                for row, at, name, before, after, size in changes:
+                    shown = (columns.shown(at, value) for value in (before, after))
+                    writer.writerow((row, name, *shown, f"{size:.6g}"))
+
     def say_labels(self, distances: Distances) -> None:
         """Say how words were numbered as labels, and warn of an agreement below chance."""
         data = self.data
@@ -197,7 +251,7 @@ def _numbered(names: tuple[str, ...]) -> str:
 
 def _class_names(predictor: Predictor, given: tuple[str, ...]) -> tuple[str, ...] | None:
     if given:
-        return NamedPredictor(predictor, _columns(given)).class_names
+        return NamedPredictor(predictor, column_names(given)).class_names
     return class_names_of(predictor)
 
 
@@ -209,7 +263,7 @@ def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
         )
 
 
-def _columns(texts: tuple[str, ...]) -> list[str]:
+def column_names(texts: tuple[str, ...]) -> list[str]:
     """Names with commas between them, quoted where they hold commas; an option may be repeated."""
     return [name.strip() for fields in csv.reader(texts, skipinitialspace=True) for name in fields]
 
@@ -257,6 +311,30 @@ def _check_labels(data: Data, n_classes: int, class_names: tuple[str, ...] | Non
             f"{shown} for one. Name the classes as the labels do, in the order of the model's "
             "scores (--class-names), or leave the labels out (--labels none)."
         )
+
+
+def _domain(rows: Data, path: str | None) -> Domain | None:
+    """The columns that a file describes, in the order of the inputs where those have names."""
+    if path is None:
+        return None
+    domain = read_domain(path)
+    if rows.columns is None or domain.names == rows.columns:
+        return domain
+    ordered = domain.selected(rows.columns)
+    say(f'The columns of "{path}" are matched with the inputs by name.')
+    return ordered
+
+
+def _repaired(rows: Data, domain: Domain | None) -> Data:
+    """The rows moved into the domain; what was moved is said by column."""
+    if domain is None:
+        raise click.UsageError("--repair needs --columns, which say what the columns may hold.")
+    flat = np.asarray(rows.x).reshape(len(rows), -1)
+    moved = [f"{name} ({n:,})" for name, n, _ in domain.violations(flat)]
+    if not moved:
+        return rows
+    say(f"Rows moved to the nearest values that exist, by column: {listed(moved)}.")
+    return replace(rows, x=domain.repaired(flat).reshape(rows.x.shape))
 
 
 def _chosen(text: str | None, n: int) -> slice:

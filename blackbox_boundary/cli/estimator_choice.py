@@ -66,8 +66,10 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_other_norms(name: str, norm: str) -> None:
-    if name in _ALONG_RAYS or name not in CATALOGUE or norm in CATALOGUE[name].norms:
+    if name in _ALONG_RAYS or name not in CATALOGUE:
         return
+    if norm in CATALOGUE[name].norms or CATALOGUE[name].norms == ("l0",):
+        return  # columns are counted, and --norm sorts the rows
     capable = ", ".join(known for known, entry in CATALOGUE.items() if norm in entry.norms)
     raise click.UsageError(
         f"--estimator {name} minimises {', '.join(CATALOGUE[name].norms)}, not {norm}; "

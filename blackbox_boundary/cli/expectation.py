@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from ..capabilities import why_no_gradients
 from ..estimators import Automatic, Estimator, Problem
+from ..estimators.protocol import ByGradients, InRounds, source_of
 from ..measuring.course import check
 from ..metering import Parallel
+from ..model_checks import Merging
 from ..predictor import Access, Predictor
 from ..wrappers import Prices, forecast
 from .estimator_choice import norm_note
@@ -30,10 +33,17 @@ def announcements(
         labels = problem.access is Access.LABEL
         why = "reveals labels alone" if labels else "is piecewise constant"
         yield f"The model {why}: rows are measured by {estimator.name}."
-    estimates = hasattr(estimator, "gradients") and not problem.differentiable
-    if estimates and (reason := getattr(predictor, "no_gradients", "")):
+    estimates = isinstance(estimator, ByGradients) and not problem.differentiable
+    if estimates and (reason := why_no_gradients(predictor)):
         yield f"Gradients are estimated from predictions: {reason}"
-    per_row = estimator.expected_queries(problem) * (options["votes"] or 1)
+    if asks_flips_again(predictor, options):
+        yield (
+            "The server merges requests of different clients: each flip point is asked again at "
+            "the end, alone, one query a row; --no-ask-flips-again leaves this out."
+            if options["ask_flips_again"] is None
+            else "Each flip point is asked again at the end, alone: one query a row."
+        )
+    per_row = estimator.expected_queries(problem.searched) * (options["votes"] or 1)
     if per_row > _MANY:
         limit = options["max_queries"]
         limited = "" if limit is None else f", of which --max-queries allows {limit:,}"
@@ -41,6 +51,14 @@ def announcements(
             f"About {per_row:,.0f} queries a row, {per_row * problem.n_rows:,.0f} in all{limited}; "
             "--dry-run says more and sends nothing."
         )
+
+
+def asks_flips_again(predictor: Predictor, options: dict[str, Any]) -> bool:
+    """Whether flip points are asked again at the end, as far as is known before the first query."""
+    wanted = options["ask_flips_again"]
+    if not isinstance(predictor, Merging) or (options["votes"] or 1) > 1:
+        return False
+    return predictor.merges_requests() if wanted is None else bool(wanted)
 
 
 def expectation(
@@ -56,12 +74,14 @@ def expectation(
         The estimator needs more than the predictor reveals.
     """
     check(estimator, problem)
+    problem = problem.searched
     n_rows = problem.n_rows
     votes = options["votes"] or 1
     per_row, rounds = (
         estimator.expected_queries(problem) * votes,
         _rounds(estimator, problem) * votes,
     )
+    again = asks_flips_again(predictor, options)
     prices = Prices(options["price_per_query"], options["price_per_request"])
     rows_a_round = max(1, round(n_rows * per_row / max(rounds, 1)))
     rows_a_call = min(options["batch_size"] or 512, rows_a_round)
@@ -82,6 +102,7 @@ def expectation(
         max_queries=limit if limit is None or not reading else limit - N_READING,
     )
     cost = expected.cost + (prices.cost(N_READING, N_READING_REQUESTS) if reading else 0)
+    cost += prices.cost(n_rows, n_rows) if again else 0
     return (
         f"{n_rows} rows: about {per_row:,.0f} queries a row, {expected.n_queries:,} in all, in about {expected.n_calls:,} requests"
         + (
@@ -89,6 +110,7 @@ def expectation(
             if reading
             else ""
         )
+        + (f", and up to {n_rows:,} in as many requests to ask flip points again" if again else "")
         + (f", costing {cost:,.2f}" if prices != Prices() else "")
         + f". It takes about as long as {expected.seconds:,.0f} requests one after the other."
         + (
@@ -106,10 +128,10 @@ def expectation(
 
 def _rounds(estimator: Estimator, problem: Problem) -> float:
     """Questions that a row is asked one after another; the predictions of a gradient travel together."""
-    if hasattr(estimator, "expected_rounds"):
-        return float(estimator.expected_rounds(problem))
+    if isinstance(estimator, InRounds):
+        return estimator.expected_rounds(problem)
     given: Any = estimator
-    if getattr(given, "gradients", None) is not None and any(
+    if source_of(estimator) is not None and any(
         field.name == "gradients" for field in dataclasses.fields(given)
     ):
         given = dataclasses.replace(given, gradients=None)

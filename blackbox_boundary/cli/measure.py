@@ -20,18 +20,20 @@ from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..analysis.hints import hints
-from ..datasets import Data
 from ..errors import (
     BoundaryError,
     CertificatesWithdrawn,
     Interrupted,
+    InvalidInput,
     PredictorRefused,
     PredictorUnavailable,
 )
 from ..estimators import CATALOGUE, Automatic, Estimator, Problem
 from ..gradients import SOURCES
 from ..loading import load
+from ..measuring.aiming import aim_of
 from ..measuring.driver import measure as measure_distances
+from ..measuring.shards import Part, Shard
 from ..model_checks import Rechecked
 from ..predictor import Access, Bounds, Predictor
 from ..search.asks import Status
@@ -107,6 +109,14 @@ class _Measure(click.Command):
     help="Distance that is minimised, and ranks the rows; ray only ranks.",
 )
 @click.option(
+    "--from-label",
+    is_flag=True,
+    help="Measure rows that the model labels wrongly back to their true label (--labels).",
+)
+@click.option(
+    "--towards", metavar="CLASS", help="Measure the distance to this class, by number or name."
+)
+@click.option(
     "--bounds", metavar="LO,HI|none", help="Domain of the inputs.  [default: the model's]"
 )
 @click.option(
@@ -160,7 +170,7 @@ class _Measure(click.Command):
 @click.option(
     "--allow",
     multiple=True,
-    metavar="command|file:PATH|env:NAME",
+    metavar="command|aws|file:PATH|env:NAME",
     help="What the description of an endpoint may run, read or send; may be repeated.",
 )
 @click.option(
@@ -179,6 +189,26 @@ class _Measure(click.Command):
     "--behaviour/--no-behaviour",
     default=None,
     help="Ask 5 rows 6 times first.  [default: endpoints, within --max-queries]",
+)
+@click.option(
+    "--ask-flips-again/--no-ask-flips-again",
+    default=None,
+    help="Ask each flip point again at the end, in a request of its own.  [default: where the "
+    "server merges requests]",
+)
+@click.option(
+    "--shard",
+    callback=lambda _, __, text: None if text is None else Shard.parse(text),
+    metavar="K/N",
+    help="Measure the K-th of N equal ranges of the rows, for merge.",
+)
+@click.option(
+    "--shards",
+    "n_shards",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Measure all rows, in calls that never cross the edge of one of N shards.",
 )
 @data_options
 @spending_options
@@ -228,7 +258,11 @@ def measure(
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
-    problem = Problem.of(predictor, bounds=bounds, n_rows=len(rows))
+    part = Part.of(len(rows), options["shard"], options["n_shards"])
+    aim = aim_of(predictor, len(rows), **_aim(options, measured))
+    problem = Problem.of(
+        predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
+    )
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
         click.echo(expectation(predictor, estimator, problem, options))
@@ -238,11 +272,12 @@ def measure(
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    distances, failure = _measured(predictor, estimator, rows, folder, options)
+    distances, failure = _measured(predictor, estimator, measured, folder, options)
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
         _end_without_answer(distances, failure, folder, predictor)
     distances.run.update(model=without_query(model), data=facts, class_names=measured.class_names)
+    measured = measured.part(part.rows)
     with _uninterrupted():
         try:
             folder.save(distances, measured)
@@ -261,12 +296,14 @@ def measure(
 def _measured(
     predictor: Predictor,
     estimator: Estimator,
-    rows: Data,
+    measured: DataRows,
     folder: RunFolder,
     options: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
     """Measure within the limits of the folder; the result, with its account, and what ended it."""
     failure: BoundaryError | Interrupted | None = None
+    rows = measured.data
+    part = Part.of(len(rows), options["shard"], options["n_shards"])
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
     with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
@@ -279,6 +316,11 @@ def _measured(
             bounds=_bounds(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
+            columns=measured.domain,
+            **_aim(options, measured),
+            ask_flips_again=options["ask_flips_again"],
+            shard=options["shard"],
+            n_shards=options["n_shards"],
         )
         try:
             noise = noise_of(
@@ -290,7 +332,7 @@ def _measured(
                 check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
             )
             in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
-            with progress(len(rows), enabled=not options["no_progress"]) as update:
+            with progress(len(part.rows), enabled=not options["no_progress"]) as update:
                 distances = ask(
                     max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
@@ -309,6 +351,24 @@ def _measured(
     if noise.behaviour is not None:
         distances.run["behaviour"] = noise.behaviour
     return distances, failure
+
+
+def _aim(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:
+    """The class that rows are to reach, as settings of :func:`measure`."""
+    labels = measured.data.labels
+    if options["from_label"] and labels is None:
+        raise InvalidInput("--from-label needs the true labels: a column label, or --labels NAME.")
+    return {
+        "towards": _model_class(options["towards"], measured.class_names),
+        "from_label": labels if options["from_label"] else None,
+    }
+
+
+def _model_class(text: str | None, class_names: tuple[str, ...] | None) -> int | str | None:
+    """A class by its number, where the names are those of --class-names."""
+    if class_names is None or text not in class_names:
+        return text
+    return class_names.index(text)
 
 
 def _unchanged(earlier: Distances | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ Their result has ``toml`` (str) and ``dialect`` (str or None).
 @click.option(
     "--allow",
     multiple=True,
-    metavar="command|file:PATH|env:NAME",
+    metavar="command|aws|file:PATH|env:NAME",
     help="What a .toml file may run, read or send; may be repeated.",
 )
 @click.option(

@@ -1,11 +1,11 @@
-"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json``, ``report.html``."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -129,24 +129,35 @@ class RunFolder:
             (self.path / _SENT).unlink(missing_ok=True)
             self.discard_if_empty()
 
-    def save(self, distances: Distances, rows: DataRows | None = None) -> None:
+    def save(
+        self,
+        distances: Distances,
+        rows: DataRows | None = None,
+        beside: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
         """Write all tables; each file appears complete or not at all.
 
-        ``rows`` adds what the data say of each row, and flip points under the data's header.
+        ``rows`` adds what the data say of each row, and flip points under the data's header;
+        ``beside`` are such columns where the data are not at hand.
         A folder that was removed is made again. Where it cannot be written, a new temporary folder
         takes the results, and ``path`` names it.
         """
         try:
-            self._save(distances, rows)
+            self._save(distances, rows, beside)
         except OSError as error:
             lost, self.path = self.path, Path(tempfile.mkdtemp(prefix="boundary-run-"))
-            self._save(distances, rows)
+            self._save(distances, rows, beside)
             raise ResultsElsewhere(lost, self.path, error) from error
 
-    def _save(self, distances: Distances, rows: DataRows | None) -> None:
+    def _save(
+        self,
+        distances: Distances,
+        rows: DataRows | None,
+        beside: Mapping[str, Sequence[Any]] | None,
+    ) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
-        beside = None if rows is None else rows.beside(distances)
+        beside = beside if rows is None else rows.beside(distances)
         files: dict[str, Callable[[Path], object]] = {
             "results.csv": lambda path: distances.to_csv(path, beside),
             _RESULTS: distances.save,
@@ -155,6 +166,7 @@ class RunFolder:
         points = distances.flip_points
         if rows is not None and rows.has_header and points is not None:
             files["flips.csv"] = lambda path: rows.write_flips(path, points)
+            files["changes.csv"] = lambda path: rows.write_changes(path, distances)
         for name, write in files.items():
             draft = self.path / f".{name}.draft"
             write(draft)

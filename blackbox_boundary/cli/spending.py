@@ -72,7 +72,10 @@ class Spending:
     def account(self, n_asked: int) -> Account:
         """The account of this process, which asked about so many rows."""
         sent = self.allowance
-        again = self.counting.counters.queries_again if self.counting is not None else 0
+        again = 0
+        if self.counting is not None:  # checks are asked for, and no repetitions of the transport
+            counters = self.counting.counters
+            again = counters.queries_again - counters.checks
         recorded = 0 if self.recorded is None else max(0, n_asked - (sent.n_queries - again))
         return Account(
             n_asked,

@@ -31,7 +31,7 @@ Update: TypeAlias = Callable[[int, int], None]
 
 
 def summary(distances: Distances) -> Group:
-    """Tables of rows by status, distances and queries per row, ready for ``Console.print``.
+    """Tables of rows by status, distances and queries asked per row, ready for ``Console.print``.
 
     Nothing in them comes from the user but numbers, so nothing needs escaping. Fits a terminal 80 columns wide.
     """
@@ -58,18 +58,20 @@ def _statuses(numbers: Overview) -> Iterator[RenderableType]:
 
 def _distances(numbers: Overview) -> Iterator[RenderableType]:
     if numbers.n_flips:
-        yield Text(f"Distance to the flip point of {numbers.n_flips:,} rows, input units", "bold")
+        yield Text(
+            f"Distance to the flip point of {numbers.n_flips:,} rows, {numbers.unit}", "bold"
+        )
         yield _spreads("norm", {label: numbers.distances[name] for name, label in NORMS.items()})
     else:
         yield Text("No flip point is known for any row: there is no distance to summarise.")
     if numbers.besides:
-        yield Text("\nBesides flip points, input units", "bold")
+        yield Text(f"\nBesides flip points, {numbers.unit}", "bold")
         yield _spreads("distance", numbers.besides)
 
 
 def _queries(numbers: Overview) -> Iterator[RenderableType]:
     yield Text(
-        f"Queries per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
+        f"Queries asked per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
         "bold",
     )
     yield _spreads("kind", {"predictions": numbers.predictions, "gradients": numbers.gradients})

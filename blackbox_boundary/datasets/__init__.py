@@ -1,4 +1,4 @@
-"""Where inputs come from: readers of the usual files, the public data sets of the paper, and the embedded sample."""
+"""Readers of the usual files, the public data sets of the paper, and the embedded sample."""
 
 from .cifar100_set import cifar100
 from .data import Data

@@ -4,10 +4,13 @@ A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", Universi
 
 Three containers hold the same images:
 
-- the public binary version: ``train.bin``, ``test.bin`` (a coarse label, a fine label, 3 x 1024 levels), unpacked or in its archive;
-- ``test.npz`` with ``images`` (n, 32, 32, 3) and ``labels``; here rows 100 p to 100 p + 99 are the p-th image of each class;
-- ``train-0.npz`` to ``train-4.npz`` with ``residual`` (n, 3, 32, 32) and ``labels``: differences modulo 256 along rows and columns, and of
-  red and blue from green, which compress better by a third.
+- the public binary version: ``train.bin``, ``test.bin`` (a coarse label, a fine label, 3 x 1024
+  levels), unpacked or in its archive;
+- ``test.npz`` with ``images`` (n, 32, 32, 3) and ``labels``; here rows 100 p to 100 p + 99 are the
+  p-th image of each class;
+- ``train-0.npz`` to ``train-4.npz`` with ``residual`` (n, 3, 32, 32) and ``labels``: differences
+  modulo 256 along rows and columns, and of red and blue from green, which compress better by a
+  third.
 
 The public Python version is pickled, and therefore not read.
 """
@@ -37,7 +40,8 @@ _ARCHIVE = "cifar-100-binary.tar.gz"
 _UNPACKED = "cifar-100-binary"
 _RECORD = 2 + 3 * 32 * 32
 _LONGEST = 50_000 * _RECORD + 1
-"""Bytes that are unpacked of a member at most: the training images, and one more to see that there are others."""
+"""Bytes that are unpacked of a member at most: the training images, and one more to see that
+there are others."""
 
 
 def cifar100(split: str = "test", folder: str | Path | None = None) -> Data:
@@ -48,7 +52,8 @@ def cifar100(split: str = "test", folder: str | Path | None = None) -> Data:
     split : str
         ``"train"`` or ``"test"``.
     folder : path, optional
-        Holds the files of one of the containers above. Default: see :mod:`blackbox_boundary.datasets.homes`.
+        Holds the files of one of the containers above. Default: see
+        :mod:`blackbox_boundary.datasets.homes`.
 
     Returns
     -------

@@ -1,7 +1,9 @@
 """What a reader hands over, and the rules that are the same for every format.
 
-- Unsigned bytes are grey or colour levels: they become float32, divided by 255. ``divide_by`` says otherwise.
-- Floats stay as they are (a memory-mapped file stays one), other integers become the smallest float that holds them exactly.
+- Unsigned bytes are grey or colour levels: they become float32, divided by 255. ``divide_by`` says
+  otherwise.
+- Floats stay as they are (a memory-mapped file stays one), other integers become the smallest float
+  that holds them exactly.
 - Labels become numbers of classes (:mod:`blackbox_boundary.datasets.labels`).
 - Anything else (objects, text, complex numbers) is refused. Nothing is ever unpickled.
 """
@@ -80,7 +82,8 @@ def finish(
     Raises
     ------
     InvalidInput
-        No rows, values that are not real numbers, labels that do not fit the rows, or a ``shape`` that does not.
+        No rows, values that are not real numbers, labels that do not fit the rows, or a ``shape``
+        that does not.
     """
     values = raw.values
     if values.dtype.kind not in "buif":

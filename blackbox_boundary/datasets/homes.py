@@ -1,7 +1,8 @@
-"""Where the public data sets lie on this machine, where they are to be had, and how to know that they are whole.
+"""Where the public data sets are stored, where they are downloaded, and their checksums.
 
-A data set is looked for in the folder given, else in ``BLACKBOX_BOUNDARY_DATA`` (in a subfolder of its name, or in that folder itself),
-else in the user's cache. Nothing is downloaded unless :func:`fetch` is called.
+A data set is looked for in the folder given, else in ``BLACKBOX_BOUNDARY_DATA`` (in a subfolder of
+its name, or in that folder itself), else in the user's cache. Nothing is downloaded unless
+:func:`fetch` is called.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ _HOMES: dict[str, tuple[str, dict[str, str]]] = {
         {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"},
     ),
 }
-"""Address and files with their MD5, as published: by torchvision for MNIST, whose own home is closed; on the home page for CIFAR-100."""
+"""Address and files with their MD5, as published: by torchvision for MNIST, whose own home is
+closed; on the home page for CIFAR-100."""
 
 
 def folders(name: str, folder: str | Path | None = None) -> list[Path]:
@@ -70,7 +72,7 @@ def missing(name: str, file: str, where: list[Path]) -> InvalidInput:
 
 @contextmanager
 def home_named(name: str) -> Iterator[None]:
-    """Add to any complaint about a data set's files where whole ones are to be had, and their checksums."""
+    """Add to a complaint about a data set's files the place of whole ones and their checksums."""
     try:
         yield
     except InvalidInput as error:
@@ -84,9 +86,10 @@ def home_named(name: str) -> Iterator[None]:
 def check_content(
     name: str, images: NDArray[Any], labels: NDArray[Any], expected: str, files: list[Path]
 ) -> None:
-    """Compare images (n, channels, height, width) and labels with what they must be, in whatever container and order they came.
+    """Compare images (n, channels, height, width) and labels with those of the public data set.
 
-    The SHA-256 is that of the images sorted by label (each class in its own order), followed by the sorted labels, as bytes.
+    The SHA-256 is that of the images sorted by label (each class in its own order), followed by the
+    sorted labels, as bytes.
 
     Raises
     ------
@@ -118,7 +121,8 @@ def fetch(
     name : str
         ``"mnist"`` (11 MB) or ``"cifar100"`` (161 MB).
     folder : path, optional
-        Where to put them. Default: a folder of that name in ``BLACKBOX_BOUNDARY_DATA``, or in the user's cache.
+        Where to put them. Default: a folder of that name in ``BLACKBOX_BOUNDARY_DATA``, or in the
+        user's cache.
     address : str, optional
         A mirror of the public home: the files must have the same names and content.
     timeout_s : float
@@ -132,7 +136,8 @@ def fetch(
     Raises
     ------
     InvalidInput
-        No such data set, no answer, or a file whose MD5 is not the published one; such a file is not kept.
+        No such data set, no answer, or a file whose MD5 is not the published one; such a file is
+        not kept.
     """
     if name not in _HOMES:
         raise InvalidInput(f'"name" of fetch must be one of {", ".join(_HOMES)}; got "{name}".')

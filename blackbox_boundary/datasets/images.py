@@ -20,18 +20,20 @@ _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".
 
 
 def read_images(folder: Path, *, channels_last: bool = False) -> Raw:
-    """Read all images of a folder in the order of their names; its subfolders, if there are any, are the classes, in the order of theirs.
+    """Read all images of a folder in the order of their names; subfolders are classes.
 
-    Images have 8 bits a channel: one channel if all are grey, else three (red, green, blue; transparency is dropped). All must have the
-    same size: resizing is the caller's choice to make, since it changes the distances. Shape (n, channels, height, width), or with
-    ``channels_last`` (n, height, width, channels).
+    Images have 8 bits a channel: one channel if all are grey, else three (red, green, blue;
+    transparency is dropped). All must have the same size: resizing is the caller's choice to make,
+    since it changes the distances. Shape (n, channels, height, width), or with ``channels_last``
+    (n, height, width, channels).
 
     Raises
     ------
     CapabilityMissing
         Pillow is not installed.
     InvalidInput
-        No images, images beside subfolders of images, a file that is no image or is damaged, or images of different sizes.
+        No images, images beside subfolders of images, a file that is no image or is damaged, or
+        images of different sizes.
     """
     classes = [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and _images(sub)]
     files = [file for sub in classes for file in _images(sub)] or _images(folder)

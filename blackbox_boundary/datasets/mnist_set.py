@@ -1,4 +1,4 @@
-"""MNIST: 60,000 + 10,000 grey images of handwritten digits, 28x28 (LeCun, Cortes, Burges; CC BY-SA 3.0)."""
+"""MNIST: 60,000 + 10,000 grey images of digits, 28x28 (LeCun, Cortes, Burges; CC BY-SA 3.0)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def mnist(split: str = "test", folder: str | Path | None = None) -> Data:
     split : str
         ``"train"`` or ``"test"``.
     folder : path, optional
-        Holds the four IDX files, plain or as ``.gz``. Default: see :mod:`blackbox_boundary.datasets.homes`.
+        Holds the four IDX files, plain or as ``.gz``. Default: see
+        :mod:`blackbox_boundary.datasets.homes`.
 
     Returns
     -------

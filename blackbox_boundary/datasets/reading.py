@@ -79,13 +79,15 @@ def read(
     Raises
     ------
     InvalidInput
-        What is named does not exist, is empty, damaged, or of no known kind; the message says which file and why.
+        What is named does not exist, is empty, damaged, or of no known kind; the message says which
+        file and why.
     CapabilityMissing
         A package for this format is not installed; the message names it.
 
     Notes
     -----
-    ``.npy`` files of floats are mapped into memory, not loaded; bytes become float32, four times their size.
+    ``.npy`` files of floats are mapped into memory, not loaded; bytes become float32, four times
+    their size.
 
     Examples
     --------

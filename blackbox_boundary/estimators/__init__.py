@@ -9,6 +9,7 @@ from .automatic import Automatic
 from .broyden import Broyden
 from .catalogue import CATALOGUE, ESTIMATORS, Entry, by_name
 from .directions import Directions, flatness, principal_directions
+from .fewest import Fewest
 from .flip_point import FlipPoint
 from .halfspace import HalfSpace
 from .homotopy import Homotopy
@@ -27,6 +28,7 @@ __all__ = [
     "Directions",
     "Entry",
     "Estimator",
+    "Fewest",
     "FlipPoint",
     "Flips",
     "HalfSpace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from itertools import repeat
 from typing import NamedTuple
@@ -27,6 +28,10 @@ _REACH = 3.0
 """How far the first directions are followed from there, in units of that way; the next ones twice as far, and so on. Flips at
 the far end of the box are easily met, but of boundaries that are long past the row's own: walks from there were seen not to advance."""
 
+_FARTHEST = 2.0**20
+"""Without bounds, row lengths beyond which no flip is looked for. A model that is saturated, or counts in
+whole numbers, has flips 1e18 away that say nothing of the row."""
+
 _BISECTIONS = 7
 """Questions that locate the boundary along a direction to 1 % of the first flip."""
 
@@ -44,7 +49,8 @@ def first_flip(
     """Try random directions, and keep the nearest boundary point met; None where no direction flips.
 
     Directions look like gradients do (``basis.variance``) and come in opposite pairs. The first ones are followed to the end of the box
-    (without bounds: twice as far each), later ones are asked once, just inside the best distance known, and dropped if that does not
+    (without bounds: twice as far each, a million row lengths at most, then from the first radius on
+    again), later ones are asked once, just inside the best distance known, and dropped if that does not
     flip, as RayS does [1]_.
 
     References
@@ -52,7 +58,10 @@ def first_flip(
     .. [1] J. Chen, Q. Gu, "RayS: A Ray Searching Method for Hard-label Adversarial Attack", KDD 2020. arXiv:2006.12792.
     """
     tries = _PATIENCE * n_starts
-    radii = repeat(np.inf, tries) if np.isfinite(box.width) else (2.0**k for k in range(tries))
+    radii: Iterable[float] = repeat(np.inf, tries)
+    if not np.isfinite(box.width):
+        doublings = math.ceil(math.log2(_FARTHEST * box.size))
+        radii = (2.0 ** (k % doublings) for k in range(tries))
     nowhere = np.zeros((0, basis.size))
     return (
         yield from _nearest(box, basis, np.zeros(len(box.up)), radii, n_starts, stream, (), nowhere)

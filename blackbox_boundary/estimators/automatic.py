@@ -2,9 +2,10 @@
 
 | what is known of the model | measured by |
 |---|---|
-| gradients | :class:`~blackbox_boundary.estimators.Ray` |
+| gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
-| scores that do not, or too coarsely (trees, saturated or rounded probabilities) | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
@@ -12,7 +13,8 @@ Cost per row: that of the ray; where the answers give no gradient, that of ``hal
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,9 +23,11 @@ from ..predictor import Access
 from ..search.asks import BY_LABELS, Search, Status
 from ..search.problem import Problem
 from ..search.state import Flips
+from .broyden import Broyden
 from .halfspace import HalfSpace
 from .protocol import Estimator
 from .ray import Ray
+from .tangent import Tangent
 
 __all__ = ["Automatic"]
 
@@ -34,12 +38,15 @@ class Automatic:
 
     Parameters
     ----------
-    by_scores : Ray
+    by_scores : Ray or Tangent
     by_labels : HalfSpace
         For rows that end ``ZERO_GRADIENT`` or ``UNRESOLVED`` on the ray, as all do of a piecewise constant model.
     """
 
-    by_scores: Ray = field(default_factory=Ray)
+    keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
+
+    by_scores: Ray | Tangent = field(default_factory=Ray)
     by_labels: HalfSpace = field(default_factory=HalfSpace)
 
     @property
@@ -53,18 +60,29 @@ class Automatic:
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:
-        """The one estimator that the problem leaves, or this one where the answers decide row by row."""
-        if problem.differentiable:
-            return self.by_scores
-        no_gradient = problem.access is Access.LABEL or problem.piecewise_constant
+        """The one estimator that the problem leaves, or this one where each row's gradient decides."""
+        if problem.domain is not None or problem.aim is not None:
+            return self._beyond_rays(problem)
+        if problem.piecewise_constant:
+            return self.by_labels
+        no_gradient = problem.access is Access.LABEL and not problem.differentiable
         return self.by_labels if no_gradient else self
+
+    def _beyond_rays(self, problem: Problem) -> Estimator:
+        """An estimator that keeps the domain of a table's columns, and reaches a given class."""
+        if not problem.access.has_scores or problem.piecewise_constant:
+            return self.by_labels
+        if problem.searched.differentiable:
+            return Tangent()
+        is_stepped = problem.searched.grid is not None  # differences are steps to other values
+        return replace(self, by_scores=Tangent()) if is_stepped else Broyden()
 
     def expected_queries(self, problem: Problem) -> float:
         """As of the ray; a row whose answers do not move costs those of ``by_labels`` besides."""
         return self.by_scores.expected_queries(problem)
 
     def check(self, problem: Problem) -> None:
-        """As the ray."""
+        """As ``by_scores``."""
         self.by_scores.check(problem)
 
     def search(self, flips: Flips, problem: Problem) -> Search:
@@ -74,8 +92,6 @@ class Automatic:
         still = np.flatnonzero(lost & (flips.home >= 0))
         if not still.size:
             return
-        if flips.path is not None and (found := np.flatnonzero(flips.has_flip)).size:
-            flips.keep(found, flips.points(found), flips.flipped[found], flips.hi[found])
         flips.status[still] = Status.RUNNING
         flips.note = np.full(len(flips.home), "", dtype=f"<U{len(BY_LABELS)}")
         flips.note[still] = BY_LABELS

@@ -36,18 +36,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients.bases import Basis, basis_for
 from ..predictor import Prediction
 from ..search.asks import Search
 from ..search.box import Box
+from ..search.geometry import least_step
 from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
-from ..search.margins import leads
+from ..search.margins import leads, resolution
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._covariance import Covariance
@@ -102,6 +104,9 @@ class Broyden:
         What a whole turn to another boundary point takes from what was known, as a share of the slopes' squared length.
     """
 
+    keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
+
     max_queries_per_row: int = 1000
     subspace: Basis | None = None
     n_starts: int = 20
@@ -144,8 +149,12 @@ class Broyden:
         def start(row: int, box: Box) -> RowSearch:
             home = int(flips.home[row])
             read: Leads = lambda seen: leads(seen, np.full(len(seen), home), problem.access)  # noqa: E731
-            planes = _Planes(basis, read, flips.start[row : row + 1], len(box.up))
-            return self._row(planes, box, problem.stream(int(flips.row_ids[row])))
+            least = float(least_step(take(flips.x, np.array([row])))[0])
+            least = max(least, float(np.finfo(np.float64).eps) * _scale(box))
+            at = flips.start[row : row + 1]
+            resolved = float(resolution(at, problem.access)[0])
+            planes = _Planes(basis, read, at, len(box.up), least, resolved)
+            return self._row(planes, box, problem.stream(int(flips.row_ids[row])), problem.level)
 
         yield from lockstep(
             flips,
@@ -155,12 +164,18 @@ class Broyden:
             directions=basis.size,
         )
 
-    def _row(self, planes: _Planes, box: Box, stream: np.random.Generator) -> RowSearch:
-        """Search one row until nobody answers any more."""
+    def _row(
+        self, planes: _Planes, box: Box, stream: np.random.Generator, level: float
+    ) -> RowSearch:
+        """Search one row until nobody answers any more, or its flip is at the row itself.
+
+        Probes go as far as the next ``level`` of a grid at least; 0 where there is none.
+        """
         length = np.inf
-        scale = box.width if np.isfinite(box.width) else 1.0
-        while True:
+        scale = _scale(box)
+        while length > planes.least:
             radius = min(_FIRST_RADIUS * scale * np.sqrt(len(box.up)), self.probe_radius * length)
+            radius = max(radius, level * np.sqrt(len(box.up)))
             aside = radius * planes.basis.synthesise(planes.cov.draw(self.n_probes, stream))
             answers = yield box.clip(planes.anchor + aside)
             planes.see(answers.moved, answers.prediction, self.noise)
@@ -194,10 +209,15 @@ class Broyden:
 
 
 class _Planes:
-    """The linear model of one row's leads."""
+    """The linear model of one row's leads.
 
-    def __init__(self, basis: Basis, read: Leads, start: Prediction, d: int) -> None:
-        self.basis, self.leads = basis, read
+    ``least`` is the L2 length of a step that moves the row, ``resolved`` the lead that is a tie.
+    """
+
+    def __init__(
+        self, basis: Basis, read: Leads, start: Prediction, d: int, least: float, resolved: float
+    ) -> None:
+        self.basis, self.leads, self.least, self.resolved = basis, read, least, resolved
         self.cov = Covariance.diagonal(basis.variance)
         self.at_row: Real = read(start)[0]
         self.rivals = np.flatnonzero(np.isfinite(self.at_row))
@@ -234,8 +254,16 @@ class _Planes:
             - self.slopes[self.rivals] @ self.basis.analyse(self.anchor[None])[0]
         )
         towards = -self.basis.synthesise(self.slopes[self.rivals])
+        if (tied := self.at_row[self.rivals] <= self.resolved).any():
+            beside = self.least * np.linalg.norm(towards[tied], axis=-1)
+            at_row[tied] = np.maximum(beside, self.resolved)
         feet = [box.nearest(w / lead) for w, lead in zip(towards, at_row, strict=True) if lead > 0]
         return min((foot for foot in feet if foot is not None), key=np.linalg.norm, default=None)
+
+
+def _scale(box: Box) -> float:
+    """What first steps are relative to, input units."""
+    return box.width if np.isfinite(box.width) else 1.0
 
 
 def _walk(

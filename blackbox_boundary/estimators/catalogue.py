@@ -14,6 +14,7 @@ from ..search.problem import Problem
 from .automatic import Automatic
 from .broyden import Broyden
 from .directions import Directions
+from .fewest import Fewest
 from .flip_point import FlipPoint
 from .halfspace import HalfSpace
 from .homotopy import Homotopy
@@ -67,6 +68,9 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         ),
         "directions": Entry(
             Directions, Access.LABEL, ("l2",), "Fawzi et al. 2017; Jetley et al. 2018"
+        ),
+        "fewest": Entry(
+            Fewest, Access.LABEL, ("l0",), "ours, after greedy counterfactuals and SEDC 2014"
         ),
         "flip_point": Entry(FlipPoint, Access.PROBABILITIES, ("l2",), "Yousefzadeh & O'Leary 2019"),
         "halfspace": Entry(

@@ -35,7 +35,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,9 @@ class Directions(Settings):
     gradients : GradientSource, optional
         With ``subspace``: estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
     """
+
+    keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     count: int = 10
     subspace: int | None = None
@@ -292,7 +295,7 @@ def _ray(flips: Flips, problem: Problem, rows: IntArray, direction: Array) -> Fl
     """The same rows with nothing known but their start, and a path of their own."""
     ray = Flips(take(flips.x, rows), flips.row_ids[rows])
     ray.start, ray.home = flips.start[rows], flips.home[rows].copy()
-    ray.path = Path(ray.x, take(direction, rows), problem.bounds)
+    ray.path = Path(ray.x, take(direction, rows), problem.bounds_of(rows))
     return ray
 
 

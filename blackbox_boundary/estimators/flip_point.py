@@ -45,8 +45,8 @@ from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, FloatArray, IntArray, Prediction
 from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_saturated
-from ..search.geometry import flat_bounds
-from ..search.margins import class_weights, lead_weights, leads
+from ..search.geometry import flat_bounds, least_step
+from ..search.margins import class_weights, lead_weights, leads, resolution
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._extension import extend
@@ -149,6 +149,7 @@ class _Problems:
         self.z, self.unit, self.pull = self.x.copy(), np.ones(m), np.zeros(m)
         self.push, self.reach = np.zeros(lead.shape).repeat(n_pairs, axis=0), np.full(m, np.inf)
         self.open, self.why = np.ones(m, np.bool_), np.full(m, "", dtype="<U80")
+        self.is_tied, self.beside, self.resolved = np.zeros(m, np.bool_), self.x[:0], np.zeros(m)
         self.prediction = flips.start[self.rows]
 
     def start(self) -> Search:
@@ -158,8 +159,12 @@ class _Problems:
         norm = np.linalg.norm(slope, axis=-1)
         self._stop(~np.isfinite(norm) | (norm == 0), "the gradient at the row vanishes")
         self.unit = np.where(norm > 0, norm, 1.0)
-        self.pull = np.minimum(self._tie(), _FARTHEST)
+        self.resolved = resolution(self.prediction, self.problem.access) / self.unit
+        least = np.maximum(self.resolved, least_step(as_kind(self.x, self.flips.x)))
+        self.pull = np.clip(self._tie(), least, _FARTHEST)
         self.z = np.clip(self.x - (self.pull / self.unit)[:, None] * slope, *self.bounds)
+        self.is_tied = self.pull == least
+        self.beside = self.z[self.is_tied]
         self.reach = 2 * self.pull
         yield from self._look()
 
@@ -227,9 +232,11 @@ class _Problems:
     def finish(self) -> Search:
         """Extend the way to each tie until the label flips; each row keeps its nearest, and a note of what became of it."""
         flips = self.flips
+        self.z[self.is_tied] = self.beside  # the tie is at the row, a flip beside it
         distance = np.linalg.norm(self.z - self.x, axis=-1)
-        apart = np.abs(self._tie()) > _TIE * distance
-        above = self._gaps().min(axis=-1) < -_TIE * distance
+        blurred = np.maximum(_TIE * distance, self.resolved)
+        apart = np.abs(self._tie()) > blurred
+        above = self._gaps().min(axis=-1) < -blurred
         running = flips.status[self.rows] == Status.RUNNING
         # an iterate that ties is a good one, though the programme of a further step failed
         alive = np.flatnonzero(running & ((self.why == "") | (~apart & ~above)))

@@ -47,6 +47,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -103,6 +104,9 @@ class HalfSpace:
     forgetting : float
         What a whole turn to another boundary point takes from what was known, as a share of the normal's squared length.
     """
+
+    keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     max_queries_per_row: int = 1000
     subspace: Basis | None = None

@@ -40,8 +40,8 @@ from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, IntArray
 from ..search.asks import Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_saturated
-from ..search.geometry import flat_bounds, length, limits, nearest, row_dot
-from ..search.margins import class_weights, leads
+from ..search.geometry import flat_bounds, least_step, length, limits, nearest, row_dot
+from ..search.margins import class_weights, leads, resolution
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._extension import extend
@@ -127,9 +127,11 @@ class _Blend:
         self.flips, self.problem = flips, problem
         self.x = array_namespace(flips.x).reshape(flips.x, (n, math.prod(problem.input_shape)))
         self.bounds = flat_bounds(problem)
-        self.least, self.most = limits(self.x, self.bounds)
+        self.down, self.up = limits(self.x, self.bounds)
         self.home = np.maximum(flips.home, 0)
         self.lead, self.rival = np.zeros(n), np.zeros(n, np.intp)
+        self.resolved = resolution(flips.start, problem.access)
+        self.least = least_step(self.x)
         self.slope = array_namespace(self.x).zeros_like(self.x)
         self.step = array_namespace(self.x).zeros_like(self.x)
 
@@ -194,8 +196,10 @@ class _Blend:
         )
 
     def _project(self, rows: IntArray, slope: Array, gap: NDArray[np.float64]) -> Array:
+        """The shortest step that closes the gap; where classes tie, as far as the types resolve."""
+        least = np.maximum(self.resolved[rows], self.least[rows] * length(slope, "l2"))
         return nearest(
-            slope, take(self.least, rows), take(self.most, rows), np.maximum(gap, 0.0), "l2"
+            slope, take(self.down, rows), take(self.up, rows), np.maximum(gap, least), "l2"
         )
 
     def _points(self, rows: IntArray) -> Array:

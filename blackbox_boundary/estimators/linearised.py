@@ -43,8 +43,16 @@ from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, IntArray
 from ..search.asks import Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_brackets
-from ..search.geometry import DUAL, check_norm, flat_bounds, length, limits, nearest
-from ..search.margins import class_weights, is_saturated, leads
+from ..search.geometry import (
+    DUAL,
+    check_norm,
+    flat_bounds,
+    least_step,
+    length,
+    limits,
+    nearest,
+)
+from ..search.margins import class_weights, is_saturated, leads, resolution
 from ..search.problem import Problem
 from ..search.state import Flips
 
@@ -130,7 +138,10 @@ class Linearised:
         if not (rows := flips.running).size:
             return
         w, origin = take(slope, rows), take(x, rows)
-        step = nearest(w, *limits(origin, flat_bounds(problem)), _OVERSHOOT * gap[rows], self.norm)
+        resolved = resolution(flips.start[rows], problem.access)
+        least = np.maximum(resolved, _least_gap(w, origin, problem.level))
+        gap = _OVERSHOOT * np.maximum(gap[rows], least)
+        step = nearest(w, *limits(origin, flat_bounds(problem)), gap, self.norm)
         points = (origin + step).reshape(len(rows), *problem.input_shape)
         points = points if problem.bounds is None else clip(points, problem.bounds)
         reply = yield from ask_prediction(rows, points)
@@ -162,3 +173,13 @@ class Linearised:
         away = flips.points(rows) - take(flips.x, rows)
         away = array_namespace(away).reshape(away, (len(rows), -1))
         flips.estimate[rows] = length(away, self.norm)
+
+
+def _least_gap(slope: Array, x: Array, level: float) -> NDArray[np.float64]:
+    """Leads (k,) that a step closes which moves the rows at all, where classes tie: on a grid by half a level."""
+    norm = flat_norm(slope, 2)
+    gap = least_step(x) * norm
+    if not level:
+        return gap
+    steepest = np.maximum(flat_norm(slope, np.inf), np.finfo(np.float64).tiny)
+    return np.maximum(gap, level / 2 * norm**2 / steepest)

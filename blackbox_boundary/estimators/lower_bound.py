@@ -52,7 +52,7 @@ from ..search.problem import Problem
 from ..search.state import Flips
 from ._certified_radius import certified_radius
 from ._proved_leads import N_PROBES, Proved, proved_leads, rounding_inside, score_eps
-from .protocol import Estimator
+from .protocol import Estimator, source_of
 
 __all__ = ["LowerBound"]
 
@@ -86,7 +86,7 @@ class LowerBound:
     @property
     def gradients(self) -> GradientSource | None:
         """The gradient source of the other estimator."""
-        return getattr(self.upper, "gradients", None)
+        return None if self.upper is None else source_of(self.upper)
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "LowerBound")

@@ -1,4 +1,4 @@
-"""Model extraction as a measurement: the surrogate an attacker gets for a given number of victim queries."""
+"""Model extraction: how good a surrogate is for a given number of victim queries."""
 
 from .curves import Extraction, budget_curve, extract
 from .evaluation import Lead, Score, Spread, TestSet, better_than_chance, lead, score, spread

@@ -1,7 +1,7 @@
 """Extract a victim: train surrogates on what it answered, for each strategy, budget and seed.
 
-Every surrogate is trained from scratch. The budgets count all rows the victim answered for the attack; test sets are
-answered beforehand and cost the attack nothing.
+Every surrogate is trained from scratch. The budgets count all rows the victim answered for the
+attack; test sets are answered beforehand and cost the attack nothing.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def extract(
 ) -> Extraction:
     """Train a surrogate on answered rows ``x`` (n, ...) and score it.
 
-    ``targets`` are labels (n,) or probabilities (n, n_classes); rows with the label -1 are left out. ``n_queries`` is what
-    the answers cost; default: one a row.
+    ``targets`` are labels (n,) or probabilities (n, n_classes); rows with the label -1 are left
+    out. ``n_queries`` is what the answers cost; default: one a row.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def budget_curve(
     victim: Predictor, strategy: Strategy, trainable: Trainable, x: Array, tests: Sequence[TestSet],
     *, budgets: Sequence[int], seed: int, soft: bool = False,
 ) -> Iterator[Extraction]:  # fmt: skip
-    r"""Let a strategy spend each of the rising ``budgets`` in turn on victim queries, and score a surrogate at each.
+    r"""Spend each of the rising ``budgets`` in turn, and score a surrogate at each.
 
     The strategy receives the surrogate of each budget before it chooses rows for the next one, so
     one pass gives the whole curve.

@@ -1,7 +1,8 @@
-"""How good a surrogate is: right against the truth, and like its victim, on inputs of several kinds.
+"""How good a surrogate is: its accuracy, and its agreement with the victim.
 
-*Accuracy* is the share of rows with the true label, *agreement* the share with the victim's label ("fidelity" in Jagielski,
-Carlini, Berthelot, Kurakin, Papernot, "High Accuracy and High Fidelity Extraction of Neural Networks", USENIX Security 2020).
+*Accuracy* is the share of rows with the true label, *agreement* the share with the victim's label
+("fidelity" in Jagielski, Carlini, Berthelot, Kurakin, Papernot, "High Accuracy and High Fidelity
+Extraction of Neural Networks", USENIX Security 2020).
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class TestSet:
 class Score:
     """A surrogate on one test set; shares, 0-1.
 
-    ``accuracy`` is None without true labels. ``recall`` maps each class the victim gives to the share of those rows the
-    surrogate gives it too; a class the victim never gives here is absent.
+    ``accuracy`` is None without true labels. ``recall`` maps each class the victim gives to the
+    share of those rows the surrogate gives it too; a class the victim never gives here is absent.
     """
 
     accuracy: float | None
@@ -78,9 +79,10 @@ def score(surrogate: Predictor, test: TestSet, *, batch_size: int = 256) -> Scor
 
 
 def better_than_chance(label: IntArray, truth: IntArray) -> bool:
-    """Whether a victim's accuracy exceeds that of always answering the commonest label by three standard errors.
+    """Whether a victim is better than the commonest label by three standard errors.
 
-    Three: a false alarm in about 1,000. A victim that fails this is reported with every table made from it, not hidden.
+    Three: a false alarm in about 1,000. A victim that fails this is reported with every table made
+    from it, not hidden.
     """
     trivial = np.bincount(truth).max() / len(truth)
     return bool(
@@ -117,7 +119,7 @@ def spread(values: list[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Lead:
-    """Mean difference over ``n`` seeds, and the ends of its 95 % interval; those of one seed are NaN."""
+    """Mean difference over ``n`` seeds with its 95 % interval; of one seed the interval is NaN."""
 
     mean: float
     lo: float
@@ -126,7 +128,7 @@ class Lead:
 
 
 def lead(ours: Sequence[float], theirs: Sequence[float]) -> Lead:
-    """By how much one is ahead of another, paired by seed: what a seed does to both alike drops out (Student's t).
+    """Mean lead of one over another, paired by seed (Student's t).
 
     Raises
     ------

@@ -1,16 +1,18 @@
-"""What an attacker asks: ways to spend a growing number of victim queries on rows of a pool, or on rows made up.
+"""Strategies: how an attacker spends a growing number of victim queries.
 
-A strategy starts a generator that yields inputs for the victim to answer, and is sent their labels with a surrogate
-trained on all answers so far; it holds no model. Choosing by the surrogate's scores or distances costs no victim queries.
+A strategy starts a generator that yields inputs for the victim to answer, and is sent their labels
+with a surrogate trained on all answers so far; it holds no model. Choosing by the surrogate's
+scores or distances costs no victim queries.
 
 References
 ----------
 .. [1] The paper, section 6.
-.. [2] Papernot, McDaniel, Goodfellow, Jha, Celik, Swami, "Practical Black-Box Attacks against Machine Learning", ASIA CCS 2017,
-   section 4.1 (Jacobian-based data set augmentation). arXiv:1602.02697.
+.. [2] Papernot, McDaniel, Goodfellow, Jha, Celik, Swami, "Practical Black-Box Attacks against
+   Machine Learning", ASIA CCS 2017, section 4.1 (Jacobian-based data set augmentation).
+   arXiv:1602.02697.
 .. [3] Settles, "Active Learning Literature Survey", 2009, section 3.1 (entropy and margin).
-.. [4] Ducoffe, Precioso, "Adversarial Active Learning for Deep Networks: a Margin Based Approach", 2018 (choose by the
-   distance to the surrogate's own boundary). arXiv:1802.09841.
+.. [4] Ducoffe, Precioso, "Adversarial Active Learning for Deep Networks: a Margin Based Approach",
+   2018 (choose by the distance to the surrogate's own boundary). arXiv:1802.09841.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class Strategy(Protocol):
         ...
 
     def offers(self, x: Array, sizes: Sequence[int], *, seed: int) -> Offers:
-        """Yield as many inputs as each of ``sizes`` says, one batch after the other; ``x`` (n, ...) is the attacker's pool.
+        """Yield as many inputs as each of ``sizes`` says, from the attacker's pool ``x`` (n, ...).
 
         Raises
         ------
@@ -86,8 +88,9 @@ def _check_pool(x: Array, n_wanted: int) -> None:
 class Upfront:
     """Rows chosen before anything is trained, in the order of a rule.
 
-    ``known`` is what the rule looks at. Where it holds distances to the *victim's* boundary, they are an attacker's who got
-    them for nothing: the queries of their search stand in ``known.distance_queries`` and are not charged here.
+    ``known`` is what the rule looks at. Where it holds distances to the *victim's* boundary, they
+    are an attacker's who got them for nothing: the queries of their search stand in
+    ``known.distance_queries`` and are not charged here.
     """
 
     name: str
@@ -95,7 +98,10 @@ class Upfront:
     known: Pool
 
     def offers(self, x: Array, sizes: Sequence[int], *, seed: int) -> Offers:
-        """See :class:`Strategy`; rows of earlier batches stay, a rule that is not nested only adds what is new to it."""
+        """See :class:`Strategy`. Rows of earlier batches stay.
+
+        A rule that is not nested adds only the rows that are new.
+        """
         _check_pool(x, sum(sizes))
         taken = np.zeros(len(x), bool)
         for size in sizes:
@@ -137,9 +143,11 @@ class Active:
     name : str
     scorer : Scorer
     n_candidates : int
-        Rows of the pool scored for each budget, drawn at random: choosing among some and not all spreads the choice.
+        Rows of the pool scored for each budget, drawn at random: choosing among some and not all
+        spreads the choice.
     spread_over : int
-        Where above 1, greedy k-centre picks the rows among this many times as many best-scored ones.
+        Where above 1, greedy k-centre picks the rows among this many times as many best-scored
+        ones.
     features : (n, d) float, optional
         Of the pool, for k-centre. Default: the flattened inputs.
     """
@@ -176,10 +184,11 @@ class Active:
 
 @dataclass(frozen=True)
 class Jacobian:
-    """Few random rows, then copies of what was asked, each moved along the sign of the surrogate's gradient at its label [2]_.
+    """Random rows, then copies of them moved along the sign of the surrogate's gradient [2]_.
 
-    ``step`` is the paper's λ = 0.1, in input units on [0, 1]. Where a budget more than doubles what was asked, the copies of
-    the copies are made by the same surrogate, with the label the surrogate gives them (the victim has not been asked yet).
+    ``step`` is the paper's λ = 0.1, in input units on [0, 1]. Where a budget more than doubles what
+    was asked, the copies of the copies are made by the same surrogate, with the label the surrogate
+    gives them (the victim has not been asked yet).
     """
 
     name: str = "Jacobian augmentation"

@@ -1,4 +1,4 @@
-"""What the extraction experiments know of a surrogate: it can be trained from scratch, and then be asked like any predictor."""
+"""The interface of a surrogate: it is trained from scratch, then asked like any predictor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class FitStatus(enum.Enum):
     STOPPED_EARLY = "stopped early"
     """The held-out loss no longer fell; the best weights were kept."""
     DIVERGED = "diverged"
-    """The loss or a weight was no longer finite; the last finite weights were kept, and the numbers mean little."""
+    """The loss or a weight was no longer finite; the last finite weights were kept, and the
+    numbers mean little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,8 @@ class Fit:
     n_steps : int
         Optimiser steps taken.
     loss : float
-        The last loss that was looked at: of held-out rows if any were held out, else of the last batch.
+        The last loss that was looked at: of held-out rows if any were held out, else of the last
+        batch.
     """
 
     predictor: Predictor
@@ -57,5 +59,8 @@ class Trainable(Protocol):
         ...
 
     def fit(self, x: Array, targets: NDArray[Any], *, seed: int) -> Fit:
-        """Train a fresh surrogate on rows ``x`` with labels (n,) or probabilities (n, n_classes); never on an earlier one's weights."""
+        """Train a fresh surrogate on rows ``x``, never on the weights of an earlier one.
+
+        Targets are labels (n,) or probabilities (n, n_classes).
+        """
         ...

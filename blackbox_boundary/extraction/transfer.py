@@ -1,4 +1,4 @@
-"""Does a surrogate know where its victim's boundary lies? Two measurements of the same rows, compared."""
+"""Whether a surrogate has its victim's boundary: two measurements of the same rows, compared."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class Transfer:
     cosine : (float, float, float)
         The same quantiles of the cosine between the directions from a row to its two flip points.
     flips_victim : float
-        Share of the surrogate's flip points that the victim gives another label than the row itself: 1 if all transfer.
+        Share of the surrogate's flip points that the victim gives another label than the row
+        itself: 1 if all transfer.
     n, n_queries : int
-        Rows compared, and victim queries this comparison took beyond the two measurements: one a flip point.
+        Rows compared, and victim queries this comparison took beyond the two measurements: one a
+        flip point.
     """
 
     correlation: RankCorrelation
@@ -44,12 +46,15 @@ class Transfer:
 def transfer(
     x: Array, of_victim: Distances, of_surrogate: Distances, victim: Predictor, *, norm: str = "l2"
 ) -> Transfer:
-    """Compare a victim's and a surrogate's distances of the same rows ``x`` (n, ...), both measured with flip points kept.
+    """Compare the distances of victim and surrogate on the same rows ``x`` (n, ...).
+
+    Both must have been measured with flip points kept.
 
     Raises
     ------
     InvalidInput
-        Flip points that were not kept, different numbers of rows, or fewer than three rows with both flip points known.
+        Flip points that were not kept, different numbers of rows, or fewer than three rows with
+        both flip points known.
     """
     if of_victim.flip_points is None or of_surrogate.flip_points is None:
         raise InvalidInput(

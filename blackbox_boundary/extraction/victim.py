@@ -1,4 +1,4 @@
-"""The victim as an attacker sees it: a predictor with a limit, every row counted before it is sent."""
+"""The victim behind a limit: every row is counted before it is sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Victim:
 
 
 def targets_of(answers: Prediction, predictor: Predictor, *, soft: bool) -> NDArray[Any]:
-    """What a surrogate learns from answers: labels (n,), or probabilities (n, n_classes) where ``soft``.
+    """Training targets from answers: labels (n,), or probabilities (n, n_classes) if ``soft``.
 
     Raises
     ------

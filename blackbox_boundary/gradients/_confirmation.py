@@ -80,7 +80,8 @@ def _ends(ask: AskGradient, j: IntArray, way: Real, problem: Problem) -> Array:
     flat = as_numpy(x).astype(np.float64).reshape(len(j), 1, -1)
     points = flat + np.stack([-way, way], axis=1)
     points = as_kind(points.reshape(-1, *problem.input_shape), x)
-    return points if problem.bounds is None else clip(points, problem.bounds)
+    bounds = problem.bounds_of(np.repeat(ask.rows[j], 2))
+    return points if bounds is None else clip(points, bounds)
 
 
 def _values(answers: Labels, v: Real, problem: Problem) -> Real:

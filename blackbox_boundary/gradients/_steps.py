@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -149,7 +150,7 @@ def with_step(
         else _representable(scale * known, ask.points)
     )
     if problem.grid is not None:  # between two levels nothing is asked
-        h = np.maximum(h, problem.grid.step)
+        h = problem.grid.steps(h)
     gradient, received = yield from trial(np.arange(k), h)
     quantum = received.quantum()
     resolution = np.maximum(received.resolution(quantum), problem.score_resolution)
@@ -211,8 +212,13 @@ def _resolution(points: Array) -> float:
 def flat_bounds(
     bounds: Any, input_shape: tuple[int, ...], dtype: Any
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both bounds as (d,)."""
+    """Both bounds as (d,); as (k, d) where each row has its own."""
+    arrays = (np.asarray(bound, dtype) for bound in bounds)
+    d = math.prod(input_shape)
     lowest, highest = (
-        np.broadcast_to(np.asarray(bound, dtype), input_shape).reshape(-1) for bound in bounds
+        bound.reshape(-1, d)
+        if bound.ndim > len(input_shape)
+        else np.broadcast_to(bound, input_shape).reshape(-1)
+        for bound in arrays
     )
     return lowest, highest

@@ -124,9 +124,10 @@ class _Stencil:
     def beside(self, side: int) -> NDArray[Any]:
         """Coordinates (k, d) a step above (+1) or below (-1), as a point's own precision and the bounds allow."""
         moved: NDArray[Any] = (self.x + side * self.h).astype(self.x.dtype)
-        if self.problem.bounds is None:
+        bounds = self.problem.bounds_of(self.ask.rows)
+        if bounds is None:
             return moved
-        lowest, highest = flat_bounds(self.problem.bounds, self.problem.input_shape, self.x.dtype)
+        lowest, highest = flat_bounds(bounds, self.problem.input_shape, self.x.dtype)
         return np.asarray(np.clip(moved, lowest, highest))
 
     def values(

@@ -284,6 +284,7 @@ def _sampled(
                         x[j[one]] + h[one] * basis.synthesise(draw(streams[j[one]])),
                         x.dtype,
                         problem,
+                        ask.rows[j[one : one + 1]],
                     )
                     for one in i
                 ]
@@ -335,14 +336,13 @@ def _groups(n: int, size: int) -> Iterator[IntArray]:
         yield np.arange(first, min(first + size, n))
 
 
-def _inside(points: Real, dtype: Any, problem: Problem) -> NDArray[Any]:
-    """Points (m, d) in the precision of the inputs, clipped to the bounds, and in C order whatever drew them.
+def _inside(points: Real, dtype: Any, problem: Problem, row: IntArray) -> NDArray[Any]:
+    """Points (m, d) of one ``row`` (1,) in the precision of the inputs, inside the bounds, in C order.
 
     A model's last bits may depend on the memory order of its input.
     """
     rounded = points.astype(dtype, order="C")
-    return (
-        rounded
-        if problem.bounds is None
-        else np.asarray(np.clip(rounded, *flat_bounds(problem.bounds, problem.input_shape, dtype)))
-    )
+    bounds = problem.bounds_of(row)
+    if bounds is None:
+        return rounded
+    return np.asarray(np.clip(rounded, *flat_bounds(bounds, problem.input_shape, dtype)))

@@ -1,4 +1,4 @@
-"""The ledger: every question and every answer, in one SQLite file that survives what happens to the run."""
+"""The ledger: every question and every answer of a run, in one SQLite file."""
 
 from .audit import Report, Run, summarise, verify
 from .export import export_csv, export_parquet

@@ -18,7 +18,10 @@ __all__ = ["Report", "Run", "summarise", "verify"]
 
 @dataclass(frozen=True)
 class Run:
-    """One opening of the ledger; ``closed_at`` is None where the run died or still goes on. Times in seconds since 1970."""
+    """One opening of the ledger; ``closed_at`` is None where the run died or still goes on.
+
+    Times in seconds since 1970.
+    """
 
     number: int
     opened_at: float
@@ -30,10 +33,12 @@ class Run:
 class Report:
     """What a ledger holds.
 
-    ``n_asked`` to ``n_in_flight`` count rows, predictions, gradients and checks alike; ``n_gradients`` and ``n_checks`` are among them.
+    ``n_asked`` to ``n_in_flight`` count rows, predictions, gradients and checks alike;
+    ``n_gradients`` and ``n_checks`` are among them.
 
-    ``n_asked = n_answered + n_failed + n_lost + n_in_flight``: failed rows came back with an error, lost rows were in flight when
-    their run died, and rows in flight belong to a run that goes on, or died and has not been followed by another yet.
+    ``n_asked = n_answered + n_failed + n_lost + n_in_flight``: failed rows came back with an error,
+    lost rows were in flight when their run died, and rows in flight belong to a run that goes on,
+    or died and has not been followed by another yet.
     """
 
     model: ModelCard

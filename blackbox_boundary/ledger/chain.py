@@ -1,8 +1,9 @@
 """The entries of a ledger, and the hash chain that binds each to all before it.
 
-``chain_i = SHA-256(chain_{i-1} | entry_i)``, and ``chain_0 = SHA-256(model card)``: changing, removing, inserting or reordering
-entries breaks the chain at that place. Whoever rewrites all that follows can mend it, and cutting off the end leaves a valid
-chain; both show against a *head* (the last link) noted elsewhere, which is why every result carries it.
+``chain_i = SHA-256(chain_{i-1} | entry_i)``, and ``chain_0 = SHA-256(model card)``: changing,
+removing, inserting or reordering entries breaks the chain at that place. Whoever rewrites all that
+follows can mend it, and cutting off the end leaves a valid chain; both show against a *head* (the
+last link) noted elsewhere, which is why every result carries it.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class Event(enum.IntEnum):
     ANSWERED = 3
     """Rows of ``call``, from ``first`` on, were answered: ``data`` in the layout ``form``."""
     FAILED = 4
-    """The unanswered rows of ``call`` came back with an error, whose type is ``data``. They have been paid for."""
+    """The unanswered rows of ``call`` came back with an error, whose type is ``data``. They have
+    been paid for."""
     LOST = 5
-    """The run that sent ``call`` died before it could record the unanswered rows. They may have been paid for."""
+    """The run that sent ``call`` died before it could record the unanswered rows. They may have
+    been paid for."""
     CLOSED = 6
     """The run closed the ledger."""
     SAME = 7

@@ -1,9 +1,10 @@
 """The SQLite file under a ledger: how it is opened, what it must be, and what its errors mean.
 
-``journal_mode=WAL`` with ``synchronous=FULL``: a commit returns after the write-ahead log was flushed to the disk, and a
-checkpoint flushes the log before and the file after it copies, so a committed entry survives a power cut wherever the disk
-keeps its word about flushes (``fullfsync`` asks macOS to make it do so). A torn last write fails the log's own checksum and is
-dropped whole: that transaction had not been committed.
+``journal_mode=WAL`` with ``synchronous=FULL``: a commit returns after the write-ahead log was
+flushed to the disk, and a checkpoint flushes the log before and the file after it copies, so a
+committed entry survives a power cut wherever the disk keeps its word about flushes (``fullfsync``
+asks macOS to make it do so). A torn last write fails the log's own checksum and is dropped whole:
+that transaction had not been committed.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ from ..errors import LedgerError
 __all__ = ["FORMAT", "connect", "create", "open_existing", "translated"]
 
 FORMAT = 2
-"""Version of what a ledger means; a file of a later version is refused. The tables are those of version 1.
+"""Version of the file's content. A file of a later version is refused.
+
+The tables are those of version 1.
 
 Up to version 1 (0.1 of this package) fingerprints left out facts that change what is sent, such as the levels
 of encoded pixels: such a ledger can be read, and not be gone on with."""
 _APPLICATION = 0x42424C47
 """Marks the file as a ledger ("BBLG")."""
 _PAGE_BYTES = 1024
-"""Entries of a few kilobytes leave SQLite's usual pages of 4,096 bytes half empty: calls of 64 rows took 1.69 times what they store."""
+"""Entries of a few kilobytes leave SQLite's usual pages of 4,096 bytes half empty: calls of 64
+rows took 1.69 times what they store."""
 _CHECKPOINT_PAGES = 4096
-"""Pages in the write-ahead log before they are copied to the file: as many bytes as SQLite's usual thousand larger pages."""
+"""Pages in the write-ahead log before they are copied to the file: as many bytes as SQLite's
+usual thousand larger pages."""
 _TIMEOUT_S = 60.0
 """How long a writer waits for another; a transaction takes milliseconds."""
 
@@ -137,7 +142,7 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
 
 
 def open_existing(db: sqlite3.Connection, path: Path) -> tuple[int, str]:
-    """Check that the file is a ledger this version understands; return its format and its model card."""
+    """Check that this version can read the file; return its format and its model card."""
     application, version = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
     )

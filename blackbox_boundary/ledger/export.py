@@ -16,7 +16,8 @@ from .records import KEY_BYTES, Records
 __all__ = ["export_csv", "export_parquet"]
 
 _COLUMNS = ("call", "row", "kind", "key", "asked_at", "answered_at", "outcome", "label", "top1")
-"""``key`` is the SHA-256 of what was sent, times are seconds since 1970, ``outcome`` is answered, failed, lost or in flight."""
+"""``key`` is the SHA-256 of what was sent, times are seconds since 1970, ``outcome`` is
+answered, failed, lost or in flight."""
 _ENDINGS = {Event.FAILED: "failed", Event.LOST: "lost"}
 
 
@@ -28,7 +29,10 @@ class _Call:
 
 
 def export_csv(ledger: str | Path, path: str | Path) -> int:
-    """Write one line a row asked, with a column for each class's score; return the number of lines. Gradients' values are left out."""
+    """Write one line a row asked, with a column for each class's score; return the number of lines.
+
+    Gradients' values are left out.
+    """
     with (
         Path(path).open("w", newline="", encoding="utf-8") as file,
         LedgerFile(ledger) as source,
@@ -49,7 +53,9 @@ def export_csv(ledger: str | Path, path: str | Path) -> int:
 
 
 def export_parquet(ledger: str | Path, path: str | Path) -> int:
-    """Write one line a row asked, the scores as a list; return the number of lines. Gradients' values are left out.
+    """Write one line a row asked, the scores as a list; return the number of lines.
+
+    Gradients' values are left out.
 
     Raises
     ------

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..closing import Closing
 from ..errors import LedgerError
 from .chain import Entry, Event, first_link, follows
 from .database import connect, open_existing, translated
@@ -35,7 +35,7 @@ class Outline(NamedTuple):
     n_bytes: int
 
 
-class LedgerFile:
+class LedgerFile(Closing):
     """An open ledger, read entry by entry. Threads may share it.
 
     Parameters
@@ -208,14 +208,3 @@ class LedgerFile:
         """Close the file."""
         with self._lock:
             self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

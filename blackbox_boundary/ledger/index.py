@@ -1,7 +1,8 @@
 """Where the answer to each question lies: 128 bits of its key to a place, in memory.
 
-Almost all keys lie in sorted arrays, 24 bytes a key, and a lookup is a binary search; the newest lie in a dictionary that is
-merged into the arrays now and then. Two different questions share 128 bits with probability n² / 2¹²⁹: 1e-25 at ten million.
+Almost all keys lie in sorted arrays, 24 bytes a key, and a lookup is a binary search; the newest
+lie in a dictionary that is merged into the arrays now and then. Two different questions share 128
+bits with probability n² / 2¹²⁹: 1e-25 at ten million.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ Places: TypeAlias = NDArray[np.int64]
 NOWHERE = -1
 
 _RECENT = 1 << 16
-"""Keys kept in the dictionary (about 150 bytes each) before a merge, and at least; a merge copies the arrays."""
+"""Keys kept in the dictionary (about 150 bytes each) before a merge, and at least; a merge
+copies the arrays."""
 _SHARE = 64
-"""A larger index merges once the dictionary holds this share of it: at ten million keys each copy serves 156,000 new ones."""
+"""A larger index merges once the dictionary holds this share of it: at ten million keys each
+copy serves 156,000 new ones."""
 
 
 class KeyIndex:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import as_numpy
+from ..capabilities import fingerprint_of
 from ..errors import InvalidInput, LedgerError
 from ..grid import Grid, Gridded
 from ..predictor import Access, Bounds, Differentiable, Predictor, class_names_of
@@ -39,7 +40,7 @@ class ModelCard:
         InvalidInput
             There is no fingerprint.
         """
-        fingerprint = fingerprint or getattr(predictor, "fingerprint", None)
+        fingerprint = fingerprint or fingerprint_of(predictor)
         if not fingerprint:
             raise InvalidInput(
                 'A ledger belongs to one model, and this predictor has no "fingerprint": name the model with fingerprint="...".'
@@ -104,7 +105,8 @@ class ModelCard:
         Raises
         ------
         LedgerError
-            Fingerprint, access, number of classes or input shape differ. (Bounds may: they do not change what the model answers.)
+            Fingerprint, access, number of classes or input shape differ. (Bounds may: they do not
+            change what the model answers.)
         """
         for name in ("fingerprint", "access", "n_classes", "input_shape"):
             if (there := getattr(recorded, name)) != (here := getattr(self, name)):

@@ -17,16 +17,22 @@ from .records import KEY_BYTES, Keys, Records, common_layout
 __all__ = ["ENTRY_BYTES", "LedgerReader", "places_of"]
 
 ENTRY_BYTES = 1 << 13
-"""Answers are stored in entries of at most this size (or one row), so that reading a single answer reads little."""
+"""Answers are stored in entries of at most this size (or one row), so that reading a single
+answer reads little."""
 _OFFSET_BITS = 16
-"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has at most 2^12."""
+"""A place is an entry's number and a row within it; a row is at least two bytes, so an entry has
+at most 2^12."""
 _LEARNED_AT_A_TIME = 1 << 13
 _KEPT_ENTRIES = 16
-"""Decoded entries kept: a resumed run reads answers in the order they were written, many from the same entry."""
+"""Decoded entries kept: a resumed run reads answers in the order they were written, many from
+the same entry."""
 
 
 class LedgerReader(LedgerFile):
-    """The answers in a ledger. Their keys are held in memory, 24 bytes each; the answers stay on the disk."""
+    """The answers in a ledger.
+
+    Their keys are held in memory, 24 bytes each; the answers stay on the disk.
+    """
 
     def _start(self) -> None:
         super()._start()
@@ -37,7 +43,7 @@ class LedgerReader(LedgerFile):
 
     @property
     def head(self) -> str:
-        """The last link of the hash chain, as hexadecimal: note it down to prove later that nothing before it was changed."""
+        """The last link of the hash chain, hexadecimal: later proof that no entry was changed."""
         return self._head.hex()
 
     def __len__(self) -> int:

@@ -1,8 +1,9 @@
 """How a question and an answer look as bytes.
 
-A question is known by the SHA-256 of what is sent: whether a prediction or a gradient is asked, dtype, shape, and the row's
-bytes (for a gradient also the weights ``v``). An answer is one record of a structured array: the label, and the scores or the
-gradient in the dtype the predictor gave, so that reading it back gives the same bits.
+A question is known by the SHA-256 of what is sent: whether a prediction or a gradient is asked,
+dtype, shape, and the row's bytes (for a gradient also the weights ``v``). An answer is one record
+of a structured array: the label, and the scores or the gradient in the dtype the predictor gave, so
+that reading it back gives the same bits.
 """
 
 from __future__ import annotations
@@ -45,12 +46,16 @@ KEY_BYTES = 32
 def content_keys(
     x: Array, v: FloatArray | None = None, *, encoded: bool = False, votes: IntArray | None = None
 ) -> Keys:
-    """Digest of each row; with ``v`` (n, n_classes), of the question for its gradient; with ``votes`` (n,), of so manieth vote on it.
+    """Digest of each question, (n, 32) bytes: of the row, and of ``v`` or ``votes``.
+
+    With ``v`` (n, n_classes) the question asks for a gradient. With ``votes`` (n,) it is the vote
+    with this zero-based index.
 
     The first vote, number 0, is the question itself: a run without votes has already asked it.
 
-    The same numbers in the same dtype have the same key in any kind of array, on any device and in any memory order. ``encoded``
-    says that the rows are already in the form in which they are sent, where that is not the form in which they are asked.
+    The same numbers in the same dtype have the same key in any kind of array, on any device and in
+    any memory order. ``encoded`` says that the rows are already in the form in which they are sent,
+    where that is not the form in which they are asked.
     """
     rows = _native(as_numpy(x))
     dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))
@@ -80,7 +85,7 @@ def first_of_each(keys: Keys) -> IntArray:
 
 
 def _native(rows: NDArray[Any]) -> NDArray[Any]:
-    """Contiguous rows in the machine's byte order; a row without numbers keeps a length of one axis."""
+    """Contiguous rows in the machine's byte order. A row without numbers keeps one axis."""
     return np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("=")).reshape(rows.shape)
 
 

@@ -1,8 +1,11 @@
-"""One small file beside the ledger for each run that has it open: a sign of life, and disk space kept back.
+"""A small file beside the ledger for each run that has it open.
 
-The run holds a lock on the file, which the operating system drops at the moment the process ends, however it ends: who can
-take the lock knows that the run is dead. (A process number would not do: it is reused, and means nothing to another
-container.) The file's bytes are room for the answers to what has been sent: when the disk is full they are given up first.
+It shows that the run lives, and reserves disk space.
+
+The run holds a lock on the file, which the operating system drops at the moment the process ends,
+however it ends: who can take the lock knows that the run is dead. (A process number would not do:
+it is reused, and means nothing to another container.) The file's bytes are room for the answers to
+what has been sent: when the disk is full they are given up first.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ except ImportError:  # Windows has no fcntl; its locks are those of msvcrt
 __all__ = ["RunLock", "is_alive"]
 
 _HELD: set[Path] = set()
-"""Files this process holds: a POSIX lock never excludes its own process, and is lost when any handle of the file closes."""
+"""Files this process holds: a POSIX lock never excludes its own process, and is lost when any
+handle of the file closes."""
 
 
 def _path(ledger: Path, run: int) -> Path:

@@ -1,8 +1,9 @@
 """Write a ledger: claim what is about to be sent, record what came back.
 
-A question is claimed in a committed transaction before it is sent, and its answer is recorded in another before anyone sees
-it. Claims are exclusive: of two processes that need the same answer, one asks and the other waits for the record. When a process
-dies, what it had claimed and not recorded is marked as lost by whoever meets it first, and may be claimed again.
+A question is claimed in a committed transaction before it is sent, and its answer is recorded in
+another before anyone sees it. Claims are exclusive: of two processes that need the same answer, one
+asks and the other waits for the record. When a process dies, what it had claimed and not recorded
+is marked as lost by whoever meets it first, and may be claimed again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ __all__ = ["Claim", "LedgerStore"]
 _BY_FILE = 0
 """Stands for a run where a claim belongs to none."""
 _SPARE_BYTES = 1 << 18
-"""Room kept beyond the answers themselves, for SQLite's pages around them and the closing entries."""
+"""Room kept beyond the answers themselves, for SQLite's pages around them and the closing
+entries."""
 _OLD = (
     'The ledger "{path}" was written by version 0.1, whose fingerprints cover fewer settings: its answers may be '
     "those to other inputs or of another model. Nothing was sent. Either begin a new ledger, under another name "
@@ -94,7 +96,8 @@ class LedgerStore(LedgerReader):
     Raises
     ------
     LedgerError
-        The file is another model's ledger, a newer version's, read-only, damaged, or no ledger; it is left as it was.
+        The file is another model's ledger, a newer version's, read-only, damaged, or no ledger; it
+        is left as it was.
     """
 
     def __init__(self, path: str | Path, model: ModelCard) -> None:
@@ -125,7 +128,7 @@ class LedgerStore(LedgerReader):
             undo.pop_all()
 
     def claim(self, kind: Kind, keys: Keys, answer_bytes: int) -> Claim | None:
-        """Claim those of these different questions that have no answer and that nobody else has in flight.
+        """Claim the different questions that have no answer and that no other run has in flight.
 
         Parameters
         ----------
@@ -133,7 +136,8 @@ class LedgerStore(LedgerReader):
         keys : (n, 32)
             All different.
         answer_bytes : int
-            About how large the answer to one of them is; the disk must have room for all answers before anything is sent.
+            About how large the answer to one of them is; the disk must have room for all answers
+            before anything is sent.
 
         Returns
         -------
@@ -145,7 +149,7 @@ class LedgerStore(LedgerReader):
             return self._claim(kind, keys)
 
     def record(self, claim: Claim, rows: slice, records: Records) -> None:
-        """Write the answers to consecutive rows of a claim; when this returns they are safe, and found."""
+        """Write the answers to consecutive rows of a claim; they are on disk when this returns."""
         try:
             with self._transaction():
                 self._record(claim, rows, records)
@@ -164,7 +168,10 @@ class LedgerStore(LedgerReader):
     def record_and_claim(
         self, claim: Claim, rows: slice, records: Records, kind: Kind, keys: Keys, answer_bytes: int
     ) -> Claim | None:
-        """Do both in one transaction, for one flush of the disk instead of two; None also where there is no room for the next."""
+        """Do both in one transaction, so that the disk is flushed once.
+
+        None also where there is no room for the next claim.
+        """
         try:
             self._keep_room(len(keys), answer_bytes)
             with self._transaction():
@@ -177,7 +184,7 @@ class LedgerStore(LedgerReader):
         return following
 
     def claim_for_file(self, keys: Keys) -> Claim:
-        """Claim predictions whose answers will come by file, whenever that is: no run needs to live until then.
+        """Claim predictions whose answers will come by file, at any later time.
 
         Runs that ask by themselves do not wait for such answers.
         """
@@ -219,7 +226,10 @@ class LedgerStore(LedgerReader):
         return None if keys is None else Claim(row[0], np.arange(len(keys)), keys)
 
     def note_same(self, asked: Keys, sent: Keys) -> None:
-        """Write that questions (all different) are sent as others are, which are answered; they are found from then on."""
+        """Write which answered questions these questions, all different, are sent as.
+
+        They are found from then on.
+        """
         with self._transaction():
             self._append(Event.SAME, data=np.stack([asked, sent], axis=1).tobytes())
             self._aliases.append((asked, self._index.find(sent)))
@@ -358,7 +368,7 @@ class LedgerStore(LedgerReader):
         return busy
 
     def _mark_lost_claims(self) -> None:
-        """Mark as lost what dead runs had in flight, and what this thread had when Ctrl-C struck between a commit and its return."""
+        """Mark as lost what dead runs, or an interrupted call of this thread, had in flight."""
         me = threading.get_ident()
         for call, run in self._db.execute(
             "SELECT call, run FROM in_flight WHERE run != ?", (_BY_FILE,)

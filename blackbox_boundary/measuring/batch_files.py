@@ -24,7 +24,8 @@ from ..datasets.parquet_files import read_parquet_table
 from ..datasets.unpacking import DAMAGE
 from ..errors import BoundaryError, CapabilityMissing, InvalidInput
 from ..ledger.records import Keys
-from ..predictor import Access, Prediction, check_prediction
+from ..prediction_checks import check_prediction
+from ..predictor import Access, Prediction
 
 __all__ = ["check_format", "read_scores", "write_inputs"]
 

@@ -11,14 +11,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.distances import Distances
 from ..arrays import as_numpy
+from ..closing import Closing
 from ..errors import InvalidInput
 from ..estimators import by_name
 from ..ledger.file import LedgerFile
@@ -43,7 +43,7 @@ __all__ = ["BatchScoring"]
 _JOB = "batch scoring"
 
 
-class BatchScoring:
+class BatchScoring(Closing):
     r"""A measurement in steps of one file each.
 
     Parameters
@@ -238,17 +238,6 @@ class BatchScoring:
     def close(self) -> None:
         """Close the ledger."""
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _read_job(ledger: str | Path) -> tuple[ModelCard, dict[str, Any]]:

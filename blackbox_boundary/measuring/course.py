@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
-from ..estimators import Automatic, Estimator, by_name
+from ..errors import CapabilityMissing, InvalidInput
+from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
+from ..estimators.protocol import ByGradients, KeepsDomain, TakesAim, rank_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
+from ..search.aims import aim_rows, aimed
 from ..search.asks import Labels, Search, Status, ask_prediction
 from ..search.on_grid import on_grid
 from ..search.problem import Problem
@@ -39,9 +43,35 @@ def check(estimator: Estimator, problem: Problem) -> None:
     InvalidInput
         A setting does not fit its inputs.
     """
+    if problem.domain is not None:
+        _check_keeps_domain(estimator)
+    if problem.aim is not None and not isinstance(estimator, TakesAim):
+        able = [name for name, e in CATALOGUE.items() if isinstance(e.kind(), TakesAim)]
+        raise CapabilityMissing(
+            f'The estimator "{estimator.name}" does not measure the distance to one class; '
+            f"{', '.join(able)} do."
+        )
+    problem = problem.searched
     estimator.check(problem)
-    if (source := getattr(estimator, "gradients", None)) is not None:
+    if (source := source_of(estimator)) is not None:
         source.check(problem)
+
+
+def _check_keeps_domain(estimator: Estimator) -> None:
+    """Refuse an estimator that does not keep a domain, and settings that are part of the domain."""
+    if not isinstance(estimator, KeepsDomain):
+        able = [name for name, e in CATALOGUE.items() if isinstance(e.kind(), KeepsDomain)]
+        raise CapabilityMissing(
+            f'The estimator "{estimator.name}" does not keep the domain of columns; '
+            f"{', '.join(able)} do."
+        )
+    settings = ("frozen", "levels", "subspace", "along")
+    given = [name for name in settings if getattr(estimator, name, None) is not None]
+    if given:
+        raise InvalidInput(
+            f'"{given[0]}" of {type(estimator).__name__} counts the inputs, and a domain of columns '
+            "is searched in coordinates of its own; declare in the columns what is frozen or listed."
+        )
 
 
 def chosen(estimator: str | Estimator | None, problem: Problem) -> Estimator:
@@ -55,9 +85,9 @@ def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
 
     It is computed from all rows ``x`` of a run, and given to every part of it.
     """
-    source = source_for(getattr(estimator, "gradients", None), problem)
-    asks_none = not hasattr(estimator, "gradients") or problem.access is Access.LABEL
-    known = getattr(estimator, "known_gradients", None) is not None
+    source = source_for(source_of(estimator), problem.searched)
+    asks_none = not isinstance(estimator, ByGradients) or problem.access is Access.LABEL
+    known = isinstance(estimator, Ray) and estimator.known_gradients is not None
     if problem.scale is not None or source is None or asks_none or known:
         return problem
     if getattr(source, "step", None) is not None:
@@ -78,14 +108,19 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     """
     search = _course(estimator, flips, problem)
     if problem.grid is not None:
-        search = on_grid(search, flips, problem, getattr(estimator, "norm", "l2"))
+        search = on_grid(search, flips, problem, rank_of(estimator, problem))
+    if problem.aim is not None:
+        search = aimed(search, flips, problem)
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
 
 
 def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
-    yield from _ask_home(flips)
+    yield from _ask_home(flips, problem)
+    _end_without_room(flips, problem)
+    if not math.prod(problem.input_shape):
+        return
     search = estimator.search(flips, problem)
-    source = source_for(getattr(estimator, "gradients", None), problem)
+    source = source_for(source_of(estimator), problem)
     if source is not None:
         search = estimate_gradients(
             search, source, replace(problem, differentiable=False), flips.row_ids
@@ -95,13 +130,27 @@ def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     yield from _look_inside(flips, problem)
 
 
-def _ask_home(flips: Flips) -> Search:
+def _ask_home(flips: Flips, problem: Problem) -> Search:
     """Ask about the rows themselves."""
     rows = flips.running
     reply = yield from ask_prediction(rows, flips.x)
     flips.start, flips.home = reply.prediction, np.where(reply.answered, reply.prediction.label, -1)
     flips.end(rows, reply.status)
     flips.status[rows[_unclear(reply)]] = Status.UNDECIDED
+    aim_rows(flips, problem)
+
+
+def _end_without_room(flips: Flips, problem: Problem) -> None:
+    """End the rows that may not change at all."""
+    if problem.row_bounds is not None:
+        lowest, highest = problem.row_bounds
+        stays = ~(highest > lowest).any(axis=-1)
+    elif problem.bounds is not None or not math.prod(problem.input_shape):
+        lowest, highest = problem.bounds or (np.zeros(0), np.zeros(0))
+        stays = np.full(len(flips.home), not (highest > lowest).any())
+    else:
+        return
+    flips.status[stays & (flips.status == Status.RUNNING)] = Status.NO_ROOM
 
 
 def _confirm(flips: Flips, problem: Problem) -> Search:
@@ -118,7 +167,7 @@ def _confirm(flips: Flips, problem: Problem) -> Search:
     for _ in range(_MOVES):
         if not rows.size:
             return
-        points = flips.beyond(rows, step, problem.bounds)
+        points = flips.beyond(rows, step, problem.bounds_of(rows))
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
         label = reply.prediction.label
@@ -147,7 +196,7 @@ def _look_inside(flips: Flips, problem: Problem) -> Search:
     if not rows.size:
         return
     reply = yield from ask_prediction(
-        rows, flips.beyond(rows, -_NOISE * flips.hi[rows], problem.bounds)
+        rows, flips.beyond(rows, -_NOISE * flips.hi[rows], problem.bounds_of(rows))
     )
     flips.end(rows, reply.status)
     kept = (reply.prediction.label == flips.home[rows]) & ~_unclear(reply)

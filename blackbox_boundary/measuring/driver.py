@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -16,9 +15,11 @@ import numpy as np
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
 from ..arrays import take
+from ..domain import Domain
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
+    CallbackFailed,
     CapabilityMissing,
     CertificatesWithdrawn,
     Interrupted,
@@ -26,7 +27,9 @@ from ..errors import (
     PredictorError,
 )
 from ..estimators import Estimator, Problem
-from ..grid import whole_as_floating
+from ..estimators.protocol import norm_of
+from ..frames import rows_of
+from ..grid import grid_of, whole_as_floating
 from ..inputs import (
     as_floating,
     check_shape,
@@ -49,14 +52,19 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction
+from .aiming import aim_of
 from .course import check, chosen, scaled
+from .flip_checks import FlipChecks
 from .flip_point_store import FlipPointStore
 from .groups import Groups
 from .identity import check_same, identity, versions
 from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
-from .resuming import better_rows, check_flip_points, merged, own, unfinished
+from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
+from .rows import check_domain
+from .shards import Part, Shard
+from .units import warn_of_units
 
 __all__ = ["Progress", "measure"]
 
@@ -87,6 +95,12 @@ def measure(
     votes: int = 1,
     score_resolution: float = 0.0,
     scale: Any = None,
+    columns: Domain | None = None,
+    towards: int | str | None = None,
+    from_label: Any = None,
+    ask_flips_again: bool | None = None,
+    shard: Shard | tuple[int, int] | None = None,
+    n_shards: int = 1,
 ) -> Distances:
     """Measure how far each row is from the decision boundary.
 
@@ -97,7 +111,8 @@ def measure(
         estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
     x : array (n, *input_shape)
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
-        rows are read in blocks. Tensors are searched on their device. The columns of a frame are
+        rows are read in blocks. Tensors are searched on their device. Also lists, a torch
+        ``Dataset``, and frames of pandas, Polars or Arrow (the extra ``frames``): their columns are
         matched with the model's inputs by name, where both have names; flip points have the order
         of the model's inputs.
     estimator : str or Estimator, optional
@@ -128,6 +143,27 @@ def measure(
     scale : float or array (*input_shape), optional
         How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
         the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
+    columns : Domain, optional
+        What the columns of a table may hold, which of them may change, and the unit of distance of
+        each: all points sent lie in it, and distances count changes in these units. Matched with
+        the model's inputs by name, where both have names. For the estimators ``tangent``,
+        ``halfspace``, ``broyden``, ``directions`` and ``fewest``.
+    towards : int or str, optional
+        Measure the distance to this class, given by number or name; rows that have it already end
+        ``AT_TARGET``. For the same estimators; a gradient costs one prediction more.
+    from_label : (n,) int, optional
+        The true labels. Rows that the model labels so are measured to any other label, as usual; the
+        others back to their label.
+    ask_flips_again : bool, optional
+        Whether the flip point of each row is asked again at the end, in a request of its own: one
+        query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints whose
+        server merges the requests of several clients.
+    shard : (int, int), optional
+        ``(K, N)`` measures the K-th of N contiguous, equal ranges of the rows, counted from 1, and
+        returns its rows alone. ``x`` is the whole data set: the scale of its columns, and the random
+        stream of each row, are those of the whole. Results of all shards merge to the whole one.
+    n_shards : int
+        Measure all rows, in blocks that never cross the edge of one of so many shards.
 
     Returns
     -------
@@ -139,9 +175,12 @@ def measure(
     InvalidInput
         Empty, mis-shaped or non-floating ``x``, inputs outside the bounds. Nothing has been sent. (Rows with NaN get a status instead.)
     CapabilityMissing
-        The estimator needs more than the predictor reveals. Nothing has been sent.
+        The estimator needs more than the predictor reveals, or flips are to be asked again of a
+        predictor that sends no requests. Nothing has been sent.
     PredictorError
         The predictor failed; ``error.partial`` holds what had been measured.
+    CallbackFailed
+        ``progress`` raised; ``error.partial`` likewise.
     Interrupted
         Ctrl-C; ``error.partial`` likewise.
 
@@ -151,11 +190,15 @@ def measure(
     A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
-    _check_results(flip_points, resume, progress)
-    frame, x = x, as_floating(whole_as_floating(x, getattr(predictor, "grid", None)))
+    check_results(flip_points, resume, progress)
+    x, names = rows_of(x, None if columns is None else columns.texts)
+    x = as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
     if isinstance(predictor, NamedInputs):
-        x = in_named_order(x, frame, predictor.input_names)
+        x = in_named_order(x, names, predictor.input_names)
+        names = names and predictor.input_names
+    if columns is not None and names:
+        columns = columns.selected(names)
     check_shape(x, predictor.input_shape)
     problem = Problem.of(
         predictor,
@@ -165,14 +208,28 @@ def measure(
         score_resolution=score_resolution,
         n_rows=int(x.shape[0]),
         scale=scale,
+        domain=columns,
+        aim=aim_of(predictor, int(x.shape[0]), towards, from_label),
     )
     estimator = chosen(estimator, problem)
     check(estimator, problem)
+    if problem.domain is not None:
+        check_domain(x, problem.domain)
+    warn_of_units(x, problem, names)
     problem = scaled(problem, estimator, as_floating(x))
+    part = Part.of(int(x.shape[0]), shard, n_shards)
     run = _Run(
-        predictor, x, problem, estimator, max_queries, batch_size or _BATCH_SIZE, progress, resume
+        predictor,
+        x[part.first_row : part.end],
+        problem,
+        estimator,
+        max_queries,
+        batch_size or _BATCH_SIZE,
+        progress,
+        resume,
+        part,
     )
-    return run.complete(flip_points)
+    return run.complete(flip_points, FlipChecks(predictor, problem, ask_flips_again, resume))
 
 
 class _Run:
@@ -188,16 +245,18 @@ class _Run:
         batch_size: int,
         progress: Progress | None,
         resume: Distances | None,
+        part: Part,
     ) -> None:
-        self._predictor, self._x, self._problem = predictor, x, problem
+        self._predictor, self._x, self._problem, self._part = predictor, x, problem, part
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
         self._progress, self._meter = progress, Meter(predictor, max_queries)
         self._asked = self._done = 0
         self._was_answered, self._resumed = False, resume
         self._block_rows = _block_rows(x, batch_size)
 
-    def complete(self, flip_points: bool | str | FilePath) -> Distances:
-        """Measure all rows, or what an earlier run left."""
+    def complete(self, flip_points: bool | str | FilePath, flips: FlipChecks) -> Distances:
+        """Measure all rows, or what an earlier run left; ``flips`` are asked again at the end."""
+        self._flips = flips
         resume = self._resumed
         n = int(self._x.shape[0])
         identical = identity(self._predictor, self._estimator, self._problem)
@@ -213,13 +272,14 @@ class _Run:
             self._problem,
             self._meter,
             is_resumed=resume is not None,
+            edges=self._part.edges,
         )
         self._check_rows()
         self._identity, self._done = identical, n - len(rest)
         self._out = Distances.empty(n) if resume is None else own(resume)
         earlier = None if resume is None else resume.flip_points
         self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
-        self._points = FlipPointStore(self._x, flip_points, earlier)
+        self._points = FlipPointStore(self._x, flip_points, earlier, until_end=flips.needs_points)
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
         self._watch = ModelWatch(
             self._predictor, self._problem, None if resume is None else resume.run
@@ -234,13 +294,22 @@ class _Run:
                     self._store(rows, running)
                     running = None
                 with self._meter.whole():
-                    self._meter.note(self._watch.end(self._meter.left))
+                    self._end()
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
             self._hand_over(error)
             raise
         return self._result()
+
+    def _end(self) -> None:
+        """Check the flip points, then the model; one query is left for that."""
+        left, has_sent = self._meter.left, self._meter.n_sent > 0
+        usable = None if left is None else max(0, left - 1)
+        if self._points.points is not None:
+            n = self._flips.end(self._out, self._points.points, usable, has_sent=has_sent)
+            self._meter.note(n)
+        self._meter.note(self._watch.end(self._meter.left))
 
     def _probe(self, rest: IntArray) -> None:
         """See whether rows depend on each other, by the first ones that have numbers."""
@@ -255,7 +324,8 @@ class _Run:
         """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
         blocks = list(self._groups.blocks())
         for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
-            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, rows)
+            ids = self._part.ids(rows)
+            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, ids)
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
@@ -266,7 +336,7 @@ class _Run:
     def _start(self, rows: IntArray) -> Measurement:
         self._meter.reserved = 0
         left = self._meter.left
-        usable = self._watch.reserve(left)
+        usable = self._flips.reserve(self._watch.reserve(left), len(rows))
         if left is not None and usable is not None:
             self._meter.reserved = left - usable
         if usable is not None:
@@ -274,9 +344,8 @@ class _Run:
         # a predictor that remembers sends less than it is handed, and its meter alone decides
         limit = None if isinstance(self._predictor, Repeatable) else usable
         block = self._rows(rows)
-        running = Measurement(
-            block, self._problem, self._estimator, max_queries=limit, row_ids=rows
-        )
+        ids = self._part.ids(rows)
+        running = Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=ids)
         if self._resumed is not None and self._resumed.flip_points is not None:
             running.go_on_from(self._resumed[rows])
         return running
@@ -289,8 +358,19 @@ class _Run:
                 running.tell(self._call(ask))
             except BudgetExhausted:
                 running.refuse(min(self._meter.n_sent - before, len(ask.rows)))
-            if self._progress is not None:
-                self._progress(self._done + running.n_done, self._asked + running.n_queries)
+            self._report(running)
+
+    def _report(self, running: Measurement) -> None:
+        """Call the caller's ``progress``; what was paid for is handed over if it raises."""
+        if self._progress is None:
+            return
+        try:
+            self._progress(self._done + running.n_done, self._asked + running.n_queries)
+        except Exception as error:
+            raise CallbackFailed(
+                f"The function given as progress raised {type(error).__name__}: {error}; "
+                "error.partial holds what had been measured."
+            ) from error
 
     def _call_rows(self) -> int:
         """Rows of the next call: near the limit no more than may be sent, at least one."""
@@ -330,6 +410,7 @@ class _Run:
         self._groups.finished(rows, running.n_queries)
         self._done += len(rows)
         self._watch.finished(rows)
+        self._flips.finished(rows, block)
 
     def _hand_over(self, error: BaseException) -> None:
         """Give what has been measured to whoever catches the error."""
@@ -341,7 +422,7 @@ class _Run:
 
     def _result(self) -> Distances:
         found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        norm, ids = getattr(self._estimator, "norm", "l2"), np.arange(len(found))
+        norm, ids = norm_of(self._estimator), self._part.ids(np.arange(len(found)))
         checked = withdraw_contradicted(found, norm, row_ids=ids)
         self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:
@@ -357,23 +438,15 @@ class _Run:
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
             "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
-            + self._watch.n_queries,
+            + self._watch.n_queries
+            + self._flips.n_queries,
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
+            **self._flips.facts(),
+            **self._part.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }
-
-
-def _check_results(flip_points: Any, resume: Any, progress: Any) -> None:
-    """Refuse settings of the result that are of another kind, before anything is asked."""
-    if not isinstance(flip_points, bool | str | os.PathLike):
-        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
-    if resume is not None and not isinstance(resume, Distances):
-        got = type(resume).__name__
-        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
-    if progress is not None and not callable(progress):
-        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def _block_rows(x: Array, batch_size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,16 @@ class FlipPointStore:
         Whether to keep flip points; a path names a ``.npy`` file to map.
     earlier : array, optional
         Flip points of the run that is resumed. A file that holds them is written on, never emptied.
+    until_end : bool
+        Whether they are needed until the end of the run, kept or not; then a temporary file holds
+        those that are not kept.
+
+    Attributes
+    ----------
+    array : array or None
+        What is kept.
+    points : array or None
+        What is known in this run.
 
     Raises
     ------
@@ -32,27 +43,40 @@ class FlipPointStore:
         The file cannot be written.
     """
 
-    def __init__(self, x: Array, keep: bool | str | Path, earlier: Array | None) -> None:
-        self.array: Array | None = None
-        if keep is False:
-            return
-        if keep is True:
-            self.array = _blank(x)
-        elif _is_file_of(earlier, keep):
-            self.array = _open(keep, "r+")
-            return
-        else:
-            self.array = _open(keep, "w+", as_numpy(x[:0]).dtype, tuple(x.shape))
-            if earlier is None:
-                self.array[:] = np.nan
-        if earlier is not None:
-            put(self.array, np.arange(x.shape[0]), as_kind(as_numpy(earlier), self.array))
+    def __init__(
+        self,
+        x: Array,
+        keep: bool | str | Path,
+        earlier: Array | None,
+        *,
+        until_end: bool = False,
+    ) -> None:
+        self.array: Array | None = None if keep is False else _kept(x, keep, earlier)
+        self.points: Array | None = self.array
+        if keep is False and until_end:
+            with tempfile.TemporaryFile() as file:  # the map outlives it
+                self.points = np.memmap(file, as_numpy(x[:0]).dtype, "w+", shape=tuple(x.shape))
 
     def store(self, rows: IntArray, points: Array) -> None:
         """Take in the flip points (k, ...) of some rows (k,)."""
-        if self.array is not None and len(rows):
-            is_numpy = isinstance(self.array, np.ndarray)
-            put(self.array, rows, as_numpy(points) if is_numpy else points)
+        if self.points is not None and len(rows):
+            is_numpy = isinstance(self.points, np.ndarray)
+            put(self.points, rows, as_numpy(points) if is_numpy else points)
+
+
+def _kept(x: Array, keep: bool | str | Path, earlier: Array | None) -> Array:
+    """Where flip points are kept, those of an earlier run filled in."""
+    if keep is True:
+        array = _blank(x)
+    elif keep and _is_file_of(earlier, keep):
+        return _open(keep, "r+")
+    else:
+        array = _open(str(keep), "w+", as_numpy(x[:0]).dtype, tuple(x.shape))
+        if earlier is None:
+            array[:] = np.nan
+    if earlier is not None:
+        put(array, np.arange(x.shape[0]), as_kind(as_numpy(earlier), array))
+    return array
 
 
 def _blank(x: Array) -> Array:

@@ -22,7 +22,7 @@ or the run is resumed                   finish, so that going on leads to an end
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Groups:
         Ids of the rows to measure, ascending.
     block_rows : int
         Rows of a block.
+    edges : sequence of int
+        Ids at which shards begin, ascending; a block never crosses one.
     meter : Meter
         What is left of the limit.
     is_resumed : bool
@@ -61,9 +63,11 @@ class Groups:
         meter: Meter,
         *,
         is_resumed: bool,
+        edges: Sequence[int] = (0,),
     ) -> None:
         self._rest, self._block_rows, self._meter = rest, block_rows, meter
-        self._cost = max(1.0, estimator.expected_queries(problem) * problem.votes)
+        self._edges = np.asarray(edges)
+        self._cost = max(1.0, estimator.expected_queries(problem.searched) * problem.votes)
         self._is_anytime = isinstance(estimator, Anytime)
         worth = _WORTH * self._cost * len(rest)
         self._is_even = self._is_anytime and not is_resumed and (meter.left or 0) >= worth
@@ -71,8 +75,10 @@ class Groups:
 
     def blocks(self) -> Iterator[IntArray]:
         """The blocks, whatever the limit."""
-        edges = np.flatnonzero(np.diff(self._rest // self._block_rows)) + 1
-        yield from (rows for rows in np.split(self._rest, edges) if len(rows))
+        shard = np.searchsorted(self._edges, self._rest, side="right") - 1
+        block = (self._rest - self._edges[shard]) // self._block_rows
+        cuts = np.flatnonzero((np.diff(block) != 0) | (np.diff(shard) != 0)) + 1
+        yield from (rows for rows in np.split(self._rest, cuts) if len(rows))
 
     def __iter__(self) -> Iterator[IntArray]:
         for block in self.blocks():

@@ -13,9 +13,11 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 
 from ..arrays import as_numpy
+from ..capabilities import fingerprint_of
 from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..predictor import Predictor
+from .aiming import aim_facts
 from .run_format import RUN_FORMAT, check_resumable
 
 __all__ = ["check_same", "identity", "versions"]
@@ -41,13 +43,15 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "n_classes": int(problem.n_classes),
         "input_shape": [int(length) for length in problem.input_shape],
         "bounds": limits,
+        "columns": None if problem.domain is None else problem.domain.facts(),
+        "aim": aim_facts(problem.aim),
         "grid": None if problem.grid is None else repr(problem.grid),
         "gradients": "predictor" if problem.differentiable else "estimated",
         "scale": None if problem.scale is None else np.asarray(problem.scale).tolist(),
         "seed": problem.seed,
         "votes": problem.votes,
         "score_resolution": problem.score_resolution,
-        "fingerprint": getattr(predictor, "fingerprint", None),
+        "fingerprint": fingerprint_of(predictor),
     }
 
 

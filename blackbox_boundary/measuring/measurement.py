@@ -17,26 +17,28 @@ from numpy.typing import NDArray
 
 from ..analysis.certificates import withdraw_contradicted
 from ..analysis.distances import Distances
-from ..arrays import flat_norm, put, take
+from ..arrays import put, take
 from ..chains import Chain
 from ..errors import BadPrediction, InvalidInput
 from ..estimators import Estimator, Flips, Problem
+from ..estimators.fewest import columns_changed
+from ..estimators.protocol import norm_of
 from ..grid import whole_as_floating
 from ..inputs import as_floating, checked_ids, checked_limit, checked_rows, clipped_rows, is_whole
-from ..predictor import Access, Array, Bounds, IntArray, Prediction, check_prediction
-from ..search.asks import ANSWERED, Ask, AskGradient, AskPrediction, Gradients, Labels, Status
+from ..prediction_checks import check_prediction
+from ..predictor import Access, Array, Bounds, IntArray, Prediction
+from ..search.asks import ANSWERED, Ask, AskPrediction, Status
 from ..search.margins import softmax_entropy
 from ..search.on_grid import rows_on_grid
 from ..search.state import KnownBrackets
 from .course import check, chosen, scaled, search_all
+from .open_question import OpenQuestion
+from .rows import Rows, check_domain
 
 __all__ = ["Measurement", "blank_column"]
 
 _NOTE = "<U120"
 """Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
-
-_WAITING = -1
-"""Status of a row of the open question that was not handed out yet."""
 
 
 class Measurement:
@@ -137,18 +139,19 @@ class Measurement:
         check(self._estimator, problem)
         self.problem = problem = scaled(problem, self._estimator, x)
         self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
+        if problem.domain is not None:
+            check_domain(x, problem.domain)
         x, self._clipped = clipped_rows(x, problem.bounds)
-        x, self._moved = rows_on_grid(x, problem.grid, problem.bounds)
+        x, self._moved = rows_on_grid(x, problem.domain or problem.grid, problem.bounds)
         self._x, self._n, self._row_ids = x, int(x.shape[0]), ids
         whole = len(self._valid) == self._n
-        self._flips = Flips(x if whole else take(x, self._valid), ids[self._valid])
+        self._rows = Rows.of(problem, x if whole else take(x, self._valid))
+        self._flips = Flips(self._rows.searched, ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries
         self._n_predictions = np.zeros(len(self._valid), np.int64)
         self._n_gradients = np.zeros(len(self._valid), np.int64)
-        self._search = search_all(self._estimator, self._flips, problem)
-        self._asked: IntArray = np.zeros(0, np.intp)
+        self._search = search_all(self._estimator, self._flips, self._rows.problem)
         self._batch: Ask | None = None
-        self._answers: list[tuple[IntArray, Any]] = []
         self._open(next(self._search, None) if len(self._valid) else None)
 
     def go_on_from(self, earlier: Distances) -> None:
@@ -161,6 +164,8 @@ class Measurement:
         earlier : Distances
             As many rows as ``x``, in the same order, with flip points.
         """
+        if self.problem.domain is not None:
+            return  # flip points of a table are translated, and lie on no path to the bit
         v = self._valid
         points = take(earlier.flip_points, v)
         hi = np.where(earlier.status[v] == Status.OUT_OF_BUDGET, earlier.hi[v], np.inf)
@@ -194,10 +199,13 @@ class Measurement:
             raise InvalidInput(
                 f'"at_most" of ask() must be a whole number from 1 on; got {at_most}.'
             )
-        while self._question is not None and self._batch is None:
-            self._batch = self._hand_out(at_most)
-            if self._batch is None:
+        while self._open_question is not None and self._batch is None:
+            part = self._open_question.next_part(at_most)
+            if part is None:
                 self._reply()
+            else:
+                self._count(part.rows, +1)
+                self._batch = self._rows.question(part)
         return self._batch
 
     def tell(self, answer: Prediction | Array) -> None:
@@ -215,9 +223,9 @@ class Measurement:
         InvalidInput
             No rows were handed out.
         """
-        if self._batch is None:
+        if self._batch is None or self._open_question is None:
             raise InvalidInput("tell() answers a question; call ask() first.")
-        status = np.full(len(self._asked), ANSWERED, np.int8)
+        status = np.full(len(self._batch.rows), ANSWERED, np.int8)
         if isinstance(self._batch, AskPrediction):
             answer = self._checked_prediction(answer)
             status[answer.label < 0] = Status.NON_FINITE
@@ -225,10 +233,10 @@ class Measurement:
             wanted = tuple(self._batch.points.shape)
             if tuple(getattr(answer, "shape", ())) != wanted:
                 raise BadPrediction(f"Gradients must have the shape {wanted} of the asked points.")
-        self._status[self._asked] = status
-        self._answers.append((self._asked, answer))
+            answer = self._rows.slope(answer)
+        self._open_question.answer(answer, status)
         self._batch = None
-        if not (self._status == _WAITING).any():
+        if self._open_question.is_complete:
             self._reply()
 
     def refuse(self, n_sent: int = 0) -> None:
@@ -238,17 +246,16 @@ class Measurement:
         those of the rows that still wait in the open question, end ``OUT_OF_BUDGET`` with the best
         flip point they have.
         """
-        if self._batch is None or self._question is None:
+        if self._batch is None or self._open_question is None:
             raise InvalidInput("refuse() gives back rows that were handed out; call ask() first.")
-        if not (is_whole(n_sent) and 0 <= n_sent <= len(self._asked)):
+        n_asked = len(self._batch.rows)
+        if not (is_whole(n_sent) and 0 <= n_sent <= n_asked):
             raise InvalidInput(
-                f'"n_sent" of refuse() must lie between 0 and the {len(self._asked)} rows '
+                f'"n_sent" of refuse() must lie between 0 and the {n_asked} rows '
                 f"handed out; got {n_sent}."
             )
-        self._count(self._question.rows[self._asked[n_sent:]], -1)
-        waiting = np.concatenate([self._asked, np.flatnonzero(self._status == _WAITING)])
-        unsent = np.isin(self._question.rows, self._question.rows[waiting])
-        self._status[unsent] = Status.OUT_OF_BUDGET
+        self._count(self._open_question.rows(beyond=n_sent), -1)
+        self._open_question.refuse()
         self._batch = None
         self._reply()
 
@@ -266,9 +273,16 @@ class Measurement:
         out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
         out.n_predictions[v], out.n_gradients[v] = self._n_predictions, self._n_gradients
         found = np.flatnonzero(flips.has_flip)
-        points = flips.reported(found) if len(found) else flips.x[:0]
+        searched = flips.reported(found) if len(found) else flips.x[:0]
+        points = self._rows.points(found, searched)
         for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
-            out.norm(norm)[v[found]] = flat_norm(points - take(flips.x, found), order)
+            out.norm(norm)[v[found]] = self._rows.length(found, points, order)
+        units = self._rows.problem.units
+        if units is not None:
+            changed = columns_changed(searched - take(flips.x, found), units)
+            l0 = np.full(self._n, np.inf)
+            l0[v[found]] = changed
+            out = dataclasses.replace(out, l0=l0)
         kept = points
         if len(found) < self._n:
             kept = array_namespace(self._x).full_like(self._x, np.nan)
@@ -276,7 +290,7 @@ class Measurement:
         found_all = dataclasses.replace(
             out, flip_points=kept, **self._confidence(), **self._bounds_besides()
         )
-        norm = getattr(self._estimator, "norm", "l2")
+        norm = norm_of(self._estimator)
         return withdraw_contradicted(
             found_all, norm, row_ids=self._row_ids, layers=flips.certified_by
         )
@@ -309,7 +323,9 @@ class Measurement:
         if not hasattr(self._flips, "start") or self.problem.access is Access.LABEL:
             return {}
         known = self._flips.home >= 0
-        rows, start = self._valid[known], self._flips.start[known]
+        flips = self._flips
+        answered = flips.start if flips.answered is None else flips.answered
+        rows, start = self._valid[known], answered[known]
         columns: dict[str, Any] = {"top1": np.full(self._n, np.nan)}
         if start.scores is None:
             columns["top1"][rows] = start.top1
@@ -321,7 +337,8 @@ class Measurement:
 
     def _checked_prediction(self, answer: Prediction) -> Prediction:
         """The answer, checked against what the access declares, with the declared resolution."""
-        k, known = len(self._asked), self.problem
+        assert self._batch is not None
+        k, known = len(self._batch.rows), self.problem
         check_prediction(answer, k, known.access, known.n_classes)
         if known.score_resolution and answer.scores is not None:
             resolution = np.full(k, known.score_resolution)
@@ -329,96 +346,26 @@ class Measurement:
         return answer
 
     def _open(self, question: Ask | None) -> None:
-        """Begin a question. A row is granted all of its occurrences or none, as the limit allows."""
-        self._question, self._answers, self._batch = question, [], None
-        if question is not None:
-            self._status = np.full(len(question.rows), _WAITING, np.int8)
-            if len(question.rows) > self._left:
-                beyond = np.isin(question.rows, question.rows[int(self._left) :])
-                self._status[beyond] = Status.OUT_OF_BUDGET
-
-    def _hand_out(self, at_most: int | None) -> Ask | None:
-        """Count the next waiting rows of the open question and cut them out of it; None: no more."""
-        assert self._question is not None
-        some = np.flatnonzero(self._status == _WAITING)[:at_most]
-        votes = self._question.votes if isinstance(self._question, AskPrediction) else None
-        if at_most is not None and votes is not None:
-            some = some[votes[some] == votes[some[:1]]]
-        if not some.size:
-            return None
-        self._asked = some
-        self._count(self._question.rows[some], +1)
-        return _cut(self._question, some)
+        """Begin the next question of the search, as far as the limit allows."""
+        self._batch = None
+        self._open_question = (
+            None if question is None else OpenQuestion(question, self.problem, self._left)
+        )
 
     def _count(self, rows: IntArray, by: int) -> None:
         """Count rows as handed out (+1), or as not sent after all (-1)."""
-        asks_gradients = isinstance(self._question, AskGradient)
-        np.add.at(self._n_gradients if asks_gradients else self._n_predictions, rows, by)
+        assert self._open_question is not None
+        by_gradients = self._open_question.asks_gradients
+        np.add.at(self._n_gradients if by_gradients else self._n_predictions, rows, by)
         self._left -= by * len(rows)
 
     def _reply(self) -> None:
         """Send the search what became of its question, and open the next one."""
-        reply = Gradients if isinstance(self._question, AskGradient) else Labels
+        assert self._open_question is not None
         try:
-            self._open(self._search.send(reply(self._status, self._joined())))
+            self._open(self._search.send(self._open_question.reply()))
         except StopIteration:
             self._open(None)
-
-    def _joined(self) -> Any:
-        """The answers in the order of the question; label -1 and zeros where there is none."""
-        assert self._question is not None
-        parts, n = self._answers, len(self._status)
-        if len(parts) == 1 and len(parts[0][0]) == n:
-            return parts[0][1]
-        if isinstance(self._question, AskGradient):
-            gradients = array_namespace(self._question.points).zeros_like(self._question.points)
-            for rows, values in parts:
-                put(gradients, rows, values)
-            return gradients
-        if not parts:
-            return self._unanswered(n)
-        answer = Prediction.concatenate([part for _, part in parts])
-        where = np.zeros(n, np.bool_)
-        where[np.concatenate([rows for rows, _ in parts])] = True
-        return answer if where.all() else _spread(answer, where)
-
-    def _unanswered(self, n: int) -> Prediction:
-        """``n`` predictions that hold nothing, with the fields that the access declares."""
-        access = self.problem.access
-        top1 = np.zeros(n) if access is Access.TOP1 else None
-        scores = np.zeros((n, self.problem.n_classes)) if access.has_scores else None
-        return Prediction(np.full(n, -1, np.intp), top1, scores)
-
-
-def _cut(question: Ask, some: IntArray) -> Ask:
-    """Some consecutive or scattered rows of a question, without a copy where they are consecutive."""
-    if len(some) == len(question.rows):
-        return question
-    is_slice = int(some[-1]) - int(some[0]) + 1 == len(some)
-    part: Any = slice(int(some[0]), int(some[-1]) + 1) if is_slice else some
-    points = question.points[part] if is_slice else take(question.points, some)
-    if isinstance(question, AskGradient):
-        return AskGradient(question.rows[part], points, question.v[part])
-    votes = None if question.votes is None else question.votes[part]
-    return AskPrediction(question.rows[part], points, votes)
-
-
-def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:
-    """Place the answers among rows that were not asked about, which get the label -1 and zero scores."""
-
-    def place(part: Any, fill: float) -> Any:
-        if part is None:
-            return None
-        wide = np.full((len(where), *part.shape[1:]), fill, part.dtype)
-        wide[where] = part
-        return wide
-
-    return Prediction(
-        place(answer.label, -1),
-        place(answer.top1, 0),
-        place(answer.scores, 0),
-        place(answer.resolution, 0),
-    )
 
 
 def blank_column(n: int, like: NDArray[Any]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,25 @@ from ..predictor import IntArray
 from ..search.asks import Status
 from .measurement import blank_column
 
-__all__ = ["better_rows", "check_flip_points", "merged", "own", "unfinished"]
+__all__ = [
+    "better_rows",
+    "check_flip_points",
+    "check_results",
+    "merged",
+    "own",
+    "unfinished",
+]
+
+
+def check_results(flip_points: Any, resume: Any, progress: Any) -> None:
+    """Refuse settings of the result that are of another kind, before anything is asked."""
+    if not isinstance(flip_points, bool | str | os.PathLike):
+        raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
+    if resume is not None and not isinstance(resume, Distances):
+        got = type(resume).__name__
+        raise InvalidInput(f'"resume" must be Distances, read by Distances.load(path); got {got}.')
+    if progress is not None and not callable(progress):
+        raise InvalidInput(f'"progress" must be a function of two numbers; got {progress!r}.')
 
 
 def merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -> Distances:

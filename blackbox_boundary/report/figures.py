@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "Colours", "EntropyBin", "Histogram", "distance_histogram", "entropy_against_distance", "entropy_by_distance", "heat_map", "histogram",
+    "Colours", "EntropyBin", "Histogram", "bars", "distance_histogram", "entropy_against_distance",
+    "entropy_by_distance", "heat_map", "histogram",
 ]  # fmt: skip
 
 _MOST_DOTS = 1500
@@ -275,6 +276,25 @@ def heat_map(
     )
     axes.set_yticks(np.arange(k) + 0.5, rows, parse_math=False)
     axes.tick_params(length=0)
+    axes.grid(visible=False)
+    return figure
+
+
+def bars(names: Sequence[str], shares: Sequence[float], *, colours: Colours = Colours()) -> Figure:
+    """Horizontal bars of ``shares`` (0 to 1), the first on top, each with its name and its number.
+
+    Cost: none of the model; matplotlib is imported.
+    """
+    figure, axes = _figure((6.2, 0.5 + 0.24 * len(names)), colours)
+    places = [float(place) for place in range(len(names))]
+    axes.barh(places, shares, height=0.7, color=colours.accent, alpha=_DARKEST)
+    for place, share in zip(places, shares, strict=True):
+        axes.text(
+            share, place, f" {share:.1%}", va="center_baseline", fontsize=7.5, color=colours.ink
+        )
+    axes.set_yticks(places, names, parse_math=False)
+    axes.set(xlim=(0, 1.15 * max(shares, default=1.0)), ylim=(len(names) - 0.5, -0.5))
+    axes.set_xticks([])
     axes.grid(visible=False)
     return figure
 

@@ -12,15 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.account import Account
 from ..analysis.agreement import agreement
 from ..analysis.certificates import WITHDRAWN
-from ..analysis.hints import direction_note
+from ..analysis.changes import Columns
+from ..analysis.hints import direction_note, labels_note
 from ..analysis.overview import NORMS, overview, status_words
 from ..errors import CapabilityMissing, InvalidInput
 from ..printable import printable
 from ..search.asks import Status
 from .pictures import ImageLayout, image_layout
-from .sections import distance_drawings, entropy_drawing, fragile_rows, pair_drawing
+from .sections import (
+    column_drawing,
+    distance_drawings,
+    entropy_drawing,
+    fragile_rows,
+    pair_drawing,
+)
 from .tables import (
     Names,
     behaviour_table,
@@ -45,6 +53,9 @@ if TYPE_CHECKING:
     from ..predictor import Array
 
 __all__ = ["write_report"]
+
+_MOST_COLUMNS = 200
+"""Inputs of a row that are read as columns with names; more are an image, or a text."""
 
 
 def write_report(
@@ -149,6 +160,7 @@ def _content(
     """Everything the template shows, as words and numbers already written out."""
     numbers = overview(distances)
     pairs = label_pairs(distances, norm)
+    columns = Columns.of(distances.run, () if x is None else tuple(x.shape[1:]), input_names)
     return {
         "title": title,
         "numbers": numbers,
@@ -171,6 +183,8 @@ def _content(
         "withdrawn": distances.run.get(WITHDRAWN, ""),
         "query_table": query_table(numbers),
         "direction_note": direction_note(distances.run),
+        "labels_note": labels_note(distances),
+        "account": account.line() if (account := Account.of(distances.run)) else "",
         "status_table": status_table(numbers, distances.run.get("estimator", {}).get("name", "")),
         "truth_table": None
         if truth is None or not len(truth)
@@ -183,10 +197,16 @@ def _content(
         "top_pairs": pair_table(pairs, names, NORMS[norm], most=10),
         "n_pairs": len(pairs),
         "colours": layout is not None and layout.is_colour,
+        "columns": column_drawing(distances, x, columns) if _is_table(x, layout) else None,
         "fragile": fragile_rows(
-            distances, norm, names, x=x, layout=layout, labels=truth, input_names=input_names
+            distances, norm, names, x=x, layout=layout, labels=truth, columns=columns
         ),
     }
+
+
+def _is_table(x: Array | None, layout: ImageLayout | None) -> bool:
+    """Whether rows have columns, few enough to be read."""
+    return x is not None and layout is None and len(x.shape) == 2 and x.shape[1] <= _MOST_COLUMNS
 
 
 def _alphabetical(run: Mapping[str, Any], names: Names) -> str:

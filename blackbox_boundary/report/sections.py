@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..analysis.overview import NORMS, status_words
-from ..arrays import as_numpy, take
+from ..analysis.changes import Change, Columns, changes_of, column_shares
+from ..analysis.overview import NORMS, status_words, unit_of
 from ..printable import printable
 from .figures import (
+    bars,
     distance_histogram,
     entropy_against_distance,
     entropy_by_distance,
@@ -24,6 +25,7 @@ from .tables import (
     LabelPair,
     Names,
     Table,
+    column_table,
     entropy_table,
     histogram_table,
     number,
@@ -32,8 +34,6 @@ from .tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from ..analysis.distances import Distances
@@ -50,6 +50,9 @@ __all__ = [
     "pair_drawing",
 ]
 
+_N_CHANGES = 5
+"""Changed inputs on a card."""
+
 _N_FRAGILE = 12
 """Rows shown one by one: a screenful on a laptop, three columns of four."""
 
@@ -65,6 +68,15 @@ class Drawing(NamedTuple):
     table: Table
 
 
+class CellsOfChange(NamedTuple):
+    """One input that a flip point changes; the change in units of its scale."""
+
+    column: str
+    before: str
+    after: str
+    change: str
+
+
 @dataclass(frozen=True)
 class FragileRow:
     """A row close to the boundary. ``changes`` names the inputs that change most, where there are no pictures."""
@@ -77,7 +89,7 @@ class FragileRow:
     status: str
     pictures: Triptych | None
     largest: str
-    changes: list[str]
+    changes: list[CellsOfChange]
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,7 @@ def distance_drawings(distances: Distances) -> list[Drawing]:
             continue
         bins = histogram(values)
         figure = distance_histogram(values, norm=label, bins=bins, colours=PAGE_COLOURS)
-        words = f"Histogram of {label} distances of {values.size:,} rows, median {number(float(np.median(values)))} input units."
+        words = f"Histogram of {label} distances of {values.size:,} rows, median {number(float(np.median(values)))} {unit_of(distances)}."
         drawings.append(
             Drawing(inline_svg(figure, name, text=words), words, histogram_table(bins, label))
         )
@@ -121,7 +133,7 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
         if correlation is None
         else f" Spearman rank correlation {correlation:+.2f}.".replace("-", "\N{MINUS SIGN}")
     )
-    words = f"Softmax entropy at the row (nats) against its {label} distance (input units), n = {distance.size:,} rows.{strength}"
+    words = f"Softmax entropy at the row (nats) against its {label} distance ({unit_of(distances)}), n = {distance.size:,} rows.{strength}"
     return Drawing(
         inline_svg(figure, "entropy", text=words),
         words,
@@ -164,7 +176,7 @@ def fragile_rows(
     x: Array | None,
     layout: ImageLayout | None,
     labels: NDArray[np.intp] | None,
-    input_names: Sequence[str] | None = None,
+    columns: Columns,
 ) -> Fragile | None:
     """Pick the rows with the smallest distance, ties by row number; None where no flip point is known."""
     distance = distances.norm(norm)
@@ -180,7 +192,7 @@ def fragile_rows(
     changes = (
         [[] for _ in nearest]
         if layout or x is None or distances.flip_points is None
-        else _changes(x, distances.flip_points, nearest, input_names)
+        else _changes(x, distances.flip_points, nearest, columns)
     )
     rows = [
         FragileRow(
@@ -228,7 +240,7 @@ def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRo
         "gradients",
     )
     return Table(
-        f"The {len(rows)} most fragile rows; distances in input units",
+        f"The {len(rows)} most fragile rows; distances in {unit_of(distances)}",
         head,
         cells,
         n_words=3 + truth,
@@ -236,24 +248,36 @@ def _fragile_table(distances: Distances, nearest: IntArray, rows: list[FragileRo
 
 
 def _changes(
-    x: Array, flip_points: Array, rows: IntArray, input_names: Sequence[str] | None
-) -> list[list[str]]:
-    """Name the three inputs that change most on the way to the flip point, before and after."""
-    before = np.asarray(as_numpy(take(x, rows)), dtype=np.float64)
-    after = np.asarray(as_numpy(take(flip_points, rows)), dtype=np.float64)
-    shape = before.shape[1:]
-    before, after = before.reshape(len(rows), -1), after.reshape(len(rows), -1)
-    most = np.argsort(-np.abs(after - before), axis=-1, kind="stable")[:, :3]
+    x: Array, flip_points: Array, rows: IntArray, columns: Columns
+) -> list[list[CellsOfChange]]:
+    """The inputs that change most on the way to the flip point: name, before, after, change."""
 
-    def change(row: int, i: int) -> str:
-        name = _place(shape, i) if input_names is None else printable(input_names[i])
-        return f"{name}: {number(before[row, i])} → {number(after[row, i])}"
+    def cells(change: Change) -> CellsOfChange:
+        before, after = (columns.shown(change.at, v) for v in (change.before, change.after))
+        size = f"{change.size:+.2g}".replace("-", "\N{MINUS SIGN}")
+        return CellsOfChange(printable(change.column), printable(before), printable(after), size)
 
-    return [[change(row, i) for i in inputs.tolist()] for row, inputs in enumerate(most)]
+    return [
+        [cells(change) for change in changes[:_N_CHANGES]]
+        for changes in changes_of(x, flip_points, rows, columns)
+    ]
 
 
-def _place(shape: tuple[int, ...], i: int) -> str:
-    return f"input [{', '.join(str(index) for index in np.unravel_index(i, shape))}]"
+def column_drawing(distances: Distances, x: Array | None, columns: Columns) -> Drawing | None:
+    """Which columns flips change, and how many flips; None without rows or flip points."""
+    shares = [] if x is None else column_shares(distances, x, columns)
+    if not shares:
+        return None
+    names = [_short(printable(share.column), 28) for share in shares]
+    n = int(distances.has_flip.sum())
+    figure = bars(names, [share.share for share in shares], colours=PAGE_COLOURS)
+    words = (
+        f"Mean part of each column in the changes of a flip point, n = {n:,} rows with one; "
+        f"changes in {unit_of(distances)}."
+    )
+    return Drawing(
+        inline_svg(figure, "columns", text=words), words, column_table(shares, unit_of(distances))
+    )
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
@@ -264,5 +288,5 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float |
     return float(np.corrcoef(ranks)[0, 1]) if (ranks.std(axis=-1) > 0).all() else None
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 12 else name[:11] + "…"
+def _short(name: str, most: int = 12) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..analysis.account import Account
+from ..analysis.changes import ColumnShare
 from ..analysis.hints import hint
 from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
 from ..printable import printable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "behaviour_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
+    "LabelPair", "Names", "Table", "behaviour_table", "column_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
     "measured", "number", "pair_matrix", "pair_table", "query_table", "run_table", "status_table", "truth_table",
 ]  # fmt: skip
 
@@ -38,6 +39,8 @@ _MEANING = {
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
     Status.UNDECIDED: "Answers disagree, through noise, about the row's own label or about where it flips.",
     Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with the step of a difference.",
+    Status.AT_TARGET: "The row has the class already to which its distance was asked.",
+    Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may only change where its bound is.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
 
@@ -140,20 +143,33 @@ def status_table(numbers: Overview, estimator: str = "") -> Table:
     return Table(f"Rows by status, n = {numbers.n_rows:,}", head, rows, n_words=2)
 
 
+def column_table(shares: Sequence[ColumnShare], unit: str) -> Table:
+    """What flips change, column by column."""
+    cells = [
+        (printable(s.column), f"{s.n_rows:,}", f"{s.share:.1%}", number(s.median)) for s in shares
+    ]
+    head = ("column", "rows that change it", "mean part of a row's changes", "median change")
+    return Table(f"What flip points change; changes in {unit}", head, cells)
+
+
 def distance_table(numbers: Overview) -> Table:
     """Quartiles of the distance under each norm."""
     rows = [(label, *_spread_cells(numbers.distances[name])) for name, label in NORMS.items()]
     rows += [(name, *_spread_cells(values)) for name, values in numbers.besides.items()]
-    return Table("Distance to the flip point, input units", ("norm", *_SPREAD_HEAD), rows)
+    return Table(f"Distance to the flip point, {numbers.unit}", ("norm", *_SPREAD_HEAD), rows)
 
 
 def query_table(numbers: Overview) -> Table:
-    """Queries per row, predictions and gradients apart."""
+    """Queries asked per row, from the ledger or sent; predictions and gradients apart."""
     rows = [
         ("predictions", *_spread_cells(numbers.predictions), f"{numbers.n_predictions:,}"),
         ("gradients", *_spread_cells(numbers.gradients), f"{numbers.n_gradients:,}"),
     ]
-    return Table("Queries per row", ("kind", *_SPREAD_HEAD, "total"), rows)
+    return Table(
+        "Queries asked per row, those that the ledger answered included",
+        ("kind", *_SPREAD_HEAD, "total"),
+        rows,
+    )
 
 
 def histogram_table(bins: Histogram, label: str) -> Table:

@@ -64,6 +64,12 @@ class Status(enum.IntEnum):
     UNRESOLVED = 10
     """The model's answers do not resolve a gradient: they are rounded too coarsely, or it changes with the step of its difference."""
 
+    NO_ROOM = 11
+    """The domain leaves the row as it is: every column is frozen, or may only change where its bound is."""
+
+    AT_TARGET = 12
+    """The row has the class already to which its distance was asked."""
+
     @property
     def is_final(self) -> bool:
         """Whether measuring again with the same settings would give the same."""

@@ -22,21 +22,26 @@ Real = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Room (d,) to move from one row: ``down`` is negative or zero, ``up`` positive or zero; infinite without bounds."""
+    """Room (d,) to move from one row: ``down`` is negative or zero, ``up`` positive or zero; infinite without bounds.
+
+    ``size`` is the L2 length of the row, at least 1: what is far without bounds is so relative to it.
+    """
 
     down: Real
     up: Real
+    size: float = 1.0
 
     @classmethod
     def around(cls, origin: NDArray[Any], bounds: Bounds, input_shape: tuple[int, ...]) -> Box:
         """The room around a flat row (d,)."""
+        size = max(1.0, float(np.linalg.norm(origin.astype(np.float64))))
         if bounds is None:
-            return cls(np.full(len(origin), -np.inf), np.full(len(origin), np.inf))
+            return cls(np.full(len(origin), -np.inf), np.full(len(origin), np.inf), size)
         lowest, highest = (
             np.broadcast_to(np.asarray(bound, np.float64), input_shape).reshape(-1)
             for bound in bounds
         )
-        return cls(np.minimum(lowest - origin, 0.0), np.maximum(highest - origin, 0.0))
+        return cls(np.minimum(lowest - origin, 0.0), np.maximum(highest - origin, 0.0), size)
 
     @property
     def width(self) -> float:

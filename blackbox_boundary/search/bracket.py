@@ -31,7 +31,7 @@ def close_brackets(flips: Flips, problem: Problem, rows: IntArray, *, rtol: floa
         if not rows.size:
             return
         back = (flips.lo[rows] - flips.hi[rows]) / 2
-        points = flips.beyond(rows, back, problem.bounds)
+        points = flips.beyond(rows, back, problem.bounds_of(rows))
         reply = yield from ask_prediction(rows, points)
         flips.end(rows, reply.status)
         label = reply.prediction.label

@@ -37,6 +37,7 @@ __all__ = [
     "farthest",
     "flat_bounds",
     "inside",
+    "least_step",
     "length",
     "limits",
     "nearest",
@@ -62,6 +63,9 @@ _SHRINKING_PASSES = 24
 
 _TINY = 1e-30
 
+_LEAST_EPSILONS = 4
+"""Machine epsilons of a row's length by which a step moves it for certain."""
+
 
 def check_norm(norm: str, whose: str) -> None:
     """Raise :class:`~blackbox_boundary.InvalidInput` if ``norm`` is not one of ``l1``, ``l2``, ``linf``."""
@@ -74,8 +78,22 @@ def length(step: Array, norm: str) -> NDArray[np.float64]:
     return flat_norm(step, ORDER[norm])
 
 
+def least_step(x: Array) -> NDArray[np.float64]:
+    """Length in L2 (n,) of a step that moves each row; where a search on the boundary itself begins.
+
+    A row whose classes tie has no distance to go, and a step of zero never flips it. At zero any step
+    moves the row; it is as long as leaves room for squares of its parts in the type.
+    """
+    kind = np.finfo(as_numpy(x[:0]).dtype)
+    step = _LEAST_EPSILONS * float(kind.eps) * flat_norm(x, 2)
+    return np.maximum(step, float(kind.tiny) ** 0.25)
+
+
 def flat_bounds(problem: Problem) -> Bounds:
-    """The bounds of a setting as two flat arrays (d,)."""
+    """The bounds of a setting as two flat arrays (d,); of rows with bounds of their own (n, d)."""
+    if problem.row_bounds is not None:
+        low, high = (np.asarray(bound) for bound in problem.row_bounds)
+        return low.reshape(len(low), -1), high.reshape(len(high), -1)
     if problem.bounds is None:
         return None
     lowest, highest = (
@@ -88,12 +106,15 @@ def flat_bounds(problem: Problem) -> Bounds:
 def limits(
     x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None
 ) -> tuple[Array, Array]:
-    """The least (<= 0) and the most (>= 0) that each coordinate of ``x`` (n, d) may move, given bounds and frozen coordinates (d,)."""
+    """The least (<= 0) and the most (>= 0) that each coordinate of ``x`` (n, d) may move.
+
+    ``bounds`` are (d,), or (n, d) where each row has its own; ``frozen`` (d,).
+    """
     xp = array_namespace(x)
     if bounds is None:
         least, most = xp.full_like(x, -np.inf), xp.full_like(x, np.inf)
     else:
-        lowest, highest = (as_kind(np.asarray(b).reshape(-1), x) for b in bounds)
+        lowest, highest = (as_kind(np.asarray(b), x) for b in bounds)
         least, most = xp.clip(lowest - x, max=0.0), xp.clip(highest - x, min=0.0)
     if frozen is not None:
         free = as_kind(~frozen, x) > 0

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
 from ..errors import InvalidInput
-from ..predictor import IntArray, Prediction
+from ..grid import Grid
+from ..predictor import Bounds, IntArray, Prediction
 from .asks import ANSWERED, Search, Status, ask_prediction
 from .box import Box
+from .on_grid import Rank
 from .problem import Problem
 from .state import Flips
 
@@ -95,6 +97,7 @@ def lockstep(
     max_queries_per_row: int,
     directions: int,
     matrices: int = 1,
+    rank: Rank | None = None,
 ) -> Search:
     """Run ``start(row, box)`` for each running row; rows end ``CONVERGED`` with a flip, ``NO_FLIP`` without, or as a reply says.
 
@@ -109,11 +112,13 @@ def lockstep(
     directions, matrices : int
         Each row keeps at most so many matrices of ``directions`` rows and columns, which decides how many rows are searched at a time;
         rows do not notice.
+    rank : callable, optional
+        Orders displacements (k, d): which flip is kept. Default: L2.
     """
     rows, max_queries = flips.running, max_queries_per_row - 2
     width = max(1, _MEMORY // (4 * directions**2 * matrices))  # of single precision
     for first in range(0, len(rows), width):
-        yield from _together(flips, problem, start, rows[first : first + width], max_queries)
+        yield from _together(flips, problem, start, rows[first : first + width], max_queries, rank)
 
 
 @dataclass(eq=False)
@@ -126,12 +131,18 @@ class _Runner:
     search: RowSearch
     left: int
     pending: Real
+    best: float
 
 
 def _together(
-    flips: Flips, problem: Problem, start: Start, rows: IntArray, max_queries: int
+    flips: Flips,
+    problem: Problem,
+    start: Start,
+    rows: IntArray,
+    max_queries: int,
+    rank: Rank | None,
 ) -> Search:
-    runners = list(_begin(flips, problem, start, rows, max_queries))
+    runners = list(_begin(flips, problem, start, rows, max_queries, rank))
     while runners:
         points = [_points(runner, problem) for runner in runners]
         asked = np.repeat([runner.row for runner in runners], [len(p) for p in points])
@@ -150,7 +161,7 @@ def _together(
                 received.label != flips.home[runner.row],
                 received,
             )
-            _keep_nearest(flips, runner.row, p[usable], answers)
+            _keep_nearest(flips, runner, p[usable], answers, rank)
             runner.left -= len(p)
             if flips.status[runner.row] == Status.RUNNING and _go_on(runner, answers):
                 alive.append(runner)
@@ -163,32 +174,58 @@ def _together(
 
 
 def _begin(
-    flips: Flips, problem: Problem, start: Start, rows: IntArray, max_queries: int
+    flips: Flips,
+    problem: Problem,
+    start: Start,
+    rows: IntArray,
+    max_queries: int,
+    rank: Rank | None,
 ) -> Iterator[_Runner]:
     for row in rows.tolist():
         origin = as_numpy(take(flips.x, np.array([row]))).reshape(-1)
-        box = Box.around(origin, problem.bounds, problem.input_shape)
+        box = Box.around(origin, _bounds(problem, row), problem.input_shape)
         search = start(row, box)
         first = next(search, None)
         if first is not None and max_queries > 0:
-            yield _Runner(row, origin, box, search, max_queries, first)
+            best = float(flips.hi[row])
+            if rank is not None and np.isfinite(best):
+                at = np.array([row])
+                moved = as_numpy(flips.reported(at)).astype(np.float64).reshape(1, -1) - origin
+                best = float(rank(moved)[0])
+            yield _Runner(row, origin, box, search, max_queries, first, best)
+
+
+def _bounds(problem: Problem, row: int) -> Bounds:
+    """The bounds of one row."""
+    if problem.row_bounds is None:
+        return problem.bounds
+    lowest, highest = problem.row_bounds
+    return lowest[row], highest[row]
 
 
 def _points(runner: _Runner, problem: Problem) -> NDArray[Any]:
-    """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds."""
+    """The points to ask, in the precision of the inputs: as many as the row may still ask, none outside the bounds.
+
+    On a grid they are levels already, so that the search is sent the displacement of what was asked.
+    """
     points = (runner.origin + runner.box.clip(runner.pending[: runner.left])).astype(
         runner.origin.dtype
     )
-    if problem.bounds is None:
-        return np.asarray(points)
-    lowest, highest = (
-        np.broadcast_to(np.asarray(b, points.dtype), problem.input_shape).reshape(-1)
-        for b in problem.bounds
-    )
-    return np.asarray(np.clip(points, lowest, highest))
+    bounds = _bounds(problem, runner.row)
+    if bounds is not None:
+        lowest, highest = (
+            np.broadcast_to(np.asarray(bound, points.dtype), problem.input_shape).reshape(-1)
+            for bound in bounds
+        )
+        points, bounds = np.clip(points, lowest, highest), (lowest, highest)
+    if isinstance(problem.grid, Grid):
+        points = problem.grid.nearest(points, runner.origin[None], bounds)
+    return np.asarray(points)
 
 
-def _keep_nearest(flips: Flips, row: int, points: NDArray[Any], answers: Answers) -> None:
+def _keep_nearest(
+    flips: Flips, runner: _Runner, points: NDArray[Any], answers: Answers, rank: Rank | None
+) -> None:
     """Remember the nearest flip seen.
 
     A flip at the row itself contradicts the row's own label, and no search can go on from there: the
@@ -196,9 +233,11 @@ def _keep_nearest(flips: Flips, row: int, points: NDArray[Any], answers: Answers
     """
     if not answers.flipped.any():
         return
-    length = np.where(answers.flipped, np.linalg.norm(answers.moved, axis=-1), np.inf)
-    best = int(length.argmin())
-    if length[best] < flips.hi[row]:
+    row, length = runner.row, np.linalg.norm(answers.moved, axis=-1)
+    order = np.where(answers.flipped, length if rank is None else rank(answers.moved), np.inf)
+    best = int(order.argmin())
+    if order[best] < runner.best:
+        runner.best = float(order[best])
         like = flips.x[:1]
         point = as_kind(points[best : best + 1].reshape(like.shape), like)
         flips.keep(

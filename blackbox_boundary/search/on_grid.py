@@ -13,20 +13,26 @@ only at the point that was asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from ..arrays import as_numpy, flat_norm, put, take
+from ..arrays import as_numpy, put, take
+from ..domain import Domain
 from ..grid import Grid
 from ..predictor import Array, Bounds, IntArray
 from .asks import AskPrediction, Labels, Search
 from .problem import Problem
+from .scaled_columns import ScaledColumns
 from .state import Flips
 
-__all__ = ["AskedFlips", "on_grid", "rows_on_grid"]
+__all__ = ["AskedFlips", "Rank", "on_grid", "rows_on_grid"]
 
-_ORDERS = {"l1": 1, "l2": 2, "linf": np.inf}
+Rank: TypeAlias = Callable[[Array], NDArray[np.float64]]
+"""Orders displacements (k, *input_shape): the smallest number (k,) is the nearest."""
 
 
 class AskedFlips:
@@ -38,18 +44,18 @@ class AskedFlips:
         The rows themselves where no flip was asked.
     label : (n,) int
     distance : (n,) float
-        In the norm that decides which one is nearest; infinite where none was, or where asking
-        again has shown another label.
+        By what decides which one is the nearest; infinite where none was, or where asking again has
+        shown another label.
     known : (n,) bool
     """
 
-    def __init__(self, x: Array, norm: str) -> None:
+    def __init__(self, x: Array, rank: Rank) -> None:
         n = x.shape[0]
         self.points = x + 0
         self.label = np.full(n, -1, np.intp)
         self.distance = np.full(n, np.inf)
         self.known = np.zeros(n, np.bool_)
-        self._order = _ORDERS[norm]
+        self._rank = rank
 
     def take_in(
         self, rows: IntArray, points: Array, flipped: NDArray[np.bool_], reply: Labels, x: Array
@@ -60,7 +66,7 @@ class AskedFlips:
         hit = np.flatnonzero(flipped)
         if not hit.size:
             return
-        away = flat_norm(take(points, hit) - take(x, hit), self._order)
+        away = self._rank(take(points, hit) - take(x, hit))
         hit, away = hit[np.argsort(away, kind="stable")], np.sort(away, kind="stable")
         row, first = np.unique(rows[hit], return_index=True)
         nearer = away[first] < self.distance[row]
@@ -79,24 +85,27 @@ class AskedFlips:
         self.distance[rows[again]] = np.inf
 
 
-def rows_on_grid(x: Array, grid: Grid | None, bounds: Bounds) -> tuple[Array, NDArray[np.bool_]]:
+def rows_on_grid(
+    x: Array, grid: Grid | ScaledColumns | Domain | None, bounds: Bounds
+) -> tuple[Array, NDArray[np.bool_]]:
     """Rows that exist, and which (n,) had to be moved; ``x`` itself if none had."""
     if grid is None:
         return x, np.zeros(x.shape[0], np.bool_)
-    moved_to, xp = grid.rows(x, bounds), array_namespace(x)
+    moved_to = grid.repaired(x) if isinstance(grid, Domain) else grid.rows(x, bounds)
+    xp = array_namespace(x)
     differs = xp.reshape((moved_to != x) & xp.isfinite(x), (x.shape[0], -1))
     moved = np.asarray(as_numpy(xp.any(differs, axis=-1)))
     return (moved_to if moved.any() else x), moved
 
 
-def on_grid(search: Search, flips: Flips, problem: Problem, norm: str) -> Search:
+def on_grid(search: Search, flips: Flips, problem: Problem, rank: Rank) -> Search:
     """Run a search, and ask about the nearest levels instead of its points.
 
-    ``norm`` says which flip is the nearest. A predictor that is differentiated is differentiated at
+    ``rank`` says which flip is the nearest, by displacements (k, ...). A predictor that is differentiated is differentiated at
     the levels, too.
     """
     assert problem.grid is not None
-    asked = flips.asked = AskedFlips(flips.x, norm)
+    asked = flips.asked = AskedFlips(flips.x, rank)
     try:
         ask = next(search)
         while True:

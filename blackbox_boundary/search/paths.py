@@ -13,6 +13,7 @@ corner, at :meth:`Path.longest`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ __all__ = ["Path"]
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """One ray a row, clipped to the bounds."""
+    """One ray a row, clipped to the bounds: shared ones, or one a row (n, *input_shape)."""
 
     origin: Array
     direction: Array
@@ -36,7 +37,7 @@ class Path:
         points, radius = take(self.direction, rows), per_row(radius, self.origin)
         points = points * radius if points is self.direction else _scaled(points, radius)
         points += take(self.origin, rows)
-        return points if self.bounds is None else clip(points, self.bounds)
+        return points if self.bounds is None else clip(points, self._bounds_of(rows))
 
     def longest(self) -> NDArray[np.float64]:
         """Radius (n,) beyond which the clipped path rests; infinite without bounds."""
@@ -48,13 +49,21 @@ class Path:
             for part in (self.origin, self.direction)
         )
         lowest, highest = (
-            np.broadcast_to(np.asarray(b, np.float64), self.origin.shape[1:]).reshape(-1)
+            np.broadcast_to(np.asarray(b, np.float64), self.origin.shape).reshape(n, -1)
             for b in self.bounds
         )
         room = np.where(direction > 0, highest - origin, origin - lowest)
         moves = direction != 0
         exits = np.divide(room, np.abs(direction), out=np.zeros_like(room), where=moves)
         return np.where(moves.any(axis=-1), exits.max(axis=-1, initial=0.0), np.inf)
+
+    def _bounds_of(self, rows: IntArray) -> tuple[Any, Any]:
+        """Bounds that all rows share, or those of some rows where each has its own."""
+        assert self.bounds is not None
+        lowest, highest = self.bounds
+        if np.ndim(lowest) < self.origin.ndim:
+            return lowest, highest
+        return lowest[rows], highest[rows]
 
 
 def _scaled(points: Array, by: Array) -> Array:

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
+from ..capabilities import is_piecewise_constant
 from ..chains import Chain, Chained
-from ..grid import Grid, Gridded
+from ..domain import Domain
+from ..errors import CapabilityMissing, InvalidInput
+from ..grid import Grid, grid_of
 from ..inputs import checked_bounds, checked_noise, checked_scale, checked_seed
-from ..predictor import Access, Bounds, Differentiable, Predictor
+from ..predictor import Access, Bounds, Differentiable, IntArray, Predictor
+from .scaled_columns import ScaledColumns
 
-__all__ = ["Problem"]
+__all__ = ["Aim", "Problem"]
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """To which class distances are measured.
+
+    Attributes
+    ----------
+    classes : (n_rows,) int
+        By row id; -1: to any other label.
+    leaves : bool
+        Whether a row that has its class already is measured to any other label.
+    """
+
+    classes: IntArray
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,8 +68,18 @@ class Problem:
         How far each input typically varies: the unit of the steps by which gradients are estimated.
     piecewise_constant : bool
         Whether the predictor declares that its gradient is zero almost everywhere, as trees do.
-    grid : Grid, optional
+    grid : Grid or ScaledColumns, optional
         The inputs that exist, where those are levels; None: any number.
+    domain : Domain, optional
+        Of the columns of a table. The search then runs in other coordinates (:meth:`searched`).
+    row_bounds : (lowest, highest), optional
+        Those of each row (n, *input_shape) of the searched block, inside the bounds; None: all rows
+        have the bounds.
+    units : tuple of (k,) int, optional
+        Positions of the coordinates that change together, as those of a one-hot group; None: each by
+        itself.
+    aim : Aim, optional
+        To which class distances are measured; None: to any label but the row's own.
 
     Raises
     ------
@@ -69,7 +100,11 @@ class Problem:
     chain: Callable[[], Chain] | None = None
     scale: Any = None
     piecewise_constant: bool = False
-    grid: Grid | None = None
+    grid: Grid | ScaledColumns | None = None
+    domain: Domain | None = None
+    row_bounds: tuple[Any, Any] | None = None
+    units: tuple[IntArray, ...] | None = None
+    aim: Aim | None = None
 
     def __post_init__(self) -> None:
         checked_noise(self.votes, self.score_resolution)
@@ -82,6 +117,8 @@ class Problem:
         }
         for name, value in valid.items():
             object.__setattr__(self, name, value)
+        if self.domain is not None:
+            object.__setattr__(self, "domain", self._fitting(self.domain))
 
     @classmethod
     def of(cls, predictor: Predictor, *, bounds: Bounds = None, **run: Any) -> Problem:
@@ -93,10 +130,73 @@ class Problem:
             predictor.bounds if bounds is None else bounds,
             isinstance(predictor, Differentiable),
             chain=cache(predictor.chain) if isinstance(predictor, Chained) else None,
-            piecewise_constant=bool(getattr(predictor, "piecewise_constant", False)),
-            grid=predictor.grid if isinstance(predictor, Gridded) else None,
+            piecewise_constant=is_piecewise_constant(predictor),
+            grid=grid_of(predictor),
             **run,
         )
+
+    @cached_property
+    def columns(self) -> ScaledColumns | None:
+        """The coordinates of the domain, where there is one."""
+        return None if self.domain is None else ScaledColumns(self.domain)
+
+    @cached_property
+    def searched(self) -> Problem:
+        """The problem as a search has it: in the coordinates of its domain; itself without one.
+
+        What proves a distance by the model's weights knows no such coordinates: the chain is left
+        out. Along categories without order a gradient is estimated.
+        """
+        columns = self.columns
+        if columns is None:
+            return self
+        scale = None if self.scale is None else columns.scale_of(self.scale.reshape(-1))
+        return replace(
+            self,
+            input_shape=(columns.size,),
+            bounds=(columns.lowest, columns.highest) if columns.size else None,
+            differentiable=self.differentiable and not columns.has_categories,
+            chain=None,
+            scale=scale,
+            grid=columns if columns.is_discrete else None,
+            domain=None,
+            units=columns.units,
+        )
+
+    @property
+    def level(self) -> float:
+        """Distance between the levels of a grid, the same for all inputs; 0 where there is none."""
+        return self.grid.step if isinstance(self.grid, Grid) else 0.0
+
+    def bounds_of(self, rows: IntArray) -> Bounds:
+        """The bounds of some rows of the block: shared ones, or one a row (k, *input_shape)."""
+        if self.row_bounds is None:
+            return self.bounds
+        lowest, highest = self.row_bounds
+        return lowest[rows], highest[rows]
+
+    def _fitting(self, domain: Domain) -> Domain:
+        """The domain inside the bounds, and on the whole numbers that the model takes.
+
+        Raises
+        ------
+        InvalidInput
+            It has another number of columns than the model has inputs.
+        CapabilityMissing
+            The model takes levels that are no whole numbers.
+        """
+        n_inputs = math.prod(self.input_shape)
+        if len(domain.columns) != n_inputs:
+            raise InvalidInput(
+                f'"columns" must describe the {n_inputs} inputs of the model, each once; '
+                f"got {len(domain.columns)}."
+            )
+        if isinstance(self.grid, Grid) and (self.grid.step != 1 or self.grid.origin % 1):
+            raise CapabilityMissing(
+                "The model takes levels of its own, which are no whole numbers; "
+                '"columns" cannot describe them.'
+            )
+        return domain.within(self.bounds, whole=self.grid is not None)
 
     def stream(self, row_id: int) -> np.random.Generator:
         """The random stream of the row with this id (its number in the caller's data)."""

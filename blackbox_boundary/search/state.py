@@ -60,6 +60,10 @@ class Flips:
     certified_by : tuple of str
         Names of the layers that the certified distances follow from.
     path : Path or None
+    target : (n,) int or None
+        Where the distance to a class is asked: that class, or -1 for any other label.
+    answered : Prediction or None
+        There, the answers at the rows as the model gave them.
     asked : AskedFlips or None
         On a grid, the nearest flips as they were asked: these are reported.
     """
@@ -83,10 +87,14 @@ class Flips:
     path: Path | None = None
     asked: AskedFlips | None = None
     known: KnownBrackets | None = None
+    target: IntArray | None = None
+    answered: Prediction | None = None
     _best: Array | None = None
+    _is_kept: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         n = len(self.row_ids)
+        self._is_kept = np.zeros(n, np.bool_)
         self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         self.status, self.lo, self.hi = (
             np.full(n, Status.RUNNING, np.int8),
@@ -152,23 +160,28 @@ class Flips:
         if self._best is None:
             self._best = self.x + 0
         put(self._best, rows, points)
+        self._is_kept[rows] = True
         self.flipped[rows], self.hi[rows] = labels, hi
 
     def move(
         self, rows: IntArray, points: Array, labels: IntArray, hi: NDArray[np.float64]
     ) -> None:
         """Move flip points outward, along the path or away from it as they were found."""
-        if self._best is None:
-            self.flipped[rows], self.hi[rows] = labels, hi
-        else:
-            self.keep(rows, points, labels, hi)
+        kept = np.flatnonzero(self._is_kept[rows])
+        self.flipped[rows], self.hi[rows] = labels, hi
+        if kept.size:
+            self.keep(rows[kept], take(points, kept), labels[kept], hi[kept])
 
     def points(self, rows: IntArray) -> Array:
         """The best known flip points of rows that have one, as the search has them."""
-        if self._best is None:
-            assert self.path is not None
-            return self.path.at(rows, self.hi[rows])
-        return take(self._best, rows)
+        kept = self._is_kept[rows]
+        if kept.all() and self._best is not None:
+            return take(self._best, rows)
+        assert self.path is not None
+        points = self.path.at(rows, self.hi[rows])
+        if kept.any():
+            put(points, np.flatnonzero(kept), take(self._best, rows[kept]))
+        return points
 
     def reported(self, rows: IntArray) -> Array:
         """The same as they were asked: on a grid, the nearest level that flipped."""
@@ -181,9 +194,13 @@ class Flips:
 
     def beyond(self, rows: IntArray, step: NDArray[np.float64], bounds: Bounds) -> Array:
         """Points further out than the best known flip points by ``step`` (k,), input units; inside the bounds."""
-        if self._best is None and self.asked is None:
+        on_path = ~self._is_kept[rows]
+        if on_path.any() and self.asked is None:
             assert self.path is not None
-            return self.path.at(rows, self.hi[rows] + step)
+            points = self.path.at(rows, self.hi[rows] + step)
+            if (kept := np.flatnonzero(~on_path)).size:
+                put(points, kept, self.beyond(rows[kept], step[kept], bounds))
+            return points
         best = self.reported(rows)
         away = best - take(self.x, rows)
         hi = self.hi[rows] if self.asked is None else flat_norm(away, 2)

@@ -1,4 +1,4 @@
-"""For tests of adapters, estimators and models: classifiers with known distances, and a suite that every predictor should pass."""
+"""Classifiers with known distances, and a suite of checks for every predictor."""
 
 from .adversary import Adversary
 from .conformance import CHECKS, check_predictor

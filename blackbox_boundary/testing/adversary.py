@@ -14,10 +14,10 @@ __all__ = ["Adversary"]
 
 
 class Adversary:
-    """Labels, scores and gradients drawn at random for each point, and always the same for the same point.
+    """Labels, scores and gradients that are random, but always the same for the same point.
 
-    What holds under it holds for any model that answers rows independently: labels come back along a ray, scores leap by many orders of
-    magnitude or tie, gradients point anywhere.
+    What holds under it holds for any model that answers rows independently: labels come back along
+    a ray, scores leap by many orders of magnitude or tie, gradients point anywhere.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ class Adversary:
     stubborn : float
         Share of points that have label 0; the others have any label.
     broken : float
-        Share of points without a usable answer: label -1, NaN among the scores, a gradient that is zero or not finite.
+        Share of points without a usable answer: label -1, NaN among the scores, a gradient that is
+        zero or not finite.
 
     Attributes
     ----------
@@ -82,7 +83,7 @@ class Adversary:
         return Prediction(prediction.label, top1 if self.access is Access.TOP1 else None)
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
-        """A direction that depends on the point and on which classes ``v`` (n, n_classes) weighs."""
+        """A direction that depends on the point and on the signs of ``v`` (n, n_classes)."""
         rows = self._rows(x)
         self.n_differentiated += len(rows)
         gradients = [

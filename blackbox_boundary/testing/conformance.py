@@ -1,11 +1,13 @@
 """What every predictor should pass: :func:`check_predictor` for anybody's adapter.
 
-A measurement relies on more than the protocol's signatures: a row's answer must not depend on its neighbours, the input must not be
-written to, what is declared must be what is revealed, gradients must be those of the scores. Each check here is one of these sentences,
-and has a name, so that a model which cannot keep one says so with a reason.
+A measurement relies on more than the protocol's signatures: a row's answer must not depend on its
+neighbours, the input must not be written to, what is declared must be what is revealed, gradients
+must be those of the scores. Each check here is one of these sentences, and has a name, so that a
+model which cannot keep one says so with a reason.
 
-Two answers *agree* when their scores differ by at most ``tolerance`` times the largest magnitude among the scores of the row; labels may
-then differ only between classes whose scores tie as closely. Where no scores are revealed, the labels must be equal.
+Two answers *agree* when their scores differ by at most ``tolerance`` times the largest magnitude
+among the scores of the row; labels may then differ only between classes whose scores tie as
+closely. Where no scores are revealed, the labels must be equal.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
 from ..arrays import as_kind, as_numpy, take
+from ..capabilities import StraightThrough, fingerprint_of
 from ..errors import BoundaryError, InvalidInput
+from ..prediction_checks import check_prediction, looks_like_probabilities
 from ..predictor import (
     Access,
     Array,
@@ -26,8 +30,6 @@ from ..predictor import (
     IntArray,
     Prediction,
     Predictor,
-    check_prediction,
-    looks_like_probabilities,
 )
 
 __all__ = ["CHECKS", "check_predictor"]
@@ -48,15 +50,19 @@ def check_predictor(
     ----------
     predictor : Predictor
     x : array (n, *input_shape)
-        Typical rows, at least three, in any kind the predictor takes; their labels should not all be the same.
+        Typical rows, at least three, in any kind the predictor takes; their labels should not all
+        be the same.
     tolerance : float
-        How closely answers to the same row must agree, as a share of the row's largest score. Networks in float32 vary in the last bits
-        with the batch size: 2e-6 was seen. Half precision needs about 1e-2.
+        How closely answers to the same row must agree, as a share of the row's largest score.
+        Networks in float32 vary in the last bits with the batch size: 2e-6 was seen. Half precision
+        needs about 1e-2.
     gradient_tolerance : float
-        How closely gradients must agree with central differences of the scores, as a share of the slope. Rounding and kinks were seen to
-        make up 0.016 in a ReLU network of 22,000 units in float32.
+        How closely gradients must agree with central differences of the scores, as a share of the
+        slope. Rounding and kinks were seen to make up 0.016 in a ReLU network of 22,000 units in
+        float32.
     known : mapping of str to str, optional
-        Checks that this predictor is known to fail, each with the reason. Once such a check passes, it is reported as a failure.
+        Checks that this predictor is known to fail, each with the reason. Once such a check passes,
+        it is reported as a failure.
     close : bool
         Also close the predictor at the end and make sure that it then fails cleanly.
 
@@ -74,8 +80,8 @@ def check_predictor(
 
     Notes
     -----
-    Costs about 110 predictions and 9 gradients per row where there are gradients to check, else 20 predictions; a batch is at most three
-    times ``x``.
+    Costs about 110 predictions and 9 gradients per row where there are gradients to check, else 20
+    predictions; a batch is at most three times ``x``.
 
     Examples
     --------
@@ -188,8 +194,8 @@ def _declares(case: _Case) -> None:
     if predictor.bounds is not None:
         lowest, highest = (np.broadcast_to(np.asarray(bound), shape) for bound in predictor.bounds)
         assert (lowest < highest).all(), "The lowest bound must lie below the highest."
-    fingerprint = getattr(predictor, "fingerprint", "")
-    assert isinstance(fingerprint, str), (
+    fingerprint = fingerprint_of(predictor)
+    assert fingerprint is None or isinstance(fingerprint, str), (
         f"fingerprint must be a string; got {type(fingerprint).__name__}."
     )
 
@@ -346,15 +352,17 @@ def _vjp_rows(case: _Case) -> None:
 
 
 def _vjp_values(case: _Case) -> None:
-    """Gradients are those of the scores: near each row, most of five probes agree with central differences.
+    """Gradients agree with central differences in most of five probes near each row.
 
-    A probe is a point near the row and a direction: the gradient's own, or a random one. A step counts where rounding could not make up
-    ``gradient_tolerance``, and the best of several steps counts. Any single probe may sit on a kink of a piecewise linear network (seen for
-    1 row in 50 of a ReLU network 784-256-10), hence most of five.
+    A probe is a point near the row and a direction: the gradient's own, or a random one. A step
+    counts where rounding could not make up ``gradient_tolerance``, and the best of several steps
+    counts. Any single probe may sit on a kink of a piecewise linear network (seen for 1 row in 50
+    of a ReLU network 784-256-10), hence most of five.
     """
     if not case.with_gradient().access.has_scores:
         raise _NotApplicable("no scores are revealed to take differences of")
-    if passed := getattr(case.with_gradient(), "straight_through", ()):
+    model = case.with_gradient()
+    if passed := model.straight_through if isinstance(model, StraightThrough) else ():
         raise _NotApplicable(f"gradients pass straight through {', '.join(passed)}")
     rng = np.random.default_rng(1)
     errors = np.array([_gradient_error(case, rng, along_gradient=probe == 0) for probe in range(5)])
@@ -407,7 +415,7 @@ def _away_from_bounds(case: _Case, x: Array, room: float) -> Array:
 def _central_difference(
     predictor: Predictor, x: Array, step: FloatArray, v: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Half the difference of ``sum_k v_k score_k`` across each row's step (n,), and what rounding may have made of it (n,)."""
+    """Half the difference of ``sum_k v_k score_k`` across each step, and its rounding, (n,)."""
     ahead, behind = (predictor.predict(x + as_kind(sign * step, x)).scores for sign in (1, -1))
     assert ahead is not None
     assert behind is not None

@@ -28,7 +28,8 @@ class Reference:
     scale : float
         Multiplies the logits: steepens the scores and leaves every label as it is. Positive.
     decimals : int, optional
-        Scores are rounded so, as servers do, before the label is read off: ties and plateaus; the distances are then off.
+        Scores are rounded so, as servers do, before the label is read off: ties and plateaus; the
+        distances are then off.
 
     Attributes
     ----------
@@ -39,9 +40,10 @@ class Reference:
 
     Notes
     -----
-    Rows are computed one by one in NumPy, whatever the kind of the inputs: a row gives the same bits in any batch. Inputs of float64 are
-    computed in float64, all others in float32. :meth:`vjp` differentiates the probabilities where ``access`` is ``"probabilities"``, else
-    the logits (also those that ``"label"`` and ``"top1"`` do not reveal; :class:`Opaque` hides it).
+    Rows are computed one by one in NumPy, whatever the kind of the inputs: a row gives the same
+    bits in any batch. Inputs of float64 are computed in float64, all others in float32. :meth:`vjp`
+    differentiates the probabilities where ``access`` is ``"probabilities"``, else the logits (also
+    those that ``"label"`` and ``"top1"`` do not reveal; :class:`Opaque` hides it).
 
     Examples
     --------
@@ -111,7 +113,9 @@ class Reference:
         return as_kind((self.scale * self.shape.pull(rows, v)).reshape(np.shape(x)), x)
 
     def distance(self, x: Array, norm: str = "l2") -> FloatArray:
-        """Exact distance (n,) float64 from each row to the boundary, bounds left aside; ``norm`` is ``"l1"``, ``"l2"`` or ``"linf"``.
+        """Exact distance (n,) float64 from each row to the boundary, without bounds.
+
+        ``norm`` is ``"l1"``, ``"l2"`` or ``"linf"``.
 
         Raises
         ------
@@ -123,7 +127,9 @@ class Reference:
         return self.shape.distance(self._rows(x).astype(np.float64), _ORDERS[norm])
 
     def crossings(self, x: Array, direction: Array) -> FloatArray:
-        """Ascending radii (n, m) at which the rays along ``direction`` (n, *input_shape), of any length but zero, change their label.
+        """Ascending radii (n, m) at which the rays along ``direction`` change their label.
+
+        ``direction`` (n, *input_shape) has any length but zero.
 
         Radii are L2 lengths; infinite where a ray has fewer than m crossings.
         """

@@ -1,13 +1,14 @@
 r"""A small ReLU net whose distances are exact, by mixed-integer programming.
 
-Each unit ``a = max(0, h)`` with ``low <= h <= high`` is written with one binary number ``s`` [1]_: ``a >= 0``, ``a >= h``,
-``a <= high * s``, ``a <= h - low * (1 - s)``; units whose sign is fixed by the bounds need none. The smallest L1 or L-infinity
-distance to a tie with any other class is then a mixed-integer linear programme, which :func:`scipy.optimize.milp` solves to a gap of 1e-6.
+Each unit ``a = max(0, h)`` with ``low <= h <= high`` is written with one binary number ``s`` [1]_:
+``a >= 0``, ``a >= h``, ``a <= high * s``, ``a <= h - low * (1 - s)``; units whose sign is fixed by
+the bounds need none. The smallest L1 or L-infinity distance to a tie with any other class is then a
+mixed-integer linear programme, which :func:`scipy.optimize.milp` solves to a gap of 1e-6.
 
 References
 ----------
-.. [1] V. Tjeng, K. Xiao, R. Tedrake, "Evaluating robustness of neural networks with mixed integer programming", ICLR 2019.
-   arXiv 1711.07356.
+.. [1] V. Tjeng, K. Xiao, R. Tedrake, "Evaluating robustness of neural networks with mixed integer
+   programming", ICLR 2019. arXiv 1711.07356.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ _GAP = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class ReluNet:
-    """Dense layers with ReLU between them: ``weights[l]`` (out, in), ``offsets[l]`` (out,). A shape for :class:`Reference`.
+    """Dense layers with ReLU between them: ``weights[l]`` (out, in), ``offsets[l]`` (out,).
 
-    Distances are exact for L1 and L-infinity, within ``box`` if one is given; a few dozen units take seconds a row.
+    A shape for :class:`Reference`.
+
+    Distances are exact for L1 and L-infinity, within ``box`` if one is given; a few dozen units
+    take seconds a row.
     """
 
     weights: tuple[Real, ...]
@@ -108,9 +112,10 @@ class ReluNet:
         return best
 
     def _to_tie(self, row: Real, home: int, rival: int, order: float, known: float) -> float:
-        """Distance to the nearest point where ``rival`` has caught up; infinite where there is none nearer than ``known``.
+        """Distance to the nearest point where ``rival`` leads; infinite if not below ``known``.
 
-        The programme is solved in a growing cube around the row: a solution no longer than the cube's radius is the best anywhere.
+        The programme is solved in a growing cube around the row: a solution no longer than the
+        cube's radius is the best anywhere.
         """
         radius = 1.0
         while True:
@@ -125,7 +130,7 @@ class ReluNet:
 
 
 class _Programme:
-    """Variables, in order: the input, the step's size (d of them, or 1), then each layer's activations and binaries."""
+    """Variables in their order: input, size of the step (d or 1), activations and binaries."""
 
     def __init__(self, net: ReluNet, row: Real, low: Real, high: Real) -> None:
         self.net, self.row, self.d = net, row, len(row)

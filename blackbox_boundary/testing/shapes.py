@@ -1,10 +1,12 @@
 """Classifiers whose decision boundary is known in closed form.
 
-Each shape is a few numbers with exact answers: the logits and their gradient, the distance to the boundary under L1, L2 and L∞,
-and the radii at which a ray crosses it. :class:`~blackbox_boundary.testing.Reference` makes a predictor of a shape.
+Each shape is a few numbers with exact answers: the logits and their gradient, the distance to the
+boundary under L1, L2 and L∞, and the radii at which a ray crosses it.
+:class:`~blackbox_boundary.testing.Reference` makes a predictor of a shape.
 
-The two-class shapes are sets: label 1 inside, 0 outside and (ties go to the lowest index) on the boundary. Their logits are
-``(-f/2, f/2)`` with a margin ``f`` that is positive inside, so that each logit has a gradient.
+The two-class shapes are sets: label 1 inside, 0 outside and (ties go to the lowest index) on the
+boundary. Their logits are ``(-f/2, f/2)`` with a margin ``f`` that is positive inside, so that each
+logit has a gradient.
 
 | here | shape | meaning |
 |---|---|---|
@@ -13,8 +15,9 @@ The two-class shapes are sets: label 1 inside, 0 outside and (ties go to the low
 | ``order`` | 1, 2, inf | norm of the distance |
 | crossings | (n, m) | ascending radii along each ray at which the label changes; infinite where there are fewer than m |
 
-Distances and crossings are in float64 and ignore bounds; logits and gradients come in the dtype of ``x``. Of a row on the boundary itself,
-whose label is decided by rounding, the crossing at radius 0 may or may not be listed.
+Distances and crossings are in float64 and ignore bounds; logits and gradients come in the dtype of
+``x``. Of a row on the boundary itself, whose label is decided by rounding, the crossing at radius 0
+may or may not be listed.
 """
 
 from __future__ import annotations
@@ -61,14 +64,17 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """One linear score a class: ``logits = weights · x + offsets``; ``weights`` (n_classes, *input_shape), ``offsets`` (n_classes,)."""
+    """One linear score a class, ``logits = weights · x + offsets``.
+
+    ``weights`` (n_classes, *input_shape), ``offsets`` (n_classes,).
+    """
 
     weights: Floats
     offsets: Floats
 
     @classmethod
     def hyperplane(cls, normal: Floats, offset: float) -> Linear:
-        """Two classes: label 1 where ``normal · x + offset`` is positive; that is also the margin."""
+        """Two classes: label 1 where ``normal · x + offset``, the margin, is positive."""
         half = np.asarray(normal, np.float64) / 2
         return cls(np.stack([-half, half]), np.array([-offset / 2, offset / 2]))
 
@@ -99,7 +105,10 @@ class Linear:
         return self.weights.reshape(self.n_classes, -1)
 
     def _rivals(self, x: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
-        """Margins (n, n_classes) over each class and their gradients (n, n_classes, d); infinite over the home class itself."""
+        """Margins (n, n_classes) over each class, and their gradients (n, n_classes, d).
+
+        The margin over the home class is infinite.
+        """
         scores = self.logits(x.astype(np.float64))
         home = scores.argmax(axis=-1)
         rows = np.arange(len(x))
@@ -110,7 +119,10 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Ball:
-    """Inside a sphere around ``center`` (*input_shape). Margin ``(radius² - ‖x - center‖²) / (2 radius)``: slope 1 at the boundary."""
+    """Inside a sphere around ``center`` (*input_shape).
+
+    Margin ``(radius² - ‖x - center‖²) / (2 radius)``: slope 1 at the boundary.
+    """
 
     center: Floats
     radius: float
@@ -148,13 +160,13 @@ class Ball:
         return x - np.asarray(self.center, x.dtype).reshape(-1)
 
     def _way_out(self, z: Floats, order: float) -> Floats:
-        """The longest step of norm t goes to a vertex of the norm's ball: solve ``‖z‖² + 2 t m + k t² = radius²``."""
+        """Solve ``‖z‖² + 2 t m + k t² = radius²``: the longest step of norm t ends at a vertex."""
         m, k = (z.max(axis=-1), 1) if order == 1 else (z.sum(axis=-1), z.shape[1])
         missing = np.maximum(self.radius**2 - (z * z).sum(axis=-1), 0)
         return missing / (m + np.sqrt(m * m + k * missing))
 
     def _way_in(self, z: Floats, order: float) -> Floats:
-        """L1 cuts the largest coordinates down to a level, L∞ takes the same off each: find the level among the sorted coordinates."""
+        """Find the level to which L1 cuts the largest coordinates, or that L∞ takes off each."""
         d = z.shape[1]
         s = -np.sort(-z, axis=-1)  # descending
         k = np.arange(1, d + 1)
@@ -179,7 +191,10 @@ class Ball:
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Inside ``lowest < x < highest`` (*input_shape each). The margin is the distance to the nearest face, negative outside."""
+    """Inside ``lowest < x < highest`` (*input_shape each).
+
+    The margin is the distance to the nearest face, negative outside.
+    """
 
     lowest: Floats
     highest: Floats
@@ -221,7 +236,10 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Slab:
-    """Between two parallel planes: ``|normal · x + offset| < half_width``. A ray from outside flips, and flips back."""
+    """Between two parallel planes: ``|normal · x + offset| < half_width``.
+
+    A ray from outside flips, and flips back.
+    """
 
     normal: Floats
     offset: float
@@ -258,7 +276,10 @@ class Slab:
 
 @dataclass(frozen=True, eq=False)
 class Wedge:
-    """Where two half-spaces meet: both ``normals · x + offsets`` (2,) positive. ``normals`` (2, *input_shape), not parallel."""
+    """Where two half-spaces meet: both ``normals · x + offsets`` (2,) positive.
+
+    ``normals`` (2, *input_shape), not parallel.
+    """
 
     normals: Floats
     offsets: Floats
@@ -311,7 +332,10 @@ class Wedge:
 
 @dataclass(frozen=True, eq=False)
 class Stripes:
-    """Equal stripes, label 1 and 0 in turn, with the smooth margin ``sin(π (normal · x + offset))``: every ray flips again and again."""
+    """Equal stripes, label 1 and 0 in turn: a ray flips many times.
+
+    The margin is ``sin(π (normal · x + offset))``.
+    """
 
     normal: Floats
     offset: float = 0.0
@@ -353,7 +377,10 @@ class Stripes:
 
 
 def _dot(x: Floats, normals: Floats) -> Floats:
-    """(n, d) by (k, d) to (n, k), each row summed by itself: a matrix product may differ in the last bits with n."""
+    """Product (n, k) of (n, d) and (k, d), each row summed alone.
+
+    The last bits of a matrix product may depend on n.
+    """
     return (np.ascontiguousarray(x)[:, None, :] * np.ascontiguousarray(normals, dtype=x.dtype)).sum(
         axis=-1
     )
@@ -379,7 +406,10 @@ def _ratio(room: Floats, speed: Floats) -> Floats:
 
 
 def _between_faces(margins: Floats, slopes: Floats) -> tuple[Floats, Floats]:
-    """Radii (n,) at which rays enter and leave the set where all ``margins`` (n, k) are positive; ``slopes`` (n, k) along the ray."""
+    """Radii (n,) at which rays enter and leave the set where all ``margins`` are positive.
+
+    ``margins`` and their ``slopes`` along the ray are (n, k).
+    """
     enter = np.where(
         slopes > 0,
         -_ratio(margins, slopes),
@@ -389,7 +419,7 @@ def _between_faces(margins: Floats, slopes: Floats) -> tuple[Floats, Floats]:
 
 
 def _crossings(enter: Floats, leave: Floats) -> Floats:
-    """Crossings (n, 2) of rays that lie in a convex set between two radii, of which the positive ones count."""
+    """Crossings (n, 2) of rays that are inside a convex set between two radii, if positive."""
     meets = (leave > enter) & (leave > 0)
     first, second = np.where(meets, enter, np.inf), np.where(meets, leave, np.inf)
     inside = first < 0

@@ -55,7 +55,10 @@ def bounds(draw: st.DrawFn, input_shape: tuple[int, ...]) -> Bounds:
 
 @st.composite
 def shapes(draw: st.DrawFn, input_shape: tuple[int, ...] | None = None) -> Shape:
-    """Every shape of :mod:`blackbox_boundary.testing`: one crossing of a ray, two, many, none, corners, several classes."""
+    """Every shape of :mod:`blackbox_boundary.testing`.
+
+    Rays cross the boundary once, twice, often or never; there are corners and several classes.
+    """
     of_row = draw(input_shapes()) if input_shape is None else input_shape
     kinds = ["linear", "hyperplane", "ball", "box", "slab", "stripes"] + (
         ["wedge"] if np.prod(of_row) > 1 else []
@@ -87,7 +90,8 @@ def predictors(
 ) -> Reference:
     """References at any access, steep or flat, with and without bounds.
 
-    ``rounded`` lets some round their scores: labels then tie on plateaus, and the reference's distances are off.
+    ``rounded`` lets some round their scores: labels then tie on plateaus, and the reference's
+    distances are off.
     """
     shape = draw(shapes())
     revealed = draw(st.sampled_from(Access)) if access is None else Access.parse(access)
@@ -122,7 +126,10 @@ def adversaries(draw: st.DrawFn, *, access: Access | str | None = None) -> Adver
 def inputs(
     draw: st.DrawFn, predictor: Predictor, *, min_rows: int = 0, max_rows: int = 5
 ) -> NDArray[np.floating[Any]]:
-    """Rows (n, *input_shape) inside the predictor's bounds, float32 or float64; none at all, repeated ones, ones on the bounds."""
+    """Rows (n, *input_shape) inside the predictor's bounds, float32 or float64.
+
+    There may be none, repeated ones, and rows on the bounds.
+    """
     dtype = draw(st.sampled_from([np.float64, np.float32]))
     shape = (draw(st.integers(min_rows, max_rows)), *predictor.input_shape)
     x = draw(_arrays(shape)).astype(dtype)

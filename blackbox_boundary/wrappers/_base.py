@@ -7,11 +7,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from ..capabilities import fingerprint_of, is_piecewise_constant
 from ..chains import Chained
 from ..errors import InvalidInput
-from ..grid import Grid
+from ..grid import Grid, grid_of
 from ..metering import Grouping, Metered
-from ..model_checks import ModelCheck, Rechecked, Versioned
+from ..model_checks import Merging, ModelCheck, Rechecked, Versioned
 from ..predictor import (
     Access,
     Array,
@@ -34,28 +35,59 @@ class Streaming(Predictor, Protocol):
     """A predictor that can hand out answers as they arrive, so that each is recorded at once."""
 
     def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """Answer ``x`` (n, *input_shape) in parts, in any order: consecutive rows, and their prediction."""
+        """Answer ``x`` (n, *input_shape) in parts of consecutive rows, in any order."""
         ...
 
 
 @runtime_checkable
 class Encoding(Predictor, Protocol):
-    """A predictor that sends its rows in another form, in which different rows may be the same question."""
+    """A predictor that encodes its rows, so that different rows may be one question."""
 
     def as_sent(self, x: Array) -> NDArray[Any]:
-        """The rows as they are sent, in the dtype that is sent and rounded where that rounds; nothing is sent."""
+        """The rows as they are sent, rounded and in the dtype that is sent; nothing is sent."""
         ...
 
 
-class Wrapper:
+class Around:
+    """A predictor around another one, with the same inputs and the same classes."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._inner = predictor
+        if isinstance(predictor, Named):
+            self.class_names = predictor.class_names
+        if isinstance(predictor, NamedInputs):
+            self.input_names = predictor.input_names
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return tuple(self._inner.input_shape)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self._inner.n_classes
+
+    @property
+    def bounds(self) -> Bounds:
+        """Lowest and highest input, or None."""
+        return self._inner.bounds
+
+    @property
+    def grid(self) -> Grid | None:
+        """The inputs that exist, where the wrapped predictor knows of a grid."""
+        return grid_of(self._inner)
+
+
+class Wrapper(Around):
     """Passes everything on.
 
     It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
-    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped predictor has
-    them.
+    what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped
+    predictor has them.
 
-    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it, ``_vjp``,
-    ``_stream`` and ``_recheck``.
+    A subclass overrides :meth:`predict`, ``_predict_again`` with it, and, where they matter to it,
+    ``_vjp``, ``_stream``, ``_recheck`` and ``_ask_alone``.
 
     Parameters
     ----------
@@ -65,14 +97,16 @@ class Wrapper:
     """
 
     def __init__(self, predictor: Predictor, *, streams: bool = False) -> None:
-        self._inner = predictor
-        self.piecewise_constant = bool(getattr(predictor, "piecewise_constant", False))
+        super().__init__(predictor)
+        self.piecewise_constant = is_piecewise_constant(predictor)
         if isinstance(predictor, Differentiable):
             self.vjp = self._vjp
         if isinstance(predictor, Repeatable) and not isinstance(self, Repeatable):
             self.predict_again = self._predict_again
         if isinstance(predictor, Rechecked):
             self.sent_row, self.recheck = predictor.sent_row, self._recheck
+        if isinstance(predictor, Merging):
+            self.merges_requests, self.ask_alone = predictor.merges_requests, self._ask_alone
         if streams and isinstance(predictor, Streaming):
             self.stream = self._stream
         self._pass_on(predictor)
@@ -81,10 +115,6 @@ class Wrapper:
         """Take over what the wrapped predictor says of itself."""
         if isinstance(predictor, Chained):
             self.chain = predictor.chain
-        if isinstance(predictor, Named):
-            self.class_names = predictor.class_names
-        if isinstance(predictor, NamedInputs):
-            self.input_names = predictor.input_names
         if isinstance(predictor, Encoding):
             self.as_sent = predictor.as_sent
         if isinstance(predictor, Metered):
@@ -105,29 +135,9 @@ class Wrapper:
         return self._inner.access
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
-        return tuple(self._inner.input_shape)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return self._inner.n_classes
-
-    @property
-    def bounds(self) -> Bounds:
-        """Lowest and highest input, or None."""
-        return self._inner.bounds
-
-    @property
-    def grid(self) -> Grid | None:
-        """The inputs that exist, where the wrapped predictor knows of a grid."""
-        return getattr(self._inner, "grid", None)
-
-    @property
     def fingerprint(self) -> str | None:
         """Name of the model's content, where the wrapped predictor has one."""
-        return getattr(self._inner, "fingerprint", None)
+        return fingerprint_of(self._inner)
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
@@ -146,6 +156,11 @@ class Wrapper:
         inner: Any = self._inner
         found: ModelCheck = inner.recheck()
         return found
+
+    def _ask_alone(self, x: Array) -> Prediction:
+        inner: Any = self._inner
+        answer: Prediction = inner.ask_alone(x)
+        return answer
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         inner: Any = self._inner

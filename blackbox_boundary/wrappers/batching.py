@@ -1,4 +1,4 @@
-"""Ask a predictor in calls of one size: for models exported with a fixed batch, or that fail on large ones."""
+"""Calls of one size, for models with a fixed batch or that fail on large ones."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class BatchingPredictor(Wrapper):
     batch_size : int
         Rows of a call.
     pad : bool
-        Fill the last call up to exactly ``batch_size`` by repeating its last row, for models with a fixed batch dimension. The
-        repeats are sent (a server would bill them) and their answers dropped.
+        Fill the last call up to exactly ``batch_size`` by repeating its last row, for models with a
+        fixed batch dimension. The repeats are sent (a server would bill them) and their answers
+        dropped.
 
     Raises
     ------

@@ -126,8 +126,9 @@ class Allowance:
 class BudgetPredictor(Wrapper):
     """Asks an allowance before each call.
 
-    Around a :class:`~blackbox_boundary.wrappers.ledger.LedgerPredictor` it counts what the run asks, recorded or not, and so ends a
-    resumed run where the uninterrupted one would have ended; inside one it counts what this process really sends.
+    Around a :class:`~blackbox_boundary.wrappers.ledger.LedgerPredictor` it counts what the run
+    asks, recorded or not, and so ends a resumed run where the uninterrupted one would have ended;
+    inside one it counts what this process really sends.
 
     Parameters
     ----------
@@ -187,8 +188,8 @@ def forecast(
 ) -> Forecast:
     """Expect the queries, calls, seconds and money of a run; nothing is sent.
 
-    All rows advance together: a search asks in rounds, each waits for the answers to the one before, and the rows of a round are
-    split into calls.
+    All rows advance together: a search asks in rounds, each waits for the answers to the one
+    before, and the rows of a round are split into calls.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ __all__ = ["CountingPredictor"]
 
 
 class CountingPredictor(Wrapper):
-    """Counts queries (rows) and calls (round trips), predictions and gradients apart, each before it is sent.
+    """Counts queries (rows) and calls, of predictions and of gradients, before they are sent.
 
     A call that fails has been counted: its rows were sent. Threads may share one counter.
 

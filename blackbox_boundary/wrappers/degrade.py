@@ -1,73 +1,50 @@
 """Defences: predictors that reveal less than the one they wrap, or answer with noise.
 
-Any run can be repeated behind a defence and compared with the run in front of it. A defended model is a deployed one: none of
-these passes gradients on. Noise is drawn from a stream named by the seed and the content of the row, so that a row's answer does
-not depend on its batch, and asking again gives the same answer; a defender who draws afresh each time can be averaged away.
+Any run can be repeated behind a defence and compared with the run in front of it. A defended model
+is a deployed one: none of these passes gradients on. Noise is drawn from a stream named by the seed
+and the content of the row, so that a row's answer does not depend on its batch, and asking again
+gives the same answer; a defender who draws afresh each time can be averaged away.
 
 References
 ----------
-.. [1] F. Tramèr et al., "Stealing Machine Learning Models via Prediction APIs", USENIX Security 2016, section 7: rounding, labels only.
-.. [2] Z. Qin et al., "Random Noise Defense Against Query-Based Black-Box Attacks", NeurIPS 2021: noise on the input.
+.. [1] F. Tramèr et al., "Stealing Machine Learning Models via Prediction APIs", USENIX Security
+   2016, section 7: rounding, labels only.
+.. [2] Z. Qin et al., "Random Noise Defense Against Query-Based Black-Box Attacks", NeurIPS 2021:
+   noise on the input.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from ..arrays import as_kind, as_numpy
+from ..capabilities import fingerprint_of
 from ..errors import CapabilityMissing, InvalidInput
-from ..grid import Grid
 from ..ledger.records import content_keys
-from ..predictor import Access, Array, FloatArray, Named, NamedInputs, Prediction, Predictor
-from ._base import check_rows
+from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ._base import Around, check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
 
 
-class _Defence:
+class _Defence(Around):
     """A predictor with the domain of another, and what the defence makes of its answers."""
 
     def __init__(self, predictor: Predictor, access: Access, name: str) -> None:
-        self._inner = predictor
+        super().__init__(predictor)
         self.access = access
         self._name = name
-        if isinstance(predictor, Named):
-            self.class_names = predictor.class_names
-        if isinstance(predictor, NamedInputs):
-            self.input_names = predictor.input_names
 
     def __repr__(self) -> str:
         return f"{self._inner!r} behind {self._name}"
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
-        return tuple(self._inner.input_shape)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return self._inner.n_classes
-
-    @property
-    def bounds(self) -> Any:
-        """Lowest and highest input, or None."""
-        return self._inner.bounds
-
-    @property
-    def grid(self) -> Grid | None:
-        """The inputs that exist, where the defended predictor knows of a grid."""
-        return getattr(self._inner, "grid", None)
-
-    @property
     def fingerprint(self) -> str | None:
         """The defended model is another model: its name says which, and behind what."""
-        inner = getattr(self._inner, "fingerprint", None)
+        inner = fingerprint_of(self._inner)
         return inner and f"{inner} behind {self._name}"
 
 
@@ -85,8 +62,9 @@ class LabelOnly(_Defence):
 class TopK(_Defence):
     """Reveals the ``k`` largest probabilities.
 
-    With ``k = 1`` the label and its probability (access ``TOP1``). With more, what a service answers that sets all others to zero and
-    scales what is left to a sum of one (access ``PROBABILITIES``). Of equal probabilities the lower index is kept.
+    With ``k = 1`` the label and its probability (access ``TOP1``). With more, what a service
+    answers that sets all others to zero and scales what is left to a sum of one (access
+    ``PROBABILITIES``). Of equal probabilities the lower index is kept.
 
     Raises
     ------
@@ -115,7 +93,7 @@ class TopK(_Defence):
 
 
 class Rounded(_Defence):
-    """Reveals probabilities rounded to so many decimals [1]_; equal ones tie, and the label is the lowest of them.
+    """Reveals probabilities rounded to some decimals [1]_; the label is the first of the largest.
 
     Raises
     ------
@@ -141,7 +119,7 @@ class Rounded(_Defence):
 
 
 class ScoreNoise(_Defence):
-    """Adds normal noise to the logits, or to the log-probabilities where those are what is known; the label follows the noisy scores.
+    """Adds normal noise to the logits or log-probabilities; the label follows the noisy scores.
 
     Parameters
     ----------
@@ -175,7 +153,7 @@ class ScoreNoise(_Defence):
         if self.access is Access.LOGITS:
             return _relabelled(prediction.scores + noise, prediction)
         with np.errstate(divide="ignore"):  # a probability of zero stays zero
-            return _relabelled(softmax(np.log(prediction.scores) + noise, axis=-1), prediction)
+            return _relabelled(_softmax(np.log(prediction.scores) + noise), prediction)
 
 
 class InputNoise(_Defence):
@@ -227,10 +205,13 @@ def _checked_sigma(sigma: float, who: str) -> float:
 def _probabilities(prediction: Prediction, access: Access) -> FloatArray:
     """A fresh array (n, n_classes) of probabilities."""
     assert prediction.scores is not None
-    probs: FloatArray = (
-        softmax(prediction.scores, axis=-1) if access is Access.LOGITS else prediction.scores.copy()
-    )
-    return probs
+    return _softmax(prediction.scores) if access is Access.LOGITS else prediction.scores.copy()
+
+
+def _softmax(scores: FloatArray) -> FloatArray:
+    from scipy.special import softmax  # a quarter of a second of imports that only defences need
+
+    return np.asarray(softmax(scores, axis=-1))
 
 
 def _relabelled(scores: FloatArray, known: Prediction) -> Prediction:

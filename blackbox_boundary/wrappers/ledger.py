@@ -1,8 +1,9 @@
 """A predictor that remembers: nothing is paid for twice, and nothing answered is lost.
 
-Each row is known by the content of what is sent (:mod:`blackbox_boundary.ledger.records`). Before rows are sent they are claimed
-in the ledger, and their answers are recorded there before they are returned; both are on the disk when the next step begins. A
-run that is killed and started again with the same command therefore asks only what was in flight, and ends with the same bits.
+Each row is known by the content of what is sent (:mod:`blackbox_boundary.ledger.records`). Before
+rows are sent they are claimed in the ledger, and their answers are recorded there before they are
+returned; both are on the disk when the next step begins. A run that is killed and started again
+with the same command therefore asks only what was in flight, and ends with the same bits.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
+from ..closing import Closing
 from ..errors import BadPrediction, InvalidInput
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
@@ -35,7 +36,8 @@ from ..ledger.records import (
 from ..ledger.store import LedgerStore
 from ..metering import Charge, Metered, charge_all
 from ..model_checks import ModelCheck, Versioned
-from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor, check_prediction
+from ..prediction_checks import check_prediction
+from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
 from ._base import Encoding, Streaming, Wrapper, check_rows
 
 __all__ = ["LedgerPredictor"]
@@ -47,12 +49,13 @@ _POLL_S = 0.02
 """Between looks at whether another run has recorded the answer we wait for."""
 
 
-class LedgerPredictor(Wrapper):
+class LedgerPredictor(Closing, Wrapper):
     """Answers from the ledger what it holds, asks the predictor for the rest, and records it.
 
-    A row that occurs several times in ``x`` is asked once, and so are rows that an :class:`Encoding` predictor would send as the same
-    bytes. A model whose answers vary is asked once too: the first answer stands. :meth:`predict_again` asks it for a second one, a third,
-    each recorded by its number, and so paid for once.
+    A row that occurs several times in ``x`` is asked once, and so are rows that an
+    :class:`Encoding` predictor would send as the same bytes. A model whose answers vary is asked
+    once too: the first answer stands. :meth:`predict_again` asks it for a second one, a third, each
+    recorded by its number, and so paid for once.
 
     Parameters
     ----------
@@ -63,18 +66,21 @@ class LedgerPredictor(Wrapper):
     fingerprint : str, optional
         Name of the model's content, where the predictor has no ``fingerprint`` of its own.
     rows_per_call : int
-        Rows claimed and sent at a time: what may be in flight when the process is killed. Each call costs a flush of the disk, and
-        each :meth:`predict` one more, so small calls are slower: see ``docs/explanation/ledger.md``.
+        Rows claimed and sent at a time: what may be in flight when the process is killed. Each call
+        costs a flush of the disk, and each :meth:`predict` one more, so small calls are slower: see
+        ``docs/explanation/ledger.md``.
 
     Attributes
     ----------
     n_lost : int
-        Rows found to have been in flight when another run died; they may have been paid for, and are asked again when needed.
+        Rows found to have been in flight when another run died; they may have been paid for, and
+        are asked again when needed.
 
     Raises
     ------
     LedgerError
-        The ledger is another model's, a newer version's, read-only, damaged, or the disk is full; later also while asking.
+        The ledger is another model's, a newer version's, read-only, damaged, or the disk is full;
+        later also while asking.
     InvalidInput
         The predictor has no fingerprint and none is given.
     """
@@ -119,7 +125,7 @@ class LedgerPredictor(Wrapper):
 
     @property
     def head(self) -> str:
-        """The last link of the ledger's hash chain; keep it with the results to prove the ledger unchanged later."""
+        """The last link of the hash chain. Keep it to prove later that no entry was changed."""
         return self._store.head
 
     def predict(self, x: Array) -> Prediction:
@@ -127,7 +133,7 @@ class LedgerPredictor(Wrapper):
         return self._remembered(x, None)
 
     def predict_again(self, x: Array, votes: IntArray) -> Prediction:
-        """Give the ``votes``-th answers (n,) to ``x``, from 0; only those the ledger does not hold are asked."""
+        """The answers to ``x`` with the zero-based indices ``votes`` (n,); new ones are asked."""
         return self._remembered(x, votes)
 
     def _remembered(self, x: Array, votes: IntArray | None) -> Prediction:
@@ -157,17 +163,6 @@ class LedgerPredictor(Wrapper):
         """Close the ledger."""
         self._store.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         check_rows(self, x)
         if not len(x):
@@ -187,14 +182,34 @@ class LedgerPredictor(Wrapper):
     def _recheck(self) -> ModelCheck:
         """Record that the row is asked again, and the answer, which is never handed out."""
         inner: Any = self._inner
-        claim = self._store.claim_check(content_keys(inner.sent_row(), encoded=True))
-        try:
+        found: ModelCheck
+        with self._checking(content_keys(inner.sent_row(), encoded=True)) as record:
             found = super()._recheck()
-            self._store.record(claim, slice(0, 1), pack_predictions(found.now))
+            record(found.now)
+        return found
+
+    def _ask_alone(self, x: Array) -> Prediction:
+        """Record that the rows are asked again, and the answers, which are never handed out."""
+        check_rows(self, x)
+        inner: Any = self._inner
+        is_encoding = isinstance(self._inner, Encoding)
+        keys = content_keys(inner.as_sent(x) if is_encoding else x, encoded=is_encoding)
+        with self._checking(keys) as record:
+            answer = super()._ask_alone(x)
+            record(answer)
+        return answer
+
+    @contextmanager
+    def _checking(self, keys: Keys) -> Iterator[Callable[[Prediction], None]]:
+        """Claim rows as checks, and record their answers."""
+        claim = self._store.claim_check(keys)
+        try:
+            yield lambda answer: self._store.record(
+                claim, slice(0, len(keys)), pack_predictions(answer)
+            )
         except BaseException as error:
             self._store.give_up(claim, type(error).__name__)
             raise
-        return found
 
     def _note_version(self) -> None:
         """Keep the version that answers name: a later run is held to it."""
@@ -212,7 +227,7 @@ class LedgerPredictor(Wrapper):
     def _predict_encoded(
         self, x: Array, keys: Keys, sent: NDArray[Any], votes: IntArray | None
     ) -> None:
-        """Ask for rows that are the same once they are encoded only once, and remember which are."""
+        """Ask once for rows that are the same when encoded, and record which are."""
         if sent.dtype == as_numpy(x).dtype and np.array_equal(sent, as_numpy(x)):
             self._predict(x, keys)
             return
@@ -256,7 +271,7 @@ class LedgerPredictor(Wrapper):
         offered: list[IntArray],
         send: Callable[[IntArray], Iterator[tuple[slice, Records]]],
     ) -> bool:
-        """Claim, send and record one call after the other, until one cannot be claimed; whether any was."""
+        """Claim, send and record calls until none can be claimed; return whether any was."""
         claim = self._store.claim(kind, keys[offered[0]], answer_bytes)
         for rows, following in zip(offered, [*offered[1:], None], strict=True):
             if claim is None:

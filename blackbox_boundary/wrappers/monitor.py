@@ -1,7 +1,8 @@
 """Would the owner of the model have noticed? The detector PRADA, beside a run.
 
-PRADA [1]_ watches, for each client, how far each query lies from the queries before it of the same label. Natural inputs give
-distances that are nearly normally distributed; inputs that were made from one another, as every search makes them, do not.
+PRADA [1]_ watches, for each client, how far each query lies from the queries before it of the same
+label. Natural inputs give distances that are nearly normally distributed; inputs that were made
+from one another, as every search makes them, do not.
 
 | [1] | here | meaning |
 |---|---|---|
@@ -12,17 +13,19 @@ distances that are nearly normally distributed; inputs that were made from one a
 | D | ``_distances`` | distance of each query to the nearest member of its class |
 | δ | ``delta`` | the alarm goes off when the Shapiro-Wilk statistic of D falls below it |
 
-Differences from the paper: the statistic is taken every tenth query and not at each, as the authors' own program does; past 5,000
-distances it is taken of the last 5,000, up to where it is defined.
+Differences from the paper: the statistic is taken every tenth query and not at each, as the
+authors' own program does; past 5,000 distances it is taken of the last 5,000, up to where it is
+defined.
 
-Nothing is asked of the model, and no answer is changed. Memory: the growing sets, at most all queries. Time: each query is compared
-with the whole set of its label.
+Nothing is asked of the model, and no answer is changed. Memory: the growing sets, at most all
+queries. Time: each query is compared with the whole set of its label.
 
 References
 ----------
-.. [1] M. Juuti, S. Szyller, S. Marchal, N. Asokan, "PRADA: Protecting Against DNN Model Stealing Attacks", EuroS&P 2019.
-   arXiv:1805.02628.
-.. [2] P. Royston, "Remark AS R94: a remark on algorithm AS 181: the W-test for normality", Applied Statistics 44, 1995.
+.. [1] M. Juuti, S. Szyller, S. Marchal, N. Asokan, "PRADA: Protecting Against DNN Model Stealing
+   Attacks", EuroS&P 2019. arXiv:1805.02628.
+.. [2] P. Royston, "Remark AS R94: a remark on algorithm AS 181: the W-test for normality", Applied
+   Statistics 44, 1995.
 """
 
 from __future__ import annotations
@@ -49,13 +52,16 @@ _MOST = 5000
 
 
 class MonitorPredictor(Wrapper):
-    """Passes everything on, and keeps watch over the predictions asked. Gradients are none of a server's queries.
+    """Passes everything on, and keeps watch over the predictions asked.
+
+    Gradients are none of a server's queries.
 
     Parameters
     ----------
     predictor : Predictor
     delta : float
-        Alarm below this value of the statistic, in (0, 1). 0.95 is the authors' choice for MNIST; a lower one misses more.
+        Alarm below this value of the statistic, in (0, 1). 0.95 is the authors' choice for MNIST; a
+        lower one misses more.
 
     Attributes
     ----------
@@ -64,7 +70,8 @@ class MonitorPredictor(Wrapper):
     noticed_at : int or None
         The number of queries after which the alarm first went off; None: it did not.
     statistic : float or None
-        The last value of the statistic; None before more than 100 distances are known, and while they are all equal.
+        The last value of the statistic; None before more than 100 distances are known, and while
+        they are all equal.
 
     Raises
     ------

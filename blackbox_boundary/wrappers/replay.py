@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from ..arrays import as_kind
+from ..closing import Closing
 from ..errors import TranscriptMismatch
 from ..grid import Grid
 from ..ledger.index import NOWHERE
@@ -20,7 +19,7 @@ from ._base import check_rows
 __all__ = ["ReplayPredictor"]
 
 
-class ReplayPredictor:
+class ReplayPredictor(Closing):
     """Repeats a recorded run, without the model and without cost. The ledger is only read.
 
     Parameters
@@ -100,17 +99,6 @@ class ReplayPredictor:
     def close(self) -> None:
         """Close the ledger."""
         self._ledger.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
         check_rows(self, x)

@@ -1,1 +1,1 @@
-"""The paper's experiments, run on torch networks: ``blackbox-boundary reproduce mnist|cifar100``."""
+"""The paper's experiments on torch networks: ``blackbox-boundary reproduce mnist|cifar100``."""

@@ -14,13 +14,15 @@ from blackbox_boundary.datasets.homes import ENVIRONMENT
 
 from . import data
 from .curves import section6_curves
-from .exhibit import Exhibit
+from .exhibit import Exhibit, Row
 from .page import write_page
+from .scale import Scale
 from .section4 import section4
 from .section5 import section5
 from .section6 import section6_steps, section6_tables, section6_transfer, section6_widths
 from .store import Store
-from .study import Scale, Study, cifar100_study, mnist_study
+from .studies import cifar100_study, mnist_study
+from .study import Study
 
 __all__ = [
     "CIFAR100_FULL",
@@ -110,7 +112,8 @@ CIFAR100_REDUCED = Scale(
     extra_surrogates=2,
     small_surrogates=True,
 )
-"""For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from 10,000 training images."""
+"""For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from
+10,000 training images."""
 
 CIFAR100_QUICK = replace(
     CIFAR100_REDUCED,
@@ -135,9 +138,11 @@ def reproduce(
     name : str
         ``"mnist"`` or ``"cifar100"``.
     folder : path
-        Results are kept below ``folder/results``, one file a step; what is there for the same configuration is not computed again.
+        Results are kept below ``folder/results``, one file a step; what is there for the same
+        configuration is not computed again.
     quick : bool
-        Two minutes' worth; on the embedded digits where the environment variable ``BLACKBOX_BOUNDARY_DATA`` names no folder.
+        Two minutes' worth; on the embedded digits where the environment variable
+        ``BLACKBOX_BOUNDARY_DATA`` names no folder.
     scale : str
         ``"reduced"`` or ``"full"``; ``quick`` is smaller than either.
     device : str
@@ -200,21 +205,22 @@ def _curves(study: Study) -> Iterator[Exhibit]:
 
 
 def _victims(study: Study) -> Iterator[Exhibit]:
-    rows = []
+    rows: list[Row] = []
     for name in study.victims:
         facts = study.victim_facts(name)
         rows.append(
-            (
-                name,
-                100 * facts["accuracy"],
-                facts["n"],
-                "yes" if facts["better_than_chance"] else "NO: every table made from it is void",
-            )
+            {
+                "victim": name,
+                "test accuracy (%)": 100 * facts["accuracy"],
+                "n": facts["n"],
+                "better than chance": "yes"
+                if facts["better_than_chance"]
+                else "NO: every table made from it is void",
+            }
         )
     yield Exhibit(
         "victims",
         "The victims",
-        "victim | test accuracy (%) | n | better than chance",
         rows,
         "Better by three standard errors than always the same label.",
     )
@@ -222,7 +228,7 @@ def _victims(study: Study) -> Iterator[Exhibit]:
 
 def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
-    yield f"Data: {study.data.name}, {study.n_pool:,} training and {len(study.natural) - study.n_pool:,} test rows; scale “{scale.name}”."
+    yield f"Data: {study.data.name}, {study.inputs.n_pool:,} training and {len(study.inputs.test):,} test rows; scale “{scale.name}”."
     yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
     yield (
         f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps."

@@ -1,4 +1,4 @@
-"""Budget curves: when near beats far, and what an attacker's own surrogate knows of the boundary for nothing."""
+"""Budget curves: the agreement of surrogates by strategy and number of victim queries."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from blackbox_boundary.extraction import (
     by_margin,
     extract,
     lead,
-    spread,
 )
 
-from .exhibit import Exhibit
+from .exhibit import Exhibit, Row
 from .samples import Samples
+from .seeds import scores_over_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,18 +36,21 @@ if TYPE_CHECKING:
 __all__ = ["curve", "section6_curves", "strategies"]
 
 _LARGEST_ACTIVE = 10_000
-"""Budget beyond which strategies that train as they go, and k-centre, are not followed: the question is asked up to here."""
+"""Budget beyond which strategies that train as they go, and k-centre, are not followed: the
+question is asked up to here."""
 
 
 _CLEAR = ", clearance"
-"""Ends the name of a strategy whose surrogates are trained to keep their boundary off the rows, by the study's clearance."""
+"""Ends the name of a strategy whose surrogates are trained to keep their boundary off the rows,
+by the study's clearance."""
 
 _BEST = f"surrogate distance, whole pool{_CLEAR}"
-"""Driven by distance in what it asks and in how it learns; compared with all others seed by seed."""
+"""Driven by distance in what it asks and in how it learns; compared with all others seed by
+seed."""
 
 
 def strategies(samples: Samples) -> dict[str, Callable[[], Strategy]]:
-    """Every way to spend queries that is compared; made when needed, since k-centre's features take seconds."""
+    """The strategies that are compared, made when needed: k-centre's features take seconds."""
 
     def upfront(name: str, selector: Any, *, features: bool = False) -> Callable[[], Strategy]:
         return lambda: Upfront(
@@ -111,13 +114,14 @@ _MAIN = (
     "margin, whole pool",
     _BEST,
 )
-"""What is asked of every pair of networks: when near beats far. Variants of active learning are compared on one pair."""
+"""What is asked of every pair of networks: when near beats far. Variants of active learning are
+compared on one pair."""
 
 
 def section6_curves(
     study: Study, victim: str, surrogate: str, *, all_strategies: bool = True
 ) -> Iterator[Exhibit]:
-    """Agreement by budget and strategy, all or the main ones: a figure, and its numbers with their spread."""
+    """Agreement by budget and strategy, all or the main ones: a figure and its numbers."""
     samples = Samples(study, victim)
     seeds = range(study.scale.curve_seeds)
     names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
@@ -137,33 +141,18 @@ Found = dict[str, list[list[dict[str, Any]]]]
 
 
 def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhibit:
-    rows: list[tuple[Any, ...]] = []
-    for name, runs in found.items():
-        for points in zip(*runs, strict=True):
-            cells = []
-            for test, what in (
-                ("natural", "agreement"),
-                ("natural", "accuracy"),
-                ("near-boundary", "agreement"),
-                ("uniform", "agreement"),
-            ):
-                one = spread([100 * point["scores"][test][what] for point in points])
-                cells += [one.mean, None if np.isnan(one.std) else one.std]
-            absent = float(np.mean([len(point["absent_classes"]) for point in points]))
-            rows.append(
-                (
-                    name,
-                    points[0]["n_queries"],
-                    *cells,
-                    absent,
-                    float(np.mean([point["imbalance"] for point in points])),
-                    len(points),
-                )
-            )
-    columns = (
-        "strategy | budget | agreement (%) | ± std | accuracy (%) | ± std | near-boundary agreement (%) | "
-        "± std | uniform agreement (%) | ± std | absent classes | largest class (times even) | seeds"
-    )
+    rows: list[Row] = [
+        {
+            "strategy": name,
+            "budget": points[0]["n_queries"],
+            **scores_over_seeds(points, ("agreement", "accuracy")),
+            "absent classes": float(np.mean([len(point["absent_classes"]) for point in points])),
+            "largest class (times even)": float(np.mean([point["imbalance"] for point in points])),
+            "seeds": len(points),
+        }
+        for name, runs in found.items()
+        for points in zip(*runs, strict=True)
+    ]
     note = (
         f"{victim} extracted by {surrogate}, hard labels, {study.scale.curve_steps} optimiser steps from scratch at each budget. "
         "Budgets count labels asked; lowest, highest and uniform distance are told the victim's distances for nothing (their search is not "
@@ -173,7 +162,6 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
     return Exhibit(
         _slug("curves", victim, surrogate),
         title,
-        columns,
         rows,
         note,
         _drawn(rows),
@@ -182,7 +170,10 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
 
 
 def _leads(victim: str, surrogate: str, found: Found) -> Exhibit:
-    """By how much our best strategy leads the others: seed by seed, since those of one seed begin with the same rows and weights."""
+    """The lead of our best strategy over the others, seed by seed.
+
+    Runs of one seed begin with the same rows and weights.
+    """
 
     def agreement(name: str) -> list[list[float]]:
         """By budget, then seed."""
@@ -192,23 +183,23 @@ def _leads(victim: str, surrogate: str, found: Found) -> Exhibit:
         ]
 
     budgets, best = [point["n_queries"] for point in found[_BEST][0]], agreement(_BEST)
-    rows = []
+    rows: list[Row] = []
     for name in (name for name in found if name not in (_BEST, _CHARGED)):
         for budget, ours, theirs in zip(budgets, best, agreement(name), strict=False):
             ahead = lead(ours, theirs)
             rows.append(
-                (
-                    name,
-                    budget,
-                    ahead.mean,
-                    *(None if np.isnan(end) else end for end in (ahead.lo, ahead.hi)),
-                    ahead.n,
-                )
+                {
+                    "over": name,
+                    "budget": budget,
+                    "lead (points of agreement)": ahead.mean,
+                    "95 % low": None if np.isnan(ahead.lo) else ahead.lo,
+                    "95 % high": None if np.isnan(ahead.hi) else ahead.hi,
+                    "seeds": ahead.n,
+                }
             )
-    columns = "over | budget | lead (points of agreement) | 95 % low | 95 % high | seeds"
     note = f"“{_BEST}” over each other strategy on natural test rows; paired by seed, Student's t."
     title = f"What the best distance-driven strategy is ahead, {victim} → {surrogate}"
-    return Exhibit(_slug("leads", victim, surrogate), title, columns, rows, note)
+    return Exhibit(_slug("leads", victim, surrogate), title, rows, note)
 
 
 def _slug(what: str, victim: str, surrogate: str) -> str:
@@ -218,9 +209,10 @@ def _slug(what: str, victim: str, surrogate: str) -> str:
 def curve(
     study: Study, samples: Samples, surrogate: str, name: str, seed: int, *, soft: bool = False
 ) -> list[dict[str, Any]]:
-    """A strategy followed over the budgets; learned from labels, or from probabilities where ``soft``.
+    """One strategy over the budgets, learned from labels, or from probabilities if ``soft``.
 
-    ``name`` is one of :func:`strategies`, and ends in ", clearance" where the surrogates are trained with the study's.
+    ``name`` is one of :func:`strategies`, and ends in ", clearance" where the surrogates are
+    trained with the study's.
     """
     pool, steps = len(samples.x), study.scale.curve_steps
     largest = pool if name in _FOLLOWED and not soft else min(pool, _LARGEST_ACTIVE)
@@ -241,7 +233,7 @@ def curve(
     )
 
     def compute() -> list[dict[str, Any]]:
-        victim = study.victim(samples.victim) if soft else study.recalled(samples.victim)
+        victim = study.victims.predictor(samples.victim) if soft else study.recalled(samples.victim)
         trainable, tests = (
             replace(study.surrogates[surrogate](steps), clearance=more.get("clearance", 0.0)),
             study.test_sets(samples.victim),
@@ -262,7 +254,10 @@ def curve(
 
 
 def _charged(study: Study, samples: Samples, surrogate: str, seed: int) -> list[dict[str, Any]]:
-    """Every query counts: random rows are measured until the budget is spent, and rows and flip points are what is learned from."""
+    """Random rows are measured until the budget is spent; rows and flip points are learned.
+
+    Every query of the searches counts.
+    """
     steps, batch = study.scale.curve_steps, study.scale.batch_size
     budgets = [budget for budget in study.scale.budgets if budget <= len(samples.x)]
     configuration = study.about(
@@ -276,7 +271,7 @@ def _charged(study: Study, samples: Samples, surrogate: str, seed: int) -> list[
     )
 
     def one(budget: int) -> dict[str, Any]:
-        victim = study.victim(samples.victim)
+        victim = study.victims.predictor(samples.victim)
         x = samples.x[
             np.random.default_rng(seed).permutation(len(samples.x))[
                 : max(1, budget // _QUERIES_A_SEARCH)
@@ -304,24 +299,27 @@ def _charged(study: Study, samples: Samples, surrogate: str, seed: int) -> list[
 
 
 _QUERIES_A_SEARCH = 7
-"""Rows started for a budget: a search takes 8.1 queries in the mean; the limit then ends the last of them, whose flips are still used."""
+"""Rows started for a budget: a search takes 8.1 queries in the mean; the limit then ends the
+last of them, whose flips are still used."""
 
 
-def _drawn(rows: list[tuple[Any, ...]]) -> Callable[[Any], None]:
-    """Disagreement on two logarithmic scales: at the top of the percentages the differences would vanish."""
+def _drawn(rows: list[Row]) -> Callable[[Any], None]:
+    """Disagreement on two logarithmic scales, which keep small differences visible."""
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        for number, name in enumerate(dict.fromkeys(row[0] for row in rows)):
-            line = [(row[1], 100 - row[2], row[3] or 0) for row in rows if row[0] == name]
-            budget, mean, std = zip(*line, strict=True)
+        for number, name in enumerate(dict.fromkeys(row["strategy"] for row in rows)):
+            line: list[Any] = [row for row in rows if row["strategy"] == name]
+            budget = [row["budget"] for row in line]
+            mean = [100 - row["agreement (%)"] for row in line]
+            std = [row["agreement ± std (%)"] or 0 for row in line]
             style = {
                 "marker": "osv^Dx*P<>ph1"[number % 13],
                 "linestyle": ("-", "--", ":", "-.")[number % 4],
                 "color": f"C{number % 10}",
             }
             axes.errorbar(budget, mean, std, **style, markersize=5, linewidth=1, label=name)
-        ticks = list(dict.fromkeys(row[1] for row in rows))
+        ticks = list(dict.fromkeys(row["budget"] for row in rows))
         axes.set(
             xscale="log",
             yscale="log",

@@ -1,4 +1,4 @@
-"""The paper's data sets as the experiments take them: training and test images, and the embedded digits for who has none."""
+"""The paper's data sets as the experiments read them, and the embedded digits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ __all__ = ["Data", "cifar100", "embedded_digits", "mnist", "resnet20_weights"]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Images in [0, 1] with labels: ``x`` (n, channels, height, width) float32, ``y`` (n,); training and test."""
+    """Images in [0, 1] with labels, training and test.
+
+    ``x`` (n, channels, height, width) float32, ``y`` (n,).
+    """
 
     name: str
     x: NDArray[np.float32]
@@ -41,7 +44,7 @@ def mnist() -> Data:
 
 
 def cifar100() -> Data:
-    """CIFAR-100, 50,000 + 10,000 images (614 MB); missing or damaged files are named, with where to get them."""
+    """CIFAR-100, 50,000 + 10,000 images (614 MB); an error names missing or damaged files."""
     return Data("CIFAR-100", *_read(datasets.cifar100("train")), *_read(datasets.cifar100("test")))
 
 

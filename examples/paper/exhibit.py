@@ -1,17 +1,20 @@
-"""A result as it is shown: a table of numbers, and a figure of the same numbers where one says more."""
+"""A result as it is shown: a table of numbers, and a figure of the same numbers."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Exhibit"]
+__all__ = ["Cell", "Exhibit", "Row"]
 
 Cell = str | int | float | None
+
+Row = Mapping[str, Cell]
+"""A row of a table: its cells by the head of their column."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,8 @@ class Exhibit:
         Name of its files.
     title, note : str
         What it shows; how to read it, with unit and n.
-    columns : str
-        Their heads, divided by `` | ``.
-    rows
-        The numbers. None: not known.
+    rows : sequence of mappings
+        The numbers, each by the head of its column, all with the same heads. None: not known.
     draw : callable, optional
         Draws on an empty matplotlib figure.
     folded : bool
@@ -36,8 +37,7 @@ class Exhibit:
 
     slug: str
     title: str
-    columns: str
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Row]
     note: str = ""
     draw: Callable[[Any], None] | None = None
     folded: bool = False
@@ -50,15 +50,16 @@ class Exhibit:
             writer = csv.writer(file)
             writer.writerow(self.heads)
             writer.writerows(
-                [["" if cell is None else _rounded(cell) for cell in row] for row in self.rows]
+                ["" if cell is None else _rounded(cell) for cell in row.values()]
+                for row in self.rows
             )
         if (picture := self.png()) is not None:
             (folder / f"{self.slug}.png").write_bytes(picture)
 
     @property
     def heads(self) -> list[str]:
-        """The columns' heads."""
-        return self.columns.split(" | ")
+        """The columns' heads; none of a table without a row."""
+        return list(self.rows[0]) if self.rows else []
 
     def png(self) -> bytes | None:
         """The figure, the same bytes for the same numbers."""
@@ -76,7 +77,9 @@ class Exhibit:
 
     def cells(self) -> list[list[str]]:
         """The rows as words for a page."""
-        return [["–" if cell is None else shown(cell) for cell in row] for row in self.rows]
+        return [
+            ["–" if cell is None else shown(cell) for cell in row.values()] for row in self.rows
+        ]
 
 
 def shown(cell: Cell) -> str:

@@ -27,7 +27,7 @@ def write_page(
     facts: Sequence[str],
     sections: Sequence[tuple[str, Sequence[Exhibit]]],
 ) -> Path:
-    """Write ``report.html``, and below ``figures/`` a CSV file and a picture of each exhibit; returns the page's path.
+    """Write ``report.html``, and each exhibit's CSV file and picture; return the page's path.
 
     Raises
     ------

@@ -14,9 +14,10 @@ __all__ = ["Recalled"]
 
 
 class Recalled:
-    """A victim that says only labels, and need not be asked for those of rows it has labelled before.
+    """A victim that answers labels only, and remembers those of rows labelled before.
 
-    Whoever counts an attack's queries counts them before they come here: a recalled answer costs time, not trust.
+    Whoever counts an attack's queries counts them before they come here: a recalled answer costs
+    time, not trust.
 
     Parameters
     ----------

@@ -37,16 +37,17 @@ EXTRA_SETS = (
     "random + flip points",
     "first flips, not bisected",
 )
-"""The equal-budget baseline; class-balanced variants; flip points added, within the same size and on top of it; and what Algorithm 2
-finds before Algorithm 1 narrows it."""
+"""The equal-budget baseline; class-balanced variants; flip points added, within the same size
+and on top of it; and what Algorithm 2 finds before Algorithm 1 narrows it."""
 
 _N_FEATURES = 32
-"""Principal components for k-centre; on MNIST they hold three quarters of the variance and make it 25 times faster."""
+"""Principal components for k-centre; on MNIST they hold three quarters of the variance and make
+it 25 times faster."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Rows with the victim's labels; ``n_queries`` counts the answers and the searches that choosing them took."""
+    """Rows with the victim's labels; ``n_queries`` counts the answers and the searches."""
 
     x: Any
     label: NDArray[np.intp]
@@ -55,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Draws the sample sets of one victim; the last one drawn is kept, for whoever trains several surrogates on it."""
+    """Draws the sample sets of one victim; the last one drawn is kept."""
 
     study: Study
     victim: str
@@ -85,7 +86,7 @@ class Samples:
     @property
     def x(self) -> NDArray[np.float32]:
         """The pool's images."""
-        return self.study.natural[: self.study.n_pool]
+        return self.study.inputs.natural[: self.study.inputs.n_pool]
 
     def draw(self, name: str, seed: int) -> Sample:
         """One of :data:`PAPER_SETS` or :data:`EXTRA_SETS`."""
@@ -133,12 +134,12 @@ class Samples:
 
     def _uniform_random(self, k: int, seed: int) -> Sample:
         x = selection.uniform_inputs(k, self.study.data.input_shape, seed=seed)
-        return Sample(x, self.study.labels(self.victim, x), k)
+        return Sample(x, self.study.victims.labels(self.victim, x), k)
 
     def _flip_points(self, k: int, seed: int, search: Ray = Ray()) -> Sample:  # noqa: B008 (it is frozen)
-        """Flip points of random rows of the pool, other rows for other seeds; no more than are found."""
+        """Flip points of random rows of the pool, at most as many as are found."""
         rows = np.random.default_rng([seed, 1]).permutation(len(self.x))[:k]
-        found = measure(self.study.victim(self.victim), self.x[rows], estimator=search)
+        found = measure(self.study.victims.predictor(self.victim), self.x[rows], estimator=search)
         points, label, chosen = selection.flip_points(found, int(found.has_flip.sum()), seed=seed)
         return Sample(points, label, chosen.n_queries)
 

@@ -1,4 +1,4 @@
-"""Section 4 and figure 1: softness of the outputs against distance, and what else might tell a model's uncertainty."""
+"""Section 4 and figure 1: softness of the outputs against distance, and votes beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from blackbox_boundary.analysis.uncertainty import (
     vote_uncertainty,
 )
 
-from .exhibit import Exhibit
+from .exhibit import Exhibit, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,8 @@ AUGMENTATIONS: list[Callable[[Floats], Floats]] = [
     lambda x: np.clip(x * np.float32(1.3), 0, 1),
     lambda x: x * np.float32(0.7),
 ]
-"""Twelve, of the kinds Rainbow Memory uses for small images: shifts, rotations, noise, brightness."""
+"""Twelve, of the kinds Rainbow Memory uses for small images: shifts, rotations, noise,
+brightness."""
 
 
 def section4(study: Study) -> Iterator[Exhibit]:
@@ -114,24 +115,21 @@ def _figure(
         )
         axes.legend(fontsize=8)
 
-    rows = list(
-        zip(
-            np.linspace(0, 1, 101).tolist(),
-            grid.tolist(),
-            fitted(grid).tolist(),
-            lower.tolist(),
-            upper.tolist(),
-            strict=True,
-        )
-    )
-    columns = f"share of rows nearer | distance ({study.norm}) | expected entropy (nats) | 10 % quantile | 90 % quantile"
+    curves = {
+        "share of rows nearer": np.linspace(0, 1, 101),
+        f"distance ({study.norm})": grid,
+        "expected entropy (nats)": fitted(grid),
+        "10 % quantile": lower,
+        "90 % quantile": upper,
+    }
+    rows = [{head: float(curve[at]) for head, curve in curves.items()} for at in range(len(grid))]
     title = f"Figure 1: output softness against distance, {name}"
     note = f"{len(known):,} natural rows (training and test), {len(dots):,} of them drawn."
-    return Exhibit(f"figure1-{_slug(name)}", title, columns, rows, note, draw, folded=True)
+    return Exhibit(f"figure1-{_slug(name)}", title, rows, note, draw, folded=True)
 
 
 def _fit_table(study: Study, fits: dict[str, Any]) -> Exhibit:
-    rows = []
+    rows: list[Row] = []
     for name, (fitted, _, softness) in fits.items():
         found = study.distances(name, "natural")
         for norm in ("l1", "l2", "linf"):
@@ -143,50 +141,48 @@ def _fit_table(study: Study, fits: dict[str, Any]) -> Exhibit:
             core = one.is_core(found.norm(norm)) & found.has_flip
             near = found.has_flip & ~core
             rows.append(
-                (
-                    name,
-                    norm,
-                    one.correlation.n,
-                    one.correlation.value,
-                    one.correlation.lo,
-                    one.correlation.hi,
-                    one.knee,
-                    float(core.mean()),
-                    float(softness[near].mean()),
-                    float(softness[core].mean()),
-                    one.held_out_error,
-                    one.baseline_error,
-                )
+                {
+                    "victim": name,
+                    "norm": norm,
+                    "n": one.correlation.n,
+                    "Spearman": one.correlation.value,
+                    "95 % low": one.correlation.lo,
+                    "95 % high": one.correlation.hi,
+                    "knee": one.knee,
+                    "share beyond the knee": float(core.mean()),
+                    "mean entropy before": float(softness[near].mean()),
+                    "mean entropy beyond": float(softness[core].mean()),
+                    "held-out error (nats)": one.held_out_error,
+                    "error of the mean": one.baseline_error,
+                }
             )
-    columns = (
-        "victim | norm | n | Spearman | 95 % low | 95 % high | knee | share beyond the knee | "
-        "mean entropy before | mean entropy beyond | held-out error (nats) | error of the mean"
-    )
     return Exhibit(
         "figure1-fits",
-        "How well distance tells softness",
-        columns,
+        "How well distance predicts softness",
         rows,
         "Natural rows; entropy in nats; bootstrap interval of 200 resamples.",
     )
 
 
 def _vote_table(study: Study) -> Exhibit:
-    """Rank correlation with the model's entropy: of augmentation votes, and of distance, on natural test rows and on uniform inputs."""
-    rows = []
+    """Rank correlation of votes, and of distance, with the model's entropy.
+
+    On natural test rows and on uniform inputs.
+    """
+    rows: list[Row] = []
     for name in study.victims:
         for inputs in ("natural test", "uniform"):
 
             def compute(name: str = name, inputs: str = inputs) -> dict[str, Any]:
-                n, model = study.scale.n_votes, study.victim(name)
+                n, model = study.scale.n_votes, study.victims.predictor(name)
                 x = (
-                    study.natural[study.n_pool :][:n]
+                    study.inputs.test[:n]
                     if inputs == "natural test"
-                    else study.inputs("uniform")[:n]
+                    else study.inputs.of("uniform")[:n]
                 )
                 whole = study.distances(name, "natural" if inputs == "natural test" else "uniform")
                 part = (
-                    whole[study.n_pool : study.n_pool + len(x)]
+                    whole[study.inputs.n_pool : study.inputs.n_pool + len(x)]
                     if inputs == "natural test"
                     else whole[: len(x)]
                 )
@@ -219,29 +215,23 @@ def _vote_table(study: Study) -> Exhibit:
             ):
                 one = found[rule]
                 rows.append(
-                    (
-                        name,
-                        inputs,
-                        rule,
-                        found["n"],
-                        one["value"],
-                        one["lo"],
-                        one["hi"],
-                        queries,
-                        found["unanimous"] if rule == "votes" else None,
-                    )
+                    {
+                        "victim": name,
+                        "inputs": inputs,
+                        "uncertainty by": rule,
+                        "n": found["n"],
+                        "Spearman with entropy": one["value"],
+                        "95 % low": one["lo"],
+                        "95 % high": one["hi"],
+                        "queries a row": queries,
+                        "share of unanimous votes": found["unanimous"] if rule == "votes" else None,
+                    }
                 )
-    columns = (
-        "victim | inputs | uncertainty by | n | Spearman with entropy | 95 % low | 95 % high | "
-        "queries a row | share of unanimous votes"
-    )
     note = (
         "Twelve augmentations (shifts, rotations, noise, brightness) against one distance search. Distance enters negated, so that more is "
         "more uncertain. Unanimous votes are ties: they cannot be ranked."
     )
-    return Exhibit(
-        "votes", "Rainbow Memory's augmentation votes beside distance", columns, rows, note
-    )
+    return Exhibit("votes", "Rainbow Memory's augmentation votes beside distance", rows, note)
 
 
 def _slug(name: str) -> str:

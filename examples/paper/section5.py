@@ -1,4 +1,4 @@
-"""Section 5, figures 2 and 3: how the distances of natural, normal and uniform inputs are distributed."""
+"""Section 5, figures 2 and 3: distributions of the distances of three input sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blackbox_boundary.analysis.distributions import Distribution, by_class, by_
 from blackbox_boundary.analysis.uncertainty import rank_correlation
 from blackbox_boundary.estimators import Ray
 
-from .exhibit import Exhibit
+from .exhibit import Exhibit, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ __all__ = ["section5"]
 
 
 def section5(study: Study) -> Iterator[Exhibit]:
-    """The histograms, their numbers, comparisons, what they cost, and the same by class and by label pair."""
+    """Histograms, their numbers, comparisons and costs; the same by class and by label pair."""
     for victim in study.victims:
         yield _histograms(study, victim)
     yield _summary(study)
@@ -52,8 +52,8 @@ def _histograms(study: Study, victim: str) -> Exhibit:
             axes.set(title=f"{inputs} (mode {shape.mode:.3g})", xlabel=f"distance ({study.norm})")
             axes.title.set_size(9)
 
-    rows = [
-        (inputs, float(lo), float(hi), int(n))
+    rows: list[Row] = [
+        {"inputs": inputs, "from": float(lo), "to": float(hi), "rows": int(n)}
         for inputs, shape in shapes.items()
         for lo, hi, n in zip(shape.edges[:-1], shape.edges[1:], shape.counts, strict=True)
     ]
@@ -64,11 +64,9 @@ def _histograms(study: Study, victim: str) -> Exhibit:
         for inputs, shape in shapes.items()
     )
     note = f"{counted[0].upper()}{counted[1:]}."
-    columns = "inputs | from | to | rows"
     return Exhibit(
         f"figure{number}-{_slug(victim)}",
         title,
-        columns,
         rows,
         note,
         draw,
@@ -81,7 +79,7 @@ _N_BINS = 50
 
 
 def _distribution(distance: Any) -> Distribution:
-    """Fifty bins up to the 99.5 % quantile, or three times the 75 % one where the tail is long; and one for all beyond."""
+    """Fifty bins up to the 99.5 % quantile or three times the 75 % one, and one beyond."""
     known = distance[np.isfinite(distance)]
     top = float(min(np.quantile(known, 0.995), 3 * np.quantile(known, 0.75))) if len(known) else 0.0
     edges = np.linspace(0, top or 1.0, _N_BINS + 1)
@@ -92,7 +90,7 @@ def _distribution(distance: Any) -> Distribution:
 
 
 def _summary(study: Study) -> Exhibit:
-    rows = []
+    rows: list[Row] = []
     for victim in study.victims:
         for inputs in study.input_sets:
             found = study.distances(victim, inputs)
@@ -101,35 +99,34 @@ def _summary(study: Study) -> Exhibit:
                 numbers = shape.summary()
                 share = float(np.bincount(found.home[found.home >= 0]).max() / len(found))
                 rows.append(
-                    (
-                        victim,
-                        inputs,
-                        norm,
-                        shape.n,
-                        shape.n_without,
-                        shape.mode,
-                        shape.mode_rank,
-                        shape.mean,
-                        shape.std,
-                        *(numbers.get(f"q{q}") for q in ("05", "25", "50", "75", "95")),
-                        share,
-                    )
+                    {
+                        "victim": victim,
+                        "inputs": inputs,
+                        "norm": norm,
+                        "n": shape.n,
+                        "without a flip": shape.n_without,
+                        "mode": shape.mode,
+                        "share nearer than the mode": shape.mode_rank,
+                        "mean": shape.mean,
+                        "std": shape.std,
+                        "5 %": numbers.get("q05"),
+                        "25 %": numbers.get("q25"),
+                        "median": numbers.get("q50"),
+                        "75 %": numbers.get("q75"),
+                        "95 %": numbers.get("q95"),
+                        "share of the commonest label": share,
+                    }
                 )
-    columns = (
-        "victim | inputs | norm | n | without a flip | mode | share nearer than the mode | mean | std | 5 % | "
-        "25 % | median | 75 % | 95 % | share of the commonest label"
-    )
     return Exhibit(
         "distributions",
         "Distances of each input set",
-        columns,
         rows,
         "Input units. Mode: middle of the densest of fifty bins.",
     )
 
 
 def _comparisons(study: Study) -> Exhibit:
-    rows = []
+    rows: list[Row] = []
     for victim in study.victims:
         natural = study.distances(victim, "natural").norm(study.norm)
         for inputs in study.input_sets[1:]:
@@ -138,29 +135,28 @@ def _comparisons(study: Study) -> Exhibit:
                 continue
             found = compare(natural, other)
             rows.append(
-                (
-                    victim,
-                    f"natural against {inputs}",
-                    *found.n,
-                    found.wasserstein,
-                    found.ks,
-                    found.ks_p,
-                    found.median_ratio,
-                )
+                {
+                    "victim": victim,
+                    "sets": f"natural against {inputs}",
+                    "n": found.n[0],
+                    "m": found.n[1],
+                    "Wasserstein": found.wasserstein,
+                    "Kolmogorov-Smirnov": found.ks,
+                    "p": found.ks_p,
+                    "ratio of medians": found.median_ratio,
+                }
             )
-    columns = "victim | sets | n | m | Wasserstein | Kolmogorov-Smirnov | p | ratio of medians"
     return Exhibit(
         "comparisons",
         "How far the sets are apart",
-        columns,
         rows,
         f"{study.norm} distances; ratio: natural over the other.",
     )
 
 
 def _norms(study: Study) -> Exhibit:
-    """Whether "all L_n distance measures" give "the same distance": their order over rows, and their ratio."""
-    rows = []
+    """Whether all norms order the rows alike, and by which ratio they differ."""
+    rows: list[Row] = []
     for victim in study.victims:
         for inputs in study.input_sets:
             found = study.distances(victim, inputs)
@@ -171,24 +167,22 @@ def _norms(study: Study) -> Exhibit:
                     found.l1[known] / found.norm(norm)[known], (0.05, 0.5, 0.95)
                 ).tolist()
                 rows.append(
-                    (
-                        victim,
-                        inputs,
-                        f"l1, {norm}",
-                        order.n,
-                        order.value,
-                        order.lo,
-                        order.hi,
-                        low,
-                        middle,
-                        high,
-                    )
+                    {
+                        "victim": victim,
+                        "inputs": inputs,
+                        "norms": f"l1, {norm}",
+                        "n": order.n,
+                        "Spearman": order.value,
+                        "95 % low": order.lo,
+                        "95 % high": order.hi,
+                        "ratio 5 %": low,
+                        "ratio median": middle,
+                        "ratio 95 %": high,
+                    }
                 )
-    columns = "victim | inputs | norms | n | Spearman | 95 % low | 95 % high | ratio 5 % | ratio median | ratio 95 %"
     return Exhibit(
         "norms",
         "The same distance in every norm?",
-        columns,
         rows,
         "One number a row if the ratio were the same for all rows.",
     )
@@ -196,7 +190,7 @@ def _norms(study: Study) -> Exhibit:
 
 def _cost(study: Study) -> Exhibit:
     """Queries a row, and time beside the bare model's for as many predictions as there are rows."""
-    rows = []
+    rows: list[Row] = []
     for victim in study.victims:
         for inputs in study.input_sets:
             found = study.distances(victim, inputs)
@@ -205,16 +199,23 @@ def _cost(study: Study) -> Exhibit:
                 found.run["measured_s"],
                 found.run["bare_s"],
             )
-            means = (float(found.n_predictions.mean()), float(found.n_gradients.mean()))
             rows.append(
-                (victim, inputs, len(found), *means, int(queries.max()), measured, measured / bare)
+                {
+                    "victim": victim,
+                    "inputs": inputs,
+                    "rows": len(found),
+                    "predictions a row": float(found.n_predictions.mean()),
+                    "gradients a row": float(found.n_gradients.mean()),
+                    "most queries of a row": int(queries.max()),
+                    "seconds": measured,
+                    "times the bare model's time": measured / bare,
+                }
             )
-    columns = "victim | inputs | rows | predictions a row | gradients a row | most queries of a row | seconds | times the bare model's time"
     note = (
         "Seconds: of the processor, on a CPU. The bare model's time: one prediction a row sent as in the measurement, taken right after "
         "each part of it, on the same thread."
     )
-    return Exhibit("cost", "What measuring cost", columns, rows, note)
+    return Exhibit("cost", "What measuring cost", rows, note)
 
 
 def _methods(study: Study) -> Exhibit:
@@ -224,12 +225,12 @@ def _methods(study: Study) -> Exhibit:
         "the same ray, by scores": Ray(),
         "along the margin's gradient": Ray(direction="margin"),
     }
-    rows = []
+    rows: list[Row] = []
     for victim in study.victims:
-        x = study.natural[study.n_pool :][: study.scale.n_transfer]
+        x = study.inputs.test[: study.scale.n_transfer]
 
         def compute(search: Ray, victim: str = victim, x: Any = x) -> dict[str, Any]:
-            found = measure(study.victim(victim), x, estimator=search, flip_points=False)
+            found = measure(study.victims.predictor(victim), x, estimator=search, flip_points=False)
             return {
                 "l1": [d if np.isfinite(d) else None for d in found.l1.tolist()],
                 "queries": float((found.n_predictions + found.n_gradients).mean()),
@@ -246,53 +247,49 @@ def _methods(study: Study) -> Exhibit:
             l1 = np.array(numbers["l1"], float)
             same = float(np.mean(np.abs(l1 - paper) <= 1e-3 * paper))
             rows.append(
-                (
-                    victim,
-                    name,
-                    len(l1),
-                    numbers["queries"],
-                    float(np.nanmedian(l1)),
-                    float(np.nanmedian(l1 / paper)),
-                    same,
-                )
+                {
+                    "victim": victim,
+                    "search": name,
+                    "n": len(l1),
+                    "queries a row": numbers["queries"],
+                    "median distance (l1)": float(np.nanmedian(l1)),
+                    "median ratio to the paper's": float(np.nanmedian(l1 / paper)),
+                    "same within 0.1 %": same,
+                }
             )
-    columns = "victim | search | n | queries a row | median distance (l1) | median ratio to the paper's | same within 0.1 %"
     return Exhibit(
         "methods",
         "The same distance for fewer queries, and a shorter one",
-        columns,
         rows,
         "Natural test rows.",
     )
 
 
 def _tenths(study: Study) -> Exhibit:
-    """What the near and the far rows of the attacker's pool are: whether the victim is right about them, and how even its labels are."""
-    rows = []
+    """The pool by distance: whether the victim is right, and how even its labels are."""
+    rows: list[Row] = []
     for victim in study.victims:
-        found = study.distances(victim, "natural")[: study.n_pool]
-        distance, right = found.norm(study.norm), found.home == study.data.y[: study.n_pool]
+        found = study.distances(victim, "natural")[: study.inputs.n_pool]
+        distance, right = found.norm(study.norm), found.home == study.data.y[: study.inputs.n_pool]
         known = np.flatnonzero(np.isfinite(distance))
         for place, tenth in enumerate(
             np.array_split(known[np.argsort(distance[known], kind="stable")], 10), start=1
         ):
             counts = np.bincount(found.home[tenth], minlength=study.n_classes)
-            span = (float(distance[tenth].min()), float(distance[tenth].max()))
             rows.append(
-                (
-                    victim,
-                    place,
-                    len(tenth),
-                    *span,
-                    100 * float(right[tenth].mean()),
-                    float(counts.max() / counts.mean()),
-                )
+                {
+                    "victim": victim,
+                    "tenth": place,
+                    "n": len(tenth),
+                    f"from ({study.norm})": float(distance[tenth].min()),
+                    "to": float(distance[tenth].max()),
+                    "right labels (%)": 100 * float(right[tenth].mean()),
+                    "largest class (times even)": float(counts.max() / counts.mean()),
+                }
             )
-    columns = f"victim | tenth | n | from ({study.norm}) | to | right labels (%) | largest class (times even)"
     return Exhibit(
         "tenths",
         "The pool by distance, in tenths",
-        columns,
         rows,
         "Training rows with a flip; the first tenth is the nearest.",
     )
@@ -301,23 +298,23 @@ def _tenths(study: Study) -> Exhibit:
 def _classes(study: Study, victim: str) -> Exhibit:
     found = study.distances(victim, "natural")
     classes = by_class(found.norm(study.norm), found.home, n_classes=study.n_classes)
-    rows = [
-        (
-            k,
-            shape.n,
-            shape.n_without,
-            shape.mode,
-            shape.mean,
-            *(shape.quantiles.get(share) for share in (0.1, 0.5, 0.9)),
-        )
+    rows: list[Row] = [
+        {
+            "home label": k,
+            "n": shape.n,
+            "without a flip": shape.n_without,
+            "mode": shape.mode,
+            "mean": shape.mean,
+            "10 %": shape.quantiles.get(0.1),
+            "median": shape.quantiles.get(0.5),
+            "90 %": shape.quantiles.get(0.9),
+        }
         for k, shape in classes.items()
     ]
-    columns = "home label | n | without a flip | mode | mean | 10 % | median | 90 %"
     title = f"Natural rows by class, {victim}"
     return Exhibit(
         f"classes-{_slug(victim)}",
         title,
-        columns,
         rows,
         f"{study.norm} distances.",
         folded=study.n_classes > 20,
@@ -329,16 +326,19 @@ def _pairs(study: Study, victim: str) -> Exhibit:
     counts, medians = by_label_pair(
         found.norm(study.norm), found.home, found.flipped, n_classes=study.n_classes
     )
-    rows = [
-        (int(a), int(b), int(counts[a, b]), float(medians[a, b]))
-        for a, b in np.argwhere(counts > 0)
+    pairs = np.argwhere(counts > 0)
+    rows: list[Row] = [
+        {
+            "home": int(a),
+            "flipped": int(b),
+            "n": int(counts[a, b]),
+            "median distance": float(medians[a, b]),
+        }
+        for a, b in pairs[np.argsort(-counts[tuple(pairs.T)], kind="stable")]
     ]
-    rows.sort(key=lambda row: -row[2])
-    columns = "home | flipped | n | median distance"
     return Exhibit(
         f"pairs-{_slug(victim)}",
         f"Natural rows by pair of labels, {victim}",
-        columns,
         rows,
         f"{study.norm} distances.",
         folded=True,

@@ -1,4 +1,4 @@
-"""Section 6, tables 1 and 2: surrogates trained on six sample sets, as printed; and beside them what the tables lack."""
+"""Section 6, tables 1 and 2: surrogates trained on six sample sets, and on further ones."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from blackbox_boundary.extraction import extract, spread, transfer
+from blackbox_boundary.extraction import extract, transfer
 
-from .exhibit import Exhibit
+from .exhibit import Cell, Exhibit, Row
 from .samples import PAPER_SETS, Samples
+from .seeds import scores_over_seeds, with_spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,15 +31,13 @@ PAPER_TABLES: dict[tuple[str, str], tuple[float, ...]] = {
     ("Model 2", "Model 3"): (96.90, 93.76, 94.97, 22.81, 22.41, 79.08),
     ("Model 2", "Model 4"): (93.27, 91.56, 87.07, 20.71, 23.16, 75.73),
 }
-"""Accuracy, %, in the order of :data:`~blackbox_boundary.reproduction.samples.PAPER_SETS` (the paper's tables 1 and 2)."""
+"""Accuracy, %, in the order of :data:`~blackbox_boundary.reproduction.samples.PAPER_SETS` (the
+paper's tables 1 and 2)."""
 
 T = TypeVar("T")
 
-_COLUMNS = (
-    "victim | surrogate | trained on | paper (%) | accuracy (%) | ± std | agreement (%) | ± std | "
-    "near-boundary agreement (%) | ± std | uniform agreement (%) | ± std | rows | queries | "
-    "absent classes | largest class (times even) | seeds | diverged seeds"
-)
+_SHORT = ("accuracy (%)", "accuracy ± std (%)", "agreement (%)", "agreement ± std (%)", "seeds")
+"""Columns of the tables that vary one setting."""
 
 
 def section6_tables(study: Study) -> Iterator[Exhibit]:
@@ -62,7 +61,7 @@ def _extra_surrogates(study: Study) -> list[str]:
 def _table(
     study: Study, slug: str, title: str, sets: Sequence[str], surrogates: Sequence[str]
 ) -> Exhibit:
-    rows = []
+    rows: list[Row] = []
     for victim in study.victims:
         samples = Samples(study, victim)
         cells = {
@@ -72,13 +71,13 @@ def _table(
             for surrogate in surrogates
         }
         rows += [
-            (
-                victim,
-                surrogate,
-                name,
-                _printed(victim, surrogate, name),
-                *_summarised(_over_seeds(cells, surrogate, name)),
-            )
+            {
+                "victim": victim,
+                "surrogate": surrogate,
+                "trained on": name,
+                "paper (%)": _printed(victim, surrogate, name),
+                **_summarised(_over_seeds(cells, surrogate, name)),
+            }
             for surrogate in surrogates
             for name in sets
         ]
@@ -87,7 +86,7 @@ def _table(
         f"{study.scale.table_steps} optimiser steps each, trained on the victim's labels. Queries include the search of the whole pool "
         "where a rule looks at distances."
     )
-    return Exhibit(slug, title, _COLUMNS, rows, note)
+    return Exhibit(slug, title, rows, note)
 
 
 def _printed(victim: str, surrogate: str, name: str) -> float | None:
@@ -96,8 +95,8 @@ def _printed(victim: str, surrogate: str, name: str) -> float | None:
 
 
 def _absent(study: Study) -> Exhibit:
-    """Class by class, what the samples lack, and how much of it a surrogate finds that was never shown it."""
-    rows = []
+    """Classes that a sample lacks, and how often the surrogate gives them."""
+    rows: list[Row] = []
     for victim in study.victims:
         samples = Samples(study, victim)
         for surrogate in study.surrogates:
@@ -113,10 +112,17 @@ def _absent(study: Study) -> Exhibit:
                         if label in cell["absent_classes"]
                     ]
                     recall = None if without[0] is None else 100 * float(np.mean(without))
-                    rows.append((victim, surrogate, name, label, len(without), len(cells), recall))
-    columns = (
-        "victim | surrogate | trained on | class | seeds without it | seeds | agreement on it (%)"
-    )
+                    rows.append(
+                        {
+                            "victim": victim,
+                            "surrogate": surrogate,
+                            "trained on": name,
+                            "class": label,
+                            "seeds without it": len(without),
+                            "seeds": len(cells),
+                            "agreement on it (%)": recall,
+                        }
+                    )
     note = (
         "By the victim's labels. Agreement: of natural test rows to which the victim gives that class; unknown where it gives it to none. "
         "A class in every sample has no row."
@@ -124,7 +130,6 @@ def _absent(study: Study) -> Exhibit:
     return Exhibit(
         "absent-classes",
         "Classes that a sample lacks",
-        columns,
         rows,
         note,
         folded=study.n_classes > 20,
@@ -174,27 +179,17 @@ def _over_seeds(cells: dict[tuple[Any, ...], T], *key: Any) -> list[T]:
     return [cell for (*case, _), cell in cells.items() if tuple(case) == key]
 
 
-def _summarised(cells: list[dict[str, Any]]) -> tuple[Any, ...]:
+def _summarised(cells: list[dict[str, Any]]) -> dict[str, Cell]:
     """Everything after the paper's number; shares in per cent, a lone seed's spread unknown."""
-
-    def column(test: str, what: str) -> tuple[float | None, float | None]:
-        values = [cell["scores"][test][what] for cell in cells]
-        found = spread([100 * value for value in values])
-        return found.mean, None if np.isnan(found.std) else found.std
-
     diverged = [str(cell["seed"]) for cell in cells if cell["diverged"]]
-    return (
-        *column("natural", "accuracy"),
-        *column("natural", "agreement"),
-        *column("near-boundary", "agreement"),
-        *column("uniform", "agreement"),
-        round(float(np.mean([cell["n_rows"] for cell in cells]))),
-        round(float(np.mean([cell["n_queries"] for cell in cells]))),
-        round(float(np.mean([len(cell["absent_classes"]) for cell in cells])), 1),
-        float(np.mean([cell["imbalance"] for cell in cells])),
-        len(cells),
-        ", ".join(diverged) or "none",
-    )
+    return scores_over_seeds(cells) | {
+        "rows": round(float(np.mean([cell["n_rows"] for cell in cells]))),
+        "queries": round(float(np.mean([cell["n_queries"] for cell in cells]))),
+        "absent classes": round(float(np.mean([len(cell["absent_classes"]) for cell in cells])), 1),
+        "largest class (times even)": float(np.mean([cell["imbalance"] for cell in cells])),
+        "seeds": len(cells),
+        "diverged seeds": ", ".join(diverged) or "none",
+    }
 
 
 def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[Exhibit]:
@@ -208,7 +203,7 @@ def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[E
         ("Model 3", "256 (four times)", study, {"units": 256}),
     ]
     cases += [("Model 1", str(width), other, {}) for width, other in other_victims.items()]
-    rows = []
+    rows: list[Row] = []
     for which, width, one, settings in cases:
         samples = Samples(one, "Model 1")
         for name in ("natural", "random", "uniform distance", "high", "low", "flip points"):
@@ -217,12 +212,13 @@ def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[E
                 for seed in range(study.scale.width_seeds)
             ]
             found = _summarised(cells)
-            rows.append((which, width, name, *found[:4], found[-2]))
-    columns = "width of | width | trained on | accuracy (%) | ± std | agreement (%) | ± std | seeds"
+            rows.append(
+                {"width of": which, "width": width, "trained on": name}
+                | {head: found[head] for head in _SHORT}
+            )
     yield Exhibit(
         "widths",
         "How much the unprinted widths move the numbers",
-        columns,
         rows,
         "Model 1 extracted by Model 3; chosen: 128 and 64 hidden units.",
     )
@@ -235,7 +231,7 @@ _STEPS = (50, 100, 200, 500, 2000)
 def section6_steps(study: Study) -> Iterator[Exhibit]:
     """How much the unprinted length of training moves the order of near, random and far samples."""
     surrogate, *_ = study.surrogates
-    rows = []
+    rows: list[Row] = []
     for victim in study.victims:
         samples = Samples(study, victim)
         sets = ("low", "random", "uniform distance", "high", "flip points")
@@ -248,11 +244,16 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
         for name in sets:
             for steps in _STEPS:
                 found = _summarised(_over_seeds(cells, name, steps))
-                rows.append((victim, surrogate, name, steps, *found[:4], found[-2]))
-    columns = "victim | surrogate | trained on | optimiser steps | accuracy (%) | ± std | agreement (%) | ± std | seeds"
+                row: dict[str, Cell] = {
+                    "victim": victim,
+                    "surrogate": surrogate,
+                    "trained on": name,
+                    "optimiser steps": steps,
+                }
+                rows.append(row | {head: found[head] for head in _SHORT})
     note = f"{study.scale.batch_size} rows a step."
     yield Exhibit(
-        "steps", "How much the unprinted length of training moves the numbers", columns, rows, note
+        "steps", "How much the unprinted length of training moves the numbers", rows, note
     )
 
 
@@ -261,7 +262,7 @@ _TRANSFER_SETS = ("natural", "random", "low", "high", "flip points", "random + f
 
 def section6_transfer(study: Study) -> Iterator[Exhibit]:
     """Where a surrogate's boundary lies, beside its victim's, by what it was trained on."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Row] = []
     sets = [name for name in _TRANSFER_SETS if name in (*PAPER_SETS, *study.scale.extra_sets)]
     for victim in study.victims:
         samples, surrogates = Samples(study, victim), _extra_surrogates(study)
@@ -274,36 +275,45 @@ def section6_transfer(study: Study) -> Iterator[Exhibit]:
         for surrogate in surrogates:
             for name in sets:
                 found = _over_seeds(cells, surrogate, name)
-                rows.append((victim, surrogate, name, found[0]["n"], *_moments(found), len(found)))
-    columns = (
-        "victim | surrogate | trained on | rows | Spearman | ± std | ratio 10 % | ratio median | ± std | ratio 90 % | "
-        "cosine 10 % | cosine median | ± std | cosine 90 % | flips the victim | ± std | seeds"
-    )
+                rows.append(
+                    {
+                        "victim": victim,
+                        "surrogate": surrogate,
+                        "trained on": name,
+                        "rows": found[0]["n"],
+                        **_moments(found),
+                        "seeds": len(found),
+                    }
+                )
     note = (
         "Natural test rows, measured on both. Ratio: surrogate distance over victim distance. Cosine: between the directions to the two "
         "flip points. Flips the victim: share of the surrogate's flip points that the victim labels otherwise than the row. "
         "Means over seeds, also of the quantiles; unknown where fewer than three rows flip on both."
     )
-    yield Exhibit("transfer", "Does boundary knowledge transfer?", columns, rows, note)
+    yield Exhibit("transfer", "Does boundary knowledge transfer?", rows, note)
 
 
-def _moments(cells: list[dict[str, Any]]) -> Iterator[float | None]:
+def _moments(cells: list[dict[str, Any]]) -> dict[str, Cell]:
     """Means over seeds, each number that is compared followed by its deviation."""
-    for name in (
-        "spearman",
-        "ratio 10 %",
-        "ratio median",
-        "ratio 90 %",
-        "cosine 10 %",
-        "cosine median",
-        "cosine 90 %",
-        "flips",
-    ):
+    found: dict[str, Cell] = {}
+    for name, head in _COMPARED.items():
         known = [cell[name] for cell in cells if name in cell]
-        found = spread(known) if known else None
-        yield None if found is None else found.mean
-        if not name.endswith(" %"):
-            yield None if found is None or np.isnan(found.std) else found.std
+        both = with_spread(head + "{}", known)
+        found |= {head: both[head]} if name.endswith(" %") else both
+    return found
+
+
+_COMPARED = {
+    "spearman": "Spearman",
+    "ratio 10 %": "ratio 10 %",
+    "ratio median": "ratio median",
+    "ratio 90 %": "ratio 90 %",
+    "cosine 10 %": "cosine 10 %",
+    "cosine median": "cosine median",
+    "cosine 90 %": "cosine 90 %",
+    "flips": "flips the victim",
+}
+"""What is compared, and the head of its column; quantiles other than medians have no deviation."""
 
 
 def _boundary(
@@ -321,9 +331,9 @@ def _boundary(
     )
 
     def compute() -> dict[str, Any]:
-        sample, victim = samples.draw(name, seed), study.victim(samples.victim)
+        sample, victim = samples.draw(name, seed), study.victims.predictor(samples.victim)
         fit = study.surrogates[surrogate](steps).fit(sample.x, sample.label, seed=seed)
-        x = study.natural[study.n_pool :][:n]
+        x = study.inputs.test[:n]
         theirs, ours = study.boundary(samples.victim), study.measured(fit.predictor, x)
         n_both = int((theirs.has_flip & ours.has_flip & (theirs.norm(study.norm) > 0)).sum())
         if n_both < 3:  # a surrogate that gives all rows one label, say

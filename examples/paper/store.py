@@ -1,4 +1,4 @@
-"""Results on disk, keyed by what they were computed from: an interrupted reproduction goes on where it stopped."""
+"""Results on disk, keyed by what they depend on: an interrupted reproduction goes on."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["Store"]
 class Store:
     """A folder of results.
 
-    A key is a step's name and its whole configuration (JSON types); a result of another configuration is never returned.
-    ``say`` is told what is computed, and how long it took.
+    A key is a step's name and its whole configuration (JSON types); a result of another
+    configuration is never returned. ``say`` is told what is computed, and how long it took.
     """
 
     folder: Path
@@ -77,7 +77,7 @@ class Store:
             return {name: stored[name] for name in stored.files}
 
     def seconds(self) -> float:
-        """Wall time that all JSON results here took, whenever that was; measurements carry their own."""
+        """Wall time of all JSON results here, seconds; measurements hold their own."""
         return float(
             sum(json.loads(path.read_bytes())["seconds"] for path in self.folder.glob("*.json"))
         )

@@ -11,7 +11,8 @@ from blackbox_boundary.adapters.answers import (
 )
 
 from blackbox_boundary import Access, BadPrediction
-from blackbox_boundary.predictor import Prediction, check_prediction
+from blackbox_boundary.prediction_checks import check_prediction
+from blackbox_boundary.predictor import Prediction
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ BLOCK = re.compile(
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\"\s]+)")
 NEEDS = {
+    "how-to/audit-a-table": "pandas",
     "how-to/choose-an-estimator": "torch",
     "how-to/wrap-a-torch-model": "torch",
     "how-to/wrap-an-onnx-export": "onnxruntime",
@@ -198,3 +199,25 @@ def test_the_command_line_page_lists_every_option():
             for option in re.findall(r"--[\w-]+", line)
         }
         assert listed == options
+
+
+def test_advice_for_every_status():
+    """The page on reports says what to do about each status, under the name that the report prints."""
+    words = {status.name.lower().replace("_", " ") for status in Status if status.name != "RUNNING"}
+    table = text_of("how-to/read-the-report").split("| status | what to do |")[1]
+    named = {
+        name.strip()
+        for line in re.findall(r"^\| ([a-z ,]+) \|", table, re.MULTILINE)
+        for name in line.split(",")
+    }
+    assert words <= named
+
+
+def test_every_exit_code_of_a_run_is_documented():
+    """The codes that the commands end with stand in the table of exit codes."""
+    command = import_module("blackbox_boundary.cli.measure")
+
+    table = text_of("reference/command-line").split("## Exit codes")[1].split("\n## ")[0]
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    ends = {command._INTERRUPTED, command._LIMIT_REACHED, command._WITHDRAWN}
+    assert ends | {0, 2, 3, 4} == documented

@@ -60,14 +60,44 @@ def test_rows_with_a_gradient_keep_their_ray():
 
 
 def test_what_the_problem_leaves_is_chosen_at_once():
-    """Gradients: the ray. Labels alone: halfspace. The result says which."""
-    reference = Reference(Linear.hyperplane(np.ones(4), -1.0))
-    assert measure(reference, X).run["estimator"]["name"] == "ray"
+    """Labels alone: halfspace. The result says which."""
     by_labels = measure(linear("label"), X[:2], max_queries=600)
     assert by_labels.run["estimator"]["name"] == "halfspace"
     assert isinstance(Automatic().chosen(Problem.of(linear("top1"))), Automatic)
     assert by_name("auto", direction="margin").by_scores == Ray(direction="margin")
     assert Automatic() == Automatic(Ray(), HalfSpace())
+
+
+class Dead:
+    """A unit that is dead for some rows: no gradient there, and a boundary at one of the first input."""
+
+    access, input_shape, n_classes, bounds = Access.LOGITS, (4,), 2, (-1.0, 2.0)
+
+    def predict(self, x):
+        alive = np.maximum(np.asarray(x)[:, 0] - 0.5, 0.0)
+        return Prediction.from_scores(np.stack([0 * alive + 0.25, alive], axis=-1))
+
+    def vjp(self, x, v):
+        gradient = np.zeros_like(x)
+        gradient[:, 0] = v[:, 1] * (x[:, 0] > 0.5)
+        return gradient
+
+
+def test_own_gradients_of_zero_are_followed_by_labels():
+    """Rows behind a dead unit have the distance that labels find, the others the ray's to the bit, alone or together."""
+    found = measure(Dead(), X)
+    assert (found.status == Status.CONVERGED).all()
+    by_labels = found.note == BY_LABELS
+    assert by_labels.any()
+    np.testing.assert_allclose(found.l2[by_labels], 0.75 - X[by_labels, 0], rtol=0.02)
+    ray = measure(Dead(), X, estimator=Ray(direction="margin"))
+    assert (ray.status[X[:, 0] < 0.5] == Status.ZERO_GRADIENT).all()
+    default = measure(Dead(), X, estimator=Automatic(by_scores=Ray(direction="margin")))
+    moves = X[:, 0] > 0.5
+    np.testing.assert_array_equal(default.flip_points[moves], ray.flip_points[moves])
+    for i in range(4):
+        alone = measure(Dead(), X[i : i + 1])
+        assert alone.status[0] == found.status[i]
 
 
 @pytest.mark.parametrize("limit", [0, 5, 40, 300])

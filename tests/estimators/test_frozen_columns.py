@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import CapabilityMissing, Status, measure
-from blackbox_boundary.estimators import ESTIMATORS
+from blackbox_boundary.estimators import ESTIMATORS, Ray
 from blackbox_boundary.gradients import SOURCES, source_by_name
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference
 
@@ -76,8 +76,9 @@ def test_a_frozen_column_never_moves(name, opaque):
     @FEW
     @given(situations(), st.sampled_from(["logits", "probabilities", "label"]))
     def run(situation, access):
+        shape, x, frozen, bounds = situation
         try:
-            check(*situation, access, name, opaque=opaque)
+            check(shape, x, frozen, bounds, access, name, opaque=opaque)
         except CapabilityMissing:
             return
 
@@ -91,8 +92,9 @@ def test_estimated_gradients_leave_frozen_columns(name):
     @FEW
     @given(situations())
     def run(situation):
-        estimator = ESTIMATORS["ray"](gradients=source_by_name(name))
-        check(*situation, "logits", estimator, opaque=True)
+        shape, x, frozen, bounds = situation
+        estimator = Ray(gradients=source_by_name(name))
+        check(shape, x, frozen, bounds, "logits", estimator, opaque=True)
 
     run()
 

@@ -20,6 +20,9 @@ from blackbox_boundary.gradients import (
 )
 from blackbox_boundary.gradients import scale as scale_module
 
+pytestmark = pytest.mark.filterwarnings("ignore:The spreads of the columns")
+
+
 UNITS = np.array([4000.0, 90.0, 3.0, 0.02, 0.001])
 """What the columns of the table below vary by."""
 

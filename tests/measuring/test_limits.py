@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from blackbox_boundary import (
     BoundaryError,
+    CallbackFailed,
     InvalidInput,
     Measurement,
     PredictorError,
@@ -16,7 +17,7 @@ from blackbox_boundary import (
 from blackbox_boundary.estimators import Ray
 from blackbox_boundary.search.asks import AskPrediction
 from blackbox_boundary.search.problem import Problem
-from blackbox_boundary.testing import Ball, Reference
+from blackbox_boundary.testing import Ball, Linear, Reference
 from blackbox_boundary.wrappers import CountingPredictor, LedgerPredictor
 
 D = 4
@@ -247,3 +248,24 @@ def test_a_ray_whose_gradient_is_tiny_leaves_the_row():
         found = measure(ball, x, estimator=Ray(search_by=search_by))
         assert (found.status == Status.CONVERGED).all()
         np.testing.assert_allclose(found.l2, ball.distance(x), rtol=1e-5)
+
+
+def test_a_progress_function_that_raises_loses_nothing():
+    """Its error becomes one of this package; partial holds every query sent, and a resume pays for none twice."""
+    model = CountingPredictor(Reference(Linear.hyperplane(np.array([1.0, -2.0]), 0.1)))
+    x = np.random.default_rng(0).normal(size=(200, 2))
+
+    def fail_late(rows_done, queries):
+        if queries > 60:
+            raise OSError("No space left on device")
+
+    with pytest.raises(CallbackFailed, match="OSError: No space left") as raised:
+        measure(model, x, progress=fail_late, batch_size=16)
+    partial = raised.value.partial
+    assert (
+        partial.n_predictions.sum() + partial.n_gradients.sum()
+        == model.n_predictions + model.n_gradients
+    )
+    assert isinstance(raised.value.__cause__, OSError)
+    whole = measure(model, x, batch_size=16, resume=partial)
+    assert np.array_equal(whole.l2, measure(model, x, batch_size=16).l2)

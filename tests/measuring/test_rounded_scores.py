@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import Access, BadPrediction, InvalidInput, Prediction, Status, measure
-from blackbox_boundary.predictor import check_prediction
+from blackbox_boundary.prediction_checks import check_prediction
 from blackbox_boundary.search.margins import leads, resolution
 from blackbox_boundary.testing import Linear, Reference
 from blackbox_boundary.wrappers import CountingPredictor

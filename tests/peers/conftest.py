@@ -13,9 +13,13 @@ import pytest
 import servers
 
 collect_ignore = [
+    "bentoml_server.py",
+    "gradio_server.py",
     "kserve_server.py",
+    "litserve_server.py",
     "mlflow_server.py",
     "mlserver_runtime.py",
+    "ray_serve_server.py",
     "torchserve_handler.py",
     "triton_server.py",
 ]  # they run in the environments of their servers
@@ -53,6 +57,41 @@ def mlflow_url():
 def kserve_url():
     """KServe."""
     with servers.kserve() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def bentoml_url():
+    """BentoML."""
+    with servers.bentoml() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def litserve_url():
+    """LitServe, one row a request."""
+    with servers.litserve() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def merging_litserve_url():
+    """LitServe that merges requests."""
+    with servers.litserve(8) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def ray_serve_url():
+    """Ray Serve."""
+    with servers.ray_serve() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def gradio_url():
+    """Gradio."""
+    with servers.gradio() as url:
         yield url
 
 

@@ -22,6 +22,10 @@ TORCHSERVE = (
     "pillow<14",
 )
 MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0", "numpy<3")
+BENTOML = ("bentoml==1.4.40", "numpy<3")
+LITSERVE = ("litserve==0.2.19", "numpy<3")
+RAY_SERVE = ("ray[serve]==2.60.0", "numpy<3")
+GRADIO = ("gradio==6.31.0", "numpy<3")
 
 
 def cache_folder():
@@ -89,6 +93,8 @@ if __name__ == "__main__":
     cache_folder().mkdir(parents=True, exist_ok=True)
     for name, requirements in (
         *(("triton", TRITON), ("mlserver", MLSERVER), ("mlflow", MLFLOW), ("kserve", KSERVE)),
+        *(("bentoml", BENTOML), ("litserve", LITSERVE)),
+        *(("ray_serve", RAY_SERVE), ("gradio", GRADIO)),
         *([("torchserve", TORCHSERVE)] if shutil.which("java") else []),
     ):
         build(name, requirements)

@@ -17,9 +17,7 @@ class ToyRuntime(MLModel):
         """Answer the one input."""
         image = self.decode(payload.inputs[0], default_codec=NumpyCodec)
         answer = (
-            toy_model.probabilities_of
-            if self.name == "digits"
-            else toy_model.mnist_probabilities_of
+            toy_model.mnist_probabilities_of if self.name == "mnist" else toy_model.probabilities_of
         )
         output = NumpyCodec.encode_output("probabilities", answer(image))
         return InferenceResponse(

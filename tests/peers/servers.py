@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -69,8 +70,11 @@ def mlserver():
             **dict(zip(names, ports, strict=True)),
         }
         Path(folder, "settings.json").write_text(json.dumps(settings))
-        for name, shape, n_classes in (("digits", [1, 4, 4], 5), ("mnist", [1, 28, 28], 10)):
+        models = (("digits", [1, 4, 4], 5), ("merged", [1, 4, 4], 5), ("mnist", [1, 28, 28], 10))
+        for name, shape, n_classes in models:
+            merging = {"max_batch_size": 8, "max_batch_time": 0.02} if name == "merged" else {}
             model = {
+                **merging,
                 "name": name,
                 "implementation": "mlserver_runtime.ToyRuntime",
                 "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}],
@@ -184,6 +188,59 @@ def torchserve():
 
 
 @contextlib.contextmanager
+def bentoml():
+    """A BentoML service with the small model of ``toy_model``; gives its URL."""
+    python = environments.python_of("bentoml", environments.BENTOML)
+    _need(python)
+    port = _free_port()
+    command = [python, "-m", "bentoml", "serve", "bentoml_server:Digits"]
+    with tempfile.TemporaryDirectory() as home:
+        extra = {
+            "PYTHONPATH": f"{HERE}{os.pathsep}{MODELS}",
+            "BENTOML_HOME": home,
+            "BENTOML_DO_NOT_TRACK": "True",
+        }
+        where = ["--host", "127.0.0.1", "--port", port]
+        with _running([*command, *where], extra, f"http://127.0.0.1:{port}/readyz") as url:
+            yield url
+
+
+@contextlib.contextmanager
+def litserve(max_batch_size=1, *more):
+    """LitServe with the small model of ``toy_model``, perhaps merging requests; gives its URL."""
+    python = environments.python_of("litserve", environments.LITSERVE)
+    _need(python)
+    port = _free_port()
+    command = [python, HERE / "litserve_server.py", port, max_batch_size, *more]
+    with _running(command, {"PYTHONPATH": str(MODELS)}, f"http://127.0.0.1:{port}/health") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def ray_serve():
+    """Ray Serve with two deployments of the small model of ``toy_model``; gives its URL."""
+    python = environments.python_of("ray_serve", environments.RAY_SERVE)
+    _need(python)
+    port = _free_port()
+    command = [python, HERE / "ray_serve_server.py", port]
+    extra = {"PYTHONPATH": str(MODELS), "RAY_USAGE_STATS_ENABLED": "0"}
+    with _running(command, extra, f"http://127.0.0.1:{port}/digits") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def gradio():
+    """A Gradio page with the small model of ``toy_model``; gives its URL."""
+    python = environments.python_of("gradio", environments.GRADIO)
+    _need(python)
+    port = _free_port()
+    command = [python, HERE / "gradio_server.py", port]
+    extra = {"PYTHONPATH": str(MODELS), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    with _running(command, extra, f"http://127.0.0.1:{port}/gradio_api/info") as url:
+        yield url
+
+
+@contextlib.contextmanager
 def service():
     """The FastAPI service of the tests; gives its URL."""
     port = _free_port()
@@ -200,6 +257,16 @@ def service():
         "warning",
     ]
     with _running(command, {}, f"http://127.0.0.1:{port}/v2") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def described():
+    """The FastAPI services that a description fits; gives their URL."""
+    port = _free_port()
+    where = ["--app-dir", MODELS, "--port", port, "--log-level", "warning"]
+    command = [sys.executable, "-m", "uvicorn", "fastapi_service:app", *where]
+    with _running(command, {}, f"http://127.0.0.1:{port}/openapi.json") as url:
         yield url
 
 
@@ -290,7 +357,11 @@ def _running(command, extra, ready_url, seconds=120):
     """A process that answers at ``ready_url``; gives its origin."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            list(map(str, command)), env={**os.environ, **extra}, stdout=log, stderr=log
+            list(map(str, command)),
+            env={**os.environ, **extra},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             _wait_for(ready_url, process, log, time.monotonic() + seconds)
@@ -302,6 +373,8 @@ def _running(command, extra, ready_url, seconds=120):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            with contextlib.suppress(ProcessLookupError):  # LitServe's workers outlive it
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait_for(url, process, log, end):

@@ -1,11 +1,14 @@
 """MLServer as it is: v2 without binary tensors."""
 
+import threading
+
 import numpy as np
 import pytest
+import requests
 import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load, probe
 
-from blackbox_boundary import PredictorRefused
+from blackbox_boundary import PredictorRefused, Status, measure
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((300, *model.SHAPE), dtype=np.float32)
@@ -37,6 +40,42 @@ def test_unknown_model(mlserver_url):
 def test_probe(mlserver_url):
     """Recognised."""
     assert probe(f"{mlserver_url}/v2/models/digits").settings["input_shape"] == [1, 4, 4]
+
+
+@pytest.mark.filterwarnings("ignore:The model seems to have changed")
+def test_flips_that_another_client_made_do_not_stay(mlserver_url):
+    """It decodes a whole batch in the datatype of its first request: an INT64 neighbour cuts our rows to zeros."""
+    tensor = {"name": "image", "shape": [1, *model.SHAPE], "datatype": "INT64", "data": [1] * 16}
+    stop, url = threading.Event(), f"{mlserver_url}/v2/models/merged"
+
+    def other():
+        with requests.Session() as session:
+            while not stop.is_set():
+                session.post(f"{url}/infer", json={"inputs": [tensor]}, timeout=30)
+
+    thread = threading.Thread(target=other)
+    with load(url, bounds=(0, 1), transport={"connections": 1}) as endpoint:
+        assert endpoint.merges_requests()
+        asked = endpoint.ask_alone
+
+        def quiet(x):
+            stop.set()
+            thread.join()
+            return asked(x)
+
+        endpoint.ask_alone = quiet
+        thread.start()
+        try:
+            found = measure(endpoint, X[:12], max_queries=1500)
+        finally:
+            stop.set()
+    labels = model.probabilities_of(np.nan_to_num(found.flip_points)).argmax(-1)
+    converged = found.status == Status.CONVERGED
+    disagreed = found.run.get("flips_again", {}).get("disagreed", [])
+    assert (labels[converged] == found.flipped[converged]).all()
+    assert (labels[disagreed] != found.flipped[disagreed]).all()
+    mixed = converged.sum() < len(converged)
+    assert mixed, "no request met another client's"
 
 
 def test_conformance(mlserver_url):

@@ -55,7 +55,7 @@ def replay(net, calls):
             with torch.inference_mode():
                 net(x).numpy()
         else:
-            leaf = x.clone().requires_grad_(requires_grad=True)
+            leaf = x.clone().requires_grad_()
             torch.autograd.grad((net(leaf) * v).sum(), leaf)[0].numpy()
 
 
@@ -63,7 +63,7 @@ def loop(net, x):
     """The paper's algorithm, one sample at a time: Algorithm 2, then Algorithm 1 to the same relative width."""
     radii = np.zeros(len(x))
     for row, image in enumerate(torch.from_numpy(x)):
-        leaf = image[None].requires_grad_(requires_grad=True)
+        leaf = image[None].requires_grad_()
         logits = net(leaf)
         home = logits.argmax()
         gradient = torch.autograd.grad(logits[0, home], leaf)[0]
@@ -84,7 +84,7 @@ def loop(net, x):
 
 def vectorised(net, x):
     """The paper's algorithm for all rows at once, every row until the last is done."""
-    leaf = torch.from_numpy(x).requires_grad_(requires_grad=True)
+    leaf = torch.from_numpy(x).requires_grad_()
     logits = net(leaf)
     home = logits.argmax(-1)
     gradient = torch.autograd.grad(logits.gather(1, home[:, None]).sum(), leaf)[0]

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from blackbox_boundary import CapabilityMissing, Distances, InvalidInput, Status
+from blackbox_boundary.analysis.account import Account
 from blackbox_boundary.report import write_report
+from blackbox_boundary.search.asks import BY_LABELS
 
 from .examples import HOSTILE, digits
 
@@ -238,13 +240,14 @@ def test_without_flip_points_only_the_original_is_shown(tmp_path):
 
 
 def test_rows_that_are_no_pictures_name_their_largest_changes(tmp_path):
-    """The three inputs that change most, with the values before and after."""
+    """The five inputs that change most, with the values before and after, and the change."""
     x, _, distances = digits()
     text = Parsed(report(tmp_path, distances, x=x)).text
     row = int(np.argmin(distances.l2))
     change = np.abs(distances.flip_points[row] - x[row])
-    assert f"input [{change.argmax()}]: {x[row, change.argmax()]:.0f} →" in text
-    assert len(re.findall(r"input \[\d+\]:", text)) == 36
+    cells = re.search(rf"input \[{change.argmax()}\]\s+{x[row, change.argmax()]:.0f}\s", text)
+    assert cells
+    assert len(re.findall(r"input \[\d+\]", text.split("The most fragile rows")[1])) == 60
 
 
 def test_inputs_are_named_as_the_data_name_them(tmp_path):
@@ -254,7 +257,7 @@ def test_inputs_are_named_as_the_data_name_them(tmp_path):
     text = Parsed(report(tmp_path, distances, x=x, input_names=names)).text
     row = int(np.argmin(distances.l2))
     change = np.abs(distances.flip_points[row] - x[row])
-    assert rf"column\x1b {change.argmax()}: {x[row, change.argmax()]:.0f} →" in text
+    assert re.search(rf"column\\x1b {change.argmax()}\s+{x[row, change.argmax()]:.0f}\s", text)
     assert "input [" not in text
 
 
@@ -364,3 +367,26 @@ def test_import_loads_nothing_heavy():
         ).stdout.strip()
         == "set()"
     )
+
+
+def test_rows_measured_by_labels_are_counted(tmp_path):
+    """The first screen says how many rows were measured by labels, and nothing where none was."""
+    _, _, distances = digits()
+    note = np.full(len(distances), "", "<U120")
+    write_report(replace(distances, note=note), tmp_path / "none.html")
+    assert "measured by labels" not in (tmp_path / "none.html").read_text(encoding="utf-8")
+    note[:3] = BY_LABELS
+    write_report(replace(distances, note=note), tmp_path / "some.html")
+    page = (tmp_path / "some.html").read_text(encoding="utf-8")
+    assert "3 rows measured by labels (halfspace)" in page
+
+
+def test_what_was_asked_and_what_was_sent_are_told_apart(tmp_path):
+    """The first screen counts queries asked, and prints the account of what the ledger answered and what was sent."""
+    _, _, distances = digits()
+    account = Account(asked=700, recorded=200, sent=512, again=12, requests=9, seconds=3.21)
+    run = {**distances.run, "account": account.facts()}
+    write_report(replace(distances, run=run), tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Queries asked per row" in page
+    assert page.index(account.line()) < page.index("Facts of the run")

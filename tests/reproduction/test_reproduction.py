@@ -13,10 +13,11 @@ from blackbox_boundary.reproduction.curves import curve, section6_curves
 from blackbox_boundary.reproduction.exhibit import Exhibit
 from blackbox_boundary.reproduction.recall import Recalled
 from blackbox_boundary.reproduction.samples import EXTRA_SETS, PAPER_SETS, Samples
+from blackbox_boundary.reproduction.scale import Scale
 from blackbox_boundary.reproduction.section5 import section5
 from blackbox_boundary.reproduction.section6 import section6_tables, section6_transfer
 from blackbox_boundary.reproduction.store import Store
-from blackbox_boundary.reproduction.study import Scale, cifar100_study, mnist_study
+from blackbox_boundary.reproduction.studies import cifar100_study, mnist_study
 from click.testing import CliRunner
 
 from blackbox_boundary.cli import main
@@ -111,11 +112,11 @@ def test_sample_sets(study):
     for name in (*PAPER_SETS, *EXTRA_SETS):
         sample = samples.draw(name, 0)
         assert len(sample.x) == len(sample.label) == sizes.get(name, k)
-        assert (study.labels("Model 1", sample.x) == sample.label).all()
+        assert (study.victims.labels("Model 1", sample.x) == sample.label).all()
         assert sample.n_queries >= len(sample.x)
         assert (samples.draw(name, 0).x == sample.x).all()
     high, low = (
-        study.measured(study.victim("Model 1"), samples.draw(name, 0).x).l1
+        study.measured(study.victims.predictor("Model 1"), samples.draw(name, 0).x).l1
         for name in ("high", "low")
     )
     assert low.max() < high.min()
@@ -132,7 +133,7 @@ def test_a_drawn_sample_is_measured_once(study, monkeypatch):
 
 def test_recalled_labels(study):
     """They are those the victim gave; only other rows reach it, and its scores are not revealed."""
-    victim, asked = study.victim("Model 2"), []
+    victim, asked = study.victims.predictor("Model 2"), []
 
     class Watched:
         input_shape, n_classes, bounds, access = (
@@ -146,7 +147,7 @@ def test_recalled_labels(study):
             asked.append(len(x))
             return victim.predict(x)
 
-    x = study.natural[:30]
+    x = study.inputs.natural[:30]
     recalled = Recalled(Watched(), x[:20], victim.predict(x[:20]).label)
     assert (recalled.predict(x).label == victim.predict(x).label).all()
     assert recalled.predict(x[:5]).scores is None
@@ -157,10 +158,10 @@ def test_recalled_labels(study):
 def test_transfer_over_seeds(study):
     """Both surrogates are compared with both victims; what is compared has a mean and a deviation, and shares lie in [0, 1]."""
     (found,) = section6_transfer(study)
-    assert {row[:2] for row in found.rows} == {
+    assert {(row["victim"], row["surrogate"]) for row in found.rows} == {
         (v, s) for v in ("Model 1", "Model 2") for s in ("Model 3", "Model 4")
     }
-    column = {name: [row[place] for row in found.rows] for place, name in enumerate(found.heads)}
+    column = {name: [row[name] for row in found.rows] for name in found.heads}
     assert set(column["seeds"]) == {2}
     assert all(-1 <= value <= 1 for name in ("Spearman", "cosine median") for value in column[name])
     assert all(0 <= value <= 1 for value in column["flips the victim"])
@@ -175,16 +176,16 @@ def test_transfer_over_seeds(study):
 def test_curves_and_leads(study):
     """The leads are the differences of the curves; without a clearance nothing trains with one, and there is no such exhibit."""
     curves, leads = section6_curves(study, "Model 1", "Model 4", all_strategies=False)
-    mean = {(row[0], row[1]): row[2] for row in curves.rows}
+    mean = {(row["strategy"], row["budget"]): row["agreement (%)"] for row in curves.rows}
     best = "surrogate distance, whole pool, clearance"
-    assert {row[1] for row in leads.rows} == {20, 40}
-    for name, budget, ahead, low, _, n in leads.rows:
+    assert {row["budget"] for row in leads.rows} == {20, 40}
+    for name, budget, ahead, low, _, n in (row.values() for row in leads.rows):
         assert ahead == pytest.approx(mean[best, budget] - mean[name, budget])
         assert (low, n) == (None, 1)
     (plain,) = section6_curves(
         replace(study, clearance=0.0), "Model 1", "Model 4", all_strategies=False
     )
-    assert {row[0] for row in plain.rows} == {name for name, _ in mean} - {best}
+    assert {row["strategy"] for row in plain.rows} == {name for name, _ in mean} - {best}
 
 
 def test_clearance_changes_the_training_and_not_the_first_sample(study):
@@ -202,7 +203,7 @@ def test_a_victim_no_better_than_chance_is_said(tmp_path):
     whole = data.embedded_digits()
     guessing = replace(whole, y=np.random.default_rng(0).permutation(whole.y))
     (victims,) = command._victims(mnist_study(guessing, TOY, Store(tmp_path)))
-    assert [row[3].startswith("NO") for row in victims.rows] == [True, True]
+    assert [row["better than chance"].startswith("NO") for row in victims.rows] == [True, True]
 
 
 def test_store_keeps_and_tells_apart(tmp_path):
@@ -221,11 +222,11 @@ def test_store_keeps_and_tells_apart(tmp_path):
 
 def test_random_inputs_repeat(study):
     """Random input sets have the natural set's shape, their own law, and are the same every time."""
-    normal, uniform = study.inputs("normal"), study.inputs("uniform")
-    assert normal.shape == uniform.shape == study.natural.shape
+    normal, uniform = study.inputs.of("normal"), study.inputs.of("uniform")
+    assert normal.shape == uniform.shape == study.inputs.natural.shape
     assert normal.mean() == pytest.approx(0.13, abs=0.01)
     assert normal.std() == pytest.approx(0.308, abs=0.01)
-    assert (study.inputs("uniform") == uniform).all()
+    assert (study.inputs.of("uniform") == uniform).all()
     assert 0 <= uniform.min() < 0.01
     assert 0.99 < uniform.max() <= 1
 
@@ -235,7 +236,7 @@ def test_diverged_victim_is_said(tmp_path):
     whole = data.embedded_digits()
     broken = mnist_study(replace(whole, x=np.full_like(whole.x, np.nan)), TOY, Store(tmp_path))
     with pytest.raises(InvalidInput, match=r"Model 1.*seed 0"):
-        broken.victim("Model 1")
+        broken.victims.predictor("Model 1")
 
 
 @pytest.fixture
@@ -272,12 +273,12 @@ def test_cifar_extraction_runs(tmp_path, weights):
     )
     study = cifar100_study(_noise(40, 20), scale, Store(tmp_path / "results"), weights)
     tables, extra = list(section6_tables(study))[:2]
-    assert [(row[0], row[1]) for row in tables.rows[::6]] == [
+    assert [(row["victim"], row["surrogate"]) for row in tables.rows[::6]] == [
         ("ResNet-20", "MobileNetV2"),
         ("ResNet-20", "VGG-16"),
     ]
-    assert {row[2] for row in extra.rows} == {"random"}
-    assert all(row[3] is None for row in tables.rows)
+    assert {row["trained on"] for row in extra.rows} == {"random"}
+    assert all(row["paper (%)"] is None for row in tables.rows)
     assert next(exhibit.slug for exhibit in section5(study)) == "figure3-resnet-20"
     small = cifar100_study(
         _noise(1, 1), replace(scale, small_surrogates=True), Store(tmp_path), weights
@@ -289,14 +290,16 @@ def test_reduced_sizes(tmp_path, weights):
     """The pool, the test rows and the random inputs have sizes of their own, and parts measured apart are joined in order."""
     scale = replace(TOY, n_measured=10, n_pool=3, n_random=5)
     study = replace(cifar100_study(_noise(6, 12), scale, Store(tmp_path), weights), chunk=2)
-    assert (study.natural == np.concatenate([study.data.x[:3], study.data.x_test[:10]])).all()
-    assert study.n_pool == 3
+    assert (
+        study.inputs.natural == np.concatenate([study.data.x[:3], study.data.x_test[:10]])
+    ).all()
+    assert study.inputs.n_pool == 3
     natural, uniform = (
         study.distances("ResNet-20", "natural"),
         study.distances("ResNet-20", "uniform"),
     )
     assert (len(natural), len(uniform)) == (13, 5)
-    whole = study.measured(study.victim("ResNet-20"), study.natural)
+    whole = study.measured(study.victims.predictor("ResNet-20"), study.inputs.natural)
     assert natural.l1 == pytest.approx(whole.l1, rel=1e-3)
     assert [len(test.x) for test in study.test_sets("ResNet-20")] == [10, 1, 10]
 
@@ -316,7 +319,7 @@ def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
         _kept={},
     )
     _, extra, _ = section6_tables(broken)
-    row = dict(zip(extra.heads, extra.rows[0], strict=True))
+    row = extra.rows[0]
     assert row["diverged seeds"] == "0, 1"
     assert 0 <= row["accuracy (%)"] <= 100
 
@@ -341,23 +344,28 @@ def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
         _kept={},
     )
     (found,) = section6_transfer(broken)
-    assert [row[2] for row in found.rows[:4]] == ["natural", "low", "high", "flip points"]
-    assert {row[3] for row in found.rows} == {0}
-    assert all(cell is None for row in found.rows for cell in row[4:-1])
+    assert [row["trained on"] for row in found.rows[:4]] == [
+        "natural",
+        "low",
+        "high",
+        "flip points",
+    ]
+    assert {row["rows"] for row in found.rows} == {0}
+    assert all(cell is None for row in found.rows for cell in list(row.values())[4:-1])
 
 
 def test_absent_classes_have_their_row(study):
     """Random inputs get few of the labels: each that they lack is named, and a surrogate that never saw it does not give it."""
     tables, _, absent = section6_tables(study)
     whole = next(
-        dict(zip(tables.heads, row, strict=True))
+        row
         for row in tables.rows
-        if row[1:3] == ("Model 3", "uniform random")
+        if (row["surrogate"], row["trained on"]) == ("Model 3", "uniform random")
     )
     rows = [
-        dict(zip(absent.heads, row, strict=True))
+        row
         for row in absent.rows
-        if row[:3] == ("Model 1", "Model 3", "uniform random")
+        if tuple(row.values())[:3] == ("Model 1", "Model 3", "uniform random")
     ]
     assert (
         sum(row["seeds without it"] for row in rows) == whole["absent classes"] * whole["seeds"] > 0
@@ -371,13 +379,11 @@ def test_tenths_of_the_pool(study):
     """Together they are the pool; each begins where the one before ends; the victim is more often right far from its boundary."""
     tenths = next(exhibit for exhibit in section5(study) if exhibit.slug == "tenths")
     for victim in study.victims:
-        rows = [
-            dict(zip(tenths.heads, row, strict=True)) for row in tenths.rows if row[0] == victim
-        ]
+        rows = [row for row in tenths.rows if row["victim"] == victim]
         assert [row["tenth"] for row in rows] == list(range(1, 11))
         assert (
             sum(row["n"] for row in rows)
-            == study.distances(victim, "natural")[: study.n_pool].has_flip.sum()
+            == study.distances(victim, "natural")[: study.inputs.n_pool].has_flip.sum()
         )
         assert all(a["to"] <= b["from (l1)"] for a, b in pairwise(rows))
         assert rows[0]["right labels (%)"] < rows[-1]["right labels (%)"]
@@ -422,7 +428,7 @@ def test_interrupted_and_resumed(tmp_path, monkeypatch):
 def test_exhibits(tmp_path):
     """Numbers keep six digits in the file, unknown ones are empty; the same figure has the same bytes."""
     shown = Exhibit(
-        "t", "T", "a | b", [(1 / 3, None)], draw=lambda figure: figure.subplots().plot([1, 2])
+        "t", "T", [{"a": 1 / 3, "b": None}], draw=lambda figure: figure.subplots().plot([1, 2])
     )
     shown.write(tmp_path)
     assert (tmp_path / "t.csv").read_text().splitlines() == ["a,b", "0.333333,"]

@@ -269,3 +269,24 @@ def test_integer_rows_are_inputs_of_a_model_of_whole_numbers(dtype):
     x = np.array([[90, 5, 5], [130, 5, 5]], dtype)
     found = measure(Levels(shape, grid, bounds=(0, 255)), x)
     assert found.l2.tolist() == [11.0, 30.0]
+
+
+@pytest.mark.parametrize("name", ["broyden", "halfspace"])
+def test_searches_of_single_rows_hear_of_the_levels_that_were_asked(name):
+    """Whole numbers without bounds: within a few percent of the plane, where probes between levels led 2.9 times too far."""
+
+    class Plane:
+        access, input_shape, n_classes, bounds = Access.LOGITS, (3,), 2, None
+        grid, w, offset = Grid(), np.array([1.0, 2.0, 0.5]), np.array([50.3, 60.1, 40.2])
+
+        def predict(self, x):
+            z = (np.round(np.asarray(x, np.float64)) - self.offset) @ self.w
+            return Prediction.from_scores(np.stack([z, -z], axis=1))
+
+    x = np.random.default_rng(1).integers(20, 100, (20, 3)).astype(np.float64)
+    found = measure(Plane(), x, estimator=name)
+    plane = np.abs((x - Plane.offset) @ Plane.w) / np.linalg.norm(Plane.w)
+    far = plane > 5
+    assert (found.l2 >= plane * (1 - 1e-9)).all()
+    assert (found.l2[far] <= 1.1 * plane[far]).all()
+    assert (found.flip_points == np.round(found.flip_points)).all()

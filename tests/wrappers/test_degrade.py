@@ -111,9 +111,9 @@ def test_input_noise_stays_within_the_bounds():
 @given(sigma=st.sampled_from([-1.0, float("nan"), float("inf")]))
 def test_bad_settings(sigma):
     """Refused before any query."""
-    for make in (ScoreNoise, InputNoise):
+    for noisy in (ScoreNoise, InputNoise):
         with pytest.raises(InvalidInput, match='"sigma"'):
-            make(Smooth(), sigma)
+            noisy(Smooth(), sigma)
     for make in (
         lambda: TopK(Smooth(), 0),
         lambda: TopK(Smooth(), 5),
@@ -121,13 +121,13 @@ def test_bad_settings(sigma):
     ):
         with pytest.raises(InvalidInput):
             make()
-    for make in (
+    for unscored in (
         lambda: TopK(LabelOnly(Smooth()), 1),
         lambda: Rounded(LabelOnly(Smooth()), 1),
         lambda: ScoreNoise(TopK(Smooth(), 1), 1.0),
     ):
         with pytest.raises(CapabilityMissing, match="needs a predictor that reveals scores"):
-            make()
+            unscored()
 
 
 def test_a_defended_model_is_another_model():

@@ -146,6 +146,7 @@ class Described:
     columns: tuple[str, ...]
     facts: Mapping[str, Any]
     name: str
+    merges_requests: bool = False
     version: ModelVersion = field(default_factory=ModelVersion)
 
     @property

@@ -32,6 +32,8 @@ class Dialect(Protocol):
         The same without what not every server of this protocol can do.
     columns : tuple of str
         Names of the numbers of a row, where the requests name them; else empty.
+    merges_requests : bool
+        Whether the server is known to join the requests of several clients into one batch.
     version : ModelVersion
         The version that answers name, where they name one; shared with ``plainer``.
     """
@@ -48,6 +50,8 @@ class Dialect(Protocol):
     def plainer(self) -> Dialect | None: ...
     @property
     def columns(self) -> tuple[str, ...]: ...
+    @property
+    def merges_requests(self) -> bool: ...
     @property
     def version(self) -> ModelVersion: ...
 

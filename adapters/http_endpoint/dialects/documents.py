@@ -24,6 +24,7 @@ SCORES_AS = ("number", "text", "percent")
 """What [answer] may say of its scores."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DIGITS = re.compile(r"[0-9.eE+,-]+")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "null", "none", ""})
 
 
@@ -111,9 +112,24 @@ def _table(text: str, *, header: bool) -> list[Any]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def _plain(cells: list[Any]) -> list[float] | None:
+    """Cells that are decimal numbers and nothing else, as tables mostly are; None for others.
+
+    One look at all of them is several times as fast as one look at each.
+    """
+    try:
+        text = ",".join(cells)
+        if not _DIGITS.fullmatch(text) or len(text) > 64 * len(cells):
+            return None
+        return list(map(float, cells))
+    except (TypeError, ValueError):
+        return None
+
+
 def _converted(found: Any) -> Any:
     if isinstance(found, list):
-        return [_converted(part) for part in found]
+        plain = _plain(found)
+        return [_converted(part) for part in found] if plain is None else plain
     if not isinstance(found, str):
         return found
     text = found.strip().removesuffix("%").strip()

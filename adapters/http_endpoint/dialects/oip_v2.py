@@ -37,6 +37,8 @@ from .tensors import DTYPES, read_texts, read_values
 __all__ = ["OpenInference", "discover"]
 
 _BINARY_HEADER = "Inference-Header-Content-Length"
+_MERGING = "mlserver"
+"""The server that may merge the requests of several clients and declares nowhere whether it does."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class OpenInference:
     facts: Mapping[str, Any]
     top_k: int = 0
     name: str = "oip_v2"
+    merges_requests: bool = False
     columns: tuple[str, ...] = ()
     version: ModelVersion = field(default_factory=ModelVersion)
 
@@ -246,10 +249,20 @@ def discover(transport: Transport, path: str, config: Configuration) -> OpenInfe
         "datatype": datatype,
         "top_k": top_k,
     }
-    is_binary = _is_binary(transport, base, config, datatype)
-    max_rows = rows or _max_batch(transport, path)
+    server = get_if_there(transport, f"{base}/v2")
+    is_binary = _is_binary(server, config, datatype)
+    own = get_if_there(transport, f"{path}/config")  # Triton alone tells it
     return OpenInference(
-        contract, path, given["name"], answered["name"], datatype, is_binary, max_rows, facts, top_k
+        contract,
+        path,
+        given["name"],
+        answered["name"],
+        datatype,
+        is_binary,
+        rows or _max_batch(own),
+        facts,
+        top_k,
+        merges_requests=server.get("name") == _MERGING or "dynamic_batching" in own,
     )
 
 
@@ -316,20 +329,20 @@ def _is_label(answered: Mapping[str, Any]) -> bool:
     return str(answered.get("datatype", "")).startswith(("INT", "UINT", "BYTES"))
 
 
-def _is_binary(transport: Transport, base: str, config: Configuration, datatype: str) -> bool:
+def _is_binary(server: Mapping[str, Any], config: Configuration, datatype: str) -> bool:
     """As in ``config``; else if the server declares it. FP16 has no JSON form."""
     asked = config.request.get("binary")
     if asked is not None and not isinstance(asked, bool):
         raise InvalidInput(f'"binary" in [request] must be true or false; got {asked!r}.')
     if datatype == "FP16":
         return True
-    extensions = get_if_there(transport, f"{base}/v2").get("extensions") if asked is None else None
+    extensions = server.get("extensions") if asked is None else None
     return bool(asked) or (isinstance(extensions, list) and "binary_tensor_data" in extensions)
 
 
-def _max_batch(transport: Transport, path: str) -> int | None:
+def _max_batch(config: Mapping[str, Any]) -> int | None:
     """Triton tells; 0 there means that the model takes no batches of its own making."""
-    limit = get_if_there(transport, f"{path}/config").get("max_batch_size")
+    limit = config.get("max_batch_size")
     return limit if type(limit) is int and limit > 0 else None
 
 

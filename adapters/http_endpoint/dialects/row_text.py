@@ -34,14 +34,22 @@ class RowWriter(Protocol):
 class RowText:
     """A row as a ``%`` format.
 
+    Floats are written with a point, or an exponent, also where they are whole: for many servers
+    ``2`` is an integer, and a row of integers is another array (findings/README.md).
+
     Attributes
     ----------
-    format : str
+    format, of_texts : str
+        With places for numbers, and for the same numbers as texts.
+    verb : str
+        How a number is written.
     order : tuple of int, or None
         Positions in the flattened row, in the order of the format's places; None: each once, in order.
     """
 
     format: str
+    of_texts: str
+    verb: str
     order: tuple[int, ...] | None = None
 
     @classmethod
@@ -59,13 +67,14 @@ class RowText:
         InvalidInput
             No place for the row, a number or a name that it does not have.
         """
-        size, order, parts, at = prod(shape), list[int](), list[str](), 0
+        verb = verb_of(dtype)
+        size, order, parts, at = prod(shape), list[int](), list[tuple[str, str]](), 0
         for found in _PLACE.finditer(template):
-            parts.append(template[at : found.start()].replace("%", "%%"))
+            parts.append((_literal(template[at : found.start()]),) * 2)
             at = found.end()
             number, quoted, bare = found.groups()
             if number is None and (name := quoted if quoted is not None else bare) is None:
-                parts.append(nested_format(shape, verb_of(dtype)))
+                parts.append((nested_format(shape, verb), nested_format(shape, "%s")))
                 order += range(size)
                 continue
             index = int(number) if number is not None else _index(name, columns)
@@ -73,21 +82,29 @@ class RowText:
                 raise InvalidInput(
                     f'"{found[0]}" of a body must be one of the {size} numbers of a row, from 0.'
                 )
-            parts.append(verb_of(dtype))
+            parts.append((verb, "%s"))
             order.append(index)
         if not order:
             raise InvalidInput(
                 f"A body must hold $rows, $row, or numbers of a row; got {template!r}."
             )
-        text = "".join(parts) + template[at:].replace("%", "%%")
-        return cls(text, None if order == list(range(size)) else tuple(order))
+        parts.append((_literal(template[at:]),) * 2)
+        of_numbers, of_texts = map("".join, zip(*parts, strict=True))
+        return cls(of_numbers, of_texts, verb, None if order == list(range(size)) else tuple(order))
 
     def lines(self, sent: NDArray[Any], separator: str) -> bytes:
         """The rows (n, ...), with a separator between them."""
         flat = sent.reshape(len(sent), -1)
         flat = flat if self.order is None else flat[:, self.order]
-        text = separator.join([self.format] * len(sent))
-        return text.__mod__(tuple(flat.reshape(-1).tolist())).encode()
+        values = flat.reshape(-1)
+        whole = np.flatnonzero(values == np.rint(values)) if values.dtype.kind == "f" else ()
+        if not len(whole):
+            return (separator.join([self.format] * len(sent)) % tuple(values.tolist())).encode()
+        texts = list(map(self.verb.__mod__, values.tolist()))
+        for at in whole:
+            if "e" not in texts[at]:
+                texts[at] += ".0"
+        return (separator.join([self.of_texts] * len(sent)) % tuple(texts)).encode()
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,10 @@ class EncodedRows:
         before, after = self.before.encode(), self.after.encode()
         texts = (before + self.encoding.row_json(row) + after for row in sent)
         return separator.encode().join(texts)
+
+
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 def expanded(template: str, columns: Sequence[str]) -> str:

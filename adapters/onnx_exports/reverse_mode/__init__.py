@@ -17,7 +17,12 @@ from .errors import (
     UnsupportedOps,
 )
 from .splitting import split_model
-from .transform import STRAIGHT_THROUGH_KEY, gradient_model, margin_gradient_model
+from .transform import (
+    STRAIGHT_THROUGH_KEY,
+    float_twin,
+    gradient_model,
+    margin_gradient_model,
+)
 
 __all__ = [
     "STRAIGHT_THROUGH_KEY",
@@ -27,6 +32,7 @@ __all__ = [
     "PiecewiseConstant",
     "UnsuitableInterface",
     "UnsupportedOps",
+    "float_twin",
     "gradient_model",
     "margin_gradient_model",
     "split_model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -61,7 +61,7 @@ class Context:
 
     def has(self, index: int) -> bool:
         """Whether the optional input is given."""
-        return index < len(self.node.input) and bool(self.node.input[index])
+        return 0 <= index < len(self.node.input) and bool(self.node.input[index])
 
     def needs(self, index: int) -> bool:
         """Whether the input depends on the differentiated one."""
@@ -131,6 +131,34 @@ class Context:
         if not self.has(index):
             return None
         return [int(axis) % max(rank, 1) for axis in self.known(index, "axes").reshape(-1)]
+
+    def stand_in(
+        self,
+        op_type: str,
+        operands: Sequence[tuple[Value, int, Sequence[Axis] | None]],
+        attributes: dict[str, Any],
+        dtype: int,
+    ) -> Context:
+        """The context of another op that the node amounts to.
+
+        Parameters
+        ----------
+        operands : list of (value, index, shape)
+            Its inputs; the inputs of this node of which they are made; and their shapes, None where
+            they have the shapes of those.
+        dtype : int
+            Of its output, which has the shape of this node's.
+        """
+        active = set(self._active)
+        for value, index, shape in operands:
+            self._facts.dtype[value.name] = value.dtype
+            self._facts.shape[value.name] = self.shape(index) if shape is None else tuple(shape)
+            if self.needs(index):
+                active.add(value.name)
+        output = self.b.op(op_type, *(o[0] for o in operands), dtype=dtype, **attributes)
+        self._facts.dtype[output.name] = dtype
+        self._facts.shape[output.name] = self.out_shape()
+        return Context(self.b, self.b.nodes[-1], self._facts, active)
 
     # --- shapes as values
 

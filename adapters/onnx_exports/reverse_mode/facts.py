@@ -29,6 +29,8 @@ from onnx import (
 
 from .errors import InvalidModel
 from .ml_types import ml_outputs
+from .quantised_forms import VENDOR
+from .vendor_types import vendor_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,6 +145,9 @@ class _Walk:
 
     def _visit(self, node: NodeProto) -> None:
         domain = _domain(node.domain)
+        if domain == VENDOR:
+            self._infer_vendor(node)
+            return
         if domain not in self._versions or not defs.has(node.op_type, domain):
             return  # another vendor's op: nothing is known of what it makes
         try:
@@ -198,6 +203,17 @@ class _Walk:
             lengths[axis] = int(np.float32(lengths[axis]) * np.float32(scale))
         dtype = self.types[node.input[0]].tensor_type.elem_type
         self.types[node.output[0]] = helper.make_tensor_type_proto(dtype, lengths)
+
+    def _infer_vendor(self, node: NodeProto) -> None:
+        types = {name: self.types[name] for name in node.input if name in self.types}
+        shapes = {name: _shape(type_) for name, type_ in types.items()}
+        found = vendor_output(
+            node,
+            {name: type_.tensor_type.elem_type for name, type_ in types.items()},
+            {name: shape for name, shape in shapes.items() if shape is not None},
+        )
+        if found is not None:
+            self.types[node.output[0]] = helper.make_tensor_type_proto(*found)
 
     def _infer_ml(self, node: NodeProto) -> None:
         shapes = [_shape(self.types[name]) if name in self.types else None for name in node.input]

@@ -22,6 +22,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, defs, helper, numpy_helper
 
 from .errors import InvalidModel, UnsupportedOps
+from .facts import facts_of
 
 __all__ = ["LOWEST", "TARGET", "raise_opset"]
 
@@ -47,7 +48,7 @@ def raise_opset(model: ModelProto) -> None:
         raise InvalidModel(f"The model must be of opset {LOWEST} or newer; got {opset.version}.")
     if opset.version >= TARGET:
         return
-    _Raising(model.graph, opset.version).graph(model.graph)
+    _Raising(model, opset.version).graph(model.graph)
     opset.version = TARGET
     model.ir_version = max(model.ir_version, 8)
 
@@ -55,12 +56,14 @@ def raise_opset(model: ModelProto) -> None:
 class _Raising:
     """The edits of one model; constants go to the outer graph, where its subgraphs see them too."""
 
-    def __init__(self, outer: GraphProto, version: int) -> None:
-        self._outer, self.version = outer, version
+    def __init__(self, model: ModelProto, version: int) -> None:
+        self._model, self._outer, self.version = model, model.graph, version
+        outer = model.graph
         self._taken = {name for node in outer.node for name in (*node.input, *node.output)} | {
             w.name for w in outer.initializer
         }
         self._nodes: list[NodeProto] = []
+        self._constants: dict[str, Any] | None = None
 
     def graph(self, graph: GraphProto) -> None:
         raised: list[NodeProto] = []
@@ -99,12 +102,10 @@ class _Raising:
         return name
 
     def known(self, name: str) -> Any:
-        """The constant of that name in the outer graph; None where there is none."""
-        weights = {weight.name: weight for weight in self._outer.initializer}
-        for node in self._outer.node:
-            if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
-                weights[node.output[0]] = node.attribute[0].t
-        return numpy_helper.to_array(weights[name]) if name in weights else None
+        """The value of that name, where it is constant; None elsewhere."""
+        if self._constants is None:
+            self._constants = facts_of(self._model).constant
+        return self._constants.get(name)
 
     def constant(self, values: Any, stem: str, dtype: Any = np.int64) -> str:
         tensor = numpy_helper.from_array(np.asarray(values, dtype), self.fresh(stem or "constant"))
@@ -193,6 +194,8 @@ def _upsample(r: _Raising, node: NodeProto) -> None:
     mode = _take(node, "mode") or b"nearest"
     scales = _take(node, "scales")
     name = node.input[1] if scales is None else r.constant(scales, node.output[0], np.float32)
+    needs_scales = node.op_type == "Resize" and mode == b"nearest"
+    rounding = _nearest_mode(r.known(name), r.version) if needs_scales else "floor"
     r.keep(
         helper.make_node(
             "Resize",
@@ -200,19 +203,20 @@ def _upsample(r: _Raising, node: NodeProto) -> None:
             list(node.output),
             mode=mode.decode().replace("bilinear", "linear"),
             coordinate_transformation_mode="asymmetric",
-            nearest_mode=_nearest_mode(r.known(name), r.version, node.op_type),
+            nearest_mode=rounding,
         )
     )
 
 
-def _nearest_mode(scales: Any, version: int, op_type: str) -> str:
+def _nearest_mode(scales: Any, version: int) -> str:
     """Before opset 11 ONNX Runtime takes the next input of an axis that shrinks, else the one before."""
-    if op_type != "Resize" or scales is None or (scales >= 1).all():
-        return "floor"
-    if (scales > 1).any():
+    if scales is None:
+        reason = f"Resize of opset {version} by scales that depend on the size of the input"
+    elif (scales > 1).any() and (scales < 1).any():
         reason = f"Resize of opset {version} that shrinks one axis and stretches another"
-        raise UnsupportedOps((("ai.onnx", op_type),), (reason,))
-    return "ceil"
+    else:
+        return "ceil" if (scales < 1).any() else "floor"
+    raise UnsupportedOps((("ai.onnx", "Resize"),), (reason,))
 
 
 def _resize(r: _Raising, node: NodeProto) -> None:

@@ -52,9 +52,7 @@ class Path:
     def __init__(
         self, graph: GraphProto, source: str, target: str, *, straight_through: bool
     ) -> None:
-        self._stops = STEPS | (
-            {("", op) for op in STRAIGHT_THROUGH} if not straight_through else set()
-        )
+        self._stops = STEPS if straight_through else STEPS | STRAIGHT_THROUGH
         needed, ahead = _ancestors(graph, target), {source}
         self.active: set[str] = {source}
         self.nodes: list[NodeProto] = []
@@ -86,13 +84,7 @@ class Path:
         self.steps = tuple(sorted((domain or "ai.onnx", op) for domain, op in steps))
         self.nodes = _leading_to(self.nodes, target, self.active)
         self.straight_through = tuple(
-            sorted(
-                {
-                    node.op_type
-                    for node in self.nodes
-                    if key_of(node) in {("", op) for op in STRAIGHT_THROUGH}
-                }
-            )
+            sorted({node.op_type for node in self.nodes if key_of(node) in STRAIGHT_THROUGH})
         )
 
 

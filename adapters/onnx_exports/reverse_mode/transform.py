@@ -15,18 +15,19 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from .builder import INT64, Builder, Value
-from .context import FLOATS
-from .errors import InvalidModel, UnsuitableInterface
+from .context import FLOATS, NoRule
+from .errors import InvalidModel, UnsuitableInterface, UnsupportedOps
 from .facts import graph_inputs
 from .interface import choose_input, choose_output, fix_inputs
 from .opsets import raise_opset
 from .preparation import check_order, expand_composites, inline_functions, resolve_conditions
 from .sweep import Path, path_between, reverse_sweep
+from .twin import twin_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["STRAIGHT_THROUGH_KEY", "gradient_model", "margin_gradient_model"]
+__all__ = ["STRAIGHT_THROUGH_KEY", "float_twin", "gradient_model", "margin_gradient_model"]
 
 STRAIGHT_THROUGH_KEY = "reverse_mode.straight_through"
 """Entry of ``metadata_props`` that lists the ops whose cotangent passed straight through.
@@ -108,6 +109,22 @@ def margin_gradient_model(
         )
     home = work.new_input("home", INT64, work.declared(shape[:1]))
     return work.finish(_margin_weights(work.builder, work.scores, home, n_classes))
+
+
+def float_twin(
+    model: ModelProto,
+    *,
+    input: str | None = None,  # noqa: A002
+    output: str | None = None,
+    constants: Mapping[str, Any] | None = None,
+) -> ModelProto:
+    """The model without its rounding: a quantised graph on real numbers, from the input to the scores.
+
+    Its gradient is what :func:`gradient_model` passes straight through, at slightly other values.
+    Raises as :func:`gradient_model`.
+    """
+    work = _Differentiation(model, input, output, constants or {}, straight_through=True)
+    return work.without_rounding()
 
 
 def _margin_weights(b: Builder, scores: Value, home: Value, n_classes: int) -> Value:
@@ -202,14 +219,25 @@ class _Differentiation:
         made.type.tensor_type.elem_type = dtype
         return self._assembled(made)
 
-    def _assembled(self, gradient: Any) -> ModelProto:
+    def without_rounding(self) -> ModelProto:
+        """The plain model with the nodes of its float twin."""
+        try:
+            nodes = twin_nodes(self.model.graph, self.path, self.facts, self.builder)
+        except NoRule as error:
+            raise UnsupportedOps((), (str(error),)) from error
+        self.builder.nodes = []
+        del self.model.graph.node[:]
+        self.model.graph.node.extend(nodes)
+        return self._assembled()
+
+    def _assembled(self, *gradients: Any) -> ModelProto:
         graph = self.model.graph
         score = next((value for value in graph.output if value.name == self.target), None)
         if score is None:
             score = helper.make_tensor_value_info(
                 self.target, self.scores.dtype, self.declared(self.facts.shape[self.target])
             )
-        outputs = [_copy(score), gradient]
+        outputs = [_copy(score), *gradients]
         nodes = _leading_to([*graph.node, *self.builder.nodes], {value.name for value in outputs})
         read = {name for node in nodes for name in _all_inputs(node)}
         others = [

@@ -51,10 +51,10 @@ def narrow(state: TangentState) -> Search:
 
     The first trial lies as far short of the predicted crossing as the flip point lies beyond it; once
     a point kept the label, the middle is tried. The order matters: ``lo`` is updated after the look,
-    which sets ``hi`` where the trial flipped.
+    which sets ``hi`` where the trial flipped. A flip at the row itself leaves nothing to narrow.
     """
     flips, rows = state.flips, state.flips.running
-    rows = rows[np.isfinite(state.distance[rows]) & (flips.lo[rows] == 0)]
+    rows = rows[np.isfinite(state.distance[rows]) & (flips.lo[rows] == 0) & state.is_open[rows]]
     lo, back = np.zeros(len(state.home)), np.full(len(state.home), _RTOL)
     for _ in range(_PULLS if state.levels is None else _PULLS_ON_GRID):
         if not rows.size:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 import numpy as np
 from array_api_compat import array_namespace
 
-from ...arrays import as_kind, put, take
+from ...arrays import as_kind, flat_norm, put, take
 from ...predictor import Array, FloatArray, IntArray
 from ...search.asks import Ask, Gradients, Labels, Search, Status
 from ...search.geometry import farthest, inside, length, nearest, room_along, shrunk
@@ -159,7 +159,11 @@ def _first_step(
     flip; later rounds take the shorter step at once.
     """
     box = state.box(rows)
-    gap = np.minimum(_FIRST_OVERSHOOT * state.margin[rows] / steepness, FARTHEST)
+    steepest = flat_norm(slope, 2)
+    tied = np.where(state.is_tied[rows], state.margin[rows] / (steepness * steepest), 0.0)
+    state.least_step[rows] = np.maximum(state.least_step[rows], tied)
+    least = state.least_step[rows] * steepest
+    gap = np.clip(_FIRST_OVERSHOOT * state.margin[rows] / steepness, least, FARTHEST)
     new = nearest(slope, *box, gap, state.ball)
     flipped = np.zeros(len(rows), np.bool_)
     if first:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -48,6 +48,9 @@ class Tangent(Settings):
         Estimate gradients from predictions. Default: the predictor's own, or central differences
         where it has none.
     """
+
+    keeps_domain: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     norm: Literal["l1", "l2", "linf"] = "l2"
     steps: int = 24

@@ -18,7 +18,7 @@ from ...arrays import as_kind, clip, flat_norm, take
 from ...gradients import GradientSource
 from ...predictor import Access, Array, FloatArray, IntArray
 from ...search.asks import ANSWERED, Ask, Gradients, Labels, Status, ask_gradient, ask_prediction
-from ...search.geometry import flat_bounds, length, limits
+from ...search.geometry import flat_bounds, least_step, length, limits
 from ...search.margins import leads, resolution
 from ...search.problem import Problem
 from ...search.state import Flips
@@ -30,6 +30,9 @@ _COLDEST = 1e-300
 
 _NEGLIGIBLE = 700.0
 """Temperatures by which a class may be behind: beyond, its weight is zero in double precision."""
+
+_AT_ROW = 16.0
+"""Least steps from a row within which a flip is at the row itself, and nothing nearer is looked for."""
 
 
 class _Settings(Protocol):
@@ -54,6 +57,10 @@ class TangentState:
         The norm of the distance, and of the ball whose far points are sought.
     x, least, most : (n, d)
         The rows, and how far each coordinate may move.
+    is_tied : (n,) bool
+        Whether the row lies on the boundary, as far as its scores resolve.
+    least_step : (n,)
+        How far a step in L2 must lead at least to move the row in its type, and its scores where it is tied.
     start, margin : (n, n_classes), (n,)
         The leads at the rows, and the smallest of them, at least what the scores resolve.
     distance, best_lead : (n,), (n, n_classes)
@@ -81,10 +88,12 @@ class TangentState:
         self.bounds, self.levels = flat_bounds(problem), settings.levels
         frozen = None if settings.frozen is None else np.asarray(settings.frozen).reshape(-1)
         self.least, self.most = limits(self.x, self.bounds, frozen)
+        self.least_step = least_step(self.x)
         self.home = np.maximum(flips.home, 0)
         self.start = leads(flips.start, self.home, problem.access)
         resolved = resolution(flips.start, problem.access)
         self.margin = np.maximum(self.start.min(axis=-1), resolved)
+        self.is_tied = self.start.min(axis=-1) <= resolved
         ended = flips.status != Status.RUNNING
         self.start[ended] = 0.0
         self.margin[ended] = 1.0
@@ -110,7 +119,7 @@ class TangentState:
         and those entries (k,). The others are ``stuck``.
         """
         flips, xp = self.flips, array_namespace(self.x)
-        rows = np.flatnonzero(self.active & (flips.status == Status.RUNNING))
+        rows = np.flatnonzero(self.active & self.is_open)
         self.stuck = rows[:0]
         if not rows.size:
             return rows, self.x[:0], np.zeros(0)
@@ -189,7 +198,12 @@ class TangentState:
     @property
     def taking_part(self) -> NDArray[np.bool_]:
         """(n,) which rows take part in the present round."""
-        return self.members & (self.flips.status == Status.RUNNING)
+        return self.members & self.is_open
+
+    @property
+    def is_open(self) -> NDArray[np.bool_]:
+        """(n,) which rows run and have no flip at the row itself, where classes tie."""
+        return (self.flips.status == Status.RUNNING) & (self.flips.hi > _AT_ROW * self.least_step)
 
     def next_target(self) -> IntArray:
         """The class nearest to winning at the best point that no round has aimed at or reached.
@@ -221,8 +235,14 @@ class TangentState:
         if self.bounds is not None:
             if self.levels is not None:
                 points = xp.where(step == 0, x, _on_grid(points, self.bounds, self.levels))
-            points = clip(points, self.bounds)
+            points = clip(points, _of_rows(self.bounds, rows))
         return xp.reshape(points, (len(rows), *self.problem.input_shape))
+
+
+def _of_rows(bounds: tuple[Any, Any], rows: IntArray) -> tuple[Any, Any]:
+    """Bounds (d,) that all rows share, or those (k, d) of some rows."""
+    lowest, highest = bounds
+    return (lowest, highest) if lowest.ndim == 1 else (lowest[rows], highest[rows])
 
 
 def _softmax(z: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ Run: ``uvicorn fastapi_service:NAME``; ``SERVICES`` names them.
 from typing import Literal
 
 import people
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, Field
 
 
@@ -57,11 +57,36 @@ class Flowers(BaseModel):
     rows: list[Flower]
 
 
+class Judged(BaseModel):
+    """A label, and beside it the scores by label; a time, which is no score."""
+
+    predicted_class: str
+    seconds: float
+    probabilities: dict[str, float]
+
+
+class Probabilities(BaseModel):
+    """The scores of the classes, by name."""
+
+    versicolor: float
+    setosa: float
+    virginica: float
+
+
+class Listed(BaseModel):
+    """The same with names that the schema lists."""
+
+    label: str
+    scores: Probabilities
+
+
 def _row(flower):
     return [flower.sepal_length, flower.sepal_width, flower.petal_length, flower.petal_width]
 
 
-fields, rows, single, records, several = (FastAPI(title=name) for name in "abcde")
+fields, rows, single, records, several, judged, listed, table = (
+    FastAPI(title=name) for name in "abcdefgh"
+)
 
 
 @fields.post("/predict")
@@ -108,12 +133,43 @@ def route_text(text: str) -> str:
     return text
 
 
+def _scores(one):
+    scores = people.probabilities([one.features])[0].tolist()
+    return dict(zip(people.LABELS, scores, strict=True))
+
+
+@judged.post("/judge")
+def judge(one: Features) -> Judged:
+    """A label and a map."""
+    scores = _scores(one)
+    return Judged(predicted_class=max(scores, key=scores.get), seconds=0.1, probabilities=scores)
+
+
+@listed.post("/judge")
+def judge_listed(one: Features) -> Listed:
+    """A label and a map of known names."""
+    scores = _scores(one)
+    return Listed(label=max(scores, key=scores.get), scores=Probabilities(**scores))
+
+
+@table.post("/invocations")
+async def invocations(request: Request) -> Response:
+    """CSV both ways, as SageMaker's XGBoost."""
+    lines = (await request.body()).decode().split()
+    scores = people.probabilities([[float(cell) for cell in line.split(",")] for line in lines])
+    text = "\n".join(",".join(map(repr, row)) for row in scores.tolist())
+    return Response(text, media_type="text/csv")
+
+
 SERVICES = {
     "fields": fields,
     "rows": rows,
     "single": single,
     "records": records,
     "several": several,
+    "judged": judged,
+    "listed": listed,
+    "table": table,
 }
 app = FastAPI()
 for name, service in SERVICES.items():

@@ -26,6 +26,7 @@ MODELS = {
     "liar": (SHAPE, N_CLASSES + 1, probabilities_of, 64),
     "mnist": ((1, 28, 28), 10, mnist_probabilities_of, 1024),
     "segments": (SHAPE, (8, 8), probabilities_of, 64),
+    "batched": (SHAPE, N_CLASSES, probabilities_of, 64),
 }
 """Shape of a row, number of classes as announced, the model, and its longest batch."""
 
@@ -49,8 +50,9 @@ def metadata(model: str):
 
 @app.get("/v2/models/{model}/config")
 def config(model: str):
-    """The longest batch, as Triton tells it."""
-    return {"max_batch_size": MODELS[model][3]}
+    """The longest batch, and whether requests are merged, as Triton tells it."""
+    merging = {"dynamic_batching": {"max_queue_delay_microseconds": "100"}}
+    return {"max_batch_size": MODELS[model][3]} | (merging if model == "batched" else {})
 
 
 @app.post("/v2/models/{model}/infer")

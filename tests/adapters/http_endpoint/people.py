@@ -156,6 +156,18 @@ def one_row_or_422(body, _):
     return {"p": probabilities(rows).tolist()}
 
 
+def logit(body, _):
+    """One logit a row: the second class's."""
+    return {
+        "z": [float(np.asarray(row, float) @ WEIGHTS[:, 0]) for row in json.loads(body)["data"]]
+    }
+
+
+def sigmoid(body, _):
+    """One probability a row."""
+    return {"z": [1 / (1 + float(np.exp(-z))) for z in logit(body, _)["z"]]}
+
+
 def stream(body, _):
     """A stream of JSON documents."""
     rows = probabilities(json.loads(body)["data"]).tolist()
@@ -179,6 +191,8 @@ SERVICES = {
     "/first-row": one_row_in_a_list,
     "/one-row": one_row_or_422,
     "/stream": stream,
+    "/logit": logit,
+    "/sigmoid": sigmoid,
 }
 
 

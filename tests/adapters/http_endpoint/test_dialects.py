@@ -94,7 +94,7 @@ def test_probe_finds_the_dialect_without_a_query(service_url, path, dialect):
     """From a model's URL or a server's, with GET alone; what it prints is TOML."""
     finding = probe(f"{service_url}{path}")
     assert finding.dialect == dialect
-    assert 0 < finding.n_requests < 20
+    assert 0 < finding.n_requests < 25
     assert tomllib.loads(finding.toml)["url"].startswith(service_url)
 
 

@@ -24,7 +24,13 @@ def blocks(text, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-OTHERS = ("audit-your-own-service", "audit-a-cloud-endpoint", "audit-a-fastapi-service")
+OTHERS = (
+    "audit-your-own-service",
+    "audit-a-cloud-endpoint",
+    "audit-a-model-server",
+    "audit-a-python-server",
+    "audit-a-fastapi-service",
+)
 TEXTS = [HOW_TO, *((DOCS / "how-to" / f"{name}.md").read_text(encoding="utf-8") for name in OTHERS)]
 
 
@@ -34,7 +40,7 @@ def test_configurations_are_accepted(text, tmp_path):
     told = Configuration.of(tomllib.loads(text))
     if told.answer and "/models/" not in told.url:
         (tmp_path / "endpoint.toml").write_text(text)
-        load(tmp_path / "endpoint.toml", allow=["command"]).close()
+        load(tmp_path / "endpoint.toml", allow=["aws", "command"]).close()
 
 
 def test_the_fastapi_page_runs(tmp_path, monkeypatch, capsys):

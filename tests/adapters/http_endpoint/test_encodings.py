@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
 from blackbox_boundary.adapters.http_endpoint.dialects.encodings import Encoding
+from blackbox_boundary.adapters.http_endpoint.dialects.row_text import RowText
 from blackbox_boundary.adapters.http_endpoint.wire import (
     as_dtype,
     bounds_within,
@@ -42,6 +43,39 @@ def test_floats_come_back_bit_for_bit(x):
     nested = np.array(json.loads(nested_json(x)), x.dtype)
     assert nested.shape == x.shape
     assert (nested == x).all()
+
+
+@given(
+    st.sampled_from(["f4", "f8"]).flatmap(
+        lambda dtype: hnp.arrays(
+            dtype,
+            (3, 4),
+            elements=st.sampled_from([0.0, -0.0, 1.0, -7.0, 1e10, 2.0**60])
+            | st.floats(-(2.0**100), 2.0**100, width=8 * np.dtype(dtype).itemsize),
+        )
+    )
+)
+def test_floats_of_a_description_are_floats_to_the_server(x):
+    """Also where they are whole: 2 would be an integer, and its row an array of integers. No bit is lost."""
+    named = '{"a": $row[2], "100 %.9g": [$row[0], $row[1]], "d": $row[3]}'
+    nested = RowText.of("$row", (2, 2), x.dtype).lines(x.reshape(3, 2, 2), ",")
+    rows = json.loads(b"[" + nested + b"]")
+    fields = json.loads(b"[" + RowText.of(named, (4,), x.dtype).lines(x, ",") + b"]")
+    numbers = [[*each["100 %.9g"], each["a"], each["d"]] for each in fields]
+    lines = RowText.of("$row[0],$row[1],$row[2],$row[3]", (4,), x.dtype).lines(x, "\n").decode()
+    assert all(type(value) is float for row in numbers for value in row)
+    assert all(type(value) is float for row in rows for part in row for value in part)
+    assert (np.array(rows, x.dtype).reshape(3, 4) == x).all()
+    assert (np.array(numbers, x.dtype) == x).all()
+    cells = [line.split(",") for line in lines.splitlines()]
+    assert (np.array(cells, np.float64).astype(x.dtype) == x).all()
+    assert all(set(cell) & set(".e") for line in cells for cell in line)
+
+
+def test_whole_numbers_stay_whole():
+    """A row of bytes is written without points."""
+    rows = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert RowText.of("$row", (3,), rows.dtype).lines(rows, ",") == b"[0,1,2],[3,4,5]"
 
 
 @given(hnp.arrays("f8", shapes, elements=st.floats(0, 255)))

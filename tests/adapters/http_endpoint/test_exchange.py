@@ -1,8 +1,11 @@
 """The libraries' exceptions become ours, all of them."""
 
+import contextlib
 import inspect
 import socket
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -14,7 +17,13 @@ from blackbox_boundary.adapters.http_endpoint.wire import Request
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from blackbox_boundary import BoundaryError, InvalidInput, PredictorError, PredictorUnavailable
+from blackbox_boundary import (
+    BadPrediction,
+    BoundaryError,
+    InvalidInput,
+    PredictorError,
+    PredictorUnavailable,
+)
 
 
 def exceptions_of(module):
@@ -150,3 +159,61 @@ def test_arbitrary_bytes_on_the_wire(parrot, said):
         assert len(reply.body) <= 1000
     finally:
         connection.close()
+
+
+@contextmanager
+def _answering(*answers, pause_s=0.0):
+    """A server that sends the parts of an answer to every request on a connection it keeps; gives its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                while connection.recv(4096):
+                    for part in answers:
+                        connection.sendall(part)
+                        time.sleep(pause_s)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+    thread.join(5)
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize(
+    ("answers", "pause_s"), [([ANSWER + ANSWER], 0.0), ([ANSWER, ANSWER], 0.05)]
+)
+def test_an_answer_that_nobody_asked_for_is_the_servers_fault(answers, pause_s):
+    """It would be read as the answer to the next row: the next request on that connection is not sent."""
+    with _answering(*answers, pause_s=pause_s) as url:
+        connection = Connection(url, TransportSettings())
+        first = connection.exchange(Request("GET", "/"), {}, 1000, was_reachable=True)
+        assert first.body == b"abc"
+        time.sleep(0.2)
+        with pytest.raises(BadPrediction, match=r"late or twice.*may belong to other rows"):
+            connection.exchange(Request("GET", "/"), {}, 1000, was_reachable=True)
+        connection.close()
+
+
+def test_an_empty_line_after_an_answer_is_forgiven():
+    """Old servers send one; the next request goes over a new connection, or the same."""
+    with _answering(ANSWER + b"\r\n") as url:
+        connection = Connection(url, TransportSettings())
+        for _ in range(2):
+            reply = connection.exchange(Request("GET", "/"), {}, 1000, was_reachable=True)
+            assert reply.body == b"abc"
+        connection.close()
+
+
+def test_two_lengths_are_the_servers_fault():
+    """And no mistake in what was asked."""
+    head = ANSWER.replace(b"Content-Length: 3", b"Content-Length: 3\r\nContent-Length: 9")
+    with _answering(head) as url, pytest.raises(BadPrediction, match="contradicts itself"):
+        Connection(url, TransportSettings()).exchange(
+            Request("GET", "/"), {}, 1000, was_reachable=True
+        )

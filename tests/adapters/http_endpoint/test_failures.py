@@ -139,7 +139,7 @@ def test_first_answers_are_given_before_a_later_row_fails(monkeypatch):
             return nothing
         raise PredictorRefused("no")
 
-    monkeypatch.setattr(endpoint, "_send", sent)
+    monkeypatch.setattr(endpoint._asking, "send", sent)
     parts = endpoint.stream(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]))
     rows, answer = next(parts)
     assert (rows, answer.label.tolist()) == (slice(0, 1), [-1])

@@ -37,6 +37,8 @@ def services():
         ("rows/v1/score", {"access": "probabilities", "input_shape": [4], "labels": LABELS}),
         ("single/classify", {"access": "probabilities", "n_classes": 3}),
         ("records/predict", {}),
+        ("judged/judge", {"access": "probabilities", "labels": LABELS}),
+        ("listed/judge", {"access": "probabilities", "labels": LABELS}),
         ("several/a", {"access": "probabilities", "input_shape": [4], "n_classes": 3}),
         (
             "several/b",
@@ -75,6 +77,18 @@ def test_the_printed_file_names_what_is_missing(services):
     printed = probe(f"{services}/several/b").toml
     assert "# access" in printed
     assert "# scores" in printed
+
+
+def test_a_map_of_scores_goes_before_the_label_beside_it(services):
+    """Scores are not thrown away for a label; names that the schema lists are written down."""
+    told = tomllib.loads(probe(f"{services}/listed").toml)
+    assert told["answer"] == {"ranked": "scores"}
+    assert told["labels"] == ["versicolor", "setosa", "virginica"]
+    assert "access" not in told
+    printed = probe(f"{services}/judged").toml
+    assert tomllib.loads(printed)["answer"] == {"ranked": "probabilities"}
+    assert "# labels = " in printed
+    assert "# n_classes" not in printed
 
 
 def test_of_several_routes_one_must_be_named(services):

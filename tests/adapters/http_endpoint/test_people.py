@@ -4,7 +4,7 @@ import numpy as np
 import people
 import pytest
 from blackbox_boundary.adapters.http_endpoint import load
-from people import COLUMNS, LABELS, X, probabilities
+from people import COLUMNS, LABELS, WEIGHTS, X, probabilities
 
 from blackbox_boundary import BadPrediction, InvalidInput, Prediction, measure
 
@@ -167,6 +167,30 @@ def test_a_stream_is_refused_with_a_word(server):
         pytest.raises(BadPrediction, match="stream of several documents"),
     ):
         endpoint.predict(X[:1])
+
+
+@pytest.mark.parametrize("bounds", [None, (-3, 3)])
+def test_one_probability_a_row_declared_a_logit_is_refused(server, bounds):
+    """The first row and four extreme ones, all in [0, 1], before the second row of the data is asked."""
+    told = {"access": "logits", "n_classes": 2, "labels": None, "bounds": bounds}
+    with described(f"{server[1]}/sigmoid", {"body": DATA}, {"scores": "z"}, **told) as endpoint:
+        with pytest.raises(BadPrediction, match='Declare access="probabilities"'):
+            measure(endpoint, np.clip(X, -3, 3))
+        assert endpoint.counters.queries == 5
+        assert endpoint.counters.canaries == 4
+
+
+@pytest.mark.parametrize("limit", [1, None])
+def test_a_logit_between_zero_and_one_is_believed(server, limit):
+    """An extreme row shows that it is one; a limit that forbids to ask does not lose the first answer."""
+    x = np.full((9, 4), 0.5) * WEIGHTS[:, 0] / (WEIGHTS[:, 0] ** 2).sum()
+    told = {"access": "logits", "n_classes": 2, "labels": None}
+    with described(f"{server[1]}/logit", {"body": DATA}, {"scores": "z"}, **told) as endpoint:
+        found = measure(endpoint, x, max_queries=limit)
+        assert endpoint.counters.canaries <= 4
+    if limit is None:
+        assert np.allclose(found.l2, 0.5 / np.linalg.norm(WEIGHTS[:, 0]), rtol=1e-6)
+    assert found.home[0] == 1
 
 
 @pytest.mark.parametrize("path", ["/first-row", "/one-row"])

@@ -144,7 +144,7 @@ def test_the_command_line_allows_by_name(tmp_path, marked):
 @pytest.mark.parametrize("allowed", ["all", "file:", "env", "commands", "file"])
 def test_leave_is_given_by_known_words(allowed):
     """Others are refused."""
-    with pytest.raises(InvalidInput, match="must be command, file:PATH or env:NAME"):
+    with pytest.raises(InvalidInput, match="must be command, aws, file:PATH or env:NAME"):
         load("http://127.0.0.1:9/p", allow=[allowed])
 
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+import toy_model as model
 from blackbox_boundary.adapters.http_endpoint import load, presets
 
 from blackbox_boundary import BadPrediction, InvalidInput
@@ -70,6 +71,54 @@ RECORDED = {
         {"access": "probabilities", "input_shape": (4,), "n_classes": 3},
         1,
     ),
+    "bentoml": (
+        lambda body: SCORES[: len(json.loads(body)["input_data"])],
+        {"access": "probabilities", "input_shape": (4,), "n_classes": 3},
+        2,
+    ),
+    "gradio": (
+        lambda body: {
+            "data": [
+                {
+                    "label": "dog",
+                    "confidences": [
+                        {"label": LABELS[k], "confidence": SCORES[0][k]}
+                        for k in np.argsort(SCORES[0])[::-1]
+                        if len(json.loads(body)["data"]) == 1
+                    ],
+                }
+            ],
+            "is_generating": False,
+            "duration": 0.004,
+        },
+        {"access": "probabilities", "input_shape": (4,), "labels": LABELS},
+        1,
+    ),
+    "ray-serve": (
+        lambda body: {"predictions": SCORES[: len(json.loads(body)["instances"])]},
+        {"access": "probabilities", "input_shape": (4,), "n_classes": 3},
+        2,
+    ),
+    "mlflow": (
+        lambda body: {"predictions": SCORES[: len(json.loads(body)["dataframe_split"]["data"])]},
+        {
+            "access": "probabilities",
+            "input_shape": (4,),
+            "n_classes": 3,
+            "request": {"columns": ["a", "b", "c", "d"]},
+        },
+        2,
+    ),
+    "torchserve": (
+        lambda body: {LABELS[k]: SCORES[0][k] for k in (1, 2, 0)} if body[1:4] == b"PNG" else {},
+        {
+            "access": "probabilities",
+            "input_shape": (2, 2),
+            "bounds": (0, 1),
+            "labels": LABELS,
+        },
+        1,
+    ),
 }
 """What each service answers, as its documentation shows it; settings that a user adds; rows in one request."""
 
@@ -103,9 +152,31 @@ def recorded_url():
     server.server_close()
 
 
+BY_URL = {
+    "kserve": ("v2/models/digits", "oip_v2"),
+    "kserve-v1": ("kserve/v1/models/digits", "tf_serving"),
+    "mlserver": ("v2/models/digits", "oip_v2"),
+    "tf-serving": ("tf/v1/models/digits", "tf_serving"),
+    "triton": ("v2/models/digits", "oip_v2"),
+}
+"""Presets of protocols that declare their shapes: where the service of the tests speaks them."""
+
+
+@pytest.mark.parametrize("name", BY_URL)
+def test_a_preset_of_a_protocol_chooses_its_dialect(service_url, name):
+    """The rest comes from metadata, or is given."""
+    path, dialect = BY_URL[name]
+    told = {"input_shape": model.SHAPE, "n_classes": 5, "access": "probabilities"}
+    with load(f"{service_url}/{path}", preset=name, **told) as endpoint:
+        assert endpoint.dialect.name == dialect
+        assert endpoint.merges_requests() == (name == "mlserver")
+        x = np.random.default_rng(0).random((2, *model.SHAPE), dtype=np.float32)
+        assert np.allclose(endpoint.predict(x).scores, model.probabilities_of(x), atol=1e-6)
+
+
 def test_every_preset_has_a_stand_in():
     """And a source, and the day on which it was read."""
-    assert presets.names() == sorted(RECORDED)
+    assert presets.names() == sorted([*RECORDED, *BY_URL])
     for name in presets.names():
         told = tomllib.loads((files(presets) / f"{name}.toml").read_text())
         assert told["about"]["source"].startswith("https://")
@@ -145,5 +216,5 @@ def test_what_is_given_goes_before_the_preset(recorded_url):
     other = {"answer": {"scores": "predictions"}, "request": {"body": '{"instances": $rows}'}}
     with load(f"{recorded_url}/vertex-ai", preset="azure-ml", **told, **other) as endpoint:
         assert np.allclose(endpoint.predict(np.zeros((2, 4))).scores, [SCORES[0], SCORES[0]])
-    with pytest.raises(InvalidInput, match="litserve, sagemaker"):
+    with pytest.raises(InvalidInput, match="litserve, mlflow"):
         load(recorded_url, preset="azure")

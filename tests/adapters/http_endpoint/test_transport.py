@@ -112,7 +112,7 @@ MALFORMED = (
 def test_answers_to_other_rows_than_asked_are_refused(fault_url, fault):
     """Not of several rows, and then, since a body might take one, not of a single one either."""
     with endpoint_of(f"{fault_url}/{fault}") as endpoint:
-        endpoint._canary = endpoint.as_sent(X[:1])
+        endpoint._asking.canary = endpoint.as_sent(X[:1])
         with pytest.raises(BadPrediction):
             endpoint.predict(X)
     assert [entry["n"] for entry in log_of(fault_url)] == [len(X), 1]
@@ -122,7 +122,7 @@ def test_answers_to_other_rows_than_asked_are_refused(fault_url, fault):
 def test_malformed_answers_are_refused(fault_url, fault):
     """Nothing but N x K numbers in a complete document passes, and none of these is asked for again."""
     with endpoint_of(f"{fault_url}/{fault}") as endpoint:
-        endpoint._canary = endpoint.as_sent(X[:1])  # so that all rows are in one request
+        endpoint._asking.canary = endpoint.as_sent(X[:1])  # so that all rows are in one request
         with pytest.raises(BadPrediction):
             endpoint.predict(X)
     assert len(log_of(fault_url)) == 1
@@ -132,7 +132,7 @@ def test_malformed_answers_are_refused(fault_url, fault):
 def test_a_score_that_is_no_number_costs_its_row_alone(fault_url, fault):
     """The row has no label, the others keep theirs, nothing is repeated."""
     with endpoint_of(f"{fault_url}/{fault}") as endpoint:
-        endpoint._canary = endpoint.as_sent(X[:1])
+        endpoint._asking.canary = endpoint.as_sent(X[:1])
         answer = endpoint.predict(X)
     assert answer.label[0] == -1
     assert (answer.label[1:] == P.argmax(axis=-1)[1:]).all()

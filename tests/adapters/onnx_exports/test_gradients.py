@@ -24,7 +24,6 @@ from blackbox_boundary import (
 )
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
-from blackbox_boundary.predictor import MarginGradient
 
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
@@ -200,24 +199,6 @@ def test_flip_points_flip():
     assert (plain.predict(found.flip_points).label != found.home).all()
 
 
-@pytest.mark.parametrize("batch", ["n", 2], ids=["open", "two"])
-def test_scores_and_margin_gradient_in_one_run(batch):
-    """One run gives what a prediction and a gradient of the margin give, whatever class is home."""
-    predictor = load(convolutional(batch), access="logits", bounds=(0, 1))
-    assert isinstance(predictor, MarginGradient)
-    x, _, _ = drawn(5, (2, 6, 6), 4)
-    home = np.array([0, 1, 2, 3, 0])
-    prediction, gradient = predictor.margin_gradient(x, home)
-    expected = predictor.predict(x).scores
-    rival = np.where(np.arange(4) == home[:, None], -np.inf, expected).argmax(1)
-    v = (np.eye(4)[home] - np.eye(4)[rival]).astype(np.float32)
-    np.testing.assert_allclose(prediction.scores, expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(gradient, predictor.vjp(x, v), rtol=1e-5, atol=1e-5)
-    for wrong in (home[:3], home + 1, home.astype(float)):
-        with pytest.raises(InvalidInput, match='"home"'):
-            predictor.margin_gradient(x, wrong)
-
-
 def test_missing_rules_are_named():
     """A graph with an op that has no rule says why it has no gradients."""
     nodes = [helper.make_node("Hardmax", ["x"], ["h"]), helper.make_node("Det", ["x"], ["d"])]
@@ -317,6 +298,44 @@ def test_gradients_that_contradict_the_scores_are_refused(monkeypatch):
         with pytest.raises(CapabilityMissing, match="contradict"):
             OnnxPredictor(convolutional(), access="logits", gradients="required")
         assert "contradict" in OnnxPredictor(convolutional(), access="logits").no_gradients
+
+
+def quantised():
+    """Two layers between quantisers."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "s": np.float32(1 / 255),
+        "z": np.uint8(0),
+        "t": np.float32(1 / 32),
+        "w": rng.normal(size=(8, 16)).astype(np.float32),
+        "u": rng.normal(size=(16, 3)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("MatMul", ["d", "w"], ["h"]),
+        helper.make_node("QuantizeLinear", ["h", "t", "z"], ["r"]),
+        helper.make_node("DequantizeLinear", ["r", "t", "z"], ["e"]),
+        helper.make_node("MatMul", ["e", "u"], ["y"]),
+    ]
+    return export(nodes, constants, ["n", 8], 3)
+
+
+def test_straight_through_gradients_that_contradict_the_float_twin_are_refused(monkeypatch):
+    """A factor in a quantiser's rule, which the scores still rise along, is noticed."""
+    rules = dict(sweep.RULES)
+    assert isinstance(load(quantised(), access="logits", bounds=(0, 1)), Differentiable)
+
+    def factor(c, g):
+        return ((index, cotangent * 1.3) for index, cotangent in rules["", "QuantizeLinear"](c, g))
+
+    def unclamped(c, g):
+        yield 0, g / c.x(1)
+
+    for wrong in (factor, unclamped):
+        monkeypatch.setattr(sweep, "RULES", {**rules, ("", "QuantizeLinear"): wrong})
+        with pytest.raises(CapabilityMissing, match="without its steps"):
+            load(quantised(), access="logits", bounds=(0, 1), gradients="required")
 
 
 def test_a_file_that_was_changed_certifies_nothing(tmp_path):

@@ -264,7 +264,7 @@ def assert_same(one, other):
 def test_modes_gradients_and_statistics_are_left_alone():
     """Training modes part by part, requires_grad, .grad and running statistics stay; the overridden train() is called."""
     module = Mixed()
-    module.last.weight.requires_grad_(requires_grad=False)
+    module.last.weight.requires_grad = False
     module.last.bias.grad = torch.ones(4)
     before, x = snapshot(module), rows(8)
     asked = predictor(module)

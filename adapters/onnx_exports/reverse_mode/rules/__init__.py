@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..context import Rule
+from ..quantised_forms import FORMS, VENDOR
 from . import (
     activations,
     convolutions,
@@ -16,8 +17,9 @@ from . import (
     reductions,
     support_vectors,
     tables,
+    vendor,
 )
-from .quantization import INTEGER_OPS, STRAIGHT_THROUGH
+from .quantization import QUANTISERS, STRAIGHT_THROUGH
 
 __all__ = [
     "CONTROL_FLOW",
@@ -48,6 +50,8 @@ RULES: dict[tuple[str, str], Rule] = {
     **{
         (_ML, op): rule for module in (support_vectors, tables) for op, rule in module.RULES.items()
     },
+    **{(VENDOR, op): rule for op, rule in vendor.RULES.items()},
+    **QUANTISERS,
 }
 
 STEPS = frozenset(
@@ -111,7 +115,7 @@ STEPS = frozenset(
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 TAKES_INTEGERS = frozenset(
-    {
+    [
         "Add",
         "Cast",
         "CastLike",
@@ -121,25 +125,30 @@ TAKES_INTEGERS = frozenset(
         "Gather",
         "GatherElements",
         "Identity",
+        "MaxPool",
         "Mul",
         "Neg",
         "Pad",
         "Reshape",
-    }
-    | {
-        "Scaler",
+        "Resize",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Sub",
+        "Sum",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+        "ArrayFeatureExtractor",
+        "FeatureVectorizer",
         "LinearClassifier",
         "LinearRegressor",
         "Normalizer",
-        "ArrayFeatureExtractor",
-        "FeatureVectorizer",
+        "Scaler",
         "SVMClassifier",
-        "Slice",
-        "Split",
-    }
-    | {"Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where", "MaxPool"}
-    | INTEGER_OPS
-)
+    ]
+) | {op for _, op in FORMS}
 """Ops whose rule holds for whole numbers, which carry cotangents in floating point."""
 
 _BY_FIRST_INPUT = frozenset(
@@ -158,7 +167,7 @@ _BY_FIRST_INPUT = frozenset(
     | {"ReverseSequence", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu", "Unsqueeze"}
     | set(reductions.RULES)
 )
-_BY_LATER_INPUTS = {"Where": (1, 2)}
+_BY_LATER_INPUTS = frozenset({"QLinearWhere", "Where"})
 
 
 def differentiable_inputs(op_type: str, inputs: list[str]) -> list[str]:
@@ -168,4 +177,4 @@ def differentiable_inputs(op_type: str, inputs: list[str]) -> list[str]:
     """
     if op_type in _BY_FIRST_INPUT:
         return inputs[:1]
-    return [inputs[index] for index in _BY_LATER_INPUTS.get(op_type, range(len(inputs)))]
+    return inputs[1:] if op_type in _BY_LATER_INPUTS else inputs

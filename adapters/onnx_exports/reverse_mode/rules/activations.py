@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..builder import Value
 from ..context import Context, Contributions, Rule
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "gelu_slope", "tanh_gelu_slope"]
 
 
 def _activation(formula: Callable[[Context, Value, Value, Value], Value]) -> Rule:
@@ -75,15 +75,23 @@ def _mish(_c: Context, x: Value, _y: Value, g: Value) -> Value:
 
 
 def _gelu(c: Context, x: Value, _y: Value, g: Value) -> Value:
-    """For y = x P(x), P the normal distribution or its tanh approximation: P + x P'."""
-    if c.attr("approximate", "none") == "tanh":
-        root = math.sqrt(2 / math.pi)
-        t = ((x * x * x * 0.044715 + x) * root).unary("Tanh")
-        slope = (1.0 - t * t) * (x * x * (3 * 0.044715) + 1.0) * (root / 2)
-        return g * (t * 0.5 + 0.5 + x * slope)
+    approximate = c.attr("approximate", "none") == "tanh"
+    return g * (tanh_gelu_slope(x) if approximate else gelu_slope(x))
+
+
+def gelu_slope(x: Value) -> Value:
+    """For y = x P(x), P the normal distribution: P + x P'."""
     distribution = (x * math.sqrt(0.5)).unary("Erf") * 0.5 + 0.5
     density = (x * x * -0.5).unary("Exp") * (1 / math.sqrt(2 * math.pi))
-    return g * (distribution + x * density)
+    return distribution + x * density
+
+
+def tanh_gelu_slope(x: Value) -> Value:
+    """For y = x (1 + t) / 2, t = tanh(sqrt(2 / pi) (x + 0.044715 x^3))."""
+    root = math.sqrt(2 / math.pi)
+    t = ((x * x * x * 0.044715 + x) * root).unary("Tanh")
+    slope = (1.0 - t * t) * (x * x * (3 * 0.044715) + 1.0) * (root / 2)
+    return t * 0.5 + 0.5 + x * slope
 
 
 def _softsign(_c: Context, x: Value, _y: Value, g: Value) -> Value:

@@ -132,14 +132,9 @@ def _scattered_any_size(c: Context, g: Value, kernel: Value, window: Window, gro
     axes = c.b.ints(list(range(2, 2 + n)))
     extent = c.b.vector([c.dim(0, axis) for axis in range(2, 2 + n)])
     behind = extent + c.b.ints(window.before) - c.b.op("Shape", full, dtype=INT64, start=2)
-    none_before = c.b.ints([0] * n)
-    padded = c.b.op(
-        "Pad",
-        full,
-        c.b.op("Concat", none_before, c.b.op("Max", behind, none_before), axis=0),
-        None,
-        axes,
-    )
+    added = c.b.op("Max", behind, c.b.ints([0] * n))
+    none = c.b.ints([0] * (n + 4))  # of all axes, since Pad with axes is moved wrongly by runtimes
+    padded = c.b.op("Pad", full, c.b.op("Concat", none, added, axis=0))
     return c.b.op("Slice", padded, c.b.ints(window.before), extent + c.b.ints(window.before), axes)
 
 

@@ -128,9 +128,8 @@ def _unsliced(
         selected = selected[::-1]
     step, behind = selected.step, length - 1 - selected[-1]
     if step > 1 and count > 1:
-        spread = _padded(
-            c, c.b.op("Unsqueeze", g, c.b.ints([axis + 1])), [axis + 1], [0], [step - 1]
-        )
+        column = c.b.op("Unsqueeze", g, c.b.ints([axis + 1]))
+        spread = _padded(c, column, [axis + 1], [0], [step - 1], rank=c.rank() + 1)
         g = spread.reshaped(c.b.vector([*entries[:axis], count * step, *entries[axis + 1 :]]))
         behind -= step - 1
     return _padded(c, g, [axis], [selected[0]], [behind])
@@ -148,11 +147,26 @@ def _sliced_range(c: Context, axis: int) -> Value:
     return c.b.op("Slice", indices, c.x(1), c.x(2), c.b.ints([0]), steps)
 
 
-def _padded(c: Context, g: Value, axes: list[int], before: list[int], behind: list[int]) -> Value:
-    """Zeros before and behind; negative numbers cut."""
+def _padded(
+    c: Context,
+    g: Value,
+    axes: list[int],
+    before: list[int],
+    behind: list[int],
+    *,
+    rank: int | None = None,
+) -> Value:
+    """Zeros before and behind some of the axes, of which there are as many as of the input; negative numbers cut.
+
+    Pad gets the widths of all axes: ONNX Runtime 1.31 moves Transpose past a Pad with fewer, and
+    pads other axes then.
+    """
     if any(width > 0 for width in before + behind):
-        added = [max(width, 0) for width in (*before, *behind)]
-        g = c.b.op("Pad", g, c.b.ints(added), None, c.b.ints(axes))
+        n_axes = c.rank() if rank is None else rank
+        added = [0] * 2 * n_axes
+        for axis, first, last in zip(axes, before, behind, strict=True):
+            added[axis], added[n_axes + axis] = max(first, 0), max(last, 0)
+        g = c.b.op("Pad", g, c.b.ints(added))
     if any(width < 0 for width in before + behind):
         starts = [max(-width, 0) for width in before]
         ends = [width if width < 0 else np.iinfo(np.int64).max for width in behind]

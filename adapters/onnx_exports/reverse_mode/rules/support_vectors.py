@@ -2,7 +2,8 @@
 
 For each pair of classes ``i < j`` the op scores ``s = sum_m a_m K(x, s_m) + rho`` over the support
 vectors ``s_m`` of the two. It puts out the scores of all pairs, or ``(-s, s)`` for two classes, or
-the probability ``1 / (1 + exp(A s + B))`` of the first one.
+probabilities: of the first class of a pair ``1 / (1 + exp(A s + B))``, of more classes coupled
+(:mod:`.coupling`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..builder import Value
 from ..context import FLOATS, Context, Contributions, Rule
+from .coupling import coupling_adjoint
 
 __all__ = ["RULES"]
 
@@ -97,18 +99,16 @@ def _of_pair_scores(c: Context, g: Value, kernel: _Kernel, pairs: NDArray[np.flo
     Runtimes find probabilities by an iteration that stops at a few thousandths, so they are
     computed anew here.
     """
-    a = c.attr("prob_a", [])
-    if len(c.attr("vectors_per_class")) > 2:
-        if a:
-            raise c.refuse("with probabilities of more than two classes")
-        return g
-    difference = g @ c.array([[1.0], [-1.0]], g)
+    a, n_classes = c.attr("prob_a", []), len(c.attr("vectors_per_class"))
     if not a:
-        return -difference
-    scores = kernel.values @ c.array(pairs.T, g) + c.attr("rho")[0]
-    first = -(scores * float(a[0]) + float(c.attr("prob_b")[0]))
-    p = first.unary("Sigmoid")
-    return difference * (p * (1.0 - p)) * -float(a[0])
+        return g if n_classes > 2 else g @ c.array([[-1.0], [1.0]], g)
+    scores = kernel.values @ c.array(pairs.T, g) + c.array(c.attr("rho"), g)
+    slope = c.array(-np.array(a), g)
+    r = (scores * slope - c.array(c.attr("prob_b"), g)).unary("Sigmoid")
+    of_r = (
+        coupling_adjoint(c, g, r, n_classes) if n_classes > 2 else g @ c.array([[1.0], [-1.0]], g)
+    )
+    return of_r * (r * (1.0 - r)) * slope
 
 
 RULES: dict[str, Rule] = {"SVMClassifier": _svm_classifier}

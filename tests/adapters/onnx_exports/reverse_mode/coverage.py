@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
+from blackbox_boundary.adapters.onnx_exports.reverse_mode.quantised_forms import FORMS, VENDOR
 from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES, STEPS
 from onnx import defs
 
@@ -21,7 +22,8 @@ Made by `tests/adapters/onnx_exports/reverse_mode/coverage.py` from the operator
 
 *Here*: **rule**, the op has a reverse rule of its own; **body**, it is replaced by the function that
 the standard defines it by; **steps**, it is constant almost everywhere and passes nothing back;
-**inlined**, where its condition is constant; empty, it is refused by name. How gradients are made, and
+**inlined**, where its condition is constant; **as** Op, it is that op between quantisers; empty, it
+is refused by name. Ops of `com.microsoft` are those that ONNX Runtime's quantiser and optimiser write. How gradients are made, and
 what passes straight through: [Gradients of an ONNX graph](../explanation/gradients-of-an-onnx-graph.md).
 
 {summary}
@@ -79,7 +81,18 @@ def page() -> str:
         f"| {s.name} | {s.domain or 'ai.onnx'} | {'yes' if is_marked(s) else ''} | {how(s)} |"
         for s in schemas
     )
-    return head + "\n".join(rows) + "\n"
+    vendor = (
+        f"| {op} | {VENDOR} |  | {_stands_for(op)} |"
+        for domain, op in sorted(RULES)
+        if domain == VENDOR
+    )
+    return head + "\n".join([*rows, *vendor]) + "\n"
+
+
+def _stands_for(op) -> str:
+    """Whether an op of ONNX Runtime is a standard op between quantisers."""
+    form = FORMS.get((VENDOR, op))
+    return "rule" if form is None or form.op == "Identity" else f"as {form.op}"
 
 
 if __name__ == "__main__":

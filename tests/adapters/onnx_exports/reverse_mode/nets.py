@@ -216,6 +216,23 @@ class SignalEncoder(nn.Module):
         return self.head(self.encoder(x).mean(1))
 
 
+class Mixed(nn.Module):
+    """Every op that the quantiser has an operator form for, apart from Where."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.value = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 1, 1)
+        self.gate, self.mix = nn.Conv2d(8, 8, 1), nn.Conv2d(16, 16, 1)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        h = F.avg_pool2d(F.leaky_relu(self.stem(x), 0.1), 2)
+        gated = self.value(h) * torch.sigmoid(self.gate(h))
+        h = torch.cat([gated, h], 1)
+        h = h + F.relu(self.mix(h)).softmax(1)
+        return self.head(F.adaptive_avg_pool2d(F.max_pool2d(h, 2), 1).flatten(1))
+
+
 IMAGE, SIGNAL = (3, 32, 32), (2, 24)
 NETS = {
     "resnet": (resnet, IMAGE),
@@ -224,6 +241,7 @@ NETS = {
     "convnext": (convnext, IMAGE),
     "vit": (Vit, IMAGE),
     "signal": (SignalEncoder, SIGNAL),
+    "mixed": (Mixed, IMAGE),
 }
 
 

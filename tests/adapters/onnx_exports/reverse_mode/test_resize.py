@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import UnsupportedOps, gradient_model
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, parser
 
 from .running import run_gradient, session
 
@@ -120,6 +120,33 @@ def test_the_first_resize_rounds_up_where_it_shrinks(factors):
     """The scores are those of the model before it was raised, and the gradient is its adjoint."""
     x, y, v, gradient = _check(_resize_10(factors), (1, 1, 6, 9))
     assert (v * y).sum() == (gradient * x).sum()
+
+
+def _computed_scales(length):
+    """A Resize of opset 10 to 4 x 4, its scales computed from the shape, as torch exports it."""
+    text = f"""<ir_version: 6, opset_import: ["" : 10]> g (float[n, 1, 6, {length}] x) => (float[n, 1, 4, 4] y) {{
+        shape = Shape(x) s = Slice(shape, two, four) f = Cast<to=1>(s) d = Div(sizes, f)
+        scales = Concat<axis=0>(ones, d) y = Resize<mode="nearest">(x, scales) }}"""
+    model = parser.parse_model(text)
+    constants = {
+        "two": np.int64([2]),
+        "four": np.int64([4]),
+        "sizes": np.float32([4, 4]),
+        "ones": np.float32([1, 1]),
+    }
+    for name, value in constants.items():
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+    return model
+
+
+def test_the_first_resize_by_computed_scales():
+    """Scales that are constant in the end are found; those that depend on an open axis are refused."""
+    for length in (8, 9):
+        x, y, v, gradient = _check(_computed_scales(length), (2, 1, 6, length))
+        assert y.shape == (2, 1, 4, 4)
+        assert (v * y).sum() == (gradient * x).sum()
+    with pytest.raises(UnsupportedOps, match="depend on the size"):
+        gradient_model(_computed_scales("w"))
 
 
 def test_the_first_resize_in_both_directions_is_refused():

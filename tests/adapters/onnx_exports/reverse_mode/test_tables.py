@@ -7,7 +7,7 @@ import pytest
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import PiecewiseConstant, gradient_model
 from skl2onnx import to_onnx
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
@@ -138,6 +138,41 @@ def test_support_vectors_of_three_classes():
     )
     ours = (gradient * direction).sum(1)
     assert np.median(np.abs(ours - expected)) < 2e-3 * np.abs(expected).max()
+
+
+def _coupled(pairs, k):
+    """Wu, Lin and Weng's probabilities from those of all pairs, by their linear system."""
+    r = np.zeros((k, k))
+    r[np.triu_indices(k, 1)] = pairs
+    r += np.tril(1 - r.T, -1)
+    q = np.diag((r**2).sum(0)) - r * r.T
+    system = np.block([[q, np.ones((k, 1))], [np.ones((1, k)), np.zeros((1, 1))]])
+    return np.linalg.solve(system, np.append(np.zeros(k), 1))[:k]
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("n_classes", [3, 7])
+def test_coupled_probabilities(kernel, n_classes):
+    """Probabilities of several classes, against differences of the limit that runtimes approach."""
+    X, y = load_digits(n_class=n_classes, return_X_y=True)
+    X = X[:200] / 16
+    svc = SVC(kernel=kernel, C=0.05, probability=True, random_state=0).fit(X, y[:200])
+    model, x = _converted(svc, X), X[7::40].astype(np.float32)
+    scores = session(model).run(None, {model.graph.input[0].name: x})[1]
+    v = weights_of(scores)
+    _, gradient = run_gradient(model, x, v)
+    svc.decision_function_shape = "ovo"
+
+    def limit(z):
+        decisions = svc.decision_function(z)
+        pairs = 1 / (1 + np.exp(svc.probA_ * decisions + svc.probB_))
+        return np.array([_coupled(row, n_classes) for row in pairs])
+
+    np.testing.assert_allclose(scores, limit(x), atol=1e-2)
+    direction = np.random.default_rng(1).normal(size=x.shape)
+    expected = directional_differences(limit, x.astype(np.float64), v, direction, 1e-5)
+    ours = (gradient.astype(np.float64) * direction).sum(1)
+    np.testing.assert_allclose(ours, expected, rtol=2e-3, atol=1e-3 * np.abs(expected).max())
 
 
 def test_ridge_scores():

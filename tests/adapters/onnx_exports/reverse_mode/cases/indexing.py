@@ -74,6 +74,14 @@ INDEXING = [
         (7, 9),
     ),
     Case(
+        "Slice turned",
+        "t = Transpose<perm=[0, 2, 1]>(x) s = Slice(t, a, b, c) y = Transpose<perm=[0, 2, 1]>(s)",
+        (2, 3, 5),
+        {"a": ints(1), "b": ints(4), "c": ints(1)},
+        lambda x, *_: x[:, :, 1:4],
+        SINCE_10,
+    ),
+    Case(
         "Slice",
         "y = Slice(x, s, e, a)",
         (2, 6, 5),

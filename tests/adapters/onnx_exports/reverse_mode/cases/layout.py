@@ -8,21 +8,29 @@ from torch.nn import functional as F  # noqa: N812
 
 from .case import ALL, SINCE_11, SINCE_13, SINCE_18, Case, ints, positive
 
+_OVER_TWO_AXES = {
+    "ReduceL1": lambda k: lambda x, *_: x.abs().sum((1, -1), keepdim=bool(k)),
+    "ReduceL2": lambda k: lambda x, *_: (x * x).sum((1, -1), keepdim=bool(k)).sqrt(),
+    "ReduceLogSumExp": lambda k: lambda x, *_: x.logsumexp((1, -1), keepdim=bool(k)),
+    "ReduceMax": lambda k: lambda x, *_: x.amax((1, -1), keepdim=bool(k)),
+    "ReduceMean": lambda k: lambda x, *_: x.mean((1, -1), keepdim=bool(k)),
+    "ReduceMin": lambda k: lambda x, *_: x.amin((1, -1), keepdim=bool(k)),
+    "ReduceSum": lambda k: lambda x, *_: x.sum((1, -1), keepdim=bool(k)),
+    "ReduceSumSquare": lambda k: lambda x, *_: (x * x).sum((1, -1), keepdim=bool(k)),
+}
+"""By op: torch's function, made for ``keepdims``."""
+
 REDUCTIONS = [
     *(
         Case(
             f"{op} {'kept' if keep else 'cut'}",
-            f"y = {op}<axes=[1, -1], keepdims={keep}>(x)",
+            f"y = {op}<axes=[1, 2], keepdims={keep}>(x)",
             (2, 3, 4),
             {},
             function(keep),
-            (11, 12),
+            (7, 11, 12) if op == "ReduceSum" else (7, 11, 12, 13, 15),
         )
-        for op, function in {
-            "ReduceL1": lambda k: lambda x: x.abs().sum((1, -1), keepdim=bool(k)),
-            "ReduceMean": lambda k: lambda x: x.mean((1, -1), keepdim=bool(k)),
-            "ReduceSum": lambda k: lambda x: x.sum((1, -1), keepdim=bool(k)),
-        }.items()
+        for op, function in _OVER_TWO_AXES.items()
         for keep in (0, 1)
     ),
     *(
@@ -34,16 +42,7 @@ REDUCTIONS = [
             function(keep),
             SINCE_18,
         )
-        for op, function in {
-            "ReduceL1": lambda k: lambda x, a: x.abs().sum((1, -1), keepdim=bool(k)),
-            "ReduceL2": lambda k: lambda x, a: (x * x).sum((1, -1), keepdim=bool(k)).sqrt(),
-            "ReduceLogSumExp": lambda k: lambda x, a: x.logsumexp((1, -1), keepdim=bool(k)),
-            "ReduceMax": lambda k: lambda x, a: x.amax((1, -1), keepdim=bool(k)),
-            "ReduceMean": lambda k: lambda x, a: x.mean((1, -1), keepdim=bool(k)),
-            "ReduceMin": lambda k: lambda x, a: x.amin((1, -1), keepdim=bool(k)),
-            "ReduceSum": lambda k: lambda x, a: x.sum((1, -1), keepdim=bool(k)),
-            "ReduceSumSquare": lambda k: lambda x, a: (x * x).sum((1, -1), keepdim=bool(k)),
-        }.items()
+        for op, function in _OVER_TWO_AXES.items()
         for keep in (0, 1)
     ),
     Case(

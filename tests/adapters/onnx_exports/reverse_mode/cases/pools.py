@@ -130,7 +130,7 @@ POOLS = [
         (1, 2, 4, 5),
         {"s": np.array([1, 1, 2, 2], np.float32)},
         lambda x, s: F.interpolate(x, scale_factor=2),
-        (13, 18),
+        (13, 18, 19, 26),
     ),
     Case(
         "Resize linear",
@@ -138,7 +138,7 @@ POOLS = [
         (1, 2, 4, 5),
         {"s": ints(1, 2, 7, 8)},
         lambda x, s: F.interpolate(x, (7, 8), mode="bilinear"),
-        (13, 18),
+        (13, 18, 19, 26),
         any_batch=False,
     ),
     Case(
@@ -147,7 +147,7 @@ POOLS = [
         (1, 2, 6, 5),
         {"s": ints(1, 2, 3, 2)},
         lambda x, s: F.interpolate(x, (3, 2), mode="bilinear"),
-        (13, 18),
+        (13, 18, 19, 26),
         any_batch=False,
     ),
     Case(
@@ -156,7 +156,7 @@ POOLS = [
         (1, 2, 4, 5),
         {"s": ints(1, 2, 7, 8)},
         lambda x, s: F.interpolate(x, (7, 8), mode="bilinear", align_corners=True),
-        (13, 18),
+        (13, 18, 19, 26),
         any_batch=False,
     ),
     Case(

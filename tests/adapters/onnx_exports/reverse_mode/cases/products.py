@@ -250,7 +250,7 @@ CONVOLUTIONS = [
         IMAGE,
         {"w": (3, 4, 3, 3), "b": (4,)},
         lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2, padding=1, output_padding=1),
-        (7, 11, 18),
+        (7, 11, 18, 22),
     ),
     Case(
         "ConvTranspose groups",

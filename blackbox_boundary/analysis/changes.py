@@ -1,0 +1,133 @@
+"""Which columns flips change, by how much, and how often: what a table's flip points say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import as_numpy, take
+from ..predictor import Array, IntArray
+from .distances import Distances
+
+__all__ = ["Change", "ColumnShare", "Columns", "changes_of", "column_shares"]
+
+
+class Change(NamedTuple):
+    """A column (its position, its name) that a flip point changes; ``size`` in units of its scale."""
+
+    row: int
+    at: int
+    column: str
+    before: float
+    after: float
+    size: float
+
+
+class ColumnShare(NamedTuple):
+    """A column, how many flips change it, and by how much.
+
+    ``share`` is its mean part of all changes of a row, ``median`` the size of its changes, both in
+    units of the columns' scales.
+    """
+
+    column: str
+    n_rows: int
+    share: float
+    median: float
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Names and units of the inputs of a row, flattened.
+
+    Attributes
+    ----------
+    names : sequence of str
+    scale : (d,)
+        Of a run with a domain the units of distance, else ones.
+    values : sequence of list
+        The listed values of each column; numbers of texts stand for their texts.
+    """
+
+    names: Sequence[str]
+    scale: NDArray[np.float64]
+    values: Sequence[Sequence[Any]]
+
+    @classmethod
+    def of(
+        cls, run: dict[str, Any], shape: tuple[int, ...], names: Sequence[str] | None
+    ) -> Columns:
+        """Of a run's facts; without a domain the names are the given ones, or positions."""
+        facts = run.get("columns")
+        d = int(np.prod(shape))
+        if isinstance(facts, list) and len(facts) == d:
+            scale = np.array([float(column["scale"]) for column in facts])
+            values = [column.get("values", ()) for column in facts]
+            return cls([str(column["name"]) for column in facts], scale, values)
+        return cls(names or [_place(shape, at) for at in range(d)], np.ones(d), [()] * d)
+
+    def shown(self, at: int, value: float) -> str:
+        """A value as a reader knows it: the text of a category, else the number."""
+        values = self.values[at]
+        if values and isinstance(values[0], str) and value == int(value) < len(values):
+            return str(values[int(value)])
+        return f"{value:.6g}"
+
+
+def changes_of(
+    x: Array, flip_points: Array, rows: IntArray, columns: Columns
+) -> Iterator[list[Change]]:
+    """What the flip points of some rows change, the largest first; nothing of rows without one.
+
+    Parameters
+    ----------
+    x, flip_points : (n, *input_shape)
+    rows : (k,) int
+    columns : Columns
+    """
+    for row in rows.tolist():
+        at = np.array([row])
+        before, after = (_flat(take(part, at)) for part in (x, flip_points))
+        moved = np.where(np.isfinite(after), after - before, 0.0)
+        size = moved / columns.scale
+        order = np.argsort(-np.abs(size), kind="stable")
+        yield [
+            Change(row, i, columns.names[i], float(before[i]), float(after[i]), float(size[i]))
+            for i in order[moved[order] != 0].tolist()
+        ]
+
+
+def column_shares(
+    distances: Distances, x: Array, columns: Columns, most: int = 20
+) -> list[ColumnShare]:
+    """The columns that make up the changes of the flip points, the largest share first."""
+    rows = np.flatnonzero(distances.has_flip)
+    if distances.flip_points is None or not rows.size:
+        return []
+    before, after = (
+        as_numpy(take(part, rows)).reshape(len(rows), -1).astype(np.float64)
+        for part in (x, distances.flip_points)
+    )
+    size = np.abs(after - before) / columns.scale
+    n = (size > 0).sum(axis=0)
+    median = np.array([np.median(s[s > 0]) if (s > 0).any() else 0.0 for s in size.T])
+    whole = np.maximum(size.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
+    share = (size / whole).mean(axis=0)
+    order = np.argsort(-share, kind="stable")[:most]
+    return [
+        ColumnShare(columns.names[i], int(n[i]), float(share[i]), float(median[i]))
+        for i in order.tolist()
+        if n[i]
+    ]
+
+
+def _flat(one: Array) -> NDArray[np.float64]:
+    return np.asarray(as_numpy(one), np.float64).reshape(-1)
+
+
+def _place(shape: tuple[int, ...], at: int) -> str:
+    return f"input [{', '.join(str(index) for index in np.unravel_index(at, shape))}]"

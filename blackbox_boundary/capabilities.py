@@ -1,0 +1,72 @@
+"""What a predictor may say of itself beyond the protocol: the name of its content, and what its gradient is worth."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from .predictor import Differentiable, Predictor
+
+__all__ = [
+    "Fingerprinted",
+    "PiecewiseConstant",
+    "StraightThrough",
+    "Undifferentiated",
+    "fingerprint_of",
+    "is_piecewise_constant",
+    "why_no_gradients",
+]
+
+
+@runtime_checkable
+class Fingerprinted(Predictor, Protocol):
+    """A predictor whose content has a name. Results carry it, and a ledger belongs to it."""
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The name; it changes with all that changes an answer. None: unknown."""
+        ...
+
+
+@runtime_checkable
+class PiecewiseConstant(Predictor, Protocol):
+    """A predictor that says whether its gradient is zero almost everywhere, as that of trees is."""
+
+    @property
+    def piecewise_constant(self) -> bool:
+        """Whether it is."""
+        ...
+
+
+@runtime_checkable
+class Undifferentiated(Predictor, Protocol):
+    """A predictor that says why it answers no gradients."""
+
+    @property
+    def no_gradients(self) -> str:
+        """The reason, one line; empty where it answers them."""
+        ...
+
+
+@runtime_checkable
+class StraightThrough(Differentiable, Protocol):
+    """A predictor whose gradients pass some steps, a quantiser's say, as if they were not there."""
+
+    @property
+    def straight_through(self) -> tuple[str, ...]:
+        """The steps; empty: the gradients are those of the scores."""
+        ...
+
+
+def fingerprint_of(predictor: Predictor) -> str | None:
+    """The name of a predictor's content, or None."""
+    return predictor.fingerprint if isinstance(predictor, Fingerprinted) else None
+
+
+def is_piecewise_constant(predictor: Predictor) -> bool:
+    """Whether a predictor declares that its gradient is zero almost everywhere."""
+    return isinstance(predictor, PiecewiseConstant) and bool(predictor.piecewise_constant)
+
+
+def why_no_gradients(predictor: Predictor) -> str:
+    """Why a predictor answers no gradients; empty where it does, or does not say."""
+    return predictor.no_gradients if isinstance(predictor, Undifferentiated) else ""

@@ -1,0 +1,94 @@
+"""``blackbox-boundary merge``: one run out of all its shards."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from ..analysis.account import Account
+from ..analysis.distances import Distances
+from ..errors import InvalidInput
+from ..ledger.merging import merge_ledgers
+from ..measuring.merging import check_shards, merge
+from .messages import say
+from .run_folder import RunFolder
+from .summary import summary
+
+__all__ = ["merge_runs"]
+
+_BESIDE = ("id", "data_row", "label", "home_name", "flipped_name")
+"""Columns of ``results.csv`` that come from the data."""
+
+
+@click.command("merge")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
+@click.option("--output", required=True, metavar="DIR", help="Folder of the merged run.")
+@click.option("--overwrite", is_flag=True, help="Replace the run that DIR holds.")
+@click.option("--ledger", metavar="FILE", help="Merge the ledgers of the shards into this file.")
+def merge_runs(runs: tuple[str, ...], output: str, *, overwrite: bool, ledger: str | None) -> None:
+    """Merge the runs of all shards of a measurement into one run.
+
+    RUNS are the folders of "measure --shard K/N", each finished. Every shard must be there once,
+    with the same model, data, settings and version. Nothing is sent.
+
+    \b
+    Example:
+      blackbox-boundary measure model.onnx x.npy --shard 1/2 --output part1
+      blackbox-boundary measure model.onnx x.npy --shard 2/2 --output part2
+      blackbox-boundary merge part1 part2 --output whole
+    """  # noqa: D301  click reads the escape
+    parts = [Distances.load(Path(run) / "results.npz") for run in runs]
+    order = check_shards([part.run for part in parts], runs)
+    whole = merge(parts, runs)
+    ledgers = _ledgers([parts[at] for at in order], [runs[at] for at in order], ledger)
+    folder = RunFolder(output, overwrite=overwrite)
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
+    folder.save(whole, beside=_beside([Path(runs[at]) / "results.csv" for at in order]))
+    _join_flips([Path(runs[at]) / "flips.csv" for at in order], folder.path / "flips.csv")
+    Console().print(summary(whole))
+    say(f"Queries: {(Account.of(whole.run) or Account()).line()}.")
+    if n_again:
+        say(f"{n_again:,} questions were asked in more than one shard.")
+    say(f"Results in {folder.path}/")
+
+
+def _ledgers(parts: Sequence[Distances], runs: Sequence[str], wanted: str | None) -> list[str]:
+    """The ledgers of the parts, where a merged one is wanted."""
+    if wanted is None:
+        return []
+    paths = [part.run.get("ledger", {}).get("path") for part in parts]
+    if missing := [run for run, path in zip(runs, paths, strict=True) if path is None]:
+        raise InvalidInput(f'"{missing[0]}" was measured without a ledger; leave --ledger out.')
+    return paths
+
+
+def _beside(paths: Sequence[Path]) -> dict[str, list[Any]]:
+    """What the tables of the parts say of their rows besides distances."""
+    found: dict[str, list[Any]] = {name: [] for name in _BESIDE}
+    for path in paths:
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    for name in _BESIDE:
+                        found[name].append(row.get(name) or "")
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InvalidInput(f'"{path}" cannot be read: {error}') from error
+    return found
+
+
+def _join_flips(paths: Sequence[Path], target: Path) -> None:
+    """Join the tables of flip points, where every part has one."""
+    if not all(path.is_file() for path in paths):
+        return
+    with target.open("w", newline="", encoding="utf-8") as file:
+        for number, path in enumerate(paths):
+            with path.open(newline="", encoding="utf-8") as part:
+                header = part.readline()
+                file.write(header if number == 0 else "")
+                file.writelines(part)

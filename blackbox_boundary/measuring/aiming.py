@@ -1,0 +1,69 @@
+"""Which class each row is to reach: the settings ``towards`` and ``from_label`` of a measurement."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from ..arrays import as_numpy
+from ..errors import InvalidInput
+from ..inputs import is_whole
+from ..predictor import Predictor, class_names_of
+from ..printable import printable
+from ..search.problem import Aim
+
+__all__ = ["aim_facts", "aim_of"]
+
+
+def aim_of(
+    predictor: Predictor, n_rows: int, towards: int | str | None, from_label: Any
+) -> Aim | None:
+    """The aim of a run; None where distances are those to any other label.
+
+    Raises
+    ------
+    InvalidInput
+        Both are given, a class that the model does not have, or labels that are not one a row.
+    """
+    if towards is not None and from_label is not None:
+        raise InvalidInput('"towards" and "from_label" exclude each other.')
+    if towards is not None:
+        return Aim(np.full(n_rows, _class(predictor, towards), np.intp))
+    if from_label is None:
+        return None
+    labels = np.asarray(as_numpy(from_label))
+    is_labels = labels.shape == (n_rows,) and labels.dtype.kind in "iu"
+    if not is_labels or not ((labels >= -1) & (labels < predictor.n_classes)).all():
+        raise InvalidInput(
+            f'"from_label" must hold {n_rows} numbers of classes, below {predictor.n_classes}, -1 '
+            f"where a label is not known; got {labels.dtype} of shape {labels.shape}"
+            f"{f', from {labels.min()} to {labels.max()}' if is_labels and labels.size else ''}."
+        )
+    return Aim(labels.astype(np.intp), leaves=True)
+
+
+def aim_facts(aim: Aim | None) -> dict[str, Any] | None:
+    """The aim as JSON types: a class, or a digest of the labels."""
+    if aim is None:
+        return None
+    if not aim.leaves:
+        return {"towards": int(aim.classes[0])}
+    digest = hashlib.blake2b(aim.classes.astype(np.int64).tobytes(), digest_size=16).hexdigest()
+    return {"from_label": digest}
+
+
+def _class(predictor: Predictor, towards: int | str) -> int:
+    """The number of a class that is given by number or name."""
+    names = class_names_of(predictor) or ()
+    if isinstance(towards, str) and towards in names:
+        return names.index(towards)
+    number = int(towards) if isinstance(towards, str) and towards.isdecimal() else towards
+    if is_whole(number) and 0 <= int(number) < predictor.n_classes:
+        return int(number)
+    known = f" or one of {', '.join(map(printable, names[:20]))}" if names else ""
+    raise InvalidInput(
+        f'"towards" must be a class, a number below {predictor.n_classes}{known}; '
+        f"got {printable(str(towards))}."
+    )

@@ -1,0 +1,156 @@
+"""Merge the results of all shards of a run into the result of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..analysis.account import Account
+from ..analysis.certificates import WITHDRAWN, withdrawn
+from ..analysis.distances import COLUMNS, Distances
+from ..errors import InvalidInput
+from .measurement import blank_column
+from .run_format import check_resumable
+from .shards import Shard
+
+__all__ = ["check_shards", "merge"]
+
+_MAY_DIFFER = frozenset(
+    (
+        "account", "behaviour", "began", "cost", "ledger", "max_queries", "model_checks",
+        "model_version", "n_queries", "n_sent", "predictor", "python", "seconds", "sent", "shard",
+        WITHDRAWN,
+    )
+)  # fmt: skip
+"""Facts that belong to a process, not to the measurement."""
+
+
+def merge(parts: Sequence[Distances], names: Sequence[str] | None = None) -> Distances:
+    """The distances of all rows, from those of all shards.
+
+    Parameters
+    ----------
+    parts : sequence of Distances
+        The result of each shard, in any order.
+    names : sequence of str, optional
+        How messages name the parts. Default: by their place.
+
+    Returns
+    -------
+    Distances
+        In the order of the rows. ``run`` holds what the shards share, the sum of their accounts, and
+        under ``merged`` one entry a shard. One withdrawn certificate withdraws all.
+
+    Raises
+    ------
+    InvalidInput
+        A shard is missing or there twice, or shards differ in model, data, settings or version.
+    """
+    names = [f"part {k}" for k in range(1, len(parts) + 1)] if names is None else names
+    ordered = [parts[at] for at in check_shards([part.run for part in parts], names)]
+    for part in ordered:
+        if len(part) != len(_rows(part.run)):
+            raise InvalidInput(
+                f"Shard {_called(part.run)} must hold {len(_rows(part.run)):,} rows; "
+                f"it holds {len(part):,}."
+            )
+    columns = {name: _joined(ordered, name) for name in (*COLUMNS, "trace")}
+    whole = Distances(**columns, flip_points=_joined_points(ordered), run=_facts(ordered))
+    reasons = [part.run[WITHDRAWN] for part in ordered if WITHDRAWN in part.run]
+    return withdrawn(whole, reasons[0]) if reasons else whole
+
+
+def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[int]:
+    """Check that runs are the shards of one measurement; return their places by shard number.
+
+    Raises
+    ------
+    InvalidInput
+        As of :func:`merge`.
+    """
+    if not runs:
+        raise InvalidInput("There is nothing to merge.")
+    for run, name in zip(runs, names, strict=True):
+        check_resumable(dict(run))
+        if "shard" not in run:
+            raise InvalidInput(f'"{name}" is a whole run, not a shard of one.')
+    first = runs[0]
+    for run, name in zip(runs, names, strict=True):
+        facts = [fact for fact in {*first, *run} - _MAY_DIFFER if first.get(fact) != run.get(fact)]
+        if (run["shard"]["of"], run["shard"]["n_rows"]) != (
+            first["shard"]["of"],
+            first["shard"]["n_rows"],
+        ):
+            facts.insert(0, "number of shards or rows")
+        if facts:
+            raise InvalidInput(
+                f'"{names[0]}" and "{name}" are not shards of one measurement; '
+                f"they differ in: {', '.join(sorted(facts))}."
+            )
+    numbers = [int(run["shard"]["number"]) for run in runs]
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    missing = sorted(set(range(1, first["shard"]["of"] + 1)) - set(numbers))
+    if twice or missing:
+        faults = [
+            f"{what} {', '.join(map(str, some))}"
+            for what, some in (("missing:", missing), ("twice:", twice))
+            if some
+        ]
+        raise InvalidInput(f"Every shard must be there once; {'; '.join(faults)}.")
+    return sorted(range(len(runs)), key=numbers.__getitem__)
+
+
+def _rows(run: Mapping[str, Any]) -> range:
+    shard = run["shard"]
+    return Shard(shard["number"], shard["of"]).rows(shard["n_rows"])
+
+
+def _called(run: Mapping[str, Any]) -> str:
+    return f"{run['shard']['number']}/{run['shard']['of']}"
+
+
+def _joined(parts: Sequence[Distances], name: str) -> Any:
+    """A column of all rows, unknown in parts that lack it; None where no part has it."""
+    known = [getattr(part, name) for part in parts]
+    like = next((column for column in known if column is not None), None)
+    if like is None:
+        return None
+    return np.concatenate(
+        [
+            blank_column(len(part), like) if column is None else column
+            for part, column in zip(parts, known, strict=True)
+        ]
+    )
+
+
+def _joined_points(parts: Sequence[Distances]) -> Any:
+    """The flip points of all rows, where every part kept its own."""
+    kept = [part.flip_points for part in parts if part.flip_points is not None]
+    return np.concatenate(kept) if len(kept) == len(parts) else None
+
+
+def _facts(parts: Sequence[Distances]) -> dict[str, Any]:
+    """What the shards share, and the sums of what they spent."""
+    runs = [part.run for part in parts]
+    facts = {name: value for name, value in runs[0].items() if name not in ("shard", "ledger")}
+    facts["n_shards"] = len(parts)
+    for name in ("n_queries", "n_sent", "cost", "seconds"):
+        known = [run[name] for run in runs if name in run]
+        if known:
+            facts[name] = round(sum(known), 3) if isinstance(known[0], float) else sum(known)
+    facts["began"] = min((run["began"] for run in runs if "began" in run), default="")
+    account = Account()
+    for run in runs:
+        account = account.plus(Account.of(run) or Account())
+    facts["account"] = account.facts()
+    facts["merged"] = [
+        {
+            "shard": _called(run),
+            "n_queries": run.get("n_queries", 0),
+            "ledger_head": run.get("ledger", {}).get("head"),
+        }
+        for run in runs
+    ]
+    return facts

@@ -144,11 +144,11 @@ class Grid:
 
 
 def whole_as_floating(x: Any, grid: object) -> Any:
-    """Rows of integers in double precision, where the model takes whole numbers; else ``x`` itself."""
+    """Rows of integers or truth values in double precision, where the model takes whole numbers; else ``x`` itself."""
     if not isinstance(grid, Grid) or grid.step < 1 or not is_array_api_obj(x):
         return x
     xp = array_namespace(x)
-    return xp.astype(x, xp.float64) if xp.isdtype(x.dtype, "integral") else x
+    return xp.astype(x, xp.float64) if xp.isdtype(x.dtype, ("integral", "bool")) else x
 
 
 @runtime_checkable

@@ -49,6 +49,11 @@ def _as_array(x: Any) -> Array:
             )
         return np.asarray(x)
     if is_array_api_obj(x) and not isinstance(x, np.matrix):
+        if getattr(x, "is_meta", False):
+            raise InvalidInput(
+                '"x" is on the device "meta", which holds shapes and no values; make it on the CPU '
+                "or an accelerator."
+            )
         return x
     try:
         values = np.asarray(x)
@@ -82,8 +87,8 @@ def as_floating(x: Any) -> Array:
         )
     if not array_namespace(x).isdtype(x.dtype, "real floating"):
         raise InvalidInput(
-            f'"x" must be floating-point; got {x.dtype}. '
-            "Scale integer images first, for example x / 255."
+            f'"x" must be floating-point; got {x.dtype}. Convert a table of whole numbers, for '
+            "example x.astype(float); scale images as the model was trained, for example x / 255."
         )
     return x
 

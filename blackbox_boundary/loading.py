@@ -33,9 +33,9 @@ def load(spec: Any, **given: Any) -> Predictor:
     Parameters
     ----------
     spec : str, path, bytes or object
-        What an installed adapter understands: a path that ends in ``.onnx`` (or the bytes of such a
-        file), the address of an endpoint, or ``"package.module:factory"``; a torch module, a fitted
-        estimator, or a function that returns an array.
+        What an installed adapter understands: a path that ends in ``.onnx``, the bytes of such a
+        file or an ``onnx.ModelProto``; the address of an endpoint, or ``"package.module:factory"``;
+        a torch module, a fitted estimator, or a function that returns an array.
     **given
         Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``,
         ``bounds=(0, 1)``; None counts as not given.

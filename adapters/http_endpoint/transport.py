@@ -339,6 +339,11 @@ def _origin(url: str) -> str:
         port = parts.port
     except ValueError as error:
         raise InvalidInput(f"The URL of an endpoint must be valid: {error}.") from error
+    if "://" not in url:
+        raise InvalidInput(
+            "The URL of an endpoint must begin with http:// or https://, as "
+            "http://localhost:8000/v2/models/name does; this one has no scheme."
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         got = f"{parts.scheme}://{parts.hostname or ''}"
         raise InvalidInput(

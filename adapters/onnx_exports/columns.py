@@ -25,7 +25,7 @@ from blackbox_boundary.printable import printable
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-__all__ = ["ROWS", "declared_inputs", "joined"]
+__all__ = ["ROWS", "are_columns", "declared_inputs", "joined"]
 
 ROWS = "blackbox_boundary_rows"
 """Name of the one input."""
@@ -35,6 +35,12 @@ def declared_inputs(model: ModelProto) -> list[ValueInfoProto]:
     """The inputs that are fed; weights are none."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in weights]
+
+
+def are_columns(model: ModelProto) -> bool:
+    """Whether a model has several inputs, each of them one column."""
+    shapes = [_shape(value)[1:] for value in declared_inputs(model)]
+    return len(shapes) > 1 and all(shape in ((), (1,)) for shape in shapes)
 
 
 def joined(
@@ -106,7 +112,7 @@ class _Build:
         shape = _shape(value)
         if len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
             raise InvalidInput(
-                f"An ONNX model must have one input, or inputs of one column each; {whose} has the "
+                f"Of an ONNX model with several inputs each must be one column; {whose} has the "
                 f"shape {shape}."
             )
         column = self._node("Gather", [ROWS, self._constant(np.array([at]))], axis=1)

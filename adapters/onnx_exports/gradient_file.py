@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
 
+from .graph import external_files
 from .reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     CannotDifferentiate,
@@ -40,6 +41,9 @@ def write_gradient_model(
     margin : bool
         Let the graph choose the weights: the home label, an input, against the best other score.
 
+    External weights stay in the files that the model names, which both models read: none of them is
+    written, moved or deleted.
+
     Returns
     -------
     str
@@ -49,13 +53,18 @@ def write_gradient_model(
     Raises
     ------
     InvalidInput
-        ``source`` cannot be read; ``target`` cannot be written, or does not lie beside the external
-        weights.
+        ``source`` cannot be read; ``target`` cannot be written, does not lie beside the external
+        weights, or is a file of them.
     CapabilityMissing
         onnx is not installed, or the model has no gradient.
     """
     model = _read(source)
-    if _has_external_weights(model) and target.resolve().parent != source.resolve().parent:
+    weights = [source.parent / name for name in external_files(model)]
+    if any(target.exists() and target.samefile(file) for file in weights if file.exists()):
+        raise InvalidInput(
+            f'"{target}" holds weights of "{source}", and is not written over; choose another file.'
+        )
+    if weights and target.resolve().parent != source.resolve().parent:
         raise InvalidInput(
             f'The weights of "{source}" lie in files beside it: the gradient model must be written to the same folder; got "{target}".'
         )
@@ -84,12 +93,6 @@ def _read(source: Path) -> ModelProto:
         raise InvalidInput(
             f'An ONNX model must be a complete ONNX file; "{source}" cannot be read: {type(error).__name__}: {error}'
         ) from error
-
-
-def _has_external_weights(model: ModelProto) -> bool:
-    from onnx.external_data_helper import uses_external_data
-
-    return any(uses_external_data(weight) for weight in model.graph.initializer)
 
 
 def _summary(model: ModelProto) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "GraphInput",
     "GraphOutput",
     "class_values",
+    "external_files",
     "final_op",
     "model_source",
     "read_input",
@@ -115,13 +116,7 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
         content = source if isinstance(source, bytes) else source.read_bytes()
         digest, model = hashlib.sha256(content), onnx.load_from_string(content)
         if not isinstance(source, bytes):
-            beside = {
-                entry.value
-                for weight in _tensors(model)
-                if weight.data_location == weight.EXTERNAL
-                for entry in weight.external_data
-                if entry.key == "location"
-            }
+            beside = external_files(model)
             load_external_data_for_model(
                 model, str(source.parent)
             )  # which refuses locations outside the folder
@@ -134,6 +129,17 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
     if not model.ir_version or not model.graph.node or not model.graph.output:
         raise InvalidInput(f"An ONNX model must be a complete ONNX file; {name} holds no graph.")
     return model, digest.hexdigest()
+
+
+def external_files(model: ModelProto) -> set[str]:
+    """The files, as the model names them, that hold weights of it."""
+    return {
+        entry.value
+        for weight in _tensors(model)
+        if weight.data_location == weight.EXTERNAL
+        for entry in weight.external_data
+        if entry.key == "location"
+    }
 
 
 def _tensors(message: Any) -> Iterator[TensorProto]:

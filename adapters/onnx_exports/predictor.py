@@ -35,7 +35,7 @@ from ..answers import (
 )
 from ..labels import check_labels
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
-from .columns import declared_inputs, joined
+from .columns import are_columns, joined
 from .device import device_rows
 from .graph import model_source, read_input, read_model, rebatched
 from .inputs import Feed
@@ -167,7 +167,7 @@ class OnnxPredictor:
         check_settings(provider, threads, gradients)
         source = model_source(model)
         graph, self._sha256 = read_model(source)
-        if categories or fixed or len(declared_inputs(graph)) > 1:
+        if categories or fixed or are_columns(graph):
             edited, self.input_names = joined(graph, categories or {}, fixed or {})
             source = edited.SerializeToString()
             graph, self._sha256 = read_model(source)

@@ -178,7 +178,7 @@ class EstimatorPredictor:
                 f"{self.input_shape}: {error} Is it fitted, on columns of numbers alone?"
             ) from error
         if self._method == "predict" and self.access is Access.LABEL:
-            self._classes = self._classes or _classes_of_labels(output, n_classes)
+            self._classes = self._classes or _classes_of_labels(self._estimator, output, n_classes)
             self.n_classes = len(self._classes) if self._classes else n_classes or 0
         else:
             columns = score_columns(output, _N_PROBES, max(self.access, Access.PROBABILITIES))
@@ -250,6 +250,18 @@ class EstimatorPredictor:
         )
 
 
+def _kind(estimator: Any) -> str | None:
+    """Whether an estimator is a "classifier", a "regressor" or of another kind; None where it does not say."""
+    stated = getattr(estimator, "_estimator_type", None)  # before scikit-learn 1.6
+    if isinstance(stated, str):
+        return stated
+    tags = getattr(estimator, "__sklearn_tags__", None)
+    try:
+        return getattr(tags(), "estimator_type", None) if callable(tags) else None
+    except (AttributeError, TypeError, NotImplementedError):  # other packages inherit half of it
+        return None
+
+
 def _method(estimator: Any, method: str | None, access: Access | str | None) -> str:
     """The method to ask: the one named, else the first that answers what is declared."""
     if isinstance(estimator, type):
@@ -319,7 +331,16 @@ def _classes(estimator: Any, given: list[Any] | None) -> list[Any] | None:
     return list(values.tolist())
 
 
-def _classes_of_labels(output: NDArray[Any], n_classes: int | None) -> list[Any] | None:
+def _classes_of_labels(
+    estimator: Any, output: NDArray[Any], n_classes: int | None
+) -> list[Any] | None:
+    if n_classes is None and _kind(estimator) == "regressor":
+        raise InvalidInput(
+            f"{type(estimator).__name__} is a regressor: it predicts numbers and has no decision "
+            "boundary. Where a limit on its number decides, measure a function: "
+            'load(lambda x: (model.predict(x) > limit).astype(int), access="label", input_shape=(4,), '
+            "n_classes=2)."
+        )
     if n_classes is None:
         raise InvalidInput(
             f'"labels" of {_OWNER} must list the classes: predict answers labels, and the '

@@ -148,6 +148,11 @@ class TorchPredictor:
             raise InvalidInput(
                 f'"module" of TorchPredictor must be a torch.nn.Module; got {type(module).__name__}.'
             )
+        if any(part.is_meta for part in (*module.parameters(), *module.buffers())):
+            raise InvalidInput(
+                '"module" of TorchPredictor has weights on the device "meta", which holds shapes and '
+                "no values; load its weights first."
+            )
         self.access = Access.parse(access)
         self.input_shape = check_shape(input_shape, "TorchPredictor")
         self.bounds = check_bounds(bounds, self.input_shape, "TorchPredictor")

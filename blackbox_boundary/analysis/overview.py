@@ -89,6 +89,8 @@ class Overview:
         Queries asked in all.
     unit : str
         Of the distances.
+    columns_changed : Spread, or None
+        Columns of a table that flip points change, over the rows with one; under a domain.
     """
 
     n_rows: int
@@ -102,6 +104,7 @@ class Overview:
     n_predictions: int
     n_gradients: int
     unit: str = "input units"
+    columns_changed: Spread | None = None
 
 
 def _count(status: NDArray[np.int8]) -> dict[Status, int]:
@@ -124,6 +127,7 @@ def overview(distances: Distances) -> Overview:
         n_predictions=int(distances.n_predictions.sum()),
         n_gradients=int(distances.n_gradients.sum()),
         unit=unit_of(distances),
+        columns_changed=None if distances.l0 is None else spread(distances.l0[distances.has_flip]),
     )
 
 

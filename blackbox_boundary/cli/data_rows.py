@@ -346,7 +346,13 @@ def _chosen(text: str | None, n: int) -> slice:
     except ValueError:
         raise click.UsageError(f'--rows must be N or A:B; got "{text}".') from None
     if not len(range(n)[chosen]):
-        raise InvalidInput(f'--rows "{text}" leaves none of the {n} rows.')
+        raise InvalidInput(
+            f'--rows "{text}" leaves none of the {n:,} rows, numbered from 0 to {n - 1:,}.'
+        )
+    if chosen.stop is not None and chosen.stop > n:
+        say(
+            f'--rows "{text}" goes beyond the data: the {len(range(n)[chosen]):,} rows up to {n - 1:,} are taken.'
+        )
     return chosen
 
 

@@ -254,6 +254,7 @@ def measure(
         model, data = "the embedded digits classifier", "digits"
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
+        datasets.check_source(data, options["labels"])
         predictor = load(model, **_given(options))
     measured = DataRows.read(data, predictor, options)
     measured.check_inside(predictor, bounds)

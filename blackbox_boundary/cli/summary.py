@@ -64,6 +64,9 @@ def _distances(numbers: Overview) -> Iterator[RenderableType]:
         yield _spreads("norm", {label: numbers.distances[name] for name, label in NORMS.items()})
     else:
         yield Text("No flip point is known for any row: there is no distance to summarise.")
+    if numbers.columns_changed is not None:
+        yield Text("\nColumns that the flip point changes", "bold")
+        yield _spreads("count", {"columns": numbers.columns_changed})
     if numbers.besides:
         yield Text(f"\nBesides flip points, {numbers.unit}", "bold")
         yield _spreads("distance", numbers.besides)

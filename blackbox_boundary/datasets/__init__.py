@@ -5,6 +5,6 @@ from .data import Data
 from .digits_set import digits, digits_model
 from .homes import fetch
 from .mnist_set import mnist
-from .reading import read
+from .reading import check_source, read
 
-__all__ = ["Data", "cifar100", "digits", "digits_model", "fetch", "mnist", "read"]
+__all__ = ["Data", "check_source", "cifar100", "digits", "digits_model", "fetch", "mnist", "read"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,22 @@ from .data import Data, Raw, finish
 from .digits_set import digits
 from .idx import read_idx
 from .images import read_images
+from .label_files import is_label_file, read_label_file
 from .mnist_set import read_mnist
 from .numpy_files import read_npy, read_npz
 from .parquet_files import read_parquet
 
-__all__ = ["read"]
+__all__ = ["check_source", "read"]
 
 _FORMATS = (
     "digits, mnist[:train|:test], cifar100[:train|:test], .npy, .npz[:ARRAY], .csv, .tsv, .parquet, IDX (-ubyte, .idx, also .gz), "
     "a folder of images"
 )
+
+
+_SETS = ("digits", "mnist", "cifar100")
+_SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet", ".pq")
+_IDX = re.compile(r"(-ubyte|\.idx\d?)(\.gz)?$")
 
 
 def read(
@@ -56,8 +63,9 @@ def read(
     array : str, optional
         Array of an ``.npz`` file, or column of lists of a Parquet file, that holds the inputs.
     labels : str or path, optional
-        Where the labels are: an array of the ``.npz`` file, a column of the table, or beside
-        ``.npy`` and IDX files a second file of that kind; ``"none"`` leaves them out. Default: an
+        Where the labels are: an array of the ``.npz`` file, a column of the table, or a second
+        file beside data of any kind (``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.txt``, ``.parquet``,
+        IDX); ``"none"`` leaves them out. Default: an
         array ``labels`` or ``y``, a column ``label``, an IDX file ``labels-idx1`` beside
         ``images-idx3``, subfolders.
     divide_by : float, optional
@@ -113,12 +121,34 @@ def read(
         path: str | Path = str(spec)
     else:
         path, array = _located(spec, array)
-        raw = _read_raw(path, array, choice, channels_last=channels_last)
+        raw = _with_labels(path, array, choice, channels_last=channels_last)
     if choice.needs_table and "columns" not in raw.source:
         raise InvalidInput(f'"ids", "drop" and "use" of read name columns; "{path}" is no table.')
     if choice.labels == "none":
         raw = raw._replace(labels=None)
     return finish(raw, path, divide_by=divide_by, shape=shape, class_names=class_names)
+
+
+def check_source(spec: str | Path, labels: str | Path | None = None) -> None:
+    """See whether the data and their file of labels are there and of a known kind; nothing is read.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`read`, which finds what is wrong inside.
+    """
+    if str(spec).partition(":")[0] not in _SETS:
+        path, _ = _located(spec, None)
+        if not path.is_dir() and not _is_known(path):
+            raise InvalidInput(
+                f'"{path}" is of no kind that is known by its name. Known are {_FORMATS}.'
+            )
+    if labels is not None and is_label_file(str(labels)) and not Path(labels).is_file():
+        raise InvalidInput(f'The file of labels "{labels}" does not exist.')
+
+
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES or bool(_IDX.search(path.name))
 
 
 def _text(value: Any, name: str) -> str | Path:
@@ -163,6 +193,16 @@ def _named(spec: str) -> Raw | None:
     return None
 
 
+def _with_labels(path: Path, array: str | None, choice: Choice, *, channels_last: bool) -> Raw:
+    """The inputs, and their labels where these have a file of their own."""
+    beside = choice.labels
+    if beside is None or not is_label_file(beside):
+        return _read_raw(path, array, choice, channels_last=channels_last)
+    raw = _read_raw(path, array, replace(choice, labels="none"), channels_last=channels_last)
+    source = {**raw.source, "labels": beside}
+    return raw._replace(labels=read_label_file(Path(beside)), names=None, source=source)
+
+
 def _read_raw(path: Path, array: str | None, choice: Choice, *, channels_last: bool) -> Raw:
     suffix = path.suffix.lower()
     labels = None if choice.labels == "none" else choice.labels
@@ -175,9 +215,12 @@ def _read_raw(path: Path, array: str | None, choice: Choice, *, channels_last: b
     if suffix in (".parquet", ".pq"):
         return _table("parquet", read_parquet(path, array, choice))
     if suffix == ".npy":
-        return _of("npy", _with_labels(path, read_npy, labels))
-    if re.search(r"(-ubyte|\.idx\d?)(\.gz)?$", path.name):
-        return _of("idx", _with_labels(path, read_idx, labels or _sibling(path)))
+        return _of("npy", _alone(path, read_npy(path), labels))
+    if _IDX.search(path.name):
+        raw, beside = _alone(path, read_idx(path), labels), _sibling(path)
+        if beside is not None and choice.labels is None:
+            raw = raw._replace(labels=read_idx(beside), source={"labels": str(beside)})
+        return _of("idx", raw)
     raise InvalidInput(f'"{path}" is of no kind that is known by its name. Known are {_FORMATS}.')
 
 
@@ -190,15 +233,14 @@ def _table(kind: str, raw: Raw) -> Raw:
     return raw._replace(source={"format": kind, "columns": columns, **raw.source})
 
 
-def _with_labels(path: Path, reader: Callable[[Path], Any], labels: str | Path | None) -> Raw:
-    if labels is None:
-        return Raw(reader(path))
-    if not Path(labels).exists():
+def _alone(path: Path, x: Any, labels: str | None) -> Raw:
+    """The inputs of a file that holds nothing else."""
+    if labels is not None:
         raise InvalidInput(
-            f'"labels" of read must name a file, as "{path.name}" holds one array alone; '
-            f'got "{labels}".'
+            f'"labels" of read must name a file of labels (.npy, .npz, .csv, .parquet, IDX), as '
+            f'"{path.name}" holds one array alone; got "{labels}".'
         )
-    return Raw(reader(path), reader(Path(labels)), source={"labels": str(labels)})
+    return Raw(x)
 
 
 def _sibling(path: Path) -> Path | None:

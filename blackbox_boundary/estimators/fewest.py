@@ -115,9 +115,10 @@ class Fewest(Settings):
         return Tangent("l1") if problem.differentiable else Broyden()
 
     def expected_queries(self, problem: Problem) -> float:
-        """Those of ``base``, and half of ``max_queries_per_row``."""
+        """Those of ``base``, the values of each column, and about fifty for the rest."""
         base = self.chosen_base(problem).expected_queries(problem)
-        return base + self.max_queries_per_row / 2
+        columns = len(_SHARES) * 2 * len(_units(problem))
+        return base + min(self.max_queries_per_row, columns + 50)
 
     def check(self, problem: Problem) -> None:
         """Raise if ``base`` cannot be used."""

@@ -119,7 +119,9 @@ class LowerBound:
             return self.chain
         if problem.chain is None:
             raise CapabilityMissing(
-                'LowerBound needs the weights of the model, which this predictor does not expose: give "chain".'
+                "LowerBound needs the weights of the model, which this predictor does not expose. Dense and convolutional "
+                "nets are certified as a torch module or an ONNX export; forests, endpoints and functions are not: tangent, "
+                "broyden and halfspace give upper bounds. In Python, LowerBound(chain=Chain(...)) states norms that you know."
             )
         return problem.chain()
 

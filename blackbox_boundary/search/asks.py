@@ -59,7 +59,8 @@ class Status(enum.IntEnum):
     """The flip point kept flipping back when asked again, even moved outward: the model is not repeatable there."""
     UNDECIDED = 9
     """Noise decides: votes disagree about the row's own label, or about where it flips by more than five
-    percent of the distance; or the row itself flipped when a search came back to it."""
+    percent of the distance; or the row itself flipped when a search came back to it, or its flip
+    point no longer did when it was asked again at the end."""
 
     UNRESOLVED = 10
     """The model's answers do not resolve a gradient: they are rounded too coarsely, or it changes with the step of its difference."""

@@ -94,6 +94,10 @@ def test_external_weights_stay_beside(tmp_path, beside):
     out = (tmp_path if beside else tmp_path / "other") / "gradient.onnx"
     result = _run(tmp_path / "model.onnx", out)
     assert result.exit_code == (0 if beside else 3)
+    weights = (tmp_path / "w").read_bytes()
+    over = _run(tmp_path / "model.onnx", tmp_path / "w", "--overwrite")
+    assert (over.exit_code, (tmp_path / "w").read_bytes()) == (3, weights)
+    assert "holds weights of" in over.output
     if beside:
         x = np.ones((1, 4), np.float32)
         v = np.ones((1, 3), np.float32)

@@ -364,7 +364,8 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InvalidInput, match=r"one a row, shape \(6,\); got \(5,\)"):
         read(tmp_path / "x.npy", labels=tmp_path / "y.npy")
     with pytest.raises(
-        InvalidInput, match=r'must name a file, as "x.npy" holds one array alone; got "labels"'
+        InvalidInput,
+        match=r'must name a file of labels .*, as "x.npy" holds one array alone; got "labels"',
     ):
         read(tmp_path / "x.npy", labels="labels")
     with pytest.raises(InvalidInput, match=r'"nowhere\.npz:x" does not exist. Known are'):

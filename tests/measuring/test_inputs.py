@@ -32,7 +32,7 @@ class TestRows:
         model = Reference(Ball(np.zeros(2), 1.0))
         frame = pandas.DataFrame({"a": [0.5], "city\x1b": ["Rome"]})
         for x, says in [
-            (frame, r'in column "city\\x1b"'),
+            (frame, r'column "city\\x1b"'),
             ([[0.5, 0.0], [1.0]], "got list"),
             ([["a", "b"]], "numbers only"),
             (np.ma.masked_array([[0.5, 0.0]], mask=[[True, False]]), "must not be masked"),

@@ -290,3 +290,20 @@ def test_searches_of_single_rows_hear_of_the_levels_that_were_asked(name):
     assert (found.l2 >= plane * (1 - 1e-9)).all()
     assert (found.l2[far] <= 1.1 * plane[far]).all()
     assert (found.flip_points == np.round(found.flip_points)).all()
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.int16])
+def test_rows_of_whole_numbers_go_in_as_they_are(kind):
+    """A model of two values a column takes truth values and small whole numbers alike."""
+
+    class Bits:
+        access, input_shape, n_classes, bounds = Access.LOGITS, (3,), 2, (0.0, 1.0)
+        grid = Grid(lowest=0.0, highest=1.0)
+
+        def predict(self, x):
+            z = np.asarray(x, np.float64).sum(axis=1) - 1.5
+            return Prediction.from_scores(np.stack([-z, z], axis=1))
+
+    x = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 0]])
+    found = measure(Bits(), x.astype(kind), estimator="halfspace")
+    np.testing.assert_allclose(found.l2**2, [2, 2, 1])

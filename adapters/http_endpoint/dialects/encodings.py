@@ -82,11 +82,13 @@ class Encoding:
     @property
     def facts(self) -> dict[str, Any]:
         """All that decides on what is sent for a row, as JSON types."""
+        is_text = self.dtype.kind == "f" and self.name in ("json", "flat")
         return {
             "encoding": self.name,
             "dtype": self.dtype.str,
             "levels": self.levels,
             "channels": self.channels,
+            **({"whole_floats": "2.0"} if is_text else {}),
         }
 
     @property

@@ -116,8 +116,10 @@ def test_inputs_that_are_no_data_are_fixed_by_name(shape):
 def test_inputs_that_are_no_columns_are_refused():
     """Wide inputs, texts without categories, and names that no input has are named."""
     wide = plus(column("a"), column("b", shape=("n", 4)))
-    with pytest.raises(InvalidInput, match='"b" has the shape'):
+    with pytest.raises(InvalidInput, match="must have one input"):
         load(wide, access="logits")
+    with pytest.raises(InvalidInput, match='"b" has the shape'):
+        load(wide, access="logits", fixed={"a": 1.0})
     with pytest.raises(InvalidInput, match='"c" is no input'):
         load(plus(column("a"), column("b")), access="logits", fixed={"c": 1})
     text = column("city", TensorProto.STRING)

@@ -122,7 +122,7 @@ def test_rows_of_another_shape_are_flattened():
         (LogisticRegression(), {}, "no n_features_in_. Is it fitted"),
         (LogisticRegression(), {"input_shape": (4,)}, "NotFittedError.*Is it fitted"),
         (DummyClassifier().fit(X, 0 * Y), {}, "knows 1 class"),
-        (LinearRegression().fit(X, Y), {}, '"labels" of EstimatorPredictor must list'),
+        (LinearRegression().fit(X, Y), {}, "is a regressor"),
         (logistic(), {"method": "transform"}, "must be one of predict_proba"),
         (logistic(), {"n_classes": 4}, "was given as 4, but predict_proba answers 3"),
         (logistic(), {"access": "loud"}, '"access" must be one of'),
@@ -133,6 +133,15 @@ def test_what_is_no_classifier_is_refused(model, given, message):
     """An error says what is missing, before any row of the data is asked."""
     with pytest.raises(InvalidInput, match=message):
         load(model, **given)
+
+
+def test_a_regressor_is_found_in_a_pipeline_and_behind_its_method():
+    """It has no boundary, whatever way it comes."""
+    model = make_pipeline(StandardScaler(), LinearRegression()).fit(X, Y)
+    with pytest.raises(InvalidInput, match="is a regressor"):
+        load(model)
+    with pytest.raises(InvalidInput, match="is a regressor"):
+        measure(model.predict, X[:3])
 
 
 def test_several_outputs_and_classes_are_refused():

@@ -662,3 +662,11 @@ def test_a_module_of_integers_is_searched_on_whole_numbers():
         assert found.l2.tolist() == [11.0, 10.0]
     with pytest.raises(InvalidInput, match="int64"):
         predictor.predict(np.array([[np.nan]]))
+
+
+def test_the_meta_device_holds_no_values():
+    """Weights and rows on it are refused by name, before anything is asked."""
+    with pytest.raises(InvalidInput, match='device "meta"'):
+        TorchPredictor(torch.nn.Linear(3, 2, device="meta"), input_shape=(3,), n_classes=2)
+    with pytest.raises(InvalidInput, match='device "meta"'):
+        measure(torch.nn.Linear(3, 2), torch.ones(2, 3, device="meta"))

@@ -83,9 +83,9 @@ def test_transform_of_a_deep_net_is_fast():
     """A net of a hundred convolutions is differentiated in less than a second."""
     model = exported(made(lambda: resnet(4, 16)), (3, 32, 32))
     assert sum(node.op_type == "Conv" for node in model.graph.node) >= 97
-    start = time.perf_counter()
+    start = time.process_time()
     gradient_model(model)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.skipif(not _DATA, reason="BLACKBOX_BOUNDARY_DATA is not set")

@@ -1,4 +1,4 @@
-r"""How far the rounding inside a model may move its scores: a forward error bound along its layers.
+r"""How far the rounding inside a model may move its scores: a forward error bound along its graph.
 
 A sum of n products in floating point is off by at most :math:`\gamma_n (|W||h| + |b|)`, whatever
 the order of its terms, where γ is about n times the unit roundoff [1]_. Each layer passes the error
@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .layers import Dense, Layer
+from .graphs import Graph
+from .layers import Dense, Layer, Sum
 
 __all__ = ["Rounding"]
 
@@ -52,8 +53,8 @@ class _Off(NamedTuple):
 
 
 class _Step(NamedTuple):
-    layer: Layer
-    absolute: Layer
+    layer: Layer | Sum
+    absolute: Layer | Sum
     norm: float
     absolute_norm: float
 
@@ -61,9 +62,9 @@ class _Step(NamedTuple):
         """The bounds for the output, of an input that is off."""
         return _through(self.absolute, off, self.norm)
 
-    def rounds(self, values: Real, off: _Off, eps: float) -> _Off:
+    def rounds(self, values: list[Real], off: _Off, eps: float) -> _Off:
         """The rounding of the layer itself, at inputs that are off from these values."""
-        sizes = self.layer.sizes(values)
+        sizes = self.layer.sizes(*values)
         terms = _Off(sizes, _length(sizes)) + _through(self.absolute, off, self.absolute_norm)
         return terms * _gamma(self.layer.roundings, eps / 2)
 
@@ -74,16 +75,10 @@ class Rounding:
 
     Attributes
     ----------
-    layers : tuple of Layer
-        As the model computes them: none is multiplied out.
-    input_shape : tuple of int
-    eps : float
-        Machine epsilon of the model, twice the unit roundoff.
+    graph : Graph
     """
 
-    layers: tuple[Layer, ...]
-    input_shape: tuple[int, ...]
-    eps: float
+    graph: Graph
 
     def __call__(self, x: Real, radius: Real, eps: float = 0.0) -> Real:
         """How far each score (n, n_classes) may be off, anywhere within the L2 radius of a row.
@@ -95,31 +90,41 @@ class Rounding:
         eps : float
             Of the scores, where they are of a shorter type than the model.
         """
-        x, eps = np.asarray(x, np.float64), max(eps, self.eps)
+        x, eps = np.asarray(x, np.float64), max(eps, self.graph.eps)
         firsts = range(0, len(x), _ROWS)
         parts = (slice(first, first + _ROWS) for first in firsts)
         return np.concatenate([self._some(x[part], radius[part], eps) for part in parts])
 
-    def _some(self, values: Real, radius: Real, eps: float) -> Real:
-        moved = _Off(np.ones_like(values) * _along(radius, values), radius)
-        sizes = np.abs(values)
-        off = (_Off(sizes, _length(sizes)) + moved) * eps
-        for step in self._steps:
-            off = step.passes_on(off) + step.rounds(values, moved + off, eps)
-            off = _Off.of(*off)
-            values, moved = step.layer(values), step.passes_on(moved)
-        return off.each
+    def _some(self, x: Real, radius: Real, eps: float) -> Real:
+        moved = [_Off(np.ones_like(x) * _along(radius, x), radius)]
+        sizes = np.abs(x)
+        off = [(_Off(sizes, _length(sizes)) + moved[0]) * eps]
+        values = [x]
+        for step, taken in zip(self._steps, self.graph.inputs, strict=True):
+            here, shift = _total(off, taken), _total(moved, taken)
+            found = step.passes_on(here)
+            found = found + step.rounds([values[k] for k in taken], shift + here, eps)
+            off.append(_Off.of(*found))
+            values.append(step.layer(*(values[k] for k in taken)))
+            moved.append(step.passes_on(shift))
+        return off[-1].each
 
     @cached_property
     def _steps(self) -> tuple[_Step, ...]:
         return tuple(self._walk())
 
     def _walk(self) -> Iterator[_Step]:
-        values = np.zeros((1, *self.input_shape))
-        for layer in self.layers:
-            shape, absolute = values.shape[1:], layer.absolute()
+        for layer, taken in zip(self.graph.layers, self.graph.inputs, strict=True):
+            shape, absolute = self.graph.shapes[taken[0]], layer.absolute()
             yield _Step(layer, absolute, layer.norm(shape), absolute.norm(shape))
-            values = layer(values)
+
+
+def _total(bounds: list[_Off], taken: tuple[int, ...]) -> _Off:
+    """Bounds of the sum of some values."""
+    total = bounds[taken[0]]
+    for k in taken[1:]:
+        total = total + bounds[k]
+    return total
 
 
 def _gamma(n: int, unit: float) -> float:
@@ -127,7 +132,7 @@ def _gamma(n: int, unit: float) -> float:
     return n * unit / (1 - n * unit) if n * unit < 0.5 else _UNBOUNDED
 
 
-def _through(absolute: Layer, off: _Off, norm: float) -> _Off:
+def _through(absolute: Layer | Sum, off: _Off, norm: float) -> _Off:
     """Bounds behind a layer of absolute weights, which stretches the whole by at most a norm."""
     each, whole = absolute(off.each), norm * off.whole
     if isinstance(absolute, Dense):  # by Cauchy and Schwarz

@@ -1,13 +1,13 @@
-r"""How much a chain of layers can stretch a distance: what a certified lower bound is made of.
+r"""How much a model can stretch a distance: what certifies it where linear bounds are not known.
 
 A net that is a chain of layers maps two inputs at distance δ to hidden values at a distance of at
 most :math:`\delta \prod_l \|W_l\|_2`, where the norm of a layer is the most that it stretches. Its
 scores i and j can then come closer by at most :math:`\|w_i - w_j\|_2 \prod_l \|W_l\|_2` per unit of
-input, where ``w`` are the rows of the last layer.
+input, where ``w`` are the rows of the last layer. Where values are added up, so are stretches.
 
-Adapters read a :class:`Chain` from a model (``adapters/torch_modules/chain.py``,
-``adapters/onnx_exports/chain.py``), and hand it out only after :func:`verified`; this module knows
-no runtime.
+Adapters read a :class:`~.graphs.Graph` from a model, make a :class:`Chain` of it, and hand it out
+only after :func:`verified`. The chain holds the graph, from which :mod:`.linear_bounds` certifies
+more.
 
 References
 ----------
@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self, runtime_checkable
 
@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 
 from .chain_rounding import Rounding
 from .errors import CapabilityMissing, InvalidInput
-from .layers import Affine, Convolution, Dense, Layer, Reshape, convolution_norm, spectral_norm
+from .graphs import Graph
+from .image_layers import Convolution, convolution_norm
+from .layers import Affine, Dense, Layer, Reshape, Sum, spectral_norm
 from .predictor import Access, FloatArray, IntArray
 
 __all__ = [
@@ -47,11 +49,6 @@ _ROUNDING = 1 + 1e-6
 
 TOLERANCE = 1e-4
 """Share of the largest score by which answers in single precision may differ from the chain's."""
-
-_SINGLE_EPS = float(np.finfo(np.float32).eps)
-
-_ROWS = 64
-"""Rows evaluated at a time: a convolution copies every window of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +76,8 @@ class Chain:
     rounding : Rounding, optional
         Bounds how far the model's scores are off the chain's, because its layers are computed in
         floating point. Without it ``deviation`` and ``difference`` stand for that.
+    graph : Graph, optional
+        The layers themselves.
     """
 
     norms: tuple[float, ...]
@@ -89,6 +88,7 @@ class Chain:
     deviation: float = 0.0
     difference: float = 0.0
     rounding: Rounding | None = field(default=None, repr=False)
+    graph: Graph | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (
@@ -102,49 +102,24 @@ class Chain:
             )
 
     @classmethod
-    def of(
-        cls,
-        layers: Sequence[Layer],
-        input_shape: tuple[int, ...],
-        *,
-        rectified: bool = False,
-        eps: float = _SINGLE_EPS,
-    ) -> Self:
-        """Read a chain from its layers; neighbours that are one linear map are multiplied out.
+    def of(cls, graph: Graph) -> Self:
+        """The stretch of a graph up to its last layer, and that layer's weights.
 
-        One output is the logit ``z`` of the second of two classes, as scores ``(-z/2, z/2)``.
-        ``eps`` is the machine epsilon of the type that the model computes in.
-
-        Raises
-        ------
-        CapabilityMissing
-            The last layer is not dense, or one logit is rectified.
+        In a line, neighbours that are one linear map are multiplied out.
         """
-        parts = _multiplied_out(layers, input_shape)
-        last = parts.pop() if parts else None
-        if not isinstance(last, Dense):
-            found = "it has no layer" if last is None else f"it ends in {last.name}"
-            raise CapabilityMissing(
-                f"A chain must end in a linear layer whose outputs are the logits; {found}."
-            )
-        computed = tuple(layers)
-        if len(last.weight) == 1:
-            if rectified:
-                raise CapabilityMissing("Nothing is certified for one rectified logit.")
-            last = Dense(_both(last.weight), _both(last.offset), last.name)
-            computed = (*computed, Dense(_both(np.ones((1, 1))), np.zeros(2), last.name))
-        norms, values = [], np.zeros((1, *input_shape))
-        for layer in parts:
-            norms.append(layer.norm(values.shape[1:]))
-            values = layer(values)
-        if values.ndim != 2:
-            raise CapabilityMissing(
-                f"The last layer of a chain must take rows of one axis; got {values.shape[1:]}."
-            )
-        names = (*(layer.name for layer in layers), *(["Relu"] if rectified else []))
-        scores = _Scores((*parts, last), rectified)
-        rounding = Rounding(computed, tuple(input_shape), eps)
-        return cls(tuple(norms), last.weight, names, rectified, scores, rounding=rounding)
+        if graph.is_line:
+            norms, last = _norms_of_line(graph)
+        else:
+            norms, last = (_stretches(graph)[-1],), _identity(graph).weight
+        return cls(
+            norms,
+            last,
+            graph.names,
+            graph.rectified,
+            graph.scores,
+            rounding=Rounding(graph),
+            graph=graph,
+        )
 
     def steepness(self) -> Real:
         """The most that the lead of class i over class j can fall per unit of L2 distance.
@@ -269,44 +244,48 @@ def verified(
     return replace(chain, deviation=share, difference=float(off.max()))
 
 
-@dataclass(frozen=True, eq=False)
-class _Scores:
-    """Evaluates layers in double precision, some rows at a time."""
-
-    layers: tuple[Layer, ...]
-    rectified: bool
-
-    def __call__(self, x: Real) -> Real:
-        x = np.asarray(x, np.float64)
-        parts = [self._some(x[first : first + _ROWS]) for first in range(0, len(x), _ROWS)]
-        return np.concatenate(parts)
-
-    def _some(self, values: Real) -> Real:
-        for layer in self.layers:
-            values = layer(values)
-        return np.maximum(values, 0) if self.rectified else values
-
-
 def _listed(chain: Chain) -> str:
     return ", ".join(chain.layers) or "one layer"
 
 
-def _both(row: Real) -> Real:
-    """The halves of a logit's weights that make two scores of it."""
-    return np.concatenate([-row / 2, row / 2])
+def _norms_of_line(graph: Graph) -> tuple[tuple[float, ...], Real]:
+    """Norms of the layers but the last, and its weights; fewer layers where they are multiplied."""
+    parts = _multiplied_out(graph)
+    final = parts[-1]
+    last = final if isinstance(final, Dense) else _identity(graph)
+    parts = parts[:-1] if last is final else parts
+    norms, values = [], np.zeros((1, *graph.input_shape))
+    for layer in parts:
+        norms.append(layer.norm(values.shape[1:]))
+        values = layer(values)
+    return tuple(norms), last.weight
 
 
-def _multiplied_out(layers: Sequence[Layer], shape: tuple[int, ...]) -> list[Layer]:
+def _identity(graph: Graph) -> Dense:
+    """A last layer that gives the logits as they are."""
+    (n_classes,) = graph.shapes[-1]
+    return Dense(np.eye(n_classes), np.zeros(n_classes))
+
+
+def _stretches(graph: Graph) -> list[float]:
+    """The most that each value of a graph moves per unit of L2 distance of the row."""
+    stretches = [1.0]
+    for layer, taken in zip(graph.layers, graph.inputs, strict=True):
+        norm = layer.norm(graph.shapes[taken[0]])
+        stretches.append(norm * sum(stretches[k] for k in taken))
+    return stretches
+
+
+def _multiplied_out(graph: Graph) -> list[Layer]:
     """Layers of the same map, fewer of them, with smaller norms."""
     parts: list[Layer] = []
-    values = np.zeros((1, *shape))
-    for layer in layers:
-        product = _product(parts[-1], layer, values.shape[1:]) if parts else None
+    for layer, shape in zip(graph.layers, graph.shapes[:-1], strict=True):
+        assert not isinstance(layer, Sum)
+        product = _product(parts[-1], layer, shape) if parts else None
         if product is None:
             parts.append(layer)
         else:
             parts[-1] = product
-        values = layer(values)
     return parts
 
 

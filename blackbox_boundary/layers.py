@@ -4,48 +4,40 @@ A layer takes rows (n, \*shape) and returns rows of another shape. ``norm(shape)
 of ``|layer(x) - layer(y)| / |x - y|`` in L2, for rows of that shape. Adapters translate a model's
 own layers into these; what they compute is compared with the model's answers before anything is
 certified (:mod:`blackbox_boundary.chains`).
-
-References
-----------
-.. [1] H. Sedghi, V. Gupta, P. Long, "The singular values of convolutional layers", ICLR 2019.
-   arXiv 1805.10408. Norms by Fourier transform.
+Those of images are in :mod:`.image_layers`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from dataclasses import dataclass
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 __all__ = [
-    "Activation",
     "Affine",
-    "AxisMatrices",
-    "Convolution",
     "Dense",
     "Layer",
-    "MaxPool",
+    "LinearLayer",
+    "Rearranged",
+    "Relaxation",
+    "RelaxedLayer",
     "Reshape",
+    "Selection",
+    "Sum",
     "Transpose",
-    "averaging",
-    "convolution_norm",
-    "dilated",
+    "row_sums",
     "spectral_norm",
 ]
 
 Real = NDArray[np.float64]
-Pads = tuple[tuple[int, int], ...]
-"""Zeros before and after the values, for each axis of an image."""
 
 
 class Layer(Protocol):
-    """One step of a chain; ``name`` is what reports and messages call it."""
+    """One step of a graph; ``name`` is what reports and messages call it."""
 
     @property
     def name(self) -> str: ...
@@ -72,6 +64,56 @@ class Layer(Protocol):
         ...
 
 
+@runtime_checkable
+class LinearLayer(Layer, Protocol):
+    """A layer that is a linear map and an offset."""
+
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real:
+        """Weights (m, *shape) of the inputs that give the same sum as weights of the outputs.
+
+        Offsets are left out. ``shape`` is that of a row that the layer takes.
+        """
+        ...
+
+
+class Relaxation(Protocol):
+    """Linear functions below and above a layer, on the intervals of some rows."""
+
+    def transposed(self, weights: Real, rows: NDArray[np.intp]) -> tuple[Real, Real]:
+        """Weights (m, *shape) of the inputs, and constants (m,), with a sum that is never larger.
+
+        Parameters
+        ----------
+        weights : (m, *shape)
+            Of the layer's outputs.
+        rows : (m,) int
+            Whose intervals hold.
+        """
+        ...
+
+
+@runtime_checkable
+class RelaxedLayer(Layer, Protocol):
+    """A layer between linear functions, wherever its inputs are known to lie in intervals."""
+
+    @property
+    def is_relaxed(self) -> bool:
+        """Whether these functions are known."""
+        ...
+
+    def bends(self, low: Real, high: Real) -> NDArray[np.bool_]:
+        """Inputs (n, *shape) on whose intervals it is not linear: tighter ones pay there."""
+        ...
+
+    def relaxed(self, low: Real, high: Real) -> Relaxation:
+        """Linear functions for rows with inputs between ``low`` and ``high``."""
+        ...
+
+    def interval(self, low: Real, high: Real) -> tuple[Real, Real]:
+        """Least and largest outputs (n, *shape)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Dense:
     """``weight @ x + offset`` on the last axis; ``weight`` (out, in), ``offset`` (out,) or 0."""
@@ -95,6 +137,12 @@ class Dense:
     def sizes(self, x: Real) -> Real:
         """``|weight| @ |x| + |offset|``."""
         return np.asarray(np.abs(x) @ np.abs(self.weight.T) + np.abs(self.offset))
+
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real:  # noqa: ARG002
+        """``weights @ weight``, without the outputs that no row weighs."""
+        if weights.ndim != 2 or (used := weights.any(axis=0)).all():
+            return np.asarray(weights @ self.weight)
+        return np.asarray(weights[:, used] @ self.weight[used])
 
     def absolute(self) -> Dense:
         """Of the absolute weights."""
@@ -131,46 +179,54 @@ class Affine:
         terms = np.abs(self.offset) if self.terms is None else self.terms
         return np.asarray(np.abs(self.scale * x) + terms)
 
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real:  # noqa: ARG002
+        """``scale * weights``."""
+        return np.asarray(self.scale * weights)
+
     def absolute(self) -> Affine:
         """Of the absolute factors."""
         return Affine(np.abs(self.scale), np.zeros_like(self.scale), self.name)
 
 
-@dataclass(frozen=True, eq=False)
-class Activation:
-    """A function of each entry by itself, nowhere steeper than ``steepest``.
+@dataclass(frozen=True)
+class Sum:
+    """Several values of one shape, added up."""
 
-    ``roundings`` counts the units of roundoff that it may be off, of its input, its output and the
-    largest value on the way, ``middle``.
-    """
+    name: str = "Add"
 
-    function: Callable[[Real], Real]
-    steepest: float
-    name: str
-    roundings: int = 32
-    middle: float = 1.0
-
-    def __call__(self, x: Real) -> Real:
-        return self.function(x)
+    def __call__(self, *x: Real) -> Real:
+        return np.asarray(sum(x[1:], x[0]))
 
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
-        """The steepest slope."""
-        return self.steepest
+        """Each value by itself is passed on as it is."""
+        return 1.0
 
-    def sizes(self, x: Real) -> Real:
-        """Of input, output and ``middle``."""
-        return np.asarray(np.abs(self(x)) + self.steepest * np.abs(x) + self.middle)
+    @property
+    def roundings(self) -> int:
+        """One for each value but the first; two are the rule."""
+        return 4
 
-    def absolute(self) -> Affine:
-        """The steepest slope everywhere."""
-        return Affine(np.array(self.steepest), np.array(0.0), self.name)
+    def sizes(self, *x: Real) -> Real:
+        """Of all values together."""
+        return self(*map(np.abs, x))
+
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real:  # noqa: ARG002
+        """Every value has the weights of the sum."""
+        return weights
+
+    def absolute(self) -> Sum:
+        """Itself."""
+        return self
 
 
-class _Rearranged(ABC):
+class Rearranged(ABC):
     """The same values in other places: nothing is computed, and distances stay."""
 
     @abstractmethod
     def __call__(self, x: Real) -> Real: ...
+
+    @abstractmethod
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real: ...
 
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
         """Distances stay."""
@@ -191,7 +247,7 @@ class _Rearranged(ABC):
 
 
 @dataclass(frozen=True)
-class Reshape(_Rearranged):
+class Reshape(Rearranged):
     """The same values in the same order, in rows of another shape."""
 
     shape: tuple[int, ...]
@@ -200,9 +256,13 @@ class Reshape(_Rearranged):
     def __call__(self, x: Real) -> Real:
         return x.reshape(len(x), *self.shape)
 
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real:
+        """Weights of the same values in their former places."""
+        return weights.reshape(len(weights), *shape)
+
 
 @dataclass(frozen=True)
-class Transpose(_Rearranged):
+class Transpose(Rearranged):
     """The axes of a row in another order; ``axes`` counts those of the row from 0."""
 
     axes: tuple[int, ...]
@@ -211,180 +271,30 @@ class Transpose(_Rearranged):
     def __call__(self, x: Real) -> Real:
         return x.transpose(0, *(axis + 1 for axis in self.axes))
 
-
-@dataclass(frozen=True, eq=False)
-class Convolution:
-    """Cross-correlation with zero padding.
-
-    Attributes
-    ----------
-    kernel : (out, in / groups, *taps)
-        Dilation is written out: zeros between the taps.
-    offset : (out,)
-    groups : int
-    strides : tuple of int
-    pads : ((before, after), ...)
-    """
-
-    kernel: Real
-    offset: Real
-    groups: int
-    strides: tuple[int, ...]
-    pads: Pads
-    name: str = "Conv"
-
-    def __call__(self, x: Real) -> Real:
-        taps = self.kernel.shape[2:]
-        axes = tuple(range(2, x.ndim))
-        windows = sliding_window_view(np.pad(x, ((0, 0), (0, 0), *self.pads)), taps, axes)
-        steps = (slice(None), slice(None), *(slice(None, None, s) for s in self.strides))
-        inputs = np.split(windows[steps], self.groups, axis=1)
-        over = (1, *range(x.ndim, x.ndim + len(taps)))
-        parts = [
-            np.tensordot(part, kernel, (over, tuple(range(1, kernel.ndim))))
-            for part, kernel in zip(inputs, np.split(self.kernel, self.groups), strict=True)
-        ]
-        joined = np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)
-        return np.asarray(joined + self.offset.reshape(-1, *(1,) * len(taps)))
-
-    def norm(self, shape: tuple[int, ...]) -> float:
-        """The largest bound of a group's: groups share neither inputs nor outputs."""
-        padded = tuple(n + sum(pads) for n, pads in zip(shape[1:], self.pads, strict=True))
-        kernels = np.split(self.kernel, self.groups)
-        return max(convolution_norm(kernel, padded) for kernel in kernels)
-
-    @property
-    def roundings(self) -> int:
-        """Twice those of a matrix: fast algorithms add up more numbers than the direct sum does."""
-        return 2 * math.prod(self.kernel.shape[1:]) + 4
-
-    def sizes(self, x: Real) -> Real:
-        """With absolute values of everything."""
-        return replace(self.absolute(), offset=np.abs(self.offset))(np.abs(x))
-
-    def absolute(self) -> Convolution:
-        """Of the absolute kernel."""
-        return replace(self, kernel=np.abs(self.kernel), offset=np.zeros(len(self.kernel)))
-
-
-@dataclass(frozen=True)
-class MaxPool:
-    """The largest value of each window of an image."""
-
-    taps: tuple[int, ...]
-    strides: tuple[int, ...]
-    pads: Pads
-    ceil_mode: bool = False
-    name: str = "MaxPool"
-
-    def __call__(self, x: Real) -> Real:
-        sizes = x.shape[2:]
-        counts = tuple(map(self._count, range(len(sizes)), sizes))
-        reach = zip(counts, self.strides, self.taps, sizes, self.pads, strict=True)
-        after = ((before, (c - 1) * s + k - n - before) for c, s, k, n, (before, _) in reach)
-        wide = ((before, max(more, 0)) for before, more in after)
-        filled = np.pad(x, ((0, 0), (0, 0), *wide), constant_values=-np.inf)
-        windows = sliding_window_view(filled, self.taps, tuple(range(2, x.ndim)))
-        steps = [slice(0, c * s, s) for c, s in zip(counts, self.strides, strict=True)]
-        return np.asarray(windows[:, :, *steps].max(axis=tuple(range(x.ndim, windows.ndim))))
-
-    def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
-        """Root of how many windows an input may be part of: one window never stretches."""
-        pairs = zip(self.taps, self.strides, strict=True)
-        return math.sqrt(math.prod(math.ceil(k / s) for k, s in pairs))
-
-    @property
-    def roundings(self) -> int:
-        """None."""
-        return 0
-
-    def sizes(self, x: Real) -> Real:
-        """Nothing is added up."""
-        return np.zeros(self(x).shape)
-
-    def absolute(self) -> MaxPool:
-        """Itself: the largest of a window moves by at most the largest difference."""
-        return self
-
-    def _count(self, axis: int, size: int) -> int:
-        return _windows(
-            size, self.taps[axis], self.strides[axis], self.pads[axis], ceil_mode=self.ceil_mode
-        )
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real:  # noqa: ARG002
+        """Weights of the same values in their former places."""
+        return weights.transpose(0, *(axis + 1 for axis in np.argsort(self.axes)))
 
 
 @dataclass(frozen=True, eq=False)
-class AxisMatrices:
-    """One matrix (out, in) for each axis of an image: average pooling of every kind."""
+class Selection(Rearranged):
+    """Values at given places of the row in reading order: slices, zero padding, reversal.
 
-    matrices: tuple[Real, ...]
-    name: str = "AveragePool"
+    ``places`` (*shape of the output) int; -1 is a zero. No place is named twice.
+    """
+
+    places: NDArray[np.intp]
+    name: str = "Slice"
 
     def __call__(self, x: Real) -> Real:
-        for axis, matrix in enumerate(self.matrices, start=2):
-            x = np.moveaxis(np.tensordot(x, matrix, (axis, 1)), -1, axis)
-        return x
+        flat = np.concatenate([x.reshape(len(x), -1), np.zeros((len(x), 1))], axis=1)
+        return flat[:, self.places]
 
-    def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
-        """Exact: the singular values of a Kronecker product are the products of its factors'."""
-        return math.prod(map(spectral_norm, self.matrices))
-
-    @property
-    def roundings(self) -> int:
-        """One for each value of a window, and few for the divisor."""
-        return math.prod(int((matrix != 0).sum(axis=1).max()) for matrix in self.matrices) + 4
-
-    def sizes(self, x: Real) -> Real:
-        """With absolute values of everything."""
-        return self.absolute()(np.abs(x))
-
-    def absolute(self) -> AxisMatrices:
-        """Of absolute matrices."""
-        return AxisMatrices(tuple(map(np.abs, self.matrices)), self.name)
-
-
-def averaging(
-    size: int,
-    taps: int,
-    stride: int,
-    pads: tuple[int, int],
-    *,
-    ceil_mode: bool = False,
-    include_pad: bool = True,
-) -> Real:
-    """The matrix (out, size) of average pooling along one axis.
-
-    ``include_pad``: whether zeros of the padding count in the divisor; those beyond it, where
-    ``ceil_mode`` lets the last window leave the padded image, never do.
-
-    Examples
-    --------
-    >>> averaging(3, 2, 2, (1, 1), include_pad=False).tolist()
-    [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]
-    """
-    rows = []
-    for window in range(_windows(size, taps, stride, pads, ceil_mode=ceil_mode)):
-        start = window * stride - pads[0]
-        end = min(start + taps, size + pads[1])
-        inside = (np.arange(size) >= start) & (np.arange(size) < end)
-        rows.append(inside / (end - start if include_pad else max(inside.sum(), 1)))
-    return np.array(rows)
-
-
-def dilated(kernel: Real, dilation: tuple[int, ...]) -> Real:
-    """A kernel (out, in, *taps) with its dilation written out as zeros between the taps."""
-    sizes = (d * (k - 1) + 1 for k, d in zip(kernel.shape[2:], dilation, strict=True))
-    wide = np.zeros((*kernel.shape[:2], *sizes))
-    wide[(slice(None), slice(None), *(slice(None, None, d) for d in dilation))] = kernel
-    return wide
-
-
-def _windows(size: int, taps: int, stride: int, pads: tuple[int, int], *, ceil_mode: bool) -> int:
-    """Windows along one axis; the last one must begin inside the image or the padding before."""
-    room = size + sum(pads) - taps
-    if not ceil_mode:
-        return room // stride + 1
-    count = -(-room // stride) + 1
-    return count - 1 if (count - 1) * stride >= size + pads[0] else count
+    def transposed(self, weights: Real, shape: tuple[int, ...]) -> Real:
+        """Weights of the values taken; 0 for the others."""
+        flat = np.zeros((len(weights), math.prod(shape) + 1))
+        flat[:, self.places.reshape(-1)] = weights.reshape(len(weights), -1)
+        return flat[:, :-1].reshape(-1, *shape)
 
 
 def spectral_norm(weight: Real) -> float:
@@ -395,39 +305,11 @@ def spectral_norm(weight: Real) -> float:
     >>> spectral_norm(np.array([[3.0, 0.0], [0.0, -4.0]]))
     4.0
     """
-    return float(np.linalg.norm(np.asarray(weight, np.float64), ord=2))
+    weight = np.asarray(weight, np.float64)
+    small = weight @ weight.T if weight.shape[0] <= weight.shape[1] else weight.T @ weight
+    return math.sqrt(max(float(np.linalg.eigvalsh(small)[-1]), 0.0))
 
 
-def convolution_norm(kernel: Real, size: tuple[int, ...]) -> float:
-    r"""Upper bound of the spectral norm of a convolution with zero padding, of any stride.
-
-    Parameters
-    ----------
-    kernel : (channels_out, channels_in, *taps)
-        Of one group.
-    size : tuple of int
-        Extent of the padded input, one number a dimension of ``taps``.
-
-    Returns
-    -------
-    float
-
-    Notes
-    -----
-    On a torus that is ``taps - 1`` larger than the input nothing wraps around: the convolution is
-    the circular one with some inputs zero and some outputs left out, and neither can raise the
-    norm. The norm of the circular one is the largest singular value of its
-    ``channels_out × channels_in`` transfer matrices, one a frequency [1]_.
-
-    Examples
-    --------
-    A sum of nine neighbours can make a constant nine times as large.
-
-    >>> round(convolution_norm(np.ones((1, 1, 3, 3)), (8, 8)), 6)
-    9.0
-    """
-    kernel = np.asarray(kernel, np.float64)
-    torus = tuple(n + taps - 1 for n, taps in zip(size, kernel.shape[2:], strict=True))
-    axes = tuple(range(2, kernel.ndim))
-    transfer = np.moveaxis(np.fft.fftn(kernel, s=torus, axes=axes), (0, 1), (-2, -1))
-    return float(np.linalg.norm(transfer, ord=2, axis=(-2, -1)).max())
+def row_sums(first: Real, then: Real) -> Real:
+    """Sums (m,) of the products of two arrays (m, *shape)."""
+    return np.asarray(np.einsum("mi,mi->m", *(a.reshape(len(a), -1) for a in (first, then))))

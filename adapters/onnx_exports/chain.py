@@ -1,9 +1,10 @@
-"""Read what bounds an ONNX graph's stretch, where the graph is a chain: for certified lower bounds.
+"""Read an ONNX graph as layers that NumPy evaluates: for certified lower bounds.
 
 The graph is walked from the output that is read back to the input. Each node on the way must be an
-op of the list below, and all but one of its inputs constant; then nothing branches, and what other
-outputs are made of does not matter. The chain is handed out after it has reproduced the scores of
-ONNX Runtime on probe rows. Everything else is refused.
+op of :mod:`.chain_ops`, and all but one of its inputs constant; values that were computed from the
+row may be added, subtracted and concatenated. What other outputs are made of does not matter. The
+layers are handed out after they have reproduced the scores of ONNX Runtime on probe rows.
+Everything else is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 
 from blackbox_boundary.chains import Chain, verified
 from blackbox_boundary.errors import CapabilityMissing
-from blackbox_boundary.layers import Layer, Reshape
+from blackbox_boundary.graphs import Graph
+from blackbox_boundary.layers import Layer, Reshape, Sum
 from blackbox_boundary.predictor import Access
 
 from ..answers import certificate_probes, score_columns
@@ -23,6 +25,7 @@ from .batching import in_fixed_batches
 from .chain_ops import HEADS, PASS_ON, Step, layer_of
 from .graph import read_input, read_model
 from .inputs import Feed
+from .joins import parts_of
 from .session import Runner
 
 if TYPE_CHECKING:
@@ -33,8 +36,8 @@ __all__ = ["chain_of", "recognised"]
 _DTYPES = (np.float32, np.float64, np.uint8, np.int8, np.uint16, np.int16, np.int32, np.int64)
 """Inputs that a chain may take: whole numbers are cast by the graph."""
 
-_OLDEST_OPSET = 9
-"""Before it, Add and Mul broadcast along a named axis, and batch norm and dropout have modes."""
+_OLDEST_OPSET = 7
+"""Before it, Add and Mul broadcast along a named axis, and dropout has modes."""
 
 
 def chain_of(
@@ -43,12 +46,12 @@ def chain_of(
     access: Access | str = Access.LOGITS,
     output: str | None = None,
 ) -> Chain:
-    """Norms of the layers of an ONNX chain and the weights of its last, linear one.
+    """The layers of an ONNX graph, and norms of them.
 
     Parameters
     ----------
     model : path or ModelProto
-        Of the ops in :mod:`.chain_ops`, in one line; see there.
+        Of the ops in :mod:`.chain_ops`; see there.
     access : Access or str
         What the output holds, ``"logits"`` or ``"probabilities"``.
     output : str, optional
@@ -57,7 +60,7 @@ def chain_of(
     Raises
     ------
     CapabilityMissing
-        The graph branches or holds another op; or the chain does not reproduce its scores.
+        The graph holds another op; or the layers do not reproduce its scores.
     InvalidInput
         The file cannot be read.
     """
@@ -77,7 +80,7 @@ def chain_of(
 def recognised(
     model: ModelProto, output: str, shape: tuple[int, ...], *, given: tuple[int, ...] | None = None
 ) -> Chain:
-    """The chain that a graph is, by its ops alone; :func:`~blackbox_boundary.chains.verified` follows.
+    """What a graph computes, by its ops alone; :func:`~blackbox_boundary.chains.verified` follows.
 
     Parameters
     ----------
@@ -92,26 +95,100 @@ def recognised(
     Raises
     ------
     CapabilityMissing
-        The graph is no chain of known ops.
+        The graph is not made of known ops.
     """
     if (kind := read_input(model).dtype) not in _DTYPES:
         raise CapabilityMissing(f"Nothing is certified through a graph that takes {kind}.")
-    nodes, constants = _line(model, output)
-    layers: list[Layer] = [] if given in (None, shape) else [Reshape(shape)]
-    opset = _opset(model)
-    values = np.zeros((1, *shape))
-    rectified = False
-    for place, node in enumerate(nodes):
+    nodes, constants = _needed(model, output)
+    reader = _Reader(constants, _opset(model), read_input(model).name, given or shape, shape)
+    tail, rectified = _tail(nodes, output), False
+    for node in nodes:
+        name = node.output[0]
+        if name in tail and node.op_type in (*HEADS, *PASS_ON) and reader.is_head(node):
+            rectified = rectified or node.op_type == "Relu"
+            reader.rename(node.input[0], name)
+        else:
+            reader.read(node)
+    return Chain.of(reader.graph(output, rectified, _eps(kind, nodes)))
+
+
+class _Reader:
+    """Layers read so far, and which value of theirs each name of the graph is."""
+
+    def __init__(
+        self,
+        constants: dict[str, Any],
+        opset: int,
+        start: str,
+        given: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> None:
+        self._constants, self._opset = constants, opset
+        self._layers: list[Layer | Sum] = []
+        self._inputs: list[tuple[int, ...]] = []
+        self._shapes, self._given = [given], given
+        self._values = {start: 0 if given == shape else self._add(Reshape(shape), 0)}
+
+    def read(self, node: NodeProto) -> None:
+        """Add what a node computes."""
+        names = [name for name in node.input if name and name not in self._constants]
+        places = [self._values[name] for name in names]
+        if len(names) == 1:
+            shape = self._shapes[places[0]]
+            layer = layer_of(Step(node, self._constants, shape, self._opset))
+            self._values[node.output[0]] = self._add(layer, places[0])
+            return
+        parts = parts_of(node, [self._shapes[place] for place in places])
+        added = [
+            place if part is None else self._add(part, place)
+            for place, part in zip(places, parts, strict=True)
+        ]
+        self._values[node.output[0]] = self._add(Sum(node.op_type), *added)
+
+    def rename(self, known: str, name: str) -> None:
+        """The same value under another name."""
+        self._values[name] = self._values[known]
+
+    def is_head(self, node: NodeProto) -> bool:
+        """Whether a last op leaves the order of scores: rectified, softmax, a logit's sigmoid."""
+        shape = self._shapes[self._values[node.input[0]]]
         if node.op_type in PASS_ON:
-            continue
-        rest = [later.op_type for later in nodes[place + 1 :] if later.op_type not in PASS_ON]
-        if node.op_type in HEADS and not rest and _is_head(node, values):
-            rectified = node.op_type == "Relu"
-            continue
-        layer = layer_of(Step(node, constants, values.shape[1:], opset))
-        layers.append(layer)
-        values = layer(values)
-    return Chain.of(layers, given or shape, rectified=rectified, eps=_eps(kind, nodes))
+            return True
+        if len(shape) != 1:
+            return False
+        if node.op_type in ("Softmax", "LogSoftmax"):
+            axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
+            return not axes or axes[0] in (1, -1)
+        return node.op_type == "Relu" or shape[0] == 1
+
+    def graph(self, output: str, rectified: bool, eps: float) -> Graph:
+        """All layers; the output must be the last one's.
+
+        Raises
+        ------
+        CapabilityMissing
+            The last layer is not linear.
+        """
+        layers, last = self._layers, self._values[output]
+        assert last == len(layers)
+        return Graph.of(layers, self._inputs, self._given, rectified=rectified, eps=eps)
+
+    def _add(self, layer: Layer | Sum, *places: int) -> int:
+        zeros = (np.zeros((1, *self._shapes[place])) for place in places)
+        self._layers.append(layer)
+        self._inputs.append(places)
+        self._shapes.append(layer(*zeros).shape[1:])
+        return len(self._layers)
+
+
+def _tail(nodes: list[NodeProto], output: str) -> set[str]:
+    """Names of the last values: behind them no other op follows than those that pass on."""
+    makers = {node.output[0]: node for node in nodes}
+    tail = {output}
+    while output in makers and makers[output].op_type in PASS_ON:
+        output = makers[output].input[0]
+        tail.add(output)
+    return tail
 
 
 def _eps(kind: Any, nodes: list[NodeProto]) -> float:
@@ -120,38 +197,29 @@ def _eps(kind: Any, nodes: list[NodeProto]) -> float:
     return float(np.finfo(np.float64 if double else np.float32).eps)
 
 
-def _is_head(node: NodeProto, values: Any) -> bool:
-    """Whether a last op leaves the order of scores: rectified, softmax, the sigmoid of one logit."""
-    if values.ndim != 2:
-        return False
-    if node.op_type in ("Softmax", "LogSoftmax"):
-        axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
-        return not axes or axes[0] in (1, -1)
-    return node.op_type == "Relu" or values.shape[1] == 1
-
-
-def _line(model: ModelProto, output: str) -> tuple[list[NodeProto], dict[str, Any]]:
-    """The nodes between the input and a value, in order, and all constants of the graph."""
+def _needed(model: ModelProto, output: str) -> tuple[list[NodeProto], dict[str, Any]]:
+    """The nodes between the input and a value, in order, and the constants that they take."""
     if model.functions:
         raise CapabilityMissing("Nothing is certified through a graph with functions of its own.")
     start = read_input(model).name
     makers = {name: node for node in model.graph.node for name in node.output if name}
     constants = _Constants(model, makers)
-    nodes: list[NodeProto] = []
-    current = output
-    while current != start:
-        node = makers.get(current)
-        if node is None or node.domain not in ("", "ai.onnx") or node.output[0] != current:
+    wanted, found = [output], set()
+    while wanted:
+        name = wanted.pop()
+        if name == start or name in found:
+            continue
+        node = makers.get(name)
+        if node is None or node.domain not in ("", "ai.onnx") or node.output[0] != name:
             kind = "a constant" if node is None else f'"{node.domain}:{node.op_type}"'
-            raise CapabilityMissing(f'Nothing is certified through {kind} at "{current}".')
-        varying = [name for name in node.input if name and name not in constants]
-        if len(varying) != 1:
-            raise CapabilityMissing(
-                f'The graph branches at "{node.name or node.op_type}"; only a chain can be certified.'
-            )
-        nodes.append(node)
-        (current,) = varying
-    return nodes[::-1], {
+            raise CapabilityMissing(f'Nothing is certified through {kind} at "{name}".')
+        found.add(name)
+        varying = [each for each in node.input if each and each not in constants]
+        if not varying:
+            raise CapabilityMissing(f'Nothing is certified through a constant at "{name}".')
+        wanted += varying
+    nodes = [node for node in model.graph.node if found.intersection(node.output)]
+    return nodes, {
         name: constants[name] for node in nodes for name in node.input if name in constants
     }
 

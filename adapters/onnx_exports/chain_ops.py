@@ -1,4 +1,4 @@
-"""The ONNX ops that a certified chain may hold, each as a layer in NumPy.
+"""The ONNX ops that a certified graph may hold, each as a layer in NumPy.
 
 | op | accepted where |
 |---|---|
@@ -9,9 +9,11 @@
 | MaxPool, AveragePool, GlobalAveragePool | without dilation |
 | Relu, LeakyRelu, Elu, Tanh, Sigmoid, Softplus, Clip | always |
 | Flatten, Reshape, Squeeze, Unsqueeze, Transpose | the axis of the rows stays first |
+| Slice, Pad | the row axis stays whole; padding by zeros |
 | Identity, Dropout | in inference mode |
 | Cast | from whole numbers to float or double |
 
+Values that vary are joined by Add, Sub, Sum and Concat (:mod:`.joins`).
 A final Relu, Softmax or LogSoftmax, or the Sigmoid of one logit, is read as part of the scores.
 """
 
@@ -25,18 +27,14 @@ import numpy as np
 
 from blackbox_boundary import activations
 from blackbox_boundary.errors import CapabilityMissing
-from blackbox_boundary.layers import (
-    Affine,
+from blackbox_boundary.image_layers import (
     AxisMatrices,
     Convolution,
-    Dense,
-    Layer,
     MaxPool,
-    Reshape,
-    Transpose,
     averaging,
     dilated,
 )
+from blackbox_boundary.layers import Affine, Dense, Layer, Reshape, Selection, Transpose
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -104,7 +102,7 @@ def layer_of(step: Step) -> Layer:
     op = step.node.op_type
     reader = _READERS.get(op)
     if reader is None:
-        raise step.refuse("it is none of the ops that a chain may hold")
+        raise step.refuse("it is none of the ops that are read")
     if step.place != 0 and op not in _TWO_SIDED:
         raise step.refuse("the value must be its first input")
     if any(step.node.output[1:]):
@@ -152,8 +150,8 @@ def _arithmetic(step: Step) -> Layer:
 
 def _batch_norm(step: Step) -> Layer:
     options = step.options
-    if options.get("training_mode", 0) or len(step.shape) < 1:
-        raise step.refuse("it is in training mode")
+    if options.get("training_mode", 0) or not options.get("spatial", 1) or len(step.shape) < 1:
+        raise step.refuse("it is in training mode, or has statistics for each pixel")
     gain, bias, mean, variance = (step.floats(place) for place in (1, 2, 3, 4))
     scale = gain / np.sqrt(variance + options.get("epsilon", 1e-5))
     along = (-1, *(1,) * (len(step.shape) - 1))
@@ -274,6 +272,50 @@ def _transpose(step: Step) -> Layer:
     return Transpose(tuple(axis - 1 for axis in order[1:]))
 
 
+def _slice(step: Step) -> Layer:
+    options, n_axes = step.options, len(step.shape) + 1
+    given: Any = (
+        options.get(name) if step.constant(place) is None else step.constant(place).tolist()
+        for place, name in enumerate(("starts", "ends", "axes", "steps"), 1)
+    )
+    starts, ends, axes, steps = given
+    axes = range(len(starts)) if axes is None else axes
+    taken: list[Any] = [slice(None)] * n_axes
+    for axis, start, end, by in zip(axes, starts, ends, steps or [1] * len(starts), strict=True):
+        if by < 0 and end < -step.shape[axis % n_axes - 1]:
+            end = None  # noqa: PLW2901 - reversed to the first entry
+        taken[axis % n_axes] = slice(start, end, by)
+    if taken[0] != slice(None):
+        raise step.refuse("it takes some of the rows")
+    return _selected(step, _places(step.shape)[tuple(taken[1:])])
+
+
+def _pad(step: Step) -> Layer:
+    options = step.options
+    pads: Any = options.get("pads") if step.constant(1) is None else step.constant(1).tolist()
+    value = options.get("value", 0.0) if step.constant(2) is None else step.constant(2)
+    n_axes = len(step.shape) + 1
+    if options.get("mode", b"constant") != b"constant" or float(value) != 0:
+        raise step.refuse("it does not pad with zeros")
+    if step.constant(3) is not None or len(pads) != 2 * n_axes or min(pads) < 0:
+        raise step.refuse(f"its padding is {pads}")
+    if pads[0] or pads[n_axes]:
+        raise step.refuse("it adds rows")
+    wide = list(zip(pads[1:n_axes], pads[n_axes + 1 :], strict=True))
+    return _selected(step, np.pad(_places(step.shape), wide, constant_values=-1))
+
+
+def _places(shape: tuple[int, ...]) -> Any:
+    """The number of each entry of a row, in reading order."""
+    return np.arange(int(np.prod(shape))).reshape(shape)
+
+
+def _selected(step: Step, places: Any) -> Layer:
+    if not places.size:
+        raise step.refuse("it leaves nothing")
+    return Selection(places, step.node.op_type)
+
+
 def _dropout(step: Step) -> Layer:
     training = step.constant(2)
     if training is not None and bool(training):
@@ -325,6 +367,8 @@ _READERS: dict[str, Callable[[Step], Layer]] = {
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
+    "Slice": _slice,
+    "Pad": _pad,
     "Dropout": _dropout,
     "Cast": _cast,
     "Clip": _clip,

@@ -15,17 +15,15 @@ import numpy as np
 from blackbox_boundary import activations
 from blackbox_boundary.chains import Chain, verified
 from blackbox_boundary.errors import BoundaryError, CapabilityMissing
-from blackbox_boundary.layers import (
-    Affine,
+from blackbox_boundary.graphs import Graph
+from blackbox_boundary.image_layers import (
     AxisMatrices,
     Convolution,
-    Dense,
-    Layer,
     MaxPool,
-    Reshape,
     averaging,
     dilated,
 )
+from blackbox_boundary.layers import Affine, Dense, Layer, Reshape
 from blackbox_boundary.predictor import Access, Bounds
 
 from ..answers import certificate_probes, score_columns
@@ -86,7 +84,8 @@ def chain_of(
         for layer in read:
             values = layer(values)
     device, dtype = device_of(module, None), dtype_of(module, None)
-    chain = Chain.of(layers, input_shape, rectified=rectified, eps=_eps(dtype))
+    graph = Graph.line(layers, tuple(input_shape), rectified=rectified, eps=_eps(dtype))
+    chain = Chain.of(graph)
     forward = Forward(module, tuple(input_shape), access, device, dtype)
 
     def answer(rows: Any) -> Any:

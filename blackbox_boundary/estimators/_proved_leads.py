@@ -22,7 +22,7 @@ from ..search.asks import Ask, Gradients, Labels, ask_prediction
 from ..search.problem import Problem
 from ..search.state import Flips
 
-__all__ = ["N_PROBES", "Proved", "proved_leads"]
+__all__ = ["N_PROBES", "Proved", "proved_leads", "rounding_inside", "score_eps"]
 
 Real = NDArray[np.float64]
 
@@ -49,10 +49,15 @@ _SAFETY = 4
 
 
 class Proved(NamedTuple):
-    """Least leads (k, n_classes) of the home label, and why rows (k,) have none: no text if they do."""
+    """Least leads (k, n_classes) of the home label, and why rows (k,) have none: no text if they do.
+
+    ``slack`` is what the answers do not resolve of the chain's own leads, where it has any.
+    Rounding inside the model is taken off neither.
+    """
 
     lead: Real
     reason: NDArray[np.str_]
+    slack: Real | None = None
 
 
 def proved_leads(
@@ -89,28 +94,32 @@ def proved_leads(
         reason = np.where(near.answered, reason, "not certified: not asked")
     if problem.votes > 1:
         reason = np.where(given > problem.score_resolution, "not certified: answers vary", reason)
-    kind = np.finfo(start.scores.dtype if start.scores.dtype.kind == "f" else np.float64)
-    lead = interval[0] - (6 * float(kind.eps) * scale)[:, None]
+    eps = score_eps(start.scores)
+    lead = interval[0] - (6 * eps * scale)[:, None]
     if chain.rounding is None:
         seen = np.maximum(chain.deviation * scale, chain.difference)[:, None]
         return Proved(lead - _SAFETY * np.maximum(off, seen), reason)
     lead = lead - _SAFETY * np.maximum(off, (chain.deviation * scale)[:, None])
-    rounding = _rounding(chain, flips, rows, lead, float(kind.eps))
     if problem.access is Access.PROBABILITIES:
-        rounding = rounding + 2 * _SOFTMAX * max(float(kind.eps), chain.rounding.eps)
-    return Proved(lead - rounding, reason)
+        lead = lead - 2 * _SOFTMAX * max(eps, chain.rounding.graph.eps)
+    return Proved(lead, reason, np.maximum(own - lead, 0.0))
 
 
-def _rounding(chain: Chain, flips: Flips, rows: IntArray, lead: Real, eps: float) -> Real:
+def score_eps(scores: FloatArray) -> float:
+    """Machine epsilon of the type of scores."""
+    return float(np.finfo(scores.dtype if scores.dtype.kind == "f" else np.float64).eps)
+
+
+def rounding_inside(chain: Chain, x: Real, home: IntArray, lead: Real, eps: float) -> Real | float:
     """What rounding inside the model takes off leads (k, n_classes): at the row, and at a flip."""
-    assert chain.rounding is not None
-    home, each = flips.home[rows], np.arange(len(rows))
+    if chain.rounding is None:
+        return 0.0
+    each = np.arange(len(home))
     steepness = chain.steepness()[home]
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(steepness > 0, np.maximum(lead, 0.0) / steepness, np.inf)
     reach[each, home] = np.inf
     radius = np.minimum(reach.min(axis=-1), _FAR)
-    x = as_numpy(take(flips.x, rows)).astype(np.float64)
     off = chain.rounding(x, radius, eps)
     return 2 * (off + off[each, home][:, None])
 

@@ -1,13 +1,18 @@
-r"""Certified from below: no flip lies within this distance; and from above by another estimator, so that a result says [lower, upper].
+r"""Certified from below: no flip lies within this distance; another estimator bounds it from above.
 
-For a chain of layers the lead of the home class i over class j falls by at most ``steepness[i, j]`` per unit of L2 distance
-(:mod:`blackbox_boundary.chains`), so that
+Where the layers of the model are known, the lead of the home class over each other class is bounded
+over a ball by linear functions that are propagated backward through the layers (CROWN [3]_,
+:mod:`blackbox_boundary.linear_bounds`). The largest radius found at which every lead stays positive
+is certified; inputs outside the bounds of the data are left out of the ball.
+
+Of any chain of layers, the lead of class i over class j falls by at most ``steepness[i, j]`` per
+unit of L2 distance (:mod:`blackbox_boundary.chains`), so that
 
 .. math:: distance_{L2} \ge \min_j \frac{z_i(x) - z_j(x)}{\|w_i - w_j\|_2 \prod_l \|W_l\|_2}, \qquad
     distance_{L1} \ge distance_{L2}, \qquad distance_{L\infty} \ge distance_{L2} / \sqrt d.
 
-That is the product of spectral norms of Szegedy et al. [1]_, with the last layer taken class by class, as in Tsuzuku et al. [2]_. It holds
-everywhere, hence also inside bounds, and it is loose (docs/explanation/quality.md has figures).
+That is the product of spectral norms of Szegedy et al. [1]_, with the last layer taken class by
+class, as in Tsuzuku et al. [2]_. The larger one of both certificates counts.
 For small ReLU nets :class:`~blackbox_boundary.testing.ReluNet` gives the exact distance.
 
 What the answers resolve is taken off each lead first, class by class: their rounding, stated or seen,
@@ -20,7 +25,10 @@ four predictions more where the chain is given by its norms alone, so that it ca
 References
 ----------
 .. [1] arXiv 1312.6199, section 4.3.
-.. [2] Y. Tsuzuku, I. Sato, M. Sugiyama, "Lipschitz-margin training", NeurIPS 2018. arXiv 1802.04034.
+.. [2] Y. Tsuzuku, I. Sato, M. Sugiyama, "Lipschitz-margin training", NeurIPS 2018.
+   arXiv 1802.04034.
+.. [3] H. Zhang, T.-W. Weng, P.-Y. Chen, C.-J. Hsieh, L. Daniel, "Efficient neural network
+   robustness certification with general activation functions", NeurIPS 2018. arXiv 1811.00866.
 """
 
 from __future__ import annotations
@@ -32,15 +40,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_numpy, take
 from ..chains import Chain
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource
+from ..linear_bounds import has_bounds
 from ..predictor import IntArray
 from ..search.asks import Search, Status
-from ..search.geometry import check_norm
+from ..search.geometry import ORDER, check_norm
 from ..search.problem import Problem
 from ..search.state import Flips
-from ._proved_leads import N_PROBES, proved_leads
+from ._certified_radius import certified_radius
+from ._proved_leads import N_PROBES, Proved, proved_leads, rounding_inside, score_eps
 from .protocol import Estimator, source_of
 
 __all__ = ["LowerBound"]
@@ -119,8 +130,9 @@ class LowerBound:
         chain, rows = self._chain(problem), flips.running
         flips.certified, flips.certified_by = np.full(len(flips.home), np.nan), chain.layers
         if len(rows):
-            lead, reason = yield from proved_leads(chain, flips, rows, problem)
-            flips.certified[rows] = self._distance(chain, lead, flips.home[rows], problem)
+            proved = yield from proved_leads(chain, flips, rows, problem)
+            reason = proved.reason
+            flips.certified[rows] = self._distance(chain, proved, flips, problem)
             flips.certified[rows[reason != ""]] = np.nan
             if (reason != "").any():
                 flips.note = np.full(len(flips.home), "", "<U64")
@@ -131,6 +143,34 @@ class LowerBound:
             yield from self.upper.search(flips, problem)
 
     def _distance(
+        self, chain: Chain, proved: Proved, flips: Flips, problem: Problem
+    ) -> NDArray[np.float64]:
+        """The larger one of both certificates (k,)."""
+        rows, start = flips.running, flips.start
+        x = as_numpy(take(flips.x, rows)).astype(np.float64)
+        home = flips.home[rows]
+        assert start.scores is not None
+        eps = score_eps(start.scores)
+        lead = proved.lead - rounding_inside(chain, x, home, proved.lead, eps)
+        distance = self._by_norms(chain, lead, home, problem)
+        known = np.flatnonzero(proved.reason == "")
+        if chain.graph is None or proved.slack is None or not has_bounds(chain.graph):
+            return distance
+        distance[known] = np.maximum(
+            distance[known],
+            certified_radius(
+                chain.graph,
+                x[known],
+                home[known],
+                proved.slack[known],
+                order=ORDER[self.norm],
+                bounds=problem.bounds,
+                eps=max(eps, chain.graph.eps),
+            ),
+        )
+        return distance
+
+    def _by_norms(
         self, chain: Chain, lead: NDArray[np.float64], home: IntArray, problem: Problem
     ) -> NDArray[np.float64]:
         """Within which no class can catch up, (k,); one that cannot come closer is infinitely far."""

@@ -21,10 +21,10 @@ name ends each round: the projection of ``x`` on the tangent plane of the bounda
 | projection on the L1 ball in the box | :func:`~.search.geometry.shrunk` | (n, d) |
 
 In L1 the far points of a ball are a few coordinates at the faces of the box, and blends of them
-settle in the first sparse point that flips. So a quarter of the steps go over the L2 ball, to where
-the boundary is near at all, and the others descend with a projection on the L1 ball [5]_ [6]_, which
-takes small coordinates to zero one after the other: from a dense step to a sparse one. On a net with
-convolutions that is 12 % nearer in the median, in as many steps.
+settle in the first sparse point that flips. So the first steps, one in eight, go over the L2 ball, to
+where the boundary is near at all, and the others descend with a projection on the L1 ball [5]_ [6]_,
+which takes small coordinates to zero one after the other: from a dense step to a sparse one. How far
+a coordinate moves at once is learnt by each row: less after every point that did not flip.
 
 Differences from the sources: [1]_ minimises over a fixed set, ours moves with the radius. [2]_
 follows the cross-entropy and changes the norm by a fixed factor; here the rivals' weights come from a

@@ -33,12 +33,15 @@ _BLEND = (1.0, 0.025)
 """Share of the far point in the next step, at the first and at the last step; half of the first where
 a round begins at the best point."""
 
-_DENSE = 0.25
-"""In L1, share of the steps of a round that go over the L2 ball."""
+_DENSE = 0.12
+"""In L1, share of the steps of a round that go over the L2 ball: 3 of 24. A quarter was 35 % farther
+on a CIFAR-100 ResNet-8, none 5 %; on a dense MNIST net all are within .3 %."""
 
-_PACE = (0.25, 0.05)
-"""In L1, how far the steepest coordinate goes at the first and at the last of the other steps, relative
-to the radius."""
+_PACE, _SLOWER = 0.5, 0.6
+"""In L1, how far the steepest coordinate of a row goes at the first of the other steps, relative to
+:func:`_unit`, and its factor after a point that did not flip: where the boundary bends away, the
+slope means little so far out. A pace that also grows (1.1 after a flip) was 15 % farther, one that
+falls with the steps alone a quarter."""
 
 _RETREAT = 0.95
 """The most that is left of a step at whose end the gradient is not usable."""
@@ -58,6 +61,7 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
     step, lead = yield from _begin(state, plan, target, first=first)
     n_dense = 0 if plan.from_best else round(_DENSE * steps)
     blend = (_BLEND[0] / (1 + plan.from_best), _BLEND[1])
+    pace = np.full(len(state.home), _PACE)
     # scores are equal, as the steps of a quantised model make them, and the label is kept
     tied = np.zeros(len(state.home), np.bool_)
     for k in range(1, steps - 1):
@@ -71,7 +75,7 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
         factor = towards_crossing(state.margin[rows], lead[rows].min(axis=-1), change)
         factor = np.where(tied[rows], 1 + change, factor)
         if state.norm == "l1" and k >= n_dense:
-            new = _sparser(state, rows, old, slope, factor, _cosine(_PACE, done))
+            new = _sparser(state, rows, old, slope, factor, pace[rows])
         else:
             new = _blended(state, rows, old, slope, factor, _cosine(blend, done))
         put(step, rows, new)
@@ -80,6 +84,8 @@ def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Sear
         moved = np.union1d(rows, stuck)
         lead[moved], flipped = yield from state.look(moved, take(step, moved))
         tied[moved] = ~flipped & (lead[moved].min(axis=-1) <= 0)
+        if k >= n_dense:
+            pace[moved] *= np.where(flipped, 1.0, _SLOWER)
 
 
 def _retreated(state: TangentState, rows: IntArray, old: Array, lead: FloatArray) -> Array:
@@ -206,15 +212,21 @@ def _sparser(
     old: Array,
     slope: Array,
     factor: FloatArray,
-    pace: float,
+    pace: FloatArray,
 ) -> Array:
     """A projected gradient step: down the slope, and back onto the L1 ball.
 
     The projection takes small coordinates to zero.
     """
     radius = length(old, "l1") * factor
-    down = old - slope * as_kind((pace * radius)[:, None], old)
-    return shrunk(down, *state.box(rows), radius)
+    far = pace * np.minimum(radius, _unit(state, rows))
+    return shrunk(old - slope * as_kind(far[:, None], old), *state.box(rows), radius)
+
+
+def _unit(state: TangentState, rows: IntArray) -> FloatArray:
+    """How far a coordinate may move at all (k,), the widest of the box; infinite without bounds."""
+    least, most = state.box(rows)
+    return length(most - least, "linf")
 
 
 def towards_crossing(start: FloatArray, margin: FloatArray, change: float) -> FloatArray:

@@ -65,6 +65,17 @@ CHAINS = {
          node("MatMul", ["c", "w"], ["y"])],
         (2, 3), one=np.int64([1]), s=np.int64([0, -1]), low=np.float32(-0.5), w=random(6, 3),
     ),
+    "residual": graph(
+        [node("Conv", ["x", "k"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]), node("Relu", ["c"], ["r"]),
+         node("Slice", ["x", "zero", "far", "axes", "two"], ["s"]), node("Pad", ["s", "wide"], ["p"]),
+         node("Sub", ["r", "p"], ["h"]), node("Relu", ["h"], ["a"]), node("Concat", ["a", "r"], ["m"], axis=1),
+         node("GlobalAveragePool", ["m"], ["f"]), *FLAT],
+        (2, 5, 6), k=random(4, 2, 3, 3), zero=np.int64([0, 0]), far=np.int64([99, 99]), axes=np.int64([2, 3]),
+        two=np.int64([2, 2]), wide=np.int64([0, 1, 0, 0, 0, 1, 0, 0]), w=random(8, 3),
+    ),
+    "read-twice": graph(
+        [node("Tanh", ["x"], ["t"]), node("Sum", ["t", "x", "t"], ["f"]), *FLAT], (4,), w=random(4, 3)
+    ),
     "constants": graph(
         [node("Constant", [], ["two"], value_float=2.0), node("Mul", ["two", "x"], ["d"]),
          node("Transpose", ["wt"], ["w"], perm=[1, 0]), node("MatMul", ["d", "w"], ["z"]), node("Relu", ["z"], ["y"])],
@@ -111,10 +122,10 @@ REFUSED = {
     "copies-by-mul": graph(
         [node("Mul", ["x", "c"], ["f"]), *FLAT], (1,), c=np.ones((1, 8), np.float32), w=random(8, 3)
     ),
-    "read-twice": graph([node("Add", ["x", "x"], ["f"]), *FLAT], (4,), w=random(4, 3)),
-    "skip": graph(
+    "read-twice": graph([node("Mul", ["x", "x"], ["f"]), *FLAT], (4,), w=random(4, 3)),
+    "enlarged": graph(
         [node("MatMul", ["x", "a"], ["h"]), node("Add", ["h", "x"], ["f"]), *FLAT],
-        (4,), a=random(4, 4), w=random(4, 3),
+        (4,), a=random(4, 1), w=random(4, 3),
     ),
     "matmul-3d": graph(
         [node("MatMul", ["x", "a"], ["f"]), *FLAT], (2, 2), a=random(2, 2, 1), w=random(2, 3)
@@ -125,7 +136,7 @@ REFUSED = {
     "rounds": graph([node("Round", ["x"], ["f"]), *FLAT], (4,), w=random(4, 3)),
     "softmax-inside": graph([node("Softmax", ["x"], ["f"]), *FLAT], (4,), w=random(4, 3)),
     "by-the-value": graph([node("Div", ["c", "x"], ["f"]), *FLAT], (4,), c=random(4), w=random(4, 3)),
-    "old-opset": graph([node("MatMul", ["x", "w"], ["y"])], (4,), opset=8, w=random(4, 3)),
+    "old-opset": graph([node("MatMul", ["x", "w"], ["y"])], (4,), opset=6, w=random(4, 3)),
     "tanh-scores": graph(
         [node("MatMul", ["x", "w"], ["z"]), node("Tanh", ["z"], ["y"])], (4,), w=random(4, 3)
     ),

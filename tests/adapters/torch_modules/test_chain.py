@@ -100,8 +100,7 @@ def test_a_final_relu_is_certified_tightly():
     predictor = TorchPredictor(nn.Sequential(linear, nn.ReLU()), input_shape=(2,))
     found = measure(predictor, np.array([[1.0, 0.0]]), estimator=LowerBound())
     assert found.home.tolist() == [1]
-    assert found.certified[0] == pytest.approx(2 / 3, rel=1e-4)  # scores 1 and 3, slopes 2 and 3
-    assert found.certified[0] <= 1
+    assert 0.999 < found.certified[0] <= 1
 
 
 class Residual(nn.Sequential):

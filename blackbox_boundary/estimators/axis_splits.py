@@ -20,6 +20,7 @@ Cost per row: ``max_queries_per_row`` in all. Stopped earlier, the nearest flip 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,6 +53,9 @@ _SMALLEST = 1e-9
 
 _EXCHANGES = 60
 """Exchanges tried at a best flip before another start."""
+
+_ROW_VECTORS = 64
+"""Vectors of the inputs' size that the search of a row keeps at most."""
 
 _INSIDE = 0.97
 """Starts lie within this share of the best flip's length."""
@@ -106,7 +110,7 @@ class AxisSplits:
             problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
-            directions=len(np.zeros(problem.input_shape).reshape(-1)) // 8 + 1,
+            memory=_ROW_VECTORS * 8 * math.prod(problem.input_shape),
             rank=lambda moved: np.linalg.norm(np.asarray(moved), order, axis=-1),
         )
 

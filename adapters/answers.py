@@ -47,7 +47,8 @@ __all__ = [
 ]
 
 _N_CERTIFICATE_PROBES = 32
-"""Enough that two chains which differ in any layer differ on some row, by far more than rounding."""
+"""Enough that two chains which differ in any layer differ on some row, by far more than
+rounding."""
 
 
 ONE_SCORE = "(-z/2, z/2), (1 - p, p)"
@@ -109,8 +110,9 @@ def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
 def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
     """Random rows (n, *input_shape) inside the bounds, the same at every call, from all features active to one in a hundred.
 
-    Active features are uniform inside the bounds, the others at the lowest; without bounds standard normal, and 0. Some
-    published networks answer dense noise with a constant, but tell sparse rows apart as they do images.
+    Active features are uniform inside the bounds, the others at the lowest; without bounds standard
+    normal, and 0. Some published networks answer dense noise with a constant, but tell sparse rows
+    apart as they do images.
     """
     rng, size = np.random.default_rng(0), int(np.prod(input_shape))
     n_active = np.ceil(size * np.geomspace(1, 0.01, n)).astype(int).reshape(n, 1)
@@ -157,8 +159,8 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
     Raises
     ------
     BadPrediction
-        Another number of rows, several numbers for a class, or a single score that only a declaration of probabilities or
-        logits can give a threshold.
+        Another number of rows, several numbers for a class, or a single score that only a
+        declaration of probabilities or logits can give a threshold.
     """
     shape = tuple(output.shape)
     if getattr(output.dtype, "kind", "f") not in "biuf" or "complex" in str(output.dtype):

@@ -13,7 +13,8 @@ __all__ = ["rows"]
 def rows(x: Any) -> Any | None:
     """The inputs of a ``torch.utils.data.Dataset``, stacked; None of anything else.
 
-    Of items that are pairs, as of inputs and label, the first part is the input. All items are read.
+    Of items that are pairs, as of inputs and label, the first part is the input. All items are
+    read.
 
     Raises
     ------

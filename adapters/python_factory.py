@@ -1,4 +1,7 @@
-"""Calling the function that ``"package.module:factory"`` names. The one place where loading a model runs the user's code."""
+"""Calling the function that ``"package.module:factory"`` names.
+
+The one place where loading a model runs the user's code.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ def is_factory(spec: Any) -> bool:
 def call_factory(spec: str) -> Any:
     """Import the named module and call the named function, without arguments.
 
-    The module is looked for where Python looks, and then in the current folder: last, so that a file that lies there
-    cannot take the place of an installed package.
+    The module is looked for where Python looks, and then in the current folder: last, so that a
+    file that lies there cannot take the place of an installed package.
 
     Raises
     ------

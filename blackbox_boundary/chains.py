@@ -290,7 +290,10 @@ def _multiplied_out(graph: Graph) -> list[Layer]:
 
 
 def _product(first: Layer, then: Layer, shape: tuple[int, ...]) -> Layer | None:
-    """One layer in place of two; ``shape`` is that of the rows between them. None: there is none."""
+    """One layer in place of two; ``shape`` is that of the rows between them.
+
+    None: there is none.
+    """
     if isinstance(then, Reshape):
         return first if then.shape == shape else then if isinstance(first, Reshape) else None
     if isinstance(then, Affine):

@@ -12,7 +12,8 @@ other numbers                                          ``continuous``
 texts                                                  ``categorical``
 =====================================================  ============================================
 
-Bounds are the smallest and the largest value seen. Columns of 0 and 1, and categories, have the scale 1.
+Bounds are the smallest and the largest value seen. Columns of 0 and 1, and categories, have the
+scale 1.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ only rise       none below the row's own                           the lower one
 only fall       none above the row's own                           the upper one is the row's
 ==============  =================================================  ===========================
 
-A number in the middle between two values goes to the one further from the row, so that half a step is
-not lost; of one-hot columns with equal numbers, another than the row's own is taken.
+A number in the middle between two values goes to the one further from the row, so that half a step
+is not lost; of one-hot columns with equal numbers, another than the row's own is taken.
 
-The unit of distance of a column is its ``scale``. A swap in a one-hot group moves two columns by one:
-its length is 2, the root of 2, and 1 in L1, L2 and L-infinity, divided by their scale.
+The unit of distance of a column is its ``scale``. A swap in a one-hot group moves two columns by
+one: its length is 2, the root of 2, and 1 in L1, L2 and L-infinity, divided by their scale.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What can go wrong, sorted by who broke the contract.
 
-What happens to *one row* is never an exception: it is a :class:`~blackbox_boundary.Status` in the result.
+What happens to *one row* is never an exception: it is a :class:`~blackbox_boundary.Status` in the
+result.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class BoundaryError(Exception):
     Attributes
     ----------
     partial : Distances or None
-        What had been measured when a running :func:`~blackbox_boundary.measure` failed; its brackets are valid.
+        What had been measured when a running :func:`~blackbox_boundary.measure` failed; its
+        brackets are valid.
     """
 
     partial: Any = None

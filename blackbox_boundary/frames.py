@@ -1,7 +1,7 @@
 """Rows as people hold them: arrays, lists, frames of any library, data sets of a training loop.
 
-The engine knows arrays and lists. Whatever else holds rows is asked of the entry points of the group
-``blackbox_boundary.rows``, which any package can join: a callable ``rows(x)`` that returns a
+The engine knows arrays and lists. Whatever else holds rows is asked of the entry points of the
+group ``blackbox_boundary.rows``, which any package can join: a callable ``rows(x)`` that returns a
 :class:`Frame`, an array, or None where ``x`` is not for it.
 """
 

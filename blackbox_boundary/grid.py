@@ -25,7 +25,8 @@ _COUNTED = 2**53
 """Largest whole number up to which double precision holds every one."""
 
 _SAME = 1e-4
-"""Share of a step within which a number is a level: single precision holds a pixel to 1e-5 of one."""
+"""Share of a step within which a number is a level: single precision holds a pixel to 1e-5 of
+one."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,9 @@ class Grid:
     def nearest(self, points: Array, x: Array, bounds: Bounds = None) -> Array:
         """The nearest levels inside the bounds, (k, *input_shape).
 
-        A point in the middle between two levels goes to the one further from the row, so that a step
-        of half a level is not lost. Coordinates that stay on the row's level keep the row's bits.
+        A point in the middle between two levels goes to the one further from the row, so that a
+        step of half a level is not lost. Coordinates that stay on the row's level keep the row's
+        bits.
 
         Parameters
         ----------

@@ -167,7 +167,10 @@ class MaxPool:
         return True
 
     def relaxed(self, low: Real, high: Real) -> _Picked:
-        """Below: the input with the largest lower end. Above: it alone, or the largest upper end."""
+        """Below: the input with the largest lower end.
+
+        Above: it alone, or the largest upper end.
+        """
         places = np.arange(low[0].size).reshape(1, *low.shape[1:])
         where = np.broadcast_to(self._windows(places, -1), self._windows(low, 0).shape)
         lows, highs = self._windows(low, -np.inf), self._windows(high, -np.inf)

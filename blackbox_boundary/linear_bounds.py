@@ -95,7 +95,8 @@ class LinearBounds:
     off: list[Real] = field(init=False)
     relaxations: list[Relaxation | None] = field(init=False)
     _boxes: list[bool] = field(init=False, repr=False)
-    """Whether the entries of a value vary independently: the ball is a box, and nothing mixes them."""
+    """Whether the entries of a value vary independently: the ball is a box, and nothing mixes
+    them."""
     _exact: list[bool] = field(init=False, repr=False)
     """Whether interval arithmetic is exact: no linear functions are needed."""
 

@@ -16,7 +16,8 @@ from .predictor import Predictor
 __all__ = ["Charge", "Counting", "Counts", "Grouping", "Metered", "Parallel", "charge_all"]
 
 Charge: TypeAlias = Callable[[int], None]
-"""``charge(n_rows)`` counts the rows of one request, or raises; ``charge(-n_rows)`` gives them back."""
+"""``charge(n_rows)`` counts the rows of one request, or raises; ``charge(-n_rows)`` gives them
+back."""
 
 
 def charge_all(charges: Sequence[Charge], n_rows: int) -> None:

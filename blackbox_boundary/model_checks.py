@@ -1,4 +1,7 @@
-"""Is it still the same model? Protocols for models that may be replaced while they are measured, as a service's may."""
+"""Whether a model is still the same.
+
+Protocols for models that may be replaced while they are measured, as a service's may.
+"""
 
 from __future__ import annotations
 

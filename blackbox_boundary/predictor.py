@@ -1,8 +1,9 @@
 """The engine's interface to a model: its access, its shape and bounds, and its predictions.
 
-A :class:`Predictor` answers labels, and as much more as its :class:`Access` says. A :class:`Differentiable` one also
-answers vector-Jacobian products, from which every gradient the methods need is made: the paper's top-1 logit (``v``
-one-hot), the margin (``+1`` at home, ``-1`` at the rival), DeepFool's class differences.
+A :class:`Predictor` answers labels, and as much more as its :class:`Access` says. A
+:class:`Differentiable` one also answers vector-Jacobian products, from which every gradient the
+methods need is made: the paper's top-1 logit (``v`` one-hot), the margin (``+1`` at home, ``-1`` at
+the rival), DeepFool's class differences.
 
 Anything with these attributes is a predictor; nothing needs to be inherited.
 """
@@ -34,17 +35,22 @@ __all__ = [
 ]
 
 Array: TypeAlias = Any
-"""An array of the caller's kind: NumPy, or any array that array-api-compat understands, on any device."""
+"""An array of the caller's kind: NumPy, or any array that array-api-compat understands, on any
+device."""
 
 Bounds: TypeAlias = "tuple[Any, Any] | None"
-"""Lowest and highest input, each a number or an array that broadcasts to ``input_shape``; None: no bounds."""
+"""Lowest and highest input, each a number or an array that broadcasts to ``input_shape``; None:
+no bounds."""
 
 IntArray: TypeAlias = NDArray[np.intp]
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 
 class Access(enum.IntEnum):
-    """What an answer reveals, from least to most. Declared by the predictor, never guessed from its output."""
+    """What an answer reveals, from least to most.
+
+    Declared by the predictor, never guessed from its output.
+    """
 
     LABEL = 0
     TOP1 = 1
@@ -79,13 +85,15 @@ class Prediction:
     Attributes
     ----------
     label : (n,) int
-        Index of the largest score, ties to the lowest index; -1 where the model gave no usable (finite) answer.
+        Index of the largest score, ties to the lowest index; -1 where the model gave no usable
+        (finite) answer.
     top1 : (n,) float or None
         The score of the label, where the predictor reveals that alone.
     scores : (n, n_classes) float or None
         Probabilities or logits, as the predictor's access says.
     resolution : (n,) float or None
-        Differences between a row's scores below this mean nothing, because they are rounded or vary; set by whoever has measured that.
+        Differences between a row's scores below this mean nothing, because they are rounded or
+        vary; set by whoever has measured that.
     """
 
     label: IntArray
@@ -161,14 +169,16 @@ class Predictor(Protocol):
     Attributes
     ----------
     access : Access
-        What :meth:`predict` reveals. ``LABEL``: labels alone; ``TOP1``: and their score; else ``scores`` for every class.
+        What :meth:`predict` reveals. ``LABEL``: labels alone; ``TOP1``: and their score; else
+        ``scores`` for every class.
     input_shape : tuple of int
         Shape of one row.
     n_classes : int
     bounds : (lowest, highest) or None
         The domain of the inputs, as numbers or arrays that broadcast to ``input_shape``.
 
-    What else a predictor may be is in :mod:`~blackbox_boundary.capabilities`, a small protocol each.
+    What else a predictor may be is in :mod:`~blackbox_boundary.capabilities`, a small protocol
+    each.
     """
 
     @property
@@ -203,8 +213,9 @@ class Differentiable(Predictor, Protocol):
     def vjp(self, x: Array, v: FloatArray) -> Array:
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.
 
-        ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of ``x``. Scores are what
-        the access says: probabilities where that is what the predictor reveals.
+        ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of
+        ``x``. Scores are what the access says: probabilities where that is what the predictor
+        reveals.
         """
         ...
 

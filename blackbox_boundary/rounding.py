@@ -16,9 +16,9 @@ NOT_ROUNDED = 6
 def decimals(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
     """Decimals (m,) that each row's scores (m, c) were rounded to; ``NOT_ROUNDED`` where they were not.
 
-    The comparison is relative to single precision, so that a tiny probability is not taken for a rounded zero; and rounding that
-    single precision can hardly distinguish from its own (the fifth decimal of a logit of 10) is not
-    reported.
+    The comparison is relative to single precision, so that a tiny probability is not taken for a
+    rounded zero; and rounding that single precision can hardly distinguish from its own (the fifth
+    decimal of a logit of 10) is not reported.
 
     Examples
     --------
@@ -69,8 +69,9 @@ def common_step(sizes: NDArray[np.float64]) -> float:
 
     Notes
     -----
-    A step is tried as a whole part of the least gap, and made more exact by each size in turn. Sizes may be off by the
-    rounding of single precision; a step is claimed where so many sizes could not all lie so near its multiples by chance.
+    A step is tried as a whole part of the least gap, and made more exact by each size in turn.
+    Sizes may be off by the rounding of single precision; a step is claimed where so many sizes
+    could not all lie so near its multiples by chance.
 
     Examples
     --------

@@ -18,7 +18,8 @@ __all__ = ["Settings"]
 class Settings:
     """Base of frozen dataclasses, some of whose fields may be arrays; declare them with ``eq=False``.
 
-    Two are equal, and have one hash, where they are of one class and each field has the same content.
+    Two are equal, and have one hash, where they are of one class and each field has the same
+    content.
 
     Examples
     --------

@@ -35,7 +35,8 @@ __all__ = ["LINKS", "TreeBased", "TreeEnsemble", "floor_to", "probe_rows", "veri
 Real = NDArray[np.float64]
 
 LINKS = ("identity", "logistic", "mean", "softmax", "unknown")
-"""How sums become scores: ``mean`` divides by the sum over classes; ``unknown`` compares labels alone."""
+"""How sums become scores: ``mean`` divides by the sum over classes; ``unknown`` compares labels
+alone."""
 
 _SCORES_AGREE = 1e-4
 """By how much a probability may differ; by this share of the largest one, a logit."""
@@ -256,8 +257,9 @@ def probe_rows(
 ) -> Real:
     """Rows (n, n_features) on thresholds, and just below and above them in either precision.
 
-    Rows are clipped to the bounds. Each row takes one path of a random tree to its end, so that every split on the way is met on a
-    side of it; its other columns lie on or beside random thresholds.
+    Rows are clipped to the bounds. Each row takes one path of a random tree to its end, so that
+    every split on the way is met on a side of it; its other columns lie on or beside random
+    thresholds.
     """
     rng = np.random.default_rng(seed)
     inner = np.flatnonzero(ensemble.feature >= 0)

@@ -1,7 +1,7 @@
 """Classifiers behind HTTP endpoints.
 
-``load("http://host:8000/v2/models/mnist")`` asks a server of the Open Inference Protocol what it serves;
-``load("endpoint.toml")`` reads a description (docs/reference/http-endpoint.md).
+``load("http://host:8000/v2/models/mnist")`` asks a server of the Open Inference Protocol what it
+serves; ``load("endpoint.toml")`` reads a description (docs/reference/http-endpoint.md).
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     Parameters
     ----------
     spec : str or path
-        A URL, or a ``.toml`` file that describes an endpoint. Anything else is not for this adapter.
+        A URL, or a ``.toml`` file that describes an endpoint. Anything else is not for this
+        adapter.
     **given
-        What the file would say, by name (it goes before the file): ``preset``, ``dialect``, ``access``, ``input_shape``, ``n_classes``,
-        ``bounds``, ``labels``, ``max_rows``, ``merges_requests``, ``headers``, ``aws``, ``request``,
-        ``answer``, ``transport``; None counts as not given.
-        ``allow`` lists what the file may use: ``"command"``, ``"aws"``, ``"file:PATH"``,
-        ``"env:NAME"``; what is given by name needs no leave.
+        What the file would say, by name (it goes before the file): ``preset``, ``dialect``,
+        ``access``, ``input_shape``, ``n_classes``, ``bounds``, ``labels``, ``max_rows``,
+        ``merges_requests``, ``headers``, ``aws``, ``request``, ``answer``, ``transport``; None
+        counts as not given. ``allow`` lists what the file may use: ``"command"``, ``"aws"``,
+        ``"file:PATH"``, ``"env:NAME"``; what is given by name needs no leave.
 
     Returns
     -------

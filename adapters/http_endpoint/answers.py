@@ -1,8 +1,9 @@
 """From what a server said to a :class:`~blackbox_boundary.Prediction`, believing nothing.
 
-An answer is accepted as it is, never completed: of a top-k list the best label and its score are kept, and the mass of
-the classes it leaves out is not invented; a label alone stays a label alone. A row whose scores are not finite gets the
-label -1, as everywhere in this package; anything else that is not exactly N answers in range is refused.
+An answer is accepted as it is, never completed: of a top-k list the best label and its score are
+kept, and the mass of the classes it leaves out is not invented; a label alone stays a label alone.
+A row whose scores are not finite gets the label -1, as everywhere in this package; anything else
+that is not exactly N answers in range is refused.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def read_ranked(labels: Any, scores: Any, n: int, contract: Contract) -> Predict
     Raises
     ------
     BadPrediction
-        The wrong number of rows, unknown labels, a label given twice in a row, scores out of range or too few.
+        The wrong number of rows, unknown labels, a label given twice in a row, scores out of range
+        or too few.
     """
     label_rows = [row if isinstance(row, list) else [row] for row in _listed(labels, n, "labels")]
     score_rows = [row if isinstance(row, list) else [row] for row in _listed(scores, n, "scores")]

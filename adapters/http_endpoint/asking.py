@@ -52,8 +52,8 @@ seen."""
 
 
 _EXTREME_ROWS, _FAR = 4, 100.0
-"""Rows that tell a logit from a probability, and how far they lie, where there are no bounds, in units of the largest
-input of the first row: the score of a linear model grows with them."""
+"""Rows that tell a logit from a probability, and how far they lie, where there are no bounds, in
+units of the largest input of the first row: the score of a linear model grows with them."""
 
 
 class Asking:

@@ -31,7 +31,8 @@ _SECRET = re.compile(
     r"authorization|cookie|token|secret|passw|credential|signature|(^|[-_])(api)?key|^(code|sig|auth|jwt|pwd|sas)$",
     re.IGNORECASE,
 )
-"""Names of headers, and of what follows the question mark of a URL, that are never written into a file or a command line."""
+"""Names of headers, and of what follows the question mark of a URL, that are never written into
+a file or a command line."""
 
 
 @dataclass(frozen=True)

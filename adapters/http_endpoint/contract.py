@@ -25,7 +25,8 @@ class Contract:
     labels : tuple of str
         The server's own name of each class, where it answers names; else empty.
     other : int or None
-        The class of all labels that ``labels`` does not list, where the server's set of them is open.
+        The class of all labels that ``labels`` does not list, where the server's set of them is
+        open.
     """
 
     access: Access

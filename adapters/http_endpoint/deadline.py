@@ -1,8 +1,9 @@
 """A deadline that holds for everything a server sends, however slowly it drips.
 
-The time-outs of ``requests`` are per read: a server that sends a byte every second holds a call for ever, in the headers
-as in the body. Here the socket itself is given, before every read, no more time than is left. A body is sent in one piece, for
-which ``requests`` would allow the time of a connection: here, too, it is what is left.
+The time-outs of ``requests`` are per read: a server that sends a byte every second holds a call for
+ever, in the headers as in the body. Here the socket itself is given, before every read, no more
+time than is left. A body is sent in one piece, for which ``requests`` would allow the time of a
+connection: here, too, it is what is left.
 """
 
 from __future__ import annotations

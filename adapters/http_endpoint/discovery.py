@@ -79,7 +79,8 @@ def as_object(reply: Reply) -> dict[str, Any]:
 def model_names(transport: Transport, path: str) -> list[str]:
     """The models that a server lists at a path, by name; none where it lists none there.
 
-    Servers list names, or objects with a name, under ``models`` or ``data``, or as the whole answer.
+    Servers list names, or objects with a name, under ``models`` or ``data``, or as the whole
+    answer.
     """
     reply = look(transport, path)
     try:

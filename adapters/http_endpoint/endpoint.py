@@ -32,14 +32,15 @@ from .transport_settings import Counters
 __all__ = ["HttpPredictor"]
 
 _FIRST_ROWS = 3
-"""Rows tried, one by one, until the first answer: a server that fails at all of them is not blamed on the rows."""
+"""Rows tried, one by one, until the first answer: a server that fails at all of them is not
+blamed on the rows."""
 
 
 class HttpPredictor:
     """A classifier behind an HTTP endpoint, as :func:`~blackbox_boundary.adapters.http_endpoint.load` sets it up.
 
-    Rows that the server cannot answer though it answers others (a 500 for this input alone), and rows whose answer is not
-    finite, get the label -1. It may be used from several threads.
+    Rows that the server cannot answer though it answers others (a 500 for this input alone), and
+    rows whose answer is not finite, get the label -1. It may be used from several threads.
 
     Attributes
     ----------
@@ -120,8 +121,8 @@ class HttpPredictor:
     def fingerprint(self) -> str:
         """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
 
-        That is the order of the labels' names, which are recorded by their index, headers, which may
-        choose a deployment, and how one logit a row is read.
+        That is the order of the labels' names, which are recorded by their index, headers, which
+        may choose a deployment, and how one logit a row is read.
         """
         identity = [
             self.transport.origin,
@@ -173,8 +174,8 @@ class HttpPredictor:
     def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         """The same as :meth:`predict`, piece by piece as answers come, in any order: consecutive rows, and their prediction.
 
-        When a request fails for good, those under way are still waited for and given before the error is raised: what was
-        paid for is not lost.
+        When a request fails for good, those under way are still waited for and given before the
+        error is raised: what was paid for is not lost.
         """
         sent = self.as_sent(x)
         if self._is_closed:

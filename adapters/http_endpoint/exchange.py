@@ -1,7 +1,8 @@
 """One HTTP exchange, and nothing that ``requests`` does behind one's back.
 
-Redirects are refused, the environment's proxies and ``~/.netrc`` are ignored unless asked for, cookies are dropped, and the
-body is read under a total deadline and a cap on its decoded size. The libraries' exceptions become ours here, and only here.
+Redirects are refused, the environment's proxies and ``~/.netrc`` are ignored unless asked for,
+cookies are dropped, and the body is read under a total deadline and a cap on its decoded size. The
+libraries' exceptions become ours here, and only here.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Connection:
         Transient
             Time is over, or the connection broke; :class:`Stale` where no answer had begun.
         PredictorUnavailable, BadPrediction, InvalidInput
-            No connection; an answer that is too long or badly encoded; a request that cannot be written.
+            No connection; an answer that is too long or badly encoded; a request that cannot be
+            written.
         """
         settings, started = self._settings, time.monotonic()
         self.is_used = True

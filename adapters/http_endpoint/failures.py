@@ -1,8 +1,9 @@
 """What a status code means, and what to do about it.
 
-Servers agree on little: Triton says 500 for broken JSON and 400 for a batch that is too long, TorchServe says 503 for bad
-input, Azure and SageMaker wrap the model's own status in a 424. The status is therefore read together with the body, and
-what stays ambiguous (:class:`Doubtful`) is settled by asking again something the server is known to answer.
+Servers agree on little: Triton says 500 for broken JSON and 400 for a batch that is too long,
+TorchServe says 503 for bad input, Azure and SageMaker wrap the model's own status in a 424. The
+status is therefore read together with the body, and what stays ambiguous (:class:`Doubtful`) is
+settled by asking again something the server is known to answer.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ _INNER_STATUS = re.compile(r"[Oo]riginalStatus(?:Code)?\"?\s*[:=]\s*\"?(\d{3})")
 
 
 def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR0911 - one return for each class of status
-    """Say what is wrong with a reply, going by its status; None where nothing is. ``what`` names the request in messages.
+    """Say what is wrong with a reply, going by its status; None where nothing is.
+
+    ``what`` names the request in messages.
 
     Examples
     --------

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 __all__ = ["AdaptiveLimit", "Pace"]
 
 _SLOW = 4.0
-"""Times the best latency seen for requests of like size. Below it, eight connections to a server that works on one request
-at a time would be cut for queueing that costs nothing."""
+"""Times the best latency seen for requests of like size. Below it, eight connections to a server
+that works on one request at a time would be cut for queueing that costs nothing."""
 _FORGET = 1.01
-"""Growth of the remembered best latency per answer, so that a server that became slower for good is slow no longer after some hundred."""
+"""Growth of the remembered best latency per answer, so that a server that became slower for good
+is slow no longer after some hundred."""
 
 
 class AdaptiveLimit:

@@ -1,8 +1,9 @@
 """Find a secret in a text, whole or in part, as it is or as software writes it.
 
-A server may echo a key, cut off, escaped, encoded, reversed or broken over lines; a library may quote the header
-that holds it. A text is therefore looked at in several *views* (as it is, with escapes undone, without white space,
-letters and digits alone), and in each for pieces of the secret and of its encodings.
+A server may echo a key, cut off, escaped, encoded, reversed or broken over lines; a library may
+quote the header that holds it. A text is therefore looked at in several *views* (as it is, with
+escapes undone, without white space, letters and digits alone), and in each for pieces of the secret
+and of its encodings.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import NamedTuple
 __all__ = ["Mask"]
 
 _PIECE, _LOOSE_PIECE, _ENCODED_PIECE = 4, 6, 8
-"""Characters in a row that are not shown: of the secret in plain view, in a view where punctuation is left out, of
-an encoding of it. Shorter pieces would be found by chance in any text."""
+"""Characters in a row that are not shown: of the secret in plain view, in a view where
+punctuation is left out, of an encoding of it. Shorter pieces would be found by chance in any
+text."""
 _MOST_ESCAPES = 3
 """Times that an escape is itself escaped: JSON in JSON in a Python repr."""
 

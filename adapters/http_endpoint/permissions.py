@@ -1,8 +1,8 @@
 """What the description of an endpoint may use of the machine it is read on.
 
-A description is a file, and files are passed on. One that names a command runs it; one that names a file or an
-environment variable sends what that holds to a host of its own choice. The user allows that by name; variables may
-also be named by descriptions that nobody else can have written.
+A description is a file, and files are passed on. One that names a command runs it; one that names a
+file or an environment variable sends what that holds to a host of its own choice. The user allows
+that by name; variables may also be named by descriptions that nobody else can have written.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ def _real(name: str) -> Path:
 def _is_private(description: Path) -> bool:
     """Whether only the user who runs this, or root, can have written a file or put it where it is.
 
-    Folders above may be open to others where these cannot rename what is not theirs (the sticky bit of /tmp).
+    Folders above may be open to others where these cannot rename what is not theirs (the sticky bit
+    of /tmp).
     """
     if not hasattr(os, "geteuid"):  # there the owner and the mode say nothing
         return False

@@ -1,6 +1,9 @@
-"""Which protocol is this? Found with GET alone, so that no query is spent, and written down as a configuration.
+"""Recognise the protocol of a server by GET requests alone.
 
-The order is that of how much an answer proves: a v2 server names itself, an open port at ``/ping`` might be anything.
+No query is spent. What is found is written as a configuration.
+
+The order is that of how much an answer proves: a v2 server names itself, an open port at ``/ping``
+might be anything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Keys that are used and never shown.
 
-A secret is named by where it comes from (an environment variable, a file, a command), is read when it is first needed,
-and appears nowhere: not in ``repr``, not in a pickle, not in an error, even where a server echoes it.
+A secret is named by where it comes from (an environment variable, a file, a command), is read when
+it is first needed, and appears nowhere: not in ``repr``, not in a pickle, not in an error, even
+where a server echoes it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Secret:
     ----------
     source : {"env", "file", "command"}
     name : str
-        The variable, the path (``~`` is the home folder), or the command, which is run without a shell and prints the secret.
+        The variable, the path (``~`` is the home folder), or the command, which is run without a
+        shell and prints the secret.
     """
 
     def __init__(self, source: str, name: str, *, prefix: str = "") -> None:

@@ -1,7 +1,8 @@
 """JSON as the standard has it, read without trust: what is not a complete, unambiguous document is refused.
 
-Numbers that are no numbers (``NaN``, ``Infinity``, ``1e999``, ``null`` where a score belongs) come out as NaN, so that
-:mod:`.answers` can tell which *row* has no usable answer; they never pass for a score.
+Numbers that are no numbers (``NaN``, ``Infinity``, ``1e999``, ``null`` where a score belongs) come
+out as NaN, so that :mod:`.answers` can tell which *row* has no usable answer; they never pass for a
+score.
 """
 
 from __future__ import annotations

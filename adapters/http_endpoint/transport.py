@@ -133,7 +133,8 @@ class Transport:
         Parameters
         ----------
         read : callable
-            Turns a reply into what is wanted; may raise :class:`~blackbox_boundary.BadPrediction`, which is not retried.
+            Turns a reply into what is wanted; may raise :class:`~blackbox_boundary.BadPrediction`,
+            which is not retried.
         n_rows : int
             Rows it carries.
         most_bytes : int
@@ -143,7 +144,8 @@ class Transport:
         stop : Event, optional
             Ends the waiting between attempts when set.
         is_again : bool
-            Whether these rows were sent before, so that even the first attempt counts as a repetition.
+            Whether these rows were sent before, so that even the first attempt counts as a
+            repetition.
 
         Raises
         ------
@@ -205,9 +207,9 @@ class Transport:
     def guarded(self) -> Iterator[None]:
         """Let no exception out that holds a secret.
 
-        Texts of exceptions are masked, and what they were raised from is dropped: a library's error may quote a
-        header, or what the server said. An exception of another kind that holds a secret becomes a
-        :class:`~blackbox_boundary.PredictorError`.
+        Texts of exceptions are masked, and what they were raised from is dropped: a library's error
+        may quote a header, or what the server said. An exception of another kind that holds a
+        secret becomes a :class:`~blackbox_boundary.PredictorError`.
         """
         failure: Exception
         try:

@@ -21,10 +21,12 @@ class TransportSettings:
     connect_timeout_s, read_timeout_s, total_timeout_s : float
         For the connection, for the next byte, and for one whole attempt.
     attempts : int
-        How often one request may be sent in all. Eight wait about half a minute: longer than a restart.
+        How often one request may be sent in all. Eight wait about half a minute: longer than a
+        restart.
     first_wait_s, longest_wait_s : float
-        The pause after the first failure is at most ``first_wait_s``, drawn at random; each further one at most twice as long, and never
-        longer than ``longest_wait_s``, whatever ``Retry-After`` says.
+        The pause after the first failure is at most ``first_wait_s``, drawn at random; each further
+        one at most twice as long, and never longer than ``longest_wait_s``, whatever
+        ``Retry-After`` says.
     requests_per_s : float, optional
         Requests a second at most. Default: no limit.
     ca_file, client_cert, client_key : str, optional

@@ -1,7 +1,7 @@
 """What goes over the wire: a request, a reply, and numbers as text.
 
-Floats are written with the fewest digits that bring back the same bits: 9 significant digits for float32 (half the
-bytes of the float64 expansion that ``json.dumps`` prints), 17 for float64.
+Floats are written with the fewest digits that bring back the same bits: 9 significant digits for
+float32 (half the bytes of the float64 expansion that ``json.dumps`` prints), 17 for float64.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 def bounds_within(bounds: Bounds, dtype: np.dtype[Any]) -> Bounds:
     """The bounds of a search whose points are sent as half precision; others as they are.
 
-    Half precision ends at 65,504, within reach of a search without bounds: its range stands in for them.
+    Half precision ends at 65,504, within reach of a search without bounds: its range stands in for
+    them.
 
     Raises
     ------

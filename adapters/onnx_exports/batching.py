@@ -1,8 +1,9 @@
 """How many rows a graph may be given at once, found out by giving it some.
 
-A graph may declare any number of rows and be wrong about it, or a fixed number and be easily taught better. So it is run
-on a few random rows one by one, as it was exported, and then on all of them together: as it is if it declares any number,
-or re-batched (``onnx_graph.rebatched``). Only answers that agree, and that could have disagreed, prove anything.
+A graph may declare any number of rows and be wrong about it, or a fixed number and be easily taught
+better. So it is run on a few random rows one by one, as it was exported, and then on all of them
+together: as it is if it declares any number, or re-batched (``onnx_graph.rebatched``). Only answers
+that agree, and that could have disagreed, prove anything.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One input in place of one a column: exports of a ``ColumnTransformer``, texts included.
 
-The graph is given one input (n, d) of numbers, whose columns feed the inputs that the export declares:
+The graph is given one input (n, d) of numbers, whose columns feed the inputs that the export
+declares:
 
 ===============  =====================================================================
 declared input   fed by

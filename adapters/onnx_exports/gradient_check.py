@@ -48,7 +48,9 @@ _ROUNDING = 64
 """Roundings of the largest score that a difference may be off by."""
 
 _LEAST_RISING = 0.8
-"""Share of rows whose score must rise along a gradient passed straight through. Of 16 rows and an unrelated direction, 13 rise
+"""Share of rows whose score must rise along a gradient passed straight through.
+
+Of 16 rows and an unrelated direction, 13 rise
 or more once in a hundred times."""
 
 _N_DIRECTIONS = 4

@@ -1,6 +1,7 @@
 """Reading an ONNX graph, and the two edits that let it answer batches of scores.
 
-Pure functions of a ``ModelProto``; nothing is run here. What an edit is worth is decided by running it (``onnx_batching``).
+Pure functions of a ``ModelProto``; nothing is run here. What an edit is worth is decided by running
+it (``onnx_batching``).
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class GraphInput:
 class GraphOutput:
     """An output of a graph.
 
-    ``kind`` is ``"scores"``, ``"labels"`` (whole numbers or strings) or ``"maps"`` (scikit-learn's).
-    ``is_single``: it is declared as one number per row.
+    ``kind`` is ``"scores"``, ``"labels"`` (whole numbers or strings) or ``"maps"``
+    (scikit-learn's). ``is_single``: it is declared as one number per row.
     """
 
     name: str
@@ -279,9 +280,10 @@ def without_zipmap(model: ModelProto, output: str) -> tuple[ModelProto, str]:
 def rebatched(model: ModelProto) -> ModelProto:
     """The same graph, declared for any number of rows: a proposal, which may be wrong.
 
-    The first axis of the input and of the outputs becomes symbolic, and recorded shapes in between are dropped. Where a constant
-    Reshape of something computed from the input demanded the old number of rows (one, where the graph declares any number and
-    does not mean it), it takes as many as there are.
+    The first axis of the input and of the outputs becomes symbolic, and recorded shapes in between
+    are dropped. Where a constant Reshape of something computed from the input demanded the old
+    number of rows (one, where the graph declares any number and does not mean it), it takes as many
+    as there are.
     """
     from onnx import numpy_helper
 

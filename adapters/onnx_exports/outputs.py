@@ -67,13 +67,15 @@ def choose_outputs(
     Returns
     -------
     model : ModelProto
-        The graph that has the outputs: the one given, unless scikit-learn's dictionaries had to be cut off.
+        The graph that has the outputs: the one given, unless scikit-learn's dictionaries had to be
+        cut off.
     choice : Choice
 
     Raises
     ------
     InvalidInput
-        No such output, several that could be meant, or an access that is neither declared nor decided by the graph.
+        No such output, several that could be meant, or an access that is neither declared nor
+        decided by the graph.
     """
     outputs = {output.name: output for output in read_outputs(model)}
     names = (wanted,) if isinstance(wanted, str) else tuple(wanted or ())

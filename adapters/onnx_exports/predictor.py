@@ -1,7 +1,8 @@
 """An ONNX export as a predictor, run by ONNX Runtime on the CPU or on CUDA.
 
-What an export does not say is declared, not guessed: above all whether its scores are logits or probabilities. Exports
-that fix the batch at one row, as many do, are re-batched where that proves to change nothing.
+What an export does not say is declared, not guessed: above all whether its scores are logits or
+probabilities. Exports that fix the batch at one row, as many do, are re-batched where that proves
+to change nothing.
 """
 
 from __future__ import annotations
@@ -64,15 +65,18 @@ class OnnxPredictor:
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        The file, or its content. Weights stored beside a file are found; the edited graph must stay under 2 GB.
+        The file, or its content. Weights stored beside a file are found; the edited graph must stay
+        under 2 GB.
     access : Access or str, optional
-        What the export puts out, ``"logits"`` or ``"probabilities"``; or how much of it to reveal, ``"label"`` or ``"top1"``.
-        Default: only where the graph itself decides, see Notes.
+        What the export puts out, ``"logits"`` or ``"probabilities"``; or how much of it to reveal,
+        ``"label"`` or ``"top1"``. Default: only where the graph itself decides, see Notes.
     input_shape : tuple of int, optional
-        Shape of one row. Default: the graph's, where it fixes every axis. May leave out or add axes of length 1: rows of
-        (784,) or (28, 28) fit graphs that take (784, 1) or (1, 28, 28). Axes are never reordered.
+        Shape of one row. Default: the graph's, where it fixes every axis. May leave out or add axes
+        of length 1: rows of (784,) or (28, 28) fit graphs that take (784, 1) or (1, 28, 28). Axes
+        are never reordered.
     n_classes : int, optional
-        Default: counted on random rows. Needed where the export puts out labels alone and does not list its classes.
+        Default: counted on random rows. Needed where the export puts out labels alone and does not
+        list its classes.
     bounds : (lowest, highest), optional
         The domain of the inputs. Default: none; for an input of 8 or 16 bit integers, their range.
     output : str or pair of str, optional
@@ -110,7 +114,8 @@ class OnnxPredictor:
     piecewise_constant : bool
         Whether that is because every path passes a step function, as in a tree ensemble.
     straight_through : tuple of str
-        Steps (quantisation, rounding) that gradients pass as if they were not there; empty where there are none.
+        Steps (quantisation, rounding) that gradients pass as if they were not there; empty where
+        there are none.
     provider : str
         ``"cpu"`` or ``"cuda"``: where it runs.
 
@@ -125,11 +130,13 @@ class OnnxPredictor:
 
     Notes
     -----
-    Making a predictor runs the graph on 16 random rows inside the bounds (standard normal without bounds), one by one and
-    together: to count the classes, to hold the access against the answers, and to prove that rows may be given together.
-    A re-batched graph is used only if it repeats the row-by-row scores within 1e-4 of the largest score (1e-2 in float16),
-    and if at least half of the rows got scores that differ, each from each, by ten times as much. A fixed graph that puts
-    out labels alone proves nothing so, and stays fixed. Last bits may vary with the batch size, as in any runtime.
+    Making a predictor runs the graph on 16 random rows inside the bounds (standard normal without
+    bounds), one by one and together: to count the classes, to hold the access against the answers,
+    and to prove that rows may be given together. A re-batched graph is used only if it repeats the
+    row-by-row scores within 1e-4 of the largest score (1e-2 in float16), and if at least half of
+    the rows got scores that differ, each from each, by ten times as much. A fixed graph that puts
+    out labels alone proves nothing so, and stays fixed. Last bits may vary with the batch size, as
+    in any runtime.
 
     The graph decides the access where its scores are made by Softmax (probabilities), by LogSoftmax
     (logits), by Sigmoid as one number per row (probabilities), or by scikit-learn's converters next
@@ -142,11 +149,12 @@ class OnnxPredictor:
     differ, ties apart, the predictor warns and reads the labels alone (``access`` is ``LABEL``),
     unless ``output`` names the scores.
 
-    Integer inputs are searched on whole numbers (``grid``); other rows are moved to the nearest ones. No pickle is opened.
+    Integer inputs are searched on whole numbers (``grid``); other rows are moved to the nearest
+    ones. No pickle is opened.
 
-    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor, Differentiable)``
-    is honest. When a predictor is made, the gradients of 16 random rows are compared with differences of
-    the scores. Predictions stay those of the graph as it was exported.
+    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor,
+    Differentiable)`` is honest. When a predictor is made, the gradients of 16 random rows are
+    compared with differences of the scores. Predictions stay those of the graph as it was exported.
     """
 
     def __init__(
@@ -231,7 +239,8 @@ class OnnxPredictor:
         Raises
         ------
         InvalidInput
-            A wrong shape or dtype, or numbers that an integer input cannot take; nothing has been run.
+            A wrong shape or dtype, or numbers that an integer input cannot take; nothing has been
+            run.
         BadPrediction
             The output is not what is declared.
         PredictorError
@@ -256,7 +265,8 @@ class OnnxPredictor:
     def chain(self) -> Chain:
         """What bounds the graph's stretch, as :mod:`.chain` reads it from the file.
 
-        It has reproduced this predictor's scores on 32 probe rows, which no wrapper around it counts.
+        It has reproduced this predictor's scores on 32 probe rows, which no wrapper around it
+        counts.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Fitted estimators in files: ``.skops`` by what it may hold, ``.joblib`` by consent alone.
 
-A pickle runs code when it is opened. A ``.skops`` file names the types that it holds, and none is made
-that is not trusted: those that skops trusts itself, and those that the caller names.
+A pickle runs code when it is opened. A ``.skops`` file names the types that it holds, and none is
+made that is not trusted: those that skops trusts itself, and those that the caller names.
 """
 
 from __future__ import annotations

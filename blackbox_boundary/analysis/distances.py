@@ -52,15 +52,17 @@ _NOTEBOOK = "blackbox_boundary.report.notebook"
 class Distances:
     """Distance of each row to the nearest known flip point.
 
-    A row without a known flip point has infinite ``l1``, ``l2``, ``linf`` and ``hi``, ``flipped`` -1, and NaN in ``flip_points``; its
-    ``status`` says why. All distances are upper bounds on the distance to the boundary: a flip was *seen* there.
+    A row without a known flip point has infinite ``l1``, ``l2``, ``linf`` and ``hi``, ``flipped``
+    -1, and NaN in ``flip_points``; its ``status`` says why. All distances are upper bounds on the
+    distance to the boundary: a flip was *seen* there.
 
     Attributes
     ----------
     l1, l2, linf : (n,) float
         Distance from the row to its flip point, input units.
     lo, hi : (n,) float
-        Bracket along the searched path, as L2 length along the unclipped ray: label kept at ``lo``, flipped at ``hi``.
+        Bracket along the searched path, as L2 length along the unclipped ray: label kept at ``lo``,
+        flipped at ``hi``.
     home, flipped : (n,) int
         Label at the row, and at its flip point; -1 where unknown.
     status : (n,) int8
@@ -70,9 +72,11 @@ class Distances:
     flip_points : (n, *input_shape) array, or None
         In the kind of the inputs; None where they were not kept.
     top1, entropy : (n,) float, or None
-        Score of the home label and entropy of the softmax (nats) at the row, where the predictor reveals them.
+        Score of the home label and entropy of the softmax (nats) at the row, where the predictor
+        reveals them.
     estimate : (n,) float, or None
-        A first-order estimate of the distance, from estimators that make one: neither an upper nor a lower bound.
+        A first-order estimate of the distance, from estimators that make one: neither an upper nor
+        a lower bound.
     certified : (n,) float, or None
         A distance within which no flip can lie, from estimators that prove one.
     note : (n,) str, or None
@@ -81,7 +85,8 @@ class Distances:
         Columns of a table that the flip point changes, a one-hot group counting once; where the
         measurement has a domain.
     trace : (n, k) float, or None
-        Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point at each stage.
+        Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point
+        at each stage.
     run : dict
         Facts of the run: versions, seed, settings, model fingerprint, seconds. JSON types only.
     """
@@ -171,7 +176,8 @@ class Distances:
     def to_frame(self, kind: Literal["pandas", "polars"] = "pandas") -> Any:
         """The table of :meth:`to_csv` as a data frame: one line a row, everything but the flip points.
 
-        Unknown distances are null. pandas numbers the lines as the result does; Polars has a column ``row``.
+        Unknown distances are null. pandas numbers the lines as the result does; Polars has a column
+        ``row``.
 
         Raises
         ------

@@ -1,6 +1,7 @@
 """How the distances of a data set are distributed, and how two data sets differ in that (the paper's section 5).
 
-Rows without a known flip point have no finite distance: they are counted, never averaged. Nothing here asks a model.
+Rows without a known flip point have no finite distance: they are counted, never averaged. Nothing
+here asks a model.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Distribution:
     def of(cls, distance: FloatArray, *, edges: FloatArray | None = None) -> Distribution:
         """Describe distances (n,); infinite ones (no flip point known) are counted apart.
 
-        Without ``edges``, bins run from 0 to the largest distance and are as wide as Freedman and Diaconis advise
-        (``2 IQR / n^(1/3)``), but are at least 10 and at most 100.
+        Without ``edges``, bins run from 0 to the largest distance and are as wide as Freedman and
+        Diaconis advise (``2 IQR / n^(1/3)``), but are at least 10 and at most 100.
 
         Raises
         ------
@@ -140,7 +141,8 @@ class Comparison:
     wasserstein : float
         Mean distance that one set's values must move to become the other's, in their unit.
     ks, ks_p : float
-        Largest difference of the cumulative shares, 0-1, and the probability of such a one if both were drawn alike.
+        Largest difference of the cumulative shares, 0-1, and the probability of such a one if both
+        were drawn alike.
     median_ratio : float
         First median over second.
     n : (int, int)
@@ -196,7 +198,8 @@ def by_label_pair(
 ) -> tuple[NDArray[np.intp], Floats]:
     """Rows and median distance for each pair of labels: ``counts`` and ``medians`` (n_classes, n_classes), home by flipped.
 
-    The median of a pair that does not occur is NaN; rows without a home or a flipped label are left out.
+    The median of a pair that does not occur is NaN; rows without a home or a flipped label are left
+    out.
     """
     home, flipped, distance = (
         np.asarray(home),

@@ -1,15 +1,19 @@
 """Choose rows by their distance to the boundary: for labelling, curricula, replay memories, extraction.
 
-A selector is a function of what is known of a pool (:class:`Pool`) and a number of rows. The same pool, number and seed
-give the same rows; equal values go to the lower row number. Every :class:`Selection` says how many victim queries went
-into what its rule looked at: for the whole pool, since the rows not chosen had to be measured as well.
+A selector is a function of what is known of a pool (:class:`Pool`) and a number of rows. The same
+pool, number and seed give the same rows; equal values go to the lower row number. Every
+:class:`Selection` says how many victim queries went into what its rule looked at: for the whole
+pool, since the rows not chosen had to be measured as well.
 
 References
 ----------
-.. [1] The paper, section 6: natural, uniform in distance, highest, lowest (10 % each), flip points, uniform random inputs.
-.. [2] Bang, Kim, Yoo, Ha, Choi, "Rainbow Memory: Continual Learning with a Memory of Diverse Samples", CVPR 2021, algorithm 1.
-.. [3] Sener, Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach", ICLR 2018, algorithm 1
-   (k-centre greedy). Gonzalez, "Clustering to Minimize the Maximum Intercluster Distance", 1985.
+.. [1] The paper, section 6: natural, uniform in distance, highest, lowest (10 % each), flip points,
+   uniform random inputs.
+.. [2] Bang, Kim, Yoo, Ha, Choi, "Rainbow Memory: Continual Learning with a Memory of Diverse
+   Samples", CVPR 2021, algorithm 1.
+.. [3] Sener, Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach",
+   ICLR 2018, algorithm 1 (k-centre greedy). Gonzalez, "Clustering to Minimize the Maximum
+   Intercluster Distance", 1985.
 .. [4] Settles, "Active Learning Literature Survey", 2009, section 3.1 (entropy and margin).
 """
 
@@ -58,7 +62,8 @@ class Pool:
     n : int
         Rows.
     distance : (n,) float, optional
-        To the boundary, infinite where unknown. Rows without one are never chosen by a rule on distances.
+        To the boundary, infinite where unknown. Rows without one are never chosen by a rule on
+        distances.
     label : (n,) int, optional
         The victim's or the true label; -1: none.
     features : (n, d) float, optional
@@ -66,7 +71,8 @@ class Pool:
     entropy, margin, votes : (n,) float, optional
         Scores of the rows: nats, 0-1, 0-1.
     distance_queries, label_queries, score_queries, vote_queries : int
-        Victim queries that this knowledge took, for the whole pool; 0 where it came from a surrogate or was free.
+        Victim queries that this knowledge took, for the whole pool; 0 where it came from a
+        surrogate or was free.
     """
 
     n: int
@@ -164,14 +170,16 @@ def highest(pool: Pool, k: int, *, seed: int = 0) -> Selection:
 
 
 _N_BINS = 50
-"""Bins of equal width for the uniform rule: fine enough to tell the boundary from the core, coarse enough to hold rows of small pools."""
+"""Bins of equal width for the uniform rule: fine enough to tell the boundary from the core,
+coarse enough to hold rows of small pools."""
 
 
 def uniform_distance(pool: Pool, k: int, *, seed: int = 0) -> Selection:
     """Rows spread evenly over the range of distances [1]_.
 
-    Fifty bins of equal width between the 0.5 % and the 99.5 % quantile (a lone outlier would otherwise claim most bins; rows
-    beyond go to the outer bins) each give as nearly the same number of rows as they hold, drawn at random within the bin.
+    Fifty bins of equal width between the 0.5 % and the 99.5 % quantile (a lone outlier would
+    otherwise claim most bins; rows beyond go to the outer bins) each give as nearly the same number
+    of rows as they hold, drawn at random within the bin.
     """
     distance = pool.known("distance")
     ranked = _ranked(distance)
@@ -270,7 +278,8 @@ def k_centre_of(selector: Selector, *, factor: int = 4) -> Selector:
 def class_balanced(selector: Selector) -> Selector:
     """Another rule within each label by itself, with as even a number of rows per label as the pool can give.
 
-    Rows without a label, or with an infinite distance or score where the pool holds such, are left out for every rule alike.
+    Rows without a label, or with an infinite distance or score where the pool holds such, are left
+    out for every rule alike.
     """
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
@@ -304,7 +313,8 @@ def _within(selector: Selector, pool: Pool, members: IntArray, k: int, seed: int
 def diverse(by: Literal["votes", "distance"]) -> Selector:
     """Rainbow Memory's rule [2]_: within each label, rows at even steps from the surest to the least sure.
 
-    Its own uncertainty is the augmentation ``votes``; ``distance`` puts the paper's measure in their place.
+    Its own uncertainty is the augmentation ``votes``; ``distance`` puts the paper's measure in
+    their place.
     """
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
@@ -344,7 +354,8 @@ def flip_points(
 ) -> tuple[Array, IntArray, Selection]:
     """Known flip points of rows drawn at random [1]_: the points (k, ...), their labels (k,), and the rows they came from.
 
-    The labels were seen by the search, so they cost nothing more; what the search cost is counted for all measured rows.
+    The labels were seen by the search, so they cost nothing more; what the search cost is counted
+    for all measured rows.
 
     Raises
     ------

@@ -92,8 +92,8 @@ class Threshold:
     def judge(self, distances: Distances, norm: str = "l2") -> Judgement:
         """Compare a run with the threshold.
 
-        Rows that no search can measure (invalid input, an answer that is not finite at the row itself)
-        are left out. A row without a known flip is farther than any threshold.
+        Rows that no search can measure (invalid input, an answer that is not finite at the row
+        itself) are left out. A row without a known flip is farther than any threshold.
         """
         final = np.array([Status(int(status)).is_final for status in distances.status], bool)
         counted = (distances.home >= 0) | ~final

@@ -1,18 +1,22 @@
 """How unsure a classifier is, from its scores where it reveals them, and from distances where it does not.
 
-The paper (section 4) observes that softmax entropy falls with the distance to the boundary and hardly varies beyond some
-distance. :class:`Softness` turns that into a measure: a monotone map from distance to expected entropy, fitted by isotonic
-regression [1]_ on rows whose scores are known, which then gives rows of a label-only model a softness estimate.
-``docs/explanation/uncertainty.md`` argues for the definition.
+The paper (section 4) observes that softmax entropy falls with the distance to the boundary and
+hardly varies beyond some distance. :class:`Softness` turns that into a measure: a monotone map from
+distance to expected entropy, fitted by isotonic regression [1]_ on rows whose scores are known,
+which then gives rows of a label-only model a softness estimate. ``docs/explanation/uncertainty.md``
+argues for the definition.
 
-All entropies are in nats; all kernels are pure and ask no model, except :func:`vote_uncertainty`, which says what it costs.
+All entropies are in nats; all kernels are pure and ask no model, except :func:`vote_uncertainty`,
+which says what it costs.
 
 References
 ----------
-.. [1] Barlow, Bartholomew, Bremner, Brunk, "Statistical Inference under Order Restrictions", Wiley 1972.
-.. [2] Bang, Kim, Yoo, Ha, Choi, "Rainbow Memory: Continual Learning with a Memory of Diverse Samples", CVPR 2021, section 4.1.
-   arXiv:2103.17230.
-.. [3] Efron, Tibshirani, "An Introduction to the Bootstrap", Chapman and Hall 1993, chapter 13 (percentile intervals).
+.. [1] Barlow, Bartholomew, Bremner, Brunk, "Statistical Inference under Order Restrictions", Wiley
+   1972.
+.. [2] Bang, Kim, Yoo, Ha, Choi, "Rainbow Memory: Continual Learning with a Memory of Diverse
+   Samples", CVPR 2021, section 4.1. arXiv:2103.17230.
+.. [3] Efron, Tibshirani, "An Introduction to the Bootstrap", Chapman and Hall 1993, chapter 13
+   (percentile intervals).
 """
 
 from __future__ import annotations
@@ -45,7 +49,8 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 _KNEE = 0.1
-"""Share of the fall in expected entropy that is left at the knee: a tenth, a convention like the 10-90 % rise time of a step response."""
+"""Share of the fall in expected entropy that is left at the knee: a tenth, a convention like the
+10-90 % rise time of a step response."""
 
 
 def probabilities(prediction: Prediction, access: Access) -> Floats:
@@ -89,7 +94,10 @@ def top1_probability(probs: FloatArray) -> Floats:
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's rank correlation with a bootstrap interval; ``n`` rows went in. NaN where one side is constant."""
+    """Spearman's rank correlation with a bootstrap interval; ``n`` rows went in.
+
+    NaN where one side is constant.
+    """
 
     value: float
     lo: float
@@ -103,8 +111,8 @@ def rank_correlation(
 ) -> RankCorrelation:
     """Spearman's correlation of two sets of numbers (n,), rows with a non-finite number left out, with a percentile interval [3]_.
 
-    ``n_resamples`` of 200 settles a 95 % interval's ends to about a tenth of its width; ranks are taken once and resampled
-    with their rows.
+    ``n_resamples`` of 200 settles a 95 % interval's ends to about a tenth of its width; ranks are
+    taken once and resampled with their rows.
 
     Raises
     ------
@@ -158,12 +166,15 @@ class Softness:
     distance : (k,) float
         Rising distances, in the unit and the norm of the fit.
     expected, lower, upper : (k,) float
-        Expected entropy, nats, never rising; and the 10 % and 90 % quantiles of the entropy of the rows around.
+        Expected entropy, nats, never rising; and the 10 % and 90 % quantiles of the entropy of the
+        rows around.
     knee : float
-        Distance beyond which at most a tenth of the whole fall in expected entropy is left: the paper's "core regions".
-        Infinite where the fit is flat: distance then says nothing of softness.
+        Distance beyond which at most a tenth of the whole fall in expected entropy is left: the
+        paper's "core regions". Infinite where the fit is flat: distance then says nothing of
+        softness.
     held_out_error, baseline_error : float
-        Mean absolute error on rows not fitted on, nats; and that of always answering the fitted rows' mean.
+        Mean absolute error on rows not fitted on, nats; and that of always answering the fitted
+        rows' mean.
     correlation : RankCorrelation
         Of distance and entropy, on all rows.
     norm : str
@@ -192,13 +203,14 @@ class Softness:
     ) -> Softness:
         """Fit on rows whose distance and entropy (n,) are both known; rows with a non-finite number are left out.
 
-        The error is that of a first fit on ``1 - held_out`` of the rows (a fifth held out by default); the map kept is
-        fitted on all of them.
+        The error is that of a first fit on ``1 - held_out`` of the rows (a fifth held out by
+        default); the map kept is fitted on all of them.
 
         Raises
         ------
         InvalidInput
-            Different lengths, negative distances, fewer than ten finite rows, or ``held_out`` outside (0, 1).
+            Different lengths, negative distances, fewer than ten finite rows, or ``held_out``
+            outside (0, 1).
         """
         distance, softness = np.asarray(distance, np.float64), np.asarray(softness, np.float64)
         if distance.shape != softness.shape or distance.ndim != 1:
@@ -288,8 +300,8 @@ class Softness:
 def _falling(distance: FloatArray, softness: FloatArray) -> tuple[Floats, Floats]:
     """Isotonic regression [1]_: distinct rising distances (k,), and the never rising function nearest in squares at them.
 
-    Rows of equal distance enter as their mean, weighted by their number: a function has one value there. Only the ends of
-    constant stretches are kept, so that the map is small.
+    Rows of equal distance enter as their mean, weighted by their number: a function has one value
+    there. Only the ends of constant stretches are kept, so that the map is small.
     """
     at, place, n_tied = np.unique(distance, return_inverse=True, return_counts=True)
     mean = np.bincount(place, weights=softness) / n_tied
@@ -302,8 +314,8 @@ def _falling(distance: FloatArray, softness: FloatArray) -> tuple[Floats, Floats
 def _spread(distance: FloatArray, softness: FloatArray, at: Floats) -> tuple[Floats, Floats]:
     """10 % and 90 % quantiles of softness around each distance ``at`` (k,).
 
-    Around means the nearest in rank: a window of a twentieth of the rows, at least 20 and at most 500 (the standard error of
-    a 10 % quantile is then below 1.4 % of the rows).
+    Around means the nearest in rank: a window of a twentieth of the rows, at least 20 and at most
+    500 (the standard error of a 10 % quantile is then below 1.4 % of the rows).
     """
     order = np.argsort(distance, kind="stable")
     ranked, n = softness[order], len(order)
@@ -338,7 +350,8 @@ def vote_uncertainty(
         Label-only is enough.
     x : array (n, *input_shape)
     augmentations : sequence of callable
-        Each maps a batch to a batch of the same shape. The paper's rule needs several; any number above zero is accepted.
+        Each maps a batch to a batch of the same shape. The paper's rule needs several; any number
+        above zero is accepted.
 
     Raises
     ------
@@ -347,8 +360,8 @@ def vote_uncertainty(
 
     Notes
     -----
-    Queries per row: ``len(augmentations)``. A copy the predictor gave no label for is a vote for nothing; a row without any
-    vote gets NaN.
+    Queries per row: ``len(augmentations)``. A copy the predictor gave no label for is a vote for
+    nothing; a row without any vote gets NaN.
     """
     if not augmentations:
         raise InvalidInput(

@@ -1,8 +1,9 @@
 """The command line: results on standard output, messages on standard error.
 
-Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input is (a file, a shape, a setting), nothing was sent;
-4 the model failed; 5 the query limit ended some rows; 6 certificates were withdrawn; 7 and 8 a threshold of ``--fail-if`` fails or is
-open; 130 interrupted. After 4, 5 and 130 the output folder holds what was measured.
+Exit codes: 0 everything was measured; 2 the command line is wrong; 3 the input is (a file, a shape,
+a setting), nothing was sent; 4 the model failed; 5 the query limit ended some rows; 6 certificates
+were withdrawn; 7 and 8 a threshold of ``--fail-if`` fails or is open; 130 interrupted. After 4, 5
+and 130 the output folder holds what was measured.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from .named_values import named_values
 __all__ = ["chosen_estimator", "norm_note"]
 
 _ALONG_RAYS = ("auto", "ray", "directions")
-"""Estimators that search along given directions: no norm is minimised, and --norm sorts the rows."""
+"""Estimators that search along given directions: no norm is minimised, and --norm sorts the
+rows."""
 
 
 def chosen_estimator(options: dict[str, Any]) -> Estimator:
@@ -23,7 +24,8 @@ def chosen_estimator(options: dict[str, Any]) -> Estimator:
     Raises
     ------
     click.UsageError
-        A norm that the estimator does not minimise, or settings of estimated gradients without ``--gradients``.
+        A norm that the estimator does not minimise, or settings of estimated gradients without
+        ``--gradients``.
     InvalidInput
         No estimator of that name, or no such setting.
     """

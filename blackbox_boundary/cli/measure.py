@@ -218,18 +218,18 @@ def measure(
 ) -> None:
     """Measure how far each row of DATA is from the decision boundary of MODEL.
 
-    MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file that describes one), or
-    package.module:factory, a function that returns a torch module, a fitted estimator or a predictor. DATA is
-    a .npy, .npz, .csv, .parquet or IDX file,
-    a folder of images, or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of handwritten
-    digits is measured.
+    MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file
+    that describes one), or package.module:factory, a function that returns a torch module, a fitted
+    estimator or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file, a folder of images,
+    or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of
+    handwritten digits is measured.
 
     \b
     Examples:
-      blackbox-boundary measure
-      blackbox-boundary measure model.onnx images.npy --access logits --bounds 0,1
-      blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access probabilities --max-queries 10000
-      blackbox-boundary measure mymodels:resnet x.npy --input-shape 3,32,32 --direction margin --output run1
+      blackbox-boundary measure blackbox-boundary measure model.onnx images.npy --access logits
+      --bounds 0,1 blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access
+      probabilities --max-queries 10000 blackbox-boundary measure mymodels:resnet x.npy
+      --input-shape 3,32,32 --direction margin --output run1
     """  # noqa: D301  click reads the escape
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")

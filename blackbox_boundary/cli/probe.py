@@ -1,4 +1,7 @@
-"""``blackbox-boundary probe``: recognise the server at an address. An adapter sends the requests."""
+"""``blackbox-boundary probe``: recognise the server at an address.
+
+An adapter sends the requests.
+"""
 
 from __future__ import annotations
 

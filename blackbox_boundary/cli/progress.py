@@ -13,7 +13,8 @@ from rich.text import Text
 __all__ = ["Update", "progress"]
 
 Update: TypeAlias = Callable[[int, int], None]
-"""``update(rows_done, queries)``: rows finished and queries sent so far, both counted from the start."""
+"""``update(rows_done, queries)``: rows finished and queries sent so far, both counted from the
+start."""
 
 _ALMOST = 0.99
 """Most of the bar that queries alone can fill: only finished rows complete it."""
@@ -56,7 +57,8 @@ def progress(
     """Show rows done, queries, price and time left while the body runs; silent unless standard error is a terminal.
 
     Estimators that advance all rows together finish none of them until the end. So the bar moves by
-    whichever is farther, the share of rows that are finished or the share of expected queries that were sent.
+    whichever is farther, the share of rows that are finished or the share of expected queries that
+    were sent.
 
     Parameters
     ----------
@@ -74,7 +76,8 @@ def progress(
     Yields
     ------
     Update
-        To be called with the rows done and the queries sent so far; cheap enough to call for every batch.
+        To be called with the rows done and the queries sent so far; cheap enough to call for every
+        batch.
 
     Examples
     --------

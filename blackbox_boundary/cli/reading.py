@@ -21,7 +21,8 @@ __all__ = ["N_READING", "N_READING_REQUESTS", "Noise", "noise_of", "reads_behavi
 
 _ROWS, _REPEATS = 5, 3
 N_READING, N_READING_REQUESTS = 2 * _ROWS * _REPEATS, (_ROWS + 1) * _REPEATS
-"""Queries and requests that reading costs: five rows show what is rounded, and six answers each what is unstable at all of them."""
+"""Queries and requests that reading costs: five rows show what is rounded, and six answers each
+what is unstable at all of them."""
 _SHARE = 10
 """Of a limit, reading takes a tenth at most; else it is left out."""
 
@@ -52,7 +53,8 @@ def noise_of(
 
     A resumed run keeps the settings with which it began.
 
-    ``check`` finds all bad input and returns the result of a run that sent nothing; it is called before anything is sent.
+    ``check`` finds all bad input and returns the result of a run that sent nothing; it is called
+    before anything is sent.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""``blackbox-boundary reproduce``: run the paper's experiments. They live with the adapter that can train networks."""
+"""``blackbox-boundary reproduce``: run the paper's experiments.
+
+They live with the adapter that can train networks.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,11 @@ def reproduce(
 
     What was computed is kept: stop it with Ctrl-C, run it again, and it goes on where it stopped.
 
-    Data are read from the folder that the environment variable BLACKBOX_BOUNDARY_DATA names, below mnist/ or cifar100/.
+    Data are read from the folder that the environment variable BLACKBOX_BOUNDARY_DATA names, below
+    mnist/ or cifar100/.
 
-    Exit codes are those of the other commands: 0, the report is written; 3, data are missing or wrong; 130, stopped, results so far kept.
+    Exit codes are those of the other commands: 0, the report is written; 3, data are missing or
+    wrong; 130, stopped, results so far kept.
     """
     try:
         path = _runner()(

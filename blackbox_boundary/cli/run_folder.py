@@ -38,8 +38,8 @@ class RunFolder:
     Raises
     ------
     InvalidInput
-        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds none,
-        or one of an earlier version.
+        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds
+        none, or one of an earlier version.
     """
 
     def __init__(

@@ -24,8 +24,8 @@ _NARROW = 60
 def summary(distances: Distances, *, width: int = 80) -> RenderableType:
     """Tables of rows by status, distances and queries asked per row, ready for ``Console.print``.
 
-    Nothing in them comes from the user but numbers, so nothing needs escaping. Fits a terminal 80 columns wide;
-    below 60 columns of ``width``, each value has a line of its own.
+    Nothing in them comes from the user but numbers, so nothing needs escaping. Fits a terminal 80
+    columns wide; below 60 columns of ``width``, each value has a line of its own.
     """
     numbers = overview(distances)
     if width < _NARROW:

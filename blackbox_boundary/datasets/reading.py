@@ -63,11 +63,10 @@ def read(
     array : str, optional
         Array of an ``.npz`` file, or column of lists of a Parquet file, that holds the inputs.
     labels : str or path, optional
-        Where the labels are: an array of the ``.npz`` file, a column of the table, or a second
-        file beside data of any kind (``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.txt``, ``.parquet``,
-        IDX); ``"none"`` leaves them out. Default: an
-        array ``labels`` or ``y``, a column ``label``, an IDX file ``labels-idx1`` beside
-        ``images-idx3``, subfolders.
+        Where the labels are: an array of the ``.npz`` file, a column of the table, or a second file
+        beside data of any kind (``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.txt``, ``.parquet``,
+        IDX); ``"none"`` leaves them out. Default: an array ``labels`` or ``y``, a column ``label``,
+        an IDX file ``labels-idx1`` beside ``images-idx3``, subfolders.
     divide_by : float, optional
         Divide all values by this. Default: 255 for unsigned bytes and images, else 1.
     shape : tuple of int, optional

@@ -1,11 +1,14 @@
 """How large the normal is in each block of directions, learnt from a row's own answers.
 
-The spectrum of a boundary's normal differs between models: on dense nets of digits most of it is of low frequency, on residual nets of
-photographs three quarters are brightness of the highest frequencies. A prior that is wrong there costs more than anything else. Answers at
-even odds say nothing of an amplitude; those asked one standard deviation off do: the smaller the amplitude, the rarer the surprises.
+The spectrum of a boundary's normal differs between models: on dense nets of digits most of it is of
+low frequency, on residual nets of photographs three quarters are brightness of the highest
+frequencies. A prior that is wrong there costs more than anything else. Answers at even odds say
+nothing of an amplitude; those asked one standard deviation off do: the smaller the amplitude, the
+rarer the surprises.
 
-The logarithms (base 2) of the amplitudes of the blocks, relative to the prior's, are taken to be jointly Gaussian: a common one, a slope
-over frequency, one for each channel, and a rest that neighbours in frequency share. So every answer says something of every block.
+The logarithms (base 2) of the amplitudes of the blocks, relative to the prior's, are taken to be
+jointly Gaussian: a common one, a slope over frequency, one for each channel, and a rest that
+neighbours in frequency share. So every answer says something of every block.
 """
 
 from __future__ import annotations
@@ -23,10 +26,10 @@ GRID = np.arange(-6, 7) * 0.5
 """Standard deviations at which the likelihood of an amplitude is evaluated."""
 
 _EXPECTED, _OPEN = (0.7, 0.5), (1.5, 1.5)
-"""Prior standard deviations, in octaves, of the common amplitude and of the slope: where the first flips of low frequency were the nearest,
-as the prior has it, and where those of white noise were. With the second pair throughout, a
-convolutional MNIST net ended 6 to 10 % farther after 250 to 500 queries; with the first, ResNet-8 on
-CIFAR-100 ended farther by as much or more."""
+"""Prior standard deviations, in octaves, of the common amplitude and of the slope: where the
+first flips of low frequency were the nearest, as the prior has it, and where those of white
+noise were. With the second pair throughout, a convolutional MNIST net ended 6 to 10 % farther
+after 250 to 500 queries; with the first, ResNet-8 on CIFAR-100 ended farther by as much or more."""
 
 _CHANNEL, _REST = 0.7, 0.25
 """Of a channel, and of what neighbours share; ResNet-8's channels differ by 1 octave."""

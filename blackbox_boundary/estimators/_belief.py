@@ -1,8 +1,9 @@
 """A Gaussian belief about the hyperplane that bounds the home region, of many rows at a time.
 
-The boundary near a row is taken to be the hyperplane of displacements ``s`` with ``w . s = 1``. Nothing is known of ``w`` but a
-Gaussian belief, in an orthonormal basis whose directions are divided into blocks of like frequency. Components of different blocks are
-taken to be independent, which makes an answer cost ``k * b`` operations in place of ``k * k``:
+The boundary near a row is taken to be the hyperplane of displacements ``s`` with ``w . s = 1``.
+Nothing is known of ``w`` but a Gaussian belief, in an orthonormal basis whose directions are
+divided into blocks of like frequency. Components of different blocks are taken to be independent,
+which makes an answer cost ``k * b`` operations in place of ``k * k``:
 
 | here | shape | meaning |
 |---|---|---|
@@ -12,16 +13,19 @@ taken to be independent, which makes an answer cost ``k * b`` operations in plac
 | ``a`` | (n, m, k) | components of displacements that were asked |
 | ``z`` | (n, m) | ``mean . a - 1``: positive where a flip is expected |
 
-One boundary point ``p`` is known. Every answer is taken in given ``w . p = 1``: of ``cov a``, what is along ``cov p`` is left out.
+One boundary point ``p`` is known. Every answer is taken in given ``w . p = 1``: of ``cov a``, what
+is along ``cov p`` is left out.
 
-A flip says that ``w . s > 1``, with a probit likelihood. Matching the first two moments of the posterior is a Kalman step with one bit
-([1]_, section 3.6): where ``z = 0`` each bit shrinks the variance along its direction to ``1 - 2/pi``, 36 %, whatever the dimension.
-Averaging the signs of random probes, as HopSkipJump does, learns as much from its first few bits, and ever less from the others: it
-asks again what it knows.
+A flip says that ``w . s > 1``, with a probit likelihood. Matching the first two moments of the
+posterior is a Kalman step with one bit ([1]_, section 3.6): where ``z = 0`` each bit shrinks the
+variance along its direction to ``1 - 2/pi``, 36 %, whatever the dimension. Averaging the signs of
+random probes, as HopSkipJump does, learns as much from its first few bits, and ever less from the
+others: it asks again what it knows.
 
 References
 ----------
-.. [1] C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press, 2006.
+.. [1] C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press,
+   2006.
 """
 
 from __future__ import annotations
@@ -37,10 +41,12 @@ __all__ = ["Beliefs", "Known", "prior_through", "probit_step", "row_dot"]
 Real = NDArray[np.float64]
 
 _SURPRISE = 6.0
-"""Standard deviations by which an answer may contradict the belief; beyond, a step would follow the tail of a model, not the answer."""
+"""Standard deviations by which an answer may contradict the belief; beyond, a step would follow
+the tail of a model, not the answer."""
 
 _DOUBT = 0.1
-"""How far at least an expected slope is taken to miss the one point known: it may meet it by chance."""
+"""How far at least an expected slope is taken to miss the one point known: it may meet it by
+chance."""
 
 _TINY = 1e-30
 
@@ -115,8 +121,8 @@ class Beliefs:
     ) -> None:
         """Take in which displacements ``a`` (n, m, k) flipped (n, m), one after the other.
 
-        ``noise`` (n,) is in units of ``z``; ``common`` (n,) is the deviation of an error that all of them share, that of the point they
-        lie around.
+        ``noise`` (n,) is in units of ``z``; ``common`` (n,) is the deviation of an error that all
+        of them share, that of the point they lie around.
         """
         n, m, _ = a.shape
         along = known.along(a)

@@ -20,8 +20,9 @@ _RESOLUTION = 1e-6
 class Covariance:
     """The covariance of a vector of ``k`` components, in single precision; changes in place.
 
-    A look at the component along ``a`` takes ``by * g g'`` off it, with ``g = cov a``. Looks that were asked together are taken in one
-    after the other, but through small matrices: ``g`` (m, k) and ``cross = a cov a'`` (m, m).
+    A look at the component along ``a`` takes ``by * g g'`` off it, with ``g = cov a``. Looks that
+    were asked together are taken in one after the other, but through small matrices: ``g`` (m, k)
+    and ``cross = a cov a'`` (m, m).
     """
 
     matrix: NDArray[np.float32]

@@ -16,8 +16,8 @@ __all__ = ["Blocks"]
 Real = NDArray[np.float64]
 
 _WIDTH = 64
-"""Directions of a block. In the search before this one, medians on the dense MNIST net at 1,000 queries
-were .884 with one covariance of all 784, .867 in blocks of 64, 1.007 in blocks of 16."""
+"""Directions of a block. In the search before this one, medians on the dense MNIST net at 1,000
+queries were .884 with one covariance of all 784, .867 in blocks of 64, 1.007 in blocks of 16."""
 
 
 @dataclass(frozen=True, eq=False)

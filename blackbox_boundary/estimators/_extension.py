@@ -22,7 +22,8 @@ _FACTORS = (1.0, 1 + 1e-4, 1 + 1e-3, 1 + 1e-2, 1.1)
 """The way to a tie is made longer by these factors, in turn, until the label is seen to flip."""
 
 _FACTORS_AT_ROW = tuple(4.0**k for k in range(1, 8))
-"""The same, further on, for ties at the row itself, whose ways are as short as the types resolve."""
+"""The same, further on, for ties at the row itself, whose ways are as short as the types
+resolve."""
 
 _AT_ROW = 64.0
 """Least steps from the row within which a tie is at the row itself."""

@@ -27,7 +27,8 @@ class Facet:
     best : (d,)
         The nearest boundary point of this facet, of ``length`` and ``label``.
     centre : (d,)
-        The boundary point next to it, half way to the nearest point seen to be at home; ``gap`` is the relative width of that bracket.
+        The boundary point next to it, half way to the nearest point seen to be at home; ``gap`` is
+        the relative width of that bracket.
     mean, cov, prior : (k,), (blocks, b, b), (k,)
         The belief about its hyperplane, see :mod:`._belief`.
     octaves, octaves_cov : (blocks,), (blocks, blocks)
@@ -84,9 +85,10 @@ class Facet:
     ) -> Facet:
         """The facet through a boundary point that the known facets do not account for.
 
-        A facet's slope is a class's slope less home's. With classes alike and independent, two facets share half of their variance, and
-        the slope to be expected beside ``m`` known ones is their sum over ``m + 1`` (on the MNIST nets, slopes of the nearest classes have
-        a cosine of .5 in the median). Amplitudes are taken to be those of the nearest facet.
+        A facet's slope is a class's slope less home's. With classes alike and independent, two
+        facets share half of their variance, and the slope to be expected beside ``m`` known ones is
+        their sum over ``m + 1`` (on the MNIST nets, slopes of the nearest classes have a cosine of
+        .5 in the median). Amplitudes are taken to be those of the nearest facet.
         """
         expected = np.sum([facet.mean for facet in known], axis=0) / (len(known) + 1)
         made = cls._with(

@@ -93,8 +93,8 @@ def closest_step(
 def _is_met(lead: Real, jacobian: Real, rival: int, others: NDArray[np.intp], step: Real) -> bool:
     """Whether a step meets the constraints, whatever the solver says of its own tolerance.
 
-    The last bits of a dot product decide whether SLSQP sees its last step as progress; where it does
-    not, it reports a failure and returns a good point.
+    The last bits of a dot product decide whether SLSQP sees its last step as progress; where it
+    does not, it reports a failure and returns a good point.
     """
     if not np.isfinite(step).all():
         return False

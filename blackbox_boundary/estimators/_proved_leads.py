@@ -42,7 +42,8 @@ _SOFTMAX = 16
 """Machine epsilons by which softmax may move a logarithm of a large probability."""
 
 _FAR = 1e30
-"""Stands for an infinite distance where rounding is bounded: beyond it single precision overflows."""
+"""Stands for an infinite distance where rounding is bounded: beyond it single precision
+overflows."""
 
 _SAFETY = 4
 """What was seen of a deviation on a few rows, times this, is assumed everywhere."""

@@ -1,19 +1,23 @@
 """Rounds of many facets at a time: walk nearer, then ask around the point reached.
 
-A walk goes from the best point towards the belief's nearest point, along the nearest points of all hyperplanes between the one that
-would make the best point the nearest, ``w0``, and the belief's mean ``w``:
+A walk goes from the best point towards the belief's nearest point, along the nearest points of all
+hyperplanes between the one that would make the best point the nearest, ``w0``, and the belief's
+mean ``w``:
 
     w_t = w0 + t (w - w0),    s_t = argmin { |s| : w_t . s = 1, s in the box }
 
-Without bounds and in L2 these points are CGBA's semicircle [1]_. If the boundary is a hyperplane, ``s_t`` flips as long as the true turn is
-at least ``t``, so that one bisection finds the direction and the length at once. Here the belief and the outcome of the last walks say
-where it starts, and it ends when its bracket is small beside what the probes will resolve.
+Without bounds and in L2 these points are CGBA's semicircle [1]_. If the boundary is a hyperplane,
+``s_t`` flips as long as the true turn is at least ``t``, so that one bisection finds the direction
+and the length at once. Here the belief and the outcome of the last walks say where it starts, and
+it ends when its bracket is small beside what the probes will resolve.
 
-A third of the probes are asked one standard deviation off even odds: they tell how large the normal is (:mod:`._amplitudes`).
+A third of the probes are asked one standard deviation off even odds: they tell how large the normal
+is (:mod:`._amplitudes`).
 
 References
 ----------
-.. [1] M. F. Reza, A. Rahmati, T. Wu, H. Dai, "CGBA: Curvature-aware Geometric Black-box Attack", ICCV 2023. arXiv:2308.03163.
+.. [1] M. F. Reza, A. Rahmati, T. Wu, H. Dai, "CGBA: Curvature-aware Geometric Black-box Attack",
+   ICCV 2023. arXiv:2308.03163.
 """
 
 from __future__ import annotations
@@ -48,7 +52,8 @@ _FARTHER, _NEARER = 2.0, 0.4
 """Factors on the tangent of the turn until one point of the walk flipped and one did not."""
 
 _RESOLVED = 0.25
-"""A walk ends when its bracket is as wide as this share of what a probe is expected to change ``z`` by, or as ``_CLOSE``."""
+"""A walk ends when its bracket is as wide as this share of what a probe is expected to change
+``z`` by, or as ``_CLOSE``."""
 
 _CLOSE = 1e-3
 
@@ -56,7 +61,8 @@ _WALK_NOISE = 0.02
 """Noise of a boundary point met by a walk, in units of ``z``."""
 
 _DISAPPOINTMENT = 0.1
-"""Share of the normal's squared length that is forgotten where a walk ends at once, though the belief expected a turn."""
+"""Share of the normal's squared length that is forgotten where a walk ends at once, though the
+belief expected a turn."""
 
 _TINY = 1e-30
 
@@ -245,7 +251,8 @@ class _Stack:
     def _at_odds(self, probes: _Probes) -> Real:
         """The probes (n, m, d), moved in or out with the centre until ``z`` is what it shall be.
 
-        Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe, secants look for it.
+        Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe,
+        secants look for it.
         """
         aside = self.blocks.synthesise(probes.components)
         own = (probes.components @ self.beliefs.mean[..., None])[..., 0]

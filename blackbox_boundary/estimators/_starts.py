@@ -22,15 +22,17 @@ _PATIENCE = 4
 """Times ``n_starts`` directions are tried before a row without any flip is given up."""
 
 _INSIDE = 0.9
-"""Share of the way to the known boundary from whose end other labels are looked for: near them, and still at home."""
+"""Share of the way to the known boundary from whose end other labels are looked for: near them,
+and still at home."""
 
 _REACH = 3.0
-"""How far the first directions are followed from there, in units of that way; the next ones twice as far, and so on. Flips at
-the far end of the box are easily met, but of boundaries that are long past the row's own: walks from there were seen not to advance."""
+"""How far the first directions are followed from there, in units of that way; the next ones
+twice as far, and so on. Flips at the far end of the box are easily met, but of boundaries that
+are long past the row's own: walks from there were seen not to advance."""
 
 _FARTHEST = 2.0**20
-"""Without bounds, row lengths beyond which no flip is looked for. A model that is saturated, or counts in
-whole numbers, has flips 1e18 away that say nothing of the row."""
+"""Without bounds, row lengths beyond which no flip is looked for. A model that is saturated, or
+counts in whole numbers, has flips 1e18 away that say nothing of the row."""
 
 _BISECTIONS = 7
 """Questions that locate the boundary along a direction to 1 % of the first flip."""
@@ -49,16 +51,17 @@ def first_flip(
 ) -> Asking[Start | None]:
     """Try random directions, and keep the nearest boundary point met; None where no direction flips.
 
-    Directions come in opposite pairs. The first pair looks as gradients are expected to (``basis.variance``), the second is white noise,
-    and the others are of the kind that came nearest so far: on MNIST nets the first, on residual nets of photographs white noise.
-    The first ones are followed to the end of the box (without bounds: twice as far each, a million row
-    lengths at most, then from the first radius on again), later ones are asked once, just inside the
-    best distance known, and dropped if that does not
-    flip, as RayS does [1]_.
+    Directions come in opposite pairs. The first pair looks as gradients are expected to
+    (``basis.variance``), the second is white noise, and the others are of the kind that came
+    nearest so far: on MNIST nets the first, on residual nets of photographs white noise. The first
+    ones are followed to the end of the box (without bounds: twice as far each, a million row
+    lengths at most, then from the first radius on again), later ones are asked once, just inside
+    the best distance known, and dropped if that does not flip, as RayS does [1]_.
 
     References
     ----------
-    .. [1] J. Chen, Q. Gu, "RayS: A Ray Searching Method for Hard-label Adversarial Attack", KDD 2020. arXiv:2006.12792.
+    .. [1] J. Chen, Q. Gu, "RayS: A Ray Searching Method for Hard-label Adversarial Attack", KDD
+       2020. arXiv:2006.12792.
     """
     tries = _PATIENCE * n_starts
     rays = _Rays(box, np.zeros(len(box.up)), norm)
@@ -83,7 +86,8 @@ def flip_beside(
 ) -> Asking[Start | None]:
     """Look for a flip to none of the ``others``, from just inside the boundary point ``best`` (d,), across the known ``slopes`` (m, k).
 
-    Moving across them leaves the boundaries known where they are, so that the flip met is of another one.
+    Moving across them leaves the boundaries known where they are, so that the flip met is of
+    another one.
     """
     centre = _INSIDE * best
     rays = _Rays(box, centre, norm)

@@ -43,7 +43,8 @@ class Automatic:
     ----------
     by_scores : Ray or Tangent
     by_labels : HalfSpace
-        For rows that end ``ZERO_GRADIENT`` or ``UNRESOLVED`` on the ray, as all do of a piecewise constant model.
+        For rows that end ``ZERO_GRADIENT`` or ``UNRESOLVED`` on the ray, as all do of a piecewise
+        constant model.
     by_splits : Trees
         For models of trees whose splits can be read.
     """

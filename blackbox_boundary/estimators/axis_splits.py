@@ -6,9 +6,10 @@ column by column instead:
 
 1. *Start*: some columns are moved at random, at first as far as they go, later by no more than the
    best flip allows, until the label flips.
-2. *Reset*: columns return to the row's values as long as the label stays flipped, the dearest first.
-3. *Bisect*: each column that still moves is brought to its threshold, the others held; the threshold
-   is kept for later starts.
+2. *Reset*: columns return to the row's values as long as the label stays flipped, the dearest
+   first.
+3. *Bisect*: each column that still moves is brought to its threshold, the others held; the
+   threshold is kept for later starts.
 4. *Exchange*: one move of the best flip is dropped or shortened, and others, to known thresholds or
    at random, take its place at a lower cost.
 

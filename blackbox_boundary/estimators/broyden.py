@@ -1,10 +1,12 @@
 """The tightest distance from scores: a linear model of every class's lead, corrected by each answer.
 
-Around a row, home leads class *j* by ``lead_j(s)``, nearly linear in the displacement ``s``. Scores at one point are one equation for
-the slopes of all leads; Broyden's update changes the slopes as little as the equation demands [1]_. "Little" is measured here by what is
-not yet known: a covariance over the directions of a basis, which starts as the spectrum of a typical gradient and loses each direction
-that was looked at. A gradient by finite differences is the special case that looks everywhere before it moves: ``d + 1`` questions. This
-search moves after the first few, and keeps what it learnt for the next point.
+Around a row, home leads class *j* by ``lead_j(s)``, nearly linear in the displacement ``s``. Scores
+at one point are one equation for the slopes of all leads; Broyden's update changes the slopes as
+little as the equation demands [1]_. "Little" is measured here by what is not yet known: a
+covariance over the directions of a basis, which starts as the spectrum of a typical gradient and
+loses each direction that was looked at. A gradient by finite differences is the special case that
+looks everywhere before it moves: ``d + 1`` questions. This search moves after the first few, and
+keeps what it learnt for the next point.
 
 | here | shape | meaning |
 |---|---|---|
@@ -12,24 +14,26 @@ search moves after the first few, and keeps what it learnt for the next point.
 | ``cov`` | (k, k) | how the slopes may still differ, relative, the same for all classes |
 | ``anchor``, ``at_anchor`` | (d,), (n_classes,) | the nearest boundary point so far (first: the row itself), and the leads there |
 
-One round: ``n_probes`` points beside the anchor; the nearest point, inside the box, of the tangent planes ``lead_j = 0``, over all classes
-as DeepFool does [2]_; a secant search for the boundary along the ray to it.
+One round: ``n_probes`` points beside the anchor; the nearest point, inside the box, of the tangent
+planes ``lead_j = 0``, over all classes as DeepFool does [2]_; a secant search for the boundary
+along the ray to it.
 
-Differences from [1]_: the update is weighted by the covariance (with the identity it is Broyden's), and relaxed by ``noise``, since leads
-are not linear. From [2]_: slopes are estimated; the point is searched on the ray from the row, so that it is on the boundary; the
-iteration does not stop at the first flip.
+Differences from [1]_: the update is weighted by the covariance (with the identity it is Broyden's),
+and relaxed by ``noise``, since leads are not linear. From [2]_: slopes are estimated; the point is
+searched on the ray from the row, so that it is on the boundary; the iteration does not stop at the
+first flip.
 
 Leads are differences of logits, or of log-probabilities. Where the row's own scores say nothing (a
 probability of exactly 1), or leave a bracket open (steps, as of trees), a flip is sought as with
-labels alone, and the nearer one is kept. Cost: ``max_queries_per_row`` in all; anytime, memory and bounds as for
-:mod:`~blackbox_boundary.estimators.halfspace`.
+labels alone, and the nearer one is kept. Cost: ``max_queries_per_row`` in all; anytime, memory and
+bounds as for :mod:`~blackbox_boundary.estimators.halfspace`.
 
 References
 ----------
-.. [1] C. G. Broyden, "A Class of Methods for Solving Nonlinear Simultaneous Equations", Mathematics of Computation 19, 1965.
-   doi:10.1090/S0025-5718-1965-0198670-6.
-.. [2] S.-M. Moosavi-Dezfooli, A. Fawzi, P. Frossard, "DeepFool: a simple and accurate method to fool deep neural networks", CVPR 2016.
-   arXiv:1511.04599.
+.. [1] C. G. Broyden, "A Class of Methods for Solving Nonlinear Simultaneous Equations", Mathematics
+   of Computation 19, 1965. doi:10.1090/S0025-5718-1965-0198670-6.
+.. [2] S.-M. Moosavi-Dezfooli, A. Fawzi, P. Frossard, "DeepFool: a simple and accurate method to
+   fool deep neural networks", CVPR 2016. arXiv:1511.04599.
 """
 
 from __future__ import annotations
@@ -61,7 +65,8 @@ Real = NDArray[np.float64]
 Leads: TypeAlias = Callable[[Prediction], Real]
 
 _FIRST_RADIUS = 5e-3
-"""Root mean square step of the probes around the row itself, relative to the box: the cube root of single precision, as for differences."""
+"""Root mean square step of the probes around the row itself, relative to the box: the cube root
+of single precision, as for differences."""
 
 _RESOLUTION = 1e-6
 """Share of the first variance below which the covariance, in single precision, knows no more."""
@@ -73,7 +78,8 @@ _SECANTS = 5
 """Questions at most along one ray; two or three are usual."""
 
 _OPEN = 0.1
-"""Relative width of a bracket that the secants left open, as between the steps of trees: it is bisected down to this."""
+"""Relative width of a bracket that the secants left open, as between the steps of trees: it is
+bisected down to this."""
 
 _BISECTIONS = 60
 """Questions at most to close it; 10,000 times too far takes 18."""
@@ -101,7 +107,8 @@ class Broyden:
     noise : float
         How far leads are from linear at that radius, relative to what they were expected to vary.
     forgetting : float
-        What a whole turn to another boundary point takes from what was known, as a share of the slopes' squared length.
+        What a whole turn to another boundary point takes from what was known, as a share of the
+        slopes' squared length.
     """
 
     keeps_domain: ClassVar[bool] = True

@@ -37,7 +37,8 @@ class Entry:
     ----------
     kind : type
     access : Access
-        The least that the answers must reveal. Where they reveal no more than ``TOP1``, gradients are estimated from the top score.
+        The least that the answers must reveal. Where they reveal no more than ``TOP1``, gradients
+        are estimated from the top score.
     norms : tuple of str
         Distances that it makes small. Every result holds all three.
     source : str
@@ -117,8 +118,9 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
     """Return the estimator of this name, with these settings; a configured one is returned as it is.
 
-    ``"auto"`` is what is used where nobody names one: :class:`~blackbox_boundary.estimators.Automatic`.
-    Among the settings of ``"lower_bound"``, ``upper`` may be a name, too; it is given the same norm where it has one.
+    ``"auto"`` is what is used where nobody names one:
+    :class:`~blackbox_boundary.estimators.Automatic`. Among the settings of ``"lower_bound"``,
+    ``upper`` may be a name, too; it is given the same norm where it has one.
 
     Raises
     ------

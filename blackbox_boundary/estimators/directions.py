@@ -1,14 +1,20 @@
-r"""Is the boundary flat here? Distances along random directions, within random subspaces, and along directions of your own.
+r"""Flatness of the boundary around a row.
 
-The worst case (``tangent``) says how near the boundary comes; how it lies around a row shows in other directions:
+Distances along random directions, within random subspaces, and along directions of your own.
 
-* along **random directions** [1]_. In front of a flat boundary at distance r, a random line meets it at about
-  :math:`\sqrt d\, r / 0.6745` in the median (0.6745 is the median of \|N(0, 1)\|), so that :func:`flatness` is 1; where the boundary curves
-  towards the row it is below, where it curves away, above.
-* within **random subspaces** [1]_ of dimension m, where the flat boundary is at :math:`\sqrt{d / m}\, r`: ``Directions(subspace=m)`` takes
-  as directions the gradient of the margin projected on random subspaces, which is exact where the boundary is flat.
-* along the **principal flip directions** [2]_: the singular vectors of many rows' ways to their flip points, :func:`principal_directions`,
-  given as ``along``. If the first few hold most of the length, one low-dimensional space explains most flips.
+The worst case (``tangent``) says how near the boundary comes; how it lies around a row shows in
+other directions:
+
+* along **random directions** [1]_. In front of a flat boundary at distance r, a random line meets
+  it at about :math:`\sqrt d\, r / 0.6745` in the median (0.6745 is the median of \|N(0, 1)\|), so
+  that :func:`flatness` is 1; where the boundary curves towards the row it is below, where it curves
+  away, above.
+* within **random subspaces** [1]_ of dimension m, where the flat boundary is at :math:`\sqrt{d /
+  m}\, r`: ``Directions(subspace=m)`` takes as directions the gradient of the margin projected on
+  random subspaces, which is exact where the boundary is flat.
+* along the **principal flip directions** [2]_: the singular vectors of many rows' ways to their
+  flip points, :func:`principal_directions`, given as ``along``. If the first few hold most of the
+  length, one low-dimensional space explains most flips.
 
 | paper | here | shape |
 |---|---|---|
@@ -17,17 +23,19 @@ The worst case (``tangent``) says how near the boundary comes; how it lies aroun
 | [1] r(x), worst case | ``worst`` of :func:`flatness` | (n,) |
 | [2] the flip vectors, their SVD | ``ways``, :func:`principal_directions` | (n, *input_shape) |
 
-Differences from the papers: both sides of a line are tried; [1] solves for the subspace's own nearest point, we take its first-order
-direction. Rays are clipped to the bounds, which bends them; distances are those of the points reached.
+Differences from the papers: both sides of a line are tried; [1] solves for the subspace's own
+nearest point, we take its first-order direction. Rays are clipped to the bounds, which bends them;
+distances are those of the points reached.
 
-Cost per row and direction: two rays of about 14 predictions with scores and 17 by labels (MNIST, most of them far away); with
-``subspace`` one ray, and one gradient a row.
+Cost per row and direction: two rays of about 14 predictions with scores and 17 by labels (MNIST,
+most of them far away); with ``subspace`` one ray, and one gradient a row.
 
 References
 ----------
-.. [1] A. Fawzi, S. Moosavi-Dezfooli, P. Frossard, "The robustness of deep networks: a geometrical perspective", IEEE Signal Processing
-   Magazine 34(6), 2017.
-.. [2] S. Jetley, N. Lord, P. Torr, "With friends like these, who needs adversaries?", NeurIPS 2018. arXiv 1807.04200.
+.. [1] A. Fawzi, S. Moosavi-Dezfooli, P. Frossard, "The robustness of deep networks: a geometrical
+   perspective", IEEE Signal Processing Magazine 34(6), 2017.
+.. [2] S. Jetley, N. Lord, P. Torr, "With friends like these, who needs adversaries?", NeurIPS 2018.
+   arXiv 1807.04200.
 """
 
 from __future__ import annotations
@@ -60,27 +68,31 @@ _MEDIAN = 0.6744897501960817
 """Median of the absolute value of a standard normal number."""
 
 _UNIT = 0.05
-"""First radius, relative to where the ray leaves the bounds, or without bounds to the row's own length (at least 1)."""
+"""First radius, relative to where the ray leaves the bounds, or without bounds to the row's own
+length (at least 1)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Directions(Settings):
     """Distances along random directions, random subspaces or given directions; labels are enough for most.
 
-    The result's ``trace`` holds the distance along each direction (infinite where no flip is met); its flip point is the nearest.
+    The result's ``trace`` holds the distance along each direction (infinite where no flip is met);
+    its flip point is the nearest.
 
     Parameters
     ----------
     count : int
         Random directions, or random subspaces, per row. Each row has its own, from its own stream.
     subspace : int, optional
-        Dimension of random subspaces within which to go against the margin's gradient. Default: random directions.
+        Dimension of random subspaces within which to go against the margin's gradient. Default:
+        random directions.
     along : array (k, *input_shape), optional
         These directions for every row, of any length but zero, in place of random ones.
     rtol : float
         Width of the bracket relative to the radius. A flatness reading needs no more than 1e-3.
     gradients : GradientSource, optional
-        With ``subspace``: estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+        With ``subspace``: estimate gradients from predictions. Default: the predictor's own, or
+        central differences where it has none.
     """
 
     keeps_domain: ClassVar[bool] = True
@@ -196,7 +208,8 @@ def flatness(trace: Real, worst: Real, n_inputs: int, subspace: int = 1) -> Real
     Returns
     -------
     (n,) float
-        1 in front of a flat boundary; above where it curves away, below where it curves around the row.
+        1 in front of a flat boundary; above where it curves away, below where it curves around the
+        row.
 
     Examples
     --------
@@ -214,7 +227,8 @@ def principal_directions(ways: Array) -> tuple[Real, Real]:
     Parameters
     ----------
     ways : (n, *input_shape)
-        ``flip_points - x``, of rows that have a flip point; each counts as a direction, whatever its length.
+        ``flip_points - x``, of rows that have a flip point; each counts as a direction, whatever
+        its length.
 
     Raises
     ------

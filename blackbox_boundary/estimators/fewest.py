@@ -2,15 +2,16 @@
 
 A flip of another estimator changes nearly every column a little. From it, row by row:
 
-1. *Single columns.* Each column is tried by itself, at the ends of its room and between. Columns whose
-   change flips the row end the search: one is the least there is.
+1. *Single columns.* Each column is tried by itself, at the ends of its room and between. Columns
+   whose change flips the row end the search: one is the least there is.
 2. *The most effective columns first.* Columns are ordered by what they did to the lead of the home
    label (with labels alone: by their part of the known flip, times their room), each at its most
    effective value. Bisection finds how many of them, together, flip the row. For scores that add up
    over the columns no smaller set flips.
-3. *Reset.* One column after the other goes back to the row's own value, as long as the rest flips: as
-   it is, or moved further out.
-4. *Small subsets.* All pairs, then triples, of the most effective columns, where more of them are known.
+3. *Reset.* One column after the other goes back to the row's own value, as long as the rest flips:
+   as it is, or moved further out.
+4. *Small subsets.* All pairs, then triples, of the most effective columns, where more of them are
+   known.
 5. *Nearer.* The columns that remain move back towards the row until the label is kept.
 
 A one-hot group, and a category, count as one column. What is found is a flip, and an upper bound on

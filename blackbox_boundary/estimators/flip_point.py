@@ -1,7 +1,8 @@
 r"""The closest point where two classes tie and every other is below, as a constrained optimisation; and why, where it fails.
 
-Source: R. Yousefzadeh, D. P. O'Leary, "Investigating decision boundaries of trained neural networks" [1]_: a *flip point* between classes
-i and j is a point where their scores are equal and no other score is larger; the closest one to ``x`` solves
+Source: R. Yousefzadeh, D. P. O'Leary, "Investigating decision boundaries of trained neural
+networks" [1]_: a *flip point* between classes i and j is a point where their scores are equal and
+no other score is larger; the closest one to ``x`` solves
 
 .. math:: \min_z \tfrac12 \|z - x\|^2 \quad\text{s.t.}\quad z_i(z) = z_j(z),\; z_i(z) \ge z_k(z),\; lowest \le z \le highest,
 
@@ -14,19 +15,23 @@ once for each class j other than the label i; the nearest of them is the row's.
 | tie, others below | ``tie`` = 0, ``gap`` ≥ 0 | lead over the slope's norm at ``x``: input units |
 | multipliers | ``pull`` (m,), ``push`` (m, n_classes) | input units |
 
-Differences from the paper: constraints are in the units of the inputs, so that one penalty suits all models; it uses a package of
-optimisers, we use two methods that can be asked one question at a time: sequential quadratic programming with SciPy's SLSQP for the
-programmes of small inputs, and an augmented Lagrangian for large ones, whose gradient is *one* vector-Jacobian product however many
-classes there are. ReLU nets are not differentiable at the kinks where closest points like to lie, so that neither converges to the last
-digit there: ``tangent`` is tighter and cheaper; this is the method that also says *which* classes tie, and why no tie was found.
+Differences from the paper: constraints are in the units of the inputs, so that one penalty suits
+all models; it uses a package of optimisers, we use two methods that can be asked one question at a
+time: sequential quadratic programming with SciPy's SLSQP for the programmes of small inputs, and an
+augmented Lagrangian for large ones, whose gradient is *one* vector-Jacobian product however many
+classes there are. ReLU nets are not differentiable at the kinks where closest points like to lie,
+so that neither converges to the last digit there: ``tangent`` is tighter and cheaper; this is the
+method that also says *which* classes tie, and why no tie was found.
 
-Cost per row and pair: augmented Lagrangian, ``steps`` gradients and ``steps + 5`` predictions; quadratic programming, up to
-``n_classes`` gradients and one prediction a step, 5 to 10 steps where the scores are smooth.
+Cost per row and pair: augmented Lagrangian, ``steps`` gradients and ``steps + 5`` predictions;
+quadratic programming, up to ``n_classes`` gradients and one prediction a step, 5 to 10 steps where
+the scores are smooth.
 
 References
 ----------
 .. [1] arXiv 1908.02802, 2019.
-.. [2] J. Nocedal, S. Wright, "Numerical Optimization", 2nd ed., chapters 17 (augmented Lagrangian) and 18 (SQP), 2006.
+.. [2] J. Nocedal, S. Wright, "Numerical Optimization", 2nd ed., chapters 17 (augmented Lagrangian)
+   and 18 (SQP), 2006.
 """
 
 from __future__ import annotations
@@ -57,7 +62,8 @@ __all__ = ["FlipPoint"]
 Real = NDArray[np.float64]
 
 _PENALTY = 2.0
-"""Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks by 1/3 a step, across it at once."""
+"""Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks
+by 1/3 a step, across it at once."""
 
 _FARTHEST = 1e15
 """Longest first step: of saturated probabilities it may be longer than single precision holds."""
@@ -79,7 +85,8 @@ class FlipPoint:
     steps : int
         Steps per problem.
     gradients : GradientSource, optional
-        Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+        Estimate gradients from predictions. Default: the predictor's own, or central differences
+        where it has none.
     """
 
     pairs: int | None = 3

@@ -1,9 +1,10 @@
 """The tightest distance from labels alone: learn the half-space beyond the boundary, one bit a question.
 
-Near a row the home region ends at a hyperplane, or nearly so. Each label says on which side of it a point lies. This search keeps a
-Gaussian belief about the hyperplane (:mod:`._belief`), asks points that it holds for even odds, and walks to where the belief puts the
-nearest point of the boundary (:mod:`._rounds`). The spectrum of its normal is
-learnt from the row's own answers (:mod:`._amplitudes`).
+Near a row the home region ends at a hyperplane, or nearly so. Each label says on which side of it a
+point lies. This search keeps a Gaussian belief about the hyperplane (:mod:`._belief`), asks points
+that it holds for even odds, and walks to where the belief puts the nearest point of the boundary
+(:mod:`._rounds`). The spectrum of its normal is learnt from the row's own answers
+(:mod:`._amplitudes`).
 
 It stands on published methods, and replaces what they do with the answers:
 
@@ -14,34 +15,42 @@ It stands on published methods, and replaces what they do with the answers:
 | search between point and normal | CGBA [3]_: along a semicircle | ``rounds``: the same in any norm and box, aimed by the belief |
 | one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
 
-The normal learnt at one boundary point is kept for the next, made a little less certain (``forgetting``), where those methods start anew.
+The normal learnt at one boundary point is kept for the next, made a little less certain
+(``forgetting``), where those methods start anew.
 
-A search that walks down one facet ends at its nearest point, and another class may be nearer: of the first fifty images on the dense
-MNIST net, seventeen settle with another label than the nearest one. Hence three phases:
+A search that walks down one facet ends at its nearest point, and another class may be nearer: of
+the first fifty images on the dense MNIST net, seventeen settle with another label than the nearest
+one. Hence three phases:
 
 1. *Settle*: follow the facet that the first flip belongs to, ``_SETTLED`` questions long.
-2. *Look around*: find a flip that no known facet accounts for, and learn its facet, as long as it keeps up with the best known one when
-   both are compared after as many questions. How far a facet's length still falls depends on little else than how many were asked
-   about it: after ten rounds it was 1.5 times its last one, with a standard deviation of 9 % over images.
-3. *Refine*: ``_REFINE`` questions for the nearest facet. Then look around again. Where nothing new is found, those left behind get another
-   chance, with twice the slack, and the next refinement takes twice as long.
+2. *Look around*: find a flip that no known facet accounts for, and learn its facet, as long as it
+   keeps up with the best known one when both are compared after as many questions. How far a
+   facet's length still falls depends on little else than how many were asked about it: after ten
+   rounds it was 1.5 times its last one, with a standard deviation of 9 % over images.
+3. *Refine*: ``_REFINE`` questions for the nearest facet. Then look around again. Where nothing new
+   is found, those left behind get another chance, with twice the slack, and the next refinement
+   takes twice as long.
 
-Bounds: every displacement is clipped before it is asked, and what was asked is what the belief hears of. The nearest point of a
-hyperplane inside the box is :func:`~blackbox_boundary.search.geometry.nearest`.
+Bounds: every displacement is clipped before it is asked, and what was asked is what the belief
+hears of. The nearest point of a hyperplane inside the box is
+:func:`~blackbox_boundary.search.geometry.nearest`.
 
-Cost: ``max_queries_per_row`` in all, the row itself and the confirmation of its flip point included. Stopped earlier, the nearest flip
-asked so far is the answer; the first questions do not depend on how many will follow, so more of them never worsen it. Memory: ``256 k``
-bytes a facet of each row searched at a time (``k`` directions, at most 8,192), .2 MB for MNIST. The boundary's home side is
-known along the last walk only: ``lo`` stays 0.
+Cost: ``max_queries_per_row`` in all, the row itself and the confirmation of its flip point
+included. Stopped earlier, the nearest flip asked so far is the answer; the first questions do not
+depend on how many will follow, so more of them never worsen it. Memory: ``256 k`` bytes a facet of
+each row searched at a time (``k`` directions, at most 8,192), .2 MB for MNIST. The boundary's home
+side is known along the last walk only: ``lo`` stays 0.
 
 References
 ----------
-.. [1] J. Chen, M. I. Jordan, M. J. Wainwright, "HopSkipJumpAttack: A Query-Efficient Decision-Based Attack", IEEE S&P 2020.
-   arXiv:1904.02144.
-.. [2] A. Rahmati, S.-M. Moosavi-Dezfooli, P. Frossard, H. Dai, "GeoDA: a geometric framework for black-box adversarial attacks",
-   CVPR 2020. arXiv:2003.06468.
-.. [3] M. F. Reza, A. Rahmati, T. Wu, H. Dai, "CGBA: Curvature-aware Geometric Black-box Attack", ICCV 2023. arXiv:2308.03163.
-.. [4] J. Chen, Q. Gu, "RayS: A Ray Searching Method for Hard-label Adversarial Attack", KDD 2020. arXiv:2006.12792.
+.. [1] J. Chen, M. I. Jordan, M. J. Wainwright, "HopSkipJumpAttack: A Query-Efficient Decision-Based
+   Attack", IEEE S&P 2020. arXiv:1904.02144.
+.. [2] A. Rahmati, S.-M. Moosavi-Dezfooli, P. Frossard, H. Dai, "GeoDA: a geometric framework for
+   black-box adversarial attacks", CVPR 2020. arXiv:2003.06468.
+.. [3] M. F. Reza, A. Rahmati, T. Wu, H. Dai, "CGBA: Curvature-aware Geometric Black-box Attack",
+   ICCV 2023. arXiv:2308.03163.
+.. [4] J. Chen, Q. Gu, "RayS: A Ray Searching Method for Hard-label Adversarial Attack", KDD 2020.
+   arXiv:2006.12792.
 """
 
 from __future__ import annotations
@@ -76,7 +85,8 @@ from ._starts import Start, first_flip, flip_beside
 __all__ = ["HalfSpace"]
 
 _SETTLED = 1000
-"""Questions about the first facet before others are looked for; an earlier look costs distance at 1,000 queries."""
+"""Questions about the first facet before others are looked for; an earlier look costs distance
+at 1,000 queries."""
 
 _REFINE = 300
 """Questions for the nearest facet after each look at another; about what such a look costs."""
@@ -88,8 +98,9 @@ _STARTS = 10
 """Directions tried for a flip beside the known facets."""
 
 _SLACK = 100.0
-"""A facet keeps up while it is at most ``1 + slack / asked`` times as long as the best known one was after as many questions: 2 after
-100, 1.25 after 400. Lengths tell little after the first questions, and much after some hundred."""
+"""A facet keeps up while it is at most ``1 + slack / asked`` times as long as the best known one
+was after as many questions: 2 after 100, 1.25 after 400. Lengths tell little after the first
+questions, and much after some hundred."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +112,8 @@ class HalfSpace:
     norm : str
         ``"l1"``, ``"l2"`` or ``"linf"``: what is made small.
     max_queries_per_row : int
-        The one dial. 250 give a first idea, 1,000 a good distance, 5,000 one within some percent of white-box methods; beyond
-        1,000, other classes than the first one met are looked for, too.
+        The one dial. 250 give a first idea, 1,000 a good distance, 5,000 one within some percent of
+        white-box methods; beyond 1,000, other classes than the first one met are looked for, too.
     subspace : Basis, optional
         Where the boundary's normal is sought. Default: all directions; of inputs of more than 8,192
         numbers as many, images by their lowest frequencies.
@@ -116,7 +127,8 @@ class HalfSpace:
         How far from a hyperplane the boundary is at that radius, as a share of what a probe is
         expected to change there.
     forgetting : float
-        What a whole turn to another boundary point takes from what was known, as a share of the normal's squared length.
+        What a whole turn to another boundary point takes from what was known, as a share of the
+        normal's squared length.
     """
 
     keeps_domain: ClassVar[bool] = True

@@ -1,8 +1,9 @@
 r"""The flip point of an easy relative of the model, followed while the relative turns into the model.
 
-Source: R. Yousefzadeh, D. P. O'Leary, "Deep learning interpretation: flip points and homotopy methods" [1]_. Finding the closest flip
-point of a trained net is a hard problem; that of a simpler classifier may be trivial. A continuation starts from the trivial one and
-changes the classifier in small steps, each solved from the solution before.
+Source: R. Yousefzadeh, D. P. O'Leary, "Deep learning interpretation: flip points and homotopy
+methods" [1]_. Finding the closest flip point of a trained net is a hard problem; that of a simpler
+classifier may be trivial. A continuation starts from the trivial one and changes the classifier in
+small steps, each solved from the solution before.
 
 | paper | here | shape |
 |---|---|---|
@@ -11,14 +12,16 @@ changes the classifier in small steps, each solved from the solution before.
 | the flip point at t | ``x + step`` | (n, d) |
 | the path | ``Distances.trace``: its L2 distance at each t | (n, steps + 1) |
 
-Differences from the paper: there, parameters of the model are changed, and its gradients kept from vanishing; ours needs no parameters,
-since the blend is made of answers: scores and gradients of the model at a point, and those at ``x``. The pair of classes is the label and
-the nearest class of the linearisation. Each solution is corrected by projecting ``x`` on the tangent plane of the blend's tie, inside the
-bounds.
+Differences from the paper: there, parameters of the model are changed, and its gradients kept from
+vanishing; ours needs no parameters, since the blend is made of answers: scores and gradients of the
+model at a point, and those at ``x``. The pair of classes is the label and the nearest class of the
+linearisation. Each solution is corrected by projecting ``x`` on the tangent plane of the blend's
+tie, inside the bounds.
 
 A trace that jumps says that the boundary near ``x`` is not a bent version of its linearisation.
 
-Cost per row: ``n_rivals + steps * corrections`` gradients, ``steps * corrections`` predictions and one to five to see the flip.
+Cost per row: ``n_rivals + steps * corrections`` gradients, ``steps * corrections`` predictions and
+one to five to see the flip.
 
 References
 ----------
@@ -60,9 +63,11 @@ class Homotopy:
     corrections : int
         Projections per stage.
     n_rivals : int
-        Classes, those with the smallest lead, among which the linearisation's nearest is looked for.
+        Classes, those with the smallest lead, among which the linearisation's nearest is looked
+        for.
     gradients : GradientSource, optional
-        Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+        Estimate gradients from predictions. Default: the predictor's own, or central differences
+        where it has none.
     """
 
     steps: int = 8

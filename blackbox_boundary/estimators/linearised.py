@@ -1,7 +1,7 @@
 r"""A first-order estimate of the distance, without a search: the lead over each class, divided by how fast it can shrink.
 
-Source: G. Elsayed et al., "Large margin deep networks for classification", NeurIPS 2018, section 3 [1]_ (the ICLR 2018 workshop version
-has the same formula).
+Source: G. Elsayed et al., "Large margin deep networks for classification", NeurIPS 2018, section 3
+[1]_ (the ICLR 2018 workshop version has the same formula).
 
 | paper | here | shape |
 |---|---|---|
@@ -9,12 +9,14 @@ has the same formula).
 | ‖∇_x f_i − ∇_x f_j‖_q, 1/p + 1/q = 1 | ``steepness`` | (n, k) |
 | d̃_{f,x,{i,j}} = \|f_i − f_j\| / ‖∇_x f_i − ∇_x f_j‖_q | ``distance`` | (n, k) input units |
 
-The result is **neither an upper nor a lower bound** on the distance: it is ``Distances.estimate``, exact where the scores are linear and
-there are no bounds. The point that the linearisation names is asked about once: where it flips, it is a flip point like any other, at an
-upper bound (status ``CONVERGED``); where it does not, the status is ``NO_FLIP`` and the estimate stands alone.
+The result is **neither an upper nor a lower bound** on the distance: it is ``Distances.estimate``,
+exact where the scores are linear and there are no bounds. The point that the linearisation names is
+asked about once: where it flips, it is a flip point like any other, at an upper bound (status
+``CONVERGED``); where it does not, the status is ``NO_FLIP`` and the estimate stands alone.
 
-Differences from the paper: hidden layers are not looked at; the leads of probabilities are those of their logarithms, which are those of
-the logits; ``n_rivals`` leaves out classes that are far behind; the point respects the bounds, which the formula knows nothing of.
+Differences from the paper: hidden layers are not looked at; the leads of probabilities are those of
+their logarithms, which are those of the logits; ``n_rivals`` leaves out classes that are far
+behind; the point respects the bounds, which the formula knows nothing of.
 
 Where the lead of a row's probabilities is more than their type resolves (69 nats in single
 precision), the gradient has a direction and no length: the line to the flip point is then searched,
@@ -71,9 +73,11 @@ class Linearised:
     norm : {"l2", "linf", "l1"}
         Which distance.
     n_rivals : int, optional
-        Differentiate only this many classes, those with the smallest lead. Default: all but the home label, as in the paper.
+        Differentiate only this many classes, those with the smallest lead. Default: all but the
+        home label, as in the paper.
     gradients : GradientSource, optional
-        Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+        Estimate gradients from predictions. Default: the predictor's own, or central differences
+        where it has none.
     """
 
     norm: Literal["l1", "l2", "linf"] = "l2"
@@ -160,8 +164,8 @@ class Linearised:
     def _look_again(self, flips: Flips, problem: Problem, rows: IntArray) -> Search:
         """Search the line to flip points whose distance the scores do not resolve.
 
-        Neither do they resolve the estimate: it becomes the distance of the flip point, which has the
-        same direction, and infinite where there is none.
+        Neither do they resolve the estimate: it becomes the distance of the flip point, which has
+        the same direction, and infinite where there is none.
         """
         assert flips.estimate is not None
         flips.estimate[rows] = np.inf

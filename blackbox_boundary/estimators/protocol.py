@@ -30,8 +30,9 @@ __all__ = [
 class Estimator(Protocol):
     """A way to measure distances.
 
-    ``check`` explains, before any query, what is missing where the predictor reveals too little; ``expected_queries`` states the
-    price; ``search`` asks what it needs to know and leaves what it found in ``flips``.
+    ``check`` explains, before any query, what is missing where the predictor reveals too little;
+    ``expected_queries`` states the price; ``search`` asks what it needs to know and leaves what it
+    found in ``flips``.
     """
 
     @property

@@ -10,13 +10,16 @@ Source: S. Gupta, "Understanding Uncertainty in Input Spaces of Deep Classifiers
 | α = 1, 10, 100, ... | ``radius / unit``, ``unit`` the gradient's norm | (n,) |
 | x_flip | ``flips.path`` at ``flips.hi`` | (n, *input_shape) |
 
-Differences from the paper, each with its reason, are listed in :mod:`blackbox_boundary.search.rays`, which does the searching. The path
-is that of the paper: one ray a row, from the unnormalised gradient. The paper says that all L_n distances are the same, which
+Differences from the paper, each with its reason, are listed in
+:mod:`blackbox_boundary.search.rays`, which does the searching. The path is that of the paper: one
+ray a row, from the unnormalised gradient. The paper says that all L_n distances are the same, which
 holds up to a factor per sample only, so L1, L2 and L-infinity are all reported; the paper's is L1.
 
-The paper also remarks that a model in training on the same rows computes its gradients anyway: ``known_gradients`` takes them.
+The paper also remarks that a model in training on the same rows computes its gradients anyway:
+``known_gradients`` takes them.
 
-Cost per row: one gradient unless it is known, and 5 to 7 predictions with scores, about 25 without (at ``rtol`` 1e-6).
+Cost per row: one gradient unless it is known, and 5 to 7 predictions with scores, about 25 without
+(at ``rtol`` 1e-6).
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ from ..settings import Settings
 __all__ = ["Ray"]
 
 _LEAST_UNIT = 1e-8
-"""First radius of the grid at least, in lengths of the row: eleven factors of ten later it is 1,000."""
+"""First radius of the grid at least, in lengths of the row: eleven factors of ten later it is
+1,000."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +57,12 @@ class Ray(Settings):
     Parameters
     ----------
     direction : {"top1", "margin"}
-        Whose gradient: the top-1 score's, as in the paper; or that of its lead over the best rival, which meets the boundary sooner.
+        Whose gradient: the top-1 score's, as in the paper; or that of its lead over the best rival,
+        which meets the boundary sooner.
     search_by : {"auto", "paper", "secant"}
-        ``"paper"``: α = 1, 10, 100, ... and bisection, from labels. ``"secant"``: root finding on scores, a quarter of the queries.
-        ``"auto"``: the latter where the predictor reveals scores. Both end at the same crossing where the ray has just one.
+        ``"paper"``: α = 1, 10, 100, ... and bisection, from labels. ``"secant"``: root finding on
+        scores, a quarter of the queries. ``"auto"``: the latter where the predictor reveals scores.
+        Both end at the same crossing where the ray has just one.
     rtol : float
         Width of the bracket relative to the radius. 1e-6 is about what single precision resolves.
     num_steps : int, optional
@@ -64,16 +70,20 @@ class Ray(Settings):
     scan : int
         Further radii tried below the first flip, to find an earlier crossing.
     sections : int
-        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7 the fewest calls (two fifths).
+        Radii of a row asked for in one call when searching by labels; 1 costs the fewest queries, 7
+        the fewest calls (two fifths).
     slack : int
-        With scores, queries that a row may cost over bisection, whatever its scores do. More lets rows try longer whose lead bends before
-        it vanishes: 6 halve the mean on a ResNet, whose rays bend (docs/explanation/search.md), and change little where rays are straight.
+        With scores, queries that a row may cost over bisection, whatever its scores do. More lets
+        rows try longer whose lead bends before it vanishes: 6 halve the mean on a ResNet, whose
+        rays bend (docs/explanation/search.md), and change little where rays are straight.
     gradients : GradientSource, optional
-        Estimate gradients from predictions. Default: the predictor's own, or central differences where it has none.
+        Estimate gradients from predictions. Default: the predictor's own, or central differences
+        where it has none.
     known_gradients : array (N, *input_shape), optional
-        What a training step, say, has already computed, one for each row of the data in order; nothing is asked for a gradient then, and
-        labels are enough. In place of the top-1 score's gradient, minus that of the cross-entropy by the inputs will do: it is the
-        gradient of the top-1 log-probability where the row is labelled correctly.
+        What a training step, say, has already computed, one for each row of the data in order;
+        nothing is asked for a gradient then, and labels are enough. In place of the top-1 score's
+        gradient, minus that of the cross-entropy by the inputs will do: it is the gradient of the
+        top-1 log-probability where the row is labelled correctly.
     """
 
     direction: Literal["top1", "margin"] = "top1"

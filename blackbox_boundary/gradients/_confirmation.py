@@ -7,9 +7,10 @@
 | ``t`` | (m,) | way along ``u``: the functional changes by a quarter of what the largest step of a coordinate changes it by |
 | ``predicted``, ``rise`` | (m,) | of the functional from ``x - t u`` to ``x + t u``, by the gradient and by the answers |
 
-A step that crosses what a column varies by flattens the difference in that column alone and turns the direction; over a
-shorter way the functional then rises more than predicted. A gradient shorter than what the answers' resolution does to it
-names no direction, either. Both end ``UNRESOLVED``; where the answers do not move over the shorter way, ``ZERO_GRADIENT``.
+A step that crosses what a column varies by flattens the difference in that column alone and turns
+the direction; over a shorter way the functional then rises more than predicted. A gradient shorter
+than what the answers' resolution does to it names no direction, either. Both end ``UNRESOLVED``;
+where the answers do not move over the shorter way, ``ZERO_GRADIENT``.
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ __all__ = ["confirm_gradients"]
 Real = NDArray[np.float64]
 
 _TOLERANCE = 0.3
-"""Relative error of the rise; directions off by so much are up to 5 % longer to the boundary of a linear model."""
+"""Relative error of the rise; directions off by so much are up to 5 % longer to the boundary of
+a linear model."""
 
 _ROUNDINGS = 8.0
-"""Resolutions of the scores by which two answers may differ: a model sums many terms, each of them rounded."""
+"""Resolutions of the scores by which two answers may differ: a model sums many terms, each of
+them rounded."""
 
 _SIGNAL = 4.0
-"""Times that a gradient must be as long as the noise that the resolution puts into it. Its direction has a cosine of 0.97 then: of 200
-rows of a linear model behind 3 to 5 decimals, the farthest is 1.06 times as far as the closed form; with 2 it is 1.28 times."""
+"""Times that a gradient must be as long as the noise that the resolution puts into it. Its
+direction has a cosine of 0.97 then: of 200 rows of a linear model behind 3 to 5 decimals, the
+farthest is 1.06 times as far as the closed form; with 2 it is 1.28 times."""
 
 
 def confirm_gradients(

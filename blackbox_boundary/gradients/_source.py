@@ -37,8 +37,8 @@ class GradientSource(Protocol):
     ) -> Estimate:
         """Estimate the gradient at each asked point, every row by itself.
 
-        ``streams[j]`` is the random stream of ``ask.rows[j]``; sources that draw nothing ignore it. A row that gets no answer to
-        one of its predictions gets that answer's status.
+        ``streams[j]`` is the random stream of ``ask.rows[j]``; sources that draw nothing ignore it.
+        A row that gets no answer to one of its predictions gets that answer's status.
         """
         ...
 
@@ -57,7 +57,8 @@ def estimate_gradients(
     problem : Problem
         What the predictor reveals.
     row_ids : (n,) int, optional
-        The rows' numbers in the caller's data, which name their random streams. Default: their places in the batch.
+        The rows' numbers in the caller's data, which name their random streams. Default: their
+        places in the batch.
 
     Raises
     ------

@@ -29,7 +29,8 @@ CHUNK_BYTES = 32 * 2**20
 """Memory of the points of one ask. A row's own share of it does not depend on how many rows ask."""
 
 _WIDEST_STEP = 0.2
-"""Share of the input's scale beyond which a difference says little about a derivative. Three decimals need 0.1 to 0.2, two need more."""
+"""Share of the input's scale beyond which a difference says little about a derivative. Three
+decimals need 0.1 to 0.2, two need more."""
 
 _SAMPLE = 256
 """Different scores of a row that are kept to find the grid on which they lie."""
@@ -107,7 +108,10 @@ class Received:
         return np.maximum(np.maximum(rounded, on_grid), short * self.largest)
 
     def _grid(self, row: int) -> float:
-        """The step of the grid of a row's scores. Few levels are one only where answers share them: equal slopes make levels, too."""
+        """The step of the grid of a row's scores.
+
+        Few levels are one only where answers share them: equal slopes make levels, too.
+        """
         levels = self.seen[row]
         if len(levels) < _MANY_LEVELS and 2 * len(levels) > self.n_seen[row]:
             return 0.0
@@ -119,7 +123,8 @@ class Received:
 
 
 _SINGLE_BITS = 20
-"""Binary digits below which scores resolve noticeably less than single precision, whose 24 the last may lack by chance."""
+"""Binary digits below which scores resolve noticeably less than single precision, whose 24 the
+last may lack by chance."""
 
 _MANY_LEVELS = 16
 """Different scores that lie on one grid whether or not answers share them."""
@@ -138,8 +143,9 @@ def with_step(
 ) -> Estimate:
     """Try the given step, or the one for the scores' known resolution, widened once where they prove to be rounded more coarsely.
 
-    The best step of a difference whose error falls as ``h**(order - 1)`` is the ``order``-th root of the scores' relative
-    resolution, in units of each coordinate's scale (:mod:`~blackbox_boundary.gradients.scale`).
+    The best step of a difference whose error falls as ``h**(order - 1)`` is the ``order``-th root
+    of the scores' relative resolution, in units of each coordinate's scale
+    (:mod:`~blackbox_boundary.gradients.scale`).
     """
     k = len(ask.rows)
     scale = _scales(ask.points, problem)

@@ -1,12 +1,14 @@
 """Orthonormal bases in which gradients are estimated: all coordinates, the low frequencies of an image, or the caller's directions.
 
-A model's gradient with respect to an image is rough, but not as rough as noise: neighbouring pixels push the same way. Taken as a
-random image whose covariance decays exponentially with distance, its spectrum in the discrete cosine basis falls as
+A model's gradient with respect to an image is rough, but not as rough as noise: neighbouring pixels
+push the same way. Taken as a random image whose covariance decays exponentially with distance, its
+spectrum in the discrete cosine basis falls as
 
     variance(f) ~ (1 + |f|**2 / f0**2) ** (-3/2)
 
-where ``f`` counts half periods across the image and ``f0 = side / (pi * correlation length)``. The correlation length is taken to be
-1.5 pixels: the reach of the 3x3 filters that most vision models begin with; dense and convolutional MNIST nets agree with it.
+where ``f`` counts half periods across the image and ``f0 = side / (pi * correlation length)``. The
+correlation length is taken to be 1.5 pixels: the reach of the 3x3 filters that most vision models
+begin with; dense and convolutional MNIST nets agree with it.
 """
 
 from __future__ import annotations
@@ -121,7 +123,8 @@ class Cosines(Settings):
     Parameters
     ----------
     shape : tuple of int
-        Of one input: (height, width), (channels, height, width) or (height, width, channels); the shorter end counts channels.
+        Of one input: (height, width), (channels, height, width) or (height, width, channels); the
+        shorter end counts channels.
     size : int
         Number of directions kept, at most all.
     """

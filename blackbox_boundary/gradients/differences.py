@@ -7,23 +7,27 @@
 | ``h`` | (k, d) | step, input units |
 | ``above``, ``below`` | (k, d) | coordinate *i* of the points asked on either side: ``x_i + h`` and ``x_i - h``, clipped to the bounds |
 
-Central: ``g_i = (f(above_i) - f(below_i)) / (above_i - below_i)``. The denominator is the difference of the points as they were asked, in
-their own precision and inside the bounds, so that a face of the box makes the difference one-sided instead of wrong.
+Central: ``g_i = (f(above_i) - f(below_i)) / (above_i - below_i)``. The denominator is the
+difference of the points as they were asked, in their own precision and inside the bounds, so that a
+face of the box makes the difference one-sided instead of wrong.
 
-Step: central differences balance a truncation of order ``h**2`` against the resolution ``r`` of the scores over ``h``, which
-gives ``h ~ r**(1/3)``; forward differences ``h ~ r**(1/2)`` ([1], section 8.1). ``r`` is relative to the scores' scale and is taken
-to be single precision, in which most models answer whatever they are given, or the points' own where that is coarser; ``h`` is
-relative to the scale of each coordinate (:mod:`~blackbox_boundary.gradients.scale`). Scores found to lie on a grid, of decimals or of
-any other step, or to have few binary digits, have a coarser ``r``: their rows are asked once more with the step that follows from it,
-or refused (``UNRESOLVED``) where that step would exceed a fifth of the scale, far outside of what a derivative means.
+Step: central differences balance a truncation of order ``h**2`` against the resolution ``r`` of the
+scores over ``h``, which gives ``h ~ r**(1/3)``; forward differences ``h ~ r**(1/2)`` ([1], section
+8.1). ``r`` is relative to the scores' scale and is taken to be single precision, in which most
+models answer whatever they are given, or the points' own where that is coarser; ``h`` is relative
+to the scale of each coordinate (:mod:`~blackbox_boundary.gradients.scale`). Scores found to lie on
+a grid, of decimals or of any other step, or to have few binary digits, have a coarser ``r``: their
+rows are asked once more with the step that follows from it, or refused (``UNRESOLVED``) where that
+step would exceed a fifth of the scale, far outside of what a derivative means.
 
-Queries a gradient: central ``2 d``, forward ``d + 1``; twice that where scores turn out to be rounded (give ``step`` to avoid it).
-With access to the top score alone, a coordinate whose label flips on one side is differenced on the other, with one more query a
-row (forward: a coordinate).
+Queries a gradient: central ``2 d``, forward ``d + 1``; twice that where scores turn out to be
+rounded (give ``step`` to avoid it). With access to the top score alone, a coordinate whose label
+flips on one side is differenced on the other, with one more query a row (forward: a coordinate).
 
 References
 ----------
-.. [1] J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd edition, Springer, 2006. doi:10.1007/978-0-387-40065-5.
+.. [1] J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd edition, Springer, 2006.
+   doi:10.1007/978-0-387-40065-5.
 """
 
 from __future__ import annotations
@@ -57,7 +61,8 @@ class CentralDifferences:
     Attributes
     ----------
     step : float, optional
-        Input units. Default: from the precision of points and scores, see the module's text; with a step given, rounding is not looked for.
+        Input units. Default: from the precision of points and scores, see the module's text; with a
+        step given, rounding is not looked for.
     """
 
     step: float | None = None
@@ -145,7 +150,8 @@ class _Stencil:
     def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
         """Points and coordinates to ask together: the same block of coordinates of as many rows as fit in memory.
 
-        The blocks of a row do not depend on the other rows; a row that ended is left out of those that follow.
+        The blocks of a row do not depend on the other rows; a row that ended is left out of those
+        that follow.
         """
         k, d = self.x.shape
         fit = max(1, CHUNK_BYTES // max(1, self.x[:1].nbytes))

@@ -6,22 +6,24 @@
 | :class:`SPSA` [1]_ | ``x + h u_i`` and ``x - h u_i``, ``u_i`` of random signs | the mean of ``(f+ - f-) / 2h * u_i``; unbiased, noisier |
 | :class:`LocalLinear` [2]_ | ``x + h u_i``, ``u_i`` Gaussian | weighted least squares of a plane |
 
-Of ``m`` random orthonormal directions out of ``k`` the projection has the cosine ``sqrt(m / k)`` to the gradient, the best that ``m``
-differences of unknown slopes can do; SPSA has about ``sqrt(m / (m + k))``. A ``subspace`` in which the gradient mostly lies
-(:class:`Cosines` for images) shrinks ``k``. With as many pairs as directions, the projection on the subspace is exact but for the step.
+Of ``m`` random orthonormal directions out of ``k`` the projection has the cosine ``sqrt(m / k)`` to
+the gradient, the best that ``m`` differences of unknown slopes can do; SPSA has about ``sqrt(m / (m
++ k))``. A ``subspace`` in which the gradient mostly lies (:class:`Cosines` for images) shrinks
+``k``. With as many pairs as directions, the projection on the subspace is exact but for the step.
 
 ``h`` is the root mean square step of each coordinate, in units of which displacements are drawn and
-fitted. It is chosen as in :mod:`~blackbox_boundary.gradients.differences`, and widened where scores are
-rounded. Directions that are no coordinates have one step for all of them. Points are clipped to the bounds,
-and the displacements that were asked enter the estimate. With access to the top score alone, points whose
-label is not the one that ``v`` asks for are left out. Each row draws from its own stream.
+fitted. It is chosen as in :mod:`~blackbox_boundary.gradients.differences`, and widened where scores
+are rounded. Directions that are no coordinates have one step for all of them. Points are clipped to
+the bounds, and the displacements that were asked enter the estimate. With access to the top score
+alone, points whose label is not the one that ``v`` asks for are left out. Each row draws from its
+own stream.
 
 References
 ----------
-.. [1] J. C. Spall, "Multivariate stochastic approximation using a simultaneous perturbation gradient approximation", IEEE Transactions on
-   Automatic Control 37, 1992. doi:10.1109/9.119632.
-.. [2] M. T. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?: Explaining the Predictions of Any Classifier", KDD 2016.
-   arXiv:1602.04938.
+.. [1] J. C. Spall, "Multivariate stochastic approximation using a simultaneous perturbation
+   gradient approximation", IEEE Transactions on Automatic Control 37, 1992. doi:10.1109/9.119632.
+.. [2] M. T. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?: Explaining the Predictions of
+   Any Classifier", KDD 2016. arXiv:1602.04938.
 """
 
 from __future__ import annotations
@@ -50,10 +52,12 @@ Real = NDArray[np.float64]
 Draw: TypeAlias = Callable[[np.random.Generator], Real]
 """Displacements (count, k) in the basis, of about unit root mean square."""
 Solve: TypeAlias = Callable[[Real, Real], Real]
-"""The gradient (d,) from displacements (m, d) and the functional there (m,), of which NaN is unknown."""
+"""The gradient (d,) from displacements (m, d) and the functional there (m,), of which NaN is
+unknown."""
 
 _DEPENDENT = 1e-3
-"""Singular values below this share of the largest are left out: clipping can make directions nearly dependent."""
+"""Singular values below this share of the largest are left out: clipping can make directions
+nearly dependent."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class AntitheticBlocks:
     Parameters
     ----------
     n_queries : int
-        The dial: queries a gradient, two for each direction; never more than two for each direction of the subspace.
+        The dial: queries a gradient, two for each direction; never more than two for each direction
+        of the subspace.
     subspace : Basis or int, optional
         A number: that many of the lowest frequencies of an image. Default: all coordinates.
     step : float, optional
@@ -161,9 +166,11 @@ class LocalLinear:
     n_queries : int
         The dial: queries a gradient, one for each point.
     subspace, step
-        As for :class:`AntitheticBlocks`; ``step`` is the neighbourhood's standard deviation in a coordinate.
+        As for :class:`AntitheticBlocks`; ``step`` is the neighbourhood's standard deviation in a
+        coordinate.
     kernel_width : float
-        Distance at which a point weighs ``exp(-1)``, relative to the neighbourhood's typical radius. LIME's default for tables is 0.75.
+        Distance at which a point weighs ``exp(-1)``, relative to the neighbourhood's typical
+        radius. LIME's default for tables is 0.75.
     """
 
     n_queries: int = 100

@@ -4,13 +4,14 @@ Raw columns of a table have units of their own: one step for all of them is nois
 crosses the whole of another. The scale of a coordinate is, in this order,
 
 1. what the caller declares (``measure(..., scale=...)``),
-2. the width of its bounds, or twenty spreads of the data where those are less than a fiftieth of it,
+2. the width of its bounds, or twenty spreads of the data where those are less than a fiftieth of
+   it,
 3. its spread (standard deviation) over the data,
 4. the size of its value where it does not vary, or where a row is alone.
 
-All pixels of an image have one scale. The spread is computed once over all rows of a run, before the
-first query, and belongs to the run's settings: a block, a resumed run or a row alone that is given the
-same scale takes the same steps.
+All pixels of an image have one scale. The spread is computed once over all rows of a run, before
+the first query, and belongs to the run's settings: a block, a resumed run or a row alone that is
+given the same scale takes the same steps.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ _BLOCK_BYTES = 8 * 2**20
 """Inputs read at a time."""
 
 _SPREADS = 20.0
-"""Spreads of the data that bounds may be wide: at three decimals, a step of a fifth of the scale would be four of them already."""
+"""Spreads of the data that bounds may be wide: at three decimals, a step of a fifth of the scale
+would be four of them already."""
 
 _WIDE = 1000.0
-"""Bounds wider than this many spreads are no scale of the column: its steps would cross the data."""
+"""Bounds wider than this many spreads are no scale of the column: its steps would cross the
+data."""
 
 _LEAST = 1e-2
-"""A value that happens to be near zero is no scale: of the median of the others it has at least this share."""
+"""A value that happens to be near zero is no scale: of the median of the others it has at least
+this share."""
 
 
 def data_scale(x: Array, bounds: Bounds = None) -> Real:
@@ -46,7 +50,8 @@ def data_scale(x: Array, bounds: Bounds = None) -> Real:
     Parameters
     ----------
     x : array (n, *input_shape)
-        All rows of the run; those with NaN or infinity are left out. Memory-mapped rows are read in blocks.
+        All rows of the run; those with NaN or infinity are left out. Memory-mapped rows are read in
+        blocks.
     bounds : (lowest, highest), optional
 
     Notes

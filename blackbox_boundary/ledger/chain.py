@@ -24,8 +24,8 @@ class Event(enum.IntEnum):
     ASKED = 2
     """Rows are about to be sent; the entry's number is the call's.
 
-    ``form``: predictions, gradients or checks, ``data``: their keys. A check asks a row again to see
-    whether the model is still the same: its answer is kept, and never handed out.
+    ``form``: predictions, gradients or checks, ``data``: their keys. A check asks a row again to
+    see whether the model is still the same: its answer is kept, and never handed out.
     """
     ANSWERED = 3
     """Rows of ``call``, from ``first`` on, were answered: ``data`` in the layout ``form``."""

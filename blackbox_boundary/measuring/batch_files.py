@@ -6,7 +6,8 @@
 | ``.csv`` | ``id``, ``x_0`` … ``x_{d-1}`` | ``id``; ``label``, or ``score_0`` …, or ``label`` and ``top1``; lines in any order |
 | ``.parquet`` | ``id``, ``inputs`` (a list a row) | the same columns as CSV, or the scores as one list column ``scores`` |
 
-An ``id`` is the SHA-256 of the row; numbers in CSV read back to the same bits in the dtype of the inputs.
+An ``id`` is the SHA-256 of the row; numbers in CSV read back to the same bits in the dtype of the
+inputs.
 """
 
 from __future__ import annotations

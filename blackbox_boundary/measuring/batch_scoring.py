@@ -1,7 +1,8 @@
 """Measure a model that answers by file: write the next inputs, have them scored, read the scores, any time in between.
 
-Nothing runs between the files. The job's settings and all answers are in a ledger; each step starts the search anew and replays what
-is recorded, up to the first question that has no answer yet: those rows are the next file. A file written again is the same file.
+Nothing runs between the files. The job's settings and all answers are in a ledger; each step starts
+the search anew and replays what is recorded, up to the first question that has no answer yet: those
+rows are the next file. A file written again is the same file.
 """
 
 from __future__ import annotations
@@ -189,7 +190,9 @@ class BatchScoring(Closing):
         return len(keys)
 
     def tell(self, path: str | Path) -> int:
-        """Read the scores of the rows asked last; return their number. They are recorded when this returns.
+        """Read the scores of the rows asked last; return their number.
+
+        They are recorded when this returns.
 
         Raises
         ------

@@ -1,8 +1,9 @@
 """How a model answers: does it repeat itself, does it round, how long does it take.
 
-A handful of rows is asked several times, alone and in mixed batches. A model is a function of its input; a server may not be:
-it adds noise, sums in another order in another batch, or has two versions behind one name. Near the boundary such differences
-decide the label, and smaller differences of distances are meaningless.
+A handful of rows is asked several times, alone and in mixed batches. A model is a function of its
+input; a server may not be: it adds noise, sums in another order in another batch, or has two
+versions behind one name. Near the boundary such differences decide the label, and smaller
+differences of distances are meaningless.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ __all__ = ["Behaviour", "depends_on_neighbours", "read_behaviour", "rounding"]
 _VOTES = 5
 """The smallest number of votes that can reach the significance level (:mod:`.voting`)."""
 _LAST_BITS, _MUCH = 1e-4, 10.0
-"""A score differs by less where kernels of single precision sum in another order; a spread so many times that of a
-row alone is no noise."""
+"""A score differs by less where kernels of single precision sum in another order; a spread so
+many times that of a row alone is no noise."""
 _DISTURBING = 0.01
-"""Spread of a score, of a nat or a probability, from which it is worth the queries to vote, and not only to stop searching earlier."""
+"""Spread of a score, of a nat or a probability, from which it is worth the queries to vote, and
+not only to stop searching earlier."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Behaviour:
     n_rows, n_repeats : int
         Rows asked, and how often each, alone and in batches.
     spread_alone, spread_in_batches : float or None
-        Largest difference between a score's answers: the row always alone; alone or with others. None without scores.
+        Largest difference between a score's answers: the row always alone; alone or with others.
+        None without scores.
     n_label_changes : int
         Rows whose label was not always the same.
     decimals : int or None
         Decimals that scores are rounded to; None: not rounded, or no scores.
     latency_s : (float, float, float) or None
-        Median, 95 % quantile and maximum for one row, with everything that goes with a request. None where a ledger held all answers.
+        Median, 95 % quantile and maximum for one row, with everything that goes with a request.
+        None where a ledger held all answers.
     rows_per_s : float or None
         In the batches; None likewise.
     failed_share : float
@@ -53,8 +57,9 @@ class Behaviour:
     n_queries, n_requests : int
         What reading this cost, retries included.
     depends_on_neighbours : bool
-        Whether rows that repeat themselves alone are answered otherwise among others: in another label, or
-        by more than kernels of single precision differ. Then rows are to be asked one at a time.
+        Whether rows that repeat themselves alone are answered otherwise among others: in another
+        label, or by more than kernels of single precision differ. Then rows are to be asked one at
+        a time.
     """
 
     n_rows: int

@@ -24,13 +24,16 @@ from .voting import by_votes
 __all__ = ["check", "chosen", "scaled", "search_all"]
 
 _OUTWARD_EPSILONS = 4
-"""Machine epsilons of the row's norm by which a flip point that flipped back is moved outward at first."""
+"""Machine epsilons of the row's norm by which a flip point that flipped back is moved outward at
+first."""
 
 _MOVES = 24
-"""Times it is moved at most; the last is about one unit of a row of unit norm in single precision."""
+"""Times it is moved at most; the last is about one unit of a row of unit norm in single
+precision."""
 
 _NOISE = 0.05
-"""Where votes disagree, a distance must be known to this share of it: labels that are clear on both sides lie no further from the flip."""
+"""Where votes disagree, a distance must be known to this share of it: labels that are clear on
+both sides lie no further from the flip."""
 
 
 def check(estimator: Estimator, problem: Problem) -> None:
@@ -103,8 +106,8 @@ def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
 def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     """Run an estimator from start to finish; leaves everything in ``flips``.
 
-    Queries per row: one for the row itself, the estimator's own, and one to confirm its flip point, unless the estimator's last
-    was that one. With votes, so many times as much.
+    Queries per row: one for the row itself, the estimator's own, and one to confirm its flip point,
+    unless the estimator's last was that one. With votes, so many times as much.
     """
     search = _course(estimator, flips, problem)
     if problem.grid is not None:
@@ -156,8 +159,9 @@ def _end_without_room(flips: Flips, problem: Problem) -> None:
 def _confirm(flips: Flips, problem: Problem) -> Search:
     """Ask about flip points once more; those that flip back are moved outward, twice as far each time, until they flip again.
 
-    A model's rounding varies from batch to batch and from runtime to runtime. A point that its scores call closer to the boundary
-    than that is moved before it is asked about. Where votes disagree, the way to a clear flip may be a twentieth of the distance.
+    A model's rounding varies from batch to batch and from runtime to runtime. A point that its
+    scores call closer to the boundary than that is moved before it is asked about. Where votes
+    disagree, the way to a clear flip may be a twentieth of the distance.
     """
     rows = np.flatnonzero(
         (flips.status == Status.CONVERGED) & ~(flips.confirmed & ~flips.votes_disagreed)

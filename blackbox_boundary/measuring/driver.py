@@ -116,15 +116,16 @@ def measure(
         matched with the model's inputs by name, where both have names; flip points have the order
         of the model's inputs.
     estimator : str or Estimator, optional
-        A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's ray; by labels
-        where the model reveals nothing else, or its answers around a row give no gradient
-        (:class:`~blackbox_boundary.estimators.Automatic`).
+        A name, or a configured object such as ``Ray(direction="margin")``. Default: the paper's
+        ray; by labels where the model reveals nothing else, or its answers around a row give no
+        gradient (:class:`~blackbox_boundary.estimators.Automatic`).
     bounds : (lowest, highest), optional
         Default: the predictor's. ``(-inf, inf)`` searches without bounds, as the paper does.
     max_queries : int, optional
         Rows that this call may send, predictions and gradients together, rows that a transport
         sends again included; what a ledger answers is free. Rows are taken in their order, in
-        groups that are expected to finish (:mod:`blackbox_boundary.measuring.groups`). Default: no limit.
+        groups that are expected to finish (:mod:`blackbox_boundary.measuring.groups`). Default: no
+        limit.
     batch_size : int, optional
         Rows a call. Default: 512.
     seed : int
@@ -132,17 +133,22 @@ def measure(
     progress : callable, optional
         Called after each call of the predictor with the rows finished and the queries sent so far.
     flip_points : bool or path
-        Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their number, and maps it.
+        Whether to keep flip points; a path writes them to that ``.npy`` file, whatever their
+        number, and maps it.
     resume : Distances, optional
-        An earlier, incomplete result for the same inputs, model and settings; its finished rows are taken over and cost nothing.
+        An earlier, incomplete result for the same inputs, model and settings; its finished rows are
+        taken over and cost nothing.
     votes : int
-        Times each prediction is asked, where answers vary: so many queries a point, and rows that stay open end ``UNDECIDED``. Five is the
-        least that can tell (:mod:`blackbox_boundary.measuring.voting`).
+        Times each prediction is asked, where answers vary: so many queries a point, and rows that
+        stay open end ``UNDECIDED``. Five is the least that can tell
+        (:mod:`blackbox_boundary.measuring.voting`).
     score_resolution : float
-        Differences between scores below this mean nothing, because they are rounded to it or vary by it: the search stops there.
+        Differences between scores below this mean nothing, because they are rounded to it or vary
+        by it: the search stops there.
     scale : float or array (*input_shape), optional
-        How far each input typically varies: the unit of the steps by which gradients are estimated. Default: the width of
-        the bounds, else the spread of ``x``; ``run["scale"]`` of the result holds it, and gives a row measured alone the same steps.
+        How far each input typically varies: the unit of the steps by which gradients are estimated.
+        Default: the width of the bounds, else the spread of ``x``; ``run["scale"]`` of the result
+        holds it, and gives a row measured alone the same steps.
     columns : Domain, optional
         What the columns of a table may hold, which of them may change, and the unit of distance of
         each: all points sent lie in it, and distances count changes in these units. Matched with
@@ -152,16 +158,17 @@ def measure(
         Measure the distance to this class, given by number or name; rows that have it already end
         ``AT_TARGET``. For the same estimators; a gradient costs one prediction more.
     from_label : (n,) int, optional
-        The true labels. Rows that the model labels so are measured to any other label, as usual; the
-        others back to their label.
+        The true labels. Rows that the model labels so are measured to any other label, as usual;
+        the others back to their label.
     ask_flips_again : bool, optional
         Whether the flip point of each row is asked again at the end, in a request of its own: one
-        query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints whose
-        server merges the requests of several clients.
+        query a row. A row that is answered otherwise ends ``UNDECIDED``. Default: at endpoints
+        whose server merges the requests of several clients.
     shard : (int, int), optional
         ``(K, N)`` measures the K-th of N contiguous, equal ranges of the rows, counted from 1, and
-        returns its rows alone. ``x`` is the whole data set: the scale of its columns, and the random
-        stream of each row, are those of the whole. Results of all shards merge to the whole one.
+        returns its rows alone. ``x`` is the whole data set: the scale of its columns, and the
+        random stream of each row, are those of the whole. Results of all shards merge to the whole
+        one.
     n_shards : int
         Measure all rows, in blocks that never cross the edge of one of so many shards.
 
@@ -173,7 +180,8 @@ def measure(
     Raises
     ------
     InvalidInput
-        Empty, mis-shaped or non-floating ``x``, inputs outside the bounds. Nothing has been sent. (Rows with NaN get a status instead.)
+        Empty, mis-shaped or non-floating ``x``, inputs outside the bounds. Nothing has been sent.
+        (Rows with NaN get a status instead.)
     CapabilityMissing
         The estimator needs more than the predictor reveals, or flips are to be asked again of a
         predictor that sends no requests. Nothing has been sent.
@@ -186,8 +194,9 @@ def measure(
 
     Notes
     -----
-    Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say what each row cost.
-    A row's answer does not depend on the rows measured with it, nor on ``batch_size``, if the predictor answers rows independently.
+    Queries per row depend on the estimator; ``n_predictions`` and ``n_gradients`` of the result say
+    what each row cost. A row's answer does not depend on the rows measured with it, nor on
+    ``batch_size``, if the predictor answers rows independently.
     """
     checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
@@ -321,7 +330,10 @@ class _Run:
             self._was_answered = n_probes > 0
 
     def _check_rows(self) -> None:
-        """Find bad rows before the first query. A single block is checked when it starts, if nothing is asked before."""
+        """Find bad rows before the first query.
+
+        A single block is checked when it starts, if nothing is asked before.
+        """
         blocks = list(self._groups.blocks())
         for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
             ids = self._part.ids(rows)

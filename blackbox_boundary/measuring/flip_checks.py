@@ -2,7 +2,8 @@
 
 A server that joins requests into one batch may answer a row by what its neighbours were: another
 client's datatype, or the outputs that another client asked for. Such an answer looks like any
-other. A flip point that is answered again, alone and at another moment, had no such neighbour twice.
+other. A flip point that is answered again, alone and at another moment, had no such neighbour
+twice.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A measurement in progress: questions out, answers in, and the books kept.
 
-:class:`Measurement` holds a running search and does the book-keeping: it counts every question before it is handed out, refuses
-those beyond the query limit, checks every answer against the predictor's declaration, and gives the current result at any moment.
-Whoever has a model answers its questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
+:class:`Measurement` holds a running search and does the book-keeping: it counts every question
+before it is handed out, refuses those beyond the query limit, checks every answer against the
+predictor's declaration, and gives the current result at any moment. Whoever has a model answers its
+questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ _NOTE = "<U120"
 class Measurement:
     """A measurement in progress, for people who run the model themselves.
 
-    ``ask`` hands out the next rows to predict (or to differentiate), ``tell`` takes the answers, ``distances`` says at any moment what
-    is known. Between the two any time may pass.
+    ``ask`` hands out the next rows to predict (or to differentiate), ``tell`` takes the answers,
+    ``distances`` says at any moment what is known. Between the two any time may pass.
 
     Parameters
     ----------
@@ -75,13 +76,15 @@ class Measurement:
     chain : callable, optional
         Returns what bounds the model's stretch, for estimators that certify.
     scale : float or array (*input_shape), optional
-        How far each input typically varies, as of :func:`~blackbox_boundary.measure`; where ``x`` is a part of the data,
-        give that of all of them (:func:`~blackbox_boundary.gradients.data_scale`).
+        How far each input typically varies, as of :func:`~blackbox_boundary.measure`; where ``x``
+        is a part of the data, give that of all of them
+        (:func:`~blackbox_boundary.gradients.data_scale`).
 
     Raises
     ------
     InvalidInput
-        Empty, mis-shaped or non-floating ``x``, inputs outside ``bounds``, no votes. Rows with NaN or infinity get a status instead.
+        Empty, mis-shaped or non-floating ``x``, inputs outside ``bounds``, no votes. Rows with NaN
+        or infinity get a status instead.
     CapabilityMissing
         The estimator needs more than the answers reveal.
 

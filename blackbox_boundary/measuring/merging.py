@@ -40,8 +40,8 @@ def merge(parts: Sequence[Distances], names: Sequence[str] | None = None) -> Dis
     Returns
     -------
     Distances
-        In the order of the rows. ``run`` holds what the shards share, the sum of their accounts, and
-        under ``merged`` one entry a shard. One withdrawn certificate withdraws all.
+        In the order of the rows. ``run`` holds what the shards share, the sum of their accounts,
+        and under ``merged`` one entry a shard. One withdrawn certificate withdraws all.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Watches whether a model changes while it is measured.
 
-A service may replace its model at any time. Where its answers name a version, the predictor itself refuses an answer
-of another one. For the rest, one row that this run sent is asked again at the end of the run and after each pause.
+A service may replace its model at any time. Where its answers name a version, the predictor itself
+refuses an answer of another one. For the rest, one row that this run sent is asked again at the end
+of the run and after each pause.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ __all__ = ["ModelWatch"]
 _LOG = logging.getLogger(__name__)
 _MOST_PROBES = 4
 _PAUSE_S = 60.0
-"""Seconds without an answer after which the model is checked: longer than a request may take (the transport's
-default), long enough for a server to be restarted with another model."""
+"""Seconds without an answer after which the model is checked: longer than a request may take
+(the transport's default), long enough for a server to be restarted with another model."""
 _RESERVED, _SHARE = 2, 10
-"""Queries of a limit kept for checks, one after a pause and one at the end, where they are a tenth of it at most."""
+"""Queries of a limit kept for checks, one after a pause and one at the end, where they are a
+tenth of it at most."""
 _TOLERANCE = 1e-4
-"""Change of a score, probability or nat, that is no sign of another model: batches and kernels change the last bits
-of single precision, a hundred times less."""
+"""Change of a score, probability or nat, that is no sign of another model: batches and kernels
+change the last bits of single precision, a hundred times less."""
 
 
 class ModelWatch:
@@ -47,7 +49,8 @@ class ModelWatch:
         Watched as far as it is :class:`~blackbox_boundary.model_checks.Versioned` and
         :class:`~blackbox_boundary.model_checks.Rechecked`; any other is left alone.
     problem : Problem
-        Its ``score_resolution`` widens the tolerance; with votes, answers vary, and a check proves nothing.
+        Its ``score_resolution`` widens the tolerance; with votes, answers vary, and a check proves
+        nothing.
     earlier : mapping, optional
         Facts of the run that is resumed.
     """
@@ -124,7 +127,10 @@ class ModelWatch:
         return left - _RESERVED
 
     def answered(self) -> int:
-        """Note that a call was answered; check the model where that took long. Gives the queries that this took."""
+        """Note that a call was answered; check the model where that took long.
+
+        Gives the queries that this took.
+        """
         now, before = time.time(), self._answered_at
         self._answered_at = now
         if before is None or now - before <= _PAUSE_S or self._room == 0:
@@ -138,7 +144,10 @@ class ModelWatch:
         self._rows.append((time.time(), rows))
 
     def end(self, left: int | None) -> int:
-        """Check the model at the end of the run; gives the queries that this took. ``left``: None for no limit."""
+        """Check the model at the end of the run; gives the queries that this took.
+
+        ``left``: None for no limit.
+        """
         if left == 0 and self._can_check:
             self._note(queries=0, outcome="not asked: no query was left")
             return 0
@@ -179,7 +188,10 @@ class ModelWatch:
         return isinstance(self._predictor, Rechecked) and self._predictor.sent_row() is not None
 
     def _check(self) -> int:
-        """Ask the row again, and keep what came of it. A failure ends nothing: the rows are measured."""
+        """Ask the row again, and keep what came of it.
+
+        A failure ends nothing: the rows are measured.
+        """
         predictor = self._predictor
         if not isinstance(predictor, Rechecked) or not self._can_check:
             return 0

@@ -1,8 +1,8 @@
 """The rows of a block, as the model takes them and as a search has them.
 
 Without a domain both are the same. With one, the search moves in the coordinates of
-:class:`~blackbox_boundary.search.scaled_columns.ScaledColumns`; questions and answers are translated
-where they leave and reach the search, and nowhere else.
+:class:`~blackbox_boundary.search.scaled_columns.ScaledColumns`; questions and answers are
+translated where they leave and reach the search, and nowhere else.
 """
 
 from __future__ import annotations

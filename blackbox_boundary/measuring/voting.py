@@ -1,15 +1,19 @@
 """Votes: put each question several times, and say where the answers leave it open.
 
-A server may answer the same input differently each time: it adds noise, or two versions of a model stand behind one name. Between a
-search and its driver, :func:`by_votes` turns one question into ``n`` and their answers into one: the most frequent label, the mean of
-the scores. So every vote is counted, granted, recorded and charged as a query of its row, and a search does not see the single votes.
+A server may answer the same input differently each time: it adds noise, or two versions of a model
+stand behind one name. Between a search and its driver, :func:`by_votes` turns one question into
+``n`` and their answers into one: the most frequent label, the mean of the scores. So every vote is
+counted, granted, recorded and charged as a query of its row, and a search does not see the single
+votes.
 
-A majority may still be luck. A label is *clear* where a coin would favour one side as much less than once in twenty times (of fewer
-than five votes all must agree, which is the most they can say); with scores also where its mean lead over each other class is as
-unlikely to be none (Student's t, one-sided). A row ends ``CONVERGED`` only with a clear flip, and where votes on it ever disagreed, only
-if its own label holds clearly five percent short of there; otherwise it is ``UNDECIDED``.
+A majority may still be luck. A label is *clear* where a coin would favour one side as much less
+than once in twenty times (of fewer than five votes all must agree, which is the most they can say);
+with scores also where its mean lead over each other class is as unlikely to be none (Student's t,
+one-sided). A row ends ``CONVERGED`` only with a clear flip, and where votes on it ever disagreed,
+only if its own label holds clearly five percent short of there; otherwise it is ``UNDECIDED``.
 
-Cost: ``n`` queries a question; a row whose votes ever disagreed, ``n`` more for the look short of its flip point.
+Cost: ``n`` queries a question; a row whose votes ever disagreed, ``n`` more for the look short of
+its flip point.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ from ..search.state import Flips
 __all__ = ["by_votes", "needed"]
 
 _LUCK = 0.05
-"""Chance that votes on a point of the boundary itself make it clear; five votes can say no more with labels alone (1 in 32)."""
+"""Chance that votes on a point of the boundary itself make it clear; five votes can say no more
+with labels alone (1 in 32)."""
 
 
 @cache
@@ -84,10 +89,10 @@ def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bo
     differ, no scores   most frequent, the lowest of equals     mean top-1 score of those for it
     ==================  ======================================  ==================================
 
-    The order is the algorithm. Agreement comes before the mean: where all votes agree, a tie between
-    mean scores must not change their label. The winner comes before *clear*, which counts the votes
-    for it. A vote that was not answered counts for no label, and keeps the point from being
-    unanimous; the reply has the status of the first answered vote.
+    The order is the algorithm. Agreement comes before the mean: where all votes agree, a tie
+    between mean scores must not change their label. The winner comes before *clear*, which counts
+    the votes for it. A vote that was not answered counts for no label, and keeps the point from
+    being unanimous; the reply has the status of the first answered vote.
     """
     status = votes.status.reshape(n_votes, k)
     given = status == ANSWERED

@@ -1,7 +1,8 @@
 """The explorer: a second, self-contained file with all rows, that sorts, filters and answers the mouse.
 
-It runs two scripts, named in its content security policy by their digests: uPlot 1.6.32 (MIT, kept in
-``explorer/`` with its licence) draws the chart, and ``explorer/explorer.js`` does the rest. It loads nothing.
+It runs two scripts, named in its content security policy by their digests: uPlot 1.6.32 (MIT, kept
+in ``explorer/`` with its licence) draws the chart, and ``explorer/explorer.js`` does the rest. It
+loads nothing.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ def write_explorer(
 ) -> None:
     """Write all rows of a measurement as one interactive HTML file. No query is sent.
 
-    Parameters are those of :func:`write_report`. Numbers of all rows are in the file, pictures of at
-    most 600: the nearest, typical ones, confident ones near the boundary, and two of each label pair.
+    Parameters are those of :func:`write_report`. Numbers of all rows are in the file, pictures of
+    at most 600: the nearest, typical ones, confident ones near the boundary, and two of each label
+    pair.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Figures of distances, as pure functions: arrays in, a matplotlib ``Figure`` out, nothing read or written.
 
-The report draws them with colours that its style sheet replaces (:mod:`.svg`); a paper prints them as they are. What a figure
-draws is computed by a function of its own, so that the numbers can stand beside the figure as a table:
+The report draws them with colours that its style sheet replaces (:mod:`.svg`); a paper prints them
+as they are. What a figure draws is computed by a function of its own, so that the numbers can stand
+beside the figure as a table:
 
 | figure | its numbers |
 |---|---|
@@ -35,7 +36,8 @@ __all__ = [
 ]  # fmt: skip
 
 _MOST_DOTS = 1500
-"""Rows shown as dots; beyond, dots hide each other (and weigh 100 bytes each) and a density is drawn instead."""
+"""Rows shown as dots; beyond, dots hide each other (and weigh 100 bytes each) and a density is
+drawn instead."""
 
 _DARKEST = 0.6
 """Opacity of the fullest cell: text in ink stays readable on it, on light and on dark paper."""
@@ -68,7 +70,8 @@ def histogram(values: ArrayLike, *, log: bool | None = None) -> Histogram:
     values : (n,) float
         Distances, input units; values that are not finite are left out.
     log : bool, optional
-        Bins of equal ratio. Default: where all values are positive and the largest is over ten times the median.
+        Bins of equal ratio. Default: where all values are positive and the largest is over ten
+        times the median.
 
     Notes
     -----
@@ -76,7 +79,8 @@ def histogram(values: ArrayLike, *, log: bool | None = None) -> Histogram:
 
     References
     ----------
-    .. [1] Freedman and Diaconis, "On the histogram as a density estimator: L2 theory", 1981. doi:10.1007/BF01025868
+    .. [1] Freedman and Diaconis, "On the histogram as a density estimator: L2 theory", 1981.
+       doi:10.1007/BF01025868
 
     Examples
     --------
@@ -106,7 +110,8 @@ def entropy_by_distance(
 ) -> list[EntropyBin]:
     """Quartiles of the entropy in bins that hold the same number of rows each, from the nearest to the farthest.
 
-    Rows whose distance or entropy is not finite are left out. A bin holds five rows at least (all rows, where there are fewer).
+    Rows whose distance or entropy is not finite are left out. A bin holds five rows at least (all
+    rows, where there are fewer).
     """
     distance, entropy = _pairs(distance, entropy)
     if not distance.size:

@@ -75,8 +75,8 @@ def write_report(
     path : path
         The file to write; one that exists is replaced.
     x : (n, ...) array, optional
-        The rows measured, NumPy or torch, in the order of ``distances``: the most fragile ones are shown. A memory-mapped
-        array is read only where needed.
+        The rows measured, NumPy or torch, in the order of ``distances``: the most fragile ones are
+        shown. A memory-mapped array is read only where needed.
     labels : (n,) int, optional
         The true labels, to set the distance of right and wrong home labels side by side.
     class_names : sequence of str, optional
@@ -86,10 +86,11 @@ def write_report(
     title : str
         Heading of the page.
     image_shape : tuple of int, optional
-        How a row of ``x`` becomes a picture: ``(height, width)``, or with 1 or 3 channels first or last. Default: found from
-        the shape of ``x``, where that reads as a picture.
+        How a row of ``x`` becomes a picture: ``(height, width)``, or with 1 or 3 channels first or
+        last. Default: found from the shape of ``x``, where that reads as a picture.
     norm : str
-        ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is drawn.
+        ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is
+        drawn.
 
     beside : sequence of str
         Names of files in the same folder, to be linked.

@@ -1,7 +1,8 @@
 """Rows as pictures: the original, the flip point, and what is between them, as PNG data URIs.
 
-Originals and flip points are shown on one scale, the difference on a scale of its own that grows lighter from its negative to
-its positive end, so that it survives a grey print: dark blue is less, grey is no change, amber is more.
+Originals and flip points are shown on one scale, the difference on a scale of its own that grows
+lighter from its negative to its positive end, so that it survives a grey print: dark blue is less,
+grey is no change, amber is more.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["ImageLayout", "Triptych", "image_layout", "png_uri", "triptychs"]
 
 _LONGEST_SIDE = 128
-"""Pixels; longer pictures are averaged over square blocks, or a page of ImageNet rows would weigh megabytes."""
+"""Pixels; longer pictures are averaged over square blocks, or a page of ImageNet rows would
+weigh megabytes."""
 
 _LESS, _SAME, _MORE = np.array([(24, 48, 122), (142, 142, 142), (255, 209, 102)], dtype=float)
 
@@ -66,8 +68,8 @@ class ImageLayout:
 class Triptych:
     """Three pictures of a row, as data URIs; the last two are None where the flip point is not known or was not kept.
 
-    ``largest`` is the row's largest change, of either sign (input units); the ends of the colours stand
-    for the largest of its strip.
+    ``largest`` is the row's largest change, of either sign (input units); the ends of the colours
+    stand for the largest of its strip.
     """
 
     original: str
@@ -86,8 +88,8 @@ def image_layout(
     row_shape : tuple of int
         Shape of a row, ``x.shape[1:]``.
     image_shape : tuple of int, optional
-        ``(height, width)``, or with 1 or 3 colour channels first or last. Default: ``row_shape`` itself where it reads so and is
-        at least 8 pixels high and wide.
+        ``(height, width)``, or with 1 or 3 colour channels first or last. Default: ``row_shape``
+        itself where it reads so and is at least 8 pixels high and wide.
 
     Raises
     ------
@@ -151,7 +153,8 @@ def triptychs(
     list of Triptych
         One for each of ``rows``.
     (lowest, highest)
-        Values shown as black and white (none and full colour): the extremes of these originals. What lies outside is clipped.
+        Values shown as black and white (none and full colour): the extremes of these originals.
+        What lies outside is clipped.
     """
     originals = layout.pixels(_rows(x, rows))
     lowest, highest = _range(originals)
@@ -221,7 +224,8 @@ def png_uri(pixels: NDArray[np.uint8]) -> str:
 
     References
     ----------
-    .. [1] "Portable Network Graphics (PNG) Specification", W3C, sections 5 and 9. https://www.w3.org/TR/png-3/
+    .. [1] "Portable Network Graphics (PNG) Specification", W3C, sections 5 and 9.
+       https://www.w3.org/TR/png-3/
     """
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)

@@ -70,7 +70,8 @@ _N_CHANGES = 5
 """Changed inputs on a card."""
 
 _N_LABELS = 12
-"""Lines of the label map; what does not fit shares one more line. Narrow enough to be read on a phone."""
+"""Lines of the label map; what does not fit shares one more line. Narrow enough to be read on a
+phone."""
 
 
 class Drawing(NamedTuple):
@@ -93,7 +94,10 @@ class CellsOfChange(NamedTuple):
 
 @dataclass(frozen=True)
 class FragileRow:
-    """A row close to the boundary. ``changes`` names the inputs that change most, where there are no pictures."""
+    """A row close to the boundary.
+
+    ``changes`` names the inputs that change most, where there are no pictures.
+    """
 
     row: int
     home: str

@@ -1,8 +1,9 @@
 """A figure as SVG that belongs to the page: its colours, its font, its security policy.
 
-matplotlib writes a document of its own: style attributes (which a strict content security policy blocks), fixed colours (which
-do not follow a dark theme), names that repeat from figure to figure. Here they become presentation attributes, custom
-properties of the page, and names that begin with the figure's own. The same figure gives the same bytes.
+matplotlib writes a document of its own: style attributes (which a strict content security policy
+blocks), fixed colours (which do not follow a dark theme), names that repeat from figure to figure.
+Here they become presentation attributes, custom properties of the page, and names that begin with
+the figure's own. The same figure gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["PAGE_COLOURS", "inline_svg"]
 
 PAGE_COLOURS = Colours(ink="#000001", muted="#000002", accent="#000003", contrast="#000004")
-"""Draw a figure for the page in these; no other figure has them, and each becomes a custom property of the style sheet."""
+"""Draw a figure for the page in these; no other figure has them, and each becomes a custom
+property of the style sheet."""
 
 _PROPERTIES = {
     PAGE_COLOURS.ink: "--ink",
@@ -33,7 +35,8 @@ _REFERENCE = re.compile(r"#([\w.-]+)")
 _DROPPED = ("font-family", "stroke-linecap", "stroke-linejoin")  # the style sheet's
 
 _SCALE = 1.6
-"""CSS pixels a point: letters of 9 points come out a little smaller than the text around, where the page has the room."""
+"""CSS pixels a point: letters of 9 points come out a little smaller than the text around, where
+the page has the room."""
 
 
 def inline_svg(figure: Figure, name: str, *, text: str) -> str:

@@ -241,7 +241,8 @@ def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -
 def pair_matrix(pairs: list[LabelPair], *, most: int) -> tuple[NDArray[np.intp], list[int], bool]:
     """Count rows (k, k) from home label (line) to flipped label (column).
 
-    ``most`` labels, those of the most frequent pairs, have lines of their own; all others share a last one.
+    ``most`` labels, those of the most frequent pairs, have lines of their own; all others share a
+    last one.
 
     Returns
     -------

@@ -31,7 +31,8 @@ from .state import Flips
 __all__ = ["aim_rows", "aimed"]
 
 _BELOW = 10.0
-"""How far other classes are put below home, in spreads of the scores at the row: they are no rivals."""
+"""How far other classes are put below home, in spreads of the scores at the row: they are no
+rivals."""
 
 _SHARE = 1e-6
 """The same for probabilities, of that of home."""
@@ -40,7 +41,8 @@ _SHARE = 1e-6
 def aim_rows(flips: Flips, problem: Problem) -> None:
     """Give each row its class to reach, once the labels at the rows are known.
 
-    Rows that have it already are measured to any other label, or end ``AT_TARGET``, as the aim says.
+    Rows that have it already are measured to any other label, or end ``AT_TARGET``, as the aim
+    says.
     """
     if problem.aim is None:
         return

@@ -1,10 +1,12 @@
 """The questions a search may ask, and the replies it is sent.
 
-A search is a generator: it yields an :class:`AskPrediction` or an :class:`AskGradient` and is sent a :class:`Labels` or a
-:class:`Gradients`. It never holds a model; whoever drives it does (``next``, ``send``), and may answer tomorrow.
+A search is a generator: it yields an :class:`AskPrediction` or an :class:`AskGradient` and is sent
+a :class:`Labels` or a :class:`Gradients`. It never holds a model; whoever drives it does (``next``,
+``send``), and may answer tomorrow.
 
-Each asked row comes back with a *status*: ``ANSWERED``, or the reason why there is no answer, which then becomes the
-status of the row. A reply covers every asked row, in the order asked. A row may be asked several times in one ask.
+Each asked row comes back with a *status*: ``ANSWERED``, or the reason why there is no answer, which
+then becomes the status of the row. A reply covers every asked row, in the order asked. A row may be
+asked several times in one ask.
 """
 
 from __future__ import annotations
@@ -52,21 +54,25 @@ class Status(enum.IntEnum):
     NON_FINITE = 5
     """The model's answer was not finite, at the row itself or on the way."""
     OUT_OF_BUDGET = 6
-    """The query limit ended the search; a flip point met by then is reported, and is an upper bound."""
+    """The query limit ended the search; a flip point met by then is reported, and is an upper
+    bound."""
     INVALID_INPUT = 7
     """The row holds NaN or infinity; nothing was asked about it."""
     UNCONFIRMED = 8
-    """The flip point kept flipping back when asked again, even moved outward: the model is not repeatable there."""
+    """The flip point kept flipping back when asked again, even moved outward: the model is not
+    repeatable there."""
     UNDECIDED = 9
-    """Noise decides: votes disagree about the row's own label, or about where it flips by more than five
-    percent of the distance; or the row itself flipped when a search came back to it, or its flip
-    point no longer did when it was asked again at the end."""
+    """Noise decides: votes disagree about the row's own label, or about where it flips by more
+    than five percent of the distance; or the row itself flipped when a search came back to it,
+    or its flip point no longer did when it was asked again at the end."""
 
     UNRESOLVED = 10
-    """The model's answers do not resolve a gradient: they are rounded too coarsely, or it changes with the step of its difference."""
+    """The model's answers do not resolve a gradient: they are rounded too coarsely, or it
+    changes with the step of its difference."""
 
     NO_ROOM = 11
-    """The domain leaves the row as it is: every column is frozen, or may only change where its bound is."""
+    """The domain leaves the row as it is: every column is frozen, or may only change where its
+    bound is."""
 
     AT_TARGET = 12
     """The row has the class already to which its distance was asked."""
@@ -81,14 +87,15 @@ BY_LABELS = "measured by labels (halfspace): the answers around the row give no 
 """Note of a row whose search by scores found no gradient and went on by labels."""
 
 ANSWERED: int = 0
-"""The status of a reply's row that was answered; any other value is the :class:`Status` that ends the row."""
+"""The status of a reply's row that was answered; any other value is the :class:`Status` that
+ends the row."""
 
 
 class AskPrediction(NamedTuple):
     """A request to predict ``points`` (k, *input_shape); ``points[j]`` belongs to row ``rows[j]``.
 
-    If votes are taken, ``votes`` (k,) is the zero-based repetition index of each question. The model
-    itself must answer each of them.
+    If votes are taken, ``votes`` (k,) is the zero-based repetition index of each question. The
+    model itself must answer each of them.
     """
 
     rows: IntArray
@@ -110,7 +117,8 @@ Ask: TypeAlias = AskPrediction | AskGradient
 class Labels(NamedTuple):
     """Reply to an :class:`AskPrediction`: the prediction of each asked point, and whether it could be had.
 
-    ``unclear`` (k,) says which labels were voted by so few that chance may have chosen them; None: no votes were taken.
+    ``unclear`` (k,) says which labels were voted by so few that chance may have chosen them; None:
+    no votes were taken.
     """
 
     status: StatusArray
@@ -126,8 +134,8 @@ class Labels(NamedTuple):
 class Gradients(NamedTuple):
     """Reply to an :class:`AskGradient`: ``values`` (k, *input_shape), in the kind of the points.
 
-    Of differences, ``step`` (k, d) says how far each coordinate was moved, and ``resolution`` (k,) below which differences of scores
-    mean nothing.
+    Of differences, ``step`` (k, d) says how far each coordinate was moved, and ``resolution`` (k,)
+    below which differences of scores mean nothing.
     """
 
     status: StatusArray

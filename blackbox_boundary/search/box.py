@@ -1,8 +1,9 @@
 """Where one row may move, and the two displacements of a box that are wanted in closed form.
 
-A ray clipped to a box bends along its faces: every coordinate moves with the radius until its room is used up. Any sum of powers of
-the coordinates is then a piecewise polynomial of the radius, with a break where a coordinate stops; sorting the breaks gives the radius
-at which the sum reaches a value, without iterating.
+A ray clipped to a box bends along its faces: every coordinate moves with the radius until its room
+is used up. Any sum of powers of the coordinates is then a piecewise polynomial of the radius, with
+a break where a coordinate stops; sorting the breaks gives the radius at which the sum reaches a
+value, without iterating.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Real = NDArray[np.float64]
 class Box:
     """Room (d,) to move from one row: ``down`` is negative or zero, ``up`` positive or zero; infinite without bounds.
 
-    ``size`` is the L2 length of the row, at least 1: what is far without bounds is so relative to it.
+    ``size`` is the L2 length of the row, at least 1: what is far without bounds is so relative to
+    it.
     """
 
     down: Real

@@ -20,9 +20,9 @@ _HALVINGS = 64
 def close_brackets(flips: Flips, problem: Problem, rows: IntArray, *, rtol: float = 1e-2) -> Search:
     """Bisect between these rows and their flip points until the bracket is ``rtol`` wide.
 
-    The line between them is searched, whatever path led to the flip point. Cost: seven predictions a
-    row where the flip point lies at the boundary, and one more for each factor of two beyond it. Rows
-    whose bracket stays open keep it.
+    The line between them is searched, whatever path led to the flip point. Cost: seven predictions
+    a row where the flip point lies at the boundary, and one more for each factor of two beyond it.
+    Rows whose bracket stays open keep it.
     """
     for _ in range(_HALVINGS):
         lo, hi = flips.lo[rows], flips.hi[rows]

@@ -1,8 +1,9 @@
 r"""Steps from ``x`` that stay in a box: down a slope to the face of a ball, to a plane, and back onto the L1 ball.
 
-A box is two arrays (n, d) of the caller's kind, the ``least`` and the ``most`` that each coordinate may move (:func:`limits`). The
-first two problems have the same solution, coordinate by coordinate: against the sign of the slope ``w``, as far as the norm's own
-profile goes or the box leaves room. They differ in what fixes the one number ``t`` that the profile depends on.
+A box is two arrays (n, d) of the caller's kind, the ``least`` and the ``most`` that each coordinate
+may move (:func:`limits`). The first two problems have the same solution, coordinate by coordinate:
+against the sign of the slope ``w``, as far as the norm's own profile goes or the box leaves room.
+They differ in what fixes the one number ``t`` that the profile depends on.
 
 ====  ===================================  ==================================
 norm  step of coordinate *i*               profile
@@ -12,8 +13,9 @@ linf  :math:`\min(t, room_i)`              the same for all
 l1    ``room_i`` for the steepest, in turn  greedy: the knapsack with fractions
 ====  ===================================  ==================================
 
-Every row is computed by itself, with a fixed number of passes, so that a row gives the same bits in any batch. The kernels clip and
-multiply, and select (``where``) only among numbers a row: selecting among coordinates costs as much as a layer of a small network.
+Every row is computed by itself, with a fixed number of passes, so that a row gives the same bits in
+any batch. The kernels clip and multiply, and select (``where``) only among numbers a row: selecting
+among coordinates costs as much as a layer of a small network.
 """
 
 from __future__ import annotations
@@ -50,10 +52,12 @@ ORDER = {"l1": 1.0, "l2": 2.0, "linf": np.inf}
 DUAL = {"l1": np.inf, "l2": 2.0, "linf": 1.0}
 
 _PASSES = 8
-"""Secants of :func:`nearest`: piecewise linear equations are met exactly once two secants end on the same piece."""
+"""Secants of :func:`nearest`: piecewise linear equations are met exactly once two secants end on
+the same piece."""
 
 _LENGTHENINGS = 3
-"""How often :func:`farthest` makes up for what the box cuts off a step in L2. The steps that use it are brought to their radius later."""
+"""How often :func:`farthest` makes up for what the box cuts off a step in L2. The steps that use
+it are brought to their radius later."""
 
 _STRIDE = 100.0
 """The most by which a step is lengthened at once: beyond, nothing more can move."""
@@ -81,8 +85,8 @@ def length(step: Array, norm: str) -> NDArray[np.float64]:
 def least_step(x: Array) -> NDArray[np.float64]:
     """Length in L2 (n,) of a step that moves each row; where a search on the boundary itself begins.
 
-    A row whose classes tie has no distance to go, and a step of zero never flips it. At zero any step
-    moves the row; it is as long as leaves room for squares of its parts in the type.
+    A row whose classes tie has no distance to go, and a step of zero never flips it. At zero any
+    step moves the row; it is as long as leaves room for squares of its parts in the type.
     """
     kind = np.finfo(as_numpy(x[:0]).dtype)
     step = _LEAST_EPSILONS * float(kind.eps) * flat_norm(x, 2)
@@ -137,7 +141,8 @@ def room_along(w: Array, least: Array, most: Array) -> Array:
 def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], norm: str) -> Array:
     r"""Step down the slope ``w`` as far as a ball of ``radius`` (n,), L2 or L-inf, and box allow: :math:`\arg\min_d \langle w, d\rangle`.
 
-    Never farther than the radius; in L2 a few per cent short of it where the box holds most coordinates.
+    Never farther than the radius; in L2 a few per cent short of it where the box holds most
+    coordinates.
     """
     xp = array_namespace(w)
     r = as_kind(radius[:, None], w)
@@ -153,8 +158,8 @@ def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], n
 def nearest(w: Array, least: Array, most: Array, gap: NDArray[np.float64], norm: str) -> Array:
     r"""Shortest step that descends the slope ``w`` by ``gap`` (n,): :math:`\arg\min \|d\|, \langle w, d\rangle \le -gap`.
 
-    Without bounds that is the projection on a plane, of length ``gap`` over the dual norm of ``w``. Where the box does not
-    suffice, all of it is used.
+    Without bounds that is the projection on a plane, of length ``gap`` over the dual norm of ``w``.
+    Where the box does not suffice, all of it is used.
     """
     xp = array_namespace(w)
     g = as_kind(gap[:, None], w)
@@ -172,7 +177,8 @@ def nearest(w: Array, least: Array, most: Array, gap: NDArray[np.float64], norm:
 def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Array:
     """Where a concave function, zero at zero, rises to ``wanted`` (n, 1): by secants, which come closer from below.
 
-    ``rate`` is by how much its argument grows for each unit of height at first. Where it never rises so far, some argument beyond.
+    ``rate`` is by how much its argument grows for each unit of height at first. Where it never
+    rises so far, some argument beyond.
     """
     xp = array_namespace(wanted)
     last_t, last_h, t = 0.0, 0.0, wanted * rate

@@ -1,9 +1,11 @@
 """Run one small search a row, all of them in step: their questions travel together, and nothing else does.
 
-A search that keeps a picture of its own row (a matrix, a history) is easiest to read, and certain not to look at other rows, when it
-is written for one row. It yields displacements from its row (m, d) and is sent the predictions of the m displaced points. Where the same
-arithmetic is wanted for every row, it may yield a request instead; when all rows wait, their requests are carried out as one, in arrays
-with a row for each (``together``). The nearest flip among all points ever asked is kept, so that a search may be stopped after any answer.
+A search that keeps a picture of its own row (a matrix, a history) is easiest to read, and certain
+not to look at other rows, when it is written for one row. It yields displacements from its row (m,
+d) and is sent the predictions of the m displaced points. Where the same arithmetic is wanted for
+every row, it may yield a request instead; when all rows wait, their requests are carried out as
+one, in arrays with a row for each (``together``). The nearest flip among all points ever asked is
+kept, so that a search may be stopped after any answer.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ __all__ = [
 Real = NDArray[np.float64]
 
 RowSearch: TypeAlias = Generator[Any, "Answers", None]
-"""A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns. It may yield a request, too."""
+"""A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns. It
+may yield a request, too."""
 
 T = TypeVar("T")
 Asking: TypeAlias = Generator[Any, "Answers", T]
@@ -52,7 +55,8 @@ BatchAsk: TypeAlias = tuple[IntArray, Real]
 class Answers:
     """What became of the displacements that a row asked about.
 
-    ``moved`` (m, d) are the displacements as they were asked: inside the box, in the precision of the inputs.
+    ``moved`` (m, d) are the displacements as they were asked: inside the box, in the precision of
+    the inputs.
     """
 
     moved: Real
@@ -136,7 +140,8 @@ def lockstep(
     max_queries_per_row : int
         Questions in all: the row itself was asked before, and its flip point will be once more.
     memory : int
-        Bytes that the search of a row keeps at most, which decides how many rows are searched at a time; rows do not notice.
+        Bytes that the search of a row keeps at most, which decides how many rows are searched at a
+        time; rows do not notice.
     together : callable, optional
         Carries out what the searches yield that is no array.
     rank : callable, optional
@@ -279,7 +284,8 @@ class _Block:
     ) -> Generator[Any, Any, tuple[Real, NDArray[np.bool_], Prediction]]:
         """Ask as many displacements (m, d) of rows ``at`` (m,), which lie in order, as each row may still ask.
 
-        Returns them as they were asked, which were answered (m,), and the predictions, of others' rows where there was no answer.
+        Returns them as they were asked, which were answered (m,), and the predictions, of others'
+        rows where there was no answer.
         """
         flips, rows = self._flips, self._rows
         first = np.flatnonzero(np.r_[True, at[1:] != at[:-1]])
@@ -312,7 +318,8 @@ class _Block:
     def _points(self, at: IntArray, displacements: Real) -> NDArray[Any]:
         """The points to ask, in the precision of the inputs, none outside the bounds.
 
-        On a grid they are levels already, so that the search is sent the displacement of what was asked.
+        On a grid they are levels already, so that the search is sent the displacement of what was
+        asked.
         """
         points = (self._origin[at] + displacements).astype(self._origin.dtype)
         limits = self._limits
@@ -329,8 +336,8 @@ class _Block:
     ) -> None:
         """Remember the nearest flip seen of each row.
 
-        A flip at the row itself contradicts the row's own label, and no search can go on from there: the
-        row ends ``UNDECIDED``.
+        A flip at the row itself contradicts the row's own label, and no search can go on from
+        there: the row ends ``UNDECIDED``.
         """
         if not len(at):
             return

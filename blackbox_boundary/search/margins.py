@@ -23,8 +23,8 @@ __all__ = [
 def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.float64]:
     """Lead of the home label over each class, (k, n_classes); its own entry is infinite.
 
-    Differences of logits; of log-probabilities where those are revealed, which is the same thing. The smallest lead of a row is
-    its margin: positive while the label is kept.
+    Differences of logits; of log-probabilities where those are revealed, which is the same thing.
+    The smallest lead of a row is its margin: positive while the label is kept.
     """
     assert prediction.scores is not None
     scores = prediction.scores.astype(np.float64)
@@ -64,7 +64,8 @@ def lead_weights(
 ) -> FloatArray:
     """Weights (k, n_classes) of the scores whose gradient is that of ``sum_k force_k * lead_k``.
 
-    The home label's own force counts for nothing. Where probabilities are revealed, leads are those of their logarithms at ``prediction``.
+    The home label's own force counts for nothing. Where probabilities are revealed, leads are those
+    of their logarithms at ``prediction``.
     """
     assert prediction.scores is not None
     rows = np.arange(len(home))
@@ -80,8 +81,8 @@ def lead_weights(
 def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
     """The lead (k,) below which the scores' rounding could turn a label.
 
-    Three units in the last place of the largest score; or more, where the prediction says that its scores resolve less. Of probabilities
-    a difference of the two largest makes so much of a lead.
+    Three units in the last place of the largest score; or more, where the prediction says that its
+    scores resolve less. Of probabilities a difference of the two largest makes so much of a lead.
     """
     assert prediction.scores is not None
     epsilon = (
@@ -108,9 +109,9 @@ def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
 def is_saturated(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.bool_]:
     """Whether the type of the scores does not resolve the gradient of the lead over the best other class (k,).
 
-    A gradient of a probability is as small as the probability itself. Where that is within a factor of
-    1e8 of the smallest normal number (a lead of 69 nats in single precision), too few digits are left
-    for a length, and at zero there are none.
+    A gradient of a probability is as small as the probability itself. Where that is within a factor
+    of 1e8 of the smallest normal number (a lead of 69 nats in single precision), too few digits are
+    left for a length, and at zero there are none.
     """
     assert prediction.scores is not None
     if access is not Access.PROBABILITIES or prediction.scores.dtype.kind != "f":

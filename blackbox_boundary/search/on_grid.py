@@ -101,8 +101,8 @@ def rows_on_grid(
 def on_grid(search: Search, flips: Flips, problem: Problem, rank: Rank) -> Search:
     """Run a search, and ask about the nearest levels instead of its points.
 
-    ``rank`` says which flip is the nearest, by displacements (k, ...). A predictor that is differentiated is differentiated at
-    the levels, too.
+    ``rank`` says which flip is the nearest, by displacements (k, ...). A predictor that is
+    differentiated is differentiated at the levels, too.
     """
     assert problem.grid is not None
     asked = flips.asked = AskedFlips(flips.x, rank)

@@ -6,8 +6,8 @@
 | ``direction`` | (n, *input_shape) | unit L2 norm per row |
 | ``radius`` | (k,) | L2 length along the *unclipped* ray, input units |
 
-With bounds the path is ``clip(origin + radius * direction)``: it bends along the faces of the box and comes to rest in a
-corner, at :meth:`Path.longest`.
+With bounds the path is ``clip(origin + radius * direction)``: it bends along the faces of the box
+and comes to rest in a corner, at :meth:`Path.longest`.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ class Problem:
         Those of each row (n, *input_shape) of the searched block, inside the bounds; None: all rows
         have the bounds.
     units : tuple of (k,) int, optional
-        Positions of the coordinates that change together, as those of a one-hot group; None: each by
-        itself.
+        Positions of the coordinates that change together, as those of a one-hot group; None: each
+        by itself.
     aim : Aim, optional
         To which class distances are measured; None: to any label but the row's own.
     tree_ensemble : callable, optional

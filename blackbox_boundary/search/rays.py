@@ -1,9 +1,11 @@
 """Find the flip point along a path: grow a radius until the label flips, then narrow the bracket.
 
-Without scores this is the paper's search [1]_: radii 1, 10, 100, ... times a unit (Algorithm 2), then bisection (Algorithm 1).
-With scores the radius where the first class overtakes home is predicted by the secant of its lead (class by class, so that a
-change of rival does not mislead it), and a safeguard keeps the bracket at most ``2 ** slack`` times as wide as the paper's search
-would have it after as many queries: no row costs more than ``slack`` queries over bisection, whatever the scores do.
+Without scores this is the paper's search [1]_: radii 1, 10, 100, ... times a unit (Algorithm 2),
+then bisection (Algorithm 1). With scores the radius where the first class overtakes home is
+predicted by the secant of its lead (class by class, so that a change of rival does not mislead it),
+and a safeguard keeps the bracket at most ``2 ** slack`` times as wide as the paper's search would
+have it after as many queries: no row costs more than ``slack`` queries over bisection, whatever the
+scores do.
 
 | paper | here | shape |
 |---|---|---|
@@ -12,12 +14,13 @@ would have it after as many queries: no row costs more than ``slack`` queries ov
 | x_left, x_right | ``flips.lo``, ``flips.hi``, as radii | (n,) |
 | num_steps | ``num_steps`` | |
 
-Differences from the paper: any label other than home counts as flipped (Algorithm 1 stalls where the midpoint falls in a third
-class); growth ends at the path's end or after ``max_growth`` radii (Algorithm 2 runs forever); bisection also stops once the
-bracket is narrow enough. The first flip of the ×10 grid need not be the first crossing of the ray: ``scan`` looks for earlier ones.
+Differences from the paper: any label other than home counts as flipped (Algorithm 1 stalls where
+the midpoint falls in a third class); growth ends at the path's end or after ``max_growth`` radii
+(Algorithm 2 runs forever); bisection also stops once the bracket is narrow enough. The first flip
+of the ×10 grid need not be the first crossing of the ray: ``scan`` looks for earlier ones.
 
-Queries per row: without scores ``1 + ceil(log10(r / unit))`` to grow and ``log2(1 / rtol)`` or so to bisect, 25 at ``rtol`` 1e-6;
-with scores 4 to 6 in all (see ``docs/explanation/search.md``).
+Queries per row: without scores ``1 + ceil(log10(r / unit))`` to grow and ``log2(1 / rtol)`` or so
+to bisect, 25 at ``rtol`` 1e-6; with scores 4 to 6 in all (see ``docs/explanation/search.md``).
 
 References
 ----------
@@ -40,14 +43,14 @@ from .state import Flips
 __all__ = ["SLACK", "Rays", "find_flips"]
 
 SLACK = 2
-"""Default allowance of queries a row beyond the paper's search: one for the predicted radius, one to
-repeat a step that missed."""
+"""Default allowance of queries a row beyond the paper's search: one for the predicted radius,
+one to repeat a step that missed."""
 
 _GROWTH = 10.0  # [1] Algorithm 2: "alpha = alpha * 10"
 
 _NOWHERE = 2.0**-64
-"""First radii below which a flip is taken to be at the row itself: on a boundary every radius flips,
-and no bracket is ever narrow."""
+"""First radii below which a flip is taken to be at the row itself: on a boundary every radius
+flips, and no bracket is ever narrow."""
 
 _BLURRED = 16.0
 """Resolutions by which the scores may differ across a bracket that rounding decides; twice two at a
@@ -93,9 +96,9 @@ class Rays:
     def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
         """Which brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
 
-        Rounding decides where the scores differ across the bracket by no more than they resolve, and
-        the root is predicted to lie there. Saturated scores do not: they hardly change from one radius
-        to the next, so that their blur is long, and far from zero at both ends.
+        Rounding decides where the scores differ across the bracket by no more than they resolve,
+        and the root is predicted to lie there. Saturated scores do not: they hardly change from one
+        radius to the next, so that their blur is long, and far from zero at both ends.
         """
         enough = hi - lo <= self.rtol * hi
         if self.secant is None:
@@ -141,7 +144,8 @@ class _Secant:
     ) -> None:
         """Take in the leads seen at one radius a row, and move the guess and its blur: the radius within which rounding decides.
 
-        Points closer than 1e-5 replace each other: through two of them the slope would be that of rounding errors.
+        Points closer than 1e-5 replace each other: through two of them the slope would be that of
+        rounding errors.
         """
         apart = rows[np.abs(radius - self.radius[rows]) > 1e-5 * radius]
         self._older_radius[apart], self._older_lead[apart] = self.radius[apart], self.lead[apart]
@@ -172,7 +176,8 @@ def grid_index(radius: RealArray, unit: RealArray) -> RealArray:
 def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: int) -> RealArray:
     """Width (k,) that the bracket may have after ``n_probes``, so that no row falls more than ``slack`` behind bisection.
 
-    The paper's search reaches the grid cell below ``top`` in ``index + 1`` queries and halves it with every further one.
+    The paper's search reaches the grid cell below ``top`` in ``index + 1`` queries and halves it
+    with every further one.
     """
     index = grid_index(top, unit)
     cell = unit * _GROWTH**index * np.where(index > 0, 1 - 1 / _GROWTH, 1.0)
@@ -203,10 +208,10 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
     ==========  ==========================================  ====================================
 
     The order is the algorithm. A root needs two radii to mean anything, and a bracket needs a flip,
-    so the cases without them come first. The safeguard's warning outranks closing: a row that closes
-    in with a wrong root would lose its allowance. Closing outranks straddling: two steps to either
-    side of the root end the search, the flipped one last and clear of rounding, which confirms it.
-    Each closing step that misses doubles the next one.
+    so the cases without them come first. The safeguard's warning outranks closing: a row that
+    closes in with a wrong root would lose its allowance. Closing outranks straddling: two steps to
+    either side of the root end the search, the flipped one last and clear of rounding, which
+    confirms it. Each closing step that misses doubles the next one.
     """
     assert rays.secant is not None
     lo, hi, k = flips.lo[rows], flips.hi[rows], rays.n_probes[rows]
@@ -265,16 +270,19 @@ def find_flips(
     Parameters
     ----------
     flips : Flips
-        With ``path`` and ``home``; its running rows are searched and end ``CONVERGED``, ``NO_FLIP``, or as a reply says.
+        With ``path`` and ``home``; its running rows are searched and end ``CONVERGED``,
+        ``NO_FLIP``, or as a reply says.
     rays : Rays
     num_steps : int, optional
         Bisection steps at most. Default: as many as ``rtol`` needs.
     max_growth : int
         Radii of the grid tried before ``NO_FLIP``; twelve reach 1e11 units.
     scan : int
-        Further radii of each row, evenly spread below the first flip seen, to look for an earlier crossing.
+        Further radii of each row, evenly spread below the first flip seen, to look for an earlier
+        crossing.
     sections : int
-        Radii of a row asked for at a time, where round trips cost more than queries (k-section); without scores only.
+        Radii of a row asked for at a time, where round trips cost more than queries (k-section);
+        without scores only.
     """
     yield from _grow(flips, rays, max_growth, sections)
     if scan:
@@ -333,8 +341,8 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
 def _nowhere(flips: Flips, rays: Rays) -> RealArray:
     """Radii (n,) below which a flip is taken to be at the row itself.
 
-    Relative to the unit, unless that is so long that a radius below still leads away from the row: the
-    gradient of saturated probabilities is as long as their logarithm is wrong.
+    Relative to the unit, unless that is so long that a radius below still leads away from the row:
+    the gradient of saturated probabilities is as long as their logarithm is wrong.
     """
     epsilon = float(np.finfo(as_numpy(flips.x[:0]).dtype).eps)
     size = flat_norm(flips.x, 2)

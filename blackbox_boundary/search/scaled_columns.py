@@ -10,9 +10,9 @@ frozen                          none
 ==============================  ======================================================
 
 A search that knows nothing of tables moves in these coordinates. What it asks about is the nearest
-input that exists (:meth:`ScaledColumns.nearest`, as on a :class:`~blackbox_boundary.grid.Grid`), and
-the model is sent that input in its own units (:meth:`ScaledColumns.decode`). Distances are lengths in
-these coordinates.
+input that exists (:meth:`ScaledColumns.nearest`, as on a :class:`~blackbox_boundary.grid.Grid`),
+and the model is sent that input in its own units (:meth:`ScaledColumns.decode`). Distances are
+lengths in these coordinates.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class ScaledColumns:
     lowest, highest : (m,)
         Bounds of the coordinates.
     step : (m,)
-        Distance between neighbouring values; 0 where there is one at any distance. Of unequal levels
-        the largest.
+        Distance between neighbouring values; 0 where there is one at any distance. Of unequal
+        levels the largest.
     """
 
     domain: Domain

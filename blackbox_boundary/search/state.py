@@ -37,8 +37,9 @@ class KnownBrackets:
 class Flips:
     """The results of a search for its rows so far; valid at every moment, so a search can stop at any.
 
-    A search narrows ``lo`` and ``hi`` and sets ``flipped`` and ``status`` (``RUNNING`` until a row ends). The flip point of a
-    row is ``path`` at ``hi``; a search whose best point lies on no single path keeps it with :meth:`keep` instead.
+    A search narrows ``lo`` and ``hi`` and sets ``flipped`` and ``status`` (``RUNNING`` until a row
+    ends). The flip point of a row is ``path`` at ``hi``; a search whose best point lies on no
+    single path keeps it with :meth:`keep` instead.
 
     Attributes
     ----------
@@ -47,14 +48,16 @@ class Flips:
     row_ids : (n,) int
         Their numbers in the caller's data.
     start : Prediction
-        The answers at the rows themselves, set by the engine before the estimator's own search begins.
+        The answers at the rows themselves, set by the engine before the estimator's own search
+        begins.
     home, flipped, status, lo, hi : (n,)
         As in :class:`~blackbox_boundary.Distances`.
     confirmed : (n,) bool
-        Whether the last prediction of the row was its flip point, flipped by more than the scores' rounding; the engine asks
-        about the others again.
+        Whether the last prediction of the row was its flip point, flipped by more than the scores'
+        rounding; the engine asks about the others again.
     outward_step : (n,) float
-        How far outward the others are moved before they are asked about, input units; 0 where nothing suggests it.
+        How far outward the others are moved before they are asked about, input units; 0 where
+        nothing suggests it.
     votes_disagreed : (n,) bool
         Whether votes on any point of the row ever disagreed.
     certified_by : tuple of str

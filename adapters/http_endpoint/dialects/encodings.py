@@ -1,7 +1,7 @@
 """How a described endpoint takes a row: as JSON numbers, or as the bytes of an array or an image.
 
-Where pixels are whole numbers the rounding happens here, *inside* the query path: half to even, never cut, so that what was
-measured is what was sent.
+Where pixels are whole numbers the rounding happens here, *inside* the query path: half to even,
+never cut, so that what was measured is what was sent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Encoding:
     Attributes
     ----------
     name : str
-        ``json`` nested lists, ``flat`` one list a row, ``base64`` the bytes of the array, ``npy`` a NumPy file, ``png`` an image.
+        ``json`` nested lists, ``flat`` one list a row, ``base64`` the bytes of the array, ``npy`` a
+        NumPy file, ``png`` an image.
     dtype : str
         Type of the numbers sent: ``float32``, ``float64``, ``uint8``, ….
     levels : (lowest, highest) or None
@@ -57,7 +58,8 @@ class Encoding:
         Raises
         ------
         InvalidInput
-            An unknown encoding or type, an image of a shape that is none, bounds missing where they give the scale.
+            An unknown encoding or type, an image of a shape that is none, bounds missing where they
+            give the scale.
         """
         name = settings.get("encoding", "json")
         if name not in _NAMES:

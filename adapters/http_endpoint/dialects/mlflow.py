@@ -25,8 +25,9 @@ _FORMATS = ("inputs", "instances", "dataframe_split")
 def discover(path: str, config: Configuration) -> Described:
     """Set the dialect up from the configuration; nothing is sent.
 
-    ``request.format`` is one of ``inputs`` (tensors), ``instances`` (the same by another name) and ``dataframe_split`` (tables, whose
-    ``columns`` must be given); ``request.input`` and ``answer.output`` name tensors where the model's have names.
+    ``request.format`` is one of ``inputs`` (tensors), ``instances`` (the same by another name) and
+    ``dataframe_split`` (tables, whose ``columns`` must be given); ``request.input`` and
+    ``answer.output`` name tensors where the model's have names.
 
     Raises
     ------

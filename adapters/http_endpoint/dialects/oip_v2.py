@@ -3,8 +3,10 @@
 References
 ----------
 .. [1] KServe, "Open Inference Protocol", specification/protocol/inference_rest.md.
-.. [2] NVIDIA, "Binary Tensor Data Extension", triton-inference-server, docs/protocol/extension_binary_data.md.
-.. [3] NVIDIA, "Classification Extension", triton-inference-server, docs/protocol/extension_classification.md.
+.. [2] NVIDIA, "Binary Tensor Data Extension", triton-inference-server,
+   docs/protocol/extension_binary_data.md.
+.. [3] NVIDIA, "Classification Extension", triton-inference-server,
+   docs/protocol/extension_classification.md.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ __all__ = ["OpenInference", "discover"]
 
 _BINARY_HEADER = "Inference-Header-Content-Length"
 _MERGING = "mlserver"
-"""The server that may merge the requests of several clients and declares nowhere whether it does."""
+"""The server that may merge the requests of several clients and declares nowhere whether it
+does."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class OpenInference:
     is_binary : bool
         Whether tensors travel as raw bytes, in both directions.
     top_k : int
-        Where positive, the server is asked for the best classes only (Triton's classification extension).
+        Where positive, the server is asked for the best classes only (Triton's classification
+        extension).
     """
 
     contract: Contract

@@ -44,7 +44,8 @@ class RowText:
     verb : str
         How a number is written.
     order : tuple of int, or None
-        Positions in the flattened row, in the order of the format's places; None: each once, in order.
+        Positions in the flattened row, in the order of the format's places; None: each once, in
+        order.
     """
 
     format: str

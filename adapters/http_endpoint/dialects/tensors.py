@@ -2,7 +2,8 @@
 
 References
 ----------
-.. [1] NVIDIA, "Binary Tensor Data Extension", triton-inference-server, docs/protocol/extension_binary_data.md.
+.. [1] NVIDIA, "Binary Tensor Data Extension", triton-inference-server,
+   docs/protocol/extension_binary_data.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """TorchServe: ``POST /predictions/NAME``, one row a request, in whatever form the model's handler takes.
 
-The handlers that come with TorchServe take an image as the body and answer the five best labels with their probabilities; that
-is the default here. Any other handler is described as in :mod:`.described`.
+The handlers that come with TorchServe take an image as the body and answer the five best labels
+with their probabilities; that is the default here. Any other handler is described as in
+:mod:`.described`.
 
 References
 ----------

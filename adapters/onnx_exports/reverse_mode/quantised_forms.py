@@ -1,9 +1,9 @@
 """Quantised ops as ops on real numbers between quantisers.
 
 An op in operator form, ``QLinearConv`` say, reads whole numbers ``q`` with scales ``s`` and zero
-points ``z``, which stand for the real numbers ``(q - z) s``, applies an op of the standard to these,
-and puts out ``clamp(round(y / s) + z)``. A form says which inputs are which. From it follow the type
-and shape of the output, the reverse rule, and the twin without rounding.
+points ``z``, which stand for the real numbers ``(q - z) s``, applies an op of the standard to
+these, and puts out ``clamp(round(y / s) + z)``. A form says which inputs are which. From it follow
+the type and shape of the output, the reverse rule, and the twin without rounding.
 """
 
 from __future__ import annotations

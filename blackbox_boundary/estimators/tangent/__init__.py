@@ -21,33 +21,33 @@ name ends each round: the projection of ``x`` on the tangent plane of the bounda
 | projection on the L1 ball in the box | :func:`~.search.geometry.shrunk` | (n, d) |
 
 In L1 the far points of a ball are a few coordinates at the faces of the box, and blends of them
-settle in the first sparse point that flips. So the first steps, one in eight, go over the L2 ball, to
-where the boundary is near at all, and the others descend with a projection on the L1 ball [5]_ [6]_,
-which takes small coordinates to zero one after the other: from a dense step to a sparse one. How far
-a coordinate moves at once is learnt by each row: less after every point that did not flip.
+settle in the first sparse point that flips. So the first steps, one in eight, go over the L2 ball,
+to where the boundary is near at all, and the others descend with a projection on the L1 ball [5]_
+[6]_, which takes small coordinates to zero one after the other: from a dense step to a sparse one.
+How far a coordinate moves at once is learnt by each row: less after every point that did not flip.
 
 Differences from the sources: [1]_ minimises over a fixed set, ours moves with the radius. [2]_
-follows the cross-entropy and changes the norm by a fixed factor; here the rivals' weights come from a
-*soft* maximum whose temperature falls with the steps, in units of the margin at ``x`` (so that the
-scale of the logits cancels): warm at first, so that every near class pulls, cold at the end, so that
-the nearest decides.
+follows the cross-entropy and changes the norm by a fixed factor; here the rivals' weights come from
+a *soft* maximum whose temperature falls with the steps, in units of the margin at ``x`` (so that
+the scale of the logits cancels): warm at first, so that every near class pulls, cold at the end, so
+that the nearest decides.
 
-A point beyond the boundary may have no gradient: all units of a net are dead there. The row then goes
-back towards ``x`` and goes on. After the first round, rows that show need descend again, three times
-at most (:mod:`.restarts`): rows without a flip, from a corner of the box that flips, and rows whose
-flip point is no minimum.
+A point beyond the boundary may have no gradient: all units of a net are dead there. The row then
+goes back towards ``x`` and goes on. After the first round, rows that show need descend again, three
+times at most (:mod:`.restarts`): rows without a flip, from a corner of the box that flips, and rows
+whose flip point is no minimum.
 
 Further rounds look where the first may not have: from a colder start, from the best point on, and
 towards another class; rows without a flip start at random. A round never reads what a later limit
 will be, so that more rounds, or a larger ``max_queries``, never worsen a distance.
 
 Cost per row and round: ``steps`` gradients, about ``steps + 4`` predictions; a row that shows need
-costs up to four times as much in its first round. 28 gradients a row in the mean on 101 rows of five
-verification nets, 12 of which start again; 24 on nets trained plainly, where none does.
+costs up to four times as much in its first round. 28 gradients a row in the mean on 101 rows of
+five verification nets, 12 of which start again; 24 on nets trained plainly, where none does.
 
 A round is read in this order: :mod:`.plan` says what it does, :mod:`.descent` steps along the
-boundary, :mod:`.closing` projects on the tangent plane and closes the bracket, :mod:`.restarts` repeats that
-where there is need; :mod:`.state` asks the questions and keeps the best flip.
+boundary, :mod:`.closing` projects on the tangent plane and closes the bracket, :mod:`.restarts`
+repeats that where there is need; :mod:`.state` asks the questions and keeps the best flip.
 
 References
 ----------

@@ -17,8 +17,8 @@ _RTOL = 1e-3
 """Width of the bracket relative to the distance at the end of a round."""
 
 _PULLS = 64
-"""Predictions at most that narrow the bracket; 1 or 2 are usual. A flip point where scores are saturated
-may lie 1e7 times too far, 24 halvings."""
+"""Predictions at most that narrow the bracket; 1 or 2 are usual. A flip point where scores are
+saturated may lie 1e7 times too far, 24 halvings."""
 
 _PULLS_ON_GRID = 12
 """The same where points move on an integer grid, whose steps no bracket is narrower than."""
@@ -28,7 +28,8 @@ def project(state: TangentState) -> Search:
     """Project ``x`` on the plane that touches the boundary at the best flip point.
 
     DeepFool's step, from the boundary: [3] and [4] of the package. How far the plane supports the
-    ball around the row is measured after the look: where the foot of the plane flips, it is the best.
+    ball around the row is measured after the look: where the foot of the plane flips, it is the
+    best.
     """
     state.active = state.taking_part & np.isfinite(state.distance)
     if not (rows := np.flatnonzero(state.active)).size:
@@ -49,9 +50,10 @@ def project(state: TangentState) -> Search:
 def narrow(state: TangentState) -> Search:
     """Pull each best flip point towards its row until a point just short of it keeps the label.
 
-    The first trial lies as far short of the predicted crossing as the flip point lies beyond it; once
-    a point kept the label, the middle is tried. The order matters: ``lo`` is updated after the look,
-    which sets ``hi`` where the trial flipped. A flip at the row itself leaves nothing to narrow.
+    The first trial lies as far short of the predicted crossing as the flip point lies beyond it;
+    once a point kept the label, the middle is tried. The order matters: ``lo`` is updated after the
+    look, which sets ``hi`` where the trial flipped. A flip at the row itself leaves nothing to
+    narrow.
     """
     flips, rows = state.flips, state.flips.running
     rows = rows[np.isfinite(state.distance[rows]) & (flips.lo[rows] == 0) & state.is_open[rows]]

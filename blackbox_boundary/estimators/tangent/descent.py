@@ -22,20 +22,20 @@ _FIRST_OVERSHOOT = 1.1
 flip in L1."""
 
 _TRUST = 0.05
-"""Longest first step, relative to the way across the bounds, of a row whose first did not flip, and of
-all rows in later rounds: a net that was trained to be flat at its data has gradients there that mean
-little farther on."""
+"""Longest first step, relative to the way across the bounds, of a row whose first did not flip,
+and of all rows in later rounds: a net that was trained to be flat at its data has gradients
+there that mean little farther on."""
 
 _RADIUS_CHANGE = (0.3, 0.1)
 """The most that a step changes the radius, relative, at the first and at the last step."""
 
 _BLEND = (1.0, 0.025)
-"""Share of the far point in the next step, at the first and at the last step; half of the first where
-a round begins at the best point."""
+"""Share of the far point in the next step, at the first and at the last step; half of the first
+where a round begins at the best point."""
 
 _DENSE = 0.12
-"""In L1, share of the steps of a round that go over the L2 ball: 3 of 24. A quarter was 35 % farther
-on a CIFAR-100 ResNet-8, none 5 %; on a dense MNIST net all are within .3 %."""
+"""In L1, share of the steps of a round that go over the L2 ball: 3 of 24. A quarter was 35 %
+farther on a CIFAR-100 ResNet-8, none 5 %; on a dense MNIST net all are within .3 %."""
 
 _PACE, _SLOWER = 0.5, 0.6
 """In L1, how far the steepest coordinate of a row goes at the first of the other steps, relative to
@@ -51,7 +51,8 @@ BEYOND = 2e-4
 crossed, not touched."""
 
 FARTHEST = 1e15
-"""Longest first step of a row without bounds: beyond, its square no longer fits single precision."""
+"""Longest first step of a row without bounds: beyond, its square no longer fits single
+precision."""
 
 
 def descend(state: TangentState, plan: Plan, steps: int, *, first: bool) -> Search:
@@ -119,8 +120,8 @@ def _begin(
     others                                a first step down the gradient at the row
     ====================================  ==========================================
 
-    The order matters: only the third kind is active while the first step is asked for; all three are
-    active afterwards.
+    The order matters: only the third kind is active while the first step is asked for; all three
+    are active afterwards.
     """
     step, lead = array_namespace(state.x).zeros_like(state.x), state.start.copy()
     running, found = state.taking_part, np.isfinite(state.distance)
@@ -155,8 +156,8 @@ def _first_step(
 ) -> Search:
     """Step to the tangent plane at the row, or as far as that plane is trusted; into step and lead.
 
-    In the first round the plane is tried at full length, and the shorter step only where that did not
-    flip; later rounds take the shorter step at once.
+    In the first round the plane is tried at full length, and the shorter step only where that did
+    not flip; later rounds take the shorter step at once.
     """
     box = state.box(rows)
     steepest = flat_norm(slope, 2)

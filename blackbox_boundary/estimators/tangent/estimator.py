@@ -34,8 +34,8 @@ class Tangent(Settings):
     norm : {"l2", "linf", "l1"}
         Which distance to make small.
     steps : int
-        Gradients per row and round, at least 2. 24 reach what 100 to 300 steps of comparable methods
-        do (docs/explanation/quality.md).
+        Gradients per row and round, at least 2. 24 reach what 100 to 300 steps of comparable
+        methods do (docs/explanation/quality.md).
     rounds : int
         1 is the best value for queries; 5 find the nearer of several boundaries, mostly another
         class's. More never worsens a distance.

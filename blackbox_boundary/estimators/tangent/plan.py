@@ -14,8 +14,8 @@ class Plan:
     Attributes
     ----------
     hot, cold : float
-        By how much of the margin at ``x`` the soft maximum may exceed the hard one, at the first and
-        at the last step.
+        By how much of the margin at ``x`` the soft maximum may exceed the hard one, at the first
+        and at the last step.
     towards_other : bool
         Descend towards a class that no round has aimed at or reached.
     from_best : bool
@@ -41,8 +41,8 @@ RESTARTS = (
     Plan(0.13, 0.066, from_best=True),
     Plan(0.13, 0.066, from_best=True),
 )
-"""Of the rows that need them, after the first round. Random starts, other classes and the L2 ball did
-not come nearer on the verification nets, at the same gradients."""
+"""Of the rows that need them, after the first round. Random starts, other classes and the L2
+ball did not come nearer on the verification nets, at the same gradients."""
 
 
 def plan_of(number: int) -> Plan:

@@ -1,14 +1,15 @@
 """Further descents of the rows whose first round shows that it was not enough.
 
-A row needs another start where no flip is known, or where the ball around it is not *supported*: at a
-nearest flip point, the tangent plane of the boundary touches the ball around the row, so that the
-distance of the plane is that of the point. A plane much nearer says that the descent ended elsewhere
-than at a minimum. After the first round on five verification nets, the planes lie at 0.92 or more for
-the flip points within the radius of a known flip, at 0, 0.69, 0.80 and 0.91 for the four beyond it. On
-200 and 100 rows of two nets trained plainly, in three norms, none lies below 0.87.
+A row needs another start where no flip is known, or where the ball around it is not *supported*: at
+a nearest flip point, the tangent plane of the boundary touches the ball around the row, so that the
+distance of the plane is that of the point. A plane much nearer says that the descent ended
+elsewhere than at a minimum. After the first round on five verification nets, the planes lie at 0.92
+or more for the flip points within the radius of a known flip, at 0, 0.69, 0.80 and 0.91 for the
+four beyond it. On 200 and 100 rows of two nets trained plainly, in three norms, none lies below
+0.87.
 
-A row without a flip is asked about at corners of its box. A net that ends in dead units far from its
-data has regions that no gradient leads out of, and its other classes elsewhere.
+A row without a flip is asked about at corners of its box. A net that ends in dead units far from
+its data has regions that no gradient leads out of, and its other classes elsewhere.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ _NEGLIGIBLE = 700.0
 """Temperatures by which a class may be behind: beyond, its weight is zero in double precision."""
 
 _AT_ROW = 16.0
-"""Least steps from a row within which a flip is at the row itself, and nothing nearer is looked for."""
+"""Least steps from a row within which a flip is at the row itself, and nothing nearer is looked
+for."""
 
 
 class _Settings(Protocol):
@@ -60,7 +61,8 @@ class TangentState:
     is_tied : (n,) bool
         Whether the row lies on the boundary, as far as its scores resolve.
     least_step : (n,)
-        How far a step in L2 must lead at least to move the row in its type, and its scores where it is tied.
+        How far a step in L2 must lead at least to move the row in its type, and its scores where it
+        is tied.
     start, margin : (n, n_classes), (n,)
         The leads at the rows, and the smallest of them, at least what the scores resolve.
     distance, best_lead : (n,), (n, n_classes)

@@ -5,9 +5,9 @@ Every tree lets the row end in one leaf. If each took its own worst leaf, the le
 This is the bound of Chen et al. [1]_ with one tree a clique. It is weak, because the trees choose
 different values of the same column.
 
-Potentials repair that: numbers :math:`\lambda_{t,j}(k)` for each tree, column and cell, which sum to
-nothing over the trees of a column, so that no lead changes, while each tree pays for the cell that
-it chooses:
+Potentials repair that: numbers :math:`\lambda_{t,j}(k)` for each tree, column and cell, which sum
+to nothing over the trees of a column, so that no lead changes, while each tree pays for the cell
+that it chooses:
 
 .. math:: b(\lambda) = \sum_t \min_{l \in t}
     \Big(v_l + \sum_j \min_{k \in l_j} \lambda_{t,j}(k)\Big).
@@ -44,7 +44,8 @@ __all__ = ["Ball", "first_radius", "starts"]
 Real = NDArray[np.float64]
 
 _NEVER = 1e6
-"""Stands for an infinite potential, in units of all leaves together; infinity cannot be subtracted."""
+"""Stands for an infinite potential, in units of all leaves together; infinity cannot be
+subtracted."""
 
 _SWEEPS = 14
 """At most; by then the bound of the forests tried had all but settled."""

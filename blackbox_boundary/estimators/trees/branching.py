@@ -1,9 +1,9 @@
 """Branch and bound over boxes of cells: the nearest flip inside a ball, or the proof that none is.
 
 A box is bounded by the worst leaves that it reaches (:mod:`.ball`). Boxes are taken in the order of
-the least cost that a flip in them can have, many at a time. The nearest cell of a box flips, which ends the search
-of it; or the box is cut in two: at a face of the leaf that lowers the bound most, so that one half
-keeps the nearest cell and loses the leaf, and the other half is farther away.
+the least cost that a flip in them can have, many at a time. The nearest cell of a box flips, which
+ends the search of it; or the box is cut in two: at a face of the leaf that lowers the bound most,
+so that one half keeps the nearest cell and loses the leaf, and the other half is farther away.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ The *lead* of the home class over a rival is a sum of one number a tree. The lab
 by this rival while the lead is above :attr:`Contest.limit`, and certainly lost below
 ``-Contest.doubt``. Between the two the runtime's rounding decides, and the model is asked.
 
-Whole votes are summed exactly, so that a tie is decided here, by the runtime's own rule: counts take
-the place of leaves that are all zero or one number, as forests of pure leaves have them. Exports
-write that number as a rounded share (0.05 of 20 trees), and ten of those may come out above one
-half in single precision; the count at which they do is found by adding them up.
+Whole votes are summed exactly, so that a tie is decided here, by the runtime's own rule: counts
+take the place of leaves that are all zero or one number, as forests of pure leaves have them.
+Exports write that number as a rounded share (0.05 of 20 trees), and ten of those may come out above
+one half in single precision; the count at which they do is found by adding them up.
 """
 
 from __future__ import annotations

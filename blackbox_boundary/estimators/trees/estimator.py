@@ -49,7 +49,8 @@ __all__ = ["Trees"]
 Real = NDArray[np.float64]
 
 _TOGETHER = 16
-"""Rows searched before their flip points are asked about: a run that is stopped keeps the others."""
+"""Rows searched before their flip points are asked about: a run that is stopped keeps the
+others."""
 
 _MAX_NUMBERS = 2e8
 """Leaves times split columns that are held in memory: 1.6 GB."""

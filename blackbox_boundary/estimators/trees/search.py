@@ -5,8 +5,8 @@ The rival with the lowest bound comes first, so that the bound of the row rises:
 1. a ball somewhat larger than the last empty one is bounded (:meth:`.ball.Ball.tighten`);
 2. where the bound does not empty it, single moves look for a flip (:mod:`.greedy`), and the ball
    shrinks to that flip;
-3. where they find none, for no rival, leaves that no flip can use are dropped, trees are merged into
-   cliques (:mod:`.merging`), and boxes are searched (:mod:`.branching`).
+3. where they find none, for no rival, leaves that no flip can use are dropped, trees are merged
+   into cliques (:mod:`.merging`), and boxes are searched (:mod:`.branching`).
 
 The flip found last is the nearest one once the balls inside it are proved empty. Work is counted in
 leaves looked at, so that the answer of a row does not depend on the speed of the machine.

@@ -1,4 +1,6 @@
-"""Convolutions and their transposes, by their input. ``W``: the kernel; ``g``: the cotangent of the output.
+"""Convolutions and their transposes, by their input.
+
+``W``: the kernel; ``g``: the cotangent of the output.
 
 Kernels are read, never stored again: what is turned or scaled is written as ops on the shared
 kernel, which a runtime computes once when it loads the graph.

@@ -118,8 +118,9 @@ def _resampling(c: Context, g: Value, size: int, out: int, scale: float | None) 
     """The matrix (out, size) of one axis: the unit vectors, resized by the runtime itself.
 
     Which neighbour is the nearest depends on the rounding of a runtime, in float32 and by version.
-    A runtime that folds constants computes the matrix once, when it opens the model. Shape inference
-    may round a length otherwise than the runtime: scales behind an op (Abs) leave the length open.
+    A runtime that folds constants computes the matrix once, when it opens the model. Shape
+    inference may round a length otherwise than the runtime: scales behind an op (Abs) leave the
+    length open.
     """
     names = ("mode", "coordinate_transformation_mode", "nearest_mode")
     given = {name: c.attr(name) for name in names if c.attr(name) is not None}

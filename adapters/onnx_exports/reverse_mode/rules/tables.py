@@ -1,4 +1,6 @@
-"""Ops of ``ai.onnx.ml``, as converters of scikit-learn write them for tables. ``g``: the cotangent of the output.
+"""Ops of ``ai.onnx.ml``, as converters of scikit-learn write them for tables.
+
+``g``: the cotangent of the output.
 
 These ops put out float32 whatever they are fed; a cotangent is converted to the type of the input.
 """

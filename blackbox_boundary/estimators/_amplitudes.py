@@ -39,7 +39,9 @@ _REACH = 2.0
 
 
 def amplitude_covariance(channel: NDArray[np.intp], frequency: Real, *, expected: bool) -> Real:
-    """Prior covariance (blocks, blocks) of the logarithms, for blocks of a channel, and of relative frequencies from -1 to 1.
+    """Return the prior covariance (blocks, blocks) of the logarithms of the blocks' amplitudes.
+
+    ``channel`` is the channel of each block, ``frequency`` its relative frequency from -1 to 1.
 
     ``expected`` says whether the first flips were where the prior spectrum has them.
     """
@@ -59,7 +61,10 @@ def amplitude_covariance(channel: NDArray[np.intp], frequency: Real, *, expected
 
 @dataclass(eq=False)
 class Amplitudes:
-    """Gaussian beliefs about the logarithms of ``n`` rows: ``mean`` (n, blocks), ``cov`` (n, blocks, blocks)."""
+    """Gaussian beliefs about the logarithms of ``n`` rows.
+
+    ``mean`` is (n, blocks), ``cov`` is (n, blocks, blocks).
+    """
 
     mean: Real
     cov: Real
@@ -70,12 +75,15 @@ class Amplitudes:
         return np.sqrt(np.maximum(np.einsum("nbb->nb", self.cov), 1e-6))
 
     def factors(self, block: NDArray[np.intp], deviation: Real) -> Real:
-        """The factors on the present amplitude (n, grid) of ``block`` (n,) at which a likelihood is wanted."""
+        """Return factors (n, grid) on the amplitude of ``block`` (n,): the grid of a likelihood."""
         rows = np.arange(len(block))
         return np.asarray(2.0 ** (GRID * deviation[rows, block][:, None]))
 
     def learn(self, block: NDArray[np.intp], log_likelihood: Real) -> None:
-        """Take in the log likelihood (n, grid) of the amplitude of ``block`` (n,), by moment matching."""
+        """Update by the log likelihood (n, grid) of the amplitude of ``block`` (n,).
+
+        The first two moments of the posterior are matched.
+        """
         rows = np.arange(len(block))
         column = self.cov[rows, :, block]
         variance = np.maximum(column[rows, block], 1e-6)

@@ -19,8 +19,8 @@ is along ``cov p`` is left out.
 A flip says that ``w . s > 1``, with a probit likelihood. Matching the first two moments of the
 posterior is a Kalman step with one bit ([1]_, section 3.6): where ``z = 0`` each bit shrinks the
 variance along its direction to ``1 - 2/pi``, 36 %, whatever the dimension. Averaging the signs of
-random probes, as HopSkipJump does, learns as much from its first few bits, and ever less from the
-others: it asks again what it knows.
+random probes, as HopSkipJump does, learns as much from its first few bits and ever less from later
+ones, because later probes repeat what is already known.
 
 References
 ----------
@@ -57,13 +57,18 @@ def row_dot(a: Real, b: Real) -> Real:
 
 
 def prior_through(a: Real, variance: Real, mean: Real) -> Real:
-    """Prior variance (k,) under which the boundary point ``a`` (k,) is typical, given relative variances (k,) and an expected slope."""
+    """Return the prior variance (k,) under which the boundary point ``a`` (k,) is typical.
+
+    ``variance`` (k,) is relative, and ``mean`` (k,) is the expected slope.
+    """
     missing = 1 - float(mean @ a)
     return variance * (max(missing**2, _DOUBT**2) / max(float((a * a * variance).sum()), _TINY))
 
 
 def probit_step(z: Real, variance: Real, side: Real) -> tuple[Real, Real]:
-    """Step of the mean and shrinkage of the variance, per unit of ``cov a``, of a bit ``side`` (+1: flipped) with ``z``.
+    """Return the mean's step and the variance's shrinkage, per unit of ``cov a``, for one bit.
+
+    The bit is ``side`` (+1: flipped), of a displacement with this ``z``.
 
     [1] Eq. (3.58), for each row at once.
     """
@@ -75,7 +80,10 @@ def probit_step(z: Real, variance: Real, side: Real) -> tuple[Real, Real]:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """The boundary point that all is taken in given: ``q = cov p`` (n, k) and ``pq = p . q`` (n,)."""
+    """The boundary point that all updates condition on.
+
+    ``q = cov p`` (n, k) and ``pq = p . q`` (n,).
+    """
 
     q: Real
     pq: Real
@@ -110,7 +118,7 @@ class Beliefs:
         return known
 
     def pass_through(self, p: Real, known: Known, noise: float) -> None:
-        """Take in that ``p`` (n, k), too, is a boundary point, up to ``noise`` in units of ``z``."""
+        """Update on ``p`` (n, k) as a further boundary point, up to ``noise`` in units of ``z``."""
         g = self.spread(p[:, None]) - known.along(p[:, None])[..., None] * known.q[:, None]
         by = 1 / (np.maximum(row_dot(p, g[:, 0]), 0.0) + noise**2)
         self.mean += ((1 - row_dot(self.mean, p)) * by)[:, None] * g[:, 0]
@@ -147,12 +155,18 @@ class Beliefs:
         self._remove(g, by)
 
     def forget(self, share: Real) -> None:
-        """Let ``w`` have changed by a ``share`` (n,) of its squared length: what was learnt elsewhere holds less here."""
+        """Allow that ``w`` changed by a ``share`` (n,) of its squared length.
+
+        What was learnt elsewhere is less certain here.
+        """
         energy = row_dot(self.mean, self.mean) / np.maximum(self.prior.sum(axis=-1), _TINY)
         self._diagonal += ((share * energy)[:, None] * self.prior).reshape(self._diagonal.shape)
 
     def rescale(self, factor: Real) -> None:
-        """Multiply the amplitude of each block (n, blocks) that is expected, and what is known as far as it rests on that."""
+        """Multiply the expected amplitude of each block by ``factor`` (n, blocks).
+
+        What was learnt is multiplied only as far as it rests on that amplitude.
+        """
         open_to = factor**self.unknown
         self.cov *= (open_to * open_to)[..., None, None].astype(np.float32)
         self.mean *= np.repeat(open_to, self.cov.shape[-1], axis=-1)
@@ -160,7 +174,10 @@ class Beliefs:
 
     @property
     def unknown(self) -> Real:
-        """Share (n, blocks) of the prior variance that is left: 1 before any answer, near 0 where the answers outweigh the prior."""
+        """Share (n, blocks) of the prior variance that is left.
+
+        It is 1 before any answer, and near 0 where the answers outweigh the prior.
+        """
         prior = self.prior.reshape(self.variance.shape).sum(axis=-1)
         return np.minimum(self.variance.sum(axis=-1) / np.maximum(prior, _TINY), 1.0)
 

@@ -1,4 +1,4 @@
-"""What is not yet known of a vector: a covariance that shrinks along every direction that was looked at."""
+"""Covariance of the unknown part of a vector; it shrinks along every direction looked at."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Covariance:
 
     @staticmethod
     def take_in(g: Real, cross: Real, j: int, by: float) -> None:
-        """Let looks ``j + 1, ...`` know of look ``j``, in place."""
+        """Condition looks ``j + 1, ...`` on look ``j``, in place."""
         lost = by * cross[j]
         g[j + 1 :] -= lost[j + 1 :, None] * g[j]
         cross -= np.outer(lost, cross[j])

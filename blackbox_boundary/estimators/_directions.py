@@ -22,7 +22,10 @@ queries were .884 with one covariance of all 784, .867 in blocks of 64, 1.007 in
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """``count`` blocks of ``width`` directions each; the last one is filled up with directions of no variance."""
+    """``count`` blocks of ``width`` directions each.
+
+    The last block is filled up with directions of no variance.
+    """
 
     basis: Basis
 
@@ -45,7 +48,10 @@ class Blocks:
         return self._filled(self.basis.variance[None])[0]
 
     def covariance(self, *, expected: bool) -> Real:
-        """(count, count) of the amplitudes of blocks before any answer; see :func:`._amplitudes.amplitude_covariance`."""
+        """Return the prior covariance (count, count) of the blocks' amplitudes.
+
+        See :func:`._amplitudes.amplitude_covariance`.
+        """
         first = np.minimum(np.arange(self.count) * self.width, self.basis.size - 1)
         channel = getattr(self.basis, "channel", np.zeros(self.basis.size, np.intp))[first]
         level = -np.log(self.basis.variance[first])

@@ -1,4 +1,4 @@
-"""From a tie to a flip: a point where two classes tie lies on the boundary, a flip point just beyond it."""
+"""From a tie to a flip: a tie lies on the boundary, a flip point just beyond it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ _LEVELS = (0.5, 1.0, 2.0, 4.0)
 def extend(
     flips: Flips, problem: Problem, rows: IntArray, x: Real, z: Real
 ) -> Generator[Ask, Labels | Gradients, Real]:
-    """Ask about ties ``z`` (m, d), of which a row may have several, and beyond; each row keeps its nearest flip.
+    """Ask about ties ``z`` (m, d) and points beyond them; each row keeps its nearest flip.
 
-    Returns the L2 distance (m,) of the flip of each tie, infinite where none was seen. One to five
-    predictions a tie, up to nine on a grid, seven more where the row itself ties.
+    A row may have several ties.
+
+    Returns the L2 distance (m,) of the flip of each tie, infinite where none was seen. The cost is
+    one to five predictions a tie, up to nine on a grid, and seven more where the row itself ties.
     """
     lowest, highest = flat_bounds(problem) or (-np.inf, np.inf)
     found, kept = np.full(len(rows), np.inf), np.zeros(len(rows))

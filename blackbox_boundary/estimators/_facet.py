@@ -1,4 +1,4 @@
-"""One facet of the boundary, learnt from labels: what is known of its hyperplane, and its nearest known point."""
+"""One facet of the boundary, learnt from labels: its hyperplane and its nearest known point."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ _MET = 1e-6
 def closest_step(
     x: Real, z: Real, lead: Real, jacobian: Real, rival: int, reach: float, bounds: tuple[Any, Any]
 ) -> tuple[Real, str]:
-    r"""Step p that minimises :math:`\tfrac12\|z + p - x\|^2` where the linearised rival ties and no linearised class is above.
+    r"""Find the step p to the nearest tie of the linearised rival with no linearised class above.
+
+    It minimises :math:`\tfrac12\|z + p - x\|^2`.
 
     Parameters
     ----------

@@ -50,10 +50,12 @@ _SAFETY = 4
 
 
 class Proved(NamedTuple):
-    """Least leads (k, n_classes) of the home label, and why rows (k,) have none: no text if they do.
+    """Least leads (k, n_classes) of the home label that are proved.
 
-    ``slack`` is what the answers do not resolve of the chain's own leads, where it has any.
-    Rounding inside the model is taken off neither.
+    ``reason`` (k,) states why a row has none; it is empty if the row has them.
+
+    ``slack`` is the part of the chain's own leads, where it has any, that the answers do not
+    resolve. Rounding inside the model is subtracted from neither.
     """
 
     lead: Real
@@ -126,7 +128,10 @@ def rounding_inside(chain: Chain, x: Real, home: IntArray, lead: Real, eps: floa
 
 
 class _Near(NamedTuple):
-    """Answers at points near rows, by probe: scores (k, n_classes), and how far the leads may change."""
+    """Answers at points near rows, by probe.
+
+    ``scores`` are (k, n_classes); ``change`` is how far the leads may change.
+    """
 
     scores: list[FloatArray]
     change: list[Real]
@@ -144,7 +149,10 @@ class _Near(NamedTuple):
         return worst
 
     def step(self, scores: FloatArray) -> Real:
-        """The smallest change of a score, where some changing score repeats: steps are no larger."""
+        """Return the smallest change of a score where a changing score repeats, else 0.
+
+        Steps of the scores are no larger.
+        """
         values = np.stack([scores, *self.scores]).astype(np.float64)
         changes = np.abs(values[:, None] - values[None])[~np.eye(len(values), dtype=np.bool_)]
         moves = (changes > 0).any(axis=0)

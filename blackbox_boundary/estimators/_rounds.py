@@ -11,8 +11,8 @@ Without bounds and in L2 these points are CGBA's semicircle [1]_. If the boundar
 and the length at once. Here the belief and the outcome of the last walks say where it starts, and
 it ends when its bracket is small beside what the probes will resolve.
 
-A third of the probes are asked one standard deviation off even odds: they tell how large the normal
-is (:mod:`._amplitudes`).
+A third of the probes are asked one standard deviation off even odds: the length of the normal is
+learnt from them (:mod:`._amplitudes`).
 
 References
 ----------
@@ -165,13 +165,16 @@ class _Stack:
     def _ask(
         self, at: IntArray, points: Real
     ) -> Generator[BatchAsk, Replies, tuple[Replies, NDArray[np.bool_]]]:
-        """Ask displacements (m, d) of facets ``at`` (m,); the replies, and which flipped to a label that counts."""
+        """Ask displacements (m, d) of facets ``at`` (m,).
+
+        Returns the replies, and which of them flipped to a label that counts.
+        """
         replies = yield at, points
         np.add.at(self.asked, at, 1)
         return replies, replies.flipped & ~self.excluded[at, replies.label]
 
     def walk(self) -> Generator[BatchAsk, Replies, None]:
-        """Bisect the turn from the best point to the one expected, and move to where the boundary is met."""
+        """Bisect the turn from the best point to the expected one, and move to the boundary."""
         before, p = self.length.copy(), self.best
         square = np.maximum(row_dot(p, p), _TINY)
         known = self.beliefs.condition(self.blocks.analyse(p))
@@ -276,7 +279,10 @@ class _Stack:
 
 @dataclass(eq=False)
 class _Walk:
-    """Brackets of the turn ``lo`` to ``hi`` (n,), in radians, with the points at their ends and the lengths of these."""
+    """Brackets of the turn from ``lo`` to ``hi`` (n,), in radians.
+
+    They hold the points at both ends and the lengths of these.
+    """
 
     flip: Real
     inner: Real
@@ -347,7 +353,7 @@ class _Probes:
 
     @classmethod
     def drawn(cls, stack: _Stack, groups: int) -> _Probes:
-        """Draw directions in the blocks of which least is known, mostly along what is least known there."""
+        """Draw directions in the least known blocks, mostly along what is least known there."""
         beliefs, look = stack.beliefs, stack.look
         variance = beliefs.variance
         n, count, b = variance.shape

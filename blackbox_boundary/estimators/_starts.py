@@ -1,4 +1,4 @@
-"""A first flip point of a row, when nothing is known but labels; and a first one beyond what is known."""
+"""A first flip point of a row from labels alone, and a first one beyond known boundaries."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Start(NamedTuple):
 def first_flip(
     box: Box, basis: Basis, n_starts: int, stream: np.random.Generator, norm: str = "l2"
 ) -> Asking[Start | None]:
-    """Try random directions, and keep the nearest boundary point met; None where no direction flips.
+    """Try random directions; return the nearest boundary point met, None if no direction flips.
 
     Directions come in opposite pairs. The first pair looks as gradients are expected to
     (``basis.variance``), the second is white noise, and the others are of the kind that came
@@ -84,10 +84,11 @@ def flip_beside(
     slopes: Real,
     norm: str = "l2",
 ) -> Asking[Start | None]:
-    """Look for a flip to none of the ``others``, from just inside the boundary point ``best`` (d,), across the known ``slopes`` (m, k).
+    """Look for a flip to none of the ``others``, from just inside ``best`` (d,).
 
-    Moving across them leaves the boundaries known where they are, so that the flip met is of
-    another one.
+    ``best`` is a boundary point. The search moves across the known ``slopes`` (m, k).
+
+    Such a move keeps the known boundaries equally far, so that the flip met is of another one.
     """
     centre = _INSIDE * best
     rays = _Rays(box, centre, norm)
@@ -97,7 +98,10 @@ def flip_beside(
 
 
 class _Rays:
-    """Rays from ``centre`` (d,) that bend along the faces of a box: in L-inf of corners, whose coordinates move alike."""
+    """Rays from ``centre`` (d,) that bend along the faces of a box.
+
+    In L-inf a ray follows a corner, whose coordinates move alike.
+    """
 
     def __init__(self, box: Box, centre: Real, norm: str) -> None:
         self.centre, self._norm = centre, norm
@@ -123,7 +127,10 @@ def _nearest(
     others: Collection[int],
     slopes: Real,
 ) -> Asking[Start | None]:
-    """The nearest flip on rays: as many as there are ``radii``, ``n_starts`` of them in any case."""
+    """Return the nearest flip on rays, one for each of ``radii``.
+
+    After ``n_starts`` rays the search stops once it has a flip.
+    """
     best, length, u = None, np.inf, rays.centre
     white = False
     for attempt, reach in enumerate(radii):
@@ -149,7 +156,10 @@ def _nearest(
 
 
 def _direction(basis: Basis, slopes: Real, stream: np.random.Generator, *, white: bool) -> Real:
-    """A direction (d,) of unit length, white or as gradients have them, across the ``slopes`` (m, k) where there are others."""
+    """Draw a direction (d,) of unit length, white or as gradients have them.
+
+    It is orthogonal to the ``slopes`` (m, k) where there are any.
+    """
     drawn = stream.standard_normal(basis.size)
     if not white:
         drawn = drawn * np.sqrt(basis.variance)

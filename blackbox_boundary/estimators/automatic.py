@@ -1,4 +1,4 @@
-"""The estimator for whoever names none: the paper's ray, and labels where the answers of a model do not move.
+"""The default estimator: the paper's ray, or labels where a model's answers do not move.
 
 | what is known of the model | measured by |
 |---|---|
@@ -67,7 +67,7 @@ class Automatic:
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:
-        """The one estimator that the problem leaves, or this one where each row's gradient decides."""
+        """Return the estimator for this problem, or this one where each row's gradient decides."""
         if problem.domain is not None or problem.aim is not None:
             return self._beyond_rays(problem)
         if problem.tree_ensemble is not None and problem.votes == 1 and _can_read(problem):

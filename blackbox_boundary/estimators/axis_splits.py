@@ -140,7 +140,7 @@ class _Row:
         return np.inf if self.best is None else self._norm(self.best)
 
     def run(self) -> RowSearch:
-        """Search until nobody answers any more."""
+        """Search until the driver stops sending answers."""
         while True:
             s = yield from self._start()
             if s is None:
@@ -167,7 +167,10 @@ class _Row:
         return self.best
 
     def _anywhere(self, attempt: int) -> Real:
-        """Some columns at their farthest values, or beyond known thresholds; single columns first."""
+        """Move some columns to their farthest values or beyond known thresholds.
+
+        Single columns are moved first.
+        """
         d = len(self.x)
         s = np.zeros(d)
         if attempt < 2 * d and self.best is None:
@@ -199,7 +202,10 @@ class _Row:
         return self.box.clip(self._signs() * limit * share ** (1 / self.order))
 
     def _signs(self) -> Real:
-        """A sign for each column: as in flips found before, more often the more of them there were."""
+        """Draw a sign for each column.
+
+        A sign of flips found before is more likely the more of them there were.
+        """
         odds = (self.seen[1] + 0.5) / (self.seen.sum(axis=0) + 1.0)
         return np.where(self.stream.random(len(odds)) < odds, 1.0, -1.0)
 
@@ -269,7 +275,7 @@ class _Row:
         return np.asarray(np.clip(s, -high, high))
 
     def _reset(self, s: Real) -> Asking[Real]:
-        """Columns back at the row's values where the label stays flipped, the longest move first."""
+        """Reset columns to the row's values while the label stays flipped, longest move first."""
         for j in np.argsort(-np.abs(s), kind="stable").tolist():
             if s[j] == 0 or np.count_nonzero(s) == 1:
                 continue

@@ -1,4 +1,6 @@
-"""The tightest distance from scores: a linear model of every class's lead, corrected by each answer.
+"""The tightest distance from scores, by a linear model of every class's lead.
+
+Each answer corrects the model.
 
 Around a row, home leads class *j* by ``lead_j(s)``, nearly linear in the displacement ``s``. Scores
 at one point are one equation for the slopes of all leads; Broyden's update changes the slopes as
@@ -69,7 +71,7 @@ _FIRST_RADIUS = 5e-3
 of single precision, as for differences."""
 
 _RESOLUTION = 1e-6
-"""Share of the first variance below which the covariance, in single precision, knows no more."""
+"""Share of the first variance below which the covariance is lost in single precision."""
 
 _WORTHWHILE = 1e-4
 """Relative gain below which an expected improvement is not tried."""
@@ -138,11 +140,14 @@ class Broyden:
         return self.max_queries_per_row
 
     def expected_rounds(self, problem: Problem) -> float:
-        """Questions one after another; some fifteen points travel together (14 and 20 with 64 and 8 inputs)."""
+        """Questions asked one after another.
+
+        Some fifteen points travel together (14 and 20 with 64 and 8 inputs).
+        """
         return self.expected_queries(problem) / 15
 
     def check(self, problem: Problem) -> None:
-        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor does not reveal the scores of all classes."""
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` without the scores of all classes."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
                 f"Broyden needs the scores of all classes: access probabilities or logits; this predictor reveals "
@@ -174,9 +179,9 @@ class Broyden:
     def _row(
         self, planes: _Planes, box: Box, stream: np.random.Generator, level: float
     ) -> RowSearch:
-        """Search one row until nobody answers any more, or its flip is at the row itself.
+        """Search one row until the driver stops answering, or its flip is at the row itself.
 
-        Probes go as far as the next ``level`` of a grid at least; 0 where there is none.
+        Probes go at least as far as the next ``level`` of a grid; it is 0 without a grid.
         """
         length = np.inf
         scale = _scale(box)
@@ -276,7 +281,10 @@ def _scale(box: Box) -> float:
 def _walk(
     planes: _Planes, foot: Real | None, length: float, box: Box
 ) -> Asking[tuple[Real, Real] | None]:
-    """Secant search for the boundary on the ray to ``foot``; the flip nearest to it and its leads, None if not within ``length``."""
+    """Search for the boundary by secants on the ray to ``foot``.
+
+    Returns the flip nearest to the boundary and its leads; None if it is not within ``length``.
+    """
     if foot is None or float(np.linalg.norm(foot)) > (1 - _WORTHWHILE) * length:
         return None
     size = float(np.linalg.norm(foot))
@@ -307,9 +315,11 @@ def _walk(
 def _closed(
     planes: _Planes, u: Real, lo: float, hi: float, found: tuple[Real, Real] | None, box: Box
 ) -> Asking[tuple[Real, Real] | None]:
-    """The flip between ``lo`` and ``hi`` on the ray of ``u``, after bisections where that bracket is open.
+    """Return the flip between ``lo`` and ``hi`` on the ray of ``u``.
 
-    Leads that leave it open are steps, or saturated: the planes then know it.
+    A bracket that is open is bisected first.
+
+    Leads that leave it open are steps, or saturated; ``planes.are_stepped`` records this.
     """
     for _ in range(_BISECTIONS):
         if found is None or hi - lo <= _OPEN * hi:
@@ -325,7 +335,10 @@ def _closed(
 
 
 def _root(lo: float, at_lo: Real, hi: float, at_hi: Real, rivals: NDArray[np.intp]) -> float:
-    """Radius at which the first of the leads (n_classes,) vanishes, by straight lines through two radii; infinite where none does."""
+    """Return the first radius at which one of the leads (n_classes,) vanishes, else infinity.
+
+    Each lead is taken as the straight line through its values at two radii.
+    """
     rise = at_hi[rivals] - at_lo[rivals]
     roots = np.full(len(rivals), np.inf)
     np.divide(-at_lo[rivals] * (hi - lo), rise, out=roots, where=rise < 0)

@@ -116,11 +116,11 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
 
 
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
-    """Return the estimator of this name, with these settings; a configured one is returned as it is.
+    """Return the estimator of this name with these settings; return a configured one as is.
 
-    ``"auto"`` is what is used where nobody names one:
-    :class:`~blackbox_boundary.estimators.Automatic`. Among the settings of ``"lower_bound"``,
-    ``upper`` may be a name, too; it is given the same norm where it has one.
+    ``"auto"`` is the default, :class:`~blackbox_boundary.estimators.Automatic`. Among the settings
+    of ``"lower_bound"``, ``upper`` may also be a name; that estimator gets the same norm if it has
+    one.
 
     Raises
     ------

@@ -74,7 +74,9 @@ length (at least 1)."""
 
 @dataclass(frozen=True, eq=False)
 class Directions(Settings):
-    """Distances along random directions, random subspaces or given directions; labels are enough for most.
+    """Distances along random directions, random subspaces or given directions.
+
+    Labels are enough for most of them.
 
     The result's ``trace`` holds the distance along each direction (infinite where no flip is met);
     its flip point is the nearest.
@@ -136,7 +138,7 @@ class Directions(Settings):
         )
 
     def check(self, problem: Problem) -> None:
-        """Raise an error if the predictor reveals too little, or the settings do not fit its inputs."""
+        """Raise an error if the access is insufficient, or the settings do not fit the inputs."""
         if self.subspace is not None and not problem.access.has_scores:
             raise CapabilityMissing(
                 f'Directions(subspace=...) needs the scores of all classes; access is "{problem.access.name.lower()}".'
@@ -193,7 +195,9 @@ class Directions(Settings):
 
 
 def flatness(trace: Real, worst: Real, n_inputs: int, subspace: int = 1) -> Real:
-    r"""Median distance along random directions over what a flat boundary at ``worst`` would give, (n,).
+    r"""Return the median distance (n,) along random directions relative to a flat boundary's.
+
+    The reference is a flat boundary at ``worst``.
 
     Parameters
     ----------
@@ -222,7 +226,9 @@ def flatness(trace: Real, worst: Real, n_inputs: int, subspace: int = 1) -> Real
 
 
 def principal_directions(ways: Array) -> tuple[Real, Real]:
-    """Directions (k, *input_shape) that many ways to flip points share, and the share of each, descending; k is at most n.
+    """Return directions (k, *input_shape) that many ways to flip points share, and their shares.
+
+    The shares descend; k is at most n.
 
     Parameters
     ----------
@@ -271,7 +277,10 @@ def _within(w: Real, dimension: int, stream: np.random.Generator) -> Real:
 def _along(
     flips: Flips, problem: Problem, direction: Array, rtol: float
 ) -> Generator[Ask, Labels | Gradients, Real]:
-    """Distance (n,) of the first flip seen along one direction a row, infinite where there is none; keeps what is nearer."""
+    """Return the distance (n,) of the first flip seen along one direction a row, else infinity.
+
+    Flips nearer than the known ones are kept.
+    """
     rows, distance = flips.running, np.full(len(flips.home), np.inf)
     if not rows.size:
         return distance

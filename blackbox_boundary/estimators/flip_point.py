@@ -1,10 +1,13 @@
-r"""The closest point where two classes tie and every other is below, as a constrained optimisation; and why, where it fails.
+r"""The closest point where two classes tie and no other is above, by constrained optimisation.
+
+Where none is found, the reason is given.
 
 Source: R. Yousefzadeh, D. P. O'Leary, "Investigating decision boundaries of trained neural
 networks" [1]_: a *flip point* between classes i and j is a point where their scores are equal and
 no other score is larger; the closest one to ``x`` solves
 
-.. math:: \min_z \tfrac12 \|z - x\|^2 \quad\text{s.t.}\quad z_i(z) = z_j(z),\; z_i(z) \ge z_k(z),\; lowest \le z \le highest,
+.. math:: \min_z \tfrac12 \|z - x\|^2 \quad\text{s.t.}\quad z_i(z) = z_j(z),\;
+   z_i(z) \ge z_k(z),\; lowest \le z \le highest,
 
 once for each class j other than the label i; the nearest of them is the row's.
 
@@ -74,7 +77,9 @@ _TIE = 1e-2
 
 @dataclass(frozen=True)
 class FlipPoint:
-    """Closest tie of the label with each rival, by constrained optimisation; the note of a row says what became of it.
+    """Closest tie of the label with each rival, by constrained optimisation.
+
+    The note of a row states the outcome.
 
     Parameters
     ----------
@@ -115,7 +120,7 @@ class FlipPoint:
         return 1 + pairs * (self.steps * (1 + gradient_queries(self.gradients, problem)) + 5)
 
     def check(self, problem: Problem) -> None:
-        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
                 f'FlipPoint needs the scores of all classes; access is "{problem.access.name.lower()}".'
@@ -138,7 +143,7 @@ class FlipPoint:
 
 
 class _Problems:
-    """All pairs of all rows, flattened: the iterate of each problem, its multipliers, and what stopped it."""
+    """All pairs of all rows, flattened: each problem's iterate, multipliers and reason to stop."""
 
     def __init__(self, flips: Flips, problem: Problem, rows: IntArray, pairs: int | None) -> None:
         n_pairs = min(pairs or problem.n_classes, problem.n_classes - 1)
@@ -160,7 +165,10 @@ class _Problems:
         self.prediction = flips.start[self.rows]
 
     def start(self) -> Search:
-        """First iterates: the projections of ``x`` on the linearised ties; the slope's norm there is the unit of the constraints."""
+        """Set the first iterates: the projections of ``x`` on the linearised ties.
+
+        The norm of the slope at ``x`` is the unit of the constraints.
+        """
         weights = class_weights(self.prediction, self.home, self.rival, self.problem.access)
         slope = yield from self._slopes(np.flatnonzero(self.open), weights)
         norm = np.linalg.norm(slope, axis=-1)
@@ -176,7 +184,7 @@ class _Problems:
         yield from self._look()
 
     def lagrangian_step(self) -> Search:
-        """A gradient step on the augmented Lagrangian, then one on its multipliers: [2]_, chapter 17."""
+        """Step on the augmented Lagrangian, then on its multipliers: [2]_, chapter 17."""
         at = np.flatnonzero(self.open)
         tie, gap = self._tie()[at], self._gaps()[at]
         pull = self.pull[at] + _PENALTY * tie
@@ -200,7 +208,7 @@ class _Problems:
         self.push[at] = np.maximum(0.0, self.push[at] - gain * self._gaps()[at])
 
     def quadratic_step(self) -> Search:
-        """Solve the programme of all linearised constraints within reach of the iterate: [2]_, chapter 18."""
+        """Solve the programme of all linearised constraints within reach: [2]_, chapter 18."""
         at = np.flatnonzero(self.open)
         n_classes, jacobian = (
             self.problem.n_classes,
@@ -237,7 +245,10 @@ class _Problems:
         self.open &= moved > 1e-6 * np.linalg.norm(self.z - self.x, axis=-1)
 
     def finish(self) -> Search:
-        """Extend the way to each tie until the label flips; each row keeps its nearest, and a note of what became of it."""
+        """Extend the way to each tie until the label flips.
+
+        Each row keeps its nearest flip and a note on the outcome.
+        """
         flips = self.flips
         self.z[self.is_tied] = self.beside  # the tie is at the row, a flip beside it
         distance = np.linalg.norm(self.z - self.x, axis=-1)

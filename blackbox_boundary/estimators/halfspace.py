@@ -1,4 +1,6 @@
-"""The tightest distance from labels alone: learn the half-space beyond the boundary, one bit a question.
+"""The tightest distance from labels alone, by learning the half-space beyond the boundary.
+
+Each question gives one bit.
 
 Near a row the home region ends at a hyperplane, or nearly so. Each label says on which side of it a
 point lies. This search keeps a Gaussian belief about the hyperplane (:mod:`._belief`), asks points
@@ -31,8 +33,8 @@ one. Hence three phases:
    is found, those left behind get another chance, with twice the slack, and the next refinement
    takes twice as long.
 
-Bounds: every displacement is clipped before it is asked, and what was asked is what the belief
-hears of. The nearest point of a hyperplane inside the box is
+Bounds: every displacement is clipped before it is asked, and the belief is updated with the
+clipped one. The nearest point of a hyperplane inside the box is
 :func:`~blackbox_boundary.search.geometry.nearest`.
 
 Cost: ``max_queries_per_row`` in all, the row itself and the confirmation of its flip point
@@ -99,8 +101,8 @@ _STARTS = 10
 
 _SLACK = 100.0
 """A facet keeps up while it is at most ``1 + slack / asked`` times as long as the best known one
-was after as many questions: 2 after 100, 1.25 after 400. Lengths tell little after the first
-questions, and much after some hundred."""
+was after as many questions: 2 after 100, 1.25 after 400. Lengths are a weak guide after the
+first questions, and a strong one after some hundred."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,10 @@ class HalfSpace:
         return self.max_queries_per_row
 
     def expected_rounds(self, problem: Problem) -> float:
-        """Questions one after another; about five points travel together (4.2 to 6.7 with 4 and 10 classes)."""
+        """Questions asked one after another.
+
+        About five points travel together (4.2 to 6.7 with 4 and 10 classes).
+        """
         return self.expected_queries(problem) / 5
 
     def check(self, problem: Problem) -> None:
@@ -197,7 +202,7 @@ class HalfSpace:
     def _row(
         self, box: Box, blocks: Blocks, n_classes: int, stream: np.random.Generator
     ) -> RowSearch:
-        """Search one row until nobody answers any more."""
+        """Search one row until the driver stops sending answers."""
         start = yield from first_flip(box, blocks.basis, self.n_starts, stream, self.norm)
         if start is None:
             return
@@ -250,7 +255,7 @@ def _until(asked: int, facet: Facet) -> Asking[None]:
 
 
 def _keep_up(facet: Facet, nearest: Facet, slack: float) -> Asking[None]:
-    """Go on with a facet as long as it is not left behind by the nearest one, after as many questions."""
+    """Continue a facet as long as it keeps up with the nearest one after as many questions."""
     while facet.asked < nearest.asked and facet.length < (
         1 + slack / (1 + facet.asked)
     ) * nearest.length_after(facet.asked):

@@ -1,4 +1,4 @@
-r"""The flip point of an easy relative of the model, followed while the relative turns into the model.
+r"""The flip point of the model's linearisation, followed as that becomes the model.
 
 Source: R. Yousefzadeh, D. P. O'Leary, "Deep learning interpretation: flip points and homotopy
 methods" [1]_. Finding the closest flip point of a trained net is a hard problem; that of a simpler
@@ -88,7 +88,7 @@ class Homotopy:
             )
 
     def expected_queries(self, problem: Problem) -> float:
-        """Gradients of the rivals and at each projection, predictions there, and a few to see the flip."""
+        """Count gradients (rivals, projections), predictions there, and a few for the flip."""
         projections, rivals = (
             self.steps * self.corrections,
             min(self.n_rivals, problem.n_classes - 1),
@@ -96,7 +96,7 @@ class Homotopy:
         return 5 + projections + (rivals + projections) * gradient_queries(self.gradients, problem)
 
     def check(self, problem: Problem) -> None:
-        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
                 f'Homotopy needs the scores of all classes; access is "{problem.access.name.lower()}".'
@@ -141,7 +141,10 @@ class _Blend:
         self.step = array_namespace(self.x).zeros_like(self.x)
 
     def linearise(self, n_rivals: int) -> Search:
-        """Find the class whose linearised tie is nearest, and the projection on it: the flip point at t = 0."""
+        """Find the class whose linearised tie is nearest, and the projection on that tie.
+
+        The projection is the flip point at t = 0.
+        """
         flips, problem = self.flips, self.problem
         lead = leads(flips.start, self.home, problem.access)
         order, least = lead.argsort(axis=-1, kind="stable"), np.full(len(lead), np.inf)
@@ -169,7 +172,7 @@ class _Blend:
             put(self.step, rows, self._project(rows, take(self.slope, rows), self.lead[rows]))
 
     def correct(self, t: float) -> Search:
-        """Project ``x`` on the plane that touches the blend's tie at the flip point of the blend."""
+        """Project ``x`` on the tangent plane of the blend's tie at the blend's flip point."""
         flips = self.flips
         if not (rows := flips.running).size:
             return

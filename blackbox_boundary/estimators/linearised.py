@@ -1,4 +1,6 @@
-r"""A first-order estimate of the distance, without a search: the lead over each class, divided by how fast it can shrink.
+r"""A first-order estimate of the distance, without a search.
+
+It is the lead over each class, divided by how fast that lead can shrink.
 
 Source: G. Elsayed et al., "Large margin deep networks for classification", NeurIPS 2018, section 3
 [1]_ (the ICLR 2018 workshop version has the same formula).
@@ -16,7 +18,7 @@ asked about once: where it flips, it is a flip point like any other, at an upper
 
 Differences from the paper: hidden layers are not looked at; the leads of probabilities are those of
 their logarithms, which are those of the logits; ``n_rivals`` leaves out classes that are far
-behind; the point respects the bounds, which the formula knows nothing of.
+behind; the point respects the bounds, which the formula ignores.
 
 Where the lead of a row's probabilities is more than their type resolves (69 nats in single
 precision), the gradient has a direction and no length: the line to the flip point is then searched,
@@ -66,7 +68,9 @@ _OVERSHOOT = 1.02
 
 @dataclass(frozen=True)
 class Linearised:
-    """First-order distance without a search: neither an upper nor a lower bound, for screening many rows.
+    """First-order distance without a search, for screening many rows.
+
+    It is neither an upper nor a lower bound.
 
     Parameters
     ----------
@@ -100,7 +104,7 @@ class Linearised:
         return 2 + rivals * gradient_queries(self.gradients, problem)
 
     def check(self, problem: Problem) -> None:
-        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
                 f'Linearised needs the scores of all classes; access is "{problem.access.name.lower()}".'
@@ -180,7 +184,10 @@ class Linearised:
 
 
 def _least_gap(slope: Array, x: Array, level: float) -> NDArray[np.float64]:
-    """Leads (k,) that a step closes which moves the rows at all, where classes tie: on a grid by half a level."""
+    """Return the leads (k,) that the least step closes, for rows whose classes tie.
+
+    The least step is one that moves the row at all; on a grid it is half a level.
+    """
     norm = flat_norm(slope, 2)
     gap = least_step(x) * norm
     if not level:

@@ -59,15 +59,15 @@ __all__ = ["LowerBound"]
 
 @dataclass(frozen=True)
 class LowerBound:
-    """A distance within which no flip can lie, from the model's weights; and flips from another estimator.
+    """Certified lower bounds from the model's weights, and flips from another estimator.
 
-    It is kept as ``Distances.certified``.
+    A bound is a distance within which no flip can lie; it is kept as ``Distances.certified``.
 
     Parameters
     ----------
     chain : Chain, optional
-        Of the model that is asked, such as ``adapters.torch_modules.chain.chain_of`` reads. One
-        made of norms alone is taken at its word. Default: the predictor's own, where it can tell.
+        Of the model that is asked, such as ``adapters.torch_modules.chain.chain_of`` reads. The
+        norms of one made of norms alone are trusted. Default: the predictor's own, if it has one.
     norm : {"l2", "linf", "l1"}
         Of the certified distance.
     upper : Estimator, optional
@@ -109,7 +109,7 @@ class LowerBound:
             self.upper.check(problem)
 
     def expected_queries(self, problem: Problem) -> float:
-        """The row itself, points near it if the chain cannot be evaluated, and those of ``upper``."""
+        """Count the row, points near it if the chain has no scores, and those of ``upper``."""
         known = self.chain is not None or problem.chain is not None
         near = N_PROBES if known and self._chain(problem).scores is None else 0
         return near + (1 if self.upper is None else self.upper.expected_queries(problem))
@@ -173,7 +173,10 @@ class LowerBound:
     def _by_norms(
         self, chain: Chain, lead: NDArray[np.float64], home: IntArray, problem: Problem
     ) -> NDArray[np.float64]:
-        """Within which no class can catch up, (k,); one that cannot come closer is infinitely far."""
+        """Return the distance (k,) within which no class can catch up.
+
+        A class that cannot come closer is infinitely far.
+        """
         steepness = chain.steepness()[home]
         steepness[np.arange(len(home)), home] = 0.0
         lead[np.arange(len(home)), home] = np.inf

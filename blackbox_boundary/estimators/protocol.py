@@ -31,19 +31,22 @@ class Estimator(Protocol):
     """A way to measure distances.
 
     ``check`` explains, before any query, what is missing where the predictor reveals too little;
-    ``expected_queries`` states the price; ``search`` asks what it needs to know and leaves what it
-    found in ``flips``.
+    ``expected_queries`` states the price; ``search`` asks its questions and leaves its results in
+    ``flips``.
     """
 
     @property
     def name(self) -> str: ...
 
     def check(self, problem: Problem) -> None:
-        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this estimator."""
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         ...
 
     def expected_queries(self, problem: Problem) -> float:
-        """Predictions and gradients that a row is expected to cost, the row itself and the confirmation of its flip point included."""
+        """Predictions and gradients that a row is expected to cost.
+
+        The row itself and the confirmation of its flip point are included.
+        """
         ...
 
     def search(self, flips: Flips, problem: Problem) -> Search:

@@ -1,4 +1,4 @@
-"""The paper's distance: go against the gradient of the top-1 logit until the label flips, then bisect.
+"""The paper's distance: step against the top-1 logit's gradient to a flip, then bisect.
 
 Source: S. Gupta, "Understanding Uncertainty in Input Spaces of Deep Classifiers", section 3 [1]_.
 
@@ -117,14 +117,17 @@ class Ray(Settings):
             )
 
     def expected_queries(self, problem: Problem) -> float:
-        """Predictions and gradients that a row is expected to cost, as measured in ``docs/explanation/speed.md``."""
+        """Predictions and gradients that a row is expected to cost.
+
+        They were measured: see ``docs/explanation/speed.md``.
+        """
         gradient = (
             0 if self.known_gradients is not None else gradient_queries(self.gradients, problem)
         )
         return (7 if self._by_scores(problem) else 27) + self.scan + gradient
 
     def check(self, problem: Problem) -> None:
-        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little."""
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         known = self.known_gradients
         if known is not None and (
             np.shape(known)[1:] != tuple(problem.input_shape) or len(known) < problem.n_rows
@@ -198,7 +201,7 @@ class Ray(Settings):
 
 
 def _reaching(norm: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
-    """The gradients' norms (n,), or as much as lets twelve radii of the grid pass 1,000 row lengths.
+    """Return the gradients' norms (n,), raised so that twelve radii pass 1,000 row lengths.
 
     Saturated probabilities have gradients of 1e-14, and the paper's grid, in units of the gradient,
     would end before it has left the row.
@@ -207,11 +210,16 @@ def _reaching(norm: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
 
 
 def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
-    """Unit vectors against gradients (k, ...), and the gradients' norms (k,); both zero where a gradient is zero or not finite."""
+    """Return unit vectors against gradients (k, ...), and the gradients' norms (k,).
+
+    Both are zero where a gradient is zero or not finite.
+    """
     length = flat_norm(gradient, 2)
     largest = np.ones(len(length))
     extreme = ~((length > 1e-15) & (length < 1e15))
-    if extreme.any():  # their squares vanish or overflow in single precision: scale them first, and leave the other rows as they are
+    # squares of extreme lengths vanish or overflow in single precision: scale these rows first, and
+    # leave the other rows as they are
+    if extreme.any():
         largest = np.where(extreme, flat_norm(gradient, np.inf), 1.0)
         usable = np.isfinite(largest) & (
             largest > 8 * float(np.finfo(as_numpy(gradient[:0]).dtype).tiny)

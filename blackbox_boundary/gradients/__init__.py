@@ -1,4 +1,6 @@
-"""Where a gradient comes from when the predictor has none to give: estimates of its vector-Jacobian product from predictions.
+"""Gradient sources for a predictor that offers no gradient.
+
+They estimate its vector-Jacobian product from predictions.
 
 Every source answers one functional, ``sum_k v_k * score_k``, by predictions alone;
 :func:`estimate_gradients` puts a source between a search that asks for gradients and a predictor

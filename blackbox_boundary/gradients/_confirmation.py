@@ -50,9 +50,11 @@ farthest is 1.06 times as far as the closed form; with 2 it is 1.28 times."""
 def confirm_gradients(
     ask: AskGradient, reply: Gradients, new: NDArray[np.bool_], problem: Problem
 ) -> Generator[Ask, Labels | Gradients, Gradients]:
-    """Check the gradients of the rows that are ``new`` (k,), two queries each; those that fail end ``UNRESOLVED``.
+    """Check the gradients of the rows that are ``new`` (k,), with two queries each.
 
-    On a grid of inputs there is no shorter way to check by: the steps are levels.
+    Gradients that fail end ``UNRESOLVED``, or ``ZERO_GRADIENT`` where the answers do not move.
+
+    On a grid of inputs nothing is checked: the steps are levels, so there is no shorter way.
     """
     if reply.step is None or reply.resolution is None or problem.grid is not None:
         return reply
@@ -89,7 +91,10 @@ def _ends(ask: AskGradient, j: IntArray, way: Real, problem: Problem) -> Array:
 
 
 def _values(answers: Labels, v: Real, problem: Problem) -> Real:
-    """The functional (m, 2) at the two ends; NaN, which fails no comparison, where it is not revealed."""
+    """Return the functional (m, 2) at the two ends; NaN where it is not revealed.
+
+    A NaN fails no comparison.
+    """
     values = np.full(len(v), np.nan)
     known = answers.answered
     values[known] = functional(answers.prediction[known], v[known], problem.access)
@@ -97,5 +102,8 @@ def _values(answers: Labels, v: Real, problem: Problem) -> Real:
 
 
 def _noise(blur: Real, h: Real) -> Real:
-    """Length (m,) that errors of the answers, evenly spread over their resolution, give to a gradient of central differences."""
+    """Return the length (m,) of the noise in a gradient of central differences.
+
+    Errors of the answers are taken to be evenly spread over their resolution.
+    """
     return blur / np.sqrt(24) * np.sqrt((h**-2.0).sum(axis=-1))

@@ -14,10 +14,12 @@ __all__ = ["functional", "revealed_scores"]
 
 
 def functional(prediction: Prediction, v: FloatArray, access: Access) -> NDArray[np.float64]:
-    """``sum_k v_k * score_k`` of each prediction (m,), given ``v`` (m, n_classes); NaN where the predictor does not reveal it.
+    """Return ``sum_k v_k * score_k`` of each prediction (m,), given ``v`` (m, n_classes).
 
-    With access to the top score alone that is known where ``v`` is one class, and that class is the
-    label.
+    It is NaN where the predictor does not reveal it.
+
+    With access to the top score alone, it is known only where ``v`` is one class and that class is
+    the label.
 
     Raises
     ------

@@ -22,10 +22,13 @@ Estimate: TypeAlias = Generator[Ask, "Labels | Gradients", Gradients]
 
 
 class GradientSource(Protocol):
-    """A way to answer an :class:`~blackbox_boundary.search.asks.AskGradient` by predictions: a small frozen object of settings."""
+    """A way to answer an :class:`~blackbox_boundary.search.asks.AskGradient` by predictions.
+
+    A source is a small frozen object of settings.
+    """
 
     def check(self, problem: Problem) -> None:
-        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the predictor reveals too little for this source."""
+        """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         ...
 
     def queries(self, input_shape: tuple[int, ...]) -> int:
@@ -46,7 +49,7 @@ class GradientSource(Protocol):
 def estimate_gradients(
     search: Search, source: GradientSource, problem: Problem, row_ids: IntArray | None = None
 ) -> Search:
-    """Run a search and answer its asks for gradients by ``source``, so that it needs predictions only.
+    """Run a search, and answer its asks for gradients by ``source`` from predictions alone.
 
     The first gradient of each row is checked by two more queries (:mod:`._confirmation`).
 

@@ -40,7 +40,7 @@ Real = NDArray[np.float64]
 
 @dataclass(eq=False)
 class Received:
-    """What the answers to one ask for gradients tell, row by row (k,).
+    """Facts about the scores received for one ask for gradients, row by row (k,).
 
     Attributes
     ----------
@@ -101,7 +101,10 @@ class Received:
                 self.n_seen[row] += (stop - start) * len(np.unique(scores[0]))  # one of (z, -z)
 
     def quantum(self) -> Real:
-        """What scores (k,) are rounded to, in their own units; 0 where no rounding coarser than single precision shows."""
+        """Return the rounding step of the scores (k,), in their own units.
+
+        It is 0 where no rounding coarser than single precision shows.
+        """
         rounded = np.where(self.places < NOT_ROUNDED, 10.0 ** -self.places.astype(float), 0.0)
         short = np.where(self.bits < _SINGLE_BITS, 2.0 ** -self.bits.astype(float), 0.0)
         on_grid = np.array([self._grid(row) for row in range(len(self.status))])
@@ -118,7 +121,7 @@ class Received:
         return common_step(levels)
 
     def resolution(self, quantum: Real) -> Real:
-        """The least difference (k,) between scores that means anything: their rounding, or their precision."""
+        """Return the least meaningful difference (k,) of scores: their rounding or precision."""
         return np.maximum(quantum, 2.0 ** -self.bits.astype(float) * self.largest)
 
 
@@ -141,7 +144,9 @@ Trial: TypeAlias = (
 def with_step(
     ask: AskGradient, problem: Problem, step: float | None, order: int, trial: Trial
 ) -> Estimate:
-    """Try the given step, or the one for the scores' known resolution, widened once where they prove to be rounded more coarsely.
+    """Try the given step, or the step for the scores' known resolution.
+
+    Where the scores prove to be rounded more coarsely, a step that was not given is widened once.
 
     The best step of a difference whose error falls as ``h**(order - 1)`` is the ``order``-th root
     of the scores' relative resolution, in units of each coordinate's scale
@@ -190,7 +195,10 @@ def _scales(points: Array, problem: Problem) -> Real:
 
 
 def _representable(h: Real, points: Array) -> Real:
-    """Steps that single precision, say, can tell from the points: a few units in the last place at least."""
+    """Return steps of at least a few units in the last place of the points.
+
+    Smaller steps would be lost in the points' precision, single precision for example.
+    """
     epsilon = float(array_namespace(points).finfo(points.dtype).eps)
     sizes = np.abs(as_numpy(points).astype(np.float64)).reshape(h.shape)
     return np.maximum(h, _LAST_PLACES * epsilon * sizes)
@@ -209,7 +217,7 @@ def check_step(step: float | None) -> None:
 
 
 def _resolution(points: Array) -> float:
-    """Relative resolution of the answers: single precision, or the points' own where that is coarser."""
+    """Return the answers' relative resolution: single precision, or the points' own if coarser."""
     return max(
         float(array_namespace(points).finfo(points.dtype).eps), float(np.finfo(np.float32).eps)
     )

@@ -1,4 +1,6 @@
-"""Orthonormal bases in which gradients are estimated: all coordinates, the low frequencies of an image, or the caller's directions.
+"""Orthonormal bases in which gradients are estimated.
+
+A basis holds all coordinates, the low frequencies of an image, or the caller's directions.
 
 A model's gradient with respect to an image is rough, but not as rough as noise: neighbouring pixels
 push the same way. Taken as a random image whose covariance decays exponentially with distance, its
@@ -32,14 +34,17 @@ _CORRELATION_LENGTH = 1.5
 
 
 class Basis(Protocol):
-    """``k`` orthonormal directions in a flat input space of ``d``, the likely more important ones first."""
+    """``k`` orthonormal directions in a flat input space of ``d``, likely important ones first."""
 
     @property
     def size(self) -> int: ...
 
     @property
     def variance(self) -> Real:
-        """(k,) expected squared component of a gradient along each direction, relative; sums to ``k``."""
+        """(k,) expected squared component of a gradient along each direction, relative.
+
+        The components sum to ``k``.
+        """
         ...
 
     def analyse(self, points: Real) -> Real:
@@ -116,7 +121,7 @@ class Span(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Cosines(Settings):
-    """The discrete cosine basis of an image, over its channels, too: brightness first, then colours.
+    """The discrete cosine basis of an image and of its channels: brightness first, then colours.
 
     Of each channel the lowest frequencies come first, and all channels hold about as many.
 
@@ -213,14 +218,19 @@ def _waves(side: int) -> Real:
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
-    """Whether inputs of this shape are taken for images: two axes of at least four pixels, with or without channels."""
+    """Whether inputs of this shape count as images: two axes of at least four pixels.
+
+    An axis of channels is optional.
+    """
     return (len(shape) == 2 and min(shape) >= 4) or (
         len(shape) == 3 and shape[1] >= 4 and max(shape[0], shape[2]) >= 4
     )
 
 
 def basis_for(shape: tuple[int, ...], *, largest: int = 1024, seed: int = 0) -> Basis:
-    """The basis for inputs of this shape: cosines for images, else coordinates; at most ``largest`` directions.
+    """Return the basis for inputs of this shape: cosines for images, else coordinates.
+
+    It has at most ``largest`` directions.
 
     Inputs that are no images and have more coordinates get random directions.
     """

@@ -1,4 +1,7 @@
-"""Which source answers a search's asks for gradients: one chosen by name, the predictor itself, or a default; and its price."""
+"""The choice of what answers a search's asks for gradients, and its price.
+
+The choice is a source by name, the predictor itself, or a default source.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def source_by_name(name: str, **settings: Any) -> GradientSource:
 
 
 def source_for(chosen: GradientSource | None, problem: Problem) -> GradientSource | None:
-    """The source to use: the chosen one, else the predictor itself (None), else central differences."""
+    """Return the chosen source, else None for the predictor itself, else central differences."""
     return chosen or (None if problem.differentiable else CentralDifferences())
 
 

@@ -1,4 +1,6 @@
-"""Gradients by finite differences along every coordinate: exact but for the step, at a price that grows with the input.
+"""Gradients by finite differences along every coordinate.
+
+They are exact but for the step; their price grows with the number of inputs.
 
 | here | shape | meaning |
 |---|---|---|
@@ -127,7 +129,10 @@ class _Stencil:
         return cls(ask, problem, x, h, Received.nothing(len(x)))
 
     def beside(self, side: int) -> NDArray[Any]:
-        """Coordinates (k, d) a step above (+1) or below (-1), as a point's own precision and the bounds allow."""
+        """Return coordinates (k, d) a step above (+1) or below (-1).
+
+        They have the points' own precision and stay inside the bounds.
+        """
         moved: NDArray[Any] = (self.x + side * self.h).astype(self.x.dtype)
         bounds = self.problem.bounds_of(self.ask.rows)
         if bounds is None:
@@ -138,7 +143,10 @@ class _Stencil:
     def values(
         self, j: IntArray, i: IntArray, at: NDArray[Any]
     ) -> Generator[Ask, Labels | Gradients, NDArray[np.float64]]:
-        """Ask for ``f`` at the points ``j`` with their coordinate ``i`` set to ``at``, all (m,); NaN where it is not revealed."""
+        """Ask for ``f`` at the points ``j`` with their coordinate ``i`` set to ``at``, all (m,).
+
+        It is NaN where it is not revealed.
+        """
         points = take(self.ask.points, j) + 0
         flat = array_namespace(points).reshape(points, (-1,))
         put(flat, np.arange(len(j)) * self.x.shape[1] + i, as_kind(at, flat))
@@ -148,7 +156,9 @@ class _Stencil:
         return self.received.read(j, reply, self.ask.v, self.problem.access)
 
     def blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
-        """Points and coordinates to ask together: the same block of coordinates of as many rows as fit in memory.
+        """Yield the points and coordinates to ask together.
+
+        A block is the same coordinates of as many rows as fit in memory.
 
         The blocks of a row do not depend on the other rows; a row that ended is left out of those
         that follow.
@@ -174,7 +184,10 @@ Kernel = Generator[Ask, "Labels | Gradients", FloatMatrix]
 
 
 def _central(s: _Stencil) -> Kernel:
-    """Difference quotients (k, d) over both sides; one-sided where the score is revealed on one side only."""
+    """Return difference quotients (k, d) over both sides.
+
+    They are one-sided where the score is revealed on one side only.
+    """
     above, below = s.beside(+1), s.beside(-1)
     f_above, f_below = np.full(s.x.shape, np.nan), np.full(s.x.shape, np.nan)
     for j, i in s.blocks():
@@ -200,7 +213,10 @@ def _central(s: _Stencil) -> Kernel:
 
 
 def _forward(s: _Stencil) -> Kernel:
-    """Difference quotients (k, d) on one side: above, but below at an upper face and where only that side reveals the score."""
+    """Return difference quotients (k, d) on one side.
+
+    That side is above, but below at an upper face and where only that side reveals the score.
+    """
     at_x = yield from s.base(np.arange(len(s.x)))
     above, below = s.beside(+1), s.beside(-1)
     asked = np.where(np.abs(above - s.x) >= np.abs(below - s.x), above, below)

@@ -1,4 +1,6 @@
-"""Gradients from a chosen number of queries: differences along random directions, and least squares in a neighbourhood.
+"""Gradients from a chosen number of queries.
+
+The sources take differences along random directions, or fit a neighbourhood by least squares.
 
 | source | points asked | estimate |
 |---|---|---|
@@ -159,7 +161,9 @@ class SPSA:
 
 @dataclass(frozen=True)
 class LocalLinear:
-    """The slope of a plane fitted to a neighbourhood, near points weighing more, as LIME explains predictions.
+    """The slope of a plane fitted to a neighbourhood, as LIME explains predictions.
+
+    Near points weigh more.
 
     Parameters
     ----------
@@ -273,7 +277,10 @@ def _sampled(
     draw: Draw,
     solve: Solve,
 ) -> Estimate:
-    """Draw ``count`` points, ask and solve for each row by itself; as many rows at a time as fit in memory."""
+    """Draw ``count`` points, ask and solve for each row separately.
+
+    As many rows are asked at a time as fit in memory.
+    """
     assert len(streams) == len(ask.rows), (
         "sources that draw need a stream a row; estimate_gradients gives them"
     )
@@ -309,7 +316,10 @@ def _sampled(
     def _ask(
         j: IntArray, i: IntArray, points: NDArray[Any], received: Received
     ) -> Generator[Ask, Labels | Gradients, Real]:
-        """Ask the points of a group; a row that does not fit into one ask is asked in parts, as many as it is answered."""
+        """Ask the points of a group.
+
+        A row that does not fit into one ask is asked in parts, until it is no longer answered.
+        """
         f = np.full(len(points), np.nan)
         for first in range(
             0, len(points), fit
@@ -326,13 +336,16 @@ def _sampled(
 
 
 def _unchecked(estimate: Estimate) -> Estimate:
-    """An estimate without its steps: part of a gradient, or a noisy one, does not predict a rise."""
+    """Drop the steps of an estimate: a partial or noisy gradient does not predict a rise."""
     reply = yield from estimate
     return reply._replace(step=None, resolution=None)
 
 
 def _one_step(h: Real) -> Real:
-    """The step (k, d) of directions that are no coordinates: of unit root mean square where each coordinate counts in its own."""
+    """Return one step (k, d) for directions that are no coordinates.
+
+    Measured in each coordinate's own step, it has unit root mean square.
+    """
     return np.repeat(np.mean(h**-2.0, axis=-1, keepdims=True) ** -0.5, h.shape[1], axis=-1)
 
 
@@ -344,7 +357,9 @@ def _groups(n: int, size: int) -> Iterator[IntArray]:
 
 
 def _inside(points: Real, dtype: Any, problem: Problem, row: IntArray) -> NDArray[Any]:
-    """Points (m, d) of one ``row`` (1,) in the precision of the inputs, inside the bounds, in C order.
+    """Return points (m, d) of one ``row`` (1,) in the inputs' precision, in C order.
+
+    They are inside the bounds.
 
     A model's last bits may depend on the memory order of its input.
     """

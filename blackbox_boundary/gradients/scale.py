@@ -76,7 +76,10 @@ def data_scale(x: Array, bounds: Bounds = None) -> Real:
 
 
 def row_scale(x: Array, bounds: Bounds = None) -> Real:
-    """Scale (n, d) of the inputs of each row by itself, where the data are not known: bounds, else its own values."""
+    """Return the scale (n, d) of each row's inputs where the data are not known.
+
+    It is the width of the bounds, else it follows from the row's own values.
+    """
     shape = tuple(int(length) for length in x.shape[1:])
     values = np.abs(as_numpy(x).astype(np.float64)).reshape(len(x), -1)
     if is_image(shape):
@@ -87,7 +90,10 @@ def row_scale(x: Array, bounds: Bounds = None) -> Real:
 
 
 def _known_or_size(spread: Real, size: Real) -> Real:
-    """The spread (d,) where there is one, else the size of the value, no less than a share of what is usual."""
+    """Return the spread (d,) where there is one, else the size of the value.
+
+    That size is no less than a share of what is usual.
+    """
     known = spread[spread > 0]
     known = known if known.size else size[size > 0]
     usual = float(np.median(known)) if known.size else 1.0
@@ -96,7 +102,7 @@ def _known_or_size(spread: Real, size: Real) -> Real:
 
 
 def _widths(bounds: Bounds, shape: tuple[int, ...]) -> Real:
-    """Width (d,) of the bounds; infinite where there are none, and where they leave no room to move."""
+    """Return the width (d,) of the bounds; infinite without bounds or room to move."""
     if bounds is None:
         return np.full(int(np.prod(shape)), np.inf)
     lowest, highest = (

@@ -1,1 +1,1 @@
-"""What every search stands on: its questions, its state, paths, line search, margins and geometry."""
+"""Building blocks of every search: questions, state, paths, line search, margins, geometry."""

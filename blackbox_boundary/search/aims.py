@@ -9,9 +9,9 @@ scores             of home the largest but that of the class; of the class its
                    own; of all others far below
 =================  ==========================================================
 
-The lead of home is then the lead of the best other class over the one aimed at, whose zero is the
-boundary of that class. Its gradient needs to know which other class is the best at the point: one
-prediction more a gradient.
+The lead of home is then the lead of the best other class over the one aimed at; it is zero on the
+boundary of that class. Its gradient depends on which other class is the best at the point, which
+takes one more prediction a gradient.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The questions a search may ask, and the replies it is sent.
 
 A search is a generator: it yields an :class:`AskPrediction` or an :class:`AskGradient` and is sent
-a :class:`Labels` or a :class:`Gradients`. It never holds a model; whoever drives it does (``next``,
-``send``), and may answer tomorrow.
+a :class:`Labels` or a :class:`Gradients`. It never holds a model. Its driver does; it calls
+``next`` and ``send``, and may answer at any later time.
 
 Each asked row comes back with a *status*: ``ANSWERED``, or the reason why there is no answer, which
 then becomes the status of the row. A reply covers every asked row, in the order asked. A row may be
@@ -115,10 +115,9 @@ Ask: TypeAlias = AskPrediction | AskGradient
 
 
 class Labels(NamedTuple):
-    """Reply to an :class:`AskPrediction`: the prediction of each asked point, and whether it could be had.
+    """Reply to an :class:`AskPrediction`: each point's prediction, and whether it was answered.
 
-    ``unclear`` (k,) says which labels were voted by so few that chance may have chosen them; None:
-    no votes were taken.
+    ``unclear`` (k,) marks labels with too few votes to rule out chance; None: no votes were taken.
     """
 
     status: StatusArray
@@ -166,7 +165,10 @@ Search: TypeAlias = Generator[Ask, Labels | Gradients, None]
 
 
 def ask_prediction(rows: IntArray, points: Array) -> Generator[Ask, Labels | Gradients, Labels]:
-    """Ask for predictions from within a search: ``labels = yield from ask_prediction(rows, points)``."""
+    """Ask for predictions from within a search.
+
+    Use: ``labels = yield from ask_prediction(rows, points)``.
+    """
     reply = yield AskPrediction(rows, points)
     assert isinstance(reply, Labels)
     return reply
@@ -175,7 +177,10 @@ def ask_prediction(rows: IntArray, points: Array) -> Generator[Ask, Labels | Gra
 def ask_gradient(
     rows: IntArray, points: Array, v: FloatArray
 ) -> Generator[Ask, Labels | Gradients, Gradients]:
-    """Ask for gradients from within a search: ``gradients = yield from ask_gradient(rows, points, v)``."""
+    """Ask for gradients from within a search.
+
+    Use: ``gradients = yield from ask_gradient(rows, points, v)``.
+    """
     reply = yield AskGradient(rows, points, v)
     assert isinstance(reply, Gradients)
     return reply

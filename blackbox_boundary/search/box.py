@@ -23,10 +23,11 @@ Real = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Room (d,) to move from one row: ``down`` is negative or zero, ``up`` positive or zero; infinite without bounds.
+    """Room (d,) to move from one row in each coordinate.
 
-    ``size`` is the L2 length of the row, at least 1: what is far without bounds is so relative to
-    it.
+    ``down`` is negative or zero, ``up`` is positive or zero; both are infinite without bounds.
+
+    ``size`` is the L2 length of the row, at least 1. Without bounds, "far" is relative to it.
     """
 
     down: Real
@@ -55,11 +56,17 @@ class Box:
         return np.asarray(np.clip(displacements, self.down, self.up))
 
     def along(self, u: Real, length: float) -> Real:
-        """The displacement of this L2 length on the clipped ray of ``u`` (d,); where the ray comes to rest, if it is shorter."""
+        """Return the displacement of this L2 length on the clipped ray of ``u`` (d,).
+
+        If the ray comes to rest at a shorter length, return the point where it does.
+        """
         return self.clip(_radius(self._room(u), u * u, 2, length**2) * u)
 
     def nearest(self, w: Real) -> Real | None:
-        """The shortest displacement with ``w . s = 1``: ``clip(r * w)``, by the optimality conditions; None where no corner gets there."""
+        """Return the shortest displacement with ``w . s = 1``; None if the box does not reach it.
+
+        By the optimality conditions it is ``clip(r * w)``.
+        """
         s = self.clip(_radius(self._room(w), w * w, 1, 1.0) * w)
         return s if abs(float(w @ s) - 1) < 1e-6 else None
 
@@ -70,7 +77,10 @@ class Box:
 
 
 def _radius(room: Real, share: Real, power: int, target: float) -> float:
-    """The radius ``r`` with ``sum_i min(r, room_i)**power * share_i = target``; the largest finite room where there is none."""
+    """Solve ``sum_i min(r, room_i)**power * share_i = target`` for the radius ``r``.
+
+    Return the largest finite room where there is no solution.
+    """
     order = np.argsort(room)
     room, share = room[order], share[order]
     stops = np.isfinite(room)

@@ -1,4 +1,4 @@
-"""A second look at a flip point: probes between the row and it, where the first answer shows need."""
+"""Bisection between a row and its flip point, where the first answer shows the need."""
 
 from __future__ import annotations
 

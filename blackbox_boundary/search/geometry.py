@@ -1,4 +1,4 @@
-r"""Steps from ``x`` that stay in a box: down a slope to the face of a ball, to a plane, and back onto the L1 ball.
+r"""Steps from ``x`` inside a box: down a slope to a ball's face, to a plane, and to the L1 ball.
 
 A box is two arrays (n, d) of the caller's kind, the ``least`` and the ``most`` that each coordinate
 may move (:func:`limits`). The first two problems have the same solution, coordinate by coordinate:
@@ -72,7 +72,7 @@ _LEAST_EPSILONS = 4
 
 
 def check_norm(norm: str, whose: str) -> None:
-    """Raise :class:`~blackbox_boundary.InvalidInput` if ``norm`` is not one of ``l1``, ``l2``, ``linf``."""
+    """Raise :class:`~blackbox_boundary.InvalidInput` unless norm is ``l1``, ``l2`` or ``linf``."""
     if norm not in ORDER:
         raise InvalidInput(f'"norm" of {whose} must be one of {", ".join(ORDER)}; got "{norm}".')
 
@@ -83,10 +83,12 @@ def length(step: Array, norm: str) -> NDArray[np.float64]:
 
 
 def least_step(x: Array) -> NDArray[np.float64]:
-    """Length in L2 (n,) of a step that moves each row; where a search on the boundary itself begins.
+    """Return the L2 length (n,) of the least step that moves each row.
 
-    A row whose classes tie has no distance to go, and a step of zero never flips it. At zero any
-    step moves the row; it is as long as leaves room for squares of its parts in the type.
+    A search on the boundary itself begins with this step.
+
+    The distance of a row whose classes tie is zero, but a step of zero never flips it. Any step
+    moves a row at zero; its length is then such that the squares of its parts do not underflow.
     """
     kind = np.finfo(as_numpy(x[:0]).dtype)
     step = _LEAST_EPSILONS * float(kind.eps) * flat_norm(x, 2)
@@ -139,7 +141,9 @@ def room_along(w: Array, least: Array, most: Array) -> Array:
 
 
 def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], norm: str) -> Array:
-    r"""Step down the slope ``w`` as far as a ball of ``radius`` (n,), L2 or L-inf, and box allow: :math:`\arg\min_d \langle w, d\rangle`.
+    r"""Step down the slope ``w`` as far as a ball of ``radius`` (n,) and the box allow.
+
+    The ball is in L2 or L-inf; the step is :math:`\arg\min_d \langle w, d\rangle`.
 
     Never farther than the radius; in L2 a few per cent short of it where the box holds most
     coordinates.
@@ -156,7 +160,9 @@ def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], n
 
 
 def nearest(w: Array, least: Array, most: Array, gap: NDArray[np.float64], norm: str) -> Array:
-    r"""Shortest step that descends the slope ``w`` by ``gap`` (n,): :math:`\arg\min \|d\|, \langle w, d\rangle \le -gap`.
+    r"""Return the shortest step that descends the slope ``w`` by ``gap`` (n,).
+
+    It is :math:`\arg\min \|d\|, \langle w, d\rangle \le -gap`.
 
     Without bounds that is the projection on a plane, of length ``gap`` over the dual norm of ``w``.
     Where the box does not suffice, all of it is used.
@@ -175,10 +181,12 @@ def nearest(w: Array, least: Array, most: Array, gap: NDArray[np.float64], norm:
 
 
 def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Array:
-    """Where a concave function, zero at zero, rises to ``wanted`` (n, 1): by secants, which come closer from below.
+    """Find by secants where a concave function, zero at zero, rises to ``wanted`` (n, 1).
 
-    ``rate`` is by how much its argument grows for each unit of height at first. Where it never
-    rises so far, some argument beyond.
+    The secants approach the root from below.
+
+    ``rate`` is the initial growth of the argument per unit of height. Where the function never
+    rises so far, the result is some larger argument.
     """
     xp = array_namespace(wanted)
     last_t, last_h, t = 0.0, 0.0, wanted * rate
@@ -191,9 +199,11 @@ def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Ar
 
 
 def shrunk(step: Array, least: Array, most: Array, radius: NDArray[np.float64]) -> Array:
-    """The point of L1 ball and box that is nearest to ``step``: all coordinates shortened by one length, to zero at most.
+    """Return the point of L1 ball and box that is nearest to ``step``.
 
-    The length is where what is left adds up to the ``radius`` (n,), to a thousandth of it.
+    All coordinates are shortened by one length, to zero at most.
+
+    With that length, the remainders add up to the ``radius`` (n,), to a thousandth of it.
     """
     xp = array_namespace(step)
     r, size = as_kind(radius[:, None], step), xp.abs(step)
@@ -216,7 +226,10 @@ def shrunk(step: Array, least: Array, most: Array, radius: NDArray[np.float64]) 
 
 
 def _greedy(a: Array, room: Array, gap: Array) -> Array:
-    """Use the room of the steepest coordinates first, until ``sum(a * size)`` reaches ``gap`` (n, 1); ties go to the first."""
+    """Use the steepest coordinates first, until ``sum(a * size)`` reaches ``gap`` (n, 1).
+
+    Each is used to the end of its room. Ties go to the first coordinate.
+    """
     xp = array_namespace(a)
     order = xp.argsort(-a, axis=-1, stable=True)
     a_in_turn = xp.take_along_axis(a, order, axis=-1)

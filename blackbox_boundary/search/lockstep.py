@@ -1,10 +1,10 @@
-"""Run one small search a row, all of them in step: their questions travel together, and nothing else does.
+"""Run one small search per row in lockstep; the searches share requests and nothing else.
 
-A search that keeps a picture of its own row (a matrix, a history) is easiest to read, and certain
-not to look at other rows, when it is written for one row. It yields displacements from its row (m,
-d) and is sent the predictions of the m displaced points. Where the same arithmetic is wanted for
-every row, it may yield a request instead; when all rows wait, their requests are carried out as
-one, in arrays with a row for each (``together``). The nearest flip among all points ever asked is
+A search that keeps state about its own row (a matrix, a history) is easiest to read when it is
+written for one row; it then cannot look at other rows. It yields displacements from its row (m, d)
+and is sent the predictions of the m displaced points. Where every row needs the same arithmetic, it
+may yield a request instead; when all rows wait, their requests are carried out as one, in arrays
+with a row for each (``together``). The nearest flip among all points ever asked is
 kept, so that a search may be stopped after any answer.
 """
 
@@ -71,7 +71,7 @@ class Answers:
 
 
 class Replies(NamedTuple):
-    """What became of the displacements of a :data:`BatchAsk`: as they were asked (m, d), whether they flipped, and to which label.
+    """Replies to a :data:`BatchAsk`: displacements as asked (m, d), flip flags and labels.
 
     Where a row may not ask any more, or was not answered, nothing flipped and the label is -1.
     """
@@ -129,7 +129,9 @@ def lockstep(
     together: Together | None = None,
     rank: Rank | None = None,
 ) -> Search:
-    """Run ``start(row, box)`` for each running row; rows end ``CONVERGED`` with a flip, ``NO_FLIP`` without, or as a reply says.
+    """Run ``start(row, box)`` for each running row.
+
+    A row ends ``CONVERGED`` with a flip, ``NO_FLIP`` without, or with the status of a reply.
 
     Parameters
     ----------
@@ -141,9 +143,9 @@ def lockstep(
         Questions in all: the row itself was asked before, and its flip point will be once more.
     memory : int
         Bytes that the search of a row keeps at most, which decides how many rows are searched at a
-        time; rows do not notice.
+        time. It does not change their results.
     together : callable, optional
-        Carries out what the searches yield that is no array.
+        Carries out what the searches yield other than arrays.
     rank : callable, optional
         Orders displacements (k, d): which flip is kept. Default: L2.
     """
@@ -248,7 +250,7 @@ class _Block:
         return np.asarray(running & (self._left > 0))
 
     def _ask_singly(self, runners: list[_Runner]) -> Search:
-        """Ask what searches want to know, and send each its answers."""
+        """Ask the pending questions of the searches, and send each its answers."""
         counts = [len(runner.pending) for runner in runners]
         at = np.repeat([runner.at for runner in runners], counts)
         moved, answered, prediction = yield from self._ask(
@@ -282,10 +284,12 @@ class _Block:
     def _ask(
         self, at: IntArray, displacements: Real
     ) -> Generator[Any, Any, tuple[Real, NDArray[np.bool_], Prediction]]:
-        """Ask as many displacements (m, d) of rows ``at`` (m,), which lie in order, as each row may still ask.
+        """Ask displacements (m, d) of rows ``at`` (m,), as many as each row may still ask.
 
-        Returns them as they were asked, which were answered (m,), and the predictions, of others'
-        rows where there was no answer.
+        The entries of ``at`` are in order.
+
+        Returns the displacements as they were asked, which were answered (m,), and the predictions.
+        Where there was no answer, the prediction is that of another row.
         """
         flips, rows = self._flips, self._rows
         first = np.flatnonzero(np.r_[True, at[1:] != at[:-1]])

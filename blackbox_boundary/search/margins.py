@@ -49,7 +49,7 @@ def rival(prediction: Prediction, home: IntArray) -> IntArray:
 def class_weights(
     prediction: Prediction, home: IntArray, other: IntArray, access: Access
 ) -> FloatArray:
-    """Weights (k, n_classes) of the scores whose gradient is that of the lead of ``home`` over ``other``.
+    """Return score weights (k, n_classes) for the gradient of the lead of ``home`` over ``other``.
 
     Where probabilities are revealed, that is the lead of their logarithms at ``prediction``.
     """
@@ -107,7 +107,7 @@ def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
 
 
 def is_saturated(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.bool_]:
-    """Whether the type of the scores does not resolve the gradient of the lead over the best other class (k,).
+    """Whether the scores' type does not resolve the gradient of the lead over the runner-up (k,).
 
     A gradient of a probability is as small as the probability itself. Where that is within a factor
     of 1e8 of the smallest normal number (a lead of 69 nats in single precision), too few digits are
@@ -122,7 +122,10 @@ def is_saturated(prediction: Prediction, home: IntArray, access: Access) -> NDAr
 
 
 def _least(prediction: Prediction) -> Any:
-    """The least probability whose logarithm means anything, (k, 1) or a number: what rounds to zero is at most half a step."""
+    """Return the least probability with a meaningful logarithm, (k, 1) or a number.
+
+    A probability that rounds to zero is at most half a rounding step.
+    """
     tiny = np.finfo(np.float64).tiny
     return (
         tiny

@@ -1,6 +1,6 @@
 """Ask about inputs that exist, and keep the nearest flip as it was asked.
 
-Between an estimator and whoever answers, :func:`on_grid` moves every asked point to the nearest
+Between an estimator and its driver, :func:`on_grid` moves every asked point to the nearest
 levels. The estimator goes on with its own points: along a ray the asked ones are a staircase, on
 which labels change as they do between levels. What is reported is the nearest point that was asked
 and flipped, so that its distance is never below the smallest that exists, and it flips when it is

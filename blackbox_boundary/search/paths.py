@@ -33,7 +33,10 @@ class Path:
     bounds: Bounds = None
 
     def at(self, rows: IntArray, radius: NDArray[np.float64]) -> Array:
-        """The points of these rows at these radii, (k, *input_shape); fresh arrays, the same bits for the same row and radius."""
+        """Return the points of these rows at these radii, (k, *input_shape), as fresh arrays.
+
+        The same row and radius give the same bits.
+        """
         points, radius = take(self.direction, rows), per_row(radius, self.origin)
         points = points * radius if points is self.direction else _scaled(points, radius)
         points += take(self.origin, rows)

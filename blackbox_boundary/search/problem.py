@@ -1,4 +1,4 @@
-"""What a search may rely on: what the predictor reveals, where it is defined, and the run's noise."""
+"""Facts that all searches of a run share: the predictor's access, its domain, the run's noise."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Problem:
     n_rows : int
         One more than the largest row id.
     chain : callable, optional
-        Returns what bounds the model's stretch, where its predictor knows.
+        Returns the chain that bounds the model's stretch, where its predictor provides one.
     scale : array (*input_shape), optional
         How far each input typically varies: the unit of the steps by which gradients are estimated.
     piecewise_constant : bool
@@ -82,7 +82,7 @@ class Problem:
     aim : Aim, optional
         To which class distances are measured; None: to any label but the row's own.
     tree_ensemble : callable, optional
-        Returns the splits and leaves of the model, where its predictor knows them.
+        Returns the splits and leaves of the model, where its predictor provides them.
 
     Raises
     ------
@@ -149,10 +149,10 @@ class Problem:
 
     @cached_property
     def searched(self) -> Problem:
-        """The problem as a search has it: in the coordinates of its domain; itself without one.
+        """Return the problem in the coordinates of its domain, or itself without a domain.
 
-        What proves a distance by the model's weights knows no such coordinates: the chain is left
-        out. Along categories without order a gradient is estimated.
+        The chain is left out: it proves distances by the model's weights, in the model's own
+        coordinates only. Along categories without order a gradient is estimated.
         """
         columns = self.columns
         if columns is None:

@@ -89,7 +89,10 @@ class Rays:
         self.n_probes = np.zeros(len(self.unit), np.intp)
 
     def width(self, rows: IntArray, radius: RealArray) -> RealArray:
-        """Width (k,) of a bracket that is narrow enough at these radii: ``rtol``, or what the scores' rounding can resolve."""
+        """Return the width (k,) of a bracket that is narrow enough at these radii.
+
+        It is ``rtol`` times the radius, or what the scores' rounding resolves where that is wider.
+        """
         wanted = self.rtol * radius
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
 
@@ -110,14 +113,17 @@ class Rays:
         )
 
     def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
-        """Start predicting roots, from the scores at the origin and a first guess of the slope of the margin there."""
+        """Start predicting roots from the scores at the origin and a guess of the slope there."""
         assert self.access is not None
         lead = leads(start, home, self.access)
         self.secant = _Secant(lead, lead.min(axis=-1) / slope)
 
 
 class _Secant:
-    """Where the first class overtakes home, by the secant of each class's lead through the last two distinct radii."""
+    """Secant prediction of the radius at which the first class overtakes home.
+
+    Each class's secant runs through its leads at the last two distinct radii.
+    """
 
     def __init__(self, lead: RealArray, first: RealArray) -> None:
         n = len(lead)
@@ -130,7 +136,7 @@ class _Secant:
 
     @property
     def fall(self) -> RealArray:
-        """By how much the margin falls (n,) from ``lo`` to ``hi``; infinite where no flip is known."""
+        """Fall (n,) of the margin from ``lo`` to ``hi``; infinite where no flip is known."""
         with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
             return self._at_lo - self._at_hi
 
@@ -142,7 +148,9 @@ class _Secant:
         resolved: RealArray,
         hit: NDArray[np.bool_],
     ) -> None:
-        """Take in the leads seen at one radius a row, and move the guess and its blur: the radius within which rounding decides.
+        """Update the guess and its blur from the leads seen at one radius a row.
+
+        The blur is the distance from the guess within which rounding decides.
 
         Points closer than 1e-5 replace each other: through two of them the slope would be that of
         rounding errors.
@@ -168,13 +176,15 @@ class _Secant:
 
 
 def grid_index(radius: RealArray, unit: RealArray) -> RealArray:
-    """Number of the first radius of the grid ``unit * 10 ** k`` that is at least ``radius``, from 0."""
+    """Return the index, from 0, of the first radius ``unit * 10 ** k`` not below ``radius``."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.ceil(np.log10(radius / unit) - 1e-12), 0.0)
 
 
 def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: int) -> RealArray:
-    """Width (k,) that the bracket may have after ``n_probes``, so that no row falls more than ``slack`` behind bisection.
+    """Return the width (k,) that the bracket may have after ``n_probes``.
+
+    With it, no row falls more than ``slack`` behind bisection.
 
     The paper's search reaches the grid cell below ``top`` in ``index + 1`` queries and halves it
     with every further one.
@@ -265,7 +275,10 @@ def find_flips(
     scan: int = 0,
     sections: int = 1,
 ) -> Search:
-    """Narrow the bracket of each running row; always: label kept at ``lo``, flipped at ``hi`` (infinite: no flip seen).
+    """Narrow the bracket of each running row.
+
+    The label is kept at ``lo`` and flipped at ``hi`` at every moment; an infinite ``hi`` means that
+    no flip was seen.
 
     Parameters
     ----------
@@ -351,7 +364,7 @@ def _nowhere(flips: Flips, rays: Rays) -> RealArray:
 
 
 def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search:
-    """Ask for rising ``radii`` (k, m) of each row, and move ``lo`` and ``hi`` to the first flip among them."""
+    """Ask for rising ``radii`` (k, m) of each row; move ``lo`` and ``hi`` to the first flip."""
     assert flips.path is not None
     k, m = radii.shape
     asked = np.repeat(rows, m)
@@ -386,7 +399,7 @@ def _learn(
     prediction: Prediction,
     hit: NDArray[np.bool_],
 ) -> None:
-    """Move the secant, count steps that closed the wrong side, and note flips that stand clear of rounding."""
+    """Move the secant, count steps that closed the wrong side, and note flips clear of rounding."""
     assert rays.secant is not None
     assert rays.access is not None
     lead = leads(prediction, flips.home[rows], rays.access)

@@ -1,4 +1,4 @@
-"""The free columns of a domain in units of their scale: the coordinates in which a table is searched.
+"""The free columns of a domain in units of their scale: the search coordinates of a table.
 
 ==============================  ======================================================
 column of the table             coordinates
@@ -9,10 +9,10 @@ categorical, of k values        k, those of a one-hot group
 frozen                          none
 ==============================  ======================================================
 
-A search that knows nothing of tables moves in these coordinates. What it asks about is the nearest
-input that exists (:meth:`ScaledColumns.nearest`, as on a :class:`~blackbox_boundary.grid.Grid`),
-and the model is sent that input in its own units (:meth:`ScaledColumns.decode`). Distances are
-lengths in these coordinates.
+A search moves in these coordinates as in any others. Its questions are about the nearest input that
+exists (:meth:`ScaledColumns.nearest`, as on a :class:`~blackbox_boundary.grid.Grid`), and the model
+receives that input in its own units (:meth:`ScaledColumns.decode`). Distances are lengths in these
+coordinates.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class ScaledColumns:
         return Domain(columns) if columns else None
 
     def _places(self) -> Iterator[tuple[int, int | slice, Real]]:
-        """Of each column: its position, where its coordinates are, and the numbers of a category."""
+        """Yield each column's position, the place of its coordinates, and a category's numbers."""
         first = 0
         for at, column in enumerate(self.domain.columns):
             if _is_category(column):

@@ -35,7 +35,9 @@ class KnownBrackets:
 
 @dataclass(eq=False)
 class Flips:
-    """The results of a search for its rows so far; valid at every moment, so a search can stop at any.
+    """The results of a search for its rows so far; valid at every moment.
+
+    A search can therefore stop at any moment.
 
     A search narrows ``lo`` and ``hi`` and sets ``flipped`` and ``status`` (``RUNNING`` until a row
     ends). The flip point of a row is ``path`` at ``hi``; a search whose best point lies on no
@@ -159,7 +161,7 @@ class Flips:
         self.status[rows[ended]] = reasons[ended]
 
     def keep(self, rows: IntArray, points: Array, labels: IntArray, hi: FloatArray) -> None:
-        """Record nearer flip points that were seen: ``points`` (k, ...) with their labels, at distances ``hi`` in L2."""
+        """Record nearer flip points ``points`` (k, ...), their labels and L2 distances ``hi``."""
         if self._best is None:
             self._best = self.x + 0
         put(self._best, rows, points)
@@ -196,7 +198,10 @@ class Flips:
         return array_namespace(points).where(known, take(self.asked.points, rows), points)
 
     def beyond(self, rows: IntArray, step: NDArray[np.float64], bounds: Bounds) -> Array:
-        """Points further out than the best known flip points by ``step`` (k,), input units; inside the bounds."""
+        """Return points ``step`` (k,) beyond the best known flip points, inside the bounds.
+
+        Steps are in input units.
+        """
         on_path = ~self._is_kept[rows]
         if on_path.any() and self.asked is None:
             assert self.path is not None

@@ -132,7 +132,10 @@ class Ball:
         return self.base + float(self.least().sum()) - self.mu * self.radius
 
     def proved(self) -> float:
-        """No flip costs less: the radius where the bound empties the ball, else what ``mu`` proves."""
+        """Return a cost that every flip has at least.
+
+        It is the radius where the bound empties the ball, else what ``mu`` proves.
+        """
         bound = self.bound()
         if bound > self.limit:
             return self.radius
@@ -173,7 +176,7 @@ class Ball:
         return bound
 
     def sweep(self, more: float = 0.0) -> None:
-        """Let the trees agree about each column in turn, and raise the price of cost by ``more``."""
+        """Let the trees agree on each column in turn, and raise the price of cost by ``more``."""
         for column in self.columns():
             potential = self.potentials[column.groups, column.place]
             choice = column.outside + potential[column.rank]

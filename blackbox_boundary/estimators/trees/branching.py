@@ -99,7 +99,10 @@ class _Search:
         return boxes.some((lead - ball.mu * self.top <= ball.limit) & (boxes.lower < self.top))
 
     def opened(self, boxes: _Boxes) -> _Boxes:
-        """Look at the nearest cells of boxes, and cut the boxes; parts that may hold a nearer flip."""
+        """Look at the nearest cells of boxes, and cut the boxes.
+
+        Returns the parts that may hold a nearer flip.
+        """
         ball = self.ball
         own = (boxes.misses == 0) & (boxes.total < np.inf)
         n_own = np.add.reduceat(own, self.first, axis=1)
@@ -152,7 +155,7 @@ class _Search:
         return self.within_reach(near.and_others(far))
 
     def _reprice(self, boxes: _Boxes, parts: tuple[_Boxes, _Boxes], cut: IntArray) -> None:
-        """Bring totals up to date after the column of each box was cut: some of its cells are gone."""
+        """Update totals after the column of each box was cut and some of its cells are gone."""
         for j in np.unique(cut).tolist():
             if (column := self.columns.get(j)) is None:
                 continue

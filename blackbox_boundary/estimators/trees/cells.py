@@ -29,7 +29,7 @@ _ORDER = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": 1.0}
 
 @dataclass(frozen=True)
 class Values:
-    """The numbers that a column of inputs may hold: those of a floating-point type, or of a grid."""
+    """The numbers that a column may hold: those of a floating-point type, or of a grid."""
 
     dtype: np.dtype[Any]
     grid: Grid | None = None
@@ -102,7 +102,10 @@ class SplitCells:
         return np.array([len(b) for b in self.below], np.intp)
 
     def cell(self, values: Real, dtype: np.dtype[Any]) -> Cells:
-        """The cell (d,) of each split column of a row (n_features,), rounded as the model rounds it."""
+        """Return the cell (d,) of each split column of a row (n_features,).
+
+        The row is rounded as the model rounds it.
+        """
         rounded = values[self.columns].astype(dtype).astype(np.float64)
         return np.array(
             [np.searchsorted(b, v, side="left") for b, v in zip(self.below, rounded, strict=True)],
@@ -159,7 +162,10 @@ class Leaves:
 
 
 def _cuts(ensemble: TreeEnsemble, cells: SplitCells) -> IntArray:
-    """Of each split, the last cell that goes left: -1, or the last of all, where one side is empty."""
+    """Return the last cell that goes left at each split.
+
+    It is -1, or the last of all, where one side is empty.
+    """
     cut = np.zeros(len(ensemble.feature), np.intp)
     for j, below, above in zip(cells.columns, cells.below, cells.above, strict=True):
         nodes = np.flatnonzero(ensemble.feature == j)
@@ -202,7 +208,7 @@ class RowMoves:
         norm: str,
         allowed: Callable[[int, Real], NDArray[np.bool_]],
     ) -> RowMoves:
-        """The moves of a row (n_features,); ``allowed(column, values)`` says which values may be taken."""
+        """Return the moves of a row (n_features,); ``allowed(column, values)`` marks valid ones."""
         cell = cells.cell(row, dtype)
         width = int(cells.counts.max(initial=0)) + 1
         cost = np.full((len(cell), width), np.inf)

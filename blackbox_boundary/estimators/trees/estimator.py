@@ -74,7 +74,7 @@ class Trees:
     max_work : int
         Leaves that the search of a row may look at; 20 million take about a second.
     ensemble : TreeEnsemble, optional
-        Of the model that is asked. Default: the predictor's own, where it can tell.
+        Of the model that is asked. Default: the predictor's own, if it has one.
     """
 
     norm: Literal["l0", "l1", "l2", "linf"] = "l2"

@@ -80,7 +80,7 @@ def _partner(
 
 
 def _joined(ball: Ball, a: _Clique, b: _Clique, largest: int) -> _Clique | None:
-    """The pairs of leaves that have a cell in common inside the ball; None where they are too many."""
+    """Return the pairs of leaves that share a cell inside the ball; None if they are too many."""
     if len(a.value) * len(b.value) > _PAIRS * largest:
         return None
     both = np.flatnonzero(a.used & b.used)

@@ -95,7 +95,7 @@ class Known:
 
 @dataclass(eq=False)
 class Beliefs:
-    """What is known of the hyperplanes of ``n`` rows; changes with every answer."""
+    """Beliefs about the hyperplanes of ``n`` rows; they change with every answer."""
 
     mean: Real
     cov: NDArray[np.float32]

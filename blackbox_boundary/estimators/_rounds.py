@@ -217,7 +217,7 @@ class _Stack:
         self.trust = np.where(was_asked, moved, self.trust)
 
     def _learn_from(self, walk: _Walk, known: Known, nearer: NDArray[np.bool_], p: Real) -> None:
-        """Take in the boundary point reached, and forget by how far it is from the last one."""
+        """Update on the boundary point reached, and forget by its distance from the last one."""
         reached = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
         self.beliefs.pass_through(self.blocks.analyse(reached), known, _WALK_NOISE)
         step = self.best - p

@@ -70,7 +70,8 @@ class AxisSplits:
     ----------
     norm : {"l2", "linf", "l1"}
     max_queries_per_row : int
-        The one dial; 1,000 come within some percent of the exact distance on ten columns.
+        Limit, and the main setting; 1,000 come within some percent of the exact distance on ten
+        columns.
     """
 
     norm: Literal["l1", "l2", "linf"] = "l2"
@@ -204,7 +205,7 @@ class _Row:
     def _signs(self) -> Real:
         """Draw a sign for each column.
 
-        A sign of flips found before is more likely the more of them there were.
+        The odds follow the signs in flips found before, with half a flip added for each sign.
         """
         odds = (self.seen[1] + 0.5) / (self.seen.sum(axis=0) + 1.0)
         return np.where(self.stream.random(len(odds)) < odds, 1.0, -1.0)
@@ -275,7 +276,7 @@ class _Row:
         return np.asarray(np.clip(s, -high, high))
 
     def _reset(self, s: Real) -> Asking[Real]:
-        """Reset columns to the row's values while the label stays flipped, longest move first."""
+        """Reset columns to the row's values where the label stays flipped, longest move first."""
         for j in np.argsort(-np.abs(s), kind="stable").tolist():
             if s[j] == 0 or np.count_nonzero(s) == 1:
                 continue

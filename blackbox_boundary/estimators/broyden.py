@@ -97,7 +97,8 @@ class Broyden:
     Parameters
     ----------
     max_queries_per_row : int
-        The one dial. On MNIST 250 come within some 20 % of white-box methods, 1,000 within 5 %.
+        Limit, and the main setting. On MNIST 250 come within some 20 % of white-box methods, 1,000
+        within 5 %.
     subspace : Basis, optional
         Where slopes are sought. Default: as for :class:`~blackbox_boundary.estimators.HalfSpace`.
     n_starts : int
@@ -109,8 +110,8 @@ class Broyden:
     noise : float
         How far leads are from linear at that radius, relative to what they were expected to vary.
     forgetting : float
-        What a whole turn to another boundary point takes from what was known, as a share of the
-        slopes' squared length.
+        Variance that a whole turn to another boundary point adds, as a share of the slopes' squared
+        length.
     """
 
     keeps_domain: ClassVar[bool] = True

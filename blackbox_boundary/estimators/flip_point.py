@@ -22,7 +22,7 @@ Differences from the paper: constraints are in the units of the inputs, so that 
 all models; it uses a package of optimisers, we use two methods that can be asked one question at a
 time: sequential quadratic programming with SciPy's SLSQP for the programmes of small inputs, and an
 augmented Lagrangian for large ones, whose gradient is *one* vector-Jacobian product however many
-classes there are. ReLU nets are not differentiable at the kinks where closest points like to lie,
+classes there are. ReLU nets are not differentiable at the kinks where closest points often lie,
 so that neither converges to the last digit there: ``tangent`` is tighter and cheaper; this is the
 method that also says *which* classes tie, and why no tie was found.
 

@@ -8,7 +8,7 @@ that it holds for even odds, and walks to where the belief puts the nearest poin
 (:mod:`._rounds`). The spectrum of its normal is learnt from the row's own answers
 (:mod:`._amplitudes`).
 
-It stands on published methods, and replaces what they do with the answers:
+It builds on published methods, and replaces their use of the answers:
 
 | step | from | here |
 |---|---|---|
@@ -17,8 +17,8 @@ It stands on published methods, and replaces what they do with the answers:
 | search between point and normal | CGBA [3]_: along a semicircle | ``rounds``: the same in any norm and box, aimed by the belief |
 | one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
 
-The normal learnt at one boundary point is kept for the next, made a little less certain
-(``forgetting``), where those methods start anew.
+The normal learnt at one boundary point is kept for the next with a little less certainty
+(``forgetting``); those methods start again.
 
 A search that walks down one facet ends at its nearest point, and another class may be nearer: of
 the first fifty images on the dense MNIST net, seventeen settle with another label than the nearest
@@ -114,8 +114,9 @@ class HalfSpace:
     norm : str
         ``"l1"``, ``"l2"`` or ``"linf"``: what is made small.
     max_queries_per_row : int
-        The one dial. 250 give a first idea, 1,000 a good distance, 5,000 one within some percent of
-        white-box methods; beyond 1,000, other classes than the first one met are looked for, too.
+        Limit, and the main setting. 250 give a rough distance, 1,000 a good one, 5,000 one within
+        some percent of white-box methods; beyond 1,000, classes other than the first one met are
+        also searched for.
     subspace : Basis, optional
         Where the boundary's normal is sought. Default: all directions; of inputs of more than 8,192
         numbers as many, images by their lowest frequencies.
@@ -129,8 +130,8 @@ class HalfSpace:
         How far from a hyperplane the boundary is at that radius, as a share of what a probe is
         expected to change there.
     forgetting : float
-        What a whole turn to another boundary point takes from what was known, as a share of the
-        normal's squared length.
+        Variance that a whole turn to another boundary point adds, as a share of the normal's
+        squared length.
     """
 
     keeps_domain: ClassVar[bool] = True

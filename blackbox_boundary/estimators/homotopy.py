@@ -1,4 +1,4 @@
-r"""The flip point of the model's linearisation, followed as that becomes the model.
+r"""The flip point of the model's linearisation, followed while it is blended into the model.
 
 Source: R. Yousefzadeh, D. P. O'Leary, "Deep learning interpretation: flip points and homotopy
 methods" [1]_. Finding the closest flip point of a trained net is a hard problem; that of a simpler

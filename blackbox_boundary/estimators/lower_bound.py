@@ -15,8 +15,8 @@ That is the product of spectral norms of Szegedy et al. [1]_, with the last laye
 class, as in Tsuzuku et al. [2]_. The larger one of both certificates counts.
 For small ReLU nets :class:`~blackbox_boundary.testing.ReluNet` gives the exact distance.
 
-What the answers resolve is taken off each lead first, class by class: their rounding, stated or
-seen, and their deviation from the chain's own scores. A row whose answers the chain does not
+The error of the answers is subtracted from each lead first, class by class: their rounding, stated
+or seen, and their deviation from the chain's own scores. A row whose answers the chain does not
 explain is not certified: NaN, with a note.
 
 Cost per row: nothing beyond the prediction of the row itself, and what the other estimator costs;
@@ -66,8 +66,8 @@ class LowerBound:
     Parameters
     ----------
     chain : Chain, optional
-        Of the model that is asked, such as ``adapters.torch_modules.chain.chain_of`` reads. The
-        norms of one made of norms alone are trusted. Default: the predictor's own, if it has one.
+        Of the model that is asked, such as ``adapters.torch_modules.chain.chain_of`` reads. If it
+        is made of norms alone, these are trusted. Default: the predictor's own, if it has one.
     norm : {"l2", "linf", "l1"}
         Of the certified distance.
     upper : Estimator, optional

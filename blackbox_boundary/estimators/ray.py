@@ -80,10 +80,10 @@ class Ray(Settings):
         Estimate gradients from predictions. Default: the predictor's own, or central differences
         where it has none.
     known_gradients : array (N, *input_shape), optional
-        What a training step, say, has already computed, one for each row of the data in order;
-        nothing is asked for a gradient then, and labels are enough. In place of the top-1 score's
-        gradient, minus that of the cross-entropy by the inputs will do: it is the gradient of the
-        top-1 log-probability where the row is labelled correctly.
+        Gradients computed before, by a training step for example, one for each row of the data in
+        order; no gradient is then asked for, and labels are enough. In place of the top-1 score's
+        gradient, minus that of the cross-entropy by the inputs is suitable: it is the gradient of
+        the top-1 log-probability where the row is labelled correctly.
     """
 
     direction: Literal["top1", "margin"] = "top1"

@@ -32,7 +32,7 @@ class GradientSource(Protocol):
         ...
 
     def queries(self, input_shape: tuple[int, ...]) -> int:
-        """Queries that one gradient costs, where nothing calls for more."""
+        """Least number of queries that one gradient costs."""
         ...
 
     def estimate(

@@ -145,7 +145,7 @@ class _Stencil:
     ) -> Generator[Ask, Labels | Gradients, NDArray[np.float64]]:
         """Ask for ``f`` at the points ``j`` with their coordinate ``i`` set to ``at``, all (m,).
 
-        It is NaN where it is not revealed.
+        ``f`` is NaN where it is not revealed.
         """
         points = take(self.ask.points, j) + 0
         flat = array_namespace(points).reshape(points, (-1,))

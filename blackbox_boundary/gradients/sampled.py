@@ -69,7 +69,7 @@ class AntitheticBlocks:
     Parameters
     ----------
     n_queries : int
-        The dial: queries a gradient, two for each direction; never more than two for each direction
+        Queries a gradient, two for each direction; never more than two for each direction
         of the subspace.
     subspace : Basis or int, optional
         A number: that many of the lowest frequencies of an image. Default: all coordinates.
@@ -118,7 +118,7 @@ class SPSA:
     Parameters
     ----------
     n_queries : int
-        The dial: queries a gradient, two for each direction.
+        Queries a gradient, two for each direction.
     subspace, step
         As for :class:`AntitheticBlocks`.
     """
@@ -168,7 +168,7 @@ class LocalLinear:
     Parameters
     ----------
     n_queries : int
-        The dial: queries a gradient, one for each point.
+        Queries a gradient, one for each point.
     subspace, step
         As for :class:`AntitheticBlocks`; ``step`` is the neighbourhood's standard deviation in a
         coordinate.

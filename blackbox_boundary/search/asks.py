@@ -1,8 +1,8 @@
 """The questions a search may ask, and the replies it is sent.
 
 A search is a generator: it yields an :class:`AskPrediction` or an :class:`AskGradient` and is sent
-a :class:`Labels` or a :class:`Gradients`. It never holds a model. Its driver does; it calls
-``next`` and ``send``, and may answer at any later time.
+a :class:`Labels` or a :class:`Gradients`. It never holds a model. Its driver does; the driver
+calls ``next`` and ``send``, and may answer at any later time.
 
 Each asked row comes back with a *status*: ``ANSWERED``, or the reason why there is no answer, which
 then becomes the status of the row. A reply covers every asked row, in the order asked. A row may be

@@ -83,7 +83,7 @@ def length(step: Array, norm: str) -> NDArray[np.float64]:
 
 
 def least_step(x: Array) -> NDArray[np.float64]:
-    """Return the L2 length (n,) of the least step that moves each row.
+    """Return the L2 length (n,) of a small step that moves each row.
 
     A search on the boundary itself begins with this step.
 
@@ -145,8 +145,8 @@ def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], n
 
     The ball is in L2 or L-inf; the step is :math:`\arg\min_d \langle w, d\rangle`.
 
-    Never farther than the radius; in L2 a few per cent short of it where the box holds most
-    coordinates.
+    The step is never longer than the radius; in L2 it is a few per cent shorter where the box holds
+    most coordinates.
     """
     xp = array_namespace(w)
     r = as_kind(radius[:, None], w)

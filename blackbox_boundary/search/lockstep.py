@@ -4,8 +4,8 @@ A search that keeps state about its own row (a matrix, a history) is easiest to 
 written for one row; it then cannot look at other rows. It yields displacements from its row (m, d)
 and is sent the predictions of the m displaced points. Where every row needs the same arithmetic, it
 may yield a request instead; when all rows wait, their requests are carried out as one, in arrays
-with a row for each (``together``). The nearest flip among all points ever asked is
-kept, so that a search may be stopped after any answer.
+with a row for each (``together``). The nearest flip among all points ever asked is kept, so that a
+search may be stopped after any answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Real = NDArray[np.float64]
 
 RowSearch: TypeAlias = Generator[Any, "Answers", None]
 """A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns. It
-may yield a request, too."""
+may also yield a request."""
 
 T = TypeVar("T")
 Asking: TypeAlias = Generator[Any, "Answers", T]
@@ -136,7 +136,7 @@ def lockstep(
     Parameters
     ----------
     flips, problem
-        What an estimator is given.
+        As an estimator receives them.
     start : callable
         Makes the search of the row with this index in ``flips``.
     max_queries_per_row : int

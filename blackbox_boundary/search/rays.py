@@ -72,7 +72,7 @@ class Rays:
     rtol : float
         Width of the bracket asked for, relative to ``hi``.
     access : Access or None
-        What scores to use; None searches by labels alone.
+        Access to the scores to use; None searches by labels alone.
     slack : int
         Queries that a row may cost over the paper's search.
     """
@@ -113,7 +113,7 @@ class Rays:
         )
 
     def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
-        """Start predicting roots from the scores at the origin and a guess of the slope there."""
+        """Start predicting roots, from scores at the origin and a guess of the margin's slope."""
         assert self.access is not None
         lead = leads(start, home, self.access)
         self.secant = _Secant(lead, lead.min(axis=-1) / slope)

@@ -142,7 +142,7 @@ class Flips:
     def go_on(self) -> None:
         """Take up the brackets of an earlier run whose flip points lie on the present paths.
 
-        Equal to the bit: a path that differs in anything is another one, and is searched anew.
+        Paths are compared to the bit: one that differs in anything is searched again.
         """
         if self.known is None or self.path is None:
             return

@@ -6,7 +6,7 @@ Which point of a ball around ``x`` has the smallest margin? And how large must t
 margin to vanish? We take one step on each question in turn: a Frank-Wolfe step [1]_ over
 (ball ∩ box), whose far points are solved exactly, then the radius goes to where the straight line
 through the margins at ``x`` and at the point reaches zero. Blending the far points averages the
-gradients met on the way, which is what a boundary made of many small facets calls for; a decoupled
+gradients met on the way, which suits a boundary made of many small facets; a decoupled
 direction and norm [2]_ is the special case of L2 without a box. The step that gives the package its
 name ends each round: the projection of ``x`` on the tangent plane of the boundary [3]_ [4]_.
 

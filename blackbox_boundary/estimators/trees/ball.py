@@ -176,7 +176,7 @@ class Ball:
         return bound
 
     def sweep(self, more: float = 0.0) -> None:
-        """Let the trees agree on each column in turn, and raise the price of cost by ``more``."""
+        """Equalise the trees' marginals of each column in turn; raise cost's price by ``more``."""
         for column in self.columns():
             potential = self.potentials[column.groups, column.place]
             choice = column.outside + potential[column.rank]

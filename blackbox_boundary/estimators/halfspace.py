@@ -111,8 +111,6 @@ class HalfSpace:
 
     Parameters
     ----------
-    norm : str
-        ``"l1"``, ``"l2"`` or ``"linf"``: what is made small.
     max_queries_per_row : int
         Limit, and the main setting. 250 give a rough distance, 1,000 a good one, 5,000 one within
         some percent of white-box methods; beyond 1,000, classes other than the first one met are
@@ -132,12 +130,13 @@ class HalfSpace:
     forgetting : float
         Variance that a whole turn to another boundary point adds, as a share of the normal's
         squared length.
+    norm : {"l2", "linf", "l1"}
+        What is made small.
     """
 
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
-    norm: str = "l2"
     max_queries_per_row: int = 1000
     subspace: Basis | None = None
     n_starts: int = 20
@@ -145,6 +144,7 @@ class HalfSpace:
     probe_radius: float = 0.2
     noise: float = 0.1
     forgetting: float = 0.05
+    norm: str = "l2"
 
     @property
     def name(self) -> str:

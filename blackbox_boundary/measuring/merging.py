@@ -19,7 +19,7 @@ __all__ = ["check_shards", "merge"]
 
 _MAY_DIFFER = frozenset(
     (
-        "account", "behaviour", "began", "cost", "ledger", "max_queries", "model_checks",
+        "account", "began", "behaviour", "command", "cost", "ledger", "max_queries", "model_checks",
         "model_version", "n_queries", "n_sent", "predictor", "python", "seconds", "sent", "shard",
         WITHDRAWN,
     )

@@ -189,7 +189,7 @@ def test_a_query_limit_ends_with_a_partial_result_that_can_be_resumed(tmp_path, 
         (["x.npy", "--access", "logits", "--bounds", "none"], '"bounds" was [0.0, 1.0]'),
         (
             ["x.npy", "--access", "logits", "--bounds", "0,1", "--direction", "margin"],
-            "direction=top1",
+            '"estimator" was name=auto',
         ),
         (["other.npy", "--access", "logits", "--bounds", "0,1"], "other data"),
     ],

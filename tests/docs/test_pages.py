@@ -215,9 +215,10 @@ def test_advice_for_every_status():
 
 def test_every_exit_code_of_a_run_is_documented():
     """The codes that the commands end with stand in the table of exit codes."""
-    command = import_module("blackbox_boundary.cli.measure")
-
+    ending = import_module("blackbox_boundary.cli.ending")
+    fail_if = import_module("blackbox_boundary.cli.fail_if")
     table = text_of("reference/command-line").split("## Exit codes")[1].split("\n## ")[0]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
-    ends = {command._INTERRUPTED, command._LIMIT_REACHED, command._WITHDRAWN}
+    ends = {ending._INTERRUPTED, ending._LIMIT_REACHED, ending._WITHDRAWN}
+    ends |= {fail_if._FAILS, fail_if._INCONCLUSIVE}
     assert ends | {0, 2, 3, 4} == documented

@@ -91,8 +91,8 @@ def test_no_call_holds_rows_of_two_shards(n, n_shards, batch_size):
 
 def test_a_scale_is_that_of_all_rows():
     """A shard estimates gradients with the steps of the whole data set."""
-    x = RANDOM.normal(size=(40, 2)) * [1.0, 1000.0]
-    plane = Linear.hyperplane(np.array([1.0, 1e-3]), 0.1)
+    x = RANDOM.normal(size=(40, 2)) * [1.0, 50.0]
+    plane = Linear.hyperplane(np.array([1.0, 0.02]), 0.1)
     hidden = Opaque(Reference(plane, access="probabilities"))
     whole = measure(hidden, x)
     part = measure(hidden, x, shard=(2, 2))

@@ -95,7 +95,7 @@ def scaled(shape, grid):
 
 def estimators():
     """Every estimator by its defaults, where it needs nothing else, and some in other norms."""
-    names = [name for name in ESTIMATORS if name not in ("linearised", "lower_bound")]
+    names = [name for name in ESTIMATORS if name not in ("linearised", "lower_bound", "trees")]
     return [*names, Tangent(norm="linf"), Tangent(norm="l1"), Ray(direction="margin"), Directions()]
 
 

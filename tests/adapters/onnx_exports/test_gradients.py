@@ -221,7 +221,7 @@ def test_trees_have_none():
     assert "TreeEnsembleClassifier" in predictor.no_gradients
     assert repr(predictor.no_gradients) in repr(predictor)
     found = measure(predictor, X[:2].astype(np.float32), max_queries=500)
-    assert found.run["estimator"]["name"] == "halfspace"
+    assert found.run["estimator"]["name"] == "trees"
     assert found.has_flip.all()
 
 

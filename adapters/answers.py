@@ -56,7 +56,10 @@ ONE_SCORE = "(-z/2, z/2), (1 - p, p)"
 
 
 def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
-    """The shape of one row as a tuple of positive integers; a single number is a row of that length."""
+    """The shape of one row as a tuple of positive integers.
+
+    A single number is the length of a one-dimensional row.
+    """
     sizes = (input_shape,) if isinstance(input_shape, int | np.integer) else tuple(input_shape)
     if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
         raise InvalidInput(
@@ -108,7 +111,9 @@ def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
 
 
 def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
-    """Random rows (n, *input_shape) inside the bounds, the same at every call, from all features active to one in a hundred.
+    """Random rows (n, *input_shape) inside the bounds, the same at every call.
+
+    The share of active features falls from all to one in a hundred.
 
     Active features are uniform inside the bounds, the others at the lowest; without bounds standard
     normal, and 0. Some published networks answer dense noise with a constant, but tell sparse rows
@@ -145,7 +150,10 @@ def _finite(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def certificate_probes(input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
-    """Rows on which a chain must reproduce its model: 32; without bounds of lengths 0.1, 1 and 10."""
+    """The 32 rows on which a chain must reproduce its model.
+
+    Without bounds, the rows are scaled by 0.1, 1 and 10 in turn.
+    """
     rows = probe_rows(_N_CERTIFICATE_PROBES, input_shape, bounds)
     if bounds is None:
         lengths = np.resize([0.1, 1.0, 10.0], len(rows))

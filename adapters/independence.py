@@ -111,7 +111,10 @@ def warn_of_dependence(model: str, evidence: str) -> None:
 
 
 def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """The largest difference; equal infinities and two NaNs do not differ, one NaN differs by NaN."""
+    """The largest absolute difference.
+
+    Equal infinities and two NaNs do not differ; if only one value is NaN, the difference is NaN.
+    """
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     with np.errstate(invalid="ignore"):
         return float(np.where(same, 0, np.abs(one - other)).max())

@@ -28,7 +28,9 @@ class WrongRows(BadPrediction):
 
 
 def read_scores(values: NDArray[Any], n: int, contract: Contract) -> Prediction:
-    """Scores of every class, (n, n_classes); of a binary model also one number a row, the positive class's: (n,) or (n, 1).
+    """Read the scores of every class, (n, n_classes).
+
+    A binary model may also give one number a row, the score of the positive class: (n,) or (n, 1).
 
     Raises
     ------
@@ -64,7 +66,9 @@ def read_labels(labels: Any, n: int, contract: Contract) -> Prediction:
 
 
 def read_ranked(labels: Any, scores: Any, n: int, contract: Contract) -> Prediction:
-    """The best classes of each row and their scores; two lists of ``n`` lists, in any order, or of ``n`` single answers.
+    """Read the best classes of each row and their scores.
+
+    Both are lists of ``n`` lists, in any order, or of ``n`` single answers.
 
     Where every class is listed the answer is complete, and read as such if the access says so.
 
@@ -202,7 +206,10 @@ def _listed(part: Any, n: int, noun: str) -> list[Any]:
 
 
 def _check_range(values: NDArray[Any]) -> None:
-    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001 or -1e-07."""
+    """Refuse probabilities outside [0, 1], except for rounding errors.
+
+    A float32 softmax may return 1.0000001 or -1e-07.
+    """
     slack = rounded_zero(values)
     strange = values[(values < -slack) | (values > 1 + slack)]
     if strange.size:

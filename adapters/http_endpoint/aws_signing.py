@@ -70,7 +70,7 @@ class AwsSigning:
         return cls(**table)
 
     def check_origin(self, origin: str, *, is_loopback: bool) -> None:
-        """Refuse hosts that are not of AWS, and unencrypted connections to others than this machine.
+        """Refuse every origin except HTTPS hosts of AWS and this machine.
 
         Raises
         ------

@@ -146,7 +146,7 @@ class Configuration:
         return cls.of({**own, **given})
 
     def tables_only(self, request: tuple[str, ...] = (), answer: tuple[str, ...] = ()) -> None:
-        """Raise :class:`~blackbox_boundary.InvalidInput` at a setting of the dialect that it does not know."""
+        """Raise :class:`~blackbox_boundary.InvalidInput` at a setting unknown to the dialect."""
         _only(self.request, request, "request")
         _only(self.answer, answer, "answer")
 

@@ -39,7 +39,10 @@ _ends_at: ContextVar[float] = ContextVar("_ends_at", default=float("inf"))
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let all reads of this thread's connections that happen inside end after so many seconds, with ``TimeoutError``."""
+    """Limit all reads of this thread's connections inside the block to ``seconds`` in total.
+
+    A read that would last longer raises ``TimeoutError``.
+    """
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -103,7 +106,10 @@ class _Response(http.client.HTTPResponse):
 
 
 def _read_now(sock: socket.socket) -> bytes:
-    """What lies on a connection that is going to be closed; nothing where it is closed by the server."""
+    """The first bytes that can be read at once from a connection about to be closed.
+
+    Empty if the server has closed the connection or has sent nothing.
+    """
     try:
         sock.settimeout(0)
         return sock.recv(8)
@@ -116,7 +122,11 @@ class _Connection(urllib3.connection.HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection can be used again; what lies on it must not be read as an answer."""
+        """Whether the connection can be used again.
+
+        An answer that no request asked for must not be read as the next answer. It closes the
+        connection and raises ``UnaskedAnswer``.
+        """
         is_idle, sock = super().is_connected, self.sock
         if sock is not None and (
             sock in _unasked or (not is_idle and _read_now(sock).startswith(_BEGINNING))
@@ -148,7 +158,10 @@ _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):
-    """A ``requests`` adapter of one pooled connection, without retries of its own, whose reads keep :func:`deadline`."""
+    """A ``requests`` adapter of one pooled connection whose reads keep :func:`deadline`.
+
+    It does not retry requests.
+    """
 
     def __init__(self) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)

@@ -1,4 +1,7 @@
-"""What the server's own words and the user's declare about the scores; nothing is guessed from numbers."""
+"""Access and classes as the server or the user declares them.
+
+Nothing is guessed from numbers.
+"""
 
 from __future__ import annotations
 

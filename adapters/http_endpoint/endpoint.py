@@ -37,7 +37,9 @@ blamed on the rows."""
 
 
 class HttpPredictor:
-    """A classifier behind an HTTP endpoint, as :func:`~blackbox_boundary.adapters.http_endpoint.load` sets it up.
+    """A classifier behind an HTTP endpoint.
+
+    :func:`~blackbox_boundary.adapters.http_endpoint.load` creates it.
 
     Rows that the server cannot answer though it answers others (a 500 for this input alone), and
     rows whose answer is not finite, get the label -1. It may be used from several threads.
@@ -119,7 +121,10 @@ class HttpPredictor:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
+        """Hash of everything that decides on an answer.
+
+        It covers the origin, the dialect, what the server reports of its model, the access, the
+        input shape and the number of classes.
 
         That is the order of the labels' names, which are recorded by their index, headers, which
         may choose a deployment, and how one logit a row is read.
@@ -172,7 +177,9 @@ class HttpPredictor:
         return Prediction.concatenate([answer for _, answer in parts] or [self._asking.nothing(0)])
 
     def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """The same as :meth:`predict`, piece by piece as answers come, in any order: consecutive rows, and their prediction.
+        """Like :meth:`predict`, but yield consecutive rows and their prediction as answers come.
+
+        The pieces come in any order.
 
         When a request fails for good, those under way are still waited for and given before the
         error is raised: what was paid for is not lost.
@@ -217,11 +224,17 @@ class HttpPredictor:
         return self.transport.metered(charge)
 
     def n_requests(self, n_rows: int) -> int:
-        """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
+        """Number of requests for a call of so many rows.
+
+        It assumes that no request is repeated and that the first row was answered before.
+        """
         return len(self._asking.split(0, n_rows))
 
     def neighbours_known(self) -> bool:
-        """Whether it is known if a row's answer depends on the rows sent with it, or one row is sent at a time."""
+        """Whether it is known if a row's answer depends on the rows sent with it.
+
+        Also True if one row is sent at a time.
+        """
         return self._neighbours_known or self.max_rows == 1
 
     def note_neighbours(self, *, depend: bool) -> None:
@@ -232,7 +245,9 @@ class HttpPredictor:
             self._merges = True
 
     def merges_requests(self) -> bool:
-        """Whether the server joins requests of several clients: as described, by its metadata, or as found.
+        """Whether the server joins requests of several clients.
+
+        The description or the server's metadata declares it, or a measurement finds it.
 
         A row's answer that depends on the rows sent with it may depend on those of others, too.
         """
@@ -249,7 +264,7 @@ class HttpPredictor:
         return self._asking.ask_alone(self.as_sent(x))
 
     def sent_row(self) -> NDArray[Any] | None:
-        """A row that was answered, (1, *input_shape), as it was sent; None before the first answer."""
+        """An answered row, (1, *input_shape), as it was sent; None before the first answer."""
         return self._asking.canary
 
     def recheck(self) -> ModelCheck:

@@ -215,7 +215,10 @@ def _body(response: requests.Response, most: int) -> bytes:
 
 
 def _decoded(body: bytes, encoding: str, most: int) -> bytes:
-    """Undo an encoding that was not asked for, up to one byte more than allowed: a small body may become a huge one."""
+    """Undo an encoding that was not asked for, up to one byte more than allowed.
+
+    The limit is needed because a small body may expand to a huge one.
+    """
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
@@ -231,7 +234,10 @@ def _decoded(body: bytes, encoding: str, most: int) -> bytes:
 
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An authentication that does nothing: with none, ``~/.netrc`` would replace a header given by hand."""
+    """Return the request unchanged, as an authentication that does nothing.
+
+    Without an authentication, ``~/.netrc`` would replace a header given by hand.
+    """
     return request
 
 

@@ -107,7 +107,7 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks to wait, in either of its forms; None without a usable one."""
+    """Seconds to wait by a Retry-After header, in either form; None without a usable header."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", value):
         return float(value)

@@ -1,4 +1,4 @@
-"""What an OpenAPI document says of a service: which routes take numbers, in what body, and what they answer.
+"""Read an OpenAPI document: which routes take numbers, in what body, and what they answer.
 
 Schemas are read as FastAPI and others write them from type annotations. What a schema leaves open
 stays open: nothing is guessed from names but what a field of a label or of a score is called.

@@ -177,7 +177,10 @@ def _posts(document: Mapping[str, Any]) -> list[str]:
 
 
 def _openapi_documents(transport: Transport, path: str) -> Iterator[_Document]:
-    """Documents, and where their routes begin; looked for beside each part of the path, the root first."""
+    """OpenAPI documents, each with the path where its routes begin.
+
+    They are searched for at each part of ``path``, the root first.
+    """
     for base in _folders(path):
         for name in _DOCUMENTS if not base else _DOCUMENTS[:1]:
             reply = look(transport, f"{base}/{name}")

@@ -148,7 +148,10 @@ def _only_ours(found: os.stat_result) -> bool:
 
 
 def _is_private_group(group: int) -> bool:
-    """Whether a group has no member but this user, as the group that many systems make for each user."""
+    """Whether a group has no member but this user.
+
+    Many systems make such a group for each user.
+    """
     import grp
     import pwd
 

@@ -1,4 +1,6 @@
-"""JSON as the standard has it, read without trust: what is not a complete, unambiguous document is refused.
+"""Strict JSON for untrusted input.
+
+A text that is not a complete, unambiguous document of the standard is refused.
 
 Numbers that are no numbers (``NaN``, ``Infinity``, ``1e999``, ``null`` where a score belongs) come
 out as NaN, so that :mod:`.answers` can tell which *row* has no usable answer; they never pass for a

@@ -104,7 +104,10 @@ class Transport:
 
     @contextmanager
     def metered(self, charge: Callable[[int], None]) -> Iterator[None]:
-        """Call ``charge(n_rows)`` before each request that carries rows; what it raises keeps it from being sent."""
+        """Call ``charge(n_rows)`` before each request that carries rows.
+
+        If ``charge`` raises an error, the request is not sent.
+        """
         self._meters.append(charge)
         try:
             yield
@@ -313,7 +316,11 @@ class Transport:
         return [value for value in self._headers.values() if isinstance(value, Secret)]
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Up to twice as long each time, drawn at random; at least as long as the server asked for, and never longer than allowed."""
+        """Seconds to wait before the next attempt, drawn at random.
+
+        The range of the draw doubles with each attempt. The wait is at least as long as the server
+        asked for, and never longer than ``longest_wait_s``.
+        """
         error = state.outcome.exception() if state.outcome else None
         asked = (error.retry_after_s or 0.0) if isinstance(error, Transient) else 0.0
         longest = self.settings.longest_wait_s
@@ -326,7 +333,11 @@ class Transport:
 
 
 def _read_whole(reply: Reply, read: Callable[[Reply], _T]) -> _T:
-    """Without a stated length a cut-off body shows only in its end: then it is worth asking again."""
+    """Read a whole answer; report a cut-off answer as transient if its length was not stated.
+
+    Without a stated length, only the end of a body shows that it was cut off. The request is then
+    worth repeating.
+    """
     try:
         return read(reply)
     except CutShort as error:

@@ -73,7 +73,10 @@ class TransportSettings:
 
 
 def truth(value: object, name: str) -> bool:
-    """A truth value, or the word for one: a text that is not empty would otherwise count as true."""
+    """A truth value, given as such or as a word.
+
+    Any other text is refused, since a non-empty text would otherwise count as true.
+    """
     if isinstance(value, str):
         value = {
             "yes": True,

@@ -44,7 +44,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP answer, its body decoded; ``seconds`` from the first byte sent to the last received."""
+    """One HTTP answer with its body decoded.
+
+    ``seconds`` runs from the first byte sent to the last byte received.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -55,7 +58,9 @@ class Reply:
 
 
 def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The rows as a model of this input type will see them: whole numbers are rounded half to even, never cut.
+    """The rows as a model of this input type receives them.
+
+    Integers are rounded half to even, never truncated.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def plan_batching(
     original: Runner,
     edited: Callable[[], Runner],
 ) -> Plan:
-    """Choose how a graph is run, by comparing its answers to ``rows`` with its answers to each row by itself.
+    """Choose how a graph is run: compare its answers to all rows with those to single rows.
 
     Parameters
     ----------
@@ -106,7 +106,10 @@ def plan_batching(
 def in_fixed_batches(
     run: Callable[[NDArray[Any]], Outputs], rows: NDArray[Any], batch: int
 ) -> Outputs:
-    """Run rows through a graph that takes exactly ``batch`` at a time; the last batch is filled up with its last row."""
+    """Run rows through a graph that takes exactly ``batch`` rows at a time.
+
+    The last batch is padded with copies of its last row.
+    """
     n = len(rows)
     parts: list[Outputs] = []
     for start in range(0, n, batch):

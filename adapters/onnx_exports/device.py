@@ -41,7 +41,9 @@ class DeviceBuffer:
 
 
 def device_rows(x: Array, feed: Feed) -> DeviceBuffer | None:
-    """Rows on a CUDA device as the graph takes them; None where they are elsewhere, or must be rounded.
+    """Rows on a CUDA device in the dtype and shape that the graph takes.
+
+    None if the rows are elsewhere, or if they must be rounded.
 
     Work on the rows that is still queued on the device is waited for.
     """

@@ -1,4 +1,6 @@
-"""Whether a gradient is one: differences of the scores along random directions, on random rows, against what it says.
+"""Check a gradient against differences of the scores on random rows.
+
+The differences are taken along random directions.
 
 The scores are single precision as a rule, so a difference is read at three step lengths, and a row
 counts as contradicted only where every one of them does. A row whose differences drown in rounding
@@ -61,7 +63,10 @@ _LARGEST_ERROR = 0.5
 out makes 0.7 and more, a wrong sign 2."""
 
 _SLOPE = 0.2
-"""How far the factor between the two gradients may be from 1 on the median row; 8 bits are at 0.05."""
+"""The largest deviation from 1 of the factor between both gradients, on the median row.
+
+The factor of 8-bit nets deviates by 0.05.
+"""
 
 
 class _Changes(NamedTuple):
@@ -106,7 +111,10 @@ class Probe:
         return cls(rows, v, gradient, access)
 
     def along(self, signs: NDArray[np.float64], step: float, scores: Scores) -> _Changes:
-        """What happens from ``-step`` to ``step`` along ``signs``; integers move by whole numbers."""
+        """Changes from ``-step`` to ``step`` along ``signs``.
+
+        Integer inputs move by whole numbers.
+        """
         moved = signs * (
             step * _scale(self.rows) if self.rows.dtype.kind == "f" else max(1, round(step * 100))
         )

@@ -45,7 +45,10 @@ _KEEPS_CLASSES = _PASSES_THROUGH | {"Normalizer", "Softmax", "LogSoftmax", "Sigm
 
 @dataclass(frozen=True)
 class GraphInput:
-    """The one input of a graph: ``batch`` rows (None: any number) of ``shape`` (None: an axis of any length)."""
+    """The one input of a graph: ``batch`` rows of ``shape``.
+
+    ``batch`` is None if any number of rows is allowed. An axis of any length is None in ``shape``.
+    """
 
     name: str
     dtype: np.dtype[Any]
@@ -67,7 +70,7 @@ class GraphOutput:
 
 
 def model_source(model: Any) -> Path | bytes:
-    """The path of an ONNX file, or the content of one that is given as bytes or as a ``ModelProto``.
+    """The path of an ONNX file, or the bytes of a model given as bytes or a ``ModelProto``.
 
     Raises
     ------
@@ -252,7 +255,9 @@ def _listed_classes(model: ModelProto, node: NodeProto) -> list[Any] | None:
 
 
 def without_zipmap(model: ModelProto, output: str) -> tuple[ModelProto, str]:
-    """Cut scikit-learn's ZipMap off an output: the scores (n, n_classes) it would make a dictionary per row of, and their name.
+    """Cut scikit-learn's ZipMap off an output; return the model and the name of its scores.
+
+    The scores (n, n_classes) are the tensor that ZipMap turns into one dictionary a row.
 
     Raises
     ------
@@ -365,7 +370,10 @@ def _constants(graph: GraphProto) -> dict[str, Any]:
 
 
 def _downstream(graph: GraphProto, name: str) -> Iterator[NodeProto]:
-    """The nodes that compute something from the value ``name``; nodes are stored in the order of computation."""
+    """The nodes that depend on the value ``name``, in the order of computation.
+
+    A graph stores its nodes in this order.
+    """
     reached = {name}
     for node in graph.node:
         if reached.intersection(node.input):

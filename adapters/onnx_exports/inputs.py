@@ -62,7 +62,7 @@ class Feed:
 
     @property
     def natural_bounds(self) -> Bounds:
-        """The range of an input of 8 or 16 bit integers, as those of images are; None for all others."""
+        """The range of 8-bit or 16-bit integer inputs, such as images; None for all others."""
         return None if self.dtype.kind == "f" or self.dtype.itemsize > 2 else self._range
 
     @property
@@ -91,11 +91,17 @@ class Feed:
         return np.ascontiguousarray(rows, dtype=self.dtype)
 
     def nearest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The nearest rows that the graph can take; of floating-point inputs the rows themselves."""
+        """The nearest rows that the graph can take.
+
+        For floating-point inputs these are the rows themselves.
+        """
         return x if self.grid is None else np.asarray(self.grid.rows(x))
 
     def random_rows(self, n: int, bounds: Bounds) -> NDArray[Any]:
-        """Random rows inside the bounds, as the graph takes them; without bounds, whole numbers are 0 and 1."""
+        """Random rows inside the bounds, as the graph takes them.
+
+        Without bounds, integer inputs are 0 or 1.
+        """
         return self.rows(
             probe_rows(
                 n, self.input_shape, (0, 1) if bounds is None and self.dtype.kind != "f" else bounds

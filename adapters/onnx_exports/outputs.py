@@ -1,4 +1,7 @@
-"""Which outputs of a graph to read, and what they may be read as: by declaration, or where the graph itself decides."""
+"""Choose which outputs of a graph to read, and how to read them.
+
+The user declares it, or the graph itself determines it.
+"""
 
 from __future__ import annotations
 

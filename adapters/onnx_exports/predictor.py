@@ -307,7 +307,7 @@ class OnnxPredictor:
         return graph
 
     def close(self) -> None:
-        """Let go of the session; asking afterwards raises :class:`~blackbox_boundary.PredictorError`."""
+        """Release the session; later queries raise :class:`~blackbox_boundary.PredictorError`."""
         self._runner = self._recorder = None
         self.__dict__.pop("_gradients", None)
 

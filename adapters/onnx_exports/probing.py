@@ -36,7 +36,9 @@ _UNBOUNDED_OPS = frozenset({"Gemm", "MatMul", "Add", "Sub", "Conv"})
 def refuse_probability_as_logit(
     run: Callable[[NDArray[Any]], list[NDArray[Any]]], feed: Feed, bounds: Bounds, made_by: str
 ) -> None:
-    """Refuse the probability of one class that is declared as a logit, by the op that makes it or by extreme rows.
+    """Refuse the probability of one class that is declared as a logit.
+
+    It is recognised by the op that makes it or by the answers to extreme rows.
 
     Raises
     ------
@@ -56,7 +58,9 @@ def refuse_probability_as_logit(
 def labels_instead(
     chosen: Choice, access: Access, scores: NDArray[Any], labels: NDArray[Any]
 ) -> tuple[Choice, int] | None:
-    """The labels beside the scores, and the number of classes, where they contradict the scores; None where they do not.
+    """The labels beside the scores and the number of classes, if labels and scores disagree.
+
+    None if they agree.
 
     Warns of the contradiction. Scores that were named are read all the same.
 

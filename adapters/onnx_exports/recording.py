@@ -1,4 +1,4 @@
-"""The forward pass of the last prediction, kept for the gradient that searches ask for next at the same rows.
+"""The forward pass of the last prediction, kept for the next gradient at the same rows.
 
 Recording costs memory, so it is done only while it pays: after a gradient that was asked for where
 the last prediction had been made, until a recorded pass goes unused. At most one pass is held, and

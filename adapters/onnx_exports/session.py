@@ -1,4 +1,4 @@
-"""Running a graph with ONNX Runtime: which hardware, how many threads, and its exceptions as ours."""
+"""Run a graph with ONNX Runtime: choose hardware and threads, translate exceptions."""
 
 from __future__ import annotations
 

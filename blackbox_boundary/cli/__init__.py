@@ -37,7 +37,10 @@ __all__ = ["main"]
 
 
 class _Commands(click.Group):
-    """Our own errors become one message and an exit code; anything else is a bug and shows its traceback."""
+    """Turn the package's own errors into a message and an exit code.
+
+    Any other exception is a bug and shows its traceback.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings(), _messages_of_the_package():
@@ -79,7 +82,7 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 )
 @click.version_option(package_name="blackbox-boundary")
 def main() -> None:
-    """Measure how far inputs are from the decision boundary of a classifier that can only be queried.
+    """Measure distances to the decision boundary of a classifier that can only be queried.
 
     \b
     Exit codes: 0 all measured, 2 wrong command line, 3 bad input (nothing sent),

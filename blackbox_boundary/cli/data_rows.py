@@ -265,7 +265,10 @@ def _class_names(predictor: Predictor, given: tuple[str, ...]) -> tuple[str, ...
 
 
 def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
-    """Refuse columns in another order than the fields of a service: its numbers would be mixed up."""
+    """Refuse columns in another order than the fields of a service.
+
+    The service would mix up its inputs.
+    """
     if fields and data.columns is not None and data.columns != fields:
         raise InvalidInput(
             f"The model takes the inputs {listed(fields)}, in this order; --use names {listed(data.columns)}."

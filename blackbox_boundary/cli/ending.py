@@ -92,7 +92,11 @@ def finish(
     judged: int | None,
     answer: str,
 ) -> None:
-    """Say what may have been paid for twice, and how to go on with an incomplete run, then the answer; exit accordingly."""
+    """Print the closing messages of a run and exit with its code.
+
+    The messages report which queries may have been paid for twice, how to continue an incomplete
+    run, and last the answer.
+    """
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
         say(
             f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."

@@ -127,7 +127,10 @@ def expectation(
 
 
 def _rounds(estimator: Estimator, problem: Problem) -> float:
-    """Questions that a row is asked one after another; the predictions of a gradient travel together."""
+    """Number of sequential questions for a row.
+
+    The predictions of a gradient are sent together.
+    """
     if isinstance(estimator, InRounds):
         return estimator.expected_rounds(problem)
     given: Any = estimator

@@ -1,4 +1,4 @@
-"""``blackbox-boundary ledger``: what was asked and answered, and whether the record is still what was written."""
+"""``blackbox-boundary ledger``: list queries and answers, and check the record for changes."""
 
 from __future__ import annotations
 

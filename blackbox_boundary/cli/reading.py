@@ -1,4 +1,7 @@
-"""Before a run: how does the server behave, what does that cost, and what does the search make of it."""
+"""Read the server's behaviour before a run.
+
+It affects the cost of the run and the results of the search.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,10 @@ def noise_of(
 
 
 def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
-    """Whether the behaviour is read: as asked, else for endpoints that count their requests, where the limits leave room.
+    """Whether the behaviour of the server is read.
+
+    ``--behaviour`` decides if given. Otherwise it is read for endpoints that count their requests,
+    if the limits leave room.
 
     Raises
     ------

@@ -1,4 +1,8 @@
-"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+"""The folder of results that a measurement writes.
+
+It holds ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json`` and
+``report.html``.
+"""
 
 from __future__ import annotations
 

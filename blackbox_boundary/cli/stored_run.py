@@ -120,7 +120,10 @@ class StoredRun:
             return 0
 
     def nearest(self, n: int, norm: str) -> np.ndarray:
-        """Rows (k,) with the smallest distances, nearest first; those without a known flip are left out."""
+        """Rows (k,) with the smallest distances, nearest first.
+
+        Rows without a known flip are left out.
+        """
         distance = self.distances.norm(norm)
         rows = np.argsort(distance, kind="stable")[:n]
         return rows[np.isfinite(distance[rows])]

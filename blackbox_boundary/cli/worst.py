@@ -1,4 +1,7 @@
-"""``blackbox-boundary worst``: the rows nearest to their flip points, as a table and as pictures."""
+"""``blackbox-boundary worst``: show the rows nearest to their flip points.
+
+They are shown as a table and as pictures.
+"""
 
 from __future__ import annotations
 

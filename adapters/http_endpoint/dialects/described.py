@@ -1,4 +1,4 @@
-"""An endpoint of one's own, described by the user: how rows are written into a request, and where the answer is.
+"""An endpoint described by the user: how rows are written and where the answer is found.
 
 What may stand in [request] and [answer]: docs/reference/http-endpoint.md.
 """

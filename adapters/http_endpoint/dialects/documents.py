@@ -1,4 +1,7 @@
-"""What an answer's body is: one JSON document, JSON lines, CSV, or a word; and numbers that come as text."""
+"""Parse the body of an answer: one JSON document, JSON lines, CSV, or a word.
+
+Numbers given as text are converted.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ _NOT_FINITE = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity", 
 
 
 def read_document(reply: Reply, form: str, *, header: bool) -> Any:
-    """The body as lists, objects, numbers and texts; of CSV and JSON lines, a list with an entry for each line.
+    """The body as lists, objects, numbers and texts.
+
+    CSV and JSON lines give a list with one entry a line.
 
     Parameters
     ----------

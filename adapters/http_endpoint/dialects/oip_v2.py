@@ -1,4 +1,6 @@
-"""Open Inference Protocol v2 over REST: Triton, KServe, MLServer and others, as JSON or with binary tensors.
+"""Open Inference Protocol v2 over REST, as JSON or with binary tensors.
+
+Triton, KServe, MLServer and others implement it.
 
 References
 ----------
@@ -94,7 +96,10 @@ class OpenInference:
         return as_dtype(rows, np.dtype(DTYPES[self.datatype]))
 
     def request(self, sent: NDArray[Any]) -> Request:
-        """Ask for one output; the ``id`` is made of the first row, since some servers fail without one."""
+        """Build the request for one output.
+
+        The ``id`` is derived from the first row, since some servers fail without an ``id``.
+        """
         tensor: dict[str, Any] = {
             "name": self.input,
             "shape": list(sent.shape),

@@ -1,4 +1,7 @@
-"""How one row looks in a body: a text with places for numbers, filled for many rows by one formatting operation."""
+"""The text of one row in a body.
+
+It is a template with places for numbers, filled for many rows by one formatting operation.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,10 @@ class RowText:
         dtype: np.dtype[Any],
         columns: Sequence[str] = (),
     ) -> RowText:
-        """Read a template: ``$row`` is the whole row as nested lists, ``$row[2]`` or ``$row[NAME]`` one of its numbers.
+        """Read a template.
+
+        ``$row`` is the whole row as nested lists; ``$row[2]`` or ``$row[NAME]`` is one of its
+        numbers.
 
         Raises
         ------
@@ -144,7 +150,9 @@ def _literal(text: str) -> str:
 
 
 def expanded(template: str, columns: Sequence[str]) -> str:
-    """A template with ``$columns`` and ``$record`` written out: the names, and an object of names and numbers.
+    """Replace ``$columns`` and ``$record`` in a template.
+
+    ``$columns`` becomes the list of names, ``$record`` an object of names and numbers.
 
     Raises
     ------

@@ -63,7 +63,9 @@ class UnsupportedOps(CannotDifferentiate):
 
 
 class PiecewiseConstant(CannotDifferentiate):
-    """Every path from the input to the output passes a step function, so the gradient is zero almost everywhere.
+    """The gradient is zero almost everywhere: every path passes a step function.
+
+    A path leads from the input of the graph to its output.
 
     Attributes
     ----------

@@ -134,7 +134,7 @@ def _renamed(node: NodeProto, names: dict[str, str]) -> NodeProto:
 
 
 def expand_composites(model: ModelProto, facts: Facts, names: set[str]) -> ModelProto:
-    """Replace the ops of ``names`` that have no rule by the bodies that the standard gives them, once.
+    """Replace ops without a rule by their function bodies in the standard, once.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ def convolution_adjoint(
 
 
 def _scattered_any_size(c: Context, g: Value, kernel: Value, window: Window, groups: int) -> Value:
-    """The transposed convolution without padding, fitted to the size of the input when the graph runs."""
+    """The transposed convolution without padding, fitted to the input's size at run time."""
     n = len(window.taps)
     full = c.b.op(
         "ConvTranspose", g, kernel, strides=window.strides, dilations=window.dilations, group=groups
@@ -141,7 +141,10 @@ def _scattered_any_size(c: Context, g: Value, kernel: Value, window: Window, gro
 
 
 def _turned(c: Context, kernel: Value, shape: list[int], groups: int) -> Value:
-    """A kernel (M, C/groups, ...) with its two channel axes swapped within each group and every spatial axis reversed."""
+    """A kernel (M, C/groups, ...) with channel axes swapped and spatial axes reversed.
+
+    The two channel axes are swapped within each group.
+    """
     m, per_group, *taps = shape
     n = len(taps)
     if groups == 1:

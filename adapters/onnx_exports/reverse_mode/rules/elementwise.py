@@ -25,7 +25,9 @@ def _of_one(formula: Callable[[Value, Value, Value], Value]) -> Rule:
 
 
 def _of_pole(formula: Callable[[Value, Value, Value], Value]) -> Rule:
-    """As :func:`_of_one` where the slope may be infinite or undefined: a cotangent of zero stays zero.
+    """Like :func:`_of_one`, but a zero cotangent stays zero at any slope.
+
+    The slope may be infinite or undefined.
 
     Such values are masked later (a logarithm in the branch of a Where that is not taken), and 0
     times infinity is no number.

@@ -1,6 +1,6 @@
 """Common code of the adapters of local models: check the shape of rows, read the outputs.
 
-A model puts out one of
+A model returns one of these outputs:
 
 | output | shape | read as |
 |---|---|---|
@@ -113,11 +113,10 @@ def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
 def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
     """Random rows (n, *input_shape) inside the bounds, the same at every call.
 
-    The share of active features falls from all to one in a hundred.
-
-    Active features are uniform inside the bounds, the others at the lowest; without bounds standard
-    normal, and 0. Some published networks answer dense noise with a constant, but tell sparse rows
-    apart as they do images.
+    The share of active features falls from all to one in a hundred. Active features are uniform
+    inside the bounds, the others at the lowest value. Without bounds, active features are standard
+    normal and the others 0. Some published networks answer dense noise with a constant, but
+    distinguish sparse rows as they do images.
     """
     rng, size = np.random.default_rng(0), int(np.prod(input_shape))
     n_active = np.ceil(size * np.geomspace(1, 0.01, n)).astype(int).reshape(n, 1)
@@ -131,8 +130,8 @@ def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[
 def extreme_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
     """Rows (n, *input_shape) on which logits leave [0, 1], the same at every call.
 
-    Random corners of the bounds; without bounds, normal rows from 10 to 10,000 times as long as
-    those of :func:`probe_rows`.
+    They are random corners of the bounds. Without bounds, they are normal rows from 10 to 10,000
+    times as long as those of :func:`probe_rows`.
     """
     rng = np.random.default_rng(1)
     if bounds is None:
@@ -143,7 +142,7 @@ def extreme_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArra
 
 
 def _finite(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds where infinite ones are one unit off the other."""
+    """Bounds in which an infinite limit is replaced by one unit off the other limit."""
     lowest, highest = (np.asarray(bound, dtype=np.float64) for bound in bounds)
     lowest = np.where(np.isfinite(lowest), lowest, np.minimum(highest, 1) - 1)
     return lowest, np.where(np.isfinite(highest), highest, lowest + 1)

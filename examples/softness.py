@@ -2,7 +2,7 @@
 
 The map from distance to entropy is fitted where scores are known, and applied where they are not.
 
-    python examples/paper/softness.py
+    python examples/softness.py
 
 The map is fitted on half of the embedded digits and applied to the other half, whose entropies are
 only used to say how good it is.

@@ -1,8 +1,8 @@
-"""From what a server said to a :class:`~blackbox_boundary.Prediction`, believing nothing.
+"""Convert a server's untrusted answer to a :class:`~blackbox_boundary.Prediction`.
 
-An answer is accepted as it is, never completed: of a top-k list the best label and its score are
-kept, and the mass of the classes it leaves out is not invented; a label alone stays a label alone.
-A row whose scores are not finite gets the label -1, as everywhere in this package; anything else
+An answer is accepted as it is, never completed. A top-k list gives the best label and its score;
+probabilities of the classes that it leaves out are not invented. A label alone gives only a label.
+A row whose scores are not finite gets the label -1, as everywhere in this package. Anything else
 that is not exactly N answers in range is refused.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["WrongRows", "check_logits", "label_index", "read_labels", "read_rank
 
 
 class WrongRows(BadPrediction):
-    """The answer holds another number of rows than were asked."""
+    """The answer holds another number of rows than the request."""
 
 
 def read_scores(values: NDArray[Any], n: int, contract: Contract) -> Prediction:
@@ -68,9 +68,8 @@ def read_labels(labels: Any, n: int, contract: Contract) -> Prediction:
 def read_ranked(labels: Any, scores: Any, n: int, contract: Contract) -> Prediction:
     """Read the best classes of each row and their scores.
 
-    Both are lists of ``n`` lists, in any order, or of ``n`` single answers.
-
-    Where every class is listed the answer is complete, and read as such if the access says so.
+    Both are lists of ``n`` lists, in any order, or of ``n`` single answers. If every class is
+    listed, the answer is complete, and is read as scores if the access allows it.
 
     Raises
     ------
@@ -219,7 +218,7 @@ def _check_range(values: NDArray[Any]) -> None:
 
 
 def check_logits(answer: Prediction, access: Access) -> None:
-    """Refuse probabilities where logits were declared: margins would mean something else."""
+    """Refuse probabilities that were declared as logits: margins would have another meaning."""
     scores = answer.scores
     if (
         access is Access.LOGITS

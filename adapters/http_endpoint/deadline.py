@@ -1,9 +1,9 @@
-"""A deadline that holds for everything a server sends, however slowly it drips.
+"""A deadline for the whole answer of a server, however slowly it arrives.
 
-The time-outs of ``requests`` are per read: a server that sends a byte every second holds a call for
-ever, in the headers as in the body. Here the socket itself is given, before every read, no more
-time than is left. A body is sent in one piece, for which ``requests`` would allow the time of a
-connection: here, too, it is what is left.
+The time-outs of ``requests`` are per read: a server that sends one byte every second can hold a
+call for ever, in the headers or in the body. Here the time-out of the socket is set to the
+remaining time before every read. A body is sent in one piece, for which ``requests`` would allow
+the connection time-out; here, too, the limit is the remaining time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["DeadlineAdapter", "UnaskedAnswer", "deadline"]
 
 
 class UnaskedAnswer(urllib3.exceptions.HTTPError):
-    """On a kept connection lies an answer before anything was asked: a late or a second one.
+    """A kept connection holds an answer that no request asked for: a late or a second one.
 
-    Each answer on this connection since it was sent may be that to the request before.
+    Each later answer on this connection may belong to the previous request.
     """
 
 
@@ -91,7 +91,7 @@ class _Answer(io.BufferedReader):
 
 
 class _Socket:
-    """As much of a socket as ``http.client.HTTPResponse`` asks for."""
+    """The part of a socket that ``http.client.HTTPResponse`` uses."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock

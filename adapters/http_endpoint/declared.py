@@ -28,7 +28,7 @@ def declared_access(given: Access | None, output: str, *, whole_numbers: bool = 
     Raises
     ------
     InvalidInput
-        Neither says it.
+        Neither declares it.
     """
     if given is not None:
         return given
@@ -47,7 +47,7 @@ def declared_classes(config: Configuration, length: Any = None) -> int:
     Raises
     ------
     InvalidInput
-        Nobody says it, or the two differ.
+        Neither declares it, or the two differ.
     """
     known = length if type(length) is int and length > 0 else None
     wanted = config.n_classes or len(config.labels) or None

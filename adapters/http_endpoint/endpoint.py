@@ -32,8 +32,8 @@ from .transport_settings import Counters
 __all__ = ["HttpPredictor"]
 
 _FIRST_ROWS = 3
-"""Rows tried, one by one, until the first answer: a server that fails at all of them is not
-blamed on the rows."""
+"""Rows tried, one by one, until the first answer. If all of them fail, the cause is the server, not
+the rows."""
 
 
 class HttpPredictor:
@@ -126,8 +126,8 @@ class HttpPredictor:
         It covers the origin, the dialect, what the server reports of its model, the access, the
         input shape and the number of classes.
 
-        That is the order of the labels' names, which are recorded by their index, headers, which
-        may choose a deployment, and how one logit a row is read.
+        It also covers the order of the label names, because labels are recorded by their index; the
+        headers, because they may choose a deployment; and how one logit a row is read.
         """
         identity = [
             self.transport.origin,
@@ -171,7 +171,7 @@ class HttpPredictor:
         InvalidInput
             The rows cannot be sent; nothing was.
         PredictorUnavailable, PredictorRefused, BadPrediction
-            The endpoint gave no usable answer, for the reason the message says.
+            The endpoint gave no usable answer; the message states the reason.
         """
         parts = sorted(self.stream(x), key=lambda part: part[0].start)
         return Prediction.concatenate([answer for _, answer in parts] or [self._asking.nothing(0)])
@@ -181,8 +181,8 @@ class HttpPredictor:
 
         The pieces come in any order.
 
-        When a request fails for good, those under way are still waited for and given before the
-        error is raised: what was paid for is not lost.
+        When a request fails finally, the requests under way are completed and their answers yielded
+        before the error is raised, so that no paid answer is lost.
         """
         sent = self.as_sent(x)
         if self._is_closed:
@@ -219,7 +219,7 @@ class HttpPredictor:
     def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
         """Call ``charge(n_rows)`` before each request inside the context, retries included.
 
-        What it raises keeps that request from being sent.
+        If ``charge`` raises an error, that request is not sent.
         """
         return self.transport.metered(charge)
 
@@ -238,7 +238,8 @@ class HttpPredictor:
         return self._neighbours_known or self.max_rows == 1
 
     def note_neighbours(self, *, depend: bool) -> None:
-        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
+        """Store the finding; if answers depend on other rows, rows are sent one at a time from now
+        on."""
         self._neighbours_known = True
         if depend:
             self.max_rows = 1
@@ -249,7 +250,8 @@ class HttpPredictor:
 
         The description or the server's metadata declares it, or a measurement finds it.
 
-        A row's answer that depends on the rows sent with it may depend on those of others, too.
+        If a row's answer depends on the rows sent with it, it may then depend on rows of other
+        clients.
         """
         return self._merges
 
@@ -280,11 +282,11 @@ class HttpPredictor:
         return self._asking.recheck()
 
     def model_version(self) -> str | None:
-        """The version of the model that all answers so far named; None where none did."""
+        """The version of the model that all answers so far named; None if none named one."""
         return self.dialect.version.name
 
     def expect_version(self, version: str) -> None:
-        """Hold all further answers to a version that earlier ones named."""
+        """Require that all further answers name the version of earlier ones."""
         self.dialect.version.expect(version)
 
     def close(self) -> None:

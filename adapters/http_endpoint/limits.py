@@ -20,10 +20,10 @@ is slow no longer after some hundred."""
 class AdaptiveLimit:
     """Bound on concurrent requests: additive increase, multiplicative decrease (AIMD).
 
-    It grows by one per round of answers and shrinks when the server is overwhelmed.
-
-    A server counts as overwhelmed if it says so (429, 503), times out, or answers much more slowly
-    than before. The bound is halved once per round trip, not once per request in flight.
+    It grows by one per round of answers and shrinks when the server is overwhelmed. A server counts
+    as overwhelmed if it says so (429, 503), times out, or answers much more slowly than before. The
+    bound is cut once per round trip, not once per request in flight: by half, or by a tenth for a
+    slow answer.
     """
 
     def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:

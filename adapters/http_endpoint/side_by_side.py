@@ -1,4 +1,4 @@
-"""Several requests under way at once, their answers handed out as they come."""
+"""Run several requests at once, and yield their answers as they come."""
 
 from __future__ import annotations
 

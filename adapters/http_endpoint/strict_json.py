@@ -2,9 +2,9 @@
 
 A text that is not a complete, unambiguous document of the standard is refused.
 
-Numbers that are no numbers (``NaN``, ``Infinity``, ``1e999``, ``null`` where a score belongs) come
-out as NaN, so that :mod:`.answers` can tell which *row* has no usable answer; they never pass for a
-score.
+Values that are not finite numbers (``NaN``, ``Infinity``, ``1e999``, ``null`` in place of a score)
+are read as NaN, so that :mod:`.answers` can find the *row* without a usable answer. They never
+count as a score.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One way to an endpoint, from any number of threads: counted, paced, bounded, retried.
+"""Send requests to one endpoint from any number of threads: counted, paced, bounded, retried.
 
-What goes over the line is in :mod:`.exchange`, what an answer's status means in :mod:`.failures`.
+:mod:`.exchange` holds the HTTP exchange, :mod:`.failures` the meaning of a status.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 
 _ERRORS_ALLOWED = 3
-"""A 500 is as often our input's fault as the server's: after three of them it is looked into."""
+"""Attempts after a 500: the cause may be the input or the server, so it is checked after three."""
 
 
 class Transport:
@@ -208,7 +208,7 @@ class Transport:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Let no exception out that holds a secret.
+        """Mask secrets in all exceptions that leave the block.
 
         Texts of exceptions are masked, and what they were raised from is dropped: a library's error
         may quote a header, or what the server said. An exception of another kind that holds a

@@ -30,7 +30,8 @@ class TransportSettings:
     requests_per_s : float, optional
         Requests a second at most. Default: no limit.
     ca_file, client_cert, client_key : str, optional
-        PEM files: the authority that signed the server's certificate, and who we are.
+        PEM files: the authority that signed the server's certificate, and the client's own
+        certificate and key.
     trust_env : bool
         Whether proxies and credentials from the environment and ``~/.netrc`` are used.
     """

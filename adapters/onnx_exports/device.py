@@ -43,9 +43,8 @@ class DeviceBuffer:
 def device_rows(x: Array, feed: Feed) -> DeviceBuffer | None:
     """Rows on a CUDA device in the dtype and shape that the graph takes.
 
-    None if the rows are elsewhere, or if they must be rounded.
-
-    Work on the rows that is still queued on the device is waited for.
+    None if the rows are elsewhere, or if they must be rounded. Waits for work on the rows that is
+    still queued on the device.
     """
     if not _is_on_cuda(x) or feed.dtype.kind != "f":
         return None

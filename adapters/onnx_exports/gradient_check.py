@@ -1,10 +1,8 @@
 """Check a gradient against differences of the scores on random rows.
 
-The differences are taken along random directions.
-
-The scores are single precision as a rule, so a difference is read at three step lengths, and a row
-counts as contradicted only where every one of them does. A row whose differences drown in rounding
-says nothing.
+The differences are taken along random directions. Scores are usually single precision, so a
+difference is read at three step lengths, and a row counts as contradicted only if all of them
+contradict the gradient. A row whose differences are below the rounding error decides nothing.
 
 A gradient that was passed straight through steps is compared with the differences of the graph's
 float twin, which has no steps. It was taken at rounded values, so it is off by what they change:

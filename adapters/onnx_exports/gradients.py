@@ -1,7 +1,7 @@
 """Gradients of an ONNX export, computed by its gradient model in ONNX Runtime.
 
 The gradient model (``reverse_mode``) is run in a session of its own. Predictions, and so every flip
-point, stay those of the export as it is; gradients say where to look. They are checked when the
+point, come from the export itself; gradients only guide the search. They are checked when the
 predictor is made (``gradient_check``).
 """
 

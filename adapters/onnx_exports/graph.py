@@ -1,7 +1,7 @@
 """Reading an ONNX graph, and the two edits that let it answer batches of scores.
 
-Pure functions of a ``ModelProto``; nothing is run here. What an edit is worth is decided by running
-it (``onnx_batching``).
+Pure functions of a ``ModelProto``; nothing is run here. Running the edited graph decides whether an
+edit is valid (``onnx_batching``).
 """
 
 from __future__ import annotations

@@ -60,9 +60,8 @@ def labels_instead(
 ) -> tuple[Choice, int] | None:
     """The labels beside the scores and the number of classes, if labels and scores disagree.
 
-    None if they agree.
-
-    Warns of the contradiction. Scores that were named are read all the same.
+    None if they agree, or if the scores were named: those are read all the same. A contradiction
+    raises a warning.
 
     Parameters
     ----------

@@ -3,8 +3,8 @@
 xgboost is not imported.
 
 A row goes left where ``x < t``, in single precision, and leaves are added in single precision. NaN
-follows the default direction of each split. Boosters with ``gbtree``; of classifiers the
-objectives below.
+follows the default direction of each split. Supported are boosters with ``gbtree`` and, for
+classifiers, the objectives below.
 
 | objective | outputs | link |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""``blackbox-boundary batch``: measure a model that answers by file."""
+"""``blackbox-boundary batch``: measure a model that is scored through files."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class DataRows:
         return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
 
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
-        """Find rows outside the bounds, and name the column; the engine knows its number only."""
+        """Refuse rows outside the bounds, naming the column; the engine has only its number."""
         x, names = self.data.x, self.data.columns
         if names is not None:
             limits = predictor.bounds if bounds is None else bounds
@@ -375,7 +375,7 @@ def _taken(data: Data, chosen: slice) -> Data:
 
 
 def digest(x: Array) -> str:
-    """Digest of the values of rows (n, ...), by which a run knows its data again."""
+    """Digest of the values of rows (n, ...), which identifies the data of a run."""
     state = hashlib.blake2b(digest_size=16)
     for first in range(0, len(x), 4096):
         state.update(np.ascontiguousarray(x[first : first + 4096]).tobytes())

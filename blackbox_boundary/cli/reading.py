@@ -1,6 +1,6 @@
 """Read the server's behaviour before a run.
 
-It affects the cost of the run and the results of the search.
+The behaviour sets the number of votes and the score resolution of the search.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ N_READING, N_READING_REQUESTS = 2 * _ROWS * _REPEATS, (_ROWS + 1) * _REPEATS
 """Queries and requests that reading costs: five rows show what is rounded, and six answers each
 what is unstable at all of them."""
 _SHARE = 10
-"""Of a limit, reading takes a tenth at most; else it is left out."""
+"""Reading takes at most a tenth of a limit; otherwise it is left out."""
 
 
 class Noise(NamedTuple):
@@ -97,7 +97,7 @@ def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
     Raises
     ------
     InvalidInput
-        It is to be read, and that alone may pass ``--max-queries``.
+        The behaviour is to be read, and this alone may exceed ``--max-queries``.
     """
     if options["behaviour"] is not None:
         limit = options["max_queries"]

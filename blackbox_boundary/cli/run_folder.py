@@ -108,7 +108,7 @@ class RunFolder:
             return 0
 
     def check_data(self, facts: dict[str, Any]) -> None:
-        """Refuse to go on with a run of other rows; ``facts`` tells the rows by their digest.
+        """Refuse to continue a run of other rows; ``facts`` identifies the rows by their digest.
 
         Raises
         ------

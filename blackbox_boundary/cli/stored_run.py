@@ -48,7 +48,7 @@ class StoredRun:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the model's classes, where the run knows them."""
+        """Names of the model's classes, if the run stores them."""
         names = self.distances.run.get("class_names")
         return tuple(map(str, names)) if names else None
 

@@ -72,7 +72,8 @@ class RowText:
         Raises
         ------
         InvalidInput
-            No place for the row, a number or a name that it does not have.
+            The template has no place for the row, or holds a number or name that the row does not
+            have.
         """
         verb = verb_of(dtype)
         size, order, parts, at = prod(shape), list[int](), list[tuple[str, str]](), 0
@@ -124,12 +125,12 @@ class EncodedRows:
 
     @classmethod
     def of(cls, template: str, encoding: Encoding) -> EncodedRows:
-        """Read a template, in which ``$row`` stands once.
+        """Read a template that contains ``$row`` once.
 
         Raises
         ------
         InvalidInput
-            It does not.
+            The template does not contain it once.
         """
         before, place, after = template.partition("$row")
         if not place or "$row" in after or after.startswith("["):
@@ -157,7 +158,7 @@ def expanded(template: str, columns: Sequence[str]) -> str:
     Raises
     ------
     InvalidInput
-        They stand there, and no names are known.
+        The template holds one of them, and no names are given.
 
     Examples
     --------

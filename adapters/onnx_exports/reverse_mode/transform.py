@@ -94,11 +94,10 @@ def margin_gradient_model(
 ) -> ModelProto:
     """Like :func:`gradient_model`, for the margin of home over the best other score.
 
-    The graph itself computes the weights.
-
-    Its second input is ``home`` (n,) int64, a label a row, in place of ``v``; ``gradient`` is that
-    of the margin ``scores[home] - max(scores[others])``. Scores must have axes for rows and
-    classes, of which there are at least two; further axes have length one.
+    The graph computes the weights itself. Its second input is ``home`` (n,) int64, a label a row,
+    in place of ``v``; ``gradient`` is that of the margin ``scores[home] - max(scores[others])``.
+    Scores must have axes for rows and classes, of which there are at least two; further axes have
+    length one.
     """
     work = _Differentiation(
         model, input, output, constants or {}, straight_through=straight_through
@@ -122,10 +121,9 @@ def float_twin(
 ) -> ModelProto:
     """The model without its rounding, from the input to the scores.
 
-    A quantised graph then computes with real numbers.
-
-    Its gradient is what :func:`gradient_model` passes straight through, at slightly other values.
-    Raises as :func:`gradient_model`.
+    A quantised graph then computes with real numbers. Its gradient is the one that
+    :func:`gradient_model` passes straight through, at slightly other values. Raises as
+    :func:`gradient_model`.
     """
     work = _Differentiation(model, input, output, constants or {}, straight_through=True)
     return work.without_rounding()

@@ -1,4 +1,4 @@
-"""Whether a model answers each row by itself: seen by asking rows together and one by one.
+"""Find out whether a model answers rows independently: send them together and one by one.
 
 Batch normalisation by the batch's own statistics, dynamic quantisation per tensor and sums over the
 batch make a row's answer depend on the rows beside it. Only answers that agree, and that could have
@@ -101,7 +101,7 @@ def tells_rows_apart(alone: Outputs) -> bool:
 
 
 def warn_of_dependence(model: str, evidence: str) -> None:
-    """Say that the rows of a model are asked one by one, and why; for the maker of a predictor."""
+    """Warn the maker of a predictor that rows are sent one by one, and why."""
     warnings.warn(
         f"A row's answer of {model} depends on the rows beside it ({evidence}): "
         "rows are asked one at a time, which is slow.",

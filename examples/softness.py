@@ -21,7 +21,7 @@ from blackbox_boundary.datasets import digits, digits_model
 
 
 def main():
-    """Fit, apply, and say how good it is."""
+    """Fit the map, apply it, and print its accuracy."""
     x, _ = digits()
     model = bb.load(digits_model(), access="logits")
     distances = bb.measure(model, x, flip_points=False)

@@ -75,8 +75,7 @@ class Configuration:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Configuration:
-        """Read settings by name; values are those of a TOML file, or the objects that they
-        describe.
+        """Read settings by name; a value is one of a TOML file, or the object it describes.
 
         Raises
         ------

@@ -238,8 +238,7 @@ class HttpPredictor:
         return self._neighbours_known or self.max_rows == 1
 
     def note_neighbours(self, *, depend: bool) -> None:
-        """Store the finding; if answers depend on other rows, rows are sent one at a time from now
-        on."""
+        """Store the finding; if answers depend on other rows, send single rows from now on."""
         self._neighbours_known = True
         if depend:
             self.max_rows = 1

@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 
 _ERRORS_ALLOWED = 3
-"""Attempts after a 500: the cause may be the input or the server, so it is checked after three."""
+"""Number of 500 answers after which it is checked whether the input or the server is the cause."""
 
 
 class Transport:

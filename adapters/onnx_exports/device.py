@@ -36,7 +36,7 @@ class DeviceBuffer:
         return int(self.owner.data_ptr())
 
     def empty_like(self) -> DeviceBuffer:
-        """Memory of the same size beside it."""
+        """New memory of the same size."""
         return DeviceBuffer(self.owner.new_empty(self.shape), self.dtype, self.shape)
 
 

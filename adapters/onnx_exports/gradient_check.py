@@ -30,9 +30,10 @@ Scores: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """Raw scores of rows."""
 
 _STEPS = (1e-3, 1e-4, 1e-2)
-"""Of every input at once, relative to the largest input.
+"""Step lengths for all inputs at once, relative to the largest input.
 
-Most sensitive first, shorter where kinks are near, longer for flat scores.
+The most sensitive length comes first, then a shorter one for kinks and a longer one for flat
+scores.
 """
 
 _COARSE_STEPS = (1e-2, 3e-2)
@@ -45,7 +46,7 @@ Rounding and curvature at the fitting step are smaller.
 """
 
 _ROUNDING = 64
-"""Roundings of the largest score that a difference may be off by."""
+"""Allowed error of a difference, in roundings of the largest score."""
 
 _LEAST_RISING = 0.8
 """Share of rows whose score must rise along a gradient passed straight through.
@@ -68,7 +69,7 @@ The factor of 8-bit nets deviates by 0.05.
 
 
 class _Changes(NamedTuple):
-    """Of ``v . scores`` (rows,): predicted by the gradient, measured, and what rounding may add."""
+    """Changes of ``v . scores`` (rows,): predicted, measured, and the largest rounding error."""
 
     predicted: NDArray[np.float64]
     measured: NDArray[np.float64]
@@ -92,7 +93,7 @@ class Probe:
         access: Access,
         n_classes: int,
     ) -> Self:
-        """Ask for the gradient; ``run(rows, v)`` answers raw scores and gradients.
+        """Compute the gradient; ``run(rows, v)`` returns raw scores and gradients.
 
         Raises
         ------
@@ -199,7 +200,7 @@ def check_twin(probe: Probe, twin: Scores) -> None:
 def _against(
     probe: Probe, signs: NDArray[np.float64], step: float, twin: Scores
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Relative error and factor of the gradient (rows,), by several random directions.
+    """Relative error and factor of the gradient (rows,), estimated from several random directions.
 
     The mean square of a difference along random signs is the square of the gradient's length.
     """

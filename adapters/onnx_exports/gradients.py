@@ -142,7 +142,7 @@ class ExportGradients:
     def _of_outputs(self, v: NDArray[Any]) -> NDArray[Any]:
         """Weights of the columns that the graph puts out.
 
-        Where it puts out one score, that of the other class is made of it.
+        If it puts out one score, the score of the other class is derived from it.
         """
         if int(np.prod(self.score_shape)) == v.shape[1]:
             return v

@@ -136,7 +136,7 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
 
 
 def external_files(model: ModelProto) -> set[str]:
-    """The files, as the model names them, that hold weights of it."""
+    """The files that hold weights of the model, as the model names them."""
     return {
         entry.value
         for weight in _tensors(model)
@@ -211,12 +211,12 @@ def final_op(model: ModelProto, output: str) -> str:
 
 
 def class_values(model: ModelProto, output: str) -> list[Any] | None:
-    """What the classes of an output are called, in the order of their scores.
+    """The names of the classes of an output, in the order of their scores.
 
-    Read from the nodes that make the output, back to the first one that computes something: a
-    classifier's own list, the values a ZipMap or a LabelEncoder writes, or the constant that an
-    index is looked up in. Lists of inner nodes say nothing of the answer. None: the graph does not
-    say.
+    They are read from the nodes that make the output, back to the first one that computes
+    something: a classifier's own list, the values that a ZipMap or a LabelEncoder writes, or the
+    constant in which an index is looked up. Lists of inner nodes do not concern the answer. None if
+    the graph has no such names.
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     while (node := makers.get(output)) is not None:

@@ -1,4 +1,4 @@
-"""What a graph is fed: rows in the shape and in the numbers that its input declares."""
+"""Convert rows to the shape and the numbers that the input of a graph declares."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Feed"]
 
 @dataclass(frozen=True)
 class Feed:
-    """The way from a caller's rows to a graph's input.
+    """The conversion of a caller's rows to a graph's input.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Feed:
         Raises
         ------
         InvalidInput
-            The shape is open and not given, or given and another.
+            The shape is open and not given, or the given shape differs.
         """
         given = None if input_shape is None else check_shape(input_shape, "OnnxPredictor")
         graph_shape = _graph_shape(graph_input.shape, given)

@@ -160,7 +160,7 @@ def settled(
 def compared(
     choice: Choice, scores: NDArray[Any], labels: NDArray[Any]
 ) -> tuple[Choice, int, str] | None:
-    """What to read instead, where the labels beside the scores are not those of the scores.
+    """What to read instead if the labels beside the scores are not those of the scores.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What random rows show of the answers of a graph: an access, or labels, that do not fit."""
+"""Check with random rows whether the declared access and the labels fit a graph's answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ N_COMPARED = 200
 its classes."""
 
 _UNBOUNDED_OPS = frozenset({"Gemm", "MatMul", "Add", "Sub", "Conv"})
-"""Ops whose values are no probabilities by nature, so that nothing needs to be asked."""
+"""Ops whose values cannot be probabilities, so that no query is needed."""
 
 
 def refuse_probability_as_logit(

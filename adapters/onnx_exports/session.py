@@ -137,7 +137,7 @@ def _n_rows(feed: Any) -> int:
 
 @contextmanager
 def _translated(n_rows: int) -> Iterator[None]:
-    """Let no exception of ONNX Runtime through but as ours."""
+    """Translate all exceptions of ONNX Runtime into ours."""
     try:
         yield
     except Exception as error:

@@ -53,7 +53,7 @@ METHODS = {
     "decision_function": Access.LOGITS,
     "predict": Access.LABEL,
 }
-"""What the methods of an estimator answer; the first that it has is asked."""
+"""The access of each method of an estimator; the first method that it has is called."""
 
 _OWNER = "EstimatorPredictor"
 _N_PROBES, _N_ALONE = 200, 4

@@ -59,7 +59,10 @@ class _Said(logging.Handler):
 
 @contextmanager
 def _messages_of_the_package() -> Iterator[None]:
-    """Print what the package logs: what it sends of this machine, and for whom it waits."""
+    """Print the messages that the package logs inside the block.
+
+    They report which data of this machine are sent, and which other runs are waited for.
+    """
     logger, handler = logging.getLogger("blackbox_boundary"), _Said(logging.INFO)
     level = logger.level
     logger.addHandler(handler)
@@ -72,7 +75,7 @@ def _messages_of_the_package() -> Iterator[None]:
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning without the line of code that raised it: it means nothing to a user."""
+    """Print a warning without the line of code that raised it, which is of no use to a user."""
     say(f"Warning: {message}")
 
 

@@ -116,7 +116,7 @@ def ask(ledger: str, output: str, data: str | None) -> None:
 @click.argument("scored", type=click.Path(exists=True, dir_okay=False))
 @click.option("--data", help="Where the inputs are now.  [default: where they were]")
 def tell(ledger: str, scored: str, data: str | None) -> None:
-    """Read the scores of the inputs asked last from SCORED (.npy, .csv or .parquet)."""
+    """Read the scores of the last inputs written by "ask" from SCORED (.npy, .csv or .parquet)."""
     with _job(ledger, data) as job:
         n = job.tell(scored)
     say(f"{n} answers recorded. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy")

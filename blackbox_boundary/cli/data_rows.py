@@ -1,4 +1,4 @@
-"""The rows that a run measures: what is read, which of it, and what belongs to each row."""
+"""The rows that a run measures, and the data that belong to each row."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class DataRows:
 
     @classmethod
     def read(cls, name: str, predictor: Predictor, options: dict[str, Any]) -> DataRows:
-        """Read what ``name`` names, as the options say; the columns taken are said.
+        """Read the data ``name`` according to the options; print the columns used.
 
         Raises
         ------
@@ -237,7 +237,7 @@ class DataRows:
                     writer.writerow((row, name, *shown, f"{size:.6g}"))
 
     def say_labels(self, distances: Distances) -> None:
-        """Say how words were numbered as labels, and warn of an agreement below chance."""
+        """Print how words were numbered as labels, and warn of an agreement below chance."""
         data = self.data
         if data.source.get("labels_numbered") == "by the alphabet":
             say(
@@ -297,7 +297,7 @@ def _shaped(data: Data, shape: tuple[int, ...], name: str) -> Data:
 
 
 def _said(data: Data, name: str) -> str:
-    """Which columns are inputs, and what the others are."""
+    """A message that lists the columns of inputs, and the other columns with their role."""
     source, columns = data.source, data.columns or ()
     others = [
         *(f"{column} (index)" for column in source.get("index", ())),
@@ -338,7 +338,7 @@ def _domain(rows: Data, path: str | None) -> Domain | None:
 
 
 def _repaired(rows: Data, domain: Domain | None) -> Data:
-    """The rows moved into the domain; what was moved is said by column."""
+    """The rows moved into the domain; the moves are printed by column."""
     if domain is None:
         raise click.UsageError("--repair needs --columns, which say what the columns may hold.")
     flat = np.asarray(rows.x).reshape(len(rows), -1)

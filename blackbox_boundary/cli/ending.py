@@ -1,4 +1,4 @@
-"""How ``measure`` ends: what is said last, and the exit code."""
+"""The end of ``measure``: closing messages and exit code."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def end_without_answer(
 ) -> None:
     """End a new run that got no answer; nothing is left of it.
 
-    An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
+    An answer of a wrong shape was paid for, so the folder keeps its account.
     """
     is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
     probed = isinstance(predictor, Rechecked) and predictor.sent_row() is not None

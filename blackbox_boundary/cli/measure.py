@@ -313,7 +313,7 @@ def _measured(
     folder: RunFolder,
     options: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
-    """Measure within the limits of the folder; the result, with its account, and what ended it."""
+    """Measure within the limits; return the result with its account, and the error if any."""
     failure: BoundaryError | Interrupted | None = None
     rows = measured.data
     part = Part.of(len(rows), options["shard"], options["n_shards"])

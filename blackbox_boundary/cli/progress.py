@@ -21,7 +21,7 @@ _ALMOST = 0.99
 
 
 class _TimeLeft(TimeRemainingColumn):
-    """Time left, as the speed so far says; dashes until there is something to divide."""
+    """Time left at the speed so far; dashes until the speed is known."""
 
     def render(self, task: Task) -> Text:
         return super().render(task) + " left"

@@ -1,4 +1,4 @@
-"""Results on disk, keyed by what they depend on: an interrupted reproduction goes on."""
+"""Results on disk, keyed by their configuration, so that an interrupted reproduction can go on."""
 
 from __future__ import annotations
 

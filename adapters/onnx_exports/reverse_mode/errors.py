@@ -1,4 +1,4 @@
-"""What a model can be refused for; nothing has been run when one of these is raised."""
+"""Reasons to refuse a model; nothing has been run when one of these errors is raised."""
 
 from __future__ import annotations
 

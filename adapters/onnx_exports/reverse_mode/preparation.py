@@ -1,4 +1,4 @@
-"""Making a graph plain.
+"""Simplify a graph.
 
 Functions are inlined, constant conditions resolved, and composite ops expanded.
 """
@@ -42,7 +42,7 @@ def inline_functions(model: ModelProto) -> ModelProto:
 
 
 def check_order(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
-    """Every value is made once, before it is read.
+    """Check that every value is made once, before it is read.
 
     Raises
     ------

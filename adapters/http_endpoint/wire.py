@@ -72,9 +72,8 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             sent = np.ascontiguousarray(rows, dtype=dtype)
-            if np.isfinite(
-                sent.sum()
-            ):  # only finite numbers have a finite sum, and that takes half as long as to look at each
+            # only finite numbers have a finite sum; this takes half as long as checking each
+            if np.isfinite(sent.sum()):
                 return sent
         strange = ~np.isfinite(sent)
     else:

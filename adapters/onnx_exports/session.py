@@ -25,7 +25,8 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 _CUDA_OPTIONS = {
     "use_tf32": "0",  # 10 bits of mantissa would move the boundary; float32 is what the export says
-    "cudnn_conv_algo_search": "HEURISTIC",  # the exhaustive search starts anew for each batch size, and batches shrink as rows finish
+    # the exhaustive search starts anew for each batch size, and batches shrink as rows finish
+    "cudnn_conv_algo_search": "HEURISTIC",
 }
 
 

@@ -274,7 +274,7 @@ class _Walk:
                 outputs = ReferenceEvaluator(
                     helper.make_model(graph, opset_imports=self._opsets)
                 ).run(None, feeds)
-        except Exception:  # noqa: BLE001  a constant that cannot be evaluated here stays a node of the graph
+        except Exception:  # noqa: BLE001  the constant stays a node of the graph
             return
         for name, value in zip((name for name in node.output if name), outputs, strict=True):
             if isinstance(value, np.ndarray | np.generic):

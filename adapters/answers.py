@@ -1,6 +1,6 @@
 """Common code of the adapters of local models: check the shape of rows, read the outputs.
 
-A model puts out one of
+A model returns one of these outputs:
 
 | output | shape | read as |
 |---|---|---|
@@ -56,7 +56,10 @@ ONE_SCORE = "(-z/2, z/2), (1 - p, p)"
 
 
 def check_shape(input_shape: Any, owner: str) -> tuple[int, ...]:
-    """The shape of one row as a tuple of positive integers; a single number is a row of that length."""
+    """The shape of one row as a tuple of positive integers.
+
+    A single number is the length of a one-dimensional row.
+    """
     sizes = (input_shape,) if isinstance(input_shape, int | np.integer) else tuple(input_shape)
     if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
         raise InvalidInput(
@@ -108,11 +111,12 @@ def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
 
 
 def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
-    """Random rows (n, *input_shape) inside the bounds, the same at every call, from all features active to one in a hundred.
+    """Random rows (n, *input_shape) inside the bounds, the same at every call.
 
-    Active features are uniform inside the bounds, the others at the lowest; without bounds standard
-    normal, and 0. Some published networks answer dense noise with a constant, but tell sparse rows
-    apart as they do images.
+    The share of active features falls from all to one in a hundred. Active features are uniform
+    inside the bounds, the others at the lowest value. Without bounds, active features are standard
+    normal and the others 0. Some published networks answer dense noise with a constant, but
+    distinguish sparse rows as they do images.
     """
     rng, size = np.random.default_rng(0), int(np.prod(input_shape))
     n_active = np.ceil(size * np.geomspace(1, 0.01, n)).astype(int).reshape(n, 1)
@@ -126,8 +130,8 @@ def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[
 def extreme_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
     """Rows (n, *input_shape) on which logits leave [0, 1], the same at every call.
 
-    Random corners of the bounds; without bounds, normal rows from 10 to 10,000 times as long as
-    those of :func:`probe_rows`.
+    They are random corners of the bounds. Without bounds, they are normal rows from 10 to 10,000
+    times as long as those of :func:`probe_rows`.
     """
     rng = np.random.default_rng(1)
     if bounds is None:
@@ -138,14 +142,17 @@ def extreme_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArra
 
 
 def _finite(bounds: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds where infinite ones are one unit off the other."""
+    """Bounds in which an infinite limit is replaced by one unit off the other limit."""
     lowest, highest = (np.asarray(bound, dtype=np.float64) for bound in bounds)
     lowest = np.where(np.isfinite(lowest), lowest, np.minimum(highest, 1) - 1)
     return lowest, np.where(np.isfinite(highest), highest, lowest + 1)
 
 
 def certificate_probes(input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
-    """Rows on which a chain must reproduce its model: 32; without bounds of lengths 0.1, 1 and 10."""
+    """The 32 rows on which a chain must reproduce its model.
+
+    Without bounds, the rows are scaled by 0.1, 1 and 10 in turn.
+    """
     rows = probe_rows(_N_CERTIFICATE_PROBES, input_shape, bounds)
     if bounds is None:
         lengths = np.resize([0.1, 1.0, 10.0], len(rows))

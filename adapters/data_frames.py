@@ -18,7 +18,7 @@ __all__ = ["rows"]
 
 
 def rows(x: Any) -> Frame | None:
-    """The columns of a frame of any library that narwhals knows; None of anything else.
+    """The columns of a frame of any library that narwhals supports; None of anything else.
 
     Numbers and truth values become floats, missing ones NaN; all else stays as it is.
     """

@@ -1,4 +1,7 @@
-"""The rows of a PyTorch ``Dataset``; torch is not imported: whoever holds one has done so."""
+"""The rows of a PyTorch ``Dataset``.
+
+torch is not imported here: code that holds a ``Dataset`` has imported it.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,7 @@ __all__ = ["rows"]
 def rows(x: Any) -> Any | None:
     """The inputs of a ``torch.utils.data.Dataset``, stacked; None of anything else.
 
-    Of items that are pairs, as of inputs and label, the first part is the input. All items are
-    read.
+    If items are pairs, as of input and label, the first part is the input. All items are read.
 
     Raises
     ------

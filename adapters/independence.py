@@ -1,4 +1,4 @@
-"""Whether a model answers each row by itself: seen by asking rows together and one by one.
+"""Find out whether a model answers rows independently: send them together and one by one.
 
 Batch normalisation by the batch's own statistics, dynamic quantisation per tensor and sums over the
 batch make a row's answer depend on the rows beside it. Only answers that agree, and that could have
@@ -101,7 +101,7 @@ def tells_rows_apart(alone: Outputs) -> bool:
 
 
 def warn_of_dependence(model: str, evidence: str) -> None:
-    """Say that the rows of a model are asked one by one, and why; for the maker of a predictor."""
+    """Warn the maker of a predictor that rows are sent one by one, and why."""
     warnings.warn(
         f"A row's answer of {model} depends on the rows beside it ({evidence}): "
         "rows are asked one at a time, which is slow.",
@@ -111,7 +111,10 @@ def warn_of_dependence(model: str, evidence: str) -> None:
 
 
 def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """The largest difference; equal infinities and two NaNs do not differ, one NaN differs by NaN."""
+    """The largest absolute difference.
+
+    Equal infinities and two NaNs do not differ; if only one value is NaN, the difference is NaN.
+    """
     same = (one == other) | (np.isnan(one) & np.isnan(other))
     with np.errstate(invalid="ignore"):
         return float(np.where(same, 0, np.abs(one - other)).max())

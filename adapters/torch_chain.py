@@ -1,4 +1,7 @@
-"""The former name of :mod:`blackbox_boundary.adapters.torch_modules.chain`, kept for this version."""
+"""The former name of :mod:`blackbox_boundary.adapters.torch_modules.chain`.
+
+It is kept for this version.
+"""
 
 import warnings
 

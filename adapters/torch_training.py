@@ -1,4 +1,7 @@
-"""The former name of :mod:`blackbox_boundary.adapters.torch_modules.training`, kept for this version."""
+"""The former name of :mod:`blackbox_boundary.adapters.torch_modules.training`.
+
+It is kept for this version.
+"""
 
 import warnings
 

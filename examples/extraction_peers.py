@@ -3,7 +3,7 @@
 All use one surrogate and one number of steps.
 
     pip install adversarial-robustness-toolbox
-    BLACKBOX_BOUNDARY_DATA=… python examples/paper/peers.py reproduce-mnist
+    BLACKBOX_BOUNDARY_DATA=… python examples/extraction_peers.py reproduce-mnist
 
 The folder is one of ``blackbox-boundary reproduce mnist``: its victim is used, and ``peers.csv``
 and ``peers.png`` are written below its ``figures/``. Results are kept, and the script goes on where

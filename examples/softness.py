@@ -2,7 +2,7 @@
 
 The map from distance to entropy is fitted where scores are known, and applied where they are not.
 
-    python examples/paper/softness.py
+    python examples/softness.py
 
 The map is fitted on half of the embedded digits and applied to the other half, whose entropies are
 only used to say how good it is.
@@ -21,7 +21,7 @@ from blackbox_boundary.datasets import digits, digits_model
 
 
 def main():
-    """Fit, apply, and say how good it is."""
+    """Fit the map, apply it, and print its accuracy."""
     x, _ = digits()
     model = bb.load(digits_model(), access="logits")
     distances = bb.measure(model, x, flip_points=False)

@@ -106,7 +106,7 @@ def to_onnx(layers, description):
 
 
 def main(output):
-    """Train, say how good it is, write."""
+    """Train the network, print its accuracy, and write the file."""
     x, labels = digits()
     x = x.reshape(len(x), -1).astype(np.float64)
     layers = train(x[:N_TRAIN], labels[:N_TRAIN])

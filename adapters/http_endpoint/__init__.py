@@ -21,9 +21,9 @@ __all__ = ["load", "probe"]
 
 
 def load(spec: object, **given: Any) -> HttpPredictor | None:
-    """Open an endpoint: an ``http://`` or ``https://`` URL, or a ``.toml`` file that describes one.
+    """Open an endpoint given by an ``http://`` or ``https://`` URL, or a ``.toml`` description.
 
-    The server's metadata is asked for where there is any; no query is sent.
+    The server's metadata is read if there is any; no query is sent.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
         A URL, or a ``.toml`` file that describes an endpoint. Anything else is not for this
         adapter.
     **given
-        What the file would say, by name (it goes before the file): ``preset``, ``dialect``,
+        The settings of the file, by name; they override the file: ``preset``, ``dialect``,
         ``access``, ``input_shape``, ``n_classes``, ``bounds``, ``labels``, ``max_rows``,
         ``merges_requests``, ``headers``, ``aws``, ``request``, ``answer``, ``transport``; None
         counts as not given. ``allow`` lists what the file may use: ``"command"``, ``"aws"``,
@@ -73,7 +73,7 @@ def probe(spec: str, **given: Any) -> Finding:
     Raises
     ------
     InvalidInput
-        The URL is none.
+        The URL is not valid.
     PredictorUnavailable
         Nothing answers there.
     PredictorRefused

@@ -1,8 +1,8 @@
-"""From what a server said to a :class:`~blackbox_boundary.Prediction`, believing nothing.
+"""Convert a server's untrusted answer to a :class:`~blackbox_boundary.Prediction`.
 
-An answer is accepted as it is, never completed: of a top-k list the best label and its score are
-kept, and the mass of the classes it leaves out is not invented; a label alone stays a label alone.
-A row whose scores are not finite gets the label -1, as everywhere in this package; anything else
+An answer is accepted as it is, never completed. A top-k list gives the best label and its score;
+probabilities of the classes that it leaves out are not invented. A label alone gives only a label.
+A row whose scores are not finite gets the label -1, as everywhere in this package. Anything else
 that is not exactly N answers in range is refused.
 """
 
@@ -24,11 +24,13 @@ __all__ = ["WrongRows", "check_logits", "label_index", "read_labels", "read_rank
 
 
 class WrongRows(BadPrediction):
-    """The answer holds another number of rows than were asked."""
+    """The answer holds another number of rows than the request."""
 
 
 def read_scores(values: NDArray[Any], n: int, contract: Contract) -> Prediction:
-    """Scores of every class, (n, n_classes); of a binary model also one number a row, the positive class's: (n,) or (n, 1).
+    """Read the scores of every class, (n, n_classes).
+
+    A binary model may also give one number a row, the score of the positive class: (n,) or (n, 1).
 
     Raises
     ------
@@ -64,9 +66,10 @@ def read_labels(labels: Any, n: int, contract: Contract) -> Prediction:
 
 
 def read_ranked(labels: Any, scores: Any, n: int, contract: Contract) -> Prediction:
-    """The best classes of each row and their scores; two lists of ``n`` lists, in any order, or of ``n`` single answers.
+    """Read the best classes of each row and their scores.
 
-    Where every class is listed the answer is complete, and read as such if the access says so.
+    Both are lists of ``n`` lists, in any order, or of ``n`` single answers. If every class is
+    listed, the answer is complete, and is read as scores if the access allows it.
 
     Raises
     ------
@@ -202,7 +205,10 @@ def _listed(part: Any, n: int, noun: str) -> list[Any]:
 
 
 def _check_range(values: NDArray[Any]) -> None:
-    """Allow values slightly beyond [0, 1]: a float32 softmax may come out as 1.0000001 or -1e-07."""
+    """Refuse probabilities outside [0, 1], except for rounding errors.
+
+    A float32 softmax may return 1.0000001 or -1e-07.
+    """
     slack = rounded_zero(values)
     strange = values[(values < -slack) | (values > 1 + slack)]
     if strange.size:
@@ -212,7 +218,7 @@ def _check_range(values: NDArray[Any]) -> None:
 
 
 def check_logits(answer: Prediction, access: Access) -> None:
-    """Refuse probabilities where logits were declared: margins would mean something else."""
+    """Refuse probabilities that were declared as logits: margins would have another meaning."""
     scores = answer.scores
     if (
         access is Access.LOGITS

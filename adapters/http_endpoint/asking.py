@@ -1,4 +1,4 @@
-"""Asking an endpoint about rows: how many go into a request, and who is to blame where one fails.
+"""Query an endpoint: split rows into requests, and find the cause of a failed request.
 
 A request that the server finds too long is halved, and the limit is remembered. After a failed
 request the *canary* is sent, a row that the server has answered before: it shows whether the
@@ -52,8 +52,11 @@ seen."""
 
 
 _EXTREME_ROWS, _FAR = 4, 100.0
-"""Rows that tell a logit from a probability, and how far they lie, where there are no bounds, in
-units of the largest input of the first row: the score of a linear model grows with them."""
+"""Number of rows that distinguish a logit from a probability, and their distance without bounds.
+
+The unit of the distance is the largest input of the first row: the score of a linear model grows
+with the inputs.
+"""
 
 
 class Asking:
@@ -89,8 +92,8 @@ class Asking:
     def first(self, sent: NDArray[Any], *, is_last: bool) -> Prediction | None:
         """Send one row alone: its answer checks the metadata, and the row becomes the canary.
 
-        Where the server fails at it, None: another row may tell whether that was the input's
-        fault, unless this is the last to try.
+        None if the server fails: another row may show whether the input was the cause. The failure
+        of the last row to try is raised.
         """
         try:
             answer = self._send_first(sent)
@@ -106,9 +109,9 @@ class Asking:
         return answer
 
     def _send_first(self, sent: NDArray[Any]) -> Prediction:
-        """Send a row; if the server refuses or fails, a plainer way to ask is tried.
+        """Send a row; if the server refuses or fails, try the plainer dialect.
 
-        That is kept if it works.
+        The plainer dialect is kept if it works.
         """
         try:
             return self.send(sent, None)
@@ -123,9 +126,9 @@ class Asking:
             raise
 
     def _check_one_score(self, answer: Prediction, sent: NDArray[Any]) -> None:
-        """Where one score a row, declared a logit, lies in [0, 1], ask extreme rows, which tell.
+        """If one score a row, declared a logit, lies in [0, 1], query extreme rows to decide.
 
-        What keeps them from being answered tells nothing, and loses nothing.
+        Failures of these queries decide nothing and are ignored.
         """
         contract = self.dialect.contract
         if not _may_be_probability(answer, contract.access):
@@ -147,7 +150,7 @@ class Asking:
         check_one_score(np.zeros(1), 1, contract.access, evidence)
 
     def recheck(self) -> ModelCheck:
-        """Ask the canary again; refused where nothing was answered yet."""
+        """Send the canary again; refused if no row was answered yet."""
         if self.canary is None or self._canary_answer is None:
             raise InvalidInput("A check asks a row again that was answered; none was.")
         self._transport.count(checks=1)
@@ -181,10 +184,9 @@ class Asking:
     ) -> Answers:
         """Get an answer for each of the rows.
 
-        They are sent in halves where the whole is too long or holds a row that cannot be answered.
-        A single row is blamed for a failure only when it failed in two rounds of attempts, each
-        followed by a canary that was answered: a server that fails at random would be caught
-        doing so.
+        They are sent in halves if the request is too long or holds a row that cannot be answered. A
+        failure is attributed to a single row only if the row failed in two rounds of attempts, each
+        followed by an answered canary. This detects a server that fails at random.
         """
         n, was_sent = rows.stop - rows.start, is_again
         try:
@@ -217,13 +219,13 @@ class Asking:
         ]
 
     def _ask_one_row(self, error: PredictorError) -> None:
-        """Send one row a request from now on: single rows were answered, several never were."""
+        """Send one row a request from now on, because the server answered only single rows."""
         if self.max_rows > 1:
             _LOG.info("Sends one row a request, since several were not answered: %s", error)
         self.max_rows = 1
 
     def _is_input_to_blame(self, sent: NDArray[Any], stop: threading.Event) -> bool:
-        """Whether the server still answers what it has answered before."""
+        """Whether the server still answers a row that it has answered before."""
         if self.canary is None or np.array_equal(sent, self.canary):
             return False
         self._transport.count(canaries=1)

@@ -1,8 +1,8 @@
 """Requests signed with AWS credentials (Signature Version 4), by botocore.
 
-Credentials come from where botocore finds them: environment variables, profiles, roles of a
-machine. They are read when a request is signed, renewed by botocore, and never sent or shown; what
-travels is a signature that holds for one request and five minutes, and a session's token.
+Credentials come from botocore's usual sources: environment variables, profiles, roles of a machine.
+They are read when a request is signed, renewed by botocore, and never sent or shown. A request
+carries only a signature, which is valid for this request and five minutes, and a session token.
 
 References
 ----------
@@ -70,12 +70,12 @@ class AwsSigning:
         return cls(**table)
 
     def check_origin(self, origin: str, *, is_loopback: bool) -> None:
-        """Refuse hosts that are not of AWS, and unencrypted connections to others than this machine.
+        """Refuse every origin except HTTPS hosts of AWS and this machine.
 
         Raises
         ------
         InvalidInput
-            Such an origin.
+            The origin is refused.
         """
         host = urlsplit(origin).hostname or ""
         if not is_loopback and not (origin.startswith("https://") and host.endswith(_HOSTS)):

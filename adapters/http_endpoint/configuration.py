@@ -1,4 +1,4 @@
-"""What a user says about an endpoint: a TOML file, or the same by name."""
+"""The user's settings of an endpoint: a TOML file, or the same settings by name."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Configuration:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Configuration:
-        """Read settings by name; the values are those a TOML file can hold, or what they stand for.
+        """Read settings by name; a value is one of a TOML file, or the object it describes.
 
         Raises
         ------
@@ -127,12 +127,13 @@ class Configuration:
     def read(
         cls, path: str | Path, given: Mapping[str, Any], permissions: Permissions | None = None
     ) -> Configuration:
-        """Read a TOML file; what is ``given`` by name goes before what the file says.
+        """Read a TOML file; settings ``given`` by name override those of the file.
 
         Raises
         ------
         InvalidInput
-            The file is missing or not TOML, uses what was not allowed, or as in :meth:`of`.
+            The file is missing or not TOML, or uses something that was not allowed; or as in
+            :meth:`of`.
         """
         try:
             settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -146,7 +147,7 @@ class Configuration:
         return cls.of({**own, **given})
 
     def tables_only(self, request: tuple[str, ...] = (), answer: tuple[str, ...] = ()) -> None:
-        """Raise :class:`~blackbox_boundary.InvalidInput` at a setting of the dialect that it does not know."""
+        """Raise :class:`~blackbox_boundary.InvalidInput` at a setting unknown to the dialect."""
         _only(self.request, request, "request")
         _only(self.answer, answer, "answer")
 
@@ -186,7 +187,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "labels": _labels,
     "aws": AwsSigning.parse,
 }
-"""What turns a value of a file into a setting."""
+"""Functions that convert a value of the file into a setting."""
 
 
 def _query_names(url: str) -> list[str]:

@@ -1,9 +1,9 @@
-"""A deadline that holds for everything a server sends, however slowly it drips.
+"""A deadline for the whole answer of a server, however slowly it arrives.
 
-The time-outs of ``requests`` are per read: a server that sends a byte every second holds a call for
-ever, in the headers as in the body. Here the socket itself is given, before every read, no more
-time than is left. A body is sent in one piece, for which ``requests`` would allow the time of a
-connection: here, too, it is what is left.
+The time-outs of ``requests`` are per read: a server that sends one byte every second can hold a
+call for ever, in the headers or in the body. Here the time-out of the socket is set to the
+remaining time before every read. A body is sent in one piece, for which ``requests`` would allow
+the connection time-out; here, too, the limit is the remaining time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["DeadlineAdapter", "UnaskedAnswer", "deadline"]
 
 
 class UnaskedAnswer(urllib3.exceptions.HTTPError):
-    """On a kept connection lies an answer before anything was asked: a late or a second one.
+    """A kept connection holds an answer that no request asked for: a late or a second one.
 
-    Each answer on this connection since it was sent may be that to the request before.
+    Each later answer on this connection may belong to the previous request.
     """
 
 
@@ -39,7 +39,10 @@ _ends_at: ContextVar[float] = ContextVar("_ends_at", default=float("inf"))
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let all reads of this thread's connections that happen inside end after so many seconds, with ``TimeoutError``."""
+    """Limit all reads of this thread's connections inside the block to ``seconds`` in total.
+
+    A read that would last longer raises ``TimeoutError``.
+    """
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -88,7 +91,7 @@ class _Answer(io.BufferedReader):
 
 
 class _Socket:
-    """As much of a socket as ``http.client.HTTPResponse`` asks for."""
+    """The part of a socket that ``http.client.HTTPResponse`` uses."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -103,7 +106,10 @@ class _Response(http.client.HTTPResponse):
 
 
 def _read_now(sock: socket.socket) -> bytes:
-    """What lies on a connection that is going to be closed; nothing where it is closed by the server."""
+    """The first bytes that can be read at once from a connection about to be closed.
+
+    Empty if the server has closed the connection or has sent nothing.
+    """
     try:
         sock.settimeout(0)
         return sock.recv(8)
@@ -116,7 +122,11 @@ class _Connection(urllib3.connection.HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection can be used again; what lies on it must not be read as an answer."""
+        """Whether the connection can be used again.
+
+        An answer that no request asked for must not be read as the next answer. It closes the
+        connection and raises ``UnaskedAnswer``.
+        """
         is_idle, sock = super().is_connected, self.sock
         if sock is not None and (
             sock in _unasked or (not is_idle and _read_now(sock).startswith(_BEGINNING))
@@ -148,7 +158,10 @@ _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):
-    """A ``requests`` adapter of one pooled connection, without retries of its own, whose reads keep :func:`deadline`."""
+    """A ``requests`` adapter of one pooled connection whose reads keep :func:`deadline`.
+
+    It does not retry requests.
+    """
 
     def __init__(self) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)

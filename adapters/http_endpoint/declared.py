@@ -1,4 +1,7 @@
-"""What the server's own words and the user's declare about the scores; nothing is guessed from numbers."""
+"""Access and classes as the server or the user declares them.
+
+Nothing is guessed from numbers.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def declared_access(given: Access | None, output: str, *, whole_numbers: bool = 
     Raises
     ------
     InvalidInput
-        Neither says it.
+        Neither declares it.
     """
     if given is not None:
         return given
@@ -44,7 +47,7 @@ def declared_classes(config: Configuration, length: Any = None) -> int:
     Raises
     ------
     InvalidInput
-        Nobody says it, or the two differ.
+        Neither declares it, or the two differ.
     """
     known = length if type(length) is int and length > 0 else None
     wanted = config.n_classes or len(config.labels) or None

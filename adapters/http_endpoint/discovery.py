@@ -1,4 +1,4 @@
-"""Asking a server what it serves, with GET alone."""
+"""Read what a server serves, by GET requests only."""
 
 from __future__ import annotations
 

@@ -32,12 +32,14 @@ from .transport_settings import Counters
 __all__ = ["HttpPredictor"]
 
 _FIRST_ROWS = 3
-"""Rows tried, one by one, until the first answer: a server that fails at all of them is not
-blamed on the rows."""
+"""Rows tried, one by one, until the first answer. If all of them fail, the cause is the server, not
+the rows."""
 
 
 class HttpPredictor:
-    """A classifier behind an HTTP endpoint, as :func:`~blackbox_boundary.adapters.http_endpoint.load` sets it up.
+    """A classifier behind an HTTP endpoint.
+
+    :func:`~blackbox_boundary.adapters.http_endpoint.load` creates it.
 
     Rows that the server cannot answer though it answers others (a 500 for this input alone), and
     rows whose answer is not finite, get the label -1. It may be used from several threads.
@@ -119,10 +121,13 @@ class HttpPredictor:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the origin, the dialect, what the server says of its model, and what else decides on an answer.
+        """Hash of everything that decides on an answer.
 
-        That is the order of the labels' names, which are recorded by their index, headers, which
-        may choose a deployment, and how one logit a row is read.
+        It covers the origin, the dialect, what the server reports of its model, the access, the
+        input shape and the number of classes.
+
+        It also covers the order of the label names, because labels are recorded by their index; the
+        headers, because they may choose a deployment; and how one logit a row is read.
         """
         identity = [
             self.transport.origin,
@@ -166,16 +171,18 @@ class HttpPredictor:
         InvalidInput
             The rows cannot be sent; nothing was.
         PredictorUnavailable, PredictorRefused, BadPrediction
-            The endpoint gave no usable answer, for the reason the message says.
+            The endpoint gave no usable answer; the message states the reason.
         """
         parts = sorted(self.stream(x), key=lambda part: part[0].start)
         return Prediction.concatenate([answer for _, answer in parts] or [self._asking.nothing(0)])
 
     def stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        """The same as :meth:`predict`, piece by piece as answers come, in any order: consecutive rows, and their prediction.
+        """Like :meth:`predict`, but yield consecutive rows and their prediction as answers come.
 
-        When a request fails for good, those under way are still waited for and given before the
-        error is raised: what was paid for is not lost.
+        The pieces come in any order.
+
+        When a request fails finally, the requests under way are completed and their answers yielded
+        before the error is raised, so that no paid answer is lost.
         """
         sent = self.as_sent(x)
         if self._is_closed:
@@ -212,29 +219,38 @@ class HttpPredictor:
     def metered(self, charge: Callable[[int], None]) -> AbstractContextManager[None]:
         """Call ``charge(n_rows)`` before each request inside the context, retries included.
 
-        What it raises keeps that request from being sent.
+        If ``charge`` raises an error, that request is not sent.
         """
         return self.transport.metered(charge)
 
     def n_requests(self, n_rows: int) -> int:
-        """Requests that a call of so many rows takes, where none is repeated and the first row was answered before."""
+        """Number of requests for a call of so many rows.
+
+        It assumes that no request is repeated and that the first row was answered before.
+        """
         return len(self._asking.split(0, n_rows))
 
     def neighbours_known(self) -> bool:
-        """Whether it is known if a row's answer depends on the rows sent with it, or one row is sent at a time."""
+        """Whether it is known if a row's answer depends on the rows sent with it.
+
+        Also True if one row is sent at a time.
+        """
         return self._neighbours_known or self.max_rows == 1
 
     def note_neighbours(self, *, depend: bool) -> None:
-        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
+        """Store the finding; if answers depend on other rows, send single rows from now on."""
         self._neighbours_known = True
         if depend:
             self.max_rows = 1
             self._merges = True
 
     def merges_requests(self) -> bool:
-        """Whether the server joins requests of several clients: as described, by its metadata, or as found.
+        """Whether the server joins requests of several clients.
 
-        A row's answer that depends on the rows sent with it may depend on those of others, too.
+        The description or the server's metadata declares it, or a measurement finds it.
+
+        If a row's answer depends on the rows sent with it, it may then depend on rows of other
+        clients.
         """
         return self._merges
 
@@ -249,7 +265,7 @@ class HttpPredictor:
         return self._asking.ask_alone(self.as_sent(x))
 
     def sent_row(self) -> NDArray[Any] | None:
-        """A row that was answered, (1, *input_shape), as it was sent; None before the first answer."""
+        """An answered row, (1, *input_shape), as it was sent; None before the first answer."""
         return self._asking.canary
 
     def recheck(self) -> ModelCheck:
@@ -265,11 +281,11 @@ class HttpPredictor:
         return self._asking.recheck()
 
     def model_version(self) -> str | None:
-        """The version of the model that all answers so far named; None where none did."""
+        """The version of the model that all answers so far named; None if none named one."""
         return self.dialect.version.name
 
     def expect_version(self, version: str) -> None:
-        """Hold all further answers to a version that earlier ones named."""
+        """Require that all further answers name the version of earlier ones."""
         self.dialect.version.expect(version)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One HTTP exchange, and nothing that ``requests`` does behind one's back.
+"""One HTTP exchange, without the implicit actions of ``requests``.
 
 Redirects are refused, the environment's proxies and ``~/.netrc`` are ignored unless asked for,
 cookies are dropped, and the body is read under a total deadline and a cap on its decoded size. The
@@ -46,7 +46,7 @@ CAUGHT = (
     OSError,
     *_OUR_REQUEST,
 )
-"""All that the two libraries raise on purpose, and what the socket does."""
+"""All exceptions that the two libraries and the socket raise on purpose."""
 
 
 class Stale(Transient):
@@ -129,14 +129,15 @@ class Connection:
 
 
 def named(origin: str, request: Request) -> str:
-    """A request in words, without its query string: that may hold what nobody should read."""
+    """A request in words, without its query string, which may hold secrets."""
     return f"{request.method} {origin}{request.path.partition('?')[0]}"
 
 
 def translated(error: Exception, what: str, *, was_reachable: bool) -> BoundaryError:  # noqa: PLR0911 - one return for each kind of failure
-    """Our error for one of the libraries', by what to do about it.
+    """Translate an exception of the libraries into ours, chosen by how to react to it.
 
-    A server that was never reached is a mistake in the URL; one that was may be restarting.
+    If the server was never reached, the URL is probably wrong; a server reached before may be
+    restarting.
     """
     cause = _innermost(error)
     reason = (str(cause).strip() or type(cause).__name__)[:200]
@@ -215,7 +216,10 @@ def _body(response: requests.Response, most: int) -> bytes:
 
 
 def _decoded(body: bytes, encoding: str, most: int) -> bytes:
-    """Undo an encoding that was not asked for, up to one byte more than allowed: a small body may become a huge one."""
+    """Undo an encoding that was not asked for, up to one byte more than allowed.
+
+    The limit is needed because a small body may expand to a huge one.
+    """
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
@@ -231,7 +235,10 @@ def _decoded(body: bytes, encoding: str, most: int) -> bytes:
 
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An authentication that does nothing: with none, ``~/.netrc`` would replace a header given by hand."""
+    """Return the request unchanged, as an authentication that does nothing.
+
+    Without an authentication, ``~/.netrc`` would replace a header given by hand.
+    """
     return request
 
 

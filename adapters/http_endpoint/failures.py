@@ -1,9 +1,9 @@
-"""What a status code means, and what to do about it.
+"""Interpret the status code of an answer, and decide how to react.
 
-Servers agree on little: Triton says 500 for broken JSON and 400 for a batch that is too long,
-TorchServe says 503 for bad input, Azure and SageMaker wrap the model's own status in a 424. The
-status is therefore read together with the body, and what stays ambiguous (:class:`Doubtful`) is
-settled by asking again something the server is known to answer.
+Servers differ: Triton returns 500 for broken JSON and 400 for a batch that is too long, TorchServe
+returns 503 for bad input, Azure and SageMaker wrap the model's own status in a 424. The status is
+therefore read together with the body. Ambiguous cases (:class:`Doubtful`) are settled by sending
+again a row that the server has answered before.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _INNER_STATUS = re.compile(r"[Oo]riginalStatus(?:Code)?\"?\s*[:=]\s*\"?(\d{3})")
 
 
 def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR0911 - one return for each class of status
-    """Say what is wrong with a reply, going by its status; None where nothing is.
+    """The failure that a reply's status reports; None if there is none.
 
     ``what`` names the request in messages.
 
@@ -107,7 +107,7 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks to wait, in either of its forms; None without a usable one."""
+    """Seconds to wait by a Retry-After header, in either form; None without a usable header."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", value):
         return float(value)

@@ -32,7 +32,7 @@ class Finding:
     dialect : str or None
         None where nothing known was recognised.
     says : str
-        What gave it away, for people.
+        The evidence, as text for the user.
     settings : mapping
         The settings that the server declares.
     missing : mapping of str to str

@@ -18,10 +18,12 @@ is slow no longer after some hundred."""
 
 
 class AdaptiveLimit:
-    """Bound on concurrent requests: grows by one a round of answers, halves when the server is overwhelmed (AIMD).
+    """Bound on concurrent requests: additive increase, multiplicative decrease (AIMD).
 
-    A server counts as overwhelmed if it says so (429, 503), times out, or answers much more slowly
-    than before. The bound is halved once per round trip, not once per request in flight.
+    It grows by one per round of answers and shrinks when the server is overwhelmed. A server counts
+    as overwhelmed if it says so (429, 503), times out, or answers much more slowly than before. The
+    bound is cut once per round trip, not once per request in flight: by half, or by a tenth for a
+    slow answer.
     """
 
     def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +53,10 @@ class AdaptiveLimit:
                 self._free.notify_all()
 
     def answered(self, seconds: float, size: int) -> None:
-        """Learn from an answer: the limit grows, unless it came far later than the like of it used to."""
+        """Raise the limit after an answer, or lower it if the answer was unusually slow.
+
+        The reference is the fastest recent answer to a request of similar size.
+        """
         like = size.bit_length()
         with self._free:
             best = min(seconds, self._best.get(like, seconds) * _FORGET)

@@ -1,9 +1,9 @@
 """Find a secret in a text, whole or in part, as it is or as software writes it.
 
 A server may echo a key, cut off, escaped, encoded, reversed or broken over lines; a library may
-quote the header that holds it. A text is therefore looked at in several *views* (as it is, with
-escapes undone, without white space, letters and digits alone), and in each for pieces of the secret
-and of its encodings.
+quote the header that holds it. A text is therefore searched in several *views*: as it is, with
+escapes undone, without white space, and with letters and digits alone. Each view is searched for
+pieces of the secret and of its encodings.
 """
 
 from __future__ import annotations

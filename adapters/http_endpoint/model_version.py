@@ -22,7 +22,7 @@ _HEADERS = (
 
 
 class ModelVersion:
-    """Holds all answers to the version that the first one named. Threads may share it."""
+    """Requires that all answers name the version of the first one. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,24 +30,24 @@ class ModelVersion:
         self.name: str | None = None
 
     def expect(self, name: str) -> None:
-        """Hold all further answers to this version."""
+        """Require this version of all further answers."""
         with self._lock:
             self.name = name
 
     def saw_headers(self, headers: Mapping[str, str]) -> None:
-        """Take note of the version in an answer's headers, where one of them names it."""
+        """Check the version in an answer's headers, if one of them names it."""
         for header in _HEADERS:
             if value := headers.get(header):
                 self.saw(value)
                 return
 
     def saw(self, name: str) -> None:
-        """Take note of the version that an answer names.
+        """Check the version that an answer names.
 
         Raises
         ------
         ModelChanged
-            It is another one than before; this answer must not be taken.
+            The version has changed; this answer must not be used.
         """
         with self._lock:
             if self.name is None:

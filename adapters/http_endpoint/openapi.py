@@ -1,7 +1,7 @@
-"""What an OpenAPI document says of a service: which routes take numbers, in what body, and what they answer.
+"""Read an OpenAPI document: which routes take numbers, in what body, and what they answer.
 
-Schemas are read as FastAPI and others write them from type annotations. What a schema leaves open
-stays open: nothing is guessed from names but what a field of a label or of a score is called.
+Schemas are read as FastAPI and others write them from type annotations. Nothing that a schema
+leaves open is guessed, except the fields of labels and scores, which are recognised by their names.
 
 References
 ----------

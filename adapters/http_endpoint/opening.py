@@ -22,7 +22,10 @@ DIALECTS = ("oip_v2", "tf_serving", "kserve_v1", "mlflow", "torchserve", "descri
 
 
 def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpPredictor:
-    """Read the configuration, ask the server for what it leaves open, and set up the predictor; no query is sent."""
+    """Read the configuration, complete it from the server, and create the predictor.
+
+    No query is sent.
+    """
     config = Configuration.of_spec(spec, given, is_url=is_url)
     transport = Transport(config.url, config.transport, headers=config.headers, aws=config.aws)
     try:

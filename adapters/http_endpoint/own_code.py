@@ -1,4 +1,4 @@
-"""Recognising servers of one's own code, which say who they are and rarely what they take.
+"""Recognise servers of user code, which report their name but rarely their inputs.
 
 BentoML and Gradio describe their routes in documents of their own. LitServe, Ray Serve and Azure ML
 say their name. Any of them, and every FastAPI service, may have an OpenAPI document.
@@ -32,7 +32,7 @@ _LABELS = (["cat", "dog"], "the names of the classes, in order")
 def own_code(
     transport: Transport, _base: str, _model: str | None, config: Configuration
 ) -> Finding | None:
-    """The first of the documents that says something, and who answers."""
+    """The finding from the first document that describes the server, else from its name."""
     asked = urlsplit(config.url).path.rstrip("/")
     for base in _folders(asked)[:2]:
         for recognise in (_bentoml, gradio_finding, _litserve):
@@ -177,7 +177,10 @@ def _posts(document: Mapping[str, Any]) -> list[str]:
 
 
 def _openapi_documents(transport: Transport, path: str) -> Iterator[_Document]:
-    """Documents, and where their routes begin; looked for beside each part of the path, the root first."""
+    """OpenAPI documents, each with the path where its routes begin.
+
+    They are searched for at each part of ``path``, the root first.
+    """
     for base in _folders(path):
         for name in _DOCUMENTS if not base else _DOCUMENTS[:1]:
             reply = look(transport, f"{base}/{name}")

@@ -1,8 +1,9 @@
-"""What the description of an endpoint may use of the machine it is read on.
+"""Permissions of an endpoint's description on the machine where it is read.
 
-A description is a file, and files are passed on. One that names a command runs it; one that names a
-file or an environment variable sends what that holds to a host of its own choice. The user allows
-that by name; variables may also be named by descriptions that nobody else can have written.
+A description is a file, and files are passed on. A description that names a command runs it; one
+that names a file or an environment variable sends its content to a host that the description
+chooses. The user allows each of them by name. Variables are also allowed in descriptions that only
+the user can have written.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def _real(name: str) -> Path:
 
 
 def _is_private(description: Path) -> bool:
-    """Whether only the user who runs this, or root, can have written a file or put it where it is.
+    """Whether only the current user or root can have written a file or put it where it is.
 
     Folders above may be open to others where these cannot rename what is not theirs (the sticky bit
     of /tmp).
@@ -148,7 +149,10 @@ def _only_ours(found: os.stat_result) -> bool:
 
 
 def _is_private_group(group: int) -> bool:
-    """Whether a group has no member but this user, as the group that many systems make for each user."""
+    """Whether a group has no member but this user.
+
+    Many systems make such a group for each user.
+    """
     import grp
     import pwd
 

@@ -30,7 +30,10 @@ __all__ = ["find"]
 
 
 def find(spec: str, given: Mapping[str, Any]) -> Finding:
-    """Look at a URL, or at that of a description, with GET requests only; what is given is as for loading it."""
+    """Examine a URL, or the URL of a description, with GET requests only.
+
+    ``given`` holds the same settings as for loading the endpoint.
+    """
     config = Configuration.of_spec(spec, given, is_url=not spec.endswith(".toml"))
     transport = Transport(config.url, config.transport, headers=config.headers, aws=config.aws)
     try:
@@ -180,7 +183,10 @@ def _models_v1(
 
 
 def _pinged(transport: Transport, base: str, model: str | None, _: Configuration) -> Finding | None:
-    """TorchServe says that it is healthy, MLflow says nothing (or an empty line) and has a version."""
+    """Recognise TorchServe and MLflow by their answers to ``/ping``.
+
+    TorchServe reports its health. MLflow answers nothing or an empty line, and has a ``/version``.
+    """
     ping = look(transport, f"{base}/ping")
     if ping is None:
         return None

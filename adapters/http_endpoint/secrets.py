@@ -21,7 +21,7 @@ from .masking import Mask
 __all__ = ["Secret"]
 
 _COMMAND_TIMEOUT_S = 60.0
-"""Long enough for a person to unlock a keyring."""
+"""Seconds allowed for the command: long enough for a person to unlock a keyring."""
 
 
 class Secret:

@@ -1,4 +1,4 @@
-"""Several requests under way at once, their answers handed out as they come."""
+"""Run several requests at once, and yield their answers as they come."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Answers: TypeAlias = list[tuple[slice, Prediction]]
 
 
 def pieces(start: int, end: int, *, longest: int, at_once: int) -> list[slice]:
-    """Even pieces of rows, last first: none longer than ``longest``, and at least ``at_once`` of them."""
+    """Split rows into even pieces, last first.
+
+    No piece is longer than ``longest``, and there are at least ``at_once`` pieces.
+    """
     n = end - start
     n_pieces = max(-(-n // longest), at_once)
     edges = [start + n * piece // n_pieces for piece in range(n_pieces + 1)] if n else []

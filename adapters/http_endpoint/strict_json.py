@@ -1,8 +1,10 @@
-"""JSON as the standard has it, read without trust: what is not a complete, unambiguous document is refused.
+"""Strict JSON for untrusted input.
 
-Numbers that are no numbers (``NaN``, ``Infinity``, ``1e999``, ``null`` where a score belongs) come
-out as NaN, so that :mod:`.answers` can tell which *row* has no usable answer; they never pass for a
-score.
+A text that is not a complete, unambiguous document of the standard is refused.
+
+Values that are not finite numbers (``NaN``, ``Infinity``, ``1e999``, ``null`` in place of a score)
+are read as NaN, so that :mod:`.answers` can find the *row* without a usable answer. They never
+count as a score.
 """
 
 from __future__ import annotations

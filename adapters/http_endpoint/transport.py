@@ -1,6 +1,6 @@
-"""One way to an endpoint, from any number of threads: counted, paced, bounded, retried.
+"""Send requests to one endpoint from any number of threads: counted, paced, bounded, retried.
 
-What goes over the line is in :mod:`.exchange`, what an answer's status means in :mod:`.failures`.
+:mod:`.exchange` holds the HTTP exchange, :mod:`.failures` the meaning of a status.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 
 _ERRORS_ALLOWED = 3
-"""A 500 is as often our input's fault as the server's: after three of them it is looked into."""
+"""Number of 500 answers after which it is checked whether the input or the server is the cause."""
 
 
 class Transport:
@@ -104,7 +104,10 @@ class Transport:
 
     @contextmanager
     def metered(self, charge: Callable[[int], None]) -> Iterator[None]:
-        """Call ``charge(n_rows)`` before each request that carries rows; what it raises keeps it from being sent."""
+        """Call ``charge(n_rows)`` before each request that carries rows.
+
+        If ``charge`` raises an error, the request is not sent.
+        """
         self._meters.append(charge)
         try:
             yield
@@ -205,7 +208,7 @@ class Transport:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Let no exception out that holds a secret.
+        """Mask secrets in all exceptions that leave the block.
 
         Texts of exceptions are masked, and what they were raised from is dropped: a library's error
         may quote a header, or what the server said. An exception of another kind that holds a
@@ -313,7 +316,11 @@ class Transport:
         return [value for value in self._headers.values() if isinstance(value, Secret)]
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Up to twice as long each time, drawn at random; at least as long as the server asked for, and never longer than allowed."""
+        """Seconds to wait before the next attempt, drawn at random.
+
+        The range of the draw doubles with each attempt. The wait is at least as long as the server
+        asked for, and never longer than ``longest_wait_s``.
+        """
         error = state.outcome.exception() if state.outcome else None
         asked = (error.retry_after_s or 0.0) if isinstance(error, Transient) else 0.0
         longest = self.settings.longest_wait_s
@@ -326,7 +333,11 @@ class Transport:
 
 
 def _read_whole(reply: Reply, read: Callable[[Reply], _T]) -> _T:
-    """Without a stated length a cut-off body shows only in its end: then it is worth asking again."""
+    """Read a whole answer; report a cut-off answer as transient if its length was not stated.
+
+    Without a stated length, only the end of a body shows that it was cut off. The request is then
+    worth repeating.
+    """
     try:
         return read(reply)
     except CutShort as error:

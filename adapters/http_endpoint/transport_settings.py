@@ -30,7 +30,8 @@ class TransportSettings:
     requests_per_s : float, optional
         Requests a second at most. Default: no limit.
     ca_file, client_cert, client_key : str, optional
-        PEM files: the authority that signed the server's certificate, and who we are.
+        PEM files: the authority that signed the server's certificate, and the client's own
+        certificate and key.
     trust_env : bool
         Whether proxies and credentials from the environment and ``~/.netrc`` are used.
     """
@@ -73,7 +74,10 @@ class TransportSettings:
 
 
 def truth(value: object, name: str) -> bool:
-    """A truth value, or the word for one: a text that is not empty would otherwise count as true."""
+    """A truth value, given as such or as a word.
+
+    Any other text is refused, since a non-empty text would otherwise count as true.
+    """
     if isinstance(value, str):
         value = {
             "yes": True,

@@ -44,7 +44,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP answer, its body decoded; ``seconds`` from the first byte sent to the last received."""
+    """One HTTP answer with its body decoded.
+
+    ``seconds`` runs from the first byte sent to the last byte received.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -55,7 +58,9 @@ class Reply:
 
 
 def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The rows as a model of this input type will see them: whole numbers are rounded half to even, never cut.
+    """The rows as a model of this input type receives them.
+
+    Integers are rounded half to even, never truncated.
 
     Raises
     ------
@@ -67,9 +72,8 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             sent = np.ascontiguousarray(rows, dtype=dtype)
-            if np.isfinite(
-                sent.sum()
-            ):  # only finite numbers have a finite sum, and that takes half as long as to look at each
+            # only finite numbers have a finite sum; this takes half as long as checking each
+            if np.isfinite(sent.sum()):
                 return sent
         strange = ~np.isfinite(sent)
     else:

@@ -1,7 +1,7 @@
-"""How many rows a graph may be given at once, found out by giving it some.
+"""Find out by trial how many rows a graph may be given at once.
 
-A graph may declare any number of rows and be wrong about it, or a fixed number and be easily taught
-better. So it is run on a few random rows one by one, as it was exported, and then on all of them
+A graph may wrongly declare any number of rows, or it may declare a fixed number that is easy to
+change. So it is run on a few random rows one by one, as it was exported, and then on all of them
 together: as it is if it declares any number, or re-batched (``onnx_graph.rebatched``). Only answers
 that agree, and that could have disagreed, prove anything.
 """
@@ -35,14 +35,14 @@ class Batching(enum.StrEnum):
     DYNAMIC = "dynamic"
     """All at once; the graph was exported for any number."""
     REBATCHED = "re-batched"
-    """All at once; the graph was exported for a fixed number, and edited."""
+    """All at once; the graph was exported for a fixed number and edited to take any."""
     FIXED = "fixed"
-    """As many at a time as the graph was exported for: row by row, mostly."""
+    """As many at a time as the graph was exported for, which is usually one row."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was found out, and on which evidence."""
+    """How the graph is run, and the evidence for it."""
 
     batching: Batching
     evidence: str
@@ -58,7 +58,7 @@ def plan_batching(
     original: Runner,
     edited: Callable[[], Runner],
 ) -> Plan:
-    """Choose how a graph is run, by comparing its answers to ``rows`` with its answers to each row by itself.
+    """Choose how a graph is run: compare its answers to all rows with those to single rows.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def plan_batching(
     batch : int or None
         The number of rows the graph was exported for; None: any.
     original, edited
-        The graph as exported; a function that opens it re-batched, asked only where needed.
+        The graph as exported; a function that opens it re-batched, called only if needed.
 
     Raises
     ------
@@ -106,7 +106,10 @@ def plan_batching(
 def in_fixed_batches(
     run: Callable[[NDArray[Any]], Outputs], rows: NDArray[Any], batch: int
 ) -> Outputs:
-    """Run rows through a graph that takes exactly ``batch`` at a time; the last batch is filled up with its last row."""
+    """Run rows through a graph that takes exactly ``batch`` rows at a time.
+
+    The last batch is padded with copies of its last row.
+    """
     n = len(rows)
     parts: list[Outputs] = []
     for start in range(0, n, batch):

@@ -1,10 +1,10 @@
-"""Read an ONNX graph as layers that NumPy evaluates: for certified lower bounds.
+"""Read an ONNX graph as layers that NumPy evaluates, for certified lower bounds.
 
 The graph is walked from the output that is read back to the input. Each node on the way must be an
 op of :mod:`.chain_ops`, and all but one of its inputs constant; values that were computed from the
-row may be added, subtracted and concatenated. What other outputs are made of does not matter. The
-layers are handed out after they have reproduced the scores of ONNX Runtime on probe rows.
-Everything else is refused.
+row may be added, subtracted and concatenated. Nodes of other outputs are ignored. The layers are
+returned after they have reproduced the scores of ONNX Runtime on probe rows. Everything else is
+refused.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DTYPES = (np.float32, np.float64, np.uint8, np.int8, np.uint16, np.int16, np.in
 """Inputs that a chain may take: whole numbers are cast by the graph."""
 
 _OLDEST_OPSET = 7
-"""Before it, Add and Mul broadcast along a named axis, and dropout has modes."""
+"""In older opsets, Add and Mul broadcast along a named axis, and dropout has modes."""
 
 
 def chain_of(
@@ -113,7 +113,7 @@ def recognised(
 
 
 class _Reader:
-    """Layers read so far, and which value of theirs each name of the graph is."""
+    """Layers read so far, and the value of a layer for each name of the graph."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class _Reader:
         self._values[name] = self._values[known]
 
     def is_head(self, node: NodeProto) -> bool:
-        """Whether a last op leaves the order of scores: rectified, softmax, a logit's sigmoid."""
+        """Whether a last op keeps the order of scores: rectified, softmax, a logit's sigmoid."""
         shape = self._shapes[self._values[node.input[0]]]
         if node.op_type in PASS_ON:
             return True

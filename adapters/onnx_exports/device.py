@@ -36,14 +36,15 @@ class DeviceBuffer:
         return int(self.owner.data_ptr())
 
     def empty_like(self) -> DeviceBuffer:
-        """Memory of the same size beside it."""
+        """New memory of the same size."""
         return DeviceBuffer(self.owner.new_empty(self.shape), self.dtype, self.shape)
 
 
 def device_rows(x: Array, feed: Feed) -> DeviceBuffer | None:
-    """Rows on a CUDA device as the graph takes them; None where they are elsewhere, or must be rounded.
+    """Rows on a CUDA device in the dtype and shape that the graph takes.
 
-    Work on the rows that is still queued on the device is waited for.
+    None if the rows are elsewhere, or if they must be rounded. Waits for work on the rows that is
+    still queued on the device.
     """
     if not _is_on_cuda(x) or feed.dtype.kind != "f":
         return None

@@ -1,8 +1,8 @@
-"""Whether a gradient is one: differences of the scores along random directions, on random rows, against what it says.
+"""Check a gradient against differences of the scores on random rows.
 
-The scores are single precision as a rule, so a difference is read at three step lengths, and a row
-counts as contradicted only where every one of them does. A row whose differences drown in rounding
-says nothing.
+The differences are taken along random directions. Scores are usually single precision, so a
+difference is read at three step lengths, and a row counts as contradicted only if all of them
+contradict the gradient. A row whose differences are below the rounding error decides nothing.
 
 A gradient that was passed straight through steps is compared with the differences of the graph's
 float twin, which has no steps. It was taken at rounded values, so it is off by what they change:
@@ -30,9 +30,10 @@ Scores: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """Raw scores of rows."""
 
 _STEPS = (1e-3, 1e-4, 1e-2)
-"""Of every input at once, relative to the largest input.
+"""Step lengths for all inputs at once, relative to the largest input.
 
-Most sensitive first, shorter where kinks are near, longer for flat scores.
+The most sensitive length comes first, then a shorter one for kinks and a longer one for flat
+scores.
 """
 
 _COARSE_STEPS = (1e-2, 3e-2)
@@ -45,7 +46,7 @@ Rounding and curvature at the fitting step are smaller.
 """
 
 _ROUNDING = 64
-"""Roundings of the largest score that a difference may be off by."""
+"""Allowed error of a difference, in roundings of the largest score."""
 
 _LEAST_RISING = 0.8
 """Share of rows whose score must rise along a gradient passed straight through.
@@ -61,11 +62,14 @@ _LARGEST_ERROR = 0.5
 out makes 0.7 and more, a wrong sign 2."""
 
 _SLOPE = 0.2
-"""How far the factor between the two gradients may be from 1 on the median row; 8 bits are at 0.05."""
+"""The largest deviation from 1 of the factor between both gradients, on the median row.
+
+The factor of 8-bit nets deviates by 0.05.
+"""
 
 
 class _Changes(NamedTuple):
-    """Of ``v . scores`` (rows,): predicted by the gradient, measured, and what rounding may add."""
+    """Changes of ``v . scores`` (rows,): predicted, measured, and the largest rounding error."""
 
     predicted: NDArray[np.float64]
     measured: NDArray[np.float64]
@@ -89,7 +93,7 @@ class Probe:
         access: Access,
         n_classes: int,
     ) -> Self:
-        """Ask for the gradient; ``run(rows, v)`` answers raw scores and gradients.
+        """Compute the gradient; ``run(rows, v)`` returns raw scores and gradients.
 
         Raises
         ------
@@ -106,7 +110,10 @@ class Probe:
         return cls(rows, v, gradient, access)
 
     def along(self, signs: NDArray[np.float64], step: float, scores: Scores) -> _Changes:
-        """What happens from ``-step`` to ``step`` along ``signs``; integers move by whole numbers."""
+        """Changes from ``-step`` to ``step`` along ``signs``.
+
+        Integer inputs move by whole numbers.
+        """
         moved = signs * (
             step * _scale(self.rows) if self.rows.dtype.kind == "f" else max(1, round(step * 100))
         )
@@ -193,7 +200,7 @@ def check_twin(probe: Probe, twin: Scores) -> None:
 def _against(
     probe: Probe, signs: NDArray[np.float64], step: float, twin: Scores
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Relative error and factor of the gradient (rows,), by several random directions.
+    """Relative error and factor of the gradient (rows,), estimated from several random directions.
 
     The mean square of a difference along random signs is the square of the gradient's length.
     """

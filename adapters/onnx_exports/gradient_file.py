@@ -1,6 +1,6 @@
 """The gradient model of an ONNX file, written to another file.
 
-What ``blackbox-boundary gradient`` runs.
+``blackbox-boundary gradient`` calls this module.
 """
 
 from __future__ import annotations

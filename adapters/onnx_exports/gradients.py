@@ -1,7 +1,7 @@
-"""Gradients of an ONNX export, in ONNX Runtime: the graph's gradient model, and how rows are sent through it.
+"""Gradients of an ONNX export, computed by its gradient model in ONNX Runtime.
 
 The gradient model (``reverse_mode``) is run in a session of its own. Predictions, and so every flip
-point, stay those of the export as it is; gradients say where to look. They are checked when the
+point, come from the export itself; gradients only guide the search. They are checked when the
 predictor is made (``gradient_check``).
 """
 
@@ -64,7 +64,9 @@ class ExportGradients:
     straight_through: tuple[str, ...]
 
     def vjp(self, x: Array, v: FloatArray) -> Array:
-        """Gradient of ``sum_k v_k * score_k(x)`` by ``x``: one run for all rows, or as many as a fixed batch demands.
+        """Gradient of ``sum_k v_k * score_k(x)`` with respect to ``x``.
+
+        It takes one run for all rows, or one run per batch if the graph has a fixed batch.
 
         Parameters
         ----------
@@ -102,7 +104,10 @@ class ExportGradients:
         return self._like(gradient, x)
 
     def _on_device(self, x: Array, v: NDArray[Any]) -> Array | None:
-        """The gradient of rows on a CUDA device, which leaves it no more than they do; None of others."""
+        """The gradient of rows on a CUDA device; neither leaves the device.
+
+        None for all other rows.
+        """
         if self.runner.provider != "cuda" or self.batch is not None:
             return None
         rows = device_rows(x, self.feed)
@@ -137,7 +142,7 @@ class ExportGradients:
     def _of_outputs(self, v: NDArray[Any]) -> NDArray[Any]:
         """Weights of the columns that the graph puts out.
 
-        Where it puts out one score, that of the other class is made of it.
+        If it puts out one score, the score of the other class is derived from it.
         """
         if int(np.prod(self.score_shape)) == v.shape[1]:
             return v
@@ -229,7 +234,11 @@ def _check(
     plain: Runner,
     opened_twin: Callable[[], Runner] | None,
 ) -> None:
-    """Compare gradients with the scores, and those passed straight through with the float twin, too."""
+    """Compare gradients with differences of the scores.
+
+    Gradients passed straight through steps are compared with the float twin; the scores must also
+    rise along them.
+    """
 
     def scores_of(runner: Runner) -> Callable[[NDArray[Any]], NDArray[Any]]:
         if found.batch is None:

@@ -1,7 +1,7 @@
 """Reading an ONNX graph, and the two edits that let it answer batches of scores.
 
-Pure functions of a ``ModelProto``; nothing is run here. What an edit is worth is decided by running
-it (``onnx_batching``).
+Pure functions of a ``ModelProto``; nothing is run here. Running the edited graph decides whether an
+edit is valid (``onnx_batching``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ _KEEPS_CLASSES = _PASSES_THROUGH | {"Normalizer", "Softmax", "LogSoftmax", "Sigm
 
 @dataclass(frozen=True)
 class GraphInput:
-    """The one input of a graph: ``batch`` rows (None: any number) of ``shape`` (None: an axis of any length)."""
+    """The one input of a graph: ``batch`` rows of ``shape``.
+
+    ``batch`` is None if any number of rows is allowed. An axis of any length is None in ``shape``.
+    """
 
     name: str
     dtype: np.dtype[Any]
@@ -67,7 +70,7 @@ class GraphOutput:
 
 
 def model_source(model: Any) -> Path | bytes:
-    """The path of an ONNX file, or the content of one that is given as bytes or as a ``ModelProto``.
+    """The path of an ONNX file, or the bytes of a model given as bytes or a ``ModelProto``.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
 
 
 def external_files(model: ModelProto) -> set[str]:
-    """The files, as the model names them, that hold weights of it."""
+    """The files that hold weights of the model, as the model names them."""
     return {
         entry.value
         for weight in _tensors(model)
@@ -208,12 +211,12 @@ def final_op(model: ModelProto, output: str) -> str:
 
 
 def class_values(model: ModelProto, output: str) -> list[Any] | None:
-    """What the classes of an output are called, in the order of their scores.
+    """The names of the classes of an output, in the order of their scores.
 
-    Read from the nodes that make the output, back to the first one that computes something: a
-    classifier's own list, the values a ZipMap or a LabelEncoder writes, or the constant that an
-    index is looked up in. Lists of inner nodes say nothing of the answer. None: the graph does not
-    say.
+    They are read from the nodes that make the output, back to the first one that computes
+    something: a classifier's own list, the values that a ZipMap or a LabelEncoder writes, or the
+    constant in which an index is looked up. Lists of inner nodes do not concern the answer. None if
+    the graph has no such names.
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     while (node := makers.get(output)) is not None:
@@ -252,7 +255,9 @@ def _listed_classes(model: ModelProto, node: NodeProto) -> list[Any] | None:
 
 
 def without_zipmap(model: ModelProto, output: str) -> tuple[ModelProto, str]:
-    """Cut scikit-learn's ZipMap off an output: the scores (n, n_classes) it would make a dictionary per row of, and their name.
+    """Cut scikit-learn's ZipMap off an output; return the model and the name of its scores.
+
+    The scores (n, n_classes) are the tensor that ZipMap turns into one dictionary a row.
 
     Raises
     ------
@@ -365,7 +370,10 @@ def _constants(graph: GraphProto) -> dict[str, Any]:
 
 
 def _downstream(graph: GraphProto, name: str) -> Iterator[NodeProto]:
-    """The nodes that compute something from the value ``name``; nodes are stored in the order of computation."""
+    """The nodes that depend on the value ``name``, in the order of computation.
+
+    A graph stores its nodes in this order.
+    """
     reached = {name}
     for node in graph.node:
         if reached.intersection(node.input):

@@ -1,4 +1,4 @@
-"""What a graph is fed: rows in the shape and in the numbers that its input declares."""
+"""Convert rows to the shape and the numbers that the input of a graph declares."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Feed"]
 
 @dataclass(frozen=True)
 class Feed:
-    """The way from a caller's rows to a graph's input.
+    """The conversion of a caller's rows to a graph's input.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Feed:
         Raises
         ------
         InvalidInput
-            The shape is open and not given, or given and another.
+            The shape is open and not given, or the given shape differs.
         """
         given = None if input_shape is None else check_shape(input_shape, "OnnxPredictor")
         graph_shape = _graph_shape(graph_input.shape, given)
@@ -62,7 +62,7 @@ class Feed:
 
     @property
     def natural_bounds(self) -> Bounds:
-        """The range of an input of 8 or 16 bit integers, as those of images are; None for all others."""
+        """The range of 8-bit or 16-bit integer inputs, such as images; None for all others."""
         return None if self.dtype.kind == "f" or self.dtype.itemsize > 2 else self._range
 
     @property
@@ -91,11 +91,17 @@ class Feed:
         return np.ascontiguousarray(rows, dtype=self.dtype)
 
     def nearest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The nearest rows that the graph can take; of floating-point inputs the rows themselves."""
+        """The nearest rows that the graph can take.
+
+        For floating-point inputs these are the rows themselves.
+        """
         return x if self.grid is None else np.asarray(self.grid.rows(x))
 
     def random_rows(self, n: int, bounds: Bounds) -> NDArray[Any]:
-        """Random rows inside the bounds, as the graph takes them; without bounds, whole numbers are 0 and 1."""
+        """Random rows inside the bounds, as the graph takes them.
+
+        Without bounds, integer inputs are 0 or 1.
+        """
         return self.rows(
             probe_rows(
                 n, self.input_shape, (0, 1) if bounds is None and self.dtype.kind != "f" else bounds

@@ -1,4 +1,4 @@
-"""How ONNX nodes join values that were computed from the row: each as a sum of layers.
+"""ONNX nodes that join values computed from the row, each read as a sum of layers.
 
 | op | accepted where |
 |---|---|

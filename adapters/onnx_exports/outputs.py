@@ -1,4 +1,7 @@
-"""Which outputs of a graph to read, and what they may be read as: by declaration, or where the graph itself decides."""
+"""Choose which outputs of a graph to read, and how to read them.
+
+The user declares it, or the graph itself determines it.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +160,7 @@ def settled(
 def compared(
     choice: Choice, scores: NDArray[Any], labels: NDArray[Any]
 ) -> tuple[Choice, int, str] | None:
-    """What to read instead, where the labels beside the scores are not those of the scores.
+    """What to read instead if the labels beside the scores are not those of the scores.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """An ONNX export as a predictor, run by ONNX Runtime on the CPU or on CUDA.
 
-What an export does not say is declared, not guessed: above all whether its scores are logits or
-probabilities. Exports that fix the batch at one row, as many do, are re-batched where that proves
-to change nothing.
+Properties that an export does not state are declared, not guessed: above all whether its scores are
+logits or probabilities. Many exports fix the batch at one row; they are re-batched if a test shows
+that this changes nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ __all__ = ["OnnxPredictor"]
 
 
 class OnnxPredictor:
-    """Ask an ONNX export.
+    """Query an ONNX export.
 
     Parameters
     ----------
@@ -131,12 +131,12 @@ class OnnxPredictor:
     Notes
     -----
     Making a predictor runs the graph on 16 random rows inside the bounds (standard normal without
-    bounds), one by one and together: to count the classes, to hold the access against the answers,
+    bounds), one by one and together: to count the classes, to check the access against the answers,
     and to prove that rows may be given together. A re-batched graph is used only if it repeats the
     row-by-row scores within 1e-4 of the largest score (1e-2 in float16), and if at least half of
-    the rows got scores that differ, each from each, by ten times as much. A fixed graph that puts
-    out labels alone proves nothing so, and stays fixed. Last bits may vary with the batch size, as
-    in any runtime.
+    the rows got scores that differ, each from each, by ten times as much. For a fixed graph that
+    puts out labels alone this test is not conclusive; the graph stays fixed. Last bits may vary
+    with the batch size, as in any runtime.
 
     The graph decides the access where its scores are made by Softmax (probabilities), by LogSoftmax
     (logits), by Sigmoid as one number per row (probabilities), or by scikit-learn's converters next
@@ -152,8 +152,8 @@ class OnnxPredictor:
     Integer inputs are searched on whole numbers (``grid``); other rows are moved to the nearest
     ones. No pickle is opened.
 
-    ``vjp`` is an attribute only where gradients can be had, so that ``isinstance(predictor,
-    Differentiable)`` is honest. When a predictor is made, the gradients of 16 random rows are
+    ``vjp`` is an attribute only if gradients are available, so that ``isinstance(predictor,
+    Differentiable)`` is correct. When a predictor is made, the gradients of 16 random rows are
     compared with differences of the scores. Predictions stay those of the graph as it was exported.
     """
 
@@ -263,10 +263,10 @@ class OnnxPredictor:
         return self._read(self._run(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
-        """What bounds the graph's stretch, as :mod:`.chain` reads it from the file.
+        """The chain of layers that bounds the Lipschitz constant of the graph.
 
-        It has reproduced this predictor's scores on 32 probe rows, which no wrapper around it
-        counts.
+        :mod:`.chain` reads it from the file. It has reproduced this predictor's scores on 32 probe
+        rows, which no wrapper around the predictor counts.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class OnnxPredictor:
         Raises
         ------
         InvalidInput
-            The file is no longer what it was when it was opened.
+            The file has changed since it was opened.
         """
         graph, sha256 = read_model(self._source)
         if sha256 != self._sha256:
@@ -307,7 +307,7 @@ class OnnxPredictor:
         return graph
 
     def close(self) -> None:
-        """Let go of the session; asking afterwards raises :class:`~blackbox_boundary.PredictorError`."""
+        """Release the session; later queries raise :class:`~blackbox_boundary.PredictorError`."""
         self._runner = self._recorder = None
         self.__dict__.pop("_gradients", None)
 

@@ -1,4 +1,4 @@
-"""What random rows show of the answers of a graph: an access, or labels, that do not fit."""
+"""Check with random rows whether the declared access and the labels fit a graph's answers."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ N_COMPARED = 200
 its classes."""
 
 _UNBOUNDED_OPS = frozenset({"Gemm", "MatMul", "Add", "Sub", "Conv"})
-"""Ops whose values are no probabilities by nature, so that nothing needs to be asked."""
+"""Ops whose values cannot be probabilities, so that no query is needed."""
 
 
 def refuse_probability_as_logit(
     run: Callable[[NDArray[Any]], list[NDArray[Any]]], feed: Feed, bounds: Bounds, made_by: str
 ) -> None:
-    """Refuse the probability of one class that is declared as a logit, by the op that makes it or by extreme rows.
+    """Refuse the probability of one class that is declared as a logit.
+
+    It is recognised by the op that makes it or by the answers to extreme rows.
 
     Raises
     ------
@@ -56,9 +58,10 @@ def refuse_probability_as_logit(
 def labels_instead(
     chosen: Choice, access: Access, scores: NDArray[Any], labels: NDArray[Any]
 ) -> tuple[Choice, int] | None:
-    """The labels beside the scores, and the number of classes, where they contradict the scores; None where they do not.
+    """The labels beside the scores and the number of classes, if labels and scores disagree.
 
-    Warns of the contradiction. Scores that were named are read all the same.
+    None if they agree, or if the scores were named: those are read all the same. A contradiction
+    raises a warning.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The forward pass of the last prediction, kept for the gradient that searches ask for next at the same rows.
+"""The forward pass of the last prediction, kept for the next gradient at the same rows.
 
-Recording costs memory, so it is done only while it pays: after a gradient that was asked for where
-the last prediction had been made, until a recorded pass goes unused. At most one pass is held, and
-freed by the next call. ``torch_modules.recent`` does the same for torch.
+Recording costs memory. So it starts after a gradient at the rows of the last prediction, and stops
+when a recorded pass is not used. At most one pass is held; the next call frees it.
+``torch_modules.recent`` does the same for torch.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _LARGEST = 2**30
 
 
 class Recorder:
-    """Answers rows by a runner, or by one that keeps what a second one needs for their gradient.
+    """Run rows through a runner, or through one that keeps the values that their gradient needs.
 
     Parameters
     ----------
     plain : Runner
         The export.
     opened : callable
-        Opens the two halves of the gradient model; called once, when recording begins to pay.
+        Opens the two halves of the gradient model; called once, when recording starts.
     """
 
     def __init__(self, plain: Runner, opened: Callable[[], tuple[Runner, Runner]]) -> None:

@@ -1,4 +1,4 @@
-"""Running a graph with ONNX Runtime: which hardware, how many threads, and its exceptions as ours."""
+"""Run a graph with ONNX Runtime: choose hardware and threads, translate exceptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 _CUDA_OPTIONS = {
     "use_tf32": "0",  # 10 bits of mantissa would move the boundary; float32 is what the export says
-    "cudnn_conv_algo_search": "HEURISTIC",  # the exhaustive search starts anew for each batch size, and batches shrink as rows finish
+    # the exhaustive search starts anew for each batch size, and batches shrink as rows finish
+    "cudnn_conv_algo_search": "HEURISTIC",
 }
 
 
@@ -137,7 +138,7 @@ def _n_rows(feed: Any) -> int:
 
 @contextmanager
 def _translated(n_rows: int) -> Iterator[None]:
-    """Let no exception of ONNX Runtime through but as ours."""
+    """Translate all exceptions of ONNX Runtime into ours."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,7 @@
-"""A fitted estimator with the methods of scikit-learn as a predictor; scikit-learn is not imported."""
+"""Wrap a fitted estimator with the methods of scikit-learn as a predictor.
+
+scikit-learn is not imported.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ METHODS = {
     "decision_function": Access.LOGITS,
     "predict": Access.LABEL,
 }
-"""What the methods of an estimator answer; the first that it has is asked."""
+"""The access of each method of an estimator; the first method that it has is called."""
 
 _OWNER = "EstimatorPredictor"
 _N_PROBES, _N_ALONE = 200, 4
@@ -59,7 +62,9 @@ that are asked one by one."""
 
 
 class EstimatorPredictor:
-    """Ask a fitted estimator: of scikit-learn, or with its methods, as XGBoost and LightGBM have them.
+    """Query a fitted estimator of scikit-learn, or of a library with the same methods.
+
+    XGBoost and LightGBM are such libraries.
 
     Parameters
     ----------
@@ -263,7 +268,7 @@ class EstimatorPredictor:
 
 
 def _kind(estimator: Any) -> str | None:
-    """Whether an estimator is a "classifier", a "regressor" or of another kind; None where it does not say."""
+    """The kind of an estimator: "classifier", "regressor" or another; None if it states none."""
     stated = getattr(estimator, "_estimator_type", None)  # before scikit-learn 1.6
     if isinstance(stated, str):
         return stated

@@ -18,7 +18,7 @@ __all__ = ["load"]
 
 
 def load(spec: Any, **given: Any) -> Predictor | None:
-    """A fitted estimator, or one in a ``.skops`` file (``.joblib`` by consent); or a function of rows.
+    """Load a fitted estimator, a ``.skops`` file (``.joblib`` by consent), or a function of rows.
 
     Raises
     ------

@@ -277,7 +277,7 @@ def _evaluating(module: torch.nn.Module) -> Iterator[list[torch.nn.Module]]:
 
 @contextmanager
 def _translated(n: int) -> Iterator[None]:
-    """Let no exception of torch or of the module through but as one of ours."""
+    """Translate all exceptions of torch and of the module into ours."""
     import torch
 
     try:

@@ -47,7 +47,7 @@ __all__ = ["TorchPredictor", "load"]
 
 
 class TorchPredictor:
-    """Ask a ``torch.nn.Module``.
+    """Query a ``torch.nn.Module``.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class TorchPredictor:
     failure. Not for concurrent use while the module trains in another thread.
 
     ``vjp`` is an attribute only of predictors that reveal all scores, so that
-    ``isinstance(predictor, Differentiable)`` is honest.
+    ``isinstance(predictor, Differentiable)`` is correct.
 
     Examples
     --------
@@ -194,9 +194,10 @@ class TorchPredictor:
         return read_outputs(outputs, n, self.access, self.n_classes, classes=self._classes)
 
     def chain(self) -> Chain:
-        """What bounds the module's stretch, as :func:`.chain.chain_of` reads and probes it.
+        """The chain of layers that bounds the Lipschitz constant of the module.
 
-        The 32 probe rows go to the module itself: no wrapper around this predictor counts them.
+        :func:`.chain.chain_of` reads and probes it. The 32 probe rows go to the module itself: no
+        wrapper around this predictor counts them.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What random rows show of a module: classes, scores, and dependence between rows."""
+"""Probe a module with random rows: classes, scores, and dependence between rows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _AFFINE = ("Linear", "Bilinear", "Conv1d", "Conv2d", "Conv3d")
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known of a module after it was probed."""
+    """The findings of probing a module."""
 
     forward: Forward
     """With the number of classes, and one row at a time where rows depend on each other."""

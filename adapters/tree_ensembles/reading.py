@@ -21,7 +21,7 @@ _READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (sklearn_trees, xgb
 
 
 def may_hold_trees(estimator: Any) -> bool:
-    """Whether an estimator is one that a reader knows, be its trees readable or not."""
+    """Whether a reader recognises an estimator, even if its trees cannot be read."""
     try:
         return any(read(estimator) is not None for read in _READERS)
     except CapabilityMissing:
@@ -34,7 +34,7 @@ def trees_of_estimator(estimator: Any) -> TreeEnsemble:
     Raises
     ------
     CapabilityMissing
-        No reader knows it, or it holds something that is not read.
+        No reader recognises it, or it holds something that is not read.
     """
     for read in _READERS:
         if (found := read(estimator)) is not None:

@@ -22,7 +22,7 @@ __all__ = ["sklearn_trees"]
 
 
 def sklearn_trees(estimator: Any) -> TreeEnsemble | None:
-    """The trees of a fitted classifier of scikit-learn; None where it is none that is made of trees.
+    """The trees of a fitted scikit-learn classifier; None if it is not made of trees.
 
     Raises
     ------

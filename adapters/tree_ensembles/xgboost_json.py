@@ -1,8 +1,10 @@
-"""Read the trees of an XGBoost model: its JSON, in a file or from a booster; xgboost is not imported.
+"""Read the trees of an XGBoost model from its JSON, in a file or from a booster.
+
+xgboost is not imported.
 
 A row goes left where ``x < t``, in single precision, and leaves are added in single precision. NaN
-follows the default direction of each split. Boosters with ``gbtree``; of classifiers the
-objectives below.
+follows the default direction of each split. Supported are boosters with ``gbtree`` and, for
+classifiers, the objectives below.
 
 | objective | outputs | link |
 |---|---|---|
@@ -133,7 +135,10 @@ def _add(assembly: Assembly, tree: dict[str, Any], output: int, n_outputs: int) 
 
 
 def _base(stored: str, objective: str, n_outputs: int) -> Any:
-    """The margin that sums begin at: stored as a probability by binary objectives, and as a list since 3.1."""
+    """The margin to which the leaves are added.
+
+    Binary objectives store it as a probability. Since XGBoost 3.1 it is stored as a list.
+    """
     values = np.atleast_1d(np.asarray(json.loads(stored), np.float32)).astype(np.float64)
     if objective.startswith("binary:log"):
         values = np.log(values / (1 - values))

@@ -37,7 +37,10 @@ __all__ = ["main"]
 
 
 class _Commands(click.Group):
-    """Our own errors become one message and an exit code; anything else is a bug and shows its traceback."""
+    """Turn the package's own errors into a message and an exit code.
+
+    Any other exception is a bug and shows its traceback.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings(), _messages_of_the_package():
@@ -56,7 +59,10 @@ class _Said(logging.Handler):
 
 @contextmanager
 def _messages_of_the_package() -> Iterator[None]:
-    """Print what the package logs: what it sends of this machine, and for whom it waits."""
+    """Print the messages that the package logs inside the block.
+
+    They report which data of this machine are sent, and which other runs are waited for.
+    """
     logger, handler = logging.getLogger("blackbox_boundary"), _Said(logging.INFO)
     level = logger.level
     logger.addHandler(handler)
@@ -69,7 +75,7 @@ def _messages_of_the_package() -> Iterator[None]:
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning without the line of code that raised it: it means nothing to a user."""
+    """Print a warning without the line of code that raised it, which is of no use to a user."""
     say(f"Warning: {message}")
 
 
@@ -79,7 +85,7 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 )
 @click.version_option(package_name="blackbox-boundary")
 def main() -> None:
-    """Measure how far inputs are from the decision boundary of a classifier that can only be queried.
+    """Measure distances to the decision boundary of a classifier that can only be queried.
 
     \b
     Exit codes: 0 all measured, 2 wrong command line, 3 bad input (nothing sent),

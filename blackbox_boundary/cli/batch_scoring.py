@@ -1,4 +1,4 @@
-"""``blackbox-boundary batch``: measure a model that answers by file."""
+"""``blackbox-boundary batch``: measure a model that is scored through files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _LEDGER = click.argument("ledger", type=click.Path(dir_okay=False))
 
 @click.group()
 def batch() -> None:
-    """Measure a model that answers by file: write inputs, have them scored, read the scores; days may pass in between.
+    """Measure a model that is scored through files.
+
+    Write inputs, have them scored, read the scores; days may pass in between.
 
     \b
       blackbox-boundary batch begin job.db images.npy --model fraud-7 --access logits --n-classes 3
@@ -69,7 +71,10 @@ def batch() -> None:
 def begin(
     ledger: str, data: str, *, bounds: str | None, settings: tuple[str, ...], **options: Any
 ) -> None:
-    """Begin a job on DATA (a file, or the name of a data set) in LEDGER, which is created; nothing is asked yet."""
+    """Begin a job on DATA, a file or the name of a data set.
+
+    LEDGER is created; no query is made yet.
+    """
     rows = datasets.read(data)
     BatchScoring.create(
         ledger,
@@ -89,7 +94,10 @@ def begin(
 @click.argument("output", type=click.Path(dir_okay=False))
 @click.option("--data", help="Where the inputs are now.  [default: where they were]")
 def ask(ledger: str, output: str, data: str | None) -> None:
-    """Write the inputs that must be scored next to OUTPUT (.npy, .csv or .parquet); print their number, 0 when all is known."""
+    """Write the inputs that must be scored next to OUTPUT (.npy, .csv or .parquet).
+
+    Print their number, which is 0 when nothing is left to score.
+    """
     with _job(ledger, data) as job:
         n = job.ask(output)
     click.echo(n)
@@ -108,7 +116,7 @@ def ask(ledger: str, output: str, data: str | None) -> None:
 @click.argument("scored", type=click.Path(exists=True, dir_okay=False))
 @click.option("--data", help="Where the inputs are now.  [default: where they were]")
 def tell(ledger: str, scored: str, data: str | None) -> None:
-    """Read the scores of the inputs asked last from SCORED (.npy, .csv or .parquet)."""
+    """Read the scores of the last inputs written by "ask" from SCORED (.npy, .csv or .parquet)."""
     with _job(ledger, data) as job:
         n = job.tell(scored)
     say(f"{n} answers recorded. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy")
@@ -124,7 +132,10 @@ def tell(ledger: str, scored: str, data: str | None) -> None:
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
 def results(ledger: str, data: str | None, output: str | None, *, overwrite: bool) -> None:
-    """Write what is known so far to a folder, as "measure" does; exit code 5 where rows are not finished."""
+    """Write the results so far to a folder, as "measure" does.
+
+    The exit code is 5 if rows are not finished.
+    """
     folder = RunFolder(output, overwrite=overwrite)
     rows = datasets.read(data or BatchScoring.data(ledger))
     with BatchScoring(ledger, rows.x) as job:

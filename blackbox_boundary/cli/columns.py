@@ -28,9 +28,9 @@ __all__ = ["columns"]
 def columns(data: str, **options: Any) -> None:
     """Describe the columns of the table DATA, as TOML on standard output.
 
-    Kinds, bounds and units of distance are read from all rows. Edit what you know better: which
-    columns are frozen, which may only rise or fall, which bounds hold. "blackbox-boundary measure
-    MODEL DATA --columns FILE" keeps to it.
+    Kinds, bounds and units of distance are read from all rows. Edit the file to set
+    which columns are frozen, which may only rise or fall, and which bounds hold. Then use it with
+    "blackbox-boundary measure MODEL DATA --columns FILE".
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The rows that a run measures: what is read, which of it, and what belongs to each row."""
+"""The rows that a run measures, and the data that belong to each row."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class DataRows:
 
     @classmethod
     def read(cls, name: str, predictor: Predictor, options: dict[str, Any]) -> DataRows:
-        """Read what ``name`` names, as the options say; the columns taken are said.
+        """Read the data ``name`` according to the options; print the columns used.
 
         Raises
         ------
@@ -170,7 +170,7 @@ class DataRows:
         return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
 
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
-        """Find rows outside the bounds, and name the column; the engine knows its number only."""
+        """Refuse rows outside the bounds, naming the column; the engine has only its number."""
         x, names = self.data.x, self.data.columns
         if names is not None:
             limits = predictor.bounds if bounds is None else bounds
@@ -237,7 +237,7 @@ class DataRows:
                     writer.writerow((row, name, *shown, f"{size:.6g}"))
 
     def say_labels(self, distances: Distances) -> None:
-        """Say how words were numbered as labels, and warn of an agreement below chance."""
+        """Print how words were numbered as labels, and warn of an agreement below chance."""
         data = self.data
         if data.source.get("labels_numbered") == "by the alphabet":
             say(
@@ -265,7 +265,10 @@ def _class_names(predictor: Predictor, given: tuple[str, ...]) -> tuple[str, ...
 
 
 def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
-    """Refuse columns in another order than the fields of a service: its numbers would be mixed up."""
+    """Refuse columns in another order than the fields of a service.
+
+    The service would mix up its inputs.
+    """
     if fields and data.columns is not None and data.columns != fields:
         raise InvalidInput(
             f"The model takes the inputs {listed(fields)}, in this order; --use names {listed(data.columns)}."
@@ -294,7 +297,7 @@ def _shaped(data: Data, shape: tuple[int, ...], name: str) -> Data:
 
 
 def _said(data: Data, name: str) -> str:
-    """Which columns are inputs, and what the others are."""
+    """A message that lists the columns of inputs, and the other columns with their role."""
     source, columns = data.source, data.columns or ()
     others = [
         *(f"{column} (index)" for column in source.get("index", ())),
@@ -335,7 +338,7 @@ def _domain(rows: Data, path: str | None) -> Domain | None:
 
 
 def _repaired(rows: Data, domain: Domain | None) -> Data:
-    """The rows moved into the domain; what was moved is said by column."""
+    """The rows moved into the domain; the moves are printed by column."""
     if domain is None:
         raise click.UsageError("--repair needs --columns, which say what the columns may hold.")
     flat = np.asarray(rows.x).reshape(len(rows), -1)
@@ -372,7 +375,7 @@ def _taken(data: Data, chosen: slice) -> Data:
 
 
 def digest(x: Array) -> str:
-    """Digest of the values of rows (n, ...), by which a run knows its data again."""
+    """Digest of the values of rows (n, ...), which identifies the data of a run."""
     state = hashlib.blake2b(digest_size=16)
     for first in range(0, len(x), 4096):
         state.update(np.ascontiguousarray(x[first : first + 4096]).tobytes())

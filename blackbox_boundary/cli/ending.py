@@ -1,4 +1,4 @@
-"""How ``measure`` ends: what is said last, and the exit code."""
+"""The end of ``measure``: closing messages and exit code."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def end_without_answer(
 ) -> None:
     """End a new run that got no answer; nothing is left of it.
 
-    An answer of a wrong shape is an answer, and was paid for: the folder keeps the account of it.
+    An answer of a wrong shape was paid for, so the folder keeps its account.
     """
     is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
     probed = isinstance(predictor, Rechecked) and predictor.sent_row() is not None
@@ -92,7 +92,11 @@ def finish(
     judged: int | None,
     answer: str,
 ) -> None:
-    """Say what may have been paid for twice, and how to go on with an incomplete run, then the answer; exit accordingly."""
+    """Print the closing messages of a run and exit with its code.
+
+    The messages report which queries may have been paid for twice, how to continue an incomplete
+    run, and last the answer.
+    """
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
         say(
             f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."

@@ -1,4 +1,7 @@
-"""Which estimator the options name, with its settings; options that do nothing for it are refused."""
+"""The estimator that the options name, with its settings.
+
+Options that have no effect on it are refused.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ def chosen_estimator(options: dict[str, Any]) -> Estimator:
 
 
 def norm_note(options: dict[str, Any]) -> str:
-    """What ``--norm`` does not do, where an estimator searches along rays; empty where nothing needs to be said."""
+    """A note on what ``--norm`` does not do if the estimator searches along rays.
+
+    Empty if no note is needed.
+    """
     if options["norm"] == "l2" or options["estimator"] not in _ALONG_RAYS:
         return ""
     capable = ", ".join(name for name, entry in CATALOGUE.items() if options["norm"] in entry.norms)

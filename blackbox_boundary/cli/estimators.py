@@ -1,4 +1,4 @@
-"""``blackbox-boundary estimators``: what there is to choose from."""
+"""``blackbox-boundary estimators``: list the estimators."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ def evidence(run: str, norm: str | None) -> None:
     """Write evidence.cdx.json (CycloneDX 1.7) and statement.md into the run folder RUN.
 
     The first is a model component with metrics per class and claims tied to the digests of the run
-    and of its ledger; the second says the same on one page, with what was not tested. Neither
-    claims conformity with a standard. No query is sent.
+    and of its ledger; the second contains the same on one page, and lists what was not tested.
+    Neither claims conformity with a standard. No query is sent.
     """
     from ..report.evidence import cyclonedx, statement
 

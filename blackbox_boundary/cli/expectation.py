@@ -1,4 +1,4 @@
-"""What a run would send and cost, said before anything is sent."""
+"""The expected queries and cost of a run, printed before anything is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .reading import N_READING, N_READING_REQUESTS, reads_behaviour
 __all__ = ["announcements", "expectation"]
 
 _MANY = 1000
-"""Queries a row from which a run says what it will send before it sends anything."""
+"""Number of queries a row from which a run prints its expected queries before sending."""
 
 
 def announcements(
@@ -127,7 +127,10 @@ def expectation(
 
 
 def _rounds(estimator: Estimator, problem: Problem) -> float:
-    """Questions that a row is asked one after another; the predictions of a gradient travel together."""
+    """Number of sequential questions for a row.
+
+    The predictions of a gradient are sent together.
+    """
     if isinstance(estimator, InRounds):
         return estimator.expected_rounds(problem)
     given: Any = estimator

@@ -29,7 +29,7 @@ _CODES = {
 def _parsed(
     ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Threshold, ...]:
-    """Parse the texts; another form is a wrong command line."""
+    """Parse the texts; any other form is a usage error."""
     try:
         return tuple(Threshold.parse(text) for text in texts)
     except InvalidInput as error:
@@ -49,7 +49,7 @@ def fail_if_option(command: _Command) -> _Command:
 
 
 def exit_code_of(thresholds: tuple[Threshold, ...], distances: Distances, norm: str) -> int | None:
-    """Judge all thresholds, say each outcome, and return the exit code; None without thresholds."""
+    """Judge all thresholds, print each outcome, and return the exit code; None if none is given."""
     if not thresholds:
         return None
     outcomes = set()

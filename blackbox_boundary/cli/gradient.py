@@ -1,6 +1,6 @@
 """``blackbox-boundary gradient``.
 
-Write a model that puts out gradients. The adapter that reads such files makes it.
+The command writes a model that outputs gradients. The adapter that reads such files creates it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``blackbox-boundary ledger``: what was asked and answered, and whether the record is still what was written."""
+"""``blackbox-boundary ledger``: list queries and answers, and check the record for changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ledger"]
 
 @click.group()
 def ledger() -> None:
-    """Look into a ledger: the record of every query and every answer."""
+    """Inspect a ledger, the record of every query and every answer."""
 
 
 _PATH = click.argument("path", type=click.Path(exists=True, dir_okay=False), metavar="LEDGER")
@@ -30,7 +30,7 @@ _PATH = click.argument("path", type=click.Path(exists=True, dir_okay=False), met
 @_PATH
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def show(path: str, as_json: bool) -> None:
-    """Say which model LEDGER belongs to, how much it holds, and what became of each run."""
+    """Print the model of LEDGER, the size of its content, and the outcome of each run."""
     _print(summarise(path), as_json=as_json)
 
 
@@ -41,8 +41,8 @@ def show(path: str, as_json: bool) -> None:
 def verify(path: str, head: str | None, as_json: bool) -> None:
     """Check LEDGER's pages and its hash chain; exit code 3 where something was changed.
 
-    To detect a ledger whose end was cut off, or that was rewritten as a whole, give a head that
-    was noted when it was written: results carry one.
+    To detect a ledger whose end was cut off, or that was rewritten as a whole, give a head that was
+    noted when it was written. Results contain such a head.
     """
     report = verify_ledger(path, head=head)
     _print(report, as_json=as_json)

@@ -226,10 +226,12 @@ def measure(
 
     \b
     Examples:
-      blackbox-boundary measure blackbox-boundary measure model.onnx images.npy --access logits
-      --bounds 0,1 blackbox-boundary measure http://localhost:8000/v2/models/m x.npz --access
-      probabilities --max-queries 10000 blackbox-boundary measure mymodels:resnet x.npy
-      --input-shape 3,32,32 --direction margin --output run1
+      blackbox-boundary measure
+      blackbox-boundary measure model.onnx images.npy --access logits --bounds 0,1
+      blackbox-boundary measure http://localhost:8000/v2/models/m x.npz \\
+        --access probabilities --max-queries 10000
+      blackbox-boundary measure mymodels:resnet x.npy --input-shape 3,32,32 \\
+        --direction margin --output run1
     """  # noqa: D301  click reads the escape
     if model is not None and data is None:
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
@@ -311,7 +313,7 @@ def _measured(
     folder: RunFolder,
     options: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
-    """Measure within the limits of the folder; the result, with its account, and what ended it."""
+    """Measure within the limits; return the result with its account, and the error if any."""
     failure: BoundaryError | Interrupted | None = None
     rows = measured.data
     part = Part.of(len(rows), options["shard"], options["n_shards"])

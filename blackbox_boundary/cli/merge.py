@@ -1,4 +1,4 @@
-"""``blackbox-boundary merge``: one run out of all its shards."""
+"""``blackbox-boundary merge``: join all shards of a run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _ledgers(parts: Sequence[Distances], runs: Sequence[str], wanted: str | None
 
 
 def _beside(paths: Sequence[Path]) -> dict[str, list[Any]]:
-    """What the tables of the parts say of their rows besides distances."""
+    """The columns of the parts' tables that do not hold distances."""
     found: dict[str, list[Any]] = {name: [] for name in _BESIDE}
     for path in paths:
         try:

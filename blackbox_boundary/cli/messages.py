@@ -18,5 +18,5 @@ def exit_code(error: BoundaryError) -> int:
 
 
 def say(message: object) -> None:
-    """Print a message; what it quotes from data or servers cannot steer the terminal."""
+    """Print a message; control characters quoted from data or servers are escaped."""
     click.echo(printable(message, keep="\n"), err=True)

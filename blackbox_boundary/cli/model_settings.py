@@ -1,4 +1,4 @@
-"""What the command line says of the model: its adapter's settings, the shape of a row, the bounds."""
+"""Options that describe the model: its adapter's settings, the shape of a row, the bounds."""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ def named_values(texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def without_query(model: str) -> str:
-    """A model as results name it: of a URL, the values of its query are hidden, which may be secret.
+    """The name of a model in results.
+
+    In a URL, the values of the query are hidden, because they may be secret.
 
     Examples
     --------

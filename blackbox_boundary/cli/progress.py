@@ -21,7 +21,7 @@ _ALMOST = 0.99
 
 
 class _TimeLeft(TimeRemainingColumn):
-    """Time left, as the speed so far says; dashes until there is something to divide."""
+    """Time left at the speed so far; dashes until the speed is known."""
 
     def render(self, task: Task) -> Text:
         return super().render(task) + " left"
@@ -54,7 +54,9 @@ def progress(
     console: Console | None = None,
     enabled: bool = True,
 ) -> Iterator[Update]:
-    """Show rows done, queries, price and time left while the body runs; silent unless standard error is a terminal.
+    """Show rows done, queries, price and time left while the body runs.
+
+    Nothing is shown unless standard error is a terminal.
 
     Estimators that advance all rows together finish none of them until the end. So the bar moves by
     whichever is farther, the share of rows that are finished or the share of expected queries that

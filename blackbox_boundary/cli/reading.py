@@ -1,4 +1,7 @@
-"""Before a run: how does the server behave, what does that cost, and what does the search make of it."""
+"""Read the server's behaviour before a run.
+
+The behaviour sets the number of votes and the score resolution of the search.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ N_READING, N_READING_REQUESTS = 2 * _ROWS * _REPEATS, (_ROWS + 1) * _REPEATS
 """Queries and requests that reading costs: five rows show what is rounded, and six answers each
 what is unstable at all of them."""
 _SHARE = 10
-"""Of a limit, reading takes a tenth at most; else it is left out."""
+"""Reading takes at most a tenth of a limit; otherwise it is left out."""
 
 
 class Noise(NamedTuple):
@@ -86,12 +89,15 @@ def noise_of(
 
 
 def reads_behaviour(endpoint: Predictor, options: dict[str, Any]) -> bool:
-    """Whether the behaviour is read: as asked, else for endpoints that count their requests, where the limits leave room.
+    """Whether the behaviour of the server is read.
+
+    ``--behaviour`` decides if given. Otherwise it is read for endpoints that count their requests,
+    if the limits leave room.
 
     Raises
     ------
     InvalidInput
-        It is to be read, and that alone may pass ``--max-queries``.
+        The behaviour is to be read, and this alone may exceed ``--max-queries``.
     """
     if options["behaviour"] is not None:
         limit = options["max_queries"]

@@ -107,7 +107,7 @@ def report(
 ) -> None:
     """Make the report of the run folder RUN again. No query is sent.
 
-    Folders of version 0.1 are read, too. Without --data the cards show flip points and numbers.
+    Folders of version 0.1 can be read. Without --data the cards show flip points and numbers.
 
     \b
     Examples:

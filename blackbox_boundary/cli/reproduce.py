@@ -1,6 +1,6 @@
 """``blackbox-boundary reproduce``: run the paper's experiments.
 
-They live with the adapter that can train networks.
+The experiments belong to the adapter that can train networks.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def reproduce(
 ) -> None:
     """Run every experiment of the paper on EXPERIMENT and write one HTML report.
 
-    What was computed is kept: stop it with Ctrl-C, run it again, and it goes on where it stopped.
+    Results are kept: after Ctrl-C, run the command again to continue where it stopped.
 
     Data are read from the folder that the environment variable BLACKBOX_BOUNDARY_DATA names, below
     mnist/ or cifar100/.

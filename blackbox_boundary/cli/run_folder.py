@@ -1,4 +1,8 @@
-"""The folder that a measurement leaves: ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json``, ``report.html``."""
+"""The folder of results that a measurement writes.
+
+It holds ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json`` and
+``report.html``.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +108,7 @@ class RunFolder:
             return 0
 
     def check_data(self, facts: dict[str, Any]) -> None:
-        """Refuse to go on with a run of other rows; ``facts`` tells the rows by their digest.
+        """Refuse to continue a run of other rows; ``facts`` identifies the rows by their digest.
 
         Raises
         ------
@@ -118,13 +122,13 @@ class RunFolder:
             )
 
     def discard_if_empty(self) -> None:
-        """Remove a folder that was made for a run of which nothing came."""
+        """Remove a folder that was made for a run without results."""
         if self._is_new:
             with suppress(OSError):  # it holds something, as it should
                 self.path.rmdir()
 
     def discard(self) -> None:
-        """Remove a new folder whose run got no answer; one that was there keeps what it held."""
+        """Remove a new folder whose run got no answer; an older folder keeps its content."""
         if self._is_new:
             (self.path / _SENT).unlink(missing_ok=True)
             self.discard_if_empty()
@@ -137,10 +141,10 @@ class RunFolder:
     ) -> None:
         """Write all tables; each file appears complete or not at all.
 
-        ``rows`` adds what the data say of each row, and flip points under the data's header;
-        ``beside`` are such columns where the data are not at hand.
-        A folder that was removed is made again. Where it cannot be written, a new temporary folder
-        takes the results, and ``path`` names it.
+        ``rows`` adds the columns of the data, and flip points under the header of the data;
+        ``beside`` holds such columns if the data are not available. A folder that was removed is
+        made again. Where it cannot be written, a new temporary folder takes the results, and
+        ``path`` names it.
         """
         try:
             self._save(distances, rows, beside)

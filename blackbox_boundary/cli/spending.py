@@ -1,4 +1,4 @@
-"""Options that say what a run may send, what that costs, and where it is recorded."""
+"""Options for the limits, the price and the record of what a run sends."""
 
 from __future__ import annotations
 

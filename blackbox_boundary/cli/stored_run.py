@@ -48,7 +48,7 @@ class StoredRun:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the model's classes, where the run knows them."""
+        """Names of the model's classes, if the run stores them."""
         names = self.distances.run.get("class_names")
         return tuple(map(str, names)) if names else None
 
@@ -120,7 +120,10 @@ class StoredRun:
             return 0
 
     def nearest(self, n: int, norm: str) -> np.ndarray:
-        """Rows (k,) with the smallest distances, nearest first; those without a known flip are left out."""
+        """Rows (k,) with the smallest distances, nearest first.
+
+        Rows without a known flip are left out.
+        """
         distance = self.distances.norm(norm)
         rows = np.argsort(distance, kind="stable")[:n]
         return rows[np.isfinite(distance[rows])]

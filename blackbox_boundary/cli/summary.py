@@ -1,4 +1,4 @@
-"""What the command line shows of a measurement when it is done: tables, or lines on a narrow terminal."""
+"""The summary of a finished measurement: tables, or lines on a narrow terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``blackbox-boundary worst``: the rows nearest to their flip points, as a table and as pictures."""
+"""``blackbox-boundary worst``: show the rows nearest to their flip points.
+
+They are shown as a table and as pictures.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ def worst(
     norm: str | None,
     **options: Any,
 ) -> None:
-    """Export the rows of the run folder RUN that lie nearest to their flip points, nearest first.
+    """Export the rows of the run folder RUN that are nearest to their flip points, nearest first.
 
     The table is CSV: row number, labels, distances, status; with a table as --data, each column
     before and after. No query is sent.

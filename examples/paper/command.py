@@ -148,7 +148,7 @@ def reproduce(
     device : str
         Where torch trains and predicts.
     say : callable
-        Told each step as it ends.
+        Receives a message when a step ends.
 
     Raises
     ------

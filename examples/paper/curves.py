@@ -103,7 +103,7 @@ _FOLLOWED = ("random", "uniform distance", "lowest", "highest")
 _CHARGED = "random + flip points, searches charged"
 
 _WITH_CLEARANCE = (_BEST, f"margin, whole pool{_CLEAR}", f"random{_CLEAR}")
-"""And two that say how much of the lead is owed to the training, whoever asks."""
+"""The last two show how much of the lead is due to the training, whatever the strategy."""
 
 _MAIN = (
     *_FOLLOWED,

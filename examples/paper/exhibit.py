@@ -1,4 +1,4 @@
-"""A result as it is shown: a table of numbers, and a figure of the same numbers."""
+"""A result for display: a table of numbers, and a figure of the same numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured: natural images, and random inputs beside them."""
+"""The measured inputs: natural images and random inputs."""
 
 from __future__ import annotations
 

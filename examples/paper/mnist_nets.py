@@ -1,8 +1,8 @@
 """Models 1-4 of the paper (section 6), and what we chose where it prints no number.
 
 The paper names the layers and no widths. Chosen here: 128 hidden units in Model 1, 64 in Model 3,
-32 filters of 3x3 in Model 2, ReLU between layers. All networks answer logits; the paper's closing
-softmax belongs to whoever reads them.
+32 filters of 3x3 in Model 2, ReLU between layers. All networks return logits; the paper's closing
+softmax is left to the caller.
 """
 
 from __future__ import annotations

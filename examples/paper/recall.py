@@ -1,4 +1,4 @@
-"""Answers that were given once are looked up: many attacks on one victim ask the same pool."""
+"""Look up answers that were given before: many attacks on one victim query the same pool."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Recalled"]
 
 
 class Recalled:
-    """A victim that answers labels only, and remembers those of rows labelled before.
+    """A victim that returns labels only, and stores those of rows labelled before.
 
-    Whoever counts an attack's queries counts them before they come here: a recalled answer costs
-    time, not trust.
+    The queries of an attack are counted before they reach this class, so a stored answer saves time
+    and does not change the count.
 
     Parameters
     ----------

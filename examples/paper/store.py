@@ -1,4 +1,4 @@
-"""Results on disk, keyed by what they depend on: an interrupted reproduction goes on."""
+"""Results on disk, keyed by their configuration, so that an interrupted reproduction can go on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Store:
     """A folder of results.
 
     A key is a step's name and its whole configuration (JSON types); a result of another
-    configuration is never returned. ``say`` is told what is computed, and how long it took.
+    configuration is never returned. ``say`` receives a message for each result: what was computed,
+    and how long it took.
     """
 
     folder: Path
@@ -98,7 +99,7 @@ class Store:
 
 
 def _brief(configuration: dict[str, Any]) -> str:
-    """What tells this configuration from its neighbours."""
+    """The part of a configuration that distinguishes it from others, as text."""
     named = (
         "network",
         "victim",

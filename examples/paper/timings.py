@@ -1,4 +1,4 @@
-"""Distances with the time they took, beside the bare model's."""
+"""Distances with their computing time, compared with the time of the bare model."""
 
 from __future__ import annotations
 

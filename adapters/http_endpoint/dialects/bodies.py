@@ -1,4 +1,4 @@
-"""Where rows stand in a request: JSON, JSON lines, CSV, a form, the query, or the bytes of one row."""
+"""Write rows into a request: JSON, JSON lines, CSV, a form, the query, or one row's bytes."""
 
 from __future__ import annotations
 
@@ -256,7 +256,11 @@ def _cell(name: str) -> str:
 
 
 def _multipart(field: str, raw: bytes, kind: str) -> tuple[bytes, str]:
-    """A form with one file, and its content type; the mark between parts is made of the file, and not in it."""
+    """A multipart form with one file, and its content type.
+
+    The boundary between the parts is derived from a hash of the file, so the file does not contain
+    it.
+    """
     mark = f"row-{hashlib.sha256(raw).hexdigest()}"
     name = "row.png" if kind == "image/png" else "row.bin"
     head = f'--{mark}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'

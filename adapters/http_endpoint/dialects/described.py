@@ -1,6 +1,6 @@
-"""An endpoint of one's own, described by the user: how rows are written into a request, and where the answer is.
+"""An endpoint described by the user: how rows are written and where the answer is found.
 
-What may stand in [request] and [answer]: docs/reference/http-endpoint.md.
+docs/reference/http-endpoint.md lists the settings of [request] and [answer].
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ANSWER_SETTINGS = ("scores", "labels", "ranked", "format", "header", "scores_as
 
 @dataclass(frozen=True)
 class Answer:
-    """Where in an answer scores and labels are, as [answer] says.
+    """Where scores and labels are in an answer, as declared in [answer].
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ class Described:
 
     @property
     def plainer(self) -> None:
-        """There is one way to ask."""
+        """None: there is no plainer dialect."""
 
     @property
     def grid(self) -> Grid | None:

@@ -1,4 +1,4 @@
-"""What a dialect is: how rows become a request, and an answer a prediction."""
+"""The interface of a dialect: it converts rows to a request, and an answer to a prediction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Dialect(Protocol):
     facts : mapping
         Facts that identify the model, from its server: JSON types, no secrets.
     plainer : Dialect or None
-        The same without what not every server of this protocol can do.
+        The same without features that some servers of this protocol lack.
     columns : tuple of str
         Names of the numbers of a row, where the requests name them; else empty.
     merges_requests : bool

@@ -1,4 +1,7 @@
-"""What an answer's body is: one JSON document, JSON lines, CSV, or a word; and numbers that come as text."""
+"""Parse the body of an answer: one JSON document, JSON lines, CSV, or a word.
+
+Numbers given as text are converted.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ _NOT_FINITE = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity", 
 
 
 def read_document(reply: Reply, form: str, *, header: bool) -> Any:
-    """The body as lists, objects, numbers and texts; of CSV and JSON lines, a list with an entry for each line.
+    """The body as lists, objects, numbers and texts.
+
+    CSV and JSON lines give a list with one entry a line.
 
     Parameters
     ----------
@@ -39,7 +44,7 @@ def read_document(reply: Reply, form: str, *, header: bool) -> Any:
     Raises
     ------
     BadPrediction
-        It is not what it was said to be.
+        The body does not have the declared form.
     """
     if form == "json":
         return _json(reply)
@@ -57,7 +62,7 @@ def read_document(reply: Reply, form: str, *, header: bool) -> Any:
 
 
 def read_numbers(found: Any, scores_as: str) -> NDArray[np.float64]:
-    """Scores as an array; those that come as text only where that was said.
+    """Scores as an array; scores given as text are accepted only if this was declared.
 
     Raises
     ------
@@ -115,7 +120,7 @@ def _table(text: str, *, header: bool) -> list[Any]:
 def _plain(cells: list[Any]) -> list[float] | None:
     """Cells that are decimal numbers and nothing else, as tables mostly are; None for others.
 
-    One look at all of them is several times as fast as one look at each.
+    One regular expression over all cells is several times as fast as one per cell.
     """
     try:
         text = ",".join(cells)

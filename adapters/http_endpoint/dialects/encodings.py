@@ -1,7 +1,7 @@
 """How a described endpoint takes a row: as JSON numbers, or as the bytes of an array or an image.
 
-Where pixels are whole numbers the rounding happens here, *inside* the query path: half to even,
-never cut, so that what was measured is what was sent.
+If pixels are whole numbers, they are rounded here, *inside* the query path, half to even and never
+truncated. So the measured points are the points that were sent.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Encoding:
 
     @property
     def has_raw(self) -> bool:
-        """Whether a row can be a body by itself."""
+        """Whether one row can form a body alone."""
         return self.name in ("base64", "png", "npy")
 
     @property

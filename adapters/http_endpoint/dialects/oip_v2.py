@@ -1,4 +1,6 @@
-"""Open Inference Protocol v2 over REST: Triton, KServe, MLServer and others, as JSON or with binary tensors.
+"""Open Inference Protocol v2 over REST, as JSON or with binary tensors.
+
+Triton, KServe, MLServer and others implement it.
 
 References
 ----------
@@ -79,7 +81,10 @@ class OpenInference:
 
     @property
     def plainer(self) -> OpenInference | None:
-        """The same in JSON: some servers do not know binary tensors, and do not say so."""
+        """The same dialect in JSON.
+
+        Some servers do not support binary tensors and do not report it.
+        """
         return (
             replace(self, is_binary=False) if self.is_binary and self.datatype != "FP16" else None
         )
@@ -94,7 +99,10 @@ class OpenInference:
         return as_dtype(rows, np.dtype(DTYPES[self.datatype]))
 
     def request(self, sent: NDArray[Any]) -> Request:
-        """Ask for one output; the ``id`` is made of the first row, since some servers fail without one."""
+        """Build the request for one output.
+
+        The ``id`` is derived from the first row, since some servers fail without an ``id``.
+        """
         tensor: dict[str, Any] = {
             "name": self.input,
             "shape": list(sent.shape),
@@ -208,7 +216,7 @@ def discover(transport: Transport, path: str, config: Configuration) -> OpenInfe
     InvalidInput
         A setting is missing in the metadata and in ``config``, or the two contradict each other.
     PredictorError
-        The server cannot be reached, knows no such model, or answers no metadata.
+        The server cannot be reached, has no such model, or returns no metadata.
     """
     config.tables_only(request=("input", "datatype", "binary"), answer=("output", "top_k"))
     base, _, rest = path.rstrip("/").removesuffix("/infer").partition("/v2/models/")
@@ -302,7 +310,7 @@ def _tensor(listed: Any, name: Any, noun: str) -> dict[str, Any]:
 def _input_shape(
     given: Mapping[str, Any], config: Configuration
 ) -> tuple[int | None, tuple[int, ...]]:
-    """Rows a request must hold, if fixed, and the shape of one row."""
+    """The number of rows a request must hold, if fixed, and the shape of one row."""
     shape = given.get("shape")
     if shape is None and config.input_shape:
         return None, config.input_shape
@@ -345,7 +353,10 @@ def _is_binary(server: Mapping[str, Any], config: Configuration, datatype: str) 
 
 
 def _max_batch(config: Mapping[str, Any]) -> int | None:
-    """Triton tells; 0 there means that the model takes no batches of its own making."""
+    """The largest batch that Triton declares; None if it declares none.
+
+    In Triton, 0 means that the server forms no batches for the model.
+    """
     limit = config.get("max_batch_size")
     return limit if type(limit) is int and limit > 0 else None
 

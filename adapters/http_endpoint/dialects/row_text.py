@@ -1,4 +1,7 @@
-"""How one row looks in a body: a text with places for numbers, filled for many rows by one formatting operation."""
+"""The text of one row in a body.
+
+It is a template with places for numbers, filled for many rows by one formatting operation.
+"""
 
 from __future__ import annotations
 
@@ -61,12 +64,16 @@ class RowText:
         dtype: np.dtype[Any],
         columns: Sequence[str] = (),
     ) -> RowText:
-        """Read a template: ``$row`` is the whole row as nested lists, ``$row[2]`` or ``$row[NAME]`` one of its numbers.
+        """Read a template.
+
+        ``$row`` is the whole row as nested lists; ``$row[2]`` or ``$row[NAME]`` is one of its
+        numbers.
 
         Raises
         ------
         InvalidInput
-            No place for the row, a number or a name that it does not have.
+            The template has no place for the row, or holds a number or name that the row does not
+            have.
         """
         verb = verb_of(dtype)
         size, order, parts, at = prod(shape), list[int](), list[tuple[str, str]](), 0
@@ -118,12 +125,12 @@ class EncodedRows:
 
     @classmethod
     def of(cls, template: str, encoding: Encoding) -> EncodedRows:
-        """Read a template, in which ``$row`` stands once.
+        """Read a template that contains ``$row`` once.
 
         Raises
         ------
         InvalidInput
-            It does not.
+            The template does not contain it once.
         """
         before, place, after = template.partition("$row")
         if not place or "$row" in after or after.startswith("["):
@@ -144,12 +151,14 @@ def _literal(text: str) -> str:
 
 
 def expanded(template: str, columns: Sequence[str]) -> str:
-    """A template with ``$columns`` and ``$record`` written out: the names, and an object of names and numbers.
+    """Replace ``$columns`` and ``$record`` in a template.
+
+    ``$columns`` becomes the list of names, ``$record`` an object of names and numbers.
 
     Raises
     ------
     InvalidInput
-        They stand there, and no names are known.
+        The template holds one of them, and no names are given.
 
     Examples
     --------

@@ -52,7 +52,10 @@ def read_values(data: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
 
 
 def read_texts(data: Any, size: int) -> list[str]:
-    """The elements of a BYTES tensor: JSON strings, or each a little-endian length and its bytes."""
+    """The elements of a BYTES tensor as texts.
+
+    They are JSON strings, or each is a little-endian length followed by its bytes.
+    """
     if isinstance(data, memoryview):
         data = _unpacked(bytes(data))
     elif isinstance(data, list):

@@ -1,4 +1,4 @@
-"""TensorFlow Serving, and the protocol of KServe v1 that descends from it: ``POST /v1/models/NAME:predict``.
+"""TensorFlow Serving and its descendant KServe v1: ``POST /v1/models/NAME:predict``.
 
 TensorFlow Serving lists inputs and outputs at ``/metadata``. KServe v1 lists none, so shapes and
 classes must be given.
@@ -102,7 +102,10 @@ def _signature(metadata: Mapping[str, Any], name: str) -> tuple[dict[str, Any], 
 
 
 def _row_shape(tensor: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """Shape of one row; None where a length is left open, or where a row is one value, as an encoded image is."""
+    """Shape of one row; None if a length is open or a row is a single value.
+
+    An encoded image is such a value.
+    """
     try:
         dims = [int(dim["size"]) for dim in tensor["tensor_shape"]["dim"]]
     except (KeyError, TypeError, ValueError):

@@ -1,8 +1,8 @@
-"""TorchServe: ``POST /predictions/NAME``, one row a request, in whatever form the model's handler takes.
+"""TorchServe: ``POST /predictions/NAME``, one row a request.
 
-The handlers that come with TorchServe take an image as the body and answer the five best labels
-with their probabilities; that is the default here. Any other handler is described as in
-:mod:`.described`.
+The model's handler decides the form of a row. The handlers that come with TorchServe take an image
+as the body and return the five best labels with their probabilities; that is the default here. Any
+other handler is described as in :mod:`.described`.
 
 References
 ----------

@@ -1,4 +1,7 @@
-"""Descriptions of services by name: small files, each with its source and the date it was checked."""
+"""Descriptions of services by name.
+
+Each is a small file with its source and the date it was checked.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def names() -> list[str]:
 
 
 def with_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of an endpoint, those of the preset that they name filled in; what is given goes first.
+    """Settings of an endpoint, completed from the preset that they name.
+
+    Given settings take precedence.
 
     Raises
     ------

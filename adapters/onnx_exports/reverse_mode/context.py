@@ -1,4 +1,4 @@
-"""What a reverse rule sees of its node."""
+"""The view of a node that a reverse rule gets."""
 
 from __future__ import annotations
 

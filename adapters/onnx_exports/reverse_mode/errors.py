@@ -1,4 +1,4 @@
-"""What a model can be refused for; nothing has been run when one of these is raised."""
+"""Reasons to refuse a model; nothing has been run when one of these errors is raised."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class UnsupportedOps(CannotDifferentiate):
 
 
 class PiecewiseConstant(CannotDifferentiate):
-    """Every path from the input to the output passes a step function, so the gradient is zero almost everywhere.
+    """The gradient is zero almost everywhere: every path passes a step function.
+
+    A path leads from the input of the graph to its output.
 
     Attributes
     ----------

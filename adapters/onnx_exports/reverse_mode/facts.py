@@ -1,4 +1,4 @@
-"""What is known of each value of a graph without running it: element type, shape, and the value of small constants.
+"""Element types, shapes and small constants of a graph, found without running it.
 
 The graph is walked once for each of two sizes given to its open axes. A node whose inputs are all
 known is evaluated by ``onnx.reference``; for every other node the standard's own inference gives
@@ -190,7 +190,10 @@ class _Walk:
         self.types.update(inferred)
 
     def _measure_resize(self, node: NodeProto) -> None:
-        """Multiply lengths and scales in float32, as ONNX Runtime does: inference rounds otherwise."""
+        """Multiply lengths and scales in float32, as ONNX Runtime does.
+
+        The standard's inference rounds differently.
+        """
         scales = self.values.get(node.input[2]) if len(node.input) > 2 else None
         shape = _shape(self.types[node.input[0]]) if node.input[0] in self.types else None
         if scales is None or not scales.size or shape is None:
@@ -271,7 +274,7 @@ class _Walk:
                 outputs = ReferenceEvaluator(
                     helper.make_model(graph, opset_imports=self._opsets)
                 ).run(None, feeds)
-        except Exception:  # noqa: BLE001  a constant that cannot be evaluated here stays a node of the graph
+        except Exception:  # noqa: BLE001  the constant stays a node of the graph
             return
         for name, value in zip((name for name in node.output if name), outputs, strict=True):
             if isinstance(value, np.ndarray | np.generic):

@@ -78,7 +78,10 @@ def choose_input(model: ModelProto, wanted: str | None) -> str:
 
 
 def choose_output(model: ModelProto, wanted: str | None, dtypes: Mapping[str, int]) -> str:
-    """The tensor that is differentiated: the output asked for, or the only floating-point one; what a ZipMap reads counts for its maps.
+    """The tensor that is differentiated.
+
+    It is the output asked for, or else the only floating-point output. For the maps of a ZipMap, it
+    is the tensor that the ZipMap reads.
 
     Raises
     ------

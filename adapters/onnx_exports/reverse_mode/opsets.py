@@ -209,7 +209,10 @@ def _upsample(r: _Raising, node: NodeProto) -> None:
 
 
 def _nearest_mode(scales: Any, version: int) -> str:
-    """Before opset 11 ONNX Runtime takes the next input of an axis that shrinks, else the one before."""
+    """The mode of a nearest Resize before opset 11: "ceil" if an axis shrinks, else "floor".
+
+    ONNX Runtime takes the next input of a shrinking axis, and the previous input otherwise.
+    """
     if scales is None:
         reason = f"Resize of opset {version} by scales that depend on the size of the input"
     elif (scales > 1).any() and (scales < 1).any():

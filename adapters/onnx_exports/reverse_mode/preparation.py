@@ -1,4 +1,4 @@
-"""Making a graph plain.
+"""Simplify a graph.
 
 Functions are inlined, constant conditions resolved, and composite ops expanded.
 """
@@ -42,7 +42,7 @@ def inline_functions(model: ModelProto) -> ModelProto:
 
 
 def check_order(graph: GraphProto, outer: frozenset[str] = frozenset()) -> None:
-    """Every value is made once, before it is read.
+    """Check that every value is made once, before it is read.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _renamed(node: NodeProto, names: dict[str, str]) -> NodeProto:
 
 
 def expand_composites(model: ModelProto, facts: Facts, names: set[str]) -> ModelProto:
-    """Replace the ops of ``names`` that have no rule by the bodies that the standard gives them, once.
+    """Replace ops without a rule by their function bodies in the standard, once.
 
     Parameters
     ----------

@@ -78,7 +78,10 @@ class RealNumbers:
         return float(np.iinfo(kind).min), float(np.iinfo(kind).max)
 
     def bias(self) -> Value | None:
-        """What is added to the result, whole numbers of it in the product of the operands' scales."""
+        """The value added to the result.
+
+        A bias of whole numbers is multiplied by the scales of the operands.
+        """
         c, index = self._c, self._form.bias
         if not c.has(index):
             return None

@@ -1,7 +1,7 @@
-"""A gradient model in two: one that answers scores and keeps what the other one needs.
+"""Split a gradient model: the first part returns scores and keeps what the second needs.
 
-Whoever asks for scores first, and for a gradient at the same rows next, then pays for one forward
-pass, not for two.
+A caller that requests scores, and then a gradient at the same rows, needs one forward pass instead
+of two.
 """
 
 from __future__ import annotations

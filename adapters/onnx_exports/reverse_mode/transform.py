@@ -92,11 +92,12 @@ def margin_gradient_model(
     constants: Mapping[str, Any] | None = None,
     straight_through: bool = True,
 ) -> ModelProto:
-    """As :func:`gradient_model`, with the weights chosen inside the graph: home against the best other score.
+    """Like :func:`gradient_model`, for the margin of home over the best other score.
 
-    Its second input is ``home`` (n,) int64, a label a row, in place of ``v``; ``gradient`` is that
-    of the margin ``scores[home] - max(scores[others])``. Scores must have axes for rows and
-    classes, of which there are at least two; further axes have length one.
+    The graph computes the weights itself. Its second input is ``home`` (n,) int64, a label a row,
+    in place of ``v``; ``gradient`` is that of the margin ``scores[home] - max(scores[others])``.
+    Scores must have axes for rows and classes, of which there are at least two; further axes have
+    length one.
     """
     work = _Differentiation(
         model, input, output, constants or {}, straight_through=straight_through
@@ -118,17 +119,21 @@ def float_twin(
     output: str | None = None,
     constants: Mapping[str, Any] | None = None,
 ) -> ModelProto:
-    """The model without its rounding: a quantised graph on real numbers, from the input to the scores.
+    """The model without its rounding, from the input to the scores.
 
-    Its gradient is what :func:`gradient_model` passes straight through, at slightly other values.
-    Raises as :func:`gradient_model`.
+    A quantised graph then computes with real numbers. Its gradient is the one that
+    :func:`gradient_model` passes straight through, at slightly other values. Raises as
+    :func:`gradient_model`.
     """
     work = _Differentiation(model, input, output, constants or {}, straight_through=True)
     return work.without_rounding()
 
 
 def _margin_weights(b: Builder, scores: Value, home: Value, n_classes: int) -> Value:
-    """1 at home, -1 at the best other score (the first of equal ones), else 0, in the shape of the scores."""
+    """The weights of a margin: 1 at home, -1 at the best other score, else 0.
+
+    Of equal scores, the first counts as the best. The weights have the shape of the scores.
+    """
     classes, columns = b.constant(np.arange(n_classes)), scores.reshaped(b.ints([-1, n_classes]))
     at_home = b.op("Unsqueeze", home, b.ints([1])).equals(classes)
     others = at_home.where(-np.inf, columns)

@@ -53,7 +53,7 @@ class _Twin:
         """Former types of values that were whole numbers and are real now."""
 
     def visit(self, node: NodeProto) -> None:
-        """Append what stands for a node."""
+        """Append the replacement of a node."""
         if not (self._on_path.intersection(node.output) or self._whole.keys() & set(node.input)):
             self._keep(node)
             return

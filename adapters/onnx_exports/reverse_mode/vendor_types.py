@@ -1,4 +1,7 @@
-"""Types and shapes that ops of ONNX Runtime put out, by the ops of the standard that they amount to."""
+"""Output types and shapes of ONNX Runtime's own ops.
+
+They are inferred from equivalent ops of the standard.
+"""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ def averaging(
 ) -> Matrix:
     """Average pooling: the share of each input in each window.
 
-    A window that reaches beyond the padding, as rounding the size up may cause, counts the padding
-    but not what is beyond.
+    A window may reach beyond the padding if the size was rounded up. It counts the padding, but not
+    the positions beyond.
     """
     at = stride * np.arange(out)[:, None] - before + dilation * np.arange(taps)
     inside = (at >= 0) & (at < length)

@@ -19,7 +19,7 @@ from ..context import Context, Contributions, Rule
 __all__ = ["RULES", "Window", "convolution_adjoint", "spatial_sizes"]
 
 _FEW_CHANNELS = 8
-"""Below so many input channels ConvTranspose is faster than Conv with the turned kernel.
+"""Number of input channels below which ConvTranspose is faster than Conv with the turned kernel.
 
 ONNX Runtime 1.31, one thread of an EPYC, 64 rows, 32x32, kernel 3: to 3 channels from 16, 0.9 ms
 and 3.4 ms; to 16 from 32, 7.8 ms and 6.6 ms; to 32 from 32, 16.2 ms and 13.5 ms; 32 channels in as
@@ -126,7 +126,7 @@ def convolution_adjoint(
 
 
 def _scattered_any_size(c: Context, g: Value, kernel: Value, window: Window, groups: int) -> Value:
-    """The transposed convolution without padding, fitted to the size of the input when the graph runs."""
+    """The transposed convolution without padding, fitted to the input's size at run time."""
     n = len(window.taps)
     full = c.b.op(
         "ConvTranspose", g, kernel, strides=window.strides, dilations=window.dilations, group=groups
@@ -141,7 +141,10 @@ def _scattered_any_size(c: Context, g: Value, kernel: Value, window: Window, gro
 
 
 def _turned(c: Context, kernel: Value, shape: list[int], groups: int) -> Value:
-    """A kernel (M, C/groups, ...) with its two channel axes swapped within each group and every spatial axis reversed."""
+    """A kernel (M, C/groups, ...) with channel axes swapped and spatial axes reversed.
+
+    The two channel axes are swapped within each group.
+    """
     m, per_group, *taps = shape
     n = len(taps)
     if groups == 1:

@@ -23,7 +23,10 @@ __all__ = ["coupling_adjoint"]
 
 
 def coupling_adjoint(c: Context, g: Value, r: Value, n_classes: int) -> Value:
-    """The cotangent of pair probabilities ``r`` (n, pairs), from ``g`` (n, classes) of the coupled ones."""
+    """The cotangent of the pair probabilities ``r`` (n, pairs).
+
+    ``g`` (n, classes) is the cotangent of the coupled probabilities.
+    """
     k, b = n_classes, c.b
     first = np.array([i * k + j for i, j in combinations(range(k), 2)])
     second = np.array([j * k + i for i, j in combinations(range(k), 2)])
@@ -45,7 +48,10 @@ def coupling_adjoint(c: Context, g: Value, r: Value, n_classes: int) -> Value:
 
 
 def _inverse(c: Context, matrix: Value, k: int) -> Value:
-    """The inverse of positive definite matrices (n, k, k) by Gauss-Jordan elimination, which needs no pivots there."""
+    """The inverse of positive definite matrices (n, k, k) by Gauss-Jordan elimination.
+
+    Such matrices need no pivoting.
+    """
     b, identity = c.b, np.eye(k)
     beside = b.op("Expand", c.array(identity, matrix), b.op("Shape", matrix, dtype=INT64))
     both = b.op("Concat", matrix, beside, axis=2)

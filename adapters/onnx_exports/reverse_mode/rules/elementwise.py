@@ -25,10 +25,10 @@ def _of_one(formula: Callable[[Value, Value, Value], Value]) -> Rule:
 
 
 def _of_pole(formula: Callable[[Value, Value, Value], Value]) -> Rule:
-    """As :func:`_of_one` where the slope may be infinite or undefined: a cotangent of zero stays zero.
+    """Like :func:`_of_one`, but a zero cotangent stays zero at any slope.
 
-    Such values are masked later (a logarithm in the branch of a Where that is not taken), and 0
-    times infinity is no number.
+    The slope may be infinite or undefined. Such values are masked later (a logarithm in the branch
+    of a Where that is not taken), but 0 times infinity would be NaN.
     """
     return _of_one(lambda x, y, g: g.equals(0.0).where(0.0, formula(x, y, g)))
 

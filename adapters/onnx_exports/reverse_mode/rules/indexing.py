@@ -16,7 +16,9 @@ __all__ = ["RULES", "scattered"]
 
 
 def scattered(c: Context, g: Value, indices: Value, shape: Value, axis: int | None) -> Value:
-    """Zeros of a shape to which ``g`` is added at ``indices``, along ``axis`` or (None) at index tuples.
+    """Add ``g`` at ``indices`` to zeros of a shape.
+
+    The indices run along ``axis``, or are index tuples if ``axis`` is None.
 
     Half precision is added in single precision: ONNX Runtime 1.31 scatters no other way.
     """
@@ -156,7 +158,9 @@ def _padded(
     *,
     rank: int | None = None,
 ) -> Value:
-    """Zeros before and behind some of the axes, of which there are as many as of the input; negative numbers cut.
+    """Add zeros before and behind some axes; negative widths cut.
+
+    ``g`` has as many axes as the input, unless ``rank`` is given.
 
     Pad gets the widths of all axes: ONNX Runtime 1.31 moves Transpose past a Pad with fewer, and
     pads other axes then.

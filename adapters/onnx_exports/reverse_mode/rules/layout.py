@@ -42,7 +42,7 @@ def _added(c: Context, one: int | Value, other: int | Value) -> int | Value:
 
 
 def _split(c: Context, *gs: Value | None) -> Contributions:
-    """The parts joined again; parts that nobody used count as zero."""
+    """The parts joined again; unused parts count as zero."""
     template = next(g for g in gs if g is not None)
     every = [*gs, *[None] * (len(c.node.output) - len(gs))]
     parts = (

@@ -1,4 +1,6 @@
-"""Ops that ONNX Runtime adds to the standard, as its optimiser and exporters of transformers write them.
+"""Ops that ONNX Runtime adds to the standard.
+
+Its optimiser and exporters of transformers write them.
 
 ``g``: the cotangent of the output.
 """

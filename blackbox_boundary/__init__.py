@@ -1,4 +1,4 @@
-"""Measure how far an input is from the decision boundary of a classifier that can only be queried."""
+"""Measure the distance to the decision boundary of a classifier that can only be queried."""
 
 from importlib import import_module
 from importlib.metadata import version

@@ -55,7 +55,7 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """A function of each entry by itself, nowhere steeper than ``steepest``.
+    """A function of each entry separately, nowhere steeper than ``steepest``.
 
     ``roundings`` counts the units of roundoff that it may be off, of its input, its output and the
     largest value on the way, ``middle``.

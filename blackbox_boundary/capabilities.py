@@ -1,4 +1,7 @@
-"""What a predictor may say of itself beyond the protocol: the name of its content, and what its gradient is worth."""
+"""Optional declarations of a predictor beyond the protocol.
+
+They give the name of its content, and say what its gradient is worth.
+"""
 
 from __future__ import annotations
 

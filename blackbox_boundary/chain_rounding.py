@@ -35,7 +35,7 @@ _ROWS = 64
 
 
 class _Off(NamedTuple):
-    """Bounds of how far values are off: each (n, *shape) by itself, and the L2 norm (n,) of all."""
+    """Error bounds of values: of each one (n, *shape), and of the L2 norm (n,) of all."""
 
     each: Real
     whole: Real

@@ -136,7 +136,7 @@ class Chain:
 
 @runtime_checkable
 class Chained(Protocol):
-    """A predictor that can tell what bounds the stretch of its model."""
+    """A predictor that reveals a bound on the stretch of its model."""
 
     def chain(self) -> Chain:
         """Read it from the weights, and compare it with the model's answers to probe rows.

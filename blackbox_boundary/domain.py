@@ -252,7 +252,7 @@ class Domain:
     def within(self, bounds: Bounds, *, whole: bool = False) -> Domain:
         """The domain inside the bounds of a model; ``whole``: of one that takes whole numbers.
 
-        Listed values outside the bounds stay: the model refuses them, or it does not.
+        Listed values outside the bounds stay; the model may or may not accept them.
         """
         lowest, highest = (
             np.broadcast_to(np.asarray(bound, np.float64).reshape(-1), len(self.columns))
@@ -298,7 +298,7 @@ def flat_rows(x: Array) -> Real:
 
 
 def _nearest_level(values: Real, home: Real, levels: Real) -> Real:
-    """The nearest of the levels; of two that are equally near, the one further from ``home`` (k,)."""
+    """Return the nearest level; of two equally near levels, the one further from ``home`` (k,)."""
     middle = (levels[1:] + levels[:-1]) / 2
     up = np.searchsorted(middle, values, side="right")
     down = np.searchsorted(middle, values, side="left")

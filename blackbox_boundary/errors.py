@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by who broke the contract.
+"""Errors, sorted by the side that caused them.
 
 What happens to *one row* is never an exception: it is a :class:`~blackbox_boundary.Status` in the
 result.
@@ -52,7 +52,7 @@ class InvalidInput(BoundaryError, ValueError):
 
 
 class CapabilityMissing(BoundaryError, TypeError):
-    """A method was given a predictor that reveals too little for it; the message says what would be needed."""
+    """A method needs more than the predictor reveals; the message says what is missing."""
 
 
 class PredictorError(BoundaryError):
@@ -60,7 +60,7 @@ class PredictorError(BoundaryError):
 
 
 class BadPrediction(PredictorError):
-    """An answer of the wrong shape or dtype, with a label out of range, or not what its access declares."""
+    """An answer has the wrong shape, dtype or label range, or does not fit the declared access."""
 
 
 class ModelChanged(PredictorError):
@@ -90,13 +90,17 @@ class BudgetExhausted(BoundaryError):
 
 
 class CallbackFailed(BoundaryError):
-    """The caller's ``progress`` function raised, which ended the measurement; its own error is the cause."""
+    """The caller's ``progress`` function raised, which ended the measurement.
+
+    Its own error is the cause.
+    """
 
 
 class LedgerError(BoundaryError):
-    """The ledger cannot be used or written: another model's, a newer version's, read-only, damaged, disk full.
+    """The ledger cannot be used or written.
 
-    Whatever it held, it still holds; nothing is sent that it could not record.
+    It belongs to another model or a newer version, is read-only or damaged, or the disk is full.
+    Its content is unchanged; nothing is sent that it could not record.
     """
 
 

@@ -81,7 +81,10 @@ class Grid:
 
     @classmethod
     def of_dtype(cls, dtype: np.dtype[Any]) -> Self | None:
-        """The whole numbers that a type holds, as far as double precision counts them; None of floats."""
+        """Return the whole numbers that a dtype holds; None for floats.
+
+        The range ends where double precision no longer represents every whole number.
+        """
         if dtype.kind == "b":
             return cls(lowest=0.0, highest=1.0)
         if dtype.kind not in "iu":
@@ -146,7 +149,10 @@ class Grid:
 
 
 def whole_as_floating(x: Any, grid: object) -> Any:
-    """Rows of integers or truth values in double precision, where the model takes whole numbers; else ``x`` itself."""
+    """Convert integer or boolean rows to double where the model takes whole numbers.
+
+    Anything else is returned as it is.
+    """
     if not isinstance(grid, Grid) or grid.step < 1 or not is_array_api_obj(x):
         return x
     xp = array_namespace(x)

@@ -1,10 +1,12 @@
-"""From a word to a predictor: ``load("model.onnx")``, ``load("http://host/v2/models/m")``, ``load("package.module:factory")``.
+"""Load a predictor from a word.
 
-The engine knows no adapter by name. It asks each entry point of the group
-``blackbox_boundary.adapters``, in the order of their names, whether a spec is its own; any
-installed package can join. An entry point is a callable ``load(spec, **given)`` that returns a
-predictor, or None where the spec is not for it. The first line of its docstring says which specs
-are: it is what the reader of an error message sees.
+Examples are ``load("model.onnx")``, ``load("http://host/v2/models/m")`` and
+``load("package.module:factory")``.
+
+The engine names no adapter. It tries each entry point of the group ``blackbox_boundary.adapters``,
+in the order of their names; any installed package can add one. An entry point is a callable
+``load(spec, **given)`` that returns a predictor, or None where the spec is not for it. The first
+line of its docstring describes the specs it accepts; error messages show that line.
 """
 
 from __future__ import annotations
@@ -123,7 +125,9 @@ def _check_declared(predictor: Any) -> None:
 
 
 def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made:
-    """Call ``kind(*parts, **given)``, with a missing or unknown setting reported as the caller's mistake. For adapters.
+    """Call ``kind(*parts, **given)``; a missing or unknown setting is an ``InvalidInput``.
+
+    Adapters use it.
 
     Raises
     ------

@@ -38,7 +38,10 @@ class ModelCheck:
 
     @property
     def change(self) -> float:
-        """The largest change of a score; infinite where the label changed and nothing else is revealed."""
+        """The largest change of a score.
+
+        Where only labels are revealed: infinite if the label changed, else 0.
+        """
         for name in ("scores", "top1"):
             before, now = getattr(self.before, name), getattr(self.now, name)
             if before is not None and now is not None:
@@ -46,7 +49,11 @@ class ModelCheck:
         return 0.0 if self.before.label[0] == self.now.label[0] else float("inf")
 
     def is_same(self, tolerance: float) -> bool:
-        """Whether both answers may be one model's: scores within the tolerance (NaN is not), or the same label."""
+        """Whether both answers may come from one model.
+
+        Scores must differ by at most the tolerance (NaN does not pass). Where only labels are
+        revealed, they must be the same.
+        """
         return self.change <= tolerance
 
 
@@ -91,7 +98,10 @@ class Versioned(Predictor, Protocol):
     """
 
     def model_version(self) -> str | None:
-        """The version that all answers so far named; None before the first, and where none is named."""
+        """The version that all answers so far named.
+
+        None before the first answer, and where no version is named.
+        """
         ...
 
     def expect_version(self, version: str) -> None:

@@ -93,7 +93,7 @@ class Prediction:
         Probabilities or logits, as the predictor's access says.
     resolution : (n,) float or None
         Differences between a row's scores below this mean nothing, because they are rounded or
-        vary; set by whoever has measured that.
+        vary; set by the code that has measured that.
     """
 
     label: IntArray
@@ -103,7 +103,7 @@ class Prediction:
 
     @classmethod
     def from_scores(cls, scores: FloatArray) -> Prediction:
-        """Label each row of ``scores`` (n, n_classes); a row with a non-finite score gets the label -1.
+        """Label each row of ``scores`` (n, n_classes); a row with a non-finite score gets -1.
 
         Examples
         --------
@@ -202,7 +202,7 @@ class Predictor(Protocol):
         ...
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, *input_shape), row by row: a row's answer does not depend on the others."""
+        """Answer ``x`` (n, *input_shape); the answer to a row does not depend on other rows."""
         ...
 
 
@@ -299,7 +299,9 @@ class Repeatable(Predictor, Protocol):
     """A predictor that remembers answers, or wraps one that does, and can query the model again."""
 
     def predict_again(self, x: Array, votes: IntArray) -> Prediction:
-        """Answer ``x`` (n, *input_shape); ``votes`` (n,) is the zero-based repetition index of each row.
+        """Answer ``x`` (n, *input_shape) with the repetition index ``votes`` (n,) of each row.
+
+        Indices are zero-based.
 
         Index 0 is the question of :meth:`predict`. A row with the same index is the same question.
         """
@@ -307,7 +309,10 @@ class Repeatable(Predictor, Protocol):
 
 
 def ask_again(predictor: Predictor, x: Array, votes: IntArray | None) -> Prediction:
-    """Ask a predictor for the ``votes``-th time (n,), whether it remembers or not; None: as :meth:`Predictor.predict` asks."""
+    """Ask a predictor with repetition indices ``votes`` (n,); None: as :meth:`Predictor.predict`.
+
+    A predictor that is not ``Repeatable`` is asked as usual.
+    """
     if votes is not None and isinstance(predictor, Repeatable):
         return predictor.predict_again(x, votes)
     return predictor.predict(x)

@@ -16,7 +16,9 @@ __all__ = ["Settings"]
 
 
 class Settings:
-    """Base of frozen dataclasses, some of whose fields may be arrays; declare them with ``eq=False``.
+    """Base of frozen dataclasses with array fields; declare them with ``eq=False``.
+
+    Some, all or none of the fields may be arrays.
 
     Two are equal, and have one hash, where they are of one class and each field has the same
     content.
@@ -44,7 +46,10 @@ class Settings:
 
 
 def _comparable(value: Any) -> Hashable:
-    """A setting as something that compares and hashes; an array by its type, its shape and a digest of its values."""
+    """Convert a setting to something that compares and hashes.
+
+    An array becomes its type, its shape and a digest of its values.
+    """
     if is_array_api_obj(value):
         content = np.ascontiguousarray(as_numpy(value))
         digest = hashlib.blake2b(content.tobytes(), digest_size=16).hexdigest()

@@ -1,4 +1,7 @@
-"""What a run asked, sent and paid: one account, in the same words on the terminal and in the report."""
+"""Account of what a run asked, sent and paid.
+
+The terminal and the report use the same words.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,10 @@ __all__ = ["Change", "ColumnShare", "Columns", "changes_of", "column_shares"]
 
 
 class Change(NamedTuple):
-    """A column (its position, its name) that a flip point changes; ``size`` in units of its scale."""
+    """A column that a flip point changes.
+
+    ``at`` and ``column`` are its position and its name; ``size`` is in units of its scale.
+    """
 
     row: int
     at: int
@@ -71,7 +74,7 @@ class Columns:
         return cls(names or [_place(shape, at) for at in range(d)], np.ones(d), [()] * d)
 
     def shown(self, at: int, value: float) -> str:
-        """A value as a reader knows it: the text of a category, else the number."""
+        """Return a value for display: the text of a category, else the number."""
         values = self.values[at]
         if values and isinstance(values[0], str) and value == int(value) < len(values):
             return str(values[int(value)])

@@ -140,7 +140,7 @@ class Distances:
     def __getitem__(self, rows: Any) -> Distances: ...
 
     def __getitem__(self, rows: Any) -> Distances | Row:
-        """One row for a number; the same for some of the rows for a slice, a mask or an array of indices."""
+        """Return one row for a number, some rows for a slice, a mask or an array of indices."""
         if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
             return self._row(range(len(self))[int(rows)])
         taken = {name: part[rows] for name, part in self._arrays() if part is not None}
@@ -162,7 +162,10 @@ class Distances:
         return f"Distances({len(self)} rows, {known.size} with a flip{median}; {counts or 'none'})"
 
     def nearest(self, n: int = 5, norm: str = "l2") -> list[Row]:
-        """The ``n`` rows with the smallest distances, nearest first; those without a flip are left out."""
+        """Return the ``n`` rows with the smallest distances, nearest first.
+
+        Rows without a flip are left out.
+        """
         distance = self.norm(norm)
         rows = np.argsort(distance, kind="stable")[:n]
         return [self._row(int(i)) for i in rows if np.isfinite(distance[i])]
@@ -174,10 +177,10 @@ class Distances:
         return overview(self)
 
     def to_frame(self, kind: Literal["pandas", "polars"] = "pandas") -> Any:
-        """The table of :meth:`to_csv` as a data frame: one line a row, everything but the flip points.
+        """Return the table of :meth:`to_csv` as a data frame with one line per row.
 
-        Unknown distances are null. pandas numbers the lines as the result does; Polars has a column
-        ``row``.
+        It holds everything but the flip points. Unknown distances are null. pandas numbers the
+        lines as the result does; Polars has a column ``row``.
 
         Raises
         ------
@@ -199,14 +202,17 @@ class Distances:
 
     @property
     def plot(self) -> Any:
-        """Figures of the report: ``curve()``, ``histogram()``, ``entropy()``, ``pairs()``, ``nearest(x)``.
+        """Figures of the report.
 
-        See :class:`blackbox_boundary.report.notebook.Plots`; needs the ``report`` extra.
+        The methods are ``curve()``, ``histogram()``, ``entropy()``, ``pairs()`` and ``nearest(x)``. See :class:`blackbox_boundary.report.notebook.Plots`; needs the ``report`` extra.
         """
         return import_module(_NOTEBOOK).Plots(self)
 
     def _repr_html_(self) -> str | None:
-        """Verdict, numbers, curve and nearest rows for a notebook; None without the report's packages."""
+        """Return verdict, numbers, curve and nearest rows as HTML for a notebook.
+
+        None if the packages of the report are missing.
+        """
         try:
             html: str = import_module(_NOTEBOOK).view(self)
         except CapabilityMissing:
@@ -244,7 +250,7 @@ class Distances:
 
     @classmethod
     def load(cls, path: str | Path) -> Distances:
-        """Read what :meth:`save` wrote; columns that this version does not know are left out.
+        """Read what :meth:`save` wrote; columns unknown to this version are left out.
 
         Raises
         ------

@@ -44,7 +44,10 @@ _HINTS_CERTIFIED = {Status.NO_FLIP: "No flip was searched: --set upper=tangent l
 
 
 def hint(status: Status, estimator: str = "") -> str:
-    """What to try for rows of a status, measured by the estimator of this name; empty for rows that need nothing."""
+    """Return what to try for rows of a status; empty for rows that need nothing.
+
+    ``estimator`` is the name of the estimator that measured the rows.
+    """
     if estimator == "halfspace" and status in _HINTS_BY_LABELS:
         return _HINTS_BY_LABELS[status]
     if estimator == "lower_bound" and status in _HINTS_CERTIFIED:
@@ -53,7 +56,10 @@ def hint(status: Status, estimator: str = "") -> str:
 
 
 def hints(distances: Distances) -> Iterator[str]:
-    """Lines on how rows were measured, and one for each status that leaves rows without a flip point."""
+    """Yield notes on the measurement, then advice for rows without a flip point.
+
+    Each status that leaves rows without a flip point has one line.
+    """
     if note := labels_note(distances):
         yield note
     if note := direction_note(distances.run):
@@ -72,7 +78,10 @@ def labels_note(distances: Distances) -> str:
 
 
 def direction_note(run: Mapping[str, Any]) -> str:
-    """What a ray against the top probability says; empty where a run took none, or where it is the one of logits."""
+    """Return a note on rays against the gradient of the top probability.
+
+    Empty where the run took no such ray, or where its direction equals that of the logits.
+    """
     estimator = run.get("estimator", {})
     ray = estimator.get("name") == "ray" and estimator.get("direction") == "top1"
     automatic = estimator.get("name") == "auto"

@@ -82,8 +82,8 @@ class Overview:
     distances : dict of str to Spread
         For each of ``"l1"``, ``"l2"``, ``"linf"``, over the rows with a known flip point.
     besides : dict of str to Spread
-        What some estimators know of the distance besides a flip point, by what it is, over all
-        rows.
+        Other results on the distance that some estimators give besides a flip point, by name, over
+        all rows.
     predictions, gradients : Spread
         Queries asked per row, over all rows; what a ledger answered is among them.
     n_predictions, n_gradients : int

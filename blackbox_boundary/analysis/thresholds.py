@@ -1,4 +1,7 @@
-"""Thresholds on a run, for continuous integration: ``STAT OP NUMBER``, parsed and never evaluated."""
+"""Thresholds on a run, for continuous integration: ``STAT OP NUMBER``.
+
+The text is parsed and never evaluated.
+"""
 
 from __future__ import annotations
 

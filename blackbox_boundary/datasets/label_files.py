@@ -27,7 +27,7 @@ _IDX = re.compile(r"(-ubyte|\.idx\d?)(\.gz)?$")
 
 
 def is_label_file(name: str) -> bool:
-    """Whether a name is that of a file of a kind that may hold labels, not of an array or a column."""
+    """Whether a name has the form of a label file, rather than of an array or a column."""
     path = Path(name)
     return path.suffix.lower() in _KNOWN or bool(_IDX.search(path.name))
 

@@ -36,7 +36,7 @@ DAMAGE = (
 """What readers of the standard library and NumPy raise on a damaged or crafted file."""
 
 _FREE_BYTES = 2**30
-"""Up to one GiB is unpacked whatever the ratio: it fits in the memory of the machines we know."""
+"""Up to one GiB is unpacked whatever the ratio: it fits in the memory of common machines."""
 
 _RATIO = 100
 """Beyond that, at most so many bytes for each stored one. Deflate reaches 1,032, images about 5."""

@@ -28,7 +28,7 @@ class TestSet:
     name : str
     x : array (n, *input_shape)
     victim : (n,) int
-        The victim's labels: asked once, by whoever makes the set, and not charged to the attack.
+        The victim's labels. The author of the set queries them once; the attack is not charged.
     truth : (n,) int, optional
         True labels, where such exist.
     """

@@ -88,8 +88,8 @@ def _check_pool(x: Array, n_wanted: int) -> None:
 class Upfront:
     """Rows chosen before anything is trained, in the order of a rule.
 
-    ``known`` is what the rule looks at. Where it holds distances to the *victim's* boundary, they
-    are an attacker's who got them for nothing: the queries of their search stand in
+    ``known`` is the input of the rule. Where it holds distances to the *victim's* boundary, the
+    attacker is assumed to have them for free: the queries of their search are counted in
     ``known.distance_queries`` and are not charged here.
     """
 

@@ -20,12 +20,12 @@ from ..errors import LedgerError
 __all__ = ["FORMAT", "connect", "create", "open_existing", "translated"]
 
 FORMAT = 2
-"""Version of the file's content. A file of a later version is refused.
+"""Version of the file's content. Opening a file of a later version raises an error.
 
 The tables are those of version 1.
 
-Up to version 1 (0.1 of this package) fingerprints left out facts that change what is sent, such as the levels
-of encoded pixels: such a ledger can be read, and not be gone on with."""
+Up to version 1 (0.1 of this package), fingerprints left out facts that change what is sent, such as
+the levels of encoded pixels: such a ledger can be read, but no run can continue it."""
 _APPLICATION = 0x42424C47
 """Marks the file as a ledger ("BBLG")."""
 _PAGE_BYTES = 1024

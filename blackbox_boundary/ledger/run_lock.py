@@ -1,11 +1,11 @@
 """A small file beside the ledger for each run that has it open.
 
-It shows that the run lives, and reserves disk space.
+It shows that the run is still active, and reserves disk space.
 
-The run holds a lock on the file, which the operating system drops at the moment the process ends,
-however it ends: who can take the lock knows that the run is dead. (A process number would not do:
-it is reused, and means nothing to another container.) The file's bytes are room for the answers to
-what has been sent: when the disk is full they are given up first.
+The run holds a lock on the file. The operating system releases it when the process ends, however
+it ends: if another process can take the lock, the run has ended. (A process number does not
+suffice: it is reused, and has no meaning in another container.) The file's bytes reserve space for
+the answers to what has been sent; when the disk is full, they are released first.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Write a ledger: claim what is about to be sent, record what came back.
 
 A question is claimed in a committed transaction before it is sent, and its answer is recorded in
-another before anyone sees it. Claims are exclusive: of two processes that need the same answer, one
-asks and the other waits for the record. When a process dies, what it had claimed and not recorded
-is marked as lost by whoever meets it first, and may be claimed again.
+another before it is returned. Claims are exclusive: of two processes that need the same answer, one
+asks and the other waits for the record. When a process dies, its claims without a record are marked
+as lost by the first process that finds them, and may be claimed again.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def measure(
         taken over and cost nothing.
     votes : int
         Times each prediction is asked, where answers vary: so many queries a point, and rows that
-        stay open end ``UNDECIDED``. Five is the least that can tell
+        stay open end ``UNDECIDED``. Five is the smallest number that can decide
         (:mod:`blackbox_boundary.measuring.voting`).
     score_resolution : float
         Differences between scores below this mean nothing, because they are rounded to it or vary
@@ -425,7 +425,7 @@ class _Run:
         self._flips.finished(rows, block)
 
     def _hand_over(self, error: BaseException) -> None:
-        """Give what has been measured to whoever catches the error."""
+        """Attach the results so far to the error; an interrupt becomes ``Interrupted``."""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(self._result()) from error
         bad_input = isinstance(error, InvalidInput | CapabilityMissing)

@@ -1,9 +1,9 @@
-"""Asks flip points again at the end of a run, where a server may mix the requests of several clients.
+"""Ask flip points again at the end of a run, where a server may mix clients' requests.
 
-A server that joins requests into one batch may answer a row by what its neighbours were: another
-client's datatype, or the outputs that another client asked for. Such an answer looks like any
-other. A flip point that is answered again, alone and at another moment, had no such neighbour
-twice.
+If a server joins requests into one batch, the answer to a row may depend on its neighbours: on
+another client's datatype, or on the outputs that another client asked for. Such an answer looks
+valid. A flip point that is asked again, alone and at another time, is unlikely to have had such
+a neighbour twice.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class FlipChecks:
 
     @property
     def needs_points(self) -> bool:
-        """Whether flip points must be kept until the end, as far as is known before the first query."""
+        """Whether flip points must be kept until the end, as known before the first query."""
         return self._predictor is not None and self._wanted is not False
 
     @property

@@ -1,9 +1,9 @@
-"""A measurement in progress: questions out, answers in, and the books kept.
+"""A measurement in progress: it hands out questions, takes answers and counts queries.
 
 :class:`Measurement` holds a running search and does the book-keeping: it counts every question
-before it is handed out, refuses those beyond the query limit, checks every answer against the
-predictor's declaration, and gives the current result at any moment. Whoever has a model answers its
-questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
+before it is handed out, stops at the query limit, checks every answer against the predictor's
+declaration, and gives the current result at any moment. A driver answers its questions:
+:func:`~blackbox_boundary.measure` with a predictor, or you, by hand and at any later time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Measurement:
     """A measurement in progress, for people who run the model themselves.
 
     ``ask`` hands out the next rows to predict (or to differentiate), ``tell`` takes the answers,
-    ``distances`` says at any moment what is known. Between the two any time may pass.
+    ``distances`` returns the results so far at any moment. Any time may pass between the two.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ class Measurement:
         )
 
     def _bounds_besides(self) -> dict[str, Any]:
-        """What else some estimators know of the distance."""
+        """Other results on the distance that some estimators give."""
         columns: dict[str, Any] = {}
         for name in ("estimate", "certified", "note", "trace"):
             if (found := getattr(self._flips, name)) is not None:

@@ -14,7 +14,7 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Counts the rows sent to a predictor and refuses those that would pass a limit.
+    """Count the rows sent to a predictor; rows that would exceed a limit are not sent.
 
     A :class:`~blackbox_boundary.metering.Metered` predictor reports each request before it is sent,
     repeated requests included, and none for what a ledger answers. Of any other predictor the

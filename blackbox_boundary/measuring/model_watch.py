@@ -1,8 +1,8 @@
-"""Watches whether a model changes while it is measured.
+"""Detect whether a model changes while it is measured.
 
-A service may replace its model at any time. Where its answers name a version, the predictor itself
-refuses an answer of another one. For the rest, one row that this run sent is asked again at the end
-of the run and after each pause.
+A service may replace its model at any time. Where its answers name a version, the predictor rejects
+an answer of another version. In addition, one row that this run sent is asked again at the end of
+the run and after each pause.
 """
 
 from __future__ import annotations
@@ -119,7 +119,10 @@ class ModelWatch:
         return self._n_probes - before
 
     def reserve(self, left: int | None) -> int | None:
-        """What a group of rows may use of the queries left: some are kept for checks where there are many."""
+        """Return how many of the remaining queries a group of rows may use.
+
+        Where many remain, some are reserved for checks.
+        """
         if left is None or left < _RESERVED * _SHARE or not isinstance(self._predictor, Rechecked):
             self._room = None if left is None else 0
             return left
@@ -169,7 +172,11 @@ class ModelWatch:
         }
 
     def _neighbours(self, x: Array) -> bool:
-        """Ask the smaller row alone and beside the larger: a scale of the batch is the larger one's."""
+        """Whether the answer to a row depends on the row sent beside it.
+
+        The smaller row is asked alone and beside the larger one: a scale computed from the batch
+        would be that of the larger row.
+        """
         sizes = flat_norm(x[:2], math.inf)
         x = take(x, np.array([0, 1] if sizes[0] >= sizes[1] else [1, 0]))
         alone = self._vote(x[1:2], 0)

@@ -34,8 +34,8 @@ from ..search.state import Flips
 __all__ = ["by_votes", "needed"]
 
 _LUCK = 0.05
-"""Chance that votes on a point of the boundary itself make it clear; five votes can say no more
-with labels alone (1 in 32)."""
+"""Chance that votes on a point of the boundary itself make it clear; with labels alone, five votes
+cannot do better (1 in 32)."""
 
 
 @cache
@@ -79,7 +79,9 @@ def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
 
 
 def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bool_]]:
-    """One reply (k,) from ``n_votes`` of them, asked one after the other; and whether all agree (k,).
+    """Combine ``n_votes`` replies into one (k,); return also where all agree (k,).
+
+    ``votes`` holds the replies one after the other.
 
     ==================  ======================================  ==================================
     votes on a point    label                                   values
@@ -125,7 +127,10 @@ def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bo
 def _mean(
     values: FloatArray, given: NDArray[np.bool_], first: tuple[IntArray, IntArray]
 ) -> tuple[FloatArray, NDArray[np.float64]]:
-    """Mean (k, c) of the given ones of ``values`` (n, k, c), the very value where all are equal; and the largest standard error (k,)."""
+    """Mean (k, c) of the given ``values`` (n, k, c), and the largest standard error (k,).
+
+    Where all values are equal, the mean is exactly that value.
+    """
     base = values[first]
     n = np.maximum(given.sum(axis=0), 1)[:, None]
     with np.errstate(invalid="ignore"):  # infinite scores have no label, and their rows end
@@ -137,7 +142,10 @@ def _mean(
 
 
 def _leads(scores: FloatArray, winner: IntArray) -> NDArray[np.bool_]:
-    """Whether the winner's mean lead over each other class is more than luck, (k,), by ``scores`` (n, k, c)."""
+    """Whether the winner leads every other class by more than luck, (k,).
+
+    A one-sided t-test at level ``_LUCK`` on ``scores`` (n, k, c) decides.
+    """
     n = len(scores)
     with np.errstate(invalid="ignore"):
         lead = (

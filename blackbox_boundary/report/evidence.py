@@ -57,7 +57,9 @@ _KNOWLEDGE = {
 def cyclonedx(
     distances: Distances, *, norm: str = "l2", class_names: Sequence[str] | None = None
 ) -> str:
-    """A CycloneDX 1.7 document: the model with metrics per class, and claims tied to the record of the run.
+    """Return a CycloneDX 1.7 document on the model of a run.
+
+    It holds metrics per class, and claims tied to the record of the run.
 
     Equal results give equal text. No query is sent.
     """
@@ -164,7 +166,10 @@ def _model(distances: Distances, norm: str, names: Names) -> dict[str, Any]:
 def _metric(
     distances: Distances, rows: NDArray[np.bool_], norm: str, name: str | None
 ) -> dict[str, Any] | None:
-    """Median distance of some rows with a flip, with a 95 % bootstrap interval; None where there are none."""
+    """Median distance of some rows with a flip, with a 95 % bootstrap interval.
+
+    None where there are no such rows.
+    """
     values = distances.norm(norm)[rows & distances.has_flip]
     if not values.size:
         return None

@@ -51,7 +51,10 @@ def without_folder(value: Any) -> str:
 
 
 def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was measured, as far as the run says: model, data, what the model reveals, and the estimator with its named choices."""
+    """List what was measured: model, data, what the model reveals, and the estimator.
+
+    The estimator is listed with its named choices. Facts that the run does not hold are left out.
+    """
     data, estimator = run.get("data"), run.get("estimator")
     if isinstance(data, dict):
         data = without_folder(data.get("path") or data.get("name") or "")

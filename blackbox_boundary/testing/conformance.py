@@ -376,7 +376,7 @@ def _vjp_values(case: _Case) -> None:
 
 
 def _gradient_error(case: _Case, rng: np.random.Generator, *, along_gradient: bool) -> FloatArray:
-    """Relative error (n,) of the slope in one direction, near each row; NaN where no step tells."""
+    """Relative error (n,) of the slope in one direction, near each row; NaN if no step decides."""
     predictor, v = case.with_gradient(), case.weights()
     largest = 0.05 * float(np.abs(as_numpy(case.x)).max()) or 0.05
     x = _away_from_bounds(

@@ -38,7 +38,7 @@ _DUAL = {1: np.inf, 2: 2, np.inf: 1}
 
 
 class Shape(Protocol):
-    """What :class:`~blackbox_boundary.testing.Reference` needs to know of a classifier."""
+    """Properties of a classifier that :class:`~blackbox_boundary.testing.Reference` needs."""
 
     @property
     def input_shape(self) -> tuple[int, ...]: ...

@@ -76,7 +76,7 @@ class Around:
 
     @property
     def grid(self) -> Grid | None:
-        """The inputs that exist, where the wrapped predictor knows of a grid."""
+        """Grid of the inputs, where the wrapped predictor has one."""
         return grid_of(self._inner)
 
 
@@ -113,7 +113,7 @@ class Wrapper(Around):
         self._pass_on(predictor)
 
     def _pass_on(self, predictor: Predictor) -> None:
-        """Take over what the wrapped predictor says of itself."""
+        """Copy the declarations of the wrapped predictor."""
         if isinstance(predictor, Chained):
             self.chain = predictor.chain
         if isinstance(predictor, TreeBased):

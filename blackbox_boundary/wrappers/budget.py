@@ -41,7 +41,7 @@ class Prices:
 
 
 class Allowance:
-    """What may be sent in all; grants or refuses each call before it is sent. Threads may share it.
+    """Limit on the rows sent, checked before each call. Threads may share it.
 
     Parameters
     ----------

@@ -3,7 +3,8 @@
 Any run can be repeated behind a defence and compared with the run in front of it. A defended model
 is a deployed one: none of these passes gradients on. Noise is drawn from a stream named by the seed
 and the content of the row, so that a row's answer does not depend on its batch, and asking again
-gives the same answer; a defender who draws afresh each time can be averaged away.
+gives the same answer; noise drawn afresh each time could be averaged
+away.
 
 References
 ----------

@@ -1,6 +1,6 @@
-"""A predictor that remembers: nothing is paid for twice, and nothing answered is lost.
+"""A predictor with a ledger: no question is sent twice, and no answer is lost.
 
-Each row is known by the content of what is sent (:mod:`blackbox_boundary.ledger.records`). Before
+Each row is identified by the content of what is sent (:mod:`blackbox_boundary.ledger.records`). Before
 rows are sent they are claimed in the ledger, and their answers are recorded there before they are
 returned; both are on the disk when the next step begins. A run that is killed and started again
 with the same command therefore asks only what was in flight, and ends with the same bits.
@@ -293,7 +293,7 @@ class LedgerPredictor(Closing, Wrapper):
         return True
 
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
-        """Ask, and refuse to record what is not an answer."""
+        """Ask, and raise on an invalid answer instead of recording it."""
         n = n_left = len(x)
         self._charge(n)
         parts = (

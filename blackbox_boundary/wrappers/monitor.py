@@ -1,4 +1,4 @@
-"""Would the owner of the model have noticed? The detector PRADA, beside a run.
+"""The attack detector PRADA, run beside a measurement.
 
 PRADA [1]_ watches, for each client, how far each query lies from the queries before it of the same
 label. Natural inputs give distances that are nearly normally distributed; inputs that were made

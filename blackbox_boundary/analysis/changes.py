@@ -1,4 +1,4 @@
-"""Which columns flips change, by how much, and how often: what a table's flip points say."""
+"""Which columns of a table flips change, by how much, and how often."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ class Columns:
 def changes_of(
     x: Array, flip_points: Array, rows: IntArray, columns: Columns
 ) -> Iterator[list[Change]]:
-    """What the flip points of some rows change, the largest first; nothing of rows without one.
+    """List the changes at the flip points of some rows, the largest first.
+
+    Rows without a flip point have no changes.
 
     Parameters
     ----------

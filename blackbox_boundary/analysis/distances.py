@@ -1,4 +1,4 @@
-"""What a measurement found, row by row, and how to keep it."""
+"""Results of a measurement, row by row, and their files."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ class Distances:
     certified : (n,) float, or None
         A distance within which no flip can lie, from estimators that prove one.
     note : (n,) str, or None
-        What an estimator has to say of a row: which classes tie, why none was found.
+        Remark of an estimator on a row: which classes tie, why no flip was found.
     l0 : (n,) float, or None
         Columns of a table that the flip point changes, a one-hot group counting once; where the
         measurement has a domain.
     trace : (n, k) float, or None
-        Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point
+        Distances at the stages of an estimator that has stages: for ``homotopy``, of the flip point
         at each stage.
     run : dict
         Facts of the run: versions, seed, settings, model fingerprint, seconds. JSON types only.
@@ -113,7 +113,7 @@ class Distances:
 
     @classmethod
     def empty(cls, n: int) -> Distances:
-        """``n`` rows of which nothing is known yet."""
+        """Return ``n`` rows without any result yet."""
         l1, l2, linf, hi = (np.full(n, np.inf) for _ in range(4))
         home, flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         status = np.full(n, Status.NOT_MEASURED, np.int8)
@@ -204,7 +204,8 @@ class Distances:
     def plot(self) -> Any:
         """Figures of the report.
 
-        The methods are ``curve()``, ``histogram()``, ``entropy()``, ``pairs()`` and ``nearest(x)``. See :class:`blackbox_boundary.report.notebook.Plots`; needs the ``report`` extra.
+        The methods are ``curve()``, ``histogram()``, ``entropy()``, ``pairs()`` and ``nearest(x)``.
+        See :class:`blackbox_boundary.report.notebook.Plots`; needs the ``report`` extra.
         """
         return import_module(_NOTEBOOK).Plots(self)
 
@@ -319,7 +320,7 @@ class Distances:
 
 
 def _check_columns(stored: Distances) -> None:
-    """Refuse columns that do not fit together; a crafted file may hold any arrays."""
+    """Raise if columns do not fit together; a crafted file may hold any arrays."""
     if not isinstance(stored.run, dict):
         raise TypeError("its facts are no object")
     n = stored.l2.shape

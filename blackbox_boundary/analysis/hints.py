@@ -1,4 +1,4 @@
-"""What to try where rows have no answer, status by status, as options of the command line."""
+"""Advice for rows without a result, by status, as options of the command line."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def hints(distances: Distances) -> Iterator[str]:
 
 
 def labels_note(distances: Distances) -> str:
-    """How many rows were measured by labels, because no gradient led on; empty where none was."""
+    """Return how many rows were measured by labels for lack of a gradient; empty if none was."""
     n = 0 if distances.note is None else int((distances.note == BY_LABELS).sum())
     return f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}." if n else ""
 

@@ -64,7 +64,7 @@ class PairedRuns:
 
     @classmethod
     def of(cls, before: Distances, after: Distances, norm: str = "l2") -> PairedRuns:
-        """Pair two runs; :func:`check_comparable` says whether they may be.
+        """Pair two runs; :func:`check_comparable` checks whether they may be paired.
 
         Raises
         ------

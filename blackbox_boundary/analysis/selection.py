@@ -1,9 +1,9 @@
 """Select rows by distance to the boundary, for labelling, curricula, replay or extraction.
 
-A selector is a function of what is known of a pool (:class:`Pool`) and a number of rows. The same
+A selector is a function of the known facts on a pool (:class:`Pool`) and a number of rows. The same
 pool, number and seed give the same rows; equal values go to the lower row number. Every
-:class:`Selection` says how many victim queries went into what its rule looked at: for the whole
-pool, since the rows not chosen had to be measured as well.
+:class:`Selection` states how many victim queries the inputs of its rule took, for the whole pool,
+since the rows not chosen had to be measured as well.
 
 References
 ----------
@@ -55,7 +55,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """What a selector may look at; ask for no more than a rule needs.
+    """Inputs of a selector; provide no more than a rule needs.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ def _ranked(values: Floats) -> IntArray:
 
 
 def random(pool: Pool, k: int, *, seed: int = 0) -> Selection:
-    """Any rows, each as likely; costs nothing. The baseline of every other rule."""
+    """Select rows uniformly at random, without queries: the baseline of every other rule."""
     _check(k, pool.n)
     return Selection(np.random.default_rng(seed).permutation(pool.n)[:k], 0, "random")
 
@@ -259,8 +259,8 @@ def k_centre(pool: Pool, k: int, *, seed: int = 0) -> Selection:
 def k_centre_of(selector: Selector, *, factor: int = 4) -> Selector:
     """Greedy k-centre among the rows that another rule would choose: its rows, but spread out.
 
-    The rule chooses ``factor * k`` rows, or all that it can rank. Four candidates for each place
-    leave the rule its character while near duplicates can still be passed over.
+    The rule chooses ``factor * k`` rows, or all that it can rank. With four candidates for each
+    place, the choice still follows the rule, and near duplicates can be skipped.
     """
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:

@@ -176,8 +176,8 @@ class Softness:
         rows around.
     knee : float
         Distance beyond which at most a tenth of the whole fall in expected entropy is left: the
-        paper's "core regions". Infinite where the fit is flat: distance then says nothing of
-        softness.
+        paper's "core regions". Infinite where the fit is flat: distance then carries no information
+        on softness.
     held_out_error, baseline_error : float
         Mean absolute error on rows not fitted on, nats; and that of always answering the fitted
         rows' mean.
@@ -373,10 +373,8 @@ def vote_uncertainty(
     InvalidInput
         No augmentation, or one that changes the shape; nothing has been sent by then.
 
-    Notes
-    -----
-    Queries per row: ``len(augmentations)``. A copy the predictor gave no label for is a vote for
-    nothing; a row without any vote gets NaN.
+    Notes ----- Queries per row: ``len(augmentations)``. A copy without a label counts for no class;
+    a row without any vote gets NaN.
     """
     if not augmentations:
         raise InvalidInput(

@@ -36,7 +36,7 @@ _CLOSE = 0.08
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a measurement says.
+    """Summary of a measurement in words.
 
     Attributes
     ----------

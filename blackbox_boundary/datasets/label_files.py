@@ -19,7 +19,7 @@ from .parquet_files import read_parquet
 __all__ = ["is_label_file", "read_label_file"]
 
 _NAMES = ("label", "labels", "y", "target", "class")
-"""What an array or a column of labels is called, where there are several."""
+"""Names of an array or a column of labels, where there are several."""
 
 _TEXT = (".csv", ".tsv", ".txt")
 _KNOWN = (".npy", ".npz", ".parquet", ".pq", *_TEXT)
@@ -83,7 +83,7 @@ def _columns(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _chosen(named: dict[str, NDArray[Any]], path: Path) -> NDArray[Any]:
-    """The only array, or the one that is called as labels are."""
+    """The only array, or the one with a name of labels."""
     if len(named) == 1:
         return next(iter(named.values()))
     found = {name.lower(): values for name, values in named.items()}

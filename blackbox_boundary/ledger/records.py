@@ -55,7 +55,7 @@ def content_keys(
 
     The same numbers in the same dtype have the same key in any kind of array, on any device and in
     any memory order. ``encoded`` says that the rows are already in the form in which they are sent,
-    where that is not the form in which they are asked.
+    where that differs from the form in which they are asked.
     """
     rows = _native(as_numpy(x))
     dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))

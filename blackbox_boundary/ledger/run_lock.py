@@ -49,7 +49,7 @@ def _try_lock(handle: int) -> bool:
 
 
 class RunLock:
-    """The file of a living run."""
+    """The lock file of an active run."""
 
     def __init__(self, ledger: Path, run: int) -> None:
         self.path = _path(ledger, run)
@@ -60,12 +60,12 @@ class RunLock:
         _HELD.add(self.path)
 
     def reserve(self, n_bytes: int) -> None:
-        """Keep at least so many bytes of the disk back.
+        """Reserve at least so many bytes of the disk.
 
         Raises
         ------
         OSError
-            They are not to be had.
+            The disk has no room for them.
         """
         if n_bytes <= self._size:
             return
@@ -76,7 +76,7 @@ class RunLock:
         self._size = n_bytes
 
     def release(self) -> None:
-        """Give the bytes up, so that what must be written can be."""
+        """Release the bytes, so that the ledger can be written."""
         os.ftruncate(self._handle, 0)
         self._size = 0
 
@@ -88,7 +88,7 @@ class RunLock:
 
 
 def is_alive(ledger: Path, run: int) -> bool:
-    """Whether the run still has the ledger open; the file of a dead one is removed."""
+    """Whether the run still has the ledger open; the file of an ended run is removed."""
     path = _path(ledger, run)
     if path in _HELD:
         return True

@@ -62,7 +62,7 @@ class BatchScoring(Closing):
     LedgerError
         There is no ledger, or it cannot be used.
     InvalidInput
-        The ledger holds no such job, or ``x`` is not what it was begun with.
+        The ledger holds no such job, or the job was begun with another ``x``.
 
     Examples
     --------
@@ -160,7 +160,7 @@ class BatchScoring(Closing):
 
     @staticmethod
     def data(ledger: str | Path) -> str:
-        """What the job in a ledger calls its inputs.
+        """Return the name that the job in a ledger gives its inputs.
 
         Raises
         ------

@@ -25,8 +25,8 @@ __all__ = ["Behaviour", "depends_on_neighbours", "read_behaviour", "rounding"]
 _VOTES = 5
 """The smallest number of votes that can reach the significance level (:mod:`.voting`)."""
 _LAST_BITS, _MUCH = 1e-4, 10.0
-"""A score differs by less where kernels of single precision sum in another order; a spread so
-many times that of a row alone is no noise."""
+"""Kernels of single precision that sum in another order change a score by less; a spread so many
+times that of a row alone is not noise."""
 _DISTURBING = 0.01
 """Spread of a score, of a nat or a probability, from which it is worth the queries to vote, and
 not only to stop searching earlier."""
@@ -34,7 +34,7 @@ not only to stop searching earlier."""
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What was seen.
+    """Observed behaviour of a model.
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ class Behaviour:
     n_queries, n_requests : int
         What reading this cost, retries included.
     depends_on_neighbours : bool
-        Whether rows that repeat themselves alone are answered otherwise among others: in another
-        label, or by more than kernels of single precision differ. Then rows are to be asked one at
-        a time.
+        Whether rows whose answers repeat when asked alone get other answers among other rows:
+        another label, or a score that differs by more than kernels of single precision do. Then
+        rows must be asked one at a time.
     """
 
     n_rows: int

@@ -37,7 +37,7 @@ both sides lie no further from the flip."""
 
 
 def check(estimator: Estimator, problem: Problem) -> None:
-    """Find, before any query, what an estimator and its gradient source cannot do here.
+    """Check, before any query, that an estimator and its gradient source fit the problem.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check(estimator: Estimator, problem: Problem) -> None:
 
 
 def _check_keeps_domain(estimator: Estimator) -> None:
-    """Refuse an estimator that does not keep a domain, and settings that are part of the domain."""
+    """Raise for an estimator that does not keep a domain, and for settings that belong to one."""
     if not isinstance(estimator, KeepsDomain):
         able = [name for name, e in CATALOGUE.items() if isinstance(e.kind(), KeepsDomain)]
         raise CapabilityMissing(
@@ -216,7 +216,7 @@ def _look_inside(flips: Flips, problem: Problem) -> Search:
 
 
 def _unclear(reply: Labels) -> NDArray[np.bool_]:
-    """Which answered points (k,) have a label that chance may have chosen."""
+    """Which answered points (k,) have a label that may be due to chance."""
     return (
         np.zeros(len(reply.status), np.bool_)
         if reply.unclear is None

@@ -79,7 +79,7 @@ class Meter:
 
     @contextmanager
     def call(self, n_rows: int) -> Iterator[None]:
-        """Count one call of a predictor that is not metered; a refusal gives the rows back."""
+        """Count one call of a predictor that is not metered, unless a limit refuses it."""
         if isinstance(self._predictor, Metered):
             yield
             return

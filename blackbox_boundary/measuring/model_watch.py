@@ -46,8 +46,8 @@ class ModelWatch:
     Parameters
     ----------
     predictor : Predictor
-        Watched as far as it is :class:`~blackbox_boundary.model_checks.Versioned` and
-        :class:`~blackbox_boundary.model_checks.Rechecked`; any other is left alone.
+        It is checked if it is :class:`~blackbox_boundary.model_checks.Versioned` or
+        :class:`~blackbox_boundary.model_checks.Rechecked`; any other is not.
     problem : Problem
         Its ``score_resolution`` widens the tolerance; with votes, answers vary, and a check proves
         nothing.
@@ -80,7 +80,7 @@ class ModelWatch:
         return self._n_probes + sum(check["queries"] for check in self._checks)
 
     def begin(self, x: Array, left: int | None) -> int:
-        """See whether a row's answer depends on the rows asked with it, where that is not known.
+        """Check whether a row's answer depends on the rows asked with it, unless that is known.
 
         Where it does, rows are asked one at a time from then on.
 
@@ -157,7 +157,7 @@ class ModelWatch:
         return self._check()
 
     def facts(self) -> dict[str, Any]:
-        """For the run's facts; nothing of a predictor that is not watched."""
+        """Entries for the facts of the run; empty for a predictor that is not watched."""
         version = self._version
         if isinstance(self._predictor, Versioned):
             version = self._predictor.model_version() or version
@@ -195,9 +195,9 @@ class ModelWatch:
         return isinstance(self._predictor, Rechecked) and self._predictor.sent_row() is not None
 
     def _check(self) -> int:
-        """Ask the row again, and keep what came of it.
+        """Ask the row again, and record the outcome.
 
-        A failure ends nothing: the rows are measured.
+        A failure does not end the run: the rows are already measured.
         """
         predictor = self._predictor
         if not isinstance(predictor, Rechecked) or not self._can_check:

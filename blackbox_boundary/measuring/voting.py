@@ -1,4 +1,4 @@
-"""Votes: put each question several times, and say where the answers leave it open.
+"""Votes: ask each question several times, and mark where the answers leave it open.
 
 A server may answer the same input differently each time: it adds noise, or two versions of a model
 stand behind one name. Between a search and its driver, :func:`by_votes` turns one question into
@@ -6,11 +6,12 @@ stand behind one name. Between a search and its driver, :func:`by_votes` turns o
 counted, granted, recorded and charged as a query of its row, and a search does not see the single
 votes.
 
-A majority may still be luck. A label is *clear* where a coin would favour one side as much less
-than once in twenty times (of fewer than five votes all must agree, which is the most they can say);
-with scores also where its mean lead over each other class is as unlikely to be none (Student's t,
-one-sided). A row ends ``CONVERGED`` only with a clear flip, and where votes on it ever disagreed,
-only if its own label holds clearly five percent short of there; otherwise it is ``UNDECIDED``.
+A majority may still be luck. A label is *clear* where a fair coin would give so one-sided a vote
+less than 5 % of the time. (With fewer than five votes this level cannot be reached, so all must
+agree.) With scores, it is also clear where its mean lead over each other class is positive at the
+same level (Student's t, one-sided). A row ends ``CONVERGED`` only with a clear flip, and where
+votes on it ever disagreed, only if its own label holds clearly five percent short of there;
+otherwise it is ``UNDECIDED``.
 
 Cost: ``n`` queries a question; a row whose votes ever disagreed, ``n`` more for the look short of
 its flip point.

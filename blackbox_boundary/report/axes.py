@@ -38,7 +38,7 @@ def bare_axes(size: tuple[float, float], colours: Colours) -> tuple[Figure, Axes
 
 
 def dress(axes: Axes, colours: Colours) -> None:
-    """Leave of the box the line below, with a light grid behind the data."""
+    """Keep only the lower line of the box, with a light grid behind the data."""
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")

@@ -41,7 +41,7 @@ def robustness_figure(
     curve : RobustnessCurve
         Of the flips that were seen: an upper bound.
     certified : RobustnessCurve, optional
-        Of certificates: a lower bound. The truth lies in the shaded band between the two.
+        Of certificates: a lower bound. The true curve lies in the shaded band between the two.
     norm, unit : str
         How the norm and the unit are written on the axis.
     size : (width, height)

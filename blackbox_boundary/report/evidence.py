@@ -1,4 +1,4 @@
-"""Evidence of a run to hand in: a CycloneDX 1.7 document, and a statement of one page.
+"""Evidence of a run for an audit: a CycloneDX 1.7 document, and a statement of one page.
 
 References
 ----------
@@ -236,7 +236,7 @@ def _facts(run: dict[str, Any]) -> str:
 
 
 def _interval(distances: Distances, norm: str) -> str:
-    """[lower, upper] of the median distance, or that it is open."""
+    """Return [lower, upper] of the median distance, or the fact that it is open."""
     n = len(distances)
     unfinished = sum(not Status(int(status)).is_final for status in distances.status)
     upper = robustness_curve(distances, norm).radius(0.5)

@@ -302,7 +302,7 @@ def bars(
 ) -> Figure:
     """Horizontal bars of ``shares`` (0 to 1), the first on top, each with its name and its number.
 
-    Cost: none of the model; matplotlib is imported.
+    No query is sent; matplotlib is imported.
     """
     colours = colours or Colours()
     figure, axes = bare_axes((6.2, 0.5 + 0.24 * len(names)), colours)

@@ -1,4 +1,4 @@
-"""Rows as pictures: the original, the flip point, and what is between them, as PNG data URIs.
+"""Rows as pictures: the original, the flip point, and their difference, as PNG data URIs.
 
 Originals and flip points are shown on one scale, the difference on a scale of its own that grows
 lighter from its negative to its positive end, so that it survives a grey print: dark blue is less,
@@ -90,20 +90,20 @@ class Triptych:
 def image_layout(
     row_shape: tuple[int, ...], image_shape: tuple[int, ...] | None
 ) -> ImageLayout | None:
-    """Read a row as a picture, or say that it is none.
+    """Return the layout of a row as a picture, or None if it is no picture.
 
     Parameters
     ----------
     row_shape : tuple of int
         Shape of a row, ``x.shape[1:]``.
     image_shape : tuple of int, optional
-        ``(height, width)``, or with 1 or 3 colour channels first or last. Default: ``row_shape``
-        itself where it reads so and is at least 8 pixels high and wide.
+        ``(height, width)``, or with 1 or 3 colour channels first or last. Default: ``row_shape``,
+        if it has such a form and is at least 8 pixels high and wide.
 
     Raises
     ------
     InvalidInput
-        ``image_shape`` does not read as a picture, or holds another number of values than a row.
+        ``image_shape`` is not the shape of a picture, or holds another number of values than a row.
     """
     if image_shape is None:
         layout = _read(row_shape)

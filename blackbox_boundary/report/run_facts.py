@@ -80,7 +80,7 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def behaviour_table(run: Mapping[str, Any]) -> Table | None:
-    """What reading the model's behaviour found, where the run has read it."""
+    """The behaviour of the model, where the run has measured it."""
     seen = run.get("behaviour")
     if not isinstance(seen, dict):
         return None

@@ -1,4 +1,4 @@
-"""The paper's reading of entropy and distance, in words."""
+"""The relation of entropy and distance, as the paper reads it, in words."""
 
 from __future__ import annotations
 

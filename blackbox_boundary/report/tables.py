@@ -149,7 +149,7 @@ def status_table(numbers: Overview, estimator: str = "") -> Table:
 
 
 def column_table(shares: Sequence[ColumnShare], unit: str) -> Table:
-    """What flips change, column by column."""
+    """Changes at flip points, column by column."""
     cells = [
         (printable(s.column), f"{s.n_rows:,}", f"{s.share:.1%}", number(s.median)) for s in shares
     ]

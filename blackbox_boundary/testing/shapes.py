@@ -1,6 +1,6 @@
 """Classifiers whose decision boundary is known in closed form.
 
-Each shape is a few numbers with exact answers: the logits and their gradient, the distance to the
+Each shape is a few numbers with exact results: the logits and their gradient, the distance to the
 boundary under L1, L2 and L∞, and the radii at which a ray crosses it.
 :class:`~blackbox_boundary.testing.Reference` makes a predictor of a shape.
 

@@ -1,4 +1,4 @@
-"""What every predictor around a predictor has in common."""
+"""Base class of wrappers of a predictor."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Around:
 
 
 class Wrapper(Around):
-    """Passes everything on.
+    """Pass everything on.
 
     It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
     what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped

@@ -56,7 +56,7 @@ def infer_domain(x: Any, names: Sequence[str] | None = None, scale: ScaleRule = 
     Parameters
     ----------
     x : array (n, d), or frame
-        All data: bounds and scales follow from them. Values that are not finite are left out.
+        All data: bounds and scales are computed from them. Values that are not finite are left out.
     names : sequence of str, optional
         Default: those of a frame, else ``column 0``, ``column 1``, ...
     scale : {"std", "mad", "range"}

@@ -31,8 +31,8 @@ __all__ = [
 class BoundaryError(Exception):
     """Any error that this package raises on purpose.
 
-    As text it holds no control characters, whatever it quotes from data or servers: a terminal
-    would obey them.
+    Its text holds no control characters, even where it quotes data or servers, because a terminal
+    would execute them.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class BoundaryError(Exception):
 
 
 class InvalidInput(BoundaryError, ValueError):
-    """The caller's side: a shape, a range, a dtype, a file. Raised before any query is sent."""
+    """The caller's input is wrong: a shape, a range, a dtype, a file. No query has been sent."""
 
 
 class CapabilityMissing(BoundaryError, TypeError):
@@ -56,7 +56,7 @@ class CapabilityMissing(BoundaryError, TypeError):
 
 
 class PredictorError(BoundaryError):
-    """The model's side failed."""
+    """The model, its server or its runtime failed."""
 
 
 class BadPrediction(PredictorError):
@@ -64,15 +64,15 @@ class BadPrediction(PredictorError):
 
 
 class ModelChanged(PredictorError):
-    """An answer names another version of the model than those before it; it was not taken."""
+    """An answer names another version of the model than earlier answers; it was rejected."""
 
 
 class PredictorUnavailable(PredictorError):
-    """No answer came: connection, timeout, a crashed runtime. May be retried."""
+    """There was no answer: connection, timeout, a crashed runtime. May be retried."""
 
 
 class PredictorRefused(PredictorError):
-    """The service answered that it will not serve the request.
+    """The service rejected the request.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class PredictorRefused(PredictorError):
 
 
 class BudgetExhausted(BoundaryError):
-    """A limit would be passed by the next call, which was therefore not sent."""
+    """The next call would exceed a limit, and was therefore not sent."""
 
 
 class CallbackFailed(BoundaryError):
@@ -105,7 +105,7 @@ class LedgerError(BoundaryError):
 
 
 class TranscriptMismatch(BoundaryError):
-    """A replay was asked something that the ledger does not hold."""
+    """A replay was asked a question that the ledger does not hold."""
 
 
 class Interrupted(KeyboardInterrupt):

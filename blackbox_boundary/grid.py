@@ -1,8 +1,8 @@
-"""Inputs that exist: whole numbers, or the levels of an image file.
+"""Grids of valid inputs: whole numbers, or the levels of an image file.
 
-A model that takes integers, or bytes, rounds what it is given. What was measured is then the
-rounded input. A :class:`Gridded` predictor says which inputs there are, and a search asks about
-those alone (:mod:`blackbox_boundary.search.on_grid`).
+A model that takes integers, or bytes, rounds its input, so a distance would be that of the rounded
+input. A :class:`Gridded` predictor declares its valid inputs, and a search asks about those only
+(:mod:`blackbox_boundary.search.on_grid`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Grid:
 
     @classmethod
     def of_levels(cls, lowest: float, highest: float, n_levels: int) -> Self:
-        """So many levels from the lowest to the highest."""
+        """Return a grid of so many levels from the lowest to the highest."""
         unit, parts = highest - lowest, n_levels - 1
         if (unit / parts).is_integer():
             unit, parts = unit / parts, 1
@@ -165,7 +165,7 @@ class Gridded(Predictor, Protocol):
 
     @property
     def grid(self) -> Grid | None:
-        """Which inputs there are; None: any number."""
+        """The grid of valid inputs; None: any number."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Layers of images: convolutions and pooling, with what :mod:`.layers` asks of each.
+"""Layers of images: convolutions and pooling, with the methods that :mod:`.layers` requires.
 
 References
 ----------

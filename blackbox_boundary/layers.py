@@ -131,7 +131,7 @@ class Dense:
 
     @property
     def roundings(self) -> int:
-        """The most that a term goes through: its product, the sums, the offset."""
+        """Most roundings of a term: its product, the sums, the offset."""
         return self.weight.shape[1] + 2
 
     def sizes(self, x: Real) -> Real:

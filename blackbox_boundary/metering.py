@@ -1,8 +1,8 @@
 """Protocols of predictors with a transport, on which limits, accounts and forecasts rely.
 
-A transport may send a row several times: after a time-out, on a fresh connection, or to distinguish a
-failing server from a bad input. What a server received may be billed, so a limit on rows sent
-counts all of it.
+A transport may send a row several times: after a time-out, on a fresh connection, or to distinguish
+a failing server from a bad input. A server may bill every row it received, so a limit on rows sent
+counts them all.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Metered(Predictor, Protocol):
     def metered(self, charge: Charge) -> AbstractContextManager[None]:
         """Call ``charge(n_rows)`` before each request in the context, including repeated ones.
 
-        Several threads may call it. What ``charge`` raises keeps that request from being sent, and
-        is raised by the call that needed it. Several meters may be in use at once; see
+        Several threads may call it. If ``charge`` raises, that request is not sent, and the call
+        that needed it raises the same error. Several meters may be in use at once; see
         :func:`charge_all`.
         """
         ...
@@ -96,7 +96,7 @@ class Parallel(Predictor, Protocol):
 
 @runtime_checkable
 class Grouping(Predictor, Protocol):
-    """A predictor that sends several rows in one request, to a server that may mix them up.
+    """A predictor that sends several rows in one request, to a server that may let them interact.
 
     Wrappers around it pass both methods on.
     """
@@ -109,5 +109,5 @@ class Grouping(Predictor, Protocol):
         ...
 
     def note_neighbours(self, *, depend: bool) -> None:
-        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
+        """Record the finding; if answers depend on other rows, later rows are sent one by one."""
         ...

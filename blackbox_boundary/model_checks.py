@@ -1,6 +1,6 @@
 """Whether a model is still the same.
 
-Protocols for models that may be replaced while they are measured, as a service's may.
+Protocols for models that may be replaced while they are measured, such as those of a service.
 """
 
 from __future__ import annotations
@@ -74,17 +74,17 @@ class Rechecked(Predictor, Protocol):
 class Merging(Predictor, Protocol):
     """A predictor whose server may join the requests of several clients into one batch.
 
-    Then an answer may depend on what others ask at the same moment.
+    An answer may then depend on the requests of others at the same moment.
     """
 
     def merges_requests(self) -> bool:
-        """Whether the server is known, or was found, to do so."""
+        """Whether the server joins requests, as far as is known or was found."""
         ...
 
     def ask_alone(self, x: Array) -> Prediction:
         """Answer rows (n, *input_shape), each by a request of its own, one after the other.
 
-        One query a row. A ledger records the answers as checks, and hands none of them out.
+        One query a row. A ledger records the answers as checks, and returns none of them later.
         """
         ...
 
@@ -105,5 +105,5 @@ class Versioned(Predictor, Protocol):
         ...
 
     def expect_version(self, version: str) -> None:
-        """Hold all further answers to a version that earlier answers named."""
+        """Require all further answers to name a version that earlier answers named."""
         ...

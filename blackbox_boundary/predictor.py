@@ -1,6 +1,6 @@
 """The engine's interface to a model: its access, its shape and bounds, and its predictions.
 
-A :class:`Predictor` answers labels, and as much more as its :class:`Access` says. A
+A :class:`Predictor` answers labels, and scores as far as its :class:`Access` declares. A
 :class:`Differentiable` one also answers vector-Jacobian products, from which every gradient the
 methods need is made: the paper's top-1 logit (``v`` one-hot), the margin (``+1`` at home, ``-1`` at
 the rival), DeepFool's class differences.
@@ -47,7 +47,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 
 class Access(enum.IntEnum):
-    """What an answer reveals, from least to most.
+    """The content of an answer, from least to most.
 
     Declared by the predictor, never guessed from its output.
     """
@@ -177,8 +177,7 @@ class Predictor(Protocol):
     bounds : (lowest, highest) or None
         The domain of the inputs, as numbers or arrays that broadcast to ``input_shape``.
 
-    What else a predictor may be is in :mod:`~blackbox_boundary.capabilities`, a small protocol
-    each.
+    Further, optional protocols are in :mod:`~blackbox_boundary.capabilities`.
     """
 
     @property
@@ -214,8 +213,7 @@ class Differentiable(Predictor, Protocol):
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.
 
         ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of
-        ``x``. Scores are what the access says: probabilities where that is what the predictor
-        reveals.
+        ``x``. Scores are those of the access: probabilities if the predictor reveals probabilities.
         """
         ...
 
@@ -301,9 +299,8 @@ class Repeatable(Predictor, Protocol):
     def predict_again(self, x: Array, votes: IntArray) -> Prediction:
         """Answer ``x`` (n, *input_shape) with the repetition index ``votes`` (n,) of each row.
 
-        Indices are zero-based.
-
-        Index 0 is the question of :meth:`predict`. A row with the same index is the same question.
+        Indices are zero-based. Index 0 is the question of :meth:`predict`. A row with the same
+        index is the same question.
         """
         ...
 

@@ -16,11 +16,9 @@ NOT_ROUNDED = 6
 def decimals(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
     """Number of decimals (m,) to which the scores (m, c) of each row were rounded.
 
-    ``NOT_ROUNDED`` where they were not.
-
-    The comparison is relative to single precision, so that a tiny probability is not taken for a
-    rounded zero; and rounding that single precision can hardly distinguish from its own (the fifth
-    decimal of a logit of 10) is not reported.
+    ``NOT_ROUNDED`` where they were not. The comparison is relative to single precision, so that a
+    tiny probability is not taken for a rounded zero; and rounding that single precision can hardly
+    distinguish from its own (the fifth decimal of a logit of 10) is not reported.
 
     Examples
     --------
@@ -76,8 +74,8 @@ def common_step(sizes: NDArray[np.float64]) -> float:
     Notes
     -----
     A step is tried as a whole part of the least gap, and made more exact by each size in turn.
-    Sizes may be off by the rounding of single precision; a step is claimed where so many sizes
-    could not all lie so near its multiples by chance.
+    Sizes may be off by the rounding of single precision; a step is returned only where so many
+    sizes are unlikely to lie so near its multiples by chance.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Settings that are equal where their content is, arrays included."""
+"""Settings that compare equal if their content is equal, arrays included."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ __all__ = ["Settings"]
 class Settings:
     """Base of frozen dataclasses with array fields; declare them with ``eq=False``.
 
-    Some, all or none of the fields may be arrays.
-
-    Two are equal, and have one hash, where they are of one class and each field has the same
+    Two instances are equal, and have one hash, if they are of one class and each field has the same
     content.
 
     Examples

@@ -1,8 +1,7 @@
 r"""Tree ensembles as searches use them: splits, leaves, and labels from sums of leaves.
 
-Adapters read a :class:`TreeEnsemble` from a model (``adapters/tree_ensembles``) and hand it out
-only after :func:`verified` has compared it with the model's answers. This module depends on no
-runtime.
+Adapters read a :class:`TreeEnsemble` from a model (``adapters/tree_ensembles``) and return it only
+after :func:`verified` has compared it with the model's answers. This module depends on no runtime.
 
 Every split is stored as ``x <= threshold``, in the precision in which the runtime compares:
 
@@ -133,10 +132,8 @@ class TreeEnsemble:
     def tolerance(self) -> float:
         """Bound of the runtime's error in a difference of two sums, by Higham's gamma_n.
 
-        It covers both sums.
-
-        Zero where every sum is exact: leaves that are multiples of a power of two, as whole votes
-        are, with sums that the significand holds.
+        It covers both sums. It is zero where every sum is exact: leaves that are multiples of a
+        power of two, as whole votes are, with sums that the significand holds.
         """
         largest = np.zeros((len(self.roots) + 1, self.n_outputs))
         largest[-1] = np.abs(self.base)

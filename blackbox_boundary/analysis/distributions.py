@@ -207,10 +207,8 @@ def by_label_pair(
 ) -> tuple[NDArray[np.intp], Floats]:
     """Count rows and compute their median distance for each pair of labels.
 
-    ``counts`` and ``medians`` are (n_classes, n_classes), home label by flipped label.
-
-    The median of a pair that does not occur is NaN; rows without a home or a flipped label are left
-    out.
+    ``counts`` and ``medians`` are (n_classes, n_classes), home label by flipped label. The median
+    of a pair that does not occur is NaN; rows without a home or a flipped label are left out.
     """
     home, flipped, distance = (
         np.asarray(home),

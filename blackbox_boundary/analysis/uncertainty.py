@@ -163,9 +163,8 @@ def _pearson(pair: Floats) -> float:
 class Softness:
     """Expected entropy as a falling function of distance, with its spread.
 
-    This is the distance-based uncertainty.
-
-    Between the fitted distances it is linear; below the first and beyond the last it is constant.
+    This is the distance-based uncertainty. Between the fitted distances the function is linear;
+    below the first and beyond the last it is constant.
 
     Attributes
     ----------
@@ -373,8 +372,10 @@ def vote_uncertainty(
     InvalidInput
         No augmentation, or one that changes the shape; nothing has been sent by then.
 
-    Notes ----- Queries per row: ``len(augmentations)``. A copy without a label counts for no class;
-    a row without any vote gets NaN.
+    Notes
+    -----
+    Queries per row: ``len(augmentations)``. A copy without a label counts for no class; a row
+    without any vote gets NaN.
     """
     if not augmentations:
         raise InvalidInput(

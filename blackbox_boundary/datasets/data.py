@@ -1,11 +1,11 @@
 """Result of a reader, and the rules that are the same for every format.
 
-- Unsigned bytes are grey or colour levels: they become float32, divided by 255. ``divide_by`` says
-  otherwise.
+- Unsigned bytes are grey or colour levels: they become float32, divided by 255 or by
+  ``divide_by``.
 - Floats stay as they are (a memory-mapped file stays one), other integers become the smallest float
   that holds them exactly.
-- Labels become numbers of classes (:mod:`blackbox_boundary.datasets.labels`). - Anything else
-(objects, text, complex numbers) raises an error. Nothing is ever unpickled.
+- Labels become numbers of classes (:mod:`blackbox_boundary.datasets.labels`).
+- Anything else (objects, text, complex numbers) raises an error. Nothing is ever unpickled.
 """
 
 from __future__ import annotations

@@ -86,9 +86,8 @@ def chosen(estimator: str | Estimator | None, problem: Problem) -> Estimator:
 def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
     """Return the problem with the scale of its inputs, where gradients are estimated.
 
-    The problem is unchanged where the caller or the bounds declare the scale.
-
-    It is computed from all rows ``x`` of a run, and given to every part of it.
+    The problem is unchanged where the caller or the bounds declare the scale. The scale is computed
+    from all rows ``x`` of a run, and given to every part of it.
     """
     source = source_for(source_of(estimator), problem.searched)
     asks_none = not isinstance(estimator, ByGradients) or problem.access is Access.LABEL
@@ -161,11 +160,10 @@ def _end_without_room(flips: Flips, problem: Problem) -> None:
 def _confirm(flips: Flips, problem: Problem) -> Search:
     """Ask about flip points once more, and move those that flip back outward.
 
-    The step doubles each time, until they flip again.
-
-    A model's rounding varies from batch to batch and from runtime to runtime. A point whose scores
-    place it closer to the boundary than that is moved before it is asked about. Where votes
-    disagree, the offset to a clear flip may be a twentieth of the distance.
+    The step doubles each time, until they flip again. A model's rounding varies from batch to batch
+    and from runtime to runtime. A point whose scores place it closer to the boundary than that is
+    moved before it is asked about. Where votes disagree, the offset to a clear flip may be a
+    twentieth of the distance.
     """
     rows = np.flatnonzero(
         (flips.status == Status.CONVERGED) & ~(flips.confirmed & ~flips.votes_disagreed)

@@ -59,9 +59,8 @@ def cyclonedx(
 ) -> str:
     """Return a CycloneDX 1.7 document on the model of a run.
 
-    It holds metrics per class, and claims tied to the record of the run.
-
-    Equal results give equal text. No query is sent.
+    It holds metrics per class, and claims tied to the record of the run. Equal results give equal
+    text. No query is sent.
     """
     run = distances.run
     facts = json.dumps(run, sort_keys=True, default=str)

@@ -1,10 +1,8 @@
 """Figures of distances, as pure functions: arrays in, a matplotlib ``Figure`` out.
 
-No file is read or written.
-
-The report draws them with colours that its style sheet replaces (:mod:`.svg`); a paper prints them
-as they are. What a figure draws is computed by a function of its own, so that the numbers can stand
-beside the figure as a table:
+No file is read or written. The report draws them with colours that its style sheet replaces
+(:mod:`.svg`); a paper prints them as they are. What a figure draws is computed by a function of its
+own, so that the numbers can stand beside the figure as a table:
 
 | figure | its numbers |
 |---|---|

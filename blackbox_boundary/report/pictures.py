@@ -76,7 +76,6 @@ class Triptych:
     """Three pictures of a row, as data URIs.
 
     ``flip`` and ``difference`` are None where the flip point is unknown or was not kept.
-
     ``largest`` is the row's largest change, of either sign (input units); the ends of the colours
     stand for the largest of its strip.
     """

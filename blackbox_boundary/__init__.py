@@ -1,4 +1,4 @@
-"""Measure how far an input is from the decision boundary of a classifier that can only be queried."""
+"""Measure the distance to the decision boundary of a classifier that can only be queried."""
 
 from importlib import import_module
 from importlib.metadata import version
@@ -65,7 +65,7 @@ _ROOMS = ("analysis", "datasets", "estimators", "extraction", "gradients", "repo
 
 
 def __getattr__(name: str) -> Any:
-    """Import a room when its name is first used, and read the version of the installed package."""
+    """Import a subpackage when its name is first used, and read the installed version."""
     if name in _ROOMS:
         return import_module(f".{name}", __name__)
     if name == "__version__":

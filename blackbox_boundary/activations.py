@@ -1,6 +1,6 @@
 """Activations that graphs may hold, each with its slopes.
 
-Adapters name them as their runtime does; the name is what messages and reports say.
+Adapters name them as their runtime does; messages and reports use that name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 Real = NDArray[np.float64]
 
 _POINT = 1e-9
-"""Intervals that are narrower, relative to their ends, have no chord that can be computed."""
+"""Relative width of an interval below which its chord cannot be computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +55,10 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """A function of each entry by itself, nowhere steeper than ``steepest``.
+    """A function of each entry separately, nowhere steeper than ``steepest``.
 
-    ``roundings`` counts the units of roundoff that it may be off, of its input, its output and the
-    largest value on the way, ``middle``.
+    ``roundings`` is the error bound in units of roundoff, relative to its input, its output and the
+    largest intermediate value, ``middle``.
 
     ``slope`` is its derivative, one of the two at a kink. On any interval the function is above
     each of its tangents (``"convex"``), or its derivative is least at one of the ends

@@ -1,4 +1,4 @@
-"""The few kernels that touch image-sized arrays, in whatever kind and on whatever device the caller gave them."""
+"""Kernels for image-sized arrays, in the array library and on the device of the caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["as_kind", "as_numpy", "clip", "flat_norm", "per_row", "put", "take"]
 
 
 def as_numpy(array: Array) -> Any:
-    """Copy an array of any kind to NumPy (NumPy itself is returned as it is)."""
+    """Copy an array of any kind to NumPy; a NumPy array is returned as it is."""
     if is_numpy_array(array):
         return array
     if is_torch_array(array):
@@ -36,7 +36,7 @@ def _index(rows: IntArray, like: Array) -> Array:
 
 
 def take(array: Array, rows: IntArray) -> Array:
-    """Some rows of an array of any kind: all of them are the array itself, others a copy."""
+    """Return some rows of an array of any kind: the array if all are taken, else a copy."""
     if _are_all(rows, array):
         return array
     if is_numpy_array(array):
@@ -57,7 +57,7 @@ def _are_all(rows: IntArray, array: Array) -> bool:
 
 
 def per_row(values: NDArray[Any], like: Array) -> Array:
-    """One number a row (n,), shaped so that it multiplies ``like`` (n, ...) row by row, in its dtype."""
+    """Reshape one number per row (n,) to multiply ``like`` (n, ...) row by row, in its dtype."""
     return as_kind(values.reshape(-1, *(1,) * (like.ndim - 1)), like)
 
 
@@ -68,7 +68,10 @@ def clip(array: Array, bounds: tuple[Any, Any]) -> Array:
 
 
 def flat_norm(array: Array, order: float) -> NDArray[np.float64]:
-    """Norm of order 0, 1, 2 or infinity of each row (n,), every row by itself; half precision is widened first."""
+    """Norm (n,) of each row separately, of order 0, 1, 2 or infinity.
+
+    Half precision is widened first.
+    """
     xp = array_namespace(array)
     flat = xp.reshape(array, (array.shape[0], math.prod(array.shape[1:])))
     if flat.dtype not in (xp.float32, xp.float64):

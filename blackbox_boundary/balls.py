@@ -1,4 +1,4 @@
-"""Balls around rows, cut by the bounds of the inputs: the least value of a linear function there."""
+"""Balls around rows, cut by the input bounds, and the minimum of linear functions on them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Ball:
         return replace(self, radius=radius)
 
     def steepness(self, weights: Real) -> Real:
-        """How fast linear functions (m, d) fall at most per unit of the norm: their dual norm (m,)."""
+        """Steepest fall of linear functions (m, d) per unit of the norm: their dual norm (m,)."""
         if self.order == 2:
             return np.asarray(np.linalg.norm(weights, axis=-1))
         down = np.abs(weights)

@@ -1,4 +1,7 @@
-"""What a predictor may say of itself beyond the protocol: the name of its content, and what its gradient is worth."""
+"""Optional declarations of a predictor beyond the protocol.
+
+They are the name of its content, and the properties of its gradient.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,17 @@ __all__ = [
 
 @runtime_checkable
 class Fingerprinted(Predictor, Protocol):
-    """A predictor whose content has a name. Results carry it, and a ledger belongs to it."""
+    """A predictor whose content has a name, which results and ledgers record."""
 
     @property
     def fingerprint(self) -> str | None:
-        """The name; it changes with all that changes an answer. None: unknown."""
+        """The name; it changes with everything that changes an answer. None: unknown."""
         ...
 
 
 @runtime_checkable
 class PiecewiseConstant(Predictor, Protocol):
-    """A predictor that says whether its gradient is zero almost everywhere, as that of trees is."""
+    """A predictor that declares whether its gradient is zero almost everywhere, as of trees."""
 
     @property
     def piecewise_constant(self) -> bool:
@@ -39,7 +42,7 @@ class PiecewiseConstant(Predictor, Protocol):
 
 @runtime_checkable
 class Undifferentiated(Predictor, Protocol):
-    """A predictor that says why it answers no gradients."""
+    """A predictor that gives the reason why it answers no gradients."""
 
     @property
     def no_gradients(self) -> str:
@@ -49,7 +52,7 @@ class Undifferentiated(Predictor, Protocol):
 
 @runtime_checkable
 class StraightThrough(Differentiable, Protocol):
-    """A predictor whose gradients pass some steps, a quantiser's say, as if they were not there."""
+    """A predictor whose gradients ignore some steps, for example those of a quantiser."""
 
     @property
     def straight_through(self) -> tuple[str, ...]:
@@ -68,5 +71,5 @@ def is_piecewise_constant(predictor: Predictor) -> bool:
 
 
 def why_no_gradients(predictor: Predictor) -> str:
-    """Why a predictor answers no gradients; empty where it does, or does not say."""
+    """Why a predictor answers no gradients; empty if it answers them or gives no reason."""
     return predictor.no_gradients if isinstance(predictor, Undifferentiated) else ""

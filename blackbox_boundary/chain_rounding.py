@@ -1,8 +1,9 @@
-r"""How far the rounding inside a model may move its scores: a forward error bound along its graph.
+r"""Forward error bound of the scores of a model, from the rounding along its graph.
 
 A sum of n products in floating point is off by at most :math:`\gamma_n (|W||h| + |b|)`, whatever
-the order of its terms, where γ is about n times the unit roundoff [1]_. Each layer passes the error
-of the layers before on: entry by entry by ``|W|``, as a whole by its norm; the smaller one holds.
+the order of its terms, where γ is about n times the unit roundoff [1]_. Each layer propagates the
+error of the layers before it: entry by entry by ``|W|``, as a whole by its norm; the smaller bound
+holds.
 
 References
 ----------
@@ -35,7 +36,7 @@ _ROWS = 64
 
 
 class _Off(NamedTuple):
-    """Bounds of how far values are off: each (n, *shape) by itself, and the L2 norm (n,) of all."""
+    """Error bounds of values: of each one (n, *shape), and of the L2 norm (n,) of all."""
 
     each: Real
     whole: Real
@@ -71,7 +72,7 @@ class _Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Rounding:
-    """Bounds the error of scores that are computed layer by layer.
+    """Bound the error of scores that are computed layer by layer.
 
     Attributes
     ----------
@@ -128,7 +129,7 @@ def _total(bounds: list[_Off], taken: tuple[int, ...]) -> _Off:
 
 
 def _gamma(n: int, unit: float) -> float:
-    """Relative error of n roundings in a row; more than half is no bound that holds."""
+    """Relative error of n successive roundings; above one half it is no valid bound."""
     return n * unit / (1 - n * unit) if n * unit < 0.5 else _UNBOUNDED
 
 

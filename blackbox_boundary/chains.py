@@ -1,11 +1,11 @@
-r"""How much a model can stretch a distance: what certifies it where linear bounds are not known.
+r"""Bound on the stretch of a model: its certificate where linear bounds are not known.
 
 A net that is a chain of layers maps two inputs at distance δ to hidden values at a distance of at
 most :math:`\delta \prod_l \|W_l\|_2`, where the norm of a layer is the most that it stretches. Its
 scores i and j can then come closer by at most :math:`\|w_i - w_j\|_2 \prod_l \|W_l\|_2` per unit of
 input, where ``w`` are the rows of the last layer. Where values are added up, so are stretches.
 
-Adapters read a :class:`~.graphs.Graph` from a model, make a :class:`Chain` of it, and hand it out
+Adapters read a :class:`~.graphs.Graph` from a model, make a :class:`Chain` of it, and return it
 only after :func:`verified`. The chain holds the graph, from which :mod:`.linear_bounds` certifies
 more.
 
@@ -53,7 +53,7 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """What bounds a chain's stretch.
+    """Bounds of the stretch of a chain.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Chain:
         The same difference itself.
     rounding : Rounding, optional
         Bounds how far the model's scores are off the chain's, because its layers are computed in
-        floating point. Without it ``deviation`` and ``difference`` stand for that.
+        floating point. Without it, ``deviation`` and ``difference`` are used instead.
     graph : Graph, optional
         The layers themselves.
     """
@@ -136,7 +136,7 @@ class Chain:
 
 @runtime_checkable
 class Chained(Protocol):
-    """A predictor that can tell what bounds the stretch of its model."""
+    """A predictor that reveals a bound on the stretch of its model."""
 
     def chain(self) -> Chain:
         """Read it from the weights, and compare it with the model's answers to probe rows.

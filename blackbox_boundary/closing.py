@@ -1,4 +1,4 @@
-"""What is closed at the end of a ``with`` block."""
+"""Objects that are closed at the end of a ``with`` block."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["Closing"]
 
 
 class Closing(ABC):
-    """A context manager whose end is its :meth:`close`."""
+    """A context manager that calls its :meth:`close` at the end."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held: files, connections."""
+        """Release files and connections."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""One column of a table: what its values are, how far they may change, and its unit of distance."""
+"""One column of a table: its values, how far they may change, and its unit of distance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Column", "Kind", "Only"]
 
 
 class Kind(StrEnum):
-    """What the values of a column are."""
+    """Kind of the values of a column."""
 
     CONTINUOUS = "continuous"
     """Any number between the bounds."""
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 class Only(StrEnum):
-    """In which direction alone a column may change."""
+    """The only direction in which a column may change."""
 
     RISE = "rise"
     FALL = "fall"
@@ -42,7 +42,7 @@ class Only(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """What one column of a table may hold, and how its changes are measured.
+    """Values that one column of a table may hold, and how its changes are measured.
 
     Attributes
     ----------

@@ -1,4 +1,7 @@
-"""Descriptions of columns as TOML: written for people who edit them, read with every mistake named."""
+"""Descriptions of columns as TOML files.
+
+They are written for people to edit; reading names every mistake.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A first description of a table's columns, read from the data: to be edited by who knows them.
+"""Infer a first description of a table's columns from the data, to be edited by an expert.
 
 =====================================================  ============================================
 values of a column                                     kind
@@ -56,7 +56,7 @@ def infer_domain(x: Any, names: Sequence[str] | None = None, scale: ScaleRule = 
     Parameters
     ----------
     x : array (n, d), or frame
-        All data: bounds and scales follow from them. Values that are not finite are left out.
+        All data: bounds and scales are computed from them. Values that are not finite are left out.
     names : sequence of str, optional
         Default: those of a frame, else ``column 0``, ``column 1``, ...
     scale : {"std", "mad", "range"}
@@ -101,7 +101,7 @@ def _columns(x: Any) -> list[NDArray[Any]]:
 
 
 def _described(name: str, values: NDArray[Any], scale: ScaleRule) -> Column:
-    """What one column looks like by itself."""
+    """Kind and range of one column, without regard to the others."""
     if values.dtype.kind not in "buif":
         texts = sorted({str(value) for value in values})
         return Column(name, Kind.CATEGORICAL, values=tuple(texts), frozen=len(texts) < 2)

@@ -1,4 +1,4 @@
-"""The inputs of a table that exist, column by column, and those that a row may become.
+"""Valid inputs of a table, column by column, and the inputs that a row may become.
 
 ==============  =================================================  ===========================
 kind            nearest value that exists                          bounds of one row
@@ -13,7 +13,7 @@ only fall       none above the row's own                           the upper one
 ==============  =================================================  ===========================
 
 A number in the middle between two values goes to the one further from the row, so that half a step
-is not lost; of one-hot columns with equal numbers, another than the row's own is taken.
+is not lost. Of one-hot columns with equal numbers, one other than the row's own is taken.
 
 The unit of distance of a column is its ``scale``. A swap in a one-hot group moves two columns by
 one: its length is 2, the root of 2, and 1 in L1, L2 and L-infinity, divided by their scale.
@@ -189,9 +189,9 @@ class Domain:
         return as_kind(narrow.reshape(points.shape), points)
 
     def violations(self, x: Array) -> list[Violation]:
-        """By column, the finite rows (n, d) that hold values which do not exist.
+        """For each column, the finite rows (n, d) that hold values which do not exist.
 
-        Frozen columns hold what they hold.
+        Frozen columns may hold any value.
         """
         values = flat_rows(x)
         values = values[np.isfinite(values).all(axis=-1)]
@@ -252,7 +252,7 @@ class Domain:
     def within(self, bounds: Bounds, *, whole: bool = False) -> Domain:
         """The domain inside the bounds of a model; ``whole``: of one that takes whole numbers.
 
-        Listed values outside the bounds stay: the model refuses them, or it does not.
+        Listed values outside the bounds stay; the model may or may not accept them.
         """
         lowest, highest = (
             np.broadcast_to(np.asarray(bound, np.float64).reshape(-1), len(self.columns))
@@ -298,7 +298,7 @@ def flat_rows(x: Array) -> Real:
 
 
 def _nearest_level(values: Real, home: Real, levels: Real) -> Real:
-    """The nearest of the levels; of two that are equally near, the one further from ``home`` (k,)."""
+    """Return the nearest level; of two equally near levels, the one further from ``home`` (k,)."""
     middle = (levels[1:] + levels[:-1]) / 2
     up = np.searchsorted(middle, values, side="right")
     down = np.searchsorted(middle, values, side="left")

@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by who broke the contract.
+"""Errors, sorted by the side that caused them.
 
 What happens to *one row* is never an exception: it is a :class:`~blackbox_boundary.Status` in the
 result.
@@ -31,8 +31,8 @@ __all__ = [
 class BoundaryError(Exception):
     """Any error that this package raises on purpose.
 
-    As text it holds no control characters, whatever it quotes from data or servers: a terminal
-    would obey them.
+    Its text holds no control characters, even where it quotes data or servers, because a terminal
+    would execute them.
 
     Attributes
     ----------
@@ -48,31 +48,31 @@ class BoundaryError(Exception):
 
 
 class InvalidInput(BoundaryError, ValueError):
-    """The caller's side: a shape, a range, a dtype, a file. Raised before any query is sent."""
+    """The caller's input is wrong: a shape, a range, a dtype, a file. No query has been sent."""
 
 
 class CapabilityMissing(BoundaryError, TypeError):
-    """A method was given a predictor that reveals too little for it; the message says what would be needed."""
+    """A method needs more than the predictor reveals; the message says what is missing."""
 
 
 class PredictorError(BoundaryError):
-    """The model's side failed."""
+    """The model, its server or its runtime failed."""
 
 
 class BadPrediction(PredictorError):
-    """An answer of the wrong shape or dtype, with a label out of range, or not what its access declares."""
+    """An answer has the wrong shape, dtype or label range, or does not fit the declared access."""
 
 
 class ModelChanged(PredictorError):
-    """An answer names another version of the model than those before it; it was not taken."""
+    """An answer names another version of the model than earlier answers; it was rejected."""
 
 
 class PredictorUnavailable(PredictorError):
-    """No answer came: connection, timeout, a crashed runtime. May be retried."""
+    """There was no answer: connection, timeout, a crashed runtime. May be retried."""
 
 
 class PredictorRefused(PredictorError):
-    """The service answered that it will not serve the request.
+    """The service rejected the request.
 
     Attributes
     ----------
@@ -86,22 +86,26 @@ class PredictorRefused(PredictorError):
 
 
 class BudgetExhausted(BoundaryError):
-    """A limit would be passed by the next call, which was therefore not sent."""
+    """The next call would exceed a limit, and was therefore not sent."""
 
 
 class CallbackFailed(BoundaryError):
-    """The caller's ``progress`` function raised, which ended the measurement; its own error is the cause."""
+    """The caller's ``progress`` function raised, which ended the measurement.
+
+    Its own error is the cause.
+    """
 
 
 class LedgerError(BoundaryError):
-    """The ledger cannot be used or written: another model's, a newer version's, read-only, damaged, disk full.
+    """The ledger cannot be used or written.
 
-    Whatever it held, it still holds; nothing is sent that it could not record.
+    It belongs to another model or a newer version, is read-only or damaged, or the disk is full.
+    Its content is unchanged; nothing is sent that it could not record.
     """
 
 
 class TranscriptMismatch(BoundaryError):
-    """A replay was asked something that the ledger does not hold."""
+    """A replay was asked a question that the ledger does not hold."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -1,6 +1,6 @@
-"""Rows as people hold them: arrays, lists, frames of any library, data sets of a training loop.
+"""Read rows from arrays, lists, frames of any library, and data sets of a training loop.
 
-The engine knows arrays and lists. Whatever else holds rows is asked of the entry points of the
+The engine reads arrays and lists. Other containers of rows are passed to the entry points of the
 group ``blackbox_boundary.rows``, which any package can join: a callable ``rows(x)`` that returns a
 :class:`Frame`, an array, or None where ``x`` is not for it.
 """
@@ -82,7 +82,10 @@ def rows_of(
 
 
 def frame_of(x: Any) -> Frame | Any:
-    """The frame that ``x`` is; or the rows that it holds; ``x`` itself where it is an array or a list."""
+    """Return the frame that ``x`` is or the rows that it holds, else ``x`` itself.
+
+    Arrays and lists are returned as they are.
+    """
     if x is None or isinstance(x, list | tuple | str | bytes) or is_array_api_obj(x):
         return x
     for reader in _readers():
@@ -100,7 +103,10 @@ def _texts(names: Iterable[Any]) -> tuple[Any, ...]:
 
 @cache
 def _readers() -> tuple[Callable[[Any], Any], ...]:
-    """The installed readers, in the order of their names; those that cannot be imported are left out."""
+    """Return the installed readers in the order of their names.
+
+    Readers that cannot be imported are left out.
+    """
     readers = []
     for entry_point in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:

@@ -1,7 +1,7 @@
-r"""A model as a graph of layers that NumPy evaluates: what certificates are derived from.
+r"""A model as a graph of layers that NumPy evaluates, from which certificates are derived.
 
 Adapters describe a model as a :class:`Graph` (``adapters/torch_modules/chain.py``,
-``adapters/onnx_exports/chain.py``); this module knows no runtime.
+``adapters/onnx_exports/chain.py``); this module depends on no runtime.
 """
 
 from __future__ import annotations

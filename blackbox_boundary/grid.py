@@ -1,8 +1,8 @@
-"""Inputs that exist: whole numbers, or the levels of an image file.
+"""Grids of valid inputs: whole numbers, or the levels of an image file.
 
-A model that takes integers, or bytes, rounds what it is given. What was measured is then the
-rounded input. A :class:`Gridded` predictor says which inputs there are, and a search asks about
-those alone (:mod:`blackbox_boundary.search.on_grid`).
+A model that takes integers, or bytes, rounds its input, so a distance would be that of the rounded
+input. A :class:`Gridded` predictor declares its valid inputs, and a search asks about those only
+(:mod:`blackbox_boundary.search.on_grid`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Grid:
 
     @classmethod
     def of_levels(cls, lowest: float, highest: float, n_levels: int) -> Self:
-        """So many levels from the lowest to the highest."""
+        """Return a grid of so many levels from the lowest to the highest."""
         unit, parts = highest - lowest, n_levels - 1
         if (unit / parts).is_integer():
             unit, parts = unit / parts, 1
@@ -81,7 +81,10 @@ class Grid:
 
     @classmethod
     def of_dtype(cls, dtype: np.dtype[Any]) -> Self | None:
-        """The whole numbers that a type holds, as far as double precision counts them; None of floats."""
+        """Return the whole numbers that a dtype holds; None for floats.
+
+        The range ends where double precision no longer represents every whole number.
+        """
         if dtype.kind == "b":
             return cls(lowest=0.0, highest=1.0)
         if dtype.kind not in "iu":
@@ -146,7 +149,10 @@ class Grid:
 
 
 def whole_as_floating(x: Any, grid: object) -> Any:
-    """Rows of integers or truth values in double precision, where the model takes whole numbers; else ``x`` itself."""
+    """Convert integer or boolean rows to double where the model takes whole numbers.
+
+    Anything else is returned as it is.
+    """
     if not isinstance(grid, Grid) or grid.step < 1 or not is_array_api_obj(x):
         return x
     xp = array_namespace(x)
@@ -159,7 +165,7 @@ class Gridded(Predictor, Protocol):
 
     @property
     def grid(self) -> Grid | None:
-        """Which inputs there are; None: any number."""
+        """The grid of valid inputs; None: any number."""
         ...
 
 

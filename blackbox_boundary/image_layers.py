@@ -1,4 +1,4 @@
-"""Layers of images: convolutions and pooling, with what :mod:`.layers` asks of each.
+"""Layers of images: convolutions and pooling, with the methods that :mod:`.layers` requires.
 
 References
 ----------
@@ -197,7 +197,10 @@ class _Picked:
     shape: tuple[int, ...]
 
     def transposed(self, weights: Real, rows: NDArray[np.intp]) -> tuple[Real, Real]:
-        """Positive weights take the input; so do negative ones where it alone can be the largest."""
+        """Give the picked input positive weights, and negative ones if it alone can be the largest.
+
+        The other negative weights multiply the constant.
+        """
         to_input = np.where(self.alone[rows], weights, np.maximum(weights, 0))
         back = np.zeros((len(weights), math.prod(self.shape)))
         each = np.arange(len(weights))[:, None]

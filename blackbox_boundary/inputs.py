@@ -1,4 +1,4 @@
-"""Checks of what a caller gives: rows, bounds, limits. All of them run before anything is asked."""
+"""Checks of the caller's rows, bounds and limits; all run before the first query."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _as_array(x: Any) -> Array:
 
 
 def _not_numbers(x: Any, values: NDArray[Any]) -> str:
-    """What a frame or a list holds instead of numbers; a frame's column by its name."""
+    """Describe what a frame or a list holds instead of numbers; name the column of a frame."""
     for name in getattr(x, "columns", ()):
         kind = getattr(np.asarray(x[name]), "dtype", np.dtype(object))
         if kind.kind not in "buif":
@@ -131,7 +131,7 @@ def in_named_order(x: Array, given: Sequence[Any], names: Sequence[str]) -> Arra
 
 
 def check_shape(x: Array, input_shape: tuple[int, ...], whose: str = '"x"') -> None:
-    """Refuse rows of another shape than (n, *input_shape)."""
+    """Raise for rows of another shape than (n, *input_shape)."""
     shape, wanted = tuple(x.shape), tuple(input_shape)
     if len(shape) != len(wanted) + 1 or shape[1:] != wanted:
         expected = ", ".join(map(str, ("n", *wanted)))
@@ -176,13 +176,13 @@ def is_whole(value: Any) -> bool:
 
 
 def checked_seed(seed: Any) -> None:
-    """Refuse a seed that is not a whole number from 0 on."""
+    """Raise for a seed that is not a whole number from 0 on."""
     if not is_whole(seed) or seed < 0:
         raise InvalidInput(f'"seed" must be a whole number, not negative; got {seed}.')
 
 
 def checked_limit(max_queries: int | None, batch_size: int = 1) -> None:
-    """Refuse a negative limit, and calls of fewer than one row; both are whole numbers."""
+    """Raise for a negative limit, and for calls of fewer than one row; both are whole numbers."""
     is_limit = max_queries is None or (is_whole(max_queries) and max_queries >= 0)
     if not is_limit or not is_whole(batch_size) or batch_size < 1:
         raise InvalidInput(
@@ -246,7 +246,7 @@ def _shown(value: Any) -> str:
 
 
 def checked_noise(votes: int, score_resolution: float) -> None:
-    """Refuse fewer votes than one, and a resolution that is not a finite number from 0 on."""
+    """Raise for fewer votes than one, and a resolution that is not a finite number from 0 on."""
     if not is_whole(votes) or votes < 1:
         raise InvalidInput(f'"votes" must be a whole number, at least 1; got {votes}.')
     is_number = isinstance(score_resolution, int | float | np.number)
@@ -258,13 +258,14 @@ def checked_noise(votes: int, score_resolution: float) -> None:
 
 _ROUNDING = float(np.finfo(np.float32).eps)
 """A row may lie outside a bound by one rounding of single precision, relative to the bound: scaling
-a byte and back leaves so much. Such rows are clipped; anything more is an error of the caller."""
+a byte and back can differ by that much. Such rows are clipped; rows further outside are an error of
+the caller."""
 
 
 def check_inside(
     x: Array, bounds: Bounds, row_ids: IntArray, input_names: tuple[str, ...] | None = None
 ) -> None:
-    """Refuse rows further outside the bounds than one rounding of single precision.
+    """Raise for rows further outside the bounds than one rounding of single precision.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-r"""Layers of a chain: each computes its output in double precision and bounds how much it stretches.
+r"""Layers of a chain, each with its output in double precision and a bound on its stretch.
 
 A layer takes rows (n, \*shape) and returns rows of another shape. ``norm(shape)`` is an upper bound
 of ``|layer(x) - layer(y)| / |x - y|`` in L2, for rows of that shape. Adapters translate a model's
 own layers into these; what they compute is compared with the model's answers before anything is
 certified (:mod:`blackbox_boundary.chains`).
-Those of images are in :mod:`.image_layers`.
+Layers of images are in :mod:`.image_layers`.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Dense:
 
     @property
     def roundings(self) -> int:
-        """The most that a term goes through: its product, the sums, the offset."""
+        """Most roundings of a term: its product, the sums, the offset."""
         return self.weight.shape[1] + 2
 
     def sizes(self, x: Real) -> Real:
@@ -198,7 +198,7 @@ class Sum:
         return np.asarray(sum(x[1:], x[0]))
 
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
-        """Each value by itself is passed on as it is."""
+        """Each single value is passed on as it is."""
         return 1.0
 
     @property

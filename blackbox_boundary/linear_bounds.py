@@ -1,11 +1,11 @@
 r"""Linear bounds of a graph's scores over a ball, propagated backward (CROWN).
 
 A sum of weighted values of the graph is bounded from below, layer by layer back to the input: a
-linear layer passes its weights on by its transposed matrix; a layer that bends is replaced by one
-of the two lines that enclose it, the one below where the weight is positive and the one above where
-it is negative [1]_. What remains is a linear function of the row, whose minimum over the ball is
-its dual norm. The intervals on which the lines hold are found in the same way, value after value,
-where interval arithmetic alone leaves a bend inside.
+linear layer passes its weights on by its transposed matrix; a nonlinear layer is replaced by one of
+the two lines that enclose it, the one below where the weight is positive and the one above where it
+is negative [1]_. What remains is a linear function of the row, whose minimum over the ball is its
+dual norm. The intervals on which the lines hold are found in the same way, value after value, where
+interval arithmetic alone leaves a nonlinear part inside.
 
 The bound holds for the model as it computes. Rounding moves each value by at most
 :math:`\gamma_n (|W||h| + |b|)` [2]_, with ``h`` as large as its interval allows, and so moves the
@@ -119,8 +119,8 @@ class LinearBounds:
     def reach(self, home: Int, slack: Real) -> Real:
         """Radii (n,) at which a lead comes down to its slack, by the lines of this ball.
 
-        As far as the ball itself that is a proof: its lines hold on every smaller ball. Beyond, it
-        is a guess. Negative where a lead is not above its slack at the row itself.
+        Up to the radius of the ball this is a proof, because its lines hold on every smaller ball.
+        Beyond, it is a guess. Negative where a lead is not above its slack at the row itself.
 
         Parameters
         ----------
@@ -251,5 +251,5 @@ def _last_positive(function: Callable[[Real], Real], radius: Real) -> Real:
 
 
 def _gamma(n: int, unit: float) -> float:
-    """Relative error of n roundings in a row; more than half is no bound that holds."""
+    """Relative error of n successive roundings; above one half it is no valid bound."""
     return n * unit / (1 - n * unit) if n * unit < 0.5 else math.inf

@@ -1,10 +1,12 @@
-"""From a word to a predictor: ``load("model.onnx")``, ``load("http://host/v2/models/m")``, ``load("package.module:factory")``.
+"""Load a predictor from a word.
 
-The engine knows no adapter by name. It asks each entry point of the group
-``blackbox_boundary.adapters``, in the order of their names, whether a spec is its own; any
-installed package can join. An entry point is a callable ``load(spec, **given)`` that returns a
-predictor, or None where the spec is not for it. The first line of its docstring says which specs
-are: it is what the reader of an error message sees.
+Examples are ``load("model.onnx")``, ``load("http://host/v2/models/m")`` and
+``load("package.module:factory")``.
+
+The engine names no adapter. It tries each entry point of the group ``blackbox_boundary.adapters``,
+in the order of their names; any installed package can add one. An entry point is a callable
+``load(spec, **given)`` that returns a predictor, or None where the spec is not for it. The first
+line of its docstring describes the specs it accepts; error messages show that line.
 """
 
 from __future__ import annotations
@@ -28,14 +30,15 @@ Made = TypeVar("Made")
 
 
 def load(spec: Any, **given: Any) -> Predictor:
-    """Make a predictor of what ``spec`` names; what cannot be discovered is given by name.
+    """Make a predictor from ``spec``; settings that cannot be discovered are given by name.
 
     Parameters
     ----------
     spec : str, path, bytes or object
-        What an installed adapter understands: a path that ends in ``.onnx``, the bytes of such a
-        file or an ``onnx.ModelProto``; the address of an endpoint, or ``"package.module:factory"``;
-        a torch module, a fitted estimator, or a function that returns an array.
+        Anything that an installed adapter accepts: a path that ends in ``.onnx``, the bytes of such
+        a file or an ``onnx.ModelProto``; the address of an endpoint, or
+        ``"package.module:factory"``; a torch module, a fitted estimator, or a function that returns
+        an array.
     **given
         Settings of the adapter's predictor, such as ``access="logits"``, ``input_shape=(30,)``,
         ``bounds=(0, 1)``; None counts as not given.
@@ -43,15 +46,15 @@ def load(spec: Any, **given: Any) -> Predictor:
     Raises
     ------
     InvalidInput
-        No adapter understands the spec, or the adapter that does was given a setting it does not
-        have, or lacks one.
+        No adapter accepts the spec, or the adapter that does was given an unknown setting, or lacks
+        one.
 
     Notes
     -----
-    ``"package.module:factory"`` imports that module and calls that function: it runs the code you
-    name, and no other. No pickle is opened without consent (``unpickle=True``). No queries are
-    sent, except where an adapter's documentation says that it asks for metadata or runs the model
-    on rows of its own making.
+    ``"package.module:factory"`` imports that module and calls that function: it runs only the code
+    that you name. No pickle is opened without consent (``unpickle=True``). No queries are sent,
+    except where the documentation of an adapter states that it requests metadata or runs the model
+    on probe rows.
     """
     given = {name: value for name, value in given.items() if value is not None}
     refusals = []
@@ -75,14 +78,14 @@ def load(spec: Any, **given: Any) -> Predictor:
 
 
 def as_predictor(model: Any, input_shape: tuple[int, ...]) -> Predictor:
-    """A predictor as it is, and anything else that :func:`load` takes as a predictor of it.
+    """Return a predictor as it is; turn anything else that :func:`load` takes into a predictor.
 
     Parameters
     ----------
     model : Predictor, or object
         A torch module, a fitted estimator, one of its methods, a path, an address, ...
     input_shape : tuple of int
-        Shape of one row of the data; for objects, which do not say theirs.
+        Shape of one row of the data, for objects without such an attribute.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def as_predictor(model: Any, input_shape: tuple[int, ...]) -> Predictor:
 
 
 def _check_declared(predictor: Any) -> None:
-    """Refuse a predictor that does not declare what the protocol asks for."""
+    """Raise for a predictor that does not declare the attributes of the protocol."""
     kind = type(predictor).__name__
     needed = ("input_shape", "n_classes", "bounds")
     if missing := [name for name in needed if not hasattr(predictor, name)]:
@@ -123,7 +126,9 @@ def _check_declared(predictor: Any) -> None:
 
 
 def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made:
-    """Call ``kind(*parts, **given)``, with a missing or unknown setting reported as the caller's mistake. For adapters.
+    """Call ``kind(*parts, **given)``; a missing or unknown setting is an ``InvalidInput``.
+
+    Adapters use it.
 
     Raises
     ------

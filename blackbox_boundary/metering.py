@@ -1,8 +1,8 @@
 """Protocols of predictors with a transport, on which limits, accounts and forecasts rely.
 
-A transport may send a row several times: after a time-out, on a fresh connection, or to tell a
-failing server from a bad input. What a server received may be billed, so a limit on rows sent
-counts all of it.
+A transport may send a row several times: after a time-out, on a fresh connection, or to distinguish
+a failing server from a bad input. A server may bill every row it received, so a limit on rows sent
+counts them all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ back."""
 
 
 def charge_all(charges: Sequence[Charge], n_rows: int) -> None:
-    """Charge all meters for one request, or none: what one refuses, the others give back."""
+    """Charge all meters for one request; if one raises, the others are given their charge back."""
     for done, charge in enumerate(charges):
         try:
             charge(n_rows)
@@ -71,10 +71,10 @@ class Metered(Predictor, Protocol):
     """A predictor that reports each request before it is sent. Wrappers pass the meter on."""
 
     def metered(self, charge: Charge) -> AbstractContextManager[None]:
-        """Call ``charge(n_rows)`` before each request inside the context, repeated requests included.
+        """Call ``charge(n_rows)`` before each request in the context, including repeated ones.
 
-        Several threads may call it. What ``charge`` raises keeps that request from being sent, and
-        is raised by the call that needed it. Several meters may be in use at once; see
+        Several threads may call it. If ``charge`` raises, that request is not sent, and the call
+        that needed it raises the same error. Several meters may be in use at once; see
         :func:`charge_all`.
         """
         ...
@@ -96,15 +96,18 @@ class Parallel(Predictor, Protocol):
 
 @runtime_checkable
 class Grouping(Predictor, Protocol):
-    """A predictor that sends several rows in one request, to a server that may mix them up.
+    """A predictor that sends several rows in one request, to a server that may let them interact.
 
     Wrappers around it pass both methods on.
     """
 
     def neighbours_known(self) -> bool:
-        """Whether it is known if a row's answer depends on the rows sent with it, or one row is sent at a time."""
+        """Whether it is settled if the answer to a row depends on the rows sent with it.
+
+        Also true where one row is sent at a time.
+        """
         ...
 
     def note_neighbours(self, *, depend: bool) -> None:
-        """Keep what was found; where answers depend, rows are sent one at a time from now on."""
+        """Record the finding; if answers depend on other rows, later rows are sent one by one."""
         ...

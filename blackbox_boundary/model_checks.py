@@ -1,6 +1,6 @@
 """Whether a model is still the same.
 
-Protocols for models that may be replaced while they are measured, as a service's may.
+Protocols for models that may be replaced while they are measured, such as those of a service.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class ModelCheck:
 
     @property
     def change(self) -> float:
-        """The largest change of a score; infinite where the label changed and nothing else is revealed."""
+        """The largest change of a score.
+
+        Where only labels are revealed: infinite if the label changed, else 0.
+        """
         for name in ("scores", "top1"):
             before, now = getattr(self.before, name), getattr(self.now, name)
             if before is not None and now is not None:
@@ -46,7 +49,11 @@ class ModelCheck:
         return 0.0 if self.before.label[0] == self.now.label[0] else float("inf")
 
     def is_same(self, tolerance: float) -> bool:
-        """Whether both answers may be one model's: scores within the tolerance (NaN is not), or the same label."""
+        """Whether both answers may come from one model.
+
+        Scores must differ by at most the tolerance (NaN does not pass). Where only labels are
+        revealed, they must be the same.
+        """
         return self.change <= tolerance
 
 
@@ -67,17 +74,17 @@ class Rechecked(Predictor, Protocol):
 class Merging(Predictor, Protocol):
     """A predictor whose server may join the requests of several clients into one batch.
 
-    Then an answer may depend on what others ask at the same moment.
+    An answer may then depend on the requests of others at the same moment.
     """
 
     def merges_requests(self) -> bool:
-        """Whether the server is known, or was found, to do so."""
+        """Whether the server joins requests, as far as is known or was found."""
         ...
 
     def ask_alone(self, x: Array) -> Prediction:
         """Answer rows (n, *input_shape), each by a request of its own, one after the other.
 
-        One query a row. A ledger records the answers as checks, and hands none of them out.
+        One query a row. A ledger records the answers as checks, and returns none of them later.
         """
         ...
 
@@ -91,9 +98,12 @@ class Versioned(Predictor, Protocol):
     """
 
     def model_version(self) -> str | None:
-        """The version that all answers so far named; None before the first, and where none is named."""
+        """The version that all answers so far named.
+
+        None before the first answer, and where no version is named.
+        """
         ...
 
     def expect_version(self, version: str) -> None:
-        """Hold all further answers to a version that earlier answers named."""
+        """Require all further answers to name a version that earlier answers named."""
         ...

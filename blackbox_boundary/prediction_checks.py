@@ -1,4 +1,4 @@
-"""Answers, compared with what their predictor declares."""
+"""Checks of answers against the declarations of their predictor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ may have been computed in single precision: JSON, for example, does not say."""
 
 
 def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: int) -> None:
-    """Compare an answer with what its predictor declares.
+    """Compare an answer with the declarations of its predictor.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The engine's interface to a model: its access, its shape and bounds, and its predictions.
 
-A :class:`Predictor` answers labels, and as much more as its :class:`Access` says. A
+A :class:`Predictor` answers labels, and scores as far as its :class:`Access` declares. A
 :class:`Differentiable` one also answers vector-Jacobian products, from which every gradient the
 methods need is made: the paper's top-1 logit (``v`` one-hot), the margin (``+1`` at home, ``-1`` at
 the rival), DeepFool's class differences.
@@ -47,7 +47,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 
 class Access(enum.IntEnum):
-    """What an answer reveals, from least to most.
+    """The content of an answer, from least to most.
 
     Declared by the predictor, never guessed from its output.
     """
@@ -93,7 +93,7 @@ class Prediction:
         Probabilities or logits, as the predictor's access says.
     resolution : (n,) float or None
         Differences between a row's scores below this mean nothing, because they are rounded or
-        vary; set by whoever has measured that.
+        vary; set by the code that has measured that.
     """
 
     label: IntArray
@@ -103,7 +103,7 @@ class Prediction:
 
     @classmethod
     def from_scores(cls, scores: FloatArray) -> Prediction:
-        """Label each row of ``scores`` (n, n_classes); a row with a non-finite score gets the label -1.
+        """Label each row of ``scores`` (n, n_classes); a row with a non-finite score gets -1.
 
         Examples
         --------
@@ -177,8 +177,7 @@ class Predictor(Protocol):
     bounds : (lowest, highest) or None
         The domain of the inputs, as numbers or arrays that broadcast to ``input_shape``.
 
-    What else a predictor may be is in :mod:`~blackbox_boundary.capabilities`, a small protocol
-    each.
+    Further, optional protocols are in :mod:`~blackbox_boundary.capabilities`.
     """
 
     @property
@@ -202,7 +201,7 @@ class Predictor(Protocol):
         ...
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` (n, *input_shape), row by row: a row's answer does not depend on the others."""
+        """Answer ``x`` (n, *input_shape); the answer to a row does not depend on other rows."""
         ...
 
 
@@ -214,8 +213,7 @@ class Differentiable(Predictor, Protocol):
         """Gradient of ``sum_k v_k * score_k(x)`` by ``x``, row by row.
 
         ``x`` (n, *input_shape), ``v`` (n, n_classes) NumPy; returns the shape, kind and device of
-        ``x``. Scores are what the access says: probabilities where that is what the predictor
-        reveals.
+        ``x``. Scores are those of the access: probabilities if the predictor reveals probabilities.
         """
         ...
 
@@ -299,15 +297,19 @@ class Repeatable(Predictor, Protocol):
     """A predictor that remembers answers, or wraps one that does, and can query the model again."""
 
     def predict_again(self, x: Array, votes: IntArray) -> Prediction:
-        """Answer ``x`` (n, *input_shape); ``votes`` (n,) is the zero-based repetition index of each row.
+        """Answer ``x`` (n, *input_shape) with the repetition index ``votes`` (n,) of each row.
 
-        Index 0 is the question of :meth:`predict`. A row with the same index is the same question.
+        Indices are zero-based. Index 0 is the question of :meth:`predict`. A row with the same
+        index is the same question.
         """
         ...
 
 
 def ask_again(predictor: Predictor, x: Array, votes: IntArray | None) -> Prediction:
-    """Ask a predictor for the ``votes``-th time (n,), whether it remembers or not; None: as :meth:`Predictor.predict` asks."""
+    """Ask a predictor with repetition indices ``votes`` (n,); None: as :meth:`Predictor.predict`.
+
+    A predictor that is not ``Repeatable`` is asked as usual.
+    """
     if votes is not None and isinstance(predictor, Repeatable):
         return predictor.predict_again(x, votes)
     return predictor.predict(x)

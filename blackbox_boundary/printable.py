@@ -8,10 +8,10 @@ __all__ = ["printable"]
 
 
 def printable(text: object, *, keep: str = "") -> str:
-    r"""Escape what is not printable: control characters, bidirectional overrides, lone surrogates.
+    r"""Escape unprintable characters: control characters, bidirectional overrides, lone surrogates.
 
-    A terminal obeys escape sequences, and reorders what follows a bidirectional override; both
-    can come with a table's cell, a file's name or a server's metadata [1]_.
+    A terminal executes escape sequences, and reorders text after a bidirectional override. Both can
+    occur in a cell of a table, the name of a file or the metadata of a server [1]_.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Estimate the rounding of scores from the scores: decimals, binary digits, or steps of any size."""
+"""Estimate how scores are rounded: to decimals, binary digits, or steps of any size."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ NOT_ROUNDED = 6
 
 
 def decimals(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-    """Decimals (m,) that each row's scores (m, c) were rounded to; ``NOT_ROUNDED`` where they were not.
+    """Number of decimals (m,) to which the scores (m, c) of each row were rounded.
 
-    The comparison is relative to single precision, so that a tiny probability is not taken for a
-    rounded zero; and rounding that single precision can hardly distinguish from its own (the fifth
-    decimal of a logit of 10) is not reported.
+    ``NOT_ROUNDED`` where they were not. The comparison is relative to single precision, so that a
+    tiny probability is not taken for a rounded zero; and rounding that single precision can hardly
+    distinguish from its own (the fifth decimal of a logit of 10) is not reported.
 
     Examples
     --------
@@ -37,7 +37,9 @@ def decimals(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
 
 
 def significant_bits(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-    """Binary digits (m,) that each row's scores (m, c) need; 53 of double precision, 24 of single, 11 of half, 8 of bfloat16.
+    """Number of binary digits (m,) that the scores (m, c) of each row need.
+
+    Double precision needs 53, single 24, half 11 and bfloat16 8.
 
     Examples
     --------
@@ -60,7 +62,9 @@ _CHANCE = 1e-6
 
 
 def common_step(sizes: NDArray[np.float64]) -> float:
-    """The step of which all these sizes are whole multiples; 0 where chance may have it so, or where there is none.
+    """Return the step of which all these sizes are whole multiples.
+
+    0 where there is none, or where chance may explain it.
 
     Parameters
     ----------
@@ -70,8 +74,8 @@ def common_step(sizes: NDArray[np.float64]) -> float:
     Notes
     -----
     A step is tried as a whole part of the least gap, and made more exact by each size in turn.
-    Sizes may be off by the rounding of single precision; a step is claimed where so many sizes
-    could not all lie so near its multiples by chance.
+    Sizes may be off by the rounding of single precision; a step is returned only where so many
+    sizes are unlikely to lie so near its multiples by chance.
 
     Examples
     --------

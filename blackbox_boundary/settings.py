@@ -1,4 +1,4 @@
-"""Settings that are equal where their content is, arrays included."""
+"""Settings that compare equal if their content is equal, arrays included."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["Settings"]
 
 
 class Settings:
-    """Base of frozen dataclasses, some of whose fields may be arrays; declare them with ``eq=False``.
+    """Base of frozen dataclasses with array fields; declare them with ``eq=False``.
 
-    Two are equal, and have one hash, where they are of one class and each field has the same
+    Two instances are equal, and have one hash, if they are of one class and each field has the same
     content.
 
     Examples
@@ -44,7 +44,10 @@ class Settings:
 
 
 def _comparable(value: Any) -> Hashable:
-    """A setting as something that compares and hashes; an array by its type, its shape and a digest of its values."""
+    """Convert a setting to something that compares and hashes.
+
+    An array becomes its type, its shape and a digest of its values.
+    """
     if is_array_api_obj(value):
         content = np.ascontiguousarray(as_numpy(value))
         digest = hashlib.blake2b(content.tobytes(), digest_size=16).hexdigest()

@@ -1,7 +1,7 @@
-r"""What a tree ensemble is to a search: its splits, its leaves, and how sums of leaves become a label.
+r"""Tree ensembles as searches use them: splits, leaves, and labels from sums of leaves.
 
-Adapters read a :class:`TreeEnsemble` from a model (``adapters/tree_ensembles``) and hand it out
-only after :func:`verified` has compared it with the model's answers. This module knows no runtime.
+Adapters read a :class:`TreeEnsemble` from a model (``adapters/tree_ensembles``) and return it only
+after :func:`verified` has compared it with the model's answers. This module depends on no runtime.
 
 Every split is stored as ``x <= threshold``, in the precision in which the runtime compares:
 
@@ -125,15 +125,15 @@ class TreeEnsemble:
 
     @property
     def n_classes(self) -> int:
-        """Classes that a label tells apart."""
+        """Number of classes that a label can name."""
         return max(2, self.n_outputs)
 
     @cached_property
     def tolerance(self) -> float:
-        """By how much a difference of two sums may be off in the runtime: Higham's gamma_n, both sums.
+        """Bound of the runtime's error in a difference of two sums, by Higham's gamma_n.
 
-        Zero where every sum is exact: leaves that are multiples of a power of two, as whole votes
-        are, with sums that the significand holds.
+        It covers both sums. It is zero where every sum is exact: leaves that are multiples of a
+        power of two, as whole votes are, with sums that the significand holds.
         """
         largest = np.zeros((len(self.roots) + 1, self.n_outputs))
         largest[-1] = np.abs(self.base)
@@ -179,7 +179,7 @@ class TreeEnsemble:
         return node
 
     def sums(self, x: NDArray[Any]) -> Real:
-        """Base and leaves of each row (n, n_features), summed in double precision: (n, n_outputs)."""
+        """Sum base and leaves of each row (n, n_features) in double precision: (n, n_outputs)."""
         return np.asarray(self.base + self.value[self.leaf_of(x)].sum(axis=1))
 
     def labels(self, x: NDArray[Any]) -> tuple[IntArray, NDArray[np.bool_]]:
@@ -197,7 +197,10 @@ class TreeEnsemble:
         return self.tolerance if self.tolerance == 0 else np.nextafter(self.tolerance, np.inf)
 
     def scores(self, x: NDArray[Any]) -> Real | None:
-        """What the runtime answers (n, n_classes), within its rounding; None where the link is unknown."""
+        """Answers of the runtime (n, n_classes), within its rounding.
+
+        None where the link is unknown.
+        """
         sums = self.sums(x)
         if self.link == "unknown":
             return None
@@ -217,7 +220,7 @@ class TreeEnsemble:
 
 @runtime_checkable
 class TreeBased(Protocol):
-    """A predictor that can tell the splits and leaves of its model."""
+    """A predictor that reveals the splits and leaves of its model."""
 
     def tree_ensemble(self) -> TreeEnsemble:
         """Read it from the model, and compare it with the model's answers to probe rows.

@@ -1,1 +1,1 @@
-"""What distances are good for: results and their summary, distributions, uncertainty, selection."""
+"""Uses of distances: results and their summary, distributions, uncertainty, selection."""

@@ -1,4 +1,7 @@
-"""What a run asked, sent and paid: one account, in the same words on the terminal and in the report."""
+"""Account of what a run asked, sent and paid.
+
+The terminal and the report use the same words.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class Account:
     sent : int
         Rows sent to the model. A row that was sent twice counts twice.
     again : int
-        Of these, sent again by a transport: repeated requests, and rows asked for its own sake.
+        Of these, rows in requests that a transport repeated, and rows of its own checks.
     requests : int
         Round trips that carried rows.
     cost : float

@@ -1,4 +1,4 @@
-"""How often the model's labels are the given ones, and whether that is less than chance."""
+"""Agreement of the model's labels with given ones, and whether it is below chance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Agreement:
     Attributes
     ----------
     share : float
-        Of the rows whose home label is known, those where it is the true one.
+        Share of the rows with a known home label where it is the true label.
     chance : float
         The share expected if labels and model had nothing to do with each other: the sum over the
         classes of the share of each among the labels times its share among the home labels [1]_.

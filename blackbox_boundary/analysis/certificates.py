@@ -1,7 +1,7 @@
 """Withdraw certificates that a flip contradicts.
 
-A certified distance is a proof, so that one flip within it shows that the proof is wrong, and with
-it every other certificate of the run: they are all deleted. Distances are kept; a flip was seen.
+A certified distance is a proof. One flip within it shows that the proof is wrong, so all
+certificates of the run are deleted. Distances are kept, because each flip was seen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which columns flips change, by how much, and how often: what a table's flip points say."""
+"""Which columns of a table flips change, by how much, and how often."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ __all__ = ["Change", "ColumnShare", "Columns", "changes_of", "column_shares"]
 
 
 class Change(NamedTuple):
-    """A column (its position, its name) that a flip point changes; ``size`` in units of its scale."""
+    """A column that a flip point changes.
+
+    ``at`` and ``column`` are its position and its name; ``size`` is in units of its scale.
+    """
 
     row: int
     at: int
@@ -71,7 +74,7 @@ class Columns:
         return cls(names or [_place(shape, at) for at in range(d)], np.ones(d), [()] * d)
 
     def shown(self, at: int, value: float) -> str:
-        """A value as a reader knows it: the text of a category, else the number."""
+        """Return a value for display: the text of a category, else the number."""
         values = self.values[at]
         if values and isinstance(values[0], str) and value == int(value) < len(values):
             return str(values[int(value)])
@@ -81,7 +84,9 @@ class Columns:
 def changes_of(
     x: Array, flip_points: Array, rows: IntArray, columns: Columns
 ) -> Iterator[list[Change]]:
-    """What the flip points of some rows change, the largest first; nothing of rows without one.
+    """List the changes at the flip points of some rows, the largest first.
+
+    Rows without a flip point have no changes.
 
     Parameters
     ----------

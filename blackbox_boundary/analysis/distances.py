@@ -1,4 +1,4 @@
-"""What a measurement found, row by row, and how to keep it."""
+"""Results of a measurement, row by row, and their files."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ class Distances:
     certified : (n,) float, or None
         A distance within which no flip can lie, from estimators that prove one.
     note : (n,) str, or None
-        What an estimator has to say of a row: which classes tie, why none was found.
+        Remark of an estimator on a row: which classes tie, why no flip was found.
     l0 : (n,) float, or None
         Columns of a table that the flip point changes, a one-hot group counting once; where the
         measurement has a domain.
     trace : (n, k) float, or None
-        Distances along the way, from estimators that go a way: for ``homotopy``, of the flip point
+        Distances at the stages of an estimator that has stages: for ``homotopy``, of the flip point
         at each stage.
     run : dict
         Facts of the run: versions, seed, settings, model fingerprint, seconds. JSON types only.
@@ -113,7 +113,7 @@ class Distances:
 
     @classmethod
     def empty(cls, n: int) -> Distances:
-        """``n`` rows of which nothing is known yet."""
+        """Return ``n`` rows without any result yet."""
         l1, l2, linf, hi = (np.full(n, np.inf) for _ in range(4))
         home, flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
         status = np.full(n, Status.NOT_MEASURED, np.int8)
@@ -140,7 +140,7 @@ class Distances:
     def __getitem__(self, rows: Any) -> Distances: ...
 
     def __getitem__(self, rows: Any) -> Distances | Row:
-        """One row for a number; the same for some of the rows for a slice, a mask or an array of indices."""
+        """Return one row for a number, some rows for a slice, a mask or an array of indices."""
         if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
             return self._row(range(len(self))[int(rows)])
         taken = {name: part[rows] for name, part in self._arrays() if part is not None}
@@ -162,7 +162,10 @@ class Distances:
         return f"Distances({len(self)} rows, {known.size} with a flip{median}; {counts or 'none'})"
 
     def nearest(self, n: int = 5, norm: str = "l2") -> list[Row]:
-        """The ``n`` rows with the smallest distances, nearest first; those without a flip are left out."""
+        """Return the ``n`` rows with the smallest distances, nearest first.
+
+        Rows without a flip are left out.
+        """
         distance = self.norm(norm)
         rows = np.argsort(distance, kind="stable")[:n]
         return [self._row(int(i)) for i in rows if np.isfinite(distance[i])]
@@ -174,10 +177,10 @@ class Distances:
         return overview(self)
 
     def to_frame(self, kind: Literal["pandas", "polars"] = "pandas") -> Any:
-        """The table of :meth:`to_csv` as a data frame: one line a row, everything but the flip points.
+        """Return the table of :meth:`to_csv` as a data frame with one line per row.
 
-        Unknown distances are null. pandas numbers the lines as the result does; Polars has a column
-        ``row``.
+        It holds everything but the flip points. Unknown distances are null. pandas numbers the
+        lines as the result does; Polars has a column ``row``.
 
         Raises
         ------
@@ -199,14 +202,18 @@ class Distances:
 
     @property
     def plot(self) -> Any:
-        """Figures of the report: ``curve()``, ``histogram()``, ``entropy()``, ``pairs()``, ``nearest(x)``.
+        """Figures of the report.
 
+        The methods are ``curve()``, ``histogram()``, ``entropy()``, ``pairs()`` and ``nearest(x)``.
         See :class:`blackbox_boundary.report.notebook.Plots`; needs the ``report`` extra.
         """
         return import_module(_NOTEBOOK).Plots(self)
 
     def _repr_html_(self) -> str | None:
-        """Verdict, numbers, curve and nearest rows for a notebook; None without the report's packages."""
+        """Return verdict, numbers, curve and nearest rows as HTML for a notebook.
+
+        None if the packages of the report are missing.
+        """
         try:
             html: str = import_module(_NOTEBOOK).view(self)
         except CapabilityMissing:
@@ -244,7 +251,7 @@ class Distances:
 
     @classmethod
     def load(cls, path: str | Path) -> Distances:
-        """Read what :meth:`save` wrote; columns that this version does not know are left out.
+        """Read what :meth:`save` wrote; columns unknown to this version are left out.
 
         Raises
         ------
@@ -313,7 +320,7 @@ class Distances:
 
 
 def _check_columns(stored: Distances) -> None:
-    """Refuse columns that do not fit together; a crafted file may hold any arrays."""
+    """Raise if columns do not fit together; a crafted file may hold any arrays."""
     if not isinstance(stored.run, dict):
         raise TypeError("its facts are no object")
     n = stored.l2.shape

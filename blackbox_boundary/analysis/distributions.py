@@ -1,7 +1,7 @@
-"""How the distances of a data set are distributed, and how two data sets differ in that (the paper's section 5).
+"""Distributions of distances in a data set, and their comparison (the paper's section 5).
 
-Rows without a known flip point have no finite distance: they are counted, never averaged. Nothing
-here asks a model.
+Rows without a known flip point have no finite distance: they are counted, never averaged. No
+function here sends a query.
 """
 
 from __future__ import annotations
@@ -90,13 +90,19 @@ class Distribution:
 
     @property
     def mode(self) -> float:
-        """Middle of the densest bin (rows by its width), the nearest to the boundary among equals; NaN without rows."""
+        """Middle of the densest bin (rows divided by width); NaN without rows.
+
+        Among equally dense bins, the one nearest to the boundary counts.
+        """
         place = self._densest
         return float((self.edges[place] + self.edges[place + 1]) / 2) if self.n else float("nan")
 
     @property
     def mode_rank(self) -> float:
-        """Share of rows nearer to the boundary than the middle of the densest bin: near 0, the mode lies at the boundary."""
+        """Share of rows nearer to the boundary than the middle of the densest bin.
+
+        A share near 0 means that the mode lies at the boundary.
+        """
         place = self._densest
         return (
             float((self.counts[:place].sum() + self.counts[place] / 2) / self.n)
@@ -187,7 +193,10 @@ def compare(first: FloatArray, second: FloatArray) -> Comparison:
 
 
 def by_class(distance: FloatArray, label: IntArray, *, n_classes: int) -> dict[int, Distribution]:
-    """Describe the distances of each class by itself; a class without rows has a distribution of zero rows."""
+    """Describe the distances of each class separately.
+
+    A class without rows has a distribution of zero rows.
+    """
     return {
         k: Distribution.of(np.asarray(distance)[np.asarray(label) == k]) for k in range(n_classes)
     }
@@ -196,10 +205,10 @@ def by_class(distance: FloatArray, label: IntArray, *, n_classes: int) -> dict[i
 def by_label_pair(
     distance: FloatArray, home: IntArray, flipped: IntArray, *, n_classes: int
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Rows and median distance for each pair of labels: ``counts`` and ``medians`` (n_classes, n_classes), home by flipped.
+    """Count rows and compute their median distance for each pair of labels.
 
-    The median of a pair that does not occur is NaN; rows without a home or a flipped label are left
-    out.
+    ``counts`` and ``medians`` are (n_classes, n_classes), home label by flipped label. The median
+    of a pair that does not occur is NaN; rows without a home or a flipped label are left out.
     """
     home, flipped, distance = (
         np.asarray(home),

@@ -1,4 +1,4 @@
-"""What to try where rows have no answer, status by status, as options of the command line."""
+"""Advice for rows without a result, by status, as options of the command line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ _HINTS_CERTIFIED = {Status.NO_FLIP: "No flip was searched: --set upper=tangent l
 
 
 def hint(status: Status, estimator: str = "") -> str:
-    """What to try for rows of a status, measured by the estimator of this name; empty for rows that need nothing."""
+    """Return what to try for rows of a status; empty for rows that need nothing.
+
+    ``estimator`` is the name of the estimator that measured the rows.
+    """
     if estimator == "halfspace" and status in _HINTS_BY_LABELS:
         return _HINTS_BY_LABELS[status]
     if estimator == "lower_bound" and status in _HINTS_CERTIFIED:
@@ -53,7 +56,10 @@ def hint(status: Status, estimator: str = "") -> str:
 
 
 def hints(distances: Distances) -> Iterator[str]:
-    """Lines on how rows were measured, and one for each status that leaves rows without a flip point."""
+    """Yield notes on the measurement, then advice for rows without a flip point.
+
+    Each status that leaves rows without a flip point has one line.
+    """
     if note := labels_note(distances):
         yield note
     if note := direction_note(distances.run):
@@ -66,13 +72,16 @@ def hints(distances: Distances) -> Iterator[str]:
 
 
 def labels_note(distances: Distances) -> str:
-    """How many rows were measured by labels, because no gradient led on; empty where none was."""
+    """Return how many rows were measured by labels for lack of a gradient; empty if none was."""
     n = 0 if distances.note is None else int((distances.note == BY_LABELS).sum())
     return f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}." if n else ""
 
 
 def direction_note(run: Mapping[str, Any]) -> str:
-    """What a ray against the top probability says; empty where a run took none, or where it is the one of logits."""
+    """Return a note on rays against the gradient of the top probability.
+
+    Empty where the run took no such ray, or where its direction equals that of the logits.
+    """
     estimator = run.get("estimator", {})
     ray = estimator.get("name") == "ray" and estimator.get("direction") == "top1"
     automatic = estimator.get("name") == "auto"

@@ -55,7 +55,7 @@ def spread(values: ArrayLike) -> Spread:
 
 
 def status_words(status: int) -> str:
-    """A status as a reader says it.
+    """Return a status in plain words.
 
     Examples
     --------
@@ -78,12 +78,12 @@ class Overview:
     by_status : dict of Status to int
         Rows of each status that occurs, most frequent first.
     without_flip : dict of Status to int
-        The same for the rows that count in no distance; the status says why.
+        The same for the rows left out of the distances; the status gives the reason.
     distances : dict of str to Spread
         For each of ``"l1"``, ``"l2"``, ``"linf"``, over the rows with a known flip point.
     besides : dict of str to Spread
-        What some estimators know of the distance besides a flip point, by what it is, over all
-        rows.
+        Other results on the distance that some estimators give besides a flip point, by name, over
+        all rows.
     predictions, gradients : Spread
         Queries asked per row, over all rows; what a ledger answered is among them.
     n_predictions, n_gradients : int

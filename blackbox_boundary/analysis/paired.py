@@ -22,9 +22,9 @@ _UNITS = {"data.divided_by": "scale of the inputs", "columns": "columns and thei
 
 @dataclass(frozen=True)
 class MedianChange:
-    """Median distance in both runs and the change, input units, with a 95 % interval of paired bootstrap [1]_.
+    """Median distance in both runs, with a 95 % interval of the change by paired bootstrap [1]_.
 
-    All are of the ``n`` rows with a known flip in both runs.
+    Distances are in input units, of the ``n`` rows with a known flip in both runs.
 
     References
     ----------
@@ -64,7 +64,7 @@ class PairedRuns:
 
     @classmethod
     def of(cls, before: Distances, after: Distances, norm: str = "l2") -> PairedRuns:
-        """Pair two runs; :func:`check_comparable` says whether they may be.
+        """Pair two runs; :func:`check_comparable` checks whether they may be paired.
 
         Raises
         ------
@@ -96,7 +96,10 @@ class PairedRuns:
         return np.where(self.both, _minus(self.after, self.before), np.nan)
 
     def nearer(self) -> NDArray[np.intp]:
-        """Rows that came nearer, the largest loss first; a row without a flip before counts as farthest."""
+        """Rows whose distance fell, the largest loss first.
+
+        A row without a known flip before counts as farthest.
+        """
         loss = _minus(self.before, self.after)
         rows = np.flatnonzero(np.isfinite(self.after) & (loss > 0))
         return rows[np.argsort(-loss[rows], kind="stable")]
@@ -121,7 +124,9 @@ class PairedRuns:
 def check_comparable(
     first: Mapping[str, Any], second: Mapping[str, Any], *, names: tuple[str, str]
 ) -> None:
-    """Refuse runs, by their facts, that measured other rows, in other units, or minimised another norm.
+    """Raise if two runs measured different rows, in different units, or for another norm.
+
+    The runs are compared by their facts.
 
     Raises
     ------
@@ -151,7 +156,10 @@ def check_comparable(
 
 
 def differences_of_method(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """In words, how two runs searched differently: the weaker search makes its model look more robust."""
+    """List the differences between the search settings of two runs, in words.
+
+    The weaker search makes its model look more robust.
+    """
     facts = {
         "estimator": "estimators", "access": "access", "max_queries": "query limits", "votes": "votes", "gradients": "sources of gradients",
         "bounds": "bounds",

@@ -41,7 +41,9 @@ class RobustnessCurve:
         return np.asarray(1 - nearer / max(1, len(self.distance)), np.float64)
 
     def radius(self, share: float) -> float:
-        """The smallest radius within which at least ``share`` of the rows flip; infinite if none does.
+        """Return the smallest radius within which at least ``share`` of the rows flip.
+
+        Infinite if there is none.
 
         Examples
         --------
@@ -52,9 +54,9 @@ class RobustnessCurve:
         return float(self.distance[max(0, int(np.ceil(share * n)) - 1)]) if n else float("inf")
 
     def steps(self, most: int = 200) -> tuple[Floats, Floats]:
-        """Corners (k,) of the curve from radius 0: radius, and the share from it on; at most ``most``.
+        """Return the corners (k,) of the curve from radius 0: radii, and the share from each on.
 
-        Of more corners, those at equal steps of the share are kept.
+        At most ``most`` corners are returned; of more, those at equal steps of the share are kept.
         """
         finite = self.distance[np.isfinite(self.distance)]
         if len(finite) > most:
@@ -68,7 +70,9 @@ class RobustnessCurve:
 def robustness_curve(
     distances: Distances, norm: str = "l2", *, rows: NDArray[np.bool_] | None = None
 ) -> RobustnessCurve:
-    """The curve of the rows whose home label is known, or of those among them that ``rows`` (n,) marks.
+    """Return the robustness curve of the rows whose home label is known.
+
+    ``rows`` (n,) is a mask that selects some of them.
 
     A row without a known flip counts as flip-free at every radius. So the curve is an upper bound
     of the share of rows that keep their label: a stronger search can only lower it.
@@ -78,7 +82,10 @@ def robustness_curve(
 
 
 def certified_curve(distances: Distances, norm: str = "l2") -> RobustnessCurve | None:
-    """The share of the same rows with a certificate of at least a radius; None without certificates of this norm."""
+    """Return the curve of certified radii; None without certificates of this norm.
+
+    It gives the share of the rows with a known home label whose certificate is at least a radius.
+    """
     if distances.certified is None or distances.run.get("estimator", {}).get("norm", norm) != norm:
         return None
     radius = np.nan_to_num(distances.certified[distances.home >= 0], nan=0.0)

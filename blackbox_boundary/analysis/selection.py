@@ -1,9 +1,9 @@
-"""Choose rows by their distance to the boundary: for labelling, curricula, replay memories, extraction.
+"""Select rows by distance to the boundary, for labelling, curricula, replay or extraction.
 
-A selector is a function of what is known of a pool (:class:`Pool`) and a number of rows. The same
+A selector is a function of the known facts on a pool (:class:`Pool`) and a number of rows. The same
 pool, number and seed give the same rows; equal values go to the lower row number. Every
-:class:`Selection` says how many victim queries went into what its rule looked at: for the whole
-pool, since the rows not chosen had to be measured as well.
+:class:`Selection` states how many victim queries the inputs of its rule took, for the whole pool,
+since the rows not chosen had to be measured as well.
 
 References
 ----------
@@ -55,7 +55,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """What a selector may look at; ask for no more than a rule needs.
+    """Inputs of a selector; provide no more than a rule needs.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ def _ranked(values: Floats) -> IntArray:
 
 
 def random(pool: Pool, k: int, *, seed: int = 0) -> Selection:
-    """Any rows, each as likely; costs nothing. The baseline of every other rule."""
+    """Select rows uniformly at random, without queries: the baseline of every other rule."""
     _check(k, pool.n)
     return Selection(np.random.default_rng(seed).permutation(pool.n)[:k], 0, "random")
 
@@ -170,7 +170,7 @@ def highest(pool: Pool, k: int, *, seed: int = 0) -> Selection:
 
 
 _N_BINS = 50
-"""Bins of equal width for the uniform rule: fine enough to tell the boundary from the core,
+"""Bins of equal width for the uniform rule: fine enough to separate the boundary from the core,
 coarse enough to hold rows of small pools."""
 
 
@@ -196,14 +196,17 @@ def uniform_distance(pool: Pool, k: int, *, seed: int = 0) -> Selection:
 
 
 def _even_groups(group: IntArray, order: IntArray, k: int) -> list[IntArray]:
-    """From each group the first of its rows in ``order``, as evenly as the groups' sizes allow, ``k`` in all."""
+    """Take ``k`` rows from the groups, the first of each in ``order``, as evenly as sizes allow."""
     members = [order[group[order] == number] for number in np.unique(group[order])]
     quotas = _even_quotas(np.array([len(rows) for rows in members]), k)
     return [rows[:quota] for rows, quota in zip(members, quotas, strict=True)]
 
 
 def _even_quotas(available: IntArray, k: int) -> IntArray:
-    """Share ``k`` over groups as evenly as they can give; what cannot be shared goes to the first groups."""
+    """Divide ``k`` over groups as evenly as their sizes allow.
+
+    A remainder that cannot be divided goes to the first groups.
+    """
     quotas = np.zeros_like(available)
     while (left := k - int(quotas.sum())) > 0:
         open_groups = np.flatnonzero(quotas < available)
@@ -256,8 +259,8 @@ def k_centre(pool: Pool, k: int, *, seed: int = 0) -> Selection:
 def k_centre_of(selector: Selector, *, factor: int = 4) -> Selector:
     """Greedy k-centre among the rows that another rule would choose: its rows, but spread out.
 
-    The rule chooses ``factor * k`` rows, or all that it can rank. Four candidates for each place
-    leave the rule its character while near duplicates can still be passed over.
+    The rule chooses ``factor * k`` rows, or all that it can rank. With four candidates for each
+    place, the choice still follows the rule, and near duplicates can be skipped.
     """
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
@@ -276,7 +279,7 @@ def k_centre_of(selector: Selector, *, factor: int = 4) -> Selector:
 
 
 def class_balanced(selector: Selector) -> Selector:
-    """Another rule within each label by itself, with as even a number of rows per label as the pool can give.
+    """Apply another rule within each label, with equal row counts as far as the pool allows.
 
     Rows without a label, or with an infinite distance or score where the pool holds such, are left
     out for every rule alike.
@@ -311,10 +314,10 @@ def _within(selector: Selector, pool: Pool, members: IntArray, k: int, seed: int
 
 
 def diverse(by: Literal["votes", "distance"]) -> Selector:
-    """Rainbow Memory's rule [2]_: within each label, rows at even steps from the surest to the least sure.
+    """Select rows of each label at even steps from the surest to the least sure [2]_.
 
-    Its own uncertainty is the augmentation ``votes``; ``distance`` puts the paper's measure in
-    their place.
+    This is the rule of Rainbow Memory, which measures uncertainty by the ``votes`` of augmented
+    copies; ``distance`` uses the paper's measure instead.
     """
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
@@ -339,7 +342,10 @@ def uniform_inputs(
     highest: float = 1.0,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    r"""Inputs of independent uniform values [1]_, (n, *input_shape): what an attacker without data has. Costs nothing."""
+    r"""Draw inputs of independent uniform values [1]_, (n, *input_shape), without any query.
+
+    An attacker without data has such inputs.
+    """
     if not lowest < highest:
         raise InvalidInput(
             f'"lowest" of uniform_inputs must be below "highest"; got {lowest} and {highest}.'
@@ -352,7 +358,7 @@ def uniform_inputs(
 def flip_points(
     distances: Distances, k: int, *, seed: int = 0
 ) -> tuple[Array, IntArray, Selection]:
-    """Known flip points of rows drawn at random [1]_: the points (k, ...), their labels (k,), and the rows they came from.
+    """Draw known flip points at random [1]_: points (k, ...), labels (k,), and their rows.
 
     The labels were seen by the search, so they cost nothing more; what the search cost is counted
     for all measured rows.

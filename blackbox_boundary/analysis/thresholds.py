@@ -1,4 +1,7 @@
-"""Thresholds on a run, for continuous integration: ``STAT OP NUMBER``, parsed and never evaluated."""
+"""Thresholds on a run, for continuous integration: ``STAT OP NUMBER``.
+
+The text is parsed and never evaluated.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ _FORM = re.compile(r"\s*([a-z]\w*)\s*(<=|<)\s*(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e
 
 
 class Outcome(enum.Enum):
-    """What a run says of a threshold."""
+    """Outcome of comparing a run with a threshold."""
 
     FAILS = "fails"
     """Flips were seen nearer than the threshold allows."""
     NOT_REFUTED = "not refuted"
-    """None were found. Distances are upper bounds: this proves nothing."""
+    """No such flips were found. Distances are upper bounds, so this is no proof."""
     CERTIFIED = "certified"
     """Certificates prove that there are none."""
     INCONCLUSIVE = "inconclusive"

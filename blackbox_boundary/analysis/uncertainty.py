@@ -1,4 +1,6 @@
-"""How unsure a classifier is, from its scores where it reveals them, and from distances where it does not.
+"""Estimate the uncertainty of a classifier from its scores or from distances.
+
+Scores are used where the classifier reveals them, distances where it does not.
 
 The paper (section 4) observes that softmax entropy falls with the distance to the boundary and
 hardly varies beyond some distance. :class:`Softness` turns that into a measure: a monotone map from
@@ -6,8 +8,8 @@ distance to expected entropy, fitted by isotonic regression [1]_ on rows whose s
 which then gives rows of a label-only model a softness estimate. ``docs/explanation/uncertainty.md``
 argues for the definition.
 
-All entropies are in nats; all kernels are pure and ask no model, except :func:`vote_uncertainty`,
-which says what it costs.
+All entropies are in nats. All kernels are pure and send no query, except :func:`vote_uncertainty`,
+whose cost is documented.
 
 References
 ----------
@@ -109,7 +111,9 @@ class RankCorrelation:
 def rank_correlation(
     a: FloatArray, b: FloatArray, *, n_resamples: int = 200, level: float = 0.95, seed: int = 0
 ) -> RankCorrelation:
-    """Spearman's correlation of two sets of numbers (n,), rows with a non-finite number left out, with a percentile interval [3]_.
+    """Compute Spearman's correlation of two vectors (n,), with a percentile interval [3]_.
+
+    Rows with a non-finite number are left out.
 
     ``n_resamples`` of 200 settles a 95 % interval's ends to about a tenth of its width; ranks are
     taken once and resampled with their rows.
@@ -157,9 +161,10 @@ def _pearson(pair: Floats) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Softness:
-    """Expected entropy as a falling function of distance, with its spread: the distance-based uncertainty.
+    """Expected entropy as a falling function of distance, with its spread.
 
-    Between the fitted distances it is linear; below the first and beyond the last it is constant.
+    This is the distance-based uncertainty. Between the fitted distances the function is linear;
+    below the first and beyond the last it is constant.
 
     Attributes
     ----------
@@ -170,8 +175,8 @@ class Softness:
         rows around.
     knee : float
         Distance beyond which at most a tenth of the whole fall in expected entropy is left: the
-        paper's "core regions". Infinite where the fit is flat: distance then says nothing of
-        softness.
+        paper's "core regions". Infinite where the fit is flat: distance then carries no information
+        on softness.
     held_out_error, baseline_error : float
         Mean absolute error on rows not fitted on, nats; and that of always answering the fitted
         rows' mean.
@@ -201,7 +206,9 @@ class Softness:
         held_out: float = 0.2,
         seed: int = 0,
     ) -> Softness:
-        """Fit on rows whose distance and entropy (n,) are both known; rows with a non-finite number are left out.
+        """Fit on rows whose distance and entropy (n,) are both known.
+
+        Rows with a non-finite number are left out.
 
         The error is that of a first fit on ``1 - held_out`` of the rows (a fifth held out by
         default); the map kept is fitted on all of them.
@@ -242,7 +249,10 @@ class Softness:
         )  # fmt: skip
 
     def __call__(self, distance: FloatArray) -> Floats:
-        """Expected entropy (n,) at these distances, nats; an unknown (infinite) distance counts as far, NaN stays NaN."""
+        """Return the expected entropy (n,) at these distances, nats.
+
+        An unknown (infinite) distance counts as far; NaN stays NaN.
+        """
         return np.asarray(np.interp(distance, self.distance, self.expected), np.float64)
 
     def interval(self, distance: FloatArray) -> tuple[Floats, Floats]:
@@ -298,7 +308,9 @@ class Softness:
 
 
 def _falling(distance: FloatArray, softness: FloatArray) -> tuple[Floats, Floats]:
-    """Isotonic regression [1]_: distinct rising distances (k,), and the never rising function nearest in squares at them.
+    """Fit the non-increasing function of distance that is nearest in squares [1]_.
+
+    Returns distinct rising distances (k,), and the fitted values there (isotonic regression).
 
     Rows of equal distance enter as their mean, weighted by their number: a function has one value
     there. Only the ends of constant stretches are kept, so that the map is small.
@@ -342,7 +354,9 @@ def _knee(at: Floats, expected: Floats) -> float:
 def vote_uncertainty(
     predict: Predictor, x: Array, augmentations: Sequence[Callable[[Array], Array]]
 ) -> Floats:
-    r"""Rainbow Memory's uncertainty of each row (n,): one less the share of the label most voted for by augmented copies [2]_.
+    r"""Compute Rainbow Memory's uncertainty (n,): 1 minus the vote share of the top label [2]_.
+
+    Augmented copies of each row vote for the label.
 
     Parameters
     ----------
@@ -360,8 +374,8 @@ def vote_uncertainty(
 
     Notes
     -----
-    Queries per row: ``len(augmentations)``. A copy the predictor gave no label for is a vote for
-    nothing; a row without any vote gets NaN.
+    Queries per row: ``len(augmentations)``. A copy without a label counts for no class; a row
+    without any vote gets NaN.
     """
     if not augmentations:
         raise InvalidInput(

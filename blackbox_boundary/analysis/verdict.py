@@ -1,4 +1,8 @@
-"""A measurement in words: how far, how far by the inputs' own measure, what is misread, where to look first."""
+"""Summarize a measurement in words.
+
+The sentences give the distance, the distance relative to a typical input, the rows that the model
+misreads, and the rows to look at first.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ _CLOSE = 0.08
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a measurement says.
+    """Summary of a measurement in words.
 
     Attributes
     ----------
@@ -90,9 +94,9 @@ def verdict(
 
 
 def typical_norm(x: Array, norm: str = "l2") -> float | None:
-    """Median norm of the finite rows of ``x`` (n, ...), input units; None where it is 0 or no row is finite.
+    """Median norm of the finite rows of ``x`` (n, ...), input units.
 
-    Of more than 1,000 rows, 1,000 are read, evenly spaced.
+    None where it is 0 or no row is finite. Of more than 1,000 rows, 1,000 are read, evenly spaced.
     """
     n = int(x.shape[0])
     if not n:

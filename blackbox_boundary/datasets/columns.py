@@ -1,4 +1,4 @@
-"""Which columns of a table are inputs, and what the others are."""
+"""Roles of the columns of a table: inputs, labels, ids, left out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Choice:
 
     @property
     def needs_table(self) -> bool:
-        """Whether it names what only tables have."""
+        """Whether it names roles that only tables have."""
         return bool(self.ids is not None or self.drop or self.use is not None)
 
 

@@ -98,7 +98,7 @@ class _Numbers:
             return None
 
     def _check_marks(self, fields: list[str]) -> None:
-        """Refuse 1,5 beside 1.234: one of them means something else."""
+        """Raise for 1,5 beside 1.234, which have different decimal marks."""
         for text in fields:
             if "," in text:
                 self._with_comma = self._with_comma or text
@@ -164,7 +164,7 @@ def _names(header: list[str]) -> list[str]:
 
 
 def _check_index(values: list[str], name: str, path: Path) -> None:
-    """Refuse to leave out a first column without a name that may hold inputs."""
+    """Raise if a first column without a name may hold inputs and would be left out."""
     is_index = len(set(values)) == len(values) and not any(_is_fraction(text) for text in values)
     if not is_index:
         raise InvalidInput(

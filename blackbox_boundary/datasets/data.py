@@ -1,11 +1,11 @@
-"""What a reader hands over, and the rules that are the same for every format.
+"""Result of a reader, and the rules that are the same for every format.
 
-- Unsigned bytes are grey or colour levels: they become float32, divided by 255. ``divide_by`` says
-  otherwise.
+- Unsigned bytes are grey or colour levels: they become float32, divided by 255 or by
+  ``divide_by``.
 - Floats stay as they are (a memory-mapped file stays one), other integers become the smallest float
   that holds them exactly.
 - Labels become numbers of classes (:mod:`blackbox_boundary.datasets.labels`).
-- Anything else (objects, text, complex numbers) is refused. Nothing is ever unpickled.
+- Anything else (objects, text, complex numbers) raises an error. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Data:
 
 
 class Raw(NamedTuple):
-    """What is in a file, before the common rules."""
+    """Content of a file, before the common rules."""
 
     values: NDArray[Any]
     labels: NDArray[Any] | None = None

@@ -2,9 +2,9 @@
 
 The images are scikit-learn's copy of the test set of "Optical recognition of handwritten digits"
 (Alpaydin and Kaynak, 1998, UCI Machine Learning Repository, CC BY 4.0); they come with
-scikit-learn, not with us. The classifier ships with us: ``digits.onnx``, a dense network
-64-64-32-10, trained by ``examples/train_digits_model.py`` on the first 1,437 rows; it is right on
-93.1 % of the 360 rows after them.
+scikit-learn. The classifier comes with this package: ``digits.onnx``, a dense network 64-64-32-10,
+trained by ``examples/train_digits_model.py`` on the first 1,437 rows; it is right on 93.1 % of the
+360 rows after them.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ _HOMES: dict[str, tuple[str, dict[str, str]]] = {
         {"cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8"},
     ),
 }
-"""Address and files with their MD5, as published: by torchvision for MNIST, whose own home is
+"""Address and files with their MD5, as published: by torchvision for MNIST, whose own site is
 closed; on the home page for CIFAR-100."""
 
 
@@ -72,7 +72,7 @@ def missing(name: str, file: str, where: list[Path]) -> InvalidInput:
 
 @contextmanager
 def home_named(name: str) -> Iterator[None]:
-    """Add to a complaint about a data set's files the place of whole ones and their checksums."""
+    """Add to an error on a data set's files the address of intact files and their checksums."""
     try:
         yield
     except InvalidInput as error:

@@ -23,9 +23,9 @@ def read_images(folder: Path, *, channels_last: bool = False) -> Raw:
     """Read all images of a folder in the order of their names; subfolders are classes.
 
     Images have 8 bits a channel: one channel if all are grey, else three (red, green, blue;
-    transparency is dropped). All must have the same size: resizing is the caller's choice to make,
-    since it changes the distances. Shape (n, channels, height, width), or with ``channels_last``
-    (n, height, width, channels).
+    transparency is dropped). All must have the same size: the caller must resize, since this
+    changes the distances. Shape (n, channels, height, width), or with ``channels_last`` (n, height,
+    width, channels).
 
     Raises
     ------

@@ -19,7 +19,7 @@ from .parquet_files import read_parquet
 __all__ = ["is_label_file", "read_label_file"]
 
 _NAMES = ("label", "labels", "y", "target", "class")
-"""What an array or a column of labels is called, where there are several."""
+"""Names of an array or a column of labels, where there are several."""
 
 _TEXT = (".csv", ".tsv", ".txt")
 _KNOWN = (".npy", ".npz", ".parquet", ".pq", *_TEXT)
@@ -27,7 +27,7 @@ _IDX = re.compile(r"(-ubyte|\.idx\d?)(\.gz)?$")
 
 
 def is_label_file(name: str) -> bool:
-    """Whether a name is that of a file of a kind that may hold labels, not of an array or a column."""
+    """Whether a name has the form of a label file, rather than of an array or a column."""
     path = Path(name)
     return path.suffix.lower() in _KNOWN or bool(_IDX.search(path.name))
 
@@ -83,7 +83,7 @@ def _columns(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _chosen(named: dict[str, NDArray[Any]], path: Path) -> NDArray[Any]:
-    """The only array, or the one that is called as labels are."""
+    """The only array, or the one with a name of labels."""
     if len(named) == 1:
         return next(iter(named.values()))
     found = {name.lower(): values for name, values in named.items()}

@@ -1,4 +1,4 @@
-"""One function that reads whatever holds inputs."""
+"""One function that reads inputs from any supported source."""
 
 from __future__ import annotations
 
@@ -129,12 +129,12 @@ def read(
 
 
 def check_source(spec: str | Path, labels: str | Path | None = None) -> None:
-    """See whether the data and their file of labels are there and of a known kind; nothing is read.
+    """Check that the data and their labels exist and are of a known kind; nothing is read.
 
     Raises
     ------
     InvalidInput
-        As :func:`read`, which finds what is wrong inside.
+        As :func:`read`, which also checks the content.
     """
     if str(spec).partition(":")[0] not in _SETS:
         path, _ = _located(spec, None)

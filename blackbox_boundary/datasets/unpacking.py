@@ -1,4 +1,4 @@
-"""Limits on what a small file may become in memory, and the errors of damaged archives."""
+"""Limits on the size in memory of a small file, and the errors of damaged archives."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What readers of the standard library and NumPy raise on a damaged or crafted file."""
+"""Errors that the standard library and NumPy raise on a damaged or crafted file."""
 
 _FREE_BYTES = 2**30
-"""Up to one GiB is unpacked whatever the ratio: it fits in the memory of the machines we know."""
+"""Up to one GiB is unpacked whatever the ratio: it fits in the memory of common machines."""
 
 _RATIO = 100
 """Beyond that, at most so many bytes for each stored one. Deflate reaches 1,032, images about 5."""
 
 
 def check_unpacked(n_bytes: int, stored: int, path: Path) -> None:
-    """Refuse to unpack a file that claims to be far larger in memory than on disk.
+    """Raise for a file that is, by its header, far larger in memory than on disk.
 
     Parameters
     ----------

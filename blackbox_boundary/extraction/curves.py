@@ -1,7 +1,7 @@
 """Extract a victim: train surrogates on what it answered, for each strategy, budget and seed.
 
-Every surrogate is trained from scratch. The budgets count all rows the victim answered for the
-attack; test sets are answered beforehand and cost the attack nothing.
+Every surrogate is trained from scratch. The budgets count all rows that the victim answered for the
+attack. Test sets are answered beforehand and are not charged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Extraction:
     n_rows : int
         Rows it was trained on: those that got a label.
     rows_per_class : (n_classes,) int
-        By the victim's label; a zero is a class the surrogate never saw.
+        By the victim's label; zero for a class without training rows.
     fit : Fit
     scores : dict
         A :class:`Score` by name of test set.
@@ -48,7 +48,7 @@ class Extraction:
     scores: dict[str, Score]
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers, in JSON types; a diverged training says so and names its seed."""
+        """The numbers, in JSON types; a diverged training is marked, with its seed."""
         return {
             "n_queries": self.n_queries,
             "n_rows": self.n_rows,

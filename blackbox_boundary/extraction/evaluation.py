@@ -28,7 +28,7 @@ class TestSet:
     name : str
     x : array (n, *input_shape)
     victim : (n,) int
-        The victim's labels: asked once, by whoever makes the set, and not charged to the attack.
+        The victim's labels. The author of the set queries them once; the attack is not charged.
     truth : (n,) int, optional
         True labels, where such exist.
     """
@@ -81,8 +81,7 @@ def score(surrogate: Predictor, test: TestSet, *, batch_size: int = 256) -> Scor
 def better_than_chance(label: IntArray, truth: IntArray) -> bool:
     """Whether a victim is better than the commonest label by three standard errors.
 
-    Three: a false alarm in about 1,000. A victim that fails this is reported with every table made
-    from it, not hidden.
+    Three: a false alarm in about 1,000. If a victim fails this, every table made from it says so.
     """
     trivial = np.bincount(truth).max() / len(truth)
     return bool(

@@ -63,7 +63,7 @@ class Strategy(Protocol):
 
     @property
     def name(self) -> str:
-        """As it shall appear in tables."""
+        """Name in tables."""
         ...
 
     def offers(self, x: Array, sizes: Sequence[int], *, seed: int) -> Offers:
@@ -88,8 +88,8 @@ def _check_pool(x: Array, n_wanted: int) -> None:
 class Upfront:
     """Rows chosen before anything is trained, in the order of a rule.
 
-    ``known`` is what the rule looks at. Where it holds distances to the *victim's* boundary, they
-    are an attacker's who got them for nothing: the queries of their search stand in
+    ``known`` is the input of the rule. Where it holds distances to the *victim's* boundary, the
+    attacker is assumed to have them for free: the queries of their search are counted in
     ``known.distance_queries`` and are not charged here.
     """
 
@@ -112,7 +112,7 @@ class Upfront:
 
 
 Scorer = Callable[[Predictor, Array], FloatArray]
-"""How much a row is wanted, judged by a surrogate: (n,), the smallest first."""
+"""Score of each row by a surrogate, (n,); rows with the smallest score come first."""
 
 
 def by_entropy(surrogate: Predictor, x: Array) -> FloatArray:
@@ -143,8 +143,8 @@ class Active:
     name : str
     scorer : Scorer
     n_candidates : int
-        Rows of the pool scored for each budget, drawn at random: choosing among some and not all
-        spreads the choice.
+        Rows of the pool scored for each budget, drawn at random: a choice among some of the rows is
+        more varied.
     spread_over : int
         Where above 1, greedy k-centre picks the rows among this many times as many best-scored
         ones.

@@ -55,7 +55,7 @@ class Trainable(Protocol):
 
     @property
     def name(self) -> str:
-        """As it shall appear in tables."""
+        """Name in tables."""
         ...
 
     def fit(self, x: Array, targets: NDArray[Any], *, seed: int) -> Fit:

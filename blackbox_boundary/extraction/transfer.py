@@ -1,4 +1,4 @@
-"""Whether a surrogate has its victim's boundary: two measurements of the same rows, compared."""
+"""Compare the boundaries of victim and surrogate by two measurements of the same rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Transfer", "transfer"]
 
 @dataclass(frozen=True)
 class Transfer:
-    """What of a victim's boundary is found again in a surrogate.
+    """Similarity of the boundaries of a victim and a surrogate.
 
     Attributes
     ----------

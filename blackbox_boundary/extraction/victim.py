@@ -1,4 +1,4 @@
-"""The victim behind a limit: every row is counted before it is sent."""
+"""A victim with a query limit: every row is counted before it is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a ledger says, and whether it still says what was written."""
+"""Counts of a ledger, and verification that it was not changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Report", "Run", "summarise", "verify"]
 
 @dataclass(frozen=True)
 class Run:
-    """One opening of the ledger; ``closed_at`` is None where the run died or still goes on.
+    """One opening of the ledger; ``closed_at`` is None where the run died or is still active.
 
     Times in seconds since 1970.
     """
@@ -37,8 +37,8 @@ class Report:
     ``n_gradients`` and ``n_checks`` are among them.
 
     ``n_asked = n_answered + n_failed + n_lost + n_in_flight``: failed rows came back with an error,
-    lost rows were in flight when their run died, and rows in flight belong to a run that goes on,
-    or died and has not been followed by another yet.
+    lost rows were in flight when their run died. Rows in flight belong to a run that is still
+    active, or that died and was not followed by another run yet.
     """
 
     model: ModelCard

@@ -1,9 +1,9 @@
 """The entries of a ledger, and the hash chain that binds each to all before it.
 
 ``chain_i = SHA-256(chain_{i-1} | entry_i)``, and ``chain_0 = SHA-256(model card)``: changing,
-removing, inserting or reordering entries breaks the chain at that place. Whoever rewrites all that
-follows can mend it, and cutting off the end leaves a valid chain; both show against a *head* (the
-last link) noted elsewhere, which is why every result carries it.
+removing, inserting or reordering entries breaks the chain at that place. Rewriting all later
+entries repairs the chain, and cutting off the end leaves a valid one. A *head* (the last link)
+noted elsewhere reveals both, so every result carries it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Entry", "Event", "first_link", "follows", "link"]
 
 
 class Event(enum.IntEnum):
-    """What an entry says happened."""
+    """Kind of event that an entry records."""
 
     OPENED = 1
     """A run opened the ledger; the entry's number is the run's."""
@@ -25,7 +25,7 @@ class Event(enum.IntEnum):
     """Rows are about to be sent; the entry's number is the call's.
 
     ``form``: predictions, gradients or checks, ``data``: their keys. A check asks a row again to
-    see whether the model is still the same: its answer is kept, and never handed out.
+    test whether the model is still the same; its answer is kept, and never handed out.
     """
     ANSWERED = 3
     """Rows of ``call``, from ``first`` on, were answered: ``data`` in the layout ``form``."""
@@ -38,7 +38,8 @@ class Event(enum.IntEnum):
     CLOSED = 6
     """The run closed the ledger."""
     SAME = 7
-    """Questions that are sent as others are: ``data`` is pairs of keys, as asked and as sent."""
+    """Questions sent in the same form as others; ``data`` is pairs of keys, as asked and as
+    sent."""
     NOTED = 8
     """A fact worth keeping with the record: ``form`` says which, ``data`` is JSON."""
 
@@ -67,7 +68,7 @@ def first_link(model_card: str) -> bytes:
 
 
 def link(previous: bytes, entry: Entry) -> bytes:
-    """The link of an entry (its own ``chain`` is not looked at)."""
+    """Compute the link of an entry; its own ``chain`` is not used."""
     form = entry.form.encode()
     numbers = _NUMBERS.pack(
         entry.id,
@@ -85,7 +86,7 @@ def link(previous: bytes, entry: Entry) -> bytes:
 
 
 def follows(previous: bytes, entry: Entry) -> bool:
-    """Whether an entry carries the link that its content and the link before it make."""
+    """Whether the link of an entry follows from its content and the link before it."""
     try:
         return entry.chain == link(previous, entry)
     except (AttributeError, TypeError, struct.error):  # a column of a type that was never written

@@ -1,10 +1,10 @@
-"""The SQLite file under a ledger: how it is opened, what it must be, and what its errors mean.
+"""The SQLite file under a ledger: opening, format check, and translation of its errors.
 
 ``journal_mode=WAL`` with ``synchronous=FULL``: a commit returns after the write-ahead log was
 flushed to the disk, and a checkpoint flushes the log before and the file after it copies, so a
-committed entry survives a power cut wherever the disk keeps its word about flushes (``fullfsync``
-asks macOS to make it do so). A torn last write fails the log's own checksum and is dropped whole:
-that transaction had not been committed.
+committed entry survives a power cut wherever the disk really flushes (``fullfsync`` requests this
+on macOS). A torn last write fails the log's own checksum and is dropped as a whole: that
+transaction had not been committed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ..errors import LedgerError
 __all__ = ["FORMAT", "connect", "create", "open_existing", "translated"]
 
 FORMAT = 2
-"""Version of the file's content. A file of a later version is refused.
+"""Version of the file's content. Opening a file of a later version raises an error.
 
 The tables are those of version 1.
 
-Up to version 1 (0.1 of this package) fingerprints left out facts that change what is sent, such as the levels
-of encoded pixels: such a ledger can be read, and not be gone on with."""
+Up to version 1 (0.1 of this package), fingerprints left out facts that change what is sent, such as
+the levels of encoded pixels: such a ledger can be read, but no run can continue it."""
 _APPLICATION = 0x42424C47
 """Marks the file as a ledger ("BBLG")."""
 _PAGE_BYTES = 1024
@@ -61,7 +61,7 @@ _MEANINGS = {
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Say the errors of SQLite and of the disk in the ledger's words."""
+    """Translate errors of SQLite and of the disk to errors of the ledger."""
     try:
         yield
     except sqlite3.Error as error:

@@ -49,7 +49,7 @@ class LedgerFile(Closing):
     card : str
         The model card as it is written.
     format : int
-        Version of what the ledger means.
+        Version of the format.
 
     Raises
     ------
@@ -196,7 +196,7 @@ class LedgerFile(Closing):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """See the ledger as it is now, whatever others write meanwhile."""
+        """Read the ledger as it is now, whatever others write meanwhile."""
         with self._lock, translated(self.path):
             self._db.execute("BEGIN")
             try:

@@ -1,4 +1,4 @@
-"""Where the answer to each question lies: 128 bits of its key to a place, in memory.
+"""Index of answers in memory: from 128 bits of the key of a question to a place.
 
 Almost all keys lie in sorted arrays, 24 bytes a key, and a lookup is a binary search; the newest
 lie in a dictionary that is merged into the arrays now and then. Two different questions share 128
@@ -28,7 +28,7 @@ copy serves 156,000 new ones."""
 
 
 class KeyIndex:
-    """Finds places by key."""
+    """Find places by key."""
 
     def __init__(self) -> None:
         self._first = np.empty(0, np.uint64)

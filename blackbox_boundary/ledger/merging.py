@@ -25,7 +25,7 @@ def merge_ledgers(parts: Sequence[str | Path], path: str | Path) -> int:
     """Write a ledger that holds every entry of the parts, in their order.
 
     Its first entry lists the name, the number of entries and the head of each part. Entries are
-    numbered anew; what was asked, answered, lost and when stays as it was.
+    numbered anew; questions, answers, losses and times do not change.
 
     Parameters
     ----------

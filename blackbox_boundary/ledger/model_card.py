@@ -1,4 +1,4 @@
-"""What a ledger remembers of the model whose answers it holds."""
+"""Description of the model whose answers a ledger holds."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class ModelCard:
         return Access[self.access]
 
     def check_same(self, recorded: ModelCard, path: object) -> None:
-        """Refuse a ledger of another model.
+        """Raise if the ledger is that of another model.
 
         Raises
         ------

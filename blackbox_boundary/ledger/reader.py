@@ -68,7 +68,7 @@ class LedgerReader(LedgerFile):
         return records
 
     def refresh(self) -> None:
-        """Learn what others have written since; every new entry is checked against the chain.
+        """Read the entries that others have written since; the chain of each new entry is checked.
 
         Raises
         ------

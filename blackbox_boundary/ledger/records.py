@@ -1,6 +1,6 @@
-"""How a question and an answer look as bytes.
+"""Representation of questions and answers as bytes.
 
-A question is known by the SHA-256 of what is sent: whether a prediction or a gradient is asked,
+A question is identified by the SHA-256 of what is sent: whether a prediction or a gradient is asked,
 dtype, shape, and the row's bytes (for a gradient also the weights ``v``). An answer is one record
 of a structured array: the label, and the scores or the gradient in the dtype the predictor gave, so
 that reading it back gives the same bits.
@@ -55,7 +55,7 @@ def content_keys(
 
     The same numbers in the same dtype have the same key in any kind of array, on any device and in
     any memory order. ``encoded`` says that the rows are already in the form in which they are sent,
-    where that is not the form in which they are asked.
+    where that differs from the form in which they are asked.
     """
     rows = _native(as_numpy(x))
     dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))

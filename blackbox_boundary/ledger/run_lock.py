@@ -1,11 +1,11 @@
 """A small file beside the ledger for each run that has it open.
 
-It shows that the run lives, and reserves disk space.
+It shows that the run is still active, and reserves disk space.
 
-The run holds a lock on the file, which the operating system drops at the moment the process ends,
-however it ends: who can take the lock knows that the run is dead. (A process number would not do:
-it is reused, and means nothing to another container.) The file's bytes are room for the answers to
-what has been sent: when the disk is full they are given up first.
+The run holds a lock on the file. The operating system releases it when the process ends, however
+it ends: if another process can take the lock, the run has ended. (A process number does not
+suffice: it is reused, and has no meaning in another container.) The file's bytes reserve space for
+the answers to what has been sent; when the disk is full, they are released first.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _try_lock(handle: int) -> bool:
 
 
 class RunLock:
-    """The file of a living run."""
+    """The lock file of an active run."""
 
     def __init__(self, ledger: Path, run: int) -> None:
         self.path = _path(ledger, run)
@@ -60,12 +60,12 @@ class RunLock:
         _HELD.add(self.path)
 
     def reserve(self, n_bytes: int) -> None:
-        """Keep at least so many bytes of the disk back.
+        """Reserve at least so many bytes of the disk.
 
         Raises
         ------
         OSError
-            They are not to be had.
+            The disk has no room for them.
         """
         if n_bytes <= self._size:
             return
@@ -76,7 +76,7 @@ class RunLock:
         self._size = n_bytes
 
     def release(self) -> None:
-        """Give the bytes up, so that what must be written can be."""
+        """Release the bytes, so that the ledger can be written."""
         os.ftruncate(self._handle, 0)
         self._size = 0
 
@@ -88,7 +88,7 @@ class RunLock:
 
 
 def is_alive(ledger: Path, run: int) -> bool:
-    """Whether the run still has the ledger open; the file of a dead one is removed."""
+    """Whether the run still has the ledger open; the file of an ended run is removed."""
     path = _path(ledger, run)
     if path in _HELD:
         return True

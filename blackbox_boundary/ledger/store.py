@@ -1,9 +1,9 @@
 """Write a ledger: claim what is about to be sent, record what came back.
 
 A question is claimed in a committed transaction before it is sent, and its answer is recorded in
-another before anyone sees it. Claims are exclusive: of two processes that need the same answer, one
-asks and the other waits for the record. When a process dies, what it had claimed and not recorded
-is marked as lost by whoever meets it first, and may be claimed again.
+another before it is returned. Claims are exclusive: of two processes that need the same answer, one
+asks and the other waits for the record. When a process dies, its claims without a record are marked
+as lost by the first process that finds them, and may be claimed again.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class LedgerStore(LedgerReader):
     def claim_for_file(self, keys: Keys) -> Claim:
         """Claim predictions whose answers will come by file, at any later time.
 
-        Runs that ask by themselves do not wait for such answers.
+        Other runs do not wait for such answers.
         """
         self._keep_room(len(keys), KEY_BYTES)
         with self._transaction():
@@ -197,14 +197,14 @@ class LedgerStore(LedgerReader):
         return Claim(call, np.arange(len(keys)), keys)
 
     def claim_check(self, keys: Keys) -> Claim:
-        """Claim rows that were answered before, to ask them again and only keep what comes back."""
+        """Claim rows that were answered before, to ask them again and only record the answers."""
         self._keep_room(len(keys), KEY_BYTES)
         with self._transaction():
             call = self._begin_call("checks", keys)
         return Claim(call, np.arange(len(keys)), keys, is_check=True)
 
     def holders(self, keys: Keys) -> list[str]:
-        """Who has these questions in flight, in words, each once."""
+        """Describe the runs that have these questions in flight, each once."""
         wanted = {key.tobytes() for key in keys}
         with self._lock, translated(self.path):
             found = "SELECT call, run FROM in_flight WHERE run != ?"
@@ -226,7 +226,7 @@ class LedgerStore(LedgerReader):
         return None if keys is None else Claim(row[0], np.arange(len(keys)), keys)
 
     def note_same(self, asked: Keys, sent: Keys) -> None:
-        """Write which answered questions these questions, all different, are sent as.
+        """Record which answered questions these questions, all different, are sent as.
 
         They are found from then on.
         """
@@ -240,7 +240,7 @@ class LedgerStore(LedgerReader):
             self._append(Event.NOTED, form=name, data=json.dumps(fact).encode())
 
     def give_up(self, claim: Claim, reason: str) -> None:
-        """Write that the unanswered rows of a claim failed; they may be claimed again.
+        """Record that the unanswered rows of a claim failed; they may be claimed again.
 
         ``reason`` is the name of an error's type, not its text, which may hold a secret.
         """
@@ -255,7 +255,7 @@ class LedgerStore(LedgerReader):
             self._db.execute("DELETE FROM in_flight WHERE call = ?", (claim.call,))
 
     def close(self) -> None:
-        """Say that the run ended, and close the file."""
+        """Record that the run ended, and close the file."""
         with self._lock:
             if self._pid != os.getpid():
                 return
@@ -320,7 +320,7 @@ class LedgerStore(LedgerReader):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """One committed step, after having learnt what others wrote before it."""
+        """One committed step, after reading the entries that others wrote before it."""
         if self._pid != os.getpid():
             raise LedgerError(
                 f'The ledger "{self.path}" was opened by the parent of this process; open it again here.'
@@ -359,7 +359,7 @@ class LedgerStore(LedgerReader):
         return number
 
     def _busy_keys(self) -> set[bytes]:
-        """Keys that someone alive has in flight: another run, or another thread of this one."""
+        """Keys in flight in another active run, or in another thread of this one."""
         self._mark_lost_claims()
         busy: set[bytes] = set()
         found = "SELECT in_flight.call FROM in_flight JOIN log ON in_flight.call = id WHERE in_flight.run != ? AND form != 'checks'"

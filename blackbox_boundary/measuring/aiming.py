@@ -1,4 +1,4 @@
-"""Which class each row is to reach: the settings ``towards`` and ``from_label`` of a measurement."""
+"""Target classes of rows: the settings ``towards`` and ``from_label`` of a measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Measure a model that answers by file: write the next inputs, have them scored, read the scores, any time in between.
+"""Measure a model that answers by file.
+
+The steps are: write the next inputs, have them scored, read the scores. Any time may pass between
+them.
 
 Nothing runs between the files. The job's settings and all answers are in a ledger; each step starts
 the search anew and replays what is recorded, up to the first question that has no answer yet: those
@@ -59,7 +62,7 @@ class BatchScoring(Closing):
     LedgerError
         There is no ledger, or it cannot be used.
     InvalidInput
-        The ledger holds no such job, or ``x`` is not what it was begun with.
+        The ledger holds no such job, or the job was begun with another ``x``.
 
     Examples
     --------
@@ -157,7 +160,7 @@ class BatchScoring(Closing):
 
     @staticmethod
     def data(ledger: str | Path) -> str:
-        """What the job in a ledger calls its inputs.
+        """Return the name that the job in a ledger gives its inputs.
 
         Raises
         ------
@@ -167,7 +170,9 @@ class BatchScoring(Closing):
         return str(_read_job(ledger)[1]["data"])
 
     def ask(self, path: str | Path) -> int:
-        """Write the rows that must be scored next to a ``.npy``, ``.csv`` or ``.parquet`` file; return their number, 0 when all is known.
+        """Write the rows to score next to a ``.npy``, ``.csv`` or ``.parquet`` file.
+
+        Returns the number of rows, 0 when all answers are known.
 
         Raises
         ------
@@ -209,7 +214,10 @@ class BatchScoring(Closing):
         return len(prediction)
 
     def distances(self) -> Distances:
-        """What is known so far; rows still searched are ``INTERRUPTED``, rows not begun ``NOT_MEASURED``."""
+        """Return the results so far.
+
+        Rows still searched are ``INTERRUPTED``, rows not begun ``NOT_MEASURED``.
+        """
         job = self._job
         facts = {
             "estimator": {"name": job["estimator"], **job["settings"]},
@@ -225,7 +233,11 @@ class BatchScoring(Closing):
         return replace(found, run={**facts, **found.run})
 
     def _replay(self) -> tuple[Measurement, Keys, NDArray[Any]]:
-        """The search as far as answers are known, and the different rows of its next question that have none."""
+        """Replay the search up to the first question with unknown answers.
+
+        Returns the search, and the keys and the rows of that question that have no answer, without
+        duplicates.
+        """
         running = _measurement(self._x, self._model, self._job)
         while (question := running.ask()) is not None:
             assert isinstance(question, AskPrediction), "the job's answers have no gradients"

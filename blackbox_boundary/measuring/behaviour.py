@@ -1,4 +1,4 @@
-"""How a model answers: does it repeat itself, does it round, how long does it take.
+"""Describe how a model answers: repeatability, rounding, response time.
 
 A handful of rows is asked several times, alone and in mixed batches. A model is a function of its
 input; a server may not be: it adds noise, sums in another order in another batch, or has two
@@ -25,8 +25,8 @@ __all__ = ["Behaviour", "depends_on_neighbours", "read_behaviour", "rounding"]
 _VOTES = 5
 """The smallest number of votes that can reach the significance level (:mod:`.voting`)."""
 _LAST_BITS, _MUCH = 1e-4, 10.0
-"""A score differs by less where kernels of single precision sum in another order; a spread so
-many times that of a row alone is no noise."""
+"""Kernels of single precision that sum in another order change a score by less; a spread so many
+times that of a row alone is not noise."""
 _DISTURBING = 0.01
 """Spread of a score, of a nat or a probability, from which it is worth the queries to vote, and
 not only to stop searching earlier."""
@@ -34,7 +34,7 @@ not only to stop searching earlier."""
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What was seen.
+    """Observed behaviour of a model.
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ class Behaviour:
     n_queries, n_requests : int
         What reading this cost, retries included.
     depends_on_neighbours : bool
-        Whether rows that repeat themselves alone are answered otherwise among others: in another
-        label, or by more than kernels of single precision differ. Then rows are to be asked one at
-        a time.
+        Whether rows whose answers repeat when asked alone get other answers among other rows:
+        another label, or a score that differs by more than kernels of single precision do. Then
+        rows must be asked one at a time.
     """
 
     n_rows: int
@@ -82,7 +82,11 @@ class Behaviour:
 
     @property
     def votes(self) -> int:
-        """How often each point should be asked: five times where labels changed or scores vary by more than 0.01, else once."""
+        """How often to ask each point: five times where answers vary, else once.
+
+        Answers vary where labels changed or scores differ by more than 0.01. Rows whose answers
+        depend on their neighbours are asked once.
+        """
         if self.depends_on_neighbours:
             return 1
         return (
@@ -90,7 +94,11 @@ class Behaviour:
         )
 
     def score_resolution(self, votes: int) -> float:
-        """Differences between scores below this mean nothing: rounding, and, unless votes measure it point by point, the spread."""
+        """Return the size below which differences between scores mean nothing.
+
+        This is the larger of the rounding and the spread of repeated answers. With several votes it
+        is the rounding alone, because votes measure the spread point by point.
+        """
         rounded = 0.0 if self.decimals is None else 10.0**-self.decimals
         spread = self.spread_alone if self.depends_on_neighbours else self.spread_in_batches
         return max(rounded, spread or 0.0) if votes == 1 else rounded
@@ -176,7 +184,7 @@ def read_behaviour(
 
 
 def depends_on_neighbours(alone: list[Prediction], batched: list[Prediction]) -> bool:
-    """Whether rows that are answered alike each time they are asked alone are answered otherwise in batches.
+    """Whether rows that get the same answer each time alone get another answer in batches.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The whole course of a search: the rows themselves, the estimator's own search, and a last look at every flip point."""
+"""Run a whole search: the rows, the search of the estimator, a check of every flip point."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ both sides lie no further from the flip."""
 
 
 def check(estimator: Estimator, problem: Problem) -> None:
-    """Find, before any query, what an estimator and its gradient source cannot do here.
+    """Check, before any query, that an estimator and its gradient source fit the problem.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check(estimator: Estimator, problem: Problem) -> None:
 
 
 def _check_keeps_domain(estimator: Estimator) -> None:
-    """Refuse an estimator that does not keep a domain, and settings that are part of the domain."""
+    """Raise for an estimator that does not keep a domain, and for settings that belong to one."""
     if not isinstance(estimator, KeepsDomain):
         able = [name for name, e in CATALOGUE.items() if isinstance(e.kind(), KeepsDomain)]
         raise CapabilityMissing(
@@ -84,9 +84,10 @@ def chosen(estimator: str | Estimator | None, problem: Problem) -> Estimator:
 
 
 def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
-    """The problem with the scale of its inputs, where gradients are estimated and neither caller nor bounds declare it.
+    """Return the problem with the scale of its inputs, where gradients are estimated.
 
-    It is computed from all rows ``x`` of a run, and given to every part of it.
+    The problem is unchanged where the caller or the bounds declare the scale. The scale is computed
+    from all rows ``x`` of a run, and given to every part of it.
     """
     source = source_for(source_of(estimator), problem.searched)
     asks_none = not isinstance(estimator, ByGradients) or problem.access is Access.LABEL
@@ -107,7 +108,7 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     """Run an estimator from start to finish; leaves everything in ``flips``.
 
     Queries per row: one for the row itself, the estimator's own, and one to confirm its flip point,
-    unless the estimator's last was that one. With votes, so many times as much.
+    unless the estimator's last query was that one. Votes multiply these numbers.
     """
     search = _course(estimator, flips, problem)
     if problem.grid is not None:
@@ -157,11 +158,12 @@ def _end_without_room(flips: Flips, problem: Problem) -> None:
 
 
 def _confirm(flips: Flips, problem: Problem) -> Search:
-    """Ask about flip points once more; those that flip back are moved outward, twice as far each time, until they flip again.
+    """Ask about flip points once more, and move those that flip back outward.
 
-    A model's rounding varies from batch to batch and from runtime to runtime. A point that its
-    scores call closer to the boundary than that is moved before it is asked about. Where votes
-    disagree, the way to a clear flip may be a twentieth of the distance.
+    The step doubles each time, until they flip again. A model's rounding varies from batch to batch
+    and from runtime to runtime. A point whose scores place it closer to the boundary than that is
+    moved before it is asked about. Where votes disagree, the offset to a clear flip may be a
+    twentieth of the distance.
     """
     rows = np.flatnonzero(
         (flips.status == Status.CONVERGED) & ~(flips.confirmed & ~flips.votes_disagreed)
@@ -195,7 +197,11 @@ def _confirm(flips: Flips, problem: Problem) -> Search:
 
 
 def _look_inside(flips: Flips, problem: Problem) -> Search:
-    """Rows whose votes ever disagreed must clearly keep their label just short of the flip point: chance may have moved the bracket."""
+    """Check rows whose votes ever disagreed just short of the flip point.
+
+    They must clearly keep their label there, because chance may have moved the bracket. The others
+    become ``UNDECIDED``.
+    """
     rows = np.flatnonzero((flips.status == Status.CONVERGED) & flips.votes_disagreed)
     if not rows.size:
         return
@@ -208,7 +214,7 @@ def _look_inside(flips: Flips, problem: Problem) -> Search:
 
 
 def _unclear(reply: Labels) -> NDArray[np.bool_]:
-    """Which answered points (k,) have a label that chance may have chosen."""
+    """Which answered points (k,) have a label that may be due to chance."""
     return (
         np.zeros(len(reply.status), np.bool_)
         if reply.unclear is None

@@ -1,4 +1,4 @@
-"""Measure with a predictor: the one place where a search meets a model."""
+"""Measure with a predictor: the only module in which a search calls a model."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def measure(
     ----------
     predictor : Predictor, or a model
         Anything that predicts; its ``vjp`` is used where it has one. A torch module, a fitted
-        estimator, one of its methods, or what else :func:`load` takes, is wrapped as that does.
+        estimator, one of its methods, or anything else that :func:`load` takes, is wrapped as
+        :func:`load` does.
     x : array (n, *input_shape)
         Floating-point inputs; integers for a model that takes whole numbers. May be memory-mapped:
         rows are read in blocks. Tensors are searched on their device. Also lists, a torch
@@ -140,7 +141,7 @@ def measure(
         taken over and cost nothing.
     votes : int
         Times each prediction is asked, where answers vary: so many queries a point, and rows that
-        stay open end ``UNDECIDED``. Five is the least that can tell
+        stay open end ``UNDECIDED``. Five is the smallest number that can decide
         (:mod:`blackbox_boundary.measuring.voting`).
     score_resolution : float
         Differences between scores below this mean nothing, because they are rounded to it or vary
@@ -175,7 +176,7 @@ def measure(
     Returns
     -------
     Distances
-        A row that failed has a status that says why, and never takes others with it.
+        The status of a row that failed gives the reason; other rows are not affected.
 
     Raises
     ------
@@ -321,7 +322,7 @@ class _Run:
         self._meter.note(self._watch.end(self._meter.left))
 
     def _probe(self, rest: IntArray) -> None:
-        """See whether rows depend on each other, by the first ones that have numbers."""
+        """Check on the first finite rows whether answers depend on the other rows of a call."""
         if len(rest):
             some = self._rows(rest[:_PROBED])
             finite = np.flatnonzero(finite_rows(some))[:2]
@@ -373,7 +374,7 @@ class _Run:
             self._report(running)
 
     def _report(self, running: Measurement) -> None:
-        """Call the caller's ``progress``; what was paid for is handed over if it raises."""
+        """Call the caller's ``progress``; if it raises, the error carries the results so far."""
         if self._progress is None:
             return
         try:
@@ -411,7 +412,7 @@ class _Run:
         return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
-        """Take in what a group found; an unfinished row keeps a nearer flip of an earlier run."""
+        """Store the result of a group; an unfinished row keeps a nearer flip of an earlier run."""
         block = running.distances()
         better = better_rows(self._out[rows], block)
         self._out = merged(self._out, rows, block, better)
@@ -425,7 +426,7 @@ class _Run:
         self._flips.finished(rows, block)
 
     def _hand_over(self, error: BaseException) -> None:
-        """Give what has been measured to whoever catches the error."""
+        """Attach the results so far to the error; an interrupt becomes ``Interrupted``."""
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(self._result()) from error
         bad_input = isinstance(error, InvalidInput | CapabilityMissing)
@@ -462,6 +463,6 @@ class _Run:
 
 
 def _block_rows(x: Array, batch_size: int) -> int:
-    """Rows of a block: as many as fit the memory, and small rows finish now and then."""
+    """Rows of a block: as many as fit the memory; blocks of small rows finish at intervals."""
     row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * int(np.prod(x.shape[1:]))
     return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))

@@ -1,9 +1,9 @@
-"""Asks flip points again at the end of a run, where a server may mix the requests of several clients.
+"""Ask flip points again at the end of a run, where a server may mix clients' requests.
 
-A server that joins requests into one batch may answer a row by what its neighbours were: another
-client's datatype, or the outputs that another client asked for. Such an answer looks like any
-other. A flip point that is answered again, alone and at another moment, had no such neighbour
-twice.
+If a server joins requests into one batch, the answer to a row may depend on its neighbours: on
+another client's datatype, or on the outputs that another client asked for. Such an answer looks
+valid. A flip point that is asked again, alone and at another time, is unlikely to have had such
+a neighbour twice.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class FlipChecks:
 
     @property
     def needs_points(self) -> bool:
-        """Whether flip points must be kept until the end, as far as is known before the first query."""
+        """Whether flip points must be kept until the end, as known before the first query."""
         return self._predictor is not None and self._wanted is not False
 
     @property
@@ -88,13 +88,13 @@ class FlipChecks:
         return self._asked
 
     def reserve(self, left: int | None, n_rows: int) -> int | None:
-        """What a group of ``n_rows`` may use of the queries left."""
+        """Return how many of the remaining queries a group of ``n_rows`` may use."""
         if left is None or not self.is_on:
             return left
         return left - min(len(self._left) + n_rows, left // _SHARE)
 
     def finished(self, rows: IntArray, found: Distances) -> None:
-        """Note rows that were measured; of those with a flip point, that is asked again."""
+        """Record rows that were measured; their flip points, if any, will be asked again."""
         known = (found.status == Status.CONVERGED) & found.has_flip
         self._left += rows[known].tolist()
 
@@ -110,7 +110,7 @@ class FlipChecks:
         left : int or None
             Queries that the limit allows.
         has_sent : bool
-            Whether this run sent anything; one that a ledger answered asks nothing of its own.
+            Whether this run sent anything; a run answered by a ledger alone sends no checks.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class FlipChecks:
         return self._asked - before
 
     def facts(self) -> dict[str, Any]:
-        """For the run's facts; nothing where nothing was to be asked again."""
+        """Entries for the facts of the run; empty where nothing was to be asked again."""
         if not self._asked and not (self._left and self.is_on):
             return {}
         facts = {"asked": self._asked, "disagreed": self._disagreed, "not_asked": self._left}

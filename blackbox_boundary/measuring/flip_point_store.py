@@ -1,4 +1,4 @@
-"""Where a run keeps its flip points: in memory, in a mapped file, or nowhere."""
+"""Storage of the flip points of a run: in memory, in a mapped file, or none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FlipPointStore:
                 self.points = np.memmap(file, as_numpy(x[:0]).dtype, "w+", shape=tuple(x.shape))
 
     def store(self, rows: IntArray, points: Array) -> None:
-        """Take in the flip points (k, ...) of some rows (k,)."""
+        """Store the flip points (k, ...) of some rows (k,)."""
         if self.points is not None and len(rows):
             is_numpy = isinstance(self.points, np.ndarray)
             put(self.points, rows, as_numpy(points) if is_numpy else points)

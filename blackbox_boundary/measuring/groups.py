@@ -89,7 +89,7 @@ class Groups:
                 first += size
 
     def share(self, rows: IntArray, left: int) -> int:
-        """What a group may spend of what is left."""
+        """Return how many of the remaining queries a group may spend."""
         if not self._is_even:
             return left
         return math.ceil(left * len(rows) / (len(self._rest) - self._n_measured))

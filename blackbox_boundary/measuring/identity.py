@@ -56,7 +56,7 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
 
 
 def check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse to go on with a run of another model or of other settings.
+    """Raise if a run of another model or with other settings is to be continued.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def _version() -> str:
 
 
 def _differing(value: Any, other: Any) -> Any:
-    """A setting as an error shows it; where it is made of several, those that differ."""
+    """A setting as shown in an error; of a compound setting, the parts that differ."""
     if isinstance(value, dict) and isinstance(other, dict):
         parts = (f"{name}={part}" for name, part in value.items() if other.get(name) != part)
         return ", ".join(parts)

@@ -1,9 +1,9 @@
-"""A measurement in progress: questions out, answers in, and the books kept.
+"""A measurement in progress: it hands out questions, takes answers and counts queries.
 
 :class:`Measurement` holds a running search and does the book-keeping: it counts every question
-before it is handed out, refuses those beyond the query limit, checks every answer against the
-predictor's declaration, and gives the current result at any moment. Whoever has a model answers its
-questions: :func:`~blackbox_boundary.measure` with a predictor, or you, by hand, tomorrow.
+before it is handed out, stops at the query limit, checks every answer against the predictor's
+declaration, and gives the current result at any moment. A driver answers its questions:
+:func:`~blackbox_boundary.measure` with a predictor, or you, by hand and at any later time.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Measurement:
     """A measurement in progress, for people who run the model themselves.
 
     ``ask`` hands out the next rows to predict (or to differentiate), ``tell`` takes the answers,
-    ``distances`` says at any moment what is known. Between the two any time may pass.
+    ``distances`` returns the results so far at any moment. Any time may pass between the two.
 
     Parameters
     ----------
     x : array (n, *input_shape)
         Floating-point inputs of any array kind (NumPy, torch, ...).
     problem : Problem, optional
-        What the answers reveal and where the model is defined. Default: built from the keywords
+        Access of the model and the domain of its inputs. Default: built from the keywords
         ``access`` to ``chain``.
     estimator : str or Estimator, optional
         As of :func:`~blackbox_boundary.measure`.
@@ -158,7 +158,7 @@ class Measurement:
         self._open(next(self._search, None) if len(self._valid) else None)
 
     def go_on_from(self, earlier: Distances) -> None:
-        """Let the search take up brackets that a limit ended in an earlier run of the same rows.
+        """Continue from brackets that a limit ended in an earlier run of the same rows.
 
         Rows that were interrupted otherwise are searched anew, and end as if nothing had happened.
 
@@ -185,13 +185,14 @@ class Measurement:
         return self._n - len(self._flips.running)
 
     def ask(self, at_most: int | None = None) -> Ask | None:
-        """Hand out the next rows to predict or to differentiate; None when all is known.
+        """Hand out the next rows to predict or to differentiate; None when all rows are finished.
 
         Parameters
         ----------
         at_most : int, optional
             Rows handed out at a time, in the order of the open question. Votes on the same point
-            then never travel together, because one call may share one noise. Default: all of them.
+            are then never in one call, because the rows of a call may share the same noise.
+            Default: all of them.
 
         Notes
         -----
@@ -263,7 +264,7 @@ class Measurement:
         self._reply()
 
     def distances(self) -> Distances:
-        """What is known now, for every row; a row still searched is ``INTERRUPTED``."""
+        """Return the results so far of every row; a row still searched is ``INTERRUPTED``."""
         flips, v = self._flips, self._valid
         out = Distances.empty(self._n)
         out.status[:] = Status.INVALID_INPUT
@@ -299,7 +300,7 @@ class Measurement:
         )
 
     def _bounds_besides(self) -> dict[str, Any]:
-        """What else some estimators know of the distance."""
+        """Other results on the distance that some estimators give."""
         columns: dict[str, Any] = {}
         for name in ("estimate", "certified", "note", "trace"):
             if (found := getattr(self._flips, name)) is not None:
@@ -363,7 +364,7 @@ class Measurement:
         self._left -= by * len(rows)
 
     def _reply(self) -> None:
-        """Send the search what became of its question, and open the next one."""
+        """Send the search the answers to its question, and open the next one."""
         assert self._open_question is not None
         try:
             self._open(self._search.send(self._open_question.reply()))

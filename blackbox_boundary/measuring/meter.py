@@ -14,7 +14,7 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Counts the rows sent to a predictor and refuses those that would pass a limit.
+    """Count the rows sent to a predictor; rows that would exceed a limit are not sent.
 
     A :class:`~blackbox_boundary.metering.Metered` predictor reports each request before it is sent,
     repeated requests included, and none for what a ledger answers. Of any other predictor the
@@ -79,7 +79,7 @@ class Meter:
 
     @contextmanager
     def call(self, n_rows: int) -> Iterator[None]:
-        """Count one call of a predictor that is not metered; a refusal gives the rows back."""
+        """Count one call of a predictor that is not metered, unless a limit refuses it."""
         if isinstance(self._predictor, Metered):
             yield
             return

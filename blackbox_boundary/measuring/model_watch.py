@@ -1,8 +1,8 @@
-"""Watches whether a model changes while it is measured.
+"""Detect whether a model changes while it is measured.
 
-A service may replace its model at any time. Where its answers name a version, the predictor itself
-refuses an answer of another one. For the rest, one row that this run sent is asked again at the end
-of the run and after each pause.
+A service may replace its model at any time. Where its answers name a version, the predictor rejects
+an answer of another version. In addition, one row that this run sent is asked again at the end of
+the run and after each pause.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class ModelWatch:
     Parameters
     ----------
     predictor : Predictor
-        Watched as far as it is :class:`~blackbox_boundary.model_checks.Versioned` and
-        :class:`~blackbox_boundary.model_checks.Rechecked`; any other is left alone.
+        It is checked if it is :class:`~blackbox_boundary.model_checks.Versioned` or
+        :class:`~blackbox_boundary.model_checks.Rechecked`; any other is not.
     problem : Problem
         Its ``score_resolution`` widens the tolerance; with votes, answers vary, and a check proves
         nothing.
@@ -80,7 +80,7 @@ class ModelWatch:
         return self._n_probes + sum(check["queries"] for check in self._checks)
 
     def begin(self, x: Array, left: int | None) -> int:
-        """See whether a row's answer depends on the rows asked with it, where that is not known.
+        """Check whether a row's answer depends on the rows asked with it, unless that is known.
 
         Where it does, rows are asked one at a time from then on.
 
@@ -119,7 +119,10 @@ class ModelWatch:
         return self._n_probes - before
 
     def reserve(self, left: int | None) -> int | None:
-        """What a group of rows may use of the queries left: some are kept for checks where there are many."""
+        """Return how many of the remaining queries a group of rows may use.
+
+        Where many remain, some are reserved for checks.
+        """
         if left is None or left < _RESERVED * _SHARE or not isinstance(self._predictor, Rechecked):
             self._room = None if left is None else 0
             return left
@@ -154,7 +157,7 @@ class ModelWatch:
         return self._check()
 
     def facts(self) -> dict[str, Any]:
-        """For the run's facts; nothing of a predictor that is not watched."""
+        """Entries for the facts of the run; empty for a predictor that is not watched."""
         version = self._version
         if isinstance(self._predictor, Versioned):
             version = self._predictor.model_version() or version
@@ -169,7 +172,11 @@ class ModelWatch:
         }
 
     def _neighbours(self, x: Array) -> bool:
-        """Ask the smaller row alone and beside the larger: a scale of the batch is the larger one's."""
+        """Whether the answer to a row depends on the row sent beside it.
+
+        The smaller row is asked alone and beside the larger one: a scale computed from the batch
+        would be that of the larger row.
+        """
         sizes = flat_norm(x[:2], math.inf)
         x = take(x, np.array([0, 1] if sizes[0] >= sizes[1] else [1, 0]))
         alone = self._vote(x[1:2], 0)
@@ -188,9 +195,9 @@ class ModelWatch:
         return isinstance(self._predictor, Rechecked) and self._predictor.sent_row() is not None
 
     def _check(self) -> int:
-        """Ask the row again, and keep what came of it.
+        """Ask the row again, and record the outcome.
 
-        A failure ends nothing: the rows are measured.
+        A failure does not end the run: the rows are already measured.
         """
         predictor = self._predictor
         if not isinstance(predictor, Rechecked) or not self._can_check:

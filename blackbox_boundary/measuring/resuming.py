@@ -1,4 +1,4 @@
-"""How a run goes on with an earlier one: which rows, with which flip points, and what is kept."""
+"""Continue an earlier run: which rows, with which flip points, and which results are kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def check_results(flip_points: Any, resume: Any, progress: Any) -> None:
-    """Refuse settings of the result that are of another kind, before anything is asked."""
+    """Raise for settings of the result of another kind, before any query."""
     if not isinstance(flip_points, bool | str | os.PathLike):
         raise InvalidInput(f'"flip_points" must be True, False or a path; got {flip_points!r}.')
     if resume is not None and not isinstance(resume, Distances):
@@ -38,7 +38,7 @@ def check_results(flip_points: Any, resume: Any, progress: Any) -> None:
 def merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -> Distances:
     """``out`` with some rows replaced; its own arrays are written to.
 
-    Of rows that are not ``better`` (indices into ``rows``) all that was known stays.
+    Rows that are not ``better`` (indices into ``rows``) keep their earlier results.
     """
     wide: dict[str, Any] = {}
     for name in (*COLUMNS, "trace"):
@@ -56,7 +56,7 @@ def merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -
 
 
 def better_rows(before: Distances, block: Distances) -> IntArray:
-    """Which rows (indices) of a block replace what was known ``before`` of them.
+    """Which rows (indices) of a block replace their results ``before``.
 
     Those that are finished, and those whose bracket is at least as narrow on both sides.
     """
@@ -82,7 +82,7 @@ def unfinished(earlier: Distances, n: int) -> IntArray:
 
 
 def check_flip_points(earlier: Distances, *, keeps: bool) -> None:
-    """Refuse to mix a run that kept flip points with one that does not."""
+    """Raise if a run that kept flip points is continued by one that does not, or vice versa."""
     if keeps and earlier.flip_points is None and earlier.has_flip.any():
         raise InvalidInput(
             '"resume" holds a run without flip points: go on with flip_points=False '

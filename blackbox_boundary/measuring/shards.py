@@ -1,6 +1,6 @@
 """Shards: contiguous, equal ranges of the rows of a data set, measured apart and merged.
 
-A row's answer depends on its id, its content and the settings alone, so a shard needs nothing of
+A row's answer depends on its id, its content and the settings alone, so a shard needs no result of
 the others. The edge of a shard is always the edge of a block: calls never mix rows of two shards.
 """
 

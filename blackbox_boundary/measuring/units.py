@@ -19,14 +19,14 @@ _APART = 100.0
 """Times that the largest spread may be the smallest."""
 
 _ROWS = 10_000
-"""Rows that are looked at; fewer than ten say little of a spread."""
+"""Rows that are examined; fewer than ten give no reliable spread."""
 
 
 def warn_of_units(x: Array, problem: Problem, names: Sequence[str] = ()) -> None:
     """Warn where the spreads of raw columns differ by over a hundred times.
 
-    Their distances add up units: the column with the smallest spread decides. Nothing is said where
-    a domain or a scale is given, of images, and of inputs that all have the same bounds.
+    Their distances mix units: the column with the smallest spread decides. There is no warning
+    where a domain or a scale is given, for images, and for inputs that all have the same bounds.
     """
     is_known = problem.domain is not None or problem.scale is not None
     if is_known or len(problem.input_shape) != 1 or _has_one_range(problem):

@@ -1,4 +1,4 @@
-"""Votes: put each question several times, and say where the answers leave it open.
+"""Votes: ask each question several times, and mark where the answers leave it open.
 
 A server may answer the same input differently each time: it adds noise, or two versions of a model
 stand behind one name. Between a search and its driver, :func:`by_votes` turns one question into
@@ -6,11 +6,12 @@ stand behind one name. Between a search and its driver, :func:`by_votes` turns o
 counted, granted, recorded and charged as a query of its row, and a search does not see the single
 votes.
 
-A majority may still be luck. A label is *clear* where a coin would favour one side as much less
-than once in twenty times (of fewer than five votes all must agree, which is the most they can say);
-with scores also where its mean lead over each other class is as unlikely to be none (Student's t,
-one-sided). A row ends ``CONVERGED`` only with a clear flip, and where votes on it ever disagreed,
-only if its own label holds clearly five percent short of there; otherwise it is ``UNDECIDED``.
+A majority may still be luck. A label is *clear* where a fair coin would give so one-sided a vote
+less than 5 % of the time. (With fewer than five votes this level cannot be reached, so all must
+agree.) With scores, it is also clear where its mean lead over each other class is positive at the
+same level (Student's t, one-sided). A row ends ``CONVERGED`` only with a clear flip, and where
+votes on it ever disagreed, only if its own label holds clearly five percent short of there;
+otherwise it is ``UNDECIDED``.
 
 Cost: ``n`` queries a question; a row whose votes ever disagreed, ``n`` more for the look short of
 its flip point.
@@ -34,8 +35,8 @@ from ..search.state import Flips
 __all__ = ["by_votes", "needed"]
 
 _LUCK = 0.05
-"""Chance that votes on a point of the boundary itself make it clear; five votes can say no more
-with labels alone (1 in 32)."""
+"""Chance that votes on a point of the boundary itself make it clear; with labels alone, five votes
+cannot do better (1 in 32)."""
 
 
 @cache
@@ -79,7 +80,9 @@ def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
 
 
 def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bool_]]:
-    """One reply (k,) from ``n_votes`` of them, asked one after the other; and whether all agree (k,).
+    """Combine ``n_votes`` replies into one (k,); return also where all agree (k,).
+
+    ``votes`` holds the replies one after the other.
 
     ==================  ======================================  ==================================
     votes on a point    label                                   values
@@ -125,7 +128,10 @@ def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bo
 def _mean(
     values: FloatArray, given: NDArray[np.bool_], first: tuple[IntArray, IntArray]
 ) -> tuple[FloatArray, NDArray[np.float64]]:
-    """Mean (k, c) of the given ones of ``values`` (n, k, c), the very value where all are equal; and the largest standard error (k,)."""
+    """Mean (k, c) of the given ``values`` (n, k, c), and the largest standard error (k,).
+
+    Where all values are equal, the mean is exactly that value.
+    """
     base = values[first]
     n = np.maximum(given.sum(axis=0), 1)[:, None]
     with np.errstate(invalid="ignore"):  # infinite scores have no label, and their rows end
@@ -137,7 +143,10 @@ def _mean(
 
 
 def _leads(scores: FloatArray, winner: IntArray) -> NDArray[np.bool_]:
-    """Whether the winner's mean lead over each other class is more than luck, (k,), by ``scores`` (n, k, c)."""
+    """Whether the winner leads every other class by more than luck, (k,).
+
+    A one-sided t-test at level ``_LUCK`` on ``scores`` (n, k, c) decides.
+    """
     n = len(scores)
     with np.errstate(invalid="ignore"):
         lead = (

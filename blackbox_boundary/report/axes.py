@@ -38,7 +38,7 @@ def bare_axes(size: tuple[float, float], colours: Colours) -> tuple[Figure, Axes
 
 
 def dress(axes: Axes, colours: Colours) -> None:
-    """Leave of the box the line below, with a light grid behind the data."""
+    """Keep only the lower line of the box, with a light grid behind the data."""
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
@@ -58,7 +58,10 @@ def dress(axes: Axes, colours: Colours) -> None:
 
 
 def place_across(axes: Axes, value: float) -> float:
-    """Where a value lies on the width of the axes, kept off the ends so that text centred there stays inside."""
+    """Return the position of a value across the axes, 0 to 1, clipped near both ends.
+
+    Text centred there stays inside the axes.
+    """
     axes.get_xlim()
     across = axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0]
     return float(np.clip(across, 0.18, 0.82))

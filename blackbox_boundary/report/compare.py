@@ -151,7 +151,7 @@ def _pair(
 
 
 def _warning(first: tuple[str, Distances], other: tuple[str, Distances]) -> str:
-    """Why the runs may differ though the models do not."""
+    """Reasons for which the runs may differ although the models are the same."""
     said = []
     if differences := differences_of_method(first[1].run, other[1].run):
         said.append(

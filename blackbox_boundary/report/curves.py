@@ -1,4 +1,4 @@
-"""Robustness curves: of all rows, with the certified curve below, of each class, and of several runs."""
+"""Robustness curves of all rows (with certified curve), of each class, and of several runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def robustness_figure(
     curve : RobustnessCurve
         Of the flips that were seen: an upper bound.
     certified : RobustnessCurve, optional
-        Of certificates: a lower bound. The truth lies in the shaded band between the two.
+        Of certificates: a lower bound. The true curve lies in the shaded band between the two.
     norm, unit : str
         How the norm and the unit are written on the axis.
     size : (width, height)
@@ -113,7 +113,7 @@ def overlaid_curves(
     size: tuple[float, float] = (5.4, 3.2),
     colours: Colours | None = None,
 ) -> Figure:
-    """Curves of several runs, told apart by colour and line style."""
+    """Draw curves of several runs, each with its colour and line style."""
     colours = colours or Colours()
     figure, axes = bare_axes(size, colours)
     shades = (colours.accent, colours.contrast, colours.ink, colours.muted)

@@ -1,4 +1,4 @@
-"""Evidence of a run to hand in: a CycloneDX 1.7 document, and a statement of one page.
+"""Evidence of a run for an audit: a CycloneDX 1.7 document, and a statement of one page.
 
 References
 ----------
@@ -57,9 +57,10 @@ _KNOWLEDGE = {
 def cyclonedx(
     distances: Distances, *, norm: str = "l2", class_names: Sequence[str] | None = None
 ) -> str:
-    """A CycloneDX 1.7 document: the model with metrics per class, and claims tied to the record of the run.
+    """Return a CycloneDX 1.7 document on the model of a run.
 
-    Equal results give equal text. No query is sent.
+    It holds metrics per class, and claims tied to the record of the run. Equal results give equal
+    text. No query is sent.
     """
     run = distances.run
     facts = json.dumps(run, sort_keys=True, default=str)
@@ -164,7 +165,10 @@ def _model(distances: Distances, norm: str, names: Names) -> dict[str, Any]:
 def _metric(
     distances: Distances, rows: NDArray[np.bool_], norm: str, name: str | None
 ) -> dict[str, Any] | None:
-    """Median distance of some rows with a flip, with a 95 % bootstrap interval; None where there are none."""
+    """Median distance of some rows with a flip, with a 95 % bootstrap interval.
+
+    None where there are no such rows.
+    """
     values = distances.norm(norm)[rows & distances.has_flip]
     if not values.size:
         return None
@@ -231,7 +235,7 @@ def _facts(run: dict[str, Any]) -> str:
 
 
 def _interval(distances: Distances, norm: str) -> str:
-    """[lower, upper] of the median distance, or that it is open."""
+    """Return [lower, upper] of the median distance, or the fact that it is open."""
     n = len(distances)
     unfinished = sum(not Status(int(status)).is_final for status in distances.status)
     upper = robustness_curve(distances, norm).radius(0.5)

@@ -1,8 +1,8 @@
-"""The explorer: a second, self-contained file with all rows, that sorts, filters and answers the mouse.
+"""The explorer: a second, self-contained file in which readers sort and filter all rows.
 
-It runs two scripts, named in its content security policy by their digests: uPlot 1.6.32 (MIT, kept
-in ``explorer/`` with its licence) draws the chart, and ``explorer/explorer.js`` does the rest. It
-loads nothing.
+Its chart reacts to the mouse. The file runs two scripts, named in its content security policy by
+their digests: uPlot 1.6.32 (MIT, kept in ``explorer/`` with its licence) draws the chart, and
+``explorer/explorer.js`` does the rest. It loads nothing.
 """
 
 from __future__ import annotations

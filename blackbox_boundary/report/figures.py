@@ -1,8 +1,8 @@
-"""Figures of distances, as pure functions: arrays in, a matplotlib ``Figure`` out, nothing read or written.
+"""Figures of distances, as pure functions: arrays in, a matplotlib ``Figure`` out.
 
-The report draws them with colours that its style sheet replaces (:mod:`.svg`); a paper prints them
-as they are. What a figure draws is computed by a function of its own, so that the numbers can stand
-beside the figure as a table:
+No file is read or written. The report draws them with colours that its style sheet replaces
+(:mod:`.svg`); a paper prints them as they are. What a figure draws is computed by a function of its
+own, so that the numbers can stand beside the figure as a table:
 
 | figure | its numbers |
 |---|---|
@@ -44,7 +44,10 @@ _DARKEST = 0.6
 
 
 class Histogram(NamedTuple):
-    """``counts`` (k,) of values between consecutive ``edges`` (k + 1,); ``log``: the edges grow by a constant factor."""
+    """Counts of values between consecutive edges.
+
+    ``counts`` is (k,), ``edges`` (k + 1,). With ``log``, the edges grow by a constant factor.
+    """
 
     counts: NDArray[np.intp]
     edges: NDArray[np.float64]
@@ -108,7 +111,7 @@ def histogram(values: ArrayLike, *, log: bool | None = None) -> Histogram:
 def entropy_by_distance(
     distance: ArrayLike, entropy: ArrayLike, *, n_bins: int = 10
 ) -> list[EntropyBin]:
-    """Quartiles of the entropy in bins that hold the same number of rows each, from the nearest to the farthest.
+    """Compute quartiles of the entropy in bins of equal row counts, from the nearest bin on.
 
     Rows whose distance or entropy is not finite are left out. A bin holds five rows at least (all
     rows, where there are fewer).
@@ -184,7 +187,9 @@ def entropy_against_distance(
     size: tuple[float, float] = (4.2, 3.1),
     colours: Colours | None = None,
 ) -> Figure:
-    """Softmax entropy against distance: the rows as dots (a density beyond 1,500), their binned median and quartiles.
+    """Plot softmax entropy against distance, with binned median and quartiles.
+
+    Rows are dots; beyond 1,500 rows, a density replaces them.
 
     Parameters
     ----------
@@ -295,7 +300,7 @@ def bars(
 ) -> Figure:
     """Horizontal bars of ``shares`` (0 to 1), the first on top, each with its name and its number.
 
-    Cost: none of the model; matplotlib is imported.
+    No query is sent; matplotlib is imported.
     """
     colours = colours or Colours()
     figure, axes = bare_axes((6.2, 0.5 + 0.24 * len(names)), colours)

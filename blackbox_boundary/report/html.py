@@ -1,4 +1,4 @@
-"""A page from a template: escaped, with one style sheet and a policy that allows no more."""
+"""Fill a page template: escaped, with one style sheet and a policy that allows only that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["need_packages", "render", "write_page"]
 
 
 def need_packages() -> None:
-    """Refuse to begin a page whose packages are not installed.
+    """Raise if the packages of a page are not installed.
 
     Raises
     ------

@@ -21,9 +21,10 @@ _MOST = 1200
 
 
 def label_map(pairs: list[LabelPair]) -> str:
-    """Draw counts as a picture (a data URI): line the home label, column the flipped one, both in their order.
+    """Draw counts as a picture (a data URI): home labels as lines, flipped labels as columns.
 
-    Opacity grows with the logarithm of the count, so that single rows stay visible.
+    Both are in the order of the labels. Opacity grows with the logarithm of the count, so that
+    single rows stay visible.
     """
     size = min(_MOST, 1 + max(max(pair.home, pair.flipped) for pair in pairs))
     counts = np.zeros((size, size))

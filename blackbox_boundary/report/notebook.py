@@ -42,7 +42,10 @@ _STYLE = (
 
 
 class Plots:
-    """The report's own figures of a result; each returns a matplotlib ``Figure`` and asks no model."""
+    """Figures of a result, the same as in the report.
+
+    Each method returns a matplotlib ``Figure`` and sends no query.
+    """
 
     def __init__(self, distances: Distances) -> None:
         need_packages()
@@ -88,7 +91,7 @@ class Plots:
     def nearest(
         self, x: Array, n: int = 5, *, norm: str = "l2", image_shape: tuple[int, ...] | None = None
     ) -> Figure:
-        """The ``n`` rows nearest to their flip points as pictures: original, flip point, difference.
+        """Draw the ``n`` nearest rows as pictures: original, flip point, difference.
 
         Parameters
         ----------

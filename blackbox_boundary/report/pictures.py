@@ -1,4 +1,4 @@
-"""Rows as pictures: the original, the flip point, and what is between them, as PNG data URIs.
+"""Rows as pictures: the original, the flip point, and their difference, as PNG data URIs.
 
 Originals and flip points are shown on one scale, the difference on a scale of its own that grows
 lighter from its negative to its positive end, so that it survives a grey print: dark blue is less,
@@ -34,7 +34,11 @@ _LESS, _SAME, _MORE = np.array([(24, 48, 122), (142, 142, 142), (255, 209, 102)]
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """How a row becomes a picture: ``shape`` of the row, and where its colour channels are (None: there is no such axis)."""
+    """Layout of a row as a picture.
+
+    ``shape`` is the shape of the row, ``channels`` the axis of its colour channels (None: there is
+    no such axis).
+    """
 
     shape: tuple[int, ...]
     channels: int | None
@@ -45,7 +49,10 @@ class ImageLayout:
         return self.channels is not None and self.shape[self.channels] == 3
 
     def pixels(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Arrange rows (k, ...) as (k, height, width, 1 or 3), averaged over blocks to a longest side of 128."""
+        """Arrange rows (k, ...) as (k, height, width, 1 or 3).
+
+        Pixels are averaged over blocks, so that the longest side is at most 128.
+        """
         images = rows.reshape(len(rows), *self.shape).astype(np.float64)
         images = (
             images[..., None]
@@ -66,8 +73,9 @@ class ImageLayout:
 
 @dataclass(frozen=True)
 class Triptych:
-    """Three pictures of a row, as data URIs; the last two are None where the flip point is not known or was not kept.
+    """Three pictures of a row, as data URIs.
 
+    ``flip`` and ``difference`` are None where the flip point is unknown or was not kept.
     ``largest`` is the row's largest change, of either sign (input units); the ends of the colours
     stand for the largest of its strip.
     """
@@ -81,20 +89,20 @@ class Triptych:
 def image_layout(
     row_shape: tuple[int, ...], image_shape: tuple[int, ...] | None
 ) -> ImageLayout | None:
-    """Read a row as a picture, or say that it is none.
+    """Return the layout of a row as a picture, or None if it is no picture.
 
     Parameters
     ----------
     row_shape : tuple of int
         Shape of a row, ``x.shape[1:]``.
     image_shape : tuple of int, optional
-        ``(height, width)``, or with 1 or 3 colour channels first or last. Default: ``row_shape``
-        itself where it reads so and is at least 8 pixels high and wide.
+        ``(height, width)``, or with 1 or 3 colour channels first or last. Default: ``row_shape``,
+        if it has such a form and is at least 8 pixels high and wide.
 
     Raises
     ------
     InvalidInput
-        ``image_shape`` does not read as a picture, or holds another number of values than a row.
+        ``image_shape`` is not the shape of a picture, or holds another number of values than a row.
     """
     if image_shape is None:
         layout = _read(row_shape)
@@ -114,7 +122,11 @@ def image_layout(
 
 
 def _read(shape: tuple[int, ...]) -> ImageLayout | None:
-    """Two axes are a grey picture; of three, the first or the last one is 1 or 3 channels (both: the first is)."""
+    """Return the layout of a row of this shape; None if it is no picture.
+
+    Two axes are a grey picture. Of three axes, the first or the last holds 1 or 3 channels; where
+    both could, the first does.
+    """
     if min(shape, default=0) < 1:
         return None
     if len(shape) == 2:
@@ -207,13 +219,16 @@ def _scales(
 
 
 def _strongest(change: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of a change (height, width, channels), at each pixel that of the channel that changes most."""
+    """Return, at each pixel, the change of the channel that changes most.
+
+    ``change`` is (height, width, channels).
+    """
     most = np.abs(change).argmax(axis=-1, keepdims=True)
     return np.take_along_axis(change, most, axis=-1)
 
 
 def _coloured(change: NDArray[np.float64], scale: float) -> NDArray[np.uint8]:
-    """Colour a change (height, width, 1); ``scale`` is the change that the ends of the colours stand for."""
+    """Colour a change (height, width, 1); ``scale`` is the change at the ends of the colours."""
     unit = change / (scale or 1.0)
     colour = _SAME + np.maximum(unit, 0) * (_MORE - _SAME) + np.maximum(-unit, 0) * (_LESS - _SAME)
     return np.round(colour).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The first drawing of the page: robustness curves with their numbers, of all rows and of each class."""
+"""First drawing of the page: robustness curves of all rows and of each class, with numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _SHARES = (0.95, 0.9, 0.75, 0.5, 0.25, 0.1)
 
 
 class Robustness(NamedTuple):
-    """The curve as an ``<svg>`` element with its words and numbers; the same by class, where there are several."""
+    """The curve as an ``<svg>`` element, with its words and its numbers.
+
+    The fields on classes hold the same by class, where there are several classes.
+    """
 
     svg: str
     words: str

@@ -51,7 +51,10 @@ def without_folder(value: Any) -> str:
 
 
 def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was measured, as far as the run says: model, data, what the model reveals, and the estimator with its named choices."""
+    """List what was measured: model, data, what the model reveals, and the estimator.
+
+    The estimator is listed with its named choices. Facts that the run does not hold are left out.
+    """
     data, estimator = run.get("data"), run.get("estimator")
     if isinstance(data, dict):
         data = without_folder(data.get("path") or data.get("name") or "")
@@ -77,7 +80,7 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def behaviour_table(run: Mapping[str, Any]) -> Table | None:
-    """What reading the model's behaviour found, where the run has read it."""
+    """The behaviour of the model, where the run has measured it."""
     seen = run.get("behaviour")
     if not isinstance(seen, dict):
         return None

@@ -75,7 +75,10 @@ phone."""
 
 
 class Drawing(NamedTuple):
-    """A figure (an ``<svg>`` element, safe to place in the page), what it shows in words, and its numbers."""
+    """A figure, with a description in words and a table of its numbers.
+
+    ``svg`` is an ``<svg>`` element that is safe to place in the page.
+    """
 
     svg: str
     words: str
@@ -121,7 +124,10 @@ class Strip(NamedTuple):
 
 @dataclass(frozen=True)
 class Fragile:
-    """Rows in strips, the scale of their pictures (lowest, highest) where there are any, and the nearest as a table."""
+    """Rows in strips, the scale of their pictures, and the nearest rows as a table.
+
+    ``scale`` is (lowest, highest), None where there are no pictures.
+    """
 
     strips: list[Strip]
     scale: tuple[str, str] | None
@@ -178,7 +184,10 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
 
 
 def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | None:
-    """Heat map of home and flipped labels, with the table of the most frequent pairs; None where there are none."""
+    """Draw a heat map of home and flipped labels, with a table of the most frequent pairs.
+
+    None where there are no pairs.
+    """
     if not pairs:
         return None
     counts, labels, pooled = pair_matrix(pairs, most=_N_LABELS)
@@ -217,7 +226,10 @@ def fragile_rows(
     labels: NDArray[np.intp] | None,
     columns: Columns,
 ) -> Fragile | None:
-    """Pick the nearest rows, typical ones, and confident ones near the boundary; None where no flip point is known."""
+    """Select the nearest rows, typical rows, and confident rows near the boundary.
+
+    None where no flip point is known.
+    """
     distance = distances.norm(norm)
     strips = _strips(distances, distance)
     if not strips:

@@ -1,4 +1,4 @@
-"""The paper's reading of entropy and distance, in words."""
+"""The relation of entropy and distance, as the paper reads it, in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["softness_words"]
 
 
 def softness_words(softness: Softness, distance: NDArray[np.float64]) -> str:
-    """Expected entropy at the boundary and far from it, the knee between them, and what the map is worth."""
+    """Describe a softness fit: expected entropy near and far from the boundary, knee and error."""
     near, far = softness.expected[0], softness.expected[-1]
     if not np.isfinite(softness.knee):
         return (

@@ -103,7 +103,10 @@ def _rename(root: ET.Element, name: str) -> None:
 
 
 def _present(element: ET.Element) -> None:
-    """Replace the style attribute by presentation attributes, and the page's colours by its custom properties."""
+    """Replace the style attribute by presentation attributes.
+
+    The colours of the page are replaced by its custom properties.
+    """
     for declaration in element.attrib.pop("style", "").split(";"):
         key, _, value = declaration.partition(":")
         if key.strip() and key.strip() not in _DROPPED:

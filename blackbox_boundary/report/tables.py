@@ -1,4 +1,7 @@
-"""The numbers of the report as tables of words: every figure has one, and some things are tables only."""
+"""Tables of the report.
+
+Every figure has a table of its numbers; some results are shown as tables only.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ class Table:
 
 
 class LabelPair(NamedTuple):
-    """``n`` rows leave ``home`` for ``flipped``; the nearest and the median distance of these rows, input units."""
+    """Number of rows that flip from ``home`` to ``flipped``, with their distances.
+
+    ``nearest`` and ``median`` are the distances of these rows, input units.
+    """
 
     home: int
     flipped: int
@@ -69,7 +75,10 @@ class LabelPair(NamedTuple):
 
 
 class Names:
-    """Labels as words: the class's name where there is one, else its number; "none" where the label is not known."""
+    """Convert labels to words: the class name if there is one, else the number.
+
+    An unknown label becomes "none".
+    """
 
     def __init__(self, class_names: Sequence[str] | None = None) -> None:
         self._names = [printable(name) for name in class_names or ()]
@@ -140,7 +149,7 @@ def status_table(numbers: Overview, estimator: str = "") -> Table:
 
 
 def column_table(shares: Sequence[ColumnShare], unit: str) -> Table:
-    """What flips change, column by column."""
+    """Changes at flip points, column by column."""
     cells = [
         (printable(s.column), f"{s.n_rows:,}", f"{s.share:.1%}", number(s.median)) for s in shares
     ]
@@ -192,7 +201,10 @@ def entropy_table(bins: list[EntropyBin], label: str) -> Table:
 
 
 def label_pairs(distances: Distances, norm: str) -> list[LabelPair]:
-    """Count rows by home and flipped label, most frequent first; rows without a flip point are left out."""
+    """Count rows by home and flipped label, most frequent first.
+
+    Rows without a flip point are left out.
+    """
     known = np.flatnonzero(distances.has_flip)
     distance = distances.norm(norm)[known]
     pairs, group, counts = np.unique(

@@ -1,4 +1,4 @@
-"""A predictor that answers anything at all, and stands by it."""
+"""A predictor with arbitrary but repeatable answers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["Adversary"]
 class Adversary:
     """Labels, scores and gradients that are random, but always the same for the same point.
 
-    What holds under it holds for any model that answers rows independently: labels come back along
-    a ray, scores leap by many orders of magnitude or tie, gradients point anywhere.
+    A property that holds with it holds for any model that answers rows independently: labels recur
+    along a ray, scores jump by many orders of magnitude or tie, gradients point anywhere.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Adversary:
     bounds : (lowest, highest), optional
         Declared, not enforced.
     seed : int
-        Another seed is another model.
+        Another seed gives another model.
     stubborn : float
         Share of points that have label 0; the others have any label.
     broken : float

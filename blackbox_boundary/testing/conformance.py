@@ -1,9 +1,9 @@
-"""What every predictor should pass: :func:`check_predictor` for anybody's adapter.
+"""Checks that every predictor should pass: :func:`check_predictor`, for any adapter.
 
 A measurement relies on more than the protocol's signatures: a row's answer must not depend on its
 neighbours, the input must not be written to, what is declared must be what is revealed, gradients
-must be those of the scores. Each check here is one of these sentences, and has a name, so that a
-model which cannot keep one says so with a reason.
+must be those of the scores. Each check here tests one of these properties and has a name, so that a
+model without the property can declare it with a reason.
 
 Two answers *agree* when their scores differ by at most ``tolerance`` times the largest magnitude
 among the scores of the row; labels may then differ only between classes whose scores tie as
@@ -44,7 +44,7 @@ def check_predictor(
     known: Mapping[str, str] | None = None,
     close: bool = False,
 ) -> dict[str, str]:
-    """Hold a predictor against everything a measurement relies on.
+    """Check a predictor for every property that a measurement relies on.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class _Case:
         assert not changed.any(), f"{_worst(changed)} changes its label {when}."
 
     def same_answer(self, x: Array, when: str) -> None:
-        """Fail unless ``x``, the rows of the case in another guise, is answered as they are."""
+        """Fail unless ``x``, another form of the rows of the case, gets the same answers."""
         self.agree(self.predictor.predict(self.x), self.predictor.predict(x), when)
 
     def with_gradient(self) -> Differentiable:
@@ -201,7 +201,7 @@ def _declares(case: _Case) -> None:
 
 
 def _reveals(case: _Case) -> None:
-    """An answer holds what the access says, and no more."""
+    """An answer holds exactly what the access declares."""
     predictor, prediction = case.predictor, case.predictor.predict(case.x)
     check_prediction(prediction, case.x.shape[0], predictor.access, predictor.n_classes)
     assert isinstance(prediction.label, np.ndarray), (
@@ -233,7 +233,7 @@ def _repeatability(case: _Case) -> None:
 
 
 def _splitting(case: _Case) -> None:
-    """A row alone is answered as it is among others."""
+    """A row gets the same answer alone and among others."""
     n = case.x.shape[0]
     whole = case.predictor.predict(case.x)
     for size in (1, 2, n - 1):
@@ -293,7 +293,7 @@ def _dtypes(case: _Case) -> None:
 
 
 def _memory_layout(case: _Case) -> None:
-    """Arrays that are not contiguous are read as what they hold."""
+    """Arrays that are not contiguous are read correctly."""
     xp = array_namespace(case.x)
     case.same_answer(
         xp.stack([case.x, case.x + 1], axis=1)[:, 0], "when every other row of an array is given"
@@ -305,7 +305,7 @@ def _memory_layout(case: _Case) -> None:
 
 
 def _wrong_shapes(case: _Case) -> None:
-    """Rows of another shape are refused as the caller's mistake."""
+    """Rows of another shape raise the caller's error."""
     x, xp = case.x, array_namespace(case.x)
     wrong = {"a row without its batch": x[0], "an extra axis": x[..., None]}
     if x.ndim > 1:
@@ -376,7 +376,7 @@ def _vjp_values(case: _Case) -> None:
 
 
 def _gradient_error(case: _Case, rng: np.random.Generator, *, along_gradient: bool) -> FloatArray:
-    """Relative error (n,) of the slope in one direction, near each row; NaN where no step tells."""
+    """Relative error (n,) of the slope in one direction, near each row; NaN if no step decides."""
     predictor, v = case.with_gradient(), case.weights()
     largest = 0.05 * float(np.abs(as_numpy(case.x)).max()) or 0.05
     x = _away_from_bounds(
@@ -429,7 +429,7 @@ def _central_difference(
 
 
 def _closing(case: _Case) -> None:
-    """After ``close()``, which may be called twice, asking fails with an error of ours."""
+    """After ``close()``, which may be called twice, asking raises an error of this package."""
     if not case.close:
         raise _NotApplicable("not asked for")
     shut = getattr(case.predictor, "close", None)

@@ -1,4 +1,4 @@
-"""A predictor with known distances, that counts what it is asked."""
+"""A predictor with known distances that counts its queries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ORDERS = {"l1": 1, "l2": 2, "linf": np.inf}
 
 
 class Reference:
-    """A classifier in closed form: predictor, gradients, and the truth about its boundary.
+    """A classifier in closed form: predictor, gradients, and exact distances to its boundary.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ class Opaque:
         self.input_shape, self.n_classes = predictor.input_shape, predictor.n_classes
 
     def predict(self, x: Array) -> Prediction:
-        """Answer as the predictor inside does."""
+        """Return the answer of the wrapped predictor."""
         return self.inner.predict(x)
 
 

@@ -53,7 +53,7 @@ class ReluNet:
         return len(self.weights[-1])
 
     def logits(self, x: Any) -> Any:
-        """(n, n_classes), every row by itself."""
+        """Scores (n, n_classes), each row computed separately."""
         return (
             np.stack([self._forward(row)[-1] for row in x])
             if len(x)

@@ -1,6 +1,6 @@
 """Classifiers whose decision boundary is known in closed form.
 
-Each shape is a few numbers with exact answers: the logits and their gradient, the distance to the
+Each shape is a few numbers with exact results: the logits and their gradient, the distance to the
 boundary under L1, L2 and L∞, and the radii at which a ray crosses it.
 :class:`~blackbox_boundary.testing.Reference` makes a predictor of a shape.
 
@@ -38,7 +38,7 @@ _DUAL = {1: np.inf, 2: 2, np.inf: 1}
 
 
 class Shape(Protocol):
-    """What :class:`~blackbox_boundary.testing.Reference` needs to know of a classifier."""
+    """Properties of a classifier that :class:`~blackbox_boundary.testing.Reference` needs."""
 
     @property
     def input_shape(self) -> tuple[int, ...]: ...

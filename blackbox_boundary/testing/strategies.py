@@ -109,7 +109,7 @@ def predictors(
 
 @st.composite
 def adversaries(draw: st.DrawFn, *, access: Access | str | None = None) -> Adversary:
-    """Predictors whose answers are arbitrary, and repeatable."""
+    """Predictors whose answers are arbitrary but repeatable."""
     input_shape = draw(input_shapes())
     return Adversary(
         input_shape,
@@ -149,7 +149,7 @@ def directions(draw: st.DrawFn, predictor: Predictor, n: int) -> NDArray[np.floa
 
 
 def _not_zero(normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same, or the first axis in place of (nearly) nothing."""
+    """Return the direction, or the first axis if it is (nearly) zero."""
     if np.linalg.norm(normal) >= 0.01:
         return normal
     axis = np.zeros_like(normal)

@@ -1,4 +1,4 @@
-"""Predictors around predictors: count, limit, record, split into calls, defend, and watch."""
+"""Wrappers of predictors that count, limit, record, split calls, defend, and monitor."""
 
 from ._base import Encoding, Streaming
 from .batching import BatchingPredictor

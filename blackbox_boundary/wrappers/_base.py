@@ -1,4 +1,4 @@
-"""What every predictor around a predictor has in common."""
+"""Base class of wrappers of a predictor."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ class Around:
 
     @property
     def grid(self) -> Grid | None:
-        """The inputs that exist, where the wrapped predictor knows of a grid."""
+        """Grid of the inputs, where the wrapped predictor has one."""
         return grid_of(self._inner)
 
 
 class Wrapper(Around):
-    """Passes everything on.
+    """Pass everything on.
 
     It has ``vjp``, ``chain``, ``class_names``, ``input_names``, ``predict_again``, ``as_sent``, and
     what the protocols of ``metering`` and ``model_checks`` ask for, exactly when the wrapped
@@ -113,7 +113,7 @@ class Wrapper(Around):
         self._pass_on(predictor)
 
     def _pass_on(self, predictor: Predictor) -> None:
-        """Take over what the wrapped predictor says of itself."""
+        """Copy the declarations of the wrapped predictor."""
         if isinstance(predictor, Chained):
             self.chain = predictor.chain
         if isinstance(predictor, TreeBased):

@@ -16,7 +16,7 @@ __all__ = ["BatchingPredictor"]
 
 
 class BatchingPredictor(Wrapper):
-    """Splits what it is asked into calls of at most ``batch_size`` rows, in order.
+    """Split queries into calls of at most ``batch_size`` rows, in order.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class BatchingPredictor(Wrapper):
         self._batch_size, self._pad = batch_size, pad
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` in ``ceil(n / batch_size)`` calls; none rows are one call of none."""
+        """Answer ``x`` in ``ceil(n / batch_size)`` calls; no rows take one empty call."""
         if not len(x):
             return super().predict(x)
         return Prediction.concatenate(

@@ -1,4 +1,4 @@
-"""Limits on what may be sent, what it costs, and what a run would cost before anything is sent."""
+"""Limits on the rows sent, their price, and a forecast of the cost of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Allowance", "BudgetPredictor", "Forecast", "Prices", "forecast"]
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What the owner of the model charges, in any one currency.
+    """Prices of the owner of the model, in any one currency.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Prices:
 
 
 class Allowance:
-    """What may be sent in all; grants or refuses each call before it is sent. Threads may share it.
+    """Limit on the rows sent, checked before each call. Threads may share it.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class Allowance:
 
 
 class BudgetPredictor(Wrapper):
-    """Asks an allowance before each call.
+    """Charge an allowance before each call.
 
     Around a :class:`~blackbox_boundary.wrappers.ledger.LedgerPredictor` it counts what the run
     asks, recorded or not, and so ends a resumed run where the uninterrupted one would have ended;
@@ -167,7 +167,7 @@ class BudgetPredictor(Wrapper):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run is expected to send and cost."""
+    """Expected queries, calls and cost of a run."""
 
     n_queries: int
     n_calls: int
@@ -186,7 +186,7 @@ def forecast(
     prices: Prices | None = None,
     max_queries: int | None = None,
 ) -> Forecast:
-    """Expect the queries, calls, seconds and money of a run; nothing is sent.
+    """Forecast the queries, calls, seconds and cost of a run; nothing is sent.
 
     All rows advance together: a search asks in rounds, each waits for the answers to the one
     before, and the rows of a round are split into calls.

@@ -1,4 +1,4 @@
-"""Count what is really sent to a predictor."""
+"""Count the queries that are sent to a predictor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CountingPredictor"]
 
 
 class CountingPredictor(Wrapper):
-    """Counts queries (rows) and calls, of predictions and of gradients, before they are sent.
+    """Count queries (rows) and calls, of predictions and of gradients, before they are sent.
 
     A call that fails has been counted: its rows were sent. Threads may share one counter.
 

@@ -1,9 +1,9 @@
 """Defences: predictors that reveal less than the one they wrap, or answer with noise.
 
-Any run can be repeated behind a defence and compared with the run in front of it. A defended model
-is a deployed one: none of these passes gradients on. Noise is drawn from a stream named by the seed
-and the content of the row, so that a row's answer does not depend on its batch, and asking again
-gives the same answer; a defender who draws afresh each time can be averaged away.
+Any run can be repeated with a defence and compared with the run without it. Defended models are
+deployed models, so these predictors pass no gradients on. Noise is drawn from a stream named by the
+seed and the content of the row, so that a row's answer does not depend on its batch, and asking
+again gives the same answer; noise drawn afresh each time could be averaged away.
 
 References
 ----------
@@ -31,7 +31,7 @@ __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
 
 
 class _Defence(Around):
-    """A predictor with the domain of another, and what the defence makes of its answers."""
+    """A predictor with the domain of another, and its answers as changed by the defence."""
 
     def __init__(self, predictor: Predictor, access: Access, name: str) -> None:
         super().__init__(predictor)
@@ -43,13 +43,13 @@ class _Defence(Around):
 
     @property
     def fingerprint(self) -> str | None:
-        """The defended model is another model: its name says which, and behind what."""
+        """Name of the defended model: the name of the model inside, and the defence."""
         inner = fingerprint_of(self._inner)
         return inner and f"{inner} behind {self._name}"
 
 
 class LabelOnly(_Defence):
-    """Reveals the label, and nothing else [1]_."""
+    """Reveal the label, and nothing else [1]_."""
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__(predictor, Access.LABEL, "labels only")
@@ -60,10 +60,10 @@ class LabelOnly(_Defence):
 
 
 class TopK(_Defence):
-    """Reveals the ``k`` largest probabilities.
+    """Reveal the ``k`` largest probabilities.
 
-    With ``k = 1`` the label and its probability (access ``TOP1``). With more, what a service
-    answers that sets all others to zero and scales what is left to a sum of one (access
+    With ``k = 1``, these are the label and its probability (access ``TOP1``). With a larger ``k``,
+    all other probabilities are set to zero and the rest is scaled to a sum of one (access
     ``PROBABILITIES``). Of equal probabilities the lower index is kept.
 
     Raises
@@ -93,7 +93,7 @@ class TopK(_Defence):
 
 
 class Rounded(_Defence):
-    """Reveals probabilities rounded to some decimals [1]_; the label is the first of the largest.
+    """Reveal probabilities rounded to some decimals [1]_; the label is the first of the largest.
 
     Raises
     ------
@@ -119,7 +119,7 @@ class Rounded(_Defence):
 
 
 class ScoreNoise(_Defence):
-    """Adds normal noise to the logits or log-probabilities; the label follows the noisy scores.
+    """Add normal noise to the logits or log-probabilities; the label follows the noisy scores.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class ScoreNoise(_Defence):
 
 
 class InputNoise(_Defence):
-    """Adds normal noise to the input, clips it to the bounds, and answers that [2]_.
+    """Add normal noise to the input, clip it to the bounds, and answer the result [2]_.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""A predictor that remembers: nothing is paid for twice, and nothing answered is lost.
+"""A predictor with a ledger: no question is sent twice, and no answer is lost.
 
-Each row is known by the content of what is sent (:mod:`blackbox_boundary.ledger.records`). Before
-rows are sent they are claimed in the ledger, and their answers are recorded there before they are
-returned; both are on the disk when the next step begins. A run that is killed and started again
-with the same command therefore asks only what was in flight, and ends with the same bits.
+Each row is identified by the content of what is sent (:mod:`blackbox_boundary.ledger.records`).
+Before rows are sent they are claimed in the ledger, and their answers are recorded there before
+they are returned; both are on the disk when the next step begins. A run that is killed and started
+again with the same command therefore asks only what was in flight, and ends with the same bits.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ _LOG = logging.getLogger(__name__)
 _SAID_AFTER_S = 2.0
 """Seconds of waiting for another run before a message names that run."""
 _POLL_S = 0.02
-"""Between looks at whether another run has recorded the answer we wait for."""
+"""Seconds between checks for an answer that another run is to record."""
 
 
 class LedgerPredictor(Closing, Wrapper):
-    """Answers from the ledger what it holds, asks the predictor for the rest, and records it.
+    """Answer from the ledger where it can, else ask the predictor and record the answer.
 
     A row that occurs several times in ``x`` is asked once, and so are rows that an
-    :class:`Encoding` predictor would send as the same bytes. A model whose answers vary is asked
-    once too: the first answer stands. :meth:`predict_again` asks it for a second one, a third, each
-    recorded by its number, and so paid for once.
+    :class:`Encoding` predictor would send as the same bytes. A model whose answers vary is also
+    asked once, and its first answer is kept. :meth:`predict_again` asks for a second answer, a
+    third, and so on; each is recorded by its number and paid for once.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ class LedgerPredictor(Closing, Wrapper):
     fingerprint : str, optional
         Name of the model's content, where the predictor has no ``fingerprint`` of its own.
     rows_per_call : int
-        Rows claimed and sent at a time: what may be in flight when the process is killed. Each call
-        costs a flush of the disk, and each :meth:`predict` one more, so small calls are slower: see
-        ``docs/explanation/ledger.md``.
+        Rows claimed and sent at a time: so many may be in flight when the process is killed. Each
+        call costs a flush of the disk, and each :meth:`predict` one more, so small calls are
+        slower: see ``docs/explanation/ledger.md``.
 
     Attributes
     ----------
@@ -212,7 +212,7 @@ class LedgerPredictor(Closing, Wrapper):
             raise
 
     def _note_version(self) -> None:
-        """Keep the version that answers name: a later run is held to it."""
+        """Record the version that answers name; later runs must get the same version."""
         if self._version is None and isinstance(self._inner, Versioned):
             self._version = self._inner.model_version()
             if self._version is not None:
@@ -293,7 +293,7 @@ class LedgerPredictor(Closing, Wrapper):
         return True
 
     def _predicted(self, x: Array) -> Iterator[tuple[slice, Records]]:
-        """Ask, and refuse to record what is not an answer."""
+        """Ask, and raise on an invalid answer instead of recording it."""
         n = n_left = len(x)
         self._charge(n)
         parts = (

@@ -1,4 +1,4 @@
-"""Would the owner of the model have noticed? The detector PRADA, beside a run.
+"""The attack detector PRADA, run beside a measurement.
 
 PRADA [1]_ watches, for each client, how far each query lies from the queries before it of the same
 label. Natural inputs give distances that are nearly normally distributed; inputs that were made
@@ -13,8 +13,8 @@ from one another, as every search makes them, do not.
 | D | ``_distances`` | distance of each query to the nearest member of its class |
 | δ | ``delta`` | the alarm goes off when the Shapiro-Wilk statistic of D falls below it |
 
-Differences from the paper: the statistic is taken every tenth query and not at each, as the
-authors' own program does; past 5,000 distances it is taken of the last 5,000, up to where it is
+Differences from the paper: the statistic is computed at every tenth query instead of each, as in
+the authors' own program; beyond 5,000 distances it uses the last 5,000, the most for which it is
 defined.
 
 Nothing is asked of the model, and no answer is changed. Memory: the growing sets, at most all
@@ -52,7 +52,7 @@ _MOST = 5000
 
 
 class MonitorPredictor(Wrapper):
-    """Passes everything on, and keeps watch over the predictions asked.
+    """Pass everything on, and test the predictions asked for signs of an attack.
 
     Gradients are none of a server's queries.
 
@@ -92,7 +92,7 @@ class MonitorPredictor(Wrapper):
         self.statistic: float | None = None
 
     def predict(self, x: Array) -> Prediction:
-        """Answer ``x``, and watch its rows in order."""
+        """Answer ``x``, and test its rows in order."""
         prediction = super().predict(x)
         self._watch_all(x, prediction)
         return prediction
@@ -129,7 +129,7 @@ class MonitorPredictor(Wrapper):
 
 
 class _GrowingSet:
-    """Queries of one label that lay far from those before them."""
+    """Queries of one label that were far from the queries before them."""
 
     def __init__(self, row: NDArray[Any]) -> None:
         self._members = row[None].copy()

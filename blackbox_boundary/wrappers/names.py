@@ -1,4 +1,4 @@
-"""Names for the classes of a predictor that has none, or other ones."""
+"""Class names for a predictor that has none, or in place of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["NamedPredictor"]
 
 
 class NamedPredictor(Wrapper):
-    """Gives the classes of a predictor names, in the order of its scores; answers stay as they are.
+    """Give the classes of a predictor names, in the order of its scores; answers do not change.
 
     Parameters
     ----------

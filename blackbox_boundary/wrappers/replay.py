@@ -1,4 +1,4 @@
-"""A predictor without a model: it answers from a ledger, and from nothing else."""
+"""A predictor without a model, which answers from a ledger only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ReplayPredictor"]
 
 
 class ReplayPredictor(Closing):
-    """Repeats a recorded run, without the model and without cost. The ledger is only read.
+    """Repeat a recorded run, without the model and without cost. The ledger is only read.
 
     Parameters
     ----------

@@ -233,7 +233,11 @@ class Ball:
         """Drop leaves that no flip inside the ball can use; whether a flip is still possible."""
         least = self.least()
         bound = self.base + float(least.sum()) - self.mu * self.radius
-        self._keep(self.total - least[self.group] + bound <= self.limit)
+        n_groups = self.n_groups
+        kept = self.total - least[self.group] + bound <= self.limit
+        if len(np.unique(self.group[kept])) < n_groups:
+            return False
+        self._keep(kept)
         while len(self.total):
             lowest = np.minimum.reduceat(self.low, self.first).max(axis=0)
             highest = np.maximum.reduceat(self.high, self.first).min(axis=0)
@@ -243,7 +247,6 @@ class Ball:
             fits = (self.low <= self.high).all(axis=1)
             if fits.all():
                 break
-            n_groups = self.n_groups
             if len(np.unique(self.group[fits])) < n_groups:
                 return False
             self._keep(fits)

@@ -26,7 +26,7 @@ def greedy_flip(ball: Ball) -> tuple[float, Cells] | None:
     for _ in range(3 * len(cell) + 1):
         lead, after = _leads(ball, cell)
         if lead <= ball.limit:
-            return _moved_back(ball, cell)
+            return _moved_back(ball, cell, inside)
         spent = moves.of_cells(cell)
         if moves.norm == "linf":
             cost, price = moves.cost, np.ones_like(after)
@@ -43,13 +43,16 @@ def greedy_flip(ball: Ball) -> tuple[float, Cells] | None:
     return None
 
 
-def _moved_back(ball: Ball, cell: Cells) -> tuple[float, Cells]:
-    """Move columns back towards the row while the label stays flipped, the dearest first."""
+def _moved_back(ball: Ball, cell: Cells, inside: NDArray[np.bool_]) -> tuple[float, Cells]:
+    """Move columns back towards the row while the label stays flipped, the dearest first.
+
+    Leads are known for the cells ``inside`` the ball's ranges alone: leaves elsewhere were dropped.
+    """
     moves = ball.moves
     for _ in range(4 * len(cell)):
         spent = moves.of_cells(cell)
         _, after = _leads(ball, cell)
-        cheaper = (after <= ball.limit) & (moves.cost < spent[:, None])
+        cheaper = inside & (after <= ball.limit) & (moves.cost < spent[:, None])
         if moves.norm == "linf":
             cheaper[spent < spent.max()] = False
         if not cheaper.any():

@@ -34,8 +34,11 @@ class _Clique(NamedTuple):
     used: NDArray[np.bool_]
 
 
-def merge(ball: Ball, largest: int) -> None:
-    """Merge the trees of a ball into cliques of at most so many leaves."""
+def merge(ball: Ball, largest: int) -> bool:
+    """Merge the trees of a ball into cliques of at most so many leaves.
+
+    Returns whether the ball holds a cell at all: not where the leaves of two trees never meet in it.
+    """
     cuts = ball.first[1:]
     parts = [
         _Clique(low, high, value, potential, ((low > low.min(0)) | (high < high.max(0))).any(0))
@@ -55,12 +58,15 @@ def merge(ball: Ball, largest: int) -> None:
             place, clique = taken
             del waiting[place]
         cliques.append(clique)
+    if not all(len(clique.value) for clique in cliques):
+        return False
     ball.low = np.concatenate([clique.low for clique in cliques])
     ball.high = np.concatenate([clique.high for clique in cliques])
     ball.value = np.concatenate([clique.value for clique in cliques])
     ball.potentials = np.stack([clique.potential for clique in cliques])
     ball.group = np.repeat(np.arange(len(cliques)), [len(clique.value) for clique in cliques])
     ball.restate()
+    return True
 
 
 def _partner(

@@ -159,7 +159,8 @@ class _Search:
         if len(ball.total):
             if not ball.drop_hopeless():
                 return ball.radius, None
-            merge(ball, _LARGEST_CLIQUE)
+            if not merge(ball, _LARGEST_CLIQUE):
+                return ball.radius, None
             if ball.tighten() > ball.limit or not ball.drop_hopeless():
                 return ball.radius, None
             proved = max(proved, ball.proved())

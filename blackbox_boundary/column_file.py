@@ -35,7 +35,7 @@ def domain_text(domain: Domain, note: str = "") -> str:
 
     Examples
     --------
-    >>> print(domain_text(Domain((Column("age", "integer", 0, 120, scale=13.4),)))[-75:])
+    >>> print(domain_text(Domain((Column("age", "integer", 0, 120, scale=13.4),)))[-83:])
     [[column]]
     name = "age"
     kind = "integer"

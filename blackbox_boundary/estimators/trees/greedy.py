@@ -37,7 +37,10 @@ def greedy_flip(ball: Ball) -> tuple[float, Cells] | None:
         allowed = inside & (cost < ball.radius) & (gain > 1e-12 * abs(lead))
         if not allowed.any():
             return None
-        best = np.where(allowed, gain / price, -np.inf)
+        with np.errstate(
+            over="ignore"
+        ):  # a move over a threshold beside the row costs next to nothing
+            best = np.where(allowed, gain / price, -np.inf)
         j, k = np.unravel_index(int(best.argmax()), best.shape)
         cell[j] = k
     return None

@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
+from blackbox_boundary.closing import Closing
 from blackbox_boundary.errors import InvalidInput, PredictorError
 from blackbox_boundary.grid import Grid
 from blackbox_boundary.model_checks import ModelCheck
@@ -36,7 +36,7 @@ _FIRST_ROWS = 3
 the rows."""
 
 
-class HttpPredictor:
+class HttpPredictor(Closing):
     """A classifier behind an HTTP endpoint.
 
     :func:`~blackbox_boundary.adapters.http_endpoint.load` creates it.
@@ -293,17 +293,6 @@ class HttpPredictor:
         self._is_closed = True
         self.transport.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         model = f"{self.access.name.lower()}, {self.input_shape} -> {self.n_classes}"

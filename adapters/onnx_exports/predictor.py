@@ -11,9 +11,10 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from blackbox_boundary.arrays import as_numpy
+from blackbox_boundary.closing import Closing
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.predictor import (
     Access,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["OnnxPredictor"]
 
 
-class OnnxPredictor:
+class OnnxPredictor(Closing):
     """Query an ONNX export.
 
     Parameters
@@ -320,12 +321,6 @@ class OnnxPredictor:
         elif self._chosen.is_one_score:
             settings += f" {ONE_SCORE}"
         return hashlib.sha256(f"{self._sha256} {settings}".encode()).hexdigest()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         bounds = "none" if self.bounds is None else "given"

@@ -6,7 +6,7 @@
 | the splits of its trees | :class:`~blackbox_boundary.estimators.Trees` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
 | a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
-| a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
+| neither, under a domain of columns or with a class to reach | as scores or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
@@ -68,10 +68,10 @@ class Automatic:
 
     def chosen(self, problem: Problem) -> Estimator:
         """Return the estimator for this problem, or this one where each row's gradient decides."""
-        if problem.domain is not None or problem.aim is not None:
-            return self._beyond_rays(problem)
         if problem.tree_ensemble is not None and problem.votes == 1 and _can_read(problem):
             return self.by_splits
+        if problem.domain is not None or problem.aim is not None:
+            return self._beyond_rays(problem)
         if problem.piecewise_constant:
             return self.by_labels
         no_gradient = problem.access is Access.LABEL and not problem.differentiable

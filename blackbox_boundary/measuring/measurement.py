@@ -148,7 +148,7 @@ class Measurement:
         x, self._moved = rows_on_grid(x, problem.domain or problem.grid, problem.bounds)
         self._x, self._n, self._row_ids = x, int(x.shape[0]), ids
         whole = len(self._valid) == self._n
-        self._rows = Rows.of(problem, x if whole else take(x, self._valid))
+        self._rows = Rows.of(problem, x if whole else take(x, self._valid), self._estimator)
         self._flips = Flips(self._rows.searched, ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries
         self._n_predictions = np.zeros(len(self._valid), np.int64)

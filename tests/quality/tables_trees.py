@@ -24,8 +24,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.model_selection import train_test_split
 
 from blackbox_boundary import load
-from blackbox_boundary.estimators.trees.cells import Leaves, RowMoves, SplitCells
+from blackbox_boundary.estimators.trees.cells import Leaves, SplitCells
 from blackbox_boundary.estimators.trees.contests import contests
+from blackbox_boundary.estimators.trees.moves import Reach, RowMoves
 from blackbox_boundary.estimators.trees.search import nearest_flip
 
 MAX_WORK = 20_000_000
@@ -95,10 +96,8 @@ class Setting:
         """Moves of a row and its contests."""
         x = self.rows[i].astype(float)
         home = int(self.predictor.predict(self.rows[i : i + 1]).label[0])
-        everywhere = RowMoves.of(
-            x, self.cells, self.ensemble.dtype, norm, lambda _, v: np.isfinite(v)
-        )
-        return everywhere, contests(self.leaves, home), home
+        everywhere = Reach.everywhere(len(x))
+        return RowMoves.of(x, self.cells, norm, everywhere), contests(self.leaves, home), home
 
     def solve(self, i, norm):
         """The nearest flip of a row, seconds, and whether the model confirms it."""

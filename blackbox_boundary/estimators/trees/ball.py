@@ -36,8 +36,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...predictor import IntArray
-from .cells import Leaves, RowMoves
+from .cells import Leaves
 from .contests import Contest
+from .moves import RowMoves
 
 __all__ = ["Ball", "first_radius", "starts"]
 
@@ -99,9 +100,20 @@ class Ball:
         tree = leaves.tree[inside]
         alone = np.bincount(tree)[tree] == 1
         self.base = contest.base + float(contest.value[inside[alone]].sum())
+        self.lowest = np.maximum(self.lowest, leaves.low[inside[alone]].max(axis=0, initial=0))
+        self.highest = np.minimum(
+            self.highest, leaves.high[inside[alone]].min(axis=0, initial=near.shape[1])
+        )
         inside, tree = inside[~alone], tree[~alone]
         self.low = np.maximum(leaves.low[inside], self.lowest)
         self.high = np.minimum(leaves.high[inside], self.highest)
+        fits = (self.low <= self.high).all(axis=1)
+        inside, tree, self.low, self.high = (
+            inside[fits],
+            tree[fits],
+            self.low[fits],
+            self.high[fits],
+        )
         self.value = contest.value[inside]
         self.group = np.unique(tree, return_inverse=True)[1].reshape(-1)
         self.total = self.value.copy()

@@ -12,7 +12,7 @@ one half in single precision; the count at which they do is found by adding them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,29 @@ class Contest:
 
 
 def contests(leaves: Leaves, home: int) -> list[Contest]:
-    """The contests of the home class with every other one."""
+    """The contests of the home class with every other one.
+
+    A cell that does not exist, in no leaf of some one-hot group, has a lead above every limit.
+    """
+    found = _contests(leaves, home)
+    rules = leaves.is_rule
+    if not rules.any():
+        return found
+    n_rules = len(leaves.cells.groups)
+    return [
+        replace(each, value=np.where(rules, -above, each.value), base=each.base + above * n_rules)
+        for each in found
+        for above in [_power_above(each, len(leaves.ensemble.roots))]
+    ]
+
+
+def _power_above(contest: Contest, n_trees: int) -> float:
+    """A power of two above every lead: sums with it stay exact where they were."""
+    largest = float(np.abs(contest.value).max(initial=0.0)) * n_trees + abs(contest.base)
+    return float(2.0 ** np.ceil(np.log2(largest + abs(contest.limit) + 1.0) + 1))
+
+
+def _contests(leaves: Leaves, home: int) -> list[Contest]:
     ensemble = leaves.ensemble
     if ensemble.n_outputs == 1:
         return [_against_cut(leaves, home)]

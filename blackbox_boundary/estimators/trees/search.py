@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from .ball import Ball, first_radius
 from .branching import nearest_by_branching
-from .cells import Cells, Leaves, RowMoves
+from .cells import Cells, Leaves
 from .contests import Contest
 from .greedy import greedy_flip
 from .merging import merge
+from .moves import RowMoves
 
 __all__ = ["Nearest", "nearest_flip"]
 
@@ -138,7 +139,7 @@ class _Search:
     def _next_radius(self, lower: float) -> float:
         """Somewhat larger than a ball known to be empty, and large enough to reach another leaf."""
         step = int(np.searchsorted(self.steps, lower, side="right"))
-        reached = self.steps[step] if step < len(self.steps) else lower
+        reached = self.steps[step] if step < len(self.steps) else max(lower, self.farthest)
         radius = max(_GROWTH[self.moves.norm] * lower, float(reached))
         return min(self.upper, float(np.nextafter(radius, np.inf)))
 

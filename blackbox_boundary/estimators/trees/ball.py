@@ -30,13 +30,14 @@ References
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...predictor import IntArray
-from .cells import Leaves
+from .cells import Cells, Leaves
 from .contests import Contest
 from .moves import RowMoves
 
@@ -74,14 +75,16 @@ class Ball:
     ----------
     low, high : (n, d) int
         The boxes of the leaves inside the ball.
+    values : (n, n_contests) float64
+        What each adds to the lead in each contest; a flip loses all of them.
     value, total : (n,) float64
-        What each adds to the lead; the same with potentials.
+        The same in the weighted sum of the contests, and with potentials.
     group : (n,) int
         Its tree or clique, counted from zero and in order.
-    base : float
-        The lead without them.
-    limit : float
-        A flip has at most this lead.
+    base, limit : (n_contests,) float64
+        The lead without them; a flip has at most this one.
+    weights : (n_contests,) float64
+        Of the sum that is bounded.
     lowest, highest : (d,) int
         The cells that the ball reaches.
     radius : float
@@ -89,9 +92,12 @@ class Ball:
     """
 
     def __init__(
-        self, leaves: Leaves, contest: Contest, moves: RowMoves, costs: Real, radius: float
+        self, leaves: Leaves, contests: list[Contest], moves: RowMoves, costs: Real, radius: float
     ) -> None:
-        self.moves, self.radius, self.limit = moves, radius, contest.limit
+        self.moves, self.radius = moves, radius
+        self.limit = np.array([contest.limit for contest in contests])
+        self.weights = np.full(len(contests), 1.0 / len(contests))
+        self.work = 0
         near = moves.cost < radius
         places = np.arange(near.shape[1])
         self.lowest = np.where(near, places, len(places)).min(axis=1).astype(np.int32)
@@ -99,10 +105,11 @@ class Ball:
         inside = np.flatnonzero(costs < radius)
         tree = leaves.tree[inside]
         alone = np.bincount(tree)[tree] == 1
-        self.base = contest.base + float(contest.value[inside[alone]].sum())
-        self.lowest = np.maximum(self.lowest, leaves.low[inside[alone]].max(axis=0, initial=0))
+        only = inside[alone]
+        self.base = np.array([each.base + float(each.value[only].sum()) for each in contests])
+        self.lowest = np.maximum(self.lowest, leaves.low[only].max(axis=0, initial=0))
         self.highest = np.minimum(
-            self.highest, leaves.high[inside[alone]].min(axis=0, initial=near.shape[1])
+            self.highest, leaves.high[only].min(axis=0, initial=near.shape[1])
         )
         inside, tree = inside[~alone], tree[~alone]
         self.low = np.maximum(leaves.low[inside], self.lowest)
@@ -114,16 +121,20 @@ class Ball:
             self.low[fits],
             self.high[fits],
         )
-        self.value = contest.value[inside]
+        self.values = np.stack([each.value[inside] for each in contests], axis=1)
+        self.value = self.values @ self.weights
         self.group = np.unique(tree, return_inverse=True)[1].reshape(-1)
-        self.total = self.value.copy()
         self._never = _NEVER * (1.0 + float(np.abs(self.value).sum()))
+        self._unprice()
+
+    def _unprice(self) -> None:
+        """Forget all prices."""
         self.mu = 0.0
+        self.total = self.value.copy()
         widths = self.highest - self.lowest + 1
         self.offset = np.concatenate([[0], np.cumsum(widths)]).astype(np.intp)
         self.potentials = np.zeros((self.n_groups, int(self.offset[-1])))
         self._columns: list[_Column] | None = None
-        self.work = 0
 
     @property
     def n_groups(self) -> int:
@@ -135,13 +146,32 @@ class Ball:
         """Where each group begins."""
         return starts(self.group)
 
+    @property
+    def nearest(self) -> Cells:
+        """The nearest cell of the ball."""
+        return np.clip(self.moves.cell, self.lowest, self.highest)
+
+    @property
+    def over(self) -> float:
+        """By how much the lead without the leaves exceeds the limit, in the weighted sum."""
+        return float((self.base - self.limit) @ self.weights)
+
+    def weigh(self, weights: Real) -> None:
+        """Bound another sum of the contests."""
+        self.weights, self.value = weights, self.values @ weights
+        self.restate()
+
+    def cost_of(self, j: int) -> Real:
+        """What it costs to move a column to each cell that the ball reaches."""
+        return self.moves.cost[j, self.lowest[j] : self.highest[j] + 1]
+
     def least(self) -> Real:
         """The worst leaf of each group."""
         return np.minimum.reduceat(self.total, self.first) if len(self.total) else np.zeros(0)
 
     def bound(self) -> float:
-        """The lead inside the ball is at least this."""
-        return self.base + float(self.least().sum()) - self.mu * self.radius
+        """The lead inside the ball exceeds the limit at least by this."""
+        return self.over + float(self.least().sum()) - self.mu * self.radius
 
     def proved(self) -> float:
         """Return a cost that every flip has at least.
@@ -149,14 +179,14 @@ class Ball:
         It is the radius where the bound empties the ball, else what ``mu`` proves.
         """
         bound = self.bound()
-        if bound > self.limit:
+        if bound > 0:
             return self.radius
-        return self.radius + (bound - self.limit) / self.mu if self.mu > 0 else 0.0
+        return self.radius + bound / self.mu if self.mu > 0 else 0.0
 
     def tighten(self) -> float:
-        """Sweep until the bound is above the limit, or settles; the bound."""
+        """Sweep until the bound is above zero, or settles; the bound."""
         bound = self.bound()
-        if bound > self.limit or not len(self.total) or not np.isfinite(self.radius):
+        if bound > 0 or not len(self.total) or not np.isfinite(self.radius):
             return bound
         if self.moves.norm != "linf":
             return self._tighten_with_cost()
@@ -164,7 +194,7 @@ class Ball:
             before = bound
             self.sweep()
             bound = self.bound()
-            if bound > self.limit or bound - before < _SETTLED * (self.limit - bound):
+            if bound > 0 or bound - before < -_SETTLED * bound:
                 break
         return bound
 
@@ -172,9 +202,9 @@ class Ball:
         """The same, with a line search for the multiplier of the cost."""
         self.sweep()
         bound = self.bound()
-        step = 0.5 * max(self.limit - bound, 0.0) / self.radius
+        step = 0.5 * max(-bound, 0.0) / self.radius
         for _ in range(_SWEEPS):
-            if bound > self.limit:
+            if bound > 0:
                 break
             kept = self.potentials.copy(), self.total.copy(), self.mu
             self.sweep(max(step, -self.mu))
@@ -194,8 +224,7 @@ class Ball:
             choice = column.outside + potential[column.rank]
             rest = self.total[column.rows] - choice.min(axis=1)
             marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
-            cost = self.moves.cost[column.j, self.lowest[column.j] : self.highest[column.j] + 1]
-            agreed = (marginal.sum(axis=0) + more * cost) / len(column.groups)
+            agreed = (marginal.sum(axis=0) + more * self.cost_of(column.j)) / len(column.groups)
             potential += np.minimum(agreed, self._never / 2) - marginal
             self.potentials[column.groups, column.place] = potential
             self.total[column.rows] = rest + (column.outside + potential[column.rank]).min(axis=1)
@@ -241,12 +270,34 @@ class Ball:
             potential = self.potentials[self.group[rows], place]
             self.total[rows] += np.where(outside, self._never, potential).min(axis=1)
 
+    def copy(self) -> Ball:
+        """Another ball with the same leaves and prices."""
+        other = copy(self)
+        other.potentials = self.potentials.copy()
+        return other
+
+    def part(self, j: int, low: int, high: int) -> Ball | None:
+        """The part of the ball with column ``j`` in some cells, not priced; None if it is empty."""
+        other = copy(self)
+        other.lowest, other.highest = self.lowest.copy(), self.highest.copy()
+        other.lowest[j], other.highest[j] = low, high
+        fits = (self.low[:, j] <= high) & (self.high[:, j] >= low)
+        if len(np.unique(self.group[fits])) < self.n_groups:
+            return None
+        other.low, other.high = self.low.copy(), self.high.copy()
+        other.low[:, j], other.high[:, j] = (
+            np.maximum(self.low[:, j], low),
+            np.minimum(self.high[:, j], high),
+        )
+        other._keep(fits)
+        other._unprice()
+        return other
+
     def drop_hopeless(self) -> bool:
         """Drop leaves that no flip inside the ball can use; whether a flip is still possible."""
         least = self.least()
-        bound = self.base + float(least.sum()) - self.mu * self.radius
         n_groups = self.n_groups
-        kept = self.total - least[self.group] + bound <= self.limit
+        kept = self.total - least[self.group] + self.bound() <= 0
         if len(np.unique(self.group[kept])) < n_groups:
             return False
         self._keep(kept)
@@ -268,7 +319,8 @@ class Ball:
     def _keep(self, kept: NDArray[np.bool_]) -> None:
         """Keep some leaves, at least one of each group."""
         self.low, self.high = self.low[kept], self.high[kept]
-        self.value, self.total = self.value[kept], self.total[kept]
+        self.values, self.value = self.values[kept], self.value[kept]
+        self.total = self.total[kept]
         self.group = self.group[kept]
         self._columns = None
 

@@ -204,9 +204,8 @@ class _RowOfTrees:
 
     def _search(self) -> None:
         """Find the next candidate."""
-        self._found = found = nearest_flip(
-            self._leaves, self._moves, self._contests, self._max_work
-        )
+        rivals = [[each] for each in self._contests]
+        self._found = found = nearest_flip(self._leaves, self._moves, rivals, self._max_work)
         self._lower = min(self._lower, found.lower)
         self.point = None if found.cell is None else self._at(found)
 

@@ -107,9 +107,7 @@ class StoredRows:
     def _view(self, start: int, end: int) -> StoredRows:
         read = self._read
         shape = (end - start, *self.shape[1:])
-        return StoredRows(
-            shape, self.dtype, lambda a, b: read(start + a, start + b), self._source
-        )
+        return StoredRows(shape, self.dtype, lambda a, b: read(start + a, start + b), self._source)
 
     def _rows(self, numbers: NDArray[np.intp]) -> NDArray[Any]:
         """Some rows, read in ascending order, each run of neighbours at once."""

@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 
 from blackbox_boundary import load
 from blackbox_boundary.estimators.trees.cells import Leaves, SplitCells
-from blackbox_boundary.estimators.trees.contests import contests
+from blackbox_boundary.estimators.trees.contests import rivals
 from blackbox_boundary.estimators.trees.moves import Reach, RowMoves
 from blackbox_boundary.estimators.trees.search import nearest_flip
 
@@ -97,7 +97,7 @@ class Setting:
         x = self.rows[i].astype(float)
         home = int(self.predictor.predict(self.rows[i : i + 1]).label[0])
         everywhere = Reach.everywhere(len(x))
-        return RowMoves.of(x, self.cells, norm, everywhere), contests(self.leaves, home), home
+        return RowMoves.of(x, self.cells, norm, everywhere), rivals(self.leaves, home), home
 
     def solve(self, i, norm):
         """The nearest flip of a row, seconds, and whether the model confirms it."""
@@ -166,7 +166,7 @@ def peers(n_rows):
             _, against, home = setting.problem(i, "linf")
             upper, lower, v_seconds = by_veritas(setting, i, 2 * found.cost, home)
             began = time.process_time()
-            value, bound, proved = nearest_by_milp(setting.leaves, moves, against[0], 120)
+            value, bound, proved = nearest_by_milp(setting.leaves, moves, against[0][0], 120)
             m_seconds = time.process_time() - began
             print(
                 f"| {kind} | {i} | {found.cost:.6g}{'' if found.is_exact else f' (>= {found.lower:.6g})'} | {seconds:.2f} | "

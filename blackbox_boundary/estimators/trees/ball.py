@@ -89,6 +89,8 @@ class Ball:
         The cells that the ball reaches.
     radius : float
         Cost that a flip must stay below.
+    never : float
+        The potential of a cell that a leaf does not have.
     """
 
     def __init__(
@@ -124,17 +126,17 @@ class Ball:
         self.values = np.stack([each.value[inside] for each in contests], axis=1)
         self.value = self.values @ self.weights
         self.group = np.unique(tree, return_inverse=True)[1].reshape(-1)
-        self._never = _NEVER * (1.0 + float(np.abs(self.value).sum()))
-        self._unprice()
+        self.never = _NEVER * (1.0 + float(np.abs(self.value).sum()))
+        self.unprice()
 
-    def _unprice(self) -> None:
+    def unprice(self) -> None:
         """Forget all prices."""
         self.mu = 0.0
         self.total = self.value.copy()
         widths = self.highest - self.lowest + 1
         self.offset = np.concatenate([[0], np.cumsum(widths)]).astype(np.intp)
         self.potentials = np.zeros((self.n_groups, int(self.offset[-1])))
-        self._columns: list[_Column] | None = None
+        self._columns: dict[int, _Column | None] = {}
 
     @property
     def n_groups(self) -> int:
@@ -160,6 +162,16 @@ class Ball:
         """Bound another sum of the contests."""
         self.weights, self.value = weights, self.values @ weights
         self.restate()
+
+    @property
+    def cell_costs(self) -> tuple[Real, IntArray]:
+        """What it costs to move to each cell that the ball reaches, and its column.
+
+        Columns follow each other as in ``potentials``.
+        """
+        j = np.repeat(np.arange(len(self.lowest)), np.diff(self.offset))
+        cell = np.arange(len(j)) - self.offset[j] + self.lowest[j]
+        return self.moves.cost[j, cell], j
 
     def cost_of(self, j: int) -> Real:
         """What it costs to move a column to each cell that the ball reaches."""
@@ -225,7 +237,7 @@ class Ball:
             rest = self.total[column.rows] - choice.min(axis=1)
             marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
             agreed = (marginal.sum(axis=0) + more * self.cost_of(column.j)) / len(column.groups)
-            potential += np.minimum(agreed, self._never / 2) - marginal
+            potential += np.minimum(agreed, self.never / 2) - marginal
             self.potentials[column.groups, column.place] = potential
             self.total[column.rows] = rest + (column.outside + potential[column.rank]).min(axis=1)
             self.work += column.outside.size
@@ -233,19 +245,20 @@ class Ball:
 
     def columns(self) -> list[_Column]:
         """The columns that two leaves of a tree disagree about."""
-        if self._columns is None:
-            self._columns = [
-                found
-                for j in np.flatnonzero(self.highest > self.lowest)
-                if (found := self._column(int(j))) is not None
-            ]
-        return self._columns
+        found = (self.column(int(j)) for j in np.flatnonzero(self.highest > self.lowest))
+        return [column for column in found if column is not None]
+
+    def column(self, j: int) -> _Column | None:
+        """The leaves of trees that split a column; None where no tree does."""
+        if j not in self._columns:
+            self._columns[j] = self._column(j)
+        return self._columns[j]
 
     def _column(self, j: int) -> _Column | None:
         low, high = self.low[:, j], self.high[:, j]
         is_free = (low <= self.lowest[j]) & (high >= self.highest[j])
-        groups = np.flatnonzero(~np.logical_and.reduceat(is_free, self.first))
-        rows = np.flatnonzero(np.isin(self.group, groups))
+        splits = ~np.logical_and.reduceat(is_free, self.first)
+        rows = np.flatnonzero(splits[self.group])
         if not len(rows):
             return None
         cell = np.arange(self.lowest[j], self.highest[j] + 1)
@@ -253,28 +266,33 @@ class Ball:
         first = starts(self.group[rows])
         rank = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(rows))))
         place = slice(int(self.offset[j]), int(self.offset[j + 1]))
-        return _Column(j, rows, outside * self._never, first, rank, groups, place)
+        groups = np.flatnonzero(splits)
+        return _Column(j, rows, outside * self.never, first, rank, groups, place)
 
     def restate(self) -> None:
         """Compute totals anew, after leaves or groups have changed."""
-        self._columns = None
+        self._columns = {}
         self.total = self.value.copy()
-        for j in np.flatnonzero(self.highest > self.lowest):
-            place = slice(int(self.offset[j]), int(self.offset[j + 1]))
-            priced = np.flatnonzero(self.potentials[:, place].any(axis=1))
-            rows = np.flatnonzero(np.isin(self.group, priced))
-            if not len(rows):
-                continue
-            cell = np.arange(self.lowest[j], self.highest[j] + 1)
-            outside = (cell < self.low[rows, j, None]) | (cell > self.high[rows, j, None])
-            potential = self.potentials[self.group[rows], place]
-            self.total[rows] += np.where(outside, self._never, potential).min(axis=1)
+        if not len(self.total):
+            return
+        priced = np.logical_or.reduceat(self.potentials != 0, self.offset[:-1], axis=1)
+        leaf, j = np.nonzero(priced[self.group])
+        first = self.offset[j] - self.lowest[j]
+        low, high = self.low[leaf, j] + first, self.high[leaf, j] + first
+        widest = np.arange(int((high - low).max(initial=0)) + 1)
+        cell = np.minimum(low[:, None] + widest, high[:, None])
+        least = self.potentials[self.group[leaf, None], cell].min(axis=1, initial=np.inf)
+        self.total += np.bincount(leaf, least, minlength=len(self.total))
 
     def copy(self) -> Ball:
         """Another ball with the same leaves and prices."""
         other = copy(self)
         other.potentials = self.potentials.copy()
         return other
+
+    def take(self, other: Ball) -> None:
+        """Become another ball."""
+        self.__dict__.update(other.__dict__)
 
     def part(self, j: int, low: int, high: int) -> Ball | None:
         """The part of the ball with column ``j`` in some cells, not priced; None if it is empty."""
@@ -289,8 +307,8 @@ class Ball:
             np.maximum(self.low[:, j], low),
             np.minimum(self.high[:, j], high),
         )
-        other._keep(fits)
-        other._unprice()
+        other.keep(fits)
+        other.unprice()
         return other
 
     def drop_hopeless(self) -> bool:
@@ -300,7 +318,7 @@ class Ball:
         kept = self.total - least[self.group] + self.bound() <= 0
         if len(np.unique(self.group[kept])) < n_groups:
             return False
-        self._keep(kept)
+        self.keep(kept)
         while len(self.total):
             lowest = np.minimum.reduceat(self.low, self.first).max(axis=0)
             highest = np.maximum.reduceat(self.high, self.first).min(axis=0)
@@ -312,17 +330,17 @@ class Ball:
                 break
             if len(np.unique(self.group[fits])) < n_groups:
                 return False
-            self._keep(fits)
+            self.keep(fits)
         self.restate()
         return True
 
-    def _keep(self, kept: NDArray[np.bool_]) -> None:
+    def keep(self, kept: NDArray[np.bool_]) -> None:
         """Keep some leaves, at least one of each group."""
         self.low, self.high = self.low[kept], self.high[kept]
         self.values, self.value = self.values[kept], self.value[kept]
         self.total = self.total[kept]
         self.group = self.group[kept]
-        self._columns = None
+        self._columns = {}
 
 
 def starts(group: IntArray) -> IntArray:

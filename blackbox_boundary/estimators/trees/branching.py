@@ -77,11 +77,9 @@ class _Search:
         self.leaf_low = np.ascontiguousarray(ball.low.T)
         self.leaf_high = np.ascontiguousarray(ball.high.T)
         self.first = ball.first
-        self.columns = {column.j: column for column in ball.columns()}
         self.best: tuple[float, Cells] | None = None
         self.top = ball.radius
         self._unreached = 1.0 + 2 * float(np.abs(ball.total).max())
-        self._never = 2 * max([1.0, *(float(c.outside.max()) for c in ball.columns())])
 
     def root(self) -> _Boxes:
         nearest = self.ball.nearest
@@ -134,9 +132,7 @@ class _Search:
         boxes, own = boxes.some(go_on), own[go_on]
         return self._cut(boxes, *self._chosen(boxes, *self._wanted(boxes, own)))
 
-    def _wanted(
-        self, boxes: _Boxes, own: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], Real]:
+    def _wanted(self, boxes: _Boxes, own: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Real]:
         """The leaves (n, n_leaves) that vote for a cut, and the votes (n, n_groups)."""
         ball, n_own = self.ball, np.add.reduceat(own, self.first, axis=1)
         at_cell = np.add.reduceat(np.where(own, boxes.total, 0.0), self.first, axis=1)
@@ -209,7 +205,7 @@ class _Search:
     def _reprice(self, boxes: _Boxes, parts: tuple[_Boxes, _Boxes], cut: IntArray) -> None:
         """Update totals after the column of each box was cut and some of its cells are gone."""
         for j in np.unique(cut).tolist():
-            if (column := self.columns.get(j)) is None:
+            if (column := self.ball.column(j)) is None:
                 continue
             of = np.flatnonzero(cut == j)
             potential = self.ball.potentials[column.groups, column.place][column.rank]
@@ -225,7 +221,7 @@ class _Search:
     def _least_price(self, priced: Real, cell: IntArray, low: Cells, high: Cells) -> Real:
         """Potential (n, k) of the best cell that each leaf of a column has in each box."""
         gone = (cell < low[:, None]) | (cell > high[:, None])
-        return np.where(gone[:, None], self._never, priced[None]).min(axis=2)
+        return np.where(gone[:, None], 2 * self.ball.never, priced[None]).min(axis=2)
 
 
 def best_cut(ball: Ball) -> tuple[int, int, bool] | None:

@@ -41,7 +41,7 @@ from ...search.state import Flips
 from ...tree_ensembles import TreeEnsemble
 from ..fewest import columns_changed
 from .cells import Leaves, SplitCells
-from .contests import contests
+from .contests import rivals
 from .moves import Reach, RowMoves
 from .search import Nearest, nearest_flip
 
@@ -80,6 +80,7 @@ class Trees:
 
     keeps_domain: ClassVar[bool] = True
     searches_inputs: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
 
     norm: Literal["l0", "l1", "l2", "linf"] = "l2"
     max_work: int = 20_000_000
@@ -191,7 +192,8 @@ class _RowOfTrees:
         self._home = int(flips.home[row])
         reach = Reach.of(problem, np.array([row]))
         self._moves = RowMoves.of(self._x.astype(np.float64), leaves.cells, settings.norm, reach)
-        self._contests = contests(leaves, self._home)
+        target = -1 if flips.target is None else int(flips.target[row])
+        self._rivals = rivals(leaves, self._home, target)
         self.point: NDArray[np.floating] | None = None
         self._lower, self._away, self._note, self._is_known = np.inf, np.inf, "", False
         own, is_sure = leaves.ensemble.labels(self._x[None])
@@ -204,8 +206,7 @@ class _RowOfTrees:
 
     def _search(self) -> None:
         """Find the next candidate."""
-        rivals = [[each] for each in self._contests]
-        self._found = found = nearest_flip(self._leaves, self._moves, rivals, self._max_work)
+        self._found = found = nearest_flip(self._leaves, self._moves, self._rivals, self._max_work)
         self._lower = min(self._lower, found.lower)
         self.point = None if found.cell is None else self._at(found)
 
@@ -236,12 +237,14 @@ class _RowOfTrees:
             )
             self._flips.confirmed[self.row] = True
             return
-        contest = self._contests[self._found.contest]
-        if contest.limit <= -contest.doubt:  # a flip without doubt, and the model keeps the label
+        lost = self._rivals[self._found.rival]
+        if all(contest.limit <= -contest.doubt for contest in lost):
             self._lower, self._note = np.nan, _CONTRADICTED
             return
         self._note = _TIE
-        self._contests[self._found.contest] = replace(contest, limit=-contest.doubt)
+        self._rivals[self._found.rival] = [
+            replace(contest, limit=min(contest.limit, -contest.doubt)) for contest in lost
+        ]
         self._search()
 
     def _length(self, point: NDArray[np.floating], norm: str) -> float:

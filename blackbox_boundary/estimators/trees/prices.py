@@ -87,7 +87,7 @@ def price_cells(ball: Ball, max_iterations: int = 20_000) -> Cells | None:
     most = np.zeros(n_rows)
     most[len(above) : first_chain] = 1.0
     most[at] = (ball.limit - ball.base) / scale
-    cost, unit = _costs(ball, place, size)
+    cost, unit = _costs(ball, size)
     found = linprog(
         cost,
         coo_array((entry, (row, column)), (n_rows, size)).tocsr(),
@@ -110,17 +110,17 @@ def price_cells(ball: Ball, max_iterations: int = 20_000) -> Cells | None:
     return _likeliest(ball, place, found.x[:n_p])
 
 
-def _costs(ball: Ball, place: IntArray, size: int) -> tuple[Real, float]:
+def _costs(ball: Ball, size: int) -> tuple[Real, float]:
     """The objective (size,), and by how much costs were multiplied; none in L-inf."""
     cost = np.zeros(size)
     cost[-1] = 1.0
     if ball.moves.norm == "linf":
         return cost, 0.0
-    unit, cost[-1] = 1.0 / ball.radius, _MISSED
-    for j in np.flatnonzero(ball.highest > ball.lowest):
-        own = ball.cost_of(int(j)) * unit
-        cost[place[j] : place[j + 1]] = own[:-1] - own[1:]
-    return cost, unit
+    own, j = ball.cell_costs
+    steps = own[:-1] - own[1:]
+    steps = steps[j[:-1] == j[1:]] / ball.radius
+    cost[: len(steps)], cost[-1] = steps, _MISSED
+    return cost, 1.0 / ball.radius
 
 
 def _faces(ball: Ball) -> tuple[_Faces, tuple[IntArray, IntArray], tuple[IntArray, IntArray]]:
@@ -153,19 +153,25 @@ def _ranges(first: IntArray, end: IntArray, of: IntArray) -> tuple[IntArray, Int
 
 def _set_potentials(ball: Ball, faces: _Faces, dual: Real, weights: Real, mu: float) -> None:
     """Let each group pay its duals, and share among them what is left of each cell's cost."""
-    paid = np.zeros((2, *ball.potentials.shape))
+    ends, begins = np.zeros((2, *ball.potentials.shape))
     at = ball.offset[faces.column] + faces.k
-    paid[0, faces.group, at], paid[1, faces.group, at] = dual
-    ball.potentials[:] = 0.0
-    for j in np.unique(faces.column).tolist():
-        users = np.unique(faces.group[faces.column == j])
-        place = slice(int(ball.offset[j]), int(ball.offset[j + 1]))
-        ends, begins = paid[:, users, place]
-        price = np.cumsum(ends[:, ::-1], axis=1)[:, ::-1] + np.cumsum(begins, axis=1) - begins
-        rest = mu * ball.cost_of(j) - price.sum(axis=0)
-        ball.potentials[users, place] = price + rest / len(users)
+    ends[faces.group, at], begins[faces.group, at] = dual
+    first = ball.offset[:-1]
+    uses = np.logical_or.reduceat((ends != 0) | (begins != 0), first, axis=1)
+    cost, j = ball.cell_costs
+    # of a cell: faces at its end and above, and faces below it, all in its column
+    ends = np.add.reduceat(ends, first, axis=1)[:, j] - (_before(ends, first, j))
+    price = ends + _before(begins, first, j)
+    share = (mu * cost - price.sum(axis=0)) / np.maximum(uses.sum(axis=0), 1)[j]
+    ball.potentials = np.where(uses[:, j], price + share, 0.0)
     ball.mu = mu
     ball.weigh(weights)
+
+
+def _before(paid: Real, first: IntArray, j: IntArray) -> Real:
+    """Sums (n_groups, n_cells) of what is paid for the cells before each, in its column."""
+    so_far = np.cumsum(paid, axis=1) - paid
+    return np.asarray(so_far - so_far[:, first][:, j])
 
 
 def _likeliest(ball: Ball, place: IntArray, p: Real) -> Cells:

@@ -50,10 +50,15 @@ _PRICED_AGAIN = 0.9
 """Share of the leaves left after dropping, below which the rest is priced again."""
 
 _LARGEST_CLIQUE = 64
-"""Leaves of a clique of trees: 64 solved most rows of forests of 100 trees with few boxes."""
+"""Leaves of a clique of trees in L-inf: 64 solved most rows of forests of 100 trees with few boxes."""
 
-MERGE = True
-_BOXES = 400
+_CLIQUES = (16, 64, 256)
+"""Leaves of a clique in L0, L1 and L2: each step is kept where pricing leaves fewer leaves."""
+
+_MOST_MERGED = 700
+"""Leaves of a ball that is merged; of larger ones most cliques are larger than the trees."""
+
+_BOXES = 150
 """Boxes of a part that are looked at before it is cut and priced again."""
 
 _BOX_WORK = 3
@@ -72,8 +77,8 @@ class Nearest:
         Of that flip; infinite where none was found.
     lower : float
         Every flip costs at least this; infinite where none exists.
-    contest : int
-        Which contest the flip loses; -1 where none was found.
+    rival : int
+        Whose contests the flip loses; -1 where none was found.
     work : int
         Leaves looked at.
     """
@@ -81,7 +86,7 @@ class Nearest:
     cell: Cells | None
     cost: float
     lower: float
-    contest: int
+    rival: int
     work: int
 
     @property
@@ -183,7 +188,8 @@ class _Search:
             ball.radius = min(ball.radius, self.upper)
             if not ball.drop_hopeless():
                 return ball.radius
-        if MERGE and not self._merged(ball): return ball.radius
+        if not self._merged(ball):
+            return ball.radius
         proved = ball.proved()
         found, lower = self._boxes(ball, _BOXES)
         self._note(place, found, ball.work)
@@ -227,17 +233,23 @@ class _Search:
         if found is not None and found[0] < self.upper:
             self.best, self.winner = found, place
 
-    def _merged(self, ball):
-        for size in (16, 64, 256):
-            n=len(ball.total)
-            if n > 700 or ball.n_groups<4: return True
+    def _merged(self, ball: Ball) -> bool:
+        """Merge trees into cliques where that leaves fewer leaves; whether a flip is possible."""
+        for size in _CLIQUES:
+            if not 1 < ball.n_groups <= len(ball.total) <= _MOST_MERGED:
+                break
             other = ball.copy()
-            if not merge(other, size): return False
+            has_cell = merge(other, size)
             ball.work = other.work
-            if len(other.total) > 1.0 * n: return True
+            if not has_cell:
+                return False
+            if len(other.total) > len(ball.total):
+                break
             price_cells(other)
-            if not other.drop_hopeless(): ball.work = other.work; return False
-            ball.__dict__.update(other.__dict__)
+            if not other.drop_hopeless():
+                ball.work = other.work
+                return False
+            ball.take(other)
         return True
 
     def _boxes(

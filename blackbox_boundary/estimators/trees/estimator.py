@@ -250,9 +250,9 @@ class _RowOfTrees:
     def _length(self, point: NDArray[np.floating], norm: str) -> float:
         """The distance of a point from the row, in the units of the columns."""
         problem, step = self._problem, (point - self._x)[None]
-        if norm == "l0" and problem.units is not None:
-            return float(columns_changed(step, problem.units)[0])
-        if problem.columns is None or norm == "l0":
+        if norm == "l0":
+            return float(columns_changed(step, problem)[0])
+        if problem.columns is None:
             return float(flat_norm(step, _ORDERS[norm])[0])
         return float(problem.columns.length(point[None], self._x[None], _ORDERS[norm])[0])
 

@@ -81,7 +81,7 @@ def _excess(ball: Ball, cell: Cells) -> tuple[float, Real]:
     leaf = near[leaf]
     d, width = ball.moves.cost.shape
     enters, leaves = j * (width + 1) + ball.low[leaf, j], j * (width + 1) + ball.high[leaf, j] + 1
-    ball.work += outside.size
+    ball.work += outside.size // 16
     now, after = 0.0, np.zeros((d, width))
     for value, over in zip(ball.values.T, ball.base - ball.limit, strict=True):
         now += max(over + float(value[own].sum()), 0.0)

@@ -20,7 +20,7 @@ References
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,12 @@ _MISSED = 1e4
 """Price of a lead above the limit, in units that make every leaf's value and every cost at most
 one: it keeps the programme feasible."""
 
+_LEAST_RADIUS = 1e-290
+"""Costs are divided by the radius."""
+
+_MAX_ITERATIONS = 20_000
+"""Of the solver; a ball that needs more is not priced."""
+
 _ENTRIES = 6
 """Entries of the matrix that an iteration takes in as much time as the look at one leaf."""
 
@@ -52,75 +58,108 @@ class _Faces(NamedTuple):
     run: IntArray
 
 
-def price_cells(ball: Ball, max_iterations: int = 20_000) -> Cells | None:
+def price_cells(ball: Ball) -> Cells | None:
     """Set the potentials of a ball; return the likeliest cell of each column.
 
     None where the solver gives no prices; the potentials are then those before.
     """
-    n, n_p = len(ball.group), int((ball.highest - ball.lowest).sum())
-    faces, upper, lower = _faces(ball)
-    place = np.concatenate([[0], np.cumsum(ball.highest - ball.lowest)])
-    p = place[faces.column] + faces.k
-    n_faces = len(p)
-    # faces below which leaves end, then those above which they begin
-    above, below = np.unique(upper[0]), np.unique(lower[0])
-    number = np.zeros((2, n_faces), np.intp)
-    number[0, above], number[1, below] = np.arange(len(above)), len(above) + np.arange(len(below))
-    chain = np.setdiff1d(np.arange(n_p), place[1:] - 1)
-    first_chain = len(above) + len(below)
-    n_rows = first_chain + len(chain) + len(ball.limit)
-    at = np.arange(first_chain + len(chain), n_rows)
-    each = np.arange(n)
-    scale = max(float(np.abs(ball.values).max()), np.finfo(float).tiny)
-    parts = [
-        (number[0, upper[0]], n_p + upper[1], np.ones(len(upper[0]))),
-        (number[0, above], p[above], -np.ones(len(above))),
-        (number[1, lower[0]], n_p + lower[1], np.ones(len(lower[0]))),
-        (number[1, below], p[below], np.ones(len(below))),
-        (first_chain + np.arange(len(chain)), chain, np.ones(len(chain))),
-        (first_chain + np.arange(len(chain)), chain + 1, -np.ones(len(chain))),
-        (np.repeat(at, n), n_p + np.tile(each, len(at)), ball.values.T.reshape(-1) / scale),
-        (at, np.full(len(at), n_p + n), -np.ones(len(at))),
-    ]
-    row, column, entry = (np.concatenate(part) for part in zip(*parts, strict=True))
-    size = n_p + n + 1
-    most = np.zeros(n_rows)
-    most[len(above) : first_chain] = 1.0
-    most[at] = (ball.limit - ball.base) / scale
-    cost, unit = _costs(ball, size)
-    found = linprog(
-        cost,
-        coo_array((entry, (row, column)), (n_rows, size)).tocsr(),
-        most,
-        coo_array((np.ones(n), (ball.group, n_p + each)), (ball.n_groups, size)).tocsr(),
-        np.ones(ball.n_groups),
-        np.stack([np.zeros(size), np.where(np.arange(size) < n_p, 1.0, np.inf)], axis=1),
-        "highs-ds",
-        options={"maxiter": max_iterations},
-    )
-    ball.work += len(entry) * (1 + int(found.nit or 0)) // _ENTRIES
+    if ball.radius < _LEAST_RADIUS:
+        return None
+    programme = _Programme.of(ball)
+    found = programme.solved(ball)
+    ball.work += programme.matrix.nnz * (1 + int(found.nit or 0)) // _ENTRIES
     if found.status != 0:
         return None
+    n_above, n_below, n_leads = len(programme.above), len(programme.below), len(ball.limit)
     dual = np.maximum(-found.ineqlin.marginals, 0.0)
-    theta = dual[at] / scale
+    theta = dual[-n_leads:] / programme.scale
     if theta.sum() > 0:
-        faced = np.zeros((2, n_faces))
-        faced[0, above], faced[1, below] = dual[: len(above)], dual[len(above) : first_chain]
-        _set_potentials(ball, faces, faced / theta.sum(), theta / theta.sum(), unit / theta.sum())
-    return _likeliest(ball, place, found.x[:n_p])
+        faced = np.zeros((2, len(programme.faces.k)))
+        faced[0, programme.above] = dual[:n_above]
+        faced[1, programme.below] = dual[n_above : n_above + n_below]
+        mu = 0.0 if ball.moves.norm == "linf" else 1.0 / (ball.radius * float(theta.sum()))
+        _set_potentials(ball, programme.faces, faced / theta.sum(), theta / theta.sum(), mu)
+    return _likeliest(ball, found.x)
 
 
-def _costs(ball: Ball, size: int) -> tuple[Real, float]:
-    """The objective (size,), and by how much costs were multiplied; none in L-inf."""
+class _Programme(NamedTuple):
+    """The relaxation in a ball: variables are ``p``, ``q`` and the lead above the limit.
+
+    ``above`` and ``below`` are the faces with leaves that end at or below them, and with leaves
+    that begin above them. Rows of the matrix are theirs, then those that order ``p``, then one for
+    each lead, divided by ``scale``.
+    """
+
+    faces: _Faces
+    above: IntArray
+    below: IntArray
+    matrix: Any
+    most: Real
+    scale: float
+
+    @classmethod
+    def of(cls, ball: Ball) -> _Programme:
+        faces, upper, lower = _faces(ball)
+        n, n_leads = len(ball.group), len(ball.limit)
+        place = np.concatenate([[0], np.cumsum(ball.highest - ball.lowest)])
+        n_p, p = int(place[-1]), place[faces.column] + faces.k
+        above, below = np.unique(upper[0]), np.unique(lower[0])
+        row_above = np.searchsorted(above, upper[0])
+        row_below = len(above) + np.searchsorted(below, lower[0])
+        chain = np.setdiff1d(np.arange(n_p), place[1:] - 1)
+        ordered = len(above) + len(below) + np.arange(len(chain))
+        leads = len(above) + len(below) + len(chain) + np.arange(n_leads)
+        scale = max(float(np.abs(ball.values).max()), np.finfo(float).tiny)
+        parts = [
+            (row_above, n_p + upper[1], np.ones(len(row_above))),
+            (np.arange(len(above)), p[above], -np.ones(len(above))),
+            (row_below, n_p + lower[1], np.ones(len(row_below))),
+            (len(above) + np.arange(len(below)), p[below], np.ones(len(below))),
+            (ordered, chain, np.ones(len(chain))),
+            (ordered, chain + 1, -np.ones(len(chain))),
+            (
+                np.repeat(leads, n),
+                n_p + np.tile(np.arange(n), n_leads),
+                ball.values.T.ravel() / scale,
+            ),
+            (leads, np.full(n_leads, n_p + n), -np.ones(n_leads)),
+        ]
+        row, column, entry = (np.concatenate(part) for part in zip(*parts, strict=True))
+        size = (len(above) + len(below) + len(chain) + n_leads, n_p + n + 1)
+        most = np.zeros(size[0])
+        most[len(above) : len(above) + len(below)] = 1.0
+        most[leads] = (ball.limit - ball.base) / scale
+        return cls(
+            faces, above, below, coo_array((entry, (row, column)), size).tocsr(), most, scale
+        )
+
+    def solved(self, ball: Ball) -> Any:
+        """What HiGHS finds."""
+        n, size = len(ball.group), self.matrix.shape[1]
+        n_p = size - n - 1
+        one = coo_array((np.ones(n), (ball.group, n_p + np.arange(n))), (ball.n_groups, size))
+        highest = np.where(np.arange(size) < n_p, 1.0, np.inf)
+        return linprog(
+            _costs(ball, size),
+            self.matrix,
+            self.most,
+            one.tocsr(),
+            np.ones(ball.n_groups),
+            np.stack([np.zeros(size), highest], axis=1),
+            "highs-ds",
+            options={"maxiter": _MAX_ITERATIONS},
+        )
+
+
+def _costs(ball: Ball, size: int) -> Real:
+    """The objective (size,): the cost in units of the radius, in L-inf the lead alone."""
     cost = np.zeros(size)
     cost[-1] = 1.0
-    if ball.moves.norm == "linf":
-        return cost, 0.0
-    own, j = ball.cell_costs
-    steps = own[:-1] - own[1:]
-    steps = steps[j[:-1] == j[1:]] / ball.radius
-    cost[: len(steps)], cost[-1] = steps, _MISSED
-    return cost, 1.0 / ball.radius
+    if ball.moves.norm != "linf":
+        own, j = ball.cell_costs
+        steps = (own[:-1] - own[1:])[j[:-1] == j[1:]] / ball.radius
+        cost[: len(steps)], cost[-1] = steps, _MISSED
+    return cost
 
 
 def _faces(ball: Ball) -> tuple[_Faces, tuple[IntArray, IntArray], tuple[IntArray, IntArray]]:
@@ -174,10 +213,11 @@ def _before(paid: Real, first: IntArray, j: IntArray) -> Real:
     return np.asarray(so_far - so_far[:, first][:, j])
 
 
-def _likeliest(ball: Ball, place: IntArray, p: Real) -> Cells:
+def _likeliest(ball: Ball, found: Real) -> Cells:
     """The cell of each column with the largest share."""
-    cell = ball.moves.cell.copy()
+    cell, first = ball.moves.cell.copy(), 0
     for j in np.flatnonzero(ball.highest > ball.lowest):
-        share = np.diff(p[place[j] : place[j + 1]], prepend=0.0, append=1.0)
-        cell[j] = ball.lowest[j] + int(share.argmax())
+        last = first + int(ball.highest[j] - ball.lowest[j])
+        share = np.diff(found[first:last], prepend=0.0, append=1.0)
+        cell[j], first = ball.lowest[j] + int(share.argmax()), last
     return cell

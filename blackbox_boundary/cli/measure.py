@@ -25,6 +25,7 @@ from ..loading import load
 from ..measuring.aiming import aim_of
 from ..measuring.driver import measure as measure_distances
 from ..measuring.shards import Part, Shard
+from ..measuring.spending import spending
 from ..predictor import Access, Predictor
 from .aiming import aim as aim_settings
 from .data_rows import DataRows, data_options
@@ -41,7 +42,7 @@ from .reading import Noise, noise_of
 from .repeating import repeating_command
 from .report import interactive_option, wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
-from .spending import spending, spending_options
+from .spending import limits_of, spending_options
 from .summary import summary
 
 __all__ = ["measure"]
@@ -319,7 +320,14 @@ def _measured(
     part = Part.of(len(rows), options["shard"], options["n_shards"])
     noise, limit, before = Noise(), options["max_queries"], folder.account
     left = None if limit is None else max(0, limit - before.sent)
-    with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
+    sending = spending(
+        predictor,
+        limits_of(options),
+        folder.note_sent,
+        ledger=options["ledger"],
+        model_name=options["model_name"],
+    )
+    with sending as spent, warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
         ask = partial(
             measure_distances,

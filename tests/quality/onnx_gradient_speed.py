@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 from torch import nn
+
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 
 N_ROWS, N_RUNS = 64, 31
 

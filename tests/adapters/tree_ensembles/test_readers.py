@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from blackbox_boundary.adapters.tree_ensembles import xgboost_document
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_iris
 from sklearn.ensemble import (
@@ -21,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from blackbox_boundary import Access, CapabilityMissing, Prediction, Status, load, measure
+from blackbox_boundary.adapters.tree_ensembles import xgboost_document
 from blackbox_boundary.estimators import Trees
 from blackbox_boundary.tree_ensembles import TreeBased, verified
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
+
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     gradient_model,

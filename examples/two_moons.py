@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from torch import nn
 
 from blackbox_boundary import measure
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.estimators import Tangent
 
 

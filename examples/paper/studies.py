@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-
 from blackbox_boundary.adapters.torch_modules.training import TorchTrainable
 
 from . import cifar_nets, mnist_nets

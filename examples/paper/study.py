@@ -8,10 +8,10 @@ from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
+from blackbox_boundary.adapters.torch_modules.training import TorchTrainable
 from numpy.typing import NDArray
 
 from blackbox_boundary import Distances, Predictor, measure
-from blackbox_boundary.adapters.torch_modules.training import TorchTrainable
 from blackbox_boundary.estimators import Ray
 from blackbox_boundary.extraction import TestSet, better_than_chance
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from blackbox_boundary.adapters.torch_modules.training import TorchTrainable
 from numpy.typing import NDArray
 
 from blackbox_boundary import Predictor
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
-from blackbox_boundary.adapters.torch_modules.training import TorchTrainable
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.extraction import FitStatus
 from blackbox_boundary.wrappers import BatchingPredictor

@@ -8,12 +8,12 @@ import io
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from onnx import helper
 from torch import nn
 
 from blackbox_boundary import Status, measure
-from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.estimators import Ray
 from blackbox_boundary.gradients import CentralDifferences
 

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-
-from blackbox_boundary import Access, BadPrediction
 from blackbox_boundary.adapters.answers import (
     check_declared,
     no_answers,
@@ -11,6 +9,8 @@ from blackbox_boundary.adapters.answers import (
     read_outputs,
     score_columns,
 )
+
+from blackbox_boundary import Access, BadPrediction
 from blackbox_boundary.prediction_checks import check_prediction
 from blackbox_boundary.predictor import Prediction
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.labels import check_labels, label_indices, listed_classes
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from blackbox_boundary import BadPrediction, InvalidInput
-from blackbox_boundary.adapters.labels import check_labels, label_indices, listed_classes
 
 CLASSES = st.one_of(
     st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=6, unique=True),

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from onnx import TensorProto, helper
-
-from blackbox_boundary import Access, measure
 from blackbox_boundary.adapters.http_endpoint.answers import read_scores
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from blackbox_boundary.adapters.sklearn_estimators import EstimatorPredictor, FunctionPredictor
 from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from blackbox_boundary import Access, measure
 from blackbox_boundary.search.margins import leads, softmax_entropy
 
 from .graphs import model

@@ -4,11 +4,11 @@ import sys
 
 import numpy as np
 import pytest
-
-from blackbox_boundary import Access, InvalidInput, load
 from blackbox_boundary.adapters.python_factory import is_factory
 from blackbox_boundary.adapters.sklearn_estimators import EstimatorPredictor
 from blackbox_boundary.adapters.torch_modules import TorchPredictor
+
+from blackbox_boundary import Access, InvalidInput, load
 
 CODE = """
 import torch

@@ -6,6 +6,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.onnx_exports import chain as onnx_chain
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from blackbox_boundary.adapters.torch_modules import chain as torch_chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +20,6 @@ from blackbox_boundary import (
     Prediction,
     Status,
 )
-from blackbox_boundary.adapters.onnx_exports import chain as onnx_chain
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
-from blackbox_boundary.adapters.torch_modules import chain as torch_chain
 from blackbox_boundary.chains import Chain, convolution_norm, spectral_norm
 from blackbox_boundary.estimators import HalfSpace, Linearised, LowerBound, Tangent
 from blackbox_boundary.measuring.driver import measure

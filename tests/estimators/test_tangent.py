@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import CapabilityMissing, InvalidInput, Prediction, Status
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.search.geometry import limits, nearest

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from blackbox_boundary.adapters.ray_cluster import measure_on_cluster
 
 X = np.random.default_rng(0).normal(size=(48, 3))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import requests
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load, probe
 
 from blackbox_boundary import PredictorRefused, Status, measure
-from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((300, *model.SHAPE), dtype=np.float32)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load
 from click.testing import CliRunner
 
 from blackbox_boundary import PredictorRefused, PredictorUnavailable
-from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.cli import main
 
 X = np.random.default_rng(0).random((60, *model.SHAPE), dtype=np.float32)

@@ -13,9 +13,9 @@ import environments
 import numpy as np
 import pytest
 import servers
+from blackbox_boundary.adapters.http_endpoint import load, probe
 
 from blackbox_boundary import measure
-from blackbox_boundary.adapters.http_endpoint import load, probe
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 RAY = (

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load, probe
 
 from blackbox_boundary import InvalidInput, PredictorRefused
-from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.testing import check_predictor
 
 X = np.random.default_rng(0).random((700, *model.SHAPE), dtype=np.float32)

@@ -19,10 +19,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import onnxruntime
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import load_net, mnist
 
 from blackbox_boundary import load, measure
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.estimators import Ray
 from blackbox_boundary.gradients import CentralDifferences
 

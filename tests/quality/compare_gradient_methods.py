@@ -23,10 +23,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mnist_nets import NETS, correct_test_rows, load_net
-
 from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.adapters.torch_modules.chain import chain_of
+from mnist_nets import NETS, correct_test_rows, load_net
+
 from blackbox_boundary.estimators import FlipPoint, Homotopy, Linearised, LowerBound, Ray, Tangent
 from blackbox_boundary.measuring.driver import measure
 

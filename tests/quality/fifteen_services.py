@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "http_endpoint")
 import people
 import servers
 import toy_model
+from blackbox_boundary.adapters.http_endpoint import load, probe
 
 from blackbox_boundary import Access, Prediction, measure
-from blackbox_boundary.adapters.http_endpoint import load, probe
 
 FAILURES = (OSError, RuntimeError, subprocess.SubprocessError, pytest.skip.Exception)
 """What starting a server may end in; a missing environment is a skip of pytest."""

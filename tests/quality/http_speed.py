@@ -22,7 +22,6 @@ import requests
 sys.path.insert(0, str(Path(__file__).parents[1] / "peers"))
 
 import servers
-
 from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.wire import flat_json
 

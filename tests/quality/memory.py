@@ -52,8 +52,9 @@ def peak_of(function):
 
 def variant(name, file, folder):
     """Run one variant in this process and print its peak."""
-    from blackbox_boundary import measure
     from blackbox_boundary.adapters.torch_modules import TorchPredictor
+
+    from blackbox_boundary import measure
 
     predictor = TorchPredictor(load_net("dense"), input_shape=(1, 28, 28), n_classes=10)
     x = np.load(file, mmap_mode="r")

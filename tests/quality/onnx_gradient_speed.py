@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from torch import nn
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
+from torch import nn
 
 N_ROWS, N_RUNS = 64, 31
 

@@ -17,11 +17,11 @@ import time
 
 import numpy as np
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import NETS, correct_test_rows, load_net, near_flips
 from queries import MARKS, describe
 
 from blackbox_boundary import Access, Measurement, Prediction, measure
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.estimators import Tangent, by_name
 
 

@@ -16,11 +16,11 @@ import time
 
 import numpy as np
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from mnist_nets import load_net, mnist
 from scipy.optimize.elementwise import bracket_root, find_root
 
 from blackbox_boundary import measure
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.estimators import Ray
 
 RTOL = 1e-6

@@ -7,7 +7,6 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-
 from blackbox_boundary.adapters.onnx_exports.batching import in_fixed_batches
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 

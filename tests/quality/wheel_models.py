@@ -27,16 +27,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnxruntime.quantization import QuantFormat, quantize_dynamic, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
-
-from blackbox_boundary import load, measure
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     CannotDifferentiate,
     PiecewiseConstant,
     UnsupportedOps,
     gradient_model,
 )
+from onnxruntime.quantization import QuantFormat, quantize_dynamic, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from blackbox_boundary import load, measure
 
 TOLERANCE = 0.02
 STEPS = (3e-2, 1e-2, 3e-3)

@@ -7,10 +7,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
-
-from blackbox_boundary import Access, BadPrediction
 from blackbox_boundary.adapters.http_endpoint.answers import read_labels, read_ranked, read_scores
 from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
@@ -18,6 +14,10 @@ from blackbox_boundary.adapters.http_endpoint.dialects.described import describe
 from blackbox_boundary.adapters.http_endpoint.dialects.oip_v2 import OpenInference
 from blackbox_boundary.adapters.http_endpoint.strict_json import CutShort, numbers, read_json, shown
 from blackbox_boundary.adapters.http_endpoint.wire import Reply
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from blackbox_boundary import Access, BadPrediction
 
 N, K = 3, 4
 CONTRACT = Contract(Access.PROBABILITIES, (2,), K, labels=("a", "b", "c", "d"))

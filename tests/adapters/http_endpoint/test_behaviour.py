@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load
 
 from blackbox_boundary import Access, InvalidInput, Prediction
-from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.measuring.behaviour import read_behaviour, rounding
 from blackbox_boundary.testing import check_predictor
 

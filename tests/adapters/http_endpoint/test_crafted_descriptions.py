@@ -3,10 +3,10 @@
 import contextlib
 
 import pytest
+from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
 from hypothesis import given
 
 from blackbox_boundary import BoundaryError
-from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
 
 from ...mutations import FUZZ, mutated
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load
 
 from blackbox_boundary import Access, BadPrediction, InvalidInput
-from blackbox_boundary.adapters.http_endpoint import load
 
 X = np.random.default_rng(0).random((40, *model.SHAPE), dtype=np.float32)
 P = model.probabilities_of(X)

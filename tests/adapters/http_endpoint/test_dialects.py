@@ -5,11 +5,11 @@ import tomllib
 import numpy as np
 import pytest
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load, probe
+from blackbox_boundary.adapters.http_endpoint.probing import Finding
 from click.testing import CliRunner
 
 from blackbox_boundary import Access, InvalidInput, PredictorUnavailable
-from blackbox_boundary.adapters.http_endpoint import load, probe
-from blackbox_boundary.adapters.http_endpoint.probing import Finding
 from blackbox_boundary.cli import main
 
 X = np.random.default_rng(0).random((40, *model.SHAPE), dtype=np.float32)

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import toy_model as model
-from conftest import free_port, running
-
 from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.adapters.http_endpoint.configuration import Configuration
 from blackbox_boundary.adapters.http_endpoint.opening import DIALECTS
 from blackbox_boundary.adapters.http_endpoint.transport_settings import TransportSettings
+from conftest import free_port, running
 
 DOCS = Path(__file__).parents[3] / "docs"
 HOW_TO = (DOCS / "how-to" / "audit-an-http-endpoint.md").read_text(encoding="utf-8")

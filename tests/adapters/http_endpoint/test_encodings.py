@@ -6,12 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from PIL import Image
-
-from blackbox_boundary import Access, InvalidInput
 from blackbox_boundary.adapters.http_endpoint.contract import Contract
 from blackbox_boundary.adapters.http_endpoint.dialects.encodings import Encoding
 from blackbox_boundary.adapters.http_endpoint.dialects.row_text import RowText
@@ -21,6 +15,12 @@ from blackbox_boundary.adapters.http_endpoint.wire import (
     flat_json,
     nested_json,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from blackbox_boundary import Access, InvalidInput
 
 shapes = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)
 

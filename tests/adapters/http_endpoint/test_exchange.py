@@ -10,6 +10,10 @@ from contextlib import contextmanager
 import pytest
 import requests
 import urllib3
+from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Connection, Stale, translated
+from blackbox_boundary.adapters.http_endpoint.failures import Transient
+from blackbox_boundary.adapters.http_endpoint.transport_settings import TransportSettings
+from blackbox_boundary.adapters.http_endpoint.wire import Request
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -20,10 +24,6 @@ from blackbox_boundary import (
     PredictorError,
     PredictorUnavailable,
 )
-from blackbox_boundary.adapters.http_endpoint.exchange import CAUGHT, Connection, Stale, translated
-from blackbox_boundary.adapters.http_endpoint.failures import Transient
-from blackbox_boundary.adapters.http_endpoint.transport_settings import TransportSettings
-from blackbox_boundary.adapters.http_endpoint.wire import Request
 
 
 def exceptions_of(module):

@@ -5,8 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
-from blackbox_boundary import Prediction, PredictorRefused, load
 from blackbox_boundary.adapters.http_endpoint.failures import (
     Denied,
     Doubtful,
@@ -16,6 +14,8 @@ from blackbox_boundary.adapters.http_endpoint.failures import (
     retry_after,
 )
 from blackbox_boundary.adapters.http_endpoint.wire import Reply
+
+from blackbox_boundary import Prediction, PredictorRefused, load
 
 
 def failure(status, body=b"", **headers):

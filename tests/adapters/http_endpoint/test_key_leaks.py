@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.http_endpoint import load, probe
+from blackbox_boundary.adapters.http_endpoint.masking import Mask
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import BoundaryError
-from blackbox_boundary.adapters.http_endpoint import load, probe
-from blackbox_boundary.adapters.http_endpoint.masking import Mask
 from blackbox_boundary.cli import main
 
 KEY = "sk-live-4f9Zq8Lm2Xw7Rt+5/Vb"

@@ -2,10 +2,9 @@
 
 import threading
 
+from blackbox_boundary.adapters.http_endpoint.limits import AdaptiveLimit, Pace
 from hypothesis import given
 from hypothesis import strategies as st
-
-from blackbox_boundary.adapters.http_endpoint.limits import AdaptiveLimit, Pace
 
 
 class Clock:

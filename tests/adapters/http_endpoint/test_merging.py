@@ -8,10 +8,10 @@ import numpy as np
 import people
 import pytest
 import requests
+from blackbox_boundary.adapters.http_endpoint import load, probe
 from click.testing import CliRunner
 
 from blackbox_boundary import Status, measure
-from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.cli import main
 
 

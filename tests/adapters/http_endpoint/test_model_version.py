@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-
-from blackbox_boundary import measure
 from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.adapters.http_endpoint.model_version import ModelVersion
+
+from blackbox_boundary import measure
 from blackbox_boundary.errors import ModelChanged
 from blackbox_boundary.wrappers import LedgerPredictor
 

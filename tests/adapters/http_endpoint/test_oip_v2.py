@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load
 
 from blackbox_boundary import (
     Access,
@@ -12,7 +13,6 @@ from blackbox_boundary import (
     PredictorRefused,
     PredictorUnavailable,
 )
-from blackbox_boundary.adapters.http_endpoint import load
 
 X = np.random.default_rng(0).random((200, *model.SHAPE), dtype=np.float32)
 

@@ -9,13 +9,12 @@ import pytest
 pytest.importorskip("fastapi")
 
 import people
+from blackbox_boundary.adapters.http_endpoint import load, probe
+from blackbox_boundary.adapters.http_endpoint.openapi import operations
 from conftest import HERE, free_port, running
 from hypothesis import given
 from hypothesis import strategies as st
 from people import LABELS, X
-
-from blackbox_boundary.adapters.http_endpoint import load, probe
-from blackbox_boundary.adapters.http_endpoint.openapi import operations
 
 P = people.probabilities(X)
 

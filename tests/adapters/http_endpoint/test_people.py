@@ -3,10 +3,10 @@
 import numpy as np
 import people
 import pytest
+from blackbox_boundary.adapters.http_endpoint import load
 from people import COLUMNS, LABELS, WEIGHTS, X, probabilities
 
 from blackbox_boundary import BadPrediction, InvalidInput, Prediction, measure
-from blackbox_boundary.adapters.http_endpoint import load
 
 P = probabilities(X)
 FIELDS = (

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.http_endpoint import load, probe
+from blackbox_boundary.adapters.http_endpoint.permissions import _is_private
 from click.testing import CliRunner
 
 from blackbox_boundary import InvalidInput
-from blackbox_boundary.adapters.http_endpoint import load, probe
-from blackbox_boundary.adapters.http_endpoint.permissions import _is_private
 from blackbox_boundary.cli import main
 
 DESCRIBED = """

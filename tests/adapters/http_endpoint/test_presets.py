@@ -10,9 +10,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 import toy_model as model
+from blackbox_boundary.adapters.http_endpoint import load, presets
 
 from blackbox_boundary import BadPrediction, InvalidInput
-from blackbox_boundary.adapters.http_endpoint import load, presets
 
 LABELS = ["cat", "dog", "eel"]
 SCORES = [[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]

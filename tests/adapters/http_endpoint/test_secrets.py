@@ -6,11 +6,11 @@ import traceback
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.http_endpoint import load
+from blackbox_boundary.adapters.http_endpoint.secrets import Secret
 from toy_model import N_CLASSES, SHAPE
 
 from blackbox_boundary import InvalidInput, PredictorError, PredictorRefused, PredictorUnavailable
-from blackbox_boundary.adapters.http_endpoint import load
-from blackbox_boundary.adapters.http_endpoint.secrets import Secret
 
 KEY = "open-sesame"
 X = np.zeros((2, *SHAPE), np.float32)

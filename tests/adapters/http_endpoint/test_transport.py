@@ -8,10 +8,10 @@ import urllib.request
 import fault_server
 import numpy as np
 import pytest
-
-from blackbox_boundary import BadPrediction, PredictorError, PredictorRefused, PredictorUnavailable
 from blackbox_boundary.adapters.http_endpoint import load
 from blackbox_boundary.adapters.http_endpoint.wire import Request
+
+from blackbox_boundary import BadPrediction, PredictorError, PredictorRefused, PredictorUnavailable
 from blackbox_boundary.metering import Metered
 from blackbox_boundary.wrappers import LedgerPredictor
 

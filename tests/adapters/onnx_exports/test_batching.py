@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.onnx_exports.batching import in_fixed_batches
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from blackbox_boundary.adapters.onnx_exports.batching import in_fixed_batches
-from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from blackbox_boundary.testing import check_predictor
 
 from ..graphs import EXPORTS, convolution, export, linear, model, rows, weights

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.onnx_exports.chain import chain_of
 from onnx import TensorProto, helper, load_from_string
 
 from blackbox_boundary import BoundaryError, CapabilityMissing, load, measure
-from blackbox_boundary.adapters.onnx_exports.chain import chain_of
 from blackbox_boundary.estimators import LowerBound, Tangent
 
 from ..graphs import model

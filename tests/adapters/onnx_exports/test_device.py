@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.onnx_exports import device
 
 from blackbox_boundary import load, measure
-from blackbox_boundary.adapters.onnx_exports import device
 
 from ..graphs import linear
 from .test_gradients import convolutional, drawn

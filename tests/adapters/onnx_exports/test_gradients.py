@@ -6,6 +6,8 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import sweep
 from skl2onnx import to_onnx
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -20,8 +22,6 @@ from blackbox_boundary import (
     PredictorError,
     load,
 )
-from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import sweep
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
 

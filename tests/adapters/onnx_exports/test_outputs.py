@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import onnxruntime
 import pytest
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from onnx import TensorProto, helper
 
 from blackbox_boundary import Access, BadPrediction, Differentiable, InvalidInput, measure
-from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from blackbox_boundary.predictor import class_name, class_names_of
 
 from ..graphs import model, rows, weights

@@ -6,6 +6,10 @@ import numpy as np
 import onnx
 import onnxruntime.capi.onnxruntime_pybind11_state as foreign
 import pytest
+from blackbox_boundary.adapters import onnx_exports
+from blackbox_boundary.adapters.onnx_exports import session as onnx_session
+from blackbox_boundary.adapters.onnx_exports.graph import read_model
+from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from onnx import TensorProto, helper
 
 from blackbox_boundary import (
@@ -17,10 +21,6 @@ from blackbox_boundary import (
     PredictorError,
     load,
 )
-from blackbox_boundary.adapters import onnx_exports
-from blackbox_boundary.adapters.onnx_exports import session as onnx_session
-from blackbox_boundary.adapters.onnx_exports.graph import read_model
-from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from blackbox_boundary.testing import check_predictor
 
 from ..graphs import EXPORTS, expected_logits, export, linear, model, rows, weights

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model, split_model
 from onnx import numpy_helper, parser
 
 from blackbox_boundary import load
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model, split_model
 
 from ..graphs import linear, rows
 

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.sklearn_estimators import EstimatorPredictor, FunctionPredictor
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import IsolationForest, RandomForestClassifier, VotingClassifier
@@ -26,7 +27,6 @@ from blackbox_boundary import (
     load,
     measure,
 )
-from blackbox_boundary.adapters.sklearn_estimators import EstimatorPredictor, FunctionPredictor
 from blackbox_boundary.predictor import class_names_of
 from blackbox_boundary.testing import check_predictor
 

@@ -6,12 +6,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
+from blackbox_boundary.adapters.torch_modules.chain import chain_of
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from blackbox_boundary import Access, CapabilityMissing, measure
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
-from blackbox_boundary.adapters.torch_modules.chain import chain_of
 from blackbox_boundary.estimators import LowerBound, Tangent
 
 

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from torch import nn
 
 from blackbox_boundary import (
@@ -15,7 +16,6 @@ from blackbox_boundary import (
     PredictorError,
     measure,
 )
-from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from blackbox_boundary.testing import check_predictor
 
 from ..graphs import rows

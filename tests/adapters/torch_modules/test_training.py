@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from blackbox_boundary.adapters.torch_modules.training import TorchTrainable, _towards_boundary
 from torch import nn
 
 from blackbox_boundary import measure
-from blackbox_boundary.adapters.torch_modules.training import TorchTrainable, _towards_boundary
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.estimators import Ray
 from blackbox_boundary.extraction import FitStatus

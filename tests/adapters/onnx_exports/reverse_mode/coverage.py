@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from onnx import defs
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode.quantised_forms import FORMS, VENDOR
 from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES, STEPS
+from onnx import defs
 
 PAGE = Path(__file__).parents[4] / "docs/reference/onnx-gradients.md"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     gradient_model,

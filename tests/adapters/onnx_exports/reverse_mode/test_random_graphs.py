@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
+from blackbox_boundary.adapters.onnx_exports.reverse_mode.quantised_forms import FORMS
+from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
-from blackbox_boundary.adapters.onnx_exports.reverse_mode.quantised_forms import FORMS
-from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES
 
 from .random_steps import OF_IMAGES, STEPS, Graph, gemm
 

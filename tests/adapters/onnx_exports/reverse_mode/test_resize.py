@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper, parser
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import UnsupportedOps, gradient_model
+from onnx import TensorProto, helper, numpy_helper, parser
 
 from .running import run_gradient, session
 

@@ -6,10 +6,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx.reference import ReferenceEvaluator
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
 from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES
+from onnx.reference import ReferenceEvaluator
 
 from .cases.elementwise import ACTIVATIONS, ELEMENTWISE
 from .cases.indexing import INDEXING

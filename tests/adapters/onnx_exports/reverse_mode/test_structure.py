@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper, parser
-
 from blackbox_boundary.adapters.onnx_exports import reverse_mode
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     STRAIGHT_THROUGH_KEY,
@@ -23,6 +21,7 @@ from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     gradient_model,
     margin_gradient_model,
 )
+from onnx import numpy_helper, parser
 
 from .running import run_gradient, session
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.onnx_exports.reverse_mode import PiecewiseConstant, gradient_model
 from skl2onnx import to_onnx
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
@@ -27,8 +28,6 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
-
-from blackbox_boundary.adapters.onnx_exports.reverse_mode import PiecewiseConstant, gradient_model
 
 from .running import directional_differences, run_gradient, session, weights_of
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import (
     STRAIGHT_THROUGH_KEY,
     float_twin,

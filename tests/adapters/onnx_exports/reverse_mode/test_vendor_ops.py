@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from onnx import numpy_helper, parser
-from torch.nn import functional as F  # noqa: N812
-
 from blackbox_boundary.adapters.onnx_exports.reverse_mode import UnsupportedOps, gradient_model
 from blackbox_boundary.adapters.onnx_exports.reverse_mode.quantised_forms import FORMS, VENDOR
 from blackbox_boundary.adapters.onnx_exports.reverse_mode.rules import RULES
+from onnx import numpy_helper, parser
+from torch.nn import functional as F  # noqa: N812
 
 from .running import run_gradient, session, weights_of
 

@@ -24,6 +24,7 @@ __all__ = [
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
+    "ResultsNotWritten",
     "TranscriptMismatch",
 ]
 
@@ -101,6 +102,13 @@ class LedgerError(BoundaryError):
 
     It belongs to another model or a newer version, is read-only or damaged, or the disk is full.
     Its content is unchanged; nothing is sent that it could not record.
+    """
+
+
+class ResultsNotWritten(BoundaryError):
+    """The storage that takes the results is full or gone.
+
+    What was written before is complete, and the run can be resumed.
     """
 
 

@@ -73,7 +73,8 @@ def hints(distances: Distances) -> Iterator[str]:
 
 def labels_note(distances: Distances) -> str:
     """Return how many rows were measured by labels for lack of a gradient; empty if none was."""
-    n = 0 if distances.note is None else int((distances.note == BY_LABELS).sum())
+    notes = (part.note for part in distances.parts())
+    n = sum(int((note == BY_LABELS).sum()) for note in notes if note is not None)
     return f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}." if n else ""
 
 

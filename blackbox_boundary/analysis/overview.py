@@ -5,6 +5,8 @@ One place computes them, so that the summary on the terminal and the report agre
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..search.asks import Status
 from .distances import Distances
+from .stored_distances import StoredDistances
+from .streamed_spread import streamed_spread
 
 __all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words", "unit_of"]
 
@@ -132,20 +136,60 @@ def _count(status: NDArray[np.int8]) -> dict[Status, int]:
 
 def overview(distances: Distances) -> Overview:
     """Headline numbers of ``distances``; defined for no rows and for no flips, too."""
+    counts = [
+        (len(part), _count(part.status), _count(part.status[~part.has_flip]),
+         int(part.n_predictions.sum()), int(part.n_gradients.sum()))
+        for part in distances.parts()
+    ]  # fmt: skip
+    n_rows, by_status, without_flip, n_predictions, n_gradients = zip(*counts, strict=True)
+    left_out = _sum(without_flip)
     return Overview(
-        n_rows=len(distances),
-        n_flips=int(distances.has_flip.sum()),
-        by_status=_count(distances.status),
-        without_flip=_count(distances.status[~distances.has_flip]),
-        distances={name: spread(distances.norm(name)[distances.has_flip]) for name in NORMS},
+        n_rows=sum(n_rows),
+        n_flips=sum(n_rows) - sum(left_out.values()),
+        by_status=_sum(by_status),
+        without_flip=left_out,
+        distances={name: _spread_with_flip(distances, name) for name in NORMS},
         besides=_besides(distances),
-        predictions=spread(distances.n_predictions),
-        gradients=spread(distances.n_gradients),
-        n_predictions=int(distances.n_predictions.sum()),
-        n_gradients=int(distances.n_gradients.sum()),
+        predictions=_spread(distances, "n_predictions"),
+        gradients=_spread(distances, "n_gradients"),
+        n_predictions=sum(n_predictions),
+        n_gradients=sum(n_gradients),
         unit=unit_of(distances),
-        columns_changed=None if distances.l0 is None else spread(distances.l0[distances.has_flip]),
+        columns_changed=_spread_with_flip(distances, "l0") if _has(distances, "l0") else None,
     )
+
+
+def _sum(counts: Iterable[dict[Status, int]]) -> dict[Status, int]:
+    """Counts of all parts, most frequent first; of equal counts, the lower status."""
+    total: Counter[Status] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _has(distances: Distances, name: str) -> bool:
+    return any(getattr(part, name) is not None for part in distances.parts())
+
+
+def _spread_with_flip(distances: Distances, name: str) -> Spread:
+    """Spread of a column over the rows with a known flip point."""
+    return _spread(distances, name, lambda part: part.has_flip)
+
+
+def _spread(
+    distances: Distances, name: str, rows: Callable[[Distances], Any] = lambda _: slice(None)
+) -> Spread:
+    """Spread of a column, over some rows; stored results are read part by part."""
+    if not isinstance(distances, StoredDistances):
+        return spread(getattr(distances, name)[rows(distances)])
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for part in distances.parts():
+            if (values := getattr(part, name)) is not None:
+                yield values[rows(part)]
+
+    n, numbers = streamed_spread(blocks)
+    return Spread(n, *numbers)
 
 
 def unit_of(distances: Distances) -> str:
@@ -157,5 +201,8 @@ def _besides(distances: Distances) -> dict[str, Spread]:
     """Estimates and certificates, with the norm that their estimator was set to."""
     norm = distances.run.get("estimator", {}).get("norm")
     named = f", {NORMS[norm]}" if norm in NORMS else ""
-    known = {name + named: getattr(distances, column) for column, name in _BESIDES.items()}
-    return {name: spread(values) for name, values in known.items() if values is not None}
+    return {
+        name + named: _spread(distances, column)
+        for column, name in _BESIDES.items()
+        if _has(distances, column)
+    }

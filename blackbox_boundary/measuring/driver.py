@@ -15,6 +15,7 @@ import numpy as np
 
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
+from ..analysis.stored_distances import StoredDistances
 from ..arrays import take
 from ..domain import Domain
 from ..errors import (
@@ -26,6 +27,7 @@ from ..errors import (
     Interrupted,
     InvalidInput,
     PredictorError,
+    ResultsNotWritten,
 )
 from ..estimators import Estimator, Problem
 from ..estimators.protocol import norm_of
@@ -57,18 +59,18 @@ from ..stored_rows import in_memory
 from .aiming import aim_of
 from .course import check, chosen, scaled
 from .flip_checks import FlipChecks
-from .flip_point_store import FlipPointStore
 from .groups import Groups
 from .identity import check_same, identity, versions
 from .measurement import Measurement
 from .meter import Meter
 from .model_watch import ModelWatch
-from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
+from .results import InMemory, Results
+from .resuming import check_results
 from .rows import check_domain
 from .shards import Part, Shard
 from .units import warn_of_units
 
-__all__ = ["Progress", "measure"]
+__all__ = ["Progress", "Run", "measure", "prepared"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """``progress(rows_done, queries)``: rows finished and queries sent so far."""
@@ -201,8 +203,51 @@ def measure(
     what each row cost. A row's answer does not depend on the rows measured with it, nor on
     ``batch_size``, if the predictor answers rows independently.
     """
-    checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
+    run = prepared(
+        predictor,
+        x,
+        estimator=estimator,
+        bounds=bounds,
+        max_queries=max_queries,
+        batch_size=batch_size,
+        seed=seed,
+        progress=progress,
+        votes=votes,
+        score_resolution=score_resolution,
+        scale=scale,
+        columns=columns,
+        towards=towards,
+        from_label=from_label,
+        shard=shard,
+        n_shards=n_shards,
+    )
+    flips = FlipChecks(run.predictor, run.problem, ask_flips_again, resume)
+    results = InMemory(run.x, flip_points, resume, until_end=flips.needs_points)
+    return run.complete(results, flips)
+
+
+def prepared(
+    predictor: Predictor | Any,
+    x: Array,
+    *,
+    estimator: str | Estimator | None = None,
+    bounds: Bounds = None,
+    max_queries: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    votes: int = 1,
+    score_resolution: float = 0.0,
+    scale: Any = None,
+    columns: Domain | None = None,
+    towards: int | str | None = None,
+    from_label: Any = None,
+    shard: Shard | tuple[int, int] | None = None,
+    n_shards: int = 1,
+) -> Run:
+    """Check the settings of :func:`measure`, and return the run that they make."""
+    checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     x, names = rows_of(x, None if columns is None else columns.texts)
     x = as_floating(whole_as_floating(x, grid_of(predictor)))
     predictor = as_predictor(predictor, tuple(x.shape[1:]))
@@ -230,7 +275,7 @@ def measure(
     warn_of_units(x, problem, names)
     problem = scaled(problem, estimator, as_floating(x))
     part = Part.of(int(x.shape[0]), shard, n_shards)
-    run = _Run(
+    return Run(
         predictor,
         x[part.first_row : part.end],
         problem,
@@ -238,14 +283,24 @@ def measure(
         max_queries,
         batch_size or _BATCH_SIZE,
         progress,
-        resume,
         part,
     )
-    return run.complete(flip_points, FlipChecks(predictor, problem, ask_flips_again, resume))
 
 
-class _Run:
-    """One call of :func:`measure`: groups of rows, one after the other, and the results so far."""
+class Run:
+    """One call of :func:`measure`: groups of rows, one after the other, and the results so far.
+
+    Attributes
+    ----------
+    predictor : Predictor
+    x : array (n, *input_shape)
+        The rows of this run.
+    part : Part
+        Their place in the whole data.
+    problem : Problem
+    block_rows : int
+        Rows that are searched together.
+    """
 
     def __init__(
         self,
@@ -256,46 +311,38 @@ class _Run:
         max_queries: int | None,
         batch_size: int,
         progress: Progress | None,
-        resume: Distances | None,
         part: Part,
     ) -> None:
-        self._predictor, self._x, self._problem, self._part = predictor, x, problem, part
+        self.predictor, self.x, self.problem, self.part = predictor, x, problem, part
         self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
         self._progress, self._meter = progress, Meter(predictor, max_queries)
         self._asked = self._done = 0
-        self._was_answered, self._resumed = False, resume
-        self._block_rows = _block_rows(x, batch_size)
+        self._was_answered, self._withdrawn = False, ""
+        self.block_rows = _block_rows(x, batch_size)
 
-    def complete(self, flip_points: bool | str | FilePath, flips: FlipChecks) -> Distances:
+    def complete(self, results: Results, flips: FlipChecks) -> Distances:
         """Measure all rows, or what an earlier run left; ``flips`` are asked again at the end."""
-        self._flips = flips
-        resume = self._resumed
-        n = int(self._x.shape[0])
-        identical = identity(self._predictor, self._estimator, self._problem)
-        rest: IntArray | None = None
-        if resume is not None:
-            rest = unfinished(resume, n)
-            check_same(resume.run, identical)
-            check_flip_points(resume, keeps=flip_points is not False)
+        self._flips, self._results = flips, results
+        n = int(self.x.shape[0])
+        self._identity = identity(self.predictor, self._estimator, self.problem)
+        rest = results.rest(n)
+        if results.earlier is not None:
+            check_same(results.earlier, self._identity)
+            self._withdrawn = str(results.earlier.get(WITHDRAWN, ""))
         groups = self._groups = Groups(
             n,
-            self._block_rows,
+            self.block_rows,
             self._estimator,
-            self._problem,
+            self.problem,
             self._meter,
             rest=rest,
-            edges=self._part.edges,
+            edges=self.part.edges,
         )
         self._check_rows()
-        self._identity, self._done = identical, n - groups.n_rows
-        self._out = Distances.empty(n) if resume is None else own(resume)
-        earlier = None if resume is None else resume.flip_points
-        self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
-        self._points = FlipPointStore(self._x, flip_points, earlier, until_end=flips.needs_points)
+        self._done = n - groups.n_rows
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
-        self._watch = ModelWatch(
-            self._predictor, self._problem, None if resume is None else resume.run
-        )
+        self._watch = ModelWatch(self.predictor, self.problem, results.earlier)
+        results.begin({**versions(), **self._identity, **self.part.facts()})
         rows, running = np.arange(0), None
         try:
             with self._meter.running():
@@ -307,6 +354,7 @@ class _Run:
                     running = None
                 with self._meter.whole():
                     self._end()
+                results.close()
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -318,9 +366,9 @@ class _Run:
         """Check the flip points, then the model; one query is left for that."""
         left, has_sent = self._meter.left, self._meter.n_sent > 0
         usable = None if left is None else max(0, left - 1)
-        if self._points.points is not None:
-            n = self._flips.end(self._out, self._points.points, usable, has_sent=has_sent)
-            self._meter.note(n)
+        out, points = self._results.out, self._results.points
+        if out is not None and points is not None:
+            self._meter.note(self._flips.end(out, points, usable, has_sent=has_sent))
         self._meter.note(self._watch.end(self._meter.left))
 
     def _probe(self) -> None:
@@ -338,16 +386,16 @@ class _Run:
         A single block is checked when it starts, if nothing is asked before.
         """
         is_single = len(list(islice(self._groups.blocks(), 2))) < 2
-        if is_single and not isinstance(self._predictor, Grouping):
+        if is_single and not isinstance(self.predictor, Grouping):
             return
         for rows in self._groups.blocks():
-            ids = self._part.ids(rows)
-            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, ids)
+            ids = self.part.ids(rows)
+            checked_rows(self._rows(rows), self.problem.input_shape, self.problem.bounds, ids)
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
-        block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
+        block = self.x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self.x, rows)
         return in_memory(block)
 
     def _start(self, rows: IntArray) -> Measurement:
@@ -359,12 +407,12 @@ class _Run:
         if usable is not None:
             usable = self._groups.share(rows, usable)
         # a predictor that remembers sends less than it is handed, and its meter alone decides
-        limit = None if isinstance(self._predictor, Repeatable) else usable
+        limit = None if isinstance(self.predictor, Repeatable) else usable
         block = self._rows(rows)
-        ids = self._part.ids(rows)
-        running = Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=ids)
-        if self._resumed is not None and self._resumed.flip_points is not None:
-            running.go_on_from(self._resumed[rows])
+        ids = self.part.ids(rows)
+        running = Measurement(block, self.problem, self._estimator, max_queries=limit, row_ids=ids)
+        if (before := self._results.before(rows)) is not None:
+            running.go_on_from(before)
         return running
 
     def _drive(self, running: Measurement) -> None:
@@ -399,9 +447,9 @@ class _Run:
         try:
             with self._meter.call(len(ask.rows)):
                 if isinstance(ask, AskPrediction):
-                    answer = ask_again(self._predictor, ask.points, ask.votes)
+                    answer = ask_again(self.predictor, ask.points, ask.votes)
                 else:  # a search asks for gradients only where the problem is differentiable
-                    answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
+                    answer = cast("Differentiable", self.predictor).vjp(ask.points, ask.v)
         except (InvalidInput, CapabilityMissing) as error:
             if not self._was_answered:
                 raise
@@ -416,12 +464,9 @@ class _Run:
         return answer
 
     def _store(self, rows: IntArray, running: Measurement) -> None:
-        """Store the result of a group; an unfinished row keeps a nearer flip of an earlier run."""
+        """Store the result of a group."""
         block = running.distances()
-        better = better_rows(self._out[rows], block)
-        self._out = merged(self._out, rows, block, better)
-        if block.flip_points is not None:
-            self._points.store(rows[better], take(block.flip_points, better))
+        self._results.store(rows, block)
         self._withdrawn = self._withdrawn or block.run.get(WITHDRAWN, "")
         self._asked += running.n_queries
         self._groups.finished(rows, running.n_queries)
@@ -431,6 +476,9 @@ class _Run:
 
     def _hand_over(self, error: BaseException) -> None:
         """Attach the results so far to the error; an interrupt becomes ``Interrupted``."""
+        if isinstance(error, ResultsNotWritten):
+            return
+        self._results.close()
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(self._result()) from error
         bad_input = isinstance(error, InvalidInput | CapabilityMissing)
@@ -438,10 +486,11 @@ class _Run:
             error.partial = self._result()
 
     def _result(self) -> Distances:
-        found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        norm, ids = norm_of(self._estimator), self._part.ids(np.arange(len(found)))
-        checked = withdraw_contradicted(found, norm, row_ids=ids)
-        self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
+        found = self._results.distances(self._facts())
+        if not isinstance(found, StoredDistances):
+            norm, ids = norm_of(self._estimator), self.part.ids(np.arange(len(found)))
+            checked = withdraw_contradicted(found, norm, row_ids=ids)
+            self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:
             return found
         warnings.warn(self._withdrawn, CertificatesWithdrawn, stacklevel=4)
@@ -453,14 +502,14 @@ class _Run:
             **self._identity,
             "max_queries": self._limit,
             "batch_size": self._batch_size,
-            "predictor": repr(self._predictor),
-            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
+            "predictor": repr(self.predictor),
+            "n_queries": self._results.n_queries
             + self._watch.n_queries
             + self._flips.n_queries,
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
             **self._flips.facts(),
-            **self._part.facts(),
+            **self.part.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

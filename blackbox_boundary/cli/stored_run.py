@@ -76,7 +76,7 @@ class StoredRun:
             )
         data = replace(data, x=data.x.reshape(-1, *shape))
         data = self._chosen(data, name)
-        if facts.get("blake2b", digest(data.x)) != digest(data.x):
+        if "blake2b" in facts and facts["blake2b"] != digest(data.x):
             raise InvalidInput(
                 f'"{name}" does not hold the rows that the run "{self.path}" measured: their digest differs.'
             )
@@ -84,7 +84,7 @@ class StoredRun:
 
     def _read(self, name: str, options: dict[str, Any]) -> Data:
         facts = self.facts
-        is_table = "columns" in facts or "id" in facts or "left_out" in facts
+        is_table = any(name in facts for name in ("columns", "id", "index", "left_out"))
         stored_labels = facts.get("labels") if is_table or "array" in facts else None
         drop = column_names(options["drop"]) or (facts.get("left_out", []) if is_table else [])
         names = column_names(options["class_names"]) or self.class_names

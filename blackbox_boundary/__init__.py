@@ -23,6 +23,7 @@ from .errors import (
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
+    ResultsNotWritten,
     TranscriptMismatch,
 )
 from .loading import load
@@ -53,6 +54,7 @@ __all__ = [
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
+    "ResultsNotWritten",
     "Status",
     "TranscriptMismatch",
     "infer_domain",

@@ -60,7 +60,11 @@ def agreement(distances: Distances, labels: NDArray[np.intp] | None) -> Agreemen
         home, true = part.home[known], in_memory(labels[first:end])[known]
         n, n_same, first = n + len(home), n_same + int((home == true).sum()), end
         for count, values in zip(counts, (home, true), strict=True):
-            count.update(dict(zip(*map(np.ndarray.tolist, np.unique(values, return_counts=True)), strict=True)))
+            count.update(
+                dict(
+                    zip(*map(np.ndarray.tolist, np.unique(values, return_counts=True)), strict=True)
+                )
+            )
     if not n:
         return None
     chance = sum(counts[0][label] * counts[1][label] for label in counts[0]) / n**2

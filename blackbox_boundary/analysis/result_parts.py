@@ -76,22 +76,7 @@ class PartFile:
             if name not in file.schema_arrow.names:
                 return None
             values = file.read(columns=[name]).column(0).combine_chunks()
-        if name == _TRACE:
-            return np.asarray(values.flatten().to_numpy(zero_copy_only=False)).reshape(
-                len(self), -1
-            )
-        if name == "status":
-            coded = values.dictionary_encode()
-            numbers = np.array([int(Status[text]) for text in coded.dictionary.to_pylist()])
-            return numbers.astype(np.int8)[coded.indices.to_numpy()]
-        if name == "note":
-            if values.null_count == len(values):
-                return None
-            return np.array([text or "" for text in values.to_pylist()], np.str_)
-        found = np.asarray(values.to_numpy(zero_copy_only=False))
-        if name in _INFINITE:
-            return np.nan_to_num(found, nan=np.inf, posinf=np.inf, neginf=-np.inf)
-        return found
+        return _read_column(name, values)
 
     def flip_points(self, first: int, end: int) -> NDArray[Any] | None:
         """Flip points of the rows ``first`` to ``end - 1`` of this file; None where not kept."""
@@ -149,6 +134,24 @@ class PartFile:
                 f"it holds {file.metadata.num_rows:,}."
             )
         return file
+
+
+def _read_column(name: str, values: Any) -> NDArray[Any] | None:
+    """A column of a file as :class:`Distances` has it; notes that are all empty are None."""
+    if name == _TRACE:
+        flat = values.flatten().to_numpy(zero_copy_only=False)
+        return np.asarray(flat).reshape(len(values), -1)
+    if name == "status":
+        coded = values.dictionary_encode()
+        numbers = np.array([int(Status[text]) for text in coded.dictionary.to_pylist()])
+        return numbers.astype(np.int8)[coded.indices.to_numpy()]
+    if name == "note":
+        texts = [text or "" for text in values.to_pylist()]
+        return np.array(texts, np.str_) if any(texts) else None
+    found = np.asarray(values.to_numpy(zero_copy_only=False))
+    if name in _INFINITE:
+        return np.nan_to_num(found, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+    return found
 
 
 def part_files(folder: Path) -> list[PartFile]:
@@ -253,7 +256,11 @@ def check_rows(folder: object, files: Sequence[PartFile], rows: Sequence[int]) -
     at = rows[0]
     for first, end in [*((file.first, file.end) for file in files), (rows[1], rows[1])]:
         if first != at:
-            what = f"rows {at:,} to {first - 1:,} are missing" if first > at else "some are there twice"
+            what = (
+                f"rows {at:,} to {first - 1:,} are missing"
+                if first > at
+                else "some are there twice"
+            )
             raise InvalidInput(
                 f'"{folder}" must hold the results of rows {rows[0]:,} to {rows[1] - 1:,} once each; '
                 f"{what}. A run that was killed goes on with --resume."

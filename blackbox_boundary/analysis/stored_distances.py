@@ -73,7 +73,8 @@ class StoredDistances(Distances):
         for file in self.files:
             yield self.of_files([file], self.run)
 
-    def _column(self, name: str) -> NDArray[Any] | None:
+    def column(self, name: str) -> NDArray[Any] | None:
+        """One column of all rows, read from the files; None where no file has it."""
         columns = [file.column(name) for file in self.files]
         like = next((column for column in columns if column is not None), None)
         if like is None:
@@ -88,7 +89,8 @@ class StoredDistances(Distances):
             ]
         )
 
-    def _points(self) -> StoredRows | None:
+    def flip_point_rows(self) -> StoredRows | None:
+        """The flip points, read when they are used; None where they were not kept."""
         first = self.files[0].flip_points(0, 0)
         if first is None:
             return None
@@ -100,28 +102,26 @@ class StoredDistances(Distances):
         """Flip points of consecutive rows, from the files that hold them."""
         start = self.files[0].first
         at = bisect_right([file.first for file in self.files], start + first) - 1
-        read = []
+        read = [self.files[0].flip_points(0, 0)]
         while first < end:
             file = self.files[at]
             offset = file.first - start
             stop = min(end, offset + len(file))
-            points = file.flip_points(first - offset, stop - offset)
-            if points is None:
-                raise InvalidInput(f'"{file.path}" must hold flip points, as the others do.')
-            read.append(points)
+            read.append(file.flip_points(first - offset, stop - offset))
             first, at = stop, at + 1
-        return np.concatenate(read) if read else self.files[0].flip_points(0, 0)  # type: ignore[return-value]
+        if any(points is None for points in read):
+            raise InvalidInput(f'"{self.files[0].path.parent}" lacks some of the flip points.')
+        return np.concatenate([points for points in read if points is not None])
 
 
 def _read_when_used(name: str) -> cached_property[Any]:
-    found = cached_property(
-        StoredDistances._points
-        if name == "flip_points"
-        else lambda self: StoredDistances._column(self, name)
-    )
-    found.__set_name__(StoredDistances, name)
-    return found
+    def read(found: StoredDistances) -> Any:
+        return found.flip_point_rows() if name == "flip_points" else found.column(name)
+
+    return cached_property(read)
 
 
 for _name in (*COLUMNS, "trace", "flip_points"):
-    setattr(StoredDistances, _name, _read_when_used(_name))
+    _property = _read_when_used(_name)
+    _property.__set_name__(StoredDistances, _name)
+    setattr(StoredDistances, _name, _property)

@@ -65,7 +65,7 @@ def order_statistics(
             above = digits >> np.uint64(_DIGIT)
             for prefix, count in counts.items():
                 some = digits[above == np.uint64(prefix)] & np.uint64((1 << _DIGIT) - 1)
-                count += np.bincount(some.astype(np.intp), minlength=1 << _DIGIT)
+                counts[prefix] = count + np.bincount(some.astype(np.intp), minlength=1 << _DIGIT)
         for at, prefix in enumerate(prefixes):
             sums = np.cumsum(counts[prefix])
             digit = int(np.searchsorted(sums, left[at], side="right"))

@@ -138,9 +138,7 @@ class DataRows:
         grid = predictor.grid if isinstance(predictor, Gridded) else None
         takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
         fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
-        wanted = column_names(options["use"]) or (
-            list(fields) if _is_table(name) else []
-        )
+        wanted = column_names(options["use"]) or (list(fields) if _is_table(name) else [])
         data = datasets.read(
             name,
             divide_by=1.0 if takes_whole else None,

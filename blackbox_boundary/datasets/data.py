@@ -106,14 +106,15 @@ def finish(
         values = _shaped(values, shape, path)
     divisor = divide_by or (255.0 if values.dtype == np.uint8 else 1.0)
     source = {"path": str(path), **raw.source, "divided_by": divisor}
-    labels, names = None, raw.names
+    labels: Any = None
+    names = raw.names
     if raw.labels is not None:
         if raw.labels.shape != (len(values),):
             raise InvalidInput(
                 f'The labels of "{path}" must be one a row, shape ({len(values)},); '
                 f"got {raw.labels.shape}."
             )
-        number = _numbered_rows if isinstance(raw.labels, StoredRows) else number_labels
+        number: Any = _numbered_rows if isinstance(raw.labels, StoredRows) else number_labels
         labels, names, source["labels_numbered"] = number(raw.labels, raw.names, path, class_names)
     return Data(_floats(values, divisor), labels, names, source, raw.columns, raw.ids)
 

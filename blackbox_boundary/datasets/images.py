@@ -26,9 +26,7 @@ _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".
 _INDEX = "metadata.csv"
 
 
-def read_images(
-    folder: Path, *, channels_last: bool = False, labels: str | None = None
-) -> Raw:
+def read_images(folder: Path, *, channels_last: bool = False, labels: str | None = None) -> Raw:
     """Read all images of a folder in the order of their names; subfolders are classes.
 
     A file ``metadata.csv`` in the folder is an index: its column ``file_name`` lists the images,

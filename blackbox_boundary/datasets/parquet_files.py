@@ -149,9 +149,7 @@ def _index(schema: Any) -> list[int]:
         stored = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
     named = {name for name in stored if isinstance(name, str)} if isinstance(stored, list) else ()
     return [
-        at
-        for at, name in enumerate(schema.names)
-        if name in named or _PANDAS_INDEX.fullmatch(name)
+        at for at, name in enumerate(schema.names) if name in named or _PANDAS_INDEX.fullmatch(name)
     ]
 
 

@@ -111,7 +111,9 @@ class ParquetFiles:
     def _add(self, path: Path, file: Any) -> None:
         schema, facts = file.schema_arrow, file.metadata
         check_unpacked(8 * facts.num_rows * facts.num_columns, path.stat().st_size, path)
-        self.n_bytes += sum(facts.row_group(at).total_byte_size for at in range(facts.num_row_groups))
+        self.n_bytes += sum(
+            facts.row_group(at).total_byte_size for at in range(facts.num_row_groups)
+        )
         if self.schema is None:
             self.schema, self._first = schema, path
         elif not schema.equals(self.schema):

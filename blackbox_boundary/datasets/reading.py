@@ -66,7 +66,8 @@ def read(
     labels : str or path, optional
         Where the labels are: an array of the ``.npz`` file, a column of the table, or a second file
         beside data of any kind (``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.txt``, ``.parquet``,
-        IDX), or a column of the index of a folder of images; ``"none"`` leaves them out. Default: an array ``labels`` or ``y``, a column ``label``,
+        IDX), or a column of the index of a folder of images; ``"none"`` leaves them out.
+        Default: an array ``labels`` or ``y``, a column ``label``,
         an IDX file ``labels-idx1`` beside ``images-idx3``, subfolders.
     divide_by : float, optional
         Divide all values by this. Default: 255 for unsigned bytes and images, else 1.
@@ -207,15 +208,14 @@ def _with_labels(path: Path, array: str | None, choice: Choice, *, channels_last
 def _read_raw(path: Path, array: str | None, choice: Choice, *, channels_last: bool) -> Raw:
     suffix = path.suffix.lower()
     labels = None if choice.labels == "none" else choice.labels
-    if path.is_dir() and parquet_paths(path):
-        return _table("parquet", read_parquet(path, array, choice))
-    if path.is_dir():
+    is_table = suffix in (".parquet", ".pq") or (path.is_dir() and bool(parquet_paths(path)))
+    if path.is_dir() and not is_table:
         return _of("images", read_images(path, channels_last=channels_last, labels=labels))
     if suffix == ".npz":
         return _of("npz", read_npz(path, array, labels))
     if suffix in (".csv", ".tsv"):
         return _table("csv", read_csv(path, choice))
-    if suffix in (".parquet", ".pq"):
+    if is_table:
         return _table("parquet", read_parquet(path, array, choice))
     if suffix == ".npy":
         return _of("npy", _alone(path, read_npy(path), labels))

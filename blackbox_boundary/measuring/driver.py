@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import warnings
 from collections.abc import Callable
@@ -503,9 +502,7 @@ class Run:
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self.predictor),
-            "n_queries": self._results.n_queries
-            + self._watch.n_queries
-            + self._flips.n_queries,
+            "n_queries": self._results.n_queries + self._watch.n_queries + self._flips.n_queries,
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
             **self._flips.facts(),

@@ -51,14 +51,17 @@ class Results(Protocol):
     ----------
     earlier : dict, or None
         Facts of the run that is resumed.
-    out, points
-        All results in memory, to be written to, and the flip points known; None where they are in
-        files.
     """
 
     earlier: dict[str, Any] | None
-    out: Distances | None
-    points: Array | None
+
+    @property
+    def out(self) -> Distances | None:
+        """All results in memory, to be written to; None where they are in files."""
+
+    @property
+    def points(self) -> Array | None:
+        """Flip points that are known; None where they are in files."""
 
     def rest(self, n: int) -> IntArray | None:
         """Rows that an earlier run left; None where there was none."""
@@ -171,7 +174,8 @@ class InFiles:
         Further facts of the run.
     """
 
-    out = points = None
+    out: Distances | None = None
+    points: Array | None = None
 
     def __init__(
         self,
@@ -305,7 +309,7 @@ class InFiles:
             self._files[rows.start] = write_part(self._folder, numbers.start, found, beside)
         except OSError as error:
             raise ResultsNotWritten(
-                f'The results of rows {numbers.start:,} to {numbers.stop - 1:,} cannot be written to '
+                f"The results of rows {numbers.start:,} to {numbers.stop - 1:,} cannot be written to "
                 f'"{self._folder}": {error.strerror or error}. The files written before are '
                 "complete; make room, and go on with --resume. A ledger keeps these answers."
             ) from error

@@ -81,8 +81,8 @@ def test_streamed_tables_are_those_that_are_loaded(choice, name, folder, monkeyp
         loaded.columns,
         loaded.source,
     )
-    for name in ("labels", "ids"):
-        one, other = getattr(found, name), getattr(loaded, name)
+    for beside in ("labels", "ids"):
+        one, other = getattr(found, beside), getattr(loaded, beside)
         assert (one is None) == (other is None)
         if one is not None:
             np.testing.assert_array_equal(np.asarray(one), other)

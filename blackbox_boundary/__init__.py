@@ -23,8 +23,9 @@ from .errors import (
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
-    ResultsNotWritten,
+    StorageError,
     TranscriptMismatch,
+    WorkerLost,
 )
 from .loading import load
 from .measuring.driver import measure
@@ -54,9 +55,10 @@ __all__ = [
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
-    "ResultsNotWritten",
     "Status",
+    "StorageError",
     "TranscriptMismatch",
+    "WorkerLost",
     "infer_domain",
     "load",
     "measure",

@@ -24,8 +24,9 @@ __all__ = [
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
-    "ResultsNotWritten",
+    "StorageError",
     "TranscriptMismatch",
+    "WorkerLost",
 ]
 
 
@@ -105,11 +106,20 @@ class LedgerError(BoundaryError):
     """
 
 
-class ResultsNotWritten(BoundaryError):
-    """The storage that takes the results is full or gone.
+class StorageError(BoundaryError):
+    """A file of a run cannot be written, its disk being full for one; what it held, it holds."""
 
-    What was written before is complete, and the run can be resumed.
-    """
+    @classmethod
+    def of(cls, path: object, error: OSError) -> StorageError:
+        """The error for a file or folder that the operating system refuses."""
+        return cls(
+            f'"{path}" cannot be written: {error.strerror or error}. What was stored before is not '
+            "lost; make room, or give the permission, and run the same command again."
+        )
+
+
+class WorkerLost(BoundaryError):
+    """Workers of a sharded run were killed again and again; other shards keep their results."""
 
 
 class TranscriptMismatch(BoundaryError):

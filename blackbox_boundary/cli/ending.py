@@ -107,8 +107,11 @@ def finish(
         say(reason)
     left = int(sum(not Status(status).is_final for status in distances.status))
     if left:
+        # workers go on in their folder by themselves
+        how = "" if "workers" in distances.run else f" and --resume --output {folder.path}"
         say(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
+            f"{left:,} of {len(distances):,} rows are not finished; "
+            f"go on with the same command{how}"
         )
     say(answer)
     if isinstance(failure, BoundaryError):

@@ -20,11 +20,13 @@ from ..analysis.account import Account
 from ..analysis.distances import Distances
 from ..errors import BoundaryError, InvalidInput
 from ..measuring.run_format import check_resumable
+from ..measuring.sent_count import SentCount
+from ..measuring.sharded.shard_folder import PLAN, SHARDS
 from .data_rows import DataRows
 
 __all__ = ["ResultsElsewhere", "RunFolder"]
 
-_RESULTS, _FACTS, _SENT = "results.npz", "run.json", "sent.count"
+_RESULTS, _FACTS = "results.npz", "run.json"
 
 
 class RunFolder:
@@ -38,6 +40,8 @@ class RunFolder:
         Continue the run that the folder holds.
     overwrite : bool
         Replace it.
+    has_shards : bool
+        Whether the run is measured in shards by workers; it goes on where the folder holds them.
 
     Raises
     ------
@@ -47,7 +51,12 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: str | Path | None, *, resume: bool = False, overwrite: bool = False
+        self,
+        path: str | Path | None,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        has_shards: bool = False,
     ) -> None:
         self.path = (
             Path(path)
@@ -55,11 +64,12 @@ class RunFolder:
             else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         )
         holds_run = (self.path / _RESULTS).exists()
-        if holds_run and not (resume or overwrite):
+        goes_on = has_shards and (self.path / SHARDS / PLAN).exists()
+        if holds_run and not (resume or overwrite or goes_on):
             raise InvalidInput(
                 f'"{self.path}" already holds a run. Continue it with --resume, replace it with --overwrite, or choose another.'
             )
-        if resume and not holds_run:
+        if resume and not (holds_run or goes_on):
             raise InvalidInput(f'"{self.path}" holds no run to resume.')
         self._is_new = not self.path.exists()
         try:
@@ -70,11 +80,13 @@ class RunFolder:
             ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
-        self.earlier = Distances.load(self.path / _RESULTS) if resume else None
+        is_resumed = resume and not has_shards  # each shard resumes its own results
+        self.earlier = Distances.load(self.path / _RESULTS) if is_resumed else None
         if self.earlier is not None:
             check_resumable(self.earlier.run)
-        self._n_sent_before = 0 if overwrite else self._read_sent()
-        self._sent_file: int | None = None
+        self._sent = SentCount(self.path)
+        if overwrite:
+            self._sent.before = 0
 
     @property
     def report(self) -> Path:
@@ -91,21 +103,11 @@ class RunFolder:
         """The account of the runs before this one in this folder."""
         earlier = None if self.earlier is None else Account.of(self.earlier.run)
         account = earlier or Account()
-        return replace(account, sent=account.sent + self._n_sent_before)
+        return replace(account, sent=account.sent + self._sent.before)
 
     def note_sent(self, n_sent: int) -> None:
         """Note the rows sent by this run so far, so that a killed run leaves its count."""
-        if self._sent_file is None:
-            flags = os.O_WRONLY | os.O_CREAT
-            self._sent_file = os.open(self.path / _SENT, flags, 0o644)
-        os.pwrite(self._sent_file, f"{self._n_sent_before + n_sent:020d}\n".encode(), 0)
-
-    def _read_sent(self) -> int:
-        """Rows that a killed run sent; it left no results."""
-        try:
-            return int((self.path / _SENT).read_text("ascii"))
-        except (OSError, ValueError):
-            return 0
+        self._sent.note(n_sent)
 
     def check_data(self, facts: dict[str, Any]) -> None:
         """Refuse to continue a run of other rows; ``facts`` identifies the rows by their digest.
@@ -130,7 +132,7 @@ class RunFolder:
     def discard(self) -> None:
         """Remove a new folder whose run got no answer; an older folder keeps its content."""
         if self._is_new:
-            (self.path / _SENT).unlink(missing_ok=True)
+            self._sent.remove()
             self.discard_if_empty()
 
     def save(
@@ -175,7 +177,7 @@ class RunFolder:
             draft = self.path / f".{name}.draft"
             write(draft)
             draft.replace(self.path / name)
-        (self.path / _SENT).unlink(missing_ok=True)
+        self._sent.remove()
 
 
 class ResultsElsewhere(BoundaryError):

@@ -26,7 +26,7 @@ from ..errors import (
     Interrupted,
     InvalidInput,
     PredictorError,
-    ResultsNotWritten,
+    StorageError,
 )
 from ..estimators import Estimator, Problem
 from ..estimators.protocol import norm_of
@@ -475,7 +475,7 @@ class Run:
 
     def _hand_over(self, error: BaseException) -> None:
         """Attach the results so far to the error; an interrupt becomes ``Interrupted``."""
-        if isinstance(error, ResultsNotWritten):
+        if isinstance(error, StorageError):
             return
         self._results.close()
         if isinstance(error, KeyboardInterrupt):

@@ -15,13 +15,13 @@ from .measurement import blank_column
 from .run_format import check_resumable
 from .shards import Shard
 
-__all__ = ["check_shards", "merge"]
+__all__ = ["check_shards", "differing", "merge"]
 
 _MAY_DIFFER = frozenset(
     (
         "account", "began", "behaviour", "command", "cost", "ledger", "max_queries", "model_checks",
         "model_version", "n_queries", "n_sent", "predictor", "python", "seconds", "sent", "shard",
-        WITHDRAWN,
+        "threads", WITHDRAWN,
     )
 )  # fmt: skip
 """Facts that belong to a process, not to the measurement."""
@@ -78,7 +78,7 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
             raise InvalidInput(f'"{name}" is a whole run, not a shard of one.')
     first = runs[0]
     for run, name in zip(runs, names, strict=True):
-        facts = [fact for fact in {*first, *run} - _MAY_DIFFER if first.get(fact) != run.get(fact)]
+        facts = differing(first, run)
         if (run["shard"]["of"], run["shard"]["n_rows"]) != (
             first["shard"]["of"],
             first["shard"]["n_rows"],
@@ -87,7 +87,7 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
         if facts:
             raise InvalidInput(
                 f'"{names[0]}" and "{name}" are not shards of one measurement; '
-                f"they differ in: {', '.join(sorted(facts))}."
+                f"they differ in: {', '.join(facts)}."
             )
     numbers = [int(run["shard"]["number"]) for run in runs]
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
@@ -100,6 +100,11 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
         ]
         raise InvalidInput(f"Every shard must be there once; {'; '.join(faults)}.")
     return sorted(range(len(runs)), key=numbers.__getitem__)
+
+
+def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Which facts of the measurement differ between two runs."""
+    return sorted(fact for fact in {*run, *other} - _MAY_DIFFER if run.get(fact) != other.get(fact))
 
 
 def _rows(run: Mapping[str, Any]) -> range:
@@ -140,6 +145,9 @@ def _facts(parts: Sequence[Distances]) -> dict[str, Any]:
         known = [run[name] for run in runs if name in run]
         if known:
             facts[name] = round(sum(known), 3) if isinstance(known[0], float) else sum(known)
+    if all("sent" in run for run in runs):
+        names = runs[0]["sent"]
+        facts["sent"] = {name: round(sum(run["sent"][name] for run in runs), 3) for name in names}
     facts["began"] = min((run["began"] for run in runs if "began" in run), default="")
     account = Account()
     for run in runs:

@@ -14,7 +14,7 @@ from ..analysis.distances import Distances
 from ..analysis.result_parts import FOLDER, PartFile, part_files, write_part
 from ..analysis.stored_distances import StoredDistances
 from ..arrays import take
-from ..errors import InvalidInput, ResultsNotWritten
+from ..errors import InvalidInput, StorageError
 from ..predictor import Array, IntArray
 from .flip_point_store import FlipPointStore
 from .resuming import better_rows, check_flip_points, merged, own, unfinished
@@ -251,7 +251,7 @@ class InFiles:
                 draft.unlink()
             write_facts(self._run, {**(self.earlier or {}), **facts, **self._facts})
         except OSError as error:
-            raise ResultsNotWritten(
+            raise StorageError(
                 f'"{self._run}" cannot be written: {error.strerror or error}. Nothing was asked.'
             ) from error
 
@@ -308,7 +308,7 @@ class InFiles:
         try:
             self._files[rows.start] = write_part(self._folder, numbers.start, found, beside)
         except OSError as error:
-            raise ResultsNotWritten(
+            raise StorageError(
                 f"The results of rows {numbers.start:,} to {numbers.stop - 1:,} cannot be written to "
                 f'"{self._folder}": {error.strerror or error}. The files written before are '
                 "complete; make room, and go on with --resume. A ledger keeps these answers."

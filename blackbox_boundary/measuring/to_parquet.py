@@ -62,7 +62,7 @@ def measure_to_parquet(
         set, or the other way round.
     CapabilityMissing
         As there, or pyarrow is not installed.
-    ResultsNotWritten
+    StorageError
         The storage is full. Files written before are complete.
     PredictorError, CallbackFailed, Interrupted
         As there; ``error.partial`` are the stored results.

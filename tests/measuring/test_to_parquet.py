@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from blackbox_boundary import Distances, InvalidInput, PredictorError, ResultsNotWritten, measure
+from blackbox_boundary import Distances, InvalidInput, PredictorError, StorageError, measure
 from blackbox_boundary.analysis import result_parts
 from blackbox_boundary.analysis.overview import overview
 from blackbox_boundary.analysis.stored_distances import StoredDistances
@@ -191,7 +191,7 @@ def test_storage_that_fills_up(tmp_path, monkeypatch):
         return write(folder, first, found, beside)
 
     monkeypatch.setattr(results, "write_part", full)
-    with pytest.raises(ResultsNotWritten, match=r"rows 256 to 383.*No space left.*--resume"):
+    with pytest.raises(StorageError, match=r"rows 256 to 383.*No space left.*--resume"):
         measure_to_parquet(model(), X, tmp_path, **OPTIONS)
     assert len(list((tmp_path / "results").iterdir())) == 2
     monkeypatch.setattr(results, "write_part", write)

@@ -114,16 +114,18 @@ class RunRows:
         shape, bounds = self._problem.input_shape, self._problem.bounds
         for rows in blocks:
             outside = row_excess(self.read(rows), shape, bounds, self.ids(rows))
-            noted = np.flatnonzero(outside != 0)  # NaN, too; few rows, so that the rest cost nothing
+            noted = np.flatnonzero(
+                outside != 0
+            )  # NaN, too; few rows, so that the rest cost nothing
             odd.append(rows[noted])
             excess.append(outside[noted])
         self._odd, self._excess = np.concatenate(odd), np.concatenate(excess)
 
     def read(self, rows: IntArray) -> Array:
         """Some rows, read into memory; without a copy where they follow each other in memory."""
-        contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
-        block = self.x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self.x, rows)
-        return in_memory(block)
+        first, end = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        is_run = end - first == len(rows)
+        return in_memory(self.x[first:end] if is_run else take(self.x, rows))
 
     def finite(self, rows: IntArray) -> IntArray:
         """Of some checked rows, those without NaN or infinity."""

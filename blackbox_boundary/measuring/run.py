@@ -80,22 +80,22 @@ class Run:
         resume = self._resumed
         n = len(self._rows)
         identical = identity(self._predictor, self._estimator, self._problem)
-        rest = np.arange(n)
+        rest: IntArray | None = None
         if resume is not None:
             rest = unfinished(resume, n)
             check_same(resume.run, identical)
             check_flip_points(resume, keeps=flip_points is not False)
         groups = self._groups = Groups(
-            rest,
+            n,
             self._rows.per_block(self._batch_size),
             self._estimator,
             self._problem,
             self._meter,
-            is_resumed=resume is not None,
+            rest=rest,
             edges=self._part.edges,
         )
         self._rows.check(groups.blocks())
-        self._identity, self._done = identical, n - len(rest)
+        self._identity, self._done = identical, n - groups.n_rows
         self._out = Distances.empty(n) if resume is None else own(resume)
         earlier = None if resume is None else resume.flip_points
         self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
@@ -106,10 +106,10 @@ class Run:
         self._watch = ModelWatch(
             self._predictor, self._problem, None if resume is None else resume.run
         )
-        rows, running = rest[:0], None
+        rows, running = np.arange(0), None
         try:
             with self._meter.running():
-                self._probe(rest)
+                self._probe()
                 for rows in groups:
                     running = self._start(rows)
                     self._drive(running)
@@ -133,10 +133,10 @@ class Run:
             self._meter.note(n)
         self._meter.note(self._watch.end(self._meter.left))
 
-    def _probe(self, rest: IntArray) -> None:
+    def _probe(self) -> None:
         """Check on the first finite rows whether answers depend on the other rows of a call."""
-        if len(rest):
-            finite = self._rows.finite(rest[:_PROBED])[:2]
+        if self._groups.n_rows:
+            finite = self._rows.finite(self._groups.first(_PROBED))[:2]
             n_probes = self._watch.begin(self._rows.read(finite), self._meter.left)
             self._meter.note(n_probes)
             self._was_answered = n_probes > 0

@@ -11,7 +11,7 @@ from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
-from .measurement import blank_column
+from .block_result import blank_column
 from .run_format import check_resumable
 from .shards import Shard
 

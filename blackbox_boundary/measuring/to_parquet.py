@@ -88,16 +88,18 @@ def measure_to_parquet(
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f'"{folder}" cannot be used: {error.strerror}.') from error
+    x = run.rows.x
     results = InFiles(
         path,
         run.part,
-        part_rows(run.x, run.block_rows, keeps_points=flip_points),
-        run.x,
+        part_rows(x, run.block_rows, keeps_points=flip_points),
+        x,
         keeps_points=flip_points,
         beside=beside,
         facts=facts,
     )
-    found = run.complete(results, FlipChecks(run.predictor, run.problem, wanted=False))
+    checks = FlipChecks(run.task.predictor, run.task.problem, wanted=False)
+    found = run.complete(results, checks)
     assert isinstance(found, StoredDistances)
     write_facts(path, found.run)
     return found

@@ -244,8 +244,10 @@ class Distances:
 
     def count_by_status(self) -> dict[str, int]:
         """Number of rows of each status that occurs, by name."""
-        values, counts = np.unique(self.status, return_counts=True)
-        return {Status(value).name: int(count) for value, count in zip(values, counts, strict=True)}
+        counts = sum(
+            (np.bincount(part.status, minlength=128) for part in self.parts()), np.zeros(128, int)
+        )
+        return {Status(value).name: int(counts[value]) for value in np.flatnonzero(counts)}
 
     def save(self, path: str | Path) -> None:
         """Write everything to one ``.npz`` file, without pickle."""

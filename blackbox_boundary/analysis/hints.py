@@ -8,7 +8,7 @@ from typing import Any
 from ..model_checks import FLIPS_AGAIN
 from ..search.asks import BY_LABELS, Status
 from .distances import Distances
-from .overview import overview, status_words
+from .overview import status_words, statuses
 
 __all__ = ["direction_note", "hint", "hints", "labels_note"]
 
@@ -66,7 +66,7 @@ def hints(distances: Distances) -> Iterator[str]:
         yield note
     yield from _flips_again(distances.run.get(FLIPS_AGAIN, {}))
     estimator = distances.run.get("estimator", {}).get("name", "")
-    for status, n in overview(distances).without_flip.items():
+    for status, n in statuses(distances)[1].items():
         if tried := hint(status, estimator):
             yield f"{_rows(n)} without a distance ({status_words(status)}). {tried}."
 

@@ -18,7 +18,16 @@ from .distances import Distances
 from .stored_distances import StoredDistances
 from .streamed_spread import streamed_spread
 
-__all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words", "unit_of"]
+__all__ = [
+    "NORMS",
+    "Overview",
+    "Spread",
+    "overview",
+    "spread",
+    "status_words",
+    "statuses",
+    "unit_of",
+]
 
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 """Attribute of :class:`Distances` and how the norm is written."""
@@ -136,27 +145,29 @@ def _count(status: NDArray[np.int8]) -> dict[Status, int]:
 
 def overview(distances: Distances) -> Overview:
     """Headline numbers of ``distances``; defined for no rows and for no flips, too."""
-    counts = [
-        (len(part), _count(part.status), _count(part.status[~part.has_flip]),
-         int(part.n_predictions.sum()), int(part.n_gradients.sum()))
-        for part in distances.parts()
-    ]  # fmt: skip
-    n_rows, by_status, without_flip, n_predictions, n_gradients = zip(*counts, strict=True)
-    left_out = _sum(without_flip)
+    by_status, without_flip = statuses(distances)
     return Overview(
-        n_rows=sum(n_rows),
-        n_flips=sum(n_rows) - sum(left_out.values()),
-        by_status=_sum(by_status),
-        without_flip=left_out,
+        n_rows=len(distances),
+        n_flips=len(distances) - sum(without_flip.values()),
+        by_status=by_status,
+        without_flip=without_flip,
         distances={name: _spread_with_flip(distances, name) for name in NORMS},
         besides=_besides(distances),
         predictions=_spread(distances, "n_predictions"),
         gradients=_spread(distances, "n_gradients"),
-        n_predictions=sum(n_predictions),
-        n_gradients=sum(n_gradients),
+        n_predictions=sum(int(part.n_predictions.sum()) for part in distances.parts()),
+        n_gradients=sum(int(part.n_gradients.sum()) for part in distances.parts()),
         unit=unit_of(distances),
         columns_changed=_spread_with_flip(distances, "l0") if _has(distances, "l0") else None,
     )
+
+
+def statuses(distances: Distances) -> tuple[dict[Status, int], dict[Status, int]]:
+    """Rows of each status, and of each status among the rows without a known flip point."""
+    counts = [
+        (_count(part.status), _count(part.status[~part.has_flip])) for part in distances.parts()
+    ]
+    return _sum(every for every, _ in counts), _sum(without for _, without in counts)
 
 
 def _sum(counts: Iterable[dict[Status, int]]) -> dict[Status, int]:

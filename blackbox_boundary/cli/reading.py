@@ -43,6 +43,10 @@ class Noise(NamedTuple):
     behaviour: dict[str, Any] | None = None
     n_queries: int = 0
 
+    def facts(self) -> dict[str, Any]:
+        """The reading for the facts of the run; empty where there was none."""
+        return {} if self.behaviour is None else {"behaviour": self.behaviour}
+
 
 def noise_of(
     predictor: Predictor,

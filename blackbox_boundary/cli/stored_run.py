@@ -12,8 +12,10 @@ import numpy as np
 
 from .. import datasets
 from ..analysis.distances import Distances
+from ..analysis.stored_distances import StoredDistances
 from ..datasets import Data
 from ..errors import InvalidInput
+from ..measuring.results import stored_facts
 from .data_rows import column_names, digest
 
 __all__ = ["StoredRun"]
@@ -36,6 +38,8 @@ class StoredRun:
             The folder does not exist or holds no run.
         """
         folder = Path(path)
+        if stored_facts(folder) is not None:
+            return cls(folder, StoredDistances.open(folder))
         if not (folder / "results.npz").exists():
             raise InvalidInput(f'"{path}" holds no run: there is no results.npz in it.')
         return cls(folder, Distances.load(folder / "results.npz"))
@@ -113,6 +117,8 @@ class StoredRun:
 
     def _first_row(self) -> int:
         """Number of the first measured row in its data set; 0 where the table does not say."""
+        if isinstance(self.distances, StoredDistances):
+            return int((self.distances.files[0].beside("data_row") or [0])[0])
         try:
             with (self.path / "results.csv").open(newline="", encoding="utf-8") as file:
                 return int(next(csv.DictReader(file))["data_row"])

@@ -229,7 +229,8 @@ class Run:
     def _result(self) -> Distances:
         found = self._results.distances(self._facts())
         if not isinstance(found, StoredDistances):  # each block was checked
-            checked = withdraw_contradicted(found, norm_of(self._estimator), row_ids=self.rows.ids)
+            ids = self.rows.ids(np.arange(len(found)))
+            checked = withdraw_contradicted(found, norm_of(self._estimator), row_ids=ids)
             self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:
             return found
@@ -243,9 +244,7 @@ class Run:
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
-            "n_queries": self._results.n_queries
-            + self._watch.n_queries
-            + self._flips.n_queries,
+            "n_queries": self._results.n_queries + self._watch.n_queries + self._flips.n_queries,
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
             **self._flips.facts(),

@@ -102,7 +102,6 @@ class RunFolder:
             ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
-        is_resumed = resume and not has_shards  # each shard resumes its own results
         if overwrite and holds_parts:
             shutil.rmtree(self.path / FOLDER)
         self.earlier: Distances | None = None

@@ -49,8 +49,7 @@ def folder(tmp_path, monkeypatch):
 def measured(folder, name, *typed):
     """Measure the data of a folder into a run folder of this name."""
     data = [folder / "data", "--id", "name", "--output", folder / name]
-    found = run("measure", MODEL, *data, *COMMON, "--batch-size", 16, *typed)
-    return found
+    return run("measure", MODEL, *data, *COMMON, "--batch-size", 16, *typed)
 
 
 def test_a_run_is_that_of_tables(folder):

@@ -19,6 +19,7 @@ from .stored_distances import StoredDistances
 from .streamed_spread import streamed_spread
 
 __all__ = [
+    "NAMES",
     "NORMS",
     "Overview",
     "Spread",
@@ -31,6 +32,9 @@ __all__ = [
 
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 """Attribute of :class:`Distances` and how the norm is written."""
+
+NAMES = {"l0": "L0", **NORMS}
+"""The same, with the number of columns that change."""
 
 _BESIDES = {"certified": "no flip within", "estimate": "first order"}
 """Attribute of :class:`Distances` that only some estimators fill, and what it is called."""
@@ -93,7 +97,8 @@ class Overview:
     without_flip : dict of Status to int
         The same for the rows left out of the distances; the status gives the reason.
     distances : dict of str to Spread
-        For each of ``"l1"``, ``"l2"``, ``"linf"``, over the rows with a known flip point.
+        For each of ``"l1"``, ``"l2"``, ``"linf"``, and for ``"l0"`` where columns are counted, over
+        the rows with a known flip point.
     besides : dict of str to Spread
         Other results on the distance that some estimators give besides a flip point, by name, over
         all rows.
@@ -104,7 +109,7 @@ class Overview:
     unit : str
         Of the distances.
     columns_changed : Spread, or None
-        Columns of a table that flip points change, over the rows with one; under a domain.
+        Columns that flip points change, over the rows with one; where columns are counted.
     """
 
     n_rows: int
@@ -146,19 +151,21 @@ def _count(status: NDArray[np.int8]) -> dict[Status, int]:
 def overview(distances: Distances) -> Overview:
     """Headline numbers of ``distances``; defined for no rows and for no flips, too."""
     by_status, without_flip = statuses(distances)
+    counted = ("l0",) if _has(distances, "l0") else ()
+    spreads = {name: _spread_with_flip(distances, name) for name in (*NORMS, *counted)}
     return Overview(
         n_rows=len(distances),
         n_flips=len(distances) - sum(without_flip.values()),
         by_status=by_status,
         without_flip=without_flip,
-        distances={name: _spread_with_flip(distances, name) for name in NORMS},
+        distances=spreads,
         besides=_besides(distances),
         predictions=_spread(distances, "n_predictions"),
         gradients=_spread(distances, "n_gradients"),
         n_predictions=sum(int(part.n_predictions.sum()) for part in distances.parts()),
         n_gradients=sum(int(part.n_gradients.sum()) for part in distances.parts()),
         unit=unit_of(distances),
-        columns_changed=_spread_with_flip(distances, "l0") if _has(distances, "l0") else None,
+        columns_changed=spreads.get("l0"),
     )
 
 
@@ -203,15 +210,17 @@ def _spread(
     return Spread(n, *numbers)
 
 
-def unit_of(distances: Distances) -> str:
-    """The unit of the distances: of the inputs, or of their columns' scales."""
+def unit_of(distances: Distances, norm: str = "l2") -> str:
+    """The unit of the distances: of the inputs, of their columns' scales, or a number of columns."""
+    if norm == "l0":
+        return "columns"
     return "units of the columns' scales" if distances.run.get("columns") else "input units"
 
 
 def _besides(distances: Distances) -> dict[str, Spread]:
     """Estimates and certificates, with the norm that their estimator was set to."""
     norm = distances.run.get("estimator", {}).get("norm")
-    named = f", {NORMS[norm]}" if norm in NORMS else ""
+    named = f", {NAMES[norm]}" if norm in NAMES else ""
     return {
         name + named: _spread(distances, column)
         for column, name in _BESIDES.items()

@@ -42,18 +42,17 @@ def sheet(name, n, model, x):
         found = measure_to_parquet(predictor, x[:n], folder, estimator=name)
         seconds = time.process_time() - began
         size = sum(file.stat().st_size for file in (Path(folder) / "results").iterdir())
-        bare = measure_to_parquet(
-            load(model, access="logits", threads=1), x[:n], Path(folder) / "bare", flip_points=False,
-            estimator=name,
-        )  # fmt: skip
-        small = sum(f.stat().st_size for f in (Path(folder) / "bare" / "results").iterdir())
-        del bare
+        few = Path(folder) / "few"
+        measure_to_parquet(
+            load(model, access="logits"), x[:n], few, flip_points=False, estimator=name
+        )
+        small = sum(file.stat().st_size for file in (few / "results").iterdir())
     v = np.ones((512, 3), np.float32)
     began = time.process_time()
     for ask, (k, _) in calls:
         ask(x[:k]) if ask is predict else ask(x[:k], v[:k])
     model_seconds = time.process_time() - began
-    queries = found.n_predictions.mean() + found.n_gradients.mean()
+    queries = found.run["n_queries"] / n
     print(
         f"| `{name}` | {n / seconds:,.0f} | {1e6 * (seconds - model_seconds) / n:,.0f} | "
         f"{queries:,.0f} | {size / n:.0f} | {small / n:.0f} |",

@@ -63,6 +63,10 @@ def check_worker_options(options: dict[str, Any]) -> None:
         return
     if options["shard"] is not None:
         raise click.UsageError("--workers measure all shards; leave --shard out.")
+    if options["results"] == "parquet":
+        raise click.UsageError(
+            "--workers write tables; for results as Parquet measure shards (--shard) and merge them."
+        )
     if options["output"] is None:
         raise click.UsageError(
             "--workers needs --output, the folder in which the same command goes on."

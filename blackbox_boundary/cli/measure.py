@@ -13,6 +13,7 @@ from rich.console import Console
 from .. import datasets
 from ..analysis.account import Account
 from ..analysis.distances import Distances
+from ..analysis.result_parts import need_parquet
 from ..errors import (
     BoundaryError,
     Interrupted,
@@ -200,6 +201,14 @@ class _Measure(click.Command):
     "[default: 1; four a worker]",
 )
 @worker_options
+@click.option(
+    "--results",
+    type=click.Choice(["tables", "parquet"]),
+    default="tables",
+    show_default=True,
+    help="What to write: results.csv and results.npz, or Parquet files as rows finish, for results "
+    "larger than memory.",
+)
 @data_options
 @spending_options
 @interactive_option
@@ -217,8 +226,8 @@ def measure(
 
     MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file
     that describes one), or package.module:factory, a function that returns a torch module, a fitted
-    estimator or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file, a folder of images,
-    or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of
+    estimator or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file, a folder of Parquet
+    files or of images, or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of
     handwritten digits is measured.
 
     \b
@@ -237,6 +246,9 @@ def measure(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
     check_worker_options(options)
+    in_parquet = options["results"] == "parquet"
+    if in_parquet:
+        need_parquet()
     # whatever needs neither model nor data comes first: a model may take long to load
     estimator, bounds = chosen_estimator(options), bounds_of(options["bounds"])
     folder = RunFolder(
@@ -244,9 +256,11 @@ def measure(
         resume=options["resume"],
         overwrite=options["overwrite"],
         has_shards=has_workers(options),
+        in_parquet=in_parquet,
     )
     click.get_current_context().call_on_close(folder.discard_if_empty)
-    make_report = wants_report(options["interactive"] or options["report"])
+    wanted = options["interactive"] or options["report"]
+    make_report = wants_report(False if in_parquet and wanted is None else wanted)
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
@@ -258,9 +272,9 @@ def measure(
         source = Model(model, given_of(options))
     predictor = load(source.spec, **source.given)
     measured = DataRows.read(data, predictor, options)
-    measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
     part = Part.of(len(rows), options["shard"], options["n_shards"] or 1)
+    measured.part(part.rows).check_inside(predictor, bounds)
     aim = aim_of(predictor, len(rows), **aim_settings(options, measured))
     problem = Problem.of(
         predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
@@ -274,22 +288,25 @@ def measure(
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    named = {
+        "model": without_query(model),
+        "data": facts,
+        "norm": options["norm"],
+        "class_names": measured.class_names,
+        "command": repeating_command(click.get_current_context(), model, data),
+    }
     if has_workers(options):
         source = replace(source, opened=predictor)
         found = measured_by_workers(source, estimator, problem, measured, folder, options)
     else:
-        found = measured_by_one_process(predictor, estimator, problem, measured, folder, options)
+        found = measured_by_one_process(
+            predictor, estimator, problem, measured, folder, options, named
+        )
     distances, failure = found
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
         end_without_answer(distances, failure, folder, predictor)
-    distances.run.update(
-        model=without_query(model),
-        data=facts,
-        norm=options["norm"],
-        class_names=measured.class_names,
-        command=repeating_command(click.get_current_context(), model, data),
-    )
+    distances.run.update(named)
     _end(distances, failure, measured.part(part.rows), folder, options, make_report=make_report)
 
 
@@ -312,7 +329,7 @@ def _end(
             write_report(
                 folder,
                 distances,
-                measured,
+                measured.in_memory(),
                 options["norm"],
                 interactive=options["interactive"],
             )

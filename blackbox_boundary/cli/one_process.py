@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..estimators import Estimator, Problem
 from ..measuring.driver import measure as measure_distances
 from ..measuring.shards import Part
 from ..measuring.spending import spending
+from ..measuring.to_parquet import measure_to_parquet
 from ..predictor import Predictor
 from .aiming import aim as aim_settings
 from .data_rows import DataRows
@@ -34,8 +36,12 @@ def measured_by_one_process(
     measured: DataRows,
     folder: RunFolder,
     options: dict[str, Any],
+    named: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
-    """Measure within the limits; return the result with its account, and the error if any."""
+    """Measure within the limits; return the result with its account, and the error if any.
+
+    ``named`` are facts of the run that results as Parquet hold from the beginning.
+    """
     failure: BoundaryError | Interrupted | None = None
     rows = measured.data
     part = Part.of(len(rows), options["shard"], options["n_shards"] or 1)
@@ -50,17 +56,13 @@ def measured_by_one_process(
     )
     with sending as spent, warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
-        ask = partial(
-            measure_distances,
-            spent.predictor,
-            rows.x,
+        settings: dict[str, Any] = dict(
             estimator=estimator,
             bounds=bounds_of(options["bounds"]),
             batch_size=options["batch_size"],
             seed=options["seed"],
             columns=measured.domain,
             **aim_settings(options, measured),
-            ask_flips_again=options["ask_flips_again"],
             shard=options["shard"],
             n_shards=options["n_shards"] or 1,
         )
@@ -71,9 +73,16 @@ def measured_by_one_process(
                 rows.x,
                 {**options, "max_queries": left},
                 earlier=folder.earlier,
-                check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
+                check=partial(
+                    measure_distances,
+                    spent.predictor,
+                    rows.x,
+                    **settings,
+                    max_queries=0,
+                    **_unchanged(folder.earlier),
+                ),
             )
-            in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
+            results = _results(measured, folder, options, {**named, **noise.facts()})
             expected = estimator.expected_queries(problem.searched) * noise.votes * len(part.rows)
             with progress(
                 len(part.rows),
@@ -81,11 +90,12 @@ def measured_by_one_process(
                 price=spent.price,
                 enabled=not options["no_progress"],
             ) as update:
-                distances = ask(
+                distances = results(
+                    spent.predictor,
+                    rows.x,
+                    **settings,
                     max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
                     progress=update,
-                    flip_points=not options["no_flip_points"] and in_memory,
-                    resume=folder.earlier,
                     votes=noise.votes,
                     score_resolution=noise.score_resolution,
                 )
@@ -93,12 +103,33 @@ def measured_by_one_process(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        asked = distances.run["n_queries"] - _n_queries(folder.earlier) + noise.n_queries
+        asked = distances.run["n_queries"] - _n_queries(folder.facts) + noise.n_queries
         account = before.plus(spent.account(asked))
         distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
-    if noise.behaviour is not None:
-        distances.run["behaviour"] = noise.behaviour
+    distances.run.update(noise.facts())
     return distances, failure
+
+
+def _results(
+    measured: DataRows, folder: RunFolder, options: dict[str, Any], facts: dict[str, Any]
+) -> Callable[..., Distances]:
+    """The function that measures into the results that are wanted."""
+    if folder.in_parquet:
+        return partial(
+            measure_to_parquet,
+            folder=folder.path,
+            flip_points=not options["no_flip_points"],
+            resume=folder.facts is not None,
+            beside=lambda rows, found: measured.part(rows).beside(found),
+            facts=facts,
+        )
+    in_memory = measured.data.x.nbytes <= _IN_MEMORY or folder.flip_points
+    return partial(
+        measure_distances,
+        ask_flips_again=options["ask_flips_again"],
+        flip_points=not options["no_flip_points"] and in_memory,
+        resume=folder.earlier,
+    )
 
 
 def _unchanged(earlier: Distances | None) -> dict[str, Any]:
@@ -110,8 +141,6 @@ def _unchanged(earlier: Distances | None) -> dict[str, Any]:
     return {"flip_points": earlier.flip_points is not None, "resume": earlier, **known}
 
 
-def _n_queries(earlier: Distances | None) -> int:
+def _n_queries(earlier: dict[str, Any] | None) -> int:
     """Queries of an earlier run: predictions, gradients and checks of the model."""
-    if earlier is None:
-        return 0
-    return int(earlier.run.get("n_queries", 0))
+    return 0 if earlier is None else int(earlier.get("n_queries", 0))

@@ -1,13 +1,14 @@
 """The folder of results that a measurement writes.
 
 It holds ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json`` and
-``report.html``.
+``report.html``; or ``results/`` with Parquet files, and ``run.json``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,10 @@ from typing import Any
 
 from ..analysis.account import Account
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, InvalidInput
+from ..analysis.result_parts import FOLDER
+from ..analysis.stored_distances import StoredDistances
+from ..errors import BoundaryError, InvalidInput, StorageError
+from ..measuring.results import stored_facts, write_facts
 from ..measuring.run_format import check_resumable
 from ..measuring.sent_count import SentCount
 from ..measuring.sharded.shard_folder import PLAN, SHARDS
@@ -42,6 +46,15 @@ class RunFolder:
         Replace it.
     has_shards : bool
         Whether the run is measured in shards by workers; it goes on where the folder holds them.
+    in_parquet : bool
+        Whether the results are written as Parquet, as rows finish.
+
+    Attributes
+    ----------
+    earlier : Distances, or None
+        The results that are resumed; those as Parquet stay in their files.
+    facts : dict, or None
+        Facts of the run that is resumed.
 
     Raises
     ------
@@ -57,13 +70,22 @@ class RunFolder:
         resume: bool = False,
         overwrite: bool = False,
         has_shards: bool = False,
+        in_parquet: bool = False,
     ) -> None:
+        self.in_parquet = in_parquet
         self.path = (
             Path(path)
             if path is not None
             else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         )
-        holds_run = (self.path / _RESULTS).exists()
+        holds_tables = (self.path / _RESULTS).exists()
+        holds_parts = stored_facts(self.path) is not None
+        holds_run = holds_tables or holds_parts
+        if resume and holds_run and in_parquet != holds_parts:
+            raise InvalidInput(
+                f'"{self.path}" holds results as {"Parquet" if holds_parts else "tables"}; go on with '
+                f"--results {'parquet' if holds_parts else 'tables'}."
+            )
         goes_on = has_shards and (self.path / SHARDS / PLAN).exists()
         if holds_run and not (resume or overwrite or goes_on):
             raise InvalidInput(
@@ -80,13 +102,24 @@ class RunFolder:
             ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
-        is_resumed = resume and not has_shards  # each shard resumes its own results
-        self.earlier = Distances.load(self.path / _RESULTS) if is_resumed else None
-        if self.earlier is not None:
-            check_resumable(self.earlier.run)
+        if overwrite and holds_parts:
+            shutil.rmtree(self.path / FOLDER)
+        self.earlier: Distances | None = None
+        self.facts: dict[str, Any] | None = None
+        if resume and not has_shards:  # of workers, each shard resumes its own results
+            self._read_earlier()
         self._sent = SentCount(self.path)
         if overwrite:
             self._sent.before = 0
+
+    def _read_earlier(self) -> None:
+        """Read what the run that is resumed has left."""
+        if self.in_parquet:
+            self.facts = stored_facts(self.path)
+        else:
+            self.earlier = Distances.load(self.path / _RESULTS)
+            self.facts = self.earlier.run
+        check_resumable(self.facts or {})
 
     @property
     def report(self) -> Path:
@@ -101,7 +134,7 @@ class RunFolder:
     @property
     def account(self) -> Account:
         """The account of the runs before this one in this folder."""
-        earlier = None if self.earlier is None else Account.of(self.earlier.run)
+        earlier = None if self.facts is None else Account.of(self.facts)
         account = earlier or Account()
         return replace(account, sent=account.sent + self._sent.before)
 
@@ -117,7 +150,7 @@ class RunFolder:
         InvalidInput
             The run in the folder measured other values.
         """
-        earlier = {} if self.earlier is None else self.earlier.run.get("data", {})
+        earlier = {} if self.facts is None else self.facts.get("data", {})
         if earlier.get("blake2b", facts["blake2b"]) != facts["blake2b"]:
             raise InvalidInput(
                 f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".'
@@ -133,6 +166,9 @@ class RunFolder:
         """Remove a new folder whose run got no answer; an older folder keeps its content."""
         if self._is_new:
             self._sent.remove()
+            if self.in_parquet:
+                shutil.rmtree(self.path / FOLDER, ignore_errors=True)
+                (self.path / _FACTS).unlink(missing_ok=True)
             self.discard_if_empty()
 
     def save(
@@ -151,6 +187,8 @@ class RunFolder:
         try:
             self._save(distances, rows, beside)
         except OSError as error:
+            if isinstance(distances, StoredDistances):
+                raise StorageError.of(self.path, error) from error
             lost, self.path = self.path, Path(tempfile.mkdtemp(prefix="boundary-run-"))
             self._save(distances, rows, beside)
             raise ResultsElsewhere(lost, self.path, error) from error
@@ -162,6 +200,10 @@ class RunFolder:
         beside: Mapping[str, Sequence[Any]] | None,
     ) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
+        if isinstance(distances, StoredDistances):
+            write_facts(self.path, distances.run)
+            self._sent.remove()
+            return
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
         beside = beside if rows is None else rows.beside(distances)
         files: dict[str, Callable[[Path], object]] = {

@@ -11,17 +11,17 @@ from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
-from .measurement import blank_column
+from .block_result import blank_column
 from .run_format import check_resumable
 from .shards import Shard
 
-__all__ = ["check_shards", "differing", "merge"]
+__all__ = ["check_shards", "differing", "merge", "merged_facts"]
 
 _MAY_DIFFER = frozenset(
     (
         "account", "began", "behaviour", "command", "cost", "ledger", "max_queries", "model_checks",
-        "model_version", "n_queries", "n_sent", "predictor", "python", "seconds", "sent", "shard",
-        "threads", WITHDRAWN,
+        "model_version", "n_queries", "n_sent", "predictor", "python", "rows", "seconds", "sent",
+        "shard", "threads", WITHDRAWN,
     )
 )  # fmt: skip
 """Facts that belong to a process, not to the measurement."""
@@ -56,9 +56,10 @@ def merge(parts: Sequence[Distances], names: Sequence[str] | None = None) -> Dis
                 f"Shard {_called(part.run)} must hold {len(_rows(part.run)):,} rows; "
                 f"it holds {len(part):,}."
             )
+    runs = [part.run for part in ordered]
     columns = {name: _joined(ordered, name) for name in (*COLUMNS, "trace")}
-    whole = Distances(**columns, flip_points=_joined_points(ordered), run=_facts(ordered))
-    reasons = [part.run[WITHDRAWN] for part in ordered if WITHDRAWN in part.run]
+    whole = Distances(**columns, flip_points=_joined_points(ordered), run=merged_facts(runs))
+    reasons = [run[WITHDRAWN] for run in runs if WITHDRAWN in run]
     return withdrawn(whole, reasons[0]) if reasons else whole
 
 
@@ -136,11 +137,10 @@ def _joined_points(parts: Sequence[Distances]) -> Any:
     return np.concatenate(kept) if len(kept) == len(parts) else None
 
 
-def _facts(parts: Sequence[Distances]) -> dict[str, Any]:
-    """What the shards share, and the sums of what they spent."""
-    runs = [part.run for part in parts]
+def merged_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the shards share, and the sums of what they spent; in the order of their rows."""
     facts = {name: value for name, value in runs[0].items() if name not in ("shard", "ledger")}
-    facts["n_shards"] = len(parts)
+    facts["n_shards"] = len(runs)
     for name in ("n_queries", "n_sent", "cost", "seconds"):
         known = [run[name] for run in runs if name in run]
         if known:

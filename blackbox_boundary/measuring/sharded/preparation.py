@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput, StorageError
-from ...grid import grid_of, whole_as_floating
-from ...inputs import as_floating, check_shape, is_whole
+from ...frames import read_rows
+from ...grid import grid_of
+from ...inputs import check_shape, is_whole
 from ...metering import Parallel
 from ...predictor import Array, Predictor
 from ..driver import Progress, measure
@@ -91,7 +92,7 @@ def prepare(request: Request, n_workers: int, threads: int) -> tuple[Work, dict[
     """
     x = _rows(request.x)
     predictor = request.model.open(tuple(x.shape[1:]))
-    x = as_floating(whole_as_floating(x, grid_of(predictor)))
+    x, _ = read_rows(x, grid_of(predictor))
     check_shape(x, predictor.input_shape)
     _check_local(predictor)
     shards = request.folder / SHARDS

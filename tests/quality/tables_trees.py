@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -76,8 +77,10 @@ def predictor_of(kind, model, n_features):
         graph = onnxmltools.convert_lightgbm(model, initial_types=shape, zipmap=False)
         return load(graph.SerializeToString(), access="probabilities", threads=1)
     if kind == "CatBoost":
-        model.save_model("/tmp/catboost.onnx", format="onnx")
-        return load("/tmp/catboost.onnx", access="probabilities", threads=1)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "catboost.onnx"
+            model.save_model(str(path), format="onnx")
+            return load(str(path), access="probabilities", threads=1)
     return load(model)
 
 

@@ -24,8 +24,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import coo_array
 
 from ...predictor import IntArray
 from .ball import Ball, starts
@@ -99,6 +97,8 @@ class _Programme(NamedTuple):
 
     @classmethod
     def of(cls, ball: Ball) -> _Programme:
+        from scipy.sparse import coo_array
+
         faces, upper, lower = _faces(ball)
         n, n_leads = len(ball.group), len(ball.limit)
         place = np.concatenate([[0], np.cumsum(ball.highest - ball.lowest)])
@@ -135,6 +135,9 @@ class _Programme(NamedTuple):
 
     def solved(self, ball: Ball) -> Any:
         """What HiGHS finds."""
+        from scipy.optimize import linprog
+        from scipy.sparse import coo_array
+
         n, size = len(ball.group), self.matrix.shape[1]
         n_p = size - n - 1
         one = coo_array((np.ones(n), (ball.group, n_p + np.arange(n))), (ball.n_groups, size))

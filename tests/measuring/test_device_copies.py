@@ -8,13 +8,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "quality"))
-from gpu_rows import compare, net
-
-from blackbox_boundary import load
 
 
 def test_no_block_of_images_is_copied_to_the_host():
     """Of a torch module: the largest copy is far below a block of rows, and all of them below the rows."""
+    from gpu_rows import compare, net
+
+    from blackbox_boundary import load
+
     x = torch.rand((256, 1, 28, 28), generator=torch.Generator().manual_seed(1))
     predictor = load(net(), access="logits", input_shape=(1, 28, 28))
     found, _, _, n_calls, counted = compare(predictor, x, 128, "cpu")

@@ -212,7 +212,7 @@ class History:
             raise InvalidInput("Histories that are merged must agree on the samples' labels.")
         whole = History(self.ids)
         whole.labels = np.where(self.labels >= 0, self.labels, other.labels)
-        known = (self._columns, other._columns)  # noqa: SLF001
+        known = (self._columns, other._columns)
         for epoch in known[0].keys() | known[1].keys():
             parts = [columns[epoch] for columns in known if epoch in columns]
             whole._columns[epoch] = np.where(np.isnan(parts[0]), parts[-1], parts[0])

@@ -182,9 +182,13 @@ class History:
         column = self._columns.get(epoch)
         return self.ids if column is None else self.ids[np.isnan(column)]
 
-    def dynamics(self) -> Dynamics:
-        """Mean, variability and share of right epochs of each sample."""
-        d = self.distances.astype(np.float64)
+    def dynamics(self, *, since: int = 0) -> Dynamics:
+        """Mean, variability and share of right epochs of each sample, from epoch ``since`` on.
+
+        An untrained module has hardly any slope, and distances of the first epochs may be larger
+        than the data by any factor: a mean is that of later epochs.
+        """
+        d = self.distances[self.epochs >= since].astype(np.float64)
         finite, seen = np.isfinite(d), ~np.isnan(d)
         n_finite, n_seen = finite.sum(axis=0), seen.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):

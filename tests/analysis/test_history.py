@@ -139,6 +139,7 @@ def test_dynamics_are_those_of_numpy():
     np.testing.assert_allclose(found.right, [1, 1 / 3, 1, np.nan])
     assert found.n_finite.tolist() == [3, 3, 1, 0]
     assert found.n_recorded.tolist() == [3, 3, 3, 0]
+    np.testing.assert_allclose(history.dynamics(since=1).mean, [2.5, -1, 4, np.nan])
 
 
 def test_parts_of_several_processes_merge():

@@ -65,8 +65,8 @@ def weights(distances: ArrayLike, lean: float, *, ratio: float = 10.0) -> NDArra
     lean : float
         From 1, near samples weigh most, to -1, far samples do.
     ratio : float
-        Weight of the first sample over that of the last one at a lean of 1. With 10, no sample
-        falls below a quarter of the mean.
+        Weight of the first sample over that of the last one at a lean of 1. With 10, and many
+        samples, none falls below a quarter of the mean.
 
     Raises
     ------

@@ -114,8 +114,12 @@ def scores_of(kind, net, x, copies, labels, random):
     if kind == "balanced":
         return random.random(len(x))
     if kind == "distance":
-        predictor = TorchPredictor(net, input_shape=tuple(x.shape[1:]), n_classes=net[-1].out_features)
-        found = measure(predictor, x, estimator=Ray(direction="margin", rtol=0.01), flip_points=False)
+        predictor = TorchPredictor(
+            net, input_shape=tuple(x.shape[1:]), n_classes=net[-1].out_features
+        )
+        found = measure(
+            predictor, x, estimator=Ray(direction="margin", rtol=0.01), flip_points=False
+        )
         SPENT.append([found.n_predictions.mean(), found.n_gradients.mean()])
         return found.l2
     with torch.no_grad():
@@ -140,8 +144,10 @@ def learn(data, kind, *, seed, n_tasks, slots, chunk, n_steps):
         nn.Flatten(), nn.Linear(x[0].numel(), 128), nn.ReLU(), nn.Linear(128, n_classes)
     )
     optimiser = torch.optim.Adam(net.parameters(), 1e-3)
-    memory = Reservoir(slots, seed=seed) if kind == "reservoir" else ReplayMemory(
-        slots, n_classes=n_classes
+    memory = (
+        Reservoir(slots, seed=seed)
+        if kind == "reservoir"
+        else ReplayMemory(slots, n_classes=n_classes)
     )
     right = np.full((n_tasks, n_tasks), np.nan)
     for number, classes in enumerate(tasks):
@@ -189,7 +195,9 @@ def report(name, found, settings):
         print(f"  {kind:10s} {spread(100 * end):24s} {spread(100 * fallen.mean(axis=1))}")
     if SPENT:
         predictions, gradients = np.mean(SPENT, axis=0)
-        print(f"  distance: {predictions:.1f} predictions and {gradients:.1f} gradients a row scored")
+        print(
+            f"  distance: {predictions:.1f} predictions and {gradients:.1f} gradients a row scored"
+        )
 
 
 def main():
@@ -209,9 +217,7 @@ def main():
     for seed in given.seeds or (range(5) if given.full else range(1)):
         for kind in MEMORIES:
             key = [name, settings["slots"], kind, seed]
-            found[kind].append(
-                runs(key, lambda k=kind, s=seed: learn(data, k, seed=s, **settings))
-            )
+            found[kind].append(runs(key, lambda k=kind, s=seed: learn(data, k, seed=s, **settings)))
     report(name, found, settings)
 
 

@@ -43,7 +43,7 @@ _SATURATED = 1e-4
 
 
 class Watch:
-    """One step: the input as a leaf with a gradient, and hooks on a module until :meth:`close`.
+    """One step: the input as a leaf with a gradient, and a hook on a module until :meth:`close`.
 
     Parameters
     ----------
@@ -61,7 +61,6 @@ class Watch:
         self.logits: Tensor | None = None
         self.upstream: Tensor | None = None
         self._n_calls = 0
-        self._module = module
         self._hook = module.register_forward_hook(self._called, with_kwargs=True)
 
     def close(self) -> None:
@@ -82,7 +81,7 @@ class Watch:
                 f"The module must put out logits ({len(self.x)}, n_classes); "
                 f"got {tuple(logits.shape)}."
             )
-        self.logits = logits.detach()
+        self.logits = logits.detach().clone()  # a loss may work in place
         if logits.requires_grad:
             logits.register_hook(self._differentiated)  # type: ignore[no-untyped-call]
 
@@ -124,11 +123,6 @@ class Watch:
             bool(self.x.grad.count_nonzero()) or not bool(self.upstream.count_nonzero())
         )
 
-    def margin(self) -> Tensor:
-        """Margin (n,) of each row's label at the step; NaN where the module's output is."""
-        assert self.logits is not None
-        return margins(self.logits, self.labels)
-
     def slope(self) -> tuple[Tensor, Tensor]:
         """Gradient (n, ...) of the label's lead by the input, and its L2 norm (n,).
 
@@ -155,8 +149,9 @@ class Watch:
         Infinite where the label's probability is too near one to resolve a slope; NaN where the
         step says nothing of the row.
         """
-        margin, (_, norm) = self.margin(), self.slope()
-        return margin.to(norm.dtype) / norm
+        assert self.logits is not None
+        _, norm = self.slope()
+        return margins(self.logits, self.labels).to(norm.dtype) / norm
 
     def _saturated(self) -> Tensor:
         assert self.logits is not None

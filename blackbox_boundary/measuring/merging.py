@@ -19,9 +19,9 @@ __all__ = ["check_shards", "differing", "merge", "merged_facts"]
 
 _MAY_DIFFER = frozenset(
     (
-        "account", "began", "behaviour", "command", "cost", "cpu_seconds", "ledger", "max_queries", "model_checks",
-        "model_version", "n_queries", "n_sent", "predictor", "python", "rows", "seconds", "sent",
-        "shard", "threads", WITHDRAWN,
+        "account", "began", "behaviour", "command", "cost", "cpu_seconds", "ledger", "max_queries",
+        "model_checks", "model_version", "n_queries", "n_sent", "predictor", "python", "rows",
+        "seconds", "sent", "shard", "threads", WITHDRAWN,
     )
 )  # fmt: skip
 """Facts that belong to a process, not to the measurement."""

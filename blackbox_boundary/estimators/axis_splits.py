@@ -35,7 +35,6 @@ from ..search.geometry import ORDER, check_norm
 from ..search.lockstep import Asking, RowSearch, lockstep
 from ..search.problem import Problem
 from ..search.state import Flips
-from ._column_effects import ColumnEffects
 
 __all__ = ["AxisSplits"]
 
@@ -58,9 +57,6 @@ _EXCHANGES = 60
 
 _ROW_VECTORS = 64
 """Vectors of the inputs' size that the search of a row keeps at most."""
-
-_BY_EFFECTS = 0.5
-"""Share of exchanges that the effects of known thresholds suggest."""
 
 _INSIDE = 0.97
 """Starts lie within this share of the best flip's length."""
@@ -131,7 +127,6 @@ class _Row:
     stream: np.random.Generator
     best: Real | None = None
     known: list[set[float]] = field(init=False)
-    effects: ColumnEffects = field(init=False)
     far: Real = field(init=False)
     seen: Real = field(init=False)
 
@@ -139,7 +134,6 @@ class _Row:
         reach = _FAR * np.maximum(np.abs(self.x), 1.0)
         self.far = np.stack([np.maximum(self.box.down, -reach), np.minimum(self.box.up, reach)])
         self.known = [set() for _ in self.x]
-        self.effects = ColumnEffects(len(self.x))
         self.seen = np.zeros((2, len(self.x)))
 
     @property
@@ -163,9 +157,7 @@ class _Row:
 
     def _flips(self, s: Real) -> Asking[bool]:
         answers = yield s[None]
-        flipped = bool(len(answers.flipped) and answers.flipped[0])
-        self.effects.see(s, flipped)
-        return flipped
+        return bool(len(answers.flipped) and answers.flipped[0])
 
     def _start(self) -> Asking[Real | None]:
         """A displacement that flips; None where none of many does."""
@@ -221,12 +213,7 @@ class _Row:
     def _exchange(self) -> Real | None:
         """The best flip with one move dropped or shortened, and one or two others in its place."""
         assert self.best is not None
-        if self.order == np.inf:
-            return self._near()
-        if self.stream.random() < _BY_EFFECTS:
-            s = self.effects.proposed(self.known, _INSIDE * self.length, self.order, self.stream)
-            return s if s.any() else self._near()
-        if self.stream.random() < 0.5:
+        if self.order == np.inf or self.stream.random() < 0.5:
             return self._near()
         s, limit = self.best.copy(), _INSIDE * self.length
         moved = np.flatnonzero(s)

@@ -323,18 +323,17 @@ class Measurement:
         return columns
 
     def _confidence(self) -> dict[str, Any]:
-        """Top score and softmax entropy of every row, where the predictor reveals them."""
+        """Top scores at rows and flip points, and softmax entropy, where the predictor reveals them."""
         if not hasattr(self._flips, "start") or self.problem.access is Access.LABEL:
             return {}
         known = self._flips.home >= 0
         flips = self._flips
         answered = flips.start if flips.answered is None else flips.answered
         rows, start = self._valid[known], answered[known]
-        columns: dict[str, Any] = {"top1": np.full(self._n, np.nan)}
-        if start.scores is None:
-            columns["top1"][rows] = start.top1
-        else:
-            columns["top1"][rows] = start.scores[np.arange(len(rows)), start.label]
+        columns: dict[str, Any] = {name: np.full(self._n, np.nan) for name in ("top1", "flip_top1")}
+        columns["flip_top1"][self._valid] = flips.flip_score
+        columns["top1"][rows] = start.label_score
+        if start.scores is not None:
             columns["entropy"] = np.full(self._n, np.nan)
             columns["entropy"][rows] = softmax_entropy(start.scores, self.problem.access)
         return columns

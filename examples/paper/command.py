@@ -13,9 +13,10 @@ from pathlib import Path
 from blackbox_boundary.datasets.homes import ENVIRONMENT
 
 from . import data
-from .curves import section6_curves
+from .curves import curve_pairs, section6_curves
 from .exhibit import Exhibit, Row
 from .page import write_page
+from .plan import OTHER_WIDTHS, n_steps
 from .scale import Scale
 from .section4 import section4
 from .section5 import section5
@@ -155,7 +156,9 @@ def reproduce(
     InvalidInput
         The data are missing or are not what they should be; a victim diverged.
     """
-    study = _study(name, Store(folder / "results", say), quick=quick, scale=scale, device=device)
+    store = Store(folder / "results", say)
+    study = _study(name, store, quick=quick, scale=scale, device=device)
+    store.n_steps = n_steps(study, trains_victims=name == "mnist")
     sections = [(title, list(exhibits)) for title, exhibits in _sections(study)]
     return write_page(
         folder, f"The paper, reproduced: {study.data.name}", list(_facts(study)), sections
@@ -185,7 +188,7 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
     if study.scale.width_seeds:
         others = {
             width: mnist_study(study.data, study.scale, study.store, widths=(width, 64))
-            for width in (32, 512)
+            for width in OTHER_WIDTHS
         }
         yield (
             "What the paper does not print",
@@ -194,13 +197,7 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
 
 
 def _curves(study: Study) -> Iterator[Exhibit]:
-    (victim, *victims), (surrogate, *surrogates) = study.victims, study.surrogates
-    pairs = [
-        (victim, surrogate),
-        *((other, surrogate) for other in victims),
-        *((victim, other) for other in surrogates),
-    ]
-    for number, pair in enumerate(pairs[: study.scale.curve_pairs]):
+    for number, pair in enumerate(curve_pairs(study)):
         yield from section6_curves(study, *pair, all_strategies=number == 0)
 
 

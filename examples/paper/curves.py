@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .study import Study
 
-__all__ = ["curve", "section6_curves", "strategies"]
+__all__ = ["curve", "curve_pairs", "n_curves", "section6_curves", "strategies"]
 
 _LARGEST_ACTIVE = 10_000
 """Budget beyond which strategies that train as they go, and k-centre, are not followed: the
@@ -124,8 +124,7 @@ def section6_curves(
     """Agreement by budget and strategy, all or the main ones: a figure and its numbers."""
     samples = Samples(study, victim)
     seeds = range(study.scale.curve_seeds)
-    names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
-    names = tuple(name for name in names if study.clearance or not name.endswith(_CLEAR))
+    names = _followed(study, samples, all_strategies=all_strategies)
     found: Found = {
         name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in names
     }
@@ -134,6 +133,34 @@ def section6_curves(
     yield _agreement(study, victim, surrogate, found)
     if _BEST in found:
         yield _leads(victim, surrogate, found)
+
+
+def _followed(study: Study, samples: Samples, *, all_strategies: bool) -> tuple[str, ...]:
+    """Names of the strategies that are followed; those with a clearance where the study has one."""
+    names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
+    return tuple(name for name in names if study.clearance or not name.endswith(_CLEAR))
+
+
+def curve_pairs(study: Study) -> list[tuple[str, str]]:
+    """Victim and surrogate of each figure; all strategies are followed on the first pair."""
+    if not study.scale.curve_seeds:
+        return []
+    (victim, *victims), (surrogate, *surrogates) = study.victims, study.surrogates
+    pairs = [
+        (victim, surrogate),
+        *((other, surrogate) for other in victims),
+        *((victim, other) for other in surrogates),
+    ]
+    return pairs[: study.scale.curve_pairs]
+
+
+def n_curves(study: Study) -> int:
+    """Curves of all pairs, one for each strategy and seed."""
+    n = 0
+    for number, (victim, _) in enumerate(curve_pairs(study)):
+        is_first = number == 0
+        n += len(_followed(study, Samples(study, victim), all_strategies=is_first)) + is_first
+    return n * study.scale.curve_seeds
 
 
 Found = dict[str, list[list[dict[str, Any]]]]

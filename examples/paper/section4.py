@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from .study import Study
 
-__all__ = ["AUGMENTATIONS", "section4"]
+__all__ = ["AUGMENTATIONS", "VOTED_INPUTS", "section4"]
+
+VOTED_INPUTS = ("natural test", "uniform")
+"""Where votes are compared with distances."""
 
 Floats = NDArray[np.float32]
 
@@ -171,7 +174,7 @@ def _vote_table(study: Study) -> Exhibit:
     """
     rows: list[Row] = []
     for name in study.victims:
-        for inputs in ("natural test", "uniform"):
+        for inputs in VOTED_INPUTS:
 
             def compute(name: str = name, inputs: str = inputs) -> dict[str, Any]:
                 n, model = study.scale.n_votes, study.victims.predictor(name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .study import Study
 
-__all__ = ["section5"]
+__all__ = ["METHODS", "section5"]
 
 
 def section5(study: Study) -> Iterator[Exhibit]:
@@ -218,13 +218,15 @@ def _cost(study: Study) -> Exhibit:
     return Exhibit("cost", "What measuring cost", rows, note)
 
 
+METHODS = {
+    "the paper's: grid of ten, bisection": Ray(search_by="paper"),
+    "the same ray, by scores": Ray(),
+    "along the margin's gradient": Ray(direction="margin"),
+}
+
+
 def _methods(study: Study) -> Exhibit:
     """The paper's own search, ours, and the margin's direction, on the same rows."""
-    searches = {
-        "the paper's: grid of ten, bisection": Ray(search_by="paper"),
-        "the same ray, by scores": Ray(),
-        "along the margin's gradient": Ray(direction="margin"),
-    }
     rows: list[Row] = []
     for victim in study.victims:
         x = study.inputs.test[: study.scale.n_transfer]
@@ -240,7 +242,7 @@ def _methods(study: Study) -> Exhibit:
             name: study.store.numbers(
                 "method", study.about(victim, set=name, n=len(x)), partial(compute, search)
             )
-            for name, search in searches.items()
+            for name, search in METHODS.items()
         }
         paper = np.array(next(iter(found.values()))["l1"], float)
         for name, numbers in found.items():

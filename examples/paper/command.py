@@ -13,6 +13,7 @@ from pathlib import Path
 from blackbox_boundary.datasets.homes import ENVIRONMENT
 
 from . import data
+from .claims import claims_table
 from .curves import curve_pairs, section6_curves
 from .exhibit import Exhibit, Row
 from .page import write_page
@@ -160,8 +161,13 @@ def reproduce(
     study = _study(name, store, quick=quick, scale=scale, device=device)
     store.n_steps = n_steps(study, trains_victims=name == "mnist")
     sections = [(title, list(exhibits)) for title, exhibits in _sections(study)]
+    claims = claims_table([exhibit for _, exhibits in sections for exhibit in exhibits])
     return write_page(
-        folder, f"The paper, reproduced: {study.data.name}", list(_facts(study)), sections
+        folder,
+        f"The paper, reproduced: {study.data.name}",
+        list(_facts(study)),
+        [("The 17 claims", [claims]), *sections],
+        is_quick=study.scale.name == "quick",
     )
 
 
@@ -226,9 +232,9 @@ def _victims(study: Study) -> Iterator[Exhibit]:
 def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
     yield f"Data: {study.data.name}, {study.inputs.n_pool:,} training and {len(study.inputs.test):,} test rows; scale “{scale.name}”."
-    yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
+    yield f"Tables: {_seeds(scale.seeds)} (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
     yield (
-        f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps."
+        f"Curves: {_seeds(scale.curve_seeds)}, {scale.curve_steps:,} steps."
         if scale.curve_seeds
         else "Curves: none at this scale."
     )
@@ -237,3 +243,7 @@ def _facts(study: Study) -> Iterator[str]:
         f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch")
     )
     yield f"Python {platform.python_version()}, {packages}; {platform.machine()}."
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed" + "s" * (n != 1)

@@ -16,8 +16,12 @@ __all__ = ["write_page"]
 
 
 _STYLE = """
-img { max-width: 100%; }
 td { overflow-wrap: normal; }
+#claims + .note + .scroll td, #claims + .note + .scroll th { min-width: 9rem; }
+#claims + .note + .scroll td:nth-child(3) { min-width: 18rem; }
+details.section > summary { padding: .75rem 0; color: var(--ink); border-top: 1px solid var(--line); }
+details.section > summary h2 { display: inline; }
+details.section { margin-top: 1.5rem; }
 """
 
 
@@ -26,8 +30,12 @@ def write_page(
     title: str,
     facts: Sequence[str],
     sections: Sequence[tuple[str, Sequence[Exhibit]]],
+    *,
+    is_quick: bool = False,
 ) -> Path:
     """Write ``report.html``, and each exhibit's CSV file and picture; return the page's path.
+
+    The first section is on top; the others can be folded. A quick run has a banner.
 
     Raises
     ------
@@ -42,8 +50,7 @@ def write_page(
             'The report of a reproduction needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
         ) from error
     shown = [
-        (name, [(exhibit, _encoded(exhibit)) for exhibit in exhibits])
-        for name, exhibits in sections
+        (name, [(exhibit, exhibit.svg()) for exhibit in exhibits]) for name, exhibits in sections
     ]
     for _, exhibits in sections:
         for exhibit in exhibits:
@@ -61,13 +68,13 @@ def write_page(
     )
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     html = environment.get_template("page.html.jinja").render(
-        title=title, facts=facts, sections=shown, style=style, style_digest=digest
+        title=title,
+        facts=facts,
+        sections=shown,
+        is_quick=is_quick,
+        style=style,
+        style_digest=digest,
     )
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8", newline="\n")
     return path
-
-
-def _encoded(exhibit: Exhibit) -> str:
-    picture = exhibit.png()
-    return base64.b64encode(picture).decode() if picture else ""

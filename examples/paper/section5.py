@@ -12,6 +12,7 @@ from blackbox_boundary.analysis.distributions import Distribution, by_class, by_
 from blackbox_boundary.analysis.uncertainty import rank_correlation
 from blackbox_boundary.estimators import Ray
 
+from .drawings import histograms
 from .exhibit import Exhibit, Row
 
 if TYPE_CHECKING:
@@ -43,15 +44,6 @@ def _histograms(study: Study, victim: str) -> Exhibit:
     }
     shapes = {inputs: _distribution(distance) for inputs, distance in found.items()}
 
-    def draw(figure: Any) -> None:
-        for axes, (inputs, shape) in zip(
-            np.atleast_1d(figure.subplots(1, len(shapes))), shapes.items(), strict=True
-        ):
-            axes.stairs(shape.counts[:_N_BINS], shape.edges[: _N_BINS + 1], fill=True, color="0.6")
-            axes.axvline(shape.mode, color="black", linestyle="--", linewidth=1)
-            axes.set(title=f"{inputs} (mode {shape.mode:.3g})", xlabel=f"distance ({study.norm})")
-            axes.title.set_size(9)
-
     rows: list[Row] = [
         {"inputs": inputs, "from": float(lo), "to": float(hi), "rows": int(n)}
         for inputs, shape in shapes.items()
@@ -69,9 +61,8 @@ def _histograms(study: Study, victim: str) -> Exhibit:
         title,
         rows,
         note,
-        draw,
+        partial(histograms, shapes, _N_BINS, study.norm),
         folded=True,
-        size=(9.0, 2.8),
     )
 
 

@@ -228,7 +228,9 @@ class Run:
 
     def _result(self) -> Distances:
         found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        checked = withdraw_contradicted(found, norm_of(self._estimator), row_ids=self._rows.ids)
+        checked = withdraw_contradicted(
+            found, norm_of(self._estimator), row_ids=self._rows.ids(np.arange(len(found)))
+        )
         self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:
             return found

@@ -53,17 +53,18 @@ def block_result(
     found = np.flatnonzero(flips.has_flip)
     searched = flips.reported(found) if len(found) else flips.x[:0]
     points = rows.points(found, searched)
-    for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
-        out.norm(norm)[v[found]] = rows.length(found, points, order)
+    for name, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
+        out.norm(name)[v[found]] = rows.length(found, points, order)
     columns = _found_besides(block, flips, _confidence(block, flips) if begun else {})
-    if rows.problem.units is not None:
-        changed = columns_changed(searched - take(flips.x, found), rows.problem.units)
+    norm = norm_of(estimator)
+    if rows.problem.units is not None or norm == "l0":
+        changed = columns_changed(searched - take(flips.x, found), rows.problem)
         columns["l0"] = np.full(len(block.ids), np.inf)
         columns["l0"][v[found]] = changed
     kept = _spread(block.x, v[found], points)
     return withdraw_contradicted(
         dataclasses.replace(out, flip_points=kept, **columns),
-        norm_of(estimator),
+        norm,
         row_ids=block.ids,
         layers=flips.certified_by,
     )

@@ -11,12 +11,13 @@ from ..estimators import Estimator
 from ..inputs import checked_limit
 from ..predictor import Array, Bounds, Predictor
 from .flip_checks import FlipChecks
+from .results import InMemory
 from .resuming import check_results
 from .run import Progress, Run
 from .shards import Part, Shard
 from .task import Task
 
-__all__ = ["Progress", "measure"]
+__all__ = ["Progress", "measure", "prepared"]
 
 _BATCH_SIZE = 512
 
@@ -140,9 +141,51 @@ def measure(
     what each row cost. A row's answer does not depend on the rows measured with it, nor on
     ``batch_size``, if the predictor answers rows independently.
     """
+    check_results(flip_points, resume, progress)
+    run = prepared(
+        predictor,
+        x,
+        estimator=estimator,
+        bounds=bounds,
+        max_queries=max_queries,
+        batch_size=batch_size,
+        seed=seed,
+        progress=progress,
+        votes=votes,
+        score_resolution=score_resolution,
+        scale=scale,
+        columns=columns,
+        towards=towards,
+        from_label=from_label,
+        shard=shard,
+        n_shards=n_shards,
+    )
+    flips = FlipChecks(run.task.predictor, run.task.problem, ask_flips_again, resume)
+    results = InMemory(run.rows.x, flip_points, resume, until_end=flips.needs_points)
+    return run.complete(results, flips)
+
+
+def prepared(
+    predictor: Predictor | Any,
+    x: Array,
+    *,
+    estimator: str | Estimator | None = None,
+    max_queries: int | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+    columns: Domain | None = None,
+    towards: int | str | None = None,
+    from_label: Any = None,
+    shard: Shard | tuple[int, int] | None = None,
+    n_shards: int = 1,
+    **settings: Any,
+) -> Run:
+    """Check the settings of :func:`measure`, and return the run that they make.
+
+    ``settings`` are ``bounds``, ``seed``, ``votes``, ``score_resolution`` and ``scale``.
+    """
     batch_size = _BATCH_SIZE if batch_size is None else batch_size
     checked_limit(max_queries, batch_size)
-    check_results(flip_points, resume, progress)
     task = Task.of(
         predictor,
         x,
@@ -150,13 +193,7 @@ def measure(
         columns=columns,
         towards=towards,
         from_label=from_label,
-        bounds=bounds,
-        seed=seed,
-        votes=votes,
-        score_resolution=score_resolution,
-        scale=scale,
+        **settings,
     )
     part = Part.of(len(task.x), shard, n_shards)
-    checks = FlipChecks(task.predictor, task.problem, ask_flips_again, resume)
-    run = Run(task, part, max_queries, batch_size, progress, resume)
-    return run.complete(flip_points, checks)
+    return Run(task, part, max_queries, batch_size, progress)

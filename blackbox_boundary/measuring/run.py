@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
-from ..arrays import take
+from ..analysis.stored_distances import StoredDistances
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
@@ -24,18 +22,18 @@ from ..errors import (
     Interrupted,
     InvalidInput,
     PredictorError,
+    StorageError,
 )
 from ..estimators.protocol import norm_of
 from ..predictor import Array, Differentiable, IntArray, Prediction, Repeatable, ask_again
 from ..search.asks import Ask, AskPrediction
 from .blocks import RunRows
 from .flip_checks import FlipChecks
-from .flip_point_store import FlipPointStore
 from .groups import Groups
 from .identity import check_same, identity, versions
 from .meter import Meter
 from .model_watch import ModelWatch
-from .resuming import better_rows, check_flip_points, merged, own, unfinished
+from .results import Results
 from .running_block import RunningBlock
 from .shards import Part
 from .task import Task
@@ -50,7 +48,18 @@ _PROBED = 16
 
 
 class Run:
-    """One call of :func:`measure`: groups of rows, one after the other, and the results so far."""
+    """One call of :func:`measure`: groups of rows, one after the other, and the results so far.
+
+    Attributes
+    ----------
+    task : Task
+    part : Part
+        Which rows of the task are measured.
+    rows : RunRows
+        These rows.
+    block_rows : int
+        Rows that are searched together.
+    """
 
     def __init__(
         self,
@@ -59,53 +68,43 @@ class Run:
         max_queries: int | None,
         batch_size: int,
         progress: Progress | None,
-        resume: Distances | None,
     ) -> None:
+        self.task, self.part = task, part
         self._predictor = task.predictor
         self._problem = task.problem
         self._estimator = task.estimator
-        self._rows = RunRows(task.x[part.first_row : part.end], task.problem, part.first_row)
-        self._part = part
+        self.rows = RunRows(task.x[part.first_row : part.end], task.problem, part.first_row)
+        self.block_rows = self.rows.per_block(batch_size)
         self._limit = max_queries
         self._batch_size = batch_size
         self._progress = progress
-        self._resumed = resume
         self._meter = Meter(task.predictor, max_queries)
         self._asked = self._done = 0
-        self._was_answered = False
+        self._was_answered, self._withdrawn = False, ""
 
-    def complete(self, flip_points: bool | str | FilePath, flips: FlipChecks) -> Distances:
+    def complete(self, results: Results, flips: FlipChecks) -> Distances:
         """Measure all rows, or what an earlier run left; ``flips`` are asked again at the end."""
-        self._flips = flips
-        resume = self._resumed
-        n = len(self._rows)
-        identical = identity(self._predictor, self._estimator, self._problem)
-        rest: IntArray | None = None
-        if resume is not None:
-            rest = unfinished(resume, n)
-            check_same(resume.run, identical)
-            check_flip_points(resume, keeps=flip_points is not False)
+        self._flips, self._results = flips, results
+        n = len(self.rows)
+        self._identity = identity(self._predictor, self._estimator, self._problem)
+        rest = results.rest(n)
+        if results.earlier is not None:
+            check_same(results.earlier, self._identity)
+            self._withdrawn = str(results.earlier.get(WITHDRAWN, ""))
         groups = self._groups = Groups(
             n,
-            self._rows.per_block(self._batch_size),
+            self.block_rows,
             self._estimator,
             self._problem,
             self._meter,
             rest=rest,
-            edges=self._part.edges,
+            edges=self.part.edges,
         )
-        self._rows.check(groups.blocks())
-        self._identity, self._done = identical, n - groups.n_rows
-        self._out = Distances.empty(n) if resume is None else own(resume)
-        earlier = None if resume is None else resume.flip_points
-        self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
-        self._points = FlipPointStore(
-            self._rows.x, flip_points, earlier, until_end=flips.needs_points
-        )
+        self.rows.check(groups.blocks())
+        self._done = n - groups.n_rows
         self._began, self._clock = datetime.now(UTC), time.perf_counter()
-        self._watch = ModelWatch(
-            self._predictor, self._problem, None if resume is None else resume.run
-        )
+        self._watch = ModelWatch(self._predictor, self._problem, results.earlier)
+        results.begin({**versions(), **self._identity, **self.part.facts()})
         rows, running = np.arange(0), None
         try:
             with self._meter.running():
@@ -117,6 +116,7 @@ class Run:
                     running = None
                 with self._meter.whole():
                     self._end()
+                results.close()
         except BaseException as error:
             if running is not None:
                 self._store(rows, running)
@@ -128,16 +128,16 @@ class Run:
         """Check the flip points, then the model; one query is left for that."""
         left, has_sent = self._meter.left, self._meter.n_sent > 0
         usable = None if left is None else max(0, left - 1)
-        if self._points.points is not None:
-            n = self._flips.end(self._out, self._points.points, usable, has_sent=has_sent)
-            self._meter.note(n)
+        out, points = self._results.out, self._results.points
+        if out is not None and points is not None:
+            self._meter.note(self._flips.end(out, points, usable, has_sent=has_sent))
         self._meter.note(self._watch.end(self._meter.left))
 
     def _probe(self) -> None:
         """Check on the first finite rows whether answers depend on the other rows of a call."""
         if self._groups.n_rows:
-            finite = self._rows.finite(self._groups.first(_PROBED))[:2]
-            n_probes = self._watch.begin(self._rows.read(finite), self._meter.left)
+            finite = self.rows.finite(self._groups.first(_PROBED))[:2]
+            n_probes = self._watch.begin(self.rows.read(finite), self._meter.left)
             self._meter.note(n_probes)
             self._was_answered = n_probes > 0
 
@@ -151,9 +151,9 @@ class Run:
             usable = self._groups.share(rows, usable)
         # a predictor that remembers sends less than it is handed, and its meter alone decides
         limit = None if isinstance(self._predictor, Repeatable) else usable
-        running = RunningBlock(self._rows.block(rows), self._estimator, limit)
-        if self._resumed is not None and self._resumed.flip_points is not None:
-            running.go_on_from(self._resumed[rows])
+        running = RunningBlock(self.rows.block(rows), self._estimator, limit)
+        if (before := self._results.before(rows)) is not None:
+            running.go_on_from(before)
         return running
 
     def _drive(self, running: RunningBlock) -> None:
@@ -205,12 +205,9 @@ class Run:
         return answer
 
     def _store(self, rows: IntArray, running: RunningBlock) -> None:
-        """Store the result of a group; an unfinished row keeps a nearer flip of an earlier run."""
+        """Store the result of a group."""
         block = running.distances()
-        better = better_rows(self._out[rows], block)
-        self._out = merged(self._out, rows, block, better)
-        if block.flip_points is not None:
-            self._points.store(rows[better], take(block.flip_points, better))
+        self._results.store(rows, block)
         self._withdrawn = self._withdrawn or block.run.get(WITHDRAWN, "")
         self._asked += running.n_queries
         self._groups.finished(rows, running.n_queries)
@@ -220,6 +217,9 @@ class Run:
 
     def _hand_over(self, error: BaseException) -> None:
         """Attach the results so far to the error; an interrupt becomes ``Interrupted``."""
+        if isinstance(error, StorageError):
+            return
+        self._results.close()
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(self._result()) from error
         bad_input = isinstance(error, InvalidInput | CapabilityMissing)
@@ -227,11 +227,11 @@ class Run:
             error.partial = self._result()
 
     def _result(self) -> Distances:
-        found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        checked = withdraw_contradicted(
-            found, norm_of(self._estimator), row_ids=self._rows.ids(np.arange(len(found)))
-        )
-        self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
+        found = self._results.distances(self._facts())
+        if not isinstance(found, StoredDistances):  # each block was checked
+            ids = self.rows.ids(np.arange(len(found)))
+            checked = withdraw_contradicted(found, norm_of(self._estimator), row_ids=ids)
+            self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
         if not self._withdrawn:
             return found
         warnings.warn(self._withdrawn, CertificatesWithdrawn, stacklevel=4)
@@ -244,13 +244,11 @@ class Run:
             "max_queries": self._limit,
             "batch_size": self._batch_size,
             "predictor": repr(self._predictor),
-            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
-            + self._watch.n_queries
-            + self._flips.n_queries,
+            "n_queries": self._results.n_queries + self._watch.n_queries + self._flips.n_queries,
             "n_sent": self._meter.n_sent,
             **self._watch.facts(),
             **self._flips.facts(),
-            **self._part.facts(),
+            **self.part.facts(),
             "began": self._began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self._clock, 3),
         }

@@ -85,7 +85,8 @@ def begin(
         **options,
     )
     say(
-        f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy"
+        f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} "
+        "next.npy"
     )
 
 
@@ -107,7 +108,8 @@ def ask(ledger: str, output: str, data: str | None) -> None:
         )
     else:
         say(
-            f"All is known; nothing was written. Next: blackbox-boundary batch results {shlex.quote(ledger)}"
+            "All is known; nothing was written. Next: blackbox-boundary batch results "
+            f"{shlex.quote(ledger)}"
         )
 
 

@@ -89,7 +89,8 @@ def check_bounds(bounds: Bounds, input_shape: tuple[int, ...], owner: str) -> Bo
         )
     except (TypeError, ValueError):
         raise InvalidInput(
-            f'"bounds" of {owner} must be a pair (lowest, highest) that broadcasts to {input_shape}; got {bounds}.'
+            f'"bounds" of {owner} must be a pair (lowest, highest) that broadcasts to '
+            f"{input_shape}; got {bounds}."
         ) from None
     if not (lowest < highest).all():
         raise InvalidInput(
@@ -182,7 +183,8 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
         return columns
     if not access.has_scores:
         raise BadPrediction(
-            "The model puts out one score a row: the positive class of two. Its label depends on whether that is a logit or a "
+            "The model puts out one score a row: the positive class of two. Its label depends on "
+            "whether that is a logit or a "
             f'probability: declare access="logits" or "probabilities", not "{access.name.lower()}".'
         )
     if access is Access.PROBABILITIES:

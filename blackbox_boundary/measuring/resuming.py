@@ -11,7 +11,6 @@ import numpy as np
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from ..predictor import IntArray
-from ..search.asks import Status
 from .block_result import blank_column
 
 __all__ = [
@@ -60,11 +59,10 @@ def better_rows(before: Distances, block: Distances) -> IntArray:
 
     Those that are finished, and those whose bracket is at least as narrow on both sides.
     """
-    final = np.array([Status(status).is_final for status in block.status], np.bool_)
     nearer = block.hi < before.hi
     narrower = (block.hi == before.hi) & (block.lo >= before.lo)
     lost = (block.home < 0) & (before.home >= 0)
-    return np.flatnonzero(final | ((nearer | narrower) & ~lost))
+    return np.flatnonzero(block.is_final | ((nearer | narrower) & ~lost))
 
 
 def own(earlier: Distances) -> Distances:
@@ -78,7 +76,7 @@ def unfinished(earlier: Distances, n: int) -> IntArray:
         raise InvalidInput(
             f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'
         )
-    return np.flatnonzero([not Status(status).is_final for status in earlier.status])
+    return np.flatnonzero(~earlier.is_final)
 
 
 def check_flip_points(earlier: Distances, *, keeps: bool) -> None:

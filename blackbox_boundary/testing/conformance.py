@@ -93,7 +93,8 @@ def check_predictor(
     known = dict(known or {})
     if unknown := sorted(set(known) - set(CHECKS)):
         raise InvalidInput(
-            f'"known" of check_predictor must name checks among {", ".join(CHECKS)}; got {", ".join(unknown)}.'
+            f'"known" of check_predictor must name checks among {", ".join(CHECKS)}; got '
+            f"{', '.join(unknown)}."
         )
     if x.shape[0] < 3:
         raise InvalidInput(f'"x" of check_predictor must have at least 3 rows; got {x.shape[0]}.')
@@ -213,7 +214,8 @@ def _reveals(case: _Case) -> None:
         )
     if not predictor.access.has_scores:
         assert prediction.scores is None, (
-            f'Access "{predictor.access.name.lower()}" excludes scores, but the prediction has them.'
+            f'Access "{predictor.access.name.lower()}" excludes scores, but the prediction has '
+            "them."
         )
         return
     scores = prediction.scores
@@ -316,7 +318,8 @@ def _wrong_shapes(case: _Case) -> None:
         except InvalidInput:
             continue
         raise AssertionError(
-            f"{what[0].upper()}{what[1:]}, shape {tuple(rows.shape)}, was not refused with InvalidInput."
+            f"{what[0].upper()}{what[1:]}, shape {tuple(rows.shape)}, was not refused with "
+            "InvalidInput."
         )
 
 

@@ -39,7 +39,8 @@ def write_page(
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
         raise CapabilityMissing(
-            'The report of a reproduction needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
+            "The report of a reproduction needs jinja2 and matplotlib: pip install "
+            '"blackbox-boundary[report]".'
         ) from error
     shown = [
         (name, [(exhibit, _encoded(exhibit)) for exhibit in exhibits])

@@ -247,11 +247,6 @@ class Distances:
         """(n,) whether a flip point is known."""
         return np.isfinite(self.hi)
 
-    @property
-    def is_final(self) -> NDArray[np.bool_]:
-        """(n,) whether measuring a row again with the same settings would give the same."""
-        return ~np.isin(self.status, [s for s in Status if not s.is_final])
-
     def count_by_status(self) -> dict[str, int]:
         """Number of rows of each status that occurs, by name."""
         counts = sum(

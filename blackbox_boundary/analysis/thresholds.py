@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from ..errors import InvalidInput
+from ..search.asks import are_final
 from .distances import Distances
 from .overview import NAMES, unit_of
 from .robustness import RobustnessCurve, certified_curve
@@ -97,8 +98,9 @@ class Threshold:
         Rows that no search can measure (invalid input, an answer that is not finite at the row
         itself) are left out. A row without a known flip is farther than any threshold.
         """
-        counted = (distances.home >= 0) | ~distances.is_final
-        distance, unfinished = distances.norm(norm)[counted], ~distances.is_final[counted]
+        final = are_final(distances.status)
+        counted = (distances.home >= 0) | ~final
+        distance, unfinished = distances.norm(norm)[counted], ~final[counted]
         if not distance.size:
             return Judgement(Outcome.INCONCLUSIVE, "No row could be measured.")
         seen, unit = RobustnessCurve(np.sort(distance)), unit_of(distances, norm)

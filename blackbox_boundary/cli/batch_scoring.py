@@ -12,6 +12,7 @@ from rich.console import Console
 from .. import datasets
 from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
+from ..search.asks import are_final
 from .data_rows import DataRows
 from .messages import say
 from .named_values import named_values
@@ -145,7 +146,7 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
     folder.save(distances, DataRows.of(rows))
     Console().print(summary(distances))
     say(f"Results in {folder.path}/")
-    if not distances.is_final.all():
+    if not are_final(distances.status).all():
         sys.exit(5)
 
 

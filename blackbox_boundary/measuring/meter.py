@@ -29,8 +29,8 @@ class Meter:
     """
 
     def __init__(self, predictor: Predictor, limit: int | None) -> None:
-        self._metered = predictor if isinstance(predictor, Metered) else None
         self._limit = limit
+        self._metered = predictor if isinstance(predictor, Metered) else None
         self._lock = threading.Lock()
         self.n_sent = self.reserved = 0
 
@@ -72,11 +72,11 @@ class Meter:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count what a metered predictor sends while the body runs."""
-        if self._metered is None:
-            yield
-        else:
+        if self._metered is not None:
             with self._metered.metered(self.charge):
                 yield
+        else:
+            yield
 
     @contextmanager
     def call(self, n_rows: int) -> Iterator[None]:

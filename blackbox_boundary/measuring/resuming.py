@@ -11,6 +11,7 @@ import numpy as np
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from ..predictor import IntArray
+from ..search.asks import are_final
 from .block_result import blank_column
 
 __all__ = [
@@ -59,10 +60,11 @@ def better_rows(before: Distances, block: Distances) -> IntArray:
 
     Those that are finished, and those whose bracket is at least as narrow on both sides.
     """
+    final = are_final(block.status)
     nearer = block.hi < before.hi
     narrower = (block.hi == before.hi) & (block.lo >= before.lo)
     lost = (block.home < 0) & (before.home >= 0)
-    return np.flatnonzero(block.is_final | ((nearer | narrower) & ~lost))
+    return np.flatnonzero(final | ((nearer | narrower) & ~lost))
 
 
 def own(earlier: Distances) -> Distances:
@@ -76,7 +78,7 @@ def unfinished(earlier: Distances, n: int) -> IntArray:
         raise InvalidInput(
             f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'
         )
-    return np.flatnonzero(~earlier.is_final)
+    return np.flatnonzero(~are_final(earlier.status))
 
 
 def check_flip_points(earlier: Distances, *, keeps: bool) -> None:

@@ -173,7 +173,10 @@ def main():
     given = parser.parse_args()
     study = mnist_study(data.mnist(), REDUCED, Store(given.folder / "results", print))
     rows = compared(study, given.seeds, given.peer_seeds)
-    note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each. Our best: {BEST}."
+    note = (
+        f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of "
+        f"{REDUCED.batch_size} rows each. Our best: {BEST}."
+    )
     draw = partial(disagreement, lines_of(rows))
     Exhibit("peers", "Peers at equal budget", rows, note, draw).write(given.folder / "figures")
 

@@ -109,14 +109,17 @@ class TorchTrainable:
             No rows, or targets of the wrong shape or range.
         """
         net, status, loss, n_done = self.train(x, targets, seed=seed)
-        predictor = TorchPredictor(
+        return Fit(self.as_predictor(net), status, seed=seed, n_steps=n_done, loss=loss)
+
+    def as_predictor(self, net: nn.Module) -> TorchPredictor:
+        """A trained module as the predictor that :meth:`fit` returns."""
+        return TorchPredictor(
             net,
             input_shape=self.input_shape,
             n_classes=self.n_classes,
             access=Access.LOGITS,
             bounds=self.bounds,
         )
-        return Fit(predictor, status, seed=seed, n_steps=n_done, loss=loss)
 
     def train(
         self, x: Array, targets: NDArray[Any], *, seed: int
@@ -137,7 +140,7 @@ class TorchTrainable:
         return net.eval(), status, loss, n_done
 
     def _tensors(self, x: Array, targets: NDArray[Any]) -> tuple[Tensor, Tensor]:
-        targets = np.asarray(targets)
+        targets = np.ascontiguousarray(targets)
         if len(x) == 0 or tuple(x.shape[1:]) != self.input_shape:
             raise InvalidInput(
                 f'"x" of fit must be (n, {", ".join(map(str, self.input_shape))}) with n > 0; got {tuple(x.shape)}.'
@@ -151,7 +154,8 @@ class TorchTrainable:
             raise InvalidInput(
                 f'"targets" of fit must lie in [0, {self.n_classes}); got {targets.min()} to {targets.max()}.'
             )
-        rows = torch.as_tensor(as_numpy(x), dtype=torch.float32, device=self.device)
+        x = np.ascontiguousarray(as_numpy(x))
+        rows = torch.as_tensor(x, dtype=torch.float32, device=self.device)
         return rows, torch.as_tensor(
             targets, dtype=torch.float32 if soft else torch.int64, device=self.device
         )

@@ -25,6 +25,7 @@ from blackbox_boundary.extraction import (
 )
 
 from .exhibit import Exhibit, Row
+from .kept import Kept
 from .samples import Samples
 from .seeds import scores_over_seeds
 
@@ -124,12 +125,14 @@ def section6_curves(
     """Agreement by budget and strategy, all or the main ones: a figure and its numbers."""
     samples = Samples(study, victim)
     seeds = range(study.scale.curve_seeds)
+    chosen = study.scale.curve_strategies
     names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
     names = tuple(name for name in names if study.clearance or not name.endswith(_CLEAR))
-    found: Found = {
-        name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in names
-    }
-    if all_strategies:
+    found: Found = {name: [] for name in chosen or names}
+    for seed in seeds:
+        for name, runs in found.items():
+            runs.append(curve(study, samples, surrogate, name, seed))
+    if all_strategies and not chosen:
         found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in seeds]
     yield _agreement(study, victim, surrogate, found)
     if _BEST in found:
@@ -216,6 +219,8 @@ def curve(
     """
     pool, steps = len(samples.x), study.scale.curve_steps
     largest = pool if name in _FOLLOWED and not soft else min(pool, _LARGEST_ACTIVE)
+    if name in study.scale.curve_strategies[1:]:
+        largest = min(largest, pool - 1)
     budgets = [budget for budget in study.scale.budgets if budget <= largest]
     rule, clear, _ = name.partition(_CLEAR)
     more: dict[str, Any] = ({"soft": True} if soft else {}) | (
@@ -241,7 +246,7 @@ def curve(
         points = budget_curve(
             victim,
             strategies(samples)[rule](),
-            trainable,
+            Kept(trainable, study.store.parts("curve", configuration)),
             samples.x,
             tests,
             budgets=budgets,

@@ -30,6 +30,7 @@ from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.extraction.training import Fit, FitStatus
 from blackbox_boundary.predictor import Access, Array, Bounds
 
+from .large_margin import LargeMargin
 from .predictor import TorchPredictor
 
 __all__ = ["TorchTrainable", "adam"]
@@ -69,6 +70,8 @@ class TorchTrainable:
         Distance that training keeps the boundary off the rows, L2, input units: before each step,
         each row is moved straight towards the boundary of the network in training, by a length
         drawn evenly from 0 to this, and keeps its label [1]_. Doubles a step's time; 0: none.
+    large_margin : LargeMargin, optional
+        The loss that is minimised in place of the cross-entropy.
     device : str
         Where to train and to predict.
     """
@@ -84,6 +87,7 @@ class TorchTrainable:
     held_out: float = 0.0
     patience: int = 3
     clearance: float = 0.0
+    large_margin: LargeMargin | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -180,7 +184,11 @@ class TorchTrainable:
         check_every = max(1, self.n_steps // 20)
         for step, (x, wanted) in enumerate(islice(batches, self.n_steps), start=1):
             net.train()
-            value = nn.functional.cross_entropy(net(x), wanted)
+            value = (
+                nn.functional.cross_entropy(net(x), wanted)
+                if self.large_margin is None
+                else self.large_margin(net, x, wanted)
+            )
             optimiser.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -13,7 +13,7 @@ from blackbox_boundary.adapters.torch_modules.large_margin import INPUT, LargeMa
 from blackbox_boundary import measure
 from blackbox_boundary.estimators import Tangent
 
-from .exhibit import Exhibit, Row
+from .exhibit import Cell, Exhibit, Row
 from .seeds import with_spread
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def section6_robustness(study: Study) -> Iterator[Exhibit]:
     rows: list[Row] = []
     for name, settings in _trainings(study).items():
         cells = [_cell(study, name, settings, seed) for seed in range(study.scale.transfer_seeds)]
-        row: Row = {"training": name}
+        row: dict[str, Cell] = {"training": name}
         for what in cells[0]:
             row |= with_spread(f"{what}{{}}", [cell[what] for cell in cells])
         rows.append(row | {"seeds": len(cells)})

@@ -31,13 +31,13 @@ def withdraw_contradicted(
     ----------
     distances : Distances
     norm : {"l0", "l1", "l2", "linf"}
-        Of the certificates; a result holds no L0 distances that could contradict them.
+        Of the certificates.
     row_ids : (n,) int
         How messages number the rows.
     layers : sequence of str
         What the certificates follow from.
     """
-    if distances.certified is None or norm == "l0":
+    if distances.certified is None:
         return distances
     met = distances.norm(norm)
     wrong = np.flatnonzero(distances.certified > met * _ROUNDING)

@@ -82,8 +82,8 @@ class Distances:
     note : (n,) str, or None
         Remark of an estimator on a row: which classes tie, why no flip was found.
     l0 : (n,) float, or None
-        Columns of a table that the flip point changes, a one-hot group counting once; where the
-        measurement has a domain.
+        Columns that the flip point changes, a one-hot group counting once; where the measurement
+        has a domain, or its estimator minimises them.
     trace : (n, k) float, or None
         Distances at the stages of an estimator that has stages: for ``homotopy``, of the flip point
         at each stage.
@@ -221,15 +221,20 @@ class Distances:
         return html
 
     def norm(self, name: str) -> NDArray[np.float64]:
-        """Distances under ``"l1"``, ``"l2"`` or ``"linf"``.
+        """Distances under ``"l1"``, ``"l2"`` or ``"linf"``; ``"l0"``: the columns that change.
 
         Raises
         ------
         InvalidInput
-            Another name.
+            Another name, or ``"l0"`` of a run that did not count columns.
         """
-        if name not in ("l1", "l2", "linf"):
-            raise InvalidInput(f'"norm" must be one of l1, l2, linf; got "{name}".')
+        if name not in ("l0", "l1", "l2", "linf"):
+            raise InvalidInput(f'"norm" must be one of l0, l1, l2, linf; got "{name}".')
+        if name == "l0" and self.l0 is None:
+            raise InvalidInput(
+                "This run did not count the columns that change: l0 is known of runs with a domain "
+                "of columns (--columns), or of an estimator that minimises l0."
+            )
         distances: NDArray[np.float64] = getattr(self, name)
         return distances
 

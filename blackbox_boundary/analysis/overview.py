@@ -14,10 +14,22 @@ from numpy.typing import ArrayLike, NDArray
 from ..search.asks import Status
 from .distances import Distances
 
-__all__ = ["NORMS", "Overview", "Spread", "overview", "spread", "status_words", "unit_of"]
+__all__ = [
+    "NAMES",
+    "NORMS",
+    "Overview",
+    "Spread",
+    "overview",
+    "spread",
+    "status_words",
+    "unit_of",
+]
 
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 """Attribute of :class:`Distances` and how the norm is written."""
+
+NAMES = {"l0": "L0", **NORMS}
+"""The same, with the number of columns that change."""
 
 _BESIDES = {"certified": "no flip within", "estimate": "first order"}
 """Attribute of :class:`Distances` that only some estimators fill, and what it is called."""
@@ -80,7 +92,8 @@ class Overview:
     without_flip : dict of Status to int
         The same for the rows left out of the distances; the status gives the reason.
     distances : dict of str to Spread
-        For each of ``"l1"``, ``"l2"``, ``"linf"``, over the rows with a known flip point.
+        For each of ``"l1"``, ``"l2"``, ``"linf"``, and for ``"l0"`` where columns are counted, over
+        the rows with a known flip point.
     besides : dict of str to Spread
         Other results on the distance that some estimators give besides a flip point, by name, over
         all rows.
@@ -91,7 +104,7 @@ class Overview:
     unit : str
         Of the distances.
     columns_changed : Spread, or None
-        Columns of a table that flip points change, over the rows with one; under a domain.
+        Columns that flip points change, over the rows with one; where columns are counted.
     """
 
     n_rows: int
@@ -132,30 +145,34 @@ def _count(status: NDArray[np.int8]) -> dict[Status, int]:
 
 def overview(distances: Distances) -> Overview:
     """Headline numbers of ``distances``; defined for no rows and for no flips, too."""
+    counted = () if distances.l0 is None else ("l0",)
+    spreads = {n: spread(distances.norm(n)[distances.has_flip]) for n in (*NORMS, *counted)}
     return Overview(
         n_rows=len(distances),
         n_flips=int(distances.has_flip.sum()),
         by_status=_count(distances.status),
         without_flip=_count(distances.status[~distances.has_flip]),
-        distances={name: spread(distances.norm(name)[distances.has_flip]) for name in NORMS},
+        distances=spreads,
         besides=_besides(distances),
         predictions=spread(distances.n_predictions),
         gradients=spread(distances.n_gradients),
         n_predictions=int(distances.n_predictions.sum()),
         n_gradients=int(distances.n_gradients.sum()),
         unit=unit_of(distances),
-        columns_changed=None if distances.l0 is None else spread(distances.l0[distances.has_flip]),
+        columns_changed=spreads.get("l0"),
     )
 
 
-def unit_of(distances: Distances) -> str:
-    """The unit of the distances: of the inputs, or of their columns' scales."""
+def unit_of(distances: Distances, norm: str = "l2") -> str:
+    """The unit of the distances: of the inputs, of their columns' scales, or a number of columns."""
+    if norm == "l0":
+        return "columns"
     return "units of the columns' scales" if distances.run.get("columns") else "input units"
 
 
 def _besides(distances: Distances) -> dict[str, Spread]:
     """Estimates and certificates, with the norm that their estimator was set to."""
     norm = distances.run.get("estimator", {}).get("norm")
-    named = f", {NORMS[norm]}" if norm in NORMS else ""
+    named = f", {NAMES[norm]}" if norm in NAMES else ""
     known = {name + named: getattr(distances, column) for column, name in _BESIDES.items()}
     return {name: spread(values) for name, values in known.items() if values is not None}

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InvalidInput
 from ..search.asks import Status
 from .distances import Distances
-from .overview import NORMS
+from .overview import NAMES, unit_of
 from .robustness import RobustnessCurve, certified_curve
 
 __all__ = ["STATS", "Judgement", "Outcome", "Threshold"]
@@ -103,31 +103,31 @@ class Threshold:
         distance, unfinished = distances.norm(norm)[counted], ~final[counted]
         if not distance.size:
             return Judgement(Outcome.INCONCLUSIVE, "No row could be measured.")
-        seen = RobustnessCurve(np.sort(distance))
+        seen, unit = RobustnessCurve(np.sort(distance)), unit_of(distances, norm)
         if self._holds(seen):
-            return Judgement(Outcome.FAILS, self._says(seen.radius(STATS[self.stat]), norm))
+            return Judgement(Outcome.FAILS, self._says(seen.radius(STATS[self.stat]), norm, unit))
         certified = certified_curve(distances, norm)
         if certified is not None and not self._holds(_padded(certified, distance.size)):
             return Judgement(
                 Outcome.CERTIFIED,
                 f"Certificates show that {self.stat} is at least "
-                f"{_padded(certified, distance.size).radius(STATS[self.stat]):.4g} ({NORMS[norm]}).",
+                f"{_padded(certified, distance.size).radius(STATS[self.stat]):.4g} ({NAMES[norm]}).",
             )
         if self._holds(RobustnessCurve(np.sort(np.where(unfinished, 0.0, distance)))):
             return Judgement(
                 Outcome.INCONCLUSIVE,
                 f"{int(unfinished.sum()):,} of {distance.size:,} rows are not finished and could change the outcome.",
             )
-        return Judgement(Outcome.NOT_REFUTED, self._says(seen.radius(STATS[self.stat]), norm))
+        return Judgement(Outcome.NOT_REFUTED, self._says(seen.radius(STATS[self.stat]), norm, unit))
 
     def _holds(self, curve: RobustnessCurve) -> bool:
         value = curve.radius(STATS[self.stat])
         return value < self.distance if self.is_strict else value <= self.distance
 
-    def _says(self, value: float, norm: str) -> str:
+    def _says(self, value: float, norm: str, unit: str) -> str:
         if not np.isfinite(value):
             return f"{self.stat} is not known: too few rows were seen to flip."
-        return f"{self.stat} is at most {value:.4g} ({NORMS[norm]}, input units)."
+        return f"{self.stat} is at most {value:.4g} ({NAMES[norm]}, {unit})."
 
 
 def _padded(curve: RobustnessCurve, n: int) -> RobustnessCurve:

@@ -15,7 +15,7 @@ from ..arrays import as_numpy, take
 from ..predictor import Array
 from ..search.asks import Status
 from .distances import Distances
-from .overview import NORMS, overview, status_words, unit_of
+from .overview import NAMES, overview, status_words, unit_of
 from .robustness import certified_curve, robustness_curve
 
 __all__ = ["ENOUGH_CONVERGED", "Verdict", "in_words", "typical_norm", "verdict"]
@@ -71,7 +71,7 @@ def verdict(
     Parameters
     ----------
     distances : Distances
-    norm : {"l1", "l2", "linf"}
+    norm : {"l0", "l1", "l2", "linf"}
         The distance that is reported.
     labels : (n,) int, optional
         True labels, to compare the rows that the model misreads with the others.
@@ -96,10 +96,10 @@ def verdict(
 def typical_norm(x: Array, norm: str = "l2") -> float | None:
     """Median norm of the finite rows of ``x`` (n, ...), input units.
 
-    None where it is 0 or no row is finite. Of more than 1,000 rows, 1,000 are read, evenly spaced.
+    None where it is 0 or no row is finite, and for ``"l0"``. Of more than 1,000 rows, 1,000 are read, evenly spaced.
     """
     n = int(x.shape[0])
-    if not n:
+    if not n or norm == "l0":
         return None
     rows = np.unique(np.linspace(0, n - 1, min(n, _SAMPLED)).round().astype(np.intp))
     flat = np.asarray(as_numpy(take(x, rows)), np.float64).reshape(len(rows), -1)
@@ -135,14 +135,21 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
     median = curve.radius(0.5)
     if not np.isfinite(median):
         known = float(np.median(distances.norm(norm)[distances.has_flip]))
+        if norm == "l0":
+            return (
+                f"{n_flips:,} of {_counted(n, noun)} {_is(n_flips)} seen to change the label, at a "
+                f"median of {known:g} columns changed."
+            )
         return (
             f"{n_flips:,} of {_counted(n, noun)} {_is(n_flips)} seen to change the label, at a median "
-            f"{NORMS[norm]} distance of {_short(known)}{_relative(known, typical, noun)}."
+            f"{NAMES[norm]} distance of {_short(known)}{_relative(known, typical, noun)}."
         )
     subject = f"Half of the {_counted(n, noun)} change" if n > 1 else f"The {noun} changes"
     label = "their label" if n > 1 else "its label"
+    if norm == "l0":
+        return f"{subject} {label} when {_counted(int(median), 'column')} or fewer change."
     return (
-        f"{subject} {label} when moved by {_short(median)} ({NORMS[norm]}{_unit(distances)}) or less"
+        f"{subject} {label} when moved by {_short(median)} ({NAMES[norm]}{_unit(distances)}) or less"
         f"{_relative(median, typical, noun)}."
     )
 
@@ -167,6 +174,9 @@ def _certified(distances: Distances, norm: str, noun: str) -> str:
     median = curve.radius(0.5) if curve is not None else 0.0
     if not median:
         return ""
+    if norm == "l0":
+        fewer = _counted(int(np.ceil(median)) - 1, "column")
+        return f"Half of the {noun}s provably keep their label whatever {fewer} hold."
     return f"Half of the {noun}s provably keep their label within {_short(median)}."
 
 

@@ -36,6 +36,9 @@ def chosen_estimator(options: dict[str, Any]) -> Estimator:
     _refuse_other_norms(name, options["norm"])
     if name == "auto" and settings:  # they are settings of the ray
         name = "ray"
+        _refuse_other_norms(name, options["norm"])
+    if name == "auto" and options["norm"] == "l0":
+        settings["norm"] = "l0"
     return by_name(name, **settings)
 
 
@@ -44,7 +47,7 @@ def norm_note(options: dict[str, Any]) -> str:
 
     Empty if no note is needed.
     """
-    if options["norm"] == "l2" or options["estimator"] not in _ALONG_RAYS:
+    if options["norm"] in ("l0", "l2") or options["estimator"] not in _ALONG_RAYS:
         return ""
     capable = ", ".join(name for name, entry in CATALOGUE.items() if options["norm"] in entry.norms)
     return (
@@ -74,7 +77,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_other_norms(name: str, norm: str) -> None:
-    if name in _ALONG_RAYS or name not in CATALOGUE:
+    if name == "auto" or (name in _ALONG_RAYS and norm != "l0") or name not in CATALOGUE:
         return
     if norm in CATALOGUE[name].norms or CATALOGUE[name].norms == ("l0",):
         return  # columns are counted, and --norm sorts the rows

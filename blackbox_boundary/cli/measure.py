@@ -96,10 +96,11 @@ class _Measure(click.Command):
 )
 @click.option(
     "--norm",
-    type=click.Choice(["l1", "l2", "linf"]),
+    type=click.Choice(["l0", "l1", "l2", "linf"]),
     default="l2",
     show_default=True,
-    help="Distance that is minimised, and ranks the rows; ray only ranks.",
+    help="Distance that is minimised, and ranks the rows; ray only ranks. l0: the number of "
+    "columns that change.",
 )
 @click.option(
     "--from-label",
@@ -277,6 +278,7 @@ def measure(
     distances.run.update(
         model=without_query(model),
         data=facts,
+        norm=options["norm"],
         class_names=measured.class_names,
         command=repeating_command(click.get_current_context(), model, data),
     )

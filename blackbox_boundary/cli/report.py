@@ -10,6 +10,7 @@ import click
 
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
+from ..analysis.overview import NORMS
 from ..analysis.verdict import verdict
 from ..errors import CapabilityMissing
 from .data_rows import DataRows, class_names_option, table_options
@@ -24,7 +25,7 @@ _WITHDRAWN = 6
 
 norm_option = click.option(
     "--norm",
-    type=click.Choice(["l1", "l2", "linf"]),
+    type=click.Choice(["l0", "l1", "l2", "linf"]),
     help="Distance by which rows are ranked.  [default: that of the run]",
 )
 
@@ -151,6 +152,6 @@ def report(
 
 
 def norm_of(distances: Distances) -> str:
-    """The norm that the estimator of a run minimised; L2 where it does not say."""
-    norm = distances.run.get("estimator", {}).get("norm")
-    return norm if norm in ("l1", "l2", "linf") else "l2"
+    """The norm of ``--norm`` of a run, or that its estimator minimised; L2 where neither is known."""
+    norm = distances.run.get("norm", distances.run.get("estimator", {}).get("norm"))
+    return norm if norm in NORMS or (norm == "l0" and distances.l0 is not None) else "l2"

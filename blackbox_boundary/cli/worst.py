@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 import numpy as np
 
-from ..analysis.overview import status_words
+from ..analysis.overview import NORMS, status_words
 from ..arrays import as_numpy, take
 from ..datasets import Data
 from ..errors import CapabilityMissing, InvalidInput
@@ -95,14 +95,15 @@ def _write_table(file: TextIO, stored: StoredRun, rows: IntArray, data: Data | N
     has_ids = data is not None and data.ids is not None
     writer.writerow(
         [*(["id"] if has_ids else []), "row", "home", "flipped", *(["label"] if has_labels else []),
-         "l1", "l2", "linf", "status", *changes]
+         *(() if found.l0 is None else ("l0",)), *NORMS, "status", *changes]
     )  # fmt: skip
     for row in rows.tolist():
         line: list[Any] = [data.ids[row]] if data is not None and data.ids is not None else []
         line += [row, name(found.home[row]), name(found.flipped[row])]
         if data is not None and data.labels is not None:
             line.append(name(data.labels[row]))
-        line += [found.l1[row], found.l2[row], found.linf[row], status_words(found.status[row])]
+        line += [] if found.l0 is None else [found.l0[row]]
+        line += [*(found.norm(norm)[row] for norm in NORMS), status_words(found.status[row])]
         if columns and data is not None:
             before = np.asarray(data.x[row]).reshape(-1)
             after = as_numpy(take(found.flip_points, np.array([row]))).reshape(-1)

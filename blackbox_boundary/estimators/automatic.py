@@ -8,6 +8,7 @@
 | a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
 | a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| the number of columns is to be small (``norm="l0"``) | ``trees`` where splits are known, else ``fewest`` |
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
 """
@@ -15,7 +16,7 @@ Cost per row: that of the ray; where the answers give no gradient, that of ``hal
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from ..search.asks import BY_LABELS, Search, Status
 from ..search.problem import Problem
 from ..search.state import Flips
 from .broyden import Broyden
+from .fewest import Fewest
 from .halfspace import HalfSpace
 from .protocol import Estimator
 from .ray import Ray
@@ -47,6 +49,8 @@ class Automatic:
         constant model.
     by_splits : Trees
         For models of trees whose splits can be read.
+    norm : {"l2", "l0"}
+        ``"l0"``: the flip that changes the fewest columns.
     """
 
     keeps_domain: ClassVar[bool] = True
@@ -55,6 +59,7 @@ class Automatic:
     by_scores: Ray | Tangent = field(default_factory=Ray)
     by_labels: HalfSpace = field(default_factory=HalfSpace)
     by_splits: Trees = field(default_factory=Trees)
+    norm: Literal["l0", "l2"] = "l2"
 
     @property
     def name(self) -> str:
@@ -69,9 +74,11 @@ class Automatic:
     def chosen(self, problem: Problem) -> Estimator:
         """Return the estimator for this problem, or this one where each row's gradient decides."""
         if problem.domain is not None or problem.aim is not None:
-            return self._beyond_rays(problem)
+            return Fewest() if self.norm == "l0" else self._beyond_rays(problem)
         if problem.tree_ensemble is not None and problem.votes == 1 and _can_read(problem):
-            return self.by_splits
+            return replace(self.by_splits, norm=self.norm) if self.norm == "l0" else self.by_splits
+        if self.norm == "l0":
+            return Fewest()
         if problem.piecewise_constant:
             return self.by_labels
         no_gradient = problem.access is Access.LABEL and not problem.differentiable

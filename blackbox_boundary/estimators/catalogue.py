@@ -118,7 +118,8 @@ ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(
 def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
     """Return the estimator of this name with these settings; return a configured one as is.
 
-    ``"auto"`` is the default, :class:`~blackbox_boundary.estimators.Automatic`. Among the settings
+    ``"auto"`` is the default, :class:`~blackbox_boundary.estimators.Automatic`; its ``norm`` may be
+    ``"l0"``. Among the settings
     of ``"lower_bound"``, ``upper`` may also be a name; that estimator gets the same norm if it has
     one.
 
@@ -135,7 +136,8 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
             )
         return estimator
     if estimator == "auto":
-        return Automatic(Ray(**settings))
+        norm = settings.pop("norm", "l2")
+        return Automatic(Ray(**settings), norm=norm)
     if estimator not in ESTIMATORS:
         raise InvalidInput(
             f'"estimator" must be one of {", ".join(sorted(ESTIMATORS))}; got "{estimator}".'

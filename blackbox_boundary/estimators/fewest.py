@@ -96,6 +96,11 @@ class Fewest(Settings):
         """``"fewest"``."""
         return "fewest"
 
+    @property
+    def norm(self) -> str:
+        """``"l0"``: the number of columns."""
+        return "l0"
+
     def __post_init__(self) -> None:
         if not is_whole(self.max_queries_per_row) or self.max_queries_per_row < 10:
             raise InvalidInput(
@@ -127,8 +132,7 @@ class Fewest(Settings):
 
     def rank(self, problem: Problem) -> Callable[[Array], Real]:
         """Orders flips by the number of columns changed, then by L2."""
-        units = _units(problem)
-        return lambda moved: _rank(moved, units)
+        return lambda moved: _rank(moved, problem)
 
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Run the base, then take columns back."""
@@ -333,17 +337,19 @@ class _Row:
                 low = middle
 
 
-def columns_changed(moved: Array, units: Units) -> NDArray[np.intp]:
-    """How many columns each displacement (k, m) changes."""
+def columns_changed(moved: Array, problem: Problem) -> NDArray[np.intp]:
+    """How many columns each displacement (k, m) changes, a group or a category counting once."""
     flat = flat_rows(moved)
-    changed = [flat[:, unit].any(axis=-1) for unit in units]
+    if problem.units is None:
+        return np.asarray((flat != 0).sum(axis=-1), np.intp)
+    changed = [flat[:, unit].any(axis=-1) for unit in problem.units]
     return np.asarray(np.sum(changed, axis=0), np.intp)
 
 
-def _rank(moved: Array, units: Units) -> Real:
+def _rank(moved: Array, problem: Problem) -> Real:
     """The number of columns, and less than one more for the L2 length."""
     length = flat_norm(moved, 2)
-    return np.asarray(columns_changed(moved, units) + length / (1 + length))
+    return np.asarray(columns_changed(moved, problem) + length / (1 + length))
 
 
 def _units(problem: Problem) -> Units:

@@ -83,7 +83,7 @@ class Minimising(Estimator, Protocol):
 
     @property
     def norm(self) -> str:
-        """``"l1"``, ``"l2"`` or ``"linf"``."""
+        """``"l1"``, ``"l2"`` or ``"linf"``; ``"l0"`` counts the columns that change."""
         ...
 
 

@@ -279,11 +279,11 @@ class Measurement:
         found = np.flatnonzero(flips.has_flip)
         searched = flips.reported(found) if len(found) else flips.x[:0]
         points = self._rows.points(found, searched)
-        for norm, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
-            out.norm(norm)[v[found]] = self._rows.length(found, points, order)
-        units = self._rows.problem.units
-        if units is not None:
-            changed = columns_changed(searched - take(flips.x, found), units)
+        for name, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
+            out.norm(name)[v[found]] = self._rows.length(found, points, order)
+        norm = norm_of(self._estimator)
+        if self._rows.problem.units is not None or norm == "l0":
+            changed = columns_changed(searched - take(flips.x, found), self._rows.problem)
             l0 = np.full(self._n, np.inf)
             l0[v[found]] = changed
             out = dataclasses.replace(out, l0=l0)
@@ -294,7 +294,6 @@ class Measurement:
         found_all = dataclasses.replace(
             out, flip_points=kept, **self._confidence(), **self._bounds_besides()
         )
-        norm = norm_of(self._estimator)
         return withdraw_contradicted(
             found_all, norm, row_ids=self._row_ids, layers=flips.certified_by
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..analysis.overview import NORMS, overview, unit_of
+from ..analysis.overview import NAMES, overview, unit_of
 from ..analysis.paired import PairedRuns, check_comparable, differences_of_method
 from ..analysis.robustness import robustness_curve
 from ..analysis.verdict import ENOUGH_CONVERGED
@@ -59,7 +59,7 @@ def write_comparison(
         Two at least, of the same rows in the same units.
     path : path
         The file to write.
-    norm : {"l1", "l2", "linf"}
+    norm : {"l0", "l1", "l2", "linf"}
         The distance that is compared.
     class_names : sequence of str, optional
         Name of each label, from 0.
@@ -94,19 +94,19 @@ def comparison_sentence(name: str, paired: PairedRuns, norm: str) -> str:
     is_open = change.lo <= 0 <= change.hi
     moved = "no clear change" if is_open else "nearer" if change.change < 0 else "farther"
     return (
-        f"{name}: the median {NORMS[norm]} distance went from {number(change.before)} to {number(change.after)} "
+        f"{name}: the median {NAMES[norm]} distance went from {number(change.before)} to {number(change.after)} "
         f"({change.change:+.3g}, 95 % interval {change.lo:+.3g} to {change.hi:+.3g}, n = {change.n:,}): {moved}.{counts}"
     )
 
 
 def _content(runs: Sequence[tuple[str, Distances]], norm: str, names: Names) -> dict[str, Any]:
-    label = NORMS[norm]
+    label = NAMES[norm]
     curves = {name: robustness_curve(distances, norm) for name, distances in runs}
     words = f"Share of the rows without a flip nearer than a radius ({label}), one curve a run."
     figure = overlaid_curves(
         [(short(name), curve) for name, curve in curves.items()],
         norm=label,
-        unit=unit_of(runs[0][1]),
+        unit=unit_of(runs[0][1], norm),
         colours=PAGE_COLOURS,
     )
     first, *others = runs
@@ -126,8 +126,8 @@ def _pair(
     i: int, first: tuple[str, Distances], other: tuple[str, Distances], norm: str, names: Names
 ) -> _Pair:
     paired = PairedRuns.of(first[1], other[1], norm)
-    label = NORMS[norm]
-    words = f"Distance of each row in {first[0]} and in {other[0]} ({label}, {unit_of(first[1])})."
+    label = NAMES[norm]
+    words = f"Distance of each row in {first[0]} and in {other[0]} ({label}, {unit_of(first[1], norm)})."
     svg = ""
     if paired.both.any():
         figure = paired_differences(
@@ -135,7 +135,7 @@ def _pair(
             paired.after[paired.both],
             names=(short(first[0]), short(other[0])),
             norm=label,
-            unit=unit_of(first[1]),
+            unit=unit_of(first[1], norm),
             colours=PAGE_COLOURS,
         )
         svg = inline_svg(figure, f"pair{i}", text=words)
@@ -179,7 +179,7 @@ def _row_table(
         for row in rows[:_N_ROWS].tolist()
     ]
     note = f"The first {_N_ROWS} of {len(rows):,} rows." if len(rows) > _N_ROWS else ""
-    head = ("row", "flip before", "flip after", f"{NORMS[norm]} before", f"{NORMS[norm]} after")
+    head = ("row", "flip before", "flip after", f"{NAMES[norm]} before", f"{NAMES[norm]} after")
     return Table(f"{caption}, {len(rows):,}", head, lines, n_words=3, note=note)
 
 
@@ -194,5 +194,5 @@ def _run_table(runs: Sequence[tuple[str, Distances]], norm: str) -> Table:
             f"{converged:,}", number(numbers.distances[norm].median),
             f"{numbers.n_predictions + numbers.n_gradients:,}",
         ))  # fmt: skip
-    head = ("run", "model", "estimator", "access", "converged", f"median {NORMS[norm]}", "queries")
+    head = ("run", "model", "estimator", "access", "converged", f"median {NAMES[norm]}", "queries")
     return Table("The runs", head, lines, n_words=4)

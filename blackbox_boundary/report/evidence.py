@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.account import Account
-from ..analysis.overview import NORMS, overview, status_words, unit_of
+from ..analysis.overview import NAMES, overview, status_words, unit_of
 from ..analysis.robustness import certified_curve, robustness_curve
 from ..analysis.verdict import verdict
 from ..printable import printable
@@ -93,7 +93,7 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
         + ", ".join(f"{n:,} {status_words(status)}" for status, n in numbers.by_status.items())
         + f". {_data(run)}",
         "",
-        f"**Norm and domain.** {NORMS[norm]}, {numbers.unit}; {_domain(run)}.",
+        f"**Norm and domain.** {NAMES[norm]}, {numbers.unit}; {_domain(run)}.",
         "",
         f"**Access.** An attacker was assumed who sees {_KNOWLEDGE.get(str(run.get('access')), 'what the model answers')}"
         + (", and the gradients of the model" if run.get("gradients") == "predictor" else "")
@@ -175,7 +175,7 @@ def _metric(
     draws = np.random.default_rng(0).integers(0, values.size, (_N_RESAMPLES, values.size))
     lo, hi = np.quantile(np.median(values[draws], axis=-1), (0.025, 0.975))
     return {
-        "type": f"median {NORMS[norm]} distance to the nearest known flip, {unit_of(distances)}",
+        "type": f"median {NAMES[norm]} distance to the nearest known flip, {unit_of(distances, norm)}",
         "value": f"{np.median(values):.6g}",
         "slice": "all rows" if name is None else f"home label {name}",
         "confidenceInterval": {"lowerBound": f"{lo:.6g}", "upperBound": f"{hi:.6g}"},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.overview import NORMS, status_words, unit_of
+from ..analysis.overview import NAMES, status_words, unit_of
 from ..analysis.verdict import verdict
 from ..printable import printable
 from ..search.asks import Status
@@ -75,7 +75,7 @@ def write_explorer(
         ],
         "names": [names(label) for label in range(1 + int(_largest_label(distances, labels)))],
         "statuses": [status_words(status) for status in sorted(set(statuses))],
-        "unit": f"{NORMS[norm]} distance, {unit_of(distances)}",
+        "unit": f"{NAMES[norm]} distance, {unit_of(distances, norm)}",
         "has_pictures": layout is not None,
         "pictures": {},
     }
@@ -134,7 +134,7 @@ def _columns(
     }
     if labels is not None:
         columns["label"] = ("true label", True, labels.tolist())
-    columns["distance"] = (NORMS[norm], False, _numbers(distances.norm(norm)))
+    columns["distance"] = (NAMES[norm], False, _numbers(distances.norm(norm)))
     if distances.entropy is not None:
         columns["entropy"] = ("entropy", False, _numbers(distances.entropy))
     if distances.certified is not None:

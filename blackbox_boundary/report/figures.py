@@ -136,6 +136,7 @@ def distance_histogram(
     *,
     norm: str = "L2",
     bins: Histogram | None = None,
+    unit: str = "input units",
     size: tuple[float, float] = (3.6, 2.5),
     colours: Colours | None = None,
 ) -> Figure:
@@ -149,6 +150,8 @@ def distance_histogram(
         How the norm is written on the axis.
     bins : Histogram, optional
         Default: :func:`histogram` of the values.
+    unit : str
+        How the unit of the distances is written on the axis.
     size : (width, height)
         Inches.
     colours : Colours, optional
@@ -172,7 +175,7 @@ def distance_histogram(
             color=colours.ink,
             pad=3,
         )
-    axes.set_xlabel(f"{norm} distance (input units)")
+    axes.set_xlabel(f"{norm} distance ({unit})")
     axes.set_ylabel("rows")
     whole_numbers(axes.yaxis)
     return figure
@@ -184,6 +187,7 @@ def entropy_against_distance(
     *,
     norm: str = "L2",
     softness: Softness | None = None,
+    unit: str = "input units",
     size: tuple[float, float] = (4.2, 3.1),
     colours: Colours | None = None,
 ) -> Figure:
@@ -199,7 +203,7 @@ def entropy_against_distance(
         Nats. Rows where either is not finite are left out.
     softness : Softness, optional
         Its expected entropy is drawn as a line, and its knee as a mark.
-    norm, size, colours
+    norm, unit, size, colours
         As in :func:`distance_histogram`.
     """
     colours = colours or Colours()
@@ -229,7 +233,7 @@ def entropy_against_distance(
                 f"knee {softness.knee:.3g}", x=place_across(axes, softness.knee), fontsize=8.5,
                 color=colours.ink, pad=3,
             )  # fmt: skip
-    axes.set_xlabel(f"{norm} distance (input units)")
+    axes.set_xlabel(f"{norm} distance ({unit})")
     axes.set_ylabel("softmax entropy (nats)")
     if entropy.size and entropy.min() < 0.5 * entropy.max():
         axes.set_ylim(bottom=0.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..analysis.overview import NORMS, overview, status_words, unit_of
+from ..analysis.overview import NAMES, overview, status_words, unit_of
 from ..analysis.robustness import certified_curve, robustness_curve
 from ..analysis.verdict import verdict
 from ..arrays import as_numpy
@@ -58,15 +58,16 @@ class Plots:
             robustness_figure(
                 robustness_curve(found, norm),
                 certified=certified_curve(found, norm),
-                norm=NORMS[norm],
-                unit=unit_of(found),
+                norm=NAMES[norm],
+                unit=unit_of(found, norm),
             )
         )
 
     def histogram(self, norm: str = "l2") -> Figure:
         """Distances of the rows with a known flip point."""
         found = self._distances
-        return _shown(distance_histogram(found.norm(norm)[found.has_flip], norm=NORMS[norm]))
+        values, unit = found.norm(norm)[found.has_flip], unit_of(found, norm)
+        return _shown(distance_histogram(values, norm=NAMES[norm], unit=unit))
 
     def entropy(self, norm: str = "l2") -> Figure:
         """Softmax entropy against distance.
@@ -79,7 +80,10 @@ class Plots:
         found = self._distances
         if found.entropy is None:
             raise InvalidInput("The result holds no entropy: the model reveals no scores.")
-        return _shown(entropy_against_distance(found.norm(norm), found.entropy, norm=NORMS[norm]))
+        distance, unit = found.norm(norm), unit_of(found, norm)
+        return _shown(
+            entropy_against_distance(distance, found.entropy, norm=NAMES[norm], unit=unit)
+        )
 
     def pairs(self, class_names: Sequence[str] | None = None, norm: str = "l2") -> Figure:
         """Home label against flipped label; the twelve most frequent labels and the others."""
@@ -98,7 +102,7 @@ class Plots:
         x : (m, ...) array
             The rows that were measured.
         n : int
-        norm : {"l1", "l2", "linf"}
+        norm : {"l0", "l1", "l2", "linf"}
         image_shape : tuple of int, optional
             As in :func:`write_report`.
 
@@ -133,7 +137,7 @@ class Plots:
             largest = float(np.abs(change).max()) or 1.0
             line[2].imshow(change, cmap="cividis", vmin=-largest, vmax=largest)
             line[0].set_title(f"row {row.row}: {row.home} → {row.flipped}", fontsize=9)
-            line[1].set_title(f"{NORMS[norm]} {getattr(row, norm):.3g}", fontsize=9)
+            line[1].set_title(f"{NAMES[norm]} {getattr(row, norm):.3g}", fontsize=9)
             line[2].set_title(f"± {largest:.2g}", fontsize=9)
         return _shown(figure)
 

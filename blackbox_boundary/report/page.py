@@ -12,7 +12,7 @@ from ..analysis.agreement import agreement
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.changes import Columns
 from ..analysis.hints import direction_note, labels_note
-from ..analysis.overview import NORMS, overview, status_words
+from ..analysis.overview import NAMES, overview, status_words, unit_of
 from ..analysis.verdict import typical_norm, verdict
 from ..errors import InvalidInput
 from ..printable import printable
@@ -89,7 +89,7 @@ def write_report(
         How a row of ``x`` becomes a picture: ``(height, width)``, or with 1 or 3 channels first or
         last. Default: found from the shape of ``x``, where that reads as a picture.
     norm : str
-        ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is
+        ``"l0"``, ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is
         drawn.
 
     beside : sequence of str
@@ -165,7 +165,7 @@ def _content(
             noun="row" if layout is None else "image",
         ),
         "robustness": robustness(distances, norm, names),
-        "norm": NORMS[norm],
+        "norm": NAMES[norm],
         "measured": measured(distances.run),
         "median": number(numbers.distances[norm].median),
         "queries": (number(numbers.predictions.mean), number(numbers.gradients.mean)),
@@ -197,9 +197,13 @@ def _content(
         "beside": [printable(name) for name in beside],
         "histograms": distance_drawings(distances),
         "entropy": entropy_drawing(distances, norm),
-        "pairs": pair_drawing(pairs, names, norm),
+        "pairs": pair_drawing(pairs, names, norm, unit_of(distances, norm)),
         "top_pairs": pair_table(
-            pairs, names, NORMS[norm], most=30 if len({pair.home for pair in pairs}) > 12 else 10
+            pairs,
+            names,
+            NAMES[norm],
+            unit_of(distances, norm),
+            most=30 if len({pair.home for pair in pairs}) > 12 else 10,
         ),
         "n_pairs": len(pairs),
         "colours": layout is not None and layout.is_colour,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..analysis.overview import NORMS, unit_of
+from ..analysis.overview import NAMES, unit_of
 from ..analysis.robustness import certified_curve, robustness_curve
 from .curves import class_curves, robustness_figure
 from .svg import PAGE_COLOURS, inline_svg
@@ -45,7 +45,7 @@ def robustness(distances: Distances, norm: str, names: Names) -> Robustness | No
     """Draw the robustness curve; None where no flip point is known."""
     if not distances.has_flip.any():
         return None
-    label, unit = NORMS[norm], unit_of(distances)
+    label, unit = NAMES[norm], unit_of(distances, norm)
     curve, certified = robustness_curve(distances, norm), certified_curve(distances, norm)
     words = (
         f"Share of {len(curve):,} rows without a flip nearer than a radius ({label}, {unit})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..analysis.changes import Change, Columns, changes_of, column_shares
-from ..analysis.overview import NORMS, status_words, unit_of
+from ..analysis.overview import NAMES, NORMS, status_words, unit_of
 from ..analysis.uncertainty import Softness
 from ..printable import printable
 from .figures import (
@@ -142,10 +142,16 @@ def distance_drawings(distances: Distances) -> list[Drawing]:
         if not values.size:
             continue
         bins = histogram(values)
-        figure = distance_histogram(values, norm=label, bins=bins, colours=PAGE_COLOURS)
+        figure = distance_histogram(
+            values, norm=label, bins=bins, unit=unit_of(distances), colours=PAGE_COLOURS
+        )
         words = f"Histogram of {label} distances of {values.size:,} rows, median {number(float(np.median(values)))} {unit_of(distances)}."
         drawings.append(
-            Drawing(inline_svg(figure, name, text=words), words, histogram_table(bins, label))
+            Drawing(
+                inline_svg(figure, name, text=words),
+                words,
+                histogram_table(bins, label, unit_of(distances)),
+            )
         )
     return drawings
 
@@ -158,12 +164,12 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
     distance, entropy = distances.norm(norm)[known], distances.entropy[known]
     if not distance.size:
         return None
-    label = NORMS[norm]
+    label, unit = NAMES[norm], unit_of(distances, norm)
     softness = (
         Softness.fit(distance, entropy, norm=norm) if distance.size >= _LEAST_FITTED else None
     )
     figure = entropy_against_distance(
-        distance, entropy, norm=label, softness=softness, colours=PAGE_COLOURS
+        distance, entropy, norm=label, softness=softness, unit=unit, colours=PAGE_COLOURS
     )
     correlation = _rank_correlation(distance, entropy)
     strength = (
@@ -173,17 +179,17 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
     )
     reading = "" if softness is None else f" {softness_words(softness, distance)}"
     words = (
-        f"Softmax entropy at the row (nats) against its {label} distance ({unit_of(distances)}), "
+        f"Softmax entropy at the row (nats) against its {label} distance ({unit}), "
         f"n = {distance.size:,} rows.{strength}{reading}"
     )
     return Drawing(
         inline_svg(figure, "entropy", text=words),
         words,
-        entropy_table(entropy_by_distance(distance, entropy), label),
+        entropy_table(entropy_by_distance(distance, entropy), label, unit),
     )
 
 
-def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | None:
+def pair_drawing(pairs: list[LabelPair], names: Names, norm: str, unit: str) -> Drawing | None:
     """Draw a heat map of home and flipped labels, with a table of the most frequent pairs.
 
     None where there are no pairs.
@@ -211,7 +217,7 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str) -> Drawing | N
             "all others share the line and column “others”."
         )
     whole = label_map(pairs) if pooled else ""
-    listed = pair_table(pairs, names, NORMS[norm], most=200)
+    listed = pair_table(pairs, names, NAMES[norm], unit, most=200)
     listed = replace(listed, caption=f"{listed.caption}; the longer list")  # landmarks differ
     return Drawing(svg, words, listed, whole)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..analysis.changes import ColumnShare
 from ..analysis.hints import hint
-from ..analysis.overview import NORMS, Overview, Spread, spread, status_words
+from ..analysis.overview import NAMES, NORMS, Overview, Spread, spread, status_words, unit_of
 from ..printable import printable
 from ..search.asks import Status
 
@@ -177,16 +177,16 @@ def query_table(numbers: Overview) -> Table:
     )
 
 
-def histogram_table(bins: Histogram, label: str) -> Table:
+def histogram_table(bins: Histogram, label: str, unit: str) -> Table:
     """The counts of a histogram of distances."""
     rows = [
         (f"{number(low)} to {number(high)}", f"{n:,}")
         for low, high, n in zip(bins.edges[:-1], bins.edges[1:], bins.counts, strict=True)
     ]
-    return Table(f"Rows by {label} distance, input units", ("distance", "rows"), rows)
+    return Table(f"Rows by {label} distance, {unit}", ("distance", "rows"), rows)
 
 
-def entropy_table(bins: list[EntropyBin], label: str) -> Table:
+def entropy_table(bins: list[EntropyBin], label: str, unit: str) -> Table:
     """Quartiles of the entropy by distance."""
     rows = [
         (
@@ -196,7 +196,7 @@ def entropy_table(bins: list[EntropyBin], label: str) -> Table:
         )
         for part in bins
     ]
-    head = ("distance (input units)", "n", "25 % (nats)", "median (nats)", "75 % (nats)")
+    head = (f"distance ({unit})", "n", "25 % (nats)", "median (nats)", "75 % (nats)")
     return Table(f"Softmax entropy by {label} distance; every bin holds as many rows", head, rows)
 
 
@@ -222,7 +222,7 @@ def label_pairs(distances: Distances, norm: str) -> list[LabelPair]:
     return sorted(found, key=lambda pair: (-pair.n, pair.home, pair.flipped))
 
 
-def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -> Table:
+def pair_table(pairs: list[LabelPair], names: Names, label: str, unit: str, *, most: int) -> Table:
     """The most frequent label pairs; a note counts the others."""
     n = sum(pair.n for pair in pairs)
     rows = [
@@ -243,7 +243,7 @@ def pair_table(pairs: list[LabelPair], names: Names, label: str, *, most: int) -
     )
     head = ("home → flipped", "rows", "share", f"nearest {label}", f"median {label}")
     return Table(
-        f"Label pairs, {n:,} rows with a flip point; distances in input units",
+        f"Label pairs, {n:,} rows with a flip point; distances in {unit}",
         head,
         rows,
         note=note,
@@ -286,7 +286,7 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
         for word, mask in (("right", right & known), ("wrong", ~right & known))
     ]
     return Table(
-        f"{NORMS[norm]} distance (input units) by whether the home label is the true one",
+        f"{NAMES[norm]} distance ({unit_of(distances, norm)}) by whether the home label is the true one",
         ("home label", "rows", *_SPREAD_HEAD),
         rows,
     )

@@ -157,3 +157,33 @@ def test_distances_to_a_class_and_back_to_the_true_one(folder):
         assert row["home"] == row["label"] or row["flipped"] == row["label"]
     assert run(*command, "--towards", "2", "--output", "o")[0] == 3
     assert run(*command, "--labels", "none", "--from-label", "--output", "o")[0] == 3
+
+
+def test_the_number_of_columns_is_a_norm(folder):
+    """--norm l0 changes as few columns as possible, ranks and judges by their number, with a domain or without."""
+    described(folder)
+    for given in (("--columns", "columns.toml"), ("--bounds=-1e4,1e4",)):
+        command = ("measure", "planes_in_columns:Plane", "d.csv", *given, "--norm", "l0")
+        code, _, said = run(*command, "--output", "few", "--overwrite", "--fail-if", "p90 <= 1")
+        assert code == 7, said
+        assert "p90 is at most 1 (L0, columns)" in said
+        assert "change their label when 1 column or fewer change" in said
+        with (folder / "few/results.csv").open() as file:
+            assert {row["l0"] for row in csv.DictReader(file)} == {"1.0"}
+        with (folder / "few/changes.csv").open() as file:
+            changes = list(csv.DictReader(file))
+        assert len(changes) == len({line["row"] for line in changes}) == 30
+        facts = json.loads((folder / "few/run.json").read_text())
+        assert (facts["estimator"]["name"], facts["norm"]) == ("fewest", "l0")
+        page = (folder / "few/report.html").read_text()
+        assert "Share of 30 rows without a flip nearer than a radius (L0, columns)" in page
+        assert "l0" in run("worst", "few", "--n", 2)[1].splitlines()[0].split(",")
+    code, _, said = run(*command, "--estimator", "ray", "--output", "o")
+    assert (code, "minimised by fewest, trees" in said) == (2, True), said
+    assert measure("--overwrite")[0] == 0
+    code, _, said = run("report", "out", "--norm", "l0", "--fail-if", "p5 < 1")
+    assert (code, "p5 is at most" in said) == (0, True), said
+    bare = ("measure", "planes_in_columns:Plane", "d.csv", "--bounds=-1e4,1e4", "--rows", 2)
+    assert run(*bare, "--no-report", "--output", "raw")[0] == 0
+    code, _, said = run("report", "raw", "--norm", "l0")
+    assert (code, "did not count the columns" in said) == (3, True), said

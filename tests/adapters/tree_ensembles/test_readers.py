@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from blackbox_boundary import Access, CapabilityMissing, Prediction, Status, load, measure
-from blackbox_boundary.estimators import Trees
+from blackbox_boundary.estimators import Automatic, Trees
 from blackbox_boundary.tree_ensembles import TreeBased, verified
 
 MODELS = Path(__file__).parent / "models"
@@ -215,3 +215,14 @@ def test_every_comparison_of_the_unified_operator(mode, at_two, flips):
     x = np.array([[start] for start in flips], np.float32)
     found = measure(predictor, x, estimator=Trees(norm="linf"))
     np.testing.assert_array_equal(found.flip_points[:, 0], np.float32(list(flips.values())))
+
+
+def test_the_fewest_columns_of_trees_are_exact():
+    """With ``norm="l0"`` the default searches the splits, and its number of columns is certified."""
+    model = RandomForestClassifier(10, max_depth=3, random_state=0).fit(X, Y)
+    found = measure(model, X[::15], estimator=Automatic(norm="l0"))
+    assert found.run["estimator"]["norm"] == "l0"
+    np.testing.assert_array_equal(found.l0, (found.flip_points != X[::15]).sum(axis=-1))
+    np.testing.assert_array_equal(found.l0, found.certified)
+    by_labels = measure(model.predict, X[::15], estimator="fewest")
+    assert (by_labels.l0 >= found.l0).all()

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ..analysis.distances import Distances
-from ..errors import CallbackFailed, InvalidInput
+from ..errors import InvalidInput
 from ..inputs import is_whole
 from .driver import Progress
 from .sharded.preparation import Request, prepare, threads_of
+from .sharded.progress import report
 from .sharded.results import check_ledger, measure_shards
 from .sharded.shard_folder import run_folder
 from .sharded.work import MeasureSettings, Model, OpenWork, Outcome
@@ -175,15 +176,8 @@ class _Board:
 
     def report(self, progress: Progress | None) -> None:
         """Call the caller's function with the sums."""
-        if progress is None:
-            return
-        try:
-            progress(sum(self.numbers[1::2]), sum(self.numbers[2::2]))
-        except Exception as error:
-            raise CallbackFailed(
-                f"The function given as progress raised {type(error).__name__}: {error}; "
-                "error.partial holds what had been measured."
-            ) from error
+        if progress is not None:
+            report(progress, sum(self.numbers[1::2]), sum(self.numbers[2::2]))
 
 
 class _LocalWorker:
@@ -197,7 +191,7 @@ class _LocalWorker:
         with _environment(dict.fromkeys(_THREADS, str(threads))):
             self._opened = self._pool.submit(_open)  # starts the process
 
-    def opened(self) -> Future[Any]:
+    def opened(self) -> Future[Outcome]:
         return self._opened
 
     def submit(self, number: int) -> Future[Outcome]:
@@ -248,16 +242,20 @@ def _watch(board: _Board) -> None:
     os._exit(1)
 
 
-def _open() -> None:
+def _open() -> Outcome:
     """Open model and rows, once a worker."""
     try:
         work = pickle.loads(_worker["packed"])  # noqa: S301  made by the parent
     except (AttributeError, ImportError) as error:
-        raise InvalidInput(
-            f"The predictor cannot be made in another process ({error}): define its class in a "
-            "module that can be imported. Nothing was sent."
-        ) from error
-    _worker["work"] = OpenWork(work)
+        return Outcome(
+            0,
+            InvalidInput(
+                f"The predictor cannot be made in another process ({error}): define its class in "
+                "a module that can be imported. Nothing was sent."
+            ),
+        )
+    _worker["work"], outcome = OpenWork.opened(work)
+    return outcome
 
 
 def _measure(number: int) -> Outcome:

@@ -10,7 +10,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from ...errors import BoundaryError, WorkerLost
 from .work import Outcome
@@ -31,8 +31,8 @@ Lost: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 class Worker(Protocol):
     """A process, here or elsewhere, that measures shards."""
 
-    def opened(self) -> Future[Any]:
-        """Done when the worker has opened model and rows; raises the reason if it cannot."""
+    def opened(self) -> Future[Outcome]:
+        """Open model and rows."""
         ...
 
     def submit(self, number: int) -> Future[Outcome]:
@@ -66,10 +66,12 @@ class Dispatch:
 
     Attributes
     ----------
-    error : BoundaryError or None
+    error : Exception or None
         What ended the run early.
     is_interrupted : bool
         Whether Ctrl-C did.
+    n_lost : int
+        Workers that were killed.
     """
 
     def __init__(
@@ -81,23 +83,19 @@ class Dispatch:
     ) -> None:
         self._start, self._n_workers, self._lost, self._poll = start, n_workers, lost, poll
         self._waiting: deque[int] = deque()
-        self._busy: dict[Future[Any], tuple[Worker, int | None]] = {}
+        self._busy: dict[Future[Outcome], tuple[Worker, int | None]] = {}
         self._losses = Counter[int | None]()
         self._is_stopping = False
-        self.error: BoundaryError | None = None
+        self.error: Exception | None = None
         self.is_interrupted = False
-
-    @property
-    def n_lost(self) -> int:
-        """Workers that were killed."""
-        return self._losses.total()
+        self.n_lost = 0
 
     def run(self, numbers: Iterable[int]) -> None:
-        """Measure these shards; return when no worker is left."""
+        """Measure these shards; return when no worker measures."""
         self._waiting.extend(numbers)
         for _ in range(min(self._n_workers, len(self._waiting))):
             self._begin()
-        while self._busy:
+        while self._is_running():
             try:
                 done, _ = wait(self._busy, timeout=_POLL_S, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -108,11 +106,18 @@ class Dispatch:
             except BoundaryError as error:
                 self._end(error)
 
+        for worker, _ in self._busy.values():  # they never found room, or were not needed
+            worker.close()
+
+    def _is_running(self) -> bool:
+        is_waiting = bool(self._waiting) and not self._is_stopping
+        return is_waiting or any(number is not None for _, number in self._busy.values())
+
     def _begin(self) -> None:
         worker = self._start()
         self._busy[worker.opened()] = worker, None
 
-    def _finished(self, future: Future[Any]) -> None:
+    def _finished(self, future: Future[Outcome]) -> None:
         """Take what a worker answered, and give it the next shard."""
         worker, number = self._busy[future]
         try:
@@ -122,11 +127,13 @@ class Dispatch:
             worker.close()
             self._replace(number)
             return
-        except BoundaryError as error:  # model or rows cannot be opened
+        except Exception as error:  # noqa: BLE001  a bug: raised once the other workers have ended
             answer = Outcome(0, error)
         del self._busy[future]
-        if isinstance(answer, Outcome) and answer.error is not None:
+        if answer.error is not None:
             self._end(answer.error)
+        elif number is None:
+            del self._losses[None]
         if self._waiting and not self._is_stopping:
             following = self._waiting.popleft()
             self._busy[worker.submit(following)] = worker, following
@@ -135,6 +142,7 @@ class Dispatch:
 
     def _replace(self, number: int | None) -> None:
         """Start another worker for one that was killed."""
+        self.n_lost += 1
         self._losses[number] += 1
         if number is not None:
             self._waiting.appendleft(number)
@@ -153,7 +161,7 @@ class Dispatch:
             _LOG.warning("A worker was killed %s; another one goes on.", what)
             self._begin()
 
-    def _end(self, error: BoundaryError) -> None:
+    def _end(self, error: Exception) -> None:
         self.error = self.error or error
         self._stop()
 

@@ -11,9 +11,11 @@ from ...errors import BoundaryError, Interrupted, LedgerError
 from ...ledger.audit import verify
 from ...ledger.merging import MERGED, merge_ledgers
 from ...ledger.reader import LedgerReader
+from ...search.asks import Status
 from ..merging import merge
 from .dispatch import Dispatch, Lost, Worker
 from .preparation import Request
+from .progress import report
 from .shard_folder import ShardFolder
 from .work import Work
 
@@ -53,6 +55,8 @@ def measure_shards(
         max_queries=request.limits.max_queries,
         workers={"number": work.n_at_once, "killed": dispatch.n_lost, **work.about},
     )
+    if dispatch.error is not None and not isinstance(dispatch.error, BoundaryError):
+        raise dispatch.error
     error: BoundaryError | Interrupted | None = dispatch.error
     if dispatch.is_interrupted:
         error = error or Interrupted(whole)
@@ -61,10 +65,16 @@ def measure_shards(
             whole.run["ledger"].update(_merge_ledgers(folders, request.ledger))
         except LedgerError as failed:
             error = failed
+    if error is None and request.progress is not None:
+        report(request.progress, _n_final(whole), whole.run["n_queries"])
     if error is not None:
         error.partial = whole
         raise error
     return whole
+
+
+def _n_final(whole: Distances) -> int:
+    return sum(n for name, n in whole.count_by_status().items() if Status[name].is_final)
 
 
 def check_ledger(request: Request, work: Work) -> None:

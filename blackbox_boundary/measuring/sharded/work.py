@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 from ...domain import Domain
 from ...errors import BoundaryError, CertificatesWithdrawn, Interrupted, InvalidInput
@@ -137,14 +137,14 @@ class Outcome:
     Attributes
     ----------
     number : int
-    error : BoundaryError, optional
+    error : Exception, optional
         What ended it early.
     is_interrupted : bool
         Whether the run was stopped.
     """
 
     number: int
-    error: BoundaryError | None = None
+    error: Exception | None = None
     is_interrupted: bool = False
 
 
@@ -171,6 +171,14 @@ class OpenWork:
                 f'A worker cannot read the rows in "{work.rows.path}": {error.strerror or error}.'
             ) from error
         self._predictor = work.model.open(work.rows.shape[1:])
+
+    @classmethod
+    def opened(cls, work: Work) -> tuple[Self | None, Outcome]:
+        """Open the work; the outcome says why it cannot be opened."""
+        try:
+            return cls(work), Outcome(0)
+        except BoundaryError as error:
+            return None, Outcome(0, error)
 
     def measure(self, number: int, progress: Progress) -> Outcome:
         """Measure what is left of a shard, and store its results.
@@ -237,6 +245,6 @@ class OpenWork:
             found.run.update(spent.facts(), account=account.facts(), **work.facts)
         folder.save(found)
         count.remove()
-        if outcome.error is not None:
-            outcome.error.partial = None
+        if isinstance(outcome.error, BoundaryError):
+            outcome.error.partial = None  # it is in the folder, and too large to send
         return outcome

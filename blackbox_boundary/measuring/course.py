@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
-from ..estimators.protocol import ByGradients, KeepsDomain, TakesAim, rank_of, source_of
+from ..estimators.protocol import ByGradients, InInputs, KeepsDomain, TakesAim, rank_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
 from ..search.aims import aim_rows, aimed
@@ -77,7 +77,8 @@ def check(estimator: Estimator, problem: Problem) -> None:
             f'The estimator "{estimator.name}" does not measure the distance to one class; '
             f"{', '.join(able)} do."
         )
-    problem = problem.searched
+    if not isinstance(estimator, InInputs):
+        problem = problem.searched
     estimator.check(problem)
     if (source := source_of(estimator)) is not None:
         source.check(problem)

@@ -48,7 +48,7 @@ class RunningBlock:
     def __init__(self, block: Block, estimator: Estimator, max_queries: int | None = None) -> None:
         self.problem = block.problem
         self._block, self._estimator, self._valid = block, estimator, block.valid
-        self._rows = Rows.of(self.problem, take(block.x, self._valid))
+        self._rows = Rows.of(self.problem, take(block.x, self._valid), estimator)
         self._flips = Flips(self._rows.searched, block.ids[self._valid])
         self._left: float = np.inf if max_queries is None else max_queries
         self._n_predictions = np.zeros(len(self._valid), np.int64)

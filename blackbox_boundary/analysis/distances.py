@@ -252,7 +252,7 @@ class Distances:
         counts = sum(
             (np.bincount(part.status, minlength=128) for part in self.parts()), np.zeros(128, int)
         )
-        return {Status(value).name: int(counts[value]) for value in np.flatnonzero(counts)}
+        return {Status(int(value)).name: int(counts[value]) for value in np.flatnonzero(counts)}
 
     def save(self, path: str | Path) -> None:
         """Write everything to one ``.npz`` file, without pickle."""

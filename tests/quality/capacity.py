@@ -22,8 +22,8 @@ from large import perceptron
 
 WIDTH = 30
 ROWS = {
-    "linearised": 20_000, "ray": 20_000, "lower_bound": 20_000, "tangent": 2_000, "directions": 500,
-    "homotopy": 300, "broyden": 300, "flip_point": 100, "halfspace": 100,
+    "linearised": 4096, "ray": 4096, "lower_bound": 4096, "tangent": 400, "directions": 60,
+    "homotopy": 40, "broyden": 40, "flip_point": 20, "halfspace": 20,
 }  # fmt: skip
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from .curves import n_curves
+from .curves import followed
+from .expected import curve_pairs
+from .robustness import trainings
 from .samples import PAPER_SETS
 from .section4 import VOTED_INPUTS
 from .section5 import METHODS
-from .section6 import STEPS, STEPS_SETS, TRANSFER_SETS, WIDTH_CASES, WIDTH_SETS
+from .section6 import STEPS, STEPS_SETS, WIDTH_CASES, WIDTH_SETS, transfer_sets
 
 if TYPE_CHECKING:
     from .study import Study
@@ -30,13 +32,26 @@ def n_steps(study: Study, *, trains_victims: bool) -> int:
     measured = sum(_n_chunks(study, inputs) for inputs in study.input_sets)
     n = len(victims) * (trains_victims + 1 + measured + len(VOTED_INPUTS) + len(METHODS))
     n += len(set(_extractions(study)))
-    n += n_curves(study)
-    sets = [name for name in TRANSFER_SETS if name in (*PAPER_SETS, *scale.extra_sets)]
-    n += len(victims) * len(_extra(study)) * len(sets) * scale.transfer_seeds
+    n += _n_curves(study) + _n_robustness(study)
+    n += len(victims) * len(_extra(study)) * len(transfer_sets(study)) * scale.transfer_seeds
     if scale.width_seeds:
         others = len(WIDTH_SETS) * scale.width_seeds + 1 + _n_chunks(study, "natural")
         n += len(OTHER_WIDTHS) * others
     return n
+
+
+def _n_curves(study: Study) -> int:
+    """Curves of all pairs, one for each strategy and seed; on the first one is charged besides."""
+    n = 0
+    for number, _ in enumerate(curve_pairs(study)):
+        is_first = number == 0
+        n += len(followed(study, all_strategies=is_first))
+        n += is_first and not study.scale.curve_strategies
+    return n * study.scale.curve_seeds
+
+
+def _n_robustness(study: Study) -> int:
+    return len(trainings(study)) * study.scale.transfer_seeds if study.clearance else 0
 
 
 def _extra(study: Study) -> list[str]:

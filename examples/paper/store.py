@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,11 +40,6 @@ class Store:
     n_steps: int | None = None
     _known: set[Path] = field(default_factory=set)
 
-    @property
-    def n_known(self) -> int:
-        """Different results that were asked for so far, computed or read."""
-        return len(self._known)
-
     def numbers(self, step: str, configuration: dict[str, Any], compute: Callable[[], Any]) -> Any:
         """A JSON result, computed once."""
 
@@ -53,6 +49,7 @@ class Store:
             seconds = time.perf_counter() - started
             known = {"configuration": configuration, "seconds": seconds, "result": result}
             path.write_text(json.dumps(known), encoding="utf-8")
+            shutil.rmtree(path.with_suffix(".parts"), ignore_errors=True)
             return ""
 
         path = self._kept(step, configuration, "json", write)
@@ -84,6 +81,10 @@ class Store:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
 
+    def parts(self, step: str, configuration: dict[str, Any]) -> Store:
+        """A store for parts of one of the :meth:`numbers`; they are removed once that is written."""
+        return Store(self._path(step, configuration, "parts"), self.say)
+
     def seconds(self) -> float:
         """Wall time of all JSON results here, seconds; measurements hold their own."""
         return float(
@@ -94,11 +95,7 @@ class Store:
         self, step: str, configuration: dict[str, Any], ending: str, write: Callable[[Path], str]
     ) -> Path:
         """The file of a result, written whole or not at all, whenever the process ends."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        key = hashlib.sha256(
-            json.dumps([step, configuration], sort_keys=True).encode()
-        ).hexdigest()[:16]
-        path = self.folder / f"{step}-{key}.{ending}"
+        path = self._path(step, configuration, ending)
         if path.is_file():
             self._known.add(path)
             return path
@@ -107,10 +104,17 @@ class Store:
         what = write(temporary)
         temporary.replace(path)
         self._known.add(path)
-        of = "" if self.n_steps is None else f" of {self.n_steps}"
+        place = "" if self.n_steps is None else f"{len(self._known)} of {self.n_steps}: "
         seconds = time.perf_counter() - started
-        self.say(f"{self.n_known}{of}: {step} {_brief(configuration)}, {what}{seconds:.1f} s")
+        self.say(f"{place}{step} {_brief(configuration)}: {what}{seconds:.1f} s")
         return path
+
+    def _path(self, step: str, configuration: dict[str, Any], ending: str) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        key = hashlib.sha256(
+            json.dumps([step, configuration], sort_keys=True).encode()
+        ).hexdigest()[:16]
+        return self.folder / f"{step}-{key}.{ending}"
 
 
 def _brief(configuration: dict[str, Any]) -> str:

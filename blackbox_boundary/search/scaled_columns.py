@@ -167,6 +167,10 @@ class ScaledColumns:
                 wide[places] = scale[at]
         return np.asarray(wide[self._free] / self._scale)
 
+    def away(self, points: Array, x: Array) -> Real:
+        """How far inputs lie from rows (k, d): coordinates (k, m), in units of the scales."""
+        return self.encode(points) - self.encode(x)
+
     @cached_property
     def _wide(self) -> Domain:
         """The domain with a one-hot group in place of each category."""

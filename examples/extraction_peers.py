@@ -196,7 +196,10 @@ def main():
     given = parser.parse_args()
     study = mnist_study(data.mnist(), REDUCED, Store(given.folder / "results", print))
     rows = compared(study, given.seeds, given.peer_seeds)
-    note = f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of {REDUCED.batch_size} rows each. Our best: {BEST}."
+    note = (
+        f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of "
+        f"{REDUCED.batch_size} rows each. Our best: {BEST}."
+    )
     Exhibit(
         "peers", "Peers at equal budget", rows, note, partial(drawn, rows), size=(9.5, 4.6)
     ).write(given.folder / "figures")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..analysis.certificates import withdraw_contradicted
 from ..analysis.distances import Distances
-from ..arrays import put, take
+from ..arrays import flat_norm, put, take
 from ..estimators import Estimator, Flips
 from ..estimators.fewest import columns_changed
 from ..estimators.protocol import norm_of
@@ -53,8 +53,9 @@ def block_result(
     found = np.flatnonzero(flips.has_flip)
     searched = flips.reported(found) if len(found) else flips.x[:0]
     points = rows.points(found, searched)
+    away = rows.away(found, points)
     for name, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
-        out.norm(name)[v[found]] = rows.length(found, points, order)
+        out.norm(name)[v[found]] = flat_norm(away, order)
     columns = _found_besides(block, flips, _confidence(block, flips) if begun else {})
     norm = norm_of(estimator)
     if rows.problem.units is not None or norm == "l0":

@@ -24,7 +24,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_kind, as_numpy, flat_norm
+from ..arrays import as_kind, as_numpy
 from ..column import Column, Kind
 from ..domain import Domain, flat_rows
 from ..predictor import Array, Bounds
@@ -166,10 +166,6 @@ class ScaledColumns:
             if not isinstance(places, slice):
                 wide[places] = scale[at]
         return np.asarray(wide[self._free] / self._scale)
-
-    def length(self, points: Array, x: Array, order: float) -> Real:
-        """Distances (k,) between inputs and rows (k, d), in units of the columns' scales."""
-        return flat_norm(self.encode(points) - self.encode(x), order)
 
     @cached_property
     def _wide(self) -> Domain:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..arrays import take
 from ..domain import Domain, Violation
 from ..errors import InvalidInput

@@ -23,6 +23,7 @@ __all__ = [
     "section6_tables",
     "section6_transfer",
     "section6_widths",
+    "transfer_sets",
 ]
 
 PAPER_TABLES: dict[tuple[str, str], tuple[float, ...]] = {
@@ -260,10 +261,15 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
 _TRANSFER_SETS = ("natural", "random", "low", "high", "flip points", "random + flip points")
 
 
+def transfer_sets(study: Study) -> list[str]:
+    """Sets whose surrogates' boundaries are compared with the victim's."""
+    return [name for name in _TRANSFER_SETS if name in (*PAPER_SETS, *study.scale.extra_sets)]
+
+
 def section6_transfer(study: Study) -> Iterator[Exhibit]:
     """Where a surrogate's boundary lies, beside its victim's, by what it was trained on."""
     rows: list[Row] = []
-    sets = [name for name in _TRANSFER_SETS if name in (*PAPER_SETS, *study.scale.extra_sets)]
+    sets = transfer_sets(study)
     for victim in study.victims:
         samples, surrogates = Samples(study, victim), _extra_surrogates(study)
         cells = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class Store:
                     {"configuration": configuration, "seconds": seconds, "result": result}
                 ).encode(),
             )
+            shutil.rmtree(path.with_suffix(".parts"), ignore_errors=True)
             self.say(f"{step} {_brief(configuration)}: {seconds:.1f} s")
         return json.loads(path.read_bytes())["result"]
 
@@ -76,6 +78,10 @@ class Store:
             self.say(f"{step} {_brief(configuration)}: {time.perf_counter() - started:.1f} s")
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
+
+    def parts(self, step: str, configuration: dict[str, Any]) -> Store:
+        """A store for parts of one of the :meth:`numbers`; they are removed once that is written."""
+        return Store(self._path(step, configuration, "parts"), self.say)
 
     def seconds(self) -> float:
         """Wall time of all JSON results here, seconds; measurements hold their own."""

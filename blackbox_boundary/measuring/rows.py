@@ -10,9 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..arrays import take
 from ..domain import Domain, Violation
 from ..errors import InvalidInput

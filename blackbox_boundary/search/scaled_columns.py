@@ -24,7 +24,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_kind, as_numpy
+from ..arrays import as_kind, as_numpy, flat_norm
 from ..column import Column, Kind
 from ..domain import Domain, flat_rows
 from ..predictor import Array, Bounds
@@ -166,6 +166,14 @@ class ScaledColumns:
             if not isinstance(places, slice):
                 wide[places] = scale[at]
         return np.asarray(wide[self._free] / self._scale)
+
+    def away(self, points: Array, x: Array) -> Real:
+        """How far inputs lie from rows (k, d): coordinates (k, m), in units of the scales."""
+        return self.encode(points) - self.encode(x)
+
+    def length(self, points: Array, x: Array, order: float) -> Real:
+        """Distances (k,) between inputs and rows (k, d), in units of the columns' scales."""
+        return flat_norm(self.away(points, x), order)
 
     @cached_property
     def _wide(self) -> Domain:

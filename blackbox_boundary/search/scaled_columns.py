@@ -167,9 +167,13 @@ class ScaledColumns:
                 wide[places] = scale[at]
         return np.asarray(wide[self._free] / self._scale)
 
+    def away(self, points: Array, x: Array) -> Real:
+        """How far inputs lie from rows (k, d): coordinates (k, m), in units of the scales."""
+        return self.encode(points) - self.encode(x)
+
     def length(self, points: Array, x: Array, order: float) -> Real:
         """Distances (k,) between inputs and rows (k, d), in units of the columns' scales."""
-        return flat_norm(self.encode(points) - self.encode(x), order)
+        return flat_norm(self.away(points, x), order)
 
     @cached_property
     def _wide(self) -> Domain:

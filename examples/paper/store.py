@@ -59,7 +59,8 @@ class Store:
             found.save(temporary)
             temporary.replace(path)
             self.say(
-                f"{step} {_brief(configuration)}: {len(found):,} rows, {time.perf_counter() - started:.1f} s"
+                f"{step} {_brief(configuration)}: {len(found):,} rows, "
+                f"{time.perf_counter() - started:.1f} s"
             )
         return Distances.load(path)
 

@@ -266,6 +266,26 @@ class Domain:
                 columns[at] = replace(column, kind=kind, lowest=float(low), highest=float(high))
         return replace(self, columns=tuple(columns))
 
+    def random(self, n: int, seed: int = 0) -> Real:
+        """Random rows (n, d) of the domain, the same at every call.
+
+        Where a column has no bound, its values are normal, as wide as its scale.
+        """
+        rng = np.random.default_rng(seed)
+        drawn = rng.standard_normal((n, len(self.columns))) * self.scale
+        ends = (
+            np.where(self.frozen, np.nan, self.lowest),
+            np.where(self.frozen, np.nan, self.highest),
+        )
+        is_bounded = np.isfinite(ends[0]) & np.isfinite(ends[1])
+        low, high = (np.where(is_bounded, end, 0.0) for end in ends)
+        drawn = np.where(is_bounded, low + rng.random(drawn.shape) * (high - low), drawn)
+        for at, levels in self.levels.items():
+            drawn[:, at] = rng.choice(levels, n)
+        for group in self.groups:
+            drawn[:, group] = np.eye(len(group))[rng.integers(len(group), size=n)]
+        return np.asarray(np.where(self.whole, np.round(drawn), drawn))
+
     def facts(self) -> list[dict[str, Any]]:
         """The columns as JSON types, settings that are not set left out."""
         return [column.facts() for column in self.columns]

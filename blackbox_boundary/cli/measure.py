@@ -27,7 +27,7 @@ from ..measuring.driver import measure as measure_distances
 from ..measuring.shards import Part, Shard
 from ..predictor import Access, Predictor
 from .aiming import aim as aim_settings
-from .data_rows import DataRows, data_options
+from .data_rows import DataRows, data_options, described
 from .ending import answer_line, end_without_answer, finish, uninterrupted
 from .estimator_choice import chosen_estimator
 from .estimators import description
@@ -241,7 +241,11 @@ def measure(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
     # whatever needs neither model nor data comes first: a model may take long to load
-    estimator, bounds = chosen_estimator(options), bounds_of(options["bounds"])
+    estimator, bounds, domain = (
+        chosen_estimator(options),
+        bounds_of(options["bounds"]),
+        described(options["columns"]),
+    )
     folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
     click.get_current_context().call_on_close(folder.discard_if_empty)
     make_report = wants_report(options["interactive"] or options["report"])
@@ -253,8 +257,8 @@ def measure(
         predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
     else:
         datasets.check_source(data, options["labels"])
-        predictor = load(model, **given_of(options))
-    measured = DataRows.read(data, predictor, options)
+        predictor = load(model, columns=domain, **given_of(options))
+    measured = DataRows.read(data, predictor, options, domain)
     measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
     part = Part.of(len(rows), options["shard"], options["n_shards"])

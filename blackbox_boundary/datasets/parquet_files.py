@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import CapabilityMissing, InvalidInput
 from .columns import Choice, Roles, listed, what_to_do
 from .data import Raw
+from .texts import numbers_of_texts
 from .unpacking import check_unpacked
 
 __all__ = ["read_parquet", "read_parquet_table"]
@@ -37,16 +39,18 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
     """
     choice = choice or Choice()
     if array is not None:
-        choice = Choice(choice.labels, choice.ids, choice.drop, (array,))
+        choice = replace(choice, use=(array,))
     table = read_parquet_table(path)
     roles = Roles.of(table.column_names, choice, path, _index(table))
     row_names = roles.row_names
+    table, texts = _with_numbers(table, roles, choice, path)
     return Raw(
         _inputs(table, roles, path),
         None if roles.labels is None else _values(table.column(roles.labels)),
         source=roles.facts(),
         columns=roles.input_names if array is None else None,
         ids=None if row_names is None else _values(table.column(row_names)).astype(np.str_),
+        texts=texts,
     )
 
 
@@ -94,6 +98,30 @@ def _index(table: Any) -> list[int]:
     ]
 
 
+def _with_numbers(
+    table: Any, roles: Roles, choice: Choice, path: Path
+) -> tuple[Any, dict[str, tuple[str, ...]]]:
+    """The table with numbers in place of texts, and the categories of these, by column."""
+    import pyarrow as pa
+
+    texts: dict[str, tuple[str, ...]] = {}
+    for at in roles.inputs:
+        name, column = roles.names[at], table.column(at)
+        if name in choice.texts or (choice.finds_texts and _holds_texts(column.type)):
+            held, known = column.to_pylist(), choice.texts.get(name)
+            numbers, texts[name] = numbers_of_texts(name, held, known, path)
+            table = table.set_column(at, name, pa.array(numbers))
+    return table, texts
+
+
+def _holds_texts(kind: Any) -> bool:
+    """Whether a column is one of texts, or of a dictionary of them."""
+    from pyarrow import types as kinds
+
+    kind = kind.value_type if kinds.is_dictionary(kind) else kind
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
 def _inputs(table: Any, roles: Roles, path: Path) -> NDArray[Any]:
     columns = [
         _column(table.column(at).combine_chunks(), roles.names[at], path) for at in roles.inputs
@@ -124,6 +152,8 @@ def _column(column: Any, name: str, path: Path) -> NDArray[Any]:
             )
         shape.append(side)
         column = inner
+    if kinds.is_decimal(column.type):
+        column = column.cast("float64")
     if not (
         kinds.is_integer(column.type)
         or kinds.is_floating(column.type)

@@ -203,7 +203,7 @@ def measure(
     check_results(flip_points, resume, progress)
     x, names = rows_of(x, None if columns is None else columns.texts)
     x = as_floating(whole_as_floating(x, grid_of(predictor)))
-    predictor = as_predictor(predictor, tuple(x.shape[1:]))
+    predictor = as_predictor(predictor, tuple(x.shape[1:]), columns)
     if isinstance(predictor, NamedInputs):
         x = in_named_order(x, names, predictor.input_names)
         names = names and predictor.input_names

@@ -10,6 +10,7 @@ from array_api_compat import array_namespace, device, is_numpy_array, is_torch_a
 from numpy.typing import NDArray
 
 from .predictor import Array, IntArray
+from .stored_rows import StoredRows
 
 __all__ = ["as_kind", "as_numpy", "clip", "flat_norm", "per_row", "put", "take"]
 
@@ -36,7 +37,12 @@ def _index(rows: IntArray, like: Array) -> Array:
 
 
 def take(array: Array, rows: IntArray) -> Array:
-    """Return some rows of an array of any kind: the array if all are taken, else a copy."""
+    """Return some rows of an array of any kind: the array if all are taken, else a copy.
+
+    Rows that lie in a file are read.
+    """
+    if isinstance(array, StoredRows):
+        return array[rows]
     if _are_all(rows, array):
         return array
     if is_numpy_array(array):

@@ -38,6 +38,7 @@ FLOORS = (
         "grid",
         "loading",
         "settings",
+        "stored_rows",
     ),
     ("search", "ledger", "datasets"),
     ("gradients", "wrappers", "testing"),

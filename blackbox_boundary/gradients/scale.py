@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy
 from ..inputs import finite_rows
 from ..predictor import Array, Bounds
+from ..stored_rows import in_memory
 from .bases import is_image
 
 __all__ = ["data_scale", "row_scale"]
@@ -118,8 +119,8 @@ def _moments(x: Array) -> tuple[Real, Real, Real]:
     size = max(1, _BLOCK_BYTES // (8 * max(d, 1)))
     with np.errstate(over="ignore", invalid="ignore"):  # whatever overflows has no finite spread
         for first in range(0, int(x.shape[0]), size):
-            block = x[first : first + size]
-            rows = as_numpy(block)[finite_rows(_plain(block))].reshape(-1, d).astype(np.float64)
+            block = in_memory(x[first : first + size])
+            rows = as_numpy(block)[finite_rows(block)].reshape(-1, d).astype(np.float64)
             if not len(rows):
                 continue
             here = rows.mean(axis=0)
@@ -130,8 +131,3 @@ def _moments(x: Array) -> tuple[Real, Real, Real]:
         spread = np.sqrt(square / max(count, 1))
     rounding = 8 * np.finfo(np.float64).eps * largest
     return mean, np.where(spread > rounding, spread, 0.0), largest
-
-
-def _plain(block: Array) -> Array:
-    """Rows in memory."""
-    return np.asarray(block) if isinstance(block, np.memmap) else block

@@ -30,7 +30,7 @@ def aim_of(
     if towards is not None and from_label is not None:
         raise InvalidInput('"towards" and "from_label" exclude each other.')
     if towards is not None:
-        return Aim(np.full(n_rows, _class(predictor, towards), np.intp))
+        return Aim(np.broadcast_to(np.intp(_class(predictor, towards)), (n_rows,)))
     if from_label is None:
         return None
     labels = np.asarray(as_numpy(from_label))

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias, cast
 
@@ -52,6 +53,7 @@ from ..predictor import (
     ask_again,
 )
 from ..search.asks import Ask, AskPrediction
+from ..stored_rows import in_memory
 from .aiming import aim_of
 from .course import check, chosen, scaled
 from .flip_checks import FlipChecks
@@ -270,22 +272,22 @@ class _Run:
         resume = self._resumed
         n = int(self._x.shape[0])
         identical = identity(self._predictor, self._estimator, self._problem)
-        rest = np.arange(n)
+        rest: IntArray | None = None
         if resume is not None:
             rest = unfinished(resume, n)
             check_same(resume.run, identical)
             check_flip_points(resume, keeps=flip_points is not False)
         groups = self._groups = Groups(
-            rest,
+            n,
             self._block_rows,
             self._estimator,
             self._problem,
             self._meter,
-            is_resumed=resume is not None,
+            rest=rest,
             edges=self._part.edges,
         )
         self._check_rows()
-        self._identity, self._done = identical, n - len(rest)
+        self._identity, self._done = identical, n - groups.n_rows
         self._out = Distances.empty(n) if resume is None else own(resume)
         earlier = None if resume is None else resume.flip_points
         self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
@@ -294,10 +296,10 @@ class _Run:
         self._watch = ModelWatch(
             self._predictor, self._problem, None if resume is None else resume.run
         )
-        rows, running = rest[:0], None
+        rows, running = np.arange(0), None
         try:
             with self._meter.running():
-                self._probe(rest)
+                self._probe()
                 for rows in groups:
                     running = self._start(rows)
                     self._drive(running)
@@ -321,10 +323,10 @@ class _Run:
             self._meter.note(n)
         self._meter.note(self._watch.end(self._meter.left))
 
-    def _probe(self, rest: IntArray) -> None:
+    def _probe(self) -> None:
         """Check on the first finite rows whether answers depend on the other rows of a call."""
-        if len(rest):
-            some = self._rows(rest[:_PROBED])
+        if self._groups.n_rows:
+            some = self._rows(self._groups.first(_PROBED))
             finite = np.flatnonzero(finite_rows(some))[:2]
             n_probes = self._watch.begin(take(some, finite), self._meter.left)
             self._meter.note(n_probes)
@@ -335,8 +337,10 @@ class _Run:
 
         A single block is checked when it starts, if nothing is asked before.
         """
-        blocks = list(self._groups.blocks())
-        for rows in blocks if len(blocks) > 1 or isinstance(self._predictor, Grouping) else ():
+        is_single = len(list(islice(self._groups.blocks(), 2))) < 2
+        if is_single and not isinstance(self._predictor, Grouping):
+            return
+        for rows in self._groups.blocks():
             ids = self._part.ids(rows)
             checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, ids)
 
@@ -344,7 +348,7 @@ class _Run:
         """Some rows of the data, read into memory."""
         contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
         block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
-        return np.asarray(block) if isinstance(block, np.memmap) else block
+        return in_memory(block)
 
     def _start(self, rows: IntArray) -> Measurement:
         self._meter.reserved = 0

@@ -95,6 +95,8 @@ class FlipChecks:
 
     def finished(self, rows: IntArray, found: Distances) -> None:
         """Record rows that were measured; their flip points, if any, will be asked again."""
+        if not self.needs_points:
+            return
         known = (found.status == Status.CONVERGED) & found.has_flip
         self._left += rows[known].tolist()
 

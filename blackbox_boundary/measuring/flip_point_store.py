@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 from ..arrays import as_kind, as_numpy, put
 from ..errors import InvalidInput
 from ..predictor import Array, IntArray
+from ..stored_rows import StoredRows
 
 __all__ = ["FlipPointStore"]
 
@@ -81,7 +82,7 @@ def _kept(x: Array, keep: bool | str | Path, earlier: Array | None) -> Array:
 
 def _blank(x: Array) -> Array:
     """NaN in the shape and kind of the inputs, in memory."""
-    if isinstance(x, np.memmap):
+    if isinstance(x, np.memmap | StoredRows):
         return np.full(x.shape, np.nan, x.dtype)
     return array_namespace(x).full_like(x, np.nan)
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,43 +43,61 @@ class Groups:
 
     Parameters
     ----------
-    rest : (n,) int
-        Ids of the rows to measure, ascending.
+    n : int
+        Rows of the run.
     block_rows : int
         Rows of a block.
     edges : sequence of int
         Ids at which shards begin, ascending; a block never crosses one.
     meter : Meter
         What is left of the limit.
-    is_resumed : bool
-        Whether an earlier run left these rows.
+    rest : (k,) int, optional
+        Ids of the rows that an earlier run left, ascending. Default: all rows of a new run.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows to measure.
     """
 
     def __init__(
         self,
-        rest: IntArray,
+        n: int,
         block_rows: int,
         estimator: Estimator,
         problem: Problem,
         meter: Meter,
         *,
-        is_resumed: bool,
+        rest: IntArray | None = None,
         edges: Sequence[int] = (0,),
     ) -> None:
         self._rest, self._block_rows, self._meter = rest, block_rows, meter
-        self._edges = np.asarray(edges)
+        self._edges = (*edges, n)
+        self.n_rows = n if rest is None else len(rest)
         self._cost = max(1.0, estimator.expected_queries(problem.searched) * problem.votes)
         self._is_anytime = isinstance(estimator, Anytime)
-        worth = _WORTH * self._cost * len(rest)
-        self._is_even = self._is_anytime and not is_resumed and (meter.left or 0) >= worth
+        worth = _WORTH * self._cost * self.n_rows
+        self._is_even = self._is_anytime and rest is None and (meter.left or 0) >= worth
         self._n_measured = self._n_asked = 0
 
     def blocks(self) -> Iterator[IntArray]:
         """The blocks, whatever the limit."""
-        shard = np.searchsorted(self._edges, self._rest, side="right") - 1
-        block = (self._rest - self._edges[shard]) // self._block_rows
-        cuts = np.flatnonzero((np.diff(block) != 0) | (np.diff(shard) != 0)) + 1
-        yield from (rows for rows in np.split(self._rest, cuts) if len(rows))
+        for edge, end in pairwise(self._edges):
+            for first in range(edge, end, self._block_rows):
+                rows = self._between(first, min(first + self._block_rows, end))
+                if len(rows):
+                    yield rows
+
+    def first(self, k: int) -> IntArray:
+        """Ids of the first ``k`` rows to measure."""
+        return np.arange(min(k, self.n_rows)) if self._rest is None else self._rest[:k]
+
+    def _between(self, first: int, end: int) -> IntArray:
+        """Ids of the rows to measure from ``first`` to ``end - 1``."""
+        if self._rest is None:
+            return np.arange(first, end)
+        low, high = np.searchsorted(self._rest, (first, end))
+        return self._rest[low:high]
 
     def __iter__(self) -> Iterator[IntArray]:
         for block in self.blocks():
@@ -92,7 +111,7 @@ class Groups:
         """Return how many of the remaining queries a group may spend."""
         if not self._is_even:
             return left
-        return math.ceil(left * len(rows) / (len(self._rest) - self._n_measured))
+        return math.ceil(left * len(rows) / (self.n_rows - self._n_measured))
 
     def finished(self, rows: IntArray, n_asked: int) -> None:
         """Note what a group cost."""

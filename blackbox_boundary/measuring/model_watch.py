@@ -144,7 +144,8 @@ class ModelWatch:
 
     def finished(self, rows: IntArray) -> None:
         """Note that these rows (ids) were measured by now."""
-        self._rows.append((time.time(), rows))
+        if isinstance(self._predictor, Rechecked):
+            self._rows.append((time.time(), rows))
 
     def end(self, left: int | None) -> int:
         """Check the model at the end of the run; gives the queries that this took.

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import flat_norm, take
-from ..domain import Domain
+from ..domain import Domain, Violation
 from ..errors import InvalidInput
 from ..predictor import Array, IntArray
 from ..printable import printable
 from ..search.asks import Ask
 from ..search.problem import Problem
 from ..search.scaled_columns import ScaledColumns
+from ..stored_rows import row_blocks
 
-__all__ = ["Rows", "check_domain"]
+__all__ = ["Rows", "check_domain", "violations"]
 
 _SHOWN = 8
 """Columns that an error lists."""
@@ -92,6 +93,17 @@ class _TableRows(Rows):
         return self._columns.length(points, take(self.x, rows), order)
 
 
+def violations(x: Array, domain: Domain) -> list[Violation]:
+    """For each column, the rows that hold values which do not exist; files are read in blocks."""
+    found: dict[str, Violation] = {}
+    for _, block in row_blocks(x):
+        for column, n_rows, example in domain.violations(block):
+            earlier = found.get(column, Violation(column, 0, example))
+            found[column] = earlier._replace(n_rows=earlier.n_rows + n_rows)
+    order = [*(f"{column.group} (one-hot)" for column in domain.columns), *domain.names]
+    return sorted(found.values(), key=lambda each: order.index(each.column))
+
+
 def check_domain(x: Array, domain: Domain) -> None:
     """Refuse rows that hold values which do not exist.
 
@@ -100,7 +112,7 @@ def check_domain(x: Array, domain: Domain) -> None:
     InvalidInput
         Names the columns, each with the number of its rows and one value.
     """
-    wrong = domain.violations(x)
+    wrong = violations(x, domain)
     if not wrong:
         return
     shown = [

@@ -12,6 +12,7 @@ from ..inputs import finite_rows
 from ..predictor import Array
 from ..printable import printable
 from ..search.problem import Problem
+from ..stored_rows import row_blocks
 
 __all__ = ["warn_of_units"]
 
@@ -19,7 +20,7 @@ _APART = 100.0
 """Times that the largest spread may be the smallest."""
 
 _ROWS = 10_000
-"""Rows that are examined; fewer than ten give no reliable spread."""
+"""Rows that are examined at most, in one block; fewer than ten give no reliable spread."""
 
 
 def warn_of_units(x: Array, problem: Problem, names: Sequence[str] = ()) -> None:
@@ -31,7 +32,7 @@ def warn_of_units(x: Array, problem: Problem, names: Sequence[str] = ()) -> None
     is_known = problem.domain is not None or problem.scale is not None
     if is_known or len(problem.input_shape) != 1 or _has_one_range(problem):
         return
-    some = as_numpy(x[:_ROWS])
+    some = as_numpy(next(row_blocks(x[:_ROWS]))[1])
     some = some[finite_rows(some)].astype(np.float64)
     if len(some) < 10:
         return

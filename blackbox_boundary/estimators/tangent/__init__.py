@@ -37,6 +37,9 @@ goes back towards ``x`` and goes on. After the first round, rows that show need 
 times at most (:mod:`.restarts`): rows without a flip, from a corner of the box that flips, and rows
 whose flip point is no minimum.
 
+Rows whose probabilities are saturated start at the boundary, where they are not
+(:mod:`.saturated`).
+
 Further rounds look where the first may not have: from a colder start, from the best point on, and
 towards another class; rows without a flip start at random. A round never reads what a later limit
 will be, so that more rounds, or a larger ``max_queries``, never worsen a distance.

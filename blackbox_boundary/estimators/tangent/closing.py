@@ -6,12 +6,13 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ...arrays import as_kind, flat_norm, put, take
+from ...predictor import Array, FloatArray, IntArray
 from ...search.asks import Search, Status
 from ...search.geometry import length, nearest, row_dot
 from .descent import BEYOND, FARTHEST, towards_crossing
 from .state import TangentState
 
-__all__ = ["narrow", "project"]
+__all__ = ["narrow", "project", "touch"]
 
 _RTOL = 1e-3
 """Width of the bracket relative to the distance at the end of a round."""
@@ -36,15 +37,30 @@ def project(state: TangentState) -> Search:
         return
     step = array_namespace(state.x).zeros_like(state.x)
     put(step, rows, state.best(rows))
-    weights = state.soft_weights(state.best_lead, 0.0, np.full(len(state.home), -1))
+    yield from touch(state, step, state.best_lead)
+
+
+def touch(state: TangentState, step: Array, lead: FloatArray) -> Search:
+    """Look at the foot of ``x`` on the plane through ``x + step`` (n, d), of the active rows.
+
+    ``lead`` (n, n_classes) holds the leads there.
+    """
+    weights = state.soft_weights(lead, 0.0, np.full(len(state.home), -1))
     rows, slope, steepness = yield from state.slope(step, weights)
     if rows.size:
-        gap = state.best_lead[rows].min(axis=-1) / steepness - row_dot(slope, take(step, rows))
+        gap = lead[rows].min(axis=-1) / steepness - row_dot(slope, take(step, rows))
+        _read_margin(state, rows, gap * steepness)
         gap = np.minimum(np.maximum(gap, 0.0) * (1 + BEYOND), FARTHEST)
         foot = nearest(slope, *state.box(rows), gap, state.norm)
         yield from state.look(rows, foot)
         nearest_flip = np.maximum(state.distance[rows], np.finfo(np.float64).tiny)
         state.supporting[rows] = length(foot, state.norm) / nearest_flip
+
+
+def _read_margin(state: TangentState, rows: IntArray, margin: FloatArray) -> None:
+    """Take the margin (k,) that the tangent plane has at saturated rows as theirs."""
+    hidden = state.is_saturated[rows] & (margin > 0)
+    state.margin[rows[hidden]] = margin[hidden]
 
 
 def narrow(state: TangentState) -> Search:

@@ -124,7 +124,7 @@ def _begin(
     """
     step, lead = array_namespace(state.x).zeros_like(state.x), state.start.copy()
     running, found = state.taking_part, np.isfinite(state.distance)
-    warm = running & found & plan.from_best
+    warm = running & found & (plan.from_best | state.is_saturated)
     lost = running & ~found & (not first)
     if (rows := np.flatnonzero(warm)).size:
         put(step, rows, state.best(rows))

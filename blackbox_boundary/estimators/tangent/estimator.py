@@ -20,6 +20,7 @@ from .closing import narrow, project
 from .descent import descend
 from .plan import plan_of
 from .restarts import restart
+from .saturated import start_at_boundary
 from .state import TangentState
 
 __all__ = ["Tangent"]
@@ -107,6 +108,7 @@ class Tangent(Settings):
         if not flips.running.size:
             return
         state = TangentState(self, flips, problem)
+        yield from start_at_boundary(state)
         for number in range(self.rounds):
             yield from descend(state, plan_of(number), self.steps, first=number == 0)
             yield from project(state)

@@ -18,6 +18,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from ...predictor import Array, IntArray
 from ...search.asks import Search
 from ...search.geometry import length
 from .closing import narrow, project
@@ -25,7 +26,7 @@ from .descent import descend
 from .plan import RESTARTS
 from .state import TangentState
 
-__all__ = ["restart"]
+__all__ = ["corner", "restart"]
 
 _SUPPORTED = 0.85
 """Share of its distance at which the tangent plane of a flip point must lie; see above."""
@@ -66,13 +67,18 @@ def _in_need(state: TangentState) -> NDArray[np.bool_]:
 
 
 def _look_at_corners(state: TangentState) -> Search:
-    """Ask about corners of the box until one flips: the lowest, the highest, and random ones."""
+    """Ask about corners of the box until one flips."""
     for number in range(2 + _RANDOM_CORNERS):
         rows = np.flatnonzero(state.taking_part & ~np.isfinite(state.distance))
         least, most = state.box(rows)
         if not rows.size or not np.isfinite(length(most - least, "linf")).all():
             return
-        corners = [least, most]
-        if number >= len(corners):
-            corners.append(array_namespace(least).where(state.draw(rows) > 0, least, most))
-        yield from state.look(rows, corners[min(number, 2)])
+        yield from state.look(rows, corner(state, rows, number))
+
+
+def corner(state: TangentState, rows: IntArray, number: int) -> Array:
+    """Steps (k, d) to a corner of the box: the lowest, the highest, then random ones."""
+    least, most = state.box(rows)
+    if number < 2:
+        return most if number else least
+    return array_namespace(least).where(state.draw(rows) > 0, least, most)

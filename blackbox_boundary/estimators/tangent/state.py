@@ -19,7 +19,7 @@ from ...gradients import GradientSource
 from ...predictor import Access, Array, FloatArray, IntArray
 from ...search.asks import ANSWERED, Ask, Gradients, Labels, Status, ask_gradient, ask_prediction
 from ...search.geometry import flat_bounds, least_step, length, limits
-from ...search.margins import leads, resolution
+from ...search.margins import is_saturated, leads, resolution
 from ...search.problem import Problem
 from ...search.state import Flips
 
@@ -95,6 +95,7 @@ class TangentState:
         self.start = leads(flips.start, self.home, problem.access)
         resolved = resolution(flips.start, problem.access)
         self.margin = np.maximum(self.start.min(axis=-1), resolved)
+        self.is_saturated = is_saturated(flips.start, self.home, problem.access)
         self.is_tied = self.start.min(axis=-1) <= resolved
         ended = flips.status != Status.RUNNING
         self.start[ended] = 0.0

@@ -162,5 +162,5 @@ def _add(assembly: Assembly, tree: dict[str, Any], floats: list[Any], scale: flo
         column, border, smallest = _split(node["split"], floats)
         nodes.append([column, border, -1, -1, smallest, np.zeros(assembly.n_outputs)])
         waiting += [(node["left"], here, 2), (node["right"], here, 3)]
-    *parts, missing_left, value = zip(*nodes, strict=True)
-    assembly.add(*parts, np.array(value), missing_left=missing_left)
+    feature, threshold, left, right, missing_left, value = zip(*nodes, strict=True)
+    assembly.add(feature, threshold, left, right, np.array(value), missing_left=missing_left)

@@ -139,8 +139,8 @@ def _add(assembly: Assembly, block: dict[str, str], output: int, factor: float) 
         _spread(nodes, int(at), _categories(block, int(threshold[at])))
     value = np.zeros((len(nodes), assembly.n_outputs))
     value[n : n + len(leaves), output] = leaves
-    *parts, missing_left = zip(*nodes, strict=True)
-    assembly.add(*parts, value, missing_left=missing_left)
+    feature, bound, to_left, to_right, missing_left = zip(*nodes, strict=True)
+    assembly.add(feature, bound, to_left, to_right, value, missing_left=missing_left)
 
 
 def _numbers(block: dict[str, str], name: str, kind: Any = float) -> Any:

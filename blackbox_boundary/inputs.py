@@ -145,9 +145,15 @@ def finite_rows(x: Array) -> NDArray[np.bool_]:
 
 
 def checked_rows(
-    x: Array, input_shape: tuple[int, ...], bounds: Bounds, row_ids: IntArray
+    x: Array,
+    input_shape: tuple[int, ...],
+    bounds: Bounds,
+    row_ids: IntArray,
+    missing: NDArray[np.bool_] | None = None,
 ) -> IntArray:
     """Indices of the finite rows of ``x``; those lie inside the bounds, up to one rounding.
+
+    Inputs (*input_shape) where ``missing`` may be NaN.
 
     Raises
     ------
@@ -155,7 +161,13 @@ def checked_rows(
         Another shape, or a finite row outside the bounds, named by its id.
     """
     check_shape(x, input_shape)
-    valid = np.flatnonzero(finite_rows(x))
+    xp = array_namespace(x)
+    if missing is None or not missing.any():
+        known = x
+    else:
+        may_be = xp.asarray(np.broadcast_to(missing.reshape(input_shape), x.shape))
+        known = xp.where(may_be & xp.isnan(x), xp.zeros_like(x), x)
+    valid = np.flatnonzero(finite_rows(known))
     check_inside(take(x, valid), bounds, row_ids[valid])
     return valid
 

@@ -168,6 +168,7 @@ class DataRows:
         domain = _in_order(domain, rows, options["columns"])
         if options["repair"]:
             rows = _repaired(rows, domain)
+        _say_missing(rows, domain)
         return cls(rows, np.arange(len(data))[chosen], class_names, _facts(name, rows), domain)
 
     @classmethod
@@ -375,6 +376,23 @@ def _repaired(rows: Data, domain: Domain | None) -> Data:
         return rows
     say(f"Rows moved to the nearest values that exist, by column: {listed(moved)}.")
     return replace(rows, x=domain.repaired(flat).reshape(rows.x.shape))
+
+
+def _say_missing(rows: Data, domain: Domain | None) -> None:
+    """Print by column how many rows are not measured since a value is missing."""
+    if rows.columns is None:
+        return
+    lacks = np.isnan(rows.x.reshape(len(rows), -1))
+    if domain is not None:
+        lacks &= ~domain.missing
+    counts = lacks.sum(axis=0)
+    if counts.any():
+        named = [f"{rows.columns[at]} ({counts[at]:,})" for at in np.flatnonzero(counts)]
+        say(
+            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, by "
+            f"column: {listed(named)}. Where the model takes missing values, --columns allows them "
+            "(missing = true)."
+        )
 
 
 def _chosen(text: str | None, n: int) -> slice:

@@ -342,7 +342,9 @@ class _Run:
             return
         for rows in self._groups.blocks():
             ids = self._part.ids(rows)
-            checked_rows(self._rows(rows), self._problem.input_shape, self._problem.bounds, ids)
+            shape, domain = self._problem.input_shape, self._problem.domain
+            missing = None if domain is None else domain.missing
+            checked_rows(self._rows(rows), shape, self._problem.bounds, ids, missing)
 
     def _rows(self, rows: IntArray) -> Array:
         """Some rows of the data, read into memory."""

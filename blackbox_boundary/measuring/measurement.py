@@ -141,7 +141,8 @@ class Measurement:
         self._estimator = chosen(estimator, problem)
         check(self._estimator, problem)
         self.problem = problem = scaled(problem, self._estimator, x)
-        self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids)
+        missing = None if problem.domain is None else problem.domain.missing
+        self._valid = checked_rows(x, problem.input_shape, problem.bounds, ids, missing)
         if problem.domain is not None:
             check_domain(x, problem.domain)
         x, self._clipped = clipped_rows(x, problem.bounds)

@@ -23,7 +23,9 @@ from .errors import (
     PredictorError,
     PredictorRefused,
     PredictorUnavailable,
+    StorageError,
     TranscriptMismatch,
+    WorkerLost,
 )
 from .loading import load
 from .measuring.driver import measure
@@ -54,7 +56,9 @@ __all__ = [
     "PredictorRefused",
     "PredictorUnavailable",
     "Status",
+    "StorageError",
     "TranscriptMismatch",
+    "WorkerLost",
     "infer_domain",
     "load",
     "measure",

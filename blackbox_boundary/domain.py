@@ -167,12 +167,31 @@ class Domain:
                 named.setdefault(column.group, []).append(at)
         return tuple(np.array(places, np.intp) for places in named.values())
 
+    @property
+    def units(self) -> tuple[NDArray[np.intp], ...]:
+        """The columns that change together: each by itself, or with its one-hot group."""
+        grouped = {int(at) for group in self.groups for at in group}
+        alone = (np.array([at]) for at in range(len(self.columns)) if at not in grouped)
+        return (*alone, *self.groups)
+
     def box(self, x: Array) -> tuple[Real, Real]:
         """The lowest and the highest value (n, d) that each row (n, d) may take in each column."""
         home = flat_rows(x)
         low = np.where(self.frozen | (self.direction > 0), home, self.lowest)
         high = np.where(self.frozen | (self.direction < 0), home, self.highest)
         return low, high
+
+    def listed(self, at: int, dtype: np.dtype[Any]) -> Real | None:
+        """The values that a column lists, ascending, as inputs of ``dtype`` hold them.
+
+        0 and 1 for a one-hot column; None where the column lists none, or is frozen.
+        """
+        column = self.columns[at]
+        if column.frozen or at not in self._listed:
+            return None
+        levels = self.levels.get(at, np.array([0.0, 1.0]))
+        narrow = _inside(levels, (self.lowest[at], self.highest[at]), dtype)
+        return narrow.astype(np.float64)
 
     def nearest(self, points: Array, x: Array) -> Array:
         """The nearest inputs that exist and that the rows may become.

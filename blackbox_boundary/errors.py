@@ -24,7 +24,9 @@ __all__ = [
     "PredictorError",
     "PredictorRefused",
     "PredictorUnavailable",
+    "StorageError",
     "TranscriptMismatch",
+    "WorkerLost",
 ]
 
 
@@ -102,6 +104,22 @@ class LedgerError(BoundaryError):
     It belongs to another model or a newer version, is read-only or damaged, or the disk is full.
     Its content is unchanged; nothing is sent that it could not record.
     """
+
+
+class StorageError(BoundaryError):
+    """A file of a run cannot be written, its disk being full for one; what it held, it holds."""
+
+    @classmethod
+    def of(cls, path: object, error: OSError) -> StorageError:
+        """The error for a file or folder that the operating system refuses."""
+        return cls(
+            f'"{path}" cannot be written: {error.strerror or error}. What was stored before is not '
+            "lost; make room, or give the permission, and run the same command again."
+        )
+
+
+class WorkerLost(BoundaryError):
+    """Workers of a sharded run were killed again and again; other shards keep their results."""
 
 
 class TranscriptMismatch(BoundaryError):

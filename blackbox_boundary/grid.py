@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from .arrays import as_kind, clip
 from .errors import InvalidInput
 from .predictor import Array, Bounds, Predictor
 
-__all__ = ["Grid", "Gridded", "grid_of", "whole_as_floating"]
+__all__ = ["Grid", "Gridded", "grid_of"]
 
 _COUNTED = 2**53
 """Largest whole number up to which double precision holds every one."""
@@ -146,17 +146,6 @@ class Grid:
             low, high = (self._number(as_kind(bound, number)) for bound in (lowest, highest))
             number = clip(number, (xp.ceil(low - _SAME), xp.floor(high + _SAME)))
         return number
-
-
-def whole_as_floating(x: Any, grid: object) -> Any:
-    """Convert integer or boolean rows to double where the model takes whole numbers.
-
-    Anything else is returned as it is.
-    """
-    if not isinstance(grid, Grid) or grid.step < 1 or not is_array_api_obj(x):
-        return x
-    xp = array_namespace(x)
-    return xp.astype(x, xp.float64) if xp.isdtype(x.dtype, ("integral", "bool")) else x
 
 
 @runtime_checkable

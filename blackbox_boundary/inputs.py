@@ -2,132 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from .arrays import as_kind, as_numpy, clip, take
+from .arrays import as_kind, as_numpy, take
 from .errors import InvalidInput
 from .predictor import Array, Bounds, IntArray
-from .printable import printable
 
 __all__ = [
-    "as_floating",
     "check_inside",
     "check_shape",
     "checked_bounds",
     "checked_ids",
     "checked_limit",
     "checked_noise",
-    "checked_rows",
     "checked_scale",
     "checked_seed",
-    "clipped_rows",
     "finite_rows",
-    "in_named_order",
     "is_whole",
+    "row_excess",
 ]
-
-
-def _as_array(x: Any) -> Array:
-    """Rows as an array: lists and frames become NumPy arrays, arrays of any kind stay as they are.
-
-    Raises
-    ------
-    InvalidInput
-        Rows of different lengths, masked or sparse values, or values that are no numbers.
-    """
-    if isinstance(x, np.ma.MaskedArray):
-        if np.ma.is_masked(x):
-            raise InvalidInput(
-                '"x" must not be masked; fill the masked values, for example x.filled(np.nan): '
-                "rows with NaN get a status of their own."
-            )
-        return np.asarray(x)
-    if is_array_api_obj(x) and not isinstance(x, np.matrix):
-        if getattr(x, "is_meta", False):
-            raise InvalidInput(
-                '"x" is on the device "meta", which holds shapes and no values; make it on the CPU '
-                "or an accelerator."
-            )
-        return x
-    try:
-        values = np.asarray(x)
-    except (ValueError, TypeError) as error:
-        raise InvalidInput(
-            f'"x" must be an array (n, *input_shape); got {type(x).__name__}: {error}.'
-        ) from error
-    if values.dtype.kind not in "buif":
-        raise InvalidInput(
-            f'"x" must hold numbers only; got {type(x).__name__} of {_not_numbers(x, values)}. '
-            "Encode or leave out what is no number, and make sparse matrices dense."
-        )
-    return values
-
-
-def _not_numbers(x: Any, values: NDArray[Any]) -> str:
-    """Describe what a frame or a list holds instead of numbers; name the column of a frame."""
-    for name in getattr(x, "columns", ()):
-        kind = getattr(np.asarray(x[name]), "dtype", np.dtype(object))
-        if kind.kind not in "buif":
-            return f'{kind} in column "{printable(name)}"'
-    return str(values.dtype)
-
-
-def as_floating(x: Any) -> Array:
-    """``x`` as a floating-point array with at least one row."""
-    x = _as_array(x)
-    if x.ndim < 2 or x.shape[0] == 0 or 0 in x.shape:
-        raise InvalidInput(
-            f'"x" must have shape (n, *input_shape) with at least one row; got {tuple(x.shape)}.'
-        )
-    if not array_namespace(x).isdtype(x.dtype, "real floating"):
-        raise InvalidInput(
-            f'"x" must be floating-point; got {x.dtype}. Convert a table of whole numbers, for '
-            "example x.astype(float); scale images as the model was trained, for example x / 255."
-        )
-    return x
-
-
-def in_named_order(x: Array, given: Sequence[Any], names: Sequence[str]) -> Array:
-    """The columns of ``x`` in the order of ``names``, where they have names themselves.
-
-    Parameters
-    ----------
-    x : array (n, k)
-    given : sequence
-        Names of the columns of ``x``; empty where they have none: ``x`` then stays as it is.
-    names : sequence of str
-        Distinct names of the model's inputs. Some libraries write blanks in names as ``_``.
-
-    Raises
-    ------
-    InvalidInput
-        The rows lack a column, have another one, or have one twice.
-    """
-    given = list(given)
-    if not given or given == list(names):
-        return x
-    plain = [re.sub(r"\s", "_", str(name)) for name in given]
-    if set(plain) == set(names):
-        given = plain
-    missing = [name for name in names if name not in given]
-    extra = [name for at, name in enumerate(given) if name not in names or name in given[:at]]
-    faults = [
-        f"{what} {', '.join(printable(str(name)) for name in some)}"
-        for what, some in (("without", missing), ("besides them", extra))
-        if some
-    ]
-    if faults:
-        raise InvalidInput(
-            f'"x" must have the columns that the model takes, each once; it came '
-            f"{', and '.join(faults)}."
-        )
-    return np.take(x, [given.index(name) for name in names], axis=1)
 
 
 def check_shape(x: Array, input_shape: tuple[int, ...], whose: str = '"x"') -> None:
@@ -144,32 +41,34 @@ def finite_rows(x: Array) -> NDArray[np.bool_]:
     return np.asarray(as_numpy(xp.all(xp.isfinite(xp.reshape(x, (x.shape[0], -1))), axis=-1)))
 
 
-def checked_rows(
+def row_excess(
     x: Array,
     input_shape: tuple[int, ...],
     bounds: Bounds,
     row_ids: IntArray,
     missing: NDArray[np.bool_] | None = None,
-) -> IntArray:
-    """Indices of the finite rows of ``x``; those lie inside the bounds, up to one rounding.
+) -> NDArray[np.float64]:
+    """How far each row (n,) lies outside the bounds; NaN for a row with NaN or infinity.
 
-    Inputs (*input_shape) where ``missing`` may be NaN.
+    Inputs where ``missing`` (*input_shape) may be NaN.
 
     Raises
     ------
     InvalidInput
-        Another shape, or a finite row outside the bounds, named by its id.
+        Another shape, or a finite row outside the bounds by more than one rounding, named by its
+        id.
     """
     check_shape(x, input_shape)
-    xp = array_namespace(x)
-    if missing is None or not missing.any():
-        known = x
-    else:
-        may_be = xp.asarray(np.broadcast_to(missing.reshape(input_shape), x.shape))
-        known = xp.where(may_be & xp.isnan(x), xp.zeros_like(x), x)
-    valid = np.flatnonzero(finite_rows(known))
-    check_inside(take(x, valid), bounds, row_ids[valid])
-    return valid
+    if missing is not None and missing.any():
+        xp = array_namespace(x)
+        lacks = xp.isnan(x) & xp.asarray(np.broadcast_to(missing.reshape(input_shape), x.shape))
+        inside = np.zeros(input_shape) if bounds is None else np.clip(0.0, *bounds)
+        x = xp.where(lacks, as_kind(np.broadcast_to(inside, input_shape), x), x)
+    finite = finite_rows(x)
+    excess = np.where(finite, 0.0, np.nan)
+    valid = np.flatnonzero(finite)
+    excess[valid] = check_inside(take(x, valid), bounds, row_ids[valid])
+    return excess
 
 
 def checked_ids(row_ids: Any, n: int) -> IntArray:
@@ -276,8 +175,8 @@ the caller."""
 
 def check_inside(
     x: Array, bounds: Bounds, row_ids: IntArray, input_names: tuple[str, ...] | None = None
-) -> None:
-    """Raise for rows further outside the bounds than one rounding of single precision.
+) -> NDArray[np.float64]:
+    """How far each row (n,) lies outside the bounds, at most one rounding of single precision.
 
     Parameters
     ----------
@@ -294,14 +193,17 @@ def check_inside(
     InvalidInput
         Names the first such row, its input, its value, and counts the others.
     """
-    if bounds is None:
-        return
+    if bounds is None or not x.shape[0]:
+        return np.zeros(x.shape[0])
     xp = array_namespace(x)
+    lowest, highest = (as_kind(bound, x) for bound in bounds)
+    excess = xp.maximum(lowest - x, x - highest)
     allowed = as_kind(_ROUNDING * _scale(bounds), x)
-    beyond = xp.reshape(_excess(x, bounds) > allowed, (x.shape[0], -1))
+    beyond = xp.reshape(excess > allowed, (x.shape[0], -1))
     outside = np.flatnonzero(as_numpy(xp.any(beyond, axis=-1)))
     if not outside.size:
-        return
+        largest = xp.max(xp.reshape(excess, (x.shape[0], -1)), axis=-1)
+        return np.maximum(as_numpy(largest).astype(np.float64), 0.0)
     row = np.array(as_numpy(take(x, outside[:1]))[0], np.float64)
     at = int(np.argmax(as_numpy(take(beyond, outside[:1]))[0]))
     index = np.unravel_index(at, row.shape)
@@ -313,22 +215,6 @@ def check_inside(
         f"{name} is {row[index]:.9g}, and {lowest:.9g} to {highest:.9g} is allowed.{others} "
         "Are the inputs scaled as the model takes them?"
     )
-
-
-def clipped_rows(x: Array, bounds: Bounds) -> tuple[Array, NDArray[np.float64]]:
-    """Rows clipped into the bounds, and how far (n,) each was outside; ``x`` itself if none was."""
-    if bounds is None:
-        return x, np.zeros(x.shape[0])
-    xp = array_namespace(x)
-    excess = xp.max(xp.reshape(_excess(x, bounds), (x.shape[0], -1)), axis=-1)
-    moved = np.maximum(np.nan_to_num(as_numpy(excess).astype(np.float64)), 0.0)
-    return (clip(x, bounds) if moved.any() else x), moved
-
-
-def _excess(x: Array, bounds: tuple[Any, Any]) -> Array:
-    """How far each value lies outside the bounds; not positive inside."""
-    lowest, highest = (as_kind(bound, x) for bound in bounds)
-    return array_namespace(x).maximum(lowest - x, x - highest)
 
 
 def _scale(bounds: tuple[Any, Any]) -> NDArray[np.float64]:

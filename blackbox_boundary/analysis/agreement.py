@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..stored_rows import in_memory
 from .distances import Distances
 
 __all__ = ["Agreement", "agreement"]
@@ -49,10 +51,21 @@ class Agreement:
 
 def agreement(distances: Distances, labels: NDArray[np.intp] | None) -> Agreement | None:
     """Compare the home labels with ``labels`` (n,); None where nothing can be compared."""
-    known = distances.home >= 0
-    if labels is None or not known.any():
+    if labels is None:
         return None
-    home, true = distances.home[known], labels[known]
-    n_classes = int(max(home.max(), true.max())) + 1
-    shares = [np.bincount(part, minlength=n_classes) / len(part) for part in (home, true)]
-    return Agreement(float((home == true).mean()), float(shares[0] @ shares[1]), len(home))
+    n = n_same = first = 0
+    counts: list[Counter[int]] = [Counter(), Counter()]
+    for part in distances.parts():
+        known, end = part.home >= 0, first + len(part)
+        home, true = part.home[known], in_memory(labels[first:end])[known]
+        n, n_same, first = n + len(home), n_same + int((home == true).sum()), end
+        for count, values in zip(counts, (home, true), strict=True):
+            count.update(
+                dict(
+                    zip(*map(np.ndarray.tolist, np.unique(values, return_counts=True)), strict=True)
+                )
+            )
+    if not n:
+        return None
+    chance = sum(counts[0][label] * counts[1][label] for label in counts[0]) / n**2
+    return Agreement(n_same / n, chance, n)

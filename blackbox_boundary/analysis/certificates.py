@@ -13,6 +13,7 @@ import numpy as np
 
 from ..predictor import IntArray
 from .distances import Distances
+from .stored_distances import StoredDistances
 
 __all__ = ["WITHDRAWN", "withdraw_contradicted", "withdrawn"]
 
@@ -56,6 +57,8 @@ def withdraw_contradicted(
 def withdrawn(distances: Distances, reason: str) -> Distances:
     """The same distances with unknown certificates, and the reason."""
     run = {**distances.run, WITHDRAWN: reason}
+    if isinstance(distances, StoredDistances):
+        return distances.with_facts(run)
     if distances.certified is None:
         return replace(distances, run=run)
     return replace(distances, certified=np.full_like(distances.certified, np.nan), run=run)

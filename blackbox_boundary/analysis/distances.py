@@ -155,6 +155,10 @@ class Distances:
         point = None if self.flip_points is None else self.flip_points[i]
         return Row(row=i, flip_point=point, **columns)
 
+    def parts(self) -> Iterator[Distances]:
+        """The result in parts of consecutive rows that fit in memory; here, in one."""
+        yield self
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {name}" for name, n in self.count_by_status().items())
         known = self.l2[self.has_flip]
@@ -245,8 +249,10 @@ class Distances:
 
     def count_by_status(self) -> dict[str, int]:
         """Number of rows of each status that occurs, by name."""
-        values, counts = np.unique(self.status, return_counts=True)
-        return {Status(value).name: int(count) for value, count in zip(values, counts, strict=True)}
+        counts = sum(
+            (np.bincount(part.status, minlength=128) for part in self.parts()), np.zeros(128, int)
+        )
+        return {Status(value).name: int(counts[value]) for value in np.flatnonzero(counts)}
 
     def save(self, path: str | Path) -> None:
         """Write everything to one ``.npz`` file, without pickle."""
@@ -258,6 +264,8 @@ class Distances:
     def load(cls, path: str | Path) -> Distances:
         """Read what :meth:`save` wrote; columns unknown to this version are left out.
 
+        Of a run folder with results as Parquet, each column is read when it is used.
+
         Raises
         ------
         InvalidInput
@@ -265,6 +273,10 @@ class Distances:
         """
         from ..datasets.numpy_files import read_arrays  # readers are needed by few who import this
 
+        if Path(path).is_dir():
+            from .stored_distances import StoredDistances  # it knows this class
+
+            return StoredDistances.open(path)
         try:
             parts = read_arrays(Path(path))
             run = json.loads(str(parts["run"]))

@@ -8,7 +8,7 @@ from typing import Any
 from ..model_checks import FLIPS_AGAIN
 from ..search.asks import BY_LABELS, Status
 from .distances import Distances
-from .overview import overview, status_words
+from .overview import status_words, statuses
 
 __all__ = ["direction_note", "hint", "hints", "labels_note"]
 
@@ -66,14 +66,15 @@ def hints(distances: Distances) -> Iterator[str]:
         yield note
     yield from _flips_again(distances.run.get(FLIPS_AGAIN, {}))
     estimator = distances.run.get("estimator", {}).get("name", "")
-    for status, n in overview(distances).without_flip.items():
+    for status, n in statuses(distances)[1].items():
         if tried := hint(status, estimator):
             yield f"{_rows(n)} without a distance ({status_words(status)}). {tried}."
 
 
 def labels_note(distances: Distances) -> str:
     """Return how many rows were measured by labels for lack of a gradient; empty if none was."""
-    n = 0 if distances.note is None else int((distances.note == BY_LABELS).sum())
+    notes = (part.note for part in distances.parts())
+    n = sum(int((note == BY_LABELS).sum()) for note in notes if note is not None)
     return f"{_rows(n)} {BY_LABELS.replace('the row', 'them' if n > 1 else 'it')}." if n else ""
 
 

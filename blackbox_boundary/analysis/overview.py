@@ -5,6 +5,8 @@ One place computes them, so that the summary on the terminal and the report agre
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..search.asks import Status
 from .distances import Distances
+from .stored_distances import StoredDistances
+from .streamed_spread import streamed_spread
 
 __all__ = [
     "NAMES",
@@ -22,6 +26,7 @@ __all__ = [
     "overview",
     "spread",
     "status_words",
+    "statuses",
     "unit_of",
 ]
 
@@ -145,22 +150,64 @@ def _count(status: NDArray[np.int8]) -> dict[Status, int]:
 
 def overview(distances: Distances) -> Overview:
     """Headline numbers of ``distances``; defined for no rows and for no flips, too."""
-    counted = () if distances.l0 is None else ("l0",)
-    spreads = {n: spread(distances.norm(n)[distances.has_flip]) for n in (*NORMS, *counted)}
+    by_status, without_flip = statuses(distances)
+    counted = ("l0",) if _has(distances, "l0") else ()
+    spreads = {name: _spread_with_flip(distances, name) for name in (*NORMS, *counted)}
     return Overview(
         n_rows=len(distances),
-        n_flips=int(distances.has_flip.sum()),
-        by_status=_count(distances.status),
-        without_flip=_count(distances.status[~distances.has_flip]),
+        n_flips=len(distances) - sum(without_flip.values()),
+        by_status=by_status,
+        without_flip=without_flip,
         distances=spreads,
         besides=_besides(distances),
-        predictions=spread(distances.n_predictions),
-        gradients=spread(distances.n_gradients),
-        n_predictions=int(distances.n_predictions.sum()),
-        n_gradients=int(distances.n_gradients.sum()),
+        predictions=_spread(distances, "n_predictions"),
+        gradients=_spread(distances, "n_gradients"),
+        n_predictions=sum(int(part.n_predictions.sum()) for part in distances.parts()),
+        n_gradients=sum(int(part.n_gradients.sum()) for part in distances.parts()),
         unit=unit_of(distances),
         columns_changed=spreads.get("l0"),
     )
+
+
+def statuses(distances: Distances) -> tuple[dict[Status, int], dict[Status, int]]:
+    """Rows of each status, and of each status among the rows without a known flip point."""
+    counts = [
+        (_count(part.status), _count(part.status[~part.has_flip])) for part in distances.parts()
+    ]
+    return _sum(every for every, _ in counts), _sum(without for _, without in counts)
+
+
+def _sum(counts: Iterable[dict[Status, int]]) -> dict[Status, int]:
+    """Counts of all parts, most frequent first; of equal counts, the lower status."""
+    total: Counter[Status] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _has(distances: Distances, name: str) -> bool:
+    return any(getattr(part, name) is not None for part in distances.parts())
+
+
+def _spread_with_flip(distances: Distances, name: str) -> Spread:
+    """Spread of a column over the rows with a known flip point."""
+    return _spread(distances, name, lambda part: part.has_flip)
+
+
+def _spread(
+    distances: Distances, name: str, rows: Callable[[Distances], Any] = lambda _: slice(None)
+) -> Spread:
+    """Spread of a column, over some rows; stored results are read part by part."""
+    if not isinstance(distances, StoredDistances):
+        return spread(getattr(distances, name)[rows(distances)])
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for part in distances.parts():
+            if (values := getattr(part, name)) is not None:
+                yield values[rows(part)]
+
+    n, numbers = streamed_spread(blocks)
+    return Spread(n, *numbers)
 
 
 def unit_of(distances: Distances, norm: str = "l2") -> str:
@@ -174,5 +221,8 @@ def _besides(distances: Distances) -> dict[str, Spread]:
     """Estimates and certificates, with the norm that their estimator was set to."""
     norm = distances.run.get("estimator", {}).get("norm")
     named = f", {NAMES[norm]}" if norm in NAMES else ""
-    known = {name + named: getattr(distances, column) for column, name in _BESIDES.items()}
-    return {name: spread(values) for name, values in known.items() if values is not None}
+    return {
+        name + named: _spread(distances, column)
+        for column, name in _BESIDES.items()
+        if _has(distances, column)
+    }

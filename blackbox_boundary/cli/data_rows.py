@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,11 +23,14 @@ from ..column import Kind
 from ..column_file import read_domain
 from ..datasets import Data
 from ..datasets.columns import listed
+from ..datasets.parquet_rows import parquet_paths
 from ..domain import Domain
 from ..errors import InvalidInput
 from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
+from ..measuring.rows import violations
 from ..predictor import Array, Bounds, NamedInputs, Predictor, class_names_of
+from ..stored_rows import StoredRows, in_memory, row_blocks
 from ..wrappers.names import NamedPredictor
 from .messages import say
 
@@ -108,7 +111,7 @@ class DataRows:
     ----------
     data : Data
         These rows, in the shape of the model's inputs.
-    numbers : (n,) int
+    numbers : range
         Their numbers in the data set, from 0.
     class_names : tuple of str, or None
         Names of the model's classes.
@@ -119,7 +122,7 @@ class DataRows:
     """
 
     data: Data
-    numbers: NDArray[np.intp]
+    numbers: range
     class_names: tuple[str, ...] | None
     facts: dict[str, Any]
     domain: Domain | None = None
@@ -145,9 +148,7 @@ class DataRows:
         grid = predictor.grid if isinstance(predictor, Gridded) else None
         takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
         fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
-        wanted = column_names(options["use"]) or (
-            list(fields) if name.lower().endswith(_TABLES) else []
-        )
+        wanted = column_names(options["use"]) or (list(fields) if _is_table(name) else [])
         data = datasets.read(
             name,
             divide_by=1.0 if takes_whole else None,
@@ -169,17 +170,24 @@ class DataRows:
         if options["repair"]:
             rows = _repaired(rows, domain)
         _say_missing(rows, domain)
-        return cls(rows, np.arange(len(data))[chosen], class_names, _facts(name, rows), domain)
+        return cls(rows, range(len(data))[chosen], class_names, _facts(name, rows), domain)
 
     @classmethod
     def of(cls, data: Data) -> DataRows:
         """All rows of a data set, for a model whose classes have no names."""
-        return cls(data, np.arange(len(data)), None, {})
+        return cls(data, range(len(data)), None, {})
 
     def part(self, rows: range) -> DataRows:
         """Some consecutive rows; the facts stay those of all."""
         some = slice(rows.start, rows.stop)
         return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
+
+    def in_memory(self) -> DataRows:
+        """The rows with labels and ids in memory, as a report needs them."""
+        data = self.data
+        parts = {"labels": data.labels, "ids": data.ids}
+        read: dict[str, Any] = {k: None if v is None else in_memory(v) for k, v in parts.items()}
+        return replace(self, data=replace(data, **read))
 
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
         """Refuse rows outside the bounds, naming the column; the engine has only its number."""
@@ -187,21 +195,28 @@ class DataRows:
         if names is not None:
             limits = predictor.bounds if bounds is None else bounds
             limits = checked_bounds(limits, tuple(x.shape[1:]))
-            finite = np.flatnonzero(finite_rows(x))
-            check_inside(x[finite], limits, self.numbers[finite], names)
+            for first, block in row_blocks(x):
+                finite = np.flatnonzero(finite_rows(block))
+                numbers = np.asarray(self.numbers[first : first + len(block)])[finite]
+                check_inside(block[finite], limits, numbers, names)
 
-    def beside(self, distances: Distances) -> dict[str, list[Any]]:
+    def beside(self, distances: Distances) -> dict[str, Sequence[Any]]:
         """Columns of the results table that come from the data: id, data_row, label, names."""
         data = self.data
-        name = self._name
         none = [""] * len(data)
         return {
-            "id": none if data.ids is None else data.ids.tolist(),
-            "data_row": self.numbers.tolist(),
-            "label": none if data.labels is None else [name(label) for label in data.labels],
-            "home_name": [name(label) for label in distances.home],
-            "flipped_name": [name(label) for label in distances.flipped],
+            "id": none if data.ids is None else in_memory(data.ids).tolist(),
+            "data_row": self.numbers,
+            "label": none if data.labels is None else self._names(in_memory(data.labels)),
+            "home_name": self._names(distances.home),
+            "flipped_name": self._names(distances.flipped),
         }
+
+    def _names(self, labels: NDArray[np.intp]) -> list[str]:
+        """The names of classes (n,)."""
+        known, at = np.unique(labels, return_inverse=True)
+        names = [self._name(int(label)) for label in known]
+        return [names[place] for place in at.tolist()]
 
     def _name(self, label: int) -> str:
         """The name of a class; its number where it has none."""
@@ -337,14 +352,15 @@ def _check_labels(data: Data, n_classes: int, class_names: tuple[str, ...] | Non
     """Refuse labels that no class of an unnamed model has."""
     if data.labels is None or class_names is not None:
         return
-    beyond = data.labels >= n_classes
-    if beyond.any():
+    beyond = [block[block >= n_classes] for _, block in row_blocks(data.labels)]
+    n_beyond = sum(map(len, beyond))
+    if n_beyond:
         names = data.names
-        first = int(data.labels[beyond][0])
+        first = int(np.concatenate(beyond)[0])
         shown = first if names is None else f'"{names[first]}"'
         raise InvalidInput(
             f"The labels must be those of the model's {n_classes} classes, which have no names and "
-            f"are numbered from 0; {int(beyond.sum()):,} of {len(beyond):,} rows have others, "
+            f"are numbered from 0; {n_beyond:,} of {len(data):,} rows have others, "
             f"{shown} for one. Name the classes as the labels do, in the order of the model's "
             "scores (--class-names), or leave the labels out (--labels none)."
         )
@@ -370,17 +386,22 @@ def _repaired(rows: Data, domain: Domain | None) -> Data:
     """The rows moved into the domain; the moves are printed by column."""
     if domain is None:
         raise click.UsageError("--repair needs --columns, which say what the columns may hold.")
-    flat = np.asarray(rows.x).reshape(len(rows), -1)
-    moved = [f"{name} ({n:,})" for name, n, _ in domain.violations(flat)]
+    moved = [f"{name} ({n:,})" for name, n, _ in violations(rows.x, domain)]
     if not moved:
         return rows
     say(f"Rows moved to the nearest values that exist, by column: {listed(moved)}.")
-    return replace(rows, x=domain.repaired(flat).reshape(rows.x.shape))
+    x = rows.x
+    if isinstance(x, StoredRows):
+        return replace(rows, x=x.converted(domain.repaired, x.shape[1:], x.dtype))
+    return replace(rows, x=domain.repaired(np.asarray(x)))
 
 
 def _say_missing(rows: Data, domain: Domain | None) -> None:
-    """Print by column how many rows are not measured since a value is missing."""
-    if rows.columns is None:
+    """Print by column how many rows are not measured since a value is missing.
+
+    Files that are read when they are used are not read for this.
+    """
+    if rows.columns is None or isinstance(rows.x, StoredRows):
         return
     lacks = np.isnan(rows.x.reshape(len(rows), -1))
     if domain is not None:
@@ -418,6 +439,12 @@ def _taken(data: Data, chosen: slice) -> Data:
     parts = {"labels": data.labels, "ids": data.ids}
     some: dict[str, Any] = {k: None if part is None else part[chosen] for k, part in parts.items()}
     return replace(data, x=data.x[chosen], **some)
+
+
+def _is_table(name: str) -> bool:
+    """Whether the columns of the data may have names."""
+    is_folder = Path(name).is_dir() and bool(parquet_paths(Path(name)))
+    return is_folder or name.lower().endswith(_TABLES)
 
 
 def digest(x: Array) -> str:

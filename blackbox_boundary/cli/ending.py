@@ -11,6 +11,7 @@ from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..analysis.hints import hints
+from ..analysis.stored_distances import StoredDistances
 from ..analysis.verdict import typical_norm, verdict
 from ..errors import BoundaryError, PredictorRefused, PredictorUnavailable
 from ..model_checks import Rechecked
@@ -29,6 +30,9 @@ def answer_line(
     distances: Distances, measured: DataRows, folder: RunFolder, norm: str, *, has_report: bool
 ) -> str:
     """The answer in one paragraph: the verdict, time and price, and where the results are."""
+    if isinstance(distances, StoredDistances):
+        where = folder.report if has_report else f"{folder.path}/"
+        return f"{len(distances):,} rows in {len(distances.files):,} Parquet files: {where}"
     data = measured.data
     said = verdict(distances, norm, labels=data.labels, typical=typical_norm(data.x, norm))
     account = Account.of(distances.run)
@@ -65,8 +69,9 @@ def end_without_answer(
     """
     is_unanswered = isinstance(failure, PredictorUnavailable | PredictorRefused)
     probed = isinstance(predictor, Rechecked) and predictor.sent_row() is not None
-    was_answered = probed or "behaviour" in distances.run or bool((distances.home >= 0).any())
-    if folder.earlier is None and is_unanswered and not was_answered:
+    has_home = any(bool((part.home >= 0).any()) for part in distances.parts())
+    was_answered = probed or "behaviour" in distances.run or has_home
+    if folder.facts is None and is_unanswered and not was_answered:
         folder.discard()
         account = Account.of(distances.run) or Account()
         say(f"Nothing was answered; {account.line()}. No results were written.")
@@ -105,10 +110,14 @@ def finish(
         say(line)
     if reason := distances.run.get(WITHDRAWN):
         say(reason)
-    left = int(sum(not Status(status).is_final for status in distances.status))
+    counts = distances.count_by_status()
+    left = sum(n for name, n in counts.items() if not Status[name].is_final)
     if left:
+        # workers go on in their folder by themselves
+        how = "" if "workers" in distances.run else f" and --resume --output {folder.path}"
         say(
-            f"{left:,} of {len(distances):,} rows are not finished; go on with the same command and --resume --output {folder.path}"
+            f"{left:,} of {len(distances):,} rows are not finished; "
+            f"go on with the same command{how}"
         )
     say(answer)
     if isinstance(failure, BoundaryError):

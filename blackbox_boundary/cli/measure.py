@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import warnings
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,19 +13,20 @@ from rich.console import Console
 from .. import datasets
 from ..analysis.account import Account
 from ..analysis.distances import Distances
+from ..analysis.result_parts import need_parquet
 from ..errors import (
     BoundaryError,
-    CertificatesWithdrawn,
     Interrupted,
 )
-from ..estimators import CATALOGUE, Automatic, Estimator, Problem
+from ..estimators import CATALOGUE, Automatic, Problem
 from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.aiming import aim_of
-from ..measuring.driver import measure as measure_distances
+from ..measuring.sharded.work import Model
 from ..measuring.shards import Part, Shard
-from ..predictor import Access, Predictor
+from ..predictor import Access
 from .aiming import aim as aim_settings
+from .by_workers import check_worker_options, has_workers, measured_by_workers, worker_options
 from .data_rows import DataRows, data_options, described
 from .ending import answer_line, end_without_answer, finish, uninterrupted
 from .estimator_choice import chosen_estimator
@@ -36,18 +36,14 @@ from .fail_if import exit_code_of, fail_if_option
 from .messages import say
 from .model_settings import bounds_of, given_of
 from .named_values import without_query
-from .progress import progress
-from .reading import Noise, noise_of
+from .one_process import measured_by_one_process
 from .repeating import repeating_command
 from .report import interactive_option, wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
-from .spending import spending, spending_options
+from .spending import spending_options
 from .summary import summary
 
 __all__ = ["measure"]
-
-_IN_MEMORY = 256 * 2**20
-"""Bytes of flip points kept in memory; more of them go straight to a file in the output folder."""
 
 
 class _Measure(click.Command):
@@ -200,9 +196,18 @@ class _Measure(click.Command):
     "--shards",
     "n_shards",
     type=click.IntRange(min=1),
-    default=1,
     metavar="N",
-    help="Measure all rows, in calls that never cross the edge of one of N shards.",
+    help="Measure all rows, in calls that never cross the edge of one of N shards.  "
+    "[default: 1; four a worker]",
+)
+@worker_options
+@click.option(
+    "--results",
+    type=click.Choice(["tables", "parquet"]),
+    default="tables",
+    show_default=True,
+    help="What to write: results.csv and results.npz, or Parquet files as rows finish, for results "
+    "larger than memory.",
 )
 @data_options
 @spending_options
@@ -221,8 +226,8 @@ def measure(
 
     MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file
     that describes one), or package.module:factory, a function that returns a torch module, a fitted
-    estimator or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file, a folder of images,
-    or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of
+    estimator or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file, a folder of Parquet
+    files or of images, or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of
     handwritten digits is measured.
 
     \b
@@ -240,28 +245,40 @@ def measure(
         raise click.UsageError(
             "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
         )
+    check_worker_options(options)
+    in_parquet = options["results"] == "parquet"
+    if in_parquet:
+        need_parquet()
     # whatever needs neither model nor data comes first: a model may take long to load
     estimator, bounds, domain = (
         chosen_estimator(options),
         bounds_of(options["bounds"]),
         described(options["columns"]),
     )
-    folder = RunFolder(options["output"], resume=options["resume"], overwrite=options["overwrite"])
+    folder = RunFolder(
+        options["output"],
+        resume=options["resume"],
+        overwrite=options["overwrite"],
+        has_shards=has_workers(options),
+        in_parquet=in_parquet,
+    )
     click.get_current_context().call_on_close(folder.discard_if_empty)
-    make_report = wants_report(options["interactive"] or options["report"])
+    wanted = options["interactive"] or options["report"]
+    make_report = wants_report(False if in_parquet and wanted is None else wanted)
     if model is None or data is None:
         say(
             "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
         )
         model, data = "the embedded digits classifier", "digits"
-        predictor = load(datasets.digits_model(), access="logits", bounds=(0, 1))
+        source = Model(str(datasets.digits_model()), {"access": "logits", "bounds": (0, 1)})
     else:
         datasets.check_source(data, options["labels"])
-        predictor = load(model, columns=domain, **given_of(options))
+        source = Model(model, given_of(options) | ({"columns": domain} if domain else {}))
+    predictor = load(source.spec, **source.given)
     measured = DataRows.read(data, predictor, options, domain)
-    measured.check_inside(predictor, bounds)
     rows, facts = measured.data, measured.facts
-    part = Part.of(len(rows), options["shard"], options["n_shards"])
+    part = Part.of(len(rows), options["shard"], options["n_shards"] or 1)
+    measured.part(part.rows).check_inside(predictor, bounds)
     aim = aim_of(predictor, len(rows), **aim_settings(options, measured))
     problem = Problem.of(
         predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
@@ -275,18 +292,38 @@ def measure(
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    distances, failure = _measured(predictor, estimator, problem, measured, folder, options)
+    named = {
+        "model": without_query(model),
+        "data": facts,
+        "norm": options["norm"],
+        "class_names": measured.class_names,
+        "command": repeating_command(click.get_current_context(), model, data),
+    }
+    if has_workers(options):
+        source = replace(source, opened=predictor)
+        found = measured_by_workers(source, estimator, problem, measured, folder, options)
+    else:
+        found = measured_by_one_process(
+            predictor, estimator, problem, measured, folder, options, named
+        )
+    distances, failure = found
     if isinstance(failure, BoundaryError):
         say(f"Error: {failure}")
         end_without_answer(distances, failure, folder, predictor)
-    distances.run.update(
-        model=without_query(model),
-        data=facts,
-        norm=options["norm"],
-        class_names=measured.class_names,
-        command=repeating_command(click.get_current_context(), model, data),
-    )
-    measured = measured.part(part.rows)
+    distances.run.update(named)
+    _end(distances, failure, measured.part(part.rows), folder, options, make_report=make_report)
+
+
+def _end(
+    distances: Distances,
+    failure: BoundaryError | Interrupted | None,
+    measured: DataRows,
+    folder: RunFolder,
+    options: dict[str, Any],
+    *,
+    make_report: bool,
+) -> None:
+    """Write the results, print the summary, and exit with the run's code."""
     with uninterrupted():
         try:
             folder.save(distances, measured)
@@ -296,7 +333,7 @@ def measure(
             write_report(
                 folder,
                 distances,
-                measured,
+                measured.in_memory(),
                 options["norm"],
                 interactive=options["interactive"],
             )
@@ -309,86 +346,3 @@ def measure(
     judged = exit_code_of(options["fail_if"], distances, options["norm"])
     answer = answer_line(distances, measured, folder, options["norm"], has_report=make_report)
     finish(distances, failure, folder, judged, answer)
-
-
-def _measured(
-    predictor: Predictor,
-    estimator: Estimator,
-    problem: Problem,
-    measured: DataRows,
-    folder: RunFolder,
-    options: dict[str, Any],
-) -> tuple[Distances, BoundaryError | Interrupted | None]:
-    """Measure within the limits; return the result with its account, and the error if any."""
-    failure: BoundaryError | Interrupted | None = None
-    rows = measured.data
-    part = Part.of(len(rows), options["shard"], options["n_shards"])
-    noise, limit, before = Noise(), options["max_queries"], folder.account
-    left = None if limit is None else max(0, limit - before.sent)
-    with spending(predictor, options, folder.note_sent) as spent, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
-        ask = partial(
-            measure_distances,
-            spent.predictor,
-            rows.x,
-            estimator=estimator,
-            bounds=bounds_of(options["bounds"]),
-            batch_size=options["batch_size"],
-            seed=options["seed"],
-            columns=measured.domain,
-            **aim_settings(options, measured),
-            ask_flips_again=options["ask_flips_again"],
-            shard=options["shard"],
-            n_shards=options["n_shards"],
-        )
-        try:
-            noise = noise_of(
-                spent.predictor,
-                predictor,
-                rows.x,
-                {**options, "max_queries": left},
-                earlier=folder.earlier,
-                check=partial(ask, max_queries=0, **_unchanged(folder.earlier)),
-            )
-            in_memory = rows.x.nbytes <= _IN_MEMORY or folder.flip_points
-            expected = estimator.expected_queries(problem.searched) * noise.votes * len(part.rows)
-            with progress(
-                len(part.rows),
-                expected=expected,
-                price=spent.price,
-                enabled=not options["no_progress"],
-            ) as update:
-                distances = ask(
-                    max_queries=None if left is None else max(0, left - spent.allowance.n_queries),
-                    progress=update,
-                    flip_points=not options["no_flip_points"] and in_memory,
-                    resume=folder.earlier,
-                    votes=noise.votes,
-                    score_resolution=noise.score_resolution,
-                )
-        except (BoundaryError, Interrupted) as error:
-            if error.partial is None:
-                raise
-            failure, distances = error, error.partial
-        asked = distances.run["n_queries"] - _n_queries(folder.earlier) + noise.n_queries
-        account = before.plus(spent.account(asked))
-        distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
-    if noise.behaviour is not None:
-        distances.run["behaviour"] = noise.behaviour
-    return distances, failure
-
-
-def _unchanged(earlier: Distances | None) -> dict[str, Any]:
-    """Settings under which a run that sends nothing shows whether an earlier one can be resumed."""
-    if earlier is None:
-        return {"flip_points": False}
-    facts = ("votes", "score_resolution")
-    known = {name: earlier.run[name] for name in facts if name in earlier.run}
-    return {"flip_points": earlier.flip_points is not None, "resume": earlier, **known}
-
-
-def _n_queries(earlier: Distances | None) -> int:
-    """Queries of an earlier run: predictions, gradients and checks of the model."""
-    if earlier is None:
-        return 0
-    return int(earlier.run.get("n_queries", 0))

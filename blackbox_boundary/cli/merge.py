@@ -15,6 +15,8 @@ from ..analysis.distances import Distances
 from ..errors import InvalidInput
 from ..ledger.merging import merge_ledgers
 from ..measuring.merging import check_shards, merge
+from ..measuring.merging_files import files_of_shards, merge_files
+from ..measuring.results import stored_facts
 from .messages import say
 from .run_folder import RunFolder
 from .summary import summary
@@ -42,15 +44,8 @@ def merge_runs(runs: tuple[str, ...], output: str, *, overwrite: bool, ledger: s
       blackbox-boundary measure model.onnx x.npy --shard 2/2 --output part2
       blackbox-boundary merge part1 part2 --output whole
     """  # noqa: D301  click reads the escape
-    parts = [Distances.load(Path(run) / "results.npz") for run in runs]
-    order = check_shards([part.run for part in parts], runs)
-    whole = merge(parts, runs)
-    ledgers = _ledgers([parts[at] for at in order], [runs[at] for at in order], ledger)
-    folder = RunFolder(output, overwrite=overwrite)
-    click.get_current_context().call_on_close(folder.discard_if_empty)
-    n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
-    folder.save(whole, beside=_beside([Path(runs[at]) / "results.csv" for at in order]))
-    _join_flips([Path(runs[at]) / "flips.csv" for at in order], folder.path / "flips.csv")
+    merged = _merged_files if any(stored_facts(Path(run)) for run in runs) else _merged_tables
+    whole, folder, n_again = merged(runs, output, ledger, overwrite=overwrite)
     Console().print(summary(whole))
     say(f"Queries: {(Account.of(whole.run) or Account()).line()}.")
     if n_again:
@@ -58,11 +53,44 @@ def merge_runs(runs: tuple[str, ...], output: str, *, overwrite: bool, ledger: s
     say(f"Results in {folder.path}/")
 
 
-def _ledgers(parts: Sequence[Distances], runs: Sequence[str], wanted: str | None) -> list[str]:
+def _merged_tables(
+    runs: Sequence[str], output: str, ledger: str | None, *, overwrite: bool
+) -> tuple[Distances, RunFolder, int]:
+    """Merge results as tables; also says how many questions were asked again."""
+    parts = [Distances.load(Path(run) / "results.npz") for run in runs]
+    order = check_shards([part.run for part in parts], runs)
+    whole = merge(parts, runs)
+    ledgers = _ledgers([parts[at].run for at in order], [runs[at] for at in order], ledger)
+    folder = _folder(output, overwrite=overwrite)
+    n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
+    folder.save(whole, beside=_beside([Path(runs[at]) / "results.csv" for at in order]))
+    _join_flips([Path(runs[at]) / "flips.csv" for at in order], folder.path / "flips.csv")
+    return whole, folder, n_again
+
+
+def _merged_files(
+    runs: Sequence[str], output: str, ledger: str | None, *, overwrite: bool
+) -> tuple[Distances, RunFolder, int]:
+    """Merge results as Parquet."""
+    shards = files_of_shards(runs)
+    facts = [run for run, _ in shards]
+    ledgers = _ledgers(facts, [str(files[0].path.parent) for _, files in shards], ledger)
+    folder = _folder(output, overwrite=overwrite)
+    n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
+    return merge_files(shards, folder.path), folder, n_again
+
+
+def _folder(output: str, *, overwrite: bool) -> RunFolder:
+    folder = RunFolder(output, overwrite=overwrite)
+    click.get_current_context().call_on_close(folder.discard_if_empty)
+    return folder
+
+
+def _ledgers(facts: Sequence[dict[str, Any]], runs: Sequence[str], wanted: str | None) -> list[str]:
     """The ledgers of the parts, where a merged one is wanted."""
     if wanted is None:
         return []
-    paths = [part.run.get("ledger", {}).get("path") for part in parts]
+    paths = [run.get("ledger", {}).get("path") for run in facts]
     if missing := [run for run, path in zip(runs, paths, strict=True) if path is None]:
         raise InvalidInput(f'"{missing[0]}" was measured without a ledger; leave --ledger out.')
     return paths

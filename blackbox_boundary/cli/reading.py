@@ -18,6 +18,7 @@ from ..measuring.behaviour import Behaviour, read_behaviour
 from ..metering import Counting, Grouping
 from ..predictor import Array, Predictor
 from ..search.asks import Status
+from ..stored_rows import in_memory
 from .messages import say
 
 __all__ = ["N_READING", "N_READING_REQUESTS", "Noise", "noise_of", "reads_behaviour"]
@@ -41,6 +42,10 @@ class Noise(NamedTuple):
     score_resolution: float = 0.0
     behaviour: dict[str, Any] | None = None
     n_queries: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """The reading for the facts of the run; empty where there was none."""
+        return {} if self.behaviour is None else {"behaviour": self.behaviour}
 
 
 def noise_of(
@@ -122,7 +127,7 @@ def _read(
     nothing.status[nothing.status == Status.OUT_OF_BUDGET] = Status.NOT_MEASURED
     for name in ("votes", "score_resolution"):  # not known yet: a resumed run sets them
         del nothing.run[name]
-    rows = np.flatnonzero(finite_rows(x[: 8 * _ROWS]))[:_ROWS]
+    rows = np.flatnonzero(finite_rows(in_memory(x[: 8 * _ROWS])))[:_ROWS]
     if not len(rows):
         return None
     say(

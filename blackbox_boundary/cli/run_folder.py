@@ -1,13 +1,14 @@
 """The folder of results that a measurement writes.
 
 It holds ``results.csv``, ``flips.csv``, ``changes.csv``, ``results.npz``, ``run.json`` and
-``report.html``.
+``report.html``; or ``results/`` with Parquet files, and ``run.json``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,13 +19,18 @@ from typing import Any
 
 from ..analysis.account import Account
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, InvalidInput
+from ..analysis.result_parts import FOLDER
+from ..analysis.stored_distances import StoredDistances
+from ..errors import BoundaryError, InvalidInput, StorageError
+from ..measuring.results import stored_facts, write_facts
 from ..measuring.run_format import check_resumable
+from ..measuring.sent_count import SentCount
+from ..measuring.sharded.shard_folder import PLAN, SHARDS
 from .data_rows import DataRows
 
 __all__ = ["ResultsElsewhere", "RunFolder"]
 
-_RESULTS, _FACTS, _SENT = "results.npz", "run.json", "sent.count"
+_RESULTS, _FACTS = "results.npz", "run.json"
 
 
 class RunFolder:
@@ -38,6 +44,17 @@ class RunFolder:
         Continue the run that the folder holds.
     overwrite : bool
         Replace it.
+    has_shards : bool
+        Whether the run is measured in shards by workers; it goes on where the folder holds them.
+    in_parquet : bool
+        Whether the results are written as Parquet, as rows finish.
+
+    Attributes
+    ----------
+    earlier : Distances, or None
+        The results that are resumed; those as Parquet stay in their files.
+    facts : dict, or None
+        Facts of the run that is resumed.
 
     Raises
     ------
@@ -47,19 +64,34 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: str | Path | None, *, resume: bool = False, overwrite: bool = False
+        self,
+        path: str | Path | None,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        has_shards: bool = False,
+        in_parquet: bool = False,
     ) -> None:
+        self.in_parquet = in_parquet
         self.path = (
             Path(path)
             if path is not None
             else Path(f"boundary-run-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         )
-        holds_run = (self.path / _RESULTS).exists()
-        if holds_run and not (resume or overwrite):
+        holds_tables = (self.path / _RESULTS).exists()
+        holds_parts = stored_facts(self.path) is not None
+        holds_run = holds_tables or holds_parts
+        if resume and holds_run and in_parquet != holds_parts:
+            raise InvalidInput(
+                f'"{self.path}" holds results as {"Parquet" if holds_parts else "tables"}; go on with '
+                f"--results {'parquet' if holds_parts else 'tables'}."
+            )
+        goes_on = has_shards and (self.path / SHARDS / PLAN).exists()
+        if holds_run and not (resume or overwrite or goes_on):
             raise InvalidInput(
                 f'"{self.path}" already holds a run. Continue it with --resume, replace it with --overwrite, or choose another.'
             )
-        if resume and not holds_run:
+        if resume and not (holds_run or goes_on):
             raise InvalidInput(f'"{self.path}" holds no run to resume.')
         self._is_new = not self.path.exists()
         try:
@@ -70,11 +102,24 @@ class RunFolder:
             ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
-        self.earlier = Distances.load(self.path / _RESULTS) if resume else None
-        if self.earlier is not None:
-            check_resumable(self.earlier.run)
-        self._n_sent_before = 0 if overwrite else self._read_sent()
-        self._sent_file: int | None = None
+        if overwrite and holds_parts:
+            shutil.rmtree(self.path / FOLDER)
+        self.earlier: Distances | None = None
+        self.facts: dict[str, Any] | None = None
+        if resume and not has_shards:  # of workers, each shard resumes its own results
+            self._read_earlier()
+        self._sent = SentCount(self.path)
+        if overwrite:
+            self._sent.before = 0
+
+    def _read_earlier(self) -> None:
+        """Read what the run that is resumed has left."""
+        if self.in_parquet:
+            self.facts = stored_facts(self.path)
+        else:
+            self.earlier = Distances.load(self.path / _RESULTS)
+            self.facts = self.earlier.run
+        check_resumable(self.facts or {})
 
     @property
     def report(self) -> Path:
@@ -89,23 +134,13 @@ class RunFolder:
     @property
     def account(self) -> Account:
         """The account of the runs before this one in this folder."""
-        earlier = None if self.earlier is None else Account.of(self.earlier.run)
+        earlier = None if self.facts is None else Account.of(self.facts)
         account = earlier or Account()
-        return replace(account, sent=account.sent + self._n_sent_before)
+        return replace(account, sent=account.sent + self._sent.before)
 
     def note_sent(self, n_sent: int) -> None:
         """Note the rows sent by this run so far, so that a killed run leaves its count."""
-        if self._sent_file is None:
-            flags = os.O_WRONLY | os.O_CREAT
-            self._sent_file = os.open(self.path / _SENT, flags, 0o644)
-        os.pwrite(self._sent_file, f"{self._n_sent_before + n_sent:020d}\n".encode(), 0)
-
-    def _read_sent(self) -> int:
-        """Rows that a killed run sent; it left no results."""
-        try:
-            return int((self.path / _SENT).read_text("ascii"))
-        except (OSError, ValueError):
-            return 0
+        self._sent.note(n_sent)
 
     def check_data(self, facts: dict[str, Any]) -> None:
         """Refuse to continue a run of other rows; ``facts`` identifies the rows by their digest.
@@ -115,7 +150,7 @@ class RunFolder:
         InvalidInput
             The run in the folder measured other values.
         """
-        earlier = {} if self.earlier is None else self.earlier.run.get("data", {})
+        earlier = {} if self.facts is None else self.facts.get("data", {})
         if earlier.get("blake2b", facts["blake2b"]) != facts["blake2b"]:
             raise InvalidInput(
                 f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".'
@@ -130,7 +165,10 @@ class RunFolder:
     def discard(self) -> None:
         """Remove a new folder whose run got no answer; an older folder keeps its content."""
         if self._is_new:
-            (self.path / _SENT).unlink(missing_ok=True)
+            self._sent.remove()
+            if self.in_parquet:
+                shutil.rmtree(self.path / FOLDER, ignore_errors=True)
+                (self.path / _FACTS).unlink(missing_ok=True)
             self.discard_if_empty()
 
     def save(
@@ -149,6 +187,8 @@ class RunFolder:
         try:
             self._save(distances, rows, beside)
         except OSError as error:
+            if isinstance(distances, StoredDistances):
+                raise StorageError.of(self.path, error) from error
             lost, self.path = self.path, Path(tempfile.mkdtemp(prefix="boundary-run-"))
             self._save(distances, rows, beside)
             raise ResultsElsewhere(lost, self.path, error) from error
@@ -160,6 +200,10 @@ class RunFolder:
         beside: Mapping[str, Sequence[Any]] | None,
     ) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
+        if isinstance(distances, StoredDistances):
+            write_facts(self.path, distances.run)
+            self._sent.remove()
+            return
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
         beside = beside if rows is None else rows.beside(distances)
         files: dict[str, Callable[[Path], object]] = {
@@ -175,7 +219,7 @@ class RunFolder:
             draft = self.path / f".{name}.draft"
             write(draft)
             draft.replace(self.path / name)
-        (self.path / _SENT).unlink(missing_ok=True)
+        self._sent.remove()
 
 
 class ResultsElsewhere(BoundaryError):

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from ..analysis.account import Account
-from ..metering import Counting, Metered
-from ..predictor import Predictor
-from ..wrappers.budget import Allowance, BudgetPredictor, Prices
-from ..wrappers.ledger import LedgerPredictor
+from ..measuring.spending import Limits
+from ..wrappers.budget import Prices
 
-__all__ = ["Spending", "spending", "spending_options"]
+__all__ = ["limits_of", "spending_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -59,95 +53,11 @@ def spending_options(command: _Command) -> _Command:
     return command
 
 
-@dataclass(frozen=True)
-class Spending:
-    """A predictor that keeps the limits and the record, and what has been sent through it."""
-
-    predictor: Predictor
-    allowance: Allowance
-    prices: Prices
-    recorded: LedgerPredictor | None
-    counting: Counting | None
-
-    def price(self) -> float:
-        """What was spent so far."""
-        return self.prices.cost(self.allowance.n_queries, self.allowance.n_calls)
-
-    def account(self, n_asked: int) -> Account:
-        """The account of this process, which asked about so many rows."""
-        sent = self.allowance
-        again = 0
-        if self.counting is not None:  # checks are asked for, and no repetitions of the transport
-            counters = self.counting.counters
-            again = counters.queries_again - counters.checks
-        recorded = 0 if self.recorded is None else max(0, n_asked - (sent.n_queries - again))
-        return Account(
-            n_asked,
-            recorded,
-            sent.n_queries,
-            again,
-            sent.n_calls,
-            self.prices.cost(sent.n_queries, sent.n_calls),
-            round(sent.seconds, 3),
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """For the run's facts: what was newly sent, its price, and the ledger's head."""
-        sent = self.allowance
-        facts: dict[str, Any] = {
-            "sent": {
-                "queries": sent.n_queries,
-                "requests": sent.n_calls,
-                "seconds": round(sent.seconds, 3),
-            },
-            "cost": self.prices.cost(sent.n_queries, sent.n_calls),
-        }
-        if self.recorded is not None:
-            facts["ledger"] = {
-                "path": str(self.recorded.path),
-                "head": self.recorded.head,
-                "rows_lost": self.recorded.n_lost,
-            }
-        return facts
-
-
-@contextmanager
-def spending(
-    predictor: Predictor, options: dict[str, Any], note_sent: Callable[[int], None]
-) -> Iterator[Spending]:
-    """Put the limits and the ledger around a predictor, as the options say.
-
-    Limits count what is newly sent: request by request, retries included, where the predictor is
-    :class:`~blackbox_boundary.metering.Metered`, else call by call. ``note_sent`` is called with
-    the rows granted so far before they are sent.
-    """
-    allowance = _NotedAllowance(
-        note_sent, max_calls=options["max_requests"], max_seconds=options["max_seconds"]
+def limits_of(options: dict[str, Any]) -> Limits:
+    """The limits and prices that the options state."""
+    return Limits(
+        options["max_queries"],
+        options["max_requests"],
+        options["max_seconds"],
+        Prices(options["price_per_query"], options["price_per_request"]),
     )
-    counting = predictor if isinstance(predictor, Counting) else None
-    prices = Prices(options["price_per_query"], options["price_per_request"])
-    with ExitStack() as opened:
-        recorded = None
-        if options["ledger"] is not None:
-            recorded = LedgerPredictor(
-                predictor, Path(options["ledger"]), fingerprint=options["model_name"]
-            )
-            predictor = opened.enter_context(recorded)
-        if isinstance(predictor, Metered):
-            opened.enter_context(predictor.metered(allowance.charge))
-        else:
-            predictor = BudgetPredictor(predictor, allowance)
-        yield Spending(predictor, allowance, prices, recorded, counting)
-
-
-class _NotedAllowance(Allowance):
-    """An allowance that notes the rows granted so far before they are sent."""
-
-    def __init__(self, note: Callable[[int], None], **limits: Any) -> None:
-        super().__init__(**limits)
-        self._note = note
-
-    def charge(self, n_queries: int, n_calls: int = 1) -> None:
-        """Grant a call, and note what has been granted."""
-        super().charge(n_queries, n_calls)
-        self._note(self.n_queries)

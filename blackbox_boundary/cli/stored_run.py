@@ -12,8 +12,10 @@ import numpy as np
 
 from .. import datasets
 from ..analysis.distances import Distances
+from ..analysis.stored_distances import StoredDistances
 from ..datasets import Data
 from ..errors import InvalidInput
+from ..measuring.results import stored_facts
 from .data_rows import column_names, digest
 
 __all__ = ["StoredRun"]
@@ -36,6 +38,8 @@ class StoredRun:
             The folder does not exist or holds no run.
         """
         folder = Path(path)
+        if stored_facts(folder) is not None:
+            return cls(folder, StoredDistances.open(folder))
         if not (folder / "results.npz").exists():
             raise InvalidInput(f'"{path}" holds no run: there is no results.npz in it.')
         return cls(folder, Distances.load(folder / "results.npz"))
@@ -76,7 +80,7 @@ class StoredRun:
             )
         data = replace(data, x=data.x.reshape(-1, *shape))
         data = self._chosen(data, name)
-        if facts.get("blake2b", digest(data.x)) != digest(data.x):
+        if "blake2b" in facts and facts["blake2b"] != digest(data.x):
             raise InvalidInput(
                 f'"{name}" does not hold the rows that the run "{self.path}" measured: their digest differs.'
             )
@@ -84,7 +88,7 @@ class StoredRun:
 
     def _read(self, name: str, options: dict[str, Any]) -> Data:
         facts = self.facts
-        is_table = "columns" in facts or "id" in facts or "left_out" in facts
+        is_table = any(name in facts for name in ("columns", "id", "index", "left_out"))
         stored_labels = facts.get("labels") if is_table or "array" in facts else None
         drop = column_names(options["drop"]) or (facts.get("left_out", []) if is_table else [])
         use = column_names(options["use"])
@@ -124,6 +128,8 @@ class StoredRun:
 
     def _first_row(self) -> int:
         """Number of the first measured row in its data set; 0 where the table does not say."""
+        if isinstance(self.distances, StoredDistances):
+            return int((self.distances.files[0].beside("data_row") or [0])[0])
         try:
             with (self.path / "results.csv").open(newline="", encoding="utf-8") as file:
                 return int(next(csv.DictReader(file))["data_row"])

@@ -1,9 +1,13 @@
-"""Tables as Parquet: a column a feature, or one column of lists."""
+"""Tables as Parquet, one file or a folder of them: a column a feature, or one column of lists.
+
+Rows that take more than 256 MB in memory are not loaded: they are read when they are used.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CapabilityMissing, InvalidInput
+from ..errors import InvalidInput
 from .columns import Choice, Roles, listed, what_to_do
-from .data import Raw
+from .data import STREAMED, Raw
+from .parquet_rows import ParquetFiles, need_pyarrow, parquet_paths
 from .texts import numbers_of_texts
 from .unpacking import check_unpacked
 
@@ -28,6 +33,7 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
 
     ``array`` names a column of lists that holds whole rows, nested as deep as the rows have axes.
     An index that pandas stored is no input; a single one names the rows. A missing number is NaN.
+    ``path`` is a file, or a folder of files with the same columns.
 
     Raises
     ------
@@ -40,12 +46,15 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
     choice = choice or Choice()
     if array is not None:
         choice = replace(choice, use=(array,))
+    files = ParquetFiles(path, parquet_paths(path) if path.is_dir() else [path])
+    if max(files.n_bytes, 8 * files.n_rows * len(files.schema)) > STREAMED:
+        return _streamed(files, choice, named=array is None)
     table = read_parquet_table(path)
-    roles = Roles.of(table.column_names, choice, path, _index(table))
+    roles = Roles.of(table.column_names, choice, path, _index(table.schema))
     row_names = roles.row_names
-    table, texts = _with_numbers(table, roles, choice, path)
+    inputs, texts = _with_numbers(table.select(list(roles.inputs)), roles.input_names, choice, path)
     return Raw(
-        _inputs(table, roles, path),
+        _inputs(inputs, roles.input_names, path),
         None if roles.labels is None else _values(table.column(roles.labels)),
         source=roles.facts(),
         columns=roles.input_names if array is None else None,
@@ -54,8 +63,70 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
     )
 
 
+def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
+    """The rows as they are read when they are used; their labels and names, too."""
+    path, names = files.path, files.schema.names
+    if len(set(names)) < len(names):
+        raise InvalidInput(f'The columns of "{path}" must have different names.')
+    roles = Roles.of(names, choice, path, _index(files.schema))
+    categories = {
+        name: tuple(choice.texts[name] or ()) for name in roles.input_names if name in choice.texts
+    }
+    known = replace(choice, finds_texts=False)  # the categories of all rows are not known
+
+    def inputs(table: Any, source: Path) -> NDArray[Any]:
+        numbers, _ = _with_numbers(table, roles.input_names, known, source)
+        return _inputs(numbers, roles.input_names, source)
+
+    def values(table: Any, _: Path) -> NDArray[Any]:
+        return _values(table.column(0))
+
+    def texts(table: Any, _: Path) -> NDArray[Any]:
+        return _values(table.column(0)).astype(np.str_)
+
+    probe = files.rows(roles.inputs, inputs, (), np.float64)[0:1]
+    shape = np.asarray(probe).shape[1:]
+    kinds = [
+        np.float64
+        if files.may_have_nulls(at) or names[at] in categories
+        else _item_kind(files.schema.types[at])
+        for at in roles.inputs
+    ]
+    kind = np.result_type(*kinds)
+    labels, ids = roles.labels, roles.row_names
+    return Raw(
+        files.rows(
+            roles.inputs,
+            lambda table, source: _same_shape(inputs(table, source), shape, source).astype(kind),
+            shape,
+            kind,
+        ),
+        None if labels is None else files.rows([labels], values, (), object),
+        source=roles.facts(),
+        columns=roles.input_names if named else None,
+        ids=None if ids is None else files.rows([ids], texts, (), object),
+        texts=categories,
+    )
+
+
+def _item_kind(kind: Any) -> Any:
+    """The type of the numbers in a column, or in its lists."""
+    while hasattr(kind, "value_type"):
+        kind = kind.value_type
+    return np.dtype(kind.to_pandas_dtype())
+
+
+def _same_shape(rows: NDArray[Any], shape: tuple[int, ...], path: Path) -> NDArray[Any]:
+    if rows.shape[1:] != shape:
+        raise InvalidInput(
+            f'The lists in "{path}" must all have the same length: rows have the shapes {shape} '
+            f"and {rows.shape[1:]}."
+        )
+    return rows
+
+
 def read_parquet_table(path: Path) -> Any:
-    """Read a whole file as a ``pyarrow.Table``.
+    """Read a whole file, or all files of a folder, as a ``pyarrow.Table``.
 
     Raises
     ------
@@ -64,13 +135,11 @@ def read_parquet_table(path: Path) -> Any:
     InvalidInput
         The file is not Parquet or is damaged, or unpacks to far more than its size.
     """
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise CapabilityMissing(
-            'Reading Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
-        ) from error
+    parquet = need_pyarrow()
+    import pyarrow as pa
+
+    if path.is_dir():
+        return pa.concat_tables([read_parquet_table(each) for each in parquet_paths(path)])
     try:
         with parquet.ParquetFile(path) as file:
             facts = file.metadata
@@ -85,28 +154,26 @@ def read_parquet_table(path: Path) -> Any:
     return table
 
 
-def _index(table: Any) -> list[int]:
+def _index(schema: Any) -> list[int]:
     """Positions of the columns that pandas stored as a frame's index."""
     stored: Any = []
     with suppress(KeyError, TypeError, ValueError, RecursionError):  # no frame of pandas
-        stored = json.loads((table.schema.metadata or {})[b"pandas"])["index_columns"]
+        stored = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
     named = {name for name in stored if isinstance(name, str)} if isinstance(stored, list) else ()
     return [
-        at
-        for at, name in enumerate(table.column_names)
-        if name in named or _PANDAS_INDEX.fullmatch(name)
+        at for at, name in enumerate(schema.names) if name in named or _PANDAS_INDEX.fullmatch(name)
     ]
 
 
 def _with_numbers(
-    table: Any, roles: Roles, choice: Choice, path: Path
+    table: Any, names: Sequence[str], choice: Choice, path: Path
 ) -> tuple[Any, dict[str, tuple[str, ...]]]:
-    """The table with numbers in place of texts, and the categories of these, by column."""
+    """The columns of inputs with numbers in place of texts, and the categories of these."""
     import pyarrow as pa
 
     texts: dict[str, tuple[str, ...]] = {}
-    for at in roles.inputs:
-        name, column = roles.names[at], table.column(at)
+    for at, name in enumerate(names):
+        column = table.column(at)
         if name in choice.texts or (choice.finds_texts and _holds_texts(column.type)):
             held, known = column.to_pylist(), choice.texts.get(name)
             numbers, texts[name] = numbers_of_texts(name, held, known, path)
@@ -122,14 +189,14 @@ def _holds_texts(kind: Any) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
 
 
-def _inputs(table: Any, roles: Roles, path: Path) -> NDArray[Any]:
+def _inputs(table: Any, names: Sequence[str], path: Path) -> NDArray[Any]:
     columns = [
-        _column(table.column(at).combine_chunks(), roles.names[at], path) for at in roles.inputs
+        _column(table.column(at).combine_chunks(), name, path) for at, name in enumerate(names)
     ]
     if len(columns) > 1 and any(column.ndim > 1 for column in columns):
         raise InvalidInput(
             f'"{path}" has columns of lists among others; say which holds the inputs: '
-            f"{listed(roles.input_names)}."
+            f"{listed(names)}."
         )
     return columns[0] if columns[0].ndim > 1 else np.stack(columns, axis=-1)
 

@@ -23,12 +23,13 @@ from .label_files import is_label_file, read_label_file
 from .mnist_set import read_mnist
 from .numpy_files import read_npy, read_npz
 from .parquet_files import read_parquet
+from .parquet_rows import parquet_paths
 
 __all__ = ["check_source", "read"]
 
 _FORMATS = (
     "digits, mnist[:train|:test], cifar100[:train|:test], .npy, .npz[:ARRAY], .csv, .tsv, .parquet, IDX (-ubyte, .idx, also .gz), "
-    "a folder of images"
+    "a folder of Parquet files or images"
 )
 
 
@@ -59,14 +60,15 @@ def read(
         A named data set, or a file or folder. The named sets are ``"digits"``, ``"mnist"`` and
         ``"cifar100"``; the last two read the test rows unless ``":train"`` follows. The name of a
         file gives its format: ``.npy``, ``.npz`` (``"file.npz:x_test"`` picks an array), ``.csv``,
-        ``.tsv``, ``.parquet``, IDX (``-ubyte`` or ``.idx``, also ``.gz``). A folder holds images;
-        write ``./mnist`` for a folder that has the name of a data set.
+        ``.tsv``, ``.parquet``, IDX (``-ubyte`` or ``.idx``, also ``.gz``). A folder holds Parquet
+        files of one table, or images; write ``./mnist`` for a folder that has the name of a data set.
     array : str, optional
         Array of an ``.npz`` file, or column of lists of a Parquet file, that holds the inputs.
     labels : str or path, optional
         Where the labels are: an array of the ``.npz`` file, a column of the table, or a second file
         beside data of any kind (``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.txt``, ``.parquet``,
-        IDX); ``"none"`` leaves them out. Default: an array ``labels`` or ``y``, a column ``label``,
+        IDX), or a column of the index of a folder of images; ``"none"`` leaves them out.
+        Default: an array ``labels`` or ``y``, a column ``label``,
         an IDX file ``labels-idx1`` beside ``images-idx3``, subfolders.
     divide_by : float, optional
         Divide all values by this. Default: 255 for unsigned bytes and images, else 1.
@@ -99,7 +101,8 @@ def read(
     Notes
     -----
     ``.npy`` files of floats are mapped into memory, not loaded; bytes become float32, four times
-    their size.
+    their size. Parquet, images and ``.npy`` files of other numbers that take more than 256 MB in
+    memory are not loaded either: ``x``, ``labels`` and ``ids`` are read when they are used.
 
     Examples
     --------
@@ -212,13 +215,14 @@ def _with_labels(path: Path, array: str | None, choice: Choice, *, channels_last
 def _read_raw(path: Path, array: str | None, choice: Choice, *, channels_last: bool) -> Raw:
     suffix = path.suffix.lower()
     labels = None if choice.labels == "none" else choice.labels
-    if path.is_dir():
-        return _of("images", read_images(path, channels_last=channels_last))
+    is_table = suffix in (".parquet", ".pq") or (path.is_dir() and bool(parquet_paths(path)))
+    if path.is_dir() and not is_table:
+        return _of("images", read_images(path, channels_last=channels_last, labels=labels))
     if suffix == ".npz":
         return _of("npz", read_npz(path, array, labels))
     if suffix in (".csv", ".tsv"):
         return _table("csv", read_csv(path, choice))
-    if suffix in (".parquet", ".pq"):
+    if is_table:
         return _table("parquet", read_parquet(path, array, choice))
     if suffix == ".npy":
         return _of("npy", _alone(path, read_npy(path), labels))

@@ -6,7 +6,7 @@
 | the splits of its trees | :class:`~blackbox_boundary.estimators.Trees` |
 | scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
 | a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
-| a domain of columns, or a class to reach, is given | as gradients, scores, or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
+| neither, under a domain of columns or with a class to reach | as scores or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
 | labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
 | the number of columns is to be small (``norm="l0"``) | ``trees`` where splits are known, else ``fewest`` |
 
@@ -73,12 +73,12 @@ class Automatic:
 
     def chosen(self, problem: Problem) -> Estimator:
         """Return the estimator for this problem, or this one where each row's gradient decides."""
-        if problem.domain is not None or problem.aim is not None:
-            return Fewest() if self.norm == "l0" else self._beyond_rays(problem)
         if problem.tree_ensemble is not None and problem.votes == 1 and _can_read(problem):
             return replace(self.by_splits, norm=self.norm) if self.norm == "l0" else self.by_splits
         if self.norm == "l0":
             return Fewest()
+        if problem.domain is not None or problem.aim is not None:
+            return self._beyond_rays(problem)
         if problem.piecewise_constant:
             return self.by_labels
         no_gradient = problem.access is Access.LABEL and not problem.differentiable

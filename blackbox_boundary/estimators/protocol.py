@@ -16,6 +16,7 @@ __all__ = [
     "Anytime",
     "ByGradients",
     "Estimator",
+    "InInputs",
     "InRounds",
     "KeepsDomain",
     "Minimising",
@@ -106,6 +107,20 @@ class KeepsDomain(Estimator, Protocol):
 
     @property
     def keeps_domain(self) -> bool:
+        """True."""
+        ...
+
+
+@runtime_checkable
+class InInputs(KeepsDomain, Protocol):
+    """An estimator that keeps a domain in the model's own inputs, not in scaled coordinates.
+
+    Its problem holds the domain; bounds of rows and units are those of the inputs. Lengths are in
+    units of the columns' scales.
+    """
+
+    @property
+    def searches_inputs(self) -> bool:
         """True."""
         ...
 

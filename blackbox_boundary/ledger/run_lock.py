@@ -11,6 +11,7 @@ the answers to what has been sent; when the disk is full, they are released firs
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ try:
 except ImportError:  # Windows has no fcntl; its locks are those of msvcrt
     _locking = None
 
-__all__ = ["RunLock", "is_alive"]
+__all__ = ["RunLock", "is_alive", "try_lock"]
 
 _HELD: set[Path] = set()
 """Files this process holds: a POSIX lock never excludes its own process, and is lost when any
@@ -35,7 +36,14 @@ def _path(ledger: Path, run: int) -> Path:
     return ledger.with_name(f"{ledger.name}-run-{run}")
 
 
-def _try_lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
+    """Lock an open file; return whether no other process holds it.
+
+    Raises
+    ------
+    OSError
+        The file system has no locks.
+    """
     try:
         if _locking is not None:
             _locking.lockf(handle, _locking.LOCK_EX | _locking.LOCK_NB)
@@ -43,8 +51,10 @@ def _try_lock(handle: int) -> bool:
             import msvcrt
 
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return False
+        raise
     return True
 
 
@@ -54,7 +64,7 @@ class RunLock:
     def __init__(self, ledger: Path, run: int) -> None:
         self.path = _path(ledger, run)
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        locked = _try_lock(self._handle)
+        locked = try_lock(self._handle)
         assert locked, "the run's number is fresh"
         self._size = 0
         _HELD.add(self.path)
@@ -99,7 +109,7 @@ def is_alive(ledger: Path, run: int) -> bool:
     except OSError:  # another user's: we cannot tell, and must not ask what it may have asked
         return True
     try:
-        dead = _try_lock(handle)
+        dead = try_lock(handle)
     finally:
         os.close(handle)
     if dead:

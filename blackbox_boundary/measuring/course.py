@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
-from ..estimators.protocol import ByGradients, KeepsDomain, TakesAim, rank_of, source_of
+from ..estimators.protocol import ByGradients, InInputs, KeepsDomain, TakesAim, rank_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array
 from ..search.aims import aim_rows, aimed
@@ -21,7 +21,7 @@ from ..search.problem import Problem
 from ..search.state import Flips
 from .voting import by_votes
 
-__all__ = ["check", "chosen", "scaled", "search_all"]
+__all__ = ["check", "search_all", "settled"]
 
 _OUTWARD_EPSILONS = 4
 """Machine epsilons of the row's norm by which a flip point that flipped back is moved outward at
@@ -34,6 +34,29 @@ precision."""
 _NOISE = 0.05
 """Where votes disagree, a distance must be known to this share of it: labels that are clear on
 both sides lie no further from the flip."""
+
+
+def settled(
+    estimator: str | Estimator | None, problem: Problem, x: Array
+) -> tuple[Estimator, Problem]:
+    """The estimator that is named, or suits the problem, and the problem as it searches it.
+
+    Parameters
+    ----------
+    estimator : str, Estimator or None
+    problem : Problem
+    x : array (n, *input_shape)
+        All rows of the run; where gradients are estimated, they give the scale of the steps.
+
+    Raises
+    ------
+    CapabilityMissing, InvalidInput
+        As :func:`check`.
+    """
+    named = by_name("auto" if estimator is None else estimator)
+    chosen = named.chosen(problem) if isinstance(named, Automatic) else named
+    check(chosen, problem)
+    return chosen, _scaled(problem, chosen, x)
 
 
 def check(estimator: Estimator, problem: Problem) -> None:
@@ -54,7 +77,8 @@ def check(estimator: Estimator, problem: Problem) -> None:
             f'The estimator "{estimator.name}" does not measure the distance to one class; '
             f"{', '.join(able)} do."
         )
-    problem = problem.searched
+    if not isinstance(estimator, InInputs):
+        problem = problem.searched
     estimator.check(problem)
     if (source := source_of(estimator)) is not None:
         source.check(problem)
@@ -77,13 +101,7 @@ def _check_keeps_domain(estimator: Estimator) -> None:
         )
 
 
-def chosen(estimator: str | Estimator | None, problem: Problem) -> Estimator:
-    """The estimator that is named; where none is, the one that suits the problem."""
-    named = by_name("auto" if estimator is None else estimator)
-    return named.chosen(problem) if isinstance(named, Automatic) else named
-
-
-def scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
+def _scaled(problem: Problem, estimator: Estimator, x: Array) -> Problem:
     """Return the problem with the scale of its inputs, where gradients are estimated.
 
     The problem is unchanged where the caller or the bounds declare the scale. The scale is computed

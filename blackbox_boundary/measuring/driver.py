@@ -1,85 +1,25 @@
-"""Measure with a predictor: the only module in which a search calls a model."""
+"""Measure the distances of rows by a predictor: what a caller gives, checked, and run."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-import warnings
-from collections.abc import Callable
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path as FilePath
-from typing import Any, TypeAlias, cast
+from typing import Any
 
-import numpy as np
-
-from ..analysis.certificates import WITHDRAWN, withdraw_contradicted, withdrawn
 from ..analysis.distances import Distances
-from ..arrays import take
 from ..domain import Domain
-from ..errors import (
-    BoundaryError,
-    BudgetExhausted,
-    CallbackFailed,
-    CapabilityMissing,
-    CertificatesWithdrawn,
-    Interrupted,
-    InvalidInput,
-    PredictorError,
-)
-from ..estimators import Estimator, Problem
-from ..estimators.protocol import norm_of
-from ..frames import rows_of
-from ..grid import grid_of, whole_as_floating
-from ..inputs import (
-    as_floating,
-    check_shape,
-    checked_limit,
-    checked_rows,
-    finite_rows,
-    in_named_order,
-)
-from ..loading import as_predictor
-from ..metering import Grouping
-from ..predictor import (
-    Array,
-    Bounds,
-    Differentiable,
-    IntArray,
-    NamedInputs,
-    Prediction,
-    Predictor,
-    Repeatable,
-    ask_again,
-)
-from ..search.asks import Ask, AskPrediction
-from ..stored_rows import in_memory
-from .aiming import aim_of
-from .course import check, chosen, scaled
+from ..estimators import Estimator
+from ..inputs import checked_limit
+from ..predictor import Array, Bounds, Predictor
 from .flip_checks import FlipChecks
-from .flip_point_store import FlipPointStore
-from .groups import Groups
-from .identity import check_same, identity, versions
-from .measurement import Measurement
-from .meter import Meter
-from .model_watch import ModelWatch
-from .resuming import better_rows, check_flip_points, check_results, merged, own, unfinished
-from .rows import check_domain
+from .results import InMemory
+from .resuming import check_results
+from .run import Progress, Run
 from .shards import Part, Shard
-from .units import warn_of_units
+from .task import Task
 
-__all__ = ["Progress", "measure"]
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""``progress(rows_done, queries)``: rows finished and queries sent so far."""
-
-_BLOCK_BYTES = 8 * 2**20
-"""Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
+__all__ = ["Progress", "measure", "prepared"]
 
 _BATCH_SIZE = 512
-
-_PROBED = 16
-"""Rows among which two with finite values are looked for."""
 
 
 def measure(
@@ -201,274 +141,59 @@ def measure(
     what each row cost. A row's answer does not depend on the rows measured with it, nor on
     ``batch_size``, if the predictor answers rows independently.
     """
-    checked_limit(max_queries, _BATCH_SIZE if batch_size is None else batch_size)
     check_results(flip_points, resume, progress)
-    x, names = rows_of(x, None if columns is None else columns.texts)
-    x = as_floating(whole_as_floating(x, grid_of(predictor)))
-    predictor = as_predictor(predictor, tuple(x.shape[1:]), columns)
-    if isinstance(predictor, NamedInputs):
-        x = in_named_order(x, names, predictor.input_names)
-        names = names and predictor.input_names
-    if columns is not None and names:
-        columns = columns.selected(names)
-    check_shape(x, predictor.input_shape)
-    problem = Problem.of(
+    run = prepared(
         predictor,
+        x,
+        estimator=estimator,
         bounds=bounds,
+        max_queries=max_queries,
+        batch_size=batch_size,
         seed=seed,
+        progress=progress,
         votes=votes,
         score_resolution=score_resolution,
-        n_rows=int(x.shape[0]),
         scale=scale,
-        domain=columns,
-        aim=aim_of(predictor, int(x.shape[0]), towards, from_label),
+        columns=columns,
+        towards=towards,
+        from_label=from_label,
+        shard=shard,
+        n_shards=n_shards,
     )
-    estimator = chosen(estimator, problem)
-    check(estimator, problem)
-    if problem.domain is not None:
-        check_domain(x, problem.domain)
-    warn_of_units(x, problem, names)
-    problem = scaled(problem, estimator, as_floating(x))
-    part = Part.of(int(x.shape[0]), shard, n_shards)
-    run = _Run(
+    flips = FlipChecks(run.task.predictor, run.task.problem, ask_flips_again, resume)
+    results = InMemory(run.rows.x, flip_points, resume, until_end=flips.needs_points)
+    return run.complete(results, flips)
+
+
+def prepared(
+    predictor: Predictor | Any,
+    x: Array,
+    *,
+    estimator: str | Estimator | None = None,
+    max_queries: int | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+    columns: Domain | None = None,
+    towards: int | str | None = None,
+    from_label: Any = None,
+    shard: Shard | tuple[int, int] | None = None,
+    n_shards: int = 1,
+    **settings: Any,
+) -> Run:
+    """Check the settings of :func:`measure`, and return the run that they make.
+
+    ``settings`` are ``bounds``, ``seed``, ``votes``, ``score_resolution`` and ``scale``.
+    """
+    batch_size = _BATCH_SIZE if batch_size is None else batch_size
+    checked_limit(max_queries, batch_size)
+    task = Task.of(
         predictor,
-        x[part.first_row : part.end],
-        problem,
+        x,
         estimator,
-        max_queries,
-        batch_size or _BATCH_SIZE,
-        progress,
-        resume,
-        part,
+        columns=columns,
+        towards=towards,
+        from_label=from_label,
+        **settings,
     )
-    return run.complete(flip_points, FlipChecks(predictor, problem, ask_flips_again, resume))
-
-
-class _Run:
-    """One call of :func:`measure`: groups of rows, one after the other, and the results so far."""
-
-    def __init__(
-        self,
-        predictor: Predictor,
-        x: Array,
-        problem: Problem,
-        estimator: Estimator,
-        max_queries: int | None,
-        batch_size: int,
-        progress: Progress | None,
-        resume: Distances | None,
-        part: Part,
-    ) -> None:
-        self._predictor, self._x, self._problem, self._part = predictor, x, problem, part
-        self._estimator, self._limit, self._batch_size = estimator, max_queries, batch_size
-        self._progress, self._meter = progress, Meter(predictor, max_queries)
-        self._asked = self._done = 0
-        self._was_answered, self._resumed = False, resume
-        self._block_rows = _block_rows(x, batch_size)
-
-    def complete(self, flip_points: bool | str | FilePath, flips: FlipChecks) -> Distances:
-        """Measure all rows, or what an earlier run left; ``flips`` are asked again at the end."""
-        self._flips = flips
-        resume = self._resumed
-        n = int(self._x.shape[0])
-        identical = identity(self._predictor, self._estimator, self._problem)
-        rest: IntArray | None = None
-        if resume is not None:
-            rest = unfinished(resume, n)
-            check_same(resume.run, identical)
-            check_flip_points(resume, keeps=flip_points is not False)
-        groups = self._groups = Groups(
-            n,
-            self._block_rows,
-            self._estimator,
-            self._problem,
-            self._meter,
-            rest=rest,
-            edges=self._part.edges,
-        )
-        self._check_rows()
-        self._identity, self._done = identical, n - groups.n_rows
-        self._out = Distances.empty(n) if resume is None else own(resume)
-        earlier = None if resume is None else resume.flip_points
-        self._withdrawn = "" if resume is None else str(resume.run.get(WITHDRAWN, ""))
-        self._points = FlipPointStore(self._x, flip_points, earlier, until_end=flips.needs_points)
-        self._began, self._clock = datetime.now(UTC), time.perf_counter()
-        self._watch = ModelWatch(
-            self._predictor, self._problem, None if resume is None else resume.run
-        )
-        rows, running = np.arange(0), None
-        try:
-            with self._meter.running():
-                self._probe()
-                for rows in groups:
-                    running = self._start(rows)
-                    self._drive(running)
-                    self._store(rows, running)
-                    running = None
-                with self._meter.whole():
-                    self._end()
-        except BaseException as error:
-            if running is not None:
-                self._store(rows, running)
-            self._hand_over(error)
-            raise
-        return self._result()
-
-    def _end(self) -> None:
-        """Check the flip points, then the model; one query is left for that."""
-        left, has_sent = self._meter.left, self._meter.n_sent > 0
-        usable = None if left is None else max(0, left - 1)
-        if self._points.points is not None:
-            n = self._flips.end(self._out, self._points.points, usable, has_sent=has_sent)
-            self._meter.note(n)
-        self._meter.note(self._watch.end(self._meter.left))
-
-    def _probe(self) -> None:
-        """Check on the first finite rows whether answers depend on the other rows of a call."""
-        if self._groups.n_rows:
-            some = self._rows(self._groups.first(_PROBED))
-            finite = np.flatnonzero(finite_rows(some))[:2]
-            n_probes = self._watch.begin(take(some, finite), self._meter.left)
-            self._meter.note(n_probes)
-            self._was_answered = n_probes > 0
-
-    def _check_rows(self) -> None:
-        """Find bad rows before the first query.
-
-        A single block is checked when it starts, if nothing is asked before.
-        """
-        is_single = len(list(islice(self._groups.blocks(), 2))) < 2
-        if is_single and not isinstance(self._predictor, Grouping):
-            return
-        for rows in self._groups.blocks():
-            ids = self._part.ids(rows)
-            shape, domain = self._problem.input_shape, self._problem.domain
-            missing = None if domain is None else domain.missing
-            checked_rows(self._rows(rows), shape, self._problem.bounds, ids, missing)
-
-    def _rows(self, rows: IntArray) -> Array:
-        """Some rows of the data, read into memory."""
-        contiguous = int(rows[-1] - rows[0]) + 1 == len(rows)
-        block = self._x[int(rows[0]) : int(rows[-1]) + 1] if contiguous else take(self._x, rows)
-        return in_memory(block)
-
-    def _start(self, rows: IntArray) -> Measurement:
-        self._meter.reserved = 0
-        left = self._meter.left
-        usable = self._flips.reserve(self._watch.reserve(left), len(rows))
-        if left is not None and usable is not None:
-            self._meter.reserved = left - usable
-        if usable is not None:
-            usable = self._groups.share(rows, usable)
-        # a predictor that remembers sends less than it is handed, and its meter alone decides
-        limit = None if isinstance(self._predictor, Repeatable) else usable
-        block = self._rows(rows)
-        ids = self._part.ids(rows)
-        running = Measurement(block, self._problem, self._estimator, max_queries=limit, row_ids=ids)
-        if self._resumed is not None and self._resumed.flip_points is not None:
-            running.go_on_from(self._resumed[rows])
-        return running
-
-    def _drive(self, running: Measurement) -> None:
-        """Answer a measurement's questions by the predictor, one call at a time."""
-        while (ask := running.ask(self._call_rows())) is not None:
-            before = self._meter.n_sent
-            try:
-                running.tell(self._call(ask))
-            except BudgetExhausted:
-                running.refuse(min(self._meter.n_sent - before, len(ask.rows)))
-            self._report(running)
-
-    def _report(self, running: Measurement) -> None:
-        """Call the caller's ``progress``; if it raises, the error carries the results so far."""
-        if self._progress is None:
-            return
-        try:
-            self._progress(self._done + running.n_done, self._asked + running.n_queries)
-        except Exception as error:
-            raise CallbackFailed(
-                f"The function given as progress raised {type(error).__name__}: {error}; "
-                "error.partial holds what had been measured."
-            ) from error
-
-    def _call_rows(self) -> int:
-        """Rows of the next call: near the limit no more than may be sent, at least one."""
-        left = self._meter.left
-        return self._batch_size if left is None else min(self._batch_size, max(left, 1))
-
-    def _call(self, ask: Ask) -> Prediction | Array:
-        """One call of the predictor; whatever it raises becomes an error of this package."""
-        try:
-            with self._meter.call(len(ask.rows)):
-                if isinstance(ask, AskPrediction):
-                    answer = ask_again(self._predictor, ask.points, ask.votes)
-                else:  # a search asks for gradients only where the problem is differentiable
-                    answer = cast("Differentiable", self._predictor).vjp(ask.points, ask.v)
-        except (InvalidInput, CapabilityMissing) as error:
-            if not self._was_answered:
-                raise
-            raise PredictorError(f"The predictor refused a point of the search: {error}") from error
-        except (BoundaryError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            raise PredictorError(f"The predictor raised {type(error).__name__}: {error}") from error
-        self._was_answered = True
-        with self._meter.whole():
-            self._meter.note(self._watch.answered())
-        return answer
-
-    def _store(self, rows: IntArray, running: Measurement) -> None:
-        """Store the result of a group; an unfinished row keeps a nearer flip of an earlier run."""
-        block = running.distances()
-        better = better_rows(self._out[rows], block)
-        self._out = merged(self._out, rows, block, better)
-        if block.flip_points is not None:
-            self._points.store(rows[better], take(block.flip_points, better))
-        self._withdrawn = self._withdrawn or block.run.get(WITHDRAWN, "")
-        self._asked += running.n_queries
-        self._groups.finished(rows, running.n_queries)
-        self._done += len(rows)
-        self._watch.finished(rows)
-        self._flips.finished(rows, block)
-
-    def _hand_over(self, error: BaseException) -> None:
-        """Attach the results so far to the error; an interrupt becomes ``Interrupted``."""
-        if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(self._result()) from error
-        bad_input = isinstance(error, InvalidInput | CapabilityMissing)
-        if isinstance(error, BoundaryError) and not bad_input:
-            error.partial = self._result()
-
-    def _result(self) -> Distances:
-        found = dataclasses.replace(self._out, flip_points=self._points.array, run=self._facts())
-        norm, ids = norm_of(self._estimator), self._part.ids(np.arange(len(found)))
-        checked = withdraw_contradicted(found, norm, row_ids=ids)
-        self._withdrawn = self._withdrawn or checked.run.get(WITHDRAWN, "")
-        if not self._withdrawn:
-            return found
-        warnings.warn(self._withdrawn, CertificatesWithdrawn, stacklevel=4)
-        return withdrawn(found, self._withdrawn)
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            **versions(),
-            **self._identity,
-            "max_queries": self._limit,
-            "batch_size": self._batch_size,
-            "predictor": repr(self._predictor),
-            "n_queries": int(self._out.n_predictions.sum() + self._out.n_gradients.sum())
-            + self._watch.n_queries
-            + self._flips.n_queries,
-            "n_sent": self._meter.n_sent,
-            **self._watch.facts(),
-            **self._flips.facts(),
-            **self._part.facts(),
-            "began": self._began.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self._clock, 3),
-        }
-
-
-def _block_rows(x: Array, batch_size: int) -> int:
-    """Rows of a block: as many as fit the memory; blocks of small rows finish at intervals."""
-    row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * int(np.prod(x.shape[1:]))
-    return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
+    part = Part.of(len(task.x), shard, n_shards)
+    return Run(task, part, max_queries, batch_size, progress)

@@ -11,17 +11,17 @@ from ..analysis.account import Account
 from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
-from .measurement import blank_column
+from .block_result import blank_column
 from .run_format import check_resumable
 from .shards import Shard
 
-__all__ = ["check_shards", "merge"]
+__all__ = ["check_shards", "differing", "merge", "merged_facts"]
 
 _MAY_DIFFER = frozenset(
     (
         "account", "began", "behaviour", "command", "cost", "ledger", "max_queries", "model_checks",
-        "model_version", "n_queries", "n_sent", "predictor", "python", "seconds", "sent", "shard",
-        WITHDRAWN,
+        "model_version", "n_queries", "n_sent", "predictor", "python", "rows", "seconds", "sent",
+        "shard", "threads", WITHDRAWN,
     )
 )  # fmt: skip
 """Facts that belong to a process, not to the measurement."""
@@ -56,9 +56,10 @@ def merge(parts: Sequence[Distances], names: Sequence[str] | None = None) -> Dis
                 f"Shard {_called(part.run)} must hold {len(_rows(part.run)):,} rows; "
                 f"it holds {len(part):,}."
             )
+    runs = [part.run for part in ordered]
     columns = {name: _joined(ordered, name) for name in (*COLUMNS, "trace")}
-    whole = Distances(**columns, flip_points=_joined_points(ordered), run=_facts(ordered))
-    reasons = [part.run[WITHDRAWN] for part in ordered if WITHDRAWN in part.run]
+    whole = Distances(**columns, flip_points=_joined_points(ordered), run=merged_facts(runs))
+    reasons = [run[WITHDRAWN] for run in runs if WITHDRAWN in run]
     return withdrawn(whole, reasons[0]) if reasons else whole
 
 
@@ -78,7 +79,7 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
             raise InvalidInput(f'"{name}" is a whole run, not a shard of one.')
     first = runs[0]
     for run, name in zip(runs, names, strict=True):
-        facts = [fact for fact in {*first, *run} - _MAY_DIFFER if first.get(fact) != run.get(fact)]
+        facts = differing(first, run)
         if (run["shard"]["of"], run["shard"]["n_rows"]) != (
             first["shard"]["of"],
             first["shard"]["n_rows"],
@@ -87,7 +88,7 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
         if facts:
             raise InvalidInput(
                 f'"{names[0]}" and "{name}" are not shards of one measurement; '
-                f"they differ in: {', '.join(sorted(facts))}."
+                f"they differ in: {', '.join(facts)}."
             )
     numbers = [int(run["shard"]["number"]) for run in runs]
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
@@ -100,6 +101,11 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
         ]
         raise InvalidInput(f"Every shard must be there once; {'; '.join(faults)}.")
     return sorted(range(len(runs)), key=numbers.__getitem__)
+
+
+def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Which facts of the measurement differ between two runs."""
+    return sorted(fact for fact in {*run, *other} - _MAY_DIFFER if run.get(fact) != other.get(fact))
 
 
 def _rows(run: Mapping[str, Any]) -> range:
@@ -131,15 +137,17 @@ def _joined_points(parts: Sequence[Distances]) -> Any:
     return np.concatenate(kept) if len(kept) == len(parts) else None
 
 
-def _facts(parts: Sequence[Distances]) -> dict[str, Any]:
-    """What the shards share, and the sums of what they spent."""
-    runs = [part.run for part in parts]
+def merged_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the shards share, and the sums of what they spent; in the order of their rows."""
     facts = {name: value for name, value in runs[0].items() if name not in ("shard", "ledger")}
-    facts["n_shards"] = len(parts)
+    facts["n_shards"] = len(runs)
     for name in ("n_queries", "n_sent", "cost", "seconds"):
         known = [run[name] for run in runs if name in run]
         if known:
             facts[name] = round(sum(known), 3) if isinstance(known[0], float) else sum(known)
+    if all("sent" in run for run in runs):
+        names = runs[0]["sent"]
+        facts["sent"] = {name: round(sum(run["sent"][name] for run in runs), 3) for name in names}
     facts["began"] = min((run["began"] for run in runs if "began" in run), default="")
     account = Account()
     for run in runs:

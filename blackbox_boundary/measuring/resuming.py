@@ -12,7 +12,7 @@ from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from ..predictor import IntArray
 from ..search.asks import Status
-from .measurement import blank_column
+from .block_result import blank_column
 
 __all__ = [
     "better_rows",

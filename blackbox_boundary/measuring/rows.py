@@ -2,7 +2,8 @@
 
 Without a domain both are the same. With one, the search moves in the coordinates of
 :class:`~blackbox_boundary.search.scaled_columns.ScaledColumns`; questions and answers are
-translated where they leave and reach the search, and nowhere else.
+translated where they leave and reach the search, and nowhere else. An estimator that keeps the
+domain itself (:class:`~blackbox_boundary.estimators.protocol.InInputs`) moves in the inputs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from ..arrays import flat_norm, take
 from ..domain import Domain, Violation
 from ..errors import InvalidInput
+from ..estimators import Estimator
+from ..estimators.protocol import InInputs
 from ..predictor import Array, IntArray
 from ..printable import printable
 from ..search.asks import Ask
@@ -46,10 +49,13 @@ class Rows:
         self.problem = problem
 
     @staticmethod
-    def of(problem: Problem, x: Array) -> Rows:
+    def of(problem: Problem, x: Array, estimator: Estimator) -> Rows:
         """The finite rows ``x`` of a block, inside the domain where there is one."""
         columns = problem.columns
-        return Rows(problem, x) if columns is None else _TableRows(problem, columns, x)
+        if columns is None:
+            return Rows(problem, x)
+        kind = _InputRows if isinstance(estimator, InInputs) else _TableRows
+        return kind(problem, columns, x)
 
     def question(self, ask: Ask) -> Ask:
         """A question of the search with the points as the model takes them."""
@@ -88,6 +94,19 @@ class _TableRows(Rows):
 
     def points(self, rows: IntArray, points: Array) -> Array:
         return self._columns.decode(points, take(self.x, rows))
+
+    def length(self, rows: IntArray, points: Array, order: float) -> NDArray[np.float64]:
+        return self._columns.length(points, take(self.x, rows), order)
+
+
+class _InputRows(Rows):
+    """Rows of a table, searched as the model takes them."""
+
+    def __init__(self, problem: Problem, columns: ScaledColumns, x: Array) -> None:
+        domain = columns.domain
+        problem = replace(problem, grid=None, row_bounds=domain.box(x), units=domain.units)
+        super().__init__(problem, x)
+        self._columns = columns
 
     def length(self, rows: IntArray, points: Array, order: float) -> NDArray[np.float64]:
         return self._columns.length(points, take(self.x, rows), order)

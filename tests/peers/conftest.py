@@ -19,6 +19,8 @@ collect_ignore = [
     "litserve_server.py",
     "mlflow_server.py",
     "mlserver_runtime.py",
+    "ray_cluster_driver.py",
+    "ray_cluster_nodes.py",
     "ray_serve_server.py",
     "torchserve_handler.py",
     "triton_server.py",

@@ -25,6 +25,7 @@ MLSERVER = ("mlserver==1.7.1", "uvloop==0.21.0", "numpy<3")
 BENTOML = ("bentoml==1.4.40", "numpy<3")
 LITSERVE = ("litserve==0.2.19", "numpy<3")
 RAY_SERVE = ("ray[serve]==2.60.0", "numpy<3")
+RAY_CLUSTER = ("ray==2.60.0", "numpy<3", "-e", str(Path(__file__).parents[2]))
 GRADIO = ("gradio==6.31.0", "numpy<3")
 
 
@@ -94,7 +95,7 @@ if __name__ == "__main__":
     for name, requirements in (
         *(("triton", TRITON), ("mlserver", MLSERVER), ("mlflow", MLFLOW), ("kserve", KSERVE)),
         *(("bentoml", BENTOML), ("litserve", LITSERVE)),
-        *(("ray_serve", RAY_SERVE), ("gradio", GRADIO)),
+        *(("ray_serve", RAY_SERVE), ("ray_cluster", RAY_CLUSTER), ("gradio", GRADIO)),
         *([("torchserve", TORCHSERVE)] if shutil.which("java") else []),
     ):
         build(name, requirements)

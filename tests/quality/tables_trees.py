@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -24,8 +25,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.model_selection import train_test_split
 
 from blackbox_boundary import load
-from blackbox_boundary.estimators.trees.cells import Leaves, RowMoves, SplitCells
-from blackbox_boundary.estimators.trees.contests import contests
+from blackbox_boundary.estimators.trees.cells import Leaves, SplitCells
+from blackbox_boundary.estimators.trees.contests import rivals
+from blackbox_boundary.estimators.trees.moves import Reach, RowMoves
 from blackbox_boundary.estimators.trees.search import nearest_flip
 
 MAX_WORK = 20_000_000
@@ -75,8 +77,10 @@ def predictor_of(kind, model, n_features):
         graph = onnxmltools.convert_lightgbm(model, initial_types=shape, zipmap=False)
         return load(graph.SerializeToString(), access="probabilities", threads=1)
     if kind == "CatBoost":
-        model.save_model("/tmp/catboost.onnx", format="onnx")
-        return load("/tmp/catboost.onnx", access="probabilities", threads=1)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "catboost.onnx"
+            model.save_model(str(path), format="onnx")
+            return load(str(path), access="probabilities", threads=1)
     return load(model)
 
 
@@ -95,10 +99,8 @@ class Setting:
         """Moves of a row and its contests."""
         x = self.rows[i].astype(float)
         home = int(self.predictor.predict(self.rows[i : i + 1]).label[0])
-        everywhere = RowMoves.of(
-            x, self.cells, self.ensemble.dtype, norm, lambda _, v: np.isfinite(v)
-        )
-        return everywhere, contests(self.leaves, home), home
+        everywhere = Reach.everywhere(len(x))
+        return RowMoves.of(x, self.cells, norm, everywhere), rivals(self.leaves, home), home
 
     def solve(self, i, norm):
         """The nearest flip of a row, seconds, and whether the model confirms it."""
@@ -167,7 +169,7 @@ def peers(n_rows):
             _, against, home = setting.problem(i, "linf")
             upper, lower, v_seconds = by_veritas(setting, i, 2 * found.cost, home)
             began = time.process_time()
-            value, bound, proved = nearest_by_milp(setting.leaves, moves, against[0], 120)
+            value, bound, proved = nearest_by_milp(setting.leaves, moves, against[0][0], 120)
             m_seconds = time.process_time() - began
             print(
                 f"| {kind} | {i} | {found.cost:.6g}{'' if found.is_exact else f' (>= {found.lower:.6g})'} | {seconds:.2f} | "

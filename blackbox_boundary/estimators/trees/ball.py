@@ -30,14 +30,16 @@ References
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...predictor import IntArray
-from .cells import Leaves, RowMoves
+from .cells import Cells, Leaves
 from .contests import Contest
+from .moves import RowMoves
 
 __all__ = ["Ball", "first_radius", "starts"]
 
@@ -73,24 +75,31 @@ class Ball:
     ----------
     low, high : (n, d) int
         The boxes of the leaves inside the ball.
+    values : (n, n_contests) float64
+        What each adds to the lead in each contest; a flip loses all of them.
     value, total : (n,) float64
-        What each adds to the lead; the same with potentials.
+        The same in the weighted sum of the contests, and with potentials.
     group : (n,) int
         Its tree or clique, counted from zero and in order.
-    base : float
-        The lead without them.
-    limit : float
-        A flip has at most this lead.
+    base, limit : (n_contests,) float64
+        The lead without them; a flip has at most this one.
+    weights : (n_contests,) float64
+        Of the sum that is bounded.
     lowest, highest : (d,) int
         The cells that the ball reaches.
     radius : float
         Cost that a flip must stay below.
+    never : float
+        The potential of a cell that a leaf does not have.
     """
 
     def __init__(
-        self, leaves: Leaves, contest: Contest, moves: RowMoves, costs: Real, radius: float
+        self, leaves: Leaves, contests: list[Contest], moves: RowMoves, costs: Real, radius: float
     ) -> None:
-        self.moves, self.radius, self.limit = moves, radius, contest.limit
+        self.moves, self.radius = moves, radius
+        self.limit = np.array([contest.limit for contest in contests])
+        self.weights = np.full(len(contests), 1.0 / len(contests))
+        self.work = 0
         near = moves.cost < radius
         places = np.arange(near.shape[1])
         self.lowest = np.where(near, places, len(places)).min(axis=1).astype(np.int32)
@@ -98,20 +107,36 @@ class Ball:
         inside = np.flatnonzero(costs < radius)
         tree = leaves.tree[inside]
         alone = np.bincount(tree)[tree] == 1
-        self.base = contest.base + float(contest.value[inside[alone]].sum())
+        only = inside[alone]
+        self.base = np.array([each.base + float(each.value[only].sum()) for each in contests])
+        self.lowest = np.maximum(self.lowest, leaves.low[only].max(axis=0, initial=0))
+        self.highest = np.minimum(
+            self.highest, leaves.high[only].min(axis=0, initial=near.shape[1])
+        )
         inside, tree = inside[~alone], tree[~alone]
         self.low = np.maximum(leaves.low[inside], self.lowest)
         self.high = np.minimum(leaves.high[inside], self.highest)
-        self.value = contest.value[inside]
+        fits = (self.low <= self.high).all(axis=1)
+        inside, tree, self.low, self.high = (
+            inside[fits],
+            tree[fits],
+            self.low[fits],
+            self.high[fits],
+        )
+        self.values = np.stack([each.value[inside] for each in contests], axis=1)
+        self.value = self.values @ self.weights
         self.group = np.unique(tree, return_inverse=True)[1].reshape(-1)
-        self.total = self.value.copy()
-        self._never = _NEVER * (1.0 + float(np.abs(self.value).sum()))
+        self.never = _NEVER * (1.0 + float(np.abs(self.value).sum()))
+        self.unprice()
+
+    def unprice(self) -> None:
+        """Forget all prices."""
         self.mu = 0.0
+        self.total = self.value.copy()
         widths = self.highest - self.lowest + 1
         self.offset = np.concatenate([[0], np.cumsum(widths)]).astype(np.intp)
         self.potentials = np.zeros((self.n_groups, int(self.offset[-1])))
-        self._columns: list[_Column] | None = None
-        self.work = 0
+        self._columns: dict[int, _Column | None] = {}
 
     @property
     def n_groups(self) -> int:
@@ -123,13 +148,42 @@ class Ball:
         """Where each group begins."""
         return starts(self.group)
 
+    @property
+    def nearest(self) -> Cells:
+        """The nearest cell of the ball."""
+        return np.clip(self.moves.cell, self.lowest, self.highest)
+
+    @property
+    def over(self) -> float:
+        """By how much the lead without the leaves exceeds the limit, in the weighted sum."""
+        return float((self.base - self.limit) @ self.weights)
+
+    def weigh(self, weights: Real) -> None:
+        """Bound another sum of the contests."""
+        self.weights, self.value = weights, self.values @ weights
+        self.restate()
+
+    @property
+    def cell_costs(self) -> tuple[Real, IntArray]:
+        """What it costs to move to each cell that the ball reaches, and its column.
+
+        Columns follow each other as in ``potentials``.
+        """
+        j = np.repeat(np.arange(len(self.lowest)), np.diff(self.offset))
+        cell = np.arange(len(j)) - self.offset[j] + self.lowest[j]
+        return self.moves.cost[j, cell], j
+
+    def cost_of(self, j: int) -> Real:
+        """What it costs to move a column to each cell that the ball reaches."""
+        return self.moves.cost[j, self.lowest[j] : self.highest[j] + 1]
+
     def least(self) -> Real:
         """The worst leaf of each group."""
         return np.minimum.reduceat(self.total, self.first) if len(self.total) else np.zeros(0)
 
     def bound(self) -> float:
-        """The lead inside the ball is at least this."""
-        return self.base + float(self.least().sum()) - self.mu * self.radius
+        """The lead inside the ball exceeds the limit at least by this."""
+        return self.over + float(self.least().sum()) - self.mu * self.radius
 
     def proved(self) -> float:
         """Return a cost that every flip has at least.
@@ -137,14 +191,14 @@ class Ball:
         It is the radius where the bound empties the ball, else what ``mu`` proves.
         """
         bound = self.bound()
-        if bound > self.limit:
+        if bound > 0:
             return self.radius
-        return self.radius + (bound - self.limit) / self.mu if self.mu > 0 else 0.0
+        return self.radius + bound / self.mu if self.mu > 0 else 0.0
 
     def tighten(self) -> float:
-        """Sweep until the bound is above the limit, or settles; the bound."""
+        """Sweep until the bound is above zero, or settles; the bound."""
         bound = self.bound()
-        if bound > self.limit or not len(self.total) or not np.isfinite(self.radius):
+        if bound > 0 or not len(self.total) or not np.isfinite(self.radius):
             return bound
         if self.moves.norm != "linf":
             return self._tighten_with_cost()
@@ -152,7 +206,7 @@ class Ball:
             before = bound
             self.sweep()
             bound = self.bound()
-            if bound > self.limit or bound - before < _SETTLED * (self.limit - bound):
+            if bound > 0 or bound - before < -_SETTLED * bound:
                 break
         return bound
 
@@ -160,9 +214,9 @@ class Ball:
         """The same, with a line search for the multiplier of the cost."""
         self.sweep()
         bound = self.bound()
-        step = 0.5 * max(self.limit - bound, 0.0) / self.radius
+        step = 0.5 * max(-bound, 0.0) / self.radius
         for _ in range(_SWEEPS):
-            if bound > self.limit:
+            if bound > 0:
                 break
             kept = self.potentials.copy(), self.total.copy(), self.mu
             self.sweep(max(step, -self.mu))
@@ -182,9 +236,8 @@ class Ball:
             choice = column.outside + potential[column.rank]
             rest = self.total[column.rows] - choice.min(axis=1)
             marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
-            cost = self.moves.cost[column.j, self.lowest[column.j] : self.highest[column.j] + 1]
-            agreed = (marginal.sum(axis=0) + more * cost) / len(column.groups)
-            potential += np.minimum(agreed, self._never / 2) - marginal
+            agreed = (marginal.sum(axis=0) + more * self.cost_of(column.j)) / len(column.groups)
+            potential += np.minimum(agreed, self.never / 2) - marginal
             self.potentials[column.groups, column.place] = potential
             self.total[column.rows] = rest + (column.outside + potential[column.rank]).min(axis=1)
             self.work += column.outside.size
@@ -192,19 +245,20 @@ class Ball:
 
     def columns(self) -> list[_Column]:
         """The columns that two leaves of a tree disagree about."""
-        if self._columns is None:
-            self._columns = [
-                found
-                for j in np.flatnonzero(self.highest > self.lowest)
-                if (found := self._column(int(j))) is not None
-            ]
-        return self._columns
+        found = (self.column(int(j)) for j in np.flatnonzero(self.highest > self.lowest))
+        return [column for column in found if column is not None]
+
+    def column(self, j: int) -> _Column | None:
+        """The leaves of trees that split a column; None where no tree does."""
+        if j not in self._columns:
+            self._columns[j] = self._column(j)
+        return self._columns[j]
 
     def _column(self, j: int) -> _Column | None:
         low, high = self.low[:, j], self.high[:, j]
         is_free = (low <= self.lowest[j]) & (high >= self.highest[j])
-        groups = np.flatnonzero(~np.logical_and.reduceat(is_free, self.first))
-        rows = np.flatnonzero(np.isin(self.group, groups))
+        splits = ~np.logical_and.reduceat(is_free, self.first)
+        rows = np.flatnonzero(splits[self.group])
         if not len(rows):
             return None
         cell = np.arange(self.lowest[j], self.highest[j] + 1)
@@ -212,32 +266,59 @@ class Ball:
         first = starts(self.group[rows])
         rank = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(rows))))
         place = slice(int(self.offset[j]), int(self.offset[j + 1]))
-        return _Column(j, rows, outside * self._never, first, rank, groups, place)
+        groups = np.flatnonzero(splits)
+        return _Column(j, rows, outside * self.never, first, rank, groups, place)
 
     def restate(self) -> None:
         """Compute totals anew, after leaves or groups have changed."""
-        self._columns = None
+        self._columns = {}
         self.total = self.value.copy()
-        for j in np.flatnonzero(self.highest > self.lowest):
-            place = slice(int(self.offset[j]), int(self.offset[j + 1]))
-            priced = np.flatnonzero(self.potentials[:, place].any(axis=1))
-            rows = np.flatnonzero(np.isin(self.group, priced))
-            if not len(rows):
-                continue
-            cell = np.arange(self.lowest[j], self.highest[j] + 1)
-            outside = (cell < self.low[rows, j, None]) | (cell > self.high[rows, j, None])
-            potential = self.potentials[self.group[rows], place]
-            self.total[rows] += np.where(outside, self._never, potential).min(axis=1)
+        if not len(self.total):
+            return
+        priced = np.logical_or.reduceat(self.potentials != 0, self.offset[:-1], axis=1)
+        leaf, j = np.nonzero(priced[self.group])
+        first = self.offset[j] - self.lowest[j]
+        low, high = self.low[leaf, j] + first, self.high[leaf, j] + first
+        widest = np.arange(int((high - low).max(initial=0)) + 1)
+        cell = np.minimum(low[:, None] + widest, high[:, None])
+        least = self.potentials[self.group[leaf, None], cell].min(axis=1, initial=np.inf)
+        self.total += np.bincount(leaf, least, minlength=len(self.total))
+
+    def copy(self) -> Ball:
+        """Another ball with the same leaves and prices."""
+        other = copy(self)
+        other.potentials = self.potentials.copy()
+        return other
+
+    def take(self, other: Ball) -> None:
+        """Become another ball."""
+        self.__dict__.update(other.__dict__)
+
+    def part(self, j: int, low: int, high: int) -> Ball | None:
+        """The part of the ball with column ``j`` in some cells, not priced; None if it is empty."""
+        other = copy(self)
+        other.lowest, other.highest = self.lowest.copy(), self.highest.copy()
+        other.lowest[j], other.highest[j] = low, high
+        fits = (self.low[:, j] <= high) & (self.high[:, j] >= low)
+        if len(np.unique(self.group[fits])) < self.n_groups:
+            return None
+        other.low, other.high = self.low.copy(), self.high.copy()
+        other.low[:, j], other.high[:, j] = (
+            np.maximum(self.low[:, j], low),
+            np.minimum(self.high[:, j], high),
+        )
+        other.keep(fits)
+        other.unprice()
+        return other
 
     def drop_hopeless(self) -> bool:
         """Drop leaves that no flip inside the ball can use; whether a flip is still possible."""
         least = self.least()
-        bound = self.base + float(least.sum()) - self.mu * self.radius
         n_groups = self.n_groups
-        kept = self.total - least[self.group] + bound <= self.limit
+        kept = self.total - least[self.group] + self.bound() <= 0
         if len(np.unique(self.group[kept])) < n_groups:
             return False
-        self._keep(kept)
+        self.keep(kept)
         while len(self.total):
             lowest = np.minimum.reduceat(self.low, self.first).max(axis=0)
             highest = np.maximum.reduceat(self.high, self.first).min(axis=0)
@@ -249,16 +330,17 @@ class Ball:
                 break
             if len(np.unique(self.group[fits])) < n_groups:
                 return False
-            self._keep(fits)
+            self.keep(fits)
         self.restate()
         return True
 
-    def _keep(self, kept: NDArray[np.bool_]) -> None:
+    def keep(self, kept: NDArray[np.bool_]) -> None:
         """Keep some leaves, at least one of each group."""
         self.low, self.high = self.low[kept], self.high[kept]
-        self.value, self.total = self.value[kept], self.total[kept]
+        self.values, self.value = self.values[kept], self.value[kept]
+        self.total = self.total[kept]
         self.group = self.group[kept]
-        self._columns = None
+        self._columns = {}
 
 
 def starts(group: IntArray) -> IntArray:

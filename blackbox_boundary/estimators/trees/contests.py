@@ -1,8 +1,8 @@
-"""The home class against each rival: which sums of leaves flip the label.
+"""A class against a rival: which sums of leaves flip the label.
 
-The *lead* of the home class over a rival is a sum of one number a tree. The label is certainly kept
-by this rival while the lead is above :attr:`Contest.limit`, and certainly lost below
-``-Contest.doubt``. Between the two the runtime's rounding decides, and the model is asked.
+The *lead* of a class over a rival is a sum of one number a tree. The class certainly stays ahead
+while its lead is above :attr:`Contest.limit`, and has certainly lost below ``-Contest.doubt``.
+Between the two the runtime's rounding decides, and the model is asked.
 
 Whole votes are summed exactly, so that a tie is decided here, by the runtime's own rule: counts
 take the place of leaves that are all zero or one number, as forests of pure leaves have them.
@@ -12,7 +12,7 @@ one half in single precision; the count at which they do is found by adding them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ...tree_ensembles import TreeEnsemble
 from .cells import Leaves
 
-__all__ = ["Contest", "contests"]
+__all__ = ["Contest", "rivals"]
 
 Real = NDArray[np.float64]
 
@@ -55,26 +55,41 @@ class Contest:
     doubt: float
 
 
-def contests(leaves: Leaves, home: int) -> list[Contest]:
-    """The contests of the home class with every other one."""
+def rivals(leaves: Leaves, home: int, target: int = -1) -> list[list[Contest]]:
+    """What a flip loses: all contests of one of these lists.
+
+    To any other label, one contest is lost, with the class that wins. To the class ``target`` all
+    other classes lose theirs with it. A cell that does not exist, in no leaf of some one-hot group,
+    has a lead above every limit.
+    """
+    n_outputs = leaves.ensemble.n_outputs
+    if n_outputs == 1:
+        found = [[_against_cut(leaves, home)]]
+    elif target < 0:
+        found = [[_between(leaves, home, rival)] for rival in range(n_outputs) if rival != home]
+    else:
+        found = [[_between(leaves, each, target) for each in range(n_outputs) if each != target]]
+    if not leaves.cells.groups:
+        return found
+    return [[_under_rules(leaves, contest) for contest in some] for some in found]
+
+
+def _under_rules(leaves: Leaves, contest: Contest) -> Contest:
+    """Raise the lead where a group has no leaf, by a power of two: exact sums stay exact."""
+    n_trees = len(leaves.ensemble.roots)
+    largest = float(np.abs(contest.value).max(initial=0.0)) * n_trees + abs(contest.base)
+    above = float(2.0 ** np.ceil(np.log2(largest + abs(contest.limit) + 1.0) + 1))
+    value = np.where(leaves.is_rule, -above, contest.value)
+    return replace(contest, value=value, base=contest.base + above * len(leaves.cells.groups))
+
+
+def _between(leaves: Leaves, home: int, rival: int) -> Contest:
     ensemble = leaves.ensemble
-    if ensemble.n_outputs == 1:
-        return [_against_cut(leaves, home)]
     value, base, tolerance = leaves.value, ensemble.base, ensemble.tolerance
     if (votes := _votes(ensemble, value)) is not None:
         value, base, tolerance = votes, np.zeros_like(base), 0.0
-    return [
-        _contest(
-            leaves,
-            rival,
-            value[:, home] - value[:, rival],
-            float(base[home] - base[rival]),
-            tolerance,
-            tie_flips=rival < home,
-        )
-        for rival in range(ensemble.n_outputs)
-        if rival != home
-    ]
+    lead, start = value[:, home] - value[:, rival], float(base[home] - base[rival])
+    return _contest(leaves, rival, lead, start, tolerance, tie_flips=rival < home)
 
 
 def _against_cut(leaves: Leaves, home: int) -> Contest:

@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,14 @@ from ...errors import CapabilityMissing, InvalidInput
 from ...grid import Grid
 from ...predictor import IntArray
 from ...search.asks import Search, Status, ask_prediction
-from ...search.geometry import flat_bounds
 from ...search.on_grid import Rank
 from ...search.problem import Problem
 from ...search.state import Flips
 from ...tree_ensembles import TreeEnsemble
-from .cells import Leaves, RowMoves, SplitCells
-from .contests import contests
+from ..fewest import columns_changed
+from .cells import Leaves, SplitCells
+from .contests import rivals
+from .moves import Reach, RowMoves
 from .search import Nearest, nearest_flip
 
 __all__ = ["Trees"]
@@ -77,6 +78,10 @@ class Trees:
         Of the model that is asked. Default: the predictor's own, if it has one.
     """
 
+    keeps_domain: ClassVar[bool] = True
+    searches_inputs: ClassVar[bool] = True
+    takes_aim: ClassVar[bool] = True
+
     norm: Literal["l0", "l1", "l2", "linf"] = "l2"
     max_work: int = 20_000_000
     ensemble: TreeEnsemble | None = None
@@ -102,6 +107,15 @@ class Trees:
 
     def check(self, problem: Problem) -> None:
         """Raise an error if the splits cannot be read, or belong to another model."""
+        if problem.domain is not None and problem.domain.missing.any():
+            raise CapabilityMissing(
+                "Trees searches no missing values; under a domain that allows them, halfspace does."
+            )
+        if problem.domain is not None and problem.votes > 1:
+            raise CapabilityMissing(
+                "Trees reads the model exactly and asks once; under a domain of columns it takes "
+                f"one vote, got {problem.votes}."
+            )
         ensemble = self._ensemble(problem)
         n_features = int(np.prod(problem.input_shape))
         if (ensemble.n_classes, ensemble.n_features) != (problem.n_classes, n_features):
@@ -142,7 +156,7 @@ class Trees:
         """Search some rows at a time, and ask about their flip points."""
         ensemble = self._ensemble(problem)
         grid = problem.grid if isinstance(problem.grid, Grid) else None
-        cells = SplitCells.of(ensemble, as_numpy(flips.x[:0]).dtype, grid)
+        cells = SplitCells.of(ensemble, as_numpy(flips.x[:0]).dtype, grid, problem.domain)
         leaves = Leaves.of(ensemble, cells)
         n = len(flips.home)
         flips.certified, flips.certified_by = np.full(n, np.nan), (ensemble.source,)
@@ -176,12 +190,14 @@ class _RowOfTrees:
     def __init__(
         self, settings: Trees, flips: Flips, row: int, leaves: Leaves, problem: Problem
     ) -> None:
-        self.row, self._flips, self._leaves = row, flips, leaves
+        self.row, self._flips, self._leaves, self._problem = row, flips, leaves, problem
         self._max_work = settings.max_work
         self._x = as_numpy(take(flips.x, np.array([row]))).reshape(-1)
         self._home = int(flips.home[row])
-        self._moves = _moves(self._x, leaves.cells, leaves.ensemble, settings.norm, problem)
-        self._contests = contests(leaves, self._home)
+        reach = Reach.of(problem, np.array([row]))
+        self._moves = RowMoves.of(self._x.astype(np.float64), leaves.cells, settings.norm, reach)
+        target = -1 if flips.target is None else int(flips.target[row])
+        self._rivals = rivals(leaves, self._home, target)
         self.point: NDArray[np.floating] | None = None
         self._lower, self._away, self._note, self._is_known = np.inf, np.inf, "", False
         own, is_sure = leaves.ensemble.labels(self._x[None])
@@ -194,9 +210,7 @@ class _RowOfTrees:
 
     def _search(self) -> None:
         """Find the next candidate."""
-        self._found = found = nearest_flip(
-            self._leaves, self._moves, self._contests, self._max_work
-        )
+        self._found = found = nearest_flip(self._leaves, self._moves, self._rivals, self._max_work)
         self._lower = min(self._lower, found.lower)
         self.point = None if found.cell is None else self._at(found)
 
@@ -212,13 +226,12 @@ class _RowOfTrees:
     def answered(self, label: int | None) -> None:
         """Take in the label of the point that was asked; None: there was no answer."""
         point, self.point = self.point, None
-        if label is None:
+        if label is None or point is None:
             return
         if label != self._home:
             self._is_known = True
-            step = np.asarray(point - self._x)[None]
-            self._away = float(flat_norm(step, _ORDERS[self._moves.norm])[0])
-            away = float(flat_norm(step, 2)[0])
+            self._away = self._length(point, self._moves.norm)
+            away = self._length(point, "l2")
             like = self._flips.x[:1]
             self._flips.keep(
                 np.array([self.row]),
@@ -228,13 +241,24 @@ class _RowOfTrees:
             )
             self._flips.confirmed[self.row] = True
             return
-        contest = self._contests[self._found.contest]
-        if contest.limit <= -contest.doubt:  # a flip without doubt, and the model keeps the label
+        lost = self._rivals[self._found.rival]
+        if all(contest.limit <= -contest.doubt for contest in lost):
             self._lower, self._note = np.nan, _CONTRADICTED
             return
         self._note = _TIE
-        self._contests[self._found.contest] = replace(contest, limit=-contest.doubt)
+        self._rivals[self._found.rival] = [
+            replace(contest, limit=min(contest.limit, -contest.doubt)) for contest in lost
+        ]
         self._search()
+
+    def _length(self, point: NDArray[np.floating], norm: str) -> float:
+        """The distance of a point from the row, in the units of the columns."""
+        problem, step = self._problem, (point - self._x)[None]
+        if norm == "l0":
+            return float(columns_changed(step, problem)[0])
+        if problem.columns is None:
+            return float(flat_norm(step, _ORDERS[norm])[0])
+        return float(problem.columns.length(point[None], self._x[None], _ORDERS[norm])[0])
 
     def end(self) -> None:
         """Set status, certificate and note."""
@@ -264,19 +288,3 @@ class _RowOfTrees:
         gap = np.abs(moves.target[moved, cell[moved]] - x)
         kind = np.finfo(self._leaves.ensemble.dtype)
         return bool((gap <= 2 * float(kind.eps) * np.maximum(np.abs(x), float(kind.tiny))).any())
-
-
-def _moves(
-    x: NDArray[np.floating], cells: SplitCells, ensemble: TreeEnsemble, norm: str, problem: Problem
-) -> RowMoves:
-    """What each column of a row may do, under the bounds of the problem."""
-    bounds = flat_bounds(problem)
-    lowest, highest = (-np.inf, np.inf) if bounds is None else bounds
-    lowest = np.broadcast_to(np.asarray(lowest, np.float64), x.shape)
-    highest = np.broadcast_to(np.asarray(highest, np.float64), x.shape)
-
-    def allowed(column: int, values: Real) -> NDArray[np.bool_]:
-        inside = (values >= lowest[column]) & (values <= highest[column])
-        return np.asarray(inside & np.isfinite(values))
-
-    return RowMoves.of(x.astype(np.float64), cells, ensemble.dtype, norm, allowed)

@@ -13,19 +13,20 @@ __all__ = ["greedy_flip"]
 Real = NDArray[np.float64]
 
 
-def greedy_flip(ball: Ball) -> tuple[float, Cells] | None:
+def greedy_flip(ball: Ball, start: Cells | None = None) -> tuple[float, Cells] | None:
     """A flip inside a ball and its cost, or None where single moves lead to none.
 
     In L-inf every move inside the ball is free, and the one that lowers the lead most is taken; in
-    the other norms the one that lowers it most for its cost.
+    the other norms the one that lowers it most for its cost. Moves begin at ``start``, or at the
+    row.
     """
     moves = ball.moves
-    cell = moves.cell.copy()
+    cell = moves.cell.copy() if start is None else np.clip(start, ball.lowest, ball.highest)
     place = np.arange(moves.cost.shape[1])
     inside = (place >= ball.lowest[:, None]) & (place <= ball.highest[:, None])
     for _ in range(3 * len(cell) + 1):
-        lead, after = _leads(ball, cell)
-        if lead <= ball.limit:
+        excess, after = _excess(ball, cell)
+        if excess <= 0:
             return _moved_back(ball, cell, inside)
         spent = moves.of_cells(cell)
         if moves.norm == "linf":
@@ -33,8 +34,8 @@ def greedy_flip(ball: Ball) -> tuple[float, Cells] | None:
         else:
             cost = spent.sum() - spent[:, None] + moves.cost
             price = np.maximum(cost - spent.sum(), 1e-3 * spent.sum() + np.finfo(float).tiny)
-        gain = lead - np.maximum(after, ball.limit)
-        allowed = inside & (cost < ball.radius) & (gain > 1e-12 * abs(lead))
+        gain = excess - after
+        allowed = inside & (cost < ball.radius) & (gain > 1e-12 * excess)
         if not allowed.any():
             return None
         with np.errstate(
@@ -54,8 +55,8 @@ def _moved_back(ball: Ball, cell: Cells, inside: NDArray[np.bool_]) -> tuple[flo
     moves = ball.moves
     for _ in range(4 * len(cell)):
         spent = moves.of_cells(cell)
-        _, after = _leads(ball, cell)
-        cheaper = inside & (after <= ball.limit) & (moves.cost < spent[:, None])
+        _, after = _excess(ball, cell)
+        cheaper = inside & (after <= 0) & (moves.cost < spent[:, None])
         if moves.norm == "linf":
             cheaper[spent < spent.max()] = False
         if not cheaper.any():
@@ -66,22 +67,26 @@ def _moved_back(ball: Ball, cell: Cells, inside: NDArray[np.bool_]) -> tuple[flo
     return float(moves.total(moves.of_cells(cell))), cell
 
 
-def _leads(ball: Ball, cell: Cells) -> tuple[float, Real]:
-    """The lead at a cell, and after moving each column alone to each of its cells, (d, n_cells)."""
+def _excess(ball: Ball, cell: Cells) -> tuple[float, Real]:
+    """By how much leads exceed their limits in all, at a cell and after each single move.
+
+    The latter is (d, n_cells).
+    """
     outside = (cell < ball.low) | (cell > ball.high)
     missed = outside.sum(axis=1)
-    lead = ball.base + float(ball.value[missed == 0].sum())
+    own = np.flatnonzero(missed == 0)
     near = np.flatnonzero(missed <= 1)
     counts = (missed[near] == 0)[:, None] | outside[near]
     leaf, j = np.nonzero(counts)
     leaf = near[leaf]
     d, width = ball.moves.cost.shape
-    change = np.bincount(
-        j * (width + 1) + ball.low[leaf, j], ball.value[leaf], minlength=d * (width + 1)
-    )
-    change -= np.bincount(
-        j * (width + 1) + ball.high[leaf, j] + 1, ball.value[leaf], minlength=d * (width + 1)
-    )
-    ball.work += outside.size
-    after = ball.base + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
-    return lead, np.asarray(after, np.float64)
+    enters, leaves = j * (width + 1) + ball.low[leaf, j], j * (width + 1) + ball.high[leaf, j] + 1
+    ball.work += outside.size // 16
+    now, after = 0.0, np.zeros((d, width))
+    for value, over in zip(ball.values.T, ball.base - ball.limit, strict=True):
+        now += max(over + float(value[own].sum()), 0.0)
+        change = np.bincount(enters, value[leaf], minlength=d * (width + 1))
+        change -= np.bincount(leaves, value[leaf], minlength=d * (width + 1))
+        lead = over + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
+        after += np.maximum(lead, 0.0)
+    return now, after

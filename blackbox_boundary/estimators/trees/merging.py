@@ -29,7 +29,7 @@ _PAIRS = 12
 class _Clique(NamedTuple):
     low: Cells
     high: Cells
-    value: Real
+    values: Real
     potential: Real
     used: NDArray[np.bool_]
 
@@ -41,16 +41,16 @@ def merge(ball: Ball, largest: int) -> bool:
     """
     cuts = ball.first[1:]
     parts = [
-        _Clique(low, high, value, potential, ((low > low.min(0)) | (high < high.max(0))).any(0))
-        for low, high, value, potential in zip(
+        _Clique(low, high, values, potential, ((low > low.min(0)) | (high < high.max(0))).any(0))
+        for low, high, values, potential in zip(
             np.split(ball.low, cuts),
             np.split(ball.high, cuts),
-            np.split(ball.value, cuts),
+            np.split(ball.values, cuts),
             ball.potentials,
             strict=True,
         )
     ]
-    waiting = sorted(parts, key=lambda part: len(part.value))
+    waiting = sorted(parts, key=lambda part: len(part.values))
     cliques = []
     while waiting:
         clique = waiting.pop(0)
@@ -58,14 +58,14 @@ def merge(ball: Ball, largest: int) -> bool:
             place, clique = taken
             del waiting[place]
         cliques.append(clique)
-    if not all(len(clique.value) for clique in cliques):
+    if not all(len(clique.values) for clique in cliques):
         return False
     ball.low = np.concatenate([clique.low for clique in cliques])
     ball.high = np.concatenate([clique.high for clique in cliques])
-    ball.value = np.concatenate([clique.value for clique in cliques])
+    ball.values = np.concatenate([clique.values for clique in cliques])
     ball.potentials = np.stack([clique.potential for clique in cliques])
-    ball.group = np.repeat(np.arange(len(cliques)), [len(clique.value) for clique in cliques])
-    ball.restate()
+    ball.group = np.repeat(np.arange(len(cliques)), [len(clique.values) for clique in cliques])
+    ball.weigh(ball.weights)
     return True
 
 
@@ -77,7 +77,7 @@ def _partner(
         return None
     used = np.array([part.used for part in waiting])
     shared = (used & clique.used).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
-    likely = shared - 1e-3 * np.array([len(part.value) for part in waiting])
+    likely = shared - 1e-3 * np.array([len(part.values) for part in waiting])
     for place in np.argsort(-likely, kind="stable")[:_TRIED].tolist():
         both = _joined(ball, clique, waiting[place], largest)
         if both is not None:
@@ -87,7 +87,7 @@ def _partner(
 
 def _joined(ball: Ball, a: _Clique, b: _Clique, largest: int) -> _Clique | None:
     """Return the pairs of leaves that share a cell inside the ball; None if they are too many."""
-    if len(a.value) * len(b.value) > _PAIRS * largest:
+    if len(a.values) * len(b.values) > _PAIRS * largest:
         return None
     both = np.flatnonzero(a.used & b.used)
     low = np.maximum(a.low[:, None, both], b.low[None][:, :, both])
@@ -100,5 +100,5 @@ def _joined(ball: Ball, a: _Clique, b: _Clique, largest: int) -> _Clique | None:
     near = ball.moves.of_boxes(low, high) < ball.radius
     if near.sum() > largest:
         return None
-    value = (a.value[of_a] + b.value[of_b])[near]
-    return _Clique(low[near], high[near], value, a.potential + b.potential, a.used | b.used)
+    values = (a.values[of_a] + b.values[of_b])[near]
+    return _Clique(low[near], high[near], values, a.potential + b.potential, a.used | b.used)

@@ -1,40 +1,65 @@
-"""The nearest flip of one row: balls of growing radius, each proved empty or found to hold a flip.
+"""The nearest flip of one row: a ball proved empty but for the flip on its face.
 
-The rival with the lowest bound comes first, so that the bound of the row rises:
+In L0, L1 and L2 costs add up, and one ball is searched for each rival, the likeliest first. Its
+radius is the cost of the nearest flip known, by single moves (:mod:`.greedy`) at first:
+
+1. the best prices of cells bound the cost (:mod:`.prices`), and suggest another start for single
+   moves;
+2. leaves that no nearer flip can use are dropped, and the rest is priced again;
+3. boxes are searched (:mod:`.branching`).
+
+In L-inf a ball is a box, and small balls are cheap to prove empty. They grow until one is not:
 
 1. a ball somewhat larger than the last empty one is bounded (:meth:`.ball.Ball.tighten`);
-2. where the bound does not empty it, single moves look for a flip (:mod:`.greedy`), and the ball
-   shrinks to that flip;
+2. where the bound does not empty it, single moves look for a flip, and the ball shrinks to it;
 3. where they find none, for no rival, leaves that no flip can use are dropped, trees are merged
-   into cliques (:mod:`.merging`), and boxes are searched (:mod:`.branching`).
+   into cliques (:mod:`.merging`), and boxes are searched.
 
-The flip found last is the nearest one once the balls inside it are proved empty. Work is counted in
-leaves looked at, so that the answer of a row does not depend on the speed of the machine.
+Work is counted in leaves looked at, so that the answer of a row does not depend on the speed of the
+machine.
 """
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .ball import Ball, first_radius
-from .branching import nearest_by_branching
-from .cells import Cells, Leaves, RowMoves
+from .branching import best_cut, nearest_by_branching
+from .cells import Cells, Leaves
 from .contests import Contest
 from .greedy import greedy_flip
 from .merging import merge
+from .moves import RowMoves
+from .prices import price_cells
 
 __all__ = ["Nearest", "nearest_flip"]
 
 Real = NDArray[np.float64]
 
-_GROWTH = {"l0": 1.0, "l1": 1.25, "l2": 1.5, "linf": 1.25}
-"""Balls grow by this factor in cost; a larger one makes the last ball much harder than needed."""
+_GROWTH = 1.25
+"""Balls in L-inf grow by this factor; a larger one makes the last ball much harder than needed."""
+
+_MOST_PRICED = 4000
+"""Leaves of a ball for which a linear programme is solved; sweeps bound larger ones."""
+
+_PRICED_AGAIN = 0.9
+"""Share of the leaves left after dropping, below which the rest is priced again."""
 
 _LARGEST_CLIQUE = 64
-"""Leaves of a clique of trees: 64 solved most rows of forests of 100 trees with few boxes."""
+"""Leaves of a clique of trees in L-inf: 64 solved most rows of forests of 100 trees with few boxes."""
+
+_CLIQUES = (16, 64, 256)
+"""Leaves of a clique in L0, L1 and L2: each step is kept where pricing leaves fewer leaves."""
+
+_MOST_MERGED = 700
+"""Leaves of a ball that is merged; of larger ones most cliques are larger than the trees."""
+
+_BOXES = 150
+"""Boxes of a part that are looked at before it is cut and priced again."""
 
 _BOX_WORK = 3
 """Work of looking at one leaf of one box, in units of a sweep's."""
@@ -52,8 +77,8 @@ class Nearest:
         Of that flip; infinite where none was found.
     lower : float
         Every flip costs at least this; infinite where none exists.
-    contest : int
-        Which contest the flip loses; -1 where none was found.
+    rival : int
+        Whose contests the flip loses; -1 where none was found.
     work : int
         Leaves looked at.
     """
@@ -61,7 +86,7 @@ class Nearest:
     cell: Cells | None
     cost: float
     lower: float
-    contest: int
+    rival: int
     work: int
 
     @property
@@ -71,14 +96,19 @@ class Nearest:
 
 
 def nearest_flip(
-    leaves: Leaves, moves: RowMoves, contests: list[Contest], max_work: int
+    leaves: Leaves, moves: RowMoves, rivals: list[list[Contest]], max_work: int
 ) -> Nearest:
-    """The nearest flip of a row, or the best bounds that so much work gives."""
-    search = _Search(leaves, moves, contests, max_work)
-    if moves.norm != "linf":
+    """The nearest flip of a row, or the best bounds that so much work gives.
+
+    A flip loses all contests of one of the ``rivals``.
+    """
+    search = _Search(leaves, moves, rivals, max_work)
+    if moves.norm == "linf":
+        search.raise_bounds(may_branch=False)
+        search.raise_bounds(may_branch=True)
+    else:
         search.take_any()
-    search.raise_bounds(may_branch=False)
-    search.raise_bounds(may_branch=True)
+        search.search_all()
     if search.best is None and np.isfinite(search.lower.min(initial=np.inf)):
         search.take_any()
     cell, cost = (None, np.inf) if search.best is None else (search.best[1], search.best[0])
@@ -90,11 +120,16 @@ class _Search:
     """What is known of one row so far: a bound for each rival, and the nearest flip found."""
 
     def __init__(
-        self, leaves: Leaves, moves: RowMoves, contests: list[Contest], max_work: int
+        self, leaves: Leaves, moves: RowMoves, rivals: list[list[Contest]], max_work: int
     ) -> None:
-        self.leaves, self.moves, self.contests = leaves, moves, contests
+        self.leaves, self.moves, self.rivals = leaves, moves, rivals
         self.costs = moves.of_boxes(leaves.low, leaves.high)
-        self.lower = np.array([first_radius(each, leaves.tree, self.costs) for each in contests])
+        self.lower = np.array(
+            [
+                max(first_radius(each, leaves.tree, self.costs) for each in contests)
+                for contests in rivals
+            ]
+        )
         self.best: tuple[float, Cells] | None = None
         self.winner = -1
         self.work, self.max_work = leaves.low.size // 8, max_work
@@ -110,8 +145,56 @@ class _Search:
         """A flip to the likeliest rival, however far."""
         for place in np.argsort(self.lower, kind="stable").tolist():
             if self.lower[place] < np.inf and self.best is None:
-                ball = Ball(self.leaves, self.contests[place], self.moves, self.costs, np.inf)
+                ball = self._ball(place, np.inf)
                 self._note(place, greedy_flip(ball), ball.work)
+
+    def search_all(self) -> None:
+        """Search the ball of each rival, and its parts, in the order of what a flip in them costs.
+
+        A part is priced, and its boxes are searched for a while; where that does not settle it, it
+        is cut in two.
+        """
+        parts: list[tuple[float, int, int, Ball]] = []
+        for place in np.flatnonzero(self.lower < self.upper).tolist():
+            radius = min(self.upper, float(np.nextafter(self.farthest, np.inf)))
+            ball = self._ball(place, radius)
+            parts.append((float(self.lower[place]), len(parts), place, ball))
+        heapq.heapify(parts)
+        number, wholes = len(parts), {place: ball.copy() for _, _, place, ball in parts}
+        while parts and parts[0][0] < self.upper and self.work < self.max_work:
+            lower, _, place, ball = heapq.heappop(parts)
+            lower = max(lower, self._settled(place, ball, wholes[place]))
+            if lower >= min(ball.radius, self.upper):
+                continue
+            for part in _halves(ball):
+                heapq.heappush(parts, (lower, number, place, part))
+                number += 1
+        self.lower[:] = np.inf if self.upper == np.inf else self.upper
+        for lower, _, place, _ in parts:
+            self.lower[place] = min(self.lower[place], lower)
+
+    def _settled(self, place: int, ball: Ball, whole: Ball) -> float:
+        """What any flip in a part of a rival's ball costs at least, after some search."""
+        n_before = np.inf
+        ball.radius = min(ball.radius, self.upper)
+        while len(ball.total) and len(ball.total) < _PRICED_AGAIN * n_before:
+            n_before = len(ball.total)
+            start = price_cells(ball) if n_before <= _MOST_PRICED else None
+            if start is None:
+                ball.tighten()
+            whole.radius = ball.radius
+            self._note(place, greedy_flip(whole, start), ball.work + whole.work)
+            ball.work = whole.work = 0
+            ball.radius = min(ball.radius, self.upper)
+            if not ball.drop_hopeless():
+                return ball.radius
+        if not self._merged(ball):
+            return ball.radius
+        proved = ball.proved()
+        found, lower = self._boxes(ball, _BOXES)
+        self._note(place, found, ball.work)
+        ball.work = 0
+        return max(proved, lower)
 
     def raise_bounds(self, *, may_branch: bool) -> None:
         """Search balls for the rival with the lowest bound, until a flip is proved the nearest.
@@ -125,7 +208,7 @@ class _Search:
                 break
             place = int(waiting[self.lower[waiting].argmin()])
             radius = self._next_radius(float(self.lower[place]))
-            ball = Ball(self.leaves, self.contests[place], self.moves, self.costs, radius)
+            ball = self._ball(place, radius)
             bound, found = self._looked_at(ball)
             if found is None and bound < radius and may_branch:
                 bound, found = self._searched(ball, bound)
@@ -135,11 +218,14 @@ class _Search:
                 self.lower[place] = np.inf
             self._note(place, found, ball.work)
 
+    def _ball(self, place: int, radius: float) -> Ball:
+        return Ball(self.leaves, self.rivals[place], self.moves, self.costs, radius)
+
     def _next_radius(self, lower: float) -> float:
         """Somewhat larger than a ball known to be empty, and large enough to reach another leaf."""
         step = int(np.searchsorted(self.steps, lower, side="right"))
-        reached = self.steps[step] if step < len(self.steps) else lower
-        radius = max(_GROWTH[self.moves.norm] * lower, float(reached))
+        reached = self.steps[step] if step < len(self.steps) else max(lower, self.farthest)
+        radius = max(_GROWTH * lower, float(reached))
         return min(self.upper, float(np.nextafter(radius, np.inf)))
 
     def _note(self, place: int, found: tuple[float, Cells] | None, work: int) -> None:
@@ -147,9 +233,39 @@ class _Search:
         if found is not None and found[0] < self.upper:
             self.best, self.winner = found, place
 
+    def _merged(self, ball: Ball) -> bool:
+        """Merge trees into cliques where that leaves fewer leaves; whether a flip is possible."""
+        for size in _CLIQUES:
+            if not 1 < ball.n_groups <= len(ball.total) <= _MOST_MERGED:
+                break
+            other = ball.copy()
+            has_cell = merge(other, size)
+            ball.work = other.work
+            if not has_cell:
+                return False
+            if len(other.total) > len(ball.total):
+                break
+            price_cells(other)
+            if not other.drop_hopeless():
+                ball.work = other.work
+                return False
+            ball.take(other)
+        return True
+
+    def _boxes(
+        self, ball: Ball, at_most: int | None = None
+    ) -> tuple[tuple[float, Cells] | None, float]:
+        """The nearest flip that boxes of a ball lead to, and a bound."""
+        each = _BOX_WORK * max(1, len(ball.total))
+        max_boxes = max(1, (self.max_work - self.work - ball.work) // each)
+        max_boxes = max_boxes if at_most is None else min(max_boxes, at_most)
+        found, lower, n_boxes = nearest_by_branching(ball, max_boxes)
+        ball.work += n_boxes * (each - len(ball.total))
+        return found, lower
+
     def _looked_at(self, ball: Ball) -> tuple[float, tuple[float, Cells] | None]:
         """What a bound proves, and a flip by single moves."""
-        if ball.tighten() > ball.limit:
+        if ball.tighten() > 0:
             return ball.radius, None
         found = greedy_flip(ball)
         return ball.proved(), found if found is not None and found[0] < ball.radius else None
@@ -161,11 +277,18 @@ class _Search:
                 return ball.radius, None
             if not merge(ball, _LARGEST_CLIQUE):
                 return ball.radius, None
-            if ball.tighten() > ball.limit or not ball.drop_hopeless():
+            if ball.tighten() > 0 or not ball.drop_hopeless():
                 return ball.radius, None
             proved = max(proved, ball.proved())
-        each = _BOX_WORK * max(1, len(ball.total))
-        max_boxes = max(1, (self.max_work - self.work - ball.work) // each)
-        found, lower, n_boxes = nearest_by_branching(ball, max_boxes)
-        ball.work += n_boxes * (each - len(ball.total))
+        found, lower = self._boxes(ball)
         return max(proved, lower), found
+
+
+def _halves(ball: Ball) -> list[Ball]:
+    """A ball cut in two at the face that settles most."""
+    if (cut := best_cut(ball)) is None:
+        return []
+    j, face, up = cut
+    low, high = int(ball.lowest[j]), int(ball.highest[j])
+    cells = [(low, face - 1), (face, high)] if up else [(face + 1, high), (low, face)]
+    return [part for part in (ball.part(j, *some) for some in cells) if part is not None]

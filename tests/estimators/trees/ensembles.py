@@ -77,8 +77,11 @@ def _grown(nodes, rng, depth, n_features, n_outputs, kind):
     return here
 
 
-def nearest_by_enumeration(ensemble, x, norm, bounds=None):
-    """The smallest distance to another label, over all cells of the split grid; infinite where none."""
+def nearest_by_enumeration(ensemble, x, norm, bounds=None, target=None):
+    """The smallest distance to another label, or to one, over all cells of the split grid.
+
+    Infinite where there is none.
+    """
     lowest, highest = (-np.inf, np.inf) if bounds is None else bounds
     home = ensemble.labels(x[None])[0][0]
     choices = []
@@ -89,7 +92,8 @@ def nearest_by_enumeration(ensemble, x, norm, bounds=None):
         values = np.concatenate([[x[j]], t[t < x[j]], above[above > x[j]]])
         choices.append(values[(values >= lowest) & (values <= highest)])
     points = np.array(list(itertools.product(*choices)))
-    flipped = ensemble.labels(points)[0] != home
+    label = ensemble.labels(points)[0]
+    flipped = label != home if target is None else label == target
     away = points - x
     length = (away != 0).sum(1) if norm == "l0" else np.linalg.norm(away, ORDER[norm], axis=1)
     return np.where(flipped, length, np.inf).min()

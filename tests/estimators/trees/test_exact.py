@@ -131,3 +131,24 @@ def test_levels_of_a_grid_are_the_only_values(norm):
         assert ((found.flip_points != x).sum(1) == 1).all()
     else:
         np.testing.assert_array_equal(found.flip_points, expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS), st.integers(0, 2))
+def test_the_nearest_input_of_a_class_is_found(ensemble, seed, norm, target):
+    """Towards a class, flip and certificate are the smallest distance to an input with its label."""
+    x, target = rows_of(seed, ensemble), min(target, ensemble.n_classes - 1)
+    found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm), towards=target)
+    for i, row in enumerate(x):
+        if ensemble.labels(row[None])[0][0] == target:
+            assert found.status[i] == Status.AT_TARGET
+            continue
+        exact = trees.nearest_by_enumeration(ensemble, row.astype(float), norm, target=target)
+        if np.isinf(exact):
+            assert found.status[i] == Status.NO_FLIP
+            assert np.isinf(found.certified[i])
+            continue
+        assert found.status[i] == Status.CONVERGED
+        assert found.flipped[i] == target
+        away = distance(found, x, norm)[i]
+        np.testing.assert_allclose([away, found.certified[i]], exact, rtol=1e-6, atol=1e-30)

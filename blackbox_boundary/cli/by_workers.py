@@ -1,0 +1,130 @@
+"""``measure --workers``: the shards of a run, measured by several processes."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ..analysis.distances import Distances
+from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted
+from ..estimators import Estimator, Problem
+from ..measuring.sharded.shard_folder import SHARDS
+from ..measuring.sharded.work import Model
+from ..measuring.workers import measure_with_workers
+from .aiming import aim as aim_settings
+from .data_rows import DataRows
+from .messages import say
+from .model_settings import bounds_of
+from .named_values import without_query
+from .progress import progress
+from .run_folder import RunFolder
+from .spending import limits_of
+
+__all__ = ["check_worker_options", "has_workers", "measured_by_workers", "worker_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Measure shards in N processes; after a kill or Ctrl-C the same command goes on.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads of each worker.  [default: the cores, shared evenly]",
+    ),
+)
+
+
+def worker_options(command: _Command) -> _Command:
+    """Give a command these options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def has_workers(options: dict[str, Any]) -> bool:
+    """Whether the run is measured by workers."""
+    return options["workers"] is not None
+
+
+def check_worker_options(options: dict[str, Any]) -> None:
+    """Refuse options that contradict each other."""
+    if not has_workers(options):
+        if options["threads"] is not None:
+            raise click.UsageError("--threads needs --workers, whose threads it sets.")
+        return
+    if options["shard"] is not None:
+        raise click.UsageError("--workers measure all shards; leave --shard out.")
+    if options["results"] == "parquet":
+        raise click.UsageError(
+            "--workers write tables; for results as Parquet measure shards (--shard) and merge them."
+        )
+    if options["output"] is None:
+        raise click.UsageError(
+            "--workers needs --output, the folder in which the same command goes on."
+        )
+    if options["behaviour"]:
+        raise click.UsageError("--behaviour is of endpoints, which one process measures.")
+
+
+def measured_by_workers(
+    model: Model,
+    estimator: Estimator,
+    problem: Problem,
+    measured: DataRows,
+    folder: RunFolder,
+    options: dict[str, Any],
+) -> tuple[Distances, BoundaryError | Interrupted | None]:
+    """Measure the shards; return the merged result, and the error if any."""
+    if options["overwrite"]:
+        shutil.rmtree(folder.path / SHARDS, ignore_errors=True)
+    failure: BoundaryError | Interrupted | None = None
+    n_rows = len(measured.data)
+    expected = estimator.expected_queries(problem.searched) * (options["votes"] or 1) * n_rows
+    show = progress(n_rows, expected=expected, enabled=not options["no_progress"])
+    with warnings.catch_warnings(), show as update:
+        warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
+        try:
+            distances = measure_with_workers(
+                model,
+                measured.data.x,
+                folder=folder.path,
+                workers=options["workers"],
+                n_shards=options["n_shards"],
+                threads=options["threads"],
+                limits=limits_of(options),
+                ledger=options["ledger"],
+                model_name=options["model_name"],
+                progress=update,
+                facts={"model": without_query(str(model.spec)), "data": measured.facts},
+                estimator=estimator,
+                bounds=bounds_of(options["bounds"]),
+                batch_size=options["batch_size"],
+                seed=options["seed"],
+                columns=measured.domain,
+                **aim_settings(options, measured),
+                ask_flips_again=options["ask_flips_again"],
+                flip_points=not options["no_flip_points"],
+                votes=options["votes"] or 1,
+            )
+        except (BoundaryError, Interrupted) as error:
+            if error.partial is None:
+                raise
+            failure, distances = error, error.partial
+    _say_what_was_repeated(distances)
+    return distances, failure
+
+
+def _say_what_was_repeated(distances: Distances) -> None:
+    if n_killed := distances.run["workers"]["killed"]:
+        say(f"{n_killed:,} workers were killed and replaced.")
+    if n_again := distances.run.get("ledger", {}).get("asked_again"):
+        say(f"{n_again:,} questions were asked in more than one shard.")

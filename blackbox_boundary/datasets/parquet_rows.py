@@ -1,0 +1,244 @@
+"""Parquet files read in batches of rows: one file, or a folder of them, of any size.
+
+The rows of a folder are those of its files in the order of their names. A file is read from its
+first row group on, a batch at a time, so that rows that are used in their order are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CapabilityMissing, InvalidInput
+from ..stored_rows import StoredRows
+from .unpacking import check_unpacked
+
+__all__ = ["ParquetFiles", "need_pyarrow", "parquet_paths"]
+
+_SUFFIXES = (".parquet", ".pq")
+_BATCH_BYTES = 4 * 2**20
+_BUFFER_BYTES = 2**16
+"""Read at a time of each column; without it a whole column of a row group is read at once."""
+
+Converter: TypeAlias = Callable[[Any, Path], NDArray[Any]]
+"""Columns of a batch, as an Arrow table, become an array (n, ...)."""
+
+
+def need_pyarrow() -> Any:
+    """The module ``pyarrow.parquet``.
+
+    Raises
+    ------
+    CapabilityMissing
+        pyarrow is not installed.
+    """
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise CapabilityMissing(
+            'Reading Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
+        ) from error
+    return parquet
+
+
+def parquet_paths(folder: Path) -> list[Path]:
+    """The Parquet files of a folder and its subfolders, by name; hidden ones are left out.
+
+    Raises
+    ------
+    InvalidInput
+        Subfolders hold a column in their name (``year=2024``).
+    """
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _SUFFIXES
+        and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+    )
+    for path in paths:
+        if any("=" in part for part in path.relative_to(folder).parts[:-1]):
+            raise InvalidInput(
+                f'"{folder}" keeps a column in the names of its folders ("{path.parent.name}"), '
+                "which is not read; write the files with all their columns."
+            )
+    return paths
+
+
+class _Group(NamedTuple):
+    """A row group, and its first row in the whole."""
+
+    path: Path
+    number: int
+    first: int
+    n_rows: int
+
+
+class ParquetFiles:
+    """The rows of Parquet files with one schema.
+
+    Parameters
+    ----------
+    path : path
+        What messages name.
+    paths : sequence of path
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+    n_rows : int
+    n_bytes : int
+        Of all columns, uncompressed.
+
+    Raises
+    ------
+    InvalidInput
+        A file is damaged, unpacks to far more than its size, or has another schema than the first.
+    """
+
+    def __init__(self, path: Path, paths: Sequence[Path]) -> None:
+        self.path, self.n_rows, self.n_bytes = path, 0, 0
+        self._groups: list[_Group] = []
+        self._has_nulls: set[int] = set()
+        self.schema: Any = None
+        for each in paths:
+            with _opened(each) as file:
+                self._add(each, file)
+
+    def _add(self, path: Path, file: Any) -> None:
+        schema, facts = file.schema_arrow, file.metadata
+        check_unpacked(8 * facts.num_rows * facts.num_columns, path.stat().st_size, path)
+        self.n_bytes += sum(
+            facts.row_group(at).total_byte_size for at in range(facts.num_row_groups)
+        )
+        if self.schema is None:
+            self.schema, self._first = schema, path
+        elif not schema.equals(self.schema):
+            raise InvalidInput(
+                f'The files of "{self.path}" must have the same columns; '
+                f'"{self._first.name}" and "{path.name}" differ: {_difference(self.schema, schema)}.'
+            )
+        for number in range(facts.num_row_groups):
+            group = facts.row_group(number)
+            if group.num_rows:
+                self._groups.append(_Group(path, number, self.n_rows, group.num_rows))
+            self.n_rows += group.num_rows
+            if group.num_columns == len(schema):
+                self._has_nulls |= {
+                    at for at in range(len(schema)) if _may_have_nulls(group.column(at))
+                }
+            else:  # nested columns
+                self._has_nulls |= set(range(len(schema)))
+
+    def may_have_nulls(self, column: int) -> bool:
+        """Whether values of a column may be missing."""
+        return column in self._has_nulls
+
+    def rows(
+        self, columns: Sequence[int], convert: Converter, shape: tuple[int, ...], dtype: Any
+    ) -> StoredRows:
+        """The rows of some columns, read batch by batch.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            Positions in the schema.
+        convert : callable
+            Makes an array (n, *shape) of a batch.
+        shape, dtype
+            Of a row.
+        """
+        names = [self.schema.names[at] for at in columns]
+        row_bytes = max(64, 8 * len(names), self.n_bytes // max(1, self.n_rows))
+        cursor = _Cursor(self._groups, names, convert, max(64, _BATCH_BYTES // row_bytes))
+        empty = np.empty((0, *shape), dtype)
+
+        def read(first: int, end: int) -> NDArray[Any]:
+            blocks = list(cursor.read(first, end))
+            return np.concatenate(blocks) if blocks else empty
+
+        return StoredRows((self.n_rows, *shape), dtype, read, self.path)
+
+
+class _Cursor:
+    """A place in the files that moves forward; a row before it starts its row group again."""
+
+    def __init__(
+        self, groups: Sequence[_Group], names: Sequence[str], convert: Converter, batch_rows: int
+    ) -> None:
+        self._groups, self._names, self._convert = groups, list(names), convert
+        self._batch_rows = batch_rows
+        self._starts = np.array([group.first for group in groups])
+        self._group = -1
+        self._batches: Iterator[Any] = iter(())
+        self._first, self._block = 0, np.empty(0)
+
+    def read(self, first: int, end: int) -> Iterator[NDArray[Any]]:
+        """The rows ``first`` to ``end - 1`` in blocks."""
+        while first < end:
+            self._turn_to(first)
+            block = self._block[first - self._first : end - self._first]
+            yield block
+            first += len(block)
+
+    def _turn_to(self, row: int) -> None:
+        """Move forward to the batch that holds a row."""
+        group = int(np.searchsorted(self._starts, row, side="right")) - 1
+        if group != self._group or row < self._first:
+            self._open(group)
+        while row >= self._first + len(self._block):
+            self._first += len(self._block)
+            self._block = self._next()
+
+    def _open(self, at: int) -> None:
+        group = self._groups[at]
+        file = _opened(group.path)
+        self._group, self._first, self._block = at, group.first, np.empty(0)
+        self._batches = file.iter_batches(
+            self._batch_rows, row_groups=[group.number], columns=self._names
+        )
+
+    def _next(self) -> NDArray[Any]:
+        import pyarrow as pa
+
+        group = self._groups[self._group]
+        try:
+            batch = next(self._batches)
+            batch.validate(full=True)
+        except (OSError, ValueError, StopIteration, MemoryError, pa.ArrowException) as error:
+            self._group = -1
+            raise InvalidInput(
+                f'Row group {group.number} of "{group.path}" cannot be read: '
+                f"{' '.join(str(error).split()) or 'it holds fewer rows than stated'}"
+            ) from error
+        table = pa.Table.from_batches([batch]).select(self._names)
+        return self._convert(table, group.path)
+
+
+def _opened(path: Path) -> Any:
+    import pyarrow as pa
+
+    try:
+        return need_pyarrow().ParquetFile(path, buffer_size=_BUFFER_BYTES)
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
+        raise InvalidInput(f'"{path}" cannot be read as Parquet: {error}') from error
+
+
+def _may_have_nulls(column: Any) -> bool:
+    statistics = column.statistics
+    return statistics is None or not statistics.has_null_count or statistics.null_count > 0
+
+
+def _difference(one: Any, other: Any) -> str:
+    """The first column in which two schemas differ."""
+    kinds = dict(zip(one.names, one.types, strict=True))
+    others = dict(zip(other.names, other.types, strict=True))
+    for name in [*one.names, *other.names]:
+        if name not in kinds or name not in others:
+            return f'column "{name}" is in one of them only'
+        if kinds[name] != others[name]:
+            return f'column "{name}" is {kinds[name]} and {others[name]}'
+    return "the order of the columns"

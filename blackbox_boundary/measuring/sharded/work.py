@@ -1,0 +1,250 @@
+"""What a worker must know of a run, and the measurement of one shard.
+
+A shard is idempotent and resumable: what its folder holds decides what is left to do. So it does
+not matter who measures it, how often it is begun, and where a killed worker's shard goes on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self, TypedDict
+
+from ...domain import Domain
+from ...errors import BoundaryError, CertificatesWithdrawn, Interrupted, InvalidInput
+from ...estimators import Estimator
+from ...loading import as_predictor, load
+from ...predictor import Array, Bounds, Predictor
+from ..driver import Progress, measure
+from ..shards import Shard
+from ..spending import Limits, spending
+from .shard_folder import ShardFolder
+from .shared_rows import MappedRows, digest
+
+__all__ = ["MeasureSettings", "Model", "OpenWork", "Outcome", "Work"]
+
+
+class MeasureSettings(TypedDict, total=False):
+    """Settings of :func:`~blackbox_boundary.measure` that all shards of a run share."""
+
+    estimator: str | Estimator | None
+    bounds: Bounds
+    batch_size: int | None
+    seed: int
+    flip_points: bool
+    votes: int
+    score_resolution: float
+    scale: Any
+    columns: Domain | None
+    towards: int | str | None
+    from_label: Any
+    ask_flips_again: bool | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """How a worker gets its model.
+
+    Attributes
+    ----------
+    spec : str, path, or object
+        Text and paths are loaded by each worker; an object is sent to it.
+    given : dict
+        Settings of the model's adapter, for :func:`~blackbox_boundary.load`.
+    opened : Predictor, optional
+        The same model, opened in this process; it is not sent to others.
+    """
+
+    spec: Any
+    given: dict[str, Any] = field(default_factory=dict)
+    opened: Predictor | None = None
+
+    def __reduce__(self) -> tuple[type[Model], tuple[Any, dict[str, Any]]]:
+        return Model, (self.spec, self.given)
+
+    def open(self, input_shape: tuple[int, ...]) -> Predictor:
+        """The predictor."""
+        if self.opened is not None:
+            return self.opened
+        if isinstance(self.spec, str | Path) or self.given:
+            return load(self.spec, **self.given)
+        return as_predictor(self.spec, input_shape)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every worker of a run must know.
+
+    Attributes
+    ----------
+    model : Model
+    rows : MappedRows
+    folder : path
+        Output folder of the run; all workers see it under this name.
+    digests : tuple of str
+        Of the rows of each shard.
+    n_at_once : int
+        Workers that measure at the same time.
+    limits : Limits
+        Of the whole run.
+    has_ledger : bool
+        Whether each shard keeps a ledger.
+    model_name : str, optional
+        Name of the model's content for the ledgers.
+    settings : MeasureSettings
+    facts : dict
+        For the facts of each shard's run.
+    about : dict
+        Of the workers, for the facts of the whole run.
+    """
+
+    model: Model
+    rows: MappedRows
+    folder: Path
+    digests: tuple[str, ...]
+    n_at_once: int
+    limits: Limits
+    has_ledger: bool
+    model_name: str | None
+    settings: MeasureSettings
+    facts: dict[str, Any]
+    about: dict[str, Any]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the run."""
+        return self.rows.shape[0]
+
+    @property
+    def n_shards(self) -> int:
+        """Shards of the run."""
+        return len(self.digests)
+
+    def shard(self, number: int) -> Shard:
+        """A shard, counted from 1."""
+        return Shard(number, self.n_shards)
+
+    def rows_of(self, number: int) -> range:
+        """The rows of a shard."""
+        return self.shard(number).rows(self.n_rows)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the measurement of a shard ended; its results are in its folder.
+
+    Attributes
+    ----------
+    number : int
+    error : Exception, optional
+        What ended it early.
+    is_interrupted : bool
+        Whether the run was stopped.
+    """
+
+    number: int
+    error: Exception | None = None
+    is_interrupted: bool = False
+
+
+class OpenWork:
+    """The model and the rows of a run, opened once by a worker, to measure any of its shards.
+
+    Raises
+    ------
+    BoundaryError
+        The model or the rows cannot be opened here.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        if not work.folder.is_dir():
+            raise InvalidInput(
+                f'A worker does not see the output folder "{work.folder}": results need a path '
+                "that all machines share."
+            )
+        try:
+            self._x: Array = work.rows.open()
+        except OSError as error:
+            raise InvalidInput(
+                f'A worker cannot read the rows in "{work.rows.path}": {error.strerror or error}.'
+            ) from error
+        self._predictor = work.model.open(work.rows.shape[1:])
+
+    @classmethod
+    def opened(cls, work: Work) -> tuple[Self | None, Outcome]:
+        """Open the work; the outcome says why it cannot be opened."""
+        try:
+            return cls(work), Outcome(0)
+        except BoundaryError as error:
+            return None, Outcome(0, error)
+
+    def measure(self, number: int, progress: Progress) -> Outcome:
+        """Measure what is left of a shard, and store its results.
+
+        With a ledger, the search is repeated from its answers, so that the result is that of an
+        uninterrupted run to the bit; without, finished rows are kept.
+
+        ``progress`` may raise ``KeyboardInterrupt`` to stop; what was measured is stored.
+        """
+        folder = ShardFolder(self._work.folder, number)
+        try:
+            with folder.held():
+                if folder.is_complete():
+                    return Outcome(number)
+                return self._measure(number, folder, progress)
+        except BoundaryError as error:
+            error.partial = None  # it is in the folder, and too large to send
+            return Outcome(number, error)
+
+    def _measure(self, number: int, folder: ShardFolder, progress: Progress) -> Outcome:
+        work = self._work
+        rows = work.rows_of(number)
+        if digest(self._x[rows.start : rows.stop]) != work.digests[number - 1]:
+            raise InvalidInput(
+                f"The rows of shard {number} changed after the run began; nothing of it was sent. "
+                "Restore the data, or measure them in another folder."
+            )
+        earlier = folder.results()
+        before, count = folder.sent_before(earlier)
+        limits = work.limits.share(rows, work.n_rows, work.n_at_once, work.n_shards)
+        sent_before = before.sent + count.before
+        left = None if limits.max_queries is None else max(0, limits.max_queries - sent_before)
+        sending = spending(
+            self._predictor,
+            limits,
+            count.note,
+            ledger=folder.ledger if work.has_ledger else None,
+            model_name=work.model_name,
+        )
+        outcome = Outcome(number)
+        with sending as spent, warnings.catch_warnings():
+            warnings.simplefilter("ignore", CertificatesWithdrawn)  # said of the merged result
+            warnings.simplefilter("ignore", UserWarning)  # said when the run began
+            try:
+                found = measure(
+                    spent.predictor,
+                    self._x,
+                    shard=work.shard(number),
+                    max_queries=left,
+                    resume=None if work.has_ledger else earlier,
+                    progress=progress,
+                    **work.settings,
+                )
+            except (BoundaryError, Interrupted) as error:
+                if error.partial is None:
+                    raise
+                found = error.partial
+                failure = error if isinstance(error, BoundaryError) else None
+                outcome = Outcome(number, failure, failure is None)
+            asked = found.run["n_queries"]
+            if earlier is not None and not work.has_ledger:
+                asked -= earlier.run["n_queries"]
+            account = replace(before, sent=sent_before).plus(spent.account(asked))
+            found.run.update(spent.facts(), account=account.facts(), **work.facts)
+        folder.save(found)
+        count.remove()
+        if isinstance(outcome.error, BoundaryError):
+            outcome.error.partial = None  # it is in the folder, and too large to send
+        return outcome

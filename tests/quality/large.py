@@ -1,0 +1,193 @@
+"""Peak memory of the command line over data and results larger than memory, and its time over the bare model.
+
+    python tests/quality/large.py [--rows 100000,1000000] [--width 30] [--estimator linearised]
+    python tests/quality/large.py --against-bare [--rows 1000000]
+
+The first runs ``measure --results parquet`` on Parquet data of each size, in a process of its own whose
+address space is limited to --above MiB more than it has with the model loaded, and prints the peak of its
+anonymous memory above that. The second measures a memory-mapped file with `ray` in one process, then
+repeats the same calls, predictions and gradients of as many rows, on bare ONNX Runtime sessions.
+The model is a perceptron with two hidden layers of --hidden (32).
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+import itertools
+
+from memory import anonymous_mib, peak_of
+
+
+def perceptron(width, path, hidden=32):
+    """Write a net of ``width`` inputs and three classes."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    rng = np.random.default_rng(0)
+    sizes, nodes, weights, name = (width, hidden, hidden, 3), [], [], "x"
+    for k, (a, b) in enumerate(itertools.pairwise(sizes)):
+        for kind, shape in (("w", (a, b)), ("b", (b,))):
+            values = (rng.normal(size=shape) / np.sqrt(a)).astype(np.float32)
+            weights.append(numpy_helper.from_array(values, f"{kind}{k}"))
+        last = k == len(sizes) - 2
+        out = "scores" if last else f"h{k}"
+        nodes.append(helper.make_node("Gemm", [name, f"w{k}", f"b{k}"], [out]))
+        if not last:
+            nodes.append(helper.make_node("Relu", [out], [f"r{k}"]))
+            name = f"r{k}"
+    row, scores = (
+        helper.make_tensor_value_info(label, TensorProto.FLOAT, ["n", size])
+        for label, size in (("x", width), ("scores", 3))
+    )
+    graph = helper.make_graph(nodes, "perceptron", [row], [scores], weights)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+def write_rows(folder, n, width):
+    """Standard normal rows as a folder of Parquet files of a million rows, in row groups of 65,536."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for first in range(0, n, 1_000_000):
+        path = folder / f"part-{first:012d}.parquet"
+        schema = pa.schema([(f"c{k}", pa.float32()) for k in range(width)])
+        with parquet.ParquetWriter(path, schema, use_dictionary=False) as file:
+            for start in range(first, min(first + 1_000_000, n), 65_536):
+                size = min(65_536, n - start, first + 1_000_000 - start)
+                x = rng.standard_normal((size, width), np.float32)
+                file.write_table(pa.table({f"c{k}": x[:, k] for k in range(width)}, schema))
+
+
+def measured(model, data, output, above, typed):
+    """Run the command in this process under a limit of the address space; print the peak above the model."""
+    from blackbox_boundary import load, measure
+    from blackbox_boundary.cli import main
+
+    predictor = load(model, access="logits")
+    width = predictor.input_shape[0]
+    x = np.random.default_rng(2).standard_normal((512, width), np.float32)
+    measure(predictor, x, estimator="linearised")
+    base = anonymous_mib()
+    if above:
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        limit = held + above * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    def command():
+        main(["measure", model, data, "--access", "logits", "--output", output,
+              "--results", "parquet", "--no-progress", *typed], standalone_mode=False)  # fmt: skip
+
+    peak, seconds = peak_of(command)
+    print(f"RESULT {peak:.0f} {peak - base:.0f} {seconds:.1f}")
+
+
+def memory(sizes, width, above, estimator):
+    """Measure each size in a process of its own."""
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            perceptron(width, root / "model.onnx")
+            write_rows(root / "data", n, width)
+            command = [
+                sys.executable, __file__, "--child", str(root / "model.onnx"), str(root / "data"),
+                str(root / "run"), "--above", str(above), "--estimator", estimator,
+            ]  # fmt: skip
+            out = subprocess.run(command, capture_output=True, text=True, check=False)
+            lines = [line for line in out.stdout.splitlines() if line.startswith("RESULT")]
+            if not lines:
+                sys.exit(out.stdout + out.stderr)
+            _, peak, more, seconds = lines[0].split()
+            size = sum(file.stat().st_size for file in (root / "run" / "results").iterdir())
+            print(
+                f"{n:,} x {width}: peak {peak} MiB, {more} above the model; {seconds} s, "
+                f"{n / float(seconds):,.0f} rows/s; results {size / n:.0f} bytes a row",
+                flush=True,
+            )
+
+
+def against_bare(n, width, hidden):
+    """Wall time of `ray` on a memory-mapped file over that of the same calls on bare sessions."""
+    import onnx
+    import onnxruntime as ort
+    from blackbox_boundary.adapters.onnx_exports.reverse_mode import gradient_model
+
+    from blackbox_boundary import load
+    from blackbox_boundary.measuring.to_parquet import measure_to_parquet
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        perceptron(width, root / "model.onnx", hidden)
+        x = np.lib.format.open_memmap(root / "x.npy", "w+", np.float32, (n, width))
+        for first in range(0, n, 100_000):
+            x[first : first + 100_000] = np.random.default_rng(first).standard_normal(
+                x[first : first + 100_000].shape, np.float32
+            )
+        predictor, calls = load(root / "model.onnx", access="logits", threads=1), []
+        predict, vjp = predictor.predict, predictor.vjp
+        predictor.predict = lambda rows: (calls.append(("p", len(rows))), predict(rows))[1]
+        predictor.vjp = lambda rows, v: (calls.append(("g", len(rows))), vjp(rows, v))[1]
+        began, before = time.perf_counter(), time.process_time()
+        found = measure_to_parquet(predictor, x, root / "run", estimator="ray")
+        wall, cpu = time.perf_counter() - began, time.process_time() - before
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = ort.InferenceSession(root / "model.onnx", options, ["CPUExecutionProvider"])
+        gradients = ort.InferenceSession(
+            gradient_model(onnx.load(root / "model.onnx")).SerializeToString(),
+            options,
+            ["CPUExecutionProvider"],
+        )
+        names = [value.name for value in gradients.get_inputs()]
+        rows = np.array(x[:4096])
+        v = np.ones((4096, 3), np.float32)
+        began, before = time.perf_counter(), time.process_time()
+        for kind, size in calls:
+            if kind == "p":
+                session.run(None, {"x": rows[:size]})
+            else:
+                gradients.run(None, dict(zip(names, (rows[:size], v[:size]), strict=True)))
+        bare, bare_cpu = time.perf_counter() - began, time.process_time() - before
+        n_queries = sum(size for _, size in calls)
+        print(
+            f"{n:,} x {width}, hidden {hidden}, ray: {wall:.1f} s, CPU {1e6 * cpu / n:.1f} us a row; "
+            f"the same {len(calls):,} calls of {n_queries:,} rows on bare sessions {bare:.1f} s, CPU "
+            f"{1e6 * bare_cpu / n:.1f} us a row; {wall / bare:.2f} times the wall, "
+            f"{cpu / bare_cpu:.2f} times the CPU; {found.count_by_status()}"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", default="100000,1000000")
+    parser.add_argument("--width", type=int, default=30)
+    parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--above", type=int, default=0, help="MiB; 0: no limit")
+    parser.add_argument("--estimator", default="linearised")
+    parser.add_argument("--against-bare", action="store_true")
+    parser.add_argument("--child", action="store_true")
+    parser.add_argument("rest", nargs="*")
+    options = parser.parse_args()
+    if options.child:
+        measured(*options.rest, options.above, ["--estimator", options.estimator])
+    elif options.against_bare:
+        against_bare(int(options.rows.split(",")[0]), options.width, options.hidden)
+    else:
+        memory(
+            [int(n) for n in options.rows.split(",")],
+            options.width,
+            options.above,
+            options.estimator,
+        )

@@ -89,7 +89,8 @@ def check_bounds(bounds: Bounds, input_shape: tuple[int, ...], owner: str) -> Bo
         )
     except (TypeError, ValueError):
         raise InvalidInput(
-            f'"bounds" of {owner} must be a pair (lowest, highest) that broadcasts to {input_shape}; got {bounds}.'
+            f'"bounds" of {owner} must be a pair (lowest, highest) that broadcasts to '
+            f"{input_shape}; got {bounds}."
         ) from None
     if not (lowest < highest).all():
         raise InvalidInput(
@@ -106,8 +107,14 @@ def check_rows(x: Array, input_shape: tuple[int, ...], owner: str) -> None:
     if len(shape) != len(input_shape) + 1 or tuple(shape[1:]) != input_shape:
         wanted = ", ".join(map(str, ("n", *input_shape)))
         raise InvalidInput(f'"x" of {owner} must have shape ({wanted}); got {tuple(shape)}.')
-    if getattr(dtype, "kind", "f") not in "biuf" or "complex" in str(dtype):
+    if not _is_real(dtype):
         raise InvalidInput(f'"x" of {owner} must hold real numbers; got {dtype}.')
+
+
+def _is_real(dtype: Any) -> bool:
+    """Whether a type of any array library holds real numbers."""
+    kind = getattr(dtype, "kind", None)
+    return "complex" not in str(dtype) if kind is None else kind in "biuf"
 
 
 def probe_rows(n: int, input_shape: tuple[int, ...], bounds: Bounds) -> NDArray[np.float64]:
@@ -170,7 +177,7 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
         declaration of probabilities or logits can give a threshold.
     """
     shape = tuple(output.shape)
-    if getattr(output.dtype, "kind", "f") not in "biuf" or "complex" in str(output.dtype):
+    if not _is_real(output.dtype):
         raise BadPrediction(f"The model's scores must be real numbers; got {output.dtype}.")
     if not shape or shape[0] != n or 0 in shape or any(size != 1 for size in shape[2:]):
         raise BadPrediction(
@@ -182,7 +189,8 @@ def score_columns(output: Array, n: int, access: Access) -> Array:
         return columns
     if not access.has_scores:
         raise BadPrediction(
-            "The model puts out one score a row: the positive class of two. Its label depends on whether that is a logit or a "
+            "The model puts out one score a row: the positive class of two. Its label depends on "
+            "whether that is a logit or a "
             f'probability: declare access="logits" or "probabilities", not "{access.name.lower()}".'
         )
     if access is Access.PROBABILITIES:

@@ -44,11 +44,13 @@ def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: 
             )
     if label is None or label.shape != (n,) or label.dtype.kind not in "iu":
         raise BadPrediction(
-            f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} {label.shape}."
+            f"The predictor must answer {n} integer labels of shape ({n},); got {label.dtype} "
+            f"{label.shape}."
         )
     if n and not -1 <= label.min() <= label.max() < n_classes:
         raise BadPrediction(
-            f"Labels must lie in [0, {n_classes}), or be -1 for no answer; got {label.min()} to {label.max()}."
+            f"Labels must lie in [0, {n_classes}), or be -1 for no answer; got {label.min()} to "
+            f"{label.max()}."
         )
     if access is Access.TOP1 and (top1 is None or top1.shape != (n,)):
         raise BadPrediction(
@@ -59,7 +61,8 @@ def check_prediction(prediction: Prediction, n: int, access: Access, n_classes: 
     if scores is None or scores.shape != (n, n_classes):
         got = "none" if scores is None else f"shape {scores.shape}"
         raise BadPrediction(
-            f'Access "{access.name.lower()}" requires scores of shape ({n}, {n_classes}); got {got}.'
+            f'Access "{access.name.lower()}" requires scores of shape ({n}, {n_classes}); got '
+            f"{got}."
         )
     if access is Access.PROBABILITIES:
         _check_probabilities(scores[label >= 0])
@@ -70,7 +73,8 @@ def _check_probabilities(scores: FloatArray) -> None:
         return
     if (lowest := scores.min()) < -rounded_zero(scores):
         raise BadPrediction(
-            f'Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then declare access="logits".'
+            f"Probabilities must not be negative; got {lowest:.3g}. Are these logits? Then "
+            'declare access="logits".'
         )
     off = np.abs(scores.sum(axis=-1) - 1)
     suspect = off > _SUM_TOLERANCE

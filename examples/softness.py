@@ -33,13 +33,16 @@ def main():
     inside = np.mean((softness[unknown] >= low) & (softness[unknown] <= high))
     correlation = rank_correlation(estimate, softness[unknown])
     print(
-        f"knee at {fitted.knee:.2f} (L2); {np.mean(fitted.is_core(distances.l2[unknown])):.0%} of the other half lie beyond"
+        f"knee at {fitted.knee:.2f} (L2); {np.mean(fitted.is_core(distances.l2[unknown])):.0%} of "
+        "the other half lie beyond"
     )
     print(
-        f"mean absolute error {np.abs(estimate - softness[unknown]).mean():.3f} nats; of the mean alone {fitted.baseline_error:.3f}"
+        f"mean absolute error {np.abs(estimate - softness[unknown]).mean():.3f} nats; of the mean "
+        f"alone {fitted.baseline_error:.3f}"
     )
     print(
-        f"rank correlation {correlation.value:.2f} [{correlation.lo:.2f}, {correlation.hi:.2f}]; {inside:.0%} inside the 10-90 % band"
+        f"rank correlation {correlation.value:.2f} [{correlation.lo:.2f}, {correlation.hi:.2f}]; "
+        f"{inside:.0%} inside the 10-90 % band"
     )
 
 

@@ -144,7 +144,8 @@ def _rank(
     index, score = _indices(names, contract), numbers(given)
     if score.shape != index.shape or not len(index):
         raise BadPrediction(
-            f"Each row must come with as many scores as labels, at least one; got {len(names)} labels, scores {score.shape}."
+            f"Each row must come with as many scores as labels, at least one; got {len(names)} "
+            f"labels, scores {score.shape}."
         )
     if len(set(names)) != len(names) or (
         contract.other is None and len(np.unique(index)) != len(index)
@@ -163,7 +164,8 @@ def _spread(
         return _spread_open(index, score, contract)
     if len(index) != contract.n_classes:
         raise BadPrediction(
-            f'Access "{contract.access.name.lower()}" requires the scores of all {contract.n_classes} classes; a row lists {len(index)}. '
+            f'Access "{contract.access.name.lower()}" requires the scores of all '
+            f"{contract.n_classes} classes; a row lists {len(index)}. "
             'Of a top-k list only the best is used: declare access="top1".'
         )
     spread = np.empty(contract.n_classes)
@@ -178,12 +180,14 @@ def _spread_open(
     named = index != contract.other
     if contract.access is not Access.PROBABILITIES:
         raise BadPrediction(
-            'Scores of an open set of labels add up only as probabilities: declare access="probabilities" or "top1".'
+            "Scores of an open set of labels add up only as probabilities: declare "
+            'access="probabilities" or "top1".'
         )
     if hidden := set(range(contract.n_classes)) - set(index[named].tolist()) - {contract.other}:
         names = ", ".join(contract.labels[each] for each in sorted(hidden))
         raise BadPrediction(
-            f"The best labels that the server lists hide {shown(names, 120)}: ask it for more of them, or declare "
+            f"The best labels that the server lists hide {shown(names, 120)}: ask it for more of "
+            "them, or declare "
             'access="top1", which uses the best alone.'
         )
     spread = np.zeros(contract.n_classes)
@@ -213,7 +217,8 @@ def _check_range(values: NDArray[Any]) -> None:
     strange = values[(values < -slack) | (values > 1 + slack)]
     if strange.size:
         raise BadPrediction(
-            f'Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then declare access="logits".'
+            f"Probabilities must lie in [0, 1]; got {strange[0]:.6g}. Are these logits? Then "
+            'declare access="logits".'
         )
 
 
@@ -227,5 +232,6 @@ def check_logits(answer: Prediction, access: Access) -> None:
         and looks_like_probabilities(scores)
     ):
         raise BadPrediction(
-            'Access "logits" was declared, but the first answer is positive and sums to one: declare access="probabilities".'
+            'Access "logits" was declared, but the first answer is positive and sums to one: '
+            'declare access="probabilities".'
         )

@@ -200,7 +200,8 @@ def _query_names(url: str) -> list[str]:
 def _header(name: str, value: Any) -> str | Secret:
     if isinstance(value, str) and _SECRET.search(name):
         raise InvalidInput(
-            f'The header "{name}" holds a secret: say where it is ({{env = "NAME"}}, file or command), never as text.'
+            f'The header "{name}" holds a secret: say where it is ({{env = "NAME"}}, file or '
+            "command), never as text."
         )
     if isinstance(value, (str, Secret)):
         return value

@@ -45,13 +45,15 @@ class Contract:
             len(self.labels) != self.n_classes or len(set(self.labels)) != self.n_classes
         ):
             raise InvalidInput(
-                f'"labels" must name each of the {self.n_classes} classes once; got {len(self.labels)} names.'
+                f'"labels" must name each of the {self.n_classes} classes once; got '
+                f"{len(self.labels)} names."
             )
         if self.bounds is not None:
             lowest, highest = self.bounds
             if not np.all(np.asarray(lowest, float) < np.asarray(highest, float)):
                 raise InvalidInput(
-                    f'"bounds" must be a lowest and a higher highest input; got {lowest} and {highest}.'
+                    f'"bounds" must be a lowest and a higher highest input; got {lowest} and '
+                    f"{highest}."
                 )
 
     @property

@@ -37,7 +37,8 @@ def declared_access(given: Access | None, output: str, *, whole_numbers: bool = 
     if (named := _NAMES.get(output.lower())) is not None:
         return named
     raise InvalidInput(
-        f'Are the scores {shown(output, 80)} probabilities or logits? Declare access="probabilities" or access="logits".'
+        f"Are the scores {shown(output, 80)} probabilities or logits? Declare "
+        'access="probabilities" or access="logits".'
     )
 
 

@@ -159,7 +159,8 @@ class HttpPredictor(Closing):
             raise InvalidInput(f'"x" of an endpoint must hold numbers; got {rows.dtype}.')
         if rows.shape[1:] != self.input_shape or rows.ndim != len(self.input_shape) + 1:
             raise InvalidInput(
-                f'"x" of an endpoint must have shape (n, {", ".join(map(str, self.input_shape))}); got {rows.shape}.'
+                '"x" of an endpoint must have shape (n, '
+                f"{', '.join(map(str, self.input_shape))}); got {rows.shape}."
             )
         return self.dialect.as_sent(rows)
 

@@ -184,7 +184,8 @@ def _broken_rules(
     """Answers and requests that break the rules of HTTP: asking again would not help."""
     if isinstance(error, UnaskedAnswer):
         return BadPrediction(
-            f"{what}: the server, or a proxy before it, sent {reason} on a kept connection, late or "
+            f"{what}: the server, or a proxy before it, sent {reason} on a kept connection, late "
+            "or "
             "twice. The answers before it may belong to other rows."
         )
     invalid = urllib3.exceptions.InvalidHeader

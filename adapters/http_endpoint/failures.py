@@ -62,7 +62,8 @@ class TooLong(PredictorRefused):
 
 
 _BATCH_TOO_LONG = re.compile(
-    r"batch[\s_-]*size|max(imum)?[\s_-]*batch|too many (instances|rows|inputs)|(payload|request|body)[\w\s]{0,20}too large",
+    r"batch[\s_-]*size|max(imum)?[\s_-]*batch|too many "
+    r"(instances|rows|inputs)|(payload|request|body)[\w\s]{0,20}too large",
     re.IGNORECASE,
 )
 _LOADING_TIME = re.compile(r"\"estimated_time\"\s*:\s*(\d{1,6}(?:\.\d{1,9})?)")
@@ -84,7 +85,10 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
         return None
     if status == 424:
         status = _inner_status(reply) or status
-    said = f"{what} was answered with status {reply.status}: {shown(reply.body) if reply.body else 'no text'}."
+    said = (
+        f"{what} was answered with status {reply.status}: "
+        f"{shown(reply.body) if reply.body else 'no text'}."
+    )
     wait_s = retry_after(reply.headers) or _loading_time(reply)
     if status == 413 or (
         status == 400 and _BATCH_TOO_LONG.search(reply.body[:4096].decode("utf-8", "replace"))
@@ -99,7 +103,8 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
     if 300 <= status < 400:
         target = shown(reply.headers.get("location", "nowhere"), 120)
         return PredictorRefused(
-            f"{what} was redirected (status {status}) to {target}; redirects are never followed: give the final URL."
+            f"{what} was redirected (status {status}) to {target}; redirects are never followed: "
+            "give the final URL."
         )
     if status in (401, 403):
         return Denied(f"{said} Are the credentials right?", retry_after_s=wait_s)

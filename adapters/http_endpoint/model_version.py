@@ -57,10 +57,14 @@ class ModelVersion:
                 return
             until = f" until {_clock(self._last_at)}" if self._last_at else ", in an earlier run"
             raise ModelChanged(
-                f"The model behind this endpoint changed: version {shown(self.name, 60)} answered{until}, "
-                f"version {shown(name, 60)} at {_clock(time.time())}. The rows of this request are not taken; "
-                "all before are of the first version. Name a version in the URL or a header where the server "
-                "takes one, or measure the new version from the start, in another folder and with another ledger."
+                f"The model behind this endpoint changed: version {shown(self.name, 60)} "
+                f"answered{until}, "
+                f"version {shown(name, 60)} at {_clock(time.time())}. The rows of this request "
+                "are not taken; "
+                "all before are of the first version. Name a version in the URL or a header where "
+                "the server "
+                "takes one, or measure the new version from the start, in another folder and with "
+                "another ledger."
             )
 
 

@@ -59,7 +59,8 @@ def _dialect(transport: Transport, config: Configuration) -> Dialect:
             return describe(path, config)
         case None:
             raise InvalidInput(
-                f'The URL {transport.origin}{parts.path} does not identify a dialect: give "dialect", or run "probe".'
+                f"The URL {transport.origin}{parts.path} does not identify a dialect: give "
+                '"dialect", or run "probe".'
             )
         case other:
             raise InvalidInput(f'"dialect" must be one of {", ".join(DIALECTS)}; got "{other}".')

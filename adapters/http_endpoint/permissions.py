@@ -98,7 +98,8 @@ class Permissions:
         if name not in self.variables and not _is_private(description):
             raise InvalidInput(
                 _refusal(description, f"send the environment variable {name}", f"env:{name}")
-                + " Or keep the description, as a file of your own, in a folder that only you can write."
+                + " Or keep the description, as a file of your own, in a folder that only you "
+                "can write."
             )
 
 

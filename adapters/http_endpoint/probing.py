@@ -76,7 +76,10 @@ def _oip_v2(
     server = json_at(transport, f"{base}/v2")
     if not isinstance(server.get("name"), str):
         return None
-    says = f"Open Inference Protocol v2: {shown(server['name'], 60)} {shown(server.get('version', ''), 30)}."
+    says = (
+        f"Open Inference Protocol v2: {shown(server['name'], 60)} "
+        f"{shown(server.get('version', ''), 30)}."
+    )
     model, says = _named(transport, base, model, says)
     settings = {"url": f"{transport.origin}{base}/v2/models/{model or 'NAME'}", "dialect": "oip_v2"}
     if model is None:

@@ -38,11 +38,13 @@ class Secret:
     def __init__(self, source: str, name: str, *, prefix: str = "") -> None:
         if source not in ("env", "file", "command"):
             raise InvalidInput(
-                f'A secret must come from "env", "file" or "command", never from the text itself; got "{source}".'
+                'A secret must come from "env", "file" or "command", never from the text itself; '
+                f'got "{source}".'
             )
         if prefix and (not prefix.isprintable() or prefix[0].isspace()):
             raise InvalidInput(
-                f'The "prefix" of a secret must be printable and not begin with a blank; got {prefix!r}.'
+                'The "prefix" of a secret must be printable and not begin with a blank; got '
+                f"{prefix!r}."
             )
         self._source, self._name, self._prefix = source, name, prefix
         self._value: str | None = None
@@ -64,7 +66,8 @@ class Secret:
             or not all(isinstance(value, str) for value in table.values())
         ):
             raise InvalidInput(
-                'A secret must be a table of one of "env", "file", "command", and perhaps "prefix", all texts.'
+                'A secret must be a table of one of "env", "file", "command", and perhaps '
+                '"prefix", all texts.'
             )
         return cls(sources[0], table[sources[0]], prefix=table.get("prefix", ""))
 
@@ -80,7 +83,8 @@ class Secret:
             value = self._read().strip()
             if not value or not value.isprintable() or not value.isascii():
                 raise InvalidInput(
-                    f"The secret from {self} must be one line of printable ASCII; it is {'not' if value else 'empty'}."
+                    f"The secret from {self} must be one line of printable ASCII; it is "
+                    f"{'not' if value else 'empty'}."
                 )
             self._value, self._mask = value, Mask(value, self._prefix)
         return self._prefix + self._value

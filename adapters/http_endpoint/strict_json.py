@@ -45,7 +45,8 @@ def read_json(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         kind = CutShort if _ends_early(text.strip(), error) else BadPrediction
         raise kind(
-            f"The answer must be a complete JSON document ({error.msg} at character {error.pos}); got {shown(body)}."
+            f"The answer must be a complete JSON document ({error.msg} at character {error.pos}); "
+            f"got {shown(body)}."
         ) from error
     except (RecursionError, ValueError, OverflowError) as error:
         raise BadPrediction(

@@ -248,7 +248,8 @@ class Transport:
         with self.limit.slot() as started:
             if over.is_set() or self._closed.is_set():
                 raise PredictorError(
-                    f"{named(self.origin, request)} was not sent: the endpoint was closed, or the run has failed."
+                    f"{named(self.origin, request)} was not sent: the endpoint was closed, or the "
+                    "run has failed."
                 )
             try:
                 reply = self._exchange(request, n_rows, most_bytes, is_again=is_again)
@@ -364,7 +365,8 @@ def _origin(url: str) -> str:
         )
     if parts.username or parts.password:
         raise InvalidInput(
-            "The URL of an endpoint must not hold a user or a password: give a header from the environment or a file."
+            "The URL of an endpoint must not hold a user or a password: give a header from the "
+            "environment or a file."
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")

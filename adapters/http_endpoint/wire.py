@@ -86,7 +86,8 @@ def as_dtype(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if strange.any():
         row = int(np.flatnonzero(strange.reshape(len(rows), -1).any(axis=-1))[0])
         raise InvalidInput(
-            f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked does not."
+            f"Inputs of this endpoint must be finite and fit {dtype}; row {row} of those asked "
+            "does not."
         )
     return sent
 

@@ -146,7 +146,8 @@ def check_gradients(probe: Probe, scores: Scores) -> None:
     n_rows, n_against = len(agrees), int(np.count_nonzero(~agrees))
     if 4 * n_against > n_rows:
         raise CapabilityMissing(
-            f"The gradients of the graph contradict its scores: on {n_against} of {n_rows} random rows they "
+            f"The gradients of the graph contradict its scores: on {n_against} of {n_rows} random "
+            "rows they "
             f"change otherwise than by {_TOLERANCE:.0%} of what the gradient says."
         )
 
@@ -165,7 +166,8 @@ def check_rising(probe: Probe, scores: Scores) -> None:
     n_rows, n_rising = int(np.count_nonzero(loud)), int(np.count_nonzero(change[loud] > 0))
     if n_rising < _LEAST_RISING * n_rows:
         raise CapabilityMissing(
-            f"The gradients passed straight through the graph's steps have little to do with its scores: along them the score of "
+            "The gradients passed straight through the graph's steps have little to do with its "
+            "scores: along them the score of "
             f"{n_rising} of {n_rows} random rows rises; {_LEAST_RISING:.0%} are needed."
         )
 
@@ -192,8 +194,10 @@ def check_twin(probe: Probe, twin: Scores) -> None:
     off, factor = float(np.median(error[best])), float(np.median(slope[best]))
     if off > _LARGEST_ERROR or abs(factor - 1) > _SLOPE:
         raise CapabilityMissing(
-            "The gradients passed straight through the graph's steps contradict the graph without its steps: on the median of "
-            f"{np.count_nonzero(known)} random rows they are {factor:.2f} times as long, and off by {off:.0%} of their length."
+            "The gradients passed straight through the graph's steps contradict the graph without "
+            "its steps: on the median of "
+            f"{np.count_nonzero(known)} random rows they are {factor:.2f} times as long, and off "
+            f"by {off:.0%} of their length."
         )
 
 

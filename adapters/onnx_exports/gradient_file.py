@@ -66,7 +66,8 @@ def write_gradient_model(
         )
     if weights and target.resolve().parent != source.resolve().parent:
         raise InvalidInput(
-            f'The weights of "{source}" lie in files beside it: the gradient model must be written to the same folder; got "{target}".'
+            f'The weights of "{source}" lie in files beside it: the gradient model must be '
+            f'written to the same folder; got "{target}".'
         )
     differentiate = margin_gradient_model if margin else gradient_model
     try:
@@ -91,7 +92,8 @@ def _read(source: Path) -> ModelProto:
         return onnx.load(source, load_external_data=False)
     except Exception as error:
         raise InvalidInput(
-            f'An ONNX model must be a complete ONNX file; "{source}" cannot be read: {type(error).__name__}: {error}'
+            f'An ONNX model must be a complete ONNX file; "{source}" cannot be read: '
+            f"{type(error).__name__}: {error}"
         ) from error
 
 

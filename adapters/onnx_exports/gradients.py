@@ -256,7 +256,8 @@ def _check(
         raise CapabilityMissing(f"The gradient model cannot be run: {reason}") from reason
     except (CannotDifferentiate, InvalidInput) as reason:
         raise CapabilityMissing(
-            f"The graph without its steps, which its gradients are compared with, cannot be run: {reason}"
+            "The graph without its steps, which its gradients are compared with, cannot be run: "
+            f"{reason}"
         ) from reason
 
 

@@ -85,13 +85,15 @@ def model_source(model: Any) -> Path | bytes:
         return Path(model)
     if not isinstance(model, ModelProto):
         raise InvalidInput(
-            f"An ONNX model must be a path, bytes or an onnx.ModelProto; got {type(model).__name__}."
+            "An ONNX model must be a path, bytes or an onnx.ModelProto; got "
+            f"{type(model).__name__}."
         )
     try:
         content: bytes = model.SerializeToString()
     except Exception as error:
         raise InvalidInput(
-            f"An onnx.ModelProto must be one that can be written; got {type(error).__name__}: {error}"
+            f"An onnx.ModelProto must be one that can be written; got {type(error).__name__}: "
+            f"{error}"
         ) from error
     return content
 
@@ -128,7 +130,8 @@ def read_model(source: Path | bytes) -> tuple[ModelProto, str]:
                 digest.update((source.parent / file).read_bytes())
     except Exception as error:
         raise InvalidInput(
-            f"An ONNX model must be a complete ONNX file; {name} cannot be read: {type(error).__name__}: {error}"
+            f"An ONNX model must be a complete ONNX file; {name} cannot be read: "
+            f"{type(error).__name__}: {error}"
         ) from error
     if not model.ir_version or not model.graph.node or not model.graph.output:
         raise InvalidInput(f"An ONNX model must be a complete ONNX file; {name} holds no graph.")
@@ -186,7 +189,8 @@ def read_input(model: ModelProto) -> GraphInput:
         )
     if len(tensor.shape.dim) < 2:
         raise InvalidInput(
-            f'The input "{value.name}" of an ONNX model must have a batch axis before those of a row; got {len(tensor.shape.dim)} axes.'
+            f'The input "{value.name}" of an ONNX model must have a batch axis before those of a '
+            f"row; got {len(tensor.shape.dim)} axes."
         )
     batch, *shape = (
         dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
@@ -270,7 +274,8 @@ def without_zipmap(model: ModelProto, output: str) -> tuple[ModelProto, str]:
     node = next((node for node in edited.graph.node if output in node.output), None)
     if node is None or node.op_type != "ZipMap":
         raise InvalidInput(
-            f'The output "{output}" of an ONNX model must be a tensor, or the map that a ZipMap makes of one.'
+            f'The output "{output}" of an ONNX model must be a tensor, or the map that a ZipMap '
+            "makes of one."
         )
     scores = node.input[0]
     edited.graph.node.remove(node)

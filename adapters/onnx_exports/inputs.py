@@ -86,7 +86,8 @@ class Feed:
         rows = np.rint(rows.astype(np.float64))
         if not ((rows >= lowest) & (rows <= highest)).all():
             raise InvalidInput(
-                f'"x" of OnnxPredictor must fit the {self.dtype} that the graph takes; got numbers outside [{lowest}, {highest}].'
+                f'"x" of OnnxPredictor must fit the {self.dtype} that the graph takes; got '
+                f"numbers outside [{lowest}, {highest}]."
             )
         return np.ascontiguousarray(rows, dtype=self.dtype)
 
@@ -124,7 +125,8 @@ def _graph_shape(axes: tuple[int | None, ...], given: tuple[int, ...] | None) ->
     if given is None:
         if is_open:
             raise InvalidInput(
-                f'"input_shape" of OnnxPredictor must be given: the graph leaves it open, as {shown}.'
+                '"input_shape" of OnnxPredictor must be given: the graph leaves it open, as '
+                f"{shown}."
             )
         return fixed
     if len(given) == len(axes) and all(

@@ -89,7 +89,8 @@ def choose_outputs(
     if len(names) > 1:
         if access is not Access.TOP1 or len(names) != 2:
             raise InvalidInput(
-                '"output" of OnnxPredictor may be two, labels and their scores, only with access="top1".'
+                '"output" of OnnxPredictor may be two, labels and their scores, only with '
+                'access="top1".'
             )
         values = classes or class_values(model, names[0])
         return model, Choice(names, access, holds_labels=True, class_values=values, is_named=True)
@@ -98,7 +99,8 @@ def choose_outputs(
     if chosen.kind == "labels":
         if access is not Access.LABEL:
             raise InvalidInput(
-                f'Access "{access.name.lower()}" needs scores; the output "{chosen.name}" holds labels: declare access="label".'
+                f'Access "{access.name.lower()}" needs scores; the output "{chosen.name}" holds '
+                'labels: declare access="label".'
             )
         values = classes or class_values(model, chosen.name)
         return model, Choice((chosen.name,), access, holds_labels=True, class_values=values)
@@ -207,7 +209,8 @@ def _only_candidate(outputs: dict[str, GraphOutput], access: Access | None) -> G
     ]
     if len(candidates) != 1:
         raise InvalidInput(
-            f'"output" of OnnxPredictor must be given, one of {_listed(outputs)}: the model has several.'
+            f'"output" of OnnxPredictor must be given, one of {_listed(outputs)}: the model has '
+            "several."
         )
     return candidates[0]
 
@@ -224,7 +227,8 @@ def _decided(model: ModelProto, outputs: dict[str, GraphOutput], chosen: GraphOu
     if op == "Sigmoid" and chosen.is_single:
         return Access.PROBABILITIES
     raise InvalidInput(
-        f'"access" must be given: the output "{chosen.name}" is made by {op or "no op"}, so it may hold logits or probabilities. '
+        f'"access" must be given: the output "{chosen.name}" is made by {op or "no op"}, so it '
+        "may hold logits or probabilities. "
         'Declare access="logits" (before softmax) or access="probabilities" (after it).'
     )
 

@@ -181,7 +181,8 @@ def _session(model: ModelProto | Path, wanted: str, threads: int | None) -> Any:
         ) from error
     if session.get_providers()[0] != wanted:
         raise InvalidInput(
-            '"provider" was given as "cuda", but CUDA did not start: a driver or library is missing. Ask for "cpu" or "auto".'
+            '"provider" was given as "cuda", but CUDA did not start: a driver or library is '
+            'missing. Ask for "cpu" or "auto".'
         )
     return session
 

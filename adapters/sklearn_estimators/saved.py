@@ -72,7 +72,8 @@ def _skops(path: Path, trusted: list[str]) -> Any:
     except Exception as error:
         raise InvalidInput(f'"{path}" cannot be read as a .skops file: {error}') from error
     raise InvalidInput(
-        f'"{path}" holds types that are not trusted: {", ".join(unknown)}. Where you know them, give '
+        f'"{path}" holds types that are not trusted: {", ".join(unknown)}. Where you know them, '
+        "give "
         f"trusted={unknown} to load, on the command line --given trusted=..."
     )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Forward", "device_of", "dtype_of", "grid_of", "module_digest"]
+__all__ = ["Forward", "device_of", "dtype_of", "evaluating", "grid_of", "module_digest"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Forward:
             _translated(len(rows)),
             torch.inference_mode(mode=False),
             torch.set_grad_enabled(recording),
-            _evaluating(self.module) as parts,
+            evaluating(self.module) as parts,
         ):
             raw = self.module((rows.requires_grad_() if recording else rows).clone())
         if self.access.has_scores:
@@ -110,7 +110,7 @@ class Forward:
             _translated(n),
             torch.inference_mode(mode=False),
             torch.enable_grad(),
-            _evaluating(self.module) as parts,
+            evaluating(self.module) as parts,
         ):
             rows = self._own_copy(x).requires_grad_()
             rows, raw = self.recent.at(parts, rows) or (rows, self.module(rows.clone()))
@@ -250,7 +250,7 @@ def module_digest(module: torch.nn.Module) -> hashlib._Hash:
 
 
 @contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[list[torch.nn.Module]]:
+def evaluating(module: torch.nn.Module) -> Iterator[list[torch.nn.Module]]:
     """Put a module in eval mode, and afterwards every part of it back in its mode; its parts.
 
     A program of ``torch.export`` has the mode it was exported in, and refuses to change it.

@@ -44,7 +44,8 @@ def chosen_outputs(raw: Any, output: int | str | None, access: Access) -> Sequen
         if len(raw) == 1 or (is_pair and access in (Access.LABEL, Access.TOP1)):
             return raw
     raise BadPrediction(
-        f"The module must return a tensor of scores, or labels and their scores; got {_shown(raw)}. "
+        "The module must return a tensor of scores, or labels and their scores; got "
+        f"{_shown(raw)}. "
         "Say which part holds the scores: output=0, or output=NAME."
     )
 

@@ -30,6 +30,7 @@ from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.extraction.training import Fit, FitStatus
 from blackbox_boundary.predictor import Access, Array, Bounds
 
+from .large_margin import LargeMargin
 from .predictor import TorchPredictor
 
 __all__ = ["TorchTrainable", "adam"]
@@ -69,6 +70,8 @@ class TorchTrainable:
         Distance that training keeps the boundary off the rows, L2, input units: before each step,
         each row is moved straight towards the boundary of the network in training, by a length
         drawn evenly from 0 to this, and keeps its label [1]_. Doubles a step's time; 0: none.
+    large_margin : LargeMargin, optional
+        The loss that is minimised in place of the cross-entropy.
     device : str
         Where to train and to predict.
     """
@@ -84,6 +87,7 @@ class TorchTrainable:
     held_out: float = 0.0
     patience: int = 3
     clearance: float = 0.0
+    large_margin: LargeMargin | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -109,14 +113,17 @@ class TorchTrainable:
             No rows, or targets of the wrong shape or range.
         """
         net, status, loss, n_done = self.train(x, targets, seed=seed)
-        predictor = TorchPredictor(
+        return Fit(self.as_predictor(net), status, seed=seed, n_steps=n_done, loss=loss)
+
+    def as_predictor(self, net: nn.Module) -> TorchPredictor:
+        """A trained module as the predictor that :meth:`fit` returns."""
+        return TorchPredictor(
             net,
             input_shape=self.input_shape,
             n_classes=self.n_classes,
             access=Access.LOGITS,
             bounds=self.bounds,
         )
-        return Fit(predictor, status, seed=seed, n_steps=n_done, loss=loss)
 
     def train(
         self, x: Array, targets: NDArray[Any], *, seed: int
@@ -137,7 +144,7 @@ class TorchTrainable:
         return net.eval(), status, loss, n_done
 
     def _tensors(self, x: Array, targets: NDArray[Any]) -> tuple[Tensor, Tensor]:
-        targets = np.asarray(targets)
+        targets = np.ascontiguousarray(targets)
         if len(x) == 0 or tuple(x.shape[1:]) != self.input_shape:
             raise InvalidInput(
                 f'"x" of fit must be (n, {", ".join(map(str, self.input_shape))}) with n > 0; got {tuple(x.shape)}.'
@@ -151,7 +158,8 @@ class TorchTrainable:
             raise InvalidInput(
                 f'"targets" of fit must lie in [0, {self.n_classes}); got {targets.min()} to {targets.max()}.'
             )
-        rows = torch.as_tensor(as_numpy(x), dtype=torch.float32, device=self.device)
+        x = np.ascontiguousarray(as_numpy(x))
+        rows = torch.as_tensor(x, dtype=torch.float32, device=self.device)
         return rows, torch.as_tensor(
             targets, dtype=torch.float32 if soft else torch.int64, device=self.device
         )
@@ -176,7 +184,11 @@ class TorchTrainable:
         check_every = max(1, self.n_steps // 20)
         for step, (x, wanted) in enumerate(islice(batches, self.n_steps), start=1):
             net.train()
-            value = nn.functional.cross_entropy(net(x), wanted)
+            value = (
+                nn.functional.cross_entropy(net(x), wanted)
+                if self.large_margin is None
+                else self.large_margin(net, x, wanted)
+            )
             optimiser.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

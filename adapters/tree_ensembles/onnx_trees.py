@@ -120,7 +120,8 @@ def _check_after(model: ModelProto, node: NodeProto) -> None:
             continue
         if each.op_type not in _AFTER:
             raise CapabilityMissing(
-                f"{each.op_type} follows the trees of the graph; what it makes of their sums is not read."
+                f"{each.op_type} follows the trees of the graph; what it makes of their sums is "
+                "not read."
             )
         reached.update(each.output)
 

@@ -69,7 +69,8 @@ class Distribution:
         distance = np.asarray(distance, np.float64)
         if distance.ndim != 1 or np.isnan(distance).any() or (distance < 0).any():
             raise InvalidInput(
-                f'"distance" of Distribution must be (n,) numbers of at least 0; got shape {distance.shape} or a negative or NaN.'
+                '"distance" of Distribution must be (n,) numbers of at least 0; got shape '
+                f"{distance.shape} or a negative or NaN."
             )
         known = distance[np.isfinite(distance)]
         bins = _edges(known) if edges is None else np.asarray(edges, np.float64)

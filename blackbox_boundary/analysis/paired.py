@@ -73,7 +73,8 @@ class PairedRuns:
         """
         if len(before) != len(after):
             raise InvalidInput(
-                f"Runs that are compared must have the same rows; got {len(before)} and {len(after)}."
+                f"Runs that are compared must have the same rows; got {len(before)} and "
+                f"{len(after)}."
             )
         known = (before.home >= 0) & (after.home >= 0)
         same = known & (before.home == after.home)

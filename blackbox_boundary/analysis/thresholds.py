@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from ..errors import InvalidInput
-from ..search.asks import Status
+from ..search.asks import are_final
 from .distances import Distances
 from .overview import NAMES, unit_of
 from .robustness import RobustnessCurve, certified_curve
@@ -98,7 +98,7 @@ class Threshold:
         Rows that no search can measure (invalid input, an answer that is not finite at the row
         itself) are left out. A row without a known flip is farther than any threshold.
         """
-        final = np.array([Status(int(status)).is_final for status in distances.status], bool)
+        final = are_final(distances.status)
         counted = (distances.home >= 0) | ~final
         distance, unfinished = distances.norm(norm)[counted], ~final[counted]
         if not distance.size:

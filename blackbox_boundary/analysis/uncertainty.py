@@ -65,7 +65,8 @@ def probabilities(prediction: Prediction, access: Access) -> Floats:
     """
     if prediction.scores is None or not access.has_scores:
         raise CapabilityMissing(
-            f'Softmax needs access "probabilities" or "logits"; this predictor reveals "{access.name.lower()}". '
+            'Softmax needs access "probabilities" or "logits"; this predictor reveals '
+            f'"{access.name.lower()}". '
             "A Softness fitted elsewhere estimates the entropy from distances."
         )
     scores = np.asarray(prediction.scores, np.float64)
@@ -222,14 +223,16 @@ class Softness:
         distance, softness = np.asarray(distance, np.float64), np.asarray(softness, np.float64)
         if distance.shape != softness.shape or distance.ndim != 1:
             raise InvalidInput(
-                f'"distance" and "softness" of fit must be (n,) each; got {distance.shape} and {softness.shape}.'
+                f'"distance" and "softness" of fit must be (n,) each; got {distance.shape} and '
+                f"{softness.shape}."
             )
         if not 0 < held_out < 1:
             raise InvalidInput(f'"held_out" of fit must lie in (0, 1); got {held_out}.')
         finite = np.isfinite(distance) & np.isfinite(softness)
         if (n := int(finite.sum())) < 10:
             raise InvalidInput(
-                f"A softness fit needs at least ten rows with a finite distance and entropy; got {n}."
+                "A softness fit needs at least ten rows with a finite distance and entropy; got "
+                f"{n}."
             )
         if distance[finite].min() < 0:
             raise InvalidInput(
@@ -385,7 +388,8 @@ def vote_uncertainty(
     for number, augmented in enumerate(copies):
         if tuple(augmented.shape) != tuple(x.shape):
             raise InvalidInput(
-                f"Augmentation {number} must keep the shape {tuple(x.shape)}; it made {tuple(augmented.shape)}."
+                f"Augmentation {number} must keep the shape {tuple(x.shape)}; it made "
+                f"{tuple(augmented.shape)}."
             )
     votes = np.zeros((len(x), predict.n_classes))
     for augmented in copies:

@@ -24,6 +24,7 @@ from .compare import compare
 from .estimators import estimators
 from .evidence import evidence
 from .gradient import gradient
+from .label_issues import label_issues
 from .ledger import ledger
 from .measure import measure
 from .merge import merge_runs
@@ -95,6 +96,6 @@ def main() -> None:
 
 
 for _command in (
-    measure, merge_runs, report, compare, worst, evidence, columns, estimators, probe, gradient, reproduce, batch, ledger,
+    measure, merge_runs, report, compare, worst, label_issues, evidence, columns, estimators, probe, gradient, reproduce, batch, ledger,
 ):  # fmt: skip
     main.add_command(_command)

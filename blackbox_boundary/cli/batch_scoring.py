@@ -12,7 +12,7 @@ from rich.console import Console
 from .. import datasets
 from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
-from ..search.asks import Status
+from ..search.asks import are_final
 from .data_rows import DataRows
 from .messages import say
 from .named_values import named_values
@@ -85,7 +85,8 @@ def begin(
         **options,
     )
     say(
-        f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} next.npy"
+        f"{len(rows.x)} rows to measure. Next: blackbox-boundary batch ask {shlex.quote(ledger)} "
+        "next.npy"
     )
 
 
@@ -107,7 +108,8 @@ def ask(ledger: str, output: str, data: str | None) -> None:
         )
     else:
         say(
-            f"All is known; nothing was written. Next: blackbox-boundary batch results {shlex.quote(ledger)}"
+            "All is known; nothing was written. Next: blackbox-boundary batch results "
+            f"{shlex.quote(ledger)}"
         )
 
 
@@ -144,7 +146,7 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
     folder.save(distances, DataRows.of(rows))
     Console().print(summary(distances))
     say(f"Results in {folder.path}/")
-    if not all(Status(status).is_final for status in distances.status):
+    if not are_final(distances.status).all():
         sys.exit(5)
 
 

@@ -1,16 +1,18 @@
-"""``measure --workers``: the shards of a run, measured by several processes."""
+"""``measure --workers`` and ``--cluster``: the shards of a run, measured by several processes."""
 
 from __future__ import annotations
 
 import shutil
 import warnings
 from collections.abc import Callable
+from functools import partial
+from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 import click
 
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted
+from ..errors import BoundaryError, CapabilityMissing, CertificatesWithdrawn, Interrupted
 from ..estimators import Estimator, Problem
 from ..measuring.sharded.shard_folder import SHARDS
 from ..measuring.sharded.work import Model
@@ -38,9 +40,25 @@ _OPTIONS = (
     click.option(
         "--threads",
         type=click.IntRange(min=1),
-        help="Threads of each worker.  [default: the cores, shared evenly]",
+        help="Threads of each worker.  [default: the cores, shared evenly; on a cluster 1]",
+    ),
+    click.option(
+        "--cluster",
+        is_flag=False,
+        flag_value="",
+        metavar="[ADDRESS]",
+        help="Measure shards by the actors of a Ray cluster; --workers says how many.  "
+        "[default: the cluster of RAY_ADDRESS, else a new one of this machine]",
+    ),
+    click.option(
+        "--worker-gpus",
+        type=click.FloatRange(min=0),
+        help="GPUs of each worker of the cluster.  [default: 0]",
     ),
 )
+
+_GROUP = "blackbox_boundary.clusters"
+"""Entry points: functions with the arguments of ``measure_on_cluster``."""
 
 
 def worker_options(command: _Command) -> _Command:
@@ -52,7 +70,7 @@ def worker_options(command: _Command) -> _Command:
 
 def has_workers(options: dict[str, Any]) -> bool:
     """Whether the run is measured by workers."""
-    return options["workers"] is not None
+    return options["workers"] is not None or options["cluster"] is not None
 
 
 def check_worker_options(options: dict[str, Any]) -> None:
@@ -60,16 +78,20 @@ def check_worker_options(options: dict[str, Any]) -> None:
     if not has_workers(options):
         if options["threads"] is not None:
             raise click.UsageError("--threads needs --workers, whose threads it sets.")
+        if options["worker_gpus"] is not None:
+            raise click.UsageError("--worker-gpus needs --cluster.")
         return
+    if options["worker_gpus"] is not None and options["cluster"] is None:
+        raise click.UsageError("--worker-gpus needs --cluster.")
     if options["shard"] is not None:
-        raise click.UsageError("--workers measure all shards; leave --shard out.")
+        raise click.UsageError("Workers measure all shards; leave --shard out.")
     if options["results"] == "parquet":
         raise click.UsageError(
             "--workers write tables; for results as Parquet measure shards (--shard) and merge them."
         )
     if options["output"] is None:
         raise click.UsageError(
-            "--workers needs --output, the folder in which the same command goes on."
+            "--workers and --cluster need --output, in which the same command goes on."
         )
     if options["behaviour"]:
         raise click.UsageError("--behaviour is of endpoints, which one process measures.")
@@ -93,13 +115,11 @@ def measured_by_workers(
     with warnings.catch_warnings(), show as update:
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
         try:
-            distances = measure_with_workers(
+            distances = _measuring(options)(
                 model,
                 measured.data.x,
                 folder=folder.path,
-                workers=options["workers"],
                 n_shards=options["n_shards"],
-                threads=options["threads"],
                 limits=limits_of(options),
                 ledger=options["ledger"],
                 model_name=options["model_name"],
@@ -121,6 +141,23 @@ def measured_by_workers(
             failure, distances = error, error.partial
     _say_what_was_repeated(distances)
     return distances, failure
+
+
+def _measuring(options: dict[str, Any]) -> Callable[..., Distances]:
+    """What measures the shards: processes of this machine, or a cluster."""
+    workers, threads = options["workers"], options["threads"]
+    if options["cluster"] is None:
+        return partial(measure_with_workers, workers=workers, threads=threads)
+    found = sorted(entry_points(group=_GROUP), key=lambda entry_point: entry_point.name)
+    if not found:
+        raise CapabilityMissing("No cluster engine is installed with this package.")
+    return partial(
+        found[0].load(),
+        address=options["cluster"] or None,
+        workers=workers,
+        num_cpus=threads or 1,
+        num_gpus=options["worker_gpus"] or 0,
+    )
 
 
 def _say_what_was_repeated(distances: Distances) -> None:

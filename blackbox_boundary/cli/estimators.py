@@ -59,7 +59,10 @@ def description(name: str) -> str:
     entry = CATALOGUE[name]
     fields = dataclasses.fields(entry.kind)  # type: ignore[arg-type]
     settings = ", ".join(f"{field.name}={field.default!r}" for field in fields)
-    facts = f"Needs: {needs(entry)}.\nNorms: {', '.join(entry.norms)}.\nSource: {entry.source}.\nSettings: {settings}"
+    facts = (
+        f"Needs: {needs(entry)}.\nNorms: {', '.join(entry.norms)}.\nSource: "
+        f"{entry.source}.\nSettings: {settings}"
+    )
     return f"{name}\n\n{inspect.getdoc(entry.kind)}\n\n{facts}"
 
 

@@ -104,7 +104,8 @@ def expectation(
     cost = expected.cost + (prices.cost(N_READING, N_READING_REQUESTS) if reading else 0)
     cost += prices.cost(n_rows, n_rows) if again else 0
     return (
-        f"{n_rows} rows: about {per_row:,.0f} queries a row, {expected.n_queries:,} in all, in about {expected.n_calls:,} requests"
+        f"{n_rows} rows: about {per_row:,.0f} queries a row, {expected.n_queries:,} in all, in "
+        f"about {expected.n_calls:,} requests"
         + (
             f", and {N_READING} in {N_READING_REQUESTS} to read the server's behaviour"
             if reading
@@ -119,7 +120,8 @@ def expectation(
             else ""
         )
         + (
-            f" A row whose answers give no gradient costs {estimator.by_labels.max_queries_per_row:,} besides."
+            " A row whose answers give no gradient costs "
+            f"{estimator.by_labels.max_queries_per_row:,} besides."
             if isinstance(estimator, Automatic)
             else ""
         )

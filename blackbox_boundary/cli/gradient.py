@@ -26,7 +26,8 @@ _GROUP = "blackbox_boundary.gradient_models"
 @click.option(
     "--margin",
     is_flag=True,
-    help="Take the label as an input, and put out the gradient of its score less the best other one.",
+    help="Take the label as an input, and put out the gradient of its score less the best other "
+    "one.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT where it exists; never MODEL.")
 def gradient(

@@ -84,7 +84,10 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
         ("reveals", f"{model.access.lower()} of {model.n_classes} classes, inputs {shape}"),
         (
             "asked",
-            f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them gradients",
+            (
+                f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them "
+                "gradients"
+            ),
         ),
         ("checks", f"{report.n_checks:,} of the rows asked, to see whether the model is the same"),
         ("answered", f"{report.n_answered:,}"),

@@ -42,7 +42,8 @@ def _shape(text: str) -> tuple[int, ...]:
         shape = ()
     if not shape or min(shape) < 1:
         raise click.UsageError(
-            f'--input-shape must be whole numbers with commas between them, such as 3,32,32; got "{text}".'
+            "--input-shape must be whole numbers with commas between them, such as 3,32,32; got "
+            f'"{text}".'
         )
     return shape
 

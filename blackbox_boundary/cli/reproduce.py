@@ -39,9 +39,14 @@ _GROUP = "blackbox_boundary.reproductions"
     show_default=True,
     help="About an hour on two cores, or all of it.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Time a few steps on the device and print how many hours all of it is expected to take.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where torch trains and predicts.")
 def reproduce(
-    experiment: str, folder: Path | None, *, quick: bool, scale: str, device: str
+    experiment: str, folder: Path | None, *, quick: bool, scale: str, device: str, dry_run: bool
 ) -> None:
     """Run every experiment of the paper on EXPERIMENT and write one HTML report.
 
@@ -60,22 +65,24 @@ def reproduce(
             quick=quick,
             scale=scale,
             device=device,
-            say=say,
+            say=click.echo if dry_run else say,
+            dry_run=dry_run,
         )
     except KeyboardInterrupt:
         say("Stopped; run the same command again to go on.")
         raise SystemExit(130) from None
-    click.echo(path)
+    if path is not None:
+        click.echo(path)
 
 
-def _runner() -> Callable[..., Path]:
+def _runner() -> Callable[..., Path | None]:
     found = [entry for entry in entry_points(group=_GROUP) if entry.name == "paper"]
     if not found:
         raise CapabilityMissing(
             'Reproducing the paper needs its experiments: pip install "blackbox-boundary[torch,report]".'
         )
     try:
-        run: Callable[..., Path] = found[0].load()
+        run: Callable[..., Path | None] = found[0].load()
     except ImportError as error:
         raise CapabilityMissing(
             f'Reproducing the paper needs {error.name}: pip install "blackbox-boundary[torch,report,digits]".'

@@ -89,7 +89,8 @@ def _distances(numbers: Overview) -> Iterator[RenderableType]:
 
 def _queries(numbers: Overview) -> Iterator[RenderableType]:
     yield Text(
-        f"Queries asked per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients in all",
+        f"Queries asked per row; {numbers.n_predictions:,} predictions, {numbers.n_gradients:,} "
+        "gradients in all",
         "bold",
     )
     yield _spreads("kind", {"predictions": numbers.predictions, "gradients": numbers.gradients})

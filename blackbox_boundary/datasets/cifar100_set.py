@@ -132,7 +132,8 @@ def _pair(file: Path, array: str, shape: tuple[int, ...]) -> tuple[NDArray[Any],
         or labels.shape != raw.values.shape[:1]
     ):
         raise InvalidInput(
-            f'"{file}" must hold bytes of shape (n, {", ".join(map(str, shape))}) and labels (n,); got {raw.values.shape}.'
+            f'"{file}" must hold bytes of shape (n, {", ".join(map(str, shape))}) and labels '
+            f"(n,); got {raw.values.shape}."
         )
     return raw.values, labels
 

@@ -26,7 +26,7 @@ from .labels import number_labels
 
 __all__ = ["STREAMED", "Data", "Raw", "finish"]
 
-STREAMED = 256 * 2**20
+STREAMED = 64 * 2**20
 """Bytes of rows in memory above which a file is not loaded, but read when rows are used."""
 
 _MOST_LABELS = 1_000_000
@@ -39,7 +39,7 @@ class Data:
     Attributes
     ----------
     x : (n, *input_shape) float
-        At least one row. May hold NaN or infinity. May be a read-only memory map; above 256 MB
+        At least one row. May hold NaN or infinity. May be a read-only memory map; above 64 MB
         also :class:`~blackbox_boundary.stored_rows.StoredRows`, which are read when they are used,
         as are then labels and ids.
     labels : (n,) int, or None

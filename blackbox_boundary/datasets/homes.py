@@ -66,7 +66,8 @@ def missing(name: str, file: str, where: list[Path]) -> InvalidInput:
     """The error for a file that is not there."""
     places = " or ".join(f'"{folder}"' for folder in where)
     return InvalidInput(
-        f'The data set "{name}" needs the file {file} in {places}; it is not there. Name the folder in {ENVIRONMENT}.'
+        f'The data set "{name}" needs the file {file} in {places}; it is not there. Name the '
+        f"folder in {ENVIRONMENT}."
     )
 
 
@@ -79,7 +80,8 @@ def home_named(name: str) -> Iterator[None]:
         address, files = _HOMES[name]
         named = ", ".join(f"{file} (MD5 {md5})" for file, md5 in files.items())
         raise InvalidInput(
-            f'{str(error).rstrip(".")}. Get {named} from {address} with blackbox_boundary.datasets.fetch("{name}").'
+            f"{str(error).rstrip('.')}. Get {named} from {address} with "
+            f'blackbox_boundary.datasets.fetch("{name}").'
         ) from error
 
 
@@ -102,7 +104,8 @@ def check_content(
     if digest.hexdigest() != expected:
         named = ", ".join(f'"{file}"' for file in files)
         raise InvalidInput(
-            f"{named} must hold {name}, a content with the SHA-256 {expected}; got {digest.hexdigest()}. "
+            f"{named} must hold {name}, a content with the SHA-256 {expected}; got "
+            f"{digest.hexdigest()}. "
             "A file is damaged, or of another data set."
         )
 
@@ -166,7 +169,8 @@ def _download(url: str, path: Path, md5: str, timeout_s: float) -> None:
         if isinstance(error, InvalidInput):
             raise
         raise InvalidInput(
-            f'"{path.name}" could not be fetched from {url}: {error}. Put it into "{path.parent}" yourself.'
+            f'"{path.name}" could not be fetched from {url}: {error}. Put it into "{path.parent}" '
+            "yourself."
         ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -61,7 +61,8 @@ def _read(split: str, folder: str | Path | None) -> Raw:
     images, labels = (read_idx(file) for file in files)
     if images.ndim != 3 or labels.shape != images.shape[:1]:
         raise InvalidInput(
-            f'"{files[0]}" and "{files[1]}" must hold as many images as labels; got {images.shape} and {labels.shape}.'
+            f'"{files[0]}" and "{files[1]}" must hold as many images as labels; got '
+            f"{images.shape} and {labels.shape}."
         )
     images = images[:, None]
     check_content(f"the {split} images of MNIST", images, labels, _CONTENT[split], files)

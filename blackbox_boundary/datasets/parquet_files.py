@@ -1,6 +1,6 @@
 """Tables as Parquet, one file or a folder of them: a column a feature, or one column of lists.
 
-Rows that take more than 256 MB in memory are not loaded: they are read when they are used.
+Rows that take more than 64 MB in memory are not loaded: they are read when they are used.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def read(
     Notes
     -----
     ``.npy`` files of floats are mapped into memory, not loaded; bytes become float32, four times
-    their size. Parquet, images and ``.npy`` files of other numbers that take more than 256 MB in
+    their size. Parquet, images and ``.npy`` files of other numbers that take more than 64 MB in
     memory are not loaded either: ``x``, ``labels`` and ``ids`` are read when they are used.
 
     Examples

@@ -36,6 +36,7 @@ from ._amplitudes import GRID, Amplitudes
 from ._belief import Beliefs, Known, row_dot
 from ._directions import Blocks
 from ._facet import Facet
+from ._walk import Walk
 
 __all__ = ["Look", "rounds"]
 
@@ -47,9 +48,6 @@ _WALK = 10
 
 _SMALL_TURN = 0.03
 """Tangent of the turn expected below which no walk is made: it would gain less than .05 %."""
-
-_FARTHER, _NEARER = 2.0, 0.4
-"""Factors on the tangent of the turn until one point of the walk flipped and one did not."""
 
 _RESOLVED = 0.25
 """A walk ends when its bracket is as wide as this share of what a probe is expected to change
@@ -185,7 +183,7 @@ class _Stack:
         )
         turn = self.blocks.synthesise(self.beliefs.mean) - at_rest
         expected = np.sqrt(row_dot(turn, turn) * square)
-        walk = _Walk(p, before)
+        walk = Walk(p, before)
         walk.angle = np.arctan(self.trust * expected)
         going, resolved = expected > _SMALL_TURN, np.maximum(_RESOLVED * self._signal(), _CLOSE)
         was_asked = going.copy()
@@ -208,7 +206,7 @@ class _Stack:
         self._trust_in(walk, expected, was_asked)
         self._learn_from(walk, known, nearer, p)
 
-    def _trust_in(self, walk: _Walk, expected: Real, was_asked: NDArray[np.bool_]) -> None:
+    def _trust_in(self, walk: Walk, expected: Real, was_asked: NDArray[np.bool_]) -> None:
         """Move the trust half way, in proportion, to what the boundary allowed."""
         allowed = np.tan((walk.lo + np.where(walk.hi < np.pi / 2, walk.hi, walk.lo)) / 2)
         allowed = np.maximum(allowed / np.maximum(expected, _CLOSE), 0.02)
@@ -216,7 +214,7 @@ class _Stack:
         moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
         self.trust = np.where(was_asked, moved, self.trust)
 
-    def _learn_from(self, walk: _Walk, known: Known, nearer: NDArray[np.bool_], p: Real) -> None:
+    def _learn_from(self, walk: Walk, known: Known, nearer: NDArray[np.bool_], p: Real) -> None:
         """Update on the boundary point reached, and forget by its distance from the last one."""
         reached = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
         self.beliefs.pass_through(self.blocks.analyse(reached), known, _WALK_NOISE)
@@ -275,61 +273,6 @@ class _Stack:
                 scale[i] = np.clip(scale[i] - (z - probes.off[i]), *_SCALES)
         points[i] = moved
         return points
-
-
-@dataclass(eq=False)
-class _Walk:
-    """Brackets of the turn from ``lo`` to ``hi`` (n,), in radians.
-
-    They hold the points at both ends and the lengths of these.
-    """
-
-    flip: Real
-    inner: Real
-
-    def __post_init__(self) -> None:
-        n = len(self.inner)
-        self.lo, self.hi, self.angle = np.zeros(n), np.full(n, np.pi / 2), np.zeros(n)
-        self.home, self.outer = np.zeros_like(self.flip), np.zeros(n)
-        self.flip, self.inner = self.flip.copy(), self.inner.copy()
-        self.label = np.full(n, -1)
-
-    @property
-    def has_moved(self) -> NDArray[np.bool_]:
-        return self.lo > 0
-
-    @property
-    def is_closed(self) -> NDArray[np.bool_]:
-        """Whether a point beyond was seen to be at home."""
-        return self.hi < np.pi / 2
-
-    @property
-    def gap(self) -> Real:
-        """Relative width of the bracket, in length."""
-        return np.asarray((self.inner - self.outer) / np.maximum(self.inner, _TINY))
-
-    @property
-    def middle(self) -> Real:
-        return np.asarray((self.flip + self.home) / 2)
-
-    def note(
-        self,
-        i: IntArray,
-        replies: Replies,
-        flipped: NDArray[np.bool_],
-        lengths: Real,
-    ) -> None:
-        """Narrow the brackets of rows ``i`` and choose their next turns."""
-        hit, kept = i[flipped], i[~flipped]
-        self.lo[hit], self.flip[hit] = self.angle[hit], replies.moved[flipped]
-        self.inner[hit], self.label[hit] = lengths[flipped], replies.label[flipped]
-        self.hi[kept], self.home[kept] = self.angle[kept], replies.moved[~flipped]
-        self.outer[kept] = lengths[~flipped]
-        self.angle = np.where(
-            self.is_closed & self.has_moved,
-            (self.lo + self.hi) / 2,
-            np.arctan(np.where(self.is_closed, _NEARER, _FARTHER) * np.tan(self.angle)),
-        )
 
 
 @dataclass(eq=False)

@@ -151,7 +151,8 @@ class Broyden:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` without the scores of all classes."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
-                f"Broyden needs the scores of all classes: access probabilities or logits; this predictor reveals "
+                "Broyden needs the scores of all classes: access probabilities or logits; this "
+                "predictor reveals "
                 f'"{problem.access.name.lower()}". HalfSpace works with labels alone.'
             )
 

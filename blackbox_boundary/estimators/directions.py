@@ -114,7 +114,8 @@ class Directions(Settings):
     def __post_init__(self) -> None:
         if self.count < 1 or (self.subspace is not None and self.subspace < 1):
             raise InvalidInput(
-                f'"count" and "subspace" of Directions must be at least 1; got {self.count} and {self.subspace}.'
+                f'"count" and "subspace" of Directions must be at least 1; got {self.count} and '
+                f"{self.subspace}."
             )
         if self.along is not None and self.subspace is not None:
             raise InvalidInput('"along" and "subspace" of Directions exclude each other.')
@@ -141,15 +142,18 @@ class Directions(Settings):
         """Raise an error if the access is insufficient, or the settings do not fit the inputs."""
         if self.subspace is not None and not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Directions(subspace=...) needs the scores of all classes; access is "{problem.access.name.lower()}".'
+                "Directions(subspace=...) needs the scores of all classes; access is "
+                f'"{problem.access.name.lower()}".'
             )
         if self.subspace is not None and self.subspace > math.prod(problem.input_shape):
             raise InvalidInput(
-                f'"subspace" of Directions must not exceed the {math.prod(problem.input_shape)} inputs; got {self.subspace}.'
+                f'"subspace" of Directions must not exceed the {math.prod(problem.input_shape)} '
+                f"inputs; got {self.subspace}."
             )
         if self.along is not None and np.shape(self.along)[1:] != tuple(problem.input_shape):
             raise InvalidInput(
-                f'"along" of Directions must have shape (k, *{tuple(problem.input_shape)}); got {np.shape(self.along)}.'
+                f'"along" of Directions must have shape (k, *{tuple(problem.input_shape)}); got '
+                f"{np.shape(self.along)}."
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:
@@ -246,7 +250,8 @@ def principal_directions(ways: Array) -> tuple[Real, Real]:
     norms = np.linalg.norm(flat, axis=-1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
         raise InvalidInput(
-            '"ways" of principal_directions must be finite and not zero; leave out rows without a flip point.'
+            '"ways" of principal_directions must be finite and not zero; leave out rows without a '
+            "flip point."
         )
     _, values, directions = np.linalg.svd(flat / norms, full_matrices=False)
     return directions.reshape(-1, *ways.shape[1:]), values**2 / np.sum(values**2)

@@ -107,11 +107,13 @@ class FlipPoint:
     def __post_init__(self) -> None:
         if self.method not in ("auto", "quadratic", "lagrangian"):
             raise InvalidInput(
-                f'"method" of FlipPoint must be one of auto, quadratic, lagrangian; got "{self.method}".'
+                '"method" of FlipPoint must be one of auto, quadratic, lagrangian; got '
+                f'"{self.method}".'
             )
         if self.steps < 1 or (self.pairs is not None and self.pairs < 1):
             raise InvalidInput(
-                f'"steps" and "pairs" of FlipPoint must be at least 1; got {self.steps} and {self.pairs}.'
+                f'"steps" and "pairs" of FlipPoint must be at least 1; got {self.steps} and '
+                f"{self.pairs}."
             )
 
     def expected_queries(self, problem: Problem) -> float:
@@ -123,7 +125,8 @@ class FlipPoint:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
-                f'FlipPoint needs the scores of all classes; access is "{problem.access.name.lower()}".'
+                "FlipPoint needs the scores of all classes; access is "
+                f'"{problem.access.name.lower()}".'
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:

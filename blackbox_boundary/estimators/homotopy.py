@@ -99,7 +99,8 @@ class Homotopy:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Homotopy needs the scores of all classes; access is "{problem.access.name.lower()}".'
+                "Homotopy needs the scores of all classes; access is "
+                f'"{problem.access.name.lower()}".'
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:

@@ -107,7 +107,8 @@ class Linearised:
         """Raise :class:`~blackbox_boundary.CapabilityMissing` if the access is insufficient."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Linearised needs the scores of all classes; access is "{problem.access.name.lower()}".'
+                "Linearised needs the scores of all classes; access is "
+                f'"{problem.access.name.lower()}".'
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:

@@ -99,7 +99,8 @@ class LowerBound:
         """Raise an error if the predictor reveals too little, or has not the chain's classes."""
         if not problem.access.has_scores:
             raise CapabilityMissing(
-                f'LowerBound needs the scores of all classes; access is "{problem.access.name.lower()}".'
+                "LowerBound needs the scores of all classes; access is "
+                f'"{problem.access.name.lower()}".'
             )
         if problem.n_classes != (found := len(self._chain(problem).last)):
             raise InvalidInput(
@@ -119,9 +120,12 @@ class LowerBound:
             return self.chain
         if problem.chain is None:
             raise CapabilityMissing(
-                "LowerBound needs the weights of the model, which this predictor does not expose. Dense and convolutional "
-                "nets are certified as a torch module or an ONNX export; forests, endpoints and functions are not: tangent, "
-                "broyden and halfspace give upper bounds. In Python, LowerBound(chain=Chain(...)) states norms that you know."
+                "LowerBound needs the weights of the model, which this predictor does not expose. "
+                "Dense and convolutional "
+                "nets are certified as a torch module or an ONNX export; forests, endpoints and "
+                "functions are not: tangent, "
+                "broyden and halfspace give upper bounds. In Python, LowerBound(chain=Chain(...)) "
+                "states norms that you know."
             )
         return problem.chain()
 

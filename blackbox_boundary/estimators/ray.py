@@ -113,7 +113,8 @@ class Ray(Settings):
             or (self.num_steps is not None and self.num_steps < 0)
         ):
             raise InvalidInput(
-                '"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must be at least 1.'
+                '"scan", "slack" and "num_steps" of Ray must not be negative, and "sections" must '
+                "be at least 1."
             )
 
     def expected_queries(self, problem: Problem) -> float:
@@ -133,20 +134,24 @@ class Ray(Settings):
             np.shape(known)[1:] != tuple(problem.input_shape) or len(known) < problem.n_rows
         ):
             raise InvalidInput(
-                f'"known_gradients" of Ray must be as many as the rows, {problem.n_rows}, of shape {tuple(problem.input_shape)} each; '
+                f'"known_gradients" of Ray must be as many as the rows, {problem.n_rows}, of '
+                f"shape {tuple(problem.input_shape)} each; "
                 f"got {np.shape(known)}."
             )
         if self.direction == "margin" and known is None and not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Ray(direction="margin") needs scores of all classes; access is "{problem.access.name.lower()}".'
+                'Ray(direction="margin") needs scores of all classes; access is '
+                f'"{problem.access.name.lower()}".'
             )
         if self.search_by == "secant" and not problem.access.has_scores:
             raise CapabilityMissing(
-                f'Ray(search_by="secant") needs scores of all classes; access is "{problem.access.name.lower()}".'
+                'Ray(search_by="secant") needs scores of all classes; access is '
+                f'"{problem.access.name.lower()}".'
             )
         if problem.access is Access.LABEL and not problem.differentiable and known is None:
             raise CapabilityMissing(
-                'Ray needs a gradient, or a score to estimate it from; this predictor reveals labels alone. Try "halfspace".'
+                "Ray needs a gradient, or a score to estimate it from; this predictor reveals "
+                'labels alone. Try "halfspace".'
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:

@@ -2,6 +2,7 @@
 
 from .curves import Extraction, budget_curve, extract
 from .evaluation import Lead, Score, Spread, TestSet, better_than_chance, lead, score, spread
+from .inverse import InverseNet, Inverter
 from .strategies import (
     Active,
     Jacobian,
@@ -21,6 +22,8 @@ __all__ = [
     "Extraction",
     "Fit",
     "FitStatus",
+    "InverseNet",
+    "Inverter",
     "Jacobian",
     "Lead",
     "Progress",

@@ -47,7 +47,8 @@ class TestSet:
             or (self.truth is not None and len(self.truth) != len(self.x))
         ):
             raise InvalidInput(
-                f'Test set "{self.name}" must have rows, a victim label each, and a true label each or none.'
+                f'Test set "{self.name}" must have rows, a victim label each, and a true label '
+                "each or none."
             )
 
 
@@ -142,7 +143,8 @@ def lead(ours: Sequence[float], theirs: Sequence[float]) -> Lead:
     """
     if len(ours) != len(theirs) or len(ours) == 0:
         raise InvalidInput(
-            f'"ours" and "theirs" of lead must have one result a seed each; got {len(ours)} and {len(theirs)}.'
+            f'"ours" and "theirs" of lead must have one result a seed each; got {len(ours)} and '
+            f"{len(theirs)}."
         )
     found = spread(np.subtract(ours, theirs).tolist())
     half = (

@@ -77,7 +77,8 @@ class Strategy(Protocol):
         ...
 
 
-def _check_pool(x: Array, n_wanted: int) -> None:
+def check_pool(x: Array, n_wanted: int) -> None:
+    """Refuse to offer more rows than the pool has."""
     if n_wanted > len(x):
         raise InvalidInput(
             f"The largest budget must not exceed the pool's {len(x)} rows; got {n_wanted}."
@@ -102,7 +103,7 @@ class Upfront:
 
         A rule that is not nested adds only the rows that are new.
         """
-        _check_pool(x, sum(sizes))
+        check_pool(x, sum(sizes))
         taken = np.zeros(len(x), bool)
         for size in sizes:
             rows = self.selector(self.known, int(taken.sum()) + size, seed=seed).rows
@@ -160,7 +161,7 @@ class Active:
 
     def offers(self, x: Array, sizes: Sequence[int], *, seed: int) -> Offers:
         """See :class:`Strategy`; every row of the pool is offered at most once."""
-        _check_pool(x, sum(sizes))
+        check_pool(x, sum(sizes))
         random = np.random.default_rng(seed)
         free = np.ones(len(x), bool)
         rows = random.permutation(len(x))[: sizes[0]]
@@ -196,7 +197,7 @@ class Jacobian:
 
     def offers(self, x: Array, sizes: Sequence[int], *, seed: int) -> Offers:
         """See :class:`Strategy`; only the first batch holds rows of the pool."""
-        _check_pool(x, sizes[0])
+        check_pool(x, sizes[0])
         random = np.random.default_rng(seed)
         asked = x[random.permutation(len(x))[: sizes[0]]]
         progress = yield asked

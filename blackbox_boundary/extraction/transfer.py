@@ -58,16 +58,19 @@ def transfer(
     """
     if of_victim.flip_points is None or of_surrogate.flip_points is None:
         raise InvalidInput(
-            "Comparing boundaries needs the flip points of both measurements; measure again and keep them."
+            "Comparing boundaries needs the flip points of both measurements; measure again and "
+            "keep them."
         )
     if not len(x) == len(of_victim) == len(of_surrogate):
         raise InvalidInput(
-            f"Both measurements must be of the {len(x)} rows; got {len(of_victim)} and {len(of_surrogate)}."
+            f"Both measurements must be of the {len(x)} rows; got {len(of_victim)} and "
+            f"{len(of_surrogate)}."
         )
     both = np.flatnonzero(of_victim.has_flip & of_surrogate.has_flip & (of_victim.norm(norm) > 0))
     if len(both) < 3:
         raise InvalidInput(
-            f"Comparing boundaries needs at least three rows with both flip points known; got {len(both)}."
+            "Comparing boundaries needs at least three rows with both flip points known; got "
+            f"{len(both)}."
         )
     ours, theirs = of_surrogate.norm(norm)[both], of_victim.norm(norm)[both]
     start = as_numpy(x)[both].reshape(len(both), -1).astype(np.float64)

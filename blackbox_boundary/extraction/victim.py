@@ -46,7 +46,8 @@ class Victim:
         """
         if len(x) > self.n_left:
             raise InvalidInput(
-                f"The victim may be asked {self.n_left} more rows of {self.max_queries}; got {len(x)}."
+                f"The victim may be asked {self.n_left} more rows of {self.max_queries}; got "
+                f"{len(x)}."
             )
         self.n_asked += len(x)
         return self.predictor.predict(x)

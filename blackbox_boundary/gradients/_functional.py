@@ -36,7 +36,8 @@ def functional(prediction: Prediction, v: FloatArray, access: Access) -> NDArray
     assert prediction.top1 is not None
     if (np.count_nonzero(v, axis=-1) > 1).any():
         raise CapabilityMissing(
-            "The gradient of a difference of scores needs access probabilities or logits; this predictor reveals the top score alone."
+            "The gradient of a difference of scores needs access probabilities or logits; this "
+            "predictor reveals the top score alone."
         )
     wanted = np.abs(v).argmax(axis=-1)
     weight = np.take_along_axis(v, wanted[:, None], axis=-1)[:, 0]

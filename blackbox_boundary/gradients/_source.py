@@ -108,6 +108,7 @@ def require_scores(problem: Problem, source: str) -> None:
     """
     if problem.access is Access.LABEL:
         raise CapabilityMissing(
-            f"{source} estimates gradients of scores: it needs access top1, probabilities or logits; this predictor reveals labels alone. "
+            f"{source} estimates gradients of scores: it needs access top1, probabilities or "
+            "logits; this predictor reveals labels alone. "
             "Use a label-only estimator."
         )

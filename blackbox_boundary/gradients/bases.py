@@ -100,7 +100,8 @@ class Span(Settings):
             or np.linalg.matrix_rank(vectors) < len(vectors)
         ):
             raise InvalidInput(
-                f'"vectors" of Span must be a finite (k, d) matrix of rank k; got shape {vectors.shape}.'
+                '"vectors" of Span must be a finite (k, d) matrix of rank k; got shape '
+                f"{vectors.shape}."
             )
         object.__setattr__(self, "_rows", np.linalg.qr(vectors.T)[0].T)
 
@@ -147,7 +148,8 @@ class Cosines(Settings):
     def __post_init__(self) -> None:
         if not is_image(self.shape):
             raise InvalidInput(
-                f"A cosine basis needs inputs of shape (height, width) with or without channels; got {self.shape}."
+                "A cosine basis needs inputs of shape (height, width) with or without channels; "
+                f"got {self.shape}."
             )
         if not 1 <= self.size <= np.prod(self.shape):
             raise InvalidInput(

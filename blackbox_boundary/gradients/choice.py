@@ -45,7 +45,8 @@ def source_by_name(name: str, **settings: Any) -> GradientSource:
     known = inspect.signature(SOURCES[name]).parameters
     if unknown := set(settings) - set(known):
         raise InvalidInput(
-            f'The gradient source "{name}" has the settings {", ".join(known)}; got {", ".join(sorted(unknown))}.'
+            f'The gradient source "{name}" has the settings {", ".join(known)}; got '
+            f"{', '.join(sorted(unknown))}."
         )
     return SOURCES[name](**settings)
 

@@ -63,7 +63,27 @@ nearly dependent."""
 
 
 @dataclass(frozen=True)
-class AntitheticBlocks:
+class _Sampled:
+    """Settings that all sources share which ask at random points."""
+
+    n_queries: int = 100
+    subspace: Basis | int | None = None
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        check_step(self.step)
+        if self.n_queries < 2:
+            raise InvalidInput(
+                f'"n_queries" of {type(self).__name__} must be at least 2; got {self.n_queries}.'
+            )
+
+    def check(self, problem: Problem) -> None:
+        require_scores(problem, type(self).__name__)
+        _basis(self.subspace, problem.input_shape)
+
+
+@dataclass(frozen=True)
+class AntitheticBlocks(_Sampled):
     """The projection of the gradient on random orthonormal directions, by central differences.
 
     Parameters
@@ -76,17 +96,6 @@ class AntitheticBlocks:
     step : float, optional
         Root mean square step of a coordinate, input units.
     """
-
-    n_queries: int = 100
-    subspace: Basis | int | None = None
-    step: float | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.n_queries, self.step, "AntitheticBlocks")
-
-    def check(self, problem: Problem) -> None:
-        require_scores(problem, "AntitheticBlocks")
-        _basis(self.subspace, problem.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:
         return 2 * min(self.n_queries // 2, _basis(self.subspace, input_shape).size)
@@ -112,7 +121,7 @@ class AntitheticBlocks:
 
 
 @dataclass(frozen=True)
-class SPSA:
+class SPSA(_Sampled):
     """Simultaneous perturbation: all coordinates of the basis move at once, by random signs.
 
     Parameters
@@ -122,17 +131,6 @@ class SPSA:
     subspace, step
         As for :class:`AntitheticBlocks`.
     """
-
-    n_queries: int = 100
-    subspace: Basis | int | None = None
-    step: float | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.n_queries, self.step, "SPSA")
-
-    def check(self, problem: Problem) -> None:
-        require_scores(problem, "SPSA")
-        _basis(self.subspace, problem.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return 2 * (self.n_queries // 2)
@@ -160,7 +158,7 @@ class SPSA:
 
 
 @dataclass(frozen=True)
-class LocalLinear:
+class LocalLinear(_Sampled):
     """The slope of a plane fitted to a neighbourhood, as LIME explains predictions.
 
     Near points weigh more.
@@ -177,21 +175,14 @@ class LocalLinear:
         radius. LIME's default for tables is 0.75.
     """
 
-    n_queries: int = 100
-    subspace: Basis | int | None = None
-    step: float | None = None
     kernel_width: float = 0.75
 
     def __post_init__(self) -> None:
-        _check(self.n_queries, self.step, "LocalLinear")
+        super().__post_init__()
         if not self.kernel_width > 0:
             raise InvalidInput(
                 f'"kernel_width" of LocalLinear must be positive; got {self.kernel_width}.'
             )
-
-    def check(self, problem: Problem) -> None:
-        require_scores(problem, "LocalLinear")
-        _basis(self.subspace, problem.input_shape)
 
     def queries(self, input_shape: tuple[int, ...]) -> int:  # noqa: ARG002 - the dial alone decides
         return self.n_queries
@@ -227,12 +218,6 @@ class LocalLinear:
             draw=draw,
             solve=fit,
         )
-
-
-def _check(n_queries: int, step: float | None, source: str) -> None:
-    check_step(step)
-    if n_queries < 2:
-        raise InvalidInput(f'"n_queries" of {source} must be at least 2; got {n_queries}.')
 
 
 def _basis(subspace: Basis | int | None, input_shape: tuple[int, ...]) -> Basis:

@@ -96,7 +96,8 @@ def verify(path: str | Path, *, head: str | None = None) -> Report:
             last, found = chain, found or chain.hex() == head
         if not found:
             raise LedgerError(
-                f'The ledger "{path}" was changed: it does not contain the head {head}. Its end was cut off, or it was rewritten.'
+                f'The ledger "{path}" was changed: it does not contain the head {head}. Its end '
+                "was cut off, or it was rewritten."
             )
         return _count(ledger, last)
 
@@ -110,7 +111,8 @@ def _count(ledger: LedgerFile, head: bytes) -> Report:
         ) from error
     if ledger.calls_in_flight() != {call for call, rows in left.items() if rows}:
         raise LedgerError(
-            f'The ledger "{ledger.path}" was changed: its list of calls in flight contradicts its entries.'
+            f'The ledger "{ledger.path}" was changed: its list of calls in flight contradicts its '
+            "entries."
         )
     return Report(
         model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"], n_asked=n["asked"], n_gradients=n["gradients"],

@@ -48,7 +48,8 @@ _SCHEMA = (
 )
 
 _MEANINGS = {
-    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing answered was lost; make room and run the same command again.",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing answered was lost; make room and run the same "
+    "command again.",
     sqlite3.SQLITE_READONLY: "cannot be written: it, or its folder, is read-only.",
     sqlite3.SQLITE_PERM: "cannot be opened: permission denied.",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: no such folder, or no permission.",
@@ -150,7 +151,8 @@ def open_existing(db: sqlite3.Connection, path: Path) -> tuple[int, str]:
         raise LedgerError(f'"{path}" is a database, but not a ledger.')
     if version > FORMAT:
         raise LedgerError(
-            f'The ledger "{path}" was written by a newer version (format {version}; this one knows {FORMAT}). Upgrade to use it.'
+            f'The ledger "{path}" was written by a newer version (format {version}; this one '
+            f"knows {FORMAT}). Upgrade to use it."
         )
     for problem in (
         "synchronous = FULL",

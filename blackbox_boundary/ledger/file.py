@@ -128,7 +128,8 @@ class LedgerFile(Closing):
     def changed(self, number: int) -> LedgerError:
         """The error for a link that is not that of its entry."""
         return LedgerError(
-            f'The ledger "{self.path}" was changed or is damaged: its hash chain breaks at entry {number}.'
+            f'The ledger "{self.path}" was changed or is damaged: its hash chain breaks at entry '
+            f"{number}."
         )
 
     def data(self, entry: int) -> bytes:

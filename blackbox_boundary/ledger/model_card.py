@@ -43,7 +43,8 @@ class ModelCard:
         fingerprint = fingerprint or fingerprint_of(predictor)
         if not fingerprint:
             raise InvalidInput(
-                'A ledger belongs to one model, and this predictor has no "fingerprint": name the model with fingerprint="...".'
+                'A ledger belongs to one model, and this predictor has no "fingerprint": name the '
+                'model with fingerprint="...".'
             )
         bounds = (
             None if predictor.bounds is None else tuple(_plain(bound) for bound in predictor.bounds)
@@ -111,7 +112,8 @@ class ModelCard:
         for name in ("fingerprint", "access", "n_classes", "input_shape"):
             if (there := getattr(recorded, name)) != (here := getattr(self, name)):
                 raise LedgerError(
-                    f'The ledger "{path}" belongs to another model: its {name} is {there}, this model has {here}. '
+                    f'The ledger "{path}" belongs to another model: its {name} is {there}, this '
+                    f"model has {here}. "
                     "Give each model its own ledger."
                 )
 

@@ -42,9 +42,12 @@ _SPARE_BYTES = 1 << 18
 """Room kept beyond the answers themselves, for SQLite's pages around them and the closing
 entries."""
 _OLD = (
-    'The ledger "{path}" was written by version 0.1, whose fingerprints cover fewer settings: its answers may be '
-    "those to other inputs or of another model. Nothing was sent. Either begin a new ledger, under another name "
-    '(this one stays readable by "ledger show", "ledger verify", "ledger export" and ReplayPredictor), '
+    'The ledger "{path}" was written by version 0.1, whose fingerprints cover fewer settings: its '
+    "answers may be "
+    "those to other inputs or of another model. Nothing was sent. Either begin a new ledger, "
+    "under another name "
+    '(this one stays readable by "ledger show", "ledger verify", "ledger export" and '
+    "ReplayPredictor), "
     'or continue it in the version that wrote it: pip install "blackbox-boundary==0.1.*".'
 )
 
@@ -286,7 +289,10 @@ class LedgerStore(LedgerReader):
         opened = self.entry(run)
         process, _, host = opened.data.decode(errors="replace").partition(" ")
         since = datetime.fromtimestamp(opened.at, UTC)
-        return f"process {process} on {host or 'some machine'} (run {run}, since {since:%Y-%m-%d %H:%M:%S} UTC)"
+        return (
+            f"process {process} on {host or 'some machine'} (run {run}, since "
+            f"{since:%Y-%m-%d %H:%M:%S} UTC)"
+        )
 
     def _settle(self, claim: Claim, rows: slice) -> None:
         claim.answered[rows] = True
@@ -314,8 +320,10 @@ class LedgerStore(LedgerReader):
             self._run_lock.reserve(n_bytes)
         except OSError as error:
             raise LedgerError(
-                f'The ledger "{self.path}" has no room for the answers to the next call ({n_bytes} bytes), which was not sent: '
-                "the disk is full. Nothing answered was lost; make room and run the same command again."
+                f'The ledger "{self.path}" has no room for the answers to the next call '
+                f"({n_bytes} bytes), which was not sent: "
+                "the disk is full. Nothing answered was lost; make room and run the same command "
+                "again."
             ) from error
 
     @contextmanager
@@ -323,7 +331,8 @@ class LedgerStore(LedgerReader):
         """One committed step, after reading the entries that others wrote before it."""
         if self._pid != os.getpid():
             raise LedgerError(
-                f'The ledger "{self.path}" was opened by the parent of this process; open it again here.'
+                f'The ledger "{self.path}" was opened by the parent of this process; open it '
+                "again here."
             )
         with self._lock, translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
@@ -362,7 +371,10 @@ class LedgerStore(LedgerReader):
         """Keys in flight in another active run, or in another thread of this one."""
         self._mark_lost_claims()
         busy: set[bytes] = set()
-        found = "SELECT in_flight.call FROM in_flight JOIN log ON in_flight.call = id WHERE in_flight.run != ? AND form != 'checks'"
+        found = (
+            "SELECT in_flight.call FROM in_flight JOIN log ON in_flight.call = id WHERE "
+            "in_flight.run != ? AND form != 'checks'"
+        )
         for (call,) in self._db.execute(found, (_BY_FILE,)).fetchall():
             busy.update(key.tobytes() for key in self._keys(call))
         return busy

@@ -166,7 +166,8 @@ def _from_columns(
         )
     if lost := [name for name in ids if name not in place]:
         raise InvalidInput(
-            f'"{path}" must answer the {len(ids)} rows that were asked; {len(lost)} are missing, the first has id {lost[0]}.'
+            f'"{path}" must answer the {len(ids)} rows that were asked; {len(lost)} are missing, '
+            f"the first has id {lost[0]}."
         )
     order = np.array([place[name] for name in ids], np.intp)
     values = [np.asarray(columns[name], np.float64)[order] for name in wanted]

@@ -84,7 +84,8 @@ class BatchScoring(Closing):
         self._model, self._job = _read_job(ledger)
         if _digest(x) != self._job["inputs"]:
             raise InvalidInput(
-                f'The job in "{ledger}" was begun with other inputs: go on with {self._job["data"]}.'
+                f'The job in "{ledger}" was begun with other inputs: go on with '
+                f"{self._job['data']}."
             )
         self._x = as_numpy(x)
         self._store = LedgerStore(ledger, self._model)
@@ -154,7 +155,8 @@ class BatchScoring(Closing):
         with LedgerStore(ledger, card) as store:
             if store.noted(_JOB) is not None:
                 raise InvalidInput(
-                    f'The ledger "{ledger}" already holds a batch-scoring job; go on with it, or use a new ledger.'
+                    f'The ledger "{ledger}" already holds a batch-scoring job; go on with it, or '
+                    "use a new ledger."
                 )
             store.note(_JOB, job)
 

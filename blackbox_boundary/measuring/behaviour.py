@@ -140,7 +140,8 @@ def read_behaviour(
     n = len(x)
     if not n or n_repeats < 2:
         raise InvalidInput(
-            f"Reading a server's behaviour needs rows and at least 2 repeats; got {n} rows, {n_repeats} repeats."
+            f"Reading a server's behaviour needs rows and at least 2 repeats; got {n} rows, "
+            f"{n_repeats} repeats."
         )
     calls = _Calls(predictor, endpoint or predictor)
     alone = [

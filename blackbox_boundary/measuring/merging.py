@@ -19,9 +19,9 @@ __all__ = ["check_shards", "differing", "merge", "merged_facts"]
 
 _MAY_DIFFER = frozenset(
     (
-        "account", "began", "behaviour", "command", "cost", "ledger", "max_queries", "model_checks",
-        "model_version", "n_queries", "n_sent", "predictor", "python", "rows", "seconds", "sent",
-        "shard", "threads", WITHDRAWN,
+        "account", "began", "behaviour", "command", "cost", "cpu_seconds", "ledger", "max_queries",
+        "model_checks", "model_version", "n_queries", "n_sent", "predictor", "python", "rows",
+        "seconds", "sent", "shard", "threads", WITHDRAWN,
     )
 )  # fmt: skip
 """Facts that belong to a process, not to the measurement."""
@@ -141,7 +141,7 @@ def merged_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the shards share, and the sums of what they spent; in the order of their rows."""
     facts = {name: value for name, value in runs[0].items() if name not in ("shard", "ledger")}
     facts["n_shards"] = len(runs)
-    for name in ("n_queries", "n_sent", "cost", "seconds"):
+    for name in ("n_queries", "n_sent", "cost", "seconds", "cpu_seconds"):
         known = [run[name] for run in runs if name in run]
         if known:
             facts[name] = round(sum(known), 3) if isinstance(known[0], float) else sum(known)

@@ -29,7 +29,8 @@ class Meter:
     """
 
     def __init__(self, predictor: Predictor, limit: int | None) -> None:
-        self._predictor, self._limit = predictor, limit
+        self._limit = limit
+        self._metered = predictor if isinstance(predictor, Metered) else None
         self._lock = threading.Lock()
         self.n_sent = self.reserved = 0
 
@@ -56,7 +57,7 @@ class Meter:
 
     def note(self, n_rows: int) -> None:
         """Count rows that a check sent to a predictor that is not metered."""
-        if not isinstance(self._predictor, Metered):
+        if self._metered is None:
             self.n_sent += n_rows
 
     @contextmanager
@@ -71,8 +72,8 @@ class Meter:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count what a metered predictor sends while the body runs."""
-        if isinstance(self._predictor, Metered):
-            with self._predictor.metered(self.charge):
+        if self._metered is not None:
+            with self._metered.metered(self.charge):
                 yield
         else:
             yield
@@ -80,7 +81,7 @@ class Meter:
     @contextmanager
     def call(self, n_rows: int) -> Iterator[None]:
         """Count one call of a predictor that is not metered, unless a limit refuses it."""
-        if isinstance(self._predictor, Metered):
+        if self._metered is not None:
             yield
             return
         self.charge(n_rows)

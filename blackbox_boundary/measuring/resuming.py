@@ -11,7 +11,7 @@ import numpy as np
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from ..predictor import IntArray
-from ..search.asks import Status
+from ..search.asks import are_final
 from .block_result import blank_column
 
 __all__ = [
@@ -60,7 +60,7 @@ def better_rows(before: Distances, block: Distances) -> IntArray:
 
     Those that are finished, and those whose bracket is at least as narrow on both sides.
     """
-    final = np.array([Status(status).is_final for status in block.status], np.bool_)
+    final = are_final(block.status)
     nearer = block.hi < before.hi
     narrower = (block.hi == before.hi) & (block.lo >= before.lo)
     lost = (block.home < 0) & (before.home >= 0)
@@ -78,7 +78,7 @@ def unfinished(earlier: Distances, n: int) -> IntArray:
         raise InvalidInput(
             f'"resume" must hold the same rows as "x": it has {len(earlier)}, the inputs {n}.'
         )
-    return np.flatnonzero([not Status(status).is_final for status in earlier.status])
+    return np.flatnonzero(~are_final(earlier.status))
 
 
 def check_flip_points(earlier: Distances, *, keeps: bool) -> None:

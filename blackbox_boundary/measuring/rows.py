@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..arrays import flat_norm, take
+from ..arrays import take
 from ..domain import Domain, Violation
 from ..errors import InvalidInput
 from ..estimators import Estimator
@@ -70,9 +67,9 @@ class Rows:
         del rows
         return points
 
-    def length(self, rows: IntArray, points: Array, order: float) -> NDArray[np.float64]:
-        """Distances of points, as the model takes them, from their rows."""
-        return flat_norm(points - take(self.x, rows), order)
+    def away(self, rows: IntArray, points: Array) -> Array:
+        """How far points, as the model takes them, lie from their rows, in units of distance."""
+        return points - take(self.x, rows)
 
 
 class _TableRows(Rows):
@@ -95,8 +92,8 @@ class _TableRows(Rows):
     def points(self, rows: IntArray, points: Array) -> Array:
         return self._columns.decode(points, take(self.x, rows))
 
-    def length(self, rows: IntArray, points: Array, order: float) -> NDArray[np.float64]:
-        return self._columns.length(points, take(self.x, rows), order)
+    def away(self, rows: IntArray, points: Array) -> Array:
+        return self._columns.away(points, take(self.x, rows))
 
 
 class _InputRows(Rows):
@@ -108,8 +105,8 @@ class _InputRows(Rows):
         super().__init__(problem, x)
         self._columns = columns
 
-    def length(self, rows: IntArray, points: Array, order: float) -> NDArray[np.float64]:
-        return self._columns.length(points, take(self.x, rows), order)
+    def away(self, rows: IntArray, points: Array) -> Array:
+        return self._columns.away(points, take(self.x, rows))
 
 
 def violations(x: Array, domain: Domain) -> list[Violation]:

@@ -26,8 +26,11 @@ def check_resumable(run: Mapping[str, Any]) -> None:
     """
     if run.get("format", 1) < RUN_FORMAT:
         raise InvalidInput(
-            f"The run to resume was recorded by {run.get('tool', 'version 0.1')}, whose fingerprints cover fewer "
-            "settings and which read some answers in another way. Nothing was sent. Either begin a new run, in another "
-            "folder (this one stays readable by Distances.load and by the report), or resume it in the version "
+            f"The run to resume was recorded by {run.get('tool', 'version 0.1')}, whose "
+            "fingerprints cover fewer "
+            "settings and which read some answers in another way. Nothing was sent. Either begin "
+            "a new run, in another "
+            "folder (this one stays readable by Distances.load and by the report), or resume it "
+            "in the version "
             'that recorded it: pip install "blackbox-boundary==0.1.*".'
         )

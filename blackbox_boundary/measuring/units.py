@@ -52,7 +52,7 @@ def warn_of_units(x: Array, problem: Problem, names: Sequence[str] = ()) -> None
         "of small spread decide. Measure in units of each column's scale: "
         'columns=infer_domain(x), on the command line "blackbox-boundary columns" and --columns.',
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
 
 

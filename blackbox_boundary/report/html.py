@@ -35,13 +35,18 @@ def need_packages() -> None:
             ) from error
 
 
-def render(template: str, content: dict[str, Any]) -> str:
-    """Fill a template of this folder; equal content gives equal text."""
+def render(
+    template: str, content: dict[str, Any], package: str = "blackbox_boundary.report", css: str = ""
+) -> str:
+    """Fill a template of a package; equal content gives equal text.
+
+    ``css`` is added to the style sheet of all pages.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8") + css
     environment = Environment(
-        loader=PackageLoader("blackbox_boundary.report", ""),
+        loader=PackageLoader(package, ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

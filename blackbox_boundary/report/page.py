@@ -206,6 +206,7 @@ def _content(
             most=30 if len({pair.home for pair in pairs}) > 12 else 10,
         ),
         "n_pairs": len(pairs),
+        "scores_note": _scores_note(distances),
         "colours": layout is not None and layout.is_colour,
         "columns": column_drawing(distances, x, columns) if _is_table(x, layout) else None,
         "fragile": fragile_rows(
@@ -225,6 +226,22 @@ def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
     if not isinstance(data, dict) or data.get("labels_numbered") != "by the alphabet":
         return ""
     return names.numbered()
+
+
+def _scores_note(distances: Distances) -> str:
+    """What the scores on the cards are; empty where the model reveals none."""
+    if distances.top1 is None:
+        return ""
+    kind = {"logits": "logits", "probabilities": "probabilities"}.get(
+        distances.run.get("access", "")
+    )
+    said = f" ({kind})" if kind else ""
+    if distances.flip_top1 is None:
+        return f"The score{said} is that of the home label."
+    return (
+        f"The scores{said} are that of the home label at the row, and after the arrow that of the "
+        "flipped label at the flip point."
+    )
 
 
 def _listed(counts: Mapping[Status, int]) -> str:

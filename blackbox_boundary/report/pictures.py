@@ -112,11 +112,13 @@ def image_layout(
     layout = _read(image_shape)
     if layout is None:
         raise InvalidInput(
-            f'"image_shape" must be (height, width), with 1 or 3 channels first or last; got {image_shape}.'
+            '"image_shape" must be (height, width), with 1 or 3 channels first or last; got '
+            f"{image_shape}."
         )
     if np.prod(image_shape) != np.prod(row_shape):
         raise InvalidInput(
-            f'"image_shape" must hold as many values as a row, {np.prod(row_shape)}; got {image_shape}.'
+            f'"image_shape" must hold as many values as a row, {np.prod(row_shape)}; got '
+            f"{image_shape}."
         )
     return layout
 

@@ -25,8 +25,11 @@ def softness_words(softness: Softness, distance: NDArray[np.float64]) -> str:
         )
     core = float(np.mean(softness.is_core(distance)))
     return (
-        f"Expected entropy falls from {number(near)} nats at the boundary to {number(far)}; beyond the knee "
-        f"at {number(softness.knee)} at most a tenth of the fall is left, and {core:.0%} of the rows lie there, "
-        f"in the core of their class. On rows held out the map errs by {number(softness.held_out_error)} nats, "
+        f"Expected entropy falls from {number(near)} nats at the boundary to {number(far)}; "
+        "beyond the knee "
+        f"at {number(softness.knee)} at most a tenth of the fall is left, and {core:.0%} of the "
+        "rows lie there, "
+        "in the core of their class. On rows held out the map errs by "
+        f"{number(softness.held_out_error)} nats, "
         f"the mean of all rows by {number(softness.baseline_error)}."
     )

@@ -29,6 +29,7 @@ __all__ = [
     "Labels",
     "Search",
     "Status",
+    "are_final",
     "ask_gradient",
     "ask_prediction",
 ]
@@ -80,7 +81,15 @@ class Status(enum.IntEnum):
     @property
     def is_final(self) -> bool:
         """Whether measuring again with the same settings would give the same."""
-        return self not in (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
+        return self not in _OPEN
+
+
+_OPEN = (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
+
+
+def are_final(status: StatusArray) -> NDArray[np.bool_]:
+    """Which rows (n,) have a final status."""
+    return ~np.isin(status, _OPEN)
 
 
 BY_LABELS = "measured by labels (halfspace): the answers around the row give no gradient"

@@ -105,11 +105,13 @@ def check_facet_settings(settings: FacetSettings) -> None:
     whose = type(settings).__name__
     if settings.max_queries_per_row < 3 or settings.n_starts < 1 or settings.n_probes < 1:
         raise InvalidInput(
-            f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at least 1.'
+            f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at '
+            "least 1."
         )
     if not (0 < settings.probe_radius < 1 and settings.forgetting >= 0):
         raise InvalidInput(
-            f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be negative.'
+            f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be '
+            "negative."
         )
 
 

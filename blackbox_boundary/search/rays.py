@@ -38,6 +38,7 @@ from ..arrays import as_numpy, flat_norm
 from ..predictor import Access, IntArray, Prediction
 from .asks import Search, Status, ask_prediction
 from .margins import leads, resolution
+from .secant import Secant
 from .state import Flips
 
 __all__ = ["SLACK", "Rays", "find_flips"]
@@ -83,7 +84,7 @@ class Rays:
     access: Access | None = None
     slack: int = SLACK
     n_probes: IntArray = field(init=False)
-    secant: _Secant | None = field(init=False, default=None)
+    secant: Secant | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.n_probes = np.zeros(len(self.unit), np.intp)
@@ -116,63 +117,7 @@ class Rays:
         """Start predicting roots, from scores at the origin and a guess of the margin's slope."""
         assert self.access is not None
         lead = leads(start, home, self.access)
-        self.secant = _Secant(lead, lead.min(axis=-1) / slope)
-
-
-class _Secant:
-    """Secant prediction of the radius at which the first class overtakes home.
-
-    Each class's secant runs through its leads at the last two distinct radii.
-    """
-
-    def __init__(self, lead: RealArray, first: RealArray) -> None:
-        n = len(lead)
-        self.guess, self.previous = first, np.zeros(n)
-        self.radius, self.lead = np.zeros(n), lead
-        self._older_radius, self._older_lead = np.full(n, np.nan), np.full_like(lead, np.nan)
-        self.closing, self.misses = np.zeros(n, np.bool_), np.zeros(n, np.intp)
-        self.blur, self.resolved = np.zeros(n), np.zeros(n)
-        self._at_lo, self._at_hi = lead.min(axis=-1), np.full(n, -np.inf)
-
-    @property
-    def fall(self) -> RealArray:
-        """Fall (n,) of the margin from ``lo`` to ``hi``; infinite where no flip is known."""
-        with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
-            return self._at_lo - self._at_hi
-
-    def learn(
-        self,
-        rows: IntArray,
-        radius: RealArray,
-        lead: RealArray,
-        resolved: RealArray,
-        hit: NDArray[np.bool_],
-    ) -> None:
-        """Update the guess and its blur from the leads seen at one radius a row.
-
-        The blur is the distance from the guess within which rounding decides.
-
-        Points closer than 1e-5 replace each other: through two of them the slope would be that of
-        rounding errors.
-        """
-        apart = rows[np.abs(radius - self.radius[rows]) > 1e-5 * radius]
-        self._older_radius[apart], self._older_lead[apart] = self.radius[apart], self.lead[apart]
-        self.radius[rows], self.lead[rows] = radius, lead
-        self.resolved[rows] = resolved
-        margin = lead.min(axis=-1)
-        self._at_hi[rows[hit]] = margin[hit]
-        self._at_lo[rows[~hit]] = margin[~hit]
-        run = radius - self._older_radius[rows]
-        with np.errstate(
-            all="ignore"
-        ):  # equal radii or leads give no root, which is what infinity says
-            slope = (lead - self._older_lead[rows]) / run[:, None]
-            roots = np.where(slope < 0, radius[:, None] - lead / slope, np.inf)
-            first = roots.argmin(axis=-1)[:, None]
-            blur = resolved / -np.take_along_axis(slope, first, axis=-1)[:, 0]
-        self.previous[rows] = self.guess[rows]
-        self.guess[rows] = np.take_along_axis(roots, first, axis=-1)[:, 0]
-        self.blur[rows] = np.where(np.isfinite(self.guess[rows]) & (blur > 0), blur, 0.0)
+        self.secant = Secant(lead, lead.min(axis=-1) / slope)
 
 
 def grid_index(radius: RealArray, unit: RealArray) -> RealArray:

@@ -176,12 +176,16 @@ class ScaledColumns:
                 wide[places] = scale[at]
         return np.asarray(wide[self._free] / self._scale)
 
-    def length(self, points: Array, x: Array, order: float) -> Real:
-        """Distances (k,) between inputs and rows (k, d), in units of the columns' scales."""
+    def away(self, points: Array, x: Array) -> Real:
+        """How far inputs lie from rows (k, d): coordinates (k, m), in units of the scales."""
         rows = self.domain.filled(x)
         known = np.where(self.domain.missing & np.isnan(flat_rows(points)), rows, flat_rows(points))
         moved = self._widened(points, known) - self._widened(x, rows)
-        return flat_norm(self._free_of(moved) / self._scale, order)
+        return self._free_of(moved) / self._scale
+
+    def length(self, points: Array, x: Array, order: float) -> Real:
+        """Distances (k,) between inputs and rows (k, d), in units of the columns' scales."""
+        return flat_norm(self.away(points, x), order)
 
     @cached_property
     def _wide(self) -> Domain:

@@ -63,7 +63,8 @@ class Adversary:
 
     def __repr__(self) -> str:
         return (
-            f"Adversary({self.input_shape}, {self.n_classes}, access={self.access.name.lower()!r}, bounds={self.bounds}, seed={self.seed}, "
+            f"Adversary({self.input_shape}, {self.n_classes}, "
+            f"access={self.access.name.lower()!r}, bounds={self.bounds}, seed={self.seed}, "
             f"stubborn={self.stubborn}, broken={self.broken})"
         )
 
@@ -125,6 +126,7 @@ class Adversary:
     def _rows(self, x: Array) -> FloatArray:
         if tuple(x.shape[1:]) != self.input_shape or x.ndim == 0:
             raise InvalidInput(
-                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got {tuple(x.shape)}.'
+                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got '
+                f"{tuple(x.shape)}."
             )
         return np.ascontiguousarray(as_numpy(x), np.float64) + 0.0  # no negative zeros

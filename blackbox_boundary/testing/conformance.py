@@ -13,24 +13,23 @@ closely. Where no scores are revealed, the labels must be equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
-from ..arrays import as_kind, as_numpy, take
-from ..capabilities import StraightThrough, fingerprint_of
+from ..arrays import as_numpy, take
+from ..capabilities import fingerprint_of
 from ..errors import BoundaryError, InvalidInput
 from ..prediction_checks import check_prediction, looks_like_probabilities
 from ..predictor import (
     Access,
     Array,
     Differentiable,
-    FloatArray,
-    IntArray,
     Prediction,
     Predictor,
 )
+from .conformance_case import Case, NotApplicable
+from .gradient_checks import vjp_form, vjp_rows, vjp_values
 
 __all__ = ["CHECKS", "check_predictor"]
 
@@ -93,11 +92,12 @@ def check_predictor(
     known = dict(known or {})
     if unknown := sorted(set(known) - set(CHECKS)):
         raise InvalidInput(
-            f'"known" of check_predictor must name checks among {", ".join(CHECKS)}; got {", ".join(unknown)}.'
+            f'"known" of check_predictor must name checks among {", ".join(CHECKS)}; got '
+            f"{', '.join(unknown)}."
         )
     if x.shape[0] < 3:
         raise InvalidInput(f'"x" of check_predictor must have at least 3 rows; got {x.shape[0]}.')
-    case = _Case(predictor, x, tolerance, gradient_tolerance, close)
+    case = Case(predictor, x, tolerance, gradient_tolerance, close)
     outcome = {name: _outcome(check, case, known.get(name)) for name, check in CHECKS.items()}
     failures = [f"  {name}: {text}" for name, text in outcome.items() if text.startswith("FAILED")]
     assert not failures, (
@@ -107,57 +107,10 @@ def check_predictor(
     return outcome
 
 
-@dataclass(frozen=True)
-class _Case:
-    predictor: Predictor
-    x: Array
-    tolerance: float
-    gradient_tolerance: float
-    close: bool
-
-    def agree(self, one: Prediction, other: Prediction, when: str) -> None:
-        """Fail unless two answers to the same rows agree."""
-        assert len(one) == len(other), f"{len(one)} answers became {len(other)} {when}."
-        changed = one.label != other.label
-        if one.scores is not None and other.scores is not None:
-            room = self.tolerance * np.abs(one.scores).max(axis=-1, initial=0)
-            off = np.abs(one.scores - other.scores).max(axis=-1, initial=0)
-            assert (off <= room).all(), (
-                f"{_worst(off - room)} has scores {off.max():.3g} off {when}."
-            )
-            rows = np.arange(len(one))
-            changed &= (
-                np.abs(one.scores[rows, one.label] - one.scores[rows, other.label]) > 2 * room
-            )
-        elif one.top1 is not None and other.top1 is not None:
-            off = np.abs(one.top1 - other.top1)
-            assert (off <= self.tolerance * np.abs(one.top1)).all(), (
-                f"{_worst(off)} has a top score {off.max():.3g} off {when}."
-            )
-        assert not changed.any(), f"{_worst(changed)} changes its label {when}."
-
-    def same_answer(self, x: Array, when: str) -> None:
-        """Fail unless ``x``, another form of the rows of the case, gets the same answers."""
-        self.agree(self.predictor.predict(self.x), self.predictor.predict(x), when)
-
-    def with_gradient(self) -> Differentiable:
-        if not isinstance(self.predictor, Differentiable):
-            raise _NotApplicable("no vjp")
-        return self.predictor
-
-    def weights(self) -> FloatArray:
-        """A different ``v`` (n, n_classes) for each row."""
-        return np.random.default_rng(0).normal(size=(self.x.shape[0], self.predictor.n_classes))
-
-
-class _NotApplicable(Exception):
-    pass
-
-
-def _outcome(check: Callable[[_Case], None], case: _Case, reason: str | None) -> str:
+def _outcome(check: Callable[[Case], None], case: Case, reason: str | None) -> str:
     try:
         check(case)
-    except _NotApplicable as why:
+    except NotApplicable as why:
         return f"not applicable: {why}"
     except Exception as error:  # noqa: BLE001 -- whatever a foreign predictor raises is what was found
         found = (
@@ -169,11 +122,7 @@ def _outcome(check: Callable[[_Case], None], case: _Case, reason: str | None) ->
     )
 
 
-def _worst(excess: FloatArray | IntArray) -> str:
-    return f"Row {int(np.argmax(excess))}"
-
-
-def _declares(case: _Case) -> None:
+def _declares(case: Case) -> None:
     """Access, shape, classes and bounds are declared and make sense."""
     predictor = case.predictor
     assert isinstance(predictor, Predictor), (
@@ -200,7 +149,7 @@ def _declares(case: _Case) -> None:
     )
 
 
-def _reveals(case: _Case) -> None:
+def _reveals(case: Case) -> None:
     """An answer holds exactly what the access declares."""
     predictor, prediction = case.predictor, case.predictor.predict(case.x)
     check_prediction(prediction, case.x.shape[0], predictor.access, predictor.n_classes)
@@ -213,7 +162,8 @@ def _reveals(case: _Case) -> None:
         )
     if not predictor.access.has_scores:
         assert prediction.scores is None, (
-            f'Access "{predictor.access.name.lower()}" excludes scores, but the prediction has them.'
+            f'Access "{predictor.access.name.lower()}" excludes scores, but the prediction has '
+            "them."
         )
         return
     scores = prediction.scores
@@ -227,12 +177,12 @@ def _reveals(case: _Case) -> None:
         )
 
 
-def _repeatability(case: _Case) -> None:
+def _repeatability(case: Case) -> None:
     """The same question has the same answer."""
     case.same_answer(case.x, "when asked again")
 
 
-def _splitting(case: _Case) -> None:
+def _splitting(case: Case) -> None:
     """A row gets the same answer alone and among others."""
     n = case.x.shape[0]
     whole = case.predictor.predict(case.x)
@@ -243,7 +193,7 @@ def _splitting(case: _Case) -> None:
         case.agree(whole, Prediction.concatenate(parts), f"when asked in batches of {size}")
 
 
-def _permuting(case: _Case) -> None:
+def _permuting(case: Case) -> None:
     """The order of rows does not matter."""
     order = np.random.default_rng(0).permutation(case.x.shape[0])
     case.agree(
@@ -253,7 +203,7 @@ def _permuting(case: _Case) -> None:
     )
 
 
-def _repeating(case: _Case) -> None:
+def _repeating(case: Case) -> None:
     """A row that occurs several times has one answer."""
     rows = np.repeat(np.arange(case.x.shape[0]), 3)
     case.agree(
@@ -263,13 +213,13 @@ def _repeating(case: _Case) -> None:
     )
 
 
-def _empty_batch(case: _Case) -> None:
+def _empty_batch(case: Case) -> None:
     """No rows are answered with no answers."""
     prediction = case.predictor.predict(case.x[:0])
     check_prediction(prediction, 0, case.predictor.access, case.predictor.n_classes)
 
 
-def _input_untouched(case: _Case) -> None:
+def _input_untouched(case: Case) -> None:
     """The input is not written to; a read-only array (a memory-mapped file) will do."""
     before = as_numpy(case.x).copy()
     given = before.copy() if is_numpy_array(case.x) else case.x
@@ -281,7 +231,7 @@ def _input_untouched(case: _Case) -> None:
     assert np.array_equal(as_numpy(given), before), "The input was modified."
 
 
-def _dtypes(case: _Case) -> None:
+def _dtypes(case: Case) -> None:
     """float32 and float64 arrays of the same values agree."""
     xp = array_namespace(case.x)
     narrow = xp.astype(case.x, xp.float32)
@@ -292,7 +242,7 @@ def _dtypes(case: _Case) -> None:
     case.agree(one, other, "when given as float64 instead of float32")
 
 
-def _memory_layout(case: _Case) -> None:
+def _memory_layout(case: Case) -> None:
     """Arrays that are not contiguous are read correctly."""
     xp = array_namespace(case.x)
     case.same_answer(
@@ -304,7 +254,7 @@ def _memory_layout(case: _Case) -> None:
     )
 
 
-def _wrong_shapes(case: _Case) -> None:
+def _wrong_shapes(case: Case) -> None:
     """Rows of another shape raise the caller's error."""
     x, xp = case.x, array_namespace(case.x)
     wrong = {"a row without its batch": x[0], "an extra axis": x[..., None]}
@@ -316,125 +266,18 @@ def _wrong_shapes(case: _Case) -> None:
         except InvalidInput:
             continue
         raise AssertionError(
-            f"{what[0].upper()}{what[1:]}, shape {tuple(rows.shape)}, was not refused with InvalidInput."
+            f"{what[0].upper()}{what[1:]}, shape {tuple(rows.shape)}, was not refused with "
+            "InvalidInput."
         )
 
 
-def _vjp_form(case: _Case) -> None:
-    """Gradients have the shape, kind, dtype and device of the rows; an empty batch has none."""
-    predictor, x, v = case.with_gradient(), case.x, case.weights()
-    for rows, weights in ((x, v), (x[:0], v[:0])):
-        gradient = predictor.vjp(rows, weights)
-        assert type(gradient) is type(as_kind(as_numpy(rows), rows)), (
-            f"A gradient by {type(rows).__name__} is a {type(gradient).__name__}."
-        )
-        assert tuple(gradient.shape) == tuple(rows.shape), (
-            f"A gradient by {tuple(rows.shape)} has shape {tuple(gradient.shape)}."
-        )
-        assert gradient.dtype == rows.dtype, f"A gradient by {rows.dtype} is {gradient.dtype}."
-        assert getattr(gradient, "device", None) == getattr(rows, "device", None), (
-            "A gradient is on another device than its rows."
-        )
-
-
-def _vjp_rows(case: _Case) -> None:
-    """A row's gradient does not depend on the other rows."""
-    predictor, x, v = case.with_gradient(), case.x, case.weights()
-    whole = as_numpy(predictor.vjp(x, v)).reshape(len(v), -1)
-    alone = np.concatenate(
-        [as_numpy(predictor.vjp(x[i : i + 1], v[i : i + 1])) for i in range(len(v))]
-    ).reshape(len(v), -1)
-    off = np.abs(whole - alone).max(axis=-1)
-    room = max(case.tolerance, 1e-4) * np.abs(whole).max(axis=-1)
-    assert (off <= room).all(), (
-        f"{_worst(off - room)} has a gradient {off.max():.3g} off when asked alone."
-    )
-
-
-def _vjp_values(case: _Case) -> None:
-    """Gradients agree with central differences in most of five probes near each row.
-
-    A probe is a point near the row and a direction: the gradient's own, or a random one. A step
-    counts where rounding could not make up ``gradient_tolerance``, and the best of several steps
-    counts. Any single probe may sit on a kink of a piecewise linear network (seen for 1 row in 50
-    of a ReLU network 784-256-10), hence most of five.
-    """
-    if not case.with_gradient().access.has_scores:
-        raise _NotApplicable("no scores are revealed to take differences of")
-    model = case.with_gradient()
-    if passed := model.straight_through if isinstance(model, StraightThrough) else ():
-        raise _NotApplicable(f"gradients pass straight through {', '.join(passed)}")
-    rng = np.random.default_rng(1)
-    errors = np.array([_gradient_error(case, rng, along_gradient=probe == 0) for probe in range(5)])
-    tested = np.isfinite(errors).sum(axis=0) > 2
-    if not tested.any():
-        raise _NotApplicable("the scores are too flat, or too coarse, at these rows")
-    middle = np.where(tested, np.nanmedian(np.where(tested, errors, 0), axis=0), 0)
-    assert (middle <= case.gradient_tolerance).all(), (
-        f"{_worst(middle)} has a gradient {middle.max():.2g} (relative) off central differences."
-    )
-
-
-def _gradient_error(case: _Case, rng: np.random.Generator, *, along_gradient: bool) -> FloatArray:
-    """Relative error (n,) of the slope in one direction, near each row; NaN if no step decides."""
-    predictor, v = case.with_gradient(), case.weights()
-    largest = 0.05 * float(np.abs(as_numpy(case.x)).max()) or 0.05
-    x = _away_from_bounds(
-        case, case.x + as_kind(largest * rng.uniform(-0.1, 0.1, case.x.shape), case.x), largest
-    )
-    gradient = as_numpy(predictor.vjp(x, v)).astype(np.float64).reshape(len(v), -1)
-    side = rng.normal(size=gradient.shape)
-    if along_gradient:
-        side = np.where(gradient.any(axis=-1, keepdims=True), gradient, side)
-    u = side / np.abs(side).max(axis=-1, keepdims=True)
-    expected = (gradient * u).sum(axis=-1)
-    typical = np.linalg.norm(gradient, axis=-1) * np.linalg.norm(u, axis=-1) / np.sqrt(u.shape[1])
-    error = np.full(len(v), np.inf)
-    for step in largest * np.logspace(0, -4, 9):
-        slope, noise = (
-            part / step
-            for part in _central_difference(predictor, x, u.reshape(case.x.shape) * step, v)
-        )
-        size = np.maximum(np.maximum(typical, np.abs(slope)), np.finfo(float).tiny)
-        usable = noise <= case.gradient_tolerance * size
-        error = np.where(usable, np.minimum(error, np.abs(slope - expected) / size), error)
-    return np.where(np.isfinite(error), error, np.nan)
-
-
-def _away_from_bounds(case: _Case, x: Array, room: float) -> Array:
-    if case.predictor.bounds is None:
-        return x
-    lowest, highest = (np.asarray(bound, np.float64) for bound in case.predictor.bounds)
-    middle = (lowest + highest) / 2
-    return as_kind(
-        np.clip(as_numpy(x), np.minimum(lowest + room, middle), np.maximum(highest - room, middle)),
-        x,
-    )
-
-
-def _central_difference(
-    predictor: Predictor, x: Array, step: FloatArray, v: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Half the difference of ``sum_k v_k score_k`` across each step, and its rounding, (n,)."""
-    ahead, behind = (predictor.predict(x + as_kind(sign * step, x)).scores for sign in (1, -1))
-    assert ahead is not None
-    assert behind is not None
-    resolution = np.finfo(
-        np.result_type(ahead, np.float32) if ahead.dtype.itemsize < 8 else np.float64
-    ).eps
-    if as_numpy(x).dtype != np.float64:
-        resolution = max(resolution, np.finfo(np.float32).eps)
-    difference = (v * (ahead.astype(np.float64) - behind)).sum(axis=-1) / 2
-    return difference, 4 * resolution * np.abs(v).sum(axis=-1) * np.abs(ahead).max(axis=-1)
-
-
-def _closing(case: _Case) -> None:
+def _closing(case: Case) -> None:
     """After ``close()``, which may be called twice, asking raises an error of this package."""
     if not case.close:
-        raise _NotApplicable("not asked for")
+        raise NotApplicable("not asked for")
     shut = getattr(case.predictor, "close", None)
     if shut is None:
-        raise _NotApplicable("it has no close()")
+        raise NotApplicable("it has no close()")
     shut()
     shut()
     try:
@@ -444,7 +287,7 @@ def _closing(case: _Case) -> None:
     raise AssertionError("It answers after close().")
 
 
-CHECKS: dict[str, Callable[[_Case], None]] = {
+CHECKS: dict[str, Callable[[Case], None]] = {
     "declares": _declares,
     "reveals": _reveals,
     "repeatability": _repeatability,
@@ -456,9 +299,9 @@ CHECKS: dict[str, Callable[[_Case], None]] = {
     "dtypes": _dtypes,
     "memory_layout": _memory_layout,
     "wrong_shapes": _wrong_shapes,
-    "vjp_form": _vjp_form,
-    "vjp_rows": _vjp_rows,
-    "vjp_values": _vjp_values,
+    "vjp_form": vjp_form,
+    "vjp_rows": vjp_rows,
+    "vjp_values": vjp_values,
     "closing": _closing,
 }
 """All checks by name, in the order they are made."""

@@ -76,7 +76,10 @@ class Reference:
         self.n_predicted = self.n_differentiated = self.largest_batch = 0
 
     def __repr__(self) -> str:
-        settings = f"access={self.access.name.lower()!r}, bounds={self.bounds}, scale={self.scale}, decimals={self.decimals}"
+        settings = (
+            f"access={self.access.name.lower()!r}, bounds={self.bounds}, scale={self.scale}, "
+            f"decimals={self.decimals}"
+        )
         return f"Reference({self.shape}, {settings})"
 
     def predict(self, x: Array) -> Prediction:
@@ -145,7 +148,8 @@ class Reference:
     def _rows(self, x: Array) -> FloatArray:
         if tuple(x.shape[1:]) != self.input_shape or x.ndim == 0:
             raise InvalidInput(
-                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got {tuple(x.shape)}.'
+                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got '
+                f"{tuple(x.shape)}."
             )
         rows = as_numpy(x)
         rows = (

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CapabilityMissing
+from ._shape_parts import between_faces, crossings, dot, pair, pull_pair, ratio
 
 __all__ = ["Ball", "Box", "Linear", "Shape", "Slab", "Stripes", "Wedge"]
 
@@ -87,19 +88,19 @@ class Linear:
         return len(self.weights)
 
     def logits(self, x: Floats) -> Floats:
-        return _dot(x, self._flat()) + self.offsets.astype(x.dtype)
+        return dot(x, self._flat()) + self.offsets.astype(x.dtype)
 
     def pull(self, x: Floats, v: Floats) -> Floats:
-        return _dot(v, self._flat().T).astype(x.dtype)
+        return dot(v, self._flat().T).astype(x.dtype)
 
     def distance(self, x: Floats, order: float) -> Floats:
         margins, gaps, _ = self._rivals(x)
         steepness = np.linalg.norm(gaps, ord=_DUAL[order], axis=-1)
-        return _ratio(margins, steepness).min(axis=-1)
+        return ratio(margins, steepness).min(axis=-1)
 
     def crossings(self, x: Floats, u: Floats) -> Floats:
         margins, gaps, _ = self._rivals(x)
-        return _ratio(margins, -(gaps * u[:, None, :]).sum(axis=-1)).min(axis=-1, keepdims=True)
+        return ratio(margins, -(gaps * u[:, None, :]).sum(axis=-1)).min(axis=-1, keepdims=True)
 
     def _flat(self) -> Floats:
         return self.weights.reshape(self.n_classes, -1)
@@ -135,10 +136,10 @@ class Ball:
 
     def logits(self, x: Floats) -> Floats:
         z = self._from_center(x)
-        return _pair((self.radius**2 - (z * z).sum(axis=-1)) / (2 * self.radius))
+        return pair((self.radius**2 - (z * z).sum(axis=-1)) / (2 * self.radius))
 
     def pull(self, x: Floats, v: Floats) -> Floats:
-        return _pull_pair(-self._from_center(x) / x.dtype.type(self.radius), v)
+        return pull_pair(-self._from_center(x) / x.dtype.type(self.radius), v)
 
     def distance(self, x: Floats, order: float) -> Floats:
         z = np.abs(self._from_center(x.astype(np.float64)))
@@ -152,7 +153,7 @@ class Ball:
         half_slope = (z * u).sum(axis=-1)
         square = half_slope**2 - (z * z).sum(axis=-1) + self.radius**2  # of half the chord
         half_chord = np.sqrt(np.maximum(square, 0))
-        return _crossings(
+        return crossings(
             -half_slope - half_chord, np.where(square > 0, -half_slope + half_chord, -np.inf)
         )
 
@@ -206,14 +207,14 @@ class Box:
         return np.shape(self.lowest)
 
     def logits(self, x: Floats) -> Floats:
-        return _pair(self._margins(x).min(axis=-1))
+        return pair(self._margins(x).min(axis=-1))
 
     def pull(self, x: Floats, v: Floats) -> Floats:
         n, d = x.shape
         face = self._margins(x).argmin(axis=-1)
         slope = np.zeros_like(x)
         slope[np.arange(n), face % d] = np.where(face < d, 1, -1)
-        return _pull_pair(slope, v)
+        return pull_pair(slope, v)
 
     def distance(self, x: Floats, order: float) -> Floats:
         margins = self._margins(x.astype(np.float64))
@@ -222,8 +223,8 @@ class Box:
         return np.where(nearest > 0, nearest, np.linalg.norm(excess, ord=order, axis=-1))
 
     def crossings(self, x: Floats, u: Floats) -> Floats:
-        return _crossings(
-            *_between_faces(self._margins(x.astype(np.float64)), np.concatenate([u, -u], axis=-1))
+        return crossings(
+            *between_faces(self._margins(x.astype(np.float64)), np.concatenate([u, -u], axis=-1))
         )
 
     def _margins(self, x: Floats) -> Floats:
@@ -252,11 +253,11 @@ class Slab:
         return np.shape(self.normal)
 
     def logits(self, x: Floats) -> Floats:
-        return _pair(self.half_width - np.abs(self._height(x)))
+        return pair(self.half_width - np.abs(self._height(x)))
 
     def pull(self, x: Floats, v: Floats) -> Floats:
         away = np.where(self._height(x) >= 0, 1, -1)[:, None].astype(x.dtype)
-        return _pull_pair(-away * np.reshape(self.normal, (1, -1)).astype(x.dtype), v)
+        return pull_pair(-away * np.reshape(self.normal, (1, -1)).astype(x.dtype), v)
 
     def distance(self, x: Floats, order: float) -> Floats:
         room = np.abs(self.half_width - np.abs(self._height(x.astype(np.float64))))
@@ -265,13 +266,13 @@ class Slab:
     def crossings(self, x: Floats, u: Floats) -> Floats:
         height, slope = (
             self._height(x.astype(np.float64)),
-            _dot(u, np.reshape(self.normal, (1, -1))),
+            dot(u, np.reshape(self.normal, (1, -1))),
         )
         margins = np.stack([self.half_width - height, self.half_width + height], axis=-1)
-        return _crossings(*_between_faces(margins, np.concatenate([-slope, slope], axis=-1)))
+        return crossings(*between_faces(margins, np.concatenate([-slope, slope], axis=-1)))
 
     def _height(self, x: Floats) -> Floats:
-        return _dot(x, np.reshape(self.normal, (1, -1)))[:, 0] + x.dtype.type(self.offset)
+        return dot(x, np.reshape(self.normal, (1, -1)))[:, 0] + x.dtype.type(self.offset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,10 +292,10 @@ class Wedge:
         return np.shape(self.normals)[1:]
 
     def logits(self, x: Floats) -> Floats:
-        return _pair(self._margins(x).min(axis=-1))
+        return pair(self._margins(x).min(axis=-1))
 
     def pull(self, x: Floats, v: Floats) -> Floats:
-        return _pull_pair(self._flat()[self._margins(x).argmin(axis=-1)].astype(x.dtype), v)
+        return pull_pair(self._flat()[self._margins(x).argmin(axis=-1)].astype(x.dtype), v)
 
     def distance(self, x: Floats, order: float) -> Floats:
         """As of every shape; from outside L2 alone has a closed form.
@@ -319,15 +320,13 @@ class Wedge:
         return np.where(inside, (margins / lengths).min(axis=-1), to_set)
 
     def crossings(self, x: Floats, u: Floats) -> Floats:
-        return _crossings(
-            *_between_faces(self._margins(x.astype(np.float64)), _dot(u, self._flat()))
-        )
+        return crossings(*between_faces(self._margins(x.astype(np.float64)), dot(u, self._flat())))
 
     def _flat(self) -> Floats:
         return np.reshape(np.asarray(self.normals, np.float64), (2, -1))
 
     def _margins(self, x: Floats) -> Floats:
-        return _dot(x, self._flat()) + np.asarray(self.offsets, x.dtype)
+        return dot(x, self._flat()) + np.asarray(self.offsets, x.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -347,10 +346,10 @@ class Stripes:
         return np.shape(self.normal)
 
     def logits(self, x: Floats) -> Floats:
-        return _pair(np.sin(np.pi * self._height(x)))
+        return pair(np.sin(np.pi * self._height(x)))
 
     def pull(self, x: Floats, v: Floats) -> Floats:
-        return _pull_pair(
+        return pull_pair(
             np.pi
             * np.cos(np.pi * self._height(x))[:, None]
             * np.reshape(self.normal, (1, -1)).astype(x.dtype),
@@ -367,60 +366,10 @@ class Stripes:
         """The first four."""
         height, slope = (
             self._height(x.astype(np.float64)),
-            _dot(u, np.reshape(self.normal, (1, -1)))[:, 0],
+            dot(u, np.reshape(self.normal, (1, -1)))[:, 0],
         )
         first = np.where(slope > 0, np.floor(height) + 1 - height, height - np.ceil(height) + 1)
-        return _ratio(first[:, None] + np.arange(4), np.abs(slope)[:, None])
+        return ratio(first[:, None] + np.arange(4), np.abs(slope)[:, None])
 
     def _height(self, x: Floats) -> Floats:
-        return _dot(x, np.reshape(self.normal, (1, -1)))[:, 0] + x.dtype.type(self.offset)
-
-
-def _dot(x: Floats, normals: Floats) -> Floats:
-    """Product (n, k) of (n, d) and (k, d), each row summed alone.
-
-    The last bits of a matrix product may depend on n.
-    """
-    return (np.ascontiguousarray(x)[:, None, :] * np.ascontiguousarray(normals, dtype=x.dtype)).sum(
-        axis=-1
-    )
-
-
-def _pair(margin: Floats) -> Floats:
-    return np.stack([-margin / 2, margin / 2], axis=-1)
-
-
-def _pull_pair(slope: Floats, v: Floats) -> Floats:
-    """Gradient of ``v · (-f/2, f/2)`` where ``slope`` (n, d) is that of ``f``."""
-    return slope * ((v[:, 1:] - v[:, :1]) / 2).astype(slope.dtype)
-
-
-def _ratio(room: Floats, speed: Floats) -> Floats:
-    """Radius at which the room is used up; infinite where it is not being used."""
-    return np.divide(
-        room,
-        speed,
-        out=np.full(np.broadcast_shapes(room.shape, speed.shape), np.inf),
-        where=speed > 0,
-    )
-
-
-def _between_faces(margins: Floats, slopes: Floats) -> tuple[Floats, Floats]:
-    """Radii (n,) at which rays enter and leave the set where all ``margins`` are positive.
-
-    ``margins`` and their ``slopes`` along the ray are (n, k).
-    """
-    enter = np.where(
-        slopes > 0,
-        -_ratio(margins, slopes),
-        np.where((slopes == 0) & (margins <= 0), np.inf, -np.inf),
-    )
-    return enter.max(axis=-1), _ratio(margins, -slopes).min(axis=-1)
-
-
-def _crossings(enter: Floats, leave: Floats) -> Floats:
-    """Crossings (n, 2) of rays that are inside a convex set between two radii, if positive."""
-    meets = (leave > enter) & (leave > 0)
-    first, second = np.where(meets, enter, np.inf), np.where(meets, leave, np.inf)
-    inside = first < 0
-    return np.stack([np.where(inside, second, first), np.where(inside, np.inf, second)], axis=-1)
+        return dot(x, np.reshape(self.normal, (1, -1)))[:, 0] + x.dtype.type(self.offset)

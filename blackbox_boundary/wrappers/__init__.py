@@ -3,6 +3,7 @@
 from ._base import Encoding, Streaming
 from .batching import BatchingPredictor
 from .budget import Allowance, BudgetPredictor, Forecast, Prices, forecast
+from .composed import Composed, Decoder, DifferentiableDecoder
 from .counting import CountingPredictor
 from .degrade import InputNoise, LabelOnly, Rounded, ScoreNoise, TopK
 from .ledger import LedgerPredictor
@@ -14,7 +15,10 @@ __all__ = [
     "Allowance",
     "BatchingPredictor",
     "BudgetPredictor",
+    "Composed",
     "CountingPredictor",
+    "Decoder",
+    "DifferentiableDecoder",
     "Encoding",
     "Forecast",
     "InputNoise",

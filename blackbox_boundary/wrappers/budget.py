@@ -119,7 +119,8 @@ class Allowance:
     def _refuse_above(what: str, wanted: int, limit: int | None) -> None:
         if limit is not None and wanted > limit:
             raise BudgetExhausted(
-                f"The next call would be over the limit of {limit} {what} ({wanted}); it was not sent."
+                f"The next call would be over the limit of {limit} {what} ({wanted}); it was not "
+                "sent."
             )
 
 
@@ -221,7 +222,8 @@ def forecast(
     if min(n_rows, queries_per_row, call_seconds) < 0 or batch_size < 1 or connections < 1:
         raise InvalidInput(
             '"n_rows", "queries_per_row" and "call_seconds" of forecast must not be negative, '
-            f'"batch_size" and "connections" at least 1; got {n_rows}, {queries_per_row}, {call_seconds}, {batch_size}, {connections}.'
+            f'"batch_size" and "connections" at least 1; got {n_rows}, {queries_per_row}, '
+            f"{call_seconds}, {batch_size}, {connections}."
         )
     wanted = n_rows * queries_per_row
     n_queries = wanted if max_queries is None else min(wanted, max_queries)

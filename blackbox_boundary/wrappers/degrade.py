@@ -192,7 +192,8 @@ class InputNoise(_Defence):
 def _require_scores(predictor: Predictor, who: str) -> None:
     if not predictor.access.has_scores:
         raise CapabilityMissing(
-            f"{who} needs a predictor that reveals scores; this one reveals {predictor.access.name.lower()}."
+            f"{who} needs a predictor that reveals scores; this one reveals "
+            f"{predictor.access.name.lower()}."
         )
 
 

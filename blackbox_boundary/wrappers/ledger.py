@@ -315,7 +315,8 @@ class LedgerPredictor(Closing, Wrapper):
         gradients = super()._vjp(x, v)
         if tuple(gradients.shape) != tuple(x.shape):
             raise BadPrediction(
-                f"Gradients must have the shape of the rows, {tuple(x.shape)}; got {tuple(gradients.shape)}."
+                f"Gradients must have the shape of the rows, {tuple(x.shape)}; got "
+                f"{tuple(gradients.shape)}."
             )
         yield slice(0, len(x)), pack_gradients(gradients)
 

@@ -113,7 +113,8 @@ class ReplayPredictor(Closing):
         missing = np.flatnonzero(places == NOWHERE)
         if len(missing):
             raise TranscriptMismatch(
-                f'The ledger "{self._ledger.path}" does not hold {len(missing)} of {len(keys)} rows of a {question}, '
+                f'The ledger "{self._ledger.path}" does not hold {len(missing)} of {len(keys)} '
+                f"rows of a {question}, "
                 f"the first is row {missing[0]}. "
                 "A replay needs the same data, settings and version as the recorded run."
             )

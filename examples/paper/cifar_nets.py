@@ -180,7 +180,8 @@ def load_resnet(path: str | Path) -> ResNet:
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or superfluous:
         raise InvalidInput(
-            f'"{path}" does not hold the parameters of a CIFAR ResNet: missing {missing}, superfluous {superfluous}.'
+            f'"{path}" does not hold the parameters of a CIFAR ResNet: missing {missing}, '
+            f"superfluous {superfluous}."
         )
     return _channels_last(net.eval())
 

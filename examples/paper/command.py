@@ -13,9 +13,13 @@ from pathlib import Path
 from blackbox_boundary.datasets.homes import ENVIRONMENT
 
 from . import data
+from .claims import claims_table
 from .curves import section6_curves
 from .exhibit import Exhibit, Row
+from .expected import curve_pairs, expected
 from .page import write_page
+from .plan import OTHER_WIDTHS, n_steps
+from .robustness import section6_robustness
 from .scale import Scale
 from .section4 import section4
 from .section5 import section5
@@ -99,10 +103,11 @@ CIFAR100_REDUCED = Scale(
     seeds=3,
     victim_steps=0,
     table_steps=1000,
-    curve_seeds=0,
-    curve_steps=0,
-    budgets=(),
+    curve_seeds=1,
+    curve_steps=1500,
+    budgets=(1000, 2500, 5000, 10_000),
     width_seeds=0,
+    curve_strategies=("random", "lowest", "highest", "margin, whole pool"),
     n_pool=10_000,
     n_random=10_000,
     n_transfer=200,
@@ -120,6 +125,8 @@ CIFAR100_QUICK = replace(
     name="quick",
     seeds=1,
     table_steps=20,
+    curve_steps=20,
+    budgets=(50, 200),
     n_measured=200,
     n_pool=200,
     n_random=200,
@@ -129,8 +136,15 @@ CIFAR100_QUICK = replace(
 
 
 def reproduce(
-    name: str, folder: Path, *, quick: bool, scale: str, device: str, say: Callable[[str], None]
-) -> Path:
+    name: str,
+    folder: Path,
+    *,
+    quick: bool,
+    scale: str,
+    device: str,
+    say: Callable[[str], None],
+    dry_run: bool = False,
+) -> Path | None:
     """Run (or go on with) a reproduction and write ``folder/report.html``.
 
     Parameters
@@ -149,16 +163,30 @@ def reproduce(
         Where torch trains and predicts.
     say : callable
         Receives a message when a step ends.
+    dry_run : bool
+        Time a few steps of each surrogate and rows of each victim on the device, say how long the
+        whole is expected to take, and return None; nothing is written.
 
     Raises
     ------
     InvalidInput
         The data are missing or are not what they should be; a victim diverged.
     """
-    study = _study(name, Store(folder / "results", say), quick=quick, scale=scale, device=device)
+    store = Store(folder / "results", say)
+    study = _study(name, store, quick=quick, scale=scale, device=device)
+    if dry_run:
+        for line in expected(study):
+            say(line)
+        return None
+    store.n_steps = n_steps(study, trains_victims=name == "mnist")
     sections = [(title, list(exhibits)) for title, exhibits in _sections(study)]
+    claims = claims_table([exhibit for _, exhibits in sections for exhibit in exhibits])
     return write_page(
-        folder, f"The paper, reproduced: {study.data.name}", list(_facts(study)), sections
+        folder,
+        f"The paper, reproduced: {study.data.name}",
+        list(_facts(study)),
+        [("The 17 claims", [claims]), *sections],
+        is_quick=study.scale.name == "quick",
     )
 
 
@@ -181,11 +209,13 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
     yield "Extraction (section 6)", section6_tables(study)
     if study.scale.curve_seeds:
         yield "Extraction by budget", _curves(study)
+    if study.clearance:
+        yield "Training that keeps the boundary off", section6_robustness(study)
     yield "Boundary knowledge", section6_transfer(study)
     if study.scale.width_seeds:
         others = {
             width: mnist_study(study.data, study.scale, study.store, widths=(width, 64))
-            for width in (32, 512)
+            for width in OTHER_WIDTHS
         }
         yield (
             "What the paper does not print",
@@ -194,13 +224,7 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
 
 
 def _curves(study: Study) -> Iterator[Exhibit]:
-    (victim, *victims), (surrogate, *surrogates) = study.victims, study.surrogates
-    pairs = [
-        (victim, surrogate),
-        *((other, surrogate) for other in victims),
-        *((victim, other) for other in surrogates),
-    ]
-    for number, pair in enumerate(pairs[: study.scale.curve_pairs]):
+    for number, pair in enumerate(curve_pairs(study)):
         yield from section6_curves(study, *pair, all_strategies=number == 0)
 
 
@@ -229,9 +253,9 @@ def _victims(study: Study) -> Iterator[Exhibit]:
 def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
     yield f"Data: {study.data.name}, {study.inputs.n_pool:,} training and {len(study.inputs.test):,} test rows; scale “{scale.name}”."
-    yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
+    yield f"Tables: {_seeds(scale.seeds)} (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
     yield (
-        f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps."
+        f"Curves: {_seeds(scale.curve_seeds)}, {scale.curve_steps:,} steps."
         if scale.curve_seeds
         else "Curves: none at this scale."
     )
@@ -240,3 +264,7 @@ def _facts(study: Study) -> Iterator[str]:
         f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch")
     )
     yield f"Python {platform.python_version()}, {packages}; {platform.machine()}."
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed" + "s" * (n != 1)

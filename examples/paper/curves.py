@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from blackbox_boundary.adapters.torch_modules.inverter import TorchInverter
 
 from blackbox_boundary import measure
 from blackbox_boundary.analysis import selection
@@ -13,6 +15,7 @@ from blackbox_boundary.analysis.selection import k_centre, k_centre_of
 from blackbox_boundary.estimators import Ray
 from blackbox_boundary.extraction import (
     Active,
+    InverseNet,
     Jacobian,
     Strategy,
     Upfront,
@@ -24,16 +27,18 @@ from blackbox_boundary.extraction import (
     lead,
 )
 
+from .drawings import Line, disagreement
 from .exhibit import Exhibit, Row
+from .kept import Kept
 from .samples import Samples
 from .seeds import scores_over_seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .study import Study
 
-__all__ = ["curve", "section6_curves", "strategies"]
+__all__ = ["budgets_of", "curve", "followed", "section6_curves", "strategies"]
 
 _LARGEST_ACTIVE = 10_000
 """Budget beyond which strategies that train as they go, and k-centre, are not followed: the
@@ -43,6 +48,12 @@ question is asked up to here."""
 _CLEAR = ", clearance"
 """Ends the name of a strategy whose surrogates are trained to keep their boundary off the rows,
 by the study's clearance."""
+
+_LARGE_MARGIN = ", large margin"
+"""Ends the name of a strategy whose surrogates minimise the study's large-margin loss."""
+
+_PHASED = "InverseNet"
+"""Begins the names of strategies whose budgets are spent in phases: a run for each budget."""
 
 _BEST = f"surrogate distance, whole pool{_CLEAR}"
 """Driven by distance in what it asks and in how it learns; compared with all others seed by
@@ -71,7 +82,7 @@ def strategies(samples: Samples) -> dict[str, Callable[[], Strategy]]:
             features=samples.features if features else None,
         )
 
-    whole = len(samples.x)
+    whole, n_classes = len(samples.x), samples.study.n_classes
     nearest = by_distance(Ray(direction="margin"))
     return {
         "random": upfront("random", selection.random),
@@ -94,8 +105,30 @@ def strategies(samples: Samples) -> dict[str, Callable[[], Strategy]]:
         "entropy": active("entropy", by_entropy),
         "margin, whole pool": active("margin, whole pool", by_margin, n_candidates=whole),
         "Jacobian": Jacobian,
+        _PHASED: lambda: InverseNet(TorchInverter(), nearest, features=samples.features),
+        f"{_PHASED}, all scores": lambda: InverseNet(
+            TorchInverter(), nearest, n_scores=n_classes, features=samples.features
+        ),
     }
 
+
+_UPFRONT_AND_ACTIVE = (
+    "random",
+    "uniform distance",
+    "lowest",
+    "highest",
+    "k-centre",
+    "lowest + k-centre",
+    "highest + k-centre",
+    "surrogate distance + k-centre",
+    "surrogate distance, whole pool",
+    "entropy",
+    "margin, whole pool",
+    "Jacobian",
+    _PHASED,
+    f"{_PHASED}, all scores",
+)
+"""All of :func:`strategies`, in the order of the tables."""
 
 _FOLLOWED = ("random", "uniform distance", "lowest", "highest")
 """Strategies followed to the largest budget, which cost the same whatever it is."""
@@ -104,6 +137,9 @@ _CHARGED = "random + flip points, searches charged"
 
 _WITH_CLEARANCE = (_BEST, f"margin, whole pool{_CLEAR}", f"random{_CLEAR}")
 """The last two show how much of the lead is due to the training, whatever the strategy."""
+
+_WITH_LARGE_MARGIN = (f"margin, whole pool{_LARGE_MARGIN}", f"random{_LARGE_MARGIN}")
+"""The same by another training."""
 
 _MAIN = (
     *_FOLLOWED,
@@ -124,16 +160,39 @@ def section6_curves(
     """Agreement by budget and strategy, all or the main ones: a figure and its numbers."""
     samples = Samples(study, victim)
     seeds = range(study.scale.curve_seeds)
-    names = (*strategies(samples), *_WITH_CLEARANCE) if all_strategies else _MAIN
-    names = tuple(name for name in names if study.clearance or not name.endswith(_CLEAR))
-    found: Found = {
-        name: [curve(study, samples, surrogate, name, seed) for seed in seeds] for name in names
-    }
-    if all_strategies:
+    found: Found = {name: [] for name in followed(study, all_strategies=all_strategies)}
+    for seed in seeds:
+        for name, runs in found.items():
+            runs.append(curve(study, samples, surrogate, name, seed))
+    if all_strategies and not study.scale.curve_strategies:
         found[_CHARGED] = [_charged(study, samples, surrogate, seed) for seed in seeds]
     yield _agreement(study, victim, surrogate, found)
     if _BEST in found:
         yield _leads(victim, surrogate, found)
+
+
+def followed(study: Study, *, all_strategies: bool) -> tuple[str, ...]:
+    """Names of the strategies whose curves are made of a pair of networks."""
+    if study.scale.curve_strategies:
+        return study.scale.curve_strategies
+    names = (
+        (*_UPFRONT_AND_ACTIVE, *_WITH_CLEARANCE, *_WITH_LARGE_MARGIN) if all_strategies else _MAIN
+    )
+    return tuple(
+        name
+        for name in names
+        if (study.clearance or not name.endswith(_CLEAR))
+        and (study.large_margin or not name.endswith(_LARGE_MARGIN))
+    )
+
+
+def budgets_of(study: Study, name: str, *, soft: bool = False) -> list[int]:
+    """The budgets to which a strategy is followed."""
+    pool = study.inputs.n_pool
+    largest = pool if name in _FOLLOWED and not soft else min(pool, _LARGEST_ACTIVE)
+    if name in study.scale.curve_strategies[1:]:
+        largest = min(largest, pool - 1)
+    return [budget for budget in study.scale.budgets if budget <= largest]
 
 
 Found = dict[str, list[list[dict[str, Any]]]]
@@ -164,8 +223,7 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
         title,
         rows,
         note,
-        _drawn(rows),
-        size=(9.5, 4.6),
+        partial(disagreement, _lines(rows)),
     )
 
 
@@ -211,16 +269,19 @@ def curve(
 ) -> list[dict[str, Any]]:
     """One strategy over the budgets, learned from labels, or from probabilities if ``soft``.
 
-    ``name`` is one of :func:`strategies`, and ends in ", clearance" where the surrogates are
-    trained with the study's.
+    ``name`` is one of :func:`strategies`, and ends in ", clearance" or ", large margin" where the
+    surrogates are trained with the study's.
     """
-    pool, steps = len(samples.x), study.scale.curve_steps
-    largest = pool if name in _FOLLOWED and not soft else min(pool, _LARGEST_ACTIVE)
-    budgets = [budget for budget in study.scale.budgets if budget <= largest]
-    rule, clear, _ = name.partition(_CLEAR)
-    more: dict[str, Any] = ({"soft": True} if soft else {}) | (
-        {"clearance": study.clearance} if clear else {}
-    )
+    steps, budgets = study.scale.curve_steps, budgets_of(study, name, soft=soft)
+    rule = name.removesuffix(_CLEAR).removesuffix(_LARGE_MARGIN)
+    trained: dict[str, Any] = {}
+    if name.endswith(_CLEAR):
+        trained = {"clearance": study.clearance}
+    elif name.endswith(_LARGE_MARGIN) and study.large_margin is not None:
+        trained = {"large_margin": study.large_margin}
+    more = {
+        key: value if key == "clearance" else value.as_dict() for key, value in trained.items()
+    } | ({"soft": True} if soft else {})
     configuration = study.about(
         samples.victim,
         surrogate=surrogate,
@@ -234,21 +295,27 @@ def curve(
 
     def compute() -> list[dict[str, Any]]:
         victim = study.victims.predictor(samples.victim) if soft else study.recalled(samples.victim)
-        trainable, tests = (
-            replace(study.surrogates[surrogate](steps), clearance=more.get("clearance", 0.0)),
-            study.test_sets(samples.victim),
+        trainable = Kept(
+            replace(study.surrogates[surrogate](steps), **trained),
+            study.store.parts("curve", configuration),
         )
-        points = budget_curve(
-            victim,
-            strategies(samples)[rule](),
-            trainable,
-            samples.x,
-            tests,
-            budgets=budgets,
-            seed=seed,
-            soft=soft,
-        )
-        return [point.as_dict() for point in points]
+
+        def spent(budgets: Sequence[int]) -> list[dict[str, Any]]:
+            points = budget_curve(
+                victim,
+                strategies(samples)[rule](),
+                trainable,
+                samples.x,
+                study.test_sets(samples.victim),
+                budgets=budgets,
+                seed=seed,
+                soft=soft,
+            )
+            return [point.as_dict() for point in points]
+
+        if rule.startswith(_PHASED):
+            return [spent(InverseNet.budgets(budget))[-1] for budget in budgets]
+        return spent(budgets)
 
     return list(study.store.numbers("curve", configuration, compute))
 
@@ -303,32 +370,10 @@ _QUERIES_A_SEARCH = 7
 last of them, whose flips are still used."""
 
 
-def _drawn(rows: list[Row]) -> Callable[[Any], None]:
-    """Disagreement on two logarithmic scales, which keep small differences visible."""
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        for number, name in enumerate(dict.fromkeys(row["strategy"] for row in rows)):
-            line: list[Any] = [row for row in rows if row["strategy"] == name]
-            budget = [row["budget"] for row in line]
-            mean = [100 - row["agreement (%)"] for row in line]
-            std = [row["agreement ± std (%)"] or 0 for row in line]
-            style = {
-                "marker": "osv^Dx*P<>ph1"[number % 13],
-                "linestyle": ("-", "--", ":", "-.")[number % 4],
-                "color": f"C{number % 10}",
-            }
-            axes.errorbar(budget, mean, std, **style, markersize=5, linewidth=1, label=name)
-        ticks = list(dict.fromkeys(row["budget"] for row in rows))
-        axes.set(
-            xscale="log",
-            yscale="log",
-            xlabel="victim queries",
-            ylabel="disagreement with the victim, natural test rows (%)",
-        )
-        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], fontsize=8)
-        axes.set_yticks([3, 5, 10, 20, 40], ["3", "5", "10", "20", "40"])
-        axes.minorticks_off()
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-
-    return draw
+def _lines(rows: list[Row]) -> list[Line]:
+    lines = []
+    for name in dict.fromkeys(row["strategy"] for row in rows):
+        line: list[Any] = [row for row in rows if row["strategy"] == name]
+        heads = ("budget", "agreement (%)", "agreement ± std (%)")
+        lines.append(Line(str(name), *([row[head] for row in line] for head in heads)))
+    return lines

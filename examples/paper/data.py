@@ -63,7 +63,8 @@ def resnet20_weights() -> Path:
     where = folders("cifar100")
     file = find(where, ["resnet20w64.npz"]) or where[0] / "resnet20w64.npz"
     needed = (
-        f'The CIFAR-100 victim needs "{file}": the parameters of pretrained/resnet20_cifar100.pth of github.com/karanchahal/distiller '
+        f'The CIFAR-100 victim needs "{file}": the parameters of pretrained/resnet20_cifar100.pth '
+        "of github.com/karanchahal/distiller "
         f"(commit a17ec06), under their state-dict names, with the SHA-256 {_RESNET20}"
     )
     try:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
-from blackbox_boundary.errors import CapabilityMissing
+from blackbox_boundary.report import html
 
 from .exhibit import Exhibit
 
 __all__ = ["write_page"]
 
-
+_PACKAGE = "blackbox_boundary.reproduction"
 _STYLE = """
-img { max-width: 100%; }
 td { overflow-wrap: normal; }
+#claims + .note + .scroll td, #claims + .note + .scroll th { min-width: 9rem; }
+#claims + .note + .scroll td:nth-child(3) { min-width: 18rem; }
+details.section > summary { padding: .75rem 0; color: var(--ink); border-top: 1px solid var(--line); }
+details.section > summary h2 { display: inline; }
+details.section { margin-top: 1.5rem; }
 """
 
 
@@ -26,48 +27,26 @@ def write_page(
     title: str,
     facts: Sequence[str],
     sections: Sequence[tuple[str, Sequence[Exhibit]]],
+    *,
+    is_quick: bool = False,
 ) -> Path:
     """Write ``report.html``, and each exhibit's CSV file and picture; return the page's path.
+
+    The first section is on top; the others can be folded. A quick run has a banner.
 
     Raises
     ------
     CapabilityMissing
         jinja2 or matplotlib is not installed.
     """
-    try:
-        import matplotlib  # noqa: F401, ICN001
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise CapabilityMissing(
-            'The report of a reproduction needs jinja2 and matplotlib: pip install "blackbox-boundary[report]".'
-        ) from error
+    html.need_packages()
     shown = [
-        (name, [(exhibit, _encoded(exhibit)) for exhibit in exhibits])
-        for name, exhibits in sections
+        (name, [(exhibit, exhibit.svg()) for exhibit in exhibits]) for name, exhibits in sections
     ]
     for _, exhibits in sections:
         for exhibit in exhibits:
             exhibit.write(folder / "figures")
-    style = (
-        files("blackbox_boundary.report").joinpath("report.css").read_text(encoding="utf-8")
-        + _STYLE
-    )
-    environment = Environment(
-        loader=PackageLoader("blackbox_boundary.reproduction", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    html = environment.get_template("page.html.jinja").render(
-        title=title, facts=facts, sections=shown, style=style, style_digest=digest
-    )
+    content = {"title": title, "facts": facts, "sections": shown, "is_quick": is_quick}
     path = folder / "report.html"
-    path.write_text(html, encoding="utf-8", newline="\n")
+    html.write_page(html.render("page.html.jinja", content, _PACKAGE, _STYLE), path)
     return path
-
-
-def _encoded(exhibit: Exhibit) -> str:
-    picture = exhibit.png()
-    return base64.b64encode(picture).decode() if picture else ""

@@ -19,6 +19,9 @@ class Scale:
         Curves are made of the first victim and surrogate, then the other victims with that
         surrogate, then that victim with the other surrogates: of so many pairs, and of none where
         ``curve_seeds`` is 0.
+    curve_strategies : tuple of str
+        Where given, only these are followed in curves. All but the first stop below the whole pool,
+        of which all ask the same rows. Default: all on the first pair, the main ones on others.
     extra_surrogates : int
         The first of them also learn from the sets that the paper lacks, and have their boundaries
         compared with the victim's.
@@ -43,6 +46,7 @@ class Scale:
     width_seeds: int
     transfer_seeds: int = 1
     curve_pairs: int = 1
+    curve_strategies: tuple[str, ...] = ()
     extra_surrogates: int = 1
     n_measured: int | None = None
     n_pool: int | None = None

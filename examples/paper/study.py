@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
+from blackbox_boundary.adapters.torch_modules.large_margin import LargeMargin
 from blackbox_boundary.adapters.torch_modules.training import TorchTrainable
 from numpy.typing import NDArray
 
@@ -48,6 +49,8 @@ class Study:
         Of strategies that train with one
         (:class:`~blackbox_boundary.adapters.torch_modules.training.TorchTrainable`); 0: not
         compared.
+    large_margin : LargeMargin, optional
+        Of strategies that train with this loss.
     chunk : int
         Rows measured, and kept, at a time: what an interruption can cost.
     """
@@ -62,6 +65,7 @@ class Study:
     input_sets: tuple[str, ...] = INPUT_SETS
     norm: str = "l1"
     clearance: float = 0.0
+    large_margin: LargeMargin | None = None
     device: str = "cpu"
     chunk: int = 10_000
     _kept: dict[tuple[str, ...], Any] = field(default_factory=dict)

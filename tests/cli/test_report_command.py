@@ -151,6 +151,31 @@ def test_worst_rows_of_a_table_have_their_columns(folder):
     assert run("worst", "run", "--images", "out")[0] == 2
 
 
+def test_label_issues_come_first(folder):
+    """The one wrong label of a table is on top, with the label of the model; without labels the command ends."""
+    rows = np.random.default_rng(1).normal(1.5, 1, size=(9, 2)).round(3)
+    above = rows.sum(axis=1) > 3
+    above[4] = not above[4]
+    lines = [
+        f"r{i},{a},{b},{int(c)}" for i, ((a, b), c) in enumerate(zip(rows, above, strict=True))
+    ]
+    (folder / "d.csv").write_text("\n".join(["name,first,second,label", *lines]))
+    measure = ("measure", "table_model:Plane", "d.csv", "--id", "name", "--output", "run")
+    code, said = run(*measure, "--from-label", "--no-report", "--no-progress")
+    assert code == 0, said
+    code, said = run("label-issues", "run", "--data", "d.csv", "--n", 3, "--output", "l.csv")
+    assert (code, "another label to 1 of 9 rows" in said) == (0, True), said
+    with (folder / "l.csv").open() as file:
+        first, *others = csv.DictReader(file)
+    assert (first["id"], first["row"], len(others)) == ("r4", "4", 2)
+    assert (first["label"], first["suggested"]) == (str(int(above[4])), str(int(not above[4])))
+    expected = -abs(rows[4].sum() - 3) / np.sqrt(2)
+    assert float(first["signed_distance"]) == pytest.approx(expected, rel=1e-3)
+    assert 0 < float(others[0]["signed_distance"]) <= float(others[1]["signed_distance"])
+    code, said = run("label-issues", "run", "--data", "d.csv", "--labels", "none")
+    assert (code, "needs labels" in said) == (3, True), said
+
+
 @pytest.mark.parametrize(
     ("threshold", "code", "word"),
     [("min < 1e-9", 0, "not refuted"), ("median < 1e9", 7, "fails"), ("p5 > 1", 2, "STAT OP")],

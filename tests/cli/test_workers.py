@@ -58,7 +58,9 @@ def test_the_same_command_goes_on(runs):
     ("typed", "code", "match"),
     [
         (["--threads", 2], 2, "needs --workers"),
-        (["--workers", 2], 2, "needs --output"),
+        (["--workers", 2], 2, "need --output"),
+        (["--cluster"], 2, "need --output"),
+        (["--worker-gpus", 1], 2, "needs --cluster"),
         (["--workers", 2, "--output", "out", "--shard", "1/2"], 2, "leave --shard out"),
         (["--workers", 2, "--output", "out", "--behaviour"], 2, "of endpoints"),
         (["--workers", 2, "--output", "out", "--shards", 99], 3, "shards"),

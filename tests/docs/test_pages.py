@@ -24,6 +24,7 @@ LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\"\s]+)")
 NEEDS = {
     "how-to/audit-a-table": "pandas",
     "how-to/choose-an-estimator": "torch",
+    "how-to/watch-a-training": "torch",
     "how-to/wrap-a-torch-model": "torch",
     "how-to/wrap-an-onnx-export": "onnxruntime",
 }

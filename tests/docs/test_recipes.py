@@ -116,5 +116,6 @@ def test_ray(folder):
     (folder / "ray.py").write_text(_RAY)
     (folder / "all.py").write_text(recipe("ray"))
     found = run(f'"{sys.executable}" all.py', folder, PYTHONPATH=str(folder))
-    assert (found.returncode, found.stdout) == (0, "{0: 3}\n"), found.stderr
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.endswith("\n{0: 3}\n")
     merged(folder)

@@ -12,6 +12,7 @@ from blackbox_boundary.extraction import (
     Active,
     Fit,
     FitStatus,
+    InverseNet,
     Jacobian,
     TestSet,
     Upfront,
@@ -88,6 +89,22 @@ def held_out(model, n=500):
     return TestSet("natural", x, model.predict(x).label)
 
 
+@dataclass
+class Copies:
+    """An Inverter that keeps what it was given, and answers the first rows of it."""
+
+    given: list = field(default_factory=list)
+
+    def fit(self, vectors, x, *, seed):
+        self.given.append((vectors, x))
+        return lambda asked: np.resize(x, (len(asked), *x.shape[1:])) + np.float32(0.01 * seed)
+
+
+def confidence(surrogate, x):
+    """Its margin of scores."""
+    return by_margin(surrogate, x)
+
+
 STRATEGIES = [
     Upfront("random", random, Pool(600)),
     Upfront("highest", highest, Pool(600, distance=RNG.random(600))),
@@ -95,6 +112,7 @@ STRATEGIES = [
     Active("margin", by_margin, n_candidates=200),
     Active("spread margin", by_margin, n_candidates=200, spread_over=3),
     Jacobian(),
+    InverseNet(Copies(), confidence),
 ]
 
 
@@ -165,6 +183,39 @@ def test_jacobian_moves_by_its_step():
     asked = trainable.rows[-1][0]
     apart = np.abs(asked[20:, None] - asked[None, :20])
     assert np.isclose(apart, 0.1, atol=1e-6).all(axis=-1).any(axis=1).all()
+
+
+def test_inverse_net_goes_through_its_phases():
+    """It covers, then asks the most confident of the rest, then what the inverter makes of truncated vectors."""
+    inverter, trainable = Copies(), LeastSquares()
+    strategy = InverseNet(inverter, confidence)
+    budgets = InverseNet.budgets(100)
+    assert budgets == (45, 90, 100)
+    *_, last = budget_curve(victim(), strategy, trainable, X, [], budgets=budgets, seed=2)
+    assert last.n_queries == 100
+    asked = trainable.rows[-1][0]
+    covering = asked[:45]
+    apart = np.linalg.norm(X[:, None] - covering[None], axis=2).min(axis=1)
+    chance = np.linalg.norm(X[:, None] - X[None, :45], axis=2).min(axis=1)
+    assert apart.max() < chance.max()
+    surrogate = LeastSquares().fit(covering, trainable.rows[0][1], seed=2).predictor
+    rest = np.array([row for row in X if not (row == covering).all(axis=1).any()])
+    most = rest[np.argsort(-by_margin(surrogate, rest), kind="stable")[:45]]
+    np.testing.assert_array_equal(asked[45:90], most)
+    ((vectors, x),) = inverter.given
+    np.testing.assert_array_equal(x, asked[45:90])
+    assert (np.count_nonzero(vectors, axis=1) == 1).all()
+    np.testing.assert_array_equal(asked[90:], x[:10] + np.float32(0.02))
+
+
+def test_inverse_net_keeps_to_the_pool_and_its_phases():
+    """More rows than the pool has, or too few for its phases, are refused before anything is sent."""
+    model, strategy = victim(), InverseNet(Copies(), confidence)
+    with pytest.raises(InvalidInput, match="600"):
+        next(budget_curve(model, strategy, LeastSquares(), X, [], budgets=(400, 601), seed=0))
+    assert not model.asked
+    with pytest.raises(InvalidInput, match="ten queries"):
+        InverseNet.budgets(9)
 
 
 def test_rows_without_a_label_are_left_out():

@@ -13,6 +13,7 @@ The model is a perceptron with two hidden layers of --hidden (32).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import resource
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def write_rows(folder, n, width):
 
 def measured(model, data, output, above, typed):
     """Run the command in this process under a limit of the address space; print the peak above the model."""
-    from blackbox_boundary import load, measure
+    from blackbox_boundary import Distances, load, measure
     from blackbox_boundary.cli import main
 
     predictor = load(model, access="logits")
@@ -85,14 +86,15 @@ def measured(model, data, output, above, typed):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     def command():
-        main(["measure", model, data, "--access", "logits", "--output", output,
-              "--results", "parquet", "--no-progress", *typed], standalone_mode=False)  # fmt: skip
+        with contextlib.suppress(SystemExit):  # a limit has an exit code; rows are counted below
+            main(["measure", model, data, "--access", "logits", "--output", output,
+                  "--results", "parquet", "--no-progress", *typed], standalone_mode=False)  # fmt: skip
 
     peak, seconds = peak_of(command)
-    print(f"RESULT {peak:.0f} {peak - base:.0f} {seconds:.1f}")
+    print(f"RESULT {peak:.0f} {peak - base:.0f} {seconds:.1f} {len(Distances.load(output))}")
 
 
-def memory(sizes, width, above, estimator):
+def memory(sizes, width, above, estimator, limit):
     """Measure each size in a process of its own."""
     for n in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -102,12 +104,14 @@ def memory(sizes, width, above, estimator):
             command = [
                 sys.executable, __file__, "--child", str(root / "model.onnx"), str(root / "data"),
                 str(root / "run"), "--above", str(above), "--estimator", estimator,
+                *(() if limit is None else ("--max-queries", str(limit))),
             ]  # fmt: skip
             out = subprocess.run(command, capture_output=True, text=True, check=False)
             lines = [line for line in out.stdout.splitlines() if line.startswith("RESULT")]
             if not lines:
                 sys.exit(out.stdout + out.stderr)
-            _, peak, more, seconds = lines[0].split()
+            _, peak, more, seconds, found = lines[0].split()
+            assert int(found) == n, out.stderr
             size = sum(file.stat().st_size for file in (root / "run" / "results").iterdir())
             print(
                 f"{n:,} x {width}: peak {peak} MiB, {more} above the model; {seconds} s, "
@@ -176,12 +180,14 @@ if __name__ == "__main__":
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--above", type=int, default=0, help="MiB; 0: no limit")
     parser.add_argument("--estimator", default="linearised")
+    parser.add_argument("--max-queries", type=int, help="0: all but the search itself")
     parser.add_argument("--against-bare", action="store_true")
     parser.add_argument("--child", action="store_true")
     parser.add_argument("rest", nargs="*")
     options = parser.parse_args()
     if options.child:
-        measured(*options.rest, options.above, ["--estimator", options.estimator])
+        limit = [] if options.max_queries is None else ["--max-queries", str(options.max_queries)]
+        measured(*options.rest, options.above, ["--estimator", options.estimator, *limit])
     elif options.against_bare:
         against_bare(int(options.rows.split(",")[0]), options.width, options.hidden)
     else:
@@ -190,4 +196,5 @@ if __name__ == "__main__":
             options.width,
             options.above,
             options.estimator,
+            options.max_queries,
         )

@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 import torch
 from blackbox_boundary.reproduction import cifar_nets, command, data
-from blackbox_boundary.reproduction.curves import curve, section6_curves
+from blackbox_boundary.reproduction.curves import (
+    curve,
+    followed,
+    section6_curves,
+    strategies,
+)
 from blackbox_boundary.reproduction.exhibit import Exhibit
+from blackbox_boundary.reproduction.expected import _trainings as _counted
 from blackbox_boundary.reproduction.recall import Recalled
+from blackbox_boundary.reproduction.robustness import section6_robustness
 from blackbox_boundary.reproduction.samples import EXTRA_SETS, PAPER_SETS, Samples
 from blackbox_boundary.reproduction.scale import Scale
 from blackbox_boundary.reproduction.section5 import section5
@@ -22,6 +29,7 @@ from click.testing import CliRunner
 
 from blackbox_boundary.cli import main
 from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.report.axes import bare_axes
 
 TOY = Scale(
     "quick",
@@ -57,7 +65,11 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
     first = CliRunner().invoke(main, typed)
     assert first.exit_code == 0, first.output
     assert first.stdout.strip().endswith("report.html")
+    (counted,) = set(re.findall(r"^\d+ of (\d+): ", first.stderr, re.MULTILINE))
+    assert len(list((tmp_path / "results").iterdir())) == int(counted)
     page = (tmp_path / "report.html").read_text()
+    assert page.index("The 17 claims") < page.index("The victims")
+    assert "This is a quick run." in page
     curves = ("curves-model-1-model-3", "curves-model-2-model-3")
     for slug in (
         "figure1-model-1",
@@ -428,9 +440,66 @@ def test_interrupted_and_resumed(tmp_path, monkeypatch):
 def test_exhibits(tmp_path):
     """Numbers keep six digits in the file, unknown ones are empty; the same figure has the same bytes."""
     shown = Exhibit(
-        "t", "T", [{"a": 1 / 3, "b": None}], draw=lambda figure: figure.subplots().plot([1, 2])
+        "t", "T", [{"a": 1 / 3, "b": None}], draw=lambda colours: bare_axes((2, 2), colours)[0]
     )
     shown.write(tmp_path)
     assert (tmp_path / "t.csv").read_text().splitlines() == ["a,b", "0.333333,"]
     assert (tmp_path / "t.png").read_bytes() == shown.png()
     assert shown.cells() == [["0.3333", "–"]]
+    assert shown.svg().startswith("<svg ")
+    lone = Exhibit("t", "T", [{"a ± std": None, "b": None, "seeds": 1}])
+    assert lone.cells() == [["1 seed", "–", "1"]]
+
+
+def test_what_a_reproduction_takes(study, monkeypatch):
+    """Trainings and steps are those that the store then holds; a step with a clearance counts twice; nothing is written."""
+    counted = _counted(study)
+    assert counted["Model 4"][0] == 2 * (6 + 8) * 2 + 2 * 6 * 2
+    names = followed(study, all_strategies=True)
+    plain = [name for name in names if not name.startswith("InverseNet")]
+    others = followed(study, all_strategies=False)
+    n_curves = 2 * (len(plain) + 3 * (len(names) - len(plain)) + len(others))
+    assert counted["Model 3"][0] == counted["Model 4"][0] + n_curves
+    slower = sum(name.endswith(("clearance", "large margin")) for name in (*names, *others))
+    assert counted["Model 3"][1] == 10 * (counted["Model 3"][0] + 2 * slower)
+    monkeypatch.setattr(command, "QUICK", TOY)
+    monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
+    told = CliRunner().invoke(main, ["reproduce", "mnist", "--quick", "--dry-run"])
+    assert told.exit_code == 0, told.output
+    assert re.search(
+        r"Model 3: [\d,]+ trainings, [\d,]+ steps of 32 rows at [\d.]+ ms", told.stdout
+    )
+    assert re.search(r"In all about [\d.]+ hours on cpu", told.stdout)
+
+
+def test_strategies_are_listed_once(study):
+    """The names in the order of the tables are those that can be made."""
+    assert tuple(strategies(Samples(study, "Model 1"))) == tuple(
+        name
+        for name in followed(study, all_strategies=True)
+        if not name.endswith((", clearance", ", large margin"))
+    )
+
+
+def test_inverse_net_and_large_margins_have_curves(study):
+    """Each budget of InverseNet is a run of its own, to the row; the loss changes what a strategy learns."""
+    samples = Samples(study, "Model 1")
+    phased = curve(study, samples, "Model 3", "InverseNet", 0)
+    assert [point["n_queries"] for point in phased] == [20, 40]
+    plain, wide = (
+        curve(study, samples, "Model 3", name, 0) for name in ("random", "random, large margin")
+    )
+    assert [point["n_rows"] for point in wide] == [20, 40]
+    assert [p["loss"] for p in wide] != [p["loss"] for p in plain]
+
+
+def test_robustness_by_training(study):
+    """Four trainings, each with its accuracy and its distance."""
+    (exhibit,) = section6_robustness(study)
+    assert [row["training"] for row in exhibit.rows] == [
+        "cross-entropy",
+        "clearance",
+        "large margin, input",
+        "large margin, input and hidden",
+    ]
+    assert all(row["median distance (L2)"] > 0 and row["seeds"] == 2 for row in exhibit.rows)

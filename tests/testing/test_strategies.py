@@ -5,7 +5,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary.testing import CHECKS, Slab
-from blackbox_boundary.testing.conformance import _Case
+from blackbox_boundary.testing.conformance_case import Case
 from blackbox_boundary.testing.strategies import adversaries, directions, inputs, predictors
 
 ROWS = (
@@ -23,7 +23,7 @@ ROWS = (
 
 def assert_conforms(predictor, x):
     """All checks but those that smooth scores alone can pass."""
-    case = _Case(predictor, x, tolerance=0, gradient_tolerance=0.03, close=False)
+    case = Case(predictor, x, tolerance=0, gradient_tolerance=0.03, close=False)
     for name in ROWS:
         CHECKS[name](case)
 

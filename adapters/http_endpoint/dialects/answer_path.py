@@ -30,7 +30,8 @@ class AnswerPath:
         inner = text.removeprefix("$") if isinstance(text, str) else "["
         if not text or _STEP.sub("", inner):
             raise InvalidInput(
-                f'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd names; got {text!r}.'
+                'A path into an answer must be like predictions[*].scores, with ["a.b"] for odd '
+                f"names; got {text!r}."
             )
         self._steps = [name or _step(index) for name, index in _STEP.findall(inner)]
 

@@ -227,7 +227,8 @@ def _columns(columns: Any, contract: Contract) -> tuple[str, ...]:
         or len(columns) != contract.row_size
     ):
         raise InvalidInput(
-            f'"columns" in [request] must be {contract.row_size} different names, one for each number of a row; got {columns!r}.'
+            f'"columns" in [request] must be {contract.row_size} different names, one for each '
+            f"number of a row; got {columns!r}."
         )
     return tuple(columns)
 
@@ -246,7 +247,8 @@ def _check_json(template: str) -> None:
         json.loads(filled)
     except ValueError as error:
         raise InvalidInput(
-            f'The "body" or "item" of a request must be JSON once its $rows, $row or $row[...] are filled in ({error}); '
+            'The "body" or "item" of a request must be JSON once its $rows, $row or $row[...] '
+            f"are filled in ({error}); "
             f"got {template!r}."
         ) from error
 
@@ -263,6 +265,9 @@ def _multipart(field: str, raw: bytes, kind: str) -> tuple[bytes, str]:
     """
     mark = f"row-{hashlib.sha256(raw).hexdigest()}"
     name = "row.png" if kind == "image/png" else "row.bin"
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+    head = (
+        f'--{mark}\r\nContent-Disposition: form-data; name="{field}"; '
+        f'filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+    )
     body = b"".join((head.encode(), raw, f"\r\n--{mark}--\r\n".encode()))
     return body, f"multipart/form-data; boundary={mark}"

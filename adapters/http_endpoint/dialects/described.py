@@ -69,7 +69,8 @@ class Answer:
         listed = settings.get("scores")
         if isinstance(listed, list) and len(listed) != contract.n_classes:
             raise InvalidInput(
-                f'"scores" in [answer] must be one path, or one for each of {contract.n_classes} classes; got {len(listed)}.'
+                f'"scores" in [answer] must be one path, or one for each of {contract.n_classes} '
+                f"classes; got {len(listed)}."
             )
         scores = (
             tuple(map(AnswerPath, listed))
@@ -102,7 +103,8 @@ class Answer:
             maps = _found(self.ranked, document, is_single=is_single)
             if not isinstance(maps, list) or not all(isinstance(each, dict) for each in maps):
                 raise BadPrediction(
-                    f'The answer must hold objects of labels and scores at "{self.ranked.text}"; got {shown(maps)}.'
+                    f'The answer must hold objects of labels and scores at "{self.ranked.text}"; '
+                    f"got {shown(maps)}."
                 )
             scores = [self._numbers(list(each.values())).tolist() for each in maps]
             return read_ranked([list(each) for each in maps], scores, n, contract)
@@ -221,7 +223,8 @@ def _contract(config: Configuration) -> Contract:
     other = config.answer.get("other")
     if other is not None and other not in config.labels:
         raise InvalidInput(
-            f'"other" in [answer] must be one of "labels": the class of all labels that are not listed; got {other!r}.'
+            '"other" in [answer] must be one of "labels": the class of all labels that are not '
+            f"listed; got {other!r}."
         )
     return Contract(
         config.access,

@@ -90,7 +90,8 @@ def _json(reply: Reply) -> Any:
             raise
     raise BadPrediction(
         "The answer is a stream of several documents, not one. Ask the server not to stream; "
-        f'where each line is the answer to a row, say format = "jsonlines" in [answer]. Got {shown(reply.body, 120)}.'
+        'where each line is the answer to a row, say format = "jsonlines" in [answer]. Got '
+        f"{shown(reply.body, 120)}."
     )
 
 

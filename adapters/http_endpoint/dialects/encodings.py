@@ -70,7 +70,8 @@ class Encoding:
             ).newbyteorder("<")
         except TypeError as error:
             raise InvalidInput(
-                f'"dtype" must be a number type such as float32 or uint8; got {settings.get("dtype")!r}.'
+                '"dtype" must be a number type such as float32 or uint8; got '
+                f"{settings.get('dtype')!r}."
             ) from error
         if dtype.kind not in "fiu" or (name == "png" and dtype != np.uint8):
             raise InvalidInput(f'"dtype" must be a number type, and uint8 for png; got {dtype}.')
@@ -155,7 +156,8 @@ def _check_image(shape: tuple[int, ...], channels: str) -> None:
     n_channels = {"none": 1, "first": shape[0], "last": shape[-1]}.get(channels)
     if len(shape) != (2 if channels == "none" else 3) or n_channels not in (1, 3, 4):
         raise InvalidInput(
-            f'An image must have 2 axes, or 3 with 1, 3 or 4 channels "first" or "last"; got {shape} with channels "{channels}".'
+            'An image must have 2 axes, or 3 with 1, 3 or 4 channels "first" or "last"; got '
+            f'{shape} with channels "{channels}".'
         )
 
 

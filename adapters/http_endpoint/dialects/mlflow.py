@@ -50,7 +50,8 @@ def discover(path: str, config: Configuration) -> Described:
     if form == "dataframe_split":
         if not isinstance(columns, list) or config.input_shape != (len(columns),):
             raise InvalidInput(
-                f'A table needs "columns" in [request], one for each number of a row of shape {config.input_shape}; got {columns!r}.'
+                'A table needs "columns" in [request], one for each number of a row of shape '
+                f"{config.input_shape}; got {columns!r}."
             )
         rows = f'{{"columns": {json.dumps(columns)}, "data": $rows}}'
     else:

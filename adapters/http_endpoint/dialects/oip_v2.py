@@ -139,7 +139,8 @@ class OpenInference:
             )  # int refuses thousands of digits
             if not 0 <= length <= len(reply.body):
                 raise BadPrediction(
-                    f"The header {_BINARY_HEADER} must be a length within the answer; got {shown(header, 40)}."
+                    f"The header {_BINARY_HEADER} must be a length within the answer; got "
+                    f"{shown(header, 40)}."
                 )
             document, raw = read_json(reply.body[:length]), memoryview(reply.body)[length:]
         self.version.saw_headers(reply.headers)
@@ -152,7 +153,8 @@ class OpenInference:
         )
         if not is_shape or not shape or shape[0] != n:
             raise BadPrediction(
-                f'Output "{self.output}" must have a shape that begins with {n} rows; got {shown(shape, 80)}.'
+                f'Output "{self.output}" must have a shape that begins with {n} rows; got '
+                f"{shown(shape, 80)}."
             )
         return self._prediction(tensor.get("datatype"), tuple(shape), data, n)
 
@@ -171,14 +173,16 @@ class OpenInference:
                 data, start = raw[start : start + size], start + size
             else:
                 raise CutShort(
-                    f"The answer must hold all bytes it announces; got {shown(size, 40)}, {len(raw) - start} left."
+                    f"The answer must hold all bytes it announces; got {shown(size, 40)}, "
+                    f"{len(raw) - start} left."
                 )
             if output.get("name") == self.output:
                 found.append((output, data))
         if len(found) != 1 or start != len(raw):
             names = ", ".join(str(output.get("name")) for output in outputs)
             raise BadPrediction(
-                f'The answer must hold output "{self.output}" once and nothing unannounced; got {shown(names, 120)}.'
+                f'The answer must hold output "{self.output}" once and nothing unannounced; got '
+                f"{shown(names, 120)}."
             )
         return found[0]
 
@@ -251,7 +255,8 @@ def discover(transport: Transport, path: str, config: Configuration) -> OpenInfe
         and sum(length != 1 for length in shape[1:]) > 1
     ):
         raise InvalidInput(
-            f'The output "{answered["name"]}" must hold one score for each class; its shape is {shape}: no classifier\'s.'
+            f'The output "{answered["name"]}" must hold one score for each class; its shape is '
+            f"{shape}: no classifier's."
         )
     facts = {
         "path": path,
@@ -302,7 +307,8 @@ def _tensor(listed: Any, name: Any, noun: str) -> dict[str, Any]:
         tensors = [tensor for tensor in tensors if tensor["name"] == name]
     if len(tensors) != 1:
         raise InvalidInput(
-            f"One {noun} must be chosen ({noun} in [{table}]) among {shown(names, 200)}; got {shown(name, 80)}."
+            f"One {noun} must be chosen ({noun} in [{table}]) among {shown(names, 200)}; got "
+            f"{shown(name, 80)}."
         )
     return tensors[0]
 
@@ -316,16 +322,19 @@ def _input_shape(
         return None, config.input_shape
     if not isinstance(shape, list) or not shape or not all(type(length) is int for length in shape):
         raise InvalidInput(
-            f'The server tells no shape of input "{given["name"]}" (it says {shown(shape, 80)}): give "input_shape".'
+            f'The server tells no shape of input "{given["name"]}" (it says {shown(shape, 80)}): '
+            'give "input_shape".'
         )
     batch, row = shape[0], tuple(shape[1:])
     if batch not in (-1, 1):
         raise InvalidInput(
-            f'The input "{given["name"]}" must have a free number of rows, or one; its server says shape {shape}.'
+            f'The input "{given["name"]}" must have a free number of rows, or one; its server '
+            f"says shape {shape}."
         )
     if config.input_shape is None and any(length < 1 for length in row):
         raise InvalidInput(
-            f'The server leaves lengths of input "{given["name"]}" open, shape {shape}: give "input_shape".'
+            f'The server leaves lengths of input "{given["name"]}" open, shape {shape}: give '
+            '"input_shape".'
         )
     chosen = config.input_shape or row
     if len(chosen) != len(row) or any(

@@ -135,7 +135,8 @@ class EncodedRows:
         before, place, after = template.partition("$row")
         if not place or "$row" in after or after.startswith("["):
             raise InvalidInput(
-                f'A body of rows encoded as "{encoding.name}" must hold $row once for a row; got {template!r}.'
+                f'A body of rows encoded as "{encoding.name}" must hold $row once for a row; got '
+                f"{template!r}."
             )
         return cls(encoding, before, after)
 
@@ -167,7 +168,8 @@ def expanded(template: str, columns: Sequence[str]) -> str:
     """
     if not columns and re.search(r"\$(columns|record)\b", template):
         raise InvalidInput(
-            'A body with $columns, $record or $records needs the names of the inputs: "columns" in [request].'
+            'A body with $columns, $record or $records needs the names of the inputs: "columns" '
+            "in [request]."
         )
     names = [json.dumps(name).replace("$", "\\u0024") for name in columns]
     record = ", ".join(f"{name}: $row[{at}]" for at, name in enumerate(names))

@@ -31,7 +31,8 @@ def read_values(data: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
     if isinstance(data, memoryview):
         if len(data) != size * dtype.itemsize:
             raise BadPrediction(
-                f"A tensor of {size} {dtype} must take {size * dtype.itemsize} bytes; got {len(data)}."
+                f"A tensor of {size} {dtype} must take {size * dtype.itemsize} bytes; got "
+                f"{len(data)}."
             )
         values = np.frombuffer(data, dtype)
         return values.astype(np.float32) if dtype.itemsize == 2 and dtype.kind == "f" else values

@@ -62,7 +62,8 @@ def discover(transport: Transport, path: str, config: Configuration) -> Describe
             request.setdefault("dtype", dtype)
     if len(outputs) > 1 and output not in outputs and not answer:
         raise InvalidInput(
-            f"One output must be chosen (output in [answer]) among {shown(', '.join(outputs), 200)}."
+            "One output must be chosen (output in [answer]) among "
+            f"{shown(', '.join(outputs), 200)}."
         )
     for name, tensor in outputs.items():
         if name == (output or name):

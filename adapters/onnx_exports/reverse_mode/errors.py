@@ -40,7 +40,8 @@ class DataDependentControlFlow(CannotDifferentiate):
     def __init__(self, ops: tuple[str, ...]) -> None:
         self.ops = ops
         super().__init__(
-            f"Control flow that depends on the input has no reverse rule; the graph holds {', '.join(ops)}."
+            "Control flow that depends on the input has no reverse rule; the graph holds "
+            f"{', '.join(ops)}."
         )
 
 
@@ -77,5 +78,6 @@ class PiecewiseConstant(CannotDifferentiate):
         self.ops = ops
         names = ", ".join(f"{op} ({domain})" for domain, op in ops) or "no op"
         super().__init__(
-            f"The output is piecewise constant in the input: its gradient is zero almost everywhere (through {names})."
+            "The output is piecewise constant in the input: its gradient is zero almost "
+            f"everywhere (through {names})."
         )

@@ -154,7 +154,8 @@ class _Walk:
             schema = defs.get_schema(node.op_type, self._versions[domain], domain)
         except defs.SchemaError as error:
             raise InvalidModel(
-                f'The opset {self._versions[domain]} defines no op "{node.op_type}" ({domain or "ai.onnx"}).'
+                f'The opset {self._versions[domain]} defines no op "{node.op_type}" '
+                f"({domain or 'ai.onnx'})."
             ) from error
         if node.op_type == "Constant":
             self._learn_constant(node)

@@ -68,7 +68,8 @@ def choose_input(model: ModelProto, wanted: str | None) -> str:
     )
     if len(candidates) != 1:
         raise UnsuitableInterface(
-            f'"input" must be given where not exactly one input holds numbers; the inputs are {_listed(inputs) or "none"}.'
+            '"input" must be given where not exactly one input holds numbers; the inputs are '
+            f"{_listed(inputs) or 'none'}."
         )
     if inputs[candidates[0]] in _NO_NUMBERS:
         raise UnsuitableInterface(
@@ -103,12 +104,14 @@ def choose_output(model: ModelProto, wanted: str | None, dtypes: Mapping[str, in
     )
     if len(candidates) != 1:
         raise UnsuitableInterface(
-            f'"output" must be given where not exactly one output is floating-point; the outputs are {_listed(outputs)}.'
+            '"output" must be given where not exactly one output is floating-point; the outputs '
+            f"are {_listed(outputs)}."
         )
     chosen = outputs[candidates[0]]
     if dtypes.get(chosen, TensorProto.FLOAT) not in FLOATS:
         raise UnsuitableInterface(
-            f'The output "{candidates[0]}" has no gradient: it does not hold floating-point numbers.'
+            f'The output "{candidates[0]}" has no gradient: it does not hold floating-point '
+            "numbers."
         )
     return chosen
 

@@ -106,7 +106,8 @@ def margin_gradient_model(
     n_classes = shape[1] if len(shape) >= 2 else 0
     if not isinstance(n_classes, int) or n_classes < 2 or set(shape[2:]) - {1}:
         raise UnsuitableInterface(
-            f"A margin needs scores of two axes, rows and at least two classes; got the shape {shape}."
+            "A margin needs scores of two axes, rows and at least two classes; got the shape "
+            f"{shape}."
         )
     home = work.new_input("home", INT64, work.declared(shape[:1]))
     return work.finish(_margin_weights(work.builder, work.scores, home, n_classes))

@@ -6,6 +6,7 @@ not matter who measures it, how often it is begun, and where a killed worker's s
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -218,7 +219,7 @@ class OpenWork:
             ledger=folder.ledger if work.has_ledger else None,
             model_name=work.model_name,
         )
-        outcome = Outcome(number)
+        outcome, cpu = Outcome(number), time.process_time()
         with sending as spent, warnings.catch_warnings():
             warnings.simplefilter("ignore", CertificatesWithdrawn)  # said of the merged result
             warnings.simplefilter("ignore", UserWarning)  # said when the run began
@@ -243,6 +244,7 @@ class OpenWork:
                 asked -= earlier.run["n_queries"]
             account = replace(before, sent=sent_before).plus(spent.account(asked))
             found.run.update(spent.facts(), account=account.facts(), **work.facts)
+            found.run["cpu_seconds"] = round(time.process_time() - cpu, 3)
         folder.save(found)
         count.remove()
         if isinstance(outcome.error, BoundaryError):

@@ -68,7 +68,8 @@ def _before_transform(c: Context, g: Value, n_targets: int) -> Value:
     n_labels = len(c.attr("classlabels_strings", [])) or len(c.attr("classlabels_ints", []))
     if n_targets != n_labels or kind not in ("NONE", "LOGISTIC", "SOFTMAX"):
         raise c.refuse(
-            f"with {n_targets} rows of coefficients for {n_labels} classes and post_transform {kind}"
+            f"with {n_targets} rows of coefficients for {n_labels} classes and post_transform "
+            f"{kind}"
         )
     if kind == "LOGISTIC":
         return g * (y * (1.0 - y))

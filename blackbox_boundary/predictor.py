@@ -149,6 +149,14 @@ class Prediction:
             ),
         )
 
+    @property
+    def label_score(self) -> FloatArray | None:
+        """Score (n,) of each label; None where the predictor reveals none."""
+        if self.scores is None:
+            return self.top1
+        score: FloatArray = self.scores[np.arange(len(self.label)), self.label]
+        return score
+
     @classmethod
     def concatenate(cls, parts: list[Prediction]) -> Prediction:
         """Join the answers to consecutive batches (at least one, all of the same access)."""

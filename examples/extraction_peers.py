@@ -24,6 +24,7 @@ from art.estimators.classification import PyTorchClassifier
 from blackbox_boundary.reproduction import data
 from blackbox_boundary.reproduction.command import REDUCED
 from blackbox_boundary.reproduction.curves import curve
+from blackbox_boundary.reproduction.drawings import Line, disagreement
 from blackbox_boundary.reproduction.exhibit import Exhibit
 from blackbox_boundary.reproduction.samples import Samples
 from blackbox_boundary.reproduction.store import Store
@@ -148,39 +149,15 @@ def summarised(best, values):
     }
 
 
-def drawn(rows, figure):
-    """Disagreement on two logarithmic scales, which keep small differences visible."""
-    axes = figure.subplots()
-    lines = dict.fromkeys((row["strategy"], row["answers used"]) for row in rows)
-    for number, (name, answers) in enumerate(lines):
+def lines_of(rows):
+    """A line for each strategy and kind of answers."""
+    lines = []
+    for name, answers in dict.fromkeys((row["strategy"], row["answers used"]) for row in rows):
         line = [row for row in rows if (row["strategy"], row["answers used"]) == (name, answers)]
-        budget = [row["budget"] for row in line]
-        mean = [100 - row["agreement (%)"] for row in line]
-        std = [row["agreement ± std (%)"] for row in line]
-        style = {
-            "marker": "osv^Dx*P<>ph1"[number % 13],
-            "linestyle": ("-", "--", ":", "-.")[number % 4],
-            "color": f"C{number % 10}",
-        }
-        axes.errorbar(
-            budget,
-            mean,
-            std,
-            **style,
-            markersize=4,
-            linewidth=1,
-            label=name if answers in name else f"{name}, {answers}",
-        )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="victim queries",
-        ylabel="disagreement with the victim, natural test rows (%)",
-    )
-    axes.set_xticks(BUDGETS, [f"{budget:,}" for budget in BUDGETS])
-    axes.set_yticks([2, 3, 5, 10, 20], ["2", "3", "5", "10", "20"])
-    axes.minorticks_off()
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+        heads = ("budget", "agreement (%)", "agreement ± std (%)")
+        label = name if answers in name else f"{name}, {answers}"
+        lines.append(Line(label, *([row[head] for row in line] for head in heads)))
+    return lines
 
 
 def main():
@@ -200,9 +177,8 @@ def main():
         f"Model 1 extracted by Model 3, {REDUCED.curve_steps} optimiser steps of "
         f"{REDUCED.batch_size} rows each. Our best: {BEST}."
     )
-    Exhibit(
-        "peers", "Peers at equal budget", rows, note, partial(drawn, rows), size=(9.5, 4.6)
-    ).write(given.folder / "figures")
+    draw = partial(disagreement, lines_of(rows))
+    Exhibit("peers", "Peers at equal budget", rows, note, draw).write(given.folder / "figures")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _POLL_S = 1.0
 """Seconds between questions for the progress of an actor; longer where actors are many."""
 _POLLS_A_SECOND = 100
+_ANSWERS_WITHIN_S = 10.0
 
 
 def measure_on_cluster(
@@ -147,12 +149,26 @@ def _lost(ray: Any) -> Lost:
     )
 
 
+def _check_answers(address: str | None) -> None:
+    """Refuse an address where nothing listens; Ray itself would try again for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWERS_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise InvalidInput(
+            f'No Ray cluster answers at "{address}": {error}. Nothing was sent.'
+        ) from error
+
+
 @contextmanager
 def _connected(ray: Any, address: str | None) -> Iterator[None]:
     """A connection to the cluster; one that the caller has made is used, and left open."""
     if ray.is_initialized():
         yield
         return
+    _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a new cluster reports nothing
     on_term = signal.getsignal(signal.SIGTERM)
     try:

@@ -41,6 +41,7 @@ COLUMNS = (
     "certified",
     "note",
     "l0",
+    "flip_top1",
 )
 """What a result holds of each row, in the order of its table; the flip points apart."""
 
@@ -74,6 +75,9 @@ class Distances:
     top1, entropy : (n,) float, or None
         Score of the home label and entropy of the softmax (nats) at the row, where the predictor
         reveals them.
+    flip_top1 : (n,) float, or None
+        Score of the flipped label at the flip point, from the answer that confirmed it; NaN where a
+        row did not converge.
     estimate : (n,) float, or None
         A first-order estimate of the distance, from estimators that make one: neither an upper nor
         a lower bound.
@@ -108,6 +112,7 @@ class Distances:
     certified: NDArray[np.float64] | None = None
     note: NDArray[np.str_] | None = None
     l0: NDArray[np.float64] | None = None
+    flip_top1: NDArray[np.float64] | None = None
     trace: NDArray[np.float64] | None = None
     run: dict[str, Any] = field(default_factory=dict)
 

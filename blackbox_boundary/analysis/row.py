@@ -30,7 +30,7 @@ class Row:
     flip_point : array (*input_shape), or None
     l0 : float, or None
         Inputs that change, where the result counts them.
-    top1, entropy, estimate, certified : float, or None
+    top1, flip_top1, entropy, estimate, certified : float, or None
     note : str, or None
     """
 
@@ -52,6 +52,7 @@ class Row:
     estimate: float | None = None
     certified: float | None = None
     note: str | None = None
+    flip_top1: float | None = None
 
     @property
     def has_flip(self) -> bool:

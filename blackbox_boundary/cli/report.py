@@ -11,7 +11,7 @@ import click
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
 from ..analysis.overview import NORMS
-from ..analysis.verdict import verdict
+from ..analysis.verdict import typical_norm, verdict
 from ..errors import CapabilityMissing
 from .data_rows import DataRows, class_names_option, table_options
 from .fail_if import exit_code_of, fail_if_option
@@ -141,7 +141,12 @@ def report(
             class_names=(rows.names if rows is not None else None) or stored.class_names,
             norm=norm,
         )
-    said = verdict(stored.distances, norm, labels=None if rows is None else rows.labels)
+    said = verdict(
+        stored.distances,
+        norm,
+        labels=None if rows is None else rows.labels,
+        typical=None if rows is None else typical_norm(rows.x, norm),
+    )
     click.echo(said.text)
     say(f"Report: {path}")
     judged = exit_code_of(options["fail_if"], stored.distances, norm)

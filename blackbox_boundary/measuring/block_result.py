@@ -86,18 +86,19 @@ def _spread(x: Array, rows: IntArray, points: Array) -> Array:
 
 
 def _confidence(block: Block, flips: Flips) -> dict[str, Any]:
-    """Top score and softmax entropy of every row, where the predictor reveals them."""
+    """Top scores at rows and flip points, and softmax entropy, where they are revealed."""
     access = block.problem.access
     if access is Access.LABEL:
         return {}
     known = flips.home >= 0
     answered = flips.start if flips.answered is None else flips.answered
     rows, start = block.valid[known], answered[known]
-    columns: dict[str, Any] = {"top1": np.full(len(block.ids), np.nan)}
-    if start.scores is None:
-        columns["top1"][rows] = start.top1
-    else:
-        columns["top1"][rows] = start.scores[np.arange(len(rows)), start.label]
+    columns: dict[str, Any] = {
+        name: np.full(len(block.ids), np.nan) for name in ("top1", "flip_top1")
+    }
+    columns["top1"][rows] = start.label_score
+    columns["flip_top1"][block.valid] = flips.flip_score
+    if start.scores is not None:
         columns["entropy"] = np.full(len(block.ids), np.nan)
         columns["entropy"][rows] = softmax_entropy(start.scores, access)
     return columns

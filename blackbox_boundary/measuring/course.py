@@ -96,8 +96,10 @@ def _check_keeps_domain(estimator: Estimator) -> None:
     given = [name for name in settings if getattr(estimator, name, None) is not None]
     if given:
         raise InvalidInput(
-            f'"{given[0]}" of {type(estimator).__name__} counts the inputs, and a domain of columns '
-            "is searched in coordinates of its own; declare in the columns what is frozen or listed."
+            f'"{given[0]}" of {type(estimator).__name__} counts the inputs, and a domain of '
+            "columns "
+            "is searched in coordinates of its own; declare in the columns what is frozen or "
+            "listed."
         )
 
 
@@ -128,12 +130,27 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
     Queries per row: one for the row itself, the estimator's own, and one to confirm its flip point,
     unless the estimator's last query was that one. Votes multiply these numbers.
     """
-    search = _course(estimator, flips, problem)
+    search = _remembering(_course(estimator, flips, problem), flips)
     if problem.grid is not None:
         search = on_grid(search, flips, problem, rank_of(estimator, problem))
     if problem.aim is not None:
         search = aimed(search, flips, problem)
     yield from search if problem.votes == 1 else by_votes(search, flips, problem.votes)
+
+
+def _remembering(search: Search, flips: Flips) -> Search:
+    """Run a search, and remember the last answer about each row."""
+    try:
+        ask = next(search)
+        while True:
+            reply = yield ask
+            if isinstance(reply, Labels):
+                flips.take_in(ask.rows, reply.prediction)
+            ask = search.send(reply)
+    except StopIteration:
+        return
+    finally:
+        search.close()
 
 
 def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
@@ -198,6 +215,7 @@ def _confirm(flips: Flips, problem: Problem) -> Search:
         flipped = (label != flips.home[rows]) & ~_unclear(reply)
         out = np.flatnonzero(reply.answered & flipped)
         flips.move(rows[out], take(points, out), label[out], flips.hi[rows[out]] + step[out])
+        flips.confirmed[rows[out]] = True
         back = np.flatnonzero(reply.answered & ~flipped)
         rows, votes_disagreed, hi = (
             rows[back],

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..arrays import take
 from ..domain import Domain, Violation
 from ..errors import InvalidInput
@@ -96,7 +93,7 @@ class _TableRows(Rows):
         return self._columns.decode(points, take(self.x, rows))
 
     def away(self, rows: IntArray, points: Array) -> Array:
-        return self._columns.encode(points) - self._columns.encode(take(self.x, rows))
+        return self._columns.away(points, take(self.x, rows))
 
 
 class _InputRows(Rows):
@@ -108,8 +105,8 @@ class _InputRows(Rows):
         super().__init__(problem, x)
         self._columns = columns
 
-    def length(self, rows: IntArray, points: Array, order: float) -> NDArray[np.float64]:
-        return self._columns.length(points, take(self.x, rows), order)
+    def away(self, rows: IntArray, points: Array) -> Array:
+        return self._columns.away(points, take(self.x, rows))
 
 
 def violations(x: Array, domain: Domain) -> list[Violation]:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Colours", "bare_axes", "dress", "log_scale", "place_across", "whole_numbers"]
+__all__ = ["TITLED", "Colours", "bare_axes", "dress", "log_scale", "place_across", "whole_numbers"]
+
+
+TITLED = "titled"
+"""Id of the artist whose shapes have titles on the page: bars, cells."""
 
 
 @dataclass(frozen=True)

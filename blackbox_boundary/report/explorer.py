@@ -18,8 +18,10 @@ from ..analysis.verdict import verdict
 from ..printable import printable
 from ..search.asks import Status
 from .html import need_packages, render, write_page
+from .label_map import label_map, map_size
 from .pictures import image_layout, triptychs
-from .tables import Names, label_pairs
+from .sections import short
+from .tables import LabelPair, Names, label_pairs, pair_matrix
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +36,8 @@ __all__ = ["write_explorer"]
 
 _MOST_PICTURES = 600
 _MOST_PAIRS = 100
+_MOST_LABELS = 16
+"""Labels up to which each cell of the map is a button; beyond, the map is a picture."""
 _DIGITS = 5
 """Significant digits of a number in the file."""
 
@@ -102,6 +106,7 @@ def write_explorer(
             for pair in pairs[:_MOST_PAIRS]
         ],
         "n_left": len(pairs[_MOST_PAIRS:]),
+        "map": _map(pairs, names),
         "data": _json(data),
         "scripts": [_kept("uPlot.iife.min.js"), _kept("explorer.js")],
         "styles": [
@@ -111,6 +116,29 @@ def write_explorer(
         ],
     }
     write_page(render("explorer.html.jinja", content), path)
+
+
+def _map(pairs: list[LabelPair], names: Names) -> dict[str, Any]:
+    """Cells with a button each; of many labels, a picture with a pixel a pair."""
+    counts, labels, pooled = pair_matrix(pairs, most=_MOST_LABELS)
+    if pooled:
+        return {"cells": None, "size": map_size(pairs), "picture": label_map(pairs)}
+    shades = np.ceil(9 * counts / counts.max(initial=1)).astype(int)
+    cells = [
+        [
+            {
+                "key": f"{home},{flipped}",
+                "n": f"{counts[i, j]:,}",
+                "shade": shades[i, j],
+                "words": f"{names(home)} → {names(flipped)}: {counts[i, j]:,} rows",
+            }
+            if counts[i, j]
+            else None
+            for j, flipped in enumerate(labels)
+        ]
+        for i, home in enumerate(labels)
+    ]
+    return {"cells": cells, "names": [short(names(label)) for label in labels]}
 
 
 def _kept(name: str) -> str:
@@ -135,6 +163,12 @@ def _columns(
     if labels is not None:
         columns["label"] = ("true label", True, labels.tolist())
     columns["distance"] = (NAMES[norm], False, _numbers(distances.norm(norm)))
+    for key, title, part in (
+        ("score", "score", distances.top1),
+        ("after", "score at flip", distances.flip_top1),
+    ):
+        if part is not None:
+            columns[key] = (title, False, _numbers(part))
     if distances.entropy is not None:
         columns["entropy"] = ("entropy", False, _numbers(distances.entropy))
     if distances.certified is not None:

@@ -15,11 +15,11 @@ matplotlib is imported when the first figure is drawn, never before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .axes import Colours, bare_axes, log_scale, place_across, whole_numbers
+from .axes import TITLED, Colours, bare_axes, log_scale, place_across, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,7 +163,7 @@ def distance_histogram(
     figure, axes = bare_axes(size, colours)
     if bins.log:
         log_scale(axes)
-    axes.stairs(bins.counts, bins.edges, fill=True, color=colours.accent, alpha=0.75, linewidth=0)
+    _draw_bars(axes, bins, colours)
     if finite.size:
         q25, median, q75 = np.quantile(finite, (0.25, 0.5, 0.75))
         axes.axvspan(q25, q75, color=colours.ink, alpha=0.09, linewidth=0, zorder=0)
@@ -179,6 +179,17 @@ def distance_histogram(
     axes.set_ylabel("rows")
     whole_numbers(axes.yaxis)
     return figure
+
+
+def _draw_bars(axes: Axes, bins: Histogram, colours: Colours) -> None:
+    """One shape for each bin that holds rows."""
+    (full,) = np.nonzero(bins.counts)
+    left, right, top = bins.edges[full], bins.edges[full + 1], bins.counts[full].astype(float)
+    _boxes(axes, left, right, np.zeros(len(full)), top, facecolor=colours.accent, alpha=0.75)
+    if full.size:
+        axes.update_datalim([(bins.edges[0], 0), (bins.edges[-1], top.max())])
+        axes.autoscale_view()
+        axes.set_ylim(bottom=0)
 
 
 def entropy_against_distance(
@@ -261,7 +272,6 @@ def heat_map(
     colours : Colours, optional
         Default: those of print.
     """
-    from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba
 
     colours = colours or Colours()
@@ -270,12 +280,8 @@ def heat_map(
     figure, axes = bare_axes(size or (1.2 + 0.3 * m, 0.9 + 0.3 * k), colours)
     i, j = np.nonzero(counts)
     shade = _DARKEST * np.minimum(counts[i, j] / (full or counts.max(initial=1)), 1)
-    corners = np.stack([j, i], axis=-1)[:, None, :] + np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
-    axes.add_collection(
-        PolyCollection(
-            corners, facecolors=[to_rgba(colours.accent, alpha) for alpha in shade], linewidth=0
-        )
-    )
+    faces = [to_rgba(colours.accent, alpha) for alpha in shade]
+    _boxes(axes, j, j + 1, i, i + 1, facecolors=faces)
     for row, column in zip(i, j, strict=True):
         axes.text(
             column + 0.5,
@@ -309,7 +315,9 @@ def bars(
     colours = colours or Colours()
     figure, axes = bare_axes((6.2, 0.5 + 0.24 * len(names)), colours)
     places = [float(place) for place in range(len(names))]
-    axes.barh(places, shares, height=0.7, color=colours.accent, alpha=_DARKEST)
+    right, top = np.asarray(shares, float), np.asarray(places) - 0.35
+    zero = np.zeros(len(right))
+    _boxes(axes, zero, right, top, top + 0.7, facecolor=colours.accent, alpha=_DARKEST)
     for place, share in zip(places, shares, strict=True):
         axes.text(
             share, place, f" {share:.1%}", va="center_baseline", fontsize=7.5, color=colours.ink
@@ -319,6 +327,15 @@ def bars(
     axes.set_xticks([])
     axes.grid(visible=False)
     return figure
+
+
+def _boxes(axes: Axes, left: Any, right: Any, bottom: Any, top: Any, **style: Any) -> None:
+    """Draw rectangles (k,) as one artist, whose shapes can have titles."""
+    from matplotlib.collections import PolyCollection
+
+    corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
+    shapes = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+    axes.add_collection(PolyCollection(list(shapes), linewidth=0, gid=TITLED, **style))
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:

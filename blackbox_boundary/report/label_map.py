@@ -11,7 +11,7 @@ from .pictures import png_uri
 if TYPE_CHECKING:
     from .tables import LabelPair
 
-__all__ = ["label_map"]
+__all__ = ["label_map", "map_size"]
 
 _COLOUR = (79, 134, 204)
 """Between the accents of the light and the dark page: it can be read on both."""
@@ -20,13 +20,18 @@ _MOST = 1200
 """Labels drawn; a wider map would not fit a screen."""
 
 
+def map_size(pairs: list[LabelPair]) -> int:
+    """Labels along a side of the map."""
+    return min(_MOST, 1 + max(max(pair.home, pair.flipped) for pair in pairs))
+
+
 def label_map(pairs: list[LabelPair]) -> str:
     """Draw counts as a picture (a data URI): home labels as lines, flipped labels as columns.
 
     Both are in the order of the labels. Opacity grows with the logarithm of the count, so that
     single rows stay visible.
     """
-    size = min(_MOST, 1 + max(max(pair.home, pair.flipped) for pair in pairs))
+    size = map_size(pairs)
     counts = np.zeros((size, size))
     for pair in pairs:
         if max(pair.home, pair.flipped) < size:

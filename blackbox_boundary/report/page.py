@@ -108,16 +108,19 @@ def write_report(
     n = len(distances)
     if x is not None and x.shape[:1] != (n,):
         raise InvalidInput(
-            f'"x" of write_report must have one row for each of the {n} distances; got shape {tuple(x.shape)}.'
+            f'"x" of write_report must have one row for each of the {n} distances; got shape '
+            f"{tuple(x.shape)}."
         )
     truth = None if labels is None else np.asarray(labels)
     if truth is not None and truth.shape != (n,):
         raise InvalidInput(
-            f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.'
+            f'"labels" of write_report must have shape ({n},), one for each of the distances; got '
+            f"{truth.shape}."
         )
     if x is not None and input_names is not None and len(input_names) != math.prod(x.shape[1:]):
         raise InvalidInput(
-            f'"input_names" of write_report must name the {math.prod(x.shape[1:])} inputs of a row; '
+            f'"input_names" of write_report must name the {math.prod(x.shape[1:])} inputs of a '
+            "row; "
             f"got {len(input_names)}."
         )
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)
@@ -206,6 +209,7 @@ def _content(
             most=30 if len({pair.home for pair in pairs}) > 12 else 10,
         ),
         "n_pairs": len(pairs),
+        "scores_note": _scores_note(distances),
         "colours": layout is not None and layout.is_colour,
         "columns": column_drawing(distances, x, columns) if _is_table(x, layout) else None,
         "fragile": fragile_rows(
@@ -225,6 +229,22 @@ def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
     if not isinstance(data, dict) or data.get("labels_numbered") != "by the alphabet":
         return ""
     return names.numbered()
+
+
+def _scores_note(distances: Distances) -> str:
+    """What the scores on the cards are; empty where the model reveals none."""
+    if distances.top1 is None:
+        return ""
+    kind = {"logits": "logits", "probabilities": "probabilities"}.get(
+        distances.run.get("access", "")
+    )
+    said = f" ({kind})" if kind else ""
+    if distances.flip_top1 is None:
+        return f"The score{said} is that of the home label."
+    return (
+        f"The scores{said} are that of the home label at the row, and after the arrow that of the "
+        "flipped label at the flip point."
+    )
 
 
 def _listed(counts: Mapping[Status, int]) -> str:

@@ -59,12 +59,7 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     if isinstance(data, dict):
         data = without_folder(data.get("path") or data.get("name") or "")
     if isinstance(estimator, dict):
-        choices = [
-            f"{key} {value}"
-            for key, value in estimator.items()
-            if isinstance(value, str) and key != "name" and value != "auto"
-        ]
-        estimator = ", ".join([str(estimator.get("name")), *choices])
+        estimator = _estimator_words(estimator)
     reveals = (
         f"{run['access']} and gradients"
         if "access" in run and run.get("gradients") == "predictor"
@@ -79,6 +74,16 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, printable(value)) for name, value in facts.items() if value]
 
 
+def _estimator_words(facts: Mapping[str, Any]) -> str:
+    """The name of an estimator and its named choices; of a part that is one itself, its name."""
+    choices = [
+        f"{key.replace('_', ' ')} {value.partition('(')[0]}"
+        for key, value in facts.items()
+        if isinstance(value, str) and key != "name" and value != "auto"
+    ]
+    return ", ".join([str(facts.get("name")), *choices])
+
+
 def behaviour_table(run: Mapping[str, Any]) -> Table | None:
     """The behaviour of the model, where the run has measured it."""
     seen = run.get("behaviour")
@@ -88,7 +93,10 @@ def behaviour_table(run: Mapping[str, Any]) -> Table | None:
     facts = [
         (
             "rows asked",
-            f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in mixed batches",
+            (
+                f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in "
+                "mixed batches"
+            ),
         ),
         ("rows whose label changed", f"{seen.get('n_label_changes')}"),
     ]

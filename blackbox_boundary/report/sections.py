@@ -99,6 +99,7 @@ class CellsOfChange(NamedTuple):
 class FragileRow:
     """A row close to the boundary.
 
+    ``scores`` are those of the home label at the row and of the flipped one at the flip point;
     ``changes`` names the inputs that change most, where there are no pictures.
     """
 
@@ -108,7 +109,7 @@ class FragileRow:
     truth: str | None
     distance: str
     status: str
-    score: str
+    scores: str
     pictures: Triptych | None
     largest: str
     changes: list[CellsOfChange]
@@ -145,14 +146,14 @@ def distance_drawings(distances: Distances) -> list[Drawing]:
         figure = distance_histogram(
             values, norm=label, bins=bins, unit=unit_of(distances), colours=PAGE_COLOURS
         )
-        words = f"Histogram of {label} distances of {values.size:,} rows, median {number(float(np.median(values)))} {unit_of(distances)}."
-        drawings.append(
-            Drawing(
-                inline_svg(figure, name, text=words),
-                words,
-                histogram_table(bins, label, unit_of(distances)),
-            )
+        words = (
+            f"Histogram of {label} distances of {values.size:,} rows, median "
+            f"{number(float(np.median(values)))} {unit_of(distances)}."
         )
+        table = histogram_table(bins, label, unit_of(distances))
+        titles = [f"{low_to_high}: {n} rows" for low_to_high, n in table.rows if n != "0"]
+        svg = inline_svg(figure, name, text=words, titles=titles)
+        drawings.append(Drawing(svg, words, table))
     return drawings
 
 
@@ -209,8 +210,11 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str, unit: str) -> 
             full=int(counts[: len(labels), : len(labels)].max()),
             colours=PAGE_COLOURS,
         )
-        words = f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows with a flip point."
-        svg = inline_svg(figure, "pairs", text=words)
+        words = (
+            f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows "
+            "with a flip point."
+        )
+        svg = inline_svg(figure, "pairs", text=words, titles=_cell_titles(counts, labels, names))
     if pooled:
         words += (
             f" The {len(labels)} labels of the most frequent pairs have lines of their own; "
@@ -220,6 +224,15 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str, unit: str) -> 
     listed = pair_table(pairs, names, NAMES[norm], unit, most=200)
     listed = replace(listed, caption=f"{listed.caption}; the longer list")  # landmarks differ
     return Drawing(svg, words, listed, whole)
+
+
+def _cell_titles(counts: NDArray[np.intp], labels: list[int], names: Names) -> list[str]:
+    """Of each cell that holds rows: both labels by their whole names, and the rows."""
+    known = [*map(names, labels), "others"]
+    return [
+        f"{known[i]} → {known[j]}: {counts[i, j]:,} rows, {counts[i, j] / counts.sum():.1%}"
+        for i, j in np.argwhere(counts).tolist()
+    ]
 
 
 def fragile_rows(
@@ -264,7 +277,7 @@ def fragile_rows(
             flipped=names(distances.flipped[i]),
             truth=None if labels is None else names(labels[i]),
             distance=number(distance[i]),
-            score="" if distances.top1 is None else number(distances.top1[i]),
+            scores=_scores(distances, i),
             status=status_words(distances.status[i]),
             pictures=pictures[j],
             largest=f"{picture.largest:.2g}" if (picture := pictures[j]) else "",
@@ -282,6 +295,13 @@ def fragile_rows(
         (number(scale[0]), number(scale[1])) if scale else None,
         _fragile_table(distances, listed[np.isfinite(distance[listed])], names, labels),
     )
+
+
+def _scores(distances: Distances, i: int) -> str:
+    """Scores before and after; the first alone where the row did not converge."""
+    known = (distances.top1, distances.flip_top1)
+    shown = [number(part[i]) for part in known if part is not None and np.isfinite(part[i])]
+    return " → ".join(shown)
 
 
 def _strips(distances: Distances, distance: NDArray[np.float64]) -> list[tuple[str, str, IntArray]]:
@@ -368,9 +388,12 @@ def column_drawing(distances: Distances, x: Array | None, columns: Columns) -> D
         f"Mean part of each column in the changes of a flip point, n = {n:,} rows with one; "
         f"changes in {unit_of(distances)}."
     )
-    return Drawing(
-        inline_svg(figure, "columns", text=words), words, column_table(shares, unit_of(distances))
-    )
+    titles = [
+        f"{printable(share.column)}: {share.share:.1%} of the changes, {share.n_rows:,} rows"
+        for share in shares
+    ]
+    svg = inline_svg(figure, "columns", text=words, titles=titles)
+    return Drawing(svg, words, column_table(shares, unit_of(distances)))
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:

@@ -13,9 +13,12 @@ import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
+from .axes import TITLED
 from .figures import Colours
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
 
 __all__ = ["PAGE_COLOURS", "inline_svg"]
@@ -32,6 +35,8 @@ _PROPERTIES = {
 }
 _COLOUR = re.compile(r"#00000[1-4]\b")
 _REFERENCE = re.compile(r"#([\w.-]+)")
+_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_MEASURES = {"d", "x", "y", "width", "height", "transform"}
 _DROPPED = ("font-family", "stroke-linecap", "stroke-linejoin")  # the style sheet's
 
 _SCALE = 1.6
@@ -39,7 +44,7 @@ _SCALE = 1.6
 the page has the room."""
 
 
-def inline_svg(figure: Figure, name: str, *, text: str) -> str:
+def inline_svg(figure: Figure, name: str, *, text: str, titles: Sequence[str] = ()) -> str:
     """Write a figure as an ``<svg>`` element to stand in an HTML page.
 
     Parameters
@@ -50,6 +55,9 @@ def inline_svg(figure: Figure, name: str, *, text: str) -> str:
         Of the figure on its page; letters and digits.
     text : str
         Text for readers who do not see the figure.
+    titles : sequence of str, optional
+        One for each shape of the artist whose id is :data:`TITLED`, shown by a browser while the
+        mouse rests on the shape.
     """
     root = ET.fromstring(_draw(figure))  # noqa: S314  matplotlib has just written it
     for parent in root.iter():
@@ -57,9 +65,12 @@ def inline_svg(figure: Figure, name: str, *, text: str) -> str:
         for child in list(parent):
             if _local(child.tag) in ("metadata", "style"):
                 parent.remove(child)
+    if titles:
+        _entitle(root, titles)
     _rename(root, name)
     for element in root.iter():
         _present(element)
+    _slim(root)
     width = round(_SCALE * figure.get_figwidth() * 72)
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
@@ -77,6 +88,35 @@ def _draw(figure: Figure) -> bytes:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "blackbox_boundary"}):
         figure.savefig(file, format="svg", transparent=True)
     return file.getvalue()
+
+
+def _entitle(root: ET.Element, titles: Sequence[str]) -> None:
+    """Give each shape of the titled artist its title."""
+    (group,) = (element for element in root.iter() if element.get("id") == TITLED)
+    shapes = [element for element in group.iter() if element.tag == "path"]
+    for shape, title in zip(shapes, titles, strict=True):
+        ET.SubElement(shape, "title").text = title
+
+
+def _slim(root: ET.Element) -> None:
+    """Shorten numbers to hundredths of a point; drop indentation, and groups that do nothing."""
+    for element in root.iter():
+        for key in element.attrib.keys() & _MEASURES:
+            element.attrib[key] = " ".join(_NUMBER.sub(_shortened, element.attrib[key]).split())
+        if element.text is not None and not element.text.strip():
+            element.text = None
+        element.tail = None
+        children: list[ET.Element] = []
+        for child in element:
+            while child.tag == "g" and not child.attrib and len(child) == 1:
+                child = child[0]  # noqa: PLW2901
+            if child.tag != "g" or len(child):
+                children.append(child)
+        element[:] = children
+
+
+def _shortened(number: re.Match[str]) -> str:
+    return f"{round(float(number[0]), 2):g}"
 
 
 def _local(tag: str) -> str:

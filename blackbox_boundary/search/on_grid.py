@@ -43,6 +43,8 @@ class AskedFlips:
     points : (n, *input_shape)
         The rows themselves where no flip was asked.
     label : (n,) int
+    score : (n,) float
+        Score of that label; NaN where the model reveals none.
     distance : (n,) float
         By what decides which one is the nearest; infinite where none was, or where asking again has
         shown another label.
@@ -53,6 +55,7 @@ class AskedFlips:
         n = x.shape[0]
         self.points = x + 0
         self.label = np.full(n, -1, np.intp)
+        self.score = np.full(n, np.nan)
         self.distance = np.full(n, np.inf)
         self.known = np.zeros(n, np.bool_)
         self._rank = rank
@@ -74,6 +77,9 @@ class AskedFlips:
         if row.size:
             put(self.points, row, take(points, best))
             self.label[row], self.distance[row], self.known[row] = label[best], away, True
+            score = reply.prediction.label_score
+            if score is not None:
+                self.score[row] = score[best]
 
     def _doubt(self, rows: IntArray, points: Array) -> None:
         """Let a farther flip replace one that did not flip when it was asked again."""

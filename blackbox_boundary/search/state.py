@@ -62,6 +62,9 @@ class Flips:
         nothing suggests it.
     votes_disagreed : (n,) bool
         Whether votes on any point of the row ever disagreed.
+    last_label, last_score : (n,)
+        The last answer about each row: its label, -1 where there is none, and the score of that
+        label, NaN where the model reveals none.
     certified_by : tuple of str
         Names of the layers that the certified distances follow from.
     path : Path or None
@@ -84,6 +87,8 @@ class Flips:
     confirmed: NDArray[np.bool_] = field(init=False)
     outward_step: NDArray[np.float64] = field(init=False)
     votes_disagreed: NDArray[np.bool_] = field(init=False)
+    last_label: IntArray = field(init=False)
+    last_score: NDArray[np.float64] = field(init=False)
     estimate: NDArray[np.float64] | None = None
     certified: NDArray[np.float64] | None = None
     certified_by: tuple[str, ...] = ()
@@ -101,6 +106,7 @@ class Flips:
         n = len(self.row_ids)
         self._is_kept = np.zeros(n, np.bool_)
         self.home, self.flipped = np.full(n, -1, np.intp), np.full(n, -1, np.intp)
+        self.last_label, self.last_score = np.full(n, -1, np.intp), np.full(n, np.nan)
         self.status, self.lo, self.hi = (
             np.full(n, Status.RUNNING, np.int8),
             np.zeros(n),
@@ -138,6 +144,26 @@ class Flips:
         if self.asked is None:
             return self.flipped
         return np.where(self.has_flip & self.asked.known, self.asked.label, self.flipped)
+
+    @property
+    def flip_score(self) -> NDArray[np.float64]:
+        """(n,) Score of the flipped label at the flip point; NaN where it is not known.
+
+        It is known where the flip point is confirmed: it is what the last answer is about. On a
+        grid it was kept with the point.
+        """
+        known = (self.status == Status.CONVERGED) & self.has_flip
+        if self.asked is not None:
+            return np.where(known & self.asked.known, self.asked.score, np.nan)
+        known &= self.confirmed & (self.last_label == self.flipped)
+        return np.where(known, self.last_score, np.nan)
+
+    def take_in(self, rows: IntArray, prediction: Prediction) -> None:
+        """Remember the last answer about each row; of several in one question, the last."""
+        self.last_label[rows] = prediction.label
+        score = prediction.label_score
+        if score is not None:
+            self.last_score[rows] = score
 
     def go_on(self) -> None:
         """Take up the brackets of an earlier run whose flip points lie on the present paths.

@@ -13,10 +13,12 @@ from pathlib import Path
 from blackbox_boundary.datasets.homes import ENVIRONMENT
 
 from . import data
+from .claims import claims_table
 from .curves import section6_curves
 from .exhibit import Exhibit, Row
 from .expected import curve_pairs, expected
 from .page import write_page
+from .plan import OTHER_WIDTHS, n_steps
 from .robustness import section6_robustness
 from .scale import Scale
 from .section4 import section4
@@ -170,14 +172,21 @@ def reproduce(
     InvalidInput
         The data are missing or are not what they should be; a victim diverged.
     """
-    study = _study(name, Store(folder / "results", say), quick=quick, scale=scale, device=device)
+    store = Store(folder / "results", say)
+    study = _study(name, store, quick=quick, scale=scale, device=device)
     if dry_run:
         for line in expected(study):
             say(line)
         return None
+    store.n_steps = n_steps(study, trains_victims=name == "mnist")
     sections = [(title, list(exhibits)) for title, exhibits in _sections(study)]
+    claims = claims_table([exhibit for _, exhibits in sections for exhibit in exhibits])
     return write_page(
-        folder, f"The paper, reproduced: {study.data.name}", list(_facts(study)), sections
+        folder,
+        f"The paper, reproduced: {study.data.name}",
+        list(_facts(study)),
+        [("The 17 claims", [claims]), *sections],
+        is_quick=study.scale.name == "quick",
     )
 
 
@@ -206,7 +215,7 @@ def _sections(study: Study) -> Iterator[tuple[str, Iterator[Exhibit]]]:
     if study.scale.width_seeds:
         others = {
             width: mnist_study(study.data, study.scale, study.store, widths=(width, 64))
-            for width in (32, 512)
+            for width in OTHER_WIDTHS
         }
         yield (
             "What the paper does not print",
@@ -243,15 +252,28 @@ def _victims(study: Study) -> Iterator[Exhibit]:
 
 def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
-    yield f"Data: {study.data.name}, {study.inputs.n_pool:,} training and {len(study.inputs.test):,} test rows; scale “{scale.name}”."
-    yield f"Tables: {scale.seeds} seeds (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
     yield (
-        f"Curves: {scale.curve_seeds} seeds, {scale.curve_steps:,} steps."
+        f"Data: {study.data.name}, {study.inputs.n_pool:,} training and "
+        f"{len(study.inputs.test):,} test rows; scale “{scale.name}”."
+    )
+    yield (
+        f"Tables: {_seeds(scale.seeds)} (from 0), {scale.table_steps:,} optimiser steps of "
+        f"{scale.batch_size} rows a surrogate."
+    )
+    yield (
+        f"Curves: {_seeds(scale.curve_seeds)}, {scale.curve_steps:,} steps."
         if scale.curve_seeds
         else "Curves: none at this scale."
     )
-    yield f"The steps kept here took {study.store.seconds() / 60:.1f} minutes, and the measurements what their table says."
+    yield (
+        f"The steps kept here took {study.store.seconds() / 60:.1f} minutes, and the measurements "
+        "what their table says."
+    )
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch")
     )
     yield f"Python {platform.python_version()}, {packages}; {platform.machine()}."
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed" + "s" * (n != 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from blackbox_boundary.extraction import (
     lead,
 )
 
+from .drawings import Line, disagreement
 from .exhibit import Exhibit, Row
 from .kept import Kept
 from .samples import Samples
@@ -211,9 +213,12 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
         for points in zip(*runs, strict=True)
     ]
     note = (
-        f"{victim} extracted by {surrogate}, hard labels, {study.scale.curve_steps} optimiser steps from scratch at each budget. "
-        "Budgets count labels asked; lowest, highest and uniform distance are told the victim's distances for nothing (their search is not "
-        "charged here, but is in the last strategy); the surrogate's distances, entropies and margins cost no victim queries."
+        f"{victim} extracted by {surrogate}, hard labels, {study.scale.curve_steps} optimiser "
+        "steps from scratch at each budget. "
+        "Budgets count labels asked; lowest, highest and uniform distance are told the victim's "
+        "distances for nothing (their search is not "
+        "charged here, but is in the last strategy); the surrogate's distances, entropies and "
+        "margins cost no victim queries."
     )
     title = f"Agreement by budget, {victim} → {surrogate}"
     return Exhibit(
@@ -221,8 +226,7 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
         title,
         rows,
         note,
-        _drawn(rows),
-        size=(9.5, 4.6),
+        partial(disagreement, _lines(rows)),
     )
 
 
@@ -369,32 +373,10 @@ _QUERIES_A_SEARCH = 7
 last of them, whose flips are still used."""
 
 
-def _drawn(rows: list[Row]) -> Callable[[Any], None]:
-    """Disagreement on two logarithmic scales, which keep small differences visible."""
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        for number, name in enumerate(dict.fromkeys(row["strategy"] for row in rows)):
-            line: list[Any] = [row for row in rows if row["strategy"] == name]
-            budget = [row["budget"] for row in line]
-            mean = [100 - row["agreement (%)"] for row in line]
-            std = [row["agreement ± std (%)"] or 0 for row in line]
-            style = {
-                "marker": "osv^Dx*P<>ph1"[number % 13],
-                "linestyle": ("-", "--", ":", "-.")[number % 4],
-                "color": f"C{number % 10}",
-            }
-            axes.errorbar(budget, mean, std, **style, markersize=5, linewidth=1, label=name)
-        ticks = list(dict.fromkeys(row["budget"] for row in rows))
-        axes.set(
-            xscale="log",
-            yscale="log",
-            xlabel="victim queries",
-            ylabel="disagreement with the victim, natural test rows (%)",
-        )
-        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], fontsize=8)
-        axes.set_yticks([3, 5, 10, 20, 40], ["3", "5", "10", "20", "40"])
-        axes.minorticks_off()
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-
-    return draw
+def _lines(rows: list[Row]) -> list[Line]:
+    lines = []
+    for name in dict.fromkeys(row["strategy"] for row in rows):
+        line: list[Any] = [row for row in rows if row["strategy"] == name]
+        heads = ("budget", "agreement (%)", "agreement ± std (%)")
+        lines.append(Line(str(name), *([row[head] for row in line] for head in heads)))
+    return lines

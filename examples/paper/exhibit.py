@@ -7,7 +7,13 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from blackbox_boundary.report.axes import Colours
+from blackbox_boundary.report.svg import PAGE_COLOURS, inline_svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Cell", "Exhibit", "Row"]
 
@@ -30,7 +36,7 @@ class Exhibit:
     rows : sequence of mappings
         The numbers, each by the head of its column, all with the same heads. None: not known.
     draw : callable, optional
-        Draws on an empty matplotlib figure.
+        Returns a matplotlib figure in the colours given.
     folded : bool
         Whether the table is too long to be read on a page, and is for the CSV file.
     """
@@ -39,9 +45,8 @@ class Exhibit:
     title: str
     rows: Sequence[Row]
     note: str = ""
-    draw: Callable[[Any], None] | None = None
+    draw: Callable[[Colours], Figure] | None = None
     folded: bool = False
-    size: tuple[float, float] = (7.0, 3.6)
 
     def write(self, folder: Path) -> None:
         """Write ``slug.csv`` and, where there is a figure, ``slug.png``."""
@@ -62,24 +67,31 @@ class Exhibit:
         return list(self.rows[0]) if self.rows else []
 
     def png(self) -> bytes | None:
-        """The figure, the same bytes for the same numbers."""
+        """The figure in the colours of print, the same bytes for the same numbers."""
         if self.draw is None:
             return None
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=self.size, dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
-        self.draw(figure)
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        figure = self.draw(Colours())
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
         return buffer.getvalue()
 
+    def svg(self) -> str:
+        """The figure in the colours of the page; empty where there is none."""
+        if self.draw is None:
+            return ""
+        text = f"{self.title}; the numbers are in the table below."
+        return inline_svg(self.draw(PAGE_COLOURS), self.slug.replace("-", ""), text=text)
+
     def cells(self) -> list[list[str]]:
-        """The rows as words for a page."""
+        """The rows as words for a page; a deviation that one seed cannot have says so."""
         return [
-            ["–" if cell is None else shown(cell) for cell in row.values()] for row in self.rows
+            [_unknown(head, row) if cell is None else shown(cell) for head, cell in row.items()]
+            for row in self.rows
         ]
+
+
+def _unknown(head: str, row: Row) -> str:
+    return "1 seed" if "± std" in head and row.get("seeds") == 1 else "–"
 
 
 def shown(cell: Cell) -> str:

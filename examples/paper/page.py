@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +13,12 @@ __all__ = ["write_page"]
 
 _PACKAGE = "blackbox_boundary.reproduction"
 _STYLE = """
-img { max-width: 100%; }
 td { overflow-wrap: normal; }
+#claims + .note + .scroll td, #claims + .note + .scroll th { min-width: 9rem; }
+#claims + .note + .scroll td:nth-child(3) { min-width: 18rem; }
+details.section > summary { padding: .75rem 0; color: var(--ink); border-top: 1px solid var(--line); }
+details.section > summary h2 { display: inline; }
+details.section { margin-top: 1.5rem; }
 """
 
 
@@ -24,8 +27,12 @@ def write_page(
     title: str,
     facts: Sequence[str],
     sections: Sequence[tuple[str, Sequence[Exhibit]]],
+    *,
+    is_quick: bool = False,
 ) -> Path:
     """Write ``report.html``, and each exhibit's CSV file and picture; return the page's path.
+
+    The first section is on top; the others can be folded. A quick run has a banner.
 
     Raises
     ------
@@ -34,18 +41,12 @@ def write_page(
     """
     html.need_packages()
     shown = [
-        (name, [(exhibit, _encoded(exhibit)) for exhibit in exhibits])
-        for name, exhibits in sections
+        (name, [(exhibit, exhibit.svg()) for exhibit in exhibits]) for name, exhibits in sections
     ]
     for _, exhibits in sections:
         for exhibit in exhibits:
             exhibit.write(folder / "figures")
-    content = {"title": title, "facts": facts, "sections": shown}
+    content = {"title": title, "facts": facts, "sections": shown, "is_quick": is_quick}
     path = folder / "report.html"
     html.write_page(html.render("page.html.jinja", content, _PACKAGE, _STYLE), path)
     return path
-
-
-def _encoded(exhibit: Exhibit) -> str:
-    picture = exhibit.png()
-    return base64.b64encode(picture).decode() if picture else ""

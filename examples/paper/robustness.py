@@ -19,7 +19,7 @@ from .seeds import with_spread
 if TYPE_CHECKING:
     from .study import Study
 
-__all__ = ["section6_robustness"]
+__all__ = ["section6_robustness", "trainings"]
 
 _RADIUS = 0.5
 """L2; the clearance, and three quarters of the median distance to Model 1."""
@@ -28,7 +28,7 @@ _RADIUS = 0.5
 def section6_robustness(study: Study) -> Iterator[Exhibit]:
     """The first surrogate's network, trained on the true labels of the whole pool in four ways."""
     rows: list[Row] = []
-    for name, settings in _trainings(study).items():
+    for name, settings in trainings(study).items():
         cells = [_cell(study, name, settings, seed) for seed in range(study.scale.transfer_seeds)]
         row: dict[str, Cell] = {"training": name}
         for what in cells[0]:
@@ -43,7 +43,7 @@ def section6_robustness(study: Study) -> Iterator[Exhibit]:
     yield Exhibit("robustness", "Clearance, large margins and robustness", rows, note)
 
 
-def _trainings(study: Study) -> dict[str, dict[str, Any]]:
+def trainings(study: Study) -> dict[str, dict[str, Any]]:
     """Settings of a trainable, by name."""
     assert study.large_margin is not None
     hidden = {**study.large_margin.margins, "relu": study.large_margin.margins[INPUT]}

@@ -17,15 +17,23 @@ from blackbox_boundary.analysis.uncertainty import (
     rank_correlation,
     vote_uncertainty,
 )
+from blackbox_boundary.report.figures import entropy_against_distance
 
 from .exhibit import Exhibit, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from matplotlib.figure import Figure
+
+    from blackbox_boundary.report.axes import Colours
+
     from .study import Study
 
-__all__ = ["AUGMENTATIONS", "section4"]
+__all__ = ["AUGMENTATIONS", "VOTED_INPUTS", "section4"]
+
+VOTED_INPUTS = ("natural test", "uniform")
+"""Where votes are compared with distances."""
 
 Floats = NDArray[np.float32]
 
@@ -87,34 +95,12 @@ def _figure(
     softness: NDArray[np.float64],
 ) -> Exhibit:
     known = np.flatnonzero(np.isfinite(distance))
-    dots = np.random.default_rng(0).permutation(known)[:4000]
     grid = np.quantile(distance[known], np.linspace(0, 1, 101))
     lower, upper = fitted.interval(grid)
 
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        axes.plot(
-            distance[dots],
-            softness[dots],
-            ".",
-            color="0.75",
-            markersize=2,
-            rasterized=True,
-            label="rows",
-        )
-        axes.fill_between(grid, lower, upper, color="tab:blue", alpha=0.25, label="10–90 % of rows")
-        axes.plot(grid, fitted(grid), color="tab:blue", label="expected (isotonic)")
-        axes.axvline(
-            fitted.knee, color="black", linestyle="--", linewidth=1, label=f"knee {fitted.knee:.3g}"
-        )
-        axes.set(
-            xlabel=f"distance to the boundary ({study.norm}, input units)",
-            ylabel="entropy (nats)",
-            xlim=(0, min(grid[99], 4 * grid[75])),
-            title=name,
-        )
-        axes.legend(fontsize=8)
-
+    draw = partial(
+        _drawn, distance=distance[known], softness=softness[known], fitted=fitted, norm=study.norm
+    )
     curves = {
         "share of rows nearer": np.linspace(0, 1, 101),
         f"distance ({study.norm})": grid,
@@ -124,8 +110,17 @@ def _figure(
     }
     rows = [{head: float(curve[at]) for head, curve in curves.items()} for at in range(len(grid))]
     title = f"Figure 1: output softness against distance, {name}"
-    note = f"{len(known):,} natural rows (training and test), {len(dots):,} of them drawn."
+    note = (
+        f"{len(known):,} natural rows (training and test). Line: expected entropy (isotonic). "
+        "Band: the middle half of the rows of a bin."
+    )
     return Exhibit(f"figure1-{_slug(name)}", title, rows, note, draw, folded=True)
+
+
+def _drawn(colours: Colours, *, fitted: Softness, norm: str, **rows: Any) -> Figure:
+    return entropy_against_distance(
+        rows["distance"], rows["softness"], norm=norm.upper(), softness=fitted, colours=colours
+    )
 
 
 def _fit_table(study: Study, fits: dict[str, Any]) -> Exhibit:
@@ -171,7 +166,7 @@ def _vote_table(study: Study) -> Exhibit:
     """
     rows: list[Row] = []
     for name in study.victims:
-        for inputs in ("natural test", "uniform"):
+        for inputs in VOTED_INPUTS:
 
             def compute(name: str = name, inputs: str = inputs) -> dict[str, Any]:
                 n, model = study.scale.n_votes, study.victims.predictor(name)
@@ -228,7 +223,8 @@ def _vote_table(study: Study) -> Exhibit:
                     }
                 )
     note = (
-        "Twelve augmentations (shifts, rotations, noise, brightness) against one distance search. Distance enters negated, so that more is "
+        "Twelve augmentations (shifts, rotations, noise, brightness) against one distance search. "
+        "Distance enters negated, so that more is "
         "more uncertain. Unanimous votes are ties: they cannot be ranked."
     )
     return Exhibit("votes", "Rainbow Memory's augmentation votes beside distance", rows, note)

@@ -12,6 +12,7 @@ from blackbox_boundary.analysis.distributions import Distribution, by_class, by_
 from blackbox_boundary.analysis.uncertainty import rank_correlation
 from blackbox_boundary.estimators import Ray
 
+from .drawings import histograms
 from .exhibit import Exhibit, Row
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from .study import Study
 
-__all__ = ["section5"]
+__all__ = ["METHODS", "section5"]
 
 
 def section5(study: Study) -> Iterator[Exhibit]:
@@ -43,15 +44,6 @@ def _histograms(study: Study, victim: str) -> Exhibit:
     }
     shapes = {inputs: _distribution(distance) for inputs, distance in found.items()}
 
-    def draw(figure: Any) -> None:
-        for axes, (inputs, shape) in zip(
-            np.atleast_1d(figure.subplots(1, len(shapes))), shapes.items(), strict=True
-        ):
-            axes.stairs(shape.counts[:_N_BINS], shape.edges[: _N_BINS + 1], fill=True, color="0.6")
-            axes.axvline(shape.mode, color="black", linestyle="--", linewidth=1)
-            axes.set(title=f"{inputs} (mode {shape.mode:.3g})", xlabel=f"distance ({study.norm})")
-            axes.title.set_size(9)
-
     rows: list[Row] = [
         {"inputs": inputs, "from": float(lo), "to": float(hi), "rows": int(n)}
         for inputs, shape in shapes.items()
@@ -60,7 +52,8 @@ def _histograms(study: Study, victim: str) -> Exhibit:
     number = 2 if study.name == "mnist" else 3
     title = f"Figure {number}: distances of {', '.join(study.input_sets)} inputs, {victim}"
     counted = "; ".join(
-        f"{inputs}: n = {shape.n:,}, {shape.counts[_N_BINS:].sum():,} beyond the picture, {shape.n_without} without a flip"
+        f"{inputs}: n = {shape.n:,}, {shape.counts[_N_BINS:].sum():,} beyond the picture, "
+        f"{shape.n_without} without a flip"
         for inputs, shape in shapes.items()
     )
     note = f"{counted[0].upper()}{counted[1:]}."
@@ -69,9 +62,8 @@ def _histograms(study: Study, victim: str) -> Exhibit:
         title,
         rows,
         note,
-        draw,
+        partial(histograms, shapes, _N_BINS, study.norm),
         folded=True,
-        size=(9.0, 2.8),
     )
 
 
@@ -212,19 +204,22 @@ def _cost(study: Study) -> Exhibit:
                 }
             )
     note = (
-        "Seconds: of the processor, on a CPU. The bare model's time: one prediction a row sent as in the measurement, taken right after "
+        "Seconds: of the processor, on a CPU. The bare model's time: one prediction a row sent as "
+        "in the measurement, taken right after "
         "each part of it, on the same thread."
     )
     return Exhibit("cost", "What measuring cost", rows, note)
 
 
+METHODS = {
+    "the paper's: grid of ten, bisection": Ray(search_by="paper"),
+    "the same ray, by scores": Ray(),
+    "along the margin's gradient": Ray(direction="margin"),
+}
+
+
 def _methods(study: Study) -> Exhibit:
     """The paper's own search, ours, and the margin's direction, on the same rows."""
-    searches = {
-        "the paper's: grid of ten, bisection": Ray(search_by="paper"),
-        "the same ray, by scores": Ray(),
-        "along the margin's gradient": Ray(direction="margin"),
-    }
     rows: list[Row] = []
     for victim in study.victims:
         x = study.inputs.test[: study.scale.n_transfer]
@@ -240,7 +235,7 @@ def _methods(study: Study) -> Exhibit:
             name: study.store.numbers(
                 "method", study.about(victim, set=name, n=len(x)), partial(compute, search)
             )
-            for name, search in searches.items()
+            for name, search in METHODS.items()
         }
         paper = np.array(next(iter(found.values()))["l1"], float)
         for name, numbers in found.items():

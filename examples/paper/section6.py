@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PAPER_TABLES",
+    "STEPS",
+    "STEPS_SETS",
+    "TRANSFER_SETS",
+    "WIDTH_CASES",
+    "WIDTH_SETS",
     "section6_steps",
     "section6_tables",
     "section6_transfer",
@@ -83,8 +88,10 @@ def _table(
             for name in sets
         ]
     note = (
-        "Mean and standard deviation over seeds (surrogate's weights, its batches, and the drawing of the sample), "
-        f"{study.scale.table_steps} optimiser steps each, trained on the victim's labels. Queries include the search of the whole pool "
+        "Mean and standard deviation over seeds (surrogate's weights, its batches, and the "
+        "drawing of the sample), "
+        f"{study.scale.table_steps} optimiser steps each, trained on the victim's labels. Queries "
+        "include the search of the whole pool "
         "where a rule looks at distances."
     )
     return Exhibit(slug, title, rows, note)
@@ -125,7 +132,8 @@ def _absent(study: Study) -> Exhibit:
                         }
                     )
     note = (
-        "By the victim's labels. Agreement: of natural test rows to which the victim gives that class; unknown where it gives it to none. "
+        "By the victim's labels. Agreement: of natural test rows to which the victim gives that "
+        "class; unknown where it gives it to none. "
         "A class in every sample has no row."
     )
     return Exhibit(
@@ -193,21 +201,30 @@ def _summarised(cells: list[dict[str, Any]]) -> dict[str, Cell]:
     }
 
 
+WIDTH_CASES = {
+    16: ("Model 3", "16 (a quarter)"),
+    None: ("both", "as chosen"),
+    256: ("Model 3", "256 (four times)"),
+}
+"""Hidden units of Model 3 (None: as everywhere), with what the table calls them."""
+
+WIDTH_SETS = ("natural", "random", "uniform distance", "high", "low", "flip points")
+
+
 def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[Exhibit]:
     """How much the unprinted widths move the table: of Model 3, and of the victim Model 1.
 
     ``other_victims`` are studies whose Model 1 has another width, by that width.
     """
     cases = [
-        ("Model 3", "16 (a quarter)", study, {"units": 16}),
-        ("both", "as chosen", study, {}),
-        ("Model 3", "256 (four times)", study, {"units": 256}),
+        (which, width, study, {} if units is None else {"units": units})
+        for units, (which, width) in WIDTH_CASES.items()
     ]
     cases += [("Model 1", str(width), other, {}) for width, other in other_victims.items()]
     rows: list[Row] = []
     for which, width, one, settings in cases:
         samples = Samples(one, "Model 1")
-        for name in ("natural", "random", "uniform distance", "high", "low", "flip points"):
+        for name in WIDTH_SETS:
             cells = [
                 _cell(one, samples, "Model 3", name, seed, **settings)
                 for seed in range(study.scale.width_seeds)
@@ -225,7 +242,9 @@ def section6_widths(study: Study, other_victims: dict[int, Study]) -> Iterator[E
     )
 
 
-_STEPS = (50, 100, 200, 500, 2000)
+STEPS_SETS = ("low", "random", "uniform distance", "high", "flip points")
+
+STEPS = (50, 100, 200, 500, 2000)
 """Of 128 rows: one, two, four, ten and forty passes over a tenth of MNIST."""
 
 
@@ -235,15 +254,14 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
     rows: list[Row] = []
     for victim in study.victims:
         samples = Samples(study, victim)
-        sets = ("low", "random", "uniform distance", "high", "flip points")
         cells = {
             (name, steps, seed): _cell(study, samples, surrogate, name, seed, steps=steps)
-            for name in sets
+            for name in STEPS_SETS
             for seed in range(study.scale.width_seeds)
-            for steps in _STEPS
+            for steps in STEPS
         }
-        for name in sets:
-            for steps in _STEPS:
+        for name in STEPS_SETS:
+            for steps in STEPS:
                 found = _summarised(_over_seeds(cells, name, steps))
                 row: dict[str, Cell] = {
                     "victim": victim,
@@ -258,12 +276,12 @@ def section6_steps(study: Study) -> Iterator[Exhibit]:
     )
 
 
-_TRANSFER_SETS = ("natural", "random", "low", "high", "flip points", "random + flip points")
+TRANSFER_SETS = ("natural", "random", "low", "high", "flip points", "random + flip points")
 
 
 def transfer_sets(study: Study) -> list[str]:
     """Sets whose surrogates' boundaries are compared with the victim's."""
-    return [name for name in _TRANSFER_SETS if name in (*PAPER_SETS, *study.scale.extra_sets)]
+    return [name for name in TRANSFER_SETS if name in (*PAPER_SETS, *study.scale.extra_sets)]
 
 
 def section6_transfer(study: Study) -> Iterator[Exhibit]:
@@ -292,8 +310,10 @@ def section6_transfer(study: Study) -> Iterator[Exhibit]:
                     }
                 )
     note = (
-        "Natural test rows, measured on both. Ratio: surrogate distance over victim distance. Cosine: between the directions to the two "
-        "flip points. Flips the victim: share of the surrogate's flip points that the victim labels otherwise than the row. "
+        "Natural test rows, measured on both. Ratio: surrogate distance over victim distance. "
+        "Cosine: between the directions to the two "
+        "flip points. Flips the victim: share of the surrogate's flip points that the victim "
+        "labels otherwise than the row. "
         "Means over seeds, also of the quantiles; unknown where fewer than three rows flip on both."
     )
     yield Exhibit("transfer", "Does boundary knowledge transfer?", rows, note)

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,64 +18,66 @@ from blackbox_boundary import Distances
 __all__ = ["Store"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Store:
     """A folder of results.
 
     A key is a step's name and its whole configuration (JSON types); a result of another
-    configuration is never returned. ``say`` receives a message for each result: what was computed,
-    and how long it took.
+    configuration is never returned.
+
+    Attributes
+    ----------
+    folder : path
+    say : callable
+        Receives a message for each result that was computed: its number, what it is, how long it
+        took.
+    n_steps : int, optional
+        How many results there will be, for the messages.
     """
 
     folder: Path
     say: Callable[[str], None] = lambda _: None
+    n_steps: int | None = None
+    _known: set[Path] = field(default_factory=set)
 
     def numbers(self, step: str, configuration: dict[str, Any], compute: Callable[[], Any]) -> Any:
         """A JSON result, computed once."""
-        path = self._path(step, configuration, "json")
-        if not path.is_file():
+
+        def write(path: Path) -> str:
             started = time.perf_counter()
             result = compute()
             seconds = time.perf_counter() - started
-            self._write(
-                path,
-                json.dumps(
-                    {"configuration": configuration, "seconds": seconds, "result": result}
-                ).encode(),
-            )
+            known = {"configuration": configuration, "seconds": seconds, "result": result}
+            path.write_text(json.dumps(known), encoding="utf-8")
             shutil.rmtree(path.with_suffix(".parts"), ignore_errors=True)
-            self.say(f"{step} {_brief(configuration)}: {seconds:.1f} s")
+            return ""
+
+        path = self._kept(step, configuration, "json", write)
         return json.loads(path.read_bytes())["result"]
 
     def distances(
         self, step: str, configuration: dict[str, Any], compute: Callable[[], Distances]
     ) -> Distances:
         """A measurement, made once."""
-        path = self._path(step, configuration, "npz")
-        if not path.is_file():
-            started = time.perf_counter()
+
+        def write(path: Path) -> str:
             found = compute()
-            temporary = path.with_suffix(".part")
-            found.save(temporary)
-            temporary.replace(path)
-            self.say(
-                f"{step} {_brief(configuration)}: {len(found):,} rows, {time.perf_counter() - started:.1f} s"
-            )
-        return Distances.load(path)
+            found.save(path)
+            return f"{len(found):,} rows, "
+
+        return Distances.load(self._kept(step, configuration, "npz", write))
 
     def arrays(
         self, step: str, configuration: dict[str, Any], compute: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
         """Arrays by name, computed once; kept without pickle."""
-        path = self._path(step, configuration, "npz")
-        if not path.is_file():
-            started = time.perf_counter()
-            found = compute()
-            temporary = path.with_suffix(".part")
-            with temporary.open("wb") as file:
-                np.savez(file, **found)
-            temporary.replace(path)
-            self.say(f"{step} {_brief(configuration)}: {time.perf_counter() - started:.1f} s")
+
+        def write(path: Path) -> str:
+            with path.open("wb") as file:
+                np.savez(file, **compute())
+            return ""
+
+        path = self._kept(step, configuration, "npz", write)
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
 
@@ -89,19 +91,30 @@ class Store:
             sum(json.loads(path.read_bytes())["seconds"] for path in self.folder.glob("*.json"))
         )
 
+    def _kept(
+        self, step: str, configuration: dict[str, Any], ending: str, write: Callable[[Path], str]
+    ) -> Path:
+        """The file of a result, written whole or not at all, whenever the process ends."""
+        path = self._path(step, configuration, ending)
+        if path.is_file():
+            self._known.add(path)
+            return path
+        started = time.perf_counter()
+        temporary = path.with_suffix(".part")
+        what = write(temporary)
+        temporary.replace(path)
+        self._known.add(path)
+        place = "" if self.n_steps is None else f"{len(self._known)} of {self.n_steps}: "
+        seconds = time.perf_counter() - started
+        self.say(f"{place}{step} {_brief(configuration)}: {what}{seconds:.1f} s")
+        return path
+
     def _path(self, step: str, configuration: dict[str, Any], ending: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         key = hashlib.sha256(
             json.dumps([step, configuration], sort_keys=True).encode()
         ).hexdigest()[:16]
         return self.folder / f"{step}-{key}.{ending}"
-
-    @staticmethod
-    def _write(path: Path, content: bytes) -> None:
-        """Whole or not at all, whenever the process ends."""
-        temporary = path.with_suffix(".part")
-        temporary.write_bytes(content)
-        temporary.replace(path)
 
 
 def _brief(configuration: dict[str, Any]) -> str:

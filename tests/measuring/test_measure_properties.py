@@ -37,6 +37,7 @@ COLUMNS = (
     "flip_points",
     "top1",
     "entropy",
+    "flip_top1",
 )
 
 every_estimator = st.sampled_from(list(ESTIMATORS.values()))
@@ -133,6 +134,11 @@ def assert_valid(found, x, predictor):
         assert (label == found.flipped[known]).all(), (
             "a reported flip point does not have the label that is reported for it"
         )
+    if found.flip_top1 is not None:
+        scored = np.isfinite(found.flip_top1)
+        assert (converged | ~scored).all()
+        score = predictor.predict(found.flip_points[scored]).label_score if scored.any() else []
+        np.testing.assert_allclose(found.flip_top1[scored], score, rtol=1e-6, atol=1e-9)
 
 
 @given(every_estimator, st.data())

@@ -99,9 +99,35 @@ except InvalidInput as error:
 def test_a_cluster_that_does_not_answer(python, tmp_path):
     """One message; no folder is left, and nothing was sent."""
     command = [python, "-c", UNREACHABLE, tmp_path / "run"]
-    env = environment(tmp_path, RAY_gcs_server_request_timeout_seconds=2)
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=environment(tmp_path), timeout=120, capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith('No Ray cluster answers at "127.0.0.1:1": ')
     assert done.stdout.endswith("Nothing was sent.\n")
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "server").exists()
+
+
+def test_the_command_line_on_a_cluster_of_its_own(python, tmp_path):
+    """An actor is killed in mid-shard: the table is that of one process byte for byte."""
+    np.save(tmp_path / "x.npy", X)
+    kill = tmp_path / "kill"
+    kill.touch()
+    common = ["measure", "worker_model:watched", tmp_path / "x.npy", "--estimator", "ray"]
+    common += ["--no-report", "--shards", "8", "--output"]
+    outcomes = []
+    for name, typed in (("one", []), ("all", ["--workers", "2", "--cluster"])):
+        more = ["--ledger", tmp_path / f"{name}.db", *typed]
+        command = [python.with_name("blackbox-boundary"), *common, tmp_path / name, *more]
+        env = environment(tmp_path, **({"KILL": kill, "AFTER": 9} if typed else {}))
+        outcomes.append(
+            subprocess.run(
+                command, env=env, timeout=300, capture_output=True, text=True, check=False
+            )
+        )
+    assert [done.returncode for done in outcomes] == [0, 0], outcomes[-1].stderr
+    assert not kill.exists()
+    assert "1 workers were killed and replaced" in outcomes[-1].stderr
+    tables = [(tmp_path / name / "results.csv").read_bytes() for name in ("one", "all")]
+    assert tables[0] == tables[1]
+    assert verify(tmp_path / "all.db").n_lost > 0

@@ -80,7 +80,7 @@ def predictor_of(kind, model, n_features):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "catboost.onnx"
             model.save_model(str(path), format="onnx")
-            return load(str(path), access="probabilities", threads=1)
+            return load(path.read_bytes(), access="probabilities", threads=1)
     return load(model)
 
 
@@ -171,6 +171,8 @@ def peers(n_rows):
             began = time.process_time()
             value, bound, proved = nearest_by_milp(setting.leaves, moves, against[0][0], 120)
             m_seconds = time.process_time() - began
+            if found.lower > value * (1 + 1e-5) or found.cost < bound * (1 - 1e-5):
+                raise SystemExit(f"{kind}, row {i}: the bounds exclude the programme's")
             print(
                 f"| {kind} | {i} | {found.cost:.6g}{'' if found.is_exact else f' (>= {found.lower:.6g})'} | {seconds:.2f} | "
                 f"{lower:.6g} to {upper:.6g} | {v_seconds:.2f} | {value:.6g} (>= {bound:.6g}) | {m_seconds:.1f} | {proved} |",

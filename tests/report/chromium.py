@@ -92,6 +92,27 @@ class Page:
             features=[{"name": "prefers-color-scheme", "value": scheme}],
         )
 
+    def click(self, selector, at=(0.5, 0.5)):
+        """Press and release the mouse on the first element, at a share of its width and height."""
+        where = self.evaluate(
+            f"(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView({{block: 'center'}}); "
+            f"const r = e.getBoundingClientRect(); return [r.x + {at[0]} * r.width, r.y + {at[1]} * r.height]; }})()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=where[0],
+                y=where[1],
+                button="left",
+                clickCount=1,
+            )
+
+    def processor_seconds(self):
+        """Processor time of the page's process so far; needs ``Performance.enable``."""
+        metrics = self.call("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "ProcessTime")
+
     def screenshot(self, path):
         """Save the whole page as PNG."""
         image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)[

@@ -1,6 +1,8 @@
 """The report in a real browser: quiet, offline, and inside the screen."""
 
+import base64
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -66,6 +68,20 @@ def test_page_fits_the_screen(page, width):
     assert page.evaluate(
         "[...document.images].every(image => image.naturalWidth > 0 && image.getBoundingClientRect().width > 40)"
     )
+
+
+def test_print_has_four_or_five_pages(tmp_path):
+    """On A4 nothing is wider than the sheet, and folds are left out."""
+    x, labels, distances = digits()
+    write_report(distances, tmp_path / "report.html", x=x, labels=labels, image_shape=(8, 8))
+    with chromium() as page:
+        page.size(703)  # 186 mm
+        page.media(medium="print")
+        page.open((tmp_path / "report.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 703
+        pdf = base64.b64decode(page.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    nodes = re.findall(rb"/Type\s*/Pages[^>]*?/Count\s+(\d+)", pdf)
+    assert 4 <= max(map(int, nodes)) <= 5
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,5 @@
 """The interactive file in a real browser: sorts, filters, stays offline, opens 60,000 rows at once."""
 
-import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -63,12 +62,48 @@ def test_a_label_pair_lists_its_rows(page):
     assert page.evaluate("document.getElementById('count').textContent").startswith("300 of 300")
 
 
+def test_a_cell_of_the_label_map_lists_its_rows(page):
+    """A click with the mouse on the fullest cell; its title names both labels and the rows."""
+    *_, found = digits()
+    cells = "document.querySelectorAll('table.cells [data-pair]')"
+    assert page.evaluate(f"{cells}.length") == len(
+        {(h, f) for h, f in zip(found.home, found.flipped, strict=True) if f >= 0}
+    )
+    page.click("table.cells [data-pair]")
+    pair = page.evaluate(f"{cells}[0].dataset.pair")
+    home, flipped = map(int, pair.split(","))
+    expected = np.flatnonzero((found.home == home) & (found.flipped == flipped))
+    assert sorted(map(int, page.evaluate(COLUMN.format(0)))) == expected.tolist()
+    assert page.evaluate(f"{cells}[0].title").endswith(f": {len(expected)} rows")
+    page.evaluate("document.getElementById('all').click()")
+
+
+def test_a_pixel_of_a_large_label_map_lists_its_rows(tmp_path):
+    """With a hundred classes the map is a picture; a click on a pixel lists that pair."""
+    n, generator = 400, np.random.default_rng(0)
+    l2, home = generator.gamma(3, size=n), generator.integers(0, 100, n)
+    home[0], flipped = 99, (home + 1) % 100
+    flipped[0] = 98
+    found = replace(
+        Distances.empty(n), l2=l2, l1=l2, linf=l2, hi=l2, home=home, flipped=flipped,
+        status=np.full(n, Status.CONVERGED, np.int8),
+    )  # fmt: skip
+    write_explorer(found, tmp_path / "explorer.html")
+    with chromium() as page:
+        page.size(1280)
+        page.open((tmp_path / "explorer.html").as_uri())
+        page.click("#map", (98.5 / 100, 99.5 / 100))
+        assert page.evaluate(COLUMN.format(0)) == ["0"]
+        assert page.evaluate("document.getElementById('count').textContent").endswith("99 → 98")
+
+
 def test_a_row_shows_its_pictures_and_the_chart_its_rows(page):
     """Original and flip point of the first row listed; hovering the chart names a row."""
     page.evaluate("document.querySelector('#rows button').click()")
     assert page.evaluate("document.querySelectorAll('#detail img').length") == 2
     box = page.evaluate(
-        "(() => { const r = document.querySelector('.u-over').getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        "(() => { const e = document.querySelector('.u-over'); e.scrollIntoView({block: 'center'}); "
+        "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
     )
     page.call("Input.dispatchMouseEvent", type="mouseMoved", x=box[0], y=box[1])
     page.evaluate("new Promise(done => setTimeout(done, 100))")
@@ -84,7 +119,10 @@ def test_it_fits_the_screen(page, width):
 
 
 def test_sixty_thousand_rows_open_and_sort_in_two_seconds(tmp_path):
-    """Under 15 MB; opened and sorted by another column in under two seconds, by the browser's own clock."""
+    """Under 15 MB; opened and sorted by another column in under two seconds of the browser's processor time.
+
+    Processor time does not depend on what else the machine does.
+    """
     n, generator = 60_000, np.random.default_rng(0)
     l2 = generator.gamma(3, size=n)
     found = replace(
@@ -95,14 +133,12 @@ def test_sixty_thousand_rows_open_and_sort_in_two_seconds(tmp_path):
     write_explorer(found, path, x=generator.random((n, 28, 28), np.float32))
     assert path.stat().st_size < 15e6
     with chromium() as page:
-        started = time.perf_counter()
+        page.call("Performance.enable")
         page.open(path.as_uri())
-        loaded = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") / 1e3
-        sorting = page.evaluate(
-            f"(() => {{ const t = performance.now(); {CLICK.format('entropy')}; return (performance.now() - t) / 1e3; }})()"
-        )
+        opened = page.processor_seconds()
+        page.evaluate(CLICK.format("entropy"))
+        sorted_by = page.processor_seconds()
         values = list(map(float, page.evaluate(COLUMN.format(4))))
-        total = time.perf_counter() - started
-        print(f"loaded {loaded:.2f} s, sorted {sorting:.2f} s, {total:.1f} s in all")
+        print(f"opened in {opened:.2f} s, sorted in {sorted_by - opened:.2f} s")
         assert all(a <= b for a, b in pairwise(values))
-        assert loaded + sorting < 2
+        assert sorted_by < 2

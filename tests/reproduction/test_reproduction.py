@@ -29,6 +29,7 @@ from click.testing import CliRunner
 
 from blackbox_boundary.cli import main
 from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.report.axes import bare_axes
 
 TOY = Scale(
     "quick",
@@ -64,7 +65,11 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
     first = CliRunner().invoke(main, typed)
     assert first.exit_code == 0, first.output
     assert first.stdout.strip().endswith("report.html")
+    (counted,) = set(re.findall(r"^\d+ of (\d+): ", first.stderr, re.MULTILINE))
+    assert len(list((tmp_path / "results").iterdir())) == int(counted)
     page = (tmp_path / "report.html").read_text()
+    assert page.index("The 17 claims") < page.index("The victims")
+    assert "This is a quick run." in page
     curves = ("curves-model-1-model-3", "curves-model-2-model-3")
     for slug in (
         "figure1-model-1",
@@ -435,12 +440,15 @@ def test_interrupted_and_resumed(tmp_path, monkeypatch):
 def test_exhibits(tmp_path):
     """Numbers keep six digits in the file, unknown ones are empty; the same figure has the same bytes."""
     shown = Exhibit(
-        "t", "T", [{"a": 1 / 3, "b": None}], draw=lambda figure: figure.subplots().plot([1, 2])
+        "t", "T", [{"a": 1 / 3, "b": None}], draw=lambda colours: bare_axes((2, 2), colours)[0]
     )
     shown.write(tmp_path)
     assert (tmp_path / "t.csv").read_text().splitlines() == ["a,b", "0.333333,"]
     assert (tmp_path / "t.png").read_bytes() == shown.png()
     assert shown.cells() == [["0.3333", "–"]]
+    assert shown.svg().startswith("<svg ")
+    lone = Exhibit("t", "T", [{"a ± std": None, "b": None, "seeds": 1}])
+    assert lone.cells() == [["1 seed", "–", "1"]]
 
 
 def test_what_a_reproduction_takes(study, monkeypatch):

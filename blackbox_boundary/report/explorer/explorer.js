@@ -121,7 +121,26 @@
       select();
     });
   for (const button of document.querySelectorAll("[data-pair]"))
-    button.addEventListener("click", () => { state.pair = button.dataset.pair.split(",").map(Number); select(); });
+    button.addEventListener("click", () => choose(button.dataset.pair.split(",").map(Number)));
+  const choose = (pair) => {
+    state.pair = pair;
+    select();
+    $("h-rows").scrollIntoView({ block: "nearest" });
+  };
+  const pixel = (event) => { // of a map with a pixel a pair
+    const map = $("map"), box = map.getBoundingClientRect(), size = Number(map.dataset.size);
+    const place = (share) => Math.min(size - 1, Math.max(0, Math.floor(share * size)));
+    return [place((event.clientY - box.top) / box.height), place((event.clientX - box.left) / box.width)];
+  };
+  if ($("map")) {
+    $("map").addEventListener("click", (event) => choose(pixel(event)));
+    $("map").addEventListener("mousemove", (event) => {
+      const [home, flipped] = pixel(event);
+      let found = 0;
+      for (let i = 0; i < n; i++) if (data.home[i] === home && data.flipped[i] === flipped) found++;
+      $("cell").textContent = `${name(home)} → ${name(flipped)}: ${found.toLocaleString("en")} rows`;
+    });
+  }
   $("all").addEventListener("click", () => { state.pair = null; select(); });
   $("status").addEventListener("change", (event) => { state.status = event.target.value; select(); });
   $("find").addEventListener("input", (event) => { state.text = event.target.value; select(); });
@@ -129,5 +148,6 @@
   $("next").addEventListener("click", () => { state.page++; draw(); });
   select();
   const nearest = order;
+  if (n) show(nearest[0]);
   setTimeout(() => { chart(); document.body.dataset.ready = "yes"; }); // the table first
 })();

@@ -68,7 +68,8 @@ class Grid:
         finite = math.isfinite(self.origin) and math.isfinite(self.unit) and self.unit > 0
         if not (whole and finite and self.lowest <= self.highest):
             raise InvalidInput(
-                f'"unit" of Grid must be positive, "parts" at least 1, "lowest" below "highest"; got {self}.'
+                '"unit" of Grid must be positive, "parts" at least 1, "lowest" below "highest"; '
+                f"got {self}."
             )
 
     @classmethod

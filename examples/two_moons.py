@@ -43,12 +43,16 @@ def main() -> None:
     predictor = TorchPredictor(trained(x, labels), input_shape=(2,), n_classes=2)
     along_ray, tightest = measure(predictor, x), measure(predictor, x, estimator=Tangent())
     for name, found in (("ray", along_ray), ("tangent", tightest)):
-        cost = f"{found.n_predictions.mean():.1f} predictions and {found.n_gradients.mean():.1f} gradients a row"
+        cost = (
+            f"{found.n_predictions.mean():.1f} predictions and {found.n_gradients.mean():.1f} "
+            "gradients a row"
+        )
         print(f"{name:8s} median L2 {np.median(found.l2):.3f}, {cost}, {found.count_by_status()}")
     nearest = np.argsort(tightest.l2)[:3]
     for row in nearest:
         print(
-            f"row {row} at {x[row].round(3)} flips at {tightest.flip_points[row].round(3)}, {tightest.l2[row]:.4f} away"
+            f"row {row} at {x[row].round(3)} flips at {tightest.flip_points[row].round(3)}, "
+            f"{tightest.l2[row]:.4f} away"
         )
 
 

@@ -73,7 +73,8 @@ def main():
     nearest = np.argsort(found.mean)[: wrong.sum()]
     print(f"test accuracy {accuracy(net, x_test, labels_test):.1%}")
     print(
-        f"mean distance from the fourth epoch on: {np.nanmedian(found.mean[~wrong]):.2f} (median), ",
+        f"mean distance from the fourth epoch on: {np.nanmedian(found.mean[~wrong]):.2f} "
+        "(median), ",
         end="",
     )
     print(f"{np.nanmedian(found.mean[wrong]):.2f} of the {wrong.sum()} wrong labels")

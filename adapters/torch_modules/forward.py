@@ -97,7 +97,8 @@ class Forward:
         n = x.shape[0]
         if np.shape(v) != (n, self.n_classes):
             raise InvalidInput(
-                f'"v" of TorchPredictor.vjp must have shape ({n}, {self.n_classes}); got {np.shape(v)}.'
+                f'"v" of TorchPredictor.vjp must have shape ({n}, {self.n_classes}); got '
+                f"{np.shape(v)}."
             )
         if n == 0:
             return self._returned(
@@ -117,11 +118,13 @@ class Forward:
             scores = _widened(score_columns(self._scores(raw), n, self.access))
             if scores.shape[1] != self.n_classes:
                 raise BadPrediction(
-                    f"The module must put out {self.n_classes} classes, as declared; got {scores.shape[1]}."
+                    f"The module must put out {self.n_classes} classes, as declared; got "
+                    f"{scores.shape[1]}."
                 )
             if not scores.requires_grad:
                 raise PredictorError(
-                    "The module cannot be differentiated: its scores carry no gradient (detached, or computed outside torch?)."
+                    "The module cannot be differentiated: its scores carry no gradient (detached, "
+                    "or computed outside torch?)."
                 )
             weights = torch.as_tensor(np.asarray(v), dtype=scores.dtype, device=scores.device)
             (gradient,) = torch.autograd.grad(scores, rows, weights, allow_unused=True)
@@ -181,7 +184,8 @@ def device_of(module: torch.nn.Module, device: Any) -> torch.device:
         return torch.zeros(1, device=device).device
     except (RuntimeError, AssertionError, TypeError) as error:
         raise InvalidInput(
-            f'"device" of TorchPredictor must be one that is present; got "{device}" ({_first_line(error)}).'
+            f'"device" of TorchPredictor must be one that is present; got "{device}" '
+            f"({_first_line(error)})."
         ) from error
 
 

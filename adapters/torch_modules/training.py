@@ -93,7 +93,8 @@ class TorchTrainable:
     def __post_init__(self) -> None:
         if self.n_steps < 1 or self.batch_size < 1 or self.patience < 1:
             raise InvalidInput(
-                f'"n_steps", "batch_size" and "patience" must be at least 1; got {self.n_steps}, {self.batch_size}, {self.patience}.'
+                f'"n_steps", "batch_size" and "patience" must be at least 1; got {self.n_steps}, '
+                f"{self.batch_size}, {self.patience}."
             )
         if not 0 <= self.held_out < 1:
             raise InvalidInput(f'"held_out" must lie in [0, 1); got {self.held_out}.')
@@ -147,16 +148,19 @@ class TorchTrainable:
         targets = np.ascontiguousarray(targets)
         if len(x) == 0 or tuple(x.shape[1:]) != self.input_shape:
             raise InvalidInput(
-                f'"x" of fit must be (n, {", ".join(map(str, self.input_shape))}) with n > 0; got {tuple(x.shape)}.'
+                f'"x" of fit must be (n, {", ".join(map(str, self.input_shape))}) with n > 0; got '
+                f"{tuple(x.shape)}."
             )
         soft = targets.ndim == 2
         if targets.shape != ((len(x), self.n_classes) if soft else (len(x),)):
             raise InvalidInput(
-                f'"targets" of fit must be ({len(x)},) labels or ({len(x)}, {self.n_classes}) probabilities; got {targets.shape}.'
+                f'"targets" of fit must be ({len(x)},) labels or ({len(x)}, {self.n_classes}) '
+                f"probabilities; got {targets.shape}."
             )
         if not soft and not (targets.min() >= 0 and targets.max() < self.n_classes):
             raise InvalidInput(
-                f'"targets" of fit must lie in [0, {self.n_classes}); got {targets.min()} to {targets.max()}.'
+                f'"targets" of fit must lie in [0, {self.n_classes}); got {targets.min()} to '
+                f"{targets.max()}."
             )
         x = np.ascontiguousarray(as_numpy(x))
         rows = torch.as_tensor(x, dtype=torch.float32, device=self.device)

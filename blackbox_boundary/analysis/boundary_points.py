@@ -136,7 +136,8 @@ def _within(value: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
     found = np.asarray(value, np.float64)
     if found.shape not in ((), shape) or not ((found >= 0) & (found <= 1)).all():
         raise InvalidInput(
-            f'"{name}" of boundary_points must lie in [0, 1]{", one number or one a row" if shape else ""}; '
+            f'"{name}" of boundary_points must lie in [0, '
+            f"1]{', one number or one a row' if shape else ''}; "
             f"got {value if found.ndim == 0 else f'an array of shape {found.shape}'}."
         )
     return found
@@ -147,7 +148,8 @@ def _labels(labels: ArrayLike, n: int, n_classes: int) -> IntArray:
     found = np.asarray(labels)
     if found.shape != (n,) or found.dtype.kind not in "iu":
         raise InvalidInput(
-            f'"labels" of boundary_points must be {n} whole numbers; got {found.dtype} of shape {found.shape}.'
+            f'"labels" of boundary_points must be {n} whole numbers; got {found.dtype} of shape '
+            f"{found.shape}."
         )
     if n and not (found.min() >= -1 and found.max() < n_classes):
         raise InvalidInput(

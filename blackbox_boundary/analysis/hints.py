@@ -27,14 +27,16 @@ _HINTS = {
     Status.OUT_OF_BUDGET: "Go on: --resume --max-queries N",
     Status.INVALID_INPUT: "Fill the missing values in the data, or leave these rows out: --rows A:B",
     Status.UNCONFIRMED: "The model does not repeat itself there. Ask several times: --votes 5",
-    Status.AT_TARGET: "They are where they were to go; leave out --towards to measure how far they are from leaving",
+    Status.AT_TARGET: "They are where they were to go; leave out --towards to measure how far they are from "
+    "leaving",
     Status.NO_ROOM: "No column may change there: let more of them, in the file of --columns",
     Status.UNDECIDED: "Ask more often: --votes 15",
 }
 
 _HINTS_BY_LABELS = {
     Status.NO_FLIP: (
-        "Search farther: --bounds LO,HI; or in more directions: --set n_starts=100 --set max_queries_per_row=5000"
+        "Search farther: --bounds LO,HI; or in more directions: --set n_starts=100 --set "
+        "max_queries_per_row=5000"
     ),
 }
 """Where rows were measured by labels already."""
@@ -93,8 +95,10 @@ def direction_note(run: Mapping[str, Any]) -> str:
     ):
         return ""
     return (
-        "Rays go against the gradient of the top probability, as in the paper. With three classes or more, that of the top "
-        "logit has another direction: on the embedded digits, distances along probabilities are 0.83 times those along logits "
+        "Rays go against the gradient of the top probability, as in the paper. With three classes "
+        "or more, that of the top "
+        "logit has another direction: on the embedded digits, distances along probabilities are "
+        "0.83 times those along logits "
         "in the median. --direction margin gives the same rays for both."
     )
 

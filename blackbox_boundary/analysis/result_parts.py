@@ -262,7 +262,8 @@ def check_rows(folder: object, files: Sequence[PartFile], rows: Sequence[int]) -
                 else "some are there twice"
             )
             raise InvalidInput(
-                f'"{folder}" must hold the results of rows {rows[0]:,} to {rows[1] - 1:,} once each; '
+                f'"{folder}" must hold the results of rows {rows[0]:,} to {rows[1] - 1:,} once '
+                "each; "
                 f"{what}. A run that was killed goes on with --resume."
             )
         at = end

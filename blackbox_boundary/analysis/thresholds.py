@@ -111,12 +111,14 @@ class Threshold:
             return Judgement(
                 Outcome.CERTIFIED,
                 f"Certificates show that {self.stat} is at least "
-                f"{_padded(certified, distance.size).radius(STATS[self.stat]):.4g} ({NAMES[norm]}).",
+                f"{_padded(certified, distance.size).radius(STATS[self.stat]):.4g} "
+                f"({NAMES[norm]}).",
             )
         if self._holds(RobustnessCurve(np.sort(np.where(unfinished, 0.0, distance)))):
             return Judgement(
                 Outcome.INCONCLUSIVE,
-                f"{int(unfinished.sum()):,} of {distance.size:,} rows are not finished and could change the outcome.",
+                f"{int(unfinished.sum()):,} of {distance.size:,} rows are not finished and could "
+                "change the outcome.",
             )
         return Judgement(Outcome.NOT_REFUTED, self._says(seen.radius(STATS[self.stat]), norm, unit))
 

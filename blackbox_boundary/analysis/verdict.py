@@ -141,7 +141,8 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
                 f"median of {known:g} columns changed."
             )
         return (
-            f"{n_flips:,} of {_counted(n, noun)} {_is(n_flips)} seen to change the label, at a median "
+            f"{n_flips:,} of {_counted(n, noun)} {_is(n_flips)} seen to change the label, at a "
+            "median "
             f"{NAMES[norm]} distance of {_short(known)}{_relative(known, typical, noun)}."
         )
     subject = f"Half of the {_counted(n, noun)} change" if n > 1 else f"The {noun} changes"
@@ -149,7 +150,8 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
     if norm == "l0":
         return f"{subject} {label} when {_counted(int(median), 'column')} or fewer change."
     return (
-        f"{subject} {label} when moved by {_short(median)} ({NAMES[norm]}{_unit(distances)}) or less"
+        f"{subject} {label} when moved by {_short(median)} ({NAMES[norm]}{_unit(distances)}) or "
+        "less"
         f"{_relative(median, typical, noun)}."
     )
 
@@ -224,7 +226,8 @@ def _warning(distances: Distances, n_converged: int) -> str:
     )
     share = "None" if not n_converged else f"Only {n_converged:,}"
     return (
-        f"{share} of the {n:,} rows converged ({others}). Distances are upper bounds; those of rows "
+        f"{share} of the {n:,} rows converged ({others}). Distances are upper bounds; those of "
+        "rows "
         "that did not converge may be far too large."
     )
 

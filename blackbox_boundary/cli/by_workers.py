@@ -87,7 +87,8 @@ def check_worker_options(options: dict[str, Any]) -> None:
         raise click.UsageError("Workers measure all shards; leave --shard out.")
     if options["results"] == "parquet":
         raise click.UsageError(
-            "--workers write tables; for results as Parquet measure shards (--shard) and merge them."
+            "--workers write tables; for results as Parquet measure shards (--shard) and merge "
+            "them."
         )
     if options["output"] is None:
         raise click.UsageError(

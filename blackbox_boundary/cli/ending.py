@@ -104,7 +104,8 @@ def finish(
     """
     if lost := distances.run.get("ledger", {}).get("rows_lost"):
         say(
-            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be on the bill without an answer."
+            f"{lost:,} rows were in flight when an earlier run with this ledger died; they may be "
+            "on the bill without an answer."
         )
     for line in hints(distances):
         say(line)

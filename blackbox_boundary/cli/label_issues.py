@@ -60,7 +60,8 @@ def label_issues(
         with Path(output).open("w", newline="", encoding="utf-8") as file:
             _write(file, stored, read, found, n)
     say(
-        f"The model gives another label to {found.n_wrong_side:,} of {len(found):,} rows with a label."
+        f"The model gives another label to {found.n_wrong_side:,} of {len(found):,} rows with a "
+        "label."
     )
 
 

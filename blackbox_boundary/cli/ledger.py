@@ -85,7 +85,8 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
         (
             "asked",
             (
-                f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of them "
+                f"{report.n_asked:,} rows in {report.n_calls:,} calls, {report.n_gradients:,} of "
+                "them "
                 "gradients"
             ),
         ),

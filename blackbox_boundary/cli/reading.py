@@ -149,7 +149,10 @@ def _read(
 def _summary(seen: Behaviour, votes: int, *, is_requested: bool) -> str:
     """One paragraph for the terminal."""
     said = [
-        f"The server's behaviour, by {2 * seen.n_rows * seen.n_repeats} answers to {seen.n_rows} rows:"
+        (
+            f"The server's behaviour, by {2 * seen.n_rows * seen.n_repeats} answers to {seen.n_rows} "
+            "rows:"
+        )
     ]
     if seen.is_repeatable:
         said.append("it repeats itself.")
@@ -177,6 +180,7 @@ def _summary(seen: Behaviour, votes: int, *, is_requested: bool) -> str:
         )
     elif seen.votes > 1:
         said.append(
-            f"--votes {seen.votes} would ask each point {seen.votes} times and find the undecided rows."
+            f"--votes {seen.votes} would ask each point {seen.votes} times and find the undecided "
+            "rows."
         )
     return " ".join(said)

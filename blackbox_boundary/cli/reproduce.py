@@ -79,12 +79,14 @@ def _runner() -> Callable[..., Path | None]:
     found = [entry for entry in entry_points(group=_GROUP) if entry.name == "paper"]
     if not found:
         raise CapabilityMissing(
-            'Reproducing the paper needs its experiments: pip install "blackbox-boundary[torch,report]".'
+            "Reproducing the paper needs its experiments: pip install "
+            '"blackbox-boundary[torch,report]".'
         )
     try:
         run: Callable[..., Path | None] = found[0].load()
     except ImportError as error:
         raise CapabilityMissing(
-            f'Reproducing the paper needs {error.name}: pip install "blackbox-boundary[torch,report,digits]".'
+            f"Reproducing the paper needs {error.name}: pip install "
+            '"blackbox-boundary[torch,report,digits]".'
         ) from error
     return run

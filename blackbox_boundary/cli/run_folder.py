@@ -83,13 +83,15 @@ class RunFolder:
         holds_run = holds_tables or holds_parts
         if resume and holds_run and in_parquet != holds_parts:
             raise InvalidInput(
-                f'"{self.path}" holds results as {"Parquet" if holds_parts else "tables"}; go on with '
+                f'"{self.path}" holds results as {"Parquet" if holds_parts else "tables"}; go on '
+                "with "
                 f"--results {'parquet' if holds_parts else 'tables'}."
             )
         goes_on = has_shards and (self.path / SHARDS / PLAN).exists()
         if holds_run and not (resume or overwrite or goes_on):
             raise InvalidInput(
-                f'"{self.path}" already holds a run. Continue it with --resume, replace it with --overwrite, or choose another.'
+                f'"{self.path}" already holds a run. Continue it with --resume, replace it with '
+                "--overwrite, or choose another."
             )
         if resume and not (holds_run or goes_on):
             raise InvalidInput(f'"{self.path}" holds no run to resume.')
@@ -153,7 +155,8 @@ class RunFolder:
         earlier = {} if self.facts is None else self.facts.get("data", {})
         if earlier.get("blake2b", facts["blake2b"]) != facts["blake2b"]:
             raise InvalidInput(
-                f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of "{earlier.get("name")}".'
+                f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of '
+                f'"{earlier.get("name")}".'
             )
 
     def discard_if_empty(self) -> None:

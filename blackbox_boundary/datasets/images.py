@@ -76,13 +76,15 @@ def _found(folder: Path, labels: str | None) -> tuple[list[Path], Raw]:
     files = [file for _, images in classes for file in images] or own
     if not files:
         raise InvalidInput(
-            f'"{folder}" must hold images ({" ".join(sorted(_SUFFIXES))}), or folders of them; it holds neither.'
+            f'"{folder}" must hold images ({" ".join(sorted(_SUFFIXES))}), or folders of them; it '
+            "holds neither."
         )
     if not classes:
         return files, Raw(None)
     if own:
         raise InvalidInput(
-            f'"{folder}" must hold either images or one folder a class; it holds both, {own[0].name} for one.'
+            f'"{folder}" must hold either images or one folder a class; it holds both, '
+            f"{own[0].name} for one."
         )
     numbers = np.repeat(np.arange(len(classes)), [len(images) for _, images in classes])
     return files, Raw(None, numbers, tuple(sub.name for sub, _ in classes))

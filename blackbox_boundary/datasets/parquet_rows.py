@@ -119,7 +119,8 @@ class ParquetFiles:
         elif not schema.equals(self.schema):
             raise InvalidInput(
                 f'The files of "{self.path}" must have the same columns; '
-                f'"{self._first.name}" and "{path.name}" differ: {_difference(self.schema, schema)}.'
+                f'"{self._first.name}" and "{path.name}" differ: '
+                f"{_difference(self.schema, schema)}."
             )
         for number in range(facts.num_row_groups):
             group = facts.row_group(number)

@@ -132,7 +132,8 @@ def by_name(estimator: str | Estimator, **settings: Any) -> Estimator:
         if isinstance(estimator, type) or not hasattr(estimator, "search"):
             got = getattr(estimator, "__name__", type(estimator).__name__)
             raise InvalidInput(
-                f'"estimator" must be a name or a configured estimator, Ray() for example; got {got}.'
+                '"estimator" must be a name or a configured estimator, Ray() for example; got '
+                f"{got}."
             )
         return estimator
     if estimator == "auto":

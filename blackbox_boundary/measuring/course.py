@@ -96,8 +96,10 @@ def _check_keeps_domain(estimator: Estimator) -> None:
     given = [name for name in settings if getattr(estimator, name, None) is not None]
     if given:
         raise InvalidInput(
-            f'"{given[0]}" of {type(estimator).__name__} counts the inputs, and a domain of columns '
-            "is searched in coordinates of its own; declare in the columns what is frozen or listed."
+            f'"{given[0]}" of {type(estimator).__name__} counts the inputs, and a domain of '
+            "columns "
+            "is searched in coordinates of its own; declare in the columns what is frozen or "
+            "listed."
         )
 
 

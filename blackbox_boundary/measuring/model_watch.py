@@ -227,8 +227,10 @@ class ModelWatch:
         concerned = _ranges(np.concatenate(rows)) if rows else "none finished"
         self._note(queries=1, outcome="changed", change=_finite(found.change), rows=concerned)
         warnings.warn(
-            f"The model seems to have changed between {_clock(known_same)} and {_clock(found.at)}: a row asked again was "
-            f"answered label {found.now.label[0]} after {found.before.label[0]}, scores differ by {found.change:.3g}. "
+            f"The model seems to have changed between {_clock(known_same)} and "
+            f"{_clock(found.at)}: a row asked again was "
+            f"answered label {found.now.label[0]} after {found.before.label[0]}, scores differ by "
+            f"{found.change:.3g}. "
             f"Rows measured in that time, perhaps on two models: {concerned}.",
             stacklevel=2,
         )

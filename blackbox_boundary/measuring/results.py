@@ -224,7 +224,8 @@ class InFiles:
             return None
         if self.earlier.get(_POINTS, self._keeps_points) != self._keeps_points:
             raise InvalidInput(
-                f'"{self._run}" holds a run with{"" if self.earlier[_POINTS] else "out"} flip points; '
+                f'"{self._run}" holds a run with{"" if self.earlier[_POINTS] else "out"} flip '
+                "points; "
                 "a run that is resumed must be the same (--no-flip-points)."
             )
         left = [np.arange(0)]
@@ -309,7 +310,8 @@ class InFiles:
             self._files[rows.start] = write_part(self._folder, numbers.start, found, beside)
         except OSError as error:
             raise StorageError(
-                f"The results of rows {numbers.start:,} to {numbers.stop - 1:,} cannot be written to "
+                f"The results of rows {numbers.start:,} to {numbers.stop - 1:,} cannot be written "
+                "to "
                 f'"{self._folder}": {error.strerror or error}. The files written before are '
                 "complete; make room, and go on with --resume. A ledger keeps these answers."
             ) from error

@@ -47,8 +47,10 @@ def warn_of_units(x: Array, problem: Problem, names: Sequence[str] = ()) -> None
         return
     named = [f'"{printable(str(names[at]))}"' if names else f"[{at}]" for at in (low, high)]
     warnings.warn(
-        f"The spreads of the columns differ by over a hundred times, from {spread[low]:.3g} (column "
-        f"{named[0]}) to {spread[high]:.3g} ({named[1]}). Distances add up their units, and columns "
+        f"The spreads of the columns differ by over a hundred times, from {spread[low]:.3g} "
+        "(column "
+        f"{named[0]}) to {spread[high]:.3g} ({named[1]}). Distances add up their units, and "
+        "columns "
         "of small spread decide. Measure in units of each column's scale: "
         'columns=infer_domain(x), on the command line "blackbox-boundary columns" and --columns.',
         UserWarning,

@@ -86,7 +86,8 @@ def comparison_sentence(name: str, paired: PairedRuns, norm: str) -> str:
     change = paired.median_change()
     n_nearer, n = len(paired.nearer()), len(paired.before)
     counts = (
-        f" {n_nearer:,} of {n:,} rows came nearer, {int(paired.reclassed.sum()):,} flip to another class, "
+        f" {n_nearer:,} of {n:,} rows came nearer, {int(paired.reclassed.sum()):,} flip to "
+        "another class, "
         f"{int(paired.relabelled.sum()):,} have another home label."
     )
     if change is None:
@@ -94,8 +95,10 @@ def comparison_sentence(name: str, paired: PairedRuns, norm: str) -> str:
     is_open = change.lo <= 0 <= change.hi
     moved = "no clear change" if is_open else "nearer" if change.change < 0 else "farther"
     return (
-        f"{name}: the median {NAMES[norm]} distance went from {number(change.before)} to {number(change.after)} "
-        f"({change.change:+.3g}, 95 % interval {change.lo:+.3g} to {change.hi:+.3g}, n = {change.n:,}): {moved}.{counts}"
+        f"{name}: the median {NAMES[norm]} distance went from {number(change.before)} to "
+        f"{number(change.after)} "
+        f"({change.change:+.3g}, 95 % interval {change.lo:+.3g} to {change.hi:+.3g}, n = "
+        f"{change.n:,}): {moved}.{counts}"
     )
 
 
@@ -127,7 +130,10 @@ def _pair(
 ) -> _Pair:
     paired = PairedRuns.of(first[1], other[1], norm)
     label = NAMES[norm]
-    words = f"Distance of each row in {first[0]} and in {other[0]} ({label}, {unit_of(first[1], norm)})."
+    words = (
+        f"Distance of each row in {first[0]} and in {other[0]} ({label}, "
+        f"{unit_of(first[1], norm)})."
+    )
     svg = ""
     if paired.both.any():
         figure = paired_differences(

@@ -95,11 +95,15 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
         "",
         f"**Norm and domain.** {NAMES[norm]}, {numbers.unit}; {_domain(run)}.",
         "",
-        f"**Access.** An attacker was assumed who sees {_KNOWLEDGE.get(str(run.get('access')), 'what the model answers')}"
+        "**Access.** An attacker was assumed who sees "
+        f"{_KNOWLEDGE.get(str(run.get('access')), 'what the model answers')}"
         + (", and the gradients of the model" if run.get("gradients") == "predictor" else "")
         + ", and who can send inputs of their choice.",
         "",
-        f"**Search.** {printable(run.get('estimator', {}).get('name', 'not recorded'))}; {_cost(account, numbers)}.",
+        (
+            f"**Search.** {printable(run.get('estimator', {}).get('name', 'not recorded'))}; "
+            f"{_cost(account, numbers)}."
+        ),
         "",
         f"**Record.** {_record(run)}",
         "",
@@ -107,13 +111,19 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
         "",
         "## Not tested",
         "",
-        "- Flips nearer than those found, unless a certified distance is given: every distance is an upper bound.",
+        (
+            "- Flips nearer than those found, unless a certified distance is given: every distance is "
+            "an upper bound."
+        ),
         "- Rows other than these, and inputs drawn from another distribution.",
         "- Other norms, and changes that no norm describes: rotation, weather, rewording.",
         "- Poisoning, extraction, privacy, and any component of the system but this model.",
         "- The model after an update: the result holds for the fingerprint above.",
         "",
-        "This statement describes a measurement. It claims conformity with no standard and no regulation.",
+        (
+            "This statement describes a measurement. It claims conformity with no standard and no "
+            "regulation."
+        ),
         "",
     ]
     return "\n".join(lines)
@@ -189,7 +199,8 @@ def _declarations(distances: Distances, norm: str) -> dict[str, Any]:
             "bom-ref": "claim-distance",
             "target": "model",
             "predicate": f"{verdict(distances, norm).text} {_interval(distances, norm)}",
-            "reasoning": "Each flip point was sent to the model, which answered another label than at the row.",
+            "reasoning": "Each flip point was sent to the model, which answered another label than at the "
+            "row.",
             "evidence": ["evidence-run"],
         }
     ]

@@ -35,9 +35,12 @@ __all__ = ["Plots", "view"]
 _STYLE = (
     ".bbb{--ink:var(--jp-content-font-color1,currentColor);--muted:var(--jp-content-font-color2,#62656d);"
     "--accent:#2b61a8;--contrast:#b3480f;font:14px/1.5 system-ui,sans-serif;max-width:60rem}"
-    ".bbb .tiles{display:flex;flex-wrap:wrap;gap:.5rem 2.5rem;margin:.5rem 0}.bbb .tiles b{display:block;font-size:1.5rem}"
-    ".bbb table{font-variant-numeric:tabular-nums}.bbb td,.bbb th{text-align:left;padding:.2rem .8rem .2rem 0}"
-    ".bbb img{width:3rem;image-rendering:pixelated;display:block}.bbb svg{max-width:32rem;height:auto}"
+    ".bbb .tiles{display:flex;flex-wrap:wrap;gap:.5rem 2.5rem;margin:.5rem 0}.bbb .tiles "
+    "b{display:block;font-size:1.5rem}"
+    ".bbb table{font-variant-numeric:tabular-nums}.bbb td,.bbb th{text-align:left;padding:.2rem "
+    ".8rem .2rem 0}"
+    ".bbb img{width:3rem;image-rendering:pixelated;display:block}.bbb "
+    "svg{max-width:32rem;height:auto}"
 )
 
 
@@ -117,7 +120,8 @@ class Plots:
         layout = image_layout(tuple(x.shape[1:]), image_shape)
         if layout is None or found.flip_points is None or len(x) != len(found):
             raise InvalidInput(
-                "plot.nearest draws the rows that were measured as pictures, with their flip points; "
+                "plot.nearest draws the rows that were measured as pictures, with their flip "
+                "points; "
                 f"got x of shape {tuple(x.shape)} for {len(found)} distances."
             )
         rows = found.nearest(n, norm)

@@ -108,16 +108,19 @@ def write_report(
     n = len(distances)
     if x is not None and x.shape[:1] != (n,):
         raise InvalidInput(
-            f'"x" of write_report must have one row for each of the {n} distances; got shape {tuple(x.shape)}.'
+            f'"x" of write_report must have one row for each of the {n} distances; got shape '
+            f"{tuple(x.shape)}."
         )
     truth = None if labels is None else np.asarray(labels)
     if truth is not None and truth.shape != (n,):
         raise InvalidInput(
-            f'"labels" of write_report must have shape ({n},), one for each of the distances; got {truth.shape}.'
+            f'"labels" of write_report must have shape ({n},), one for each of the distances; got '
+            f"{truth.shape}."
         )
     if x is not None and input_names is not None and len(input_names) != math.prod(x.shape[1:]):
         raise InvalidInput(
-            f'"input_names" of write_report must name the {math.prod(x.shape[1:])} inputs of a row; '
+            f'"input_names" of write_report must name the {math.prod(x.shape[1:])} inputs of a '
+            "row; "
             f"got {len(input_names)}."
         )
     layout = None if x is None else image_layout(tuple(x.shape[1:]), image_shape)

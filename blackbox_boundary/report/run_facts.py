@@ -93,7 +93,10 @@ def behaviour_table(run: Mapping[str, Any]) -> Table | None:
     facts = [
         (
             "rows asked",
-            f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in mixed batches",
+            (
+                f"{seen.get('n_rows')}, each {seen.get('n_repeats')} times alone and as often in "
+                "mixed batches"
+            ),
         ),
         ("rows whose label changed", f"{seen.get('n_label_changes')}"),
     ]

@@ -146,7 +146,10 @@ def distance_drawings(distances: Distances) -> list[Drawing]:
         figure = distance_histogram(
             values, norm=label, bins=bins, unit=unit_of(distances), colours=PAGE_COLOURS
         )
-        words = f"Histogram of {label} distances of {values.size:,} rows, median {number(float(np.median(values)))} {unit_of(distances)}."
+        words = (
+            f"Histogram of {label} distances of {values.size:,} rows, median "
+            f"{number(float(np.median(values)))} {unit_of(distances)}."
+        )
         table = histogram_table(bins, label, unit_of(distances))
         titles = [f"{low_to_high}: {n} rows" for low_to_high, n in table.rows if n != "0"]
         svg = inline_svg(figure, name, text=words, titles=titles)
@@ -207,7 +210,10 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str, unit: str) -> 
             full=int(counts[: len(labels), : len(labels)].max()),
             colours=PAGE_COLOURS,
         )
-        words = f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows with a flip point."
+        words = (
+            f"Rows by home label (line) and flipped label (column), n = {counts.sum():,} rows "
+            "with a flip point."
+        )
         svg = inline_svg(figure, "pairs", text=words, titles=_cell_titles(counts, labels, names))
     if pooled:
         words += (

@@ -32,17 +32,23 @@ __all__ = [
 
 _MEANING = {
     Status.NOT_MEASURED: "The row was not reached; nothing was asked about it.",
-    Status.INTERRUPTED: "The measurement stopped while the row was being searched. A flip point met by then is reported.",
-    Status.CONVERGED: "The bracket is as narrow as asked, and the flip point flipped again when asked a second time.",
-    Status.NO_FLIP: "No flip was met up to the largest radius tried. The boundary may lie beyond, or beside the searched path.",
+    Status.INTERRUPTED: "The measurement stopped while the row was being searched. A flip point met by then is "
+    "reported.",
+    Status.CONVERGED: "The bracket is as narrow as asked, and the flip point flipped again when asked a second "
+    "time.",
+    Status.NO_FLIP: "No flip was met up to the largest radius tried. The boundary may lie beyond, or beside "
+    "the searched path.",
     Status.ZERO_GRADIENT: "The gradient at the row is zero or not finite, so it names no direction to search in.",
     Status.NON_FINITE: "The model's answer was not finite, at the row itself or on the way.",
-    Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported; its distance may be too large.",
+    Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported; its distance may "
+    "be too large.",
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
     Status.UNDECIDED: "Answers disagree, through noise, about the row's own label or about where it flips.",
-    Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with the step of a difference.",
+    Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with "
+    "the step of a difference.",
     Status.AT_TARGET: "The row has the class already to which its distance was asked.",
-    Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may only change where its bound is.",
+    Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may only change "
+    "where its bound is.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
 }
 
@@ -286,7 +292,8 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
         for word, mask in (("right", right & known), ("wrong", ~right & known))
     ]
     return Table(
-        f"{NAMES[norm]} distance ({unit_of(distances, norm)}) by whether the home label is the true one",
+        f"{NAMES[norm]} distance ({unit_of(distances, norm)}) by whether the home label is the "
+        "true one",
         ("home label", "rows", *_SPREAD_HEAD),
         rows,
     )

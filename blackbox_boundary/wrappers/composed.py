@@ -192,7 +192,8 @@ class Composed:
         if broken.any():
             row = int(broken.reshape(len(x), -1).any(axis=1).argmax())
             raise InvalidInput(
-                f"The decoder of Composed made {x[row][broken[row]][0]:g} of row {row}, which {what}."
+                f"The decoder of Composed made {x[row][broken[row]][0]:g} of row {row}, which "
+                f"{what}."
             )
 
 

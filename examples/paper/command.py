@@ -252,14 +252,23 @@ def _victims(study: Study) -> Iterator[Exhibit]:
 
 def _facts(study: Study) -> Iterator[str]:
     scale = study.scale
-    yield f"Data: {study.data.name}, {study.inputs.n_pool:,} training and {len(study.inputs.test):,} test rows; scale “{scale.name}”."
-    yield f"Tables: {_seeds(scale.seeds)} (from 0), {scale.table_steps:,} optimiser steps of {scale.batch_size} rows a surrogate."
+    yield (
+        f"Data: {study.data.name}, {study.inputs.n_pool:,} training and "
+        f"{len(study.inputs.test):,} test rows; scale “{scale.name}”."
+    )
+    yield (
+        f"Tables: {_seeds(scale.seeds)} (from 0), {scale.table_steps:,} optimiser steps of "
+        f"{scale.batch_size} rows a surrogate."
+    )
     yield (
         f"Curves: {_seeds(scale.curve_seeds)}, {scale.curve_steps:,} steps."
         if scale.curve_seeds
         else "Curves: none at this scale."
     )
-    yield f"The steps kept here took {study.store.seconds() / 60:.1f} minutes, and the measurements what their table says."
+    yield (
+        f"The steps kept here took {study.store.seconds() / 60:.1f} minutes, and the measurements "
+        "what their table says."
+    )
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("blackbox-boundary", "numpy", "scipy", "torch")
     )

@@ -213,9 +213,12 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
         for points in zip(*runs, strict=True)
     ]
     note = (
-        f"{victim} extracted by {surrogate}, hard labels, {study.scale.curve_steps} optimiser steps from scratch at each budget. "
-        "Budgets count labels asked; lowest, highest and uniform distance are told the victim's distances for nothing (their search is not "
-        "charged here, but is in the last strategy); the surrogate's distances, entropies and margins cost no victim queries."
+        f"{victim} extracted by {surrogate}, hard labels, {study.scale.curve_steps} optimiser "
+        "steps from scratch at each budget. "
+        "Budgets count labels asked; lowest, highest and uniform distance are told the victim's "
+        "distances for nothing (their search is not "
+        "charged here, but is in the last strategy); the surrogate's distances, entropies and "
+        "margins cost no victim queries."
     )
     title = f"Agreement by budget, {victim} → {surrogate}"
     return Exhibit(

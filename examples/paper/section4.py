@@ -223,7 +223,8 @@ def _vote_table(study: Study) -> Exhibit:
                     }
                 )
     note = (
-        "Twelve augmentations (shifts, rotations, noise, brightness) against one distance search. Distance enters negated, so that more is "
+        "Twelve augmentations (shifts, rotations, noise, brightness) against one distance search. "
+        "Distance enters negated, so that more is "
         "more uncertain. Unanimous votes are ties: they cannot be ranked."
     )
     return Exhibit("votes", "Rainbow Memory's augmentation votes beside distance", rows, note)

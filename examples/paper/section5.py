@@ -52,7 +52,8 @@ def _histograms(study: Study, victim: str) -> Exhibit:
     number = 2 if study.name == "mnist" else 3
     title = f"Figure {number}: distances of {', '.join(study.input_sets)} inputs, {victim}"
     counted = "; ".join(
-        f"{inputs}: n = {shape.n:,}, {shape.counts[_N_BINS:].sum():,} beyond the picture, {shape.n_without} without a flip"
+        f"{inputs}: n = {shape.n:,}, {shape.counts[_N_BINS:].sum():,} beyond the picture, "
+        f"{shape.n_without} without a flip"
         for inputs, shape in shapes.items()
     )
     note = f"{counted[0].upper()}{counted[1:]}."
@@ -203,7 +204,8 @@ def _cost(study: Study) -> Exhibit:
                 }
             )
     note = (
-        "Seconds: of the processor, on a CPU. The bare model's time: one prediction a row sent as in the measurement, taken right after "
+        "Seconds: of the processor, on a CPU. The bare model's time: one prediction a row sent as "
+        "in the measurement, taken right after "
         "each part of it, on the same thread."
     )
     return Exhibit("cost", "What measuring cost", rows, note)

@@ -88,8 +88,10 @@ def _table(
             for name in sets
         ]
     note = (
-        "Mean and standard deviation over seeds (surrogate's weights, its batches, and the drawing of the sample), "
-        f"{study.scale.table_steps} optimiser steps each, trained on the victim's labels. Queries include the search of the whole pool "
+        "Mean and standard deviation over seeds (surrogate's weights, its batches, and the "
+        "drawing of the sample), "
+        f"{study.scale.table_steps} optimiser steps each, trained on the victim's labels. Queries "
+        "include the search of the whole pool "
         "where a rule looks at distances."
     )
     return Exhibit(slug, title, rows, note)
@@ -130,7 +132,8 @@ def _absent(study: Study) -> Exhibit:
                         }
                     )
     note = (
-        "By the victim's labels. Agreement: of natural test rows to which the victim gives that class; unknown where it gives it to none. "
+        "By the victim's labels. Agreement: of natural test rows to which the victim gives that "
+        "class; unknown where it gives it to none. "
         "A class in every sample has no row."
     )
     return Exhibit(
@@ -307,8 +310,10 @@ def section6_transfer(study: Study) -> Iterator[Exhibit]:
                     }
                 )
     note = (
-        "Natural test rows, measured on both. Ratio: surrogate distance over victim distance. Cosine: between the directions to the two "
-        "flip points. Flips the victim: share of the surrogate's flip points that the victim labels otherwise than the row. "
+        "Natural test rows, measured on both. Ratio: surrogate distance over victim distance. "
+        "Cosine: between the directions to the two "
+        "flip points. Flips the victim: share of the surrogate's flip points that the victim "
+        "labels otherwise than the row. "
         "Means over seeds, also of the quantiles; unknown where fewer than three rows flip on both."
     )
     yield Exhibit("transfer", "Does boundary knowledge transfer?", rows, note)

@@ -96,7 +96,8 @@ def trained(
         net, status, loss, n_steps = recipe.train(data.x, data.y, seed=0)
         if status is FitStatus.DIVERGED:
             raise InvalidInput(
-                f'The victim "{name}" diverged in training (seed 0, step {n_steps}): its loss became {loss}.'
+                f'The victim "{name}" diverged in training (seed 0, step {n_steps}): its loss '
+                f"became {loss}."
             )
         return {key: value.cpu().numpy() for key, value in net.state_dict().items()}
 

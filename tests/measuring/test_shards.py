@@ -139,6 +139,12 @@ def part(k, n, **settings):
     return measure(model(), X, shard=(k, n), estimator="ray", **settings)
 
 
+def other(k, n, **facts):
+    """A shard that another version, another model or other data left."""
+    found = part(k, n)
+    return dataclasses.replace(found, run={**found.run, **facts})
+
+
 @pytest.mark.parametrize(
     ("parts", "match"),
     [
@@ -150,6 +156,9 @@ def part(k, n, **settings):
         (lambda: [part(1, 2), measure(model(), X)], "a whole run"),
         (lambda: [part(1, 2)[:3], part(2, 2)], "must hold 19 rows"),
         (lambda: [part(1, 2), part(2, 2, bounds=(-9.0, 9.0))], "differ in: bounds"),
+        (lambda: [part(1, 2), other(2, 2, tool="blackbox-boundary 9")], "differ in: tool"),
+        (lambda: [part(1, 2), other(2, 2, fingerprint="another")], "differ in: fingerprint"),
+        (lambda: [part(1, 2), other(2, 2, data={"blake2b": "0"})], "differ in: data"),
     ],
 )
 def test_parts_that_do_not_belong_together(parts, match):

@@ -32,8 +32,15 @@ def rows(x: Any) -> Frame | None:
         frame = frame.collect()
     if not isinstance(frame, nw.DataFrame):
         return None
-    columns = (frame[:, at] for at in range(len(frame.columns)))
-    return Frame(tuple(frame.columns), tuple(map(_values, columns)))
+    columns = [frame[:, at] for at in range(len(frame.columns))]
+    values = tuple(map(_values, columns))
+    declared = (nw.Categorical, nw.Enum)
+    categorical = frozenset(
+        column.name
+        for column, held in zip(columns, values, strict=True)
+        if column.dtype in declared and held.dtype.kind == "f"
+    )
+    return Frame(tuple(frame.columns), values, categorical)
 
 
 def _values(column: nw.Series[Any]) -> NDArray[Any]:
@@ -43,4 +50,12 @@ def _values(column: nw.Series[Any]) -> NDArray[Any]:
         wide = column.cast(nw.Float32 if single else nw.Float64)
         kind = np.float32 if single else np.float64
         return np.asarray(wide.fill_null(float("nan")).to_numpy(), kind)
-    return np.asarray(column.to_list(), dtype=object)
+    is_null = column.is_null().to_list()
+    held = [None if null else value for value, null in zip(column.to_list(), is_null, strict=True)]
+    if column.dtype in (nw.Categorical, nw.Enum) and all(map(_is_number, held)):
+        return np.array([np.nan if value is None else value for value in held], np.float64)
+    return np.asarray(held, dtype=object)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

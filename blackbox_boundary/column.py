@@ -61,6 +61,9 @@ class Column:
         Whether the column must not change.
     only : Only or str, optional
         ``"rise"``: no value below the row's own; ``"fall"``: none above.
+    missing : bool
+        Whether the value may be missing, NaN: in rows, and in what is tried. A change from or to a
+        missing number counts as 1; a number that was missing counts from the middle of its bounds.
 
     Raises
     ------
@@ -77,6 +80,7 @@ class Column:
     scale: float = 1.0
     frozen: bool = False
     only: Only | None = None
+    missing: bool = False
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -99,6 +103,8 @@ class Column:
             )
         if self.only is not None and self.kind in (Kind.ONE_HOT, Kind.CATEGORICAL):
             raise self._wrong("only", "not be given: its values have no order", self.only)
+        if self.missing and self.kind is Kind.ONE_HOT:
+            raise self._wrong("missing", "not be given: exactly one of its group is 1", True)
 
     @property
     def has_text(self) -> bool:
@@ -123,6 +129,7 @@ class Column:
         said |= {} if self.group is None else {"group": self.group}
         said["scale"] = float(self.scale)
         said |= {"frozen": True} if self.frozen else {}
+        said |= {"missing": True} if self.missing else {}
         return said | ({} if self.only is None else {"only": str(self.only)})
 
     def _one_of(self, kinds: type[StrEnum], name: str, value: Any) -> Any:

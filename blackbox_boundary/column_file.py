@@ -25,6 +25,7 @@ _HEAD = """\
 # scale    the unit of distance: a change by so much counts as 1
 # frozen   true: the column never changes
 # only     "rise" or "fall": it changes in this direction alone
+# missing  true: the value may be missing, where the model takes that
 """
 
 _SETTINGS = tuple(field.name for field in fields(Column))
@@ -89,12 +90,13 @@ def _column(table: dict[str, Any], at: int, path: str | Path) -> Column:
         all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
         and isinstance(table.get("values", []), list)
         and isinstance(table.get("frozen", False), bool)
+        and isinstance(table.get("missing", False), bool)
         and isinstance(table.get("group", ""), str)
     )
     if not is_typed:
         raise InvalidInput(
             f'{whose} must have numbers for "lowest", "highest" and "scale", a list for "values", '
-            f'true or false for "frozen", a text for "group"; got {table}.'
+            f'true or false for "frozen" and "missing", a text for "group"; got {table}.'
         )
     return Column(**{**table, "values": tuple(table.get("values", ()))})
 

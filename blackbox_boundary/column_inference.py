@@ -9,7 +9,7 @@ two values                                             ``binary``
 whole numbers                                          ``integer``
 ten numbers at most, each ten times on average         ``ordinal``
 other numbers                                          ``continuous``
-texts                                                  ``categorical``
+texts; numbers that a frame declares to be categories  ``categorical``
 =====================================================  ============================================
 
 Bounds are the smallest and the largest value seen. Columns of 0 and 1, and categories, have the
@@ -29,7 +29,8 @@ from .arrays import as_numpy
 from .column import Column, Kind
 from .domain import Domain
 from .errors import InvalidInput
-from .frames import Frame, frame_of
+from .frames import Frame, frame_of, is_missing
+from .printable import printable
 
 __all__ = ["SCALES", "ScaleRule", "infer_domain"]
 
@@ -85,7 +86,13 @@ def infer_domain(x: Any, names: Sequence[str] | None = None, scale: ScaleRule = 
         raise InvalidInput(
             f'"names" must be one a column; got {len(names)} for {len(columns)} columns.'
         )
-    described = [_described(*one, scale) for one in zip(names, columns, strict=True)]
+    declared = x.categorical if isinstance(x, Frame) else ()
+    described = [
+        _category(name, values)
+        if name in declared or values.dtype.kind not in "buif"
+        else _described(name, values, scale)
+        for name, values in zip(names, columns, strict=True)
+    ]
     return Domain(tuple(_grouped(described, columns)))
 
 
@@ -100,11 +107,20 @@ def _columns(x: Any) -> list[NDArray[Any]]:
     return list(values.T)
 
 
+def _category(name: str, values: NDArray[Any]) -> Column:
+    """A column of texts, or of numbers without order; missing values are none."""
+    held = {value for value in values.tolist() if not is_missing(value)}
+    if not held:
+        raise InvalidInput(f'Column "{printable(name)}" holds no values; leave it out.')
+    if values.dtype.kind in "buif":
+        listed: tuple[Any, ...] = _listed(np.array(sorted(held), np.float64))
+    else:
+        listed = tuple(sorted({str(value) for value in held}))
+    return Column(name, Kind.CATEGORICAL, values=listed, frozen=len(listed) < 2)
+
+
 def _described(name: str, values: NDArray[Any], scale: ScaleRule) -> Column:
-    """Kind and range of one column, without regard to the others."""
-    if values.dtype.kind not in "buif":
-        texts = sorted({str(value) for value in values})
-        return Column(name, Kind.CATEGORICAL, values=tuple(texts), frozen=len(texts) < 2)
+    """Kind and range of one column of numbers, without regard to the others."""
     numbers = values.astype(np.float64)
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:

@@ -10,6 +10,7 @@ one-hot group   1 in the column with the largest number            another colum
 frozen          the row's own                                      both are the row's own
 only rise       none below the row's own                           the lower one is the row's
 only fall       none above the row's own                           the upper one is the row's
+missing         NaN, too, where the column allows it               as the kind has them
 ==============  =================================================  ===========================
 
 A number in the middle between two values goes to the one further from the row, so that half a step
@@ -71,6 +72,8 @@ class Domain:
         Bounds and units of distance, input units.
     frozen, whole : (d,) bool
         Columns that must not change; columns of whole numbers.
+    missing : (d,) bool
+        Columns that may hold NaN.
     direction : (d,) int
         1 where a column may only rise, -1 where it may only fall, else 0.
     levels : dict of int to array
@@ -140,6 +143,10 @@ class Domain:
         return np.array([column.kind is Kind.INTEGER for column in self.columns])
 
     @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        return np.array([column.missing for column in self.columns])
+
+    @cached_property
     def direction(self) -> NDArray[np.int8]:
         signs = {None: 0, Only.RISE: 1, Only.FALL: -1}
         return np.array([signs[column.only] for column in self.columns], np.int8)
@@ -207,12 +214,28 @@ class Domain:
         narrow = _inside(moved, box, as_numpy(points[:0]).dtype)
         return as_kind(narrow.reshape(points.shape), points)
 
+    def filled(self, x: Array) -> Real:
+        """Rows (n, d) with a value of the column where one is missing and may be.
+
+        It is the middle one of listed values, else the middle of the bounds; 0 without bounds.
+        """
+        values = flat_rows(x)
+        if not self.missing.any():
+            return values
+        is_bounded = np.isfinite(self.lowest) & np.isfinite(self.highest)
+        low, high = (np.where(is_bounded, end, 0.0) for end in (self.lowest, self.highest))
+        middle = low / 2 + high / 2
+        middle = np.clip(np.where(self.whole, np.floor(middle), middle), self.lowest, self.highest)
+        for at, levels in self.levels.items():
+            middle[at] = levels[len(levels) // 2]
+        return np.where(self.missing & np.isnan(values), middle, values)
+
     def violations(self, x: Array) -> list[Violation]:
         """For each column, the finite rows (n, d) that hold values which do not exist.
 
         Frozen columns may hold any value.
         """
-        values = flat_rows(x)
+        values = self.filled(x)
         values = values[np.isfinite(values).all(axis=-1)]
         near = np.where(self.whole, _SAME, _ROUNDING * np.maximum(1.0, np.abs(values)))
         near[:, self._listed] = _SAME
@@ -236,15 +259,16 @@ class Domain:
     def repaired(self, x: Array) -> Array:
         """The rows themselves, with values that do not exist moved to the nearest that do.
 
-        Rows with NaN or infinity stay as they are.
+        Rows with infinity, or with NaN where a column may not be missing, stay as they are.
         """
-        values = flat_rows(x)
+        values = self.filled(x)
         box = (self.lowest, self.highest)
         finite = np.flatnonzero(finite_rows(values))
         out = values.copy()
         out[finite] = self._projected(values[finite], values[finite], box)
         kept = as_numpy(x).reshape(values.shape)
-        moved = np.where(out == values, kept, _inside(out, box, kept.dtype))
+        stays = (out == values) | np.isnan(flat_rows(x))
+        moved = np.where(stays, kept, _inside(out, box, kept.dtype))
         return as_kind(moved.reshape(x.shape), x)
 
     def selected(self, names: Sequence[str]) -> Domain:
@@ -284,6 +308,26 @@ class Domain:
                 low, high = max(column.lowest, lowest[at]), min(column.highest, highest[at])
                 columns[at] = replace(column, kind=kind, lowest=float(low), highest=float(high))
         return replace(self, columns=tuple(columns))
+
+    def random(self, n: int, seed: int = 0) -> Real:
+        """Random rows (n, d) of the domain, the same at every call.
+
+        Where a column has no bound, its values are normal, as wide as its scale.
+        """
+        rng = np.random.default_rng(seed)
+        drawn = rng.standard_normal((n, len(self.columns))) * self.scale
+        ends = (
+            np.where(self.frozen, np.nan, self.lowest),
+            np.where(self.frozen, np.nan, self.highest),
+        )
+        is_bounded = np.isfinite(ends[0]) & np.isfinite(ends[1])
+        low, high = (np.where(is_bounded, end, 0.0) for end in ends)
+        drawn = np.where(is_bounded, low + rng.random(drawn.shape) * (high - low), drawn)
+        for at, levels in self.levels.items():
+            drawn[:, at] = rng.choice(levels, n)
+        for group in self.groups:
+            drawn[:, group] = np.eye(len(group))[rng.integers(len(group), size=n)]
+        return np.asarray(np.where(self.whole, np.round(drawn), drawn))
 
     def facts(self) -> list[dict[str, Any]]:
         """The columns as JSON types, settings that are not set left out."""

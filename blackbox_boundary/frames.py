@@ -25,7 +25,16 @@ from .grid import Grid
 from .predictor import Array
 from .printable import printable
 
-__all__ = ["GROUP", "Frame", "as_floating", "frame_of", "in_named_order", "read_rows"]
+__all__ = [
+    "GROUP",
+    "Frame",
+    "as_floating",
+    "frame_of",
+    "in_named_order",
+    "is_missing",
+    "numbered",
+    "read_rows",
+]
 
 GROUP = "blackbox_boundary.rows"
 """The entry-point group in which readers of other containers are found."""
@@ -35,11 +44,12 @@ GROUP = "blackbox_boundary.rows"
 class Frame:
     """The columns of a frame, in order: ``names``, and ``columns`` (n,) each, numbers or objects.
 
-    Missing numbers are NaN.
+    Missing numbers are NaN. ``categorical`` are the names of columns of numbers without order.
     """
 
     names: tuple[Any, ...]
     columns: tuple[NDArray[Any], ...]
+    categorical: frozenset[Any] = frozenset()
 
     def values(self, texts: Mapping[str, Sequence[str]] | None = None) -> NDArray[Any]:
         """The rows (n, d), single precision where all columns are, else double.
@@ -56,7 +66,7 @@ class Frame:
         """
         known = texts or {}
         columns = [
-            _numbered(str(name), column, known[name]) if name in known else column
+            numbered(str(name), column, known[name]) if name in known else column
             for name, column in zip(self.names, self.columns, strict=True)
         ]
         for name, column in zip(self.names, columns, strict=True):
@@ -131,10 +141,18 @@ def _readers() -> tuple[Callable[[Any], Any], ...]:
     return tuple(readers)
 
 
-def _numbered(name: str, column: NDArray[Any], categories: Sequence[str]) -> NDArray[Any]:
-    """The numbers of the categories that a column holds; NaN where a value is missing."""
+def numbered(name: str, column: NDArray[Any], categories: Sequence[str]) -> NDArray[Any]:
+    """The numbers of the categories that a column holds; NaN where a value is missing.
+
+    Raises
+    ------
+    InvalidInput
+        A value is none of them.
+    """
     numbers = {category: float(number) for number, category in enumerate(categories)}
-    unseen = sorted({str(v) for v in column.tolist() if not _missing(v) and str(v) not in numbers})
+    unseen = sorted(
+        {str(v) for v in column.tolist() if not is_missing(v) and str(v) not in numbers}
+    )
     if unseen:
         n = sum(str(value) in unseen for value in column.tolist())
         raise InvalidInput(
@@ -142,10 +160,11 @@ def _numbered(name: str, column: NDArray[Any], categories: Sequence[str]) -> NDA
             f"{', '.join(printable(text) for text in unseen[:8])}; known are "
             f"{', '.join(printable(text) for text in categories[:8])}."
         )
-    return np.array([np.nan if _missing(v) else numbers[str(v)] for v in column.tolist()])
+    return np.array([np.nan if is_missing(v) else numbers[str(v)] for v in column.tolist()])
 
 
-def _missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN or another that differs from itself."""
     return value is None or value != value  # noqa: PLR0124  NaN alone differs from itself
 
 

@@ -42,9 +42,15 @@ def finite_rows(x: Array) -> NDArray[np.bool_]:
 
 
 def row_excess(
-    x: Array, input_shape: tuple[int, ...], bounds: Bounds, row_ids: IntArray
+    x: Array,
+    input_shape: tuple[int, ...],
+    bounds: Bounds,
+    row_ids: IntArray,
+    missing: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """How far each row (n,) lies outside the bounds; NaN for a row with NaN or infinity.
+
+    Inputs where ``missing`` (*input_shape) may be NaN.
 
     Raises
     ------
@@ -53,6 +59,11 @@ def row_excess(
         id.
     """
     check_shape(x, input_shape)
+    if missing is not None and missing.any():
+        xp = array_namespace(x)
+        lacks = xp.isnan(x) & xp.asarray(np.broadcast_to(missing.reshape(input_shape), x.shape))
+        inside = np.zeros(input_shape) if bounds is None else np.clip(0.0, *bounds)
+        x = xp.where(lacks, as_kind(np.broadcast_to(inside, input_shape), x), x)
     finite = finite_rows(x)
     excess = np.where(finite, 0.0, np.nan)
     valid = np.flatnonzero(finite)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
+from .domain import Domain
 from .errors import InvalidInput
 from .inputs import is_whole
 from .predictor import Access, Predictor
@@ -77,7 +78,9 @@ def load(spec: Any, **given: Any) -> Predictor:
     )
 
 
-def as_predictor(model: Any, input_shape: tuple[int, ...]) -> Predictor:
+def as_predictor(
+    model: Any, input_shape: tuple[int, ...], columns: Domain | None = None
+) -> Predictor:
     """Return a predictor as it is; turn anything else that :func:`load` takes into a predictor.
 
     Parameters
@@ -86,6 +89,8 @@ def as_predictor(model: Any, input_shape: tuple[int, ...]) -> Predictor:
         A torch module, a fitted estimator, one of its methods, a path, an address, ...
     input_shape : tuple of int
         Shape of one row of the data, for objects without such an attribute.
+    columns : Domain, optional
+        What the columns of the data hold, for models of texts or categories.
 
     Raises
     ------
@@ -99,8 +104,8 @@ def as_predictor(model: Any, input_shape: tuple[int, ...]) -> Predictor:
         _check_declared(model)
         return cast("Predictor", model)
     if isinstance(model, str | bytes | os.PathLike):
-        return load(model)
-    return load(model, input_shape=input_shape)
+        return load(model, columns=columns)
+    return load(model, input_shape=input_shape, columns=columns)
 
 
 def _check_declared(predictor: Any) -> None:
@@ -128,7 +133,8 @@ def _check_declared(predictor: Any) -> None:
 def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made:
     """Call ``kind(*parts, **given)``; a missing or unknown setting is an ``InvalidInput``.
 
-    Adapters use it.
+    Adapters use it. ``columns``, which describe the data, are left out where ``kind`` has no such
+    setting.
 
     Raises
     ------
@@ -136,6 +142,8 @@ def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made
         ``kind`` does not have such a setting, or needs one that was not given.
     """
     signature = inspect.signature(kind)
+    if "columns" not in signature.parameters:
+        given = {name: value for name, value in given.items() if name != "columns"}
     try:
         signature.bind(*parts, **given)
     except TypeError as error:

@@ -255,6 +255,7 @@ def floor_to(threshold: NDArray[Any], dtype: Any, *, below: bool = False) -> Rea
     return np.where(above, lower, rounded).astype(np.float64)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinite thresholds separate what is missing
 def probe_rows(
     ensemble: TreeEnsemble, *, bounds: Bounds = None, n: int = _N_PROBES, seed: int = 0
 ) -> Real:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blackbox_boundary.datasets.columns import listed
 from blackbox_boundary.errors import CapabilityMissing
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     is_url = isinstance(spec, str) and spec.lower().startswith(("http://", "https://"))
     if not is_url and not (isinstance(spec, (str, Path)) and str(spec).endswith(".toml")):
         return None
+    columns = given.pop("columns", None)
+    if columns is not None and columns.texts:
+        raise CapabilityMissing(
+            f"Endpoints are sent numbers; the columns {listed(list(columns.texts))} hold texts."
+        )
     with _needing_packages():
         from .opening import open_endpoint
     return open_endpoint(str(spec), given, is_url=is_url)

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from blackbox_boundary.domain import Domain
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.printable import printable
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-__all__ = ["ROWS", "are_columns", "declared_inputs", "joined"]
+__all__ = ["ROWS", "are_columns", "declared_inputs", "joined", "texts_of"]
 
 ROWS = "blackbox_boundary_rows"
 """Name of the one input."""
@@ -42,6 +43,14 @@ def are_columns(model: ModelProto) -> bool:
     """Whether a model has several inputs, each of them one column."""
     shapes = [_shape(value)[1:] for value in declared_inputs(model)]
     return len(shapes) > 1 and all(shape in ((), (1,)) for shape in shapes)
+
+
+def texts_of(model: ModelProto, columns: Domain) -> dict[str, tuple[str, ...]]:
+    """The categories of the inputs of texts, as columns of their names hold them."""
+    from onnx import TensorProto
+
+    takes_texts = {v.name for v in declared_inputs(model) if _type(v) == TensorProto.STRING}
+    return {name: texts for name, texts in columns.texts.items() if name in takes_texts}
 
 
 def joined(
@@ -123,7 +132,8 @@ class _Build:
             if not categories:
                 raise InvalidInput(
                     f"The input {whose} takes texts; list its categories, for example "
-                    f'categories={{"{printable(value.name)}": ["a", "b"]}}.'
+                    f'categories={{"{printable(value.name)}": ["a", "b"]}}, or describe the columns: '
+                    "columns=infer_domain(frame), on the command line --columns."
                 )
             column = self._whole(column, len(categories) - 1)
             self._node(

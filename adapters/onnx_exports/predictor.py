@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.closing import Closing
+from blackbox_boundary.domain import Domain
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
 from blackbox_boundary.predictor import (
     Access,
@@ -39,7 +40,7 @@ from ..answers import (
 from ..labels import check_labels
 from ..tree_ensembles import first_checked, has_onnx_trees, onnx_readings
 from .batching import Batching, Plan, in_fixed_batches, plan_batching
-from .columns import are_columns, joined
+from .columns import are_columns, joined, texts_of
 from .device import device_rows
 from .graph import model_source, read_input, read_model, rebatched
 from .inputs import Feed
@@ -102,6 +103,8 @@ class OnnxPredictor(Closing):
         for, by the name of the input (:mod:`.columns`).
     fixed : mapping, optional
         Values of inputs that are no data, by name.
+    columns : Domain, optional
+        What the columns of the data hold: gives the categories of a graph with one input a column.
 
     Attributes
     ----------
@@ -174,11 +177,14 @@ class OnnxPredictor(Closing):
         gradients: str = "auto",
         categories: Mapping[str, Sequence[str]] | None = None,
         fixed: Mapping[str, Any] | None = None,
+        columns: Domain | None = None,
     ) -> None:
         require_packages()
         check_settings(provider, threads, gradients)
         source = model_source(model)
         graph, self._sha256 = read_model(source)
+        if categories is None and columns is not None and are_columns(graph):
+            categories = texts_of(graph, columns)
         if categories or fixed or are_columns(graph):
             edited, self.input_names = joined(graph, categories or {}, fixed or {})
             source = edited.SerializeToString()

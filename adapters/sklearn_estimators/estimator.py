@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.datasets.columns import listed
+from blackbox_boundary.domain import Domain
 from blackbox_boundary.errors import BadPrediction, InvalidInput, PredictorError
 from blackbox_boundary.predictor import (
     Access,
@@ -44,6 +45,7 @@ from ..independence import disagreement, joined, warn_of_dependence
 from ..labels import check_labels, listed_classes, mismatches
 from ..tree_ensembles import checked_trees, may_hold_trees, trees_of_estimator
 from .function import answers_of
+from .tables import Table, are_distinct_texts
 
 __all__ = ["METHODS", "EstimatorPredictor"]
 
@@ -84,6 +86,9 @@ class EstimatorPredictor:
         The classes, where the estimator has no ``classes_``.
     bounds : (lowest, highest), optional
         The domain of the inputs. Default: none.
+    columns : Domain, optional
+        What the columns hold, where the estimator takes texts or categories: the numbers of these
+        become what they stand for. Random rows are then drawn from it.
 
     Attributes
     ----------
@@ -123,6 +128,7 @@ class EstimatorPredictor:
         n_classes: int | None = None,
         labels: Sequence[Any] | None = None,
         bounds: Bounds = None,
+        columns: Domain | None = None,
     ) -> None:
         self._estimator = estimator
         self._method = _method(estimator, method, access)
@@ -132,9 +138,9 @@ class EstimatorPredictor:
         n_classes = check_n_classes(n_classes, _OWNER)
         self._classes = _classes(estimator, check_labels(labels, n_classes, _OWNER))
         names = _feature_names(estimator, self.input_shape)
-        if names is not None and _are_distinct_strings(names):
+        if names is not None and are_distinct_texts(names):
             self.input_names = tuple(map(str, names))
-        self._names = names if names is not None and _has_pandas() else None
+        self._table = Table(names, columns, int(np.prod(self.input_shape)))
         self.batching, self.batching_evidence = "dynamic", ""
         self._probe(n_classes, is_named=method is not None)
         if self._classes is not None:
@@ -175,6 +181,8 @@ class EstimatorPredictor:
         settings = (
             f"{self._method} {self.access.name} {self.input_shape} {self._classes} {ONE_SCORE}"
         )
+        if self._table.columns is not None:
+            settings += str(self._table.columns.texts)
         return hashlib.sha256(content + settings.encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -186,13 +194,15 @@ class EstimatorPredictor:
 
     def _probe(self, n_classes: int | None, *, is_named: bool) -> None:
         """Count the classes and check what is declared on random rows."""
-        rows = probe_rows(_N_PROBES, self.input_shape, self.bounds)
+        rows = self._random_rows()
         try:
             output = self._ask(rows)
         except PredictorError as error:
             raise InvalidInput(
                 f"{type(self._estimator).__name__} cannot be asked about random rows of shape "
-                f"{self.input_shape}: {error} Is it fitted, on columns of numbers alone?"
+                f"{self.input_shape}: {error} Is it fitted? Of an estimator of texts or categories, "
+                "say what the columns hold: columns=infer_domain(frame), on the command line "
+                "--columns."
             ) from error
         if self._method == "predict" and self.access is Access.LABEL:
             self._classes = self._classes or _classes_of_labels(self._estimator, output, n_classes)
@@ -209,8 +219,14 @@ class EstimatorPredictor:
         self._check_independence(rows)
         check_declared(self._read(self._ask(rows), _N_PROBES), self.access)
         if self.access is Access.LOGITS and output.size == _N_PROBES:
-            more = np.concatenate([rows, extreme_rows(16, self.input_shape, self.bounds)])
-            check_one_score(self._ask(more), len(more), self.access)
+            if self._table.columns is None:
+                rows = np.concatenate([rows, extreme_rows(16, self.input_shape, self.bounds)])
+            check_one_score(self._ask(rows), len(rows), self.access)
+
+    def _random_rows(self) -> NDArray[np.float64]:
+        if self._table.columns is None:
+            return probe_rows(_N_PROBES, self.input_shape, self.bounds)
+        return self._table.columns.random(_N_PROBES).reshape(_N_PROBES, *self.input_shape)
 
     def _compare(self, columns: NDArray[Any], rows: NDArray[Any], *, is_named: bool) -> None:
         """Read labels alone where ``predict`` contradicts the scores."""
@@ -249,8 +265,7 @@ class EstimatorPredictor:
         if self.batching == "fixed" and len(rows) > 1:
             return np.concatenate([self._ask(rows[i : i + 1], method) for i in range(len(rows))])
         asked: Callable[[Any], Any] = getattr(self._estimator, method or self._method)
-        flat = rows.reshape(len(rows), -1)
-        output = answers_of(asked, flat if self._names is None else _frame(flat, self._names))
+        output = answers_of(asked, self._table.of(rows.reshape(len(rows), -1)))
         if isinstance(output, Prediction) or len(output) != len(rows):
             raise BadPrediction(
                 f"{method or self._method} must answer {len(rows)} rows; "
@@ -372,25 +387,7 @@ def _feature_names(estimator: Any, shape: tuple[int, ...]) -> list[Any] | None:
     return None if names is None or len(names) != int(np.prod(shape)) else list(names)
 
 
-def _are_distinct_strings(names: list[Any]) -> bool:
-    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
-
-
 def _named(estimator: Any, n: int) -> str:
     """The columns' names, for a message."""
     names = _feature_names(estimator, (n,))
     return "" if names is None else f": {listed([str(name) for name in names])}"
-
-
-def _has_pandas() -> bool:
-    try:
-        import pandas as pd  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def _frame(rows: NDArray[Any], names: list[Any]) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame(rows, columns=[str(name) for name in names])

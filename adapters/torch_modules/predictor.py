@@ -248,6 +248,7 @@ def load(spec: Any, **given: Any) -> Predictor | None:
         return build(TorchPredictor, made, given=given)
     if not isinstance(made, Predictor):
         return _load_made(spec, made, given)
+    given.pop("columns", None)  # a predictor knows its columns
     if given:
         raise InvalidInput(
             f'"{spec}" returns a predictor, which has its own settings; drop {", ".join(given)}.'

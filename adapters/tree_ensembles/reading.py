@@ -12,16 +12,30 @@ from blackbox_boundary.errors import CapabilityMissing
 from blackbox_boundary.predictor import Predictor
 from blackbox_boundary.tree_ensembles import TreeEnsemble, probe_rows, verified
 
+from .catboost_json import catboost_trees
+from .lightgbm_text import lightgbm_trees
 from .sklearn_trees import sklearn_trees
 from .xgboost_json import xgboost_trees
 
 __all__ = ["checked_trees", "first_checked", "may_hold_trees", "trees_of_estimator"]
 
-_READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (sklearn_trees, xgboost_trees)
+_READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (
+    sklearn_trees,
+    xgboost_trees,
+    lightgbm_trees,
+    catboost_trees,
+)
 
 
 def may_hold_trees(estimator: Any) -> bool:
-    """Whether a reader recognises an estimator, even if its trees cannot be read."""
+    """Whether a reader recognises an estimator, even if its trees cannot be read.
+
+    Of a pipeline its last step decides: what comes before changes where the steps are, not that
+    the model is constant between them.
+    """
+    steps = getattr(estimator, "steps", None)
+    if isinstance(steps, list) and steps:
+        return may_hold_trees(steps[-1][1])
     try:
         return any(read(estimator) is not None for read in _READERS)
     except CapabilityMissing:

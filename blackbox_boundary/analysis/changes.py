@@ -79,6 +79,8 @@ class Columns:
     def shown(self, at: int, value: float) -> str:
         """Return a value for display: the text of a category, else the number."""
         values = self.values[at]
+        if np.isnan(value):
+            return "missing"
         if values and isinstance(values[0], str) and value == int(value) < len(values):
             return str(values[int(value)])
         return f"{value:.6g}"
@@ -100,12 +102,15 @@ def changes_of(
     for row in rows.tolist():
         at = np.array([row])
         before, after = (_flat(take(part, at)) for part in (x, flip_points))
-        moved = np.where(np.isfinite(after), after - before, 0.0)
+        gone, come = np.isnan(after), np.isnan(before)
+        moved = np.nan_to_num(after - before) if not gone.all() else np.zeros(len(before))
         size = moved / columns.scale
+        if not gone.all():  # from or to a missing value counts as one
+            size = np.where(gone & ~come, -1.0, np.where(come & ~gone, 1.0, size))
         order = np.argsort(-np.abs(size), kind="stable")
         yield [
             Change(row, i, columns.names[i], float(before[i]), float(after[i]), float(size[i]))
-            for i in order[moved[order] != 0].tolist()
+            for i in order[size[order] != 0].tolist()
         ]
 
 
@@ -124,7 +129,8 @@ def column_shares(
         as_numpy(take(part, rows)).reshape(len(rows), -1).astype(np.float64)
         for part in (x, distances.flip_points)
     )
-    size = np.abs(after - before) / columns.scale
+    size = np.nan_to_num(np.abs(after - before) / columns.scale)
+    size = np.where(np.isnan(after) != np.isnan(before), 1.0, size)
     n = (size > 0).sum(axis=0)
     median = np.array([np.median(s[s > 0]) if (s > 0).any() else 0.0 for s in size.T])
     whole = np.maximum(size.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)

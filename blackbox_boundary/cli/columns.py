@@ -42,10 +42,11 @@ def columns(data: str, **options: Any) -> None:
         ids=options["ids"],
         use=column_names(options["use"]) or None,
         drop=column_names(options["drop"]),
+        texts="found",
     )
     if table.x.ndim != 2:
         shape = table.x.shape[1:]
         raise InvalidInput(f'"{data}" must be a table; its rows have the shape {shape}.')
-    domain = infer_domain(table.x, table.columns, options["scale"])
+    domain = infer_domain(table.frame(), table.columns, options["scale"])
     note = f"From {len(table):,} rows of {data}; scale: {options['scale']}."
     click.echo(domain_text(domain, note), nl=False)

@@ -19,6 +19,7 @@ from ..analysis.agreement import agreement
 from ..analysis.changes import Columns, changes_of
 from ..analysis.distances import Distances
 from ..arrays import as_numpy
+from ..column import Kind
 from ..column_file import read_domain
 from ..datasets import Data
 from ..datasets.columns import listed
@@ -38,6 +39,7 @@ __all__ = [
     "class_names_option",
     "column_names",
     "data_options",
+    "described",
     "digest",
     "table_options",
 ]
@@ -126,8 +128,16 @@ class DataRows:
     domain: Domain | None = None
 
     @classmethod
-    def read(cls, name: str, predictor: Predictor, options: dict[str, Any]) -> DataRows:
+    def read(
+        cls,
+        name: str,
+        predictor: Predictor,
+        options: dict[str, Any],
+        domain: Domain | None = None,
+    ) -> DataRows:
         """Read the data ``name`` according to the options; print the columns used.
+
+        ``domain`` is that of ``--columns``, in any order.
 
         Raises
         ------
@@ -147,6 +157,7 @@ class DataRows:
             use=wanted or None,
             drop=column_names(options["drop"]),
             class_names=class_names,
+            texts=None if domain is None else domain.texts,
         )
         _check_fields(data, fields)
         data = _shaped(data, tuple(predictor.input_shape), name)
@@ -155,9 +166,10 @@ class DataRows:
         rows = _taken(data, chosen)
         if data.columns is not None:
             say(_said(data, name))
-        domain = _domain(rows, options["columns"])
+        domain = _in_order(domain, rows, options["columns"])
         if options["repair"]:
             rows = _repaired(rows, domain)
+        _say_missing(rows, domain)
         return cls(rows, range(len(data))[chosen], class_names, _facts(name, rows), domain)
 
     @classmethod
@@ -229,8 +241,18 @@ class DataRows:
             writer = csv.writer(file)
             writer.writerow([*([] if ids is None else [id_name]), *(self.data.columns or ())])
             for row, point in enumerate(as_numpy(flip_points)):
-                values = ["" if np.isnan(value) else str(value) for value in point.reshape(-1)]
+                values = self._shown(point.reshape(-1))
                 writer.writerow([*([] if ids is None else [ids[row]]), *values])
+
+    def _shown(self, point: NDArray[Any]) -> list[str]:
+        """A flip point as the data write it: texts as texts, whole numbers without a point."""
+        values = ["" if np.isnan(value) else str(value) for value in point]
+        for at, column in enumerate(() if self.domain is None else self.domain.columns):
+            if values[at] and column.has_text:
+                values[at] = str(column.values[int(point[at])])
+            elif values[at] and column.kind is not Kind.CONTINUOUS and point[at].is_integer():
+                values[at] = str(int(point[at]))
+        return values
 
     def write_changes(self, path: Path, distances: Distances) -> None:
         """Write the columns that each flip point changes, one line a change, the largest first.
@@ -320,6 +342,9 @@ def _said(data: Data, name: str) -> str:
         *source.get("left_out", ()),
     ]
     besides = f"; no inputs: {listed(others)}" if others else ""
+    if data.texts:
+        texts = [f"{column} ({len(held):,} categories)" for column, held in data.texts.items()]
+        besides = f"; of texts: {listed(texts)}{besides}"
     return f'"{name}" has {len(columns):,} columns of inputs: {listed(columns)}{besides}.'
 
 
@@ -341,11 +366,15 @@ def _check_labels(data: Data, n_classes: int, class_names: tuple[str, ...] | Non
         )
 
 
-def _domain(rows: Data, path: str | None) -> Domain | None:
-    """The columns that a file describes, in the order of the inputs where those have names."""
-    if path is None:
+def described(path: str | None) -> Domain | None:
+    """The columns that a file describes; None where none is named."""
+    return None if path is None else read_domain(path)
+
+
+def _in_order(domain: Domain | None, rows: Data, path: str) -> Domain | None:
+    """The domain in the order of the inputs where those have names."""
+    if domain is None:
         return None
-    domain = read_domain(path)
     if rows.columns is None or domain.names == rows.columns:
         return domain
     ordered = domain.selected(rows.columns)
@@ -365,6 +394,26 @@ def _repaired(rows: Data, domain: Domain | None) -> Data:
     if isinstance(x, StoredRows):
         return replace(rows, x=x.converted(domain.repaired, x.shape[1:], x.dtype))
     return replace(rows, x=domain.repaired(np.asarray(x)))
+
+
+def _say_missing(rows: Data, domain: Domain | None) -> None:
+    """Print by column how many rows are not measured since a value is missing.
+
+    Files that are read when they are used are not read for this.
+    """
+    if rows.columns is None or isinstance(rows.x, StoredRows):
+        return
+    lacks = np.isnan(rows.x.reshape(len(rows), -1))
+    if domain is not None:
+        lacks &= ~domain.missing
+    counts = lacks.sum(axis=0)
+    if counts.any():
+        named = [f"{rows.columns[at]} ({counts[at]:,})" for at in np.flatnonzero(counts)]
+        say(
+            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, by "
+            f"column: {listed(named)}. Where the model takes missing values, --columns allows them "
+            "(missing = true)."
+        )
 
 
 def _chosen(text: str | None, n: int) -> slice:

@@ -27,7 +27,7 @@ from ..measuring.shards import Part, Shard
 from ..predictor import Access
 from .aiming import aim as aim_settings
 from .by_workers import check_worker_options, has_workers, measured_by_workers, worker_options
-from .data_rows import DataRows, data_options
+from .data_rows import DataRows, data_options, described
 from .ending import answer_line, end_without_answer, finish, uninterrupted
 from .estimator_choice import chosen_estimator
 from .estimators import description
@@ -250,7 +250,11 @@ def measure(
     if in_parquet:
         need_parquet()
     # whatever needs neither model nor data comes first: a model may take long to load
-    estimator, bounds = chosen_estimator(options), bounds_of(options["bounds"])
+    estimator, bounds, domain = (
+        chosen_estimator(options),
+        bounds_of(options["bounds"]),
+        described(options["columns"]),
+    )
     folder = RunFolder(
         options["output"],
         resume=options["resume"],
@@ -269,9 +273,9 @@ def measure(
         source = Model(str(datasets.digits_model()), {"access": "logits", "bounds": (0, 1)})
     else:
         datasets.check_source(data, options["labels"])
-        source = Model(model, given_of(options))
+        source = Model(model, given_of(options) | ({"columns": domain} if domain else {}))
     predictor = load(source.spec, **source.given)
-    measured = DataRows.read(data, predictor, options)
+    measured = DataRows.read(data, predictor, options, domain)
     rows, facts = measured.data, measured.facts
     part = Part.of(len(rows), options["shard"], options["n_shards"] or 1)
     measured.part(part.rows).check_inside(predictor, bounds)

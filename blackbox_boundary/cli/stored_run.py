@@ -91,16 +91,27 @@ class StoredRun:
         is_table = any(name in facts for name in ("columns", "id", "index", "left_out"))
         stored_labels = facts.get("labels") if is_table or "array" in facts else None
         drop = column_names(options["drop"]) or (facts.get("left_out", []) if is_table else [])
+        use = column_names(options["use"])
+        if not use and not options["drop"]:  # a model that names its inputs may order them
+            use, drop = facts.get("columns") or [], drop if not facts.get("columns") else []
         names = column_names(options["class_names"]) or self.class_names
         return datasets.read(
             name,
             divide_by=facts.get("divided_by"),
             labels=options["labels"] or stored_labels,
             ids=options["ids"] or facts.get("id"),
-            use=column_names(options["use"]) or None,
+            use=use or None,
             drop=() if options["use"] else drop,
             class_names=names,
+            texts=self._texts,
         )
+
+    @property
+    def _texts(self) -> dict[str, list[str]]:
+        """The categories of columns of texts, as the run has them."""
+        columns = self.distances.run.get("columns") or []
+        listed = {column["name"]: column.get("values", []) for column in columns}
+        return {name: held for name, held in listed.items() if held and isinstance(held[0], str)}
 
     def _chosen(self, data: Data, name: str) -> Data:
         """The rows of ``--rows`` of the run, which its table numbers."""

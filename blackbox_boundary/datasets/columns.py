@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InvalidInput
@@ -28,12 +28,20 @@ class Choice:
         Left out.
     use : tuple of str, optional
         The inputs, in this order. Default: all other columns, in the order of the table.
+    texts : mapping of str to sequence of str
+        The categories of inputs that hold texts: these become their numbers, from 0. None: those
+        that occur.
+    finds_texts : bool
+        Whether inputs that hold anything but numbers become numbers of the categories found in
+        them, in alphabetical order.
     """
 
     labels: str | None = None
     ids: str | None = None
     drop: tuple[str, ...] = ()
     use: tuple[str, ...] | None = None
+    texts: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    finds_texts: bool = False
 
     @property
     def needs_table(self) -> bool:
@@ -142,5 +150,6 @@ def what_to_do(column: str) -> str:
     """Advice for a column that holds no numbers."""
     return (
         f'Leave the column out (--drop "{column}", in Python drop=["{column}"]), read it as labels '
-        "or id, or encode it as numbers first."
+        "or id, encode it as numbers first, or, where the model takes texts, list its categories: "
+        '"blackbox-boundary columns" describes them for --columns.'
     )

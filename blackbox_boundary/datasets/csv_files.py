@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import itertools
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidInput
 from .columns import Choice, Roles, what_to_do
 from .data import Raw
+from .texts import numbers_of_texts
 
 __all__ = ["read_csv"]
 
@@ -28,7 +31,8 @@ def read_csv(path: Path, choice: Choice | None = None) -> Raw:
 
     Fields are separated by commas; by semicolons or tabs where the first line has them, and tabs
     in a ``.tsv``. Where they are not separated by commas, numbers may have decimal commas. A first
-    line with anything but numbers names the columns. ``True`` and ``False`` are 1 and 0; an empty
+    line with anything but numbers names the columns. Columns of texts are numbers of categories,
+    where ``choice`` names or finds them. ``True`` and ``False`` are 1 and 0; an empty
     field is NaN. A first column without a name is an index, as pandas writes it: it names the rows
     and is no input.
 
@@ -38,14 +42,24 @@ def read_csv(path: Path, choice: Choice | None = None) -> Raw:
         A line has too few or too many fields, a field is not a number, or a column is named that
         is not there: the message says where.
     """
+    choice = choice or Choice()
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             separator = "\t" if path.suffix.lower() == ".tsv" else _separator(file)
-            lines = csv.reader(file, delimiter=separator, strict=True)
-            numbered = ((lines.line_num, fields) for fields in lines if fields)
-            return _parse(numbered, path, choice or Choice(), _Numbers(path, separator))
+            numbers = _Numbers(path, separator)
+            if choice.finds_texts:
+                found = _text_columns(_lines(file, separator), numbers)
+                choice = replace(choice, texts=dict.fromkeys(found))
+                file.seek(0)
+            return _parse(_lines(file, separator), path, choice, numbers)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f'"{path}" cannot be read as CSV: {error}') from error
+
+
+def _lines(file: TextIO, separator: str) -> Iterator[Line]:
+    """The lines that hold fields."""
+    lines = csv.reader(file, delimiter=separator, strict=True)
+    return ((lines.line_num, fields) for fields in lines if fields)
 
 
 def _separator(file: TextIO) -> str:
@@ -118,6 +132,17 @@ class _Numbers:
         )
 
 
+def _text_columns(lines: Iterator[Line], numbers: _Numbers) -> list[str]:
+    """Names of the columns with a field, below the header, that is no number."""
+    _, header = next(lines, (0, []))
+    left = dict(enumerate(_names(header)))
+    found: dict[int, str] = {}
+    for _, fields in lines:
+        texts = [at for at in left if at < len(fields) and not numbers.is_number(fields[at])]
+        found |= {at: left.pop(at) for at in texts}
+    return [found[at] for at in sorted(found)]
+
+
 def _plain(text: str) -> float:
     """A number as tables write it; Python's own underscores make an identifier, not a number."""
     if "_" in text:
@@ -134,6 +159,9 @@ def _parse(lines: Iterator[Line], path: Path, choice: Choice, numbers: _Numbers)
     unnamed = has_header and not first[1][0].strip()
     roles = Roles.of(names, choice, path, index=[0] if unnamed else [])
     rows, labels, row_names, index = [], [], [], []
+    texts: dict[int, list[str | None]] = {
+        place: [] for place, name in enumerate(roles.input_names) if name in choice.texts
+    }
     for line, fields in lines if has_header else itertools.chain([first], lines):
         if len(fields) != len(names):
             raise InvalidInput(
@@ -146,15 +174,24 @@ def _parse(lines: Iterator[Line], path: Path, choice: Choice, numbers: _Numbers)
         if roles.index:
             index.append(fields[0].strip())
         inputs = [fields[at] for at in roles.inputs]
+        for place, held in texts.items():
+            held.append(sys.intern(inputs[place].strip()) or None)
+            inputs[place] = ""
         rows.append(numbers.row(inputs, roles.input_names, line))
     if roles.index:
         _check_index(index, names[0], path)
+    values = np.array(rows) if rows else np.empty((0, len(roles.inputs)))
+    categories: dict[str, tuple[str, ...]] = {}
+    for place, held in texts.items():
+        name = roles.input_names[place]
+        values[:, place], categories[name] = numbers_of_texts(name, held, choice.texts[name], path)
     return Raw(
-        np.array(rows) if rows else np.empty((0, len(roles.inputs))),
+        values,
         None if roles.labels is None else np.array(labels, np.str_),
         source=roles.facts(),
         columns=roles.input_names if has_header else None,
         ids=None if roles.row_names is None else np.array(row_names, np.str_),
+        texts=categories,
     )
 
 

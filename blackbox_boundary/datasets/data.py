@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from ..frames import Frame
 from ..stored_rows import StoredRows, row_blocks
 from .labels import number_labels
 
@@ -53,6 +54,8 @@ class Data:
         Names of the inputs of a row, flattened, where a table has a header.
     ids : (n,) str, or None
         Names of the rows, where a column or an index has them.
+    texts : dict
+        The categories of columns of texts, by name; their numbers, from 0, stand in ``x``.
     """
 
     x: NDArray[np.floating[Any]] | Any
@@ -61,9 +64,19 @@ class Data:
     source: dict[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] | None = None
     ids: NDArray[np.str_] | Any | None = None
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def frame(self) -> Frame:
+        """The rows of a table by column, texts as texts and None where one is missing."""
+        names = self.columns or tuple(str(at) for at in range(self.x.shape[1]))
+        columns = [
+            _texts(column, self.texts[name]) if name in self.texts else column
+            for name, column in zip(names, np.asarray(self.x).T, strict=True)
+        ]
+        return Frame(names, tuple(columns))
 
 
 class Raw(NamedTuple):
@@ -75,6 +88,7 @@ class Raw(NamedTuple):
     source: Mapping[str, Any] = MappingProxyType({})
     columns: tuple[str, ...] | None = None
     ids: NDArray[np.str_] | Any | None = None
+    texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 def finish(
@@ -116,7 +130,14 @@ def finish(
             )
         number: Any = _numbered_rows if isinstance(raw.labels, StoredRows) else number_labels
         labels, names, source["labels_numbered"] = number(raw.labels, raw.names, path, class_names)
-    return Data(_floats(values, divisor), labels, names, source, raw.columns, raw.ids)
+    x = _floats(values, divisor)
+    return Data(x, labels, names, source, raw.columns, raw.ids, dict(raw.texts))
+
+
+def _texts(numbers: NDArray[Any], categories: Sequence[str]) -> NDArray[Any]:
+    """The texts that numbers of categories stand for, as objects."""
+    values = np.array([*categories, None], object)
+    return np.asarray(values[np.nan_to_num(numbers, nan=len(categories)).astype(np.intp)])
 
 
 def _shaped(values: NDArray[Any], shape: tuple[int, ...], path: object) -> NDArray[Any]:

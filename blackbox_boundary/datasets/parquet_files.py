@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..errors import InvalidInput
 from .columns import Choice, Roles, listed, what_to_do
 from .data import STREAMED, Raw
 from .parquet_rows import ParquetFiles, need_pyarrow, parquet_paths
+from .texts import numbers_of_texts
 from .unpacking import check_unpacked
 
 __all__ = ["read_parquet", "read_parquet_table"]
@@ -43,19 +45,21 @@ def read_parquet(path: Path, array: str | None = None, choice: Choice | None = N
     """
     choice = choice or Choice()
     if array is not None:
-        choice = Choice(choice.labels, choice.ids, choice.drop, (array,))
+        choice = replace(choice, use=(array,))
     files = ParquetFiles(path, parquet_paths(path) if path.is_dir() else [path])
     if max(files.n_bytes, 8 * files.n_rows * len(files.schema)) > STREAMED:
         return _streamed(files, choice, named=array is None)
     table = read_parquet_table(path)
     roles = Roles.of(table.column_names, choice, path, _index(table.schema))
     row_names = roles.row_names
+    inputs, texts = _with_numbers(table.select(list(roles.inputs)), roles.input_names, choice, path)
     return Raw(
-        _inputs(table.select(list(roles.inputs)), roles.input_names, path),
+        _inputs(inputs, roles.input_names, path),
         None if roles.labels is None else _values(table.column(roles.labels)),
         source=roles.facts(),
         columns=roles.input_names if array is None else None,
         ids=None if row_names is None else _values(table.column(row_names)).astype(np.str_),
+        texts=texts,
     )
 
 
@@ -65,9 +69,14 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
     if len(set(names)) < len(names):
         raise InvalidInput(f'The columns of "{path}" must have different names.')
     roles = Roles.of(names, choice, path, _index(files.schema))
+    categories = {
+        name: tuple(choice.texts[name] or ()) for name in roles.input_names if name in choice.texts
+    }
+    known = replace(choice, finds_texts=False)  # the categories of all rows are not known
 
     def inputs(table: Any, source: Path) -> NDArray[Any]:
-        return _inputs(table, roles.input_names, source)
+        numbers, _ = _with_numbers(table, roles.input_names, known, source)
+        return _inputs(numbers, roles.input_names, source)
 
     def values(table: Any, _: Path) -> NDArray[Any]:
         return _values(table.column(0))
@@ -78,7 +87,9 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
     probe = files.rows(roles.inputs, inputs, (), np.float64)[0:1]
     shape = np.asarray(probe).shape[1:]
     kinds = [
-        np.float64 if files.may_have_nulls(at) else _item_kind(files.schema.types[at])
+        np.float64
+        if files.may_have_nulls(at) or names[at] in categories
+        else _item_kind(files.schema.types[at])
         for at in roles.inputs
     ]
     kind = np.result_type(*kinds)
@@ -94,6 +105,7 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
         source=roles.facts(),
         columns=roles.input_names if named else None,
         ids=None if ids is None else files.rows([ids], texts, (), object),
+        texts=categories,
     )
 
 
@@ -153,6 +165,30 @@ def _index(schema: Any) -> list[int]:
     ]
 
 
+def _with_numbers(
+    table: Any, names: Sequence[str], choice: Choice, path: Path
+) -> tuple[Any, dict[str, tuple[str, ...]]]:
+    """The columns of inputs with numbers in place of texts, and the categories of these."""
+    import pyarrow as pa
+
+    texts: dict[str, tuple[str, ...]] = {}
+    for at, name in enumerate(names):
+        column = table.column(at)
+        if name in choice.texts or (choice.finds_texts and _holds_texts(column.type)):
+            held, known = column.to_pylist(), choice.texts.get(name)
+            numbers, texts[name] = numbers_of_texts(name, held, known, path)
+            table = table.set_column(at, name, pa.array(numbers))
+    return table, texts
+
+
+def _holds_texts(kind: Any) -> bool:
+    """Whether a column is one of texts, or of a dictionary of them."""
+    from pyarrow import types as kinds
+
+    kind = kind.value_type if kinds.is_dictionary(kind) else kind
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
 def _inputs(table: Any, names: Sequence[str], path: Path) -> NDArray[Any]:
     columns = [
         _column(table.column(at).combine_chunks(), name, path) for at, name in enumerate(names)
@@ -183,6 +219,8 @@ def _column(column: Any, name: str, path: Path) -> NDArray[Any]:
             )
         shape.append(side)
         column = inner
+    if kinds.is_decimal(column.type):
+        column = column.cast("float64")
     if not (
         kinds.is_integer(column.type)
         or kinds.is_floating(column.type)

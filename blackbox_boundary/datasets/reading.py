@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import InvalidInput
 from ..inputs import is_whole
@@ -50,6 +50,7 @@ def read(
     drop: Sequence[str] = (),
     use: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
+    texts: Mapping[str, Sequence[str]] | Literal["found"] | None = None,
 ) -> Data:
     """Read inputs, with their labels where the source has them.
 
@@ -84,6 +85,10 @@ def read(
     class_names : sequence of str, optional
         Names of the model's classes, in the order of its scores: labels are matched by value.
         Default: whole numbers from 0 number the classes, words are numbered by the alphabet.
+    texts : mapping, or "found", optional
+        The categories of columns of texts in a table, by name (``Domain.texts``): their numbers,
+        from 0, are the inputs. ``"found"``: those that occur, in alphabetical order. Default:
+        columns of texts are refused.
 
     Raises
     ------
@@ -112,6 +117,8 @@ def read(
         None if ids is None else str(_text(ids, "ids")),
         _names(drop, "drop") or (),
         _names(use, "use"),
+        {} if texts is None or texts == "found" else texts,
+        finds_texts=texts == "found",
     )
     class_names = _names(class_names, "class_names")
     if shape is not None and not (

@@ -57,7 +57,8 @@ class Block:
             Another shape, rows outside the bounds, or values that no column may hold.
         """
         if excess is None:
-            excess = row_excess(x, problem.input_shape, problem.bounds, ids)
+            missing = None if problem.domain is None else problem.domain.missing
+            excess = row_excess(x, problem.input_shape, problem.bounds, ids, missing)
             if problem.domain is not None:
                 check_domain(x, problem.domain)
         if problem.bounds is not None and (excess > 0).any():
@@ -111,9 +112,14 @@ class RunRows:
             Another shape, or rows outside the bounds.
         """
         odd, excess = [self._odd], [self._excess]
-        shape, bounds = self._problem.input_shape, self._problem.bounds
+        shape, bounds, domain = (
+            self._problem.input_shape,
+            self._problem.bounds,
+            self._problem.domain,
+        )
+        missing = None if domain is None else domain.missing
         for rows in blocks:
-            outside = row_excess(self.read(rows), shape, bounds, self.ids(rows))
+            outside = row_excess(self.read(rows), shape, bounds, self.ids(rows), missing)
             noted = np.flatnonzero(
                 outside != 0
             )  # NaN, too; few rows, so that the rest cost nothing

@@ -64,7 +64,7 @@ class Task:
             The estimator needs more than the predictor reveals.
         """
         x, names = read_rows(x, grid_of(predictor), None if columns is None else columns.texts)
-        predictor = as_predictor(predictor, tuple(x.shape[1:]))
+        predictor = as_predictor(predictor, tuple(x.shape[1:]), columns)
         if isinstance(predictor, NamedInputs):
             x = in_named_order(x, names, predictor.input_names)
             names = names and predictor.input_names

@@ -5,7 +5,8 @@ column of the table             coordinates
 ==============================  ======================================================
 number, whole or listed         one, the value divided by the scale
 of a one-hot group              one, 0 or 1 divided by the scale
-categorical, of k values        k, those of a one-hot group
+categorical, of k values        k, those of a one-hot group; one more where it may be missing
+number that may be missing      one more, 1 where it is
 frozen                          none
 ==============================  ======================================================
 
@@ -66,8 +67,8 @@ class ScaledColumns:
 
     @property
     def has_categories(self) -> bool:
-        """Whether a free column is a category, along whose numbers a model has no gradient."""
-        return any(map(_is_category, self.domain.columns))
+        """Whether a free column has no gradient: a category, or one that may be missing."""
+        return any(_is_category(c) or _has_gap(c) for c in self.domain.columns)
 
     @property
     def is_discrete(self) -> bool:
@@ -91,7 +92,10 @@ class ScaledColumns:
     @property
     def units(self) -> tuple[NDArray[np.intp], ...]:
         """The coordinates that change together: of each column, one-hot group, or category."""
-        names = [self._wide.columns[at].group or f"column {at}" for at in self._free]
+        of_gap = {place + 1: f"column {place}" for place in self._gaps}
+        names = [
+            self._wide.columns[at].group or of_gap.get(int(at), f"column {at}") for at in self._free
+        ]
         is_group = [self._wide.columns[at].group is not None for at in self._free]
         keys = list(zip(is_group, names, strict=True))
         places = {key: [at for at, k in enumerate(keys) if k == key] for key in dict.fromkeys(keys)}
@@ -106,22 +110,25 @@ class ScaledColumns:
 
         Coordinates that are the row's own give the row's bits.
         """
-        home = self._widened(x)
+        home, rows = self._widened(x), self.domain.filled(x)
         free = self._free_of(home)
         start = free / self._scale
         wide = home.copy()
         wide[:, self._free] = np.where(points == start, free, points * self._scale)
-        values = flat_rows(x).copy()
+        values, lacks = rows.copy(), np.isnan(flat_rows(x))
         for at, places, numbers in self._places():
             if isinstance(places, slice):
                 chosen = numbers[wide[:, places].argmax(axis=-1)]
-                values[:, at] = np.where(
-                    (wide[:, places] == home[:, places]).all(axis=-1), values[:, at], chosen
-                )
+                stays = (wide[:, places] == home[:, places]).all(axis=-1)
+                values[:, at] = np.where(stays | np.isnan(chosen), rows[:, at], chosen)
+                lacks[:, at] = np.where(stays, lacks[:, at], np.isnan(chosen))
             else:
                 values[:, at] = wide[:, places]
-        like = as_numpy(x).reshape(values.shape)
-        return as_kind(self.domain.nearest(values.astype(like.dtype), like).reshape(x.shape), x)
+                if places in self._gaps:
+                    lacks[:, at] = wide[:, places + 1] >= 0.5
+        dtype = as_numpy(x).dtype
+        there = self.domain.nearest(values.astype(dtype), rows.astype(dtype))
+        return as_kind(np.where(lacks, dtype.type(np.nan), there).reshape(x.shape), x)
 
     def slope(self, gradient: Array) -> Real:
         """The gradient (k, m) by the coordinates, of one (k, d) by the inputs."""
@@ -140,6 +147,8 @@ class ScaledColumns:
         del bounds
         home, moved = self._in_units(x), self._in_units(points)
         there = self._wide_domain_of(home, moved)
+        for place in np.searchsorted(self._free, self._gaps):  # what is missing has no value
+            there[:, place] = np.where(there[:, place + 1] >= 0.5, home[:, place], there[:, place])
         return np.asarray(np.where(there == home, x, there / self._scale))
 
     def rows(self, x: Array, bounds: Bounds = None) -> Real:
@@ -169,7 +178,10 @@ class ScaledColumns:
 
     def away(self, points: Array, x: Array) -> Real:
         """How far inputs lie from rows (k, d): coordinates (k, m), in units of the scales."""
-        return self.encode(points) - self.encode(x)
+        rows = self.domain.filled(x)
+        known = np.where(self.domain.missing & np.isnan(flat_rows(points)), rows, flat_rows(points))
+        moved = self._widened(points, known) - self._widened(x, rows)
+        return self._free_of(moved) / self._scale
 
     def length(self, points: Array, x: Array, order: float) -> Real:
         """Distances (k,) between inputs and rows (k, d), in units of the columns' scales."""
@@ -181,12 +193,24 @@ class ScaledColumns:
         columns: list[Column] = []
         for at, column in enumerate(self.domain.columns):
             if not _is_category(column):
-                columns.append(column)
+                columns.append(replace(column, missing=False))
+                if _has_gap(column):
+                    columns.append(Column(f"missing {at}", Kind.BINARY))
                 continue
             member = Column("", Kind.ONE_HOT, group=f"category {at}", scale=column.scale)
-            names = (f"category {at}, {place}" for place in range(len(column.values)))
+            width = len(column.values) + column.missing
+            names = (f"category {at}, {place}" for place in range(width))
             columns += [replace(member, name=name) for name in names]
         return Domain(tuple(columns))
+
+    @cached_property
+    def _gaps(self) -> list[int]:
+        """Places of the numbers that may be missing; whether they are stands behind them."""
+        return [
+            places
+            for at, places, _ in self._places()
+            if not isinstance(places, slice) and _has_gap(self.domain.columns[at])
+        ]
 
     @cached_property
     def _free(self) -> NDArray[np.intp]:
@@ -207,23 +231,32 @@ class ScaledColumns:
         first = 0
         for at, column in enumerate(self.domain.columns):
             if _is_category(column):
-                width = len(column.values)
-                yield at, slice(first, first + width), np.asarray(column.numbers, np.float64)
-                first += width
+                numbers = np.asarray([*column.numbers, *([np.nan] * column.missing)], np.float64)
+                yield at, slice(first, first + len(numbers)), numbers
+                first += len(numbers)
             else:
                 yield at, first, np.zeros(0)
-                first += 1
+                first += 1 + _has_gap(column)
 
-    def _widened(self, x: Array) -> Real:
-        """Rows (n, d) with a one-hot group in place of each category, in input units."""
-        flat = flat_rows(x)
+    def _widened(self, x: Array, known: Real | None = None) -> Real:
+        """Rows (n, d) with a one-hot group in place of each category, in input units.
+
+        ``known`` are the rows with values where some are missing.
+        """
+        lacks = np.isnan(flat_rows(x))
+        flat = self.domain.filled(x) if known is None else known
         wide = np.zeros((len(flat), len(self._wide.columns)))
         for at, places, numbers in self._places():
             if isinstance(places, slice):
-                nearest = np.abs(flat[:, at : at + 1] - numbers).argmin(axis=-1)
+                nearest = np.nan_to_num(np.abs(flat[:, at : at + 1] - numbers), nan=np.inf).argmin(
+                    -1
+                )
+                nearest[lacks[:, at]] = len(numbers) - 1
                 wide[np.arange(len(flat)), places.start + nearest] = 1.0
             else:
                 wide[:, places] = flat[:, at]
+                if places in self._gaps:
+                    wide[:, places + 1] = lacks[:, at]
         return wide
 
     def _free_of(self, wide: Real) -> Real:
@@ -240,6 +273,11 @@ class ScaledColumns:
         exact = np.where(self.step > 0, self._free_domain.repaired(home), home)
         there = self._free_domain.nearest(moved, exact)
         return np.asarray(np.where(there == exact, home, there))
+
+
+def _has_gap(column: Column) -> bool:
+    """Whether a free column has a coordinate for a number that is missing."""
+    return column.missing and not column.frozen and column.kind is not Kind.CATEGORICAL
 
 
 def _is_category(column: Column) -> bool:

@@ -107,6 +107,10 @@ class Trees:
 
     def check(self, problem: Problem) -> None:
         """Raise an error if the splits cannot be read, or belong to another model."""
+        if problem.domain is not None and problem.domain.missing.any():
+            raise CapabilityMissing(
+                "Trees searches no missing values; under a domain that allows them, halfspace does."
+            )
         if problem.domain is not None and problem.votes > 1:
             raise CapabilityMissing(
                 "Trees reads the model exactly and asks once; under a domain of columns it takes "

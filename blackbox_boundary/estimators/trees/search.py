@@ -59,7 +59,10 @@ _MOST_MERGED = 700
 """Leaves of a ball that is merged; of larger ones most cliques are larger than the trees."""
 
 _BOXES = 150
-"""Boxes of a part that are looked at before it is cut and priced again."""
+"""Boxes of a part that are looked at before it is cut and priced again, at least."""
+
+_PART_WORK = 150_000
+"""Work of a part that does not grow with its leaves: calls of the solver and of NumPy."""
 
 _BOX_WORK = 3
 """Work of looking at one leaf of one box, in units of a sweep's."""
@@ -191,8 +194,9 @@ class _Search:
         if not self._merged(ball):
             return ball.radius
         proved = ball.proved()
-        found, lower = self._boxes(ball, _BOXES)
-        self._note(place, found, ball.work)
+        n_boxes = max(_BOXES, _PART_WORK // max(1, len(ball.total)))
+        found, lower = self._boxes(ball, n_boxes)
+        self._note(place, found, ball.work + _PART_WORK)
         ball.work = 0
         return max(proved, lower)
 

@@ -11,6 +11,9 @@ import xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from sklearn.datasets import load_iris, load_wine
 
+from blackbox_boundary import load
+from blackbox_boundary.tree_ensembles import probe_rows
+
 HERE = Path(__file__).parent
 
 
@@ -52,6 +55,46 @@ def main():
     model = catboost.CatBoostClassifier(iterations=10, depth=3, verbose=0, random_seed=0)
     model.fit(x[:, :4].astype(np.float32), y)
     model.save_model(str(HERE / "catboost.onnx"), format="onnx")
+    native()
+
+
+def native():
+    """Files of LightGBM and CatBoost, and what the libraries answer at their thresholds."""
+    x, y = load_iris(return_X_y=True)
+    x = x.astype(np.float32)
+    gaps = x.copy()
+    gaps[::5, 2] = np.nan
+    rng = np.random.default_rng(0)
+    coded = np.column_stack(
+        [rng.normal(size=400), rng.integers(0, 12, 400), rng.integers(0, 40, 400)]
+    )
+    lead = coded[:, 0] + np.isin(coded[:, 1], (0, 1, 5, 11)) + np.isin(coded[:, 2] % 7, (2, 3))
+    few = {"n_estimators": 6, "max_depth": 3, "verbose": -1, "n_jobs": 1}
+    sets = {"min_data_per_group": 5, "cat_smooth": 1, "max_cat_to_onehot": 1}
+    small = {"iterations": 6, "verbose": 0, "random_seed": 0, "thread_count": 1}
+    sums = {"boosting_type": "rf", "bagging_fraction": 0.6, "bagging_freq": 1}
+    models = {
+        "lightgbm_gaps.txt": lightgbm.LGBMClassifier(**few).fit(gaps, y),
+        "lightgbm_average.txt": lightgbm.LGBMClassifier(**few, **sums).fit(x, y > 0),
+        "lightgbm_sets.txt": lightgbm.LGBMClassifier(**few, **sets).fit(
+            coded, lead > 0.7, categorical_feature=[1, 2]
+        ),
+        "catboost_two.json": catboost.CatBoostClassifier(depth=3, **small).fit(x, y > 0),
+        "catboost_gaps.json": catboost.CatBoostClassifier(
+            depth=3, grow_policy="Lossguide", nan_mode="Max", **small
+        ).fit(gaps, y),
+    }
+    kept = {}
+    for name, model in models.items():
+        if name.endswith(".txt"):
+            model.booster_.save_model(HERE / name)
+        else:
+            model.save_model(str(HERE / name), format="json")
+        rows = probe_rows(load(HERE / name).tree_ensemble(), n=80)
+        if "gaps" in name:
+            rows[::3, 2] = np.nan
+        kept[name] = {"rows": rows.tolist(), "probabilities": model.predict_proba(rows).tolist()}
+    (HERE / "native.json").write_text(json.dumps(kept))
 
 
 if __name__ == "__main__":

@@ -91,7 +91,8 @@ class OnnxPredictor(Closing):
     provider : {"auto", "cpu", "cuda"}
         ``"auto"``: CUDA when present, else the CPU. TensorFloat-32 is off.
     threads : int, optional
-        Threads within one operation. Default: ONNX Runtime's, one per physical core.
+        Threads within one operation. Default: ``OMP_NUM_THREADS`` of the environment, else one per
+        physical core.
     gradients : {"auto", "required", "none"}
         ``"auto"``: those of the graph's gradient model, run by ONNX Runtime like the graph itself,
         where the scores are revealed and every op has a rule. ``"required"``: the same, and refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,8 @@ class Runner:
     provider : {"cpu", "cuda", "auto"}
         ``"auto"``: CUDA when it is present and starts, else the CPU.
     threads : int, optional
-        Threads within one operation. Default: ONNX Runtime's, one per physical core.
+        Threads within one operation. Default: ``OMP_NUM_THREADS`` of the environment, else one per
+        physical core.
 
     Raises
     ------
@@ -161,14 +163,19 @@ def _open(model: ModelProto | Path, provider: str, threads: int | None) -> Any:
     return _session(model, _CUDA if provider == "cuda" else _CPU, threads)
 
 
+def _default_threads() -> int:
+    """Of ``OMP_NUM_THREADS``, as other libraries read it; 0 stands for ONNX Runtime's own number."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    return int(stated) if stated.isdecimal() else 0
+
+
 def _session(model: ModelProto | Path, wanted: str, threads: int | None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised; a probe that fails is no news
     options.use_deterministic_compute = True
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    options.intra_op_num_threads = _default_threads() if threads is None else threads
     providers = [(_CUDA, _CUDA_OPTIONS), _CPU] if wanted == _CUDA else [_CPU]
     try:
         source = model.SerializeToString() if hasattr(model, "SerializeToString") else str(model)

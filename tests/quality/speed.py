@@ -6,6 +6,7 @@ Nets and data: see mnist_nets.py ("dense" and "conv"). Prints one block a net:
 
 * time over the very same predictions and gradients, replayed on the bare torch module in the same batches;
 * time of a per-sample loop of the paper's algorithm at the same precision, and of its vectorised form, over ours;
+* processor time of our own a call of the predictor, of a run of one row (no array work to speak of);
 * predictions a row of our search, of bisection, and of SciPy's vectorised Chandrupatla after the ×10 growth, on the same rays.
 """
 
@@ -154,14 +155,27 @@ def chandrupatla(net, x, direction):
     return (grown.nfev[found] + root.nfev - 2).mean()  # the two ends are evaluated by both
 
 
-def best_of(repeats, function, *arguments):
+def best_of(repeats, function, *arguments, clock=time.perf_counter):
     """Shortest of several timings, seconds."""
     times = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = clock()
         function(*arguments)
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return min(times)
+
+
+def own_time_of_a_call(net, predictor, x, estimator, repeats):
+    """Processor time of our own a call, seconds, where one row is measured."""
+    recorded = Recorded(predictor)
+    measure(recorded, x[:1], estimator=estimator, bounds=UNBOUNDED)
+
+    def run():
+        return measure(predictor, x[:1], estimator=estimator, bounds=UNBOUNDED)
+
+    ours = best_of(repeats, run, clock=time.process_time)
+    bare = best_of(repeats, replay, net, recorded.calls, clock=time.process_time)
+    return (ours - bare) / len(recorded.calls)
 
 
 def compare(name, x, repeats):
@@ -186,6 +200,8 @@ def compare(name, x, repeats):
             f"(largest {result.n_predictions.max()}); median relative width {np.median(width):.1e}; {ours / len(x) * 1e6:.0f} us a row; "
             f"over the bare model {ours / bare:.2f}; {(ours - bare) / queries * 1e6:.2f} us of our own a query"
         )
+    call = own_time_of_a_call(net, predictor, x, Ray(rtol=RTOL), 8 * repeats)
+    print(f"  one row: {call * 1e6:.0f} us of our own a call of the predictor")
     ours = best_of(
         repeats, lambda: measure(predictor, x, estimator=Ray(rtol=RTOL), bounds=UNBOUNDED)
     )

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
+from census import census, census_models, keeps
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from blackbox_boundary import Access, Prediction, measure
 from blackbox_boundary.column import Column
@@ -113,25 +113,6 @@ def first_table():
             )
 
 
-def census(n, seed=0):
-    """Rows like those of a census, and whether an income is high."""
-    rng = np.random.default_rng(seed)
-    age = rng.integers(17, 91, n)
-    hours = np.clip(rng.normal(40, 12, n).round(), 1, 99)
-    gain = np.where(rng.random(n) < 0.1, rng.gamma(1.0, 12000, n).round(), 0)
-    education = rng.integers(1, 17, n)
-    job, home = rng.integers(0, 6, n), rng.integers(0, 4, n)
-    size = rng.choice((1, 2, 5, 10), n)
-    x = np.column_stack(
-        [age, hours, gain, education, np.eye(6)[job], np.eye(4)[home], size, rng.normal(size=n)]
-    )
-    lead = (
-        0.04 * (age - 40) + 0.03 * (hours - 40) + 2e-4 * gain + 0.35 * (education - 9)
-        + np.array([-1, 0.5, 1, 0, -0.5, 0.8])[job] + 0.4 * (home == 2) - 0.1 * size
-    )  # fmt: skip
-    return x, (lead + rng.logistic(size=n) > 0).astype(int)
-
-
 def census_domain(x):
     """Inferred from all rows; age only rises, the home group is frozen, education only rises."""
     names = ["age", "hours", "gain", "education"]
@@ -148,36 +129,13 @@ def census_domain(x):
     return Domain(tuple(columns))
 
 
-def keeps(points, x, data):
-    """Whether flips are rows that their rows may become, by the words of the declaration."""
-    whole = points[:, :4]
-    job, home = points[:, 4:10], points[:, 10:14]
-    return (
-        (whole == np.round(whole)).all(axis=-1)
-        & (whole >= data[:, :4].min(axis=0)).all(axis=-1)
-        & (whole <= data[:, :4].max(axis=0)).all(axis=-1)
-        & (points[:, 0] >= x[:, 0])
-        & (points[:, 3] >= x[:, 3])
-        & np.isin(job, (0, 1)).all(axis=-1)
-        & (job.sum(axis=-1) == 1)
-        & (home == x[:, 10:14]).all(axis=-1)
-        & np.isin(points[:, 14], (1, 2, 5, 10))
-    )
-
-
 def second_table():
     """Whether flips keep the domain."""
     data, y = census(30_000)
     domain = census_domain(data)
     x = data[:ROWS]
     train = slice(0, 10_000)
-    models = {
-        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
-        "MLP": make_pipeline(
-            StandardScaler(), MLPClassifier((32, 32), max_iter=30, random_state=0)
-        ),
-        "histogram boosting": HistGradientBoostingClassifier(max_iter=50),
-    }
+    models = census_models()
     print(
         f"\n{'model':20} {'estimator':10} {'flips':>5} {'keep':>7} {'L2':>7} {'L0':>5} {'queries':>8}"
     )

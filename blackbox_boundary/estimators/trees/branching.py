@@ -164,9 +164,8 @@ class _Search:
         # votes for a face are those of the leaves at it and beyond
         side = (box * len(self.low) + j) * 2 + up
         order = np.lexsort((-price, side))
-        side, price, vote, box, j, face, up = (
-            part[order] for part in (side, price, vote, box, j, face, up)
-        )
+        side, price, vote = side[order], price[order], vote[order]
+        box, j, face, up = box[order], j[order], face[order], up[order]
         votes, first = np.cumsum(vote), starts(side)
         before = (votes - vote)[first]
         votes = votes - np.repeat(before, np.diff(np.append(first, len(side))))

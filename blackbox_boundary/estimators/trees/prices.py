@@ -142,14 +142,16 @@ class _Programme(NamedTuple):
         n_p = size - n - 1
         one = coo_array((np.ones(n), (ball.group, n_p + np.arange(n))), (ball.n_groups, size))
         highest = np.where(np.arange(size) < n_p, 1.0, np.inf)
+        limits: Any = np.stack([np.zeros(size), highest], axis=1)
+        equal: Any = one.tocsr()  # SciPy takes sparse matrices; its types do not say so
         return linprog(
             _costs(ball, size),
-            self.matrix,
-            self.most,
-            one.tocsr(),
-            np.ones(ball.n_groups),
-            np.stack([np.zeros(size), highest], axis=1),
-            "highs-ds",
+            A_ub=self.matrix,
+            b_ub=self.most,
+            A_eq=equal,
+            b_eq=np.ones(ball.n_groups),
+            bounds=limits,
+            method="highs-ds",
             options={"maxiter": _MAX_ITERATIONS},
         )
 

@@ -187,7 +187,9 @@ if __name__ == "__main__":
     options = parser.parse_args()
     if options.child:
         limit = [] if options.max_queries is None else ["--max-queries", str(options.max_queries)]
-        measured(*options.rest, options.above, ["--estimator", options.estimator, *limit])
+        model, data, output = options.rest
+        typed = ["--estimator", options.estimator, *limit]
+        measured(model, data, output, options.above, typed)
     elif options.against_bare:
         against_bare(int(options.rows.split(",")[0]), options.width, options.hidden)
     else:

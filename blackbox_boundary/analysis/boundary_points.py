@@ -110,7 +110,7 @@ def boundary_points(
     >>> found = measure(Reference(Ball(np.zeros(2), 1.0)), x)
     >>> half = boundary_points(x, found, 0.5, n_classes=2)
     >>> half.x.round(3).tolist(), half.targets.tolist(), half.distance_left.round(3).tolist()
-    ([[0.0, 0.75]], [[0.75, 0.25]], [0.25])
+    ([[0.0, 0.75]], [[0.25, 0.75]], [0.25])
     """
     n = len(distances)
     if distances.flip_points is None:

@@ -71,10 +71,13 @@ class Measurement(RunningBlock):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from blackbox_boundary import Prediction
     >>> x = np.array([[1.0, 2.0]])
     >>> running = Measurement(x, access="logits", n_classes=2)
     >>> while (ask := running.ask()) is not None:
-    ...     scores = np.stack([ask.points.sum(axis=-1), np.zeros(len(ask.points))], axis=-1)  # your model, at your leisure
+    ...     total = ask.points.sum(axis=-1)  # your model, at your leisure
+    ...     scores = np.stack([total, np.zeros(len(total))], axis=-1)
     ...     running.tell(Prediction.from_scores(scores))
     >>> running.distances().l2.round(3)
     array([2.121])

@@ -37,6 +37,12 @@ def drawn(seed, n=5):
     return rng.random((n, 3, 8, 8), np.float32), rng.normal(size=(n, 4)).astype(np.float32)
 
 
+def _skip_where_impossible(predictor):
+    """Recording ends by itself where a processor's kernels answer it in other bits."""
+    if not predictor._recorder._is_possible:
+        pytest.skip("the kernels of this processor answer in other bits when they record")
+
+
 def test_recorded_passes_change_nothing(predictor):
     """Predictions and gradients are the same to the bit, recorded or not."""
     plain = load(convolutional().SerializeToString(), access="logits", bounds=(0, 1), threads=1)
@@ -46,6 +52,7 @@ def test_recorded_passes_change_nothing(predictor):
         expected = plain.predict(x).scores
         np.testing.assert_array_equal(predictor.predict(x).scores, expected)
         np.testing.assert_array_equal(predictor.vjp(x, v), alone)
+    _skip_where_impossible(predictor)
     assert predictor._recorder._row_bytes > 0
     assert plain._recorder._row_bytes == 0
 
@@ -75,6 +82,7 @@ def test_recording_stops_where_it_does_not_pay(predictor):
     assert predictor._recorder._is_wanted
     predictor.predict(x)
     predictor.predict(x)
+    _skip_where_impossible(predictor)
     assert not predictor._recorder._is_wanted
 
 

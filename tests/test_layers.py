@@ -37,6 +37,7 @@ FLOORS = (
         "tree_ensembles",
         "grid",
         "loading",
+        "parquet",
         "settings",
         "stored_rows",
     ),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_numpy
 from ..errors import CapabilityMissing, InvalidInput
+from ..parquet import need_parquet
 from ..predictor import Array
 from ..search.asks import Status
 from .row import Row
@@ -314,13 +315,9 @@ class Distances:
         CapabilityMissing
             pyarrow is not installed.
         """
-        try:
-            import pyarrow as pa
-            from pyarrow import parquet
-        except ImportError as error:
-            raise CapabilityMissing(
-                'Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
-            ) from error
+        parquet = need_parquet("Writing Parquet needs")
+        import pyarrow as pa
+
         table = pa.table({"row": np.arange(len(self)), **dict(self._columns())})
         parquet.write_table(table, path)
 

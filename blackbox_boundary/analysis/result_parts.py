@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_numpy
-from ..errors import CapabilityMissing, InvalidInput
+from ..errors import InvalidInput
+from ..parquet import need_parquet
 from ..search.asks import Status
 from .distances import COLUMNS, Distances
 
-__all__ = ["FOLDER", "PartFile", "check_rows", "need_parquet", "part_files", "write_part"]
+__all__ = ["FOLDER", "PartFile", "check_rows", "part_files", "write_part"]
 
 FOLDER = "results"
 """Where a run folder holds its files."""
@@ -34,23 +35,6 @@ _INFINITE = frozenset(("l1", "l2", "linf", "hi", "l0"))
 
 _GROUP_BYTES = 8 * 2**20
 """Of a row group, which is read at once when one flip point is shown."""
-
-
-def need_parquet() -> Any:
-    """The module ``pyarrow.parquet``.
-
-    Raises
-    ------
-    CapabilityMissing
-        pyarrow is not installed.
-    """
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise CapabilityMissing(
-            'Results as Parquet need pyarrow: pip install "blackbox-boundary[parquet]".'
-        ) from error
-    return parquet
 
 
 @dataclass(frozen=True)
@@ -124,7 +108,7 @@ class PartFile:
         import pyarrow as pa
 
         try:
-            file = need_parquet().ParquetFile(self.path)
+            file = need_parquet("Results as Parquet need").ParquetFile(self.path)
         except (OSError, pa.ArrowException) as error:
             raise InvalidInput(f'"{self.path}" cannot be read as results: {error}') from error
         if file.metadata.num_rows != len(self):
@@ -207,7 +191,9 @@ def _written(folder: Path, first: int, n: int, table: Any) -> PartFile:
     group = max(1024, _GROUP_BYTES * n // max(1, table.nbytes))
     texts = [f.name for f in table.schema if str(f.type) == "string"]
     try:
-        need_parquet().write_table(table, draft, row_group_size=group, use_dictionary=texts)
+        need_parquet("Results as Parquet need").write_table(
+            table, draft, row_group_size=group, use_dictionary=texts
+        )
         draft.replace(path)
     except OSError:
         draft.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ from rich.console import Console
 from .. import datasets
 from ..analysis.account import Account
 from ..analysis.distances import Distances
-from ..analysis.result_parts import need_parquet
 from ..errors import (
     BoundaryError,
     Interrupted,
@@ -24,6 +23,7 @@ from ..loading import load
 from ..measuring.aiming import aim_of
 from ..measuring.sharded.work import Model
 from ..measuring.shards import Part, Shard
+from ..parquet import need_parquet
 from ..predictor import Access
 from .aiming import aim as aim_settings
 from .by_workers import check_worker_options, has_workers, measured_by_workers, worker_options
@@ -248,7 +248,7 @@ def measure(
     check_worker_options(options)
     in_parquet = options["results"] == "parquet"
     if in_parquet:
-        need_parquet()
+        need_parquet("Results as Parquet need")
     # whatever needs neither model nor data comes first: a model may take long to load
     estimator, bounds, domain = (
         chosen_estimator(options),

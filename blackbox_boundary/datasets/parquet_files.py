@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from ..parquet import need_parquet
 from .columns import Choice, Roles, listed, what_to_do
 from .data import STREAMED, Raw
-from .parquet_rows import ParquetFiles, need_pyarrow, parquet_paths
+from .parquet_rows import ParquetFiles, parquet_paths
 from .texts import numbers_of_texts
 from .unpacking import check_unpacked
 
@@ -135,7 +136,7 @@ def read_parquet_table(path: Path) -> Any:
     InvalidInput
         The file is not Parquet or is damaged, or unpacks to far more than its size.
     """
-    parquet = need_pyarrow()
+    parquet = need_parquet("Reading Parquet needs")
     import pyarrow as pa
 
     if path.is_dir():

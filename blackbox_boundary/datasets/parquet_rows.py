@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CapabilityMissing, InvalidInput
+from ..errors import InvalidInput
+from ..parquet import need_parquet
 from ..stored_rows import StoredRows
 from .unpacking import check_unpacked
 
-__all__ = ["ParquetFiles", "need_pyarrow", "parquet_paths"]
+__all__ = ["ParquetFiles", "parquet_paths"]
 
 _SUFFIXES = (".parquet", ".pq")
 _BATCH_BYTES = 4 * 2**20
@@ -26,23 +27,6 @@ _BUFFER_BYTES = 2**16
 
 Converter: TypeAlias = Callable[[Any, Path], NDArray[Any]]
 """Columns of a batch, as an Arrow table, become an array (n, ...)."""
-
-
-def need_pyarrow() -> Any:
-    """The module ``pyarrow.parquet``.
-
-    Raises
-    ------
-    CapabilityMissing
-        pyarrow is not installed.
-    """
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise CapabilityMissing(
-            'Reading Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
-        ) from error
-    return parquet
 
 
 def parquet_paths(folder: Path) -> list[Path]:
@@ -223,7 +207,7 @@ def _opened(path: Path) -> Any:
     import pyarrow as pa
 
     try:
-        return need_pyarrow().ParquetFile(path, buffer_size=_BUFFER_BYTES)
+        return need_parquet("Reading Parquet needs").ParquetFile(path, buffer_size=_BUFFER_BYTES)
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise InvalidInput(f'"{path}" cannot be read as Parquet: {error}') from error
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CapabilityMissing, LedgerError
+from ..errors import LedgerError
+from ..parquet import need_parquet
 from .chain import Event
 from .file import LedgerFile, Outline
 from .records import KEY_BYTES, Records
@@ -62,13 +63,9 @@ def export_parquet(ledger: str | Path, path: str | Path) -> int:
     CapabilityMissing
         pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise CapabilityMissing(
-            'Writing Parquet needs pyarrow: pip install "blackbox-boundary[parquet]".'
-        ) from error
+    pq = need_parquet("Writing Parquet needs")
+    import pyarrow as pa
+
     kinds = (
         pa.int64(),
         pa.int64(),

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from ..datasets.numpy_files import read_npy
 from ..datasets.parquet_files import read_parquet_table
 from ..datasets.unpacking import DAMAGE
-from ..errors import BoundaryError, CapabilityMissing, InvalidInput
+from ..errors import BoundaryError, InvalidInput
 from ..ledger.records import Keys
+from ..parquet import need_parquet
 from ..prediction_checks import check_prediction
 from ..predictor import Access, Prediction
 
@@ -179,11 +180,7 @@ def _from_columns(
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise CapabilityMissing(
-            'Parquet files need pyarrow: pip install "blackbox-boundary[parquet]".'
-        ) from error
+    pq = need_parquet("Parquet files need")
+    import pyarrow as pa
+
     return pa, pq

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..analysis.result_parts import need_parquet
 from ..analysis.stored_distances import StoredDistances
 from ..errors import InvalidInput
+from ..parquet import need_parquet
 from ..predictor import Array, Predictor
 from .driver import prepared
 from .flip_checks import FlipChecks
@@ -76,7 +76,7 @@ def measure_to_parquet(
     >>> found.l2.round(3), [len(part) for part in found.parts()]
     (array([0.4, 2. ]), [2])
     """
-    need_parquet()
+    need_parquet("Results as Parquet need")
     path = Path(folder)
     holds_run = stored_facts(path) is not None
     if holds_run and not resume:

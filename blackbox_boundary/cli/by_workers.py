@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, CapabilityMissing, CertificatesWithdrawn, Interrupted, MixedUnits
+from ..errors import (
+    BoundaryError,
+    CapabilityMissing,
+    CertificatesWithdrawn,
+    Interrupted,
+    MixedUnits,
+)
 from ..estimators import Estimator, Problem
 from ..measuring.sharded.shard_folder import SHARDS
 from ..measuring.sharded.work import Model

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from .layers import Affine, row_sums
 
@@ -180,7 +180,7 @@ def tanh(name: str) -> Activation:
 
 def sigmoid(name: str) -> Activation:
     """Logistic function, steepest in the middle."""
-    return Activation(expit, 0.25, name, slope=_sigmoid_slope)
+    return Activation(scipy.special.expit, 0.25, name, slope=_sigmoid_slope)
 
 
 def softplus(beta: float, name: str) -> Activation:
@@ -220,7 +220,7 @@ def _tanh_slope(x: Any) -> Any:
 
 
 def _sigmoid_slope(x: Any) -> Any:
-    return expit(x) * expit(-x)
+    return scipy.special.expit(x) * scipy.special.expit(-x)
 
 
 def _softplus(x: Any, beta: float) -> Any:
@@ -228,4 +228,4 @@ def _softplus(x: Any, beta: float) -> Any:
 
 
 def _softplus_slope(x: Any, beta: float) -> Any:
-    return expit(beta * x)
+    return scipy.special.expit(beta * x)

@@ -169,7 +169,7 @@ class EstimatorPredictor:
 
     def _tree_ensemble(self) -> TreeEnsemble:
         """The splits and leaves of the estimator, after they have reproduced its answers."""
-        return checked_trees(trees_of_estimator(self._estimator), self)
+        return checked_trees(trees_of_estimator(self._estimator), self, self._table.codes)
 
     @property
     def fingerprint(self) -> str | None:

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, CapabilityMissing, CertificatesWithdrawn, Interrupted
+from ..errors import (
+    BoundaryError,
+    CapabilityMissing,
+    CertificatesWithdrawn,
+    Interrupted,
+    MixedUnits,
+)
 from ..estimators import Estimator, Problem
 from ..measuring.sharded.shard_folder import SHARDS
 from ..measuring.sharded.work import Model
@@ -110,6 +116,7 @@ def measured_by_workers(
     show = progress(n_rows, expected=expected, enabled=not options["no_progress"])
     with warnings.catch_warnings(), show as update:
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
+        warnings.simplefilter("ignore", MixedUnits)  # said before, with the names of the columns
         try:
             distances = _measuring(options)(
                 model,

@@ -23,6 +23,7 @@ from ..loading import load
 from ..measuring.aiming import aim_of
 from ..measuring.sharded.work import Model
 from ..measuring.shards import Part, Shard
+from ..measuring.units import mixed_units
 from ..parquet import need_parquet
 from ..predictor import Access
 from .aiming import aim as aim_settings
@@ -289,6 +290,8 @@ def measure(
         return
     for said in announcements(predictor, estimator, problem, options):
         say(said)
+    if said := mixed_units(rows.x, problem, rows.columns or ()):
+        say(f"Warning: {said}")
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C

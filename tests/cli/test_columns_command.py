@@ -136,7 +136,18 @@ def test_what_is_no_table_is_refused(folder):
     assert run(*command)[0] == 2
 
 
-@pytest.mark.filterwarnings("ignore:The spreads of the columns")
+def test_columns_of_other_units_are_named(folder):
+    """The warning names columns as the table does, once, and only where no description gives the units."""
+    command = ("measure", "planes_in_columns:Plane", "d.csv", "--no-progress", "--no-report")
+    code, _, said = run(*command, "--output", "raw")
+    assert code == 0, said
+    assert said.count("differ by over a hundred times") == 1
+    assert '(column "smokes") to' in said
+    assert '("income")' in said
+    described(folder)
+    assert "hundred times" not in measure()[2]
+
+
 def test_distances_to_a_class_and_back_to_the_true_one(folder):
     """--towards measures rows of other classes alone; --from-label those with another label back to theirs."""
     command = ("measure", "planes_in_columns:Plane", "d.csv", "--no-progress", "--no-report")

@@ -152,3 +152,22 @@ def test_the_nearest_input_of_a_class_is_found(ensemble, seed, norm, target):
         assert found.flipped[i] == target
         away = distance(found, x, norm)[i]
         np.testing.assert_allclose([away, found.certified[i]], exact, rtol=1e-6, atol=1e-30)
+
+
+@settings(deadline=None, max_examples=20)
+@given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS))
+def test_rows_with_another_label_go_back_to_theirs(ensemble, seed, norm):
+    """Back to the true label the distance is that to its class; of right and unknown labels, to any other."""
+    x, rng = rows_of(seed, ensemble), np.random.default_rng(seed)
+    home = ensemble.labels(x)[0]
+    truth = rng.integers(-1, ensemble.n_classes, len(x))
+    found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm), from_label=truth)
+    goes_back = (truth >= 0) & (truth != home)
+    for i, row in enumerate(x.astype(float)):
+        target = int(truth[i]) if goes_back[i] else None
+        exact = trees.nearest_by_enumeration(ensemble, row, norm, target=target)
+        assert (found.status[i] == Status.CONVERGED) == np.isfinite(exact)
+        np.testing.assert_allclose(found.certified[i], exact, rtol=1e-6, atol=1e-30)
+        if np.isfinite(exact):
+            assert found.flipped[i] == truth[i] if goes_back[i] else found.flipped[i] != home[i]
+            np.testing.assert_allclose(distance(found, x, norm)[i], exact, rtol=1e-6)

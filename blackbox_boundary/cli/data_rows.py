@@ -32,6 +32,7 @@ from ..measuring.rows import violations
 from ..predictor import Array, Bounds, NamedInputs, Predictor, class_names_of
 from ..stored_rows import StoredRows, in_memory, row_blocks
 from ..wrappers.names import NamedPredictor
+from .columns_beside import ColumnsBeside
 from .messages import say
 
 __all__ = [
@@ -200,30 +201,15 @@ class DataRows:
                 numbers = np.asarray(self.numbers[first : first + len(block)])[finite]
                 check_inside(block[finite], limits, numbers, names)
 
-    def beside(self, distances: Distances) -> dict[str, Sequence[Any]]:
-        """Columns of the results table that come from the data: id, data_row, label, names."""
-        data = self.data
-        none = [""] * len(data)
-        return {
-            "id": none if data.ids is None else in_memory(data.ids).tolist(),
-            "data_row": self.numbers,
-            "label": none if data.labels is None else self._names(in_memory(data.labels)),
-            "home_name": self._names(distances.home),
-            "flipped_name": self._names(distances.flipped),
-        }
-
-    def _names(self, labels: NDArray[np.intp]) -> list[str]:
-        """The names of classes (n,)."""
-        known, at = np.unique(labels, return_inverse=True)
-        names = [self._name(int(label)) for label in known]
-        return [names[place] for place in at.tolist()]
-
-    def _name(self, label: int) -> str:
-        """The name of a class; its number where it has none."""
-        if label < 0:
-            return ""
+    @property
+    def columns_beside(self) -> ColumnsBeside:
+        """Columns of the results that come from the data."""
         names = self.data.names or self.class_names or ()
-        return names[label] if label < len(names) else str(int(label))
+        return ColumnsBeside(self.numbers, self.data.ids, self.data.labels, tuple(names))
+
+    def beside(self, distances: Distances) -> dict[str, Sequence[Any]]:
+        """These columns of all rows."""
+        return self.columns_beside(range(len(self.data)), distances)
 
     @property
     def has_header(self) -> bool:

@@ -16,7 +16,10 @@ from ..search.problem import Problem
 from ..stored_rows import in_memory
 from .rows import check_domain
 
-__all__ = ["Block", "RunRows"]
+__all__ = ["BATCH_SIZE", "Block", "RunRows", "block_rows"]
+
+BATCH_SIZE = 512
+"""Rows a call, where the caller does not say."""
 
 _BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
@@ -98,11 +101,6 @@ class RunRows:
         """Numbers of some rows in the caller's data."""
         return rows + self._first_id
 
-    def per_block(self, batch_size: int) -> int:
-        """Rows of a block: as many as fit the memory; blocks of small rows end at intervals."""
-        row_bytes = self.x[:1].nbytes if hasattr(self.x, "nbytes") else 8 * self.x[:1].size
-        return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
-
     def check(self, blocks: Iterable[IntArray]) -> None:
         """Check the rows of these blocks (positions), before the first query.
 
@@ -147,3 +145,9 @@ class RunRows:
         _, at, noted = np.intersect1d(rows, self._odd, assume_unique=True, return_indices=True)
         excess[at] = self._excess[noted]
         return excess
+
+
+def block_rows(x: Array, batch_size: int) -> int:
+    """Rows of a block: as many as fit the memory; blocks of small rows end at intervals."""
+    row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * x[:1].size
+    return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))

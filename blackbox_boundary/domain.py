@@ -86,8 +86,10 @@ class Domain:
 
     Examples
     --------
-    >>> domain = Domain((Column("age", "integer", 0, 120, only="rise"), Column("income", scale=1e3)))
-    >>> domain.nearest(np.array([[29.4, 31500.0], [31.2, 31500.0]]), np.array([[30.0, 30000.0]] * 2))
+    >>> age = Column("age", "integer", 0, 120, only="rise")
+    >>> domain = Domain((age, Column("income", scale=1e3)))
+    >>> points = np.array([[29.4, 31500.0], [31.2, 31500.0]])
+    >>> domain.nearest(points, np.array([[30.0, 30000.0]] * 2))
     array([[3.00e+01, 3.15e+04],
            [3.10e+01, 3.15e+04]])
     """
@@ -106,8 +108,8 @@ class Domain:
             members = [self.columns[at] for at in group]
             if len(members) < 2 or len({c.frozen for c in members}) > 1:
                 raise InvalidInput(
-                    f'The one-hot group "{printable(str(members[0].group))}" must have at least two '
-                    "columns, all of them frozen or none."
+                    f'The one-hot group "{printable(str(members[0].group))}" must have at least '
+                    "two columns, all of them frozen or none."
                 )
 
     @property

@@ -141,7 +141,8 @@ def checked_scale(scale: Any, input_shape: tuple[int, ...]) -> Real | None:
         wide = np.full(1, np.nan)
     if not (np.isfinite(wide) & (wide > 0)).all():
         raise InvalidInput(
-            f'"scale" must be positive and finite, one number or one for each of the inputs {input_shape}; got {scale}.'
+            f'"scale" must be positive and finite, one number or one for each of the inputs '
+            f"{input_shape}; got {scale}."
         )
     return wide
 

@@ -60,7 +60,8 @@ class Distribution:
 
         Examples
         --------
-        >>> Distribution.of(np.array([1.0, 1.5, 1.5, 9.0, np.inf]), edges=np.array([0.0, 1.0, 2.0, 10.0])).counts.tolist()
+        >>> distance = np.array([1.0, 1.5, 1.5, 9.0, np.inf])
+        >>> Distribution.of(distance, edges=np.array([0.0, 1.0, 2.0, 10.0])).counts.tolist()
         [0, 3, 1]
         """
         distance = np.asarray(distance, np.float64)

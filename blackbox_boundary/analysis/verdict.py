@@ -26,8 +26,9 @@ _SAMPLED = 1000
 """Rows from which a typical norm is taken; they are spread evenly over the data."""
 
 _FRACTIONS = {
-    1 / 100: "a hundredth", 1 / 50: "a fiftieth", 1 / 20: "a twentieth", 1 / 10: "a tenth", 1 / 8: "an eighth", 1 / 6: "a sixth",
-    1 / 5: "a fifth", 1 / 4: "a quarter", 1 / 3: "a third", 1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters",
+    1 / 100: "a hundredth", 1 / 50: "a fiftieth", 1 / 20: "a twentieth", 1 / 10: "a tenth",
+    1 / 8: "an eighth", 1 / 6: "a sixth", 1 / 5: "a fifth", 1 / 4: "a quarter",
+    1 / 3: "a third", 1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters",
 }  # fmt: skip
 _CLOSE = 0.08
 """Relative difference up to which a ratio is called by the name of a fraction."""
@@ -95,7 +96,8 @@ def verdict(
 def typical_norm(x: Array, norm: str = "l2") -> float | None:
     """Median norm of the finite rows of ``x`` (n, ...), input units.
 
-    None where it is 0 or no row is finite, and for ``"l0"``. Of more than 1,000 rows, 1,000 are read, evenly spaced.
+    None where it is 0 or no row is finite, and for ``"l0"``. At most 1,000 rows, evenly spaced, are
+    read.
     """
     n = int(x.shape[0])
     if not n or norm == "l0":

@@ -294,7 +294,8 @@ def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
     """
     if fields and data.columns is not None and data.columns != fields:
         raise InvalidInput(
-            f"The model takes the inputs {listed(fields)}, in this order; --use names {listed(data.columns)}."
+            f"The model takes the inputs {listed(fields)}, in this order; --use names "
+            f"{listed(data.columns)}."
         )
 
 
@@ -396,9 +397,9 @@ def _say_missing(rows: Data, domain: Domain | None) -> None:
     if counts.any():
         named = [f"{rows.columns[at]} ({counts[at]:,})" for at in np.flatnonzero(counts)]
         say(
-            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, by "
-            f"column: {listed(named)}. Where the model takes missing values, --columns allows them "
-            "(missing = true)."
+            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, "
+            f"by column: {listed(named)}. Where the model takes missing values, --columns allows "
+            "them (missing = true)."
         )
 
 
@@ -416,7 +417,8 @@ def _chosen(text: str | None, n: int) -> slice:
         )
     if chosen.stop is not None and chosen.stop > n:
         say(
-            f'--rows "{text}" goes beyond the data: the {len(range(n)[chosen]):,} rows up to {n - 1:,} are taken.'
+            f'--rows "{text}" goes beyond the data: the {len(range(n)[chosen]):,} rows up to '
+            f"{n - 1:,} are taken."
         )
     return chosen
 

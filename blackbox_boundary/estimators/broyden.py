@@ -14,7 +14,8 @@ keeps what it learnt for the next point.
 |---|---|---|
 | ``slopes`` | (n_classes, k) | gradient of each lead |
 | ``cov`` | (k, k) | how the slopes may still differ, relative, the same for all classes |
-| ``anchor``, ``at_anchor`` | (d,), (n_classes,) | the nearest boundary point so far (first: the row itself), and the leads there |
+| ``anchor`` | (d,) | the nearest boundary point so far (first: the row itself) |
+| ``at_anchor`` | (n_classes,) | the leads there |
 
 One round: ``n_probes`` points beside the anchor; the nearest point, inside the box, of the tangent
 planes ``lead_j = 0``, over all classes as DeepFool does [2]_; a secant search for the boundary

@@ -18,7 +18,7 @@ other directions:
 
 | paper | here | shape |
 |---|---|---|
-| [1] r_v(x), v random on the sphere | ``Distances.trace[:, k]``, the nearer of both sides of line k | (n, k) |
+| [1] r_v(x), v random on the sphere | ``Distances.trace[:, k]``, nearer side of line k | (n, k) |
 | [1] r_S(x), S random of dimension m | the same, with ``subspace=m`` | (n, k) |
 | [1] r(x), worst case | ``worst`` of :func:`flatness` | (n,) |
 | [2] the flip vectors, their SVD | ``ways``, :func:`principal_directions` | (n, *input_shape) |

@@ -7,7 +7,7 @@ small steps, each solved from the solution before.
 
 | paper | here | shape |
 |---|---|---|
-| the easy classifier | the scores' linearisation at ``x``, whose closest flip point is a projection | |
+| the easy classifier | the linearisation at ``x``; its closest flip point is a projection | |
 | the homotopy | ``(1 - t) * linearisation + t * model``, t = 0, 1/steps, ..., 1 | |
 | the flip point at t | ``x + step`` | (n, d) |
 | the path | ``Distances.trace``: its L2 distance at each t | (n, steps + 1) |

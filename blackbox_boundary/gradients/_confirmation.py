@@ -1,11 +1,14 @@
-"""Check an estimated gradient: over a shorter way the functional must rise along it as it predicts.
+"""Check an estimated gradient: along it, over a shorter way, the functional rises as predicted.
 
 | here | shape | meaning |
 |---|---|---|
 | ``g``, ``h`` | (m, d) | the estimate, and the steps that it was made with |
 | ``u`` | (m, d) | its direction |
-| ``t`` | (m,) | way along ``u``: the functional changes by a quarter of what the largest step of a coordinate changes it by |
-| ``predicted``, ``rise`` | (m,) | of the functional from ``x - t u`` to ``x + t u``, by the gradient and by the answers |
+| ``t`` | (m,) | way along ``u``: a quarter of the largest change by one coordinate's step |
+| ``predicted``, ``rise`` | (m,) | from ``x - t u`` to ``x + t u``: by gradient, by answers |
+
+``t`` is the way along which the gradient predicts a change of the functional by a quarter of the
+largest change that the step of one coordinate makes.
 
 A step that crosses what a column varies by flattens the difference in that column alone and turns
 the direction; over a shorter way the functional then rises more than predicted. A gradient shorter

@@ -7,7 +7,7 @@ They are exact but for the step; their price grows with the number of inputs.
 | ``f`` | | the functional, ``sum_k v_k * score_k`` |
 | ``x`` | (k, d) | the asked points, flat |
 | ``h`` | (k, d) | step, input units |
-| ``above``, ``below`` | (k, d) | coordinate *i* of the points asked on either side: ``x_i + h`` and ``x_i - h``, clipped to the bounds |
+| ``above``, ``below`` | (k, d) | coordinate *i* of the points asked: ``x_i ± h``, clipped |
 
 Central: ``g_i = (f(above_i) - f(below_i)) / (above_i - below_i)``. The denominator is the
 difference of the points as they were asked, in their own precision and inside the bounds, so that a

@@ -13,7 +13,7 @@ logit has a gradient.
 | ``x`` | (n, d) | flattened rows |
 | ``u`` | (n, d) | directions of unit L2 norm |
 | ``order`` | 1, 2, inf | norm of the distance |
-| crossings | (n, m) | ascending radii along each ray at which the label changes; infinite where there are fewer than m |
+| crossings | (n, m) | ascending radii along each ray where the label changes; then infinite |
 
 Distances and crossings are in float64 and ignore bounds; logits and gradients come in the dtype of
 ``x``. Of a row on the boundary itself, whose label is decided by rounding, the crossing at radius 0

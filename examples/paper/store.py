@@ -82,7 +82,7 @@ class Store:
             return {name: stored[name] for name in stored.files}
 
     def parts(self, step: str, configuration: dict[str, Any]) -> Store:
-        """A store for parts of one of the :meth:`numbers`; they are removed once that is written."""
+        """A store for parts of one of the :meth:`numbers`, which replaces them once written."""
         return Store(self._path(step, configuration, "parts"), self.say)
 
     def seconds(self) -> float:

@@ -35,7 +35,7 @@ class _Clique(NamedTuple):
 def merge(ball: Ball, largest: int) -> bool:
     """Merge the trees of a ball into cliques of at most so many leaves.
 
-    Returns whether the ball holds a cell at all: not where the leaves of two trees never meet in it.
+    Returns whether the ball holds a cell: False where the leaves of two trees never meet in it.
     """
     cuts = ball.first[1:]
     parts = [

@@ -34,7 +34,7 @@ __all__ = ["Request", "default_shards", "prepare", "threads_of"]
 _SHARDS_A_WORKER = 4
 """So that workers end at about the same time."""
 _LEAST_ROWS, _MOST_ROWS, _MOST_BYTES = 512, 65_536, 64 * 2**20
-"""Of a shard: a full call at least; at most, so that memory and what a kill can lose are bounded."""
+"""Of a shard: at least a full call; at most what bounds the memory and what a kill can lose."""
 
 
 def default_shards(n_rows: int, row_bytes: int, n_workers: int) -> int:

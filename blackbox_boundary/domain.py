@@ -35,12 +35,10 @@ from .arrays import as_kind, as_numpy
 from .column import Column, Kind, Only
 from .errors import InvalidInput
 from .inputs import finite_rows
-from .predictor import Array, Bounds
+from .predictor import Array, Bounds, Real
 from .printable import printable
 
 __all__ = ["Column", "Domain", "Kind", "Only", "Violation", "flat_rows"]
-
-Real = NDArray[np.float64]
 
 _SAME = 1e-4
 """Distance within which a number is a whole number, or a share: single precision holds a count of

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, take
-from ..predictor import Array
+from ..predictor import Array, IntArray
 from ..search.asks import Status
 from .distances import Distances
 from .overview import NAMES, overview, status_words, unit_of
@@ -63,7 +62,7 @@ def verdict(
     distances: Distances,
     norm: str = "l2",
     *,
-    labels: NDArray[np.intp] | None = None,
+    labels: IntArray | None = None,
     typical: float | None = None,
     noun: str = "row",
 ) -> Verdict:
@@ -184,7 +183,7 @@ def _certified(distances: Distances, norm: str, noun: str) -> str:
     return f"Half of the {noun}s provably keep their label within {_short(median)}."
 
 
-def _misread(distances: Distances, norm: str, labels: NDArray[np.intp] | None) -> str:
+def _misread(distances: Distances, norm: str, labels: IntArray | None) -> str:
     if labels is None:
         return ""
     known = distances.home >= 0

@@ -46,12 +46,11 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients.bases import Basis, basis_for
-from ..predictor import Prediction
+from ..predictor import IntArray, Prediction, Real
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import least_step
@@ -64,7 +63,7 @@ from ._starts import first_flip
 
 __all__ = ["Broyden"]
 
-Real = NDArray[np.float64]
+
 Leads: TypeAlias = Callable[[Prediction], Real]
 
 _FIRST_RADIUS = 5e-3
@@ -337,7 +336,7 @@ def _closed(
     return found
 
 
-def _root(lo: float, at_lo: Real, hi: float, at_hi: Real, rivals: NDArray[np.intp]) -> float:
+def _root(lo: float, at_lo: Real, hi: float, at_hi: Real, rivals: IntArray) -> float:
     """Return the first radius at which one of the leads (n_classes,) vanishes, else infinity.
 
     Each lead is taken as the straight line through its values at two radii.

@@ -35,12 +35,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, clip, put, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Array, IntArray
+from ..predictor import Array, IntArray, Real
 from ..search.asks import Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_saturated
 from ..search.geometry import flat_bounds, least_step, length, limits, nearest, row_dot
@@ -204,7 +203,7 @@ class _Blend:
             self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable])
         )
 
-    def _project(self, rows: IntArray, slope: Array, gap: NDArray[np.float64]) -> Array:
+    def _project(self, rows: IntArray, slope: Array, gap: Real) -> Array:
         """The shortest step that closes the gap; where classes tie, as far as the types resolve."""
         least = np.maximum(self.resolved[rows], self.least[rows] * length(slope, "l2"))
         return nearest(

@@ -22,10 +22,9 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, clip, take
-from ..predictor import Array, IntArray
+from ..predictor import Array, BoolArray, IntArray, Real
 from ..search.asks import Ask, AskGradient, Gradients, Labels, Status, ask_prediction
 from ._functional import functional
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from ..search.problem import Problem
 
 __all__ = ["confirm_gradients"]
-
-Real = NDArray[np.float64]
 
 _TOLERANCE = 0.3
 """Relative error of the rise; directions off by so much are up to 5 % longer to the boundary of
@@ -51,7 +48,7 @@ farthest is 1.06 times as far as the closed form; with 2 it is 1.28 times."""
 
 
 def confirm_gradients(
-    ask: AskGradient, reply: Gradients, new: NDArray[np.bool_], problem: Problem
+    ask: AskGradient, reply: Gradients, new: BoolArray, problem: Problem
 ) -> Generator[Ask, Labels | Gradients, Gradients]:
     """Check the gradients of the rows that are ``new`` (k,), with two queries each.
 

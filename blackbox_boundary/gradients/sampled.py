@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
 from ..errors import InvalidInput
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Received, check_step, flat_bounds, with_step
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SPSA", "AntitheticBlocks", "LocalLinear"]
 
-Real = NDArray[np.float64]
+
 Draw: TypeAlias = Callable[[np.random.Generator], Real]
 """Displacements (count, k) in the basis, of about unit root mean square."""
 Solve: TypeAlias = Callable[[Real, Real], Real]

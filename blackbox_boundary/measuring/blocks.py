@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import clip, take
 from ..inputs import row_excess
-from ..predictor import Array, IntArray
+from ..predictor import Array, BoolArray, IntArray, Real
 from ..search.on_grid import rows_on_grid
 from ..search.problem import Problem
 from ..stored_rows import in_memory
@@ -45,13 +44,11 @@ class Block:
     problem: Problem
     ids: IntArray
     x: Array
-    excess: NDArray[np.float64]
-    moved: NDArray[np.bool_]
+    excess: Real
+    moved: BoolArray
 
     @classmethod
-    def of(
-        cls, x: Array, problem: Problem, ids: IntArray, excess: NDArray[np.float64] | None = None
-    ) -> Block:
+    def of(cls, x: Array, problem: Problem, ids: IntArray, excess: Real | None = None) -> Block:
         """Rows as a caller gives them; ``excess`` is known where they were checked before.
 
         Raises
@@ -92,7 +89,7 @@ class RunRows:
         self._problem = problem
         self._first_id = first_id
         self._odd: IntArray = np.zeros(0, np.intp)
-        self._excess: NDArray[np.float64] = np.zeros(0)
+        self._excess: Real = np.zeros(0)
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -139,7 +136,7 @@ class RunRows:
         """Some checked rows, as they are measured."""
         return Block.of(self.read(rows), self._problem, self.ids(rows), self._excess_of(rows))
 
-    def _excess_of(self, rows: IntArray) -> NDArray[np.float64]:
+    def _excess_of(self, rows: IntArray) -> Real:
         """How far some checked rows lie outside the bounds; NaN where one is not finite."""
         excess = np.zeros(len(rows))
         _, at, noted = np.intersect1d(rows, self._odd, assume_unique=True, return_indices=True)

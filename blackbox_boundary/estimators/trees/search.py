@@ -25,7 +25,6 @@ import heapq
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .ball import Ball, first_radius
 from .branching import best_cut, nearest_by_branching
@@ -37,8 +36,6 @@ from .moves import RowMoves
 from .prices import price_cells
 
 __all__ = ["Nearest", "nearest_flip"]
-
-Real = NDArray[np.float64]
 
 _GROWTH = 1.25
 """Balls in L-inf grow by this factor; a larger one makes the last ball much harder than needed."""

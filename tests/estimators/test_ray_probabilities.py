@@ -33,7 +33,7 @@ def test_by_margin_probabilities_and_logits_agree(shape, wrap):
 
 
 def test_by_the_top_score_they_differ_with_three_classes_or_more():
-    """The gradients of log p and p have one direction, the logit's another; of one logit, all one."""
+    """The gradients of log p and p are parallel, not the logit's; with one logit, all are."""
     two = Linear.hyperplane(RANDOM.normal(size=6), 0.3)
     apart = []
     for shape in (SHAPES["linear"], two):

@@ -451,7 +451,7 @@ def test_exhibits(tmp_path):
     assert lone.cells() == [["1 seed", "–", "1"]]
 
 
-def test_what_a_reproduction_takes(study, monkeypatch):
+def test_what_a_reproduction_takes(study, monkeypatch, tmp_path):
     """Trainings and steps are those that the store then holds; a step with a clearance counts twice; nothing is written."""
     counted = _counted(study)
     assert counted["Model 4"][0] == 2 * (6 + 8) * 2 + 2 * 6 * 2
@@ -464,8 +464,11 @@ def test_what_a_reproduction_takes(study, monkeypatch):
     assert counted["Model 3"][1] == 10 * (counted["Model 3"][0] + 2 * slower)
     monkeypatch.setattr(command, "QUICK", TOY)
     monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
-    told = CliRunner().invoke(main, ["reproduce", "mnist", "--quick", "--dry-run"])
+    folder = tmp_path / "paper"
+    typed = ["reproduce", "mnist", "--quick", "--dry-run", "--out", str(folder)]
+    told = CliRunner().invoke(main, typed)
     assert told.exit_code == 0, told.output
+    assert not folder.exists()
     assert re.search(
         r"Model 3: [\d,]+ trainings, [\d,]+ steps of 32 rows at [\d.]+ ms", told.stdout
     )

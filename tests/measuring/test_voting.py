@@ -136,7 +136,7 @@ def test_noise_is_told_from_distance(access, noise, votes, seed):
 
 
 def test_votes_tell_what_one_answer_claims():
-    """Near the boundary one answer ends wrong rows CONVERGED; votes end none so, and most others."""
+    """Near the boundary one answer ends wrong rows CONVERGED; votes end none of them so."""
     x = rows(200)
     x = x[distance(x) < 1]
     worst = {}
@@ -162,7 +162,7 @@ def test_a_row_without_a_clear_label_ends_at_once():
 
 
 def test_two_versions_behind_one_name():
-    """Votes have calls of their own: a row between two boundaries is undecided, a far row is not."""
+    """Votes have calls of their own: a row between two boundaries is undecided, a far one not."""
     x = rows(40)
     near = distance(x) < 0.5
     got = measure(Versions(1.0, access=Access.LABEL), x, votes=6)

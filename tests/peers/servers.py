@@ -122,7 +122,7 @@ def kserve():
 
 @contextlib.contextmanager
 def torchserve():
-    """TorchServe with ``toy_model``, without the launcher, which does not stop it; gives the URL."""
+    """TorchServe with ``toy_model``, without the launcher, which does not stop it; its URL."""
     python = environments.python_of("torchserve", environments.TORCHSERVE)
     _need(python)
     if not shutil.which("java"):

@@ -451,8 +451,8 @@ def test_exhibits(tmp_path):
     assert lone.cells() == [["1 seed", "–", "1"]]
 
 
-def test_what_a_reproduction_takes(study, monkeypatch):
-    """Trainings and steps are the store's; a step with a clearance counts twice; all unwritten."""
+def test_what_a_reproduction_takes(study, monkeypatch, tmp_path):
+    """Trainings and steps are the store's, two a step with a clearance; a dry run keeps victims."""
     counted = _counted(study)
     assert counted["Model 4"][0] == 2 * (6 + 8) * 2 + 2 * 6 * 2
     names = followed(study, all_strategies=True)
@@ -464,8 +464,11 @@ def test_what_a_reproduction_takes(study, monkeypatch):
     assert counted["Model 3"][1] == 10 * (counted["Model 3"][0] + 2 * slower)
     monkeypatch.setattr(command, "QUICK", TOY)
     monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
-    told = CliRunner().invoke(main, ["reproduce", "mnist", "--quick", "--dry-run"])
+    folder = tmp_path / "paper"
+    typed = ["reproduce", "mnist", "--quick", "--dry-run", "--out", str(folder)]
+    told = CliRunner().invoke(main, typed)
     assert told.exit_code == 0, told.output
+    assert {path.name.split("-")[0] for path in folder.rglob("*.*")} == {"weights"}
     assert re.search(
         r"Model 3: [\d,]+ trainings, [\d,]+ steps of 32 rows at [\d.]+ ms", told.stdout
     )

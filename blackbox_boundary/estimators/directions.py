@@ -94,6 +94,7 @@ class Directions(Settings):
         central differences where it has none.
     """
 
+    name: ClassVar[str] = "directions"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -102,11 +103,6 @@ class Directions(Settings):
     along: Any = None
     rtol: float = 1e-3
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"directions"``."""
-        return "directions"
 
     def __post_init__(self) -> None:
         if self.count < 1 or (self.subspace is not None and self.subspace < 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,8 @@ from ..errors import InvalidInput
 from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
 from ..measuring.rows import violations
-from ..predictor import Array, Bounds, NamedInputs, Predictor, class_names_of
+from ..measuring.sharded.shared_rows import digest
+from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
 from ..stored_rows import StoredRows, in_memory, row_blocks
 from ..wrappers.names import NamedPredictor
 from .columns_beside import ColumnsBeside
@@ -359,14 +359,6 @@ def _is_table(name: str) -> bool:
     """Whether the columns of the data may have names."""
     is_folder = Path(name).is_dir() and bool(parquet_paths(Path(name)))
     return is_folder or name.lower().endswith(_TABLES)
-
-
-def digest(x: Array) -> str:
-    """Digest of the values of rows (n, ...), which identifies the data of a run."""
-    state = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(x), 4096):
-        state.update(np.ascontiguousarray(x[first : first + 4096]).tobytes())
-    return state.hexdigest()
 
 
 def _facts(name: str, data: Data) -> dict[str, Any]:

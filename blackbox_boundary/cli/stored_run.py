@@ -63,8 +63,9 @@ class StoredRun:
         That of the run is the one of ``--norm``, or the one that the estimator minimised.
         """
         found = self.distances
-        norm = chosen or found.run.get("norm", found.run.get("estimator", {}).get("norm"))
-        return norm if norm in NORMS or (norm == "l0" and found.l0 is not None) else "l2"
+        norm = found.run.get("norm", found.run.get("estimator", {}).get("norm"))
+        is_known = norm in NORMS or (norm == "l0" and found.l0 is not None)
+        return chosen or (norm if is_known else "l2")
 
     def class_name(self, label: int, data: Data | None) -> str:
         """Name of a class by the data, else by the run; without a name its number."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from ..errors import CapabilityMissing
 from ..predictor import Access, IntArray
 from ..search.asks import Ask, AskGradient, Gradients, Labels, Relay, Search, relayed
+from ..search.problem import Problem
 from ._confirmation import confirm_gradients
-
-if TYPE_CHECKING:
-    from ..search.problem import Problem
 
 __all__ = ["Estimate", "GradientSource", "estimate_gradients", "require_scores"]
 

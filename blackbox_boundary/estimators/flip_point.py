@@ -326,8 +326,6 @@ class _Problems:
 
 
 def _replaced(old: Prediction, at: IntArray, new: Prediction) -> Prediction:
-    assert old.scores is not None
-    assert new.scores is not None
-    scores, label = old.scores.copy(), old.label.copy()
-    scores[at], label[at] = new.scores, new.label
+    scores, label = old.known_scores.copy(), old.label.copy()
+    scores[at], label[at] = new.known_scores, new.label
     return Prediction(label, scores=scores)

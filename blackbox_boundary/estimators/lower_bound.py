@@ -146,8 +146,7 @@ class LowerBound:
         rows, start = flips.running, flips.start
         x = as_numpy(take(flips.x, rows)).astype(np.float64)
         home = flips.home[rows]
-        assert start.scores is not None
-        eps = score_eps(start.scores)
+        eps = score_eps(start.known_scores)
         lead = proved.lead - rounding_inside(chain, x, home, proved.lead, eps)
         distance = self._by_norms(chain, lead, home, problem)
         known = np.flatnonzero(proved.reason == "")

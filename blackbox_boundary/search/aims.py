@@ -113,11 +113,10 @@ def _seen(prediction: Prediction, rows: IntArray, flips: Flips, problem: Problem
     others[j, aimed.target] = -np.inf
     best = others.max(axis=-1)
     assert flips.answered is not None
-    assert flips.answered.scores is not None
     if problem.access is Access.PROBABILITIES:
         below = best * _SHARE
     else:
-        below = best - _BELOW * (1 + np.ptp(flips.answered.scores[rows[aimed.at]], axis=-1))
+        below = best - _BELOW * (1 + np.ptp(flips.answered.known_scores[rows[aimed.at]], axis=-1))
     wide = np.repeat(below[:, None], scores.shape[1], axis=1)
     wide[j, aimed.home], wide[j, aimed.target] = best, own
     scores[aimed.at] = wide

@@ -99,7 +99,7 @@ def test_training_keeps_the_boundary_off_the_rows():
     y = np.arange(60) % 3
 
     def nearest(**settings):
-        trainable = TorchTrainable("small", dense, (5,), 3, n_steps=300, batch_size=32, **settings)
+        trainable = TorchTrainable("small", dense, (5,), 3, n_steps=150, batch_size=32, **settings)
         predictor = trainable.fit(x, y, seed=0).predictor
         assert (predictor.predict(x).label == y).all()
         return float(np.quantile(measure(predictor, x, estimator=Ray(direction="margin")).l2, 0.1))
@@ -118,6 +118,7 @@ def test_training_keeps_the_boundary_off_the_rows():
         {"norm": "l0"},
         {"over_rivals": "mean"},
         {"n_rivals": 0},
+        {"n_rivals": 1.5},
         {"cross_entropy": -1},
     ],
 )

@@ -20,6 +20,7 @@ __all__ = [
     "Interrupted",
     "InvalidInput",
     "LedgerError",
+    "MixedUnits",
     "ModelChanged",
     "PredictorError",
     "PredictorRefused",
@@ -140,3 +141,7 @@ class CertificatesWithdrawn(UserWarning):
     A bug of this package; the distances of the run are valid. ``run["certificates_withdrawn"]`` of
     the result holds the same message.
     """
+
+
+class MixedUnits(UserWarning):
+    """The columns of a table have spreads so different that their distances mean little."""

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, CapabilityMissing, CertificatesWithdrawn, Interrupted
+from ..errors import (
+    BoundaryError,
+    CapabilityMissing,
+    CertificatesWithdrawn,
+    Interrupted,
+    MixedUnits,
+)
 from ..estimators import Estimator, Problem
 from ..measuring.sharded.shard_folder import SHARDS
 from ..measuring.sharded.work import Model
@@ -85,11 +91,6 @@ def check_worker_options(options: dict[str, Any]) -> None:
         raise click.UsageError("--worker-gpus needs --cluster.")
     if options["shard"] is not None:
         raise click.UsageError("Workers measure all shards; leave --shard out.")
-    if options["results"] == "parquet":
-        raise click.UsageError(
-            "--workers write tables; for results as Parquet measure shards (--shard) and merge "
-            "them."
-        )
     if options["output"] is None:
         raise click.UsageError(
             "--workers and --cluster need --output, in which the same command goes on."
@@ -115,6 +116,7 @@ def measured_by_workers(
     show = progress(n_rows, expected=expected, enabled=not options["no_progress"])
     with warnings.catch_warnings(), show as update:
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
+        warnings.simplefilter("ignore", MixedUnits)  # said before, with the names of the columns
         try:
             distances = _measuring(options)(
                 model,
@@ -135,6 +137,10 @@ def measured_by_workers(
                 ask_flips_again=options["ask_flips_again"],
                 flip_points=not options["no_flip_points"],
                 votes=options["votes"] or 1,
+                results=options["results"],
+                beside=measured.columns_beside.in_files(folder.path / SHARDS)
+                if folder.in_parquet
+                else None,
             )
         except (BoundaryError, Interrupted) as error:
             if error.partial is None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted
+from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted, MixedUnits
 from ..estimators import Estimator, Problem
 from ..measuring.driver import measure as measure_distances
 from ..measuring.shards import Part
@@ -56,6 +56,7 @@ def measured_by_one_process(
     )
     with sending as spent, warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
+        warnings.simplefilter("ignore", MixedUnits)  # said before, with the names of the columns
         settings: dict[str, Any] = dict(
             estimator=estimator,
             bounds=bounds_of(options["bounds"]),
@@ -120,7 +121,7 @@ def _results(
             folder=folder.path,
             flip_points=not options["no_flip_points"],
             resume=folder.facts is not None,
-            beside=lambda rows, found: measured.part(rows).beside(found),
+            beside=measured.columns_beside,
             facts=facts,
         )
     in_memory = measured.data.x.nbytes <= _IN_MEMORY or folder.flip_points

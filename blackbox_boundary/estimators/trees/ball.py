@@ -34,16 +34,13 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...predictor import IntArray
+from ...predictor import BoolArray, IntArray, Real
 from .cells import Cells, Leaves
 from .contests import Contest
 from .moves import RowMoves
 
 __all__ = ["Ball", "first_radius", "starts"]
-
-Real = NDArray[np.float64]
 
 _NEVER = 1e6
 """Stands for an infinite potential, in units of all leaves together; infinity cannot be
@@ -334,7 +331,7 @@ class Ball:
         self.restate()
         return True
 
-    def keep(self, kept: NDArray[np.bool_]) -> None:
+    def keep(self, kept: BoolArray) -> None:
         """Keep some leaves, at least one of each group."""
         self.low, self.high = self.low[kept], self.high[kept]
         self.values, self.value = self.values[kept], self.value[kept]

@@ -257,7 +257,9 @@ class Ball:
     def _column(self, j: int) -> _Column | None:
         low, high = self.low[:, j], self.high[:, j]
         is_free = (low <= self.lowest[j]) & (high >= self.highest[j])
+        place = slice(int(self.offset[j]), int(self.offset[j + 1]))
         splits = ~np.logical_and.reduceat(is_free, self.first)
+        splits |= np.ptp(self.potentials[:, place], axis=1) > 0  # it did, when it was priced
         rows = np.flatnonzero(splits[self.group])
         if not len(rows):
             return None
@@ -265,7 +267,6 @@ class Ball:
         outside = (cell < low[rows, None]) | (cell > high[rows, None])
         first = starts(self.group[rows])
         rank = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(rows))))
-        place = slice(int(self.offset[j]), int(self.offset[j + 1]))
         groups = np.flatnonzero(splits)
         return _Column(j, rows, outside * self.never, first, rank, groups, place)
 
@@ -331,6 +332,46 @@ class Ball:
             if len(np.unique(self.group[fits])) < n_groups:
                 return False
             self.keep(fits)
+        self.restate()
+        return True
+
+    def narrow(self) -> bool:
+        """Leave out cells at the ends of columns that no flip inside the ball lies in.
+
+        All trees together pay for a cell, so that more cells are left out than leaves. Whether a
+        flip is still possible.
+        """
+        bound, least = self.bound(), self.least()
+        lowest, highest = self.lowest.copy(), self.highest.copy()
+        for column in self.columns():
+            choice = column.outside + self.potentials[column.groups, column.place][column.rank]
+            rest = self.total[column.rows] - choice.min(axis=1)
+            marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
+            hopeful = np.flatnonzero(
+                marginal.sum(axis=0) - float(least[column.groups].sum()) + bound <= 0
+            )
+            if not len(hopeful):
+                return False
+            lowest[column.j] += hopeful[0]
+            highest[column.j] = self.lowest[column.j] + hopeful[-1]
+            self.work += column.outside.size // 2
+        return self._confine(lowest, highest)
+
+    def _confine(self, lowest: Cells, highest: Cells) -> bool:
+        """Leave the ball these cells of each column; whether each group has a leaf there."""
+        cell = np.arange(int(self.offset[-1])) - np.repeat(
+            self.offset[:-1] - self.lowest, np.diff(self.offset)
+        )
+        j = np.repeat(np.arange(len(lowest)), np.diff(self.offset))
+        self.potentials = self.potentials[:, (cell >= lowest[j]) & (cell <= highest[j])]
+        self.lowest, self.highest = lowest, highest
+        self.offset = np.concatenate([[0], np.cumsum(highest - lowest + 1)]).astype(np.intp)
+        n_groups = self.n_groups
+        self.low, self.high = np.maximum(self.low, lowest), np.minimum(self.high, highest)
+        fits = (self.low <= self.high).all(axis=1)
+        if len(np.unique(self.group[fits])) < n_groups:
+            return False
+        self.keep(fits)
         self.restate()
         return True
 

@@ -189,7 +189,7 @@ class _Search:
             self._note(place, greedy_flip(whole, start), ball.work + whole.work)
             ball.work = whole.work = 0
             ball.radius = min(ball.radius, self.upper)
-            if not ball.drop_hopeless():
+            if not ball.narrow() or not ball.drop_hopeless():
                 return ball.radius
         if not self._merged(ball):
             return ball.radius
@@ -250,7 +250,7 @@ class _Search:
             if len(other.total) > len(ball.total):
                 break
             price_cells(other)
-            if not other.drop_hopeless():
+            if not other.narrow() or not other.drop_hopeless():
                 ball.work = other.work
                 return False
             ball.take(other)

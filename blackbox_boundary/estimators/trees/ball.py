@@ -296,21 +296,11 @@ class Ball:
         self.__dict__.update(other.__dict__)
 
     def part(self, j: int, low: int, high: int) -> Ball | None:
-        """The part of the ball with column ``j`` in some cells, not priced; None if it is empty."""
-        other = copy(self)
-        other.lowest, other.highest = self.lowest.copy(), self.highest.copy()
-        other.lowest[j], other.highest[j] = low, high
-        fits = (self.low[:, j] <= high) & (self.high[:, j] >= low)
-        if len(np.unique(self.group[fits])) < self.n_groups:
-            return None
-        other.low, other.high = self.low.copy(), self.high.copy()
-        other.low[:, j], other.high[:, j] = (
-            np.maximum(self.low[:, j], low),
-            np.minimum(self.high[:, j], high),
-        )
-        other.keep(fits)
-        other.unprice()
-        return other
+        """The part of the ball with column ``j`` in some cells; None if it is empty."""
+        lowest, highest = self.lowest.copy(), self.highest.copy()
+        lowest[j], highest[j] = low, high
+        other = self.copy()
+        return other if other._confine(lowest, highest) else None
 
     def drop_hopeless(self) -> bool:
         """Drop leaves that no flip inside the ball can use; whether a flip is still possible."""

@@ -58,8 +58,9 @@ _CLIQUES = (16, 64, 256)
 _MOST_MERGED = 700
 """Leaves of a ball that is merged; of larger ones most cliques are larger than the trees."""
 
-_BOXES = 150
-"""Boxes of a part that are looked at before it is cut and priced again, at least."""
+_BOXES, _LOOKS = 150, 50_000
+"""Boxes of a part that are looked at before it is cut and priced again, and leaves of them: at
+least."""
 
 _PART_WORK = 150_000
 """Work of a part that does not grow with its leaves: calls of the solver and of NumPy."""
@@ -170,7 +171,7 @@ class _Search:
             if lower >= min(ball.radius, self.upper):
                 continue
             for part in _halves(ball):
-                heapq.heappush(parts, (lower, number, place, part))
+                heapq.heappush(parts, (max(lower, part.proved()), number, place, part))
                 number += 1
         self.lower[:] = np.inf if self.upper == np.inf else self.upper
         for lower, _, place, _ in parts:
@@ -181,6 +182,8 @@ class _Search:
         n_before = np.inf
         ball.radius = min(ball.radius, self.upper)
         while len(ball.total) and len(ball.total) < _PRICED_AGAIN * n_before:
+            if not ball.narrow() or not ball.drop_hopeless():
+                return ball.radius
             n_before = len(ball.total)
             start = price_cells(ball) if n_before <= _MOST_PRICED else None
             if start is None:
@@ -194,7 +197,7 @@ class _Search:
         if not self._merged(ball):
             return ball.radius
         proved = ball.proved()
-        n_boxes = max(_BOXES, _PART_WORK // max(1, len(ball.total)))
+        n_boxes = max(_BOXES, _LOOKS // max(1, len(ball.total)))
         found, lower = self._boxes(ball, n_boxes)
         self._note(place, found, ball.work + _PART_WORK)
         ball.work = 0

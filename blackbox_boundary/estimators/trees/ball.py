@@ -68,6 +68,15 @@ class _Column(NamedTuple):
     place: slice
 
 
+class _Sides(NamedTuple):
+    """Columns (n,) in which a leaf does not reach all cells of the ball, and those it reaches."""
+
+    leaf: IntArray
+    j: IntArray
+    low: Cells
+    high: Cells
+
+
 class Ball:
     """Leaves inside a ball, by tree or by clique of trees.
 
@@ -136,7 +145,7 @@ class Ball:
         widths = self.highest - self.lowest + 1
         self.offset = np.concatenate([[0], np.cumsum(widths)]).astype(np.intp)
         self.potentials = np.zeros((self.n_groups, int(self.offset[-1])))
-        self._columns: dict[int, _Column | None] = {}
+        self._forget_columns()
 
     @property
     def n_groups(self) -> int:
@@ -245,8 +254,8 @@ class Ball:
 
     def columns(self) -> list[_Column]:
         """The columns that two leaves of a tree disagree about."""
-        found = (self.column(int(j)) for j in np.flatnonzero(self.highest > self.lowest))
-        return [column for column in found if column is not None]
+        wide = np.flatnonzero(self._is_split.any(axis=0)).tolist()
+        return [column for j in wide if (column := self.column(j)) is not None]
 
     def column(self, j: int) -> _Column | None:
         """The leaves of trees that split a column; None where no tree does."""
@@ -254,25 +263,48 @@ class Ball:
             self._columns[j] = self._column(j)
         return self._columns[j]
 
+    @property
+    def _is_bound(self) -> NDArray[np.bool_]:
+        return (self.low > self.lowest) | (self.high < self.highest)
+
+    @property
+    def sides(self) -> _Sides:
+        """Where leaves end inside the ball."""
+        if self._sides is None:
+            leaf, j = np.nonzero(self._is_bound)
+            self._sides = _Sides(leaf, j, self.low[leaf, j], self.high[leaf, j])
+        return self._sides
+
+    @property
+    def _is_split(self) -> NDArray[np.bool_]:
+        """Which groups split a column (n_groups, d), or pay for its cells."""
+        if self._splits is None:
+            ends = self.offset[:-1]
+            highest, lowest = (
+                extreme.reduceat(self.potentials, ends, axis=1)
+                for extreme in (np.maximum, np.minimum)
+            )
+            splits = np.logical_or.reduceat(self._is_bound, self.first) | (highest > lowest)
+            self._splits = splits & (self.highest > self.lowest)
+        return self._splits
+
     def _column(self, j: int) -> _Column | None:
-        low, high = self.low[:, j], self.high[:, j]
-        is_free = (low <= self.lowest[j]) & (high >= self.highest[j])
-        place = slice(int(self.offset[j]), int(self.offset[j + 1]))
-        splits = ~np.logical_and.reduceat(is_free, self.first)
-        splits |= np.ptp(self.potentials[:, place], axis=1) > 0  # it did, when it was priced
-        rows = np.flatnonzero(splits[self.group])
-        if not len(rows):
+        splits = self._is_split[:, j]
+        groups = np.flatnonzero(splits)
+        if not len(groups):
             return None
+        rows = np.flatnonzero(splits[self.group])
+        low, high = self.low[rows, j, None], self.high[rows, j, None]
         cell = np.arange(self.lowest[j], self.highest[j] + 1)
-        outside = (cell < low[rows, None]) | (cell > high[rows, None])
+        outside = (cell < low) | (cell > high)
         first = starts(self.group[rows])
         rank = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(rows))))
-        groups = np.flatnonzero(splits)
+        place = slice(int(self.offset[j]), int(self.offset[j + 1]))
         return _Column(j, rows, outside * self.never, first, rank, groups, place)
 
     def restate(self) -> None:
         """Compute totals anew, after leaves or groups have changed."""
-        self._columns = {}
+        self._forget_columns()
         self.total = self.value.copy()
         if not len(self.total):
             return
@@ -300,7 +332,7 @@ class Ball:
         lowest, highest = self.lowest.copy(), self.highest.copy()
         lowest[j], highest[j] = low, high
         other = self.copy()
-        return other if other._confine(lowest, highest) else None
+        return other if other.confine(lowest, highest) else None
 
     def drop_hopeless(self) -> bool:
         """Drop leaves that no flip inside the ball can use; whether a flip is still possible."""
@@ -345,9 +377,15 @@ class Ball:
             lowest[column.j] += hopeful[0]
             highest[column.j] = self.lowest[column.j] + hopeful[-1]
             self.work += column.outside.size // 2
-        return self._confine(lowest, highest)
+        return self.confine(lowest, highest)
 
-    def _confine(self, lowest: Cells, highest: Cells) -> bool:
+    def _forget_columns(self) -> None:
+        """After leaves, groups, cells or prices have changed."""
+        self._columns: dict[int, _Column | None] = {}
+        self._splits: NDArray[np.bool_] | None = None
+        self._sides: _Sides | None = None
+
+    def confine(self, lowest: Cells, highest: Cells) -> bool:
         """Leave the ball these cells of each column; whether each group has a leaf there."""
         cell = np.arange(int(self.offset[-1])) - np.repeat(
             self.offset[:-1] - self.lowest, np.diff(self.offset)
@@ -371,12 +409,14 @@ class Ball:
         self.values, self.value = self.values[kept], self.value[kept]
         self.total = self.total[kept]
         self.group = self.group[kept]
-        self._columns = {}
+        self._forget_columns()
 
 
 def starts(group: IntArray) -> IntArray:
     """Where runs of equal numbers begin."""
-    return np.flatnonzero(np.diff(group, prepend=-1))
+    begins = np.ones(len(group), np.bool_)
+    np.not_equal(group[1:], group[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
 
 
 def first_radius(contest: Contest, tree: IntArray, costs: Real) -> float:

@@ -102,6 +102,10 @@ class Ball:
         The potential of a cell that a leaf does not have.
     """
 
+    _columns: dict[int, _Column | None]
+    _splits: NDArray[np.bool_] | None
+    _sides: _Sides | None
+
     def __init__(
         self, leaves: Leaves, contests: list[Contest], moves: RowMoves, costs: Real, radius: float
     ) -> None:
@@ -381,9 +385,7 @@ class Ball:
 
     def _forget_columns(self) -> None:
         """After leaves, groups, cells or prices have changed."""
-        self._columns: dict[int, _Column | None] = {}
-        self._splits: NDArray[np.bool_] | None = None
-        self._sides: _Sides | None = None
+        self._columns, self._splits, self._sides = {}, None, None
 
     def confine(self, lowest: Cells, highest: Cells) -> bool:
         """Leave the ball these cells of each column; whether each group has a leaf there."""

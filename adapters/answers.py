@@ -5,7 +5,7 @@ A model returns one of these outputs:
 | output | shape | read as |
 |---|---|---|
 | scores | (n, k), or (n, k, 1, ...), k > 1 | logits or probabilities of k classes, as declared |
-| one score | (n,) or (n, 1) float | the positive class of two: its logit z as (-z/2, z/2), or its probability p as (1 - p, p) |
+| one score | (n,) or (n, 1) float | the positive class: logit z as (-z/2, z/2), p as (1 - p, p) |
 | labels | n whole numbers or names, in any shape | access ``label``; see :mod:`.labels` |
 | labels and their scores | a pair of (n,) | access ``top1`` |
 """

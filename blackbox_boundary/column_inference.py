@@ -30,6 +30,7 @@ from .column import Column, Kind
 from .domain import Domain
 from .errors import InvalidInput
 from .frames import Frame, frame_of, is_missing
+from .predictor import Real
 from .printable import printable
 
 __all__ = ["SCALES", "ScaleRule", "infer_domain"]
@@ -47,8 +48,6 @@ _SHARED = re.compile(r"(.+?)[_=.:|/ -]+[^_=.:|/ -]*$")
 
 _NORMAL = 1.4826
 """The standard deviation of a normal distribution, in median absolute deviations."""
-
-Real = NDArray[np.float64]
 
 
 def infer_domain(x: Any, names: Sequence[str] | None = None, scale: ScaleRule = "std") -> Domain:

@@ -73,8 +73,8 @@ class Frame:
             if column.dtype.kind not in "buif":
                 raise InvalidInput(
                     f'"x" must hold numbers only; column "{printable(str(name))}" holds '
-                    f"{_kind(column)}. Encode it as numbers, leave it out, or describe its categories "
-                    "by a domain (columns=infer_domain(x)), where the model takes texts."
+                    f"{_kind(column)}. Encode it as numbers, leave it out, or describe its "
+                    "categories by a domain (columns=infer_domain(x)), where the model takes texts."
                 )
         if not columns:
             return np.zeros((0, 0))

@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .layers import row_sums, spectral_norm
+from .predictor import Real
 
 __all__ = [
     "AxisMatrices",
@@ -27,7 +28,7 @@ __all__ = [
     "dilated",
 ]
 
-Real = NDArray[np.float64]
+
 Pads = tuple[tuple[int, int], ...]
 """Zeros before and after the values, for each axis of an image."""
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .predictor import BoolArray, IntArray, Real
 
 __all__ = [
     "Affine",
@@ -32,8 +33,6 @@ __all__ = [
     "row_sums",
     "spectral_norm",
 ]
-
-Real = NDArray[np.float64]
 
 
 class Layer(Protocol):
@@ -79,7 +78,7 @@ class LinearLayer(Layer, Protocol):
 class Relaxation(Protocol):
     """Linear functions below and above a layer, on the intervals of some rows."""
 
-    def transposed(self, weights: Real, rows: NDArray[np.intp]) -> tuple[Real, Real]:
+    def transposed(self, weights: Real, rows: IntArray) -> tuple[Real, Real]:
         """Weights (m, *shape) of the inputs, and constants (m,), with a sum that is never larger.
 
         Parameters
@@ -101,7 +100,7 @@ class RelaxedLayer(Layer, Protocol):
         """Whether these functions are known."""
         ...
 
-    def bends(self, low: Real, high: Real) -> NDArray[np.bool_]:
+    def bends(self, low: Real, high: Real) -> BoolArray:
         """Inputs (n, *shape) on whose intervals it is not linear: tighter ones pay there."""
         ...
 
@@ -283,7 +282,7 @@ class Selection(Rearranged):
     ``places`` (*shape of the output) int; -1 is a zero. No place is named twice.
     """
 
-    places: NDArray[np.intp]
+    places: IntArray
     name: str = "Slice"
 
     def __call__(self, x: Real) -> Real:

@@ -42,8 +42,11 @@ Bounds: TypeAlias = "tuple[Any, Any] | None"
 """Lowest and highest input, each a number or an array that broadcasts to ``input_shape``; None:
 no bounds."""
 
+BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.intp]
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
+Real: TypeAlias = NDArray[np.float64]
+"""An array of double precision, whatever the precision of the inputs is."""
 
 
 class Access(enum.IntEnum):

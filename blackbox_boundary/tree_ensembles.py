@@ -28,11 +28,10 @@ import scipy
 from numpy.typing import NDArray
 
 from .errors import CapabilityMissing, InvalidInput
-from .predictor import Access, Bounds, IntArray, Prediction
+from .predictor import Access, Bounds, IntArray, Prediction, Real
 
 __all__ = ["LINKS", "TreeBased", "TreeEnsemble", "floor_to", "probe_rows", "verified"]
 
-Real = NDArray[np.float64]
 
 LINKS = ("identity", "logistic", "mean", "softmax", "unknown")
 """How sums become scores: ``mean`` divides by the sum over classes; ``unknown`` compares labels

@@ -1,11 +1,11 @@
 """Order training samples by distance to the boundary, and count the steps to an accuracy.
 
-    python examples/curriculum.py                                   # digits, seconds
-    python examples/curriculum.py --full mnist --out runs.jsonl     # five seeds; goes on where it was
+    python examples/curriculum.py                               # digits, seconds
+    python examples/curriculum.py --full mnist --out runs.jsonl # five seeds; continues after a stop
 
 Each epoch draws as many samples as there are, by weights of their last known score: the distance of
-a first-order monitor, the margin or the loss of the training steps. The first epoch is uniform. Same
-seed: same weights at the start, same first epoch.
+a first-order monitor, the margin or the loss of the training steps. The first epoch is uniform. The
+same seed gives the same weights at the start and the same first epoch.
 """
 
 from __future__ import annotations

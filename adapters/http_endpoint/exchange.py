@@ -35,7 +35,8 @@ _ERROR_BODY = 65536
 """Bytes read of an answer that is an error; MLflow's echo the whole input."""
 
 _OUR_REQUEST = (
-    requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader,
     urllib3.exceptions.LocationValueError, urllib3.exceptions.ProxySchemeUnsupported, UnicodeError,
 )  # fmt: skip
 

@@ -336,8 +336,9 @@ class OnnxPredictor(Closing):
         if self.no_gradients:
             passed = f", no_gradients={self.no_gradients!r}"
         return (
-            f"OnnxPredictor({self._name}, input_shape={self.input_shape}, n_classes={self.n_classes}, access={self.access.name.lower()}, "
-            f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider}{passed})"
+            f"OnnxPredictor({self._name}, input_shape={self.input_shape}, "
+            f"n_classes={self.n_classes}, access={self.access.name.lower()}, bounds={bounds}, "
+            f"outputs={self.outputs}, batching={self.batching}, provider={self.provider}{passed})"
         )
 
     def _differentiate(

@@ -4,7 +4,7 @@
 |---|---|
 | a tensor, or a tuple of one | that |
 | labels and their scores, two tensors, whole numbers first | both |
-| an object or a mapping with ``logits``, as transformers do | the logits, unless probabilities are declared |
+| an object or mapping with ``logits``, as in transformers | the logits, unless ``access`` differs |
 | anything else | the part that ``output`` names, by its place, key or attribute |
 """
 

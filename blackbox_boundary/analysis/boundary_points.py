@@ -17,16 +17,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arrays import per_row, take
 from ..errors import InvalidInput
-from ..predictor import Array, IntArray
+from ..predictor import Array, IntArray, Real
 from .distances import Distances
 
 __all__ = ["BoundaryPoints", "boundary_points"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +46,10 @@ class BoundaryPoints:
     """
 
     x: Array
-    targets: Floats
-    weight: Floats
+    targets: Real
+    weight: Real
     rows: IntArray
-    distance_left: Floats
+    distance_left: Real
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,7 +63,7 @@ def boundary_points(
     n_classes: int,
     labels: ArrayLike | None = None,
     share_at_boundary: float = 0.5,
-    weigh: Callable[[Floats], Floats] | None = None,
+    weigh: Callable[[Real], Real] | None = None,
     norm: str = "l2",
 ) -> BoundaryPoints:
     r"""Move rows a fraction of the way to their flip points; no query is sent.
@@ -132,7 +130,7 @@ def boundary_points(
     )
 
 
-def _within(value: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
+def _within(value: ArrayLike, shape: tuple[int, ...], name: str) -> Real:
     found = np.asarray(value, np.float64)
     if found.shape not in ((), shape) or not ((found >= 0) & (found <= 1)).all():
         raise InvalidInput(
@@ -159,7 +157,7 @@ def _labels(labels: ArrayLike, n: int, n_classes: int) -> IntArray:
     return found.astype(np.intp)
 
 
-def _soft_labels(own: IntArray, flipped: IntArray, share: Floats, n_classes: int) -> Floats:
+def _soft_labels(own: IntArray, flipped: IntArray, share: Real, n_classes: int) -> Real:
     """``1 - share`` of the own label and ``share`` of the flipped one, (k, n_classes)."""
     targets = np.zeros((len(own), n_classes))
     rows = np.arange(len(own))
@@ -168,7 +166,7 @@ def _soft_labels(own: IntArray, flipped: IntArray, share: Floats, n_classes: int
     return targets
 
 
-def _weights(found: ArrayLike, k: int) -> Floats:
+def _weights(found: ArrayLike, k: int) -> Real:
     weight = np.asarray(found, np.float64)
     if weight.shape != (k,) or not (np.isfinite(weight) & (weight >= 0)).all():
         raise InvalidInput(

@@ -91,11 +91,6 @@ def check_worker_options(options: dict[str, Any]) -> None:
         raise click.UsageError("--worker-gpus needs --cluster.")
     if options["shard"] is not None:
         raise click.UsageError("Workers measure all shards; leave --shard out.")
-    if options["results"] == "parquet":
-        raise click.UsageError(
-            "--workers write tables; for results as Parquet measure shards (--shard) and merge "
-            "them."
-        )
     if options["output"] is None:
         raise click.UsageError(
             "--workers and --cluster need --output, in which the same command goes on."
@@ -142,6 +137,10 @@ def measured_by_workers(
                 ask_flips_again=options["ask_flips_again"],
                 flip_points=not options["no_flip_points"],
                 votes=options["votes"] or 1,
+                results=options["results"],
+                beside=measured.columns_beside.in_files(folder.path / SHARDS)
+                if folder.in_parquet
+                else None,
             )
         except (BoundaryError, Interrupted) as error:
             if error.partial is None:

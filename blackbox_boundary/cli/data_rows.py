@@ -32,6 +32,7 @@ from ..measuring.rows import violations
 from ..predictor import Array, Bounds, NamedInputs, Predictor, class_names_of
 from ..stored_rows import StoredRows, in_memory, row_blocks
 from ..wrappers.names import NamedPredictor
+from .columns_beside import ColumnsBeside
 from .messages import say
 
 __all__ = [
@@ -200,30 +201,15 @@ class DataRows:
                 numbers = np.asarray(self.numbers[first : first + len(block)])[finite]
                 check_inside(block[finite], limits, numbers, names)
 
-    def beside(self, distances: Distances) -> dict[str, Sequence[Any]]:
-        """Columns of the results table that come from the data: id, data_row, label, names."""
-        data = self.data
-        none = [""] * len(data)
-        return {
-            "id": none if data.ids is None else in_memory(data.ids).tolist(),
-            "data_row": self.numbers,
-            "label": none if data.labels is None else self._names(in_memory(data.labels)),
-            "home_name": self._names(distances.home),
-            "flipped_name": self._names(distances.flipped),
-        }
-
-    def _names(self, labels: NDArray[np.intp]) -> list[str]:
-        """The names of classes (n,)."""
-        known, at = np.unique(labels, return_inverse=True)
-        names = [self._name(int(label)) for label in known]
-        return [names[place] for place in at.tolist()]
-
-    def _name(self, label: int) -> str:
-        """The name of a class; its number where it has none."""
-        if label < 0:
-            return ""
+    @property
+    def columns_beside(self) -> ColumnsBeside:
+        """Columns of the results that come from the data."""
         names = self.data.names or self.class_names or ()
-        return names[label] if label < len(names) else str(int(label))
+        return ColumnsBeside(self.numbers, self.data.ids, self.data.labels, tuple(names))
+
+    def beside(self, distances: Distances) -> dict[str, Sequence[Any]]:
+        """These columns of all rows."""
+        return self.columns_beside(range(len(self.data)), distances)
 
     @property
     def has_header(self) -> bool:
@@ -308,7 +294,8 @@ def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
     """
     if fields and data.columns is not None and data.columns != fields:
         raise InvalidInput(
-            f"The model takes the inputs {listed(fields)}, in this order; --use names {listed(data.columns)}."
+            f"The model takes the inputs {listed(fields)}, in this order; --use names "
+            f"{listed(data.columns)}."
         )
 
 
@@ -410,9 +397,9 @@ def _say_missing(rows: Data, domain: Domain | None) -> None:
     if counts.any():
         named = [f"{rows.columns[at]} ({counts[at]:,})" for at in np.flatnonzero(counts)]
         say(
-            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, by "
-            f"column: {listed(named)}. Where the model takes missing values, --columns allows them "
-            "(missing = true)."
+            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, "
+            f"by column: {listed(named)}. Where the model takes missing values, --columns allows "
+            "them (missing = true)."
         )
 
 
@@ -430,7 +417,8 @@ def _chosen(text: str | None, n: int) -> slice:
         )
     if chosen.stop is not None and chosen.stop > n:
         say(
-            f'--rows "{text}" goes beyond the data: the {len(range(n)[chosen]):,} rows up to {n - 1:,} are taken.'
+            f'--rows "{text}" goes beyond the data: the {len(range(n)[chosen]):,} rows up to '
+            f"{n - 1:,} are taken."
         )
     return chosen
 

@@ -228,8 +228,8 @@ def measure(
     MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file
     that describes one), or package.module:factory, a function that returns a torch module, a fitted
     estimator or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file, a folder of Parquet
-    files or of images, or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of
-    handwritten digits is measured.
+    files or of images, or the name of a data set (digits, mnist, cifar100). Without both, an
+    embedded classifier of handwritten digits is measured.
 
     \b
     Examples:
@@ -244,7 +244,8 @@ def measure(
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     if options["resume"] and (options["output"] is None or options["overwrite"]):
         raise click.UsageError(
-            "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
+            "--resume needs --output, the folder of the run to go on with, and excludes "
+            "--overwrite."
         )
     check_worker_options(options)
     in_parquet = options["results"] == "parquet"
@@ -268,7 +269,8 @@ def measure(
     make_report = wants_report(False if in_parquet and wanted is None else wanted)
     if model is None or data is None:
         say(
-            "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
+            "No model given: measuring the embedded classifier on scikit-learn's 1,797 "
+            "handwritten digits."
         )
         model, data = "the embedded digits classifier", "digits"
         source = Model(str(datasets.digits_model()), {"access": "logits", "bounds": (0, 1)})

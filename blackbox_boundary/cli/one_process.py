@@ -121,7 +121,7 @@ def _results(
             folder=folder.path,
             flip_points=not options["no_flip_points"],
             resume=folder.facts is not None,
-            beside=lambda rows, found: measured.part(rows).beside(found),
+            beside=measured.columns_beside,
             facts=facts,
         )
     in_memory = measured.data.x.nbytes <= _IN_MEMORY or folder.flip_points

@@ -157,6 +157,6 @@ def report(
 
 
 def norm_of(distances: Distances) -> str:
-    """The norm of ``--norm`` of a run, or that its estimator minimised; L2 where neither is known."""
+    """The norm of ``--norm``, else the one that the estimator minimised, else L2."""
     norm = distances.run.get("norm", distances.run.get("estimator", {}).get("norm"))
     return norm if norm in NORMS or (norm == "l0" and distances.l0 is not None) else "l2"

@@ -76,13 +76,15 @@ class StoredRun:
         shape = tuple(facts.get("shape", data.x.shape[1:]))
         if math.prod(shape) != math.prod(data.x.shape[1:]):
             raise InvalidInput(
-                f'"{name}" has rows of shape {data.x.shape[1:]}; the run "{self.path}" measured rows of shape {shape}.'
+                f'"{name}" has rows of shape {data.x.shape[1:]}; the run "{self.path}" measured '
+                f"rows of shape {shape}."
             )
         data = replace(data, x=data.x.reshape(-1, *shape))
         data = self._chosen(data, name)
         if "blake2b" in facts and facts["blake2b"] != digest(data.x):
             raise InvalidInput(
-                f'"{name}" does not hold the rows that the run "{self.path}" measured: their digest differs.'
+                f'"{name}" does not hold the rows that the run "{self.path}" measured: their '
+                "digest differs."
             )
         return data
 
@@ -119,7 +121,8 @@ class StoredRun:
         first = 0 if len(data) == n else self._first_row()
         if first + n > len(data):
             raise InvalidInput(
-                f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row {first} on.'
+                f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row '
+                f"{first} on."
             )
         part = slice(first, first + n)
         parts = {"labels": data.labels, "ids": data.ids}

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..predictor import Real
 from ..search.box import Box
 from ._belief import prior_through
 from ._directions import Blocks
 from ._starts import Start
 
 __all__ = ["Facet"]
-
-Real = NDArray[np.float64]
 
 
 @dataclass(eq=False)

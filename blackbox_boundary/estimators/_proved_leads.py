@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, clip, flat_norm, per_row, take
 from ..chains import TOLERANCE, Chain, largest_score, lead_interval, outside
-from ..predictor import Access, Array, FloatArray, IntArray
+from ..predictor import Access, Array, FloatArray, IntArray, Real
 from ..rounding import NOT_ROUNDED, decimals
 from ..search.asks import Ask, Gradients, Labels, ask_prediction
 from ..search.problem import Problem
 from ..search.state import Flips
 
 __all__ = ["N_PROBES", "Proved", "proved_leads", "rounding_inside", "score_eps"]
-
-Real = NDArray[np.float64]
 
 _PROBES = (1e-4, 1e-4, 1e-4, 0.3)
 """Where points are asked if the chain cannot be evaluated, as shares of the certificate.

@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from ..predictor import Real
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, check_norm
@@ -37,8 +37,6 @@ from ..search.problem import Problem
 from ..search.state import Flips
 
 __all__ = ["AxisSplits"]
-
-Real = NDArray[np.float64]
 
 _FAR = 1e6
 """How far a column without bounds is moved at first, in units of its value or of one."""

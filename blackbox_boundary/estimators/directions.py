@@ -18,7 +18,7 @@ other directions:
 
 | paper | here | shape |
 |---|---|---|
-| [1] r_v(x), v random on the sphere | ``Distances.trace[:, k]``, the nearer of both sides of line k | (n, k) |
+| [1] r_v(x), v random on the sphere | ``Distances.trace[:, k]``, nearer side of line k | (n, k) |
 | [1] r_S(x), S random of dimension m | the same, with ``subspace=m`` | (n, k) |
 | [1] r(x), worst case | ``worst`` of :func:`flatness` | (n,) |
 | [2] the flip vectors, their SVD | ``ways``, :func:`principal_directions` | (n, *input_shape) |
@@ -46,12 +46,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Array, IntArray
+from ..predictor import Array, IntArray, Real
 from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient
 from ..search.margins import class_weights, leads, rival
 from ..search.paths import Path
@@ -61,8 +60,6 @@ from ..search.state import Flips
 from ..settings import Settings
 
 __all__ = ["Directions", "flatness", "principal_directions"]
-
-Real = NDArray[np.float64]
 
 _MEDIAN = 0.6744897501960817
 """Median of the absolute value of a standard normal number."""

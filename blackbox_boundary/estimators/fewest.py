@@ -26,13 +26,12 @@ from itertools import combinations, product
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
 from ..domain import flat_rows
 from ..errors import InvalidInput
 from ..inputs import is_whole
-from ..predictor import Array
+from ..predictor import Array, IntArray, Real
 from ..search.asks import Search, Status
 from ..search.box import Box
 from ..search.lockstep import Answers, Asking, RowSearch, lockstep
@@ -47,8 +46,8 @@ from .tangent import Tangent
 
 __all__ = ["Fewest", "columns_changed"]
 
-Real = NDArray[np.float64]
-Units = Sequence[NDArray[np.intp]]
+
+Units = Sequence[IntArray]
 
 _SHARES = (1.0, 0.5, 0.25, 0.125)
 """Of the room on either side: where a column without listed values is tried."""
@@ -337,7 +336,7 @@ class _Row:
                 low = middle
 
 
-def columns_changed(moved: Array, problem: Problem) -> NDArray[np.intp]:
+def columns_changed(moved: Array, problem: Problem) -> IntArray:
     """How many columns each displacement (k, m) changes, a group or a category counting once."""
     flat = flat_rows(moved)
     if problem.units is None:

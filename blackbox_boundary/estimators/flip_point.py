@@ -45,12 +45,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, clip, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Array, FloatArray, IntArray, Prediction
+from ..predictor import Array, BoolArray, FloatArray, IntArray, Prediction, Real
 from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_saturated
 from ..search.geometry import flat_bounds, least_step
@@ -61,8 +60,6 @@ from ._extension import extend
 from ._programmes import closest_step
 
 __all__ = ["FlipPoint"]
-
-Real = NDArray[np.float64]
 
 _PENALTY = 2.0
 """Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks
@@ -327,7 +324,7 @@ class _Problems:
         points = as_kind(z.reshape(len(at), *self.problem.input_shape), self.flips.x)
         return points if self.problem.bounds is None else clip(points, self.problem.bounds)
 
-    def _stop(self, where: NDArray[np.bool_], why: str) -> None:
+    def _stop(self, where: BoolArray, why: str) -> None:
         self.why = np.where(where & (self.why == ""), why, self.why)
         self.open &= ~where
 

@@ -12,9 +12,9 @@ It builds on published methods, and replaces their use of the answers:
 
 | step | from | here |
 |---|---|---|
-| normal from flips around it | HopSkipJump [1]_: mean of signed probes | ``Beliefs.see``: a posterior, no probe asks what is known |
-| probes of low frequency | GeoDA [2]_ | a spectrum that the row's own answers correct (:mod:`._amplitudes`) |
-| search between point and normal | CGBA [3]_: along a semicircle | ``rounds``: the same in any norm and box, aimed by the belief |
+| normal from flips nearby | HopSkipJump [1]_: mean of probes | a posterior (``Beliefs.see``) |
+| probes of low frequency | GeoDA [2]_ | a spectrum learnt from the answers (:mod:`._amplitudes`) |
+| search from point to normal | CGBA [3]_: a semicircle | ``rounds``: likewise in any norm and box |
 | one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
 
 The normal learnt at one boundary point is kept for the next with a little less certainty

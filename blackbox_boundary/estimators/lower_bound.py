@@ -38,14 +38,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, take
 from ..chains import Chain
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource
 from ..linear_bounds import has_bounds
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 from ..search.asks import Search, Status
 from ..search.geometry import ORDER, check_norm
 from ..search.problem import Problem
@@ -146,9 +145,7 @@ class LowerBound:
         else:
             yield from self.upper.search(flips, problem)
 
-    def _distance(
-        self, chain: Chain, proved: Proved, flips: Flips, problem: Problem
-    ) -> NDArray[np.float64]:
+    def _distance(self, chain: Chain, proved: Proved, flips: Flips, problem: Problem) -> Real:
         """The larger one of both certificates (k,)."""
         rows, start = flips.running, flips.start
         x = as_numpy(take(flips.x, rows)).astype(np.float64)
@@ -174,9 +171,7 @@ class LowerBound:
         )
         return distance
 
-    def _by_norms(
-        self, chain: Chain, lead: NDArray[np.float64], home: IntArray, problem: Problem
-    ) -> NDArray[np.float64]:
+    def _by_norms(self, chain: Chain, lead: Real, home: IntArray, problem: Problem) -> Real:
         """Return the distance (k,) within which no class can catch up.
 
         A class that cannot come closer is infinitely far.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
 from ..errors import InvalidInput
-from ..predictor import Access, Array, FloatArray, IntArray
+from ..predictor import Access, Array, FloatArray, IntArray, Real
 from ..rounding import NOT_ROUNDED, common_step, decimals, significant_bits
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, Status, StatusArray
 from ._functional import functional, revealed_scores
@@ -34,8 +34,6 @@ decimals need 0.1 to 0.2, two need more."""
 
 _SAMPLE = 256
 """Different scores of a row that are kept to find the grid on which they lie."""
-
-Real = NDArray[np.float64]
 
 
 @dataclass(eq=False)

@@ -6,14 +6,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
 from ..estimators.protocol import ByGradients, InInputs, KeepsDomain, TakesAim, rank_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
-from ..predictor import Access, Array
+from ..predictor import Access, Array, BoolArray
 from ..search.aims import aim_rows, aimed
 from ..search.asks import Labels, Search, Status, ask_prediction
 from ..search.on_grid import on_grid
@@ -249,7 +248,7 @@ def _look_inside(flips: Flips, problem: Problem) -> Search:
     flips.status[rows[reply.answered & ~kept]] = Status.UNDECIDED
 
 
-def _unclear(reply: Labels) -> NDArray[np.bool_]:
+def _unclear(reply: Labels) -> BoolArray:
     """Which answered points (k,) have a label that may be due to chance."""
     return (
         np.zeros(len(reply.status), np.bool_)

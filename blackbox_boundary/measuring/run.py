@@ -27,7 +27,7 @@ from ..errors import (
 from ..estimators.protocol import norm_of
 from ..predictor import Array, Differentiable, IntArray, Prediction, Repeatable, ask_again
 from ..search.asks import Ask, AskPrediction
-from .blocks import RunRows
+from .blocks import RunRows, block_rows
 from .flip_checks import FlipChecks
 from .groups import Groups
 from .identity import check_same, identity, versions
@@ -74,7 +74,7 @@ class Run:
         self._problem = task.problem
         self._estimator = task.estimator
         self.rows = RunRows(task.x[part.first_row : part.end], task.problem, part.first_row)
-        self.block_rows = self.rows.per_block(batch_size)
+        self.block_rows = block_rows(self.rows.x, batch_size)
         self._limit = max_queries
         self._batch_size = batch_size
         self._progress = progress

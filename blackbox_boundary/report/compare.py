@@ -150,8 +150,14 @@ def _pair(
         comparison_sentence(other[0], paired, norm),
         svg,
         words,
-        _row_table("Rows that came nearer, the largest loss first", paired.nearer(), first[1], other[1], norm, names),
-        _row_table("Rows whose flip leads to another class", np.flatnonzero(paired.reclassed), first[1], other[1], norm, names),
+        _row_table(
+            "Rows that came nearer, the largest loss first",
+            paired.nearer(), first[1], other[1], norm, names,
+        ),
+        _row_table(
+            "Rows whose flip leads to another class",
+            np.flatnonzero(paired.reclassed), first[1], other[1], norm, names,
+        ),
         _warning(first, other),
     )  # fmt: skip
 

@@ -112,8 +112,8 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
         "## Not tested",
         "",
         (
-            "- Flips nearer than those found, unless a certified distance is given: every distance is "
-            "an upper bound."
+            "- Flips nearer than those found, unless a certified distance is given: every distance "
+            "is an upper bound."
         ),
         "- Rows other than these, and inputs drawn from another distribution.",
         "- Other norms, and changes that no norm describes: rotation, weather, rewording.",
@@ -185,7 +185,8 @@ def _metric(
     draws = np.random.default_rng(0).integers(0, values.size, (_N_RESAMPLES, values.size))
     lo, hi = np.quantile(np.median(values[draws], axis=-1), (0.025, 0.975))
     return {
-        "type": f"median {NAMES[norm]} distance to the nearest known flip, {unit_of(distances, norm)}",
+        "type": f"median {NAMES[norm]} distance to the nearest known flip, "
+        f"{unit_of(distances, norm)}",
         "value": f"{np.median(values):.6g}",
         "slice": "all rows" if name is None else f"home label {name}",
         "confidenceInterval": {"lowerBound": f"{lo:.6g}", "upperBound": f"{hi:.6g}"},
@@ -199,8 +200,8 @@ def _declarations(distances: Distances, norm: str) -> dict[str, Any]:
             "bom-ref": "claim-distance",
             "target": "model",
             "predicate": f"{verdict(distances, norm).text} {_interval(distances, norm)}",
-            "reasoning": "Each flip point was sent to the model, which answered another label than at the "
-            "row.",
+            "reasoning": "Each flip point was sent to the model, which answered another label than "
+            "at the row.",
             "evidence": ["evidence-run"],
         }
     ]

@@ -89,9 +89,8 @@ def write_report(
         How a row of ``x`` becomes a picture: ``(height, width)``, or with 1 or 3 channels first or
         last. Default: found from the shape of ``x``, where that reads as a picture.
     norm : str
-        ``"l0"``, ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is
-        drawn.
-
+        ``"l0"``, ``"l1"``, ``"l2"`` or ``"linf"``: it chooses the fragile rows and the distance
+        that the entropy is drawn over.
     beside : sequence of str
         Names of files in the same folder, to be linked.
 

@@ -43,8 +43,10 @@ def without_folder(value: Any) -> str:
 
     Examples
     --------
-    >>> without_folder("/home/me/model.onnx"), without_folder("http://host/v2/models/m"), without_folder("a:b")
-    ('model.onnx', 'http://host/v2/models/m', 'a:b')
+    >>> without_folder("/home/me/model.onnx"), without_folder("a:b")
+    ('model.onnx', 'a:b')
+    >>> without_folder("http://host/v2/models/m")
+    'http://host/v2/models/m'
     """
     text = str(value)
     return text if "://" in text else PurePath(text.replace("\\", "/")).name or text

@@ -20,7 +20,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import take
 from ..predictor import Access, FloatArray, IntArray, Prediction
@@ -133,7 +132,7 @@ def _weights(ask: AskGradient, flips: Flips) -> Generator[Ask, Labels | Gradient
     return v
 
 
-def _best_other(prediction: Prediction, aimed: _Aimed) -> NDArray[np.intp]:
+def _best_other(prediction: Prediction, aimed: _Aimed) -> IntArray:
     """The best class (k,) but the one aimed at."""
     if prediction.scores is None:
         is_there = (prediction.label == aimed.target) | (prediction.label < 0)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, take
 from ..errors import InvalidInput
 from ..grid import Grid
-from ..predictor import Bounds, IntArray, Prediction
+from ..predictor import Bounds, IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
 from .box import Box
 from .on_grid import Rank
@@ -37,7 +37,6 @@ __all__ = [
     "lockstep",
 ]
 
-Real = NDArray[np.float64]
 
 RowSearch: TypeAlias = Generator[Any, "Answers", None]
 """A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns. It

@@ -18,12 +18,11 @@ from typing import TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, put, take
 from ..domain import Domain
 from ..grid import Grid
-from ..predictor import Array, Bounds, IntArray
+from ..predictor import Array, BoolArray, Bounds, IntArray, Real
 from .asks import AskPrediction, Labels, Search
 from .problem import Problem
 from .scaled_columns import ScaledColumns
@@ -31,7 +30,7 @@ from .state import Flips
 
 __all__ = ["AskedFlips", "Rank", "on_grid", "rows_on_grid"]
 
-Rank: TypeAlias = Callable[[Array], NDArray[np.float64]]
+Rank: TypeAlias = Callable[[Array], Real]
 """Orders displacements (k, *input_shape): the smallest number (k,) is the nearest."""
 
 
@@ -61,7 +60,7 @@ class AskedFlips:
         self._rank = rank
 
     def take_in(
-        self, rows: IntArray, points: Array, flipped: NDArray[np.bool_], reply: Labels, x: Array
+        self, rows: IntArray, points: Array, flipped: BoolArray, reply: Labels, x: Array
     ) -> None:
         """Keep the nearest of the points (k, ...) that flipped; ``x`` are their rows."""
         label, kept = reply.prediction.label, np.flatnonzero(reply.answered & ~flipped)
@@ -93,7 +92,7 @@ class AskedFlips:
 
 def rows_on_grid(
     x: Array, grid: Grid | ScaledColumns | Domain | None, bounds: Bounds
-) -> tuple[Array, NDArray[np.bool_]]:
+) -> tuple[Array, BoolArray]:
     """Rows that exist, and which (n,) had to be moved; ``x`` itself if none had."""
     if grid is None:
         return x, np.zeros(x.shape[0], np.bool_)

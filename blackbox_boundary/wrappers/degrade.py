@@ -18,13 +18,12 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
 from ..capabilities import fingerprint_of
 from ..errors import CapabilityMissing, InvalidInput
 from ..ledger.records import content_keys
-from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ..predictor import Access, Array, FloatArray, Prediction, Predictor, Real
 from ._base import Around, check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
@@ -222,7 +221,7 @@ def _relabelled(scores: FloatArray, known: Prediction) -> Prediction:
     return prediction
 
 
-def _noise(x: Array, shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
+def _noise(x: Array, shape: tuple[int, ...], seed: int) -> Real:
     r"""Standard normal numbers (n, \*shape), the same for the same row and seed."""
     noise = np.empty((len(x), *shape))
     for i, key in enumerate(content_keys(x)):

@@ -1,4 +1,4 @@
-"""Points on the way to the boundary: where they lie, their soft labels and weights, what is refused."""
+"""Points on the way to the boundary: position, soft labels, weights, and what is refused."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ FOUND = measure(BALL, X)
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_points_lie_where_the_fraction_says(fraction, share):
-    """On the segment to the flip point; labels sum to one and move in proportion; the rest of the way is left."""
+    """On the segment to the flip point, labels sum to one and change in proportion."""
     points = boundary_points(X, FOUND, fraction, n_classes=2, share_at_boundary=share)
     np.testing.assert_allclose(points.x, (1 - fraction) * X + fraction * FOUND.flip_points)
     np.testing.assert_allclose(points.targets.sum(axis=1), 1)

@@ -1,4 +1,4 @@
-"""The examples on label issues and on points near the boundary run at a quick size and go on where they stopped."""
+"""The examples on label issues and boundary points run at a quick size, and continue a run."""
 
 import runpy
 from pathlib import Path
@@ -15,7 +15,7 @@ def run(name, *arguments):
 
 
 def test_label_issues(tmp_path, capsys):
-    """Most of the flipped labels are among the first; a second run prints the same and computes nothing."""
+    """Most flipped labels come first; a second run prints the same and computes nothing."""
     arguments = ("--out", tmp_path, "--steps", 150, "--noises", "10 %")
     run("label_issues.py", *arguments)
     first = capsys.readouterr().out

@@ -19,7 +19,8 @@ class AnswerPath:
 
     Examples
     --------
-    >>> AnswerPath("results[*].scores").find({"results": [{"scores": [0.1, 0.9]}, {"scores": [0.8, 0.2]}]})
+    >>> answer = {"results": [{"scores": [0.1, 0.9]}, {"scores": [0.8, 0.2]}]}
+    >>> AnswerPath("results[*].scores").find(answer)
     [[0.1, 0.9], [0.8, 0.2]]
     >>> AnswerPath("[0].label").find([{"label": "cat"}])
     'cat'

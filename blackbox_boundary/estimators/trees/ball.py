@@ -34,16 +34,13 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...predictor import IntArray
+from ...predictor import BoolArray, IntArray, Real
 from .cells import Cells, Leaves
 from .contests import Contest
 from .moves import RowMoves
 
 __all__ = ["Ball", "first_radius", "starts"]
-
-Real = NDArray[np.float64]
 
 _NEVER = 1e6
 """Stands for an infinite potential, in units of all leaves together; infinity cannot be
@@ -103,7 +100,7 @@ class Ball:
     """
 
     _columns: dict[int, _Column | None]
-    _splits: NDArray[np.bool_] | None
+    _splits: BoolArray | None
     _sides: _Sides | None
 
     def __init__(
@@ -268,7 +265,7 @@ class Ball:
         return self._columns[j]
 
     @property
-    def _is_bound(self) -> NDArray[np.bool_]:
+    def _is_bound(self) -> BoolArray:
         return (self.low > self.lowest) | (self.high < self.highest)
 
     @property
@@ -280,7 +277,7 @@ class Ball:
         return self._sides
 
     @property
-    def _is_split(self) -> NDArray[np.bool_]:
+    def _is_split(self) -> BoolArray:
         """Which groups split a column (n_groups, d), or pay for its cells."""
         if self._splits is None:
             ends = self.offset[:-1]
@@ -405,7 +402,7 @@ class Ball:
         self.restate()
         return True
 
-    def keep(self, kept: NDArray[np.bool_]) -> None:
+    def keep(self, kept: BoolArray) -> None:
         """Keep some leaves, at least one of each group."""
         self.low, self.high = self.low[kept], self.high[kept]
         self.values, self.value = self.values[kept], self.value[kept]

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from ...domain import Domain
 from ...grid import Grid
-from ...predictor import IntArray
+from ...predictor import IntArray, Real
 from ...tree_ensembles import TreeEnsemble
 from .values import Numbers, values_of
 
 __all__ = ["Cells", "Leaves", "SplitCells"]
 
-Real = NDArray[np.float64]
+
 Cells = NDArray[np.int32]
 
 

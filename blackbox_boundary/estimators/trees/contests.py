@@ -15,14 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...predictor import Real
 from ...tree_ensembles import TreeEnsemble
 from .cells import Leaves
 
 __all__ = ["Contest", "rivals"]
-
-Real = NDArray[np.float64]
 
 _QUANTUM = 2.0**-20
 """Leaves that are multiples of this are added exactly, as long as the significand holds the sum."""

@@ -47,8 +47,6 @@ from .search import Nearest, nearest_flip
 
 __all__ = ["Trees"]
 
-Real = NDArray[np.float64]
-
 _TOGETHER = 16
 """Rows searched before their flip points are asked about: a run that is stopped keeps the
 others."""

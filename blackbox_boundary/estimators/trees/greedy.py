@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...predictor import BoolArray, Real
 from .ball import Ball
 from .cells import Cells
 
 __all__ = ["greedy_flip"]
-
-Real = NDArray[np.float64]
 
 
 def greedy_flip(ball: Ball, start: Cells | None = None) -> tuple[float, Cells] | None:
@@ -47,7 +45,7 @@ def greedy_flip(ball: Ball, start: Cells | None = None) -> tuple[float, Cells] |
     return None
 
 
-def _moved_back(ball: Ball, cell: Cells, inside: NDArray[np.bool_]) -> tuple[float, Cells]:
+def _moved_back(ball: Ball, cell: Cells, inside: BoolArray) -> tuple[float, Cells]:
     """Move columns back towards the row while the label stays flipped, the dearest first.
 
     Leads are known for the cells ``inside`` the ball's ranges alone: leaves elsewhere were dropped.

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...column import Kind
-from ...predictor import IntArray
+from ...predictor import BoolArray, IntArray, Real
 from ...search.geometry import flat_bounds
 from ...search.problem import Problem
 from .cells import Cells, SplitCells
 
 __all__ = ["Reach", "RowMoves"]
-
-Real = NDArray[np.float64]
 
 _ORDER = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": 1.0}
 """What a move costs, as a power of its length: costs add up, or in L-inf the largest counts."""
@@ -41,8 +38,8 @@ class Reach:
     lowest: Real
     highest: Real
     scale: Real
-    is_category: NDArray[np.bool_]
-    is_one_hot: NDArray[np.bool_]
+    is_category: BoolArray
+    is_one_hot: BoolArray
 
     @classmethod
     def everywhere(cls, n_features: int) -> Reach:

@@ -23,15 +23,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...predictor import IntArray
+from ...predictor import IntArray, Real
 from .ball import Ball, starts
 from .cells import Cells
 
 __all__ = ["price_cells"]
-
-Real = NDArray[np.float64]
 
 _MISSED = 1e4
 """Price of a lead above the limit, in units that make every leaf's value and every cost at most

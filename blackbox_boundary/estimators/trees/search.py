@@ -27,7 +27,6 @@ import heapq
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .ball import Ball, first_radius
 from .branching import best_cut, nearest_by_branching
@@ -39,8 +38,6 @@ from .moves import RowMoves
 from .prices import price_cells
 
 __all__ = ["Nearest", "nearest_flip"]
-
-Real = NDArray[np.float64]
 
 _GROWTH = 1.25
 """Balls in L-inf grow by this factor; a larger one makes the last ball much harder than needed."""
@@ -55,7 +52,7 @@ _PRICED_AGAIN = 0.9
 """Share of the leaves left after dropping, below which the rest is priced again."""
 
 _LARGEST_CLIQUE = 64
-"""Leaves of a clique of trees in L-inf: 64 solved most rows of forests of 100 trees with few boxes."""
+"""Leaves of a clique of trees in L-inf: with 64, few boxes solved most rows of 100-tree forests."""
 
 _CLIQUES = (16, 64, 256)
 """Leaves of a clique in L0, L1 and L2: each step is kept where pricing leaves fewer leaves."""

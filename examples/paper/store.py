@@ -99,6 +99,7 @@ class Store:
         if path.is_file():
             self._known.add(path)
             return path
+        self.folder.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
         temporary = path.with_suffix(".part")
         what = write(temporary)
@@ -110,7 +111,6 @@ class Store:
         return path
 
     def _path(self, step: str, configuration: dict[str, Any], ending: str) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
         key = hashlib.sha256(
             json.dumps([step, configuration], sort_keys=True).encode()
         ).hexdigest()[:16]

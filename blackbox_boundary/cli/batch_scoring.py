@@ -15,8 +15,8 @@ from ..predictor import Access
 from ..search.asks import are_final
 from .data_rows import DataRows
 from .messages import say
-from .named_values import named_values
 from .run_folder import RunFolder
+from .settings import named_values
 from .summary import summary
 
 __all__ = ["batch"]

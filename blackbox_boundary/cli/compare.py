@@ -8,7 +8,7 @@ import click
 
 from ..analysis.paired import PairedRuns, check_comparable, differences_of_method
 from .messages import say
-from .report import norm_of, norm_option
+from .options import norm_option
 from .stored_run import StoredRun
 
 __all__ = ["compare"]
@@ -44,7 +44,7 @@ def compare(runs: tuple[str, ...], output: str, norm: str | None) -> None:
     first = stored[0]
     for name, other in zip(names[1:], stored[1:], strict=True):
         check_comparable(first.distances.run, other.distances.run, names=(names[0], name))
-    norm = norm or norm_of(first.distances)
+    norm = first.norm(norm)
     pairs = [(name, run.distances) for name, run in zip(names, stored, strict=True)]
     write_comparison(pairs, output, norm=norm, class_names=first.class_names)
     for name, later in pairs[1:]:

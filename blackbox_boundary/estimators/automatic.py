@@ -55,6 +55,7 @@ class Automatic:
         ``"l0"``: the flip that changes the fewest columns.
     """
 
+    name: ClassVar[str] = "auto"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -62,11 +63,6 @@ class Automatic:
     by_labels: HalfSpace = field(default_factory=HalfSpace)
     by_splits: Trees = field(default_factory=Trees)
     norm: Literal["l0", "l2"] = "l2"
-
-    @property
-    def name(self) -> str:
-        """``"auto"``."""
-        return "auto"
 
     @property
     def gradients(self) -> GradientSource | None:

@@ -114,6 +114,7 @@ class Broyden:
         length.
     """
 
+    name: ClassVar[str] = "broyden"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -124,11 +125,6 @@ class Broyden:
     probe_radius: float = 0.1
     noise: float = 0.1
     forgetting: float = 0.2
-
-    @property
-    def name(self) -> str:
-        """``"broyden"``."""
-        return "broyden"
 
     def __post_init__(self) -> None:
         check_facet_settings(self)

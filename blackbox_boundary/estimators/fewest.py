@@ -83,22 +83,14 @@ class Fewest(Settings):
         Largest subsets that are all tried, 1 to 3, as far as the queries last.
     """
 
+    name: ClassVar[str] = "fewest"
+    norm: ClassVar[str] = "l0"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
     base: Estimator | None = None
     max_queries_per_row: int = 2000
     subset_size: int = 2
-
-    @property
-    def name(self) -> str:
-        """``"fewest"``."""
-        return "fewest"
-
-    @property
-    def norm(self) -> str:
-        """``"l0"``: the number of columns."""
-        return "l0"
 
     def __post_init__(self) -> None:
         if not is_whole(self.max_queries_per_row) or self.max_queries_per_row < 10:

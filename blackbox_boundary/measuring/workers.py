@@ -24,9 +24,9 @@ from ..analysis.distances import Distances
 from ..errors import InvalidInput
 from ..inputs import is_whole
 from .driver import Progress
+from .progress import report
 from .results import Beside
 from .sharded.preparation import Request, prepare, threads_of
-from .sharded.progress import report
 from .sharded.results import check_ledger, measure_shards
 from .sharded.shard_folder import run_folder
 from .sharded.work import MeasureSettings, Model, OpenWork, Outcome

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, overview, unit_of
 from ..analysis.paired import PairedRuns, check_comparable, differences_of_method
 from ..analysis.robustness import robustness_curve
@@ -19,12 +22,6 @@ from .robustness_section import curve_table
 from .sections import short
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import Names, Table, number
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
-
-    from ..analysis.distances import Distances
 
 __all__ = ["comparison_sentence", "write_comparison"]
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.changes import Change, Columns, changes_of, column_shares
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, NORMS, status_words, unit_of
 from ..analysis.uncertainty import Softness
+from ..predictor import Array, IntArray
 from ..printable import printable
 from .figures import (
     bars,
@@ -21,7 +24,7 @@ from .figures import (
     histogram,
 )
 from .label_map import label_map
-from .pictures import Triptych, triptychs
+from .pictures import ImageLayout, Triptych, triptychs
 from .softness_words import softness_words
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import (
@@ -35,13 +38,6 @@ from .tables import (
     pair_matrix,
     pair_table,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
-    from ..predictor import Array, IntArray
-    from .pictures import ImageLayout
 
 __all__ = [
     "Drawing",

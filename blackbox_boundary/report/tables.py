@@ -5,24 +5,20 @@ Every figure has a table of its numbers; some results are shown as tables only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.changes import ColumnShare
+from ..analysis.distances import Distances
 from ..analysis.hints import hint
 from ..analysis.overview import NAMES, NORMS, Overview, Spread, spread, status_words, unit_of
 from ..printable import printable
 from ..search.asks import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
-    from .figures import EntropyBin, Histogram
+from .figures import EntropyBin, Histogram
 
 __all__ = [
     "LabelPair", "Names", "Table", "column_table", "distance_table", "entropy_table",

@@ -12,7 +12,7 @@ asked several times in one ask.
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -27,11 +27,13 @@ __all__ = [
     "AskPrediction",
     "Gradients",
     "Labels",
+    "Relay",
     "Search",
     "Status",
     "are_final",
     "ask_gradient",
     "ask_prediction",
+    "relayed",
 ]
 
 StatusArray: TypeAlias = NDArray[np.int8]
@@ -172,6 +174,9 @@ class Gradients(NamedTuple):
 Search: TypeAlias = Generator[Ask, Labels | Gradients, None]
 """A running search."""
 
+Relay: TypeAlias = Generator[Ask, Labels | Gradients, Labels | Gradients]
+"""What is asked in place of one question; it returns the reply to that question."""
+
 
 def ask_prediction(rows: IntArray, points: Array) -> Generator[Ask, Labels | Gradients, Labels]:
     """Ask for predictions from within a search.
@@ -193,3 +198,19 @@ def ask_gradient(
     reply = yield AskGradient(rows, points, v)
     assert isinstance(reply, Gradients)
     return reply
+
+
+def relayed(search: Search, relay: Callable[[Ask], Relay]) -> Search:
+    """Run a search, and reply to each of its questions what ``relay`` returns.
+
+    ``relay`` asks the question on, changed or not, once or several times. When this search is
+    closed, so is the other.
+    """
+    try:
+        ask = next(search)
+        while True:
+            ask = search.send((yield from relay(ask)))
+    except StopIteration:
+        return
+    finally:
+        search.close()

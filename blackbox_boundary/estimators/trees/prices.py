@@ -199,11 +199,12 @@ def _set_potentials(ball: Ball, faces: _Faces, dual: Real, weights: Real, mu: fl
     ends[faces.group, at], begins[faces.group, at] = dual
     first = ball.offset[:-1]
     uses = np.logical_or.reduceat((ends != 0) | (begins != 0), first, axis=1)
+    uses[0] |= ~uses.any(axis=0)  # someone pays for a column that no tree has a face of
     cost, j = ball.cell_costs
     # of a cell: faces at its end and above, and faces below it, all in its column
     ends = np.add.reduceat(ends, first, axis=1)[:, j] - (_before(ends, first, j))
     price = ends + _before(begins, first, j)
-    share = (mu * cost - price.sum(axis=0)) / np.maximum(uses.sum(axis=0), 1)[j]
+    share = (mu * cost - price.sum(axis=0)) / uses.sum(axis=0)[j]
     ball.potentials = np.where(uses[:, j], price + share, 0.0)
     ball.mu = mu
     ball.weigh(weights)

@@ -14,10 +14,10 @@ from ...ledger.reader import LedgerReader
 from ...search.asks import Status
 from ..merging import merge
 from ..merging_files import files_of_shards, merge_files
+from ..progress import report
 from ..results import write_facts
 from .dispatch import Dispatch, Lost, Worker
 from .preparation import Request
-from .progress import report
 from .shard_results import ShardFiles, ShardTable
 from .work import Work
 

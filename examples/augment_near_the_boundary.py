@@ -9,7 +9,7 @@ space, by mixup [1]_ or by noise. Calibration and robustness are compared on tes
 
 Expected calibration error (ECE): 15 bins of equal width of the largest probability [2]_. Distance:
 the median L2 distance to the nearest flip point found, of --distances test images. Results are kept
-below --out, one file a seed; a stopped script continues from them.
+below --out, one file a seed; run a stopped script again to continue it.
 
 References
 ----------

@@ -8,8 +8,8 @@ With ``BLACKBOX_BOUNDARY_DATA`` set::
 
 Agreement with the victim on natural test rows, %: mean and standard deviation over seeds; then how
 far each strategy is ahead of the first one, paired by seed, with the 95 % interval (Student's t).
-Results are kept below ``--out``, each trained surrogate in its own file; a stopped command
-continues from them.
+Results are kept below ``--out``, each trained surrogate in its own file; repeat a stopped
+command to continue it.
 """
 
 from __future__ import annotations

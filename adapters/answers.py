@@ -301,7 +301,7 @@ def check_one_score(output: NDArray[Any], n: int, access: Access, evidence: str 
 
 
 def _reveal(prediction: Prediction, access: Access) -> Prediction:
-    """What the access lets through of a prediction with all scores."""
+    """The part of a prediction with all scores that the access reveals."""
     if access.has_scores or prediction.scores is None:
         return prediction
     return Prediction(

@@ -24,7 +24,7 @@ _TRANSPORT_FILES = ("ca_file", "client_cert", "client_key")
 
 @dataclass(frozen=True)
 class Permissions:
-    """What was allowed by name.
+    """Permissions given by name.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which objects of Python are models: fitted estimators, their methods, and functions."""
+"""Python objects that are models: fitted estimators, their methods, and functions."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Findings:
     """With the number of classes, and one row at a time where rows depend on each other."""
     classes: list[Any] | None
     evidence: str
-    """What the rows showed of their independence."""
+    """Evidence on the independence of the rows."""
     is_one_score: bool
 
 

@@ -66,7 +66,7 @@ def _check_free(model: Path, out: Path, *, overwrite: bool) -> None:
 
 
 def _writer(model: Path) -> Callable[..., str]:
-    """What writes gradient models for files that end so, of the adapters that are installed."""
+    """The installed adapters' writer of gradient models for files with this ending."""
     ending = model.suffix.lstrip(".").lower()
     for entry in entry_points(group=_GROUP):
         if entry.name == ending:

@@ -81,7 +81,7 @@ table_options = together(
     ),
     click.option("--drop", multiple=True, metavar="COLUMNS", help="Columns to leave out."),
 )
-"""What the columns of a table are."""
+"""Options on the columns of a table."""
 
 data_options = together(
     table_options,

@@ -84,7 +84,7 @@ _SCALES = (0.1, 4.0)
 
 @dataclass(frozen=True)
 class Look:
-    """How facets are looked at; see :class:`~blackbox_boundary.estimators.HalfSpace`."""
+    """Settings of the search on facets; see :class:`~blackbox_boundary.estimators.HalfSpace`."""
 
     n_probes: int
     probe_radius: float

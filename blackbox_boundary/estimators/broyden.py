@@ -272,7 +272,7 @@ class _Planes:
 
 
 def _scale(box: Box) -> float:
-    """What first steps are relative to, input units."""
+    """The unit of first steps, in input units."""
     return box.width if np.isfinite(box.width) else 1.0
 
 

@@ -1,4 +1,4 @@
-"""What every gradient source is, and how a search is made to use one."""
+"""The protocol of gradient sources, and a search that uses one."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ _OPEN = (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
 
 
 def are_final(status: StatusArray) -> NDArray[np.bool_]:
-    """Which rows (n,) have a final status."""
+    """Whether each row (n,) has a final status."""
     return ~np.isin(status, _OPEN)
 
 

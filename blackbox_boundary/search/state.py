@@ -22,7 +22,7 @@ __all__ = ["Flips"]
 
 @dataclass(frozen=True, eq=False)
 class KnownBrackets:
-    """What an earlier run found of the same rows, for a search that walks the same paths.
+    """Results of an earlier run on the same rows, for a search along the same paths.
 
     ``lo``, ``hi`` (n,), ``flipped`` (n,) and ``points`` (n, ...) as in the result of that run.
     """

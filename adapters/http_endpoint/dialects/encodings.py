@@ -101,7 +101,7 @@ class Encoding:
 
     @property
     def content_type(self) -> str:
-        """Of a body that is one row."""
+        """Content type of a body that is one row."""
         return "image/png" if self.name == "png" else "application/octet-stream"
 
     @property

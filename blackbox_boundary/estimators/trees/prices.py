@@ -38,7 +38,7 @@ _LEAST_RADIUS = 1e-290
 """Costs are divided by the radius."""
 
 _MAX_ITERATIONS = 20_000
-"""Of the solver; a ball that needs more is not priced."""
+"""Largest number of the solver's iterations; a ball that needs more is not priced."""
 
 _ENTRIES = 6
 """Entries of the matrix that an iteration takes in as much time as the look at one leaf."""
@@ -131,7 +131,7 @@ class _Programme(NamedTuple):
         )
 
     def solved(self, ball: Ball) -> Any:
-        """What HiGHS finds."""
+        """The result of HiGHS."""
         from scipy.optimize import linprog
         from scipy.sparse import coo_array
 

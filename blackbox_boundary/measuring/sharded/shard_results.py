@@ -23,7 +23,7 @@ __all__ = ["ShardFiles", "ShardResults", "ShardTable"]
 
 
 class ShardResults(Protocol):
-    """What is stored of the rows of one shard, and its measurement.
+    """Stored results of the rows of one shard, and its measurement.
 
     Attributes
     ----------

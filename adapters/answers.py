@@ -207,7 +207,7 @@ def read_outputs(
     classes: Sequence[Any] | None = None,
     holds_labels: bool | None = None,
 ) -> Prediction:
-    """The prediction that ``n`` rows' outputs amount to, compared with what is declared.
+    """The prediction in the outputs of ``n`` rows, compared with the declaration.
 
     Parameters
     ----------

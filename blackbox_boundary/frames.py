@@ -121,7 +121,7 @@ def frame_of(x: Any) -> Frame | Any:
 
 
 def _texts(names: Iterable[Any]) -> tuple[Any, ...]:
-    """Names of columns; those that are positions alone are none."""
+    """Names of columns; mere positions are not names."""
     given = tuple(names)
     return given if any(isinstance(name, str) for name in given) else ()
 

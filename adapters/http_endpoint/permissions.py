@@ -104,7 +104,7 @@ class Permissions:
 
 
 def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A table of a file; what is none is refused later, in the words of its reader."""
+    """A table of a file; another value is refused later, by the table's reader."""
     table = settings.get(name)
     return table if isinstance(table, Mapping) else {}
 

@@ -153,7 +153,7 @@ class Broyden:
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:

@@ -47,7 +47,7 @@ class Status(enum.IntEnum):
     INTERRUPTED = 1
     """The measurement stopped (Ctrl-C, a failing predictor) while the row was being searched."""
     RUNNING = 1
-    """The same, seen from within a search that still goes on."""
+    """The same value, as a running search sees it."""
     CONVERGED = 2
     """The bracket is as narrow as asked, and the flip point was confirmed when asked again."""
     NO_FLIP = 3
@@ -95,7 +95,7 @@ def are_final(status: StatusArray) -> NDArray[np.bool_]:
 
 
 BY_LABELS = "measured by labels (halfspace): the answers around the row give no gradient"
-"""Note of a row whose search by scores found no gradient and went on by labels."""
+"""Note of a row whose search by scores found no gradient and continued by labels."""
 
 ANSWERED: int = 0
 """The status of a reply's row that was answered; any other value is the :class:`Status` that

@@ -267,7 +267,7 @@ class _Block:
                 runner.go_on(answers)
 
     def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
-        """Carry out what all searches request, and let them go on."""
+        """Carry out what all searches request, and resume them."""
         place = np.array([runner.at for runner in runners])
         work = together([runner.pending for runner in runners])
         ask = next(work, None)

@@ -120,7 +120,7 @@ class Flips:
 
     @property
     def running(self) -> IntArray:
-        """Indices of the rows whose search goes on."""
+        """Indices of the rows whose search is running."""
         return np.flatnonzero(self.status == Status.RUNNING)
 
     @property

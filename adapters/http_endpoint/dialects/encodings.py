@@ -84,7 +84,7 @@ class Encoding:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that decides on what is sent for a row, as JSON types."""
+        """All settings that change the bytes of a row, as JSON types."""
         is_text = self.dtype.kind == "f" and self.name in ("json", "flat")
         return {
             "encoding": self.name,

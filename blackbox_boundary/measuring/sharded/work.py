@@ -201,7 +201,7 @@ class OpenWork:
             return None, Outcome(0, error)
 
     def measure(self, number: int, progress: Progress) -> Outcome:
-        """Measure what is left of a shard, and store its results.
+        """Measure the unfinished rows of a shard, and store the results.
 
         ``progress`` may raise ``KeyboardInterrupt`` to stop; what was measured is stored.
         """

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import clip, take
 from ..inputs import row_excess
-from ..predictor import Array, IntArray
+from ..predictor import Array, BoolArray, IntArray, Real
 from ..search.on_grid import rows_on_grid
 from ..search.problem import Problem
 from ..stored_rows import in_memory
@@ -22,7 +21,7 @@ BATCH_SIZE = 512
 """Rows a call, where the caller does not say."""
 
 _CALLS, _CALLS_OF_A_SERVER = 16, 4
-"""Calls that hold a block at most. In each round of a search ever fewer rows are left; a larger block
+"""Calls that hold a block at most. In each round of a search fewer rows are left; a larger block
 makes fewer rounds that hold a handful."""
 
 _BLOCK_BYTES = 8 * 2**20
@@ -49,13 +48,11 @@ class Block:
     problem: Problem
     ids: IntArray
     x: Array
-    excess: NDArray[np.float64]
-    moved: NDArray[np.bool_]
+    excess: Real
+    moved: BoolArray
 
     @classmethod
-    def of(
-        cls, x: Array, problem: Problem, ids: IntArray, excess: NDArray[np.float64] | None = None
-    ) -> Block:
+    def of(cls, x: Array, problem: Problem, ids: IntArray, excess: Real | None = None) -> Block:
         """Rows as a caller gives them; ``excess`` is known where they were checked before.
 
         Raises
@@ -96,7 +93,7 @@ class RunRows:
         self._problem = problem
         self._first_id = first_id
         self._odd: IntArray = np.zeros(0, np.intp)
-        self._excess: NDArray[np.float64] = np.zeros(0)
+        self._excess: Real = np.zeros(0)
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -136,15 +133,15 @@ class RunRows:
         return in_memory(self.x[first:end] if is_run else take(self.x, rows))
 
     def finite(self, rows: IntArray) -> IntArray:
-        """Of some checked rows, those without NaN or infinity."""
+        """Those of some checked rows without NaN or infinity."""
         return rows[~np.isnan(self._excess_of(rows))]
 
     def block(self, rows: IntArray) -> Block:
         """Some checked rows, as they are measured."""
         return Block.of(self.read(rows), self._problem, self.ids(rows), self._excess_of(rows))
 
-    def _excess_of(self, rows: IntArray) -> NDArray[np.float64]:
-        """How far some checked rows lie outside the bounds; NaN where one is not finite."""
+    def _excess_of(self, rows: IntArray) -> Real:
+        """Excess of some checked rows over the bounds; NaN where a row is not finite."""
         excess = np.zeros(len(rows))
         _, at, noted = np.intersect1d(rows, self._odd, assume_unique=True, return_indices=True)
         excess[at] = self._excess[noted]

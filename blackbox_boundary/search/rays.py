@@ -33,10 +33,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm
-from ..predictor import Access, IntArray, Prediction
+from ..predictor import Access, BoolArray, IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
 from .margins import leads_by_class, resolution
 from .secant import Secant
@@ -58,8 +57,6 @@ _BLURRED = 16.0
 """Resolutions by which the scores may differ across a bracket that rounding decides; twice two at a
 straight line, and more where it bends."""
 
-RealArray = NDArray[np.float64]
-
 
 @dataclass(eq=False)
 class Rays:
@@ -79,8 +76,8 @@ class Rays:
         Queries that a row may cost over the paper's search.
     """
 
-    unit: RealArray
-    longest: RealArray
+    unit: Real
+    longest: Real
     rtol: float
     access: Access | None = None
     slack: int = SLACK
@@ -90,7 +87,7 @@ class Rays:
     def __post_init__(self) -> None:
         self.n_probes = np.zeros(len(self.unit), np.intp)
 
-    def width(self, rows: IntArray, radius: RealArray) -> RealArray:
+    def width(self, rows: IntArray, radius: Real) -> Real:
         """Return the width (k,) of a bracket that is narrow enough at these radii.
 
         It is ``rtol`` times the radius, or what the scores' rounding resolves where that is wider.
@@ -98,8 +95,8 @@ class Rays:
         wanted = self.rtol * radius
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
 
-    def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
-        """Which brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
+    def narrow(self, rows: IntArray, lo: Real, hi: Real) -> BoolArray:
+        """Whether brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
 
         Rounding decides where the scores differ across the bracket by no more than they resolve,
         and the root is predicted to lie there. Saturated scores do not: they hardly change from one
@@ -114,13 +111,13 @@ class Rays:
             blurred & (self.secant.fall[rows] <= _BLURRED * self.secant.resolved[rows])
         )
 
-    def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
+    def follow(self, start: Prediction, home: IntArray, slope: Real) -> None:
         """Start predicting roots, from scores at the origin and a guess of the margin's slope."""
         assert self.access is not None
         self.secant = Secant(leads_by_class(start, home, self.access), slope)
 
 
-def grid_index(radius: RealArray, unit: RealArray) -> RealArray:
+def grid_index(radius: Real, unit: Real) -> Real:
     """Return the index, from 0, of the first radius ``unit * 10 ** k`` not below ``radius``."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.ceil(np.log10(radius / unit) - 1e-12), 0.0)
@@ -139,24 +136,24 @@ class Allowance(NamedTuple):
     slack : int
     """
 
-    place: RealArray
-    cell: RealArray
+    place: Real
+    cell: Real
     slack: int
 
     @classmethod
-    def below(cls, top: RealArray, unit: RealArray, slack: int) -> Self:
+    def below(cls, top: Real, unit: Real, slack: int) -> Self:
         """The allowance below radii ``top`` (k,) of the grids with these units."""
         place = grid_index(top, unit)
         cell = unit * _GROWTH**place * np.where(place > 0, 1 - 1 / _GROWTH, 1.0)
         return cls(place, cell, slack)
 
-    def width(self, n_probes: IntArray) -> RealArray:
+    def width(self, n_probes: IntArray) -> Real:
         """The width (k,) that the bracket may have after ``n_probes``."""
-        width: RealArray = self.cell * 2.0 ** (self.slack - (n_probes - self.place - 1))
+        width: Real = self.cell * 2.0 ** (self.slack - (n_probes - self.place - 1))
         return width
 
 
-def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
+def _aim(rays: Rays, flips: Flips, rows: IntArray, top: Real) -> Real:
     """The radius to try next by the secant (k,), NaN where the safeguard forbids it.
 
     ``top`` is ``hi``, or the next radius of the grid while no flip is known. The *error* is the
@@ -188,8 +185,8 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
     lo, hi, k = flips.lo[rows], flips.hi[rows], rays.n_probes[rows]
     grows = np.isinf(hi)
     root, last = rays.secant.guess[rows], rays.secant.radius[rows]
-    allowance = Allowance.below(top, rays.unit[rows], rays.slack)
     with np.errstate(invalid="ignore"):
+        allowance = Allowance.below(top, rays.unit[rows], rays.slack)
         # an infinite guess is no guess: the aim is not between lo and top, and NaN is returned
         error = np.abs(root - rays.secant.previous[rows])
         far_above = hi - root > root - lo
@@ -306,7 +303,7 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
         steps += 1
 
 
-def _nowhere(flips: Flips, rays: Rays) -> RealArray:
+def _nowhere(flips: Flips, rays: Rays) -> Real:
     """Radii (n,) below which a flip is taken to be at the row itself.
 
     Relative to the unit, unless that is so long that a radius below still leads away from the row:
@@ -318,7 +315,7 @@ def _nowhere(flips: Flips, rays: Rays) -> RealArray:
     return np.where(size > 0, np.minimum(nowhere, epsilon * size), nowhere)
 
 
-def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search:
+def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: Real) -> Search:
     """Ask for rising ``radii`` (k, m) of each row; move ``lo`` and ``hi`` to the first flip."""
     assert flips.path is not None
     k, m = radii.shape
@@ -339,8 +336,8 @@ def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search
         _learn(flips, rays, rows, radii[:, 0], reply.prediction, hit)
 
 
-def _narrow(flips: Flips, rows: IntArray, radii: RealArray, labels: IntArray) -> NDArray[np.bool_]:
-    """Move ``lo`` and ``hi`` by the ``labels`` (k, m) at the radii of each row; who flipped (k,)."""
+def _narrow(flips: Flips, rows: IntArray, radii: Real, labels: IntArray) -> BoolArray:
+    """Move ``lo`` and ``hi`` by the ``labels`` (k, m) at rising radii; say which rows flipped."""
     k, m = radii.shape
     flipped = labels != flips.home[rows, None]
     if m == 1:  # axes of length one are slow
@@ -362,9 +359,9 @@ def _learn(
     flips: Flips,
     rays: Rays,
     rows: IntArray,
-    radius: RealArray,
+    radius: Real,
     prediction: Prediction,
-    hit: NDArray[np.bool_],
+    hit: BoolArray,
 ) -> None:
     """Move the secant, count steps that closed the wrong side, and note flips clear of rounding."""
     assert rays.secant is not None

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..predictor import IntArray
+from ..predictor import BoolArray, IntArray, Real
 
 __all__ = ["Secant"]
-
-RealArray = NDArray[np.float64]
 
 
 class Secant:
@@ -19,7 +16,7 @@ class Secant:
     (n_classes, n), since rows are many and classes few.
     """
 
-    def __init__(self, lead: RealArray, slope: RealArray) -> None:
+    def __init__(self, lead: Real, slope: Real) -> None:
         n = lead.shape[1]
         self._at_lo, self._at_hi = lead.min(axis=0), np.full(n, -np.inf)
         self.guess, self.previous = self._at_lo / slope, np.zeros(n)
@@ -29,7 +26,7 @@ class Secant:
         self.blur, self.resolved = np.zeros(n), np.zeros(n)
 
     @property
-    def fall(self) -> RealArray:
+    def fall(self) -> Real:
         """Fall (n,) of the margin from ``lo`` to ``hi``; infinite where no flip is known."""
         with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
             return self._at_lo - self._at_hi
@@ -37,10 +34,10 @@ class Secant:
     def learn(
         self,
         rows: IntArray,
-        radius: RealArray,
-        lead: RealArray,
-        resolved: RealArray,
-        hit: NDArray[np.bool_],
+        radius: Real,
+        lead: Real,
+        resolved: Real,
+        hit: BoolArray,
     ) -> None:
         """Update the guess and its blur from the leads (n_classes, k) seen at one radius a row.
 

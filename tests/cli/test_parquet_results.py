@@ -76,7 +76,7 @@ def test_a_run_is_that_of_tables(folder):
 
 
 def test_merged_shards_are_the_whole_run(folder):
-    """Byte for byte with the same edges; the account is the sum, and one that is missing is named."""
+    """Byte for byte with the same edges; the account is the sum; a missing one is named."""
     for k in (1, 2, 3):
         typed = ["--shard", f"{k}/3", "--ledger", folder / f"{k}.db"]
         assert measured(folder, f"p{k}", *PARQUET, *typed).exit_code == 0

@@ -1,7 +1,7 @@
 """Shards measured by processes of this machine: equal to one process, whatever happens to them.
 
-What does not depend on a worker being another process is tested with workers in this one, which cost
-nothing to start.
+What does not depend on a worker being another process is tested with workers in this one, which
+cost nothing to start.
 """
 
 import dataclasses
@@ -179,7 +179,7 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path, server, monkeypatch, wor
 
 @pytest.mark.parametrize("has_ledger", [True, False])
 def test_results_as_parquet(tmp_path, server, has_ledger):
-    """Those in memory, after an interrupt, too; files are linked, and a repeated call sends nothing."""
+    """Equal to those in memory, also after an interrupt; a repeated call sends nothing."""
     pytest.importorskip("pyarrow")
     expected = plain(server)
     more = {"results": "parquet", "ledger": tmp_path / "all.db" if has_ledger else None}

@@ -153,6 +153,12 @@ class Prediction:
         )
 
     @property
+    def known_scores(self) -> FloatArray:
+        """Scores (n, n_classes), where the predictor is known to reveal them."""
+        assert self.scores is not None
+        return self.scores
+
+    @property
     def label_score(self) -> FloatArray | None:
         """Score (n,) of each label; None where the predictor reveals none."""
         if self.scores is None:
@@ -193,7 +199,7 @@ class Predictor(Protocol):
 
     @property
     def access(self) -> Access:
-        """What the answers reveal."""
+        """Access of every answer."""
         ...
 
     @property

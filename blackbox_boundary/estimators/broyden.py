@@ -114,6 +114,7 @@ class Broyden:
         length.
     """
 
+    name: ClassVar[str] = "broyden"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -124,11 +125,6 @@ class Broyden:
     probe_radius: float = 0.1
     noise: float = 0.1
     forgetting: float = 0.2
-
-    @property
-    def name(self) -> str:
-        """``"broyden"``."""
-        return "broyden"
 
     def __post_init__(self) -> None:
         check_facet_settings(self)
@@ -157,7 +153,7 @@ class Broyden:
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:
@@ -276,7 +272,7 @@ class _Planes:
 
 
 def _scale(box: Box) -> float:
-    """What first steps are relative to, input units."""
+    """The unit of first steps, in input units."""
     return box.width if np.isfinite(box.width) else 1.0
 
 

@@ -51,7 +51,7 @@ from ..arrays import as_kind, as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, IntArray, Real
-from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient
+from ..search.asks import Ask, Gradients, Labels, Relay, Search, Status, ask_gradient, relayed
 from ..search.margins import class_weights, leads, rival
 from ..search.paths import Path
 from ..search.problem import Problem
@@ -94,6 +94,7 @@ class Directions(Settings):
         central differences where it has none.
     """
 
+    name: ClassVar[str] = "directions"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -102,11 +103,6 @@ class Directions(Settings):
     along: Any = None
     rtol: float = 1e-3
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"directions"``."""
-        return "directions"
 
     def __post_init__(self) -> None:
         if self.count < 1 or (self.subspace is not None and self.subspace < 1):
@@ -326,9 +322,8 @@ def _ray(flips: Flips, problem: Problem, rows: IntArray, direction: Array) -> Fl
 
 def _for_rows(search: Search, rows: IntArray) -> Search:
     """Run a search over some of the rows: what it calls row j is ``rows[j]``."""
-    try:
-        ask = next(search)
-        while True:
-            ask = search.send((yield ask._replace(rows=rows[ask.rows])))
-    except StopIteration:
-        return
+
+    def renamed(ask: Ask) -> Relay:
+        return (yield ask._replace(rows=rows[ask.rows]))
+
+    return relayed(search, renamed)

@@ -134,6 +134,7 @@ class HalfSpace:
         What is made small.
     """
 
+    name: ClassVar[str] = "halfspace"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -145,11 +146,6 @@ class HalfSpace:
     noise: float = 0.1
     forgetting: float = 0.05
     norm: str = "l2"
-
-    @property
-    def name(self) -> str:
-        """``"halfspace"``."""
-        return "halfspace"
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "HalfSpace")
@@ -173,7 +169,7 @@ class HalfSpace:
         """Accept any predictor: labels are enough."""
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         basis = self.subspace or basis_for(
             problem.input_shape, largest=_LARGEST_BASIS, seed=problem.seed
         )

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.account import Account
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, overview, status_words, unit_of
 from ..analysis.robustness import certified_curve, robustness_curve
 from ..analysis.verdict import verdict
@@ -23,13 +26,6 @@ from ..printable import printable
 from ..search.asks import Status
 from .run_facts import without_folder
 from .tables import Names, number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
 
 __all__ = ["ATLAS", "cyclonedx", "statement"]
 

@@ -5,24 +5,20 @@ Every figure has a table of its numbers; some results are shown as tables only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.changes import ColumnShare
+from ..analysis.distances import Distances
 from ..analysis.hints import hint
 from ..analysis.overview import NAMES, NORMS, Overview, Spread, spread, status_words, unit_of
 from ..printable import printable
 from ..search.asks import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
-    from .figures import EntropyBin, Histogram
+from .figures import EntropyBin, Histogram
 
 __all__ = [
     "LabelPair", "Names", "Table", "column_table", "distance_table", "entropy_table",
@@ -48,7 +44,7 @@ _MEANING = {
     "it flips.",
     Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it "
     "changes with the step of a difference.",
-    Status.AT_TARGET: "The row has the class already to which its distance was asked.",
+    Status.AT_TARGET: "The row already has the class to which its distance was asked.",
     Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may "
     "only change where its bound is.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not "

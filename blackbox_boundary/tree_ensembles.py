@@ -28,15 +28,14 @@ import scipy
 from numpy.typing import NDArray
 
 from .errors import CapabilityMissing, InvalidInput
-from .predictor import Access, Bounds, IntArray, Prediction
+from .predictor import Access, Bounds, IntArray, Prediction, Real
 
 __all__ = ["LINKS", "TreeBased", "TreeEnsemble", "floor_to", "probe_rows", "verified"]
 
-Real = NDArray[np.float64]
 
 LINKS = ("identity", "logistic", "mean", "softmax", "unknown")
-"""How sums become scores: ``mean`` divides by the sum over classes; ``unknown`` compares labels
-alone."""
+"""The map from sums to scores: ``mean`` divides by the sum over classes; ``unknown`` compares
+labels alone."""
 
 _SCORES_AGREE = 1e-4
 """By how much a probability may differ; by this share of the largest one, a logit."""

@@ -43,7 +43,7 @@ def data(name, n_rows):
     """Images (n, 1, height, width) in [0, 1] and their true labels."""
     if name == "digits":
         x, y = datasets.digits()
-        return x.reshape(-1, 1, 8, 8), y
+        return x[:n_rows].reshape(-1, 1, 8, 8), y[:n_rows]
     x, y = datasets.mnist("train").x[:n_rows], datasets.mnist("train").labels[:n_rows]
     return np.asarray(x, np.float32), np.asarray(y)
 
@@ -122,7 +122,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", choices=["digits", "mnist"], default="digits")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=4000, help="of MNIST's training images")
+    parser.add_argument(
+        "--rows", type=int, default=4000, help="images, at most as many as there are"
+    )
     parser.add_argument("--noises", nargs="+", choices=NOISES, default=NOISES)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, default=Path("label-issues"))

@@ -1,6 +1,7 @@
-"""What every test starts with: one thread a process, compiled modules kept, and how hard Hypothesis tries.
+"""Settings of every test: one thread a process, compiled modules kept, Hypothesis profiles.
 
-Hypothesis takes the same few examples on every run, or many new ones with ``--hypothesis-profile=explore``.
+Hypothesis takes the same few examples on every run, or many new ones with
+``--hypothesis-profile=explore``.
 """
 
 import os
@@ -8,7 +9,7 @@ import sys
 
 from hypothesis import HealthCheck, settings
 
-# One test process a core runs, and each starts others: two threads in each would wait for one another.
+# One test process runs per core, and each starts others: more threads would wait for one another.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 

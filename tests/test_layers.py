@@ -1,4 +1,4 @@
-"""The arrows between rooms point one way, and no module needs another one to be imported before it."""
+"""Imports between packages point one way, and each module can be imported first."""
 
 import ast
 import subprocess
@@ -62,7 +62,7 @@ def floor_of(room):
 
 
 def below(other, room):
-    """Whether a room may import from the other one: its own, or any on a lower floor; the ground floor is one room."""
+    """Whether a room may import from another: itself, a lower floor, or both the ground floor."""
     return other == room or floor_of(other) < max(floor_of(room), 1)
 
 

@@ -15,7 +15,7 @@ __all__ = ["Table"]
 
 
 class Table:
-    """What an estimator is asked with.
+    """The input of an estimator.
 
     A frame of pandas where the estimator was fitted on one and pandas is installed; else an array,
     of objects where a column holds texts.
@@ -73,7 +73,7 @@ class Table:
         return {at: np.sort(_codes(column)) for at, column in self._coded.items()}
 
     def _frame(self, flat: NDArray[Any]) -> Any:
-        """A frame of pandas; categories have a categorical column, as libraries of trees want it."""
+        """A pandas frame; categories have a categorical dtype, as tree libraries require."""
         import pandas as pd
 
         frame = pd.DataFrame(flat, columns=[str(name) for name in self._names or ()])
@@ -89,7 +89,7 @@ def are_distinct_texts(names: list[Any]) -> bool:
 
 
 def _values(numbers: NDArray[Any], column: Column) -> NDArray[Any]:
-    """The categories that numbers, or those nearest to them, stand for, as objects; None for NaN."""
+    """The categories nearest to the numbers, as objects; None for NaN."""
     missing = np.isnan(numbers)
     chosen = np.abs(np.where(missing, 0, numbers)[:, None] - _codes(column)).argmin(axis=-1)
     values = np.array(list(column.values), object)[chosen]

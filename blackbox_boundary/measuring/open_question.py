@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import put, take
-from ..predictor import Access, IntArray, Prediction
+from ..predictor import Access, BoolArray, IntArray, Prediction
 from ..search.asks import (
     Ask,
     AskGradient,
@@ -138,7 +137,7 @@ def _cut(question: Ask, some: IntArray) -> Ask:
     return AskPrediction(question.rows[part], points, votes)
 
 
-def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:
+def _spread(answer: Prediction, where: BoolArray) -> Prediction:
     """Place the answers among rows that were not asked, which get label -1 and zero scores."""
 
     def place(part: Any, fill: float) -> Any:

@@ -1,4 +1,4 @@
-"""How far each class is from winning, read from scores."""
+"""Margins and leads of classes, read from scores."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.
     Differences of logits; of log-probabilities where those are revealed, which is the same thing.
     The smallest lead of a row is its margin: positive while the label is kept.
     """
-    assert prediction.scores is not None
-    scores = prediction.scores.astype(np.float64)
+    scores = prediction.known_scores.astype(np.float64)
     if access is Access.PROBABILITIES:
         scores = np.log(np.maximum(scores, _least(prediction)))
     rows = np.arange(len(home))
@@ -39,8 +38,7 @@ def leads(prediction: Prediction, home: IntArray, access: Access) -> NDArray[np.
 
 def rival(prediction: Prediction, home: IntArray) -> IntArray:
     """The best class other than home, (k,)."""
-    assert prediction.scores is not None
-    others = prediction.scores.astype(np.float64)
+    others = prediction.known_scores.astype(np.float64)
     others[np.arange(len(home)), home] = -np.inf
     best: IntArray = others.argmax(axis=-1)
     return best
@@ -53,8 +51,7 @@ def class_weights(
 
     Where probabilities are revealed, that is the lead of their logarithms at ``prediction``.
     """
-    assert prediction.scores is not None
-    force = np.zeros(prediction.scores.shape)
+    force = np.zeros(prediction.known_scores.shape)
     force[np.arange(len(home)), other] = 1.0
     return lead_weights(prediction, home, force, access)
 
@@ -67,14 +64,13 @@ def lead_weights(
     The home label's own force counts for nothing. Where probabilities are revealed, leads are those
     of their logarithms at ``prediction``.
     """
-    assert prediction.scores is not None
     rows = np.arange(len(home))
     weights = -force.astype(np.float64)
     weights[rows, home] = 0.0
     weights[rows, home] = -weights.sum(axis=-1)
     if access is Access.PROBABILITIES:
-        least = float(np.finfo(prediction.scores.dtype).tiny)
-        weights /= np.maximum(prediction.scores.astype(np.float64), least)
+        least = float(np.finfo(prediction.known_scores.dtype).tiny)
+        weights /= np.maximum(prediction.known_scores.astype(np.float64), least)
     return weights
 
 
@@ -84,21 +80,22 @@ def resolution(prediction: Prediction, access: Access) -> NDArray[np.float64]:
     Three units in the last place of the largest score; or more, where the prediction says that its
     scores resolve less. Of probabilities a difference of the two largest makes so much of a lead.
     """
-    assert prediction.scores is not None
     epsilon = (
-        float(np.finfo(prediction.scores.dtype).eps) if prediction.scores.dtype.kind == "f" else 0.0
+        float(np.finfo(prediction.known_scores.dtype).eps)
+        if prediction.known_scores.dtype.kind == "f"
+        else 0.0
     )
     largest = (
         np.ones(len(prediction))
         if access is Access.PROBABILITIES
-        else np.abs(prediction.scores).max(axis=-1).astype(np.float64)
+        else np.abs(prediction.known_scores).max(axis=-1).astype(np.float64)
     )
     result: NDArray[np.float64] = 3 * epsilon * largest
     if prediction.resolution is not None:
         stated = prediction.resolution.astype(np.float64)
         if access is Access.PROBABILITIES:
             two = np.maximum(
-                np.partition(prediction.scores.astype(np.float64), -2, axis=-1)[:, -2:],
+                np.partition(prediction.known_scores.astype(np.float64), -2, axis=-1)[:, -2:],
                 _least(prediction),
             )
             stated = stated / 2 * (1 / two).sum(axis=-1)
@@ -113,11 +110,10 @@ def is_saturated(prediction: Prediction, home: IntArray, access: Access) -> NDAr
     of 1e8 of the smallest normal number (a lead of 69 nats in single precision), too few digits are
     left for a length, and at zero there are none.
     """
-    assert prediction.scores is not None
-    if access is not Access.PROBABILITIES or prediction.scores.dtype.kind != "f":
+    if access is not Access.PROBABILITIES or prediction.known_scores.dtype.kind != "f":
         return np.zeros(len(home), np.bool_)
-    best = prediction.scores[np.arange(len(home)), rival(prediction, home)]
-    saturated: NDArray[np.bool_] = best < 1e8 * float(np.finfo(prediction.scores.dtype).tiny)
+    best = prediction.known_scores[np.arange(len(home)), rival(prediction, home)]
+    saturated: NDArray[np.bool_] = best < 1e8 * float(np.finfo(prediction.known_scores.dtype).tiny)
     return saturated
 
 

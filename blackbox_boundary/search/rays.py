@@ -32,10 +32,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm
-from ..predictor import Access, IntArray, Prediction
+from ..predictor import Access, BoolArray, IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
 from .margins import leads, resolution
 from .secant import Secant
@@ -57,8 +56,6 @@ _BLURRED = 16.0
 """Resolutions by which the scores may differ across a bracket that rounding decides; twice two at a
 straight line, and more where it bends."""
 
-RealArray = NDArray[np.float64]
-
 
 @dataclass(eq=False)
 class Rays:
@@ -78,8 +75,8 @@ class Rays:
         Queries that a row may cost over the paper's search.
     """
 
-    unit: RealArray
-    longest: RealArray
+    unit: Real
+    longest: Real
     rtol: float
     access: Access | None = None
     slack: int = SLACK
@@ -89,7 +86,7 @@ class Rays:
     def __post_init__(self) -> None:
         self.n_probes = np.zeros(len(self.unit), np.intp)
 
-    def width(self, rows: IntArray, radius: RealArray) -> RealArray:
+    def width(self, rows: IntArray, radius: Real) -> Real:
         """Return the width (k,) of a bracket that is narrow enough at these radii.
 
         It is ``rtol`` times the radius, or what the scores' rounding resolves where that is wider.
@@ -97,8 +94,8 @@ class Rays:
         wanted = self.rtol * radius
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
 
-    def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
-        """Which brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
+    def narrow(self, rows: IntArray, lo: Real, hi: Real) -> BoolArray:
+        """Whether brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
 
         Rounding decides where the scores differ across the bracket by no more than they resolve,
         and the root is predicted to lie there. Saturated scores do not: they hardly change from one
@@ -113,20 +110,20 @@ class Rays:
             blurred & (self.secant.fall[rows] <= _BLURRED * self.secant.resolved[rows])
         )
 
-    def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
+    def follow(self, start: Prediction, home: IntArray, slope: Real) -> None:
         """Start predicting roots, from scores at the origin and a guess of the margin's slope."""
         assert self.access is not None
         lead = leads(start, home, self.access)
         self.secant = Secant(lead, lead.min(axis=-1) / slope)
 
 
-def grid_index(radius: RealArray, unit: RealArray) -> RealArray:
+def grid_index(radius: Real, unit: Real) -> Real:
     """Return the index, from 0, of the first radius ``unit * 10 ** k`` not below ``radius``."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.ceil(np.log10(radius / unit) - 1e-12), 0.0)
 
 
-def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: int) -> RealArray:
+def allowed_width(top: Real, unit: Real, n_probes: IntArray, slack: int) -> Real:
     """Return the width (k,) that the bracket may have after ``n_probes``.
 
     With it, no row falls more than ``slack`` behind bisection.
@@ -136,11 +133,11 @@ def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: in
     """
     index = grid_index(top, unit)
     cell = unit * _GROWTH**index * np.where(index > 0, 1 - 1 / _GROWTH, 1.0)
-    width: RealArray = cell * 2.0 ** (slack - (n_probes - index - 1))
+    width: Real = cell * 2.0 ** (slack - (n_probes - index - 1))
     return width
 
 
-def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
+def _aim(rays: Rays, flips: Flips, rows: IntArray, top: Real) -> Real:
     """The radius to try next by the secant (k,), NaN where the safeguard forbids it.
 
     ``top`` is ``hi``, or the next radius of the grid while no flip is known. The *error* is the
@@ -197,9 +194,7 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
         return np.where(_allowed(rays, flips, rows, aim, top), aim, np.nan)
 
 
-def _allowed(
-    rays: Rays, flips: Flips, rows: IntArray, aim: RealArray, top: RealArray
-) -> NDArray[np.bool_]:
+def _allowed(rays: Rays, flips: Flips, rows: IntArray, aim: Real, top: Real) -> BoolArray:
     """Whether the safeguard allows an aim (k,), whatever the answer there will be."""
     lo, k = flips.lo[rows], rays.n_probes[rows]
     fits = np.where(
@@ -207,7 +202,7 @@ def _allowed(
         k - grid_index(top, rays.unit[rows]) < rays.slack,
         np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
     )
-    allowed: NDArray[np.bool_] = (lo < aim) & (aim < top) & fits
+    allowed: BoolArray = (lo < aim) & (aim < top) & fits
     return allowed
 
 
@@ -296,7 +291,7 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
         steps += 1
 
 
-def _nowhere(flips: Flips, rays: Rays) -> RealArray:
+def _nowhere(flips: Flips, rays: Rays) -> Real:
     """Radii (n,) below which a flip is taken to be at the row itself.
 
     Relative to the unit, unless that is so long that a radius below still leads away from the row:
@@ -308,7 +303,7 @@ def _nowhere(flips: Flips, rays: Rays) -> RealArray:
     return np.where(size > 0, np.minimum(nowhere, epsilon * size), nowhere)
 
 
-def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search:
+def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: Real) -> Search:
     """Ask for rising ``radii`` (k, m) of each row; move ``lo`` and ``hi`` to the first flip."""
     assert flips.path is not None
     k, m = radii.shape
@@ -340,9 +335,9 @@ def _learn(
     flips: Flips,
     rays: Rays,
     rows: IntArray,
-    radius: RealArray,
+    radius: Real,
     prediction: Prediction,
-    hit: NDArray[np.bool_],
+    hit: BoolArray,
 ) -> None:
     """Move the secant, count steps that closed the wrong side, and note flips clear of rounding."""
     assert rays.secant is not None

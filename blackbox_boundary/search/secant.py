@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..predictor import IntArray
+from ..predictor import BoolArray, IntArray, Real
 
 __all__ = ["Secant"]
-
-RealArray = NDArray[np.float64]
 
 
 class Secant:
@@ -18,7 +15,7 @@ class Secant:
     Each class's secant runs through its leads at the last two distinct radii.
     """
 
-    def __init__(self, lead: RealArray, first: RealArray) -> None:
+    def __init__(self, lead: Real, first: Real) -> None:
         n = len(lead)
         self.guess, self.previous = first, np.zeros(n)
         self.radius, self.lead = np.zeros(n), lead
@@ -28,7 +25,7 @@ class Secant:
         self._at_lo, self._at_hi = lead.min(axis=-1), np.full(n, -np.inf)
 
     @property
-    def fall(self) -> RealArray:
+    def fall(self) -> Real:
         """Fall (n,) of the margin from ``lo`` to ``hi``; infinite where no flip is known."""
         with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
             return self._at_lo - self._at_hi
@@ -36,10 +33,10 @@ class Secant:
     def learn(
         self,
         rows: IntArray,
-        radius: RealArray,
-        lead: RealArray,
-        resolved: RealArray,
-        hit: NDArray[np.bool_],
+        radius: Real,
+        lead: Real,
+        resolved: Real,
+        hit: BoolArray,
     ) -> None:
         """Update the guess and its blur from the leads seen at one radius a row.
 

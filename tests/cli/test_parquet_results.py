@@ -75,7 +75,7 @@ def test_a_run_is_that_of_tables(folder):
 
 
 def test_merged_shards_are_the_whole_run(folder):
-    """Byte for byte with the same edges; the account is the sum, and one that is missing is named."""
+    """Byte for byte with the same edges; the account is the sum; a missing one is named."""
     for k in (1, 2, 3):
         typed = ["--shard", f"{k}/3", "--ledger", folder / f"{k}.db"]
         assert measured(folder, f"p{k}", *PARQUET, *typed).exit_code == 0
@@ -240,7 +240,16 @@ def test_a_killed_run_goes_on(folder):
     np.testing.assert_array_equal(one.l2, other.l2)
 
 
-def test_workers_write_tables(folder):
-    """The combination is refused, with the way to go."""
-    found = measured(folder, "p", *PARQUET, "--workers", 2)
-    assert (found.exit_code, "--shard" in found.stderr) == (2, True)
+def test_a_worker_writes_the_files_of_one_process(folder, monkeypatch):
+    """Byte for byte, names and ids of rows included; none are copied."""
+    monkeypatch.setattr(results, "_PART_ROWS", 2**17)  # as in the worker
+    shards = ["--shards", 3]
+    found = measured(folder, "p", *PARQUET, *shards, "--workers", 1)
+    assert found.exit_code == 0, found.output
+    assert measured(folder, "one", *PARQUET, *shards).exit_code == 0
+    one, many = (sorted((folder / name / "results").iterdir()) for name in ("one", "p"))
+    assert [path.name for path in many] == [path.name for path in one]
+    for path, other in zip(many, one, strict=True):
+        assert path.read_bytes() == other.read_bytes()
+        assert path.stat().st_nlink == 2
+    assert run("report", folder / "p").exit_code == 0

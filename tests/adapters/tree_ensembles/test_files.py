@@ -56,9 +56,15 @@ def test_other_files_are_refused(tmp_path):
     lines = (MODELS / "lightgbm_gaps.txt").read_text()
     cases = {
         "a.txt": ("hello", InvalidInput, "no model of LightGBM"),
-        "b.txt": (lines.replace("objective=multiclass", "objective=lambdarank"), CapabilityMissing, "lambdarank"),
+        "b.txt": (
+            lines.replace("objective=multiclass", "objective=lambdarank"),
+            CapabilityMissing,
+            "lambdarank",
+        ),
         "c.txt": (lines.replace("is_linear=0", "is_linear=1"), CapabilityMissing, "Linear"),
-        "d.txt": (lines.replace("threshold=", "treshold="), CapabilityMissing, "no model of LightGBM"),
+        "d.txt": (
+            lines.replace("threshold=", "treshold="), CapabilityMissing, "no model of LightGBM"
+        ),
         "e.json": ("{", InvalidInput, "no JSON"),
         "f.json": ("[1]", InvalidInput, "no model of XGBoost or CatBoost"),
         "g.json": ('{"features_info": {}}', CapabilityMissing, "no model of CatBoost"),

@@ -1,4 +1,4 @@
-"""Fitted classifiers of XGBoost, LightGBM and CatBoost, where they are installed: read, verified, searched."""
+"""Fitted classifiers of XGBoost, LightGBM and CatBoost, where installed: read and searched."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_library_answers_as_its_trees(kind):
-    """On thresholds, beside them, and at NaN where training had some; flips are exact and flip in the library."""
+    """At thresholds, beside them, and at NaN where training had some; flips are exact, and real."""
     package, name, settings, x, y = KINDS[kind]
     library = pytest.importorskip(package)
     model = getattr(library, name)(**settings).fit(x, np.asarray(y, int))
@@ -52,7 +52,7 @@ def test_the_library_answers_as_its_trees(kind):
 
 @pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
 def test_columns_of_categories_are_searched_exactly(kind):
-    """Fitted on a frame: each flip is one of the library's own, and no random row of the domain flips nearer."""
+    """Fitted on a frame: each flip is the library's own, and no random row flips nearer."""
     pd, library = pytest.importorskip("pandas"), pytest.importorskip(kind)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"age": rng.normal(size=400), "job": rng.choice(list("abcde"), 400)})

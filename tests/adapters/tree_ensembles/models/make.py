@@ -1,4 +1,7 @@
-"""Train and save the small models beside this file; needs xgboost, lightgbm, catboost, onnxmltools."""
+"""Train and save the small models beside this file.
+
+Needs xgboost, lightgbm, catboost and onnxmltools.
+"""
 
 import json
 from pathlib import Path

@@ -7,8 +7,9 @@
 #   distance; the L-infinity variant and DDN are right on the same rows. The points do flip, so no
 #   check of success shows it.
 # Why it matters: this is a usual peer for smallest L2 distances. A method compared with it looks
-#   several times better than it is, and "robust" distances taken from it are far too large. Compare a
-#   peer on a plane first. Without a CPU build of torch at hand the install takes minutes.
+#   several times better than it is, and "robust" distances taken from it are far too large.
+#   Compare a peer on a plane first. Without a CPU build of torch at hand the install takes
+#   minutes.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -94,17 +94,11 @@ def aim(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:
     labels = measured.data.labels
     if options["from_label"] and labels is None:
         raise InvalidInput("--from-label needs the true labels: a column label, or --labels NAME.")
+    names, towards = measured.class_names or (), options["towards"]
     return {
-        "towards": _model_class(options["towards"], measured.class_names),
+        "towards": names.index(towards) if towards in names else towards,
         "from_label": labels if options["from_label"] else None,
     }
-
-
-def _model_class(text: str | None, class_names: tuple[str, ...] | None) -> int | str | None:
-    """A class by its number, where the names are those of --class-names."""
-    if class_names is None or text not in class_names:
-        return text
-    return class_names.index(text)
 
 
 def measure_settings(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:

@@ -189,9 +189,7 @@ def _largest_label(distances: Distances, labels: ArrayLike | None) -> int:
 
 def _pictured(distances: Distances, norm: str) -> IntArray:
     """Rows drawn, at most 600: nearest, typical, confident yet near, and two of each label pair."""
-    distance = distances.norm(norm)
-    order = np.argsort(distance, kind="stable")
-    order = order[np.isfinite(distance[order])]
+    order = distances.nearest_first(norm)
     n = len(order)
     pair = distances.home[order] * (1 + _largest_label(distances, None)) + distances.flipped[order]
     grouped = np.argsort(pair, kind="stable")

@@ -62,10 +62,11 @@ class ImageLayout:
             return images
         height, width = height // block or 1, width // block or 1
         images = images[:, : height * block, : width * block]
-        means: NDArray[np.float64] = images.reshape(
-            k, height, -1, width, images.shape[2] // width, channels
-        ).mean(axis=(2, 4))
-        return means
+        return np.asarray(
+            images.reshape(k, height, -1, width, images.shape[2] // width, channels).mean(
+                axis=(2, 4)
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -191,8 +192,7 @@ def triptychs(
 
 
 def _rows(array: Array, rows: IntArray) -> NDArray[Any]:
-    picked: NDArray[Any] = np.asarray(as_numpy(take(array, rows)))
-    return picked
+    return np.asarray(as_numpy(take(array, rows)))
 
 
 def _range(pixels: NDArray[np.float64]) -> tuple[float, float]:

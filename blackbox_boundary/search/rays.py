@@ -133,8 +133,7 @@ def allowed_width(top: Real, unit: Real, n_probes: IntArray, slack: int) -> Real
     """
     index = grid_index(top, unit)
     cell = unit * _GROWTH**index * np.where(index > 0, 1 - 1 / _GROWTH, 1.0)
-    width: Real = cell * 2.0 ** (slack - (n_probes - index - 1))
-    return width
+    return np.asarray(cell * 2.0 ** (slack - (n_probes - index - 1)))
 
 
 def _aim(rays: Rays, flips: Flips, rows: IntArray, top: Real) -> Real:
@@ -202,8 +201,7 @@ def _allowed(rays: Rays, flips: Flips, rows: IntArray, aim: Real, top: Real) -> 
         k - grid_index(top, rays.unit[rows]) < rays.slack,
         np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
     )
-    allowed: BoolArray = (lo < aim) & (aim < top) & fits
-    return allowed
+    return np.asarray((lo < aim) & (aim < top) & fits)
 
 
 def find_flips(

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInput
 from ..parquet import need_parquet
-from .columns import Choice, Roles, listed, what_to_do
+from .columns import Choice, Roles, listed, numbers_of_texts, what_to_do
 from .data import STREAMED, Raw
 from .parquet_rows import ParquetFiles, parquet_paths
-from .texts import numbers_of_texts
 from .unpacking import check_unpacked
 
 __all__ = ["read_parquet", "read_parquet_table"]

@@ -23,8 +23,7 @@ from ..predictor import Array, IntArray
 from ..printable import printable
 from ..search.asks import Status
 from .html import need_packages, render, write_page
-from .label_map import label_map, map_size
-from .pictures import image_layout, triptychs
+from .pictures import image_layout, label_map, map_size, triptychs
 from .sections import short
 from .tables import LabelPair, Names, label_pairs, pair_matrix
 

@@ -24,9 +24,7 @@ from .figures import (
     heat_map,
     histogram,
 )
-from .label_map import label_map
-from .pictures import ImageLayout, Triptych, triptychs
-from .softness_words import softness_words
+from .pictures import ImageLayout, Triptych, label_map, triptychs
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import (
     LabelPair,
@@ -38,6 +36,7 @@ from .tables import (
     number,
     pair_matrix,
     pair_table,
+    softness_words,
 )
 
 __all__ = [

@@ -144,12 +144,18 @@ class Wrapper(Around):
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
+        self._before(x)
         return self._inner.predict(x)
 
+    def _before(self, x: Array, *, of_gradients: bool = False) -> None:
+        """Called with the rows of each call, votes included, before they are sent."""
+
     def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        self._before(x)
         return cast("Repeatable", self._inner).predict_again(x, votes)
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
+        self._before(x, of_gradients=True)
         return cast("Differentiable", self._inner).vjp(x, v)
 
     def _recheck(self) -> ModelCheck:
@@ -159,7 +165,8 @@ class Wrapper(Around):
         return cast("Merging", self._inner).ask_alone(x)
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        return cast("Streaming", self._inner).stream(x)
+        self._before(x)
+        yield from cast("Streaming", self._inner).stream(x)
 
 
 def check_rows(predictor: Predictor, x: Array) -> None:

@@ -147,9 +147,9 @@ def read_parquet_table(path: Path) -> Any:
             check_unpacked(n_bytes, path.stat().st_size, path)
             table = file.read()
             table.validate(full=True)
+    except InvalidInput:
+        raise
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
-        if isinstance(error, InvalidInput):
-            raise
         raise InvalidInput(f'"{path}" cannot be read as Parquet: {error}') from error
     return table
 

@@ -85,9 +85,9 @@ def read_scores(path: str | Path, keys: Keys, access: Access, n_classes: int) ->
             prediction = _from_columns(
                 columns, [key.tobytes().hex() for key in keys], access, n_classes, path
             )
+    except BoundaryError:
+        raise
     except (*DAMAGE, csv.Error) as error:
-        if isinstance(error, BoundaryError):
-            raise
         raise InvalidInput(f'"{path}" cannot be read: {error}.') from error
     if len(prediction) != n:
         raise InvalidInput(

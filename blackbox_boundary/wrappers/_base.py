@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..capabilities import fingerprint_of, is_piecewise_constant
 from ..chains import Chained
-from ..errors import InvalidInput
 from ..grid import Grid, grid_of
 from ..metering import Grouping, Metered
 from ..model_checks import Merging, ModelCheck, Rechecked, Versioned
@@ -28,7 +27,7 @@ from ..predictor import (
 )
 from ..tree_ensembles import TreeBased
 
-__all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
+__all__ = ["Encoding", "Streaming", "Wrapper"]
 
 
 @runtime_checkable
@@ -167,19 +166,3 @@ class Wrapper(Around):
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
         self._before(x)
         yield from cast("Streaming", self._inner).stream(x)
-
-
-def check_rows(predictor: Predictor, x: Array) -> None:
-    """Refuse rows of another shape than the predictor's.
-
-    Raises
-    ------
-    InvalidInput
-        ``x`` is not (n, *input_shape).
-    """
-    if (
-        tuple(x.shape[1:]) != tuple(predictor.input_shape)
-        or x.ndim != len(predictor.input_shape) + 1
-    ):
-        expected = ", ".join(("n", *map(str, predictor.input_shape)))
-        raise InvalidInput(f'"x" must have shape ({expected}); got {tuple(x.shape)}.')

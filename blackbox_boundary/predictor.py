@@ -198,7 +198,7 @@ class Predictor(Protocol):
 
     @property
     def access(self) -> Access:
-        """What the answers reveal."""
+        """Access of every answer."""
         ...
 
     @property

@@ -395,7 +395,7 @@ class OnnxPredictor(Closing):
         )
 
     def _read_as(self, chosen: Choice, n_classes: int) -> None:
-        """Settle what is read."""
+        """Decide which outputs are read."""
         self._chosen, self.n_classes = chosen, n_classes
         self.access, self.outputs = chosen.access, chosen.names
         if chosen.class_values is not None:

@@ -66,7 +66,7 @@ class Columns:
     def of(
         cls, run: dict[str, Any], shape: tuple[int, ...], names: Sequence[str] | None
     ) -> Columns:
-        """Of a run's facts; without a domain the names are the given ones, or positions."""
+        """The columns of a run's facts; without a domain their names are given, or positions."""
         facts = run.get("columns")
         d = int(np.prod(shape))
         if isinstance(facts, list) and len(facts) == d:

@@ -37,7 +37,7 @@ NAMES = {"l0": "L0", **NORMS}
 """The same, with the number of columns that change."""
 
 _BESIDES = {"certified": "no flip within", "estimate": "first order"}
-"""Attribute of :class:`Distances` that only some estimators fill, and what it is called."""
+"""Attributes of :class:`Distances` that only some estimators fill, and their names."""
 
 
 class Spread(NamedTuple):

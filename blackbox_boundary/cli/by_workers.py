@@ -107,7 +107,7 @@ def measured_by_workers(
 
 
 def _measuring(options: dict[str, Any]) -> Callable[..., Distances]:
-    """What measures the shards: processes of this machine, or a cluster."""
+    """The engine that measures the shards: processes of this machine, or a cluster."""
     workers, threads = options["workers"], options["threads"]
     if options["cluster"] is None:
         return partial(measure_with_workers, workers=workers, threads=threads)

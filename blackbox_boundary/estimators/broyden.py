@@ -153,7 +153,7 @@ class Broyden:
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:
@@ -272,7 +272,7 @@ class _Planes:
 
 
 def _scale(box: Box) -> float:
-    """What first steps are relative to, input units."""
+    """The unit of first steps, in input units."""
     return box.width if np.isfinite(box.width) else 1.0
 
 

@@ -1,4 +1,4 @@
-"""How many columns must change: flips that leave as many inputs as possible as they are.
+"""The fewest columns that must change for a flip.
 
 A flip of another estimator changes nearly every column a little. From it, row by row:
 
@@ -62,7 +62,7 @@ _FURTHER = (1.0, 2.0, 8.0, 1e6)
 """Factors by which the remaining columns move further out, each as far as it has room."""
 
 _SEARCHED_ON = (Status.CONVERGED, Status.NO_FLIP, Status.ZERO_GRADIENT, Status.UNRESOLVED)
-"""How rows end whose columns are tried."""
+"""Final status of rows whose columns are tried."""
 
 _HALVINGS = 12
 """Questions by which the remaining columns move back: to a four-thousandth of their way."""

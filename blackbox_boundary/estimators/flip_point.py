@@ -62,8 +62,8 @@ from ._programmes import closest_step
 __all__ = ["FlipPoint"]
 
 _PENALTY = 2.0
-"""Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks
-by 1/3 a step, across it at once."""
+"""Penalty of the augmented Lagrangian, a pure number in input units: descent along the boundary
+shrinks by 1/3 a step, across it at once."""
 
 _FARTHEST = 1e15
 """Longest first step: of saturated probabilities it may be longer than single precision holds."""

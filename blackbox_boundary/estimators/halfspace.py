@@ -169,7 +169,7 @@ class HalfSpace:
         """Accept any predictor: labels are enough."""
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         basis = self.subspace or basis_for(
             problem.input_shape, largest=_LARGEST_BASIS, seed=problem.seed
         )

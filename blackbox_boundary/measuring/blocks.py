@@ -129,7 +129,7 @@ class RunRows:
         return in_memory(self.x[first:end] if is_run else take(self.x, rows))
 
     def finite(self, rows: IntArray) -> IntArray:
-        """Of some checked rows, those without NaN or infinity."""
+        """Those of some checked rows without NaN or infinity."""
         return rows[~np.isnan(self._excess_of(rows))]
 
     def block(self, rows: IntArray) -> Block:
@@ -137,7 +137,7 @@ class RunRows:
         return Block.of(self.read(rows), self._problem, self.ids(rows), self._excess_of(rows))
 
     def _excess_of(self, rows: IntArray) -> Real:
-        """How far some checked rows lie outside the bounds; NaN where one is not finite."""
+        """Excess of some checked rows over the bounds; NaN where a row is not finite."""
         excess = np.zeros(len(rows))
         _, at, noted = np.intersect1d(rows, self._odd, assume_unique=True, return_indices=True)
         excess[at] = self._excess[noted]

@@ -30,7 +30,7 @@ some answers in another way (one logit as (0, z)), so one result would hold two 
 
 
 def versions() -> dict[str, Any]:
-    """Of this package, of what a run's facts mean, of Python and NumPy."""
+    """Versions of this package, of the facts of a run, of Python and NumPy."""
     return {
         "format": _FORMAT,
         "tool": f"blackbox-boundary {_version()}",

@@ -222,7 +222,7 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str, unit: str) -> 
 
 
 def _cell_titles(counts: NDArray[np.intp], labels: list[int], names: Names) -> list[str]:
-    """Of each cell that holds rows: both labels by their whole names, and the rows."""
+    """Both labels by their whole names, and the number of rows, of each non-empty cell."""
     known = [*map(names, labels), "others"]
     return [
         f"{known[i]} → {known[j]}: {counts[i, j]:,} rows, {counts[i, j] / counts.sum():.1%}"
@@ -300,7 +300,7 @@ def _scores(distances: Distances, i: int) -> str:
 
 
 def _strips(distances: Distances, order: IntArray) -> list[tuple[str, str, IntArray]]:
-    """Which rows are shown: title, words and rows of each strip; a row is in one strip only."""
+    """Rows that are shown: title, words and rows of each strip; a row is in one strip only."""
     n = len(order)
     if not n:
         return []
@@ -370,7 +370,7 @@ def _changes(
 
 
 def column_drawing(distances: Distances, x: Array | None, columns: Columns) -> Drawing | None:
-    """Which columns flips change, and how many flips; None without rows or flip points."""
+    """Drawing of the columns that flips change; None without rows or flip points."""
     shares = [] if x is None else column_shares(distances, x, columns)
     if not shares:
         return None

@@ -58,7 +58,7 @@ _MEANING = {
     "it flips.",
     Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it "
     "changes with the step of a difference.",
-    Status.AT_TARGET: "The row has the class already to which its distance was asked.",
+    Status.AT_TARGET: "The row already has the class to which its distance was asked.",
     Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may "
     "only change where its bound is.",
     Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not "

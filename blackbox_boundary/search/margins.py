@@ -1,4 +1,4 @@
-"""How far each class is from winning, read from scores."""
+"""Margins and leads of classes, read from scores."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Rays:
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
 
     def narrow(self, rows: IntArray, lo: Real, hi: Real) -> BoolArray:
-        """Which brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
+        """Whether brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
 
         Rounding decides where the scores differ across the bracket by no more than they resolve,
         and the root is predicted to lie there. Saturated scores do not: they hardly change from one

@@ -133,7 +133,7 @@ class Wrapper(Around):
 
     @property
     def access(self) -> Access:
-        """What an answer reveals."""
+        """Access of every answer."""
         return self._inner.access
 
     @property

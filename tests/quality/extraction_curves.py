@@ -1,13 +1,15 @@
 """Budget curves of chosen strategies, and the robustness table, as ``reproduce`` makes them.
 
-    BLACKBOX_BOUNDARY_DATA=… python tests/quality/extraction_curves.py mnist --out curves
-    BLACKBOX_BOUNDARY_DATA=… python tests/quality/extraction_curves.py mnist --out curves --robustness
-    BLACKBOX_BOUNDARY_DATA=… python tests/quality/extraction_curves.py cifar100 --out curves
+With ``BLACKBOX_BOUNDARY_DATA`` set::
+
+    python tests/quality/extraction_curves.py mnist --out curves
+    python tests/quality/extraction_curves.py mnist --out curves --robustness
+    python tests/quality/extraction_curves.py cifar100 --out curves
 
 Agreement with the victim on natural test rows, %: mean and standard deviation over seeds; then how
 far each strategy is ahead of the first one, paired by seed, with the 95 % interval (Student's t).
-Results are kept below ``--out``, each trained surrogate for itself; a command that was stopped goes
-on where it was.
+Results are kept below ``--out``, each trained surrogate in its own file; repeat a stopped
+command to continue it.
 """
 
 from __future__ import annotations

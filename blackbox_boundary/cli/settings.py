@@ -14,7 +14,15 @@ from ..predictor import Bounds
 from ..wrappers.budget import Prices
 from .data_rows import DataRows
 
-__all__ = ["aim", "bounds_of", "given_of", "limits_of", "measure_settings", "named_values"]
+__all__ = [
+    "aim",
+    "both_bounds",
+    "bounds_of",
+    "given_of",
+    "limits_of",
+    "measure_settings",
+    "named_values",
+]
 
 
 def named_values(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -72,10 +80,15 @@ def bounds_of(text: str | None) -> Bounds:
         return None
     if text == "none":
         return (-math.inf, math.inf)
+    return both_bounds(text, "LO,HI or none")
+
+
+def both_bounds(text: str, form: str = "LO,HI") -> tuple[float, float]:
+    """Lowest and highest input; ``form`` says in the error what --bounds may be."""
     try:
         lowest, highest = map(float, text.split(","))
     except ValueError:
-        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
+        raise click.UsageError(f'--bounds must be {form}; got "{text}".') from None
     return lowest, highest
 
 

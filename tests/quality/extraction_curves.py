@@ -15,7 +15,7 @@ command to continue it.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,16 +84,17 @@ def tables(study: Study) -> Iterator[str]:
     }
     first = scale.curve_strategies[0]
     budgets = budgets_of(study, first)
-    for title in ("strategy", f"ahead of {first}"):
-        yield f"| {title} | " + " | ".join(f"{budget:,}" for budget in budgets) + " |"
-        yield "|---" * (len(budgets) + 1) + "|"
-        for name, by_budget in found.items():
-            if title == "strategy":
-                cells = [_spread(values) for values in by_budget]
-            else:
-                cells = [_lead(*pair) for pair in zip(by_budget, found[first], strict=False)]
-            yield f"| {name} | " + " | ".join(cells) + " |"
-        yield ""
+    yield from _table("strategy", budgets, {name: map(_spread, found[name]) for name in found})
+    ahead = {name: map(_lead, found[name], found[first]) for name in scale.curve_strategies[1:]}
+    yield from _table(f"ahead of {first}", budgets, ahead)
+
+
+def _table(title: str, budgets: list[int], cells: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    yield f"| {title} | " + " | ".join(f"{budget:,}" for budget in budgets) + " |"
+    yield "|---" * (len(budgets) + 1) + "|"
+    for name, values in cells.items():
+        yield f"| {name} | " + " | ".join(values) + " |"
+    yield ""
 
 
 def _spread(values: list[float]) -> str:

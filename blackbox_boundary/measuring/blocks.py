@@ -20,6 +20,10 @@ __all__ = ["BATCH_SIZE", "Block", "RunRows", "block_rows"]
 BATCH_SIZE = 512
 """Rows a call, where the caller does not say."""
 
+_CALLS, _CALLS_OF_A_SERVER = 16, 4
+"""Calls that hold a block at most. In each round of a search fewer rows are left; a larger block
+makes fewer rounds that hold a handful."""
+
 _BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
 
@@ -144,7 +148,13 @@ class RunRows:
         return excess
 
 
-def block_rows(x: Array, batch_size: int) -> int:
-    """Rows of a block: as many as fit the memory; blocks of small rows end at intervals."""
+def block_rows(x: Array, batch_size: int, *, is_remote: bool = False) -> int:
+    """Rows of a block: as many as fit the memory, in whole calls where that is at least one.
+
+    Blocks of small rows end at intervals: an interrupt may lose what was asked about a block, which
+    at a server (``is_remote``) was paid for.
+    """
     row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * x[:1].size
-    return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
+    fitting = max(64, _BLOCK_BYTES // max(1, row_bytes))
+    calls = min(_CALLS_OF_A_SERVER if is_remote else _CALLS, fitting // batch_size)
+    return int(calls * batch_size or min(fitting, batch_size))

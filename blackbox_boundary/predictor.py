@@ -153,12 +153,17 @@ class Prediction:
         )
 
     @property
+    def known_scores(self) -> FloatArray:
+        """Scores (n, n_classes), where the predictor is known to reveal them."""
+        assert self.scores is not None
+        return self.scores
+
+    @property
     def label_score(self) -> FloatArray | None:
         """Score (n,) of each label; None where the predictor reveals none."""
         if self.scores is None:
             return self.top1
-        score: FloatArray = self.scores[np.arange(len(self.label)), self.label]
-        return score
+        return np.asarray(self.scores[np.arange(len(self.label)), self.label])
 
     @classmethod
     def concatenate(cls, parts: list[Prediction]) -> Prediction:
@@ -193,7 +198,7 @@ class Predictor(Protocol):
 
     @property
     def access(self) -> Access:
-        """What the answers reveal."""
+        """Access of every answer."""
         ...
 
     @property

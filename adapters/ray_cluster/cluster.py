@@ -24,10 +24,10 @@ from blackbox_boundary.analysis.distances import Distances
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
 from blackbox_boundary.inputs import is_whole
 from blackbox_boundary.measuring.driver import Progress
+from blackbox_boundary.measuring.progress import report
 from blackbox_boundary.measuring.results import Beside
 from blackbox_boundary.measuring.sharded.dispatch import Lost
 from blackbox_boundary.measuring.sharded.preparation import Request, prepare
-from blackbox_boundary.measuring.sharded.progress import report
 from blackbox_boundary.measuring.sharded.results import check_ledger, measure_shards
 from blackbox_boundary.measuring.sharded.shard_folder import run_folder
 from blackbox_boundary.measuring.sharded.work import MeasureSettings, Outcome, Work
@@ -286,7 +286,7 @@ class _Actor:
             self._asked = self._handle.progress.remote().future()
 
     def progress(self) -> dict[int, tuple[int, int]]:
-        """What it answered: rows and queries of its shards."""
+        """Rows and queries of its shards."""
         if self._asked is None or not self._asked.done():
             return {}
         asked, self._asked = self._asked, None

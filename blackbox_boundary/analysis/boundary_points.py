@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from ..arrays import per_row, take
 from ..errors import InvalidInput
+from ..inputs import is_whole
 from ..predictor import Array, IntArray, Real
 from .distances import Distances
 
@@ -80,6 +81,7 @@ def boundary_points(
         How far each row goes: 0 is the row, 1 its flip point. Drawn at random, say uniformly, it
         gives varied points.
     n_classes : int
+        Classes of the model.
     labels : (n,) int, optional
         True labels. Default: the model's own. A row that the model gets wrong keeps its true label
         where the flip leads back to it.
@@ -97,8 +99,9 @@ def boundary_points(
     Raises
     ------
     InvalidInput
-        Flip points were not kept, other numbers of rows or labels, a fraction or a share outside
-        [0, 1], or weights that are not finite, negative or all zero.
+        Flip points were not kept, other numbers of rows or labels, fewer classes than the distances
+        have, a fraction or a share outside [0, 1], or weights that are not finite, negative or all
+        zero.
 
     Examples
     --------
@@ -115,6 +118,12 @@ def boundary_points(
         raise InvalidInput("boundary_points needs the flip points; measure again and keep them.")
     if len(x) != n:
         raise InvalidInput(f'"x" of boundary_points must hold the {n} measured rows; got {len(x)}.')
+    highest = int(max(distances.home.max(initial=-1), distances.flipped.max(initial=-1)))
+    if not is_whole(n_classes) or n_classes <= highest:
+        raise InvalidInput(
+            f'"n_classes" of boundary_points must be a whole number above {highest}, a label in '
+            f"the distances; got {n_classes}."
+        )
     share = _within(share_at_boundary, (), "share_at_boundary")
     along = np.broadcast_to(_within(fraction, (n,), "fraction"), (n,))
     own = distances.home if labels is None else _labels(labels, n, n_classes)

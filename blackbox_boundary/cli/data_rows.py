@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import numpy as np
@@ -20,7 +19,6 @@ from ..analysis.changes import Columns, changes_of
 from ..analysis.distances import Distances
 from ..arrays import as_numpy
 from ..column import Kind
-from ..column_file import read_domain
 from ..datasets import Data
 from ..datasets.columns import listed
 from ..datasets.parquet_rows import parquet_paths
@@ -29,76 +27,15 @@ from ..errors import InvalidInput
 from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
 from ..measuring.rows import violations
-from ..predictor import Array, Bounds, NamedInputs, Predictor, class_names_of
+from ..measuring.sharded.shared_rows import digest
+from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
 from ..stored_rows import StoredRows, in_memory, row_blocks
 from ..wrappers.names import NamedPredictor
 from .columns_beside import ColumnsBeside
+from .csv_table import write_table
 from .messages import say
 
-__all__ = [
-    "DataRows",
-    "class_names_option",
-    "column_names",
-    "data_options",
-    "described",
-    "digest",
-    "table_options",
-]
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_TABLE_OPTIONS = (
-    click.option(
-        "--labels",
-        metavar="NAME|none",
-        help="Column, array or file of the true labels.  [default: label, labels or y]",
-    ),
-    click.option("--id", "ids", metavar="COLUMN", help="Column that names the rows of a table."),
-    click.option(
-        "--use",
-        multiple=True,
-        metavar="COLUMNS",
-        help="Columns that are the inputs, in this order.  [default: all others]",
-    ),
-    click.option("--drop", multiple=True, metavar="COLUMNS", help="Columns to leave out."),
-)
-
-class_names_option = click.option(
-    "--class-names",
-    multiple=True,
-    metavar="NAMES",
-    help="Names of the classes, in the order of the model's scores.  [default: the model's]",
-)
-
-_OPTIONS = (
-    click.option(
-        "--columns",
-        metavar="FILE",
-        help="What the columns may hold, which may change, and units of distance, as "
-        '"blackbox-boundary columns" writes it. All points sent keep to it.',
-    ),
-    click.option(
-        "--repair",
-        is_flag=True,
-        help="Move rows that do not keep to --columns to the nearest values that do.",
-    ),
-    class_names_option,
-)
-
-
-def table_options(command: _Command) -> _Command:
-    """Give a command the options that say what the columns of a table are."""
-    for option in reversed(_TABLE_OPTIONS):
-        command = option(command)
-    return command
-
-
-def data_options(command: _Command) -> _Command:
-    """Give a command all options of the data."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return table_options(command)
-
+__all__ = ["DataRows", "column_names", "digest"]
 
 _TABLES = (".csv", ".tsv", ".parquet")
 """Files whose columns may have names, by which a model's named inputs are found in them."""
@@ -145,7 +82,8 @@ class DataRows:
         InvalidInput
             The data cannot be read, do not fit the model, or ``--rows`` leaves none of them.
         """
-        class_names = _class_names(predictor, options["class_names"])
+        given = column_names(options["class_names"])
+        class_names = class_names_of(NamedPredictor(predictor, given) if given else predictor)
         grid = predictor.grid if isinstance(predictor, Gridded) else None
         takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
         fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
@@ -164,7 +102,7 @@ class DataRows:
         data = _shaped(data, tuple(predictor.input_shape), name)
         _check_labels(data, predictor.n_classes, class_names)
         chosen = _chosen(options["rows"], len(data))
-        rows = _taken(data, chosen)
+        rows = data.part(chosen)
         if data.columns is not None:
             say(_said(data, name))
         domain = _in_order(domain, rows, options["columns"])
@@ -181,14 +119,14 @@ class DataRows:
     def part(self, rows: range) -> DataRows:
         """Some consecutive rows; the facts stay those of all."""
         some = slice(rows.start, rows.stop)
-        return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
+        return replace(self, data=self.data.part(some), numbers=self.numbers[some])
 
     def in_memory(self) -> DataRows:
         """The rows with labels and ids in memory, as a report needs them."""
-        data = self.data
-        parts = {"labels": data.labels, "ids": data.ids}
-        read: dict[str, Any] = {k: None if v is None else in_memory(v) for k, v in parts.items()}
-        return replace(self, data=replace(data, **read))
+        labels, ids = (
+            None if part is None else in_memory(part) for part in (self.data.labels, self.data.ids)
+        )
+        return replace(self, data=replace(self.data, labels=labels, ids=ids))
 
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
         """Refuse rows outside the bounds, naming the column; the engine has only its number."""
@@ -221,14 +159,14 @@ class DataRows:
 
         The column of ids comes first, where there is one; a row without a flip has empty fields.
         """
+        write_table(self._flips(as_numpy(flip_points)), path)
+
+    def _flips(self, points: NDArray[Any]) -> Iterator[list[Any]]:
         id_name = self.data.source.get("id")
         ids = self.data.ids if id_name is not None else None
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([*([] if ids is None else [id_name]), *(self.data.columns or ())])
-            for row, point in enumerate(as_numpy(flip_points)):
-                values = self._shown(point.reshape(-1))
-                writer.writerow([*([] if ids is None else [ids[row]]), *values])
+        yield [*([] if ids is None else [id_name]), *(self.data.columns or ())]
+        for row, point in enumerate(points):
+            yield [*([] if ids is None else [ids[row]]), *self._shown(point.reshape(-1))]
 
     def _shown(self, point: NDArray[Any]) -> list[str]:
         """A flip point as the data write it: texts as texts, whole numbers without a point."""
@@ -249,15 +187,15 @@ class DataRows:
         points = distances.flip_points
         if points is None:
             return
-        x = self.data.x
-        columns = Columns.of(distances.run, tuple(x.shape[1:]), self.data.columns)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("row", "column", "before", "after", "change"))
-            for changes in changes_of(x, points, np.arange(len(x)), columns):
-                for row, at, name, before, after, size in changes:
-                    shown = (columns.shown(at, value) for value in (before, after))
-                    writer.writerow((row, name, *shown, f"{size:.6g}"))
+        columns = Columns.of(distances.run, tuple(self.data.x.shape[1:]), self.data.columns)
+        write_table(self._changes(points, columns), path)
+
+    def _changes(self, points: Any, columns: Columns) -> Iterator[tuple[Any, ...]]:
+        yield "row", "column", "before", "after", "change"
+        for changes in changes_of(self.data.x, points, np.arange(len(self.data)), columns):
+            for row, at, name, before, after, size in changes:
+                shown = (columns.shown(at, value) for value in (before, after))
+                yield row, name, *shown, f"{size:.6g}"
 
     def say_labels(self, distances: Distances) -> None:
         """Print how words were numbered as labels, and warn of an agreement below chance."""
@@ -279,12 +217,6 @@ class DataRows:
 def _numbered(names: tuple[str, ...]) -> str:
     shown = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:8]))
     return shown + (", ..." if len(names) > 8 else "")
-
-
-def _class_names(predictor: Predictor, given: tuple[str, ...]) -> tuple[str, ...] | None:
-    if given:
-        return NamedPredictor(predictor, column_names(given)).class_names
-    return class_names_of(predictor)
 
 
 def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
@@ -353,11 +285,6 @@ def _check_labels(data: Data, n_classes: int, class_names: tuple[str, ...] | Non
         )
 
 
-def described(path: str | None) -> Domain | None:
-    """The columns that a file describes; None where none is named."""
-    return None if path is None else read_domain(path)
-
-
 def _in_order(domain: Domain | None, rows: Data, path: str) -> Domain | None:
     """The domain in the order of the inputs where those have names."""
     if domain is None:
@@ -423,24 +350,10 @@ def _chosen(text: str | None, n: int) -> slice:
     return chosen
 
 
-def _taken(data: Data, chosen: slice) -> Data:
-    parts = {"labels": data.labels, "ids": data.ids}
-    some: dict[str, Any] = {k: None if part is None else part[chosen] for k, part in parts.items()}
-    return replace(data, x=data.x[chosen], **some)
-
-
 def _is_table(name: str) -> bool:
     """Whether the columns of the data may have names."""
     is_folder = Path(name).is_dir() and bool(parquet_paths(Path(name)))
     return is_folder or name.lower().endswith(_TABLES)
-
-
-def digest(x: Array) -> str:
-    """Digest of the values of rows (n, ...), which identifies the data of a run."""
-    state = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(x), 4096):
-        state.update(np.ascontiguousarray(x[first : first + 4096]).tobytes())
-    return state.hexdigest()
 
 
 def _facts(name: str, data: Data) -> dict[str, Any]:

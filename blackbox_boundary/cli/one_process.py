@@ -15,13 +15,11 @@ from ..measuring.shards import Part
 from ..measuring.spending import spending
 from ..measuring.to_parquet import measure_to_parquet
 from ..predictor import Predictor
-from .aiming import aim as aim_settings
 from .data_rows import DataRows
-from .model_settings import bounds_of
 from .progress import progress
 from .reading import Noise, noise_of
 from .run_folder import RunFolder
-from .spending import limits_of
+from .settings import limits_of, measure_settings
 
 __all__ = ["measured_by_one_process"]
 
@@ -59,11 +57,7 @@ def measured_by_one_process(
         warnings.simplefilter("ignore", MixedUnits)  # said before, with the names of the columns
         settings: dict[str, Any] = dict(
             estimator=estimator,
-            bounds=bounds_of(options["bounds"]),
-            batch_size=options["batch_size"],
-            seed=options["seed"],
-            columns=measured.domain,
-            **aim_settings(options, measured),
+            **measure_settings(options, measured),
             shard=options["shard"],
             n_shards=options["n_shards"] or 1,
         )
@@ -104,7 +98,8 @@ def measured_by_one_process(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        asked = distances.run["n_queries"] - _n_queries(folder.facts) + noise.n_queries
+        asked_before = (folder.facts or {}).get("n_queries", 0)
+        asked = distances.run["n_queries"] - asked_before + noise.n_queries
         account = before.plus(spent.account(asked))
         distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
     distances.run.update(noise.facts())
@@ -140,8 +135,3 @@ def _unchanged(earlier: Distances | None) -> dict[str, Any]:
     facts = ("votes", "score_resolution")
     known = {name: earlier.run[name] for name in facts if name in earlier.run}
     return {"flip_points": earlier.flip_points is not None, "resume": earlier, **known}
-
-
-def _n_queries(earlier: dict[str, Any] | None) -> int:
-    """Queries of an earlier run: predictions, gradients and checks of the model."""
-    return 0 if earlier is None else int(earlier.get("n_queries", 0))

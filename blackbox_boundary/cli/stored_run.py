@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import datasets
 from ..analysis.distances import Distances
+from ..analysis.overview import NORMS
 from ..analysis.stored_distances import StoredDistances
 from ..datasets import Data
 from ..errors import InvalidInput
@@ -55,6 +54,21 @@ class StoredRun:
         """Names of the model's classes, if the run stores them."""
         names = self.distances.run.get("class_names")
         return tuple(map(str, names)) if names else None
+
+    def norm(self, chosen: str | None) -> str:
+        """The norm that is chosen, else that of the run, else L2.
+
+        That of the run is the one of ``--norm``, or the one that the estimator minimised.
+        """
+        found = self.distances
+        norm = found.run.get("norm", found.run.get("estimator", {}).get("norm"))
+        is_known = norm in NORMS or (norm == "l0" and found.l0 is not None)
+        return chosen or (norm if is_known else "l2")
+
+    def class_name(self, label: int, data: Data | None) -> str:
+        """Name of a class by the data, else by the run; without a name its number."""
+        names = (None if data is None else data.names) or self.class_names or ()
+        return names[label] if 0 <= label < len(names) else str(int(label))
 
     def data(self, name: str, options: dict[str, Any]) -> Data:
         """Read the rows of the run from ``name``, and compare their digest with the run's.
@@ -124,10 +138,7 @@ class StoredRun:
                 f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row '
                 f"{first} on."
             )
-        part = slice(first, first + n)
-        parts = {"labels": data.labels, "ids": data.ids}
-        some: dict[str, Any] = {k: None if v is None else v[part] for k, v in parts.items()}
-        return replace(data, x=data.x[part], **some)
+        return data.part(slice(first, first + n))
 
     def _first_row(self) -> int:
         """Number of the first measured row in its data set; 0 where the table does not say."""
@@ -138,12 +149,3 @@ class StoredRun:
                 return int(next(csv.DictReader(file))["data_row"])
         except (OSError, StopIteration, KeyError, ValueError, TypeError):
             return 0
-
-    def nearest(self, n: int, norm: str) -> np.ndarray:
-        """Rows (k,) with the smallest distances, nearest first.
-
-        Rows without a known flip are left out.
-        """
-        distance = self.distances.norm(norm)
-        rows = np.argsort(distance, kind="stable")[:n]
-        return rows[np.isfinite(distance[rows])]

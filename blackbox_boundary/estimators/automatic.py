@@ -55,6 +55,7 @@ class Automatic:
         ``"l0"``: the flip that changes the fewest columns.
     """
 
+    name: ClassVar[str] = "auto"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -64,13 +65,8 @@ class Automatic:
     norm: Literal["l0", "l2"] = "l2"
 
     @property
-    def name(self) -> str:
-        """``"auto"``."""
-        return "auto"
-
-    @property
     def gradients(self) -> GradientSource | None:
-        """Of the ray."""
+        """Gradient source of the ray."""
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:

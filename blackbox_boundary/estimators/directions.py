@@ -51,7 +51,7 @@ from ..arrays import as_kind, as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
 from ..predictor import Array, IntArray, Real
-from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient
+from ..search.asks import Ask, Gradients, Labels, Relay, Search, Status, ask_gradient, relayed
 from ..search.margins import class_weights, leads, rival
 from ..search.paths import Path
 from ..search.problem import Problem
@@ -94,6 +94,7 @@ class Directions(Settings):
         central differences where it has none.
     """
 
+    name: ClassVar[str] = "directions"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -102,11 +103,6 @@ class Directions(Settings):
     along: Any = None
     rtol: float = 1e-3
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"directions"``."""
-        return "directions"
 
     def __post_init__(self) -> None:
         if self.count < 1 or (self.subspace is not None and self.subspace < 1):
@@ -222,8 +218,7 @@ def flatness(trace: Real, worst: Real, n_inputs: int, subspace: int = 1) -> Real
     array([1.01])
     """
     expected = math.sqrt(n_inputs) / _MEDIAN if subspace == 1 else math.sqrt(n_inputs / subspace)
-    reading: Real = np.median(trace, axis=-1) / (expected * worst)
-    return reading
+    return np.asarray(np.median(trace, axis=-1) / (expected * worst))
 
 
 def principal_directions(ways: Array) -> tuple[Real, Real]:
@@ -272,8 +267,7 @@ def _margin_slope(flips: Flips, problem: Problem) -> Generator[Ask, Labels | Gra
 def _within(w: Real, dimension: int, stream: np.random.Generator) -> Real:
     """Projection of ``w`` (d,) on a random subspace."""
     basis, _ = np.linalg.qr(stream.standard_normal((len(w), dimension)))
-    projected: Real = basis @ (basis.T @ w)
-    return projected
+    return np.asarray(basis @ (basis.T @ w))
 
 
 def _along(
@@ -326,9 +320,8 @@ def _ray(flips: Flips, problem: Problem, rows: IntArray, direction: Array) -> Fl
 
 def _for_rows(search: Search, rows: IntArray) -> Search:
     """Run a search over some of the rows: what it calls row j is ``rows[j]``."""
-    try:
-        ask = next(search)
-        while True:
-            ask = search.send((yield ask._replace(rows=rows[ask.rows])))
-    except StopIteration:
-        return
+
+    def renamed(ask: Ask) -> Relay:
+        return (yield ask._replace(rows=rows[ask.rows]))
+
+    return relayed(search, renamed)

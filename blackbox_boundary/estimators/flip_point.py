@@ -42,7 +42,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -62,8 +62,8 @@ from ._programmes import closest_step
 __all__ = ["FlipPoint"]
 
 _PENALTY = 2.0
-"""Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks
-by 1/3 a step, across it at once."""
+"""Penalty of the augmented Lagrangian, a pure number in input units: descent along the boundary
+shrinks by 1/3 a step, across it at once."""
 
 _FARTHEST = 1e15
 """Longest first step: of saturated probabilities it may be longer than single precision holds."""
@@ -91,15 +91,11 @@ class FlipPoint:
         where it has none.
     """
 
+    name: ClassVar[str] = "flip_point"
     pairs: int | None = 3
     method: Literal["auto", "quadratic", "lagrangian"] = "auto"
     steps: int = 80
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"flip_point"``."""
-        return "flip_point"
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "quadratic", "lagrangian"):
@@ -289,8 +285,7 @@ class _Problems:
 
     def _tie(self) -> Real:
         """Signed distance of the iterates to the tie, by the slope at ``x``; input units."""
-        tie: Real = self.lead[np.arange(len(self.rows)), self.rival] / self.unit
-        return tie
+        return np.asarray(self.lead[np.arange(len(self.rows)), self.rival] / self.unit)
 
     def _gaps(self) -> Real:
         """How far every third class is below, in the same units; infinite for the two that tie."""
@@ -330,8 +325,6 @@ class _Problems:
 
 
 def _replaced(old: Prediction, at: IntArray, new: Prediction) -> Prediction:
-    assert old.scores is not None
-    assert new.scores is not None
-    scores, label = old.scores.copy(), old.label.copy()
-    scores[at], label[at] = new.scores, new.label
+    scores, label = old.known_scores.copy(), old.label.copy()
+    scores[at], label[at] = new.known_scores, new.label
     return Prediction(label, scores=scores)

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -69,15 +70,11 @@ class Homotopy:
         where it has none.
     """
 
+    name: ClassVar[str] = "homotopy"
     steps: int = 8
     corrections: int = 2
     n_rivals: int = 3
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"homotopy"``."""
-        return "homotopy"
 
     def __post_init__(self) -> None:
         if min(self.steps, self.corrections, self.n_rivals) < 1:

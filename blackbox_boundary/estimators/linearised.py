@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -83,14 +83,10 @@ class Linearised:
         where it has none.
     """
 
+    name: ClassVar[str] = "linearised"
     norm: Literal["l1", "l2", "linf"] = "l2"
     n_rivals: int | None = None
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"linearised"``."""
-        return "linearised"
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "Linearised")

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -73,14 +73,10 @@ class LowerBound:
         Searches for flip points, for the other end. Default: none; rows then end ``NO_FLIP``.
     """
 
+    name: ClassVar[str] = "lower_bound"
     chain: Chain | None = None
     norm: Literal["l1", "l2", "linf"] = "l2"
     upper: Estimator | None = None
-
-    @property
-    def name(self) -> str:
-        """``"lower_bound"``."""
-        return "lower_bound"
 
     @property
     def gradients(self) -> GradientSource | None:
@@ -150,8 +146,7 @@ class LowerBound:
         rows, start = flips.running, flips.start
         x = as_numpy(take(flips.x, rows)).astype(np.float64)
         home = flips.home[rows]
-        assert start.scores is not None
-        eps = score_eps(start.scores)
+        eps = score_eps(start.known_scores)
         lead = proved.lead - rounding_inside(chain, x, home, proved.lead, eps)
         distance = self._by_norms(chain, lead, home, problem)
         known = np.flatnonzero(proved.reason == "")

@@ -25,7 +25,7 @@ Cost per row: one gradient unless it is known, and 5 to 7 predictions with score
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -85,6 +85,7 @@ class Ray(Settings):
         the top-1 log-probability where the row is labelled correctly.
     """
 
+    name: ClassVar[str] = "ray"
     direction: Literal["top1", "margin"] = "top1"
     search_by: Literal["auto", "paper", "secant"] = "auto"
     rtol: float = 1e-6
@@ -94,11 +95,6 @@ class Ray(Settings):
     slack: int = SLACK
     gradients: GradientSource | None = None
     known_gradients: Any = None
-
-    @property
-    def name(self) -> str:
-        """``"ray"``."""
-        return "ray"
 
     def __post_init__(self) -> None:
         _one_of("direction", self.direction, ("top1", "margin"))

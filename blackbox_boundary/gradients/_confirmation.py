@@ -19,17 +19,14 @@ where the answers do not move over the shorter way, ``ZERO_GRADIENT``.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arrays import as_kind, as_numpy, clip, take
 from ..predictor import Array, BoolArray, IntArray, Real
 from ..search.asks import Ask, AskGradient, Gradients, Labels, Status, ask_prediction
+from ..search.problem import Problem
 from ._functional import functional
-
-if TYPE_CHECKING:
-    from ..search.problem import Problem
 
 __all__ = ["confirm_gradients"]
 

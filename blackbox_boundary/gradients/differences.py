@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -45,11 +45,9 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, put, take
 from ..predictor import IntArray, Real
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
+from ..search.problem import Problem
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Received, Trial, check_step, flat_bounds, with_step
-
-if TYPE_CHECKING:
-    from ..search.problem import Problem
 
 __all__ = ["CentralDifferences", "ForwardDifferences"]
 

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +42,10 @@ from ..arrays import as_kind, as_numpy
 from ..errors import InvalidInput
 from ..predictor import IntArray, Real
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
+from ..search.problem import Problem
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Received, check_step, flat_bounds, with_step
 from .bases import Basis, Coordinates, Cosines
-
-if TYPE_CHECKING:
-    from ..search.problem import Problem
 
 __all__ = ["SPSA", "AntitheticBlocks", "LocalLinear"]
 
@@ -147,10 +145,7 @@ class SPSA(_Sampled):
         def mean(moved: Real, f: Real) -> Real:
             run, rise = _pairs(moved, f)
             slopes = rise / np.maximum((run * run).sum(axis=-1), np.finfo(np.float64).tiny)
-            estimate: Real = (
-                basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)
-            )  # [1], averaged over pairs
-            return estimate
+            return np.asarray(basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1))
 
         count = self.queries(problem.input_shape)
         return _sampled(

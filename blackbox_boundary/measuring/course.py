@@ -14,7 +14,7 @@ from ..estimators.protocol import ByGradients, InInputs, KeepsDomain, TakesAim, 
 from ..gradients import data_scale, estimate_gradients, source_for
 from ..predictor import Access, Array, BoolArray
 from ..search.aims import aim_rows, aimed
-from ..search.asks import Labels, Search, Status, ask_prediction
+from ..search.asks import Ask, Labels, Relay, Search, Status, ask_prediction, relayed
 from ..search.on_grid import on_grid
 from ..search.problem import Problem
 from ..search.state import Flips
@@ -139,17 +139,14 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
 
 def _remembering(search: Search, flips: Flips) -> Search:
     """Run a search, and remember the last answer about each row."""
-    try:
-        ask = next(search)
-        while True:
-            reply = yield ask
-            if isinstance(reply, Labels):
-                flips.take_in(ask.rows, reply.prediction)
-            ask = search.send(reply)
-    except StopIteration:
-        return
-    finally:
-        search.close()
+
+    def remembered(ask: Ask) -> Relay:
+        reply = yield ask
+        if isinstance(reply, Labels):
+            flips.take_in(ask.rows, reply.prediction)
+        return reply
+
+    return relayed(search, remembered)
 
 
 def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
@@ -249,7 +246,7 @@ def _look_inside(flips: Flips, problem: Problem) -> Search:
 
 
 def _unclear(reply: Labels) -> BoolArray:
-    """Which answered points (k,) have a label that may be due to chance."""
+    """Whether the label of each answered point (k,) may be due to chance."""
     return (
         np.zeros(len(reply.status), np.bool_)
         if reply.unclear is None

@@ -28,7 +28,7 @@ import scipy
 from array_api_compat import array_namespace
 
 from ..predictor import BoolArray, FloatArray, IntArray, Prediction, Real
-from ..search.asks import ANSWERED, AskPrediction, Labels, Search
+from ..search.asks import ANSWERED, Ask, AskPrediction, Labels, Relay, Search, relayed
 from ..search.state import Flips
 
 __all__ = ["by_votes", "needed"]
@@ -57,25 +57,21 @@ def needed(n_votes: int) -> int:
 
 def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
     """Run a search, and put each of its questions for predictions ``n_votes`` times."""
-    try:
-        ask = next(search)
-        while True:
-            if isinstance(ask, AskPrediction):
-                k = len(ask.rows)
-                points = array_namespace(ask.points).concat([ask.points] * n_votes)
-                votes = yield AskPrediction(
-                    np.tile(ask.rows, n_votes), points, np.repeat(np.arange(n_votes), k)
-                )
-                assert isinstance(votes, Labels)
-                reply, unanimous = _counted(votes, n_votes, k)
-                flips.votes_disagreed[ask.rows[~unanimous]] = True
-                ask = search.send(reply)
-            else:
-                ask = search.send((yield ask))
-    except StopIteration:
-        return
-    finally:
-        search.close()
+
+    def voted(ask: Ask) -> Relay:
+        if not isinstance(ask, AskPrediction):
+            return (yield ask)
+        k = len(ask.rows)
+        points = array_namespace(ask.points).concat([ask.points] * n_votes)
+        votes = yield AskPrediction(
+            np.tile(ask.rows, n_votes), points, np.repeat(np.arange(n_votes), k)
+        )
+        assert isinstance(votes, Labels)
+        reply, unanimous = _counted(votes, n_votes, k)
+        flips.votes_disagreed[ask.rows[~unanimous]] = True
+        return reply
+
+    return relayed(search, voted)
 
 
 def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, BoolArray]:
@@ -155,8 +151,7 @@ def _leads(scores: FloatArray, winner: IntArray) -> BoolArray:
             axis=0, ddof=1
         ) / np.sqrt(n)
     is_sure[np.arange(len(winner)), winner] = True
-    sure: BoolArray = is_sure.all(axis=-1)
-    return sure
+    return np.asarray(is_sure.all(axis=-1))
 
 
 def _most_frequent(label: IntArray, given: BoolArray) -> IntArray:
@@ -164,5 +159,4 @@ def _most_frequent(label: IntArray, given: BoolArray) -> IntArray:
     counts = np.zeros((label.shape[1], int(label.max(initial=0)) + 1), np.intp)
     vote, point = np.nonzero(given)
     np.add.at(counts, (point, label[vote, point]), 1)
-    most: IntArray = counts.argmax(axis=-1)
-    return most
+    return np.asarray(counts.argmax(axis=-1))

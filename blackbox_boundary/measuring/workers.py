@@ -24,9 +24,9 @@ from ..analysis.distances import Distances
 from ..errors import InvalidInput
 from ..inputs import is_whole
 from .driver import Progress
+from .progress import report
 from .results import Beside
 from .sharded.preparation import Request, prepare, threads_of
-from .sharded.progress import report
 from .sharded.results import check_ledger, measure_shards
 from .sharded.shard_folder import run_folder
 from .sharded.work import MeasureSettings, Model, OpenWork, Outcome
@@ -108,7 +108,8 @@ def measure_with_workers(
     -------
     Distances
         As Parquet, :class:`~blackbox_boundary.analysis.stored_distances.StoredDistances`, whose
-        columns are read when they are used. ``run["workers"]`` holds the number of workers, of threads, and of those killed.
+        columns are read when they are used. ``run["workers"]`` holds the number of workers, of
+        threads, and of workers that were killed.
 
     Raises
     ------

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.account import Account
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, overview, status_words, unit_of
 from ..analysis.robustness import certified_curve, robustness_curve
 from ..analysis.verdict import verdict
@@ -23,13 +26,6 @@ from ..printable import printable
 from ..search.asks import Status
 from .run_facts import without_folder
 from .tables import Names, number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
 
 __all__ = ["ATLAS", "cyclonedx", "statement"]
 
@@ -84,6 +80,7 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
     """The statement as Markdown: result, domain, access, cost, what was not tested."""
     run, numbers = distances.run, overview(distances)
     account = Account.of(run)
+    queries = f"{numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients"
     lines = [
         f"# Distance to the decision boundary: {_name(run)}",
         "",
@@ -102,7 +99,7 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
         "",
         (
             f"**Search.** {printable(run.get('estimator', {}).get('name', 'not recorded'))}; "
-            f"{_cost(account, numbers)}."
+            f"{queries if account is None else account.line()}."
         ),
         "",
         f"**Record.** {_record(run)}",
@@ -275,12 +272,6 @@ def _domain(run: dict[str, Any]) -> str:
         return "inputs without bounds"
     low, high = (np.asarray(part, float) for part in bounds)
     return f"inputs from {number(float(low.min()))} to {number(float(high.max()))}"
-
-
-def _cost(account: Account | None, numbers: Any) -> str:
-    if account is not None:
-        return account.line()
-    return f"{numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients"
 
 
 def _record(run: dict[str, Any]) -> str:

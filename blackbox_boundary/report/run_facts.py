@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..analysis.account import Account
 from ..printable import printable
 from .tables import Table, number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 __all__ = ["behaviour_table", "measured", "run_table", "settings", "time_words", "without_folder"]
 

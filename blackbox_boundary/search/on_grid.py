@@ -23,7 +23,7 @@ from ..arrays import as_numpy, put, take
 from ..domain import Domain
 from ..grid import Grid
 from ..predictor import Array, BoolArray, Bounds, IntArray, Real
-from .asks import AskPrediction, Labels, Search
+from .asks import Ask, Labels, Relay, Search, relayed
 from .problem import Problem
 from .scaled_columns import ScaledColumns
 from .state import Flips
@@ -109,22 +109,19 @@ def on_grid(search: Search, flips: Flips, problem: Problem, rank: Rank) -> Searc
     ``rank`` says which flip is the nearest, by displacements (k, ...). A predictor that is
     differentiated is differentiated at the levels, too.
     """
-    assert problem.grid is not None
+    grid, bounds = problem.grid, problem.bounds
+    assert grid is not None
     asked = flips.asked = AskedFlips(flips.x, rank)
-    try:
-        ask = next(search)
-        while True:
-            x = take(flips.x, ask.rows)
-            points = problem.grid.nearest(ask.points, x, problem.bounds)
-            reply = yield ask._replace(points=points)
-            if isinstance(ask, AskPrediction) and hasattr(flips, "start"):
-                assert isinstance(reply, Labels)
-                flipped = reply.answered & (reply.prediction.label != flips.home[ask.rows])
-                if reply.unclear is not None:
-                    flipped &= ~reply.unclear
-                asked.take_in(ask.rows, points, flipped, reply, x)
-            ask = search.send(reply)
-    except StopIteration:
-        return
-    finally:
-        search.close()
+
+    def on_levels(ask: Ask) -> Relay:
+        x = take(flips.x, ask.rows)
+        points = grid.nearest(ask.points, x, bounds)
+        reply = yield ask._replace(points=points)
+        if isinstance(reply, Labels) and hasattr(flips, "start"):
+            flipped = reply.answered & (reply.prediction.label != flips.home[ask.rows])
+            if reply.unclear is not None:
+                flipped &= ~reply.unclear
+            asked.take_in(ask.rows, points, flipped, reply, x)
+        return reply
+
+    return relayed(search, on_levels)

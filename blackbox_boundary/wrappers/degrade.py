@@ -22,9 +22,10 @@ import numpy as np
 from ..arrays import as_kind, as_numpy
 from ..capabilities import fingerprint_of
 from ..errors import CapabilityMissing, InvalidInput
+from ..inputs import check_shape
 from ..ledger.records import content_keys
 from ..predictor import Access, Array, FloatArray, Prediction, Predictor, Real
-from ._base import Around, check_rows
+from ._base import Around
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
 
@@ -147,12 +148,11 @@ class ScoreNoise(_Defence):
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
         prediction = self._inner.predict(x)
-        assert prediction.scores is not None
         noise = self._sigma * _noise(x, (self.n_classes,), self._seed)
         if self.access is Access.LOGITS:
-            return _relabelled(prediction.scores + noise, prediction)
+            return _relabelled(prediction.known_scores + noise, prediction)
         with np.errstate(divide="ignore"):  # a probability of zero stays zero
-            return _relabelled(_softmax(np.log(prediction.scores) + noise), prediction)
+            return _relabelled(_softmax(np.log(prediction.known_scores) + noise), prediction)
 
 
 class InputNoise(_Defence):
@@ -181,7 +181,7 @@ class InputNoise(_Defence):
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         noisy = as_numpy(x) + self._sigma * _noise(x, self.input_shape, self._seed)
         if self.bounds is not None:
             noisy = np.clip(noisy, *(as_numpy(bound) for bound in self.bounds))
@@ -204,8 +204,11 @@ def _checked_sigma(sigma: float, who: str) -> float:
 
 def _probabilities(prediction: Prediction, access: Access) -> FloatArray:
     """A fresh array (n, n_classes) of probabilities."""
-    assert prediction.scores is not None
-    return _softmax(prediction.scores) if access is Access.LOGITS else prediction.scores.copy()
+    return (
+        _softmax(prediction.known_scores)
+        if access is Access.LOGITS
+        else prediction.known_scores.copy()
+    )
 
 
 def _softmax(scores: FloatArray) -> FloatArray:

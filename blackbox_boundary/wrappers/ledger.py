@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, take
 from ..closing import Closing
 from ..errors import BadPrediction, InvalidInput
+from ..inputs import check_shape
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
 from ..ledger.records import (
@@ -35,10 +36,10 @@ from ..ledger.records import (
 )
 from ..ledger.store import LedgerStore
 from ..metering import Charge, Metered, charge_all
-from ..model_checks import ModelCheck, Versioned
+from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..prediction_checks import check_prediction
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
-from ._base import Encoding, Streaming, Wrapper, check_rows
+from ._base import Encoding, Streaming, Wrapper
 
 __all__ = ["LedgerPredictor"]
 
@@ -137,7 +138,7 @@ class LedgerPredictor(Closing, Wrapper):
         return self._remembered(x, votes)
 
     def _remembered(self, x: Array, votes: IntArray | None) -> Prediction:
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         if not len(x):
             return super().predict(x)
         keys = content_keys(x, votes=votes)
@@ -164,7 +165,7 @@ class LedgerPredictor(Closing, Wrapper):
         self._store.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         if not len(x):
             return super()._vjp(x, v)
         answer_bytes = 8 * int(np.prod(self.input_shape))
@@ -181,19 +182,19 @@ class LedgerPredictor(Closing, Wrapper):
 
     def _recheck(self) -> ModelCheck:
         """Record that the row is asked again, and the answer, which is never handed out."""
-        inner: Any = self._inner
         found: ModelCheck
-        with self._checking(content_keys(inner.sent_row(), encoded=True)) as record:
+        row = cast("Rechecked", self._inner).sent_row()
+        with self._checking(content_keys(row, encoded=True)) as record:
             found = super()._recheck()
             record(found.now)
         return found
 
     def _ask_alone(self, x: Array) -> Prediction:
         """Record that the rows are asked again, and the answers, which are never handed out."""
-        check_rows(self, x)
-        inner: Any = self._inner
+        check_shape(x, self.input_shape)
         is_encoding = isinstance(self._inner, Encoding)
-        keys = content_keys(inner.as_sent(x) if is_encoding else x, encoded=is_encoding)
+        sent = self._inner.as_sent(x) if isinstance(self._inner, Encoding) else x
+        keys = content_keys(sent, encoded=is_encoding)
         with self._checking(keys) as record:
             answer = super()._ask_alone(x)
             record(answer)

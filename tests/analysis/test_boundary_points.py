@@ -104,6 +104,8 @@ def test_no_rows():
         ({"labels": FOUND.home[:4]}, "20 whole numbers"),
         ({"labels": FOUND.home * 1.0}, "float64"),
         ({"labels": FOUND.home + 5}, "below 2"),
+        ({"n_classes": 1}, "above 1"),
+        ({"n_classes": 2.0}, "whole number"),
         ({"weigh": lambda left: left * np.nan}, "finite"),
         ({"weigh": lambda left: left[:2]}, "one finite number"),
         ({"weigh": np.zeros_like}, "zero for every point"),
@@ -112,9 +114,9 @@ def test_no_rows():
 )
 def test_bad_input(settings, message):
     """Each is named."""
-    given = {"x": X, "distances": FOUND, "fraction": 0.5} | settings
+    given = {"x": X, "distances": FOUND, "fraction": 0.5, "n_classes": 2} | settings
     with pytest.raises(InvalidInput, match=message):
-        boundary_points(**given, n_classes=2)
+        boundary_points(**given)
 
 
 def test_an_empty_result_has_no_points():

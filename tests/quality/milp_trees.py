@@ -1,7 +1,7 @@
 """The nearest flip of a tree ensemble as a mixed-integer programme, after Kantchelian et al. 2016.
 
-Binary ``p[j, k]`` says that column ``j`` is at most its threshold ``k``; continuous ``q[l]`` that the
-row ends in leaf ``l``. Solved by HiGHS through ``scipy.optimize.milp``.
+Binary ``p[j, k]`` means that column ``j`` is at most its threshold ``k``; continuous ``q[l]`` that
+the row ends in leaf ``l``. Solved by HiGHS through ``scipy.optimize.milp``.
 """
 
 import numpy as np
@@ -69,7 +69,8 @@ def nearest_by_milp(leaves, moves, contest, time_limit, unit=1.0):  # noqa: C901
         constraints=LinearConstraint(matrix, lower, upper),
         integrality=integrality,
         bounds=Bounds(np.zeros(n), highest),
-        options={"time_limit": time_limit, "mip_rel_gap": 0.0},  # of an objective without its constant
+        # a relative gap would count from the objective without its constant
+        options={"time_limit": time_limit, "mip_rel_gap": 0.0},
     )
     value = np.inf if found.fun is None else unit * found.fun + constant
     bound = found.mip_dual_bound

@@ -119,7 +119,8 @@ class Setting:
 def table(n_rows, data, kinds, norms):
     """One line for each data set, model and norm."""
     print(
-        "| data | model | norm | rows | exact | exact within 1 s | median s | 95 % s | upper/lower of the others | flips |"
+        "| data | model | norm | rows | exact | exact within 1 s | median s | 95 % s "
+        "| upper/lower of the others | flips |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for name in data:

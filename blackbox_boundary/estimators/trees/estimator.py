@@ -76,6 +76,7 @@ class Trees:
         Of the model that is asked. Default: the predictor's own, if it has one.
     """
 
+    name: ClassVar[str] = "trees"
     keeps_domain: ClassVar[bool] = True
     searches_inputs: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
@@ -83,11 +84,6 @@ class Trees:
     norm: Literal["l0", "l1", "l2", "linf"] = "l2"
     max_work: int = 20_000_000
     ensemble: TreeEnsemble | None = None
-
-    @property
-    def name(self) -> str:
-        """``"trees"``."""
-        return "trees"
 
     def __post_init__(self) -> None:
         if self.norm not in ("l0", "l1", "l2", "linf"):

@@ -14,10 +14,10 @@ from ...ledger.reader import LedgerReader
 from ...search.asks import Status
 from ..merging import merge
 from ..merging_files import files_of_shards, merge_files
+from ..progress import report
 from ..results import write_facts
 from .dispatch import Dispatch, Lost, Worker
 from .preparation import Request
-from .progress import report
 from .shard_results import ShardFiles, ShardTable
 from .work import Work
 
@@ -32,7 +32,7 @@ def measure_shards(
     lost: Lost,
     poll: Callable[[], object],
 ) -> Distances:
-    """Measure what is left of all shards by workers, and merge their results.
+    """Measure the unfinished rows of all shards by workers, and merge the results.
 
     Parameters
     ----------

@@ -118,6 +118,7 @@ def test_training_keeps_the_boundary_off_the_rows():
         {"norm": "l0"},
         {"over_rivals": "mean"},
         {"n_rivals": 0},
+        {"n_rivals": 1.5},
         {"cross_entropy": -1},
     ],
 )

@@ -21,7 +21,7 @@ Y = (X @ W).argmax(axis=1)
 
 def trainable(**settings):
     """A small dense net on five numbers."""
-    given = {"n_steps": 800, "batch_size": 32} | settings
+    given = {"n_steps": 300, "batch_size": 32} | settings
     return TorchTrainable(
         "small",
         lambda: nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 3)),
@@ -56,7 +56,7 @@ def test_soft_targets_carry_more():
     probs = np.exp(X @ W) / np.exp(X @ W).sum(axis=1, keepdims=True)
 
     def error(targets):
-        scores = trainable(n_steps=800).fit(X, targets, seed=0).predictor.predict(X).scores
+        scores = trainable(n_steps=400).fit(X, targets, seed=0).predictor.predict(X).scores
         return np.abs(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True) - probs).mean()
 
     assert error(probs) < error(Y) / 2
@@ -102,7 +102,7 @@ def test_clearance_keeps_the_boundary_off_the_rows():
     x = (X[:60] * 0.2 + 2 * np.eye(3, 5, dtype=np.float32)[np.arange(60) % 3]).astype(np.float32)
 
     def nearest(**settings):
-        predictor = trainable(n_steps=300, **settings).fit(x, np.arange(60) % 3, seed=0).predictor
+        predictor = trainable(n_steps=150, **settings).fit(x, np.arange(60) % 3, seed=0).predictor
         assert (predictor.predict(x).label == np.arange(60) % 3).all()
         return float(np.quantile(measure(predictor, x, estimator=Ray(direction="margin")).l2, 0.1))
 
@@ -125,7 +125,7 @@ def test_clearance_respects_the_bounds():
 
 def test_fewer_rows_than_a_batch():
     """Three rows make batches of three."""
-    assert trainable().fit(X[:3], Y[:3], seed=0).status is FitStatus.COMPLETED
+    assert trainable(n_steps=20).fit(X[:3], Y[:3], seed=0).status is FitStatus.COMPLETED
 
 
 @pytest.mark.parametrize(

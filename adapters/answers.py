@@ -207,7 +207,7 @@ def read_outputs(
     classes: Sequence[Any] | None = None,
     holds_labels: bool | None = None,
 ) -> Prediction:
-    """The prediction that ``n`` rows' outputs amount to, compared with what is declared.
+    """The prediction in the outputs of ``n`` rows, compared with the declaration.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ def check_one_score(output: NDArray[Any], n: int, access: Access, evidence: str 
 
 
 def _reveal(prediction: Prediction, access: Access) -> Prediction:
-    """What the access lets through of a prediction with all scores."""
+    """The part of a prediction with all scores that the access reveals."""
     if access.has_scores or prediction.scores is None:
         return prediction
     return Prediction(

@@ -80,7 +80,7 @@ class Activation:
         return self.steepest
 
     def sizes(self, x: Real) -> Real:
-        """Of input, output and ``middle``."""
+        """Total size of input, output and ``middle``."""
         return np.asarray(np.abs(self(x)) + self.steepest * np.abs(x) + self.middle)
 
     def absolute(self) -> Affine:

@@ -38,7 +38,7 @@ __all__ = ["SCALES", "ScaleRule", "infer_domain"]
 ScaleRule: TypeAlias = Literal["std", "mad", "range"]
 
 SCALES = ("std", "mad", "range")
-"""How the unit of distance of a column is computed."""
+"""The rule for a column's unit of distance."""
 
 _LEVELS, _REPEATS = 10, 10
 """Different numbers that a column of levels has at most, and how often each occurs on average."""

@@ -169,7 +169,7 @@ class Domain:
 
     @property
     def units(self) -> tuple[NDArray[np.intp], ...]:
-        """The columns that change together: each by itself, or with its one-hot group."""
+        """The columns that change together: each alone, or with its one-hot group."""
         grouped = {int(at) for group in self.groups for at in group}
         alone = (np.array([at]) for at in range(len(self.columns)) if at not in grouped)
         return (*alone, *self.groups)

@@ -108,7 +108,7 @@ class LedgerError(BoundaryError):
 
 
 class StorageError(BoundaryError):
-    """A file of a run cannot be written, its disk being full for one; what it held, it holds."""
+    """A file of a run cannot be written, for example on a full disk; its content is kept."""
 
     @classmethod
     def of(cls, path: object, error: OSError) -> StorageError:

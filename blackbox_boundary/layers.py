@@ -55,7 +55,7 @@ class Layer(Protocol):
         ...
 
     def sizes(self, x: Real) -> Real:
-        """Sums of the absolute values of what is added up, for each output."""
+        """Sums of the absolute values of the summands, for each output."""
         ...
 
     def absolute(self) -> Layer:

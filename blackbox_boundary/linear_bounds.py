@@ -51,7 +51,7 @@ _MORE = 16
 """Roundings in double precision of one step, beyond those of the layer itself."""
 
 _HALVINGS = 12
-"""Of the interval in which a smaller radius is looked for: to a part in 4,000 of the larger one."""
+"""Halvings of the interval of a smaller radius: to a part in 4,000 of the larger one."""
 
 _WITHOUT_BOX = 2.0
 """A root is looked for up to this many times the radius that would be one without bounds."""

@@ -34,8 +34,8 @@ __all__ = ["LINKS", "TreeBased", "TreeEnsemble", "floor_to", "probe_rows", "veri
 
 
 LINKS = ("identity", "logistic", "mean", "softmax", "unknown")
-"""How sums become scores: ``mean`` divides by the sum over classes; ``unknown`` compares labels
-alone."""
+"""The map from sums to scores: ``mean`` divides by the sum over classes; ``unknown`` compares
+labels alone."""
 
 _SCORES_AGREE = 1e-4
 """By how much a probability may differ; by this share of the largest one, a logit."""

@@ -8,8 +8,8 @@ space, by mixup [1]_ or by noise. Calibration and robustness are compared on tes
     BLACKBOX_BOUNDARY_DATA=… python examples/augment_near_the_boundary.py --data mnist --seeds 5
 
 Expected calibration error (ECE): 15 bins of equal width of the largest probability [2]_. Distance:
-the median L2 distance to the nearest flip point found, of --distances test images. Results are kept below
---out, one file a seed; the script goes on where it was stopped.
+the median L2 distance to the nearest flip point found, of --distances test images. Results are kept
+below --out, one file a seed; run a stopped script again to continue it.
 
 References
 ----------

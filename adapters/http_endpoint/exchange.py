@@ -198,7 +198,7 @@ def _broken_rules(
 
 
 def _body(response: requests.Response, most: int) -> bytes:
-    """Read the body and decode it, keeping a cap on what it becomes."""
+    """Read the body and decode it, up to a largest decoded size."""
     is_error = response.status_code >= 300
     most = min(most, _ERROR_BODY) if is_error else most
     parts, left = [], most + 1

@@ -286,7 +286,7 @@ class _Actor:
             self._asked = self._handle.progress.remote().future()
 
     def progress(self) -> dict[int, tuple[int, int]]:
-        """What it answered: rows and queries of its shards."""
+        """Rows and queries of its shards."""
         if self._asked is None or not self._asked.done():
             return {}
         asked, self._asked = self._asked, None

@@ -262,7 +262,7 @@ class EstimatorPredictor:
             self.batching = "fixed"
 
     def _ask(self, rows: NDArray[Any], method: str = "") -> NDArray[Any]:
-        """What a method answers for rows (n, *input_shape)."""
+        """The answer of a method for rows (n, *input_shape)."""
         if self.batching == "fixed" and len(rows) > 1:
             return np.concatenate([self._ask(rows[i : i + 1], method) for i in range(len(rows))])
         asked: Callable[[Any], Any] = getattr(self._estimator, method or self._method)

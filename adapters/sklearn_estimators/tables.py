@@ -15,7 +15,7 @@ __all__ = ["Table"]
 
 
 class Table:
-    """What an estimator is asked with.
+    """The input of an estimator.
 
     A frame of pandas where the estimator was fitted on one and pandas is installed; else an array,
     of objects where a column holds texts.

@@ -123,7 +123,7 @@ class LargeMargin:
         return loss
 
     def _shortfall(self, lead: Tensor, layers: list[Tensor]) -> Tensor:
-        """What the distance to one rival lacks of each layer's margin, (layers, n)."""
+        """Shortfall of the distance to one rival from each layer's margin, (layers, n)."""
         gradients = torch.autograd.grad(lead.sum(), layers, retain_graph=True)
         parts = []
         for gradient, margin in zip(gradients, self.margins.values(), strict=True):

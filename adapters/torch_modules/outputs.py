@@ -1,4 +1,4 @@
-"""What a module returns, as the tensors to read.
+"""The outputs of a module, as the tensors to read.
 
 | the module returns | read |
 |---|---|
@@ -66,7 +66,7 @@ def _named(raw: Any, output: int | str) -> torch.Tensor:
 
 
 def _shown(raw: Any) -> str:
-    """What came: how many outputs, and their shapes."""
+    """The number of outputs and their shapes, for messages."""
     kind = type(raw).__name__
     if isinstance(raw, Mapping):
         return f"{kind} with {', '.join(map(str, list(raw)[:6])) or 'nothing'}"

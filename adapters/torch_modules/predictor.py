@@ -259,7 +259,7 @@ def load(spec: Any, **given: Any) -> Predictor | None:
 
 
 def _load_made(spec: str, made: Any, given: dict[str, Any]) -> Predictor:
-    """What a factory returned, by the adapter that takes it; a name or a path is no model."""
+    """A predictor of a factory's result, by the adapter that takes it; a path is no model."""
     if made is None or isinstance(made, type | str | bytes | os.PathLike):
         got = made.__name__ if isinstance(made, type) else type(made).__name__
         raise InvalidInput(

@@ -37,7 +37,7 @@ _SUFFIXES = (".txt", ".json")
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: trees, names of the classes and of the columns, where it has them."""
+    """The content of a file: trees, and names of the classes and columns, if any."""
 
     trees: TreeEnsemble
     classes: list[Any] | None

@@ -187,7 +187,7 @@ class Reservoir(_Memory):
 
 
 def _superseded(ids: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of some ids (k,) come again later."""
+    """Whether each id (k,) occurs again later."""
     _, last = np.unique(ids[::-1], return_index=True)
     again = np.ones(len(ids), np.bool_)
     again[len(ids) - 1 - last] = False

@@ -16,7 +16,7 @@ from ..search.asks import are_final
 from .data_rows import DataRows
 from .messages import say
 from .run_folder import RunFolder
-from .settings import named_values
+from .settings import both_bounds, named_values
 from .summary import summary
 
 __all__ = ["batch"]
@@ -80,7 +80,7 @@ def begin(
         ledger,
         rows.x,
         data=data,
-        bounds=_bounds(bounds),
+        bounds=None if bounds is None else both_bounds(bounds),
         settings=named_values(settings),
         **options,
     )
@@ -93,7 +93,7 @@ def begin(
 @batch.command()
 @_LEDGER
 @click.argument("output", type=click.Path(dir_okay=False))
-@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+@click.option("--data", help="Path of the inputs, if they were moved.")
 def ask(ledger: str, output: str, data: str | None) -> None:
     """Write the inputs that must be scored next to OUTPUT (.npy, .csv or .parquet).
 
@@ -116,7 +116,7 @@ def ask(ledger: str, output: str, data: str | None) -> None:
 @batch.command()
 @_LEDGER
 @click.argument("scored", type=click.Path(exists=True, dir_okay=False))
-@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+@click.option("--data", help="Path of the inputs, if they were moved.")
 def tell(ledger: str, scored: str, data: str | None) -> None:
     """Read the scores of the last inputs written by "ask" from SCORED (.npy, .csv or .parquet)."""
     with _job(ledger, data) as job:
@@ -126,7 +126,7 @@ def tell(ledger: str, scored: str, data: str | None) -> None:
 
 @batch.command()
 @_LEDGER
-@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+@click.option("--data", help="Path of the inputs, if they were moved.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False),
@@ -152,13 +152,3 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
 
 def _job(ledger: str, data: str | None) -> BatchScoring:
     return BatchScoring(ledger, datasets.read(data or BatchScoring.data(ledger)).x)
-
-
-def _bounds(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        lowest, highest = map(float, text.split(","))
-    except ValueError:
-        raise click.UsageError(f'--bounds must be LO,HI; got "{text}".') from None
-    return lowest, highest

@@ -43,14 +43,12 @@ def has_workers(options: dict[str, Any]) -> bool:
 
 def check_worker_options(options: dict[str, Any]) -> None:
     """Refuse options that contradict each other."""
-    if not has_workers(options):
-        if options["threads"] is not None:
-            raise click.UsageError("--threads needs --workers, whose threads it sets.")
-        if options["worker_gpus"] is not None:
-            raise click.UsageError("--worker-gpus needs --cluster.")
-        return
+    if options["threads"] is not None and not has_workers(options):
+        raise click.UsageError("--threads needs --workers, whose threads it sets.")
     if options["worker_gpus"] is not None and options["cluster"] is None:
         raise click.UsageError("--worker-gpus needs --cluster.")
+    if not has_workers(options):
+        return
     if options["shard"] is not None:
         raise click.UsageError("Workers measure all shards; leave --shard out.")
     if options["output"] is None:
@@ -109,7 +107,7 @@ def measured_by_workers(
 
 
 def _measuring(options: dict[str, Any]) -> Callable[..., Distances]:
-    """What measures the shards: processes of this machine, or a cluster."""
+    """The engine that measures the shards: processes of this machine, or a cluster."""
     workers, threads = options["workers"], options["threads"]
     if options["cluster"] is None:
         return partial(measure_with_workers, workers=workers, threads=threads)

@@ -25,11 +25,11 @@ __all__ = ["compare"]
 )
 @norm_option
 def compare(runs: tuple[str, ...], output: str, norm: str | None) -> None:
-    """Compare run folders row by row; the first is the one that the others are compared with.
+    """Compare run folders row by row: all others with the first.
 
-    Before and after retraining, float and int8, two vendors. Rows, units and norm must be the same.
-    Other estimators, access or budgets are allowed and pointed out: the weaker search makes its
-    model look more robust. No query is sent.
+    Compare a model before and after retraining, float and int8, or two vendors. Rows, units and
+    norm must be the same. Other estimators, access or query limits are allowed and pointed out: the
+    weaker search makes its model look more robust. No query is sent.
 
     \b
     Example:

@@ -11,7 +11,7 @@ from .stored_run import StoredRun
 __all__ = ["evidence"]
 
 
-@click.command(short_help="Write evidence of a run to hand in.")
+@click.command(short_help="Write a run as CycloneDX and as a one-page statement.")
 @run_argument
 @norm_option
 def evidence(run: str, norm: str | None) -> None:

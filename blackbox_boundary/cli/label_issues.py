@@ -40,9 +40,9 @@ def label_issues(
 ) -> None:
     """Export the rows of the run folder RUN whose labels in DATA are the most suspicious.
 
-    First the rows to which the model gives another label, farthest from the boundary first; then
-    those with the label of the model, nearest first. Use a model that did not train on the rows.
-    The table is CSV. No query is sent.
+    Rows that the model labels otherwise come first, by falling distance; then rows with the label
+    of the model, by rising distance. Use a model that did not train on the rows. The table is CSV.
+    No query is sent.
 
     \b
     Example:

@@ -64,8 +64,8 @@ class _Measure(click.Command):
     default="auto",
     show_default=True,
     is_eager=True,
-    help="How to measure; auto: ray, or halfspace where the model gives no gradient. "
-    '"blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+    help="How to measure; auto: ray, or halfspace if the model gives no gradient. "
+    '"blackbox-boundary estimators" lists them and describes one by its name.',
 )
 @click.option(
     "--direction",
@@ -109,7 +109,7 @@ class _Measure(click.Command):
 @click.option(
     "--max-queries",
     type=click.IntRange(min=0),
-    help="Rows that may be sent for the output folder, resumes included.  [default: no limit]",
+    help="Largest number of rows sent for the output folder, with resumes.  [default: no limit]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -122,7 +122,7 @@ class _Measure(click.Command):
     help="Folder for the results.  [default: boundary-run-DATE-TIME]",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing."
+    "--resume", is_flag=True, help="Continue the run in --output; finished rows cost nothing."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
 @click.option(
@@ -170,7 +170,7 @@ class _Measure(click.Command):
 @click.option(
     "--votes",
     type=click.IntRange(min=1),
-    help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]",
+    help="Number of times each point is asked.  [default: 5 if answers vary, else 1]",
 )
 @click.option(
     "--behaviour/--no-behaviour",
@@ -211,7 +211,7 @@ class _Measure(click.Command):
 @interactive_option
 @fail_if_option
 @click.option(
-    "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
+    "--dry-run", is_flag=True, help="Print what the run is expected to send and cost; send nothing."
 )
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(

@@ -46,7 +46,7 @@ norm_option = click.option(
 interactive_option = click.option(
     "--interactive",
     is_flag=True,
-    help="Write explorer.html, too: all rows, sortable, with a chart; it runs a script.",
+    help="Also write explorer.html: all rows, sortable, with a chart; it runs a script.",
 )
 
 rows_option = click.option(
@@ -81,7 +81,7 @@ table_options = together(
     ),
     click.option("--drop", multiple=True, metavar="COLUMNS", help="Columns to leave out."),
 )
-"""What the columns of a table are."""
+"""Options on the columns of a table."""
 
 data_options = together(
     table_options,
@@ -94,7 +94,7 @@ data_options = together(
     click.option(
         "--repair",
         is_flag=True,
-        help="Move rows that do not keep to --columns to the nearest values that do.",
+        help="Move rows outside the description of --columns to the nearest point inside.",
     ),
     class_names_option,
 )
@@ -113,7 +113,7 @@ spending_options = together(
     click.option(
         "--max-requests",
         type=click.IntRange(min=0),
-        help="Round trips that may be made, retries included.",
+        help="Largest number of round trips, retries included.",
     ),
     click.option(
         "--max-seconds",
@@ -121,13 +121,13 @@ spending_options = together(
         help="Stop sending requests this many seconds after the first.",
     ),
     click.option(
-        "--price-per-query", type=click.FloatRange(min=0), default=0.0, help="What a row costs."
+        "--price-per-query", type=click.FloatRange(min=0), default=0.0, help="Price of one row."
     ),
     click.option(
         "--price-per-request",
         type=click.FloatRange(min=0),
         default=0.0,
-        help="What a round trip costs.",
+        help="Price of one round trip.",
     ),
 )
 """Limits, price and record of what a run sends."""

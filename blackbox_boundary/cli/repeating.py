@@ -13,7 +13,7 @@ from click.core import ParameterSource
 __all__ = ["repeating_command", "without_query"]
 
 _LEFT_OUT = ("output", "resume", "overwrite", "no_progress", "dry_run", "report")
-"""Options that say where a run goes, not what it is."""
+"""Options on the place of a run, not on its content."""
 
 _HIDDEN = ("given",)
 """Options whose values may be secret: the name is kept, the value is not."""

@@ -34,7 +34,7 @@ _MOST_LABELS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Inputs, and what is known about them.
+    """Inputs, with labels, ids and names where they are known.
 
     Attributes
     ----------

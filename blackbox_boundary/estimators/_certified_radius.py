@@ -44,7 +44,7 @@ def certified_radius(
     bounds: tuple[Real, Real] | None,
     eps: float,
 ) -> Real:
-    r"""Within this distance (n,) every lead stays above what is taken off it; 0 where none does.
+    r"""Distance (n,) within which every lead stays above its deduction; 0 where none does.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ __all__ = ["Facet"]
 
 @dataclass(eq=False)
 class Facet:
-    """What is known of one facet of one row's boundary.
+    """One facet of one row's boundary, as known so far.
 
     Attributes
     ----------

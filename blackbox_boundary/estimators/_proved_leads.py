@@ -1,4 +1,4 @@
-"""Which leads of a row its answers prove, given the chain that the model is said to be.
+"""Leads of a row that its answers prove, given the declared chain of the model.
 
 Scores are rounded, vary, or come from another model than the chain describes. What the answers
 resolve is taken off the lead of each class; a row whose answers the chain does not explain is not
@@ -44,7 +44,7 @@ _FAR = 1e30
 overflows."""
 
 _SAFETY = 4
-"""What was seen of a deviation on a few rows, times this, is assumed everywhere."""
+"""A deviation measured on a few rows, times this factor, is assumed everywhere."""
 
 
 class Proved(NamedTuple):
@@ -111,7 +111,7 @@ def score_eps(scores: FloatArray) -> float:
 
 
 def rounding_inside(chain: Chain, x: Real, home: IntArray, lead: Real, eps: float) -> Real | float:
-    """What rounding inside the model takes off leads (k, n_classes): at the row, and at a flip."""
+    """Largest loss of leads (k, n_classes) by rounding in the model: at the row, and at a flip."""
     if chain.rounding is None:
         return 0.0
     each = np.arange(len(home))

@@ -84,7 +84,7 @@ _SCALES = (0.1, 4.0)
 
 @dataclass(frozen=True)
 class Look:
-    """How facets are looked at; see :class:`~blackbox_boundary.estimators.HalfSpace`."""
+    """Settings of the search on facets; see :class:`~blackbox_boundary.estimators.HalfSpace`."""
 
     n_probes: int
     probe_radius: float
@@ -249,7 +249,7 @@ class _Stack:
         self.beliefs.rescale(2.0 ** (self.amplitudes.mean - scaled_to))
 
     def _at_odds(self, probes: _Probes) -> Real:
-        """The probes (n, m, d), moved in or out with the centre until ``z`` is what it shall be.
+        """The probes (n, m, d), moved in or out with the centre until ``z`` has its target value.
 
         Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe,
         secants look for it.

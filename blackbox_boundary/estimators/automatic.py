@@ -66,7 +66,7 @@ class Automatic:
 
     @property
     def gradients(self) -> GradientSource | None:
-        """Of the ray."""
+        """Gradient source of the ray."""
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:

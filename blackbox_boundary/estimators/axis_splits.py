@@ -93,7 +93,7 @@ class AxisSplits:
         return self.max_queries_per_row
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         order = ORDER[self.norm]
 
         def start(row: int, box: Box) -> RowSearch:

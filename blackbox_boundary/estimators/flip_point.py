@@ -62,8 +62,8 @@ from ._programmes import closest_step
 __all__ = ["FlipPoint"]
 
 _PENALTY = 2.0
-"""Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks
-by 1/3 a step, across it at once."""
+"""Penalty of the augmented Lagrangian, a pure number in input units: descent along the boundary
+shrinks by 1/3 a step, across it at once."""
 
 _FARTHEST = 1e15
 """Longest first step: of saturated probabilities it may be longer than single precision holds."""
@@ -285,8 +285,7 @@ class _Problems:
 
     def _tie(self) -> Real:
         """Signed distance of the iterates to the tie, by the slope at ``x``; input units."""
-        tie: Real = self.lead[np.arange(len(self.rows)), self.rival] / self.unit
-        return tie
+        return np.asarray(self.lead[np.arange(len(self.rows)), self.rival] / self.unit)
 
     def _gaps(self) -> Real:
         """How far every third class is below, in the same units; infinite for the two that tie."""

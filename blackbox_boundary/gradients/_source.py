@@ -1,4 +1,4 @@
-"""What every gradient source is, and how a search is made to use one."""
+"""The protocol of gradient sources, and a search that uses one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GradientSource(Protocol):
     def estimate(
         self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
     ) -> Estimate:
-        """Estimate the gradient at each asked point, every row by itself.
+        """Estimate the gradient at each asked point, every row independently.
 
         ``streams[j]`` is the random stream of ``ask.rows[j]``; sources that draw nothing ignore it.
         A row that gets no answer to one of its predictions gets that answer's status.

@@ -201,7 +201,7 @@ def _representable(h: Real, points: Array) -> Real:
 
 
 def check_step(step: float | None) -> None:
-    """Refuse a step that is none.
+    """Refuse a step that is not positive and finite.
 
     Raises
     ------

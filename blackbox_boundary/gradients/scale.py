@@ -1,4 +1,4 @@
-"""How far each input typically varies: the unit in which the step of a difference is measured.
+"""Typical variation of each input: the unit of the steps of differences.
 
 Raw columns of a table have units of their own: one step for all of them is noise in one column and
 crosses the whole of another. The scale of a coordinate is, in this order,

@@ -31,7 +31,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """What a ledger holds.
+    """The content of a ledger.
 
     ``n_asked`` to ``n_in_flight`` count rows, predictions, gradients and checks alike;
     ``n_gradients`` and ``n_checks`` are among them.

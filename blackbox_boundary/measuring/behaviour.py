@@ -245,7 +245,7 @@ class _Calls:
 
     @property
     def spent(self) -> tuple[int, int, int]:
-        """Queries, requests, and of these those that were sent again."""
+        """Queries, requests, and the requests that were sent again."""
         queries, requests, again = (
             int(now - before) for now, before in zip(self._sent(), self._before, strict=True)
         )

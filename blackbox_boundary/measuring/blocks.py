@@ -20,6 +20,10 @@ __all__ = ["BATCH_SIZE", "Block", "RunRows", "block_rows"]
 BATCH_SIZE = 512
 """Rows a call, where the caller does not say."""
 
+_CALLS, _CALLS_OF_A_SERVER = 16, 4
+"""Calls that hold a block at most. In each round of a search fewer rows are left; a larger block
+makes fewer rounds that hold a handful."""
+
 _BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
 
@@ -129,7 +133,7 @@ class RunRows:
         return in_memory(self.x[first:end] if is_run else take(self.x, rows))
 
     def finite(self, rows: IntArray) -> IntArray:
-        """Of some checked rows, those without NaN or infinity."""
+        """Those of some checked rows without NaN or infinity."""
         return rows[~np.isnan(self._excess_of(rows))]
 
     def block(self, rows: IntArray) -> Block:
@@ -137,14 +141,20 @@ class RunRows:
         return Block.of(self.read(rows), self._problem, self.ids(rows), self._excess_of(rows))
 
     def _excess_of(self, rows: IntArray) -> Real:
-        """How far some checked rows lie outside the bounds; NaN where one is not finite."""
+        """Excess of some checked rows over the bounds; NaN where a row is not finite."""
         excess = np.zeros(len(rows))
         _, at, noted = np.intersect1d(rows, self._odd, assume_unique=True, return_indices=True)
         excess[at] = self._excess[noted]
         return excess
 
 
-def block_rows(x: Array, batch_size: int) -> int:
-    """Rows of a block: as many as fit the memory; blocks of small rows end at intervals."""
+def block_rows(x: Array, batch_size: int, *, is_remote: bool = False) -> int:
+    """Rows of a block: as many as fit the memory, in whole calls where that is at least one.
+
+    Blocks of small rows end at intervals: an interrupt may lose what was asked about a block, which
+    at a server (``is_remote``) was paid for.
+    """
     row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * x[:1].size
-    return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
+    fitting = max(64, _BLOCK_BYTES // max(1, row_bytes))
+    calls = min(_CALLS_OF_A_SERVER if is_remote else _CALLS, fitting // batch_size)
+    return int(calls * batch_size or min(fitting, batch_size))

@@ -246,7 +246,7 @@ def _look_inside(flips: Flips, problem: Problem) -> Search:
 
 
 def _unclear(reply: Labels) -> BoolArray:
-    """Which answered points (k,) have a label that may be due to chance."""
+    """Whether the label of each answered point (k,) may be due to chance."""
     return (
         np.zeros(len(reply.status), np.bool_)
         if reply.unclear is None

@@ -26,7 +26,7 @@ __all__ = ["FlipChecks"]
 
 _LOG = logging.getLogger(__name__)
 _SHARE = 10
-"""Of a limit, a tenth at most is kept for flip points."""
+"""A limit divided by this is the most that is kept for flip points."""
 
 
 class FlipChecks:

@@ -12,7 +12,7 @@ from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from .block_result import blank_column
-from .run_format import check_resumable
+from .identity import check_resumable
 from .shards import Shard
 
 __all__ = ["check_shards", "differing", "merge", "merged_facts"]
@@ -104,7 +104,7 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
 
 
 def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Which facts of the measurement differ between two runs."""
+    """Names of the facts of the measurement that differ between two runs."""
     return sorted(fact for fact in {*run, *other} - _MAY_DIFFER if run.get(fact) != other.get(fact))
 
 
@@ -138,7 +138,7 @@ def _joined_points(parts: Sequence[Distances]) -> Any:
 
 
 def merged_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the shards share, and the sums of what they spent; in the order of their rows."""
+    """Common facts of the shards, and the sums of their costs; in the order of their rows."""
     facts = {name: value for name, value in runs[0].items() if name not in ("shard", "ledger")}
     facts["n_shards"] = len(runs)
     for name in ("n_queries", "n_sent", "cost", "seconds", "cpu_seconds"):

@@ -90,7 +90,7 @@ class InMemory:
         self.points = self._store.points
 
     def before(self, rows: IntArray) -> Distances | None:
-        """What an earlier run found of some rows; None where it kept no flip points."""
+        """An earlier run's results for some rows; None where it kept no flip points."""
         if self._resume is None or self._resume.flip_points is None:
             return None
         return self._resume[rows]
@@ -218,7 +218,7 @@ class InFiles:
             ) from error
 
     def before(self, rows: IntArray) -> Distances | None:
-        """What an earlier run found."""
+        """The results of an earlier run."""
         self._turn_to(rows)
         if self._before is None or self._before.flip_points is None:
             return None

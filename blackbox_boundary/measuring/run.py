@@ -23,6 +23,7 @@ from ..errors import (
     StorageError,
 )
 from ..estimators.protocol import norm_of
+from ..metering import Grouping
 from ..predictor import Array, Differentiable, IntArray, Prediction, Repeatable, ask_again
 from ..search.asks import Ask, AskPrediction
 from .blocks import RunRows, block_rows
@@ -71,7 +72,9 @@ class Run:
         self._problem = task.problem
         self._estimator = task.estimator
         self.rows = RunRows(task.x[part.first_row : part.end], task.problem, part.first_row)
-        self.block_rows = block_rows(self.rows.x, batch_size)
+        self.block_rows = block_rows(
+            self.rows.x, batch_size, is_remote=isinstance(task.predictor, Grouping)
+        )
         self._limit = max_queries
         self._batch_size = batch_size
         self._progress = progress

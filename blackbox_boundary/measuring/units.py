@@ -31,7 +31,7 @@ def warn_of_units(x: Array, problem: Problem, names: Sequence[str] = ()) -> None
 
 
 def mixed_units(x: Array, problem: Problem, names: Sequence[str] = ()) -> str:
-    """What to say where the spreads of raw columns differ by over a hundred times, else nothing.
+    """A warning if the spreads of raw columns differ by over a hundred times, else no text.
 
     Their distances mix units: the column with the smallest spread decides. Nothing is said where a
     domain or a scale is given, of images, and of inputs that all have the same bounds.

@@ -108,7 +108,8 @@ def measure_with_workers(
     -------
     Distances
         As Parquet, :class:`~blackbox_boundary.analysis.stored_distances.StoredDistances`, whose
-        columns are read when they are used. ``run["workers"]`` holds the number of workers, of threads, and of those killed.
+        columns are read when they are used. ``run["workers"]`` holds the number of workers, of
+        threads, and of workers that were killed.
 
     Raises
     ------

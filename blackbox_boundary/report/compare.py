@@ -30,7 +30,7 @@ _N_ROWS = 20
 
 
 class _Pair(NamedTuple):
-    """What the page shows of one run against the first."""
+    """The comparison of one run with the first, as shown on the page."""
 
     name: str
     sentence: str

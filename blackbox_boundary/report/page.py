@@ -227,7 +227,7 @@ def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
 
 
 def _scores_note(distances: Distances) -> str:
-    """What the scores on the cards are; empty where the model reveals none."""
+    """The kind of scores on the cards; empty where the model reveals none."""
     if distances.top1 is None:
         return ""
     kind = {"logits": "logits", "probabilities": "probabilities"}.get(

@@ -83,7 +83,7 @@ def aimed(search: Search, flips: Flips, problem: Problem) -> Search:
 
 @dataclass(frozen=True)
 class _Aimed:
-    """Those of some answers whose rows aim at a class."""
+    """Those of some answers whose rows are to reach a class."""
 
     at: IntArray
     home: IntArray

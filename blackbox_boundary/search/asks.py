@@ -47,7 +47,7 @@ class Status(enum.IntEnum):
     INTERRUPTED = 1
     """The measurement stopped (Ctrl-C, a failing predictor) while the row was being searched."""
     RUNNING = 1
-    """The same, seen from within a search that still goes on."""
+    """The same value, as a running search sees it."""
     CONVERGED = 2
     """The bracket is as narrow as asked, and the flip point was confirmed when asked again."""
     NO_FLIP = 3
@@ -90,12 +90,12 @@ _OPEN = (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
 
 
 def are_final(status: StatusArray) -> NDArray[np.bool_]:
-    """Which rows (n,) have a final status."""
+    """Whether each row (n,) has a final status."""
     return ~np.isin(status, _OPEN)
 
 
 BY_LABELS = "measured by labels (halfspace): the answers around the row give no gradient"
-"""Note of a row whose search by scores found no gradient and went on by labels."""
+"""Note of a row whose search by scores found no gradient and continued by labels."""
 
 ANSWERED: int = 0
 """The status of a reply's row that was answered; any other value is the :class:`Status` that
@@ -165,10 +165,9 @@ class Gradients(NamedTuple):
         A source that finds no derivative at such a point says nothing about the row's own gradient,
         which is what ``ZERO_GRADIENT`` means.
         """
-        ending: StatusArray = np.where(
-            self.status == Status.ZERO_GRADIENT, np.int8(ANSWERED), self.status
+        return np.asarray(
+            np.where(self.status == Status.ZERO_GRADIENT, np.int8(ANSWERED), self.status)
         )
-        return ending
 
 
 Search: TypeAlias = Generator[Ask, Labels | Gradients, None]

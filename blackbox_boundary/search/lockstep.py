@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
-from ..errors import InvalidInput
 from ..grid import Grid
-from ..predictor import Bounds, IntArray, Prediction, Real
+from ..predictor import IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
 from .box import Box
 from .on_grid import Rank
@@ -33,7 +32,6 @@ __all__ = [
     "BatchAsk",
     "Replies",
     "RowSearch",
-    "check_facet_settings",
     "lockstep",
 ]
 
@@ -52,7 +50,7 @@ BatchAsk: TypeAlias = tuple[IntArray, Real]
 
 @dataclass(frozen=True)
 class Answers:
-    """What became of the displacements that a row asked about.
+    """Answers to the displacements that a row asked about.
 
     ``moved`` (m, d) are the displacements as they were asked: inside the box, in the precision of
     the inputs.
@@ -63,7 +61,7 @@ class Answers:
     prediction: Prediction
 
     def beyond(self, others: Collection[int]) -> NDArray[np.bool_]:
-        """Which displacements (m,) flipped, and to none of the other labels."""
+        """Whether each displacement (m,) flipped, and to none of the other labels."""
         return (
             self.flipped & ~np.isin(self.prediction.label, list(others)) if others else self.flipped
         )
@@ -82,37 +80,6 @@ class Replies(NamedTuple):
 
 _MEMORY = 2**28
 """Bytes for the matrices of all rows that are searched at a time."""
-
-
-class FacetSettings(Protocol):
-    """The settings that searches of single rows have in common."""
-
-    @property
-    def max_queries_per_row(self) -> int: ...
-    @property
-    def n_starts(self) -> int: ...
-    @property
-    def n_probes(self) -> int: ...
-    @property
-    def probe_radius(self) -> float: ...
-    @property
-    def forgetting(self) -> float: ...
-
-
-def check_facet_settings(settings: FacetSettings) -> None:
-    """Raise :class:`~blackbox_boundary.InvalidInput` where a setting makes no sense."""
-    whose = type(settings).__name__
-    if settings.max_queries_per_row < 3 or settings.n_starts < 1 or settings.n_probes < 1:
-        raise InvalidInput(
-            f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at '
-            "least 1."
-        )
-    if not (0 < settings.probe_radius < 1 and settings.forgetting >= 0):
-        raise InvalidInput(
-            f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be '
-            "negative."
-        )
-
 
 Start: TypeAlias = Callable[[int, Box], RowSearch]
 
@@ -193,7 +160,7 @@ class _Block:
         x = as_numpy(take(flips.x, rows))
         self._origin = x.reshape(len(rows), -1)
         self._boxes = [
-            Box.around(origin, _bounds(problem, row), problem.input_shape)
+            Box.around(origin, problem.bounds_of(row), problem.input_shape)
             for origin, row in zip(self._origin, rows.tolist(), strict=True)
         ]
         self._left = np.full(len(rows), max_queries)
@@ -246,7 +213,7 @@ class _Block:
                 yield _Runner(at, search, first)
 
     def _may_ask(self) -> NDArray[np.bool_]:
-        """Which rows of the block are running and have questions left."""
+        """Whether each row of the block is running and has questions left."""
         running = self._flips.status[self._rows] == Status.RUNNING
         return np.asarray(running & (self._left > 0))
 
@@ -267,7 +234,7 @@ class _Block:
                 runner.go_on(answers)
 
     def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
-        """Carry out what all searches request, and let them go on."""
+        """Carry out what all searches request, and resume them."""
         place = np.array([runner.at for runner in runners])
         work = together([runner.pending for runner in runners])
         ask = next(work, None)
@@ -359,11 +326,3 @@ class _Block:
         nearest = as_kind(points[order].reshape(-1, *like.shape[1:]), like)
         flips.keep(rows, nearest, label[order], length[order])
         flips.status[rows[length[order] == 0]] = Status.UNDECIDED
-
-
-def _bounds(problem: Problem, row: int) -> Bounds:
-    """The bounds of one row."""
-    if problem.row_bounds is None:
-        return problem.bounds
-    lowest, highest = problem.row_bounds
-    return lowest[row], highest[row]

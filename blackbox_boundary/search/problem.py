@@ -41,7 +41,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Problem:
-    """What all searches of a run share. Built and validated once, then handed down.
+    """Settings that all searches of a run share, built and validated once.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class Problem:
 
     @classmethod
     def of(cls, predictor: Predictor, *, bounds: Bounds = None, **run: Any) -> Problem:
-        """What a predictor reveals; ``bounds`` replace its own, ``run`` holds further fields."""
+        """The problem of a predictor; ``bounds`` replace its own, ``run`` holds further fields."""
         return cls(
             predictor.access,
             predictor.n_classes,
@@ -176,7 +176,7 @@ class Problem:
         """Distance between the levels of a grid, the same for all inputs; 0 where there is none."""
         return self.grid.step if isinstance(self.grid, Grid) else 0.0
 
-    def bounds_of(self, rows: IntArray) -> Bounds:
+    def bounds_of(self, rows: IntArray | int) -> Bounds:
         """The bounds of some rows of the block: shared ones, or one a row (k, *input_shape)."""
         if self.row_bounds is None:
             return self.bounds

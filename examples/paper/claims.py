@@ -19,7 +19,7 @@ Tables = Mapping[str, Sequence[Row]]
 
 
 class _Case(NamedTuple):
-    """One case of a claim: what it is, whether the claim holds there, and the numbers."""
+    """One case of a claim: its name, whether the claim holds there, and the numbers."""
 
     name: str
     holds: bool

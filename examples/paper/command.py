@@ -145,7 +145,7 @@ def reproduce(
     say: Callable[[str], None],
     dry_run: bool = False,
 ) -> Path | None:
-    """Run (or go on with) a reproduction and write ``folder/report.html``.
+    """Run or continue a reproduction and write ``folder/report.html``.
 
     Parameters
     ----------

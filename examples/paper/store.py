@@ -1,4 +1,4 @@
-"""Results on disk, keyed by their configuration, so that an interrupted reproduction can go on."""
+"""Results on disk, keyed by configuration, so that an interrupted reproduction can continue."""
 
 from __future__ import annotations
 

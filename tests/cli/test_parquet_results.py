@@ -14,7 +14,7 @@ from blackbox_boundary import Distances, datasets
 from blackbox_boundary.cli import main
 from blackbox_boundary.datasets import data as data_rules
 from blackbox_boundary.datasets import parquet_files
-from blackbox_boundary.measuring import results
+from blackbox_boundary.measuring import blocks, results
 
 pa = pytest.importorskip("pyarrow")
 
@@ -43,6 +43,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(data_rules, "STREAMED", 10)
     monkeypatch.setattr(parquet_files, "STREAMED", 10)
     monkeypatch.setattr(results, "_PART_ROWS", 64)
+    monkeypatch.setattr(blocks, "_CALLS", 4)
     return tmp_path
 
 
@@ -181,8 +182,8 @@ def test_bad_data_are_named_before_any_query(damage, said, folder):
 _LIMITED = """
 import resource, sys
 from blackbox_boundary.cli import main
-from blackbox_boundary.measuring import results
-results._PART_ROWS = 64
+from blackbox_boundary.measuring import blocks, results
+results._PART_ROWS, blocks._CALLS = 64, 4
 main.make_context
 args = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -211,8 +212,8 @@ _SLOW = """
 import sys, time
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from blackbox_boundary.cli import main
-from blackbox_boundary.measuring import results
-results._PART_ROWS = 64
+from blackbox_boundary.measuring import blocks, results
+results._PART_ROWS, blocks._CALLS = 64, 4
 ask = OnnxPredictor.predict
 OnnxPredictor.predict = lambda self, x: (time.sleep(0.02), ask(self, x))[1]
 main(sys.argv[1:])
@@ -243,6 +244,7 @@ def test_a_killed_run_goes_on(folder):
 def test_a_worker_writes_the_files_of_one_process(folder, monkeypatch):
     """Byte for byte, names and ids of rows included; none are copied."""
     monkeypatch.setattr(results, "_PART_ROWS", 2**17)  # as in the worker
+    monkeypatch.setattr(blocks, "_CALLS", 16)
     shards = ["--shards", 3]
     found = measured(folder, "p", *PARQUET, *shards, "--workers", 1)
     assert found.exit_code == 0, found.output

@@ -1,6 +1,6 @@
 """The mixins in the trainers of Lightning and of Hugging Face: every sample, in closed form.
 
-They need ``pip install lightning transformers accelerate`` beside torch.
+They need ``pip install lightning transformers accelerate`` beside torch: ``.ci/full trainers``.
 """
 
 import numpy as np

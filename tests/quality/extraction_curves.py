@@ -1,19 +1,21 @@
 """Budget curves of chosen strategies, and the robustness table, as ``reproduce`` makes them.
 
-    BLACKBOX_BOUNDARY_DATA=… python tests/quality/extraction_curves.py mnist --out curves
-    BLACKBOX_BOUNDARY_DATA=… python tests/quality/extraction_curves.py mnist --out curves --robustness
-    BLACKBOX_BOUNDARY_DATA=… python tests/quality/extraction_curves.py cifar100 --out curves
+With ``BLACKBOX_BOUNDARY_DATA`` set::
+
+    python tests/quality/extraction_curves.py mnist --out curves
+    python tests/quality/extraction_curves.py mnist --out curves --robustness
+    python tests/quality/extraction_curves.py cifar100 --out curves
 
 Agreement with the victim on natural test rows, %: mean and standard deviation over seeds; then how
 far each strategy is ahead of the first one, paired by seed, with the 95 % interval (Student's t).
-Results are kept below ``--out``, each trained surrogate for itself; a command that was stopped goes
-on where it was.
+Results are kept below ``--out``, each trained surrogate in its own file; repeat a stopped
+command to continue it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,16 +84,17 @@ def tables(study: Study) -> Iterator[str]:
     }
     first = scale.curve_strategies[0]
     budgets = budgets_of(study, first)
-    for title in ("strategy", f"ahead of {first}"):
-        yield f"| {title} | " + " | ".join(f"{budget:,}" for budget in budgets) + " |"
-        yield "|---" * (len(budgets) + 1) + "|"
-        for name, by_budget in found.items():
-            if title == "strategy":
-                cells = [_spread(values) for values in by_budget]
-            else:
-                cells = [_lead(*pair) for pair in zip(by_budget, found[first], strict=False)]
-            yield f"| {name} | " + " | ".join(cells) + " |"
-        yield ""
+    yield from _table("strategy", budgets, {name: map(_spread, found[name]) for name in found})
+    ahead = {name: map(_lead, found[name], found[first]) for name in scale.curve_strategies[1:]}
+    yield from _table(f"ahead of {first}", budgets, ahead)
+
+
+def _table(title: str, budgets: list[int], cells: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    yield f"| {title} | " + " | ".join(f"{budget:,}" for budget in budgets) + " |"
+    yield "|---" * (len(budgets) + 1) + "|"
+    for name, values in cells.items():
+        yield f"| {name} | " + " | ".join(values) + " |"
+    yield ""
 
 
 def _spread(values: list[float]) -> str:

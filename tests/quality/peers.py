@@ -1,4 +1,7 @@
-"""The gradient-based peers: minimum-norm attacks of adv-lib, Foolbox and secml-torch, each a function of a module, images and labels."""
+"""The gradient-based peers: minimum-norm attacks of adv-lib, Foolbox and secml-torch.
+
+Each is a function of a module, images and labels.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["PEERS"]
 
 
 def _without_torchvision():
-    """Let adv-lib be imported where torchvision is not: only its perceptual losses, not used here, need it."""
+    """Import adv-lib without torchvision, which only its perceptual losses, unused here, need."""
     for name in ("torchvision", "torchvision.models"):
         stand_in = types.ModuleType(name)
         stand_in.__spec__ = importlib.machinery.ModuleSpec(name, None)

@@ -37,7 +37,7 @@ class AnswerPath:
         self._steps = [name or _step(index) for name, index in _STEP.findall(inner)]
 
     def find(self, document: Any) -> Any:
-        """What is there; under ``[*]``, a list of what is there in each element.
+        """The value at the path; under ``[*]``, a list of the values in each element.
 
         Raises
         ------

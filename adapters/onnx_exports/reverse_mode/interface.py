@@ -1,4 +1,4 @@
-"""Which input is differentiated, which output, and what the other inputs are."""
+"""The differentiated input and output, and the values of the other inputs."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ class Ball:
 
     @property
     def cell_costs(self) -> tuple[Real, IntArray]:
-        """What it costs to move to each cell that the ball reaches, and its column.
+        """Cost of a move to each cell that the ball reaches, and the cell's column.
 
         Columns follow each other as in ``potentials``.
         """
@@ -184,7 +184,7 @@ class Ball:
         return self.moves.cost[j, cell], j
 
     def cost_of(self, j: int) -> Real:
-        """What it costs to move a column to each cell that the ball reaches."""
+        """Cost of a column's move to each cell that the ball reaches."""
         return self.moves.cost[j, self.lowest[j] : self.highest[j] + 1]
 
     def least(self) -> Real:
@@ -278,7 +278,7 @@ class Ball:
 
     @property
     def _is_split(self) -> BoolArray:
-        """Which groups split a column (n_groups, d), or pay for its cells."""
+        """Whether each group splits a column (n_groups, d), or is charged for its cells."""
         if self._splits is None:
             ends = self.offset[:-1]
             highest, lowest = (

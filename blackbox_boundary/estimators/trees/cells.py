@@ -143,7 +143,7 @@ class Leaves:
 
     @property
     def is_rule(self) -> NDArray[np.bool_]:
-        """Which leaves (n,) are those of one-hot groups."""
+        """Whether each leaf (n,) belongs to a one-hot group."""
         return self.tree >= len(self.ensemble.roots)
 
     @classmethod

@@ -54,7 +54,7 @@ class Contest:
 
 
 def rivals(leaves: Leaves, home: int, target: int = -1) -> list[list[Contest]]:
-    """What a flip loses: all contests of one of these lists.
+    """The contests of a flip: it loses all of one of these lists.
 
     To any other label, one contest is lost, with the class that wins. To the class ``target`` all
     other classes lose theirs with it. A cell that does not exist, in no leaf of some one-hot group,

@@ -1,4 +1,4 @@
-"""What it costs one row to move to other cells, within what it may become."""
+"""Costs of one row's moves to other cells, inside its domain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .cells import Cells, SplitCells
 __all__ = ["Reach", "RowMoves"]
 
 _ORDER = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": 1.0}
-"""What a move costs, as a power of its length: costs add up, or in L-inf the largest counts."""
+"""Cost of a move, as a power of its length: costs add up, or in L-inf the largest counts."""
 
 _SWAP = {"l0": 1.0, "l1": 2.0, "l2": 2.0, "linf": 1.0}
 """Cost of another category, at a scale of one: two coordinates of a one-hot code move by one."""
@@ -23,7 +23,7 @@ _SWAP = {"l0": 1.0, "l1": 2.0, "l2": 2.0, "linf": 1.0}
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """What one row may become, and the units in which that is measured.
+    """The domain of one row, and its units of distance.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Reach:
 
     @classmethod
     def of(cls, problem: Problem, row: IntArray) -> Reach:
-        """Of one row (1,) of the searched block."""
+        """The domain of one row (1,) of the searched block."""
         n_features = int(np.prod(problem.input_shape))
         reach = cls.everywhere(n_features)
         if (bounds := flat_bounds(problem)) is not None:
@@ -70,7 +70,7 @@ class Reach:
 
 @dataclass(frozen=True, eq=False)
 class RowMoves:
-    """What it costs a row to move each split column to each of its cells.
+    """Cost of moving each split column of a row to each of its cells.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ _LEAST_RADIUS = 1e-290
 """Costs are divided by the radius."""
 
 _MAX_ITERATIONS = 20_000
-"""Of the solver; a ball that needs more is not priced."""
+"""Largest number of the solver's iterations; a ball that needs more is not priced."""
 
 _ENTRIES = 6
 """Entries of the matrix that an iteration takes in as much time as the look at one leaf."""
@@ -131,7 +131,7 @@ class _Programme(NamedTuple):
         )
 
     def solved(self, ball: Ball) -> Any:
-        """What HiGHS finds."""
+        """The result of HiGHS."""
         from scipy.optimize import linprog
         from scipy.sparse import coo_array
 
@@ -193,7 +193,7 @@ def _ranges(first: IntArray, end: IntArray, of: IntArray) -> tuple[IntArray, Int
 
 
 def _set_potentials(ball: Ball, faces: _Faces, dual: Real, weights: Real, mu: float) -> None:
-    """Let each group pay its duals, and share among them what is left of each cell's cost."""
+    """Charge each group its duals, and share the rest of each cell's cost among the groups."""
     ends, begins = np.zeros((2, *ball.potentials.shape))
     at = ball.offset[faces.column] + faces.k
     ends[faces.group, at], begins[faces.group, at] = dual
@@ -211,7 +211,7 @@ def _set_potentials(ball: Ball, faces: _Faces, dual: Real, weights: Real, mu: fl
 
 
 def _before(paid: Real, first: IntArray, j: IntArray) -> Real:
-    """Sums (n_groups, n_cells) of what is paid for the cells before each, in its column."""
+    """Sums (n_groups, n_cells) of the charges for the cells before each, in its column."""
     so_far = np.cumsum(paid, axis=1) - paid
     return np.asarray(so_far - so_far[:, first][:, j])
 

@@ -73,7 +73,7 @@ _BOX_WORK = 3
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """What is known of the nearest flip of a row.
+    """Bounds on the nearest flip of a row.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def nearest_flip(
 
 
 class _Search:
-    """What is known of one row so far: a bound for each rival, and the nearest flip found."""
+    """The state of one row: a bound for each rival, and the nearest flip found."""
 
     def __init__(
         self, leaves: Leaves, moves: RowMoves, rivals: list[list[Contest]], max_work: int
@@ -206,7 +206,7 @@ class _Search:
             self.lower[place] = min(self.lower[place], lower)
 
     def _settled(self, place: int, ball: Ball, whole: Ball) -> float:
-        """What any flip in a part of a rival's ball costs at least, after some search."""
+        """Lower bound on the cost of a flip in a part of a rival's ball, after some search."""
         n_before = np.inf
         ball.radius = min(ball.radius, self.upper)
         while len(ball.total) and len(ball.total) < _PRICED_AGAIN * n_before:
@@ -299,14 +299,14 @@ class _Search:
         return found, lower
 
     def _looked_at(self, ball: Ball) -> tuple[float, tuple[float, Cells] | None]:
-        """What a bound proves, and a flip by single moves."""
+        """A bound, and a flip by single moves."""
         if ball.tighten() > 0:
             return ball.radius, None
         found = greedy_flip(ball)
         return ball.proved(), found if found is not None and found[0] < ball.radius else None
 
     def _searched(self, ball: Ball, proved: float) -> tuple[float, tuple[float, Cells] | None]:
-        """What cliques and boxes prove, and the flip they find."""
+        """The bound by cliques and boxes, and the flip they find."""
         if len(ball.total):
             if not ball.narrow() or not ball.drop_hopeless():
                 return ball.radius, None

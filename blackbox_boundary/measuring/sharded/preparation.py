@@ -38,7 +38,7 @@ _LEAST_ROWS, _MOST_ROWS, _MOST_BYTES = 512, 65_536, 64 * 2**20
 
 
 def default_shards(n_rows: int, row_bytes: int, n_workers: int) -> int:
-    """How many shards a run has, if the caller does not say.
+    """Default number of shards of a run.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def threads_of(threads: int | None, n_workers: int) -> int:
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller of a sharded run wants.
+    """The request for a sharded run.
 
     :func:`~blackbox_boundary.measuring.workers.measure_with_workers` describes each part.
     """
@@ -228,7 +228,7 @@ def _checked(
 
 
 def _named(shared: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the shards share; a model without a fingerprint goes by its name."""
+    """Common facts of the shards, with the model's name if it has no fingerprint."""
     is_known = shared.get("fingerprint") is not None
     return shared if is_known else {**shared, "model": facts.get("model")}
 

@@ -32,7 +32,7 @@ def measure_shards(
     lost: Lost,
     poll: Callable[[], object],
 ) -> Distances:
-    """Measure what is left of all shards by workers, and merge their results.
+    """Measure the unfinished rows of all shards by workers, and merge the results.
 
     Parameters
     ----------

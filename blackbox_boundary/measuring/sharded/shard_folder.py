@@ -15,7 +15,7 @@ SHARDS = "shards"
 """Folder of the shards in the output folder of their run."""
 
 PLAN = "plan.json"
-"""What the shards in that folder have in common; it is there once all input was checked."""
+"""Common facts of the shards in that folder, written once all input was checked."""
 
 
 @contextmanager

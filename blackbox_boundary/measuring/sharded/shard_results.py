@@ -23,7 +23,7 @@ __all__ = ["ShardFiles", "ShardResults", "ShardTable"]
 
 
 class ShardResults(Protocol):
-    """What is stored of the rows of one shard, and its measurement.
+    """Stored results of the rows of one shard, and its measurement.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ShardResults(Protocol):
     def measure(
         self, predictor: Predictor, x: Array, *, has_ledger: bool, **settings: Any
     ) -> Distances:
-        """Measure what is left of the shard.
+        """Measure the unfinished rows of the shard.
 
         With a ledger, what was not finished is searched again from its answers, so that the result
         is that of an uninterrupted run to the bit; without, finished rows are kept.
@@ -52,7 +52,7 @@ class ShardResults(Protocol):
         ...
 
     def save(self, found: Distances) -> None:
-        """Store the results; what was stored before stays where they cannot be written.
+        """Store the results; if they cannot be written, the stored ones are kept.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class ShardTable:
     def measure(
         self, predictor: Predictor, x: Array, *, has_ledger: bool, **settings: Any
     ) -> Distances:
-        """Measure what is left; with a ledger, all rows are searched again."""
+        """Measure the unfinished rows; with a ledger, search all rows again."""
         earlier = None if has_ledger else self.distances()
         self.n_kept = 0 if earlier is None else earlier.run["n_queries"]
         return measure(predictor, x, resume=earlier, **settings)
@@ -135,7 +135,7 @@ class ShardFiles:
     def measure(
         self, predictor: Predictor, x: Array, *, has_ledger: bool, **settings: Any
     ) -> Distances:
-        """Measure what is left; with a ledger, the rows of unfinished files are searched again."""
+        """Measure the unfinished rows; with a ledger, search the rows of unfinished files again."""
         settings.pop("ask_flips_again", None)  # of endpoints, which workers do not measure
         facts = self.facts()
         self.n_kept = 0 if facts is None else facts.get("n_queries", 0)

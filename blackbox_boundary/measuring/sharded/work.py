@@ -1,4 +1,4 @@
-"""What a worker must know of a run, and the measurement of one shard.
+"""A worker's view of a run, and the measurement of one shard.
 
 A shard is idempotent and resumable: what its folder holds decides what is left to do. So it does
 not matter who measures it, how often it is begun, and where a killed worker's shard goes on.
@@ -49,7 +49,7 @@ class MeasureSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Model:
-    """How a worker gets its model.
+    """The model as a worker gets it.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Work:
-    """What every worker of a run must know.
+    """Facts that every worker of a run needs.
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the measurement of a shard ended; its results are in its folder.
+    """Outcome of the measurement of a shard; its results are in its folder.
 
     Attributes
     ----------
@@ -201,7 +201,7 @@ class OpenWork:
             return None, Outcome(0, error)
 
     def measure(self, number: int, progress: Progress) -> Outcome:
-        """Measure what is left of a shard, and store its results.
+        """Measure the unfinished rows of a shard, and store the results.
 
         ``progress`` may raise ``KeyboardInterrupt`` to stop; what was measured is stored.
         """

@@ -149,7 +149,8 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
     subject = f"Half of the {_counted(n, noun)} change" if n > 1 else f"The {noun} changes"
     label = "their label" if n > 1 else "its label"
     if norm == "l0":
-        return f"{subject} {label} when {_counted(int(median), 'column')} or fewer change."
+        count = "1 column changes" if median == 1 else f"{int(median):,} columns or fewer change"
+        return f"{subject} {label} when {count}."
     return (
         f"{subject} {label} when moved by {_short(median)} ({NAMES[norm]}{_unit(distances)}) or "
         "less"
@@ -206,10 +207,8 @@ def _misread(distances: Distances, norm: str, labels: IntArray | None) -> str:
 
 
 def _look_first(distances: Distances, norm: str, noun: str) -> str:
-    distance = distances.norm(norm)
-    nearest = np.argsort(distance, kind="stable")[:3]
-    nearest = nearest[np.isfinite(distance[nearest])]
-    if not nearest.size or len(distance) == 1:
+    nearest = distances.nearest_first(norm)[:3]
+    if not nearest.size or len(distances) == 1:
         return ""
     return (
         f"Look first at {noun}{'s' * (len(nearest) > 1)} {', '.join(map(str, nearest.tolist()))}."

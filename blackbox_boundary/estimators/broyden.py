@@ -42,7 +42,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from functools import partial
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,8 @@ from ..gradients.bases import Basis, basis_for
 from ..predictor import Prediction
 from ..search.asks import Search
 from ..search.box import Box
-from ..search.geometry import least_step
+from ..search.geometry import ORDER, least_step
+from ..search.geometry import length as norm_of_rows
 from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
 from ..search.margins import leads, resolution
 from ..search.problem import Problem
@@ -92,7 +94,7 @@ _WIDTH = 2e-4
 
 @dataclass(frozen=True)
 class Broyden:
-    """The nearest boundary point from scores, in L2.
+    """The nearest boundary point from scores, in L2 or L-infinity.
 
     Parameters
     ----------
@@ -112,6 +114,8 @@ class Broyden:
     forgetting : float
         Variance that a whole turn to another boundary point adds, as a share of the slopes' squared
         length.
+    norm : {"l2", "linf"}
+        What is made small.
     """
 
     keeps_domain: ClassVar[bool] = True
@@ -124,6 +128,7 @@ class Broyden:
     probe_radius: float = 0.1
     noise: float = 0.1
     forgetting: float = 0.2
+    norm: Literal["l2", "linf"] = "l2"
 
     @property
     def name(self) -> str:
@@ -134,6 +139,8 @@ class Broyden:
         check_facet_settings(self)
         if not self.noise >= 0:
             raise InvalidInput('"noise" of Broyden must not be negative.')
+        if self.norm not in ("l2", "linf"):
+            raise InvalidInput(f'"norm" of Broyden must be l2 or linf; got "{self.norm}".')
 
     def expected_queries(self, problem: Problem) -> float:
         """``max_queries_per_row``: all of them are spent."""
@@ -167,7 +174,7 @@ class Broyden:
             least = max(least, float(np.finfo(np.float64).eps) * _scale(box))
             at = flips.start[row : row + 1]
             resolved = float(resolution(at, problem.access)[0])
-            planes = _Planes(basis, read, at, len(box.up), least, resolved)
+            planes = _Planes(basis, read, at, len(box.up), least, resolved, self.norm)
             return self._row(planes, box, problem.stream(int(flips.row_ids[row])), problem.level)
 
         yield from lockstep(
@@ -176,6 +183,7 @@ class Broyden:
             start,
             max_queries_per_row=self.max_queries_per_row,
             memory=4 * basis.size**2,
+            rank=None if self.norm == "l2" else partial(norm_of_rows, norm=self.norm),
         )
 
     def _row(
@@ -185,10 +193,10 @@ class Broyden:
 
         Probes go at least as far as the next ``level`` of a grid; it is 0 without a grid.
         """
-        length = np.inf
+        length = size = np.inf
         scale = _scale(box)
-        while length > planes.least:
-            radius = min(_FIRST_RADIUS * scale * np.sqrt(len(box.up)), self.probe_radius * length)
+        while size > planes.least:
+            radius = min(_FIRST_RADIUS * scale * np.sqrt(len(box.up)), self.probe_radius * size)
             radius = max(radius, level * np.sqrt(len(box.up)))
             aside = radius * planes.basis.synthesise(planes.cov.draw(self.n_probes, stream))
             answers = yield box.clip(planes.anchor + aside)
@@ -202,7 +210,7 @@ class Broyden:
                 turn = float(np.linalg.norm(found[0] - planes.anchor) / np.linalg.norm(found[0]))
                 planes.cov.loosen(self.forgetting * min(turn, 1.0) * planes.basis.variance)
                 planes.anchor, planes.at_anchor = found
-                length = float(np.linalg.norm(found[0]))
+                length, size = planes.length(found[0]), float(np.linalg.norm(found[0]))
 
     def _as_with_labels(
         self,
@@ -213,10 +221,10 @@ class Broyden:
     ) -> Asking[tuple[Real, Real] | None]:
         """The nearer of the flip known and a first one sought by labels; with the leads there."""
         planes.are_stepped = False
-        start = yield from first_flip(box, planes.basis, self.n_starts, stream)
+        start = yield from first_flip(box, planes.basis, self.n_starts, stream, self.norm)
         if start is None:
             return found
-        if found is not None and np.linalg.norm(found[0]) <= np.linalg.norm(start.point):
+        if found is not None and planes.length(found[0]) <= planes.length(start.point):
             return found
         answers = yield start.point[None]
         return start.point, planes.leads(answers.prediction)[0]
@@ -229,7 +237,14 @@ class _Planes:
     """
 
     def __init__(
-        self, basis: Basis, read: Leads, start: Prediction, d: int, least: float, resolved: float
+        self,
+        basis: Basis,
+        read: Leads,
+        start: Prediction,
+        d: int,
+        least: float,
+        resolved: float,
+        norm: str,
     ) -> None:
         self.basis, self.leads, self.least, self.resolved = basis, read, least, resolved
         self.cov = Covariance.diagonal(basis.variance)
@@ -238,6 +253,11 @@ class _Planes:
         self.slopes = np.zeros((len(self.at_row), basis.size))
         self.anchor, self.at_anchor = np.zeros(d), self.at_row
         self.are_stepped = False
+        self.norm = norm
+
+    def length(self, displacement: Real) -> float:
+        """In the norm that is made small."""
+        return float(np.linalg.norm(displacement, ord=ORDER[self.norm]))
 
     def see(self, moved: Real, answers: Prediction, noise: float) -> None:
         """Update the slopes by the leads at displacements (m, d), one after the other."""
@@ -271,8 +291,12 @@ class _Planes:
         if (tied := self.at_row[self.rivals] <= self.resolved).any():
             beside = self.least * np.linalg.norm(towards[tied], axis=-1)
             at_row[tied] = np.maximum(beside, self.resolved)
-        feet = [box.nearest(w / lead) for w, lead in zip(towards, at_row, strict=True) if lead > 0]
-        return min((foot for foot in feet if foot is not None), key=np.linalg.norm, default=None)
+        feet = [
+            box.nearest(w / lead, self.norm)
+            for w, lead in zip(towards, at_row, strict=True)
+            if lead > 0
+        ]
+        return min((foot for foot in feet if foot is not None), key=self.length, default=None)
 
 
 def _scale(box: Box) -> float:
@@ -287,14 +311,14 @@ def _walk(
 
     Returns the flip nearest to the boundary and its leads; None if it is not within ``length``.
     """
-    if foot is None or float(np.linalg.norm(foot)) > (1 - _WORTHWHILE) * length:
+    if foot is None or planes.length(foot) > (1 - _WORTHWHILE) * length:
         return None
-    size = float(np.linalg.norm(foot))
+    size = planes.length(foot)
     u, limit = foot / size, (1 - 0.5 * _WORTHWHILE) * length
     lo, hi, at_lo, at_hi, found = 0.0, np.inf, planes.at_row, planes.at_row, None
     r = min(1.01 * size, limit)
     for _ in range(_SECANTS):
-        answers = yield box.along(u, r)[None]
+        answers = yield box.along(u, r, planes.norm)[None]
         at_r = planes.leads(answers.prediction)[0]
         if answers.flipped[0]:
             hi, at_hi, found = r, at_r, (answers.moved[0], at_r)
@@ -328,7 +352,7 @@ def _closed(
             break
         planes.are_stepped = True
         r = 0.5 * (lo + hi)
-        answers = yield box.along(u, r)[None]
+        answers = yield box.along(u, r, planes.norm)[None]
         if answers.flipped[0]:
             hi, found = r, (answers.moved[0], planes.leads(answers.prediction)[0])
         else:

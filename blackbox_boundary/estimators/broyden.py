@@ -75,6 +75,9 @@ of single precision, as for differences."""
 _RESOLUTION = 1e-6
 """Share of the first variance below which the covariance is lost in single precision."""
 
+_ROUNDING = 1e-6
+"""Relative error that the length of a slope in its basis may have."""
+
 _WORTHWHILE = 1e-4
 """Relative gain below which an expected improvement is not tried."""
 
@@ -282,21 +285,28 @@ class _Planes:
         self.cov.remove(g, by)
 
     def foot(self, box: Box) -> Real | None:
-        """The nearest point of all tangent planes inside the box; None where no plane is met."""
-        at_row = (
-            self.at_anchor[self.rivals]
-            - self.slopes[self.rivals] @ self.basis.analyse(self.anchor[None])[0]
-        )
-        towards = -self.basis.synthesise(self.slopes[self.rivals])
+        """The nearest point of all tangent planes inside the box; None where no plane is met.
+
+        A plane is at least as far as without the box, ``lead / |slope|``; planes are taken in that
+        order, until the next one is farther than the nearest point found.
+        """
+        slopes = self.slopes[self.rivals]
+        at_row = self.at_anchor[self.rivals] - slopes @ self.basis.analyse(self.anchor[None])[0]
+        steepness = np.linalg.norm(slopes, axis=-1)
         if (tied := self.at_row[self.rivals] <= self.resolved).any():
-            beside = self.least * np.linalg.norm(towards[tied], axis=-1)
-            at_row[tied] = np.maximum(beside, self.resolved)
-        feet = [
-            box.nearest(w / lead, self.norm)
-            for w, lead in zip(towards, at_row, strict=True)
-            if lead > 0
-        ]
-        return min((foot for foot in feet if foot is not None), key=self.length, default=None)
+            at_row[tied] = np.maximum(self.least * steepness[tied], self.resolved)
+        widest = 1.0 if self.norm == "l2" else np.sqrt(len(self.anchor))
+        least = at_row / np.maximum(widest * steepness, np.finfo(np.float64).tiny)
+        best, length = None, np.inf
+        for j in np.argsort(least, kind="stable"):
+            if least[j] > (1 + _ROUNDING) * length:
+                break
+            if at_row[j] <= 0:
+                continue
+            foot = box.nearest(-self.basis.synthesise(slopes[j, None])[0] / at_row[j], self.norm)
+            if foot is not None and self.length(foot) < length:
+                best, length = foot, self.length(foot)
+        return best
 
 
 def _scale(box: Box) -> float:

@@ -75,6 +75,9 @@ of single precision, as for differences."""
 _RESOLUTION = 1e-6
 """Share of the first variance below which the covariance is lost in single precision."""
 
+_FLAT = 1e-150
+"""Steepness of a plane that is met nowhere."""
+
 _ROUNDING = 1e-6
 """Relative error that the length of a slope in its basis may have."""
 
@@ -296,7 +299,8 @@ class _Planes:
         if (tied := self.at_row[self.rivals] <= self.resolved).any():
             at_row[tied] = np.maximum(self.least * steepness[tied], self.resolved)
         widest = 1.0 if self.norm == "l2" else np.sqrt(len(self.anchor))
-        least = at_row / np.maximum(widest * steepness, np.finfo(np.float64).tiny)
+        least = np.full(len(at_row), np.inf)
+        np.divide(at_row, widest * steepness, out=least, where=steepness > _FLAT)
         best, length = None, np.inf
         for j in np.argsort(least, kind="stable"):
             if least[j] > (1 + _ROUNDING) * length:

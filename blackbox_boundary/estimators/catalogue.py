@@ -99,7 +99,7 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         "tangent": Entry(
             Tangent,
             Access.PROBABILITIES,
-            _ANY_NORM,
+            ("l0", *_ANY_NORM),
             "ours, after Frank & Wolfe 1956, DDN 2019 and FAB 2020",
         ),
         "trees": Entry(

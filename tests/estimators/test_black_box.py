@@ -83,9 +83,7 @@ def test_hyperplanes_are_met_at_their_distance(estimator, within):
 def test_scores_in_l_infinity_meet_hyperplanes_at_their_distance(bounds):
     """The nearest of several hyperplanes in twenty dimensions, against the closed form in a box."""
     predictor, x = hyperplanes(20, access=Access.LOGITS, bounds=bounds), inside(6, 20)
-    found = measure(
-        Opaque(predictor), x, estimator=Broyden(max_queries_per_row=150, norm="linf")
-    )
+    found = measure(Opaque(predictor), x, estimator=Broyden(max_queries_per_row=150, norm="linf"))
     logits, weights = predictor.predict(x).scores, predictor.shape.weights
     exact = np.full(len(x), np.inf)
     for rival in range(4):

@@ -5,7 +5,7 @@ A model returns one of these outputs:
 | output | shape | read as |
 |---|---|---|
 | scores | (n, k), or (n, k, 1, ...), k > 1 | logits or probabilities of k classes, as declared |
-| one score | (n,) or (n, 1) float | the positive class of two: its logit z as (-z/2, z/2), or its probability p as (1 - p, p) |
+| one score | (n,) or (n, 1) float | the positive class: logit z as (-z/2, z/2), p as (1 - p, p) |
 | labels | n whole numbers or names, in any shape | access ``label``; see :mod:`.labels` |
 | labels and their scores | a pair of (n,) | access ``top1`` |
 """
@@ -207,7 +207,7 @@ def read_outputs(
     classes: Sequence[Any] | None = None,
     holds_labels: bool | None = None,
 ) -> Prediction:
-    """The prediction that ``n`` rows' outputs amount to, compared with what is declared.
+    """The prediction in the outputs of ``n`` rows, compared with the declaration.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ def check_one_score(output: NDArray[Any], n: int, access: Access, evidence: str 
 
 
 def _reveal(prediction: Prediction, access: Access) -> Prediction:
-    """What the access lets through of a prediction with all scores."""
+    """The part of a prediction with all scores that the access reveals."""
     if access.has_scores or prediction.scores is None:
         return prediction
     return Prediction(

@@ -44,7 +44,7 @@ def rows(x: Any) -> Frame | None:
 
 
 def _values(column: nw.Series[Any]) -> NDArray[Any]:
-    """One column: numbers with NaN for what is missing, or the objects that it holds."""
+    """One column: numbers with NaN for missing values, or objects."""
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         single = column.dtype == nw.Float32
         wide = column.cast(nw.Float32 if single else nw.Float64)

@@ -21,8 +21,8 @@ __all__ = ["Outputs", "disagreement", "joined", "tells_rows_apart", "warn_of_dep
 Outputs = list[NDArray[Any]]
 
 _TOLERANCE = {2: 1e-2, 4: 1e-4, 8: 1e-4}
-"""Of the largest score, by item size: 1,000 and 10 roundings of float32 and float16. Mixed-up rows
-are off by the score itself, and 8-bit quantisation by a 255th of its range."""
+"""Share of the largest score, by item size: 1,000 and 10 roundings of float32 and float16. Mixed-up
+rows are off by the score itself, and 8-bit quantisation by a 255th of its range."""
 
 
 def disagreement(

@@ -21,7 +21,7 @@ from blackbox_boundary.predictor import class_name
 __all__ = ["check_labels", "label_indices", "listed_classes", "mismatches"]
 
 _TIE = 1e-5
-"""Of the largest score: labels and scores may be computed in different precision."""
+"""Share of the largest score: labels and scores may have different precisions."""
 
 _MISMATCHES = 0.01
 """Share of the rows on which labels and scores may differ."""

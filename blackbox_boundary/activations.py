@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
+import scipy
 
 from .layers import Affine, row_sums
+from .predictor import BoolArray, IntArray, Real
 
 __all__ = [
     "Activation",
@@ -27,9 +27,6 @@ __all__ = [
     "softplus",
     "tanh",
 ]
-
-
-Real = NDArray[np.float64]
 
 _POINT = 1e-9
 """Relative width of an interval below which its chord cannot be computed."""
@@ -44,7 +41,7 @@ class Lines:
     above: Real
     above_offset: Real
 
-    def transposed(self, weights: Real, rows: NDArray[np.intp]) -> tuple[Real, Real]:
+    def transposed(self, weights: Real, rows: IntArray) -> tuple[Real, Real]:
         """Positive weights take the line below, negative ones the line above."""
         up, down = np.maximum(weights, 0), np.minimum(weights, 0)
         back = up * self.below[rows]
@@ -83,14 +80,14 @@ class Activation:
         return self.steepest
 
     def sizes(self, x: Real) -> Real:
-        """Of input, output and ``middle``."""
+        """Total size of input, output and ``middle``."""
         return np.asarray(np.abs(self(x)) + self.steepest * np.abs(x) + self.middle)
 
     def absolute(self) -> Affine:
         """The steepest slope everywhere."""
         return Affine(np.array(self.steepest), np.array(0.0), self.name)
 
-    def bends(self, low: Real, high: Real) -> NDArray[np.bool_]:
+    def bends(self, low: Real, high: Real) -> BoolArray:
         """Where a kink lies inside an interval; everywhere without kinks."""
         if self.kinks is None:
             return np.ones(low.shape, np.bool_)
@@ -180,7 +177,7 @@ def tanh(name: str) -> Activation:
 
 def sigmoid(name: str) -> Activation:
     """Logistic function, steepest in the middle."""
-    return Activation(expit, 0.25, name, slope=_sigmoid_slope)
+    return Activation(scipy.special.expit, 0.25, name, slope=_sigmoid_slope)
 
 
 def softplus(beta: float, name: str) -> Activation:
@@ -220,7 +217,7 @@ def _tanh_slope(x: Any) -> Any:
 
 
 def _sigmoid_slope(x: Any) -> Any:
-    return expit(x) * expit(-x)
+    return scipy.special.expit(x) * scipy.special.expit(-x)
 
 
 def _softplus(x: Any, beta: float) -> Any:
@@ -228,4 +225,4 @@ def _softplus(x: Any, beta: float) -> Any:
 
 
 def _softplus_slope(x: Any, beta: float) -> Any:
-    return expit(beta * x)
+    return scipy.special.expit(beta * x)

@@ -46,7 +46,7 @@ def take(array: Array, rows: IntArray) -> Array:
     if _are_all(rows, array):
         return array
     if is_numpy_array(array):
-        return array[rows]
+        return array.take(rows, axis=0)
     return array_namespace(array).take(array, _index(rows, array), axis=0)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .predictor import IntArray, Real
 
 __all__ = ["Ball"]
-
-Real = NDArray[np.float64]
-Int = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,7 @@ class Ball:
         low = np.minimum(np.maximum(self.x - reach, self.lowest), self.x)
         return low, np.maximum(np.minimum(self.x + reach, self.highest), self.x)
 
-    def least(self, weights: Real, rows: Int) -> Real:
+    def least(self, weights: Real, rows: IntArray) -> Real:
         """Least value (m,) of ``weights @ point`` over the balls of some rows; ``weights`` (m, d).
 
         Exact for L-infinity and L1. For L2 the larger one of the least values over the ball and

@@ -19,14 +19,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .graphs import Graph
 from .layers import Dense, Layer, Sum
+from .predictor import Real
 
 __all__ = ["Rounding"]
-
-Real = NDArray[np.float64]
 
 _UNBOUNDED = 1e30
 """Stands for infinity: zero times infinity is no number."""

@@ -22,14 +22,13 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .chain_rounding import Rounding
 from .errors import CapabilityMissing, InvalidInput
 from .graphs import Graph
 from .image_layers import Convolution, convolution_norm
 from .layers import Affine, Dense, Layer, Reshape, Sum, spectral_norm
-from .predictor import Access, FloatArray, IntArray
+from .predictor import Access, FloatArray, IntArray, Real
 
 __all__ = [
     "Chain",
@@ -41,8 +40,6 @@ __all__ = [
     "spectral_norm",
     "verified",
 ]
-
-Real = NDArray[np.float64]
 
 _ROUNDING = 1 + 1e-6
 """Singular values in double precision are good to 1e-12 or so; norms are rounded up by far more."""

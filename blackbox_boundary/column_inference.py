@@ -30,6 +30,7 @@ from .column import Column, Kind
 from .domain import Domain
 from .errors import InvalidInput
 from .frames import Frame, frame_of, is_missing
+from .predictor import Real
 from .printable import printable
 
 __all__ = ["SCALES", "ScaleRule", "infer_domain"]
@@ -37,7 +38,7 @@ __all__ = ["SCALES", "ScaleRule", "infer_domain"]
 ScaleRule: TypeAlias = Literal["std", "mad", "range"]
 
 SCALES = ("std", "mad", "range")
-"""How the unit of distance of a column is computed."""
+"""The rule for a column's unit of distance."""
 
 _LEVELS, _REPEATS = 10, 10
 """Different numbers that a column of levels has at most, and how often each occurs on average."""
@@ -47,8 +48,6 @@ _SHARED = re.compile(r"(.+?)[_=.:|/ -]+[^_=.:|/ -]*$")
 
 _NORMAL = 1.4826
 """The standard deviation of a normal distribution, in median absolute deviations."""
-
-Real = NDArray[np.float64]
 
 
 def infer_domain(x: Any, names: Sequence[str] | None = None, scale: ScaleRule = "std") -> Domain:

@@ -35,12 +35,10 @@ from .arrays import as_kind, as_numpy
 from .column import Column, Kind, Only
 from .errors import InvalidInput
 from .inputs import finite_rows
-from .predictor import Array, Bounds
+from .predictor import Array, Bounds, Real
 from .printable import printable
 
 __all__ = ["Column", "Domain", "Kind", "Only", "Violation", "flat_rows"]
-
-Real = NDArray[np.float64]
 
 _SAME = 1e-4
 """Distance within which a number is a whole number, or a share: single precision holds a count of
@@ -88,8 +86,10 @@ class Domain:
 
     Examples
     --------
-    >>> domain = Domain((Column("age", "integer", 0, 120, only="rise"), Column("income", scale=1e3)))
-    >>> domain.nearest(np.array([[29.4, 31500.0], [31.2, 31500.0]]), np.array([[30.0, 30000.0]] * 2))
+    >>> age = Column("age", "integer", 0, 120, only="rise")
+    >>> domain = Domain((age, Column("income", scale=1e3)))
+    >>> points = np.array([[29.4, 31500.0], [31.2, 31500.0]])
+    >>> domain.nearest(points, np.array([[30.0, 30000.0]] * 2))
     array([[3.00e+01, 3.15e+04],
            [3.10e+01, 3.15e+04]])
     """
@@ -108,8 +108,8 @@ class Domain:
             members = [self.columns[at] for at in group]
             if len(members) < 2 or len({c.frozen for c in members}) > 1:
                 raise InvalidInput(
-                    f'The one-hot group "{printable(str(members[0].group))}" must have at least two '
-                    "columns, all of them frozen or none."
+                    f'The one-hot group "{printable(str(members[0].group))}" must have at least '
+                    "two columns, all of them frozen or none."
                 )
 
     @property
@@ -169,7 +169,7 @@ class Domain:
 
     @property
     def units(self) -> tuple[NDArray[np.intp], ...]:
-        """The columns that change together: each by itself, or with its one-hot group."""
+        """The columns that change together: each alone, or with its one-hot group."""
         grouped = {int(at) for group in self.groups for at in group}
         alone = (np.array([at]) for at in range(len(self.columns)) if at not in grouped)
         return (*alone, *self.groups)

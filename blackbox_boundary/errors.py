@@ -20,6 +20,7 @@ __all__ = [
     "Interrupted",
     "InvalidInput",
     "LedgerError",
+    "MixedUnits",
     "ModelChanged",
     "PredictorError",
     "PredictorRefused",
@@ -107,7 +108,7 @@ class LedgerError(BoundaryError):
 
 
 class StorageError(BoundaryError):
-    """A file of a run cannot be written, its disk being full for one; what it held, it holds."""
+    """A file of a run cannot be written, for example on a full disk; its content is kept."""
 
     @classmethod
     def of(cls, path: object, error: OSError) -> StorageError:
@@ -140,3 +141,7 @@ class CertificatesWithdrawn(UserWarning):
     A bug of this package; the distances of the run are valid. ``run["certificates_withdrawn"]`` of
     the result holds the same message.
     """
+
+
+class MixedUnits(UserWarning):
+    """The columns of a table have spreads so different that their distances mean little."""

@@ -73,8 +73,8 @@ class Frame:
             if column.dtype.kind not in "buif":
                 raise InvalidInput(
                     f'"x" must hold numbers only; column "{printable(str(name))}" holds '
-                    f"{_kind(column)}. Encode it as numbers, leave it out, or describe its categories "
-                    "by a domain (columns=infer_domain(x)), where the model takes texts."
+                    f"{_kind(column)}. Encode it as numbers, leave it out, or describe its "
+                    "categories by a domain (columns=infer_domain(x)), where the model takes texts."
                 )
         if not columns:
             return np.zeros((0, 0))
@@ -121,7 +121,7 @@ def frame_of(x: Any) -> Frame | Any:
 
 
 def _texts(names: Iterable[Any]) -> tuple[Any, ...]:
-    """Names of columns; those that are positions alone are none."""
+    """Names of columns; mere positions are not names."""
     given = tuple(names)
     return given if any(isinstance(name, str) for name in given) else ()
 
@@ -169,7 +169,7 @@ def is_missing(value: Any) -> bool:
 
 
 def _kind(column: NDArray[Any]) -> str:
-    """What a column holds, and the first such value."""
+    """The kind of values in a column, and the first such value."""
     some = next((value for value in column.tolist() if not isinstance(value, int | float)), "")
     return f'"{printable(str(some))[:40]}"' if isinstance(some, str) else type(some).__name__
 

@@ -12,14 +12,12 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import CapabilityMissing
 from .layers import Dense, Layer, LinearLayer, Sum
+from .predictor import Real
 
 __all__ = ["Graph"]
-
-Real = NDArray[np.float64]
 
 _SINGLE_EPS = float(np.finfo(np.float32).eps)
 

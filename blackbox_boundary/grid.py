@@ -13,11 +13,10 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from .arrays import as_kind, clip
 from .errors import InvalidInput
-from .predictor import Array, Bounds, Predictor
+from .predictor import Array, Bounds, Predictor, Real
 
 __all__ = ["Grid", "Gridded", "grid_of"]
 
@@ -101,7 +100,7 @@ class Grid:
         """Distance between neighbours, input units."""
         return self.unit / self.parts
 
-    def steps(self, h: NDArray[np.float64]) -> NDArray[np.float64]:
+    def steps(self, h: Real) -> Real:
         """Steps of differences that reach another level."""
         return np.maximum(h, self.step)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .layers import row_sums, spectral_norm
+from .predictor import Real
 
 __all__ = [
     "AxisMatrices",
@@ -27,7 +28,7 @@ __all__ = [
     "dilated",
 ]
 
-Real = NDArray[np.float64]
+
 Pads = tuple[tuple[int, int], ...]
 """Zeros before and after the values, for each axis of an image."""
 
@@ -113,6 +114,9 @@ class Convolution:
 class MaxPool:
     """The largest value of each window of an image."""
 
+    is_relaxed: ClassVar[bool] = True
+    roundings: ClassVar[int] = 0
+
     taps: tuple[int, ...]
     strides: tuple[int, ...]
     pads: Pads
@@ -140,11 +144,6 @@ class MaxPool:
         pairs = zip(self.taps, self.strides, strict=True)
         return math.sqrt(math.prod(math.ceil(k / s) for k, s in pairs))
 
-    @property
-    def roundings(self) -> int:
-        """None."""
-        return 0
-
     def sizes(self, x: Real) -> Real:
         """Nothing is added up."""
         return np.zeros(self(x).shape)
@@ -160,11 +159,6 @@ class MaxPool:
     def interval(self, low: Real, high: Real) -> tuple[Real, Real]:
         """The largest values of both ends."""
         return self(low), self(high)
-
-    @property
-    def is_relaxed(self) -> bool:
-        """Always."""
-        return True
 
     def relaxed(self, low: Real, high: Real) -> _Picked:
         """Below: the input with the largest lower end.

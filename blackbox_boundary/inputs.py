@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from .arrays import as_kind, as_numpy, take
 from .errors import InvalidInput
-from .predictor import Array, Bounds, IntArray
+from .predictor import Array, BoolArray, Bounds, IntArray, Real
 
 __all__ = [
     "check_inside",
@@ -35,7 +34,7 @@ def check_shape(x: Array, input_shape: tuple[int, ...], whose: str = '"x"') -> N
         raise InvalidInput(f"{whose} must have shape ({expected}); got {shape}.")
 
 
-def finite_rows(x: Array) -> NDArray[np.bool_]:
+def finite_rows(x: Array) -> BoolArray:
     """(n,) which rows hold neither NaN nor infinity."""
     xp = array_namespace(x)
     return np.asarray(as_numpy(xp.all(xp.isfinite(xp.reshape(x, (x.shape[0], -1))), axis=-1)))
@@ -46,8 +45,8 @@ def row_excess(
     input_shape: tuple[int, ...],
     bounds: Bounds,
     row_ids: IntArray,
-    missing: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float64]:
+    missing: BoolArray | None = None,
+) -> Real:
     """How far each row (n,) lies outside the bounds; NaN for a row with NaN or infinity.
 
     Inputs where ``missing`` (*input_shape) may be NaN.
@@ -132,7 +131,7 @@ def checked_bounds(bounds: Bounds, input_shape: tuple[int, ...]) -> Bounds:
     return lowest, highest
 
 
-def checked_scale(scale: Any, input_shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+def checked_scale(scale: Any, input_shape: tuple[int, ...]) -> Real | None:
     """A scale of the inputs (*input_shape); None where none is given."""
     if scale is None:
         return None
@@ -142,7 +141,8 @@ def checked_scale(scale: Any, input_shape: tuple[int, ...]) -> NDArray[np.float6
         wide = np.full(1, np.nan)
     if not (np.isfinite(wide) & (wide > 0)).all():
         raise InvalidInput(
-            f'"scale" must be positive and finite, one number or one for each of the inputs {input_shape}; got {scale}.'
+            f'"scale" must be positive and finite, one number or one for each of the inputs '
+            f"{input_shape}; got {scale}."
         )
     return wide
 
@@ -175,7 +175,7 @@ the caller."""
 
 def check_inside(
     x: Array, bounds: Bounds, row_ids: IntArray, input_names: tuple[str, ...] | None = None
-) -> NDArray[np.float64]:
+) -> Real:
     """How far each row (n,) lies outside the bounds, at most one rounding of single precision.
 
     Parameters
@@ -217,7 +217,7 @@ def check_inside(
     )
 
 
-def _scale(bounds: tuple[Any, Any]) -> NDArray[np.float64]:
+def _scale(bounds: tuple[Any, Any]) -> Real:
     """The larger of the finite bounds of each input, in magnitude."""
     lowest, highest = (np.where(np.isfinite(bound), np.abs(bound), 0.0) for bound in bounds)
     return np.asarray(np.maximum(lowest, highest), np.float64)

@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .predictor import BoolArray, IntArray, Real
 
 __all__ = [
     "Affine",
@@ -32,8 +33,6 @@ __all__ = [
     "row_sums",
     "spectral_norm",
 ]
-
-Real = NDArray[np.float64]
 
 
 class Layer(Protocol):
@@ -56,7 +55,7 @@ class Layer(Protocol):
         ...
 
     def sizes(self, x: Real) -> Real:
-        """Sums of the absolute values of what is added up, for each output."""
+        """Sums of the absolute values of the summands, for each output."""
         ...
 
     def absolute(self) -> Layer:
@@ -79,7 +78,7 @@ class LinearLayer(Layer, Protocol):
 class Relaxation(Protocol):
     """Linear functions below and above a layer, on the intervals of some rows."""
 
-    def transposed(self, weights: Real, rows: NDArray[np.intp]) -> tuple[Real, Real]:
+    def transposed(self, weights: Real, rows: IntArray) -> tuple[Real, Real]:
         """Weights (m, *shape) of the inputs, and constants (m,), with a sum that is never larger.
 
         Parameters
@@ -101,7 +100,7 @@ class RelaxedLayer(Layer, Protocol):
         """Whether these functions are known."""
         ...
 
-    def bends(self, low: Real, high: Real) -> NDArray[np.bool_]:
+    def bends(self, low: Real, high: Real) -> BoolArray:
         """Inputs (n, *shape) on whose intervals it is not linear: tighter ones pay there."""
         ...
 
@@ -157,6 +156,9 @@ class Affine:
     Default: of the offset alone.
     """
 
+    roundings: ClassVar[int] = 16
+    """Few: the factor itself may be a quotient of rounded numbers."""
+
     scale: Real
     offset: Real
     name: str = "Affine"
@@ -168,11 +170,6 @@ class Affine:
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
         """The largest factor."""
         return float(np.abs(self.scale).max())
-
-    @property
-    def roundings(self) -> int:
-        """Few: the factor itself may be a quotient of rounded numbers."""
-        return 16
 
     def sizes(self, x: Real) -> Real:
         """``|scale| |x| + terms``."""
@@ -192,6 +189,9 @@ class Affine:
 class Sum:
     """Several values of one shape, added up."""
 
+    roundings: ClassVar[int] = 4
+    """One for each value but the first; two are the rule."""
+
     name: str = "Add"
 
     def __call__(self, *x: Real) -> Real:
@@ -200,11 +200,6 @@ class Sum:
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
         """Each single value is passed on as it is."""
         return 1.0
-
-    @property
-    def roundings(self) -> int:
-        """One for each value but the first; two are the rule."""
-        return 4
 
     def sizes(self, *x: Real) -> Real:
         """Of all values together."""
@@ -222,6 +217,8 @@ class Sum:
 class Rearranged(ABC):
     """The same values in other places: nothing is computed, and distances stay."""
 
+    roundings: ClassVar[int] = 0
+
     @abstractmethod
     def __call__(self, x: Real) -> Real: ...
 
@@ -231,11 +228,6 @@ class Rearranged(ABC):
     def norm(self, shape: tuple[int, ...]) -> float:  # noqa: ARG002 - the protocol's signature
         """Distances stay."""
         return 1.0
-
-    @property
-    def roundings(self) -> int:
-        """None."""
-        return 0
 
     def sizes(self, x: Real) -> Real:
         """Nothing is added up."""
@@ -283,7 +275,7 @@ class Selection(Rearranged):
     ``places`` (*shape of the output) int; -1 is a zero. No place is named twice.
     """
 
-    places: NDArray[np.intp]
+    places: IntArray
     name: str = "Slice"
 
     def __call__(self, x: Real) -> Real:

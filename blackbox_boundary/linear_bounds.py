@@ -28,7 +28,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .balls import Ball
 from .graphs import Graph
@@ -41,11 +40,9 @@ from .layers import (
     Sum,
     row_sums,
 )
+from .predictor import IntArray, Real
 
 __all__ = ["LinearBounds", "has_bounds"]
-
-Real = NDArray[np.float64]
-Int = NDArray[np.intp]
 
 _DOUBLE = float(np.finfo(np.float64).eps) / 2
 """Unit roundoff of the sums here."""
@@ -54,7 +51,7 @@ _MORE = 16
 """Roundings in double precision of one step, beyond those of the layer itself."""
 
 _HALVINGS = 12
-"""Of the interval in which a smaller radius is looked for: to a part in 4,000 of the larger one."""
+"""Halvings of the interval of a smaller radius: to a part in 4,000 of the larger one."""
 
 _WITHOUT_BOX = 2.0
 """A root is looked for up to this many times the radius that would be one without bounds."""
@@ -116,7 +113,7 @@ class LinearBounds:
                 assert isinstance(layer, RelaxedLayer)
                 self._pass_relaxed(layer, self.graph.inputs[k][0])
 
-    def reach(self, home: Int, slack: Real) -> Real:
+    def reach(self, home: IntArray, slack: Real) -> Real:
         """Radii (n,) at which a lead comes down to its slack, by the lines of this ball.
 
         Up to the radius of the ball this is a proof, because its lines hold on every smaller ball.
@@ -155,7 +152,7 @@ class LinearBounds:
         outside = np.minimum(_WITHOUT_BOX * ends, _FAR)
         return _last_positive(lead, np.maximum(self.ball.radius, outside))
 
-    def least(self, value: int, weights: Real, rows: Int) -> Real:
+    def least(self, value: int, weights: Real, rows: IntArray) -> Real:
         r"""Lower bounds (m,) of weighted sums of a value, anywhere in the balls of some rows.
 
         Parameters
@@ -167,7 +164,7 @@ class LinearBounds:
         back, constant = self._backward(value, weights, rows)
         return constant + self.ball.least(back, rows)
 
-    def _backward(self, value: int, weights: Real, rows: Int) -> tuple[Real, Real]:
+    def _backward(self, value: int, weights: Real, rows: IntArray) -> tuple[Real, Real]:
         """A linear function of the row, weights (m, d) and constants (m,), below the sum."""
         pending, constant = {value: weights}, np.zeros(len(rows))
         for k in range(value, 0, -1):

@@ -153,8 +153,9 @@ def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made
             if parameter.kind is parameter.KEYWORD_ONLY
         ]
         raise InvalidInput(
-            f"{kind.__name__} cannot be made: {error}; its settings are {', '.join(settings)}: in Python load(..., NAME=VALUE), "
-            "on the command line --input-shape and the like, or --given NAME=VALUE."
+            f"{kind.__name__} cannot be made: {error}; its settings are {', '.join(settings)}: in "
+            "Python load(..., NAME=VALUE), on the command line --input-shape and the like, or "
+            "--given NAME=VALUE."
         ) from None
     return kind(*parts, **given)
 

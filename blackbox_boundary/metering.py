@@ -32,7 +32,7 @@ def charge_all(charges: Sequence[Charge], n_rows: int) -> None:
 
 
 class Counts(Protocol):
-    """What has been sent so far.
+    """Counts of rows and calls sent so far.
 
     Attributes
     ----------

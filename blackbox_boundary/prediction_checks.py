@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import BadPrediction
-from .predictor import Access, FloatArray, Prediction
+from .predictor import Access, FloatArray, Prediction, Real
 from .rounding import NOT_ROUNDED, decimals
 
 __all__ = ["check_prediction", "looks_like_probabilities", "rounded_zero"]
@@ -86,7 +85,7 @@ def _check_probabilities(scores: FloatArray) -> None:
         )
 
 
-def _slack(scores: FloatArray) -> NDArray[np.float64]:
+def _slack(scores: FloatArray) -> Real:
     """How far rounding may take the sums of rows of probabilities, (n,)."""
     places = decimals(scores)
     is_rounded = (places > 0) & (places < NOT_ROUNDED) & (scores.max(axis=-1) <= 1)

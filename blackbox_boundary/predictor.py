@@ -42,8 +42,11 @@ Bounds: TypeAlias = "tuple[Any, Any] | None"
 """Lowest and highest input, each a number or an array that broadcasts to ``input_shape``; None:
 no bounds."""
 
+BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.intp]
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
+Real: TypeAlias = NDArray[np.float64]
+"""An array of double precision, whatever the precision of the inputs is."""
 
 
 class Access(enum.IntEnum):
@@ -150,6 +153,12 @@ class Prediction:
         )
 
     @property
+    def known_scores(self) -> FloatArray:
+        """Scores (n, n_classes), where the predictor is known to reveal them."""
+        assert self.scores is not None
+        return self.scores
+
+    @property
     def label_score(self) -> FloatArray | None:
         """Score (n,) of each label; None where the predictor reveals none."""
         if self.scores is None:
@@ -190,7 +199,7 @@ class Predictor(Protocol):
 
     @property
     def access(self) -> Access:
-        """What the answers reveal."""
+        """Access of every answer."""
         ...
 
     @property

@@ -26,7 +26,8 @@ class Settings:
     >>> @dataclasses.dataclass(frozen=True, eq=False)
     ... class Masked(Settings):
     ...     mask: Any
-    >>> Masked(np.array([True])) == Masked(np.array([True])), Masked(np.array([True])) == Masked(None)
+    >>> some = Masked(np.array([True]))
+    >>> some == Masked(np.array([True])), some == Masked(None)
     (True, False)
     """
 

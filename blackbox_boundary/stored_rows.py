@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
-from array_api_compat import numpy as numpy_namespace
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from .errors import InvalidInput
@@ -85,7 +85,7 @@ class StoredRows:
 
     def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
         del api_version
-        namespace: ModuleType = numpy_namespace
+        namespace: ModuleType = array_namespace(np.empty(0))
         return namespace
 
     def reshape(self, *shape: int) -> StoredRows:

@@ -24,19 +24,18 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from .errors import CapabilityMissing, InvalidInput
-from .predictor import Access, Bounds, IntArray, Prediction
+from .predictor import Access, Bounds, IntArray, Prediction, Real
 
 __all__ = ["LINKS", "TreeBased", "TreeEnsemble", "floor_to", "probe_rows", "verified"]
 
-Real = NDArray[np.float64]
 
 LINKS = ("identity", "logistic", "mean", "softmax", "unknown")
-"""How sums become scores: ``mean`` divides by the sum over classes; ``unknown`` compares labels
-alone."""
+"""The map from sums to scores: ``mean`` divides by the sum over classes; ``unknown`` compares
+labels alone."""
 
 _SCORES_AGREE = 1e-4
 """By how much a probability may differ; by this share of the largest one, a logit."""
@@ -205,10 +204,9 @@ class TreeEnsemble:
         if self.link == "unknown":
             return None
         if self.link == "logistic":
-            p = expit(sums) if self.n_outputs == 1 else expit(sums) / expit(sums).sum(1)[:, None]
-            return np.concatenate([1 - p, p], axis=1) if self.n_outputs == 1 else p
+            return _logistic(sums)
         if self.link == "softmax":
-            return np.asarray(softmax(sums, axis=1))
+            return np.asarray(scipy.special.softmax(sums, axis=1))
         if self.link == "mean":
             return np.asarray(sums / np.maximum(sums.sum(axis=1)[:, None], np.finfo(float).tiny))
         if self.n_outputs == 1:
@@ -304,6 +302,14 @@ def _beside(threshold: Real, rng: np.random.Generator) -> Real:
         ]
     )
     return np.asarray(near[rng.integers(len(near), size=len(threshold)), np.arange(len(threshold))])
+
+
+def _logistic(sums: Real) -> Real:
+    """Probabilities (n, n_classes): of two classes from one sum, else each sum's share."""
+    p = np.asarray(scipy.special.expit(sums))
+    if p.shape[1] == 1:
+        return np.concatenate([1 - p, p], axis=1)
+    return np.asarray(p / p.sum(axis=1)[:, None])
 
 
 def verified(

@@ -8,8 +8,8 @@ space, by mixup [1]_ or by noise. Calibration and robustness are compared on tes
     BLACKBOX_BOUNDARY_DATA=… python examples/augment_near_the_boundary.py --data mnist --seeds 5
 
 Expected calibration error (ECE): 15 bins of equal width of the largest probability [2]_. Distance:
-the median L2 distance to the nearest flip point found, of 200 test images. Results are kept below
---out, one file a seed; the script goes on where it was stopped.
+the median L2 distance to the nearest flip point found, of --distances test images. Results are kept
+below --out, one file a seed; run a stopped script again to continue it.
 
 References
 ----------
@@ -38,7 +38,6 @@ from blackbox_boundary.extraction import spread
 from blackbox_boundary.wrappers import Composed
 
 N_LATENT = 16
-N_DISTANCES = 200
 NOISE = 0.2
 """Standard deviation of the noise, in a pixel's range of 0 to 1."""
 N_ROUNDS = 3
@@ -171,8 +170,8 @@ def trained_on(trainable, net, way, x, y, random):
     return trainable.as_predictor(net.eval())
 
 
-def quality(model, x, y):
-    """Accuracy, calibration and robustness on test images."""
+def quality(model, x, y, n_distances):
+    """Accuracy, calibration and robustness on test images; distances of the first ones."""
     probs = probabilities(model.predict(x), model.access)
     right, sure = probs.argmax(axis=1) == y, probs.max(axis=1)
     which = np.minimum((sure * 15).astype(int), 14)
@@ -180,8 +179,8 @@ def quality(model, x, y):
     gaps = [abs((right[rows].astype(float) - sure[rows]).sum()) for rows in in_bins]
     noisy = np.clip(x + np.random.default_rng(9).normal(0, 0.3, x.shape), 0, 1).astype(np.float32)
     likelihood = np.maximum(probs[np.arange(len(y)), y], 1e-12)
-    found = measure(model, x[:N_DISTANCES], estimator=Tangent(), flip_points=False)
-    kept = right[:N_DISTANCES] & (found.l2 > 0.5)
+    found = measure(model, x[:n_distances], estimator=Tangent(), flip_points=False)
+    kept = right[:n_distances] & (found.l2 > 0.5)
     return {
         "accuracy (%)": 100 * right.mean(),
         "ECE (%)": 100 * float(sum(gaps)) / len(y),
@@ -192,7 +191,7 @@ def quality(model, x, y):
     }
 
 
-def one_seed(name, seed, n_rows, n_steps, vae_steps):
+def one_seed(name, seed, n_rows, n_steps, vae_steps, n_distances):
     """The quality of each augmentation, from one trained net."""
     x, y, x_test, y_test = data(name, n_rows)
     build = partial(dense, x.shape[1:], 10, width=128)
@@ -201,10 +200,11 @@ def one_seed(name, seed, n_rows, n_steps, vae_steps):
     torch.manual_seed(seed)
     random = np.random.default_rng([seed, 1])
     vae = VAE(x.shape[1:]).fit(torch.from_numpy(x), vae_steps, random)
-    found = {"before": quality(trainable.as_predictor(net), x_test, y_test)}
+    test = (x_test, y_test, n_distances)
+    found = {"before": quality(trainable.as_predictor(net), *test)}
     for name_of_way, way in ways(x, y, vae, random).items():
         after = trained_on(trainable, net, way, x, y, np.random.default_rng([seed, 2]))
-        found[name_of_way] = quality(after, x_test, y_test)
+        found[name_of_way] = quality(after, *test)
     return found
 
 
@@ -216,16 +216,25 @@ def main(arguments=None):
     parser.add_argument("--rows", type=int, default=500, help="labelled images that are learned")
     parser.add_argument("--steps", type=int, default=600, help="before, and again after")
     parser.add_argument("--vae-steps", type=int, default=2000)
+    parser.add_argument("--distances", type=int, default=200, help="test images measured")
     parser.add_argument("--out", type=Path, default=Path("augment-near-the-boundary"))
     given = parser.parse_args(arguments)
     store = Store(given.out, print)
     sizes = {"data": given.data, "n": given.rows, "steps": given.steps}
-    sizes |= {"vae_steps": given.vae_steps}
+    sizes |= {"vae_steps": given.vae_steps, "distances": given.distances}
     runs = [
         store.numbers(
             "augment",
             {**sizes, "seed": seed},
-            partial(one_seed, given.data, seed, given.rows, given.steps, given.vae_steps),
+            partial(
+                one_seed,
+                given.data,
+                seed,
+                given.rows,
+                given.steps,
+                given.vae_steps,
+                given.distances,
+            ),
         )
         for seed in range(given.seeds)
     ]

@@ -1,11 +1,11 @@
 """Order training samples by distance to the boundary, and count the steps to an accuracy.
 
-    python examples/curriculum.py                                   # digits, seconds
-    python examples/curriculum.py --full mnist --out runs.jsonl     # five seeds; goes on where it was
+    python examples/curriculum.py                               # digits, seconds
+    python examples/curriculum.py --full mnist --out runs.jsonl # five seeds; continues after a stop
 
 Each epoch draws as many samples as there are, by weights of their last known score: the distance of
-a first-order monitor, the margin or the loss of the training steps. The first epoch is uniform. Same
-seed: same weights at the start, same first epoch.
+a first-order monitor, the margin or the loss of the training steps. The first epoch is uniform. The
+same seed gives the same weights at the start and the same first epoch.
 """
 
 from __future__ import annotations
@@ -90,17 +90,23 @@ def report(name, found, target, every):
     n, n_looks = curves[None, None].shape
     print(
         f"{name}: steps to {target:.0%} test accuracy, of {every * n_looks} (median [range] of {n} "
-        "seeds), geometric mean of the ratio to uniform, accuracy at the end in %"
+        "seeds), ratio to uniform with the same seed (geometric mean [range]), accuracy at the end "
+        "in %"
     )
     for arm, runs in curves.items():
         steps = steps_to(runs, target, every)
         known = np.isfinite(steps)
         both = known & np.isfinite(uniform)
-        ratio = np.exp(np.log(steps[both] / uniform[both]).mean()) if both.any() else np.nan
+        ratios = steps[both] / uniform[both]
+        ratio = (
+            f"x {np.exp(np.log(ratios).mean()):.2f} [{ratios.min():.2f}, {ratios.max():.2f}]"
+            if both.any()
+            else ""
+        )
         title = "uniform" if arm == (None, None) else f"{arm[0]}, {arm[1]}"
         reached = spread(steps[known]) if known.any() else "-"
         never = "" if known.all() else f"  ({n - known.sum()} never)"
-        print(f"  {title:22s} {reached:18s} x {ratio:.2f}  {spread(100 * runs[:, -1])}{never}")
+        print(f"  {title:22s} {reached:18s} {ratio:19s} {spread(100 * runs[:, -1])}{never}")
 
 
 def steps_to(curves, target, every):

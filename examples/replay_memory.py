@@ -186,13 +186,18 @@ def report(name, found, settings):
     """Print one line a memory: accuracy over all tasks at the end, and forgetting."""
     print(
         f"{name}: {settings['slots']} slots, {settings['n_tasks']} tasks; accuracy at the end and "
-        f"forgetting, in %: median [range] of {len(found['none'])} seeds"
+        f"forgetting, in %: median [range] of {len(found['none'])} seeds; accuracy over balanced, "
+        "same seed, in points: mean [range]"
     )
-    for kind, runs in found.items():
-        right = np.array([run["right"] for run in runs], float)
-        end = right[:, -1].mean(axis=1)
-        fallen = np.nanmax(right[:, :-1, :-1], axis=1) - right[:, -1, :-1]
-        print(f"  {kind:10s} {spread(100 * end):24s} {spread(100 * fallen.mean(axis=1))}")
+    rights = {kind: np.array([run["right"] for run in runs], float) for kind, runs in found.items()}
+    ends = {kind: 100 * right[:, -1].mean(axis=1) for kind, right in rights.items()}
+    for kind, right in rights.items():
+        fallen = 100 * (np.nanmax(right[:, :-1, :-1], axis=1) - right[:, -1, :-1]).mean(axis=1)
+        over = ends[kind] - ends["balanced"]
+        print(
+            f"  {kind:10s} {spread(ends[kind]):24s} {spread(fallen):24s} "
+            f"{over.mean():+.1f} [{over.min():+.1f}, {over.max():+.1f}]"
+        )
     if SPENT:
         predictions, gradients = np.mean(SPENT, axis=0)
         print(

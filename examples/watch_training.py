@@ -60,14 +60,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="MNIST in place of digits")
     parser.add_argument("--out", default="watched", help="folder of the history and the map")
+    parser.add_argument("--rows", type=int, help="training images  [default: all]")
+    parser.add_argument("--epochs", type=int, default=8)
     given = parser.parse_args()
     folder = Path(given.out)
     folder.mkdir(parents=True, exist_ok=True)
     x, labels, x_test, labels_test = mnist(10_000, 2000) if given.full else digits()
+    x, labels = x[: given.rows], labels[: given.rows]
     labels, wrong = mislabelled(labels)
     torch.manual_seed(0)
     net = small_cnn(x, 10)
-    history = train(net, x, labels, 8, folder)
+    history = train(net, x, labels, given.epochs, folder)
     found = history.dynamics(since=3)
     training_map(found).savefig(folder / "map.png", dpi=150)
     nearest = np.argsort(found.mean)[: wrong.sum()]

@@ -44,7 +44,7 @@ def exists(points, x):
     st.sampled_from((np.float32, np.float64)),
 )
 def test_projected_points_exist(values, dtype):
-    """Whatever is projected becomes an input that exists, NaN and infinity included, and stays one."""
+    """Any point projected becomes a possible input, also from NaN and infinity, and stays one."""
     x = ROW[None].astype(dtype)
     points = DOMAIN.nearest(np.array([values], dtype), x)
     assert points.dtype == dtype
@@ -68,7 +68,7 @@ def test_nearest_is_the_nearest():
 
 
 def test_half_a_step_is_not_lost():
-    """In the middle between two values the one further from the row is taken, in both directions."""
+    """Midway between two values the one farther from the row is taken, in both directions."""
     domain = Domain((Column("n", "integer"), Column("level", "ordinal", values=(0, 2, 3))))
     moved = domain.nearest(np.array([[3.5, 1.0], [2.5, 2.5]]), np.array([[3.0, 0.0], [3.0, 3.0]]))
     np.testing.assert_array_equal(moved, [[4, 2], [2, 2]])

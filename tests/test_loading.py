@@ -57,7 +57,7 @@ class Installed:
 
 
 def test_the_first_adapter_that_takes_a_spec_makes_the_predictor(adapters):
-    """Adapters are asked in the order of their names, and settings reach the one that takes the spec."""
+    """Adapters are tried in the order of their names; the one that takes a spec gets settings."""
     adapters(zz=takes_everything, aa=takes_balls)
     assert isinstance(load("ball"), Reference)
     assert load("cube", answer=3) == 3
@@ -71,7 +71,7 @@ def test_none_counts_as_not_given(adapters):
 
 
 def test_a_spec_that_nobody_takes_lists_what_is_taken(adapters):
-    """The error repeats the first line of each adapter's docstring, and tells which adapters cannot be imported."""
+    """The error has the first line of each adapter's docstring, and names broken adapters."""
     adapters(balls=takes_balls, broken="no_such_package.adapter:load")
     with pytest.raises(InvalidInput) as caught:
         load("cube")
@@ -93,7 +93,7 @@ def test_a_broken_adapter_does_not_stand_in_the_way(adapters):
 
 
 def test_a_predictor_is_taken_as_it_is():
-    """Also one whose access is text; other objects go to the adapters, with the shape of the data."""
+    """Also one whose access is text; other objects go to the adapters, with the data's shape."""
     model = ball()
     assert as_predictor(model, (2,)) is model
     model.access = "logits"
@@ -136,7 +136,7 @@ def test_a_predictor_that_declares_nonsense_is_refused(changes, message):
 
 
 def test_settings_are_bound_before_anything_is_made():
-    """A missing and an unknown setting are reported by name, with those there are; an error inside is not mistaken for one."""
+    """Missing and unknown settings are named, with the known ones; an inner error is passed on."""
 
     def made(part, *, needed, optional=1):
         raise TypeError("inside")
@@ -171,7 +171,8 @@ def test_refusing_a_spec_imports_no_runtime():
         "import sys, blackbox_boundary\n"
         "try: blackbox_boundary.load('nothing')\n"
         "except blackbox_boundary.InvalidInput: pass\n"
-        "print([name for name in ('torch', 'onnx', 'onnxruntime', 'requests', 'matplotlib') if name in sys.modules])"
+        "names = ('torch', 'onnx', 'onnxruntime', 'requests', 'matplotlib')\n"
+        "print([name for name in names if name in sys.modules])"
     )
     assert (
         subprocess.run(

@@ -1,4 +1,4 @@
-"""Import paths of version 0.1 that the documentation named keep working, with a warning that says the new place."""
+"""Documented import paths of version 0.1 still work, with a warning that names the new path."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""What scores were rounded to is read from the scores: any step, any precision, and not by chance."""
+"""The rounding of scores is read from the scores: any step, any precision, not by chance."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from blackbox_boundary.rounding import common_step, significant_bits
 
 @given(st.floats(1e-3, 10.0), st.lists(st.integers(1, 400), min_size=8, max_size=40, unique=True))
 def test_a_grid_of_any_step_is_found(step, multiples):
-    """The step, or a whole multiple of it where all multiples share a factor; in single precision, too."""
+    """The step, or a multiple if all multiples share a factor; in single precision, too."""
     shared = np.gcd.reduce(multiples)
     for kind in (np.float64, np.float32):
         sizes = np.unique((step * np.sort(multiples)).astype(kind).astype(np.float64))
@@ -39,7 +39,7 @@ def test_equal_slopes_are_no_grid():
 
 
 def test_binary_digits():
-    """Those of the type in which scores were computed, whatever holds them now; the most of a row counts."""
+    """Those of the type that scores were computed in, whatever holds them now; a row's maximum."""
     random = np.random.default_rng(0).normal(size=(5, 40))
     for kind, bits in ((np.float16, 11), (np.float32, 24), (np.float64, 53)):
         assert (significant_bits(random.astype(kind).astype(np.float64)) == bits).all()

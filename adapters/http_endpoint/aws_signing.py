@@ -131,7 +131,7 @@ class AwsSigning:
 
 
 def _found(profile: str | None) -> Any:
-    """What botocore finds."""
+    """The credentials that botocore finds."""
     try:
         from botocore.exceptions import BotoCoreError
         from botocore.session import Session

@@ -32,7 +32,7 @@ def get(transport: Transport, path: str) -> Any:
 
 
 def look(transport: Transport, path: str) -> Reply | None:
-    """What is at a path, None where the server has nothing to say there; one request.
+    """The document at a path, None where the server has none; one request.
 
     Raises
     ------

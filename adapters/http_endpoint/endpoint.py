@@ -91,7 +91,7 @@ class HttpPredictor(Closing):
 
     @property
     def access(self) -> Access:
-        """What an answer reveals."""
+        """Access of every answer."""
         return self.dialect.contract.access
 
     @property

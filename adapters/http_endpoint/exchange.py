@@ -35,7 +35,8 @@ _ERROR_BODY = 65536
 """Bytes read of an answer that is an error; MLflow's echo the whole input."""
 
 _OUR_REQUEST = (
-    requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema, requests.exceptions.InvalidHeader,
     urllib3.exceptions.LocationValueError, urllib3.exceptions.ProxySchemeUnsupported, UnicodeError,
 )  # fmt: skip
 
@@ -197,7 +198,7 @@ def _broken_rules(
 
 
 def _body(response: requests.Response, most: int) -> bytes:
-    """Read the body and decode it, keeping a cap on what it becomes."""
+    """Read the body and decode it, up to a largest decoded size."""
     is_error = response.status_code >= 300
     most = min(most, _ERROR_BODY) if is_error else most
     parts, left = [], most + 1

@@ -1,4 +1,4 @@
-"""What probing found, and how it is written down."""
+"""The result of probing, and its form as TOML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found at a URL.
+    """The server found at a URL.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ _TRANSPORT_FILES = ("ca_file", "client_cert", "client_key")
 
 @dataclass(frozen=True)
 class Permissions:
-    """What was allowed by name.
+    """Permissions given by name.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Permissions:
 
 
 def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A table of a file; what is none is refused later, in the words of its reader."""
+    """A table of a file; another value is refused later, by the table's reader."""
     table = settings.get(name)
     return table if isinstance(table, Mapping) else {}
 

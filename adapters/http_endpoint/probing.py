@@ -105,7 +105,7 @@ def _oip_v2(
 
 
 def _named(transport: Transport, base: str, model: str | None, says: str) -> tuple[str | None, str]:
-    """The model, and what is said of it: where the URL names none, a server may list its models."""
+    """The model and its metadata; if the URL names none, the server may list its models."""
     if model is not None:
         return model, says
     models = model_names(transport, f"{base}/v2/models") or model_names(transport, f"{base}/models")

@@ -1,4 +1,4 @@
-"""How to behave towards a server, and what was sent to it."""
+"""Settings of requests to a server, and counts of what was sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Counters", "TransportSettings", "truth"]
 
 @dataclass(frozen=True)
 class TransportSettings:
-    """How to behave towards a server.
+    """Settings of requests to a server.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def truth(value: object, name: str) -> bool:
 
 @dataclass
 class Counters:
-    """What has been sent so far, retries included, and what came back.
+    """Counts of requests so far, retries included, and of their answers.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What goes over the wire: a request, a reply, and numbers as text.
+"""A request, a reply, and numbers as text.
 
 Floats are written with the fewest digits that bring back the same bits: 9 significant digits for
 float32 (half the bytes of the float64 expansion that ``json.dumps`` prints), 17 for float64.
@@ -146,7 +146,7 @@ def nested_json(rows: NDArray[Any]) -> bytes:
 
 
 def verb_of(dtype: np.dtype[Any]) -> str:
-    """How a number of this type is written, for the ``%`` operator."""
+    """Format of a number of this type, for the ``%`` operator."""
     if dtype.kind != "f":
         return "%d"
     return "%.17g" if dtype.itemsize > 4 else "%.9g"

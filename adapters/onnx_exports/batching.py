@@ -9,8 +9,9 @@ that agree, and that could have disagreed, prove anything.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,7 @@ from numpy.typing import NDArray
 from blackbox_boundary.errors import InvalidInput, PredictorError
 
 from ..independence import Outputs, disagreement, joined, tells_rows_apart, warn_of_dependence
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .session import Runner
+from .session import Runner
 
 __all__ = ["Batching", "Plan", "in_fixed_batches", "plan_batching"]
 

@@ -80,7 +80,7 @@ def chain_of(
 def recognised(
     model: ModelProto, output: str, shape: tuple[int, ...], *, given: tuple[int, ...] | None = None
 ) -> Chain:
-    """What a graph computes, by its ops alone; :func:`~blackbox_boundary.chains.verified` follows.
+    """The chain of a graph, by its ops alone; :func:`~blackbox_boundary.chains.verified` follows.
 
     Parameters
     ----------

@@ -132,8 +132,8 @@ class _Build:
             if not categories:
                 raise InvalidInput(
                     f"The input {whose} takes texts; list its categories, for example "
-                    f'categories={{"{printable(value.name)}": ["a", "b"]}}, or describe the columns: '
-                    "columns=infer_domain(frame), on the command line --columns."
+                    f'categories={{"{printable(value.name)}": ["a", "b"]}}, or describe the '
+                    "columns: columns=infer_domain(frame), on the command line --columns."
                 )
             column = self._whole(column, len(categories) - 1)
             self._node(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from array_api_compat import is_torch_array
 
-if TYPE_CHECKING:
-    from blackbox_boundary.predictor import Array
+from blackbox_boundary.predictor import Array
 
-    from .inputs import Feed
+from .inputs import Feed
 
 __all__ = ["DeviceBuffer", "device_rows"]
 

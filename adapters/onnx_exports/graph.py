@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _PASSES_THROUGH = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"})
-"""Ops that carry scores on as they are."""
+"""Ops that pass scores on unchanged."""
 
 _KEEPS_CLASSES = _PASSES_THROUGH | {"Normalizer", "Softmax", "LogSoftmax", "Sigmoid", "Scaler"}
 """Ops that leave the order of the classes alone."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.grid import Grid
+from blackbox_boundary.predictor import Bounds
 
 from ..answers import check_shape, probe_rows
-
-if TYPE_CHECKING:
-    from blackbox_boundary.predictor import Bounds
-
-    from .graph import GraphInput
+from .graph import GraphInput
 
 __all__ = ["Feed"]
 

@@ -23,7 +23,7 @@ __all__ = ["parts_of"]
 
 
 def parts_of(node: NodeProto, shapes: Sequence[tuple[int, ...]]) -> list[Layer | None]:
-    """What each value goes through before all are added up; None: nothing.
+    """The map of each value before all are added up; None: identity.
 
     Raises
     ------

@@ -162,7 +162,7 @@ def settled(
 def compared(
     choice: Choice, scores: NDArray[Any], labels: NDArray[Any]
 ) -> tuple[Choice, int, str] | None:
-    """What to read instead if the labels beside the scores are not those of the scores.
+    """The output to read instead if the labels beside the scores contradict them.
 
     Parameters
     ----------

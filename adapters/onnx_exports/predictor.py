@@ -336,8 +336,9 @@ class OnnxPredictor(Closing):
         if self.no_gradients:
             passed = f", no_gradients={self.no_gradients!r}"
         return (
-            f"OnnxPredictor({self._name}, input_shape={self.input_shape}, n_classes={self.n_classes}, access={self.access.name.lower()}, "
-            f"bounds={bounds}, outputs={self.outputs}, batching={self.batching}, provider={self.provider}{passed})"
+            f"OnnxPredictor({self._name}, input_shape={self.input_shape}, "
+            f"n_classes={self.n_classes}, access={self.access.name.lower()}, bounds={bounds}, "
+            f"outputs={self.outputs}, batching={self.batching}, provider={self.provider}{passed})"
         )
 
     def _differentiate(
@@ -394,7 +395,7 @@ class OnnxPredictor(Closing):
         )
 
     def _read_as(self, chosen: Choice, n_classes: int) -> None:
-        """Settle what is read."""
+        """Decide which outputs are read."""
         self._chosen, self.n_classes = chosen, n_classes
         self.access, self.outputs = chosen.access, chosen.names
         if chosen.class_values is not None:

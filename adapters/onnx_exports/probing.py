@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_boundary.predictor import Access
+from blackbox_boundary.predictor import Access, Bounds
 
 from ..answers import check_one_score, extreme_rows, score_columns
+from .inputs import Feed
 from .outputs import Choice, compared
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from blackbox_boundary.predictor import Bounds
-
-    from .inputs import Feed
 
 __all__ = ["N_COMPARED", "N_PROBES", "labels_instead", "refuse_probability_as_logit"]
 

@@ -164,7 +164,7 @@ def _open(model: ModelProto | Path, provider: str, threads: int | None) -> Any:
 
 
 def _default_threads() -> int:
-    """Of ``OMP_NUM_THREADS``, as other libraries read it; 0 stands for ONNX Runtime's own number."""
+    """``OMP_NUM_THREADS``, as other libraries read it; 0 means ONNX Runtime's own default."""
     stated = os.environ.get("OMP_NUM_THREADS", "")
     return int(stated) if stated.isdecimal() else 0
 

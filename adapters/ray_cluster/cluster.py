@@ -18,18 +18,19 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from blackbox_boundary.analysis.distances import Distances
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
 from blackbox_boundary.inputs import is_whole
 from blackbox_boundary.measuring.driver import Progress
+from blackbox_boundary.measuring.progress import report
+from blackbox_boundary.measuring.results import Beside
 from blackbox_boundary.measuring.sharded.dispatch import Lost
 from blackbox_boundary.measuring.sharded.preparation import Request, prepare
-from blackbox_boundary.measuring.sharded.progress import report
 from blackbox_boundary.measuring.sharded.results import check_ledger, measure_shards
 from blackbox_boundary.measuring.sharded.shard_folder import run_folder
-from blackbox_boundary.measuring.sharded.work import MeasureSettings, Model, Outcome, Work
+from blackbox_boundary.measuring.sharded.work import MeasureSettings, Outcome, Work
 from blackbox_boundary.measuring.spending import Limits
 
 from .actor import ShardActor
@@ -61,6 +62,8 @@ def measure_on_cluster(
     model_name: str | None = None,
     progress: Progress | None = None,
     facts: Mapping[str, Any] | None = None,
+    results: Literal["tables", "parquet"] = "tables",
+    beside: Beside | None = None,
     **settings: Unpack[MeasureSettings],
 ) -> Distances:
     """Measure how far each row is from the decision boundary, on a Ray cluster.
@@ -72,9 +75,9 @@ def measure_on_cluster(
 
     Parameters
     ----------
-    model, x, n_shards, given, limits, ledger, model_name, progress, facts, **settings
+    model, x, n_shards, given, limits, ledger, model_name, progress, facts, results, beside
         As of :func:`~blackbox_boundary.measuring.workers.measure_with_workers`. Files have the same
-        path on all machines; an object is sent by Ray's serializer.
+        path on all machines; an object is sent by Ray's serializer. So are ``**settings``.
     folder : path
         For results and ledgers of the shards; on a file system that all machines share, with locks.
     address : str, optional
@@ -107,17 +110,20 @@ def measure_on_cluster(
             f'"num_cpus" must be positive and "num_gpus" not negative; got {num_cpus}, {num_gpus}.'
         )
     threads = max(1, math.floor(num_cpus))
-    request = Request(
-        model if isinstance(model, Model) else Model(model, dict(given or {})),
-        x,
-        Path(folder).resolve(),
-        n_shards,
-        limits or Limits(),
-        None if ledger is None else Path(ledger),
-        model_name,
-        progress,
-        facts or {},
-        settings,
+    request = Request.of(
+        model=model,
+        x=x,
+        folder=folder,
+        n_shards=n_shards,
+        given=given,
+        limits=limits,
+        ledger=ledger,
+        model_name=model_name,
+        progress=progress,
+        facts=facts,
+        results=results,
+        beside=beside,
+        settings=settings,
     )
     with run_folder(request.folder), _connected(ray, address):
         workers = workers or _room(ray, num_cpus, num_gpus)
@@ -280,7 +286,7 @@ class _Actor:
             self._asked = self._handle.progress.remote().future()
 
     def progress(self) -> dict[int, tuple[int, int]]:
-        """What it answered: rows and queries of its shards."""
+        """Rows and queries of its shards."""
         if self._asked is None or not self._asked.done():
             return {}
         asked, self._asked = self._asked, None

@@ -169,7 +169,7 @@ class EstimatorPredictor:
 
     def _tree_ensemble(self) -> TreeEnsemble:
         """The splits and leaves of the estimator, after they have reproduced its answers."""
-        return checked_trees(trees_of_estimator(self._estimator), self)
+        return checked_trees(trees_of_estimator(self._estimator), self, self._table.codes)
 
     @property
     def fingerprint(self) -> str | None:
@@ -200,9 +200,9 @@ class EstimatorPredictor:
         except PredictorError as error:
             raise InvalidInput(
                 f"{type(self._estimator).__name__} cannot be asked about random rows of shape "
-                f"{self.input_shape}: {error} Is it fitted? Of an estimator of texts or categories, "
-                "say what the columns hold: columns=infer_domain(frame), on the command line "
-                "--columns."
+                f"{self.input_shape}: {error} Is it fitted? Of an estimator of texts or "
+                "categories, say what the columns hold: columns=infer_domain(frame), on the "
+                "command line --columns."
             ) from error
         if self._method == "predict" and self.access is Access.LABEL:
             self._classes = self._classes or _classes_of_labels(self._estimator, output, n_classes)
@@ -261,7 +261,7 @@ class EstimatorPredictor:
             self.batching = "fixed"
 
     def _ask(self, rows: NDArray[Any], method: str = "") -> NDArray[Any]:
-        """What a method answers for rows (n, *input_shape)."""
+        """The answer of a method for rows (n, *input_shape)."""
         if self.batching == "fixed" and len(rows) > 1:
             return np.concatenate([self._ask(rows[i : i + 1], method) for i in range(len(rows))])
         asked: Callable[[Any], Any] = getattr(self._estimator, method or self._method)
@@ -370,8 +370,8 @@ def _classes_of_labels(
         raise InvalidInput(
             f"{type(estimator).__name__} is a regressor: it predicts numbers and has no decision "
             "boundary. Where a limit on its number decides, measure a function: "
-            'load(lambda x: (model.predict(x) > limit).astype(int), access="label", input_shape=(4,), '
-            "n_classes=2)."
+            'load(lambda x: (model.predict(x) > limit).astype(int), access="label", '
+            "input_shape=(4,), n_classes=2)."
         )
     if n_classes is None:
         raise InvalidInput(

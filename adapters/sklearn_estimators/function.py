@@ -133,7 +133,7 @@ class FunctionPredictor:
         return answer
 
     def _ask(self, rows: NDArray[Any]) -> NDArray[Any] | Prediction:
-        """What the function returns for rows, together or one by one."""
+        """The function's answers for rows, together or one by one."""
         if not self._one_by_one or len(rows) < 2:
             return answers_of(self._function, rows)
         alone = [answers_of(self._function, rows[i : i + 1]) for i in range(len(rows))]
@@ -159,7 +159,7 @@ class FunctionPredictor:
 
 
 def answers_of(function: Callable[[Any], Any], rows: Any) -> NDArray[Any] | Prediction:
-    """What a function returns for rows, as an array; a prediction stays one.
+    """A function's answer for rows, as an array; a prediction stays one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which objects of Python are models: fitted estimators, their methods, and functions."""
+"""Python objects that are models: fitted estimators, their methods, and functions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _is_estimator(spec: Any) -> bool:
 
 
 def _check_declared(function: Any, given: dict[str, Any]) -> None:
-    """Ask for what a function does not say."""
+    """Require the settings that a function does not give."""
     missing = [name for name in ("access", "input_shape") if name not in given]
     if "n_classes" not in given and "labels" not in given:
         missing.append("n_classes")

@@ -15,7 +15,7 @@ __all__ = ["Table"]
 
 
 class Table:
-    """What an estimator is asked with.
+    """The input of an estimator.
 
     A frame of pandas where the estimator was fitted on one and pandas is installed; else an array,
     of objects where a column holds texts.
@@ -44,25 +44,36 @@ class Table:
             )
         self.columns = columns
         self._names = names if names is not None and _has_pandas() else None
-        self._coded = {
+        coded = {
             at: column
             for at, column in enumerate(() if columns is None else columns.columns)
             if column.kind is Kind.CATEGORICAL
         }
+        has_text = any(column.has_text for column in coded.values())
+        self._coded = coded if has_text or self._names is not None else {}
 
     def of(self, flat: NDArray[Any]) -> Any:
         """The rows (n, d) as the estimator takes them."""
         if self._names is not None:
             return self._frame(flat)
-        if not any(column.has_text for column in self._coded.values()):
+        if not self._coded:
             return flat
         values = flat.astype(object)
         for at, column in self._coded.items():
             values[:, at] = _values(flat[:, at], column)
         return values
 
+    @property
+    def codes(self) -> dict[int, NDArray[np.float64]]:
+        """The numbers, rising, that stand for categories, by the position of their column.
+
+        Other numbers count as the nearest of them. Columns that the estimator takes as they are
+        have none.
+        """
+        return {at: np.sort(_codes(column)) for at, column in self._coded.items()}
+
     def _frame(self, flat: NDArray[Any]) -> Any:
-        """A frame of pandas; categories have a categorical column, as libraries of trees want it."""
+        """A pandas frame; categories have a categorical dtype, as tree libraries require."""
         import pandas as pd
 
         frame = pd.DataFrame(flat, columns=[str(name) for name in self._names or ()])
@@ -78,14 +89,17 @@ def are_distinct_texts(names: list[Any]) -> bool:
 
 
 def _values(numbers: NDArray[Any], column: Column) -> NDArray[Any]:
-    """The categories that numbers stand for, as objects; None for NaN."""
+    """The categories nearest to the numbers, as objects; None for NaN."""
     missing = np.isnan(numbers)
-    chosen = np.abs(
-        np.where(missing, 0, numbers)[:, None] - np.asarray(column.numbers, np.float64)
-    ).argmin(axis=-1)
+    chosen = np.abs(np.where(missing, 0, numbers)[:, None] - _codes(column)).argmin(axis=-1)
     values = np.array(list(column.values), object)[chosen]
     values[missing] = None
     return np.asarray(values)
+
+
+def _codes(column: Column) -> NDArray[np.float64]:
+    """The numbers that stand for the values of a column of categories, in their order."""
+    return np.asarray(column.numbers, np.float64)
 
 
 def _has_pandas() -> bool:

@@ -272,7 +272,7 @@ _READERS: dict[str, tuple[tuple[int, ...], Any]] = {
         ((), _activation),
     ),
 }
-"""How each class is read, and of rows with how many axes (none named: any)."""
+"""The reader of each class, and the axes of its rows (none named: any)."""
 
 _HEADS = frozenset({"Softmax", "LogSoftmax"})
 _PASS_ON = frozenset({"Identity", "Dropout", "Dropout1d", "Dropout2d"})

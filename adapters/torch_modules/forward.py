@@ -46,7 +46,7 @@ class Forward:
     recent: Recent = field(default_factory=Recent, compare=False, repr=False)
 
     def outputs(self, x: Array) -> list[Any]:
-        """What the module puts out for ``x``, as NumPy arrays (half precision widened to float32).
+        """The outputs of the module for ``x``, as NumPy arrays (half precision widened to float32).
 
         No graph is recorded, unless the last predictions were differentiated where they were made:
         see :mod:`.torch_recent`.

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.inputs import is_whole
 
 __all__ = ["INPUT", "LargeMargin"]
 
@@ -83,10 +84,14 @@ class LargeMargin:
                 '"norm" of LargeMargin must be l1, l2 or linf, and "over_rivals" max or sum; '
                 f"got {self.norm!r} and {self.over_rivals!r}."
             )
-        if self.n_rivals < 1 or not 0 <= self.cross_entropy < math.inf:
+        if (
+            not is_whole(self.n_rivals)
+            or self.n_rivals < 1
+            or not 0 <= self.cross_entropy < math.inf
+        ):
             raise InvalidInput(
-                '"n_rivals" of LargeMargin must be at least 1, and "cross_entropy" finite and at '
-                f"least 0; got {self.n_rivals} and {self.cross_entropy}."
+                '"n_rivals" of LargeMargin must be a whole number from 1 on, and "cross_entropy" '
+                f"finite and at least 0; got {self.n_rivals} and {self.cross_entropy}."
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,7 +123,7 @@ class LargeMargin:
         return loss
 
     def _shortfall(self, lead: Tensor, layers: list[Tensor]) -> Tensor:
-        """What the distance to one rival lacks of each layer's margin, (layers, n)."""
+        """Shortfall of the distance to one rival from each layer's margin, (layers, n)."""
         gradients = torch.autograd.grad(lead.sum(), layers, retain_graph=True)
         parts = []
         for gradient, margin in zip(gradients, self.margins.values(), strict=True):

@@ -1,10 +1,10 @@
-"""What a module returns, as the tensors to read.
+"""The outputs of a module, as the tensors to read.
 
 | the module returns | read |
 |---|---|
 | a tensor, or a tuple of one | that |
 | labels and their scores, two tensors, whole numbers first | both |
-| an object or a mapping with ``logits``, as transformers do | the logits, unless probabilities are declared |
+| an object or mapping with ``logits``, as in transformers | the logits, unless ``access`` differs |
 | anything else | the part that ``output`` names, by its place, key or attribute |
 """
 
@@ -66,7 +66,7 @@ def _named(raw: Any, output: int | str) -> torch.Tensor:
 
 
 def _shown(raw: Any) -> str:
-    """What came: how many outputs, and their shapes."""
+    """The number of outputs and their shapes, for messages."""
     kind = type(raw).__name__
     if isinstance(raw, Mapping):
         return f"{kind} with {', '.join(map(str, list(raw)[:6])) or 'nothing'}"

@@ -146,12 +146,13 @@ class TorchPredictor:
             module = module.module()
         if not isinstance(module, torch.nn.Module):
             raise InvalidInput(
-                f'"module" of TorchPredictor must be a torch.nn.Module; got {type(module).__name__}.'
+                '"module" of TorchPredictor must be a torch.nn.Module; '
+                f"got {type(module).__name__}."
             )
         if any(part.is_meta for part in (*module.parameters(), *module.buffers())):
             raise InvalidInput(
-                '"module" of TorchPredictor has weights on the device "meta", which holds shapes and '
-                "no values; load its weights first."
+                '"module" of TorchPredictor has weights on the device "meta", which holds shapes '
+                "and no values; load its weights first."
             )
         self.access = Access.parse(access)
         self.input_shape = check_shape(input_shape, "TorchPredictor")
@@ -221,8 +222,9 @@ class TorchPredictor:
     def __repr__(self) -> str:
         bounds = "none" if self.bounds is None else "given"
         return (
-            f"TorchPredictor({type(self._module).__name__}, input_shape={self.input_shape}, n_classes={self.n_classes}, "
-            f"access={self.access.name.lower()}, bounds={bounds}, device={self._forward.device}, dtype={self._forward.dtype})"
+            f"TorchPredictor({type(self._module).__name__}, input_shape={self.input_shape}, "
+            f"n_classes={self.n_classes}, access={self.access.name.lower()}, bounds={bounds}, "
+            f"device={self._forward.device}, dtype={self._forward.dtype})"
         )
 
 
@@ -257,7 +259,7 @@ def load(spec: Any, **given: Any) -> Predictor | None:
 
 
 def _load_made(spec: str, made: Any, given: dict[str, Any]) -> Predictor:
-    """What a factory returned, by the adapter that takes it; a name or a path is no model."""
+    """A predictor of a factory's result, by the adapter that takes it; a path is no model."""
     if made is None or isinstance(made, type | str | bytes | os.PathLike):
         got = made.__name__ if isinstance(made, type) else type(made).__name__
         raise InvalidInput(

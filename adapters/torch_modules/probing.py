@@ -53,7 +53,7 @@ class Findings:
     """With the number of classes, and one row at a time where rows depend on each other."""
     classes: list[Any] | None
     evidence: str
-    """What the rows showed of their independence."""
+    """Evidence on the independence of the rows."""
     is_one_score: bool
 
 
@@ -105,7 +105,7 @@ def _classes(forward: Forward, n_classes: int, bounds: Bounds) -> list[Any] | No
 def _independent(
     forward: Forward, rows: NDArray[Any], together: Outputs
 ) -> tuple[Forward, Outputs, str]:
-    """A forward pass that answers each row by itself, its answers, and what was seen."""
+    """A forward pass that answers each row alone, its answers, and the findings."""
     try:
         alone = joined([forward.outputs(rows[i : i + 1]) for i in range(_N_ALONE)], 1)
     except PredictorError as error:

@@ -37,7 +37,7 @@ class Recent:
         return Recent, ()
 
     def begin(self) -> bool:
-        """Drop what is held; whether the next pass is to be recorded."""
+        """Drop the recorded pass; whether the next pass is to be recorded."""
         held = self._pop()
         if held is not None and held[1] is not None:
             self._wanted = False  # recorded, and not used

@@ -2,5 +2,12 @@
 
 from .monitor import TrainingMonitor
 from .sampler import WeightedEpochs, WithIds
+from .trainers import LightningSteps, TransformersSteps
 
-__all__ = ["TrainingMonitor", "WeightedEpochs", "WithIds"]
+__all__ = [
+    "LightningSteps",
+    "TrainingMonitor",
+    "TransformersSteps",
+    "WeightedEpochs",
+    "WithIds",
+]

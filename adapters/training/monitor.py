@@ -1,10 +1,13 @@
 """Record how far training samples are from the decision boundary, from the training steps.
 
-| level | distance | costs, per watched row |
+| level | distance | cost per watched row |
 |---|---|---|
-| ``"first order"`` | margin over slope, both of the step itself | the gradient by the input, in the step's own backward pass |
-| ``"bracketed"`` | to a flip seen along that gradient, in evaluation mode | and up to six forward passes |
-| labels, where a model has no gradient | ``halfspace`` | ``label_predictions`` forward passes |
+| ``"first order"`` | margin over slope, both of the step itself | the gradient by the input |
+| ``"bracketed"`` | to a flip seen along that gradient | and up to six forward passes |
+| labels, for a model without gradients | ``halfspace`` | ``label_predictions`` forward passes |
+
+The gradient by the input comes from the step's own backward pass. The flip is seen in evaluation
+mode.
 
 Weights, running statistics, gradients of the weights and the random state are the same, to the
 bit, with and without a monitor. docs/how-to/watch-a-training.md shows the loop,

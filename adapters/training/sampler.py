@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Dataset, Sampler
 
 from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.inputs import is_whole
 
 __all__ = ["WeightedEpochs", "WithIds"]
 
@@ -64,9 +65,16 @@ class WeightedEpochs(Sampler[int]):
                 f'"rank" of WeightedEpochs must lie in [0, {num_replicas}); got {rank}.'
             )
         self.seed, self.num_replicas, self.rank, self.epoch = seed, num_replicas, rank, 0
-        given = np.asarray(weights)
-        self.weights = np.ones(int(given)) if given.ndim == 0 else given
-        self.update(self.weights)
+        given = np.asarray(weights, np.float64)
+        if is_whole(weights):
+            given = np.ones(max(int(given), 0))
+        if given.ndim != 1:
+            raise InvalidInput(
+                '"weights" of WeightedEpochs must be a number of samples, or weights (n,); '
+                f"got shape {given.shape}."
+            )
+        self.weights: NDArray[np.float64] = given
+        self.update(given)
 
     def update(self, weights: ArrayLike) -> None:
         """Take other weights (n,) for the epochs to come, of as many samples as before."""

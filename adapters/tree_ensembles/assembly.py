@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from blackbox_boundary.errors import CapabilityMissing
 from blackbox_boundary.tree_ensembles import TreeEnsemble, floor_to
 
+from .category_sets import Node
+
 __all__ = ["Assembly"]
 
 
@@ -64,6 +66,11 @@ class Assembly:
         )
         self._roots.append(self._n)
         self._n += len(feature)
+
+    def add_nodes(self, nodes: list[Node], value: Any) -> None:
+        """Add one tree: its nodes, the root first, and their values (n_nodes, n_outputs)."""
+        column, threshold, left, right, missing_left = zip(*nodes, strict=True)
+        self.add(column, threshold, left, right, value, missing_left=missing_left)
 
     def ensemble(self, **rest: Any) -> TreeEnsemble:
         """All trees; ``rest`` are the further fields of :class:`TreeEnsemble`.

@@ -37,7 +37,7 @@ _SUFFIXES = (".txt", ".json")
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: trees, names of the classes and of the columns, where it has them."""
+    """The content of a file: trees, and names of the classes and columns, if any."""
 
     trees: TreeEnsemble
     classes: list[Any] | None
@@ -94,9 +94,9 @@ class TreesPredictor:
         if access is not None:
             self.access = Access.parse(access)
         if self.access is Access.LOGITS or (self.access.has_scores and not has_scores):
+            allowed = "probabilities, top1 or label" if has_scores else "label"
             raise InvalidInput(
-                f'"access" of {_OWNER} must be {"probabilities, top1 or label" if has_scores else "label"}; '
-                f"got {self.access.name.lower()}."
+                f'"access" of {_OWNER} must be {allowed}; got {self.access.name.lower()}.'
             )
         self.bounds = check_bounds(bounds, self.input_shape, _OWNER)
         classes = check_labels(labels, self.n_classes, _OWNER) or content.classes

@@ -24,11 +24,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blackbox_boundary.errors import CapabilityMissing
 from blackbox_boundary.tree_ensembles import TreeEnsemble
 
 from .assembly import Assembly
+from .category_sets import Node, runs_of, split_by_runs
 
 __all__ = ["lightgbm_header", "lightgbm_text", "lightgbm_trees"]
 
@@ -131,16 +133,15 @@ def _add(assembly: Assembly, block: dict[str, str], output: int, factor: float) 
     children = [_numbers(block, name, int) for name in ("left_child", "right_child")]
     left, right = (np.where(child < 0, n + ~child, child) for child in children)
     columns = _numbers(block, "split_feature", int)
-    nodes: list[list[Any]] = [
-        list(node) for node in zip(columns, threshold, left, right, goes_left, strict=True)
-    ]
-    nodes += [[-1, 0.0, -1, -1, False] for _ in leaves]
-    for at in np.flatnonzero(kind & _IS_CATEGORY):
-        _spread(nodes, int(at), _categories(block, int(threshold[at])))
+    nodes = [Node(*node) for node in zip(columns, threshold, left, right, goes_left, strict=True)]
+    nodes += [Node(-1, 0.0, -1, -1, missing_left=False) for _ in leaves]
+    for at in np.flatnonzero(kind & _IS_CATEGORY).tolist():
+        ends = _ends(_categories(block, int(threshold[at])))
+        inside, outside = nodes[at].left, nodes[at].right
+        split_by_runs(nodes, at, ends, inside=inside, outside=outside, missing_inside=False)
     value = np.zeros((len(nodes), assembly.n_outputs))
     value[n : n + len(leaves), output] = leaves
-    feature, bound, to_left, to_right, missing_left = zip(*nodes, strict=True)
-    assembly.add(feature, bound, to_left, to_right, value, missing_left=missing_left)
+    assembly.add_nodes(nodes, value)
 
 
 def _numbers(block: dict[str, str], name: str, kind: Any = float) -> Any:
@@ -148,28 +149,22 @@ def _numbers(block: dict[str, str], name: str, kind: Any = float) -> Any:
     return np.array(block.get(name, "").split(), kind)
 
 
-def _categories(block: dict[str, str], at: int) -> list[tuple[int, int]]:
-    """Runs of consecutive categories, first and last, of the set with this number."""
+def _categories(block: dict[str, str], at: int) -> NDArray[np.integer]:
+    """The categories of the set with this number."""
     first, end = _numbers(block, "cat_boundaries", int)[at : at + 2]
     words = _numbers(block, "cat_threshold", np.uint32)[first:end]
-    members = np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
-    runs = np.split(members, np.flatnonzero(np.diff(members) > 1) + 1)
-    return [(int(run[0]), int(run[-1])) for run in runs if len(run)]
+    return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
 
 
-def _spread(nodes: list[list[Any]], at: int, runs: list[tuple[int, int]]) -> None:
-    """Replace a split by a set by thresholds before and behind each run of its categories."""
-    column, _, inside, outside, _ = nodes[at]
-    place = at
-    for first, last in runs:
-        # -0.5 has the whole part 0: all above -1 counts as category 0
-        before = -1.0 if first == 0 else np.nextafter(float(first), -np.inf)
-        nodes[place] = [column, before, outside, len(nodes), True]
-        nodes.append([column, np.nextafter(last + 1.0, -np.inf), inside, len(nodes) + 1, False])
-        place = len(nodes)
-        nodes.append([])
-    if runs:
-        nodes.pop()
-        nodes[-1][3] = outside
-    else:
-        nodes[at] = [column, 0.0, outside, outside, True]
+def _ends(members: NDArray[np.integer]) -> list[tuple[float, float]]:
+    """The last numbers before and in each run of a set, by their whole parts.
+
+    The whole part of -0.5 is 0: all above -1 count as category 0.
+    """
+    return [
+        (
+            -1.0 if first == 0 else float(np.nextafter(first, -np.inf)),
+            float(np.nextafter(last + 1.0, -np.inf)),
+        )
+        for first, last in runs_of(members)
+    ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blackbox_boundary.errors import CapabilityMissing
 from blackbox_boundary.predictor import Predictor
-from blackbox_boundary.tree_ensembles import TreeEnsemble, probe_rows, verified
+from blackbox_boundary.tree_ensembles import TreeEnsemble, floor_to, probe_rows, verified
 
 from .catboost_json import catboost_trees
 from .lightgbm_text import lightgbm_trees
@@ -18,6 +19,8 @@ from .sklearn_trees import sklearn_trees
 from .xgboost_json import xgboost_trees
 
 __all__ = ["checked_trees", "first_checked", "may_hold_trees", "trees_of_estimator"]
+
+Codes = Mapping[int, NDArray[np.float64]]
 
 _READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (
     sklearn_trees,
@@ -56,17 +59,41 @@ def trees_of_estimator(estimator: Any) -> TreeEnsemble:
     raise CapabilityMissing(f"{type(estimator).__name__} is no ensemble of trees that is read.")
 
 
-def checked_trees(ensemble: TreeEnsemble, predictor: Predictor) -> TreeEnsemble:
+def checked_trees(
+    ensemble: TreeEnsemble, predictor: Predictor, codes: Codes | None = None
+) -> TreeEnsemble:
     """The trees, after they have reproduced a predictor's answers at their thresholds.
+
+    Parameters
+    ----------
+    ensemble : TreeEnsemble
+    predictor : Predictor
+    codes : mapping, optional
+        Of columns of categories, by position, the numbers in rising order that stand for one; the
+        predictor takes other numbers for the nearest of them. Thresholds move halfway between
+        codes.
 
     Raises
     ------
     CapabilityMissing
         They have not.
     """
+    ensemble = _between_codes(ensemble, codes or {})
     rows = probe_rows(ensemble, bounds=predictor.bounds)
+    for at, numbers in (codes or {}).items():
+        rows[:, at] = numbers[np.abs(rows[:, at, None] - numbers).argmin(axis=1)]
     shaped = rows.reshape(-1, *predictor.input_shape)
     return verified(ensemble, lambda _: predictor.predict(shaped), rows, predictor.access)
+
+
+def _between_codes(ensemble: TreeEnsemble, codes: Codes) -> TreeEnsemble:
+    """The same splits of codes, with thresholds halfway between them."""
+    threshold = ensemble.threshold.copy()
+    for at, numbers in codes.items():
+        halfway = np.concatenate([[-np.inf], (numbers[1:] + numbers[:-1]) / 2, [np.inf]])
+        nodes = np.flatnonzero(ensemble.feature == at)
+        threshold[nodes] = halfway[np.searchsorted(numbers, threshold[nodes], side="right")]
+    return replace(ensemble, threshold=floor_to(threshold, ensemble.dtype)) if codes else ensemble
 
 
 def first_checked(readings: Iterable[TreeEnsemble], predictor: Predictor) -> TreeEnsemble:

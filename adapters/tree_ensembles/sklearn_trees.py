@@ -2,7 +2,7 @@
 
 | estimator | compares | sums |
 |---|---|---|
-| DecisionTree, RandomForest, ExtraTrees | float32 rows, ``x <= t`` with double ``t`` | class shares, in double precision |
+| DecisionTree, RandomForest, ExtraTrees | float32 rows, ``x <= t``, double ``t`` | class shares |
 | GradientBoosting | the same | logits, in double precision |
 | HistGradientBoosting | double rows, ``x <= t`` | logits, in double precision |
 """

@@ -2,9 +2,10 @@
 
 xgboost is not imported.
 
-A row goes left where ``x < t``, in single precision, and leaves are added in single precision. NaN
-follows the default direction of each split. Supported are boosters with ``gbtree`` and, for
-classifiers, the objectives below.
+A row goes left where ``x < t``, in single precision, and leaves are added in single precision. A
+split by a set of categories sends a number right where its whole part is one of them; negative
+numbers are none. NaN follows the default direction of each split. Supported are boosters with
+``gbtree`` and, for classifiers, the objectives below.
 
 | objective | outputs | link |
 |---|---|---|
@@ -28,6 +29,7 @@ from blackbox_boundary.errors import CapabilityMissing
 from blackbox_boundary.tree_ensembles import TreeEnsemble
 
 from .assembly import Assembly
+from .category_sets import Node, runs_of, split_by_runs
 
 __all__ = ["xgboost_document", "xgboost_trees"]
 
@@ -79,8 +81,8 @@ def xgboost_document(document: dict[str, Any], *, n_rounds: int | None = None) -
     Raises
     ------
     CapabilityMissing
-        Another booster than ``gbtree``, another objective, categorical splits or vector leaves; or
-        the document is no model of XGBoost.
+        Another booster than ``gbtree``, another objective, or vector leaves; or the document is no
+        model of XGBoost.
     """
     try:
         return _read(document["learner"], n_rounds)
@@ -116,22 +118,34 @@ def _read(learner: dict[str, Any], n_rounds: int | None) -> TreeEnsemble:
 
 
 def _add(assembly: Assembly, tree: dict[str, Any], output: int, n_outputs: int) -> None:
-    if tree.get("categories_nodes") or np.any(tree.get("split_type", 0)):
-        raise CapabilityMissing("XGBoost's splits by sets of categories are not read.")
     if int(tree["tree_param"].get("size_leaf_vector", 1)) > 1:
         raise CapabilityMissing("XGBoost's trees with vector leaves are not read.")
     left = np.asarray(tree["left_children"], np.intp)
     condition = np.asarray(tree["split_conditions"], np.float32).astype(np.float64)
-    value = np.zeros((len(left), n_outputs))
-    value[:, output] = np.where(left < 0, condition, 0.0)
-    assembly.add(
-        np.where(left < 0, -1, np.asarray(tree["split_indices"], np.intp)),
-        condition,
-        left,
-        np.asarray(tree["right_children"], np.intp),
-        value,
-        missing_left=np.asarray(tree["default_left"]) != 0,
+    column = np.where(left < 0, -1, np.asarray(tree["split_indices"], np.intp))
+    right, missing = np.asarray(tree["right_children"]), np.asarray(tree["default_left"]) != 0
+    nodes = [Node(*node) for node in zip(column, condition, left, right, missing, strict=True)]
+    for at, ends in _sets(tree).items():
+        _, _, outside, inside, misses = nodes[at]
+        split_by_runs(nodes, at, ends, inside=inside, outside=outside, missing_inside=not misses)
+    value = np.zeros((len(nodes), n_outputs))
+    value[: len(left), output] = np.where(left < 0, condition, 0.0)
+    assembly.add_nodes(nodes, value)
+
+
+def _sets(tree: dict[str, Any]) -> dict[int, list[tuple[float, float]]]:
+    """Where the runs of each set of categories begin and end, by the node that it splits."""
+    categories = np.asarray(tree.get("categories", ()), np.intp)
+    named = zip(
+        tree.get("categories_nodes", ()),
+        tree.get("categories_segments", ()),
+        tree.get("categories_sizes", ()),
+        strict=True,
     )
+    return {
+        node: [(float(a), b + 1.0) for a, b in runs_of(np.sort(categories[first : first + size]))]
+        for node, first, size in named
+    }
 
 
 def _base(stored: str, objective: str, n_outputs: int) -> Any:

@@ -17,16 +17,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..arrays import per_row, take
 from ..errors import InvalidInput
-from ..predictor import Array, IntArray
+from ..inputs import is_whole
+from ..predictor import Array, IntArray, Real
 from .distances import Distances
 
 __all__ = ["BoundaryPoints", "boundary_points"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +47,10 @@ class BoundaryPoints:
     """
 
     x: Array
-    targets: Floats
-    weight: Floats
+    targets: Real
+    weight: Real
     rows: IntArray
-    distance_left: Floats
+    distance_left: Real
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,7 +64,7 @@ def boundary_points(
     n_classes: int,
     labels: ArrayLike | None = None,
     share_at_boundary: float = 0.5,
-    weigh: Callable[[Floats], Floats] | None = None,
+    weigh: Callable[[Real], Real] | None = None,
     norm: str = "l2",
 ) -> BoundaryPoints:
     r"""Move rows a fraction of the way to their flip points; no query is sent.
@@ -82,6 +81,7 @@ def boundary_points(
         How far each row goes: 0 is the row, 1 its flip point. Drawn at random, say uniformly, it
         gives varied points.
     n_classes : int
+        Classes of the model.
     labels : (n,) int, optional
         True labels. Default: the model's own. A row that the model gets wrong keeps its true label
         where the flip leads back to it.
@@ -99,8 +99,9 @@ def boundary_points(
     Raises
     ------
     InvalidInput
-        Flip points were not kept, other numbers of rows or labels, a fraction or a share outside
-        [0, 1], or weights that are not finite, negative or all zero.
+        Flip points were not kept, other numbers of rows or labels, fewer classes than the distances
+        have, a fraction or a share outside [0, 1], or weights that are not finite, negative or all
+        zero.
 
     Examples
     --------
@@ -117,6 +118,12 @@ def boundary_points(
         raise InvalidInput("boundary_points needs the flip points; measure again and keep them.")
     if len(x) != n:
         raise InvalidInput(f'"x" of boundary_points must hold the {n} measured rows; got {len(x)}.')
+    highest = int(max(distances.home.max(initial=-1), distances.flipped.max(initial=-1)))
+    if not is_whole(n_classes) or n_classes <= highest:
+        raise InvalidInput(
+            f'"n_classes" of boundary_points must be a whole number above {highest}, a label in '
+            f"the distances; got {n_classes}."
+        )
     share = _within(share_at_boundary, (), "share_at_boundary")
     along = np.broadcast_to(_within(fraction, (n,), "fraction"), (n,))
     own = distances.home if labels is None else _labels(labels, n, n_classes)
@@ -132,7 +139,7 @@ def boundary_points(
     )
 
 
-def _within(value: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
+def _within(value: ArrayLike, shape: tuple[int, ...], name: str) -> Real:
     found = np.asarray(value, np.float64)
     if found.shape not in ((), shape) or not ((found >= 0) & (found <= 1)).all():
         raise InvalidInput(
@@ -159,7 +166,7 @@ def _labels(labels: ArrayLike, n: int, n_classes: int) -> IntArray:
     return found.astype(np.intp)
 
 
-def _soft_labels(own: IntArray, flipped: IntArray, share: Floats, n_classes: int) -> Floats:
+def _soft_labels(own: IntArray, flipped: IntArray, share: Real, n_classes: int) -> Real:
     """``1 - share`` of the own label and ``share`` of the flipped one, (k, n_classes)."""
     targets = np.zeros((len(own), n_classes))
     rows = np.arange(len(own))
@@ -168,7 +175,7 @@ def _soft_labels(own: IntArray, flipped: IntArray, share: Floats, n_classes: int
     return targets
 
 
-def _weights(found: ArrayLike, k: int) -> Floats:
+def _weights(found: ArrayLike, k: int) -> Real:
     weight = np.asarray(found, np.float64)
     if weight.shape != (k,) or not (np.isfinite(weight) & (weight >= 0)).all():
         raise InvalidInput(

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, take
-from ..predictor import Array, IntArray
+from ..predictor import Array, IntArray, Real
 from .distances import Distances
 
 __all__ = ["Change", "ColumnShare", "Columns", "changes_of", "column_shares"]
@@ -60,14 +59,14 @@ class Columns:
     """
 
     names: Sequence[str]
-    scale: NDArray[np.float64]
+    scale: Real
     values: Sequence[Sequence[Any]]
 
     @classmethod
     def of(
         cls, run: dict[str, Any], shape: tuple[int, ...], names: Sequence[str] | None
     ) -> Columns:
-        """Of a run's facts; without a domain the names are the given ones, or positions."""
+        """The columns of a run's facts; without a domain their names are given, or positions."""
         facts = run.get("columns")
         d = int(np.prod(shape))
         if isinstance(facts, list) and len(facts) == d:
@@ -143,7 +142,7 @@ def column_shares(
     ]
 
 
-def _flat(one: Array) -> NDArray[np.float64]:
+def _flat(one: Array) -> Real:
     return np.asarray(as_numpy(one), np.float64).reshape(-1)
 
 

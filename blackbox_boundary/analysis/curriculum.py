@@ -1,14 +1,14 @@
 """Weights of training samples by how far they are from the boundary.
 
-Only the order of the distances counts, so that the weights keep their meaning while a training moves
-all distances, and any score that orders samples (margins, minus the loss) can take their place. With
+Only the order of the distances counts. So the weights keep their meaning while training moves all
+distances, and any score that orders samples (margins, minus the loss) can take their place. With
 rank r from 0, the nearest sample, to 1, the farthest,
 
     weight ~ ratio ** (lean * (1/2 - r))
 
-``lean`` runs from 1 (near samples) over 0 (all alike) to -1 (far samples). Samples on the wrong side
-of the boundary have negative distances and are the nearest of all. Far first is the curriculum of
-Bengio et al. [1]_, from easy to hard; near first is its reverse.
+``lean`` runs from 1 (near samples) over 0 (all alike) to -1 (far samples). Samples on the wrong
+side of the boundary have negative distances and are the nearest of all. Far first is the curriculum
+of Bengio et al. [1]_, from easy to hard; near first is its reverse.
 
 References
 ----------

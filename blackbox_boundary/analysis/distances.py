@@ -44,7 +44,7 @@ COLUMNS = (
     "l0",
     "flip_top1",
 )
-"""What a result holds of each row, in the order of its table; the flip points apart."""
+"""Values of a result for each row, in the order of its table, without flip points."""
 
 _NOTEBOOK = "blackbox_boundary.report.notebook"
 """Named, not imported: figures are a layer above, and need packages that few installations have."""

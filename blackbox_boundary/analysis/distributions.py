@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from ..errors import InvalidInput
-from ..predictor import FloatArray, IntArray
+from ..predictor import FloatArray, IntArray, Real
 
 __all__ = ["Comparison", "Distribution", "by_class", "by_label_pair", "compare"]
-
-Floats = NDArray[np.float64]
 
 _QUANTILES = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
 
@@ -41,8 +38,8 @@ class Distribution:
         Distance by share of rows, 1 % to 99 %.
     """
 
-    edges: Floats
-    counts: NDArray[np.intp]
+    edges: Real
+    counts: IntArray
     n: int
     n_without: int
     mean: float
@@ -63,7 +60,8 @@ class Distribution:
 
         Examples
         --------
-        >>> Distribution.of(np.array([1.0, 1.5, 1.5, 9.0, np.inf]), edges=np.array([0.0, 1.0, 2.0, 10.0])).counts.tolist()
+        >>> distance = np.array([1.0, 1.5, 1.5, 9.0, np.inf])
+        >>> Distribution.of(distance, edges=np.array([0.0, 1.0, 2.0, 10.0])).counts.tolist()
         [0, 3, 1]
         """
         distance = np.asarray(distance, np.float64)
@@ -129,7 +127,7 @@ class Distribution:
         }
 
 
-def _edges(known: FloatArray) -> Floats:
+def _edges(known: FloatArray) -> Real:
     largest = float(known.max()) if len(known) else 0.0
     if largest == 0:
         return np.linspace(0, 1, 11)
@@ -205,7 +203,7 @@ def by_class(distance: FloatArray, label: IntArray, *, n_classes: int) -> dict[i
 
 def by_label_pair(
     distance: FloatArray, home: IntArray, flipped: IntArray, *, n_classes: int
-) -> tuple[NDArray[np.intp], Floats]:
+) -> tuple[IntArray, Real]:
     """Count rows and compute their median distance for each pair of labels.
 
     ``counts`` and ``medians`` are (n_classes, n_classes), home label by flipped label. The median

@@ -25,10 +25,11 @@ _HINTS = {
     Status.UNRESOLVED: f"Answers are too coarse for a gradient. {_BY_LABELS}",
     Status.NON_FINITE: "Keep the search where the model is defined: --bounds LO,HI",
     Status.OUT_OF_BUDGET: "Go on: --resume --max-queries N",
-    Status.INVALID_INPUT: "Fill the missing values in the data, or leave these rows out: --rows A:B",
+    Status.INVALID_INPUT: "Fill the missing values in the data, or leave these rows out: "
+    "--rows A:B",
     Status.UNCONFIRMED: "The model does not repeat itself there. Ask several times: --votes 5",
-    Status.AT_TARGET: "They are where they were to go; leave out --towards to measure how far they are from "
-    "leaving",
+    Status.AT_TARGET: "They are where they were to go; leave out --towards to measure how far "
+    "they are from leaving",
     Status.NO_ROOM: "No column may change there: let more of them, in the file of --columns",
     Status.UNDECIDED: "Ask more often: --votes 15",
 }

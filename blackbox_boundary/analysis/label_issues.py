@@ -21,15 +21,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import InvalidInput
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 from .distances import Distances
 
 __all__ = ["LabelIssues", "label_issues"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +51,7 @@ class LabelIssues:
     """
 
     rows: IntArray
-    signed_distance: Floats
+    signed_distance: Real
     suggested: IntArray
     n_wrong_side: int
 

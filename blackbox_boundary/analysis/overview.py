@@ -37,7 +37,7 @@ NAMES = {"l0": "L0", **NORMS}
 """The same, with the number of columns that change."""
 
 _BESIDES = {"certified": "no flip within", "estimate": "first order"}
-"""Attribute of :class:`Distances` that only some estimators fill, and what it is called."""
+"""Attributes of :class:`Distances` that only some estimators fill, and their names."""
 
 
 class Spread(NamedTuple):
@@ -59,8 +59,9 @@ def spread(values: ArrayLike) -> Spread:
 
     Examples
     --------
-    >>> spread([1.0, 2.0, 3.0, 4.0, 5.0, float("inf")])
-    Spread(n=5, lowest=1.0, lower_quartile=2.0, median=3.0, upper_quartile=4.0, highest=5.0, mean=3.0)
+    >>> found = spread([1.0, 2.0, 3.0, 4.0, 5.0, float("inf")])
+    >>> found.n, found.lower_quartile, found.median, found.upper_quartile
+    (5, 2.0, 3.0, 4.0)
     """
     finite: NDArray[Any] = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
@@ -211,7 +212,7 @@ def _spread(
 
 
 def unit_of(distances: Distances, norm: str = "l2") -> str:
-    """The unit of the distances: of the inputs, of their columns' scales, or a number of columns."""
+    """Unit of the distances: input units, units of the columns' scales, or columns."""
     if norm == "l0":
         return "columns"
     return "units of the columns' scales" if distances.run.get("columns") else "input units"

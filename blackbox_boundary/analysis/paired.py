@@ -162,8 +162,8 @@ def differences_of_method(first: Mapping[str, Any], second: Mapping[str, Any]) -
     The weaker search makes its model look more robust.
     """
     facts = {
-        "estimator": "estimators", "access": "access", "max_queries": "query limits", "votes": "votes", "gradients": "sources of gradients",
-        "bounds": "bounds",
+        "estimator": "estimators", "access": "access", "max_queries": "query limits",
+        "votes": "votes", "gradients": "sources of gradients", "bounds": "bounds",
     }  # fmt: skip
     return [name for fact, name in facts.items() if first.get(fact) != second.get(fact)]
 

@@ -1,9 +1,9 @@
 """A memory of fixed size for continual learning: rows of all classes seen, diverse in distance.
 
-:class:`ReplayMemory` keeps equal shares of the classes and, within each, rows at even steps from the
-nearest to the farthest: the rule of Rainbow Memory [1]_, whose uncertainty, votes of augmented
-copies, is replaced by the distance to the boundary. :class:`Reservoir` is the baseline without any
-score: every row of the stream is kept with the same probability [2]_.
+:class:`ReplayMemory` keeps equal shares of the classes and, within each, rows at even steps from
+the nearest to the farthest. This is the rule of Rainbow Memory [1]_ with the distance to the
+boundary in place of its uncertainty, votes of augmented copies. :class:`Reservoir` is the baseline
+without a score: it keeps every row of the stream with the same probability [2]_.
 
 References
 ----------
@@ -187,7 +187,7 @@ class Reservoir(_Memory):
 
 
 def _superseded(ids: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of some ids (k,) come again later."""
+    """Whether each id (k,) occurs again later."""
     _, last = np.unique(ids[::-1], return_index=True)
     again = np.ones(len(ids), np.bool_)
     again[len(ids) - 1 - last] = False

@@ -34,7 +34,7 @@ _INFINITE = frozenset(("l1", "l2", "linf", "hi", "l0"))
 """Columns whose unknown numbers are infinite; in the others they are NaN. In the file: null."""
 
 _GROUP_BYTES = 8 * 2**20
-"""Of a row group, which is read at once when one flip point is shown."""
+"""Size of a row group, which is read whole to show one flip point."""
 
 
 @dataclass(frozen=True)

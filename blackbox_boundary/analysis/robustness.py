@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..predictor import BoolArray, Real
 from .distances import Distances
 
 __all__ = ["RobustnessCurve", "certified_curve", "robustness_curve"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +28,12 @@ class RobustnessCurve:
     [1.0, 1.0, 0.75, 0.25]
     """
 
-    distance: Floats
+    distance: Real
 
     def __len__(self) -> int:
         return len(self.distance)
 
-    def __call__(self, radius: object) -> Floats:
+    def __call__(self, radius: object) -> Real:
         """Share of the rows (0-1) whose distance is at least ``radius``."""
         nearer = np.searchsorted(self.distance, np.asarray(radius, np.float64), side="left")
         return np.asarray(1 - nearer / max(1, len(self.distance)), np.float64)
@@ -53,7 +51,7 @@ class RobustnessCurve:
         n = len(self.distance)
         return float(self.distance[max(0, int(np.ceil(share * n)) - 1)]) if n else float("inf")
 
-    def steps(self, most: int = 200) -> tuple[Floats, Floats]:
+    def steps(self, most: int = 200) -> tuple[Real, Real]:
         """Return the corners (k,) of the curve from radius 0: radii, and the share from each on.
 
         At most ``most`` corners are returned; of more, those at equal steps of the share are kept.
@@ -68,7 +66,7 @@ class RobustnessCurve:
 
 
 def robustness_curve(
-    distances: Distances, norm: str = "l2", *, rows: NDArray[np.bool_] | None = None
+    distances: Distances, norm: str = "l2", *, rows: BoolArray | None = None
 ) -> RobustnessCurve:
     """Return the robustness curve of the rows whose home label is known.
 

@@ -29,7 +29,7 @@ from scipy.spatial.distance import cdist
 
 from ..arrays import take
 from ..errors import InvalidInput
-from ..predictor import Array, FloatArray, IntArray
+from ..predictor import Array, FloatArray, IntArray, Real
 from .distances import Distances
 
 __all__ = [
@@ -49,8 +49,6 @@ __all__ = [
     "uniform_distance",
     "uniform_inputs",
 ]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +93,7 @@ class Pool:
                     f'"{name}" of a pool must have one entry a row, {self.n}; got {len(part)}.'
                 )
 
-    def known(self, name: str) -> Floats:
+    def known(self, name: str) -> Real:
         """One of the columns, as float.
 
         Raises
@@ -141,7 +139,7 @@ def _check(k: int, available: int, what: str = "rows") -> None:
         )
 
 
-def _ranked(values: Floats) -> IntArray:
+def _ranked(values: Real) -> IntArray:
     """Rows with a finite value, from the smallest on; equal ones by row number."""
     order = np.argsort(values, kind="stable")
     return order[np.isfinite(values[order])]

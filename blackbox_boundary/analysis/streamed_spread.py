@@ -21,7 +21,7 @@ _DIGIT = 16
 def streamed_spread(
     blocks: Callable[[], Iterable[NDArray[np.generic]]],
 ) -> tuple[int, tuple[float, ...]]:
-    """How many numbers are finite; their least, quartiles, greatest, and mean.
+    """Count of the finite numbers; their least, quartiles, greatest, and mean.
 
     Parameters
     ----------

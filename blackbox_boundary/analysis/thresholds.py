@@ -21,7 +21,8 @@ from .robustness import RobustnessCurve, certified_curve
 __all__ = ["STATS", "Judgement", "Outcome", "Threshold"]
 
 STATS = {
-    "min": 0.0, "p1": 0.01, "p5": 0.05, "p10": 0.1, "p25": 0.25, "median": 0.5, "p50": 0.5, "p75": 0.75, "p90": 0.9,
+    "min": 0.0, "p1": 0.01, "p5": 0.05, "p10": 0.1, "p25": 0.25,
+    "median": 0.5, "p50": 0.5, "p75": 0.75, "p90": 0.9,
 }  # fmt: skip
 """Name and share: the smallest distance within which at least this share of the rows flips."""
 

@@ -29,13 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 from scipy.special import softmax, xlogy
 from scipy.stats import rankdata
 
 from ..errors import CapabilityMissing, InvalidInput
-from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ..predictor import Access, Array, BoolArray, FloatArray, Prediction, Predictor, Real
 
 __all__ = [
     "RankCorrelation",
@@ -48,14 +47,12 @@ __all__ = [
     "vote_uncertainty",
 ]
 
-Floats = NDArray[np.float64]
-
 _KNEE = 0.1
 """Share of the fall in expected entropy that is left at the knee: a tenth, a convention like the
 10-90 % rise time of a step response."""
 
 
-def probabilities(prediction: Prediction, access: Access) -> Floats:
+def probabilities(prediction: Prediction, access: Access) -> Real:
     """Softmax of what was predicted, (n, n_classes).
 
     Raises
@@ -73,7 +70,7 @@ def probabilities(prediction: Prediction, access: Access) -> Floats:
     return scores if access is Access.PROBABILITIES else np.asarray(softmax(scores, axis=-1))
 
 
-def entropy(probs: FloatArray) -> Floats:
+def entropy(probs: FloatArray) -> Real:
     """Entropy of each row of probabilities (n, n_classes), nats: the paper's output softness.
 
     Examples
@@ -84,13 +81,13 @@ def entropy(probs: FloatArray) -> Floats:
     return np.asarray(-xlogy(probs, probs).sum(axis=-1), np.float64) + 0.0
 
 
-def margin(probs: FloatArray) -> Floats:
+def margin(probs: FloatArray) -> Real:
     """Largest probability less the second largest, (n,), 0-1."""
     two = np.partition(probs, -2, axis=-1)[..., -2:]
     return np.asarray(two[..., 1] - two[..., 0], np.float64)
 
 
-def top1_probability(probs: FloatArray) -> Floats:
+def top1_probability(probs: FloatArray) -> Real:
     """Largest probability, (n,), 0-1."""
     return np.asarray(probs.max(axis=-1), np.float64)
 
@@ -149,7 +146,7 @@ def rank_correlation(
     return RankCorrelation(_pearson(ranks), float(lo), float(hi), n, level)
 
 
-def _pearson(pair: Floats) -> float:
+def _pearson(pair: Real) -> float:
     """Correlation of two rows of numbers (2, n)."""
     centred = pair - pair.mean(axis=1, keepdims=True)
     length = np.sqrt((centred**2).sum(axis=1).prod())
@@ -187,10 +184,10 @@ class Softness:
         Which distance it was fitted on.
     """
 
-    distance: Floats
-    expected: Floats
-    lower: Floats
-    upper: Floats
+    distance: Real
+    expected: Real
+    lower: Real
+    upper: Real
     knee: float
     held_out_error: float
     baseline_error: float
@@ -251,20 +248,20 @@ class Softness:
             rank_correlation(d, e, seed=seed), norm,
         )  # fmt: skip
 
-    def __call__(self, distance: FloatArray) -> Floats:
+    def __call__(self, distance: FloatArray) -> Real:
         """Return the expected entropy (n,) at these distances, nats.
 
         An unknown (infinite) distance counts as far; NaN stays NaN.
         """
         return np.asarray(np.interp(distance, self.distance, self.expected), np.float64)
 
-    def interval(self, distance: FloatArray) -> tuple[Floats, Floats]:
+    def interval(self, distance: FloatArray) -> tuple[Real, Real]:
         """10 % and 90 % quantile of the entropy (n,) each, of fitted rows at such distances."""
-        lower: Floats = np.interp(distance, self.distance, self.lower).astype(np.float64)
-        upper: Floats = np.interp(distance, self.distance, self.upper).astype(np.float64)
+        lower: Real = np.interp(distance, self.distance, self.lower).astype(np.float64)
+        upper: Real = np.interp(distance, self.distance, self.upper).astype(np.float64)
         return lower, upper
 
-    def is_core(self, distance: FloatArray) -> NDArray[np.bool_]:
+    def is_core(self, distance: FloatArray) -> BoolArray:
         """Whether rows (n,) lie beyond the knee, in the core of their class."""
         return np.asarray(distance) > self.knee
 
@@ -310,7 +307,7 @@ class Softness:
             raise InvalidInput(f'"{path}" does not hold a saved softness map: {error}') from error
 
 
-def _falling(distance: FloatArray, softness: FloatArray) -> tuple[Floats, Floats]:
+def _falling(distance: FloatArray, softness: FloatArray) -> tuple[Real, Real]:
     """Fit the non-increasing function of distance that is nearest in squares [1]_.
 
     Returns distinct rising distances (k,), and the fitted values there (isotonic regression).
@@ -326,7 +323,7 @@ def _falling(distance: FloatArray, softness: FloatArray) -> tuple[Floats, Floats
     return np.asarray(at[ends], np.float64), np.asarray(fitted[ends], np.float64)
 
 
-def _spread(distance: FloatArray, softness: FloatArray, at: Floats) -> tuple[Floats, Floats]:
+def _spread(distance: FloatArray, softness: FloatArray, at: Real) -> tuple[Real, Real]:
     """10 % and 90 % quantiles of softness around each distance ``at`` (k,).
 
     Around means the nearest in rank: a window of a twentieth of the rows, at least 20 and at most
@@ -344,7 +341,7 @@ def _spread(distance: FloatArray, softness: FloatArray, at: Floats) -> tuple[Flo
     return quantiles[0][back], quantiles[1][back]
 
 
-def _knee(at: Floats, expected: Floats) -> float:
+def _knee(at: Real, expected: Real) -> float:
     """The first distance at which no more than a tenth of the fall in expected entropy is left."""
     fall = expected[0] - expected[-1]
     return (
@@ -356,7 +353,7 @@ def _knee(at: Floats, expected: Floats) -> float:
 
 def vote_uncertainty(
     predict: Predictor, x: Array, augmentations: Sequence[Callable[[Array], Array]]
-) -> Floats:
+) -> Real:
     r"""Compute Rainbow Memory's uncertainty (n,): 1 minus the vote share of the top label [2]_.
 
     Augmented copies of each row vote for the label.

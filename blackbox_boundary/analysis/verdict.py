@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, take
-from ..predictor import Array
+from ..predictor import Array, IntArray
 from ..search.asks import Status
 from .distances import Distances
 from .overview import NAMES, overview, status_words, unit_of
@@ -27,8 +26,9 @@ _SAMPLED = 1000
 """Rows from which a typical norm is taken; they are spread evenly over the data."""
 
 _FRACTIONS = {
-    1 / 100: "a hundredth", 1 / 50: "a fiftieth", 1 / 20: "a twentieth", 1 / 10: "a tenth", 1 / 8: "an eighth", 1 / 6: "a sixth",
-    1 / 5: "a fifth", 1 / 4: "a quarter", 1 / 3: "a third", 1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters",
+    1 / 100: "a hundredth", 1 / 50: "a fiftieth", 1 / 20: "a twentieth", 1 / 10: "a tenth",
+    1 / 8: "an eighth", 1 / 6: "a sixth", 1 / 5: "a fifth", 1 / 4: "a quarter",
+    1 / 3: "a third", 1 / 2: "half", 2 / 3: "two thirds", 3 / 4: "three quarters",
 }  # fmt: skip
 _CLOSE = 0.08
 """Relative difference up to which a ratio is called by the name of a fraction."""
@@ -62,7 +62,7 @@ def verdict(
     distances: Distances,
     norm: str = "l2",
     *,
-    labels: NDArray[np.intp] | None = None,
+    labels: IntArray | None = None,
     typical: float | None = None,
     noun: str = "row",
 ) -> Verdict:
@@ -96,7 +96,8 @@ def verdict(
 def typical_norm(x: Array, norm: str = "l2") -> float | None:
     """Median norm of the finite rows of ``x`` (n, ...), input units.
 
-    None where it is 0 or no row is finite, and for ``"l0"``. Of more than 1,000 rows, 1,000 are read, evenly spaced.
+    None where it is 0 or no row is finite, and for ``"l0"``. At most 1,000 rows, evenly spaced, are
+    read.
     """
     n = int(x.shape[0])
     if not n or norm == "l0":
@@ -182,7 +183,7 @@ def _certified(distances: Distances, norm: str, noun: str) -> str:
     return f"Half of the {noun}s provably keep their label within {_short(median)}."
 
 
-def _misread(distances: Distances, norm: str, labels: NDArray[np.intp] | None) -> str:
+def _misread(distances: Distances, norm: str, labels: IntArray | None) -> str:
     if labels is None:
         return ""
     known = distances.home >= 0

@@ -96,6 +96,7 @@ def main() -> None:
 
 
 for _command in (
-    measure, merge_runs, report, compare, worst, label_issues, evidence, columns, estimators, probe, gradient, reproduce, batch, ledger,
+    measure, merge_runs, report, compare, worst, label_issues, evidence, columns, estimators,
+    probe, gradient, reproduce, batch, ledger,
 ):  # fmt: skip
     main.add_command(_command)

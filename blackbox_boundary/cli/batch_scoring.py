@@ -15,8 +15,8 @@ from ..predictor import Access
 from ..search.asks import are_final
 from .data_rows import DataRows
 from .messages import say
-from .named_values import named_values
 from .run_folder import RunFolder
+from .settings import named_values
 from .summary import summary
 
 __all__ = ["batch"]
@@ -93,7 +93,7 @@ def begin(
 @batch.command()
 @_LEDGER
 @click.argument("output", type=click.Path(dir_okay=False))
-@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+@click.option("--data", help="Path of the inputs, if they were moved.")
 def ask(ledger: str, output: str, data: str | None) -> None:
     """Write the inputs that must be scored next to OUTPUT (.npy, .csv or .parquet).
 
@@ -116,7 +116,7 @@ def ask(ledger: str, output: str, data: str | None) -> None:
 @batch.command()
 @_LEDGER
 @click.argument("scored", type=click.Path(exists=True, dir_okay=False))
-@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+@click.option("--data", help="Path of the inputs, if they were moved.")
 def tell(ledger: str, scored: str, data: str | None) -> None:
     """Read the scores of the last inputs written by "ask" from SCORED (.npy, .csv or .parquet)."""
     with _job(ledger, data) as job:
@@ -126,7 +126,7 @@ def tell(ledger: str, scored: str, data: str | None) -> None:
 
 @batch.command()
 @_LEDGER
-@click.option("--data", help="Where the inputs are now.  [default: where they were]")
+@click.option("--data", help="Path of the inputs, if they were moved.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False),

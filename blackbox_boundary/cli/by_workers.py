@@ -7,65 +7,33 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, CapabilityMissing, CertificatesWithdrawn, Interrupted
+from ..errors import (
+    BoundaryError,
+    CapabilityMissing,
+    CertificatesWithdrawn,
+    Interrupted,
+    MixedUnits,
+)
 from ..estimators import Estimator, Problem
 from ..measuring.sharded.shard_folder import SHARDS
 from ..measuring.sharded.work import Model
 from ..measuring.workers import measure_with_workers
-from .aiming import aim as aim_settings
 from .data_rows import DataRows
 from .messages import say
-from .model_settings import bounds_of
-from .named_values import without_query
 from .progress import progress
+from .repeating import without_query
 from .run_folder import RunFolder
-from .spending import limits_of
+from .settings import limits_of, measure_settings
 
-__all__ = ["check_worker_options", "has_workers", "measured_by_workers", "worker_options"]
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_OPTIONS = (
-    click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Measure shards in N processes; after a kill or Ctrl-C the same command goes on.",
-    ),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        help="Threads of each worker.  [default: the cores, shared evenly; on a cluster 1]",
-    ),
-    click.option(
-        "--cluster",
-        is_flag=False,
-        flag_value="",
-        metavar="[ADDRESS]",
-        help="Measure shards by the actors of a Ray cluster; --workers says how many.  "
-        "[default: the cluster of RAY_ADDRESS, else a new one of this machine]",
-    ),
-    click.option(
-        "--worker-gpus",
-        type=click.FloatRange(min=0),
-        help="GPUs of each worker of the cluster.  [default: 0]",
-    ),
-)
+__all__ = ["check_worker_options", "has_workers", "measured_by_workers"]
 
 _GROUP = "blackbox_boundary.clusters"
 """Entry points: functions with the arguments of ``measure_on_cluster``."""
-
-
-def worker_options(command: _Command) -> _Command:
-    """Give a command these options."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def has_workers(options: dict[str, Any]) -> bool:
@@ -85,11 +53,6 @@ def check_worker_options(options: dict[str, Any]) -> None:
         raise click.UsageError("--worker-gpus needs --cluster.")
     if options["shard"] is not None:
         raise click.UsageError("Workers measure all shards; leave --shard out.")
-    if options["results"] == "parquet":
-        raise click.UsageError(
-            "--workers write tables; for results as Parquet measure shards (--shard) and merge "
-            "them."
-        )
     if options["output"] is None:
         raise click.UsageError(
             "--workers and --cluster need --output, in which the same command goes on."
@@ -115,6 +78,7 @@ def measured_by_workers(
     show = progress(n_rows, expected=expected, enabled=not options["no_progress"])
     with warnings.catch_warnings(), show as update:
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
+        warnings.simplefilter("ignore", MixedUnits)  # said before, with the names of the columns
         try:
             distances = _measuring(options)(
                 model,
@@ -127,14 +91,14 @@ def measured_by_workers(
                 progress=update,
                 facts={"model": without_query(str(model.spec)), "data": measured.facts},
                 estimator=estimator,
-                bounds=bounds_of(options["bounds"]),
-                batch_size=options["batch_size"],
-                seed=options["seed"],
-                columns=measured.domain,
-                **aim_settings(options, measured),
+                **measure_settings(options, measured),
                 ask_flips_again=options["ask_flips_again"],
                 flip_points=not options["no_flip_points"],
                 votes=options["votes"] or 1,
+                results=options["results"],
+                beside=measured.columns_beside.in_files(folder.path / SHARDS)
+                if folder.in_parquet
+                else None,
             )
         except (BoundaryError, Interrupted) as error:
             if error.partial is None:
@@ -145,7 +109,7 @@ def measured_by_workers(
 
 
 def _measuring(options: dict[str, Any]) -> Callable[..., Distances]:
-    """What measures the shards: processes of this machine, or a cluster."""
+    """The engine that measures the shards: processes of this machine, or a cluster."""
     workers, threads = options["workers"], options["threads"]
     if options["cluster"] is None:
         return partial(measure_with_workers, workers=workers, threads=threads)

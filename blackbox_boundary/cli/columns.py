@@ -10,7 +10,8 @@ from .. import datasets
 from ..column_file import domain_text
 from ..column_inference import SCALES, infer_domain
 from ..errors import InvalidInput
-from .data_rows import column_names, table_options
+from .data_rows import column_names
+from .options import table_options
 
 __all__ = ["columns"]
 

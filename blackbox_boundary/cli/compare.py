@@ -8,7 +8,7 @@ import click
 
 from ..analysis.paired import PairedRuns, check_comparable, differences_of_method
 from .messages import say
-from .report import norm_of, norm_option
+from .options import norm_option
 from .stored_run import StoredRun
 
 __all__ = ["compare"]
@@ -25,11 +25,11 @@ __all__ = ["compare"]
 )
 @norm_option
 def compare(runs: tuple[str, ...], output: str, norm: str | None) -> None:
-    """Compare run folders row by row; the first is the one that the others are compared with.
+    """Compare run folders row by row: all others with the first.
 
-    Before and after retraining, float and int8, two vendors. Rows, units and norm must be the same.
-    Other estimators, access or budgets are allowed and pointed out: the weaker search makes its
-    model look more robust. No query is sent.
+    Compare a model before and after retraining, float and int8, or two vendors. Rows, units and
+    norm must be the same. Other estimators, access or query limits are allowed and pointed out: the
+    weaker search makes its model look more robust. No query is sent.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def compare(runs: tuple[str, ...], output: str, norm: str | None) -> None:
     first = stored[0]
     for name, other in zip(names[1:], stored[1:], strict=True):
         check_comparable(first.distances.run, other.distances.run, names=(names[0], name))
-    norm = norm or norm_of(first.distances)
+    norm = first.norm(norm)
     pairs = [(name, run.distances) for name, run in zip(names, stored, strict=True)]
     write_comparison(pairs, output, norm=norm, class_names=first.class_names)
     for name, later in pairs[1:]:

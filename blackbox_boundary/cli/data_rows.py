@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import numpy as np
@@ -20,7 +19,6 @@ from ..analysis.changes import Columns, changes_of
 from ..analysis.distances import Distances
 from ..arrays import as_numpy
 from ..column import Kind
-from ..column_file import read_domain
 from ..datasets import Data
 from ..datasets.columns import listed
 from ..datasets.parquet_rows import parquet_paths
@@ -29,75 +27,15 @@ from ..errors import InvalidInput
 from ..grid import Gridded
 from ..inputs import check_inside, checked_bounds, finite_rows
 from ..measuring.rows import violations
-from ..predictor import Array, Bounds, NamedInputs, Predictor, class_names_of
+from ..measuring.sharded.shared_rows import digest
+from ..predictor import Bounds, NamedInputs, Predictor, class_names_of
 from ..stored_rows import StoredRows, in_memory, row_blocks
 from ..wrappers.names import NamedPredictor
+from .columns_beside import ColumnsBeside
+from .csv_table import write_table
 from .messages import say
 
-__all__ = [
-    "DataRows",
-    "class_names_option",
-    "column_names",
-    "data_options",
-    "described",
-    "digest",
-    "table_options",
-]
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_TABLE_OPTIONS = (
-    click.option(
-        "--labels",
-        metavar="NAME|none",
-        help="Column, array or file of the true labels.  [default: label, labels or y]",
-    ),
-    click.option("--id", "ids", metavar="COLUMN", help="Column that names the rows of a table."),
-    click.option(
-        "--use",
-        multiple=True,
-        metavar="COLUMNS",
-        help="Columns that are the inputs, in this order.  [default: all others]",
-    ),
-    click.option("--drop", multiple=True, metavar="COLUMNS", help="Columns to leave out."),
-)
-
-class_names_option = click.option(
-    "--class-names",
-    multiple=True,
-    metavar="NAMES",
-    help="Names of the classes, in the order of the model's scores.  [default: the model's]",
-)
-
-_OPTIONS = (
-    click.option(
-        "--columns",
-        metavar="FILE",
-        help="What the columns may hold, which may change, and units of distance, as "
-        '"blackbox-boundary columns" writes it. All points sent keep to it.',
-    ),
-    click.option(
-        "--repair",
-        is_flag=True,
-        help="Move rows that do not keep to --columns to the nearest values that do.",
-    ),
-    class_names_option,
-)
-
-
-def table_options(command: _Command) -> _Command:
-    """Give a command the options that say what the columns of a table are."""
-    for option in reversed(_TABLE_OPTIONS):
-        command = option(command)
-    return command
-
-
-def data_options(command: _Command) -> _Command:
-    """Give a command all options of the data."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return table_options(command)
-
+__all__ = ["DataRows", "column_names", "digest"]
 
 _TABLES = (".csv", ".tsv", ".parquet")
 """Files whose columns may have names, by which a model's named inputs are found in them."""
@@ -163,7 +101,7 @@ class DataRows:
         data = _shaped(data, tuple(predictor.input_shape), name)
         _check_labels(data, predictor.n_classes, class_names)
         chosen = _chosen(options["rows"], len(data))
-        rows = _taken(data, chosen)
+        rows = data.part(chosen)
         if data.columns is not None:
             say(_said(data, name))
         domain = _in_order(domain, rows, options["columns"])
@@ -180,14 +118,14 @@ class DataRows:
     def part(self, rows: range) -> DataRows:
         """Some consecutive rows; the facts stay those of all."""
         some = slice(rows.start, rows.stop)
-        return replace(self, data=_taken(self.data, some), numbers=self.numbers[some])
+        return replace(self, data=self.data.part(some), numbers=self.numbers[some])
 
     def in_memory(self) -> DataRows:
         """The rows with labels and ids in memory, as a report needs them."""
-        data = self.data
-        parts = {"labels": data.labels, "ids": data.ids}
-        read: dict[str, Any] = {k: None if v is None else in_memory(v) for k, v in parts.items()}
-        return replace(self, data=replace(data, **read))
+        labels, ids = (
+            None if part is None else in_memory(part) for part in (self.data.labels, self.data.ids)
+        )
+        return replace(self, data=replace(self.data, labels=labels, ids=ids))
 
     def check_inside(self, predictor: Predictor, bounds: Bounds) -> None:
         """Refuse rows outside the bounds, naming the column; the engine has only its number."""
@@ -200,30 +138,15 @@ class DataRows:
                 numbers = np.asarray(self.numbers[first : first + len(block)])[finite]
                 check_inside(block[finite], limits, numbers, names)
 
-    def beside(self, distances: Distances) -> dict[str, Sequence[Any]]:
-        """Columns of the results table that come from the data: id, data_row, label, names."""
-        data = self.data
-        none = [""] * len(data)
-        return {
-            "id": none if data.ids is None else in_memory(data.ids).tolist(),
-            "data_row": self.numbers,
-            "label": none if data.labels is None else self._names(in_memory(data.labels)),
-            "home_name": self._names(distances.home),
-            "flipped_name": self._names(distances.flipped),
-        }
-
-    def _names(self, labels: NDArray[np.intp]) -> list[str]:
-        """The names of classes (n,)."""
-        known, at = np.unique(labels, return_inverse=True)
-        names = [self._name(int(label)) for label in known]
-        return [names[place] for place in at.tolist()]
-
-    def _name(self, label: int) -> str:
-        """The name of a class; its number where it has none."""
-        if label < 0:
-            return ""
+    @property
+    def columns_beside(self) -> ColumnsBeside:
+        """Columns of the results that come from the data."""
         names = self.data.names or self.class_names or ()
-        return names[label] if label < len(names) else str(int(label))
+        return ColumnsBeside(self.numbers, self.data.ids, self.data.labels, tuple(names))
+
+    def beside(self, distances: Distances) -> dict[str, Sequence[Any]]:
+        """These columns of all rows."""
+        return self.columns_beside(range(len(self.data)), distances)
 
     @property
     def has_header(self) -> bool:
@@ -235,14 +158,14 @@ class DataRows:
 
         The column of ids comes first, where there is one; a row without a flip has empty fields.
         """
+        write_table(self._flips(as_numpy(flip_points)), path)
+
+    def _flips(self, points: NDArray[Any]) -> Iterator[list[Any]]:
         id_name = self.data.source.get("id")
         ids = self.data.ids if id_name is not None else None
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([*([] if ids is None else [id_name]), *(self.data.columns or ())])
-            for row, point in enumerate(as_numpy(flip_points)):
-                values = self._shown(point.reshape(-1))
-                writer.writerow([*([] if ids is None else [ids[row]]), *values])
+        yield [*([] if ids is None else [id_name]), *(self.data.columns or ())]
+        for row, point in enumerate(points):
+            yield [*([] if ids is None else [ids[row]]), *self._shown(point.reshape(-1))]
 
     def _shown(self, point: NDArray[Any]) -> list[str]:
         """A flip point as the data write it: texts as texts, whole numbers without a point."""
@@ -263,15 +186,15 @@ class DataRows:
         points = distances.flip_points
         if points is None:
             return
-        x = self.data.x
-        columns = Columns.of(distances.run, tuple(x.shape[1:]), self.data.columns)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("row", "column", "before", "after", "change"))
-            for changes in changes_of(x, points, np.arange(len(x)), columns):
-                for row, at, name, before, after, size in changes:
-                    shown = (columns.shown(at, value) for value in (before, after))
-                    writer.writerow((row, name, *shown, f"{size:.6g}"))
+        columns = Columns.of(distances.run, tuple(self.data.x.shape[1:]), self.data.columns)
+        write_table(self._changes(points, columns), path)
+
+    def _changes(self, points: Any, columns: Columns) -> Iterator[tuple[Any, ...]]:
+        yield "row", "column", "before", "after", "change"
+        for changes in changes_of(self.data.x, points, np.arange(len(self.data)), columns):
+            for row, at, name, before, after, size in changes:
+                shown = (columns.shown(at, value) for value in (before, after))
+                yield row, name, *shown, f"{size:.6g}"
 
     def say_labels(self, distances: Distances) -> None:
         """Print how words were numbered as labels, and warn of an agreement below chance."""
@@ -308,7 +231,8 @@ def _check_fields(data: Data, fields: tuple[str, ...]) -> None:
     """
     if fields and data.columns is not None and data.columns != fields:
         raise InvalidInput(
-            f"The model takes the inputs {listed(fields)}, in this order; --use names {listed(data.columns)}."
+            f"The model takes the inputs {listed(fields)}, in this order; --use names "
+            f"{listed(data.columns)}."
         )
 
 
@@ -366,11 +290,6 @@ def _check_labels(data: Data, n_classes: int, class_names: tuple[str, ...] | Non
         )
 
 
-def described(path: str | None) -> Domain | None:
-    """The columns that a file describes; None where none is named."""
-    return None if path is None else read_domain(path)
-
-
 def _in_order(domain: Domain | None, rows: Data, path: str) -> Domain | None:
     """The domain in the order of the inputs where those have names."""
     if domain is None:
@@ -410,9 +329,9 @@ def _say_missing(rows: Data, domain: Domain | None) -> None:
     if counts.any():
         named = [f"{rows.columns[at]} ({counts[at]:,})" for at in np.flatnonzero(counts)]
         say(
-            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, by "
-            f"column: {listed(named)}. Where the model takes missing values, --columns allows them "
-            "(missing = true)."
+            f"{int(lacks.any(axis=-1).sum()):,} rows are not measured, since values are missing, "
+            f"by column: {listed(named)}. Where the model takes missing values, --columns allows "
+            "them (missing = true)."
         )
 
 
@@ -430,29 +349,16 @@ def _chosen(text: str | None, n: int) -> slice:
         )
     if chosen.stop is not None and chosen.stop > n:
         say(
-            f'--rows "{text}" goes beyond the data: the {len(range(n)[chosen]):,} rows up to {n - 1:,} are taken.'
+            f'--rows "{text}" goes beyond the data: the {len(range(n)[chosen]):,} rows up to '
+            f"{n - 1:,} are taken."
         )
     return chosen
-
-
-def _taken(data: Data, chosen: slice) -> Data:
-    parts = {"labels": data.labels, "ids": data.ids}
-    some: dict[str, Any] = {k: None if part is None else part[chosen] for k, part in parts.items()}
-    return replace(data, x=data.x[chosen], **some)
 
 
 def _is_table(name: str) -> bool:
     """Whether the columns of the data may have names."""
     is_folder = Path(name).is_dir() and bool(parquet_paths(Path(name)))
     return is_folder or name.lower().endswith(_TABLES)
-
-
-def digest(x: Array) -> str:
-    """Digest of the values of rows (n, ...), which identifies the data of a run."""
-    state = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(x), 4096):
-        state.update(np.ascontiguousarray(x[first : first + 4096]).tobytes())
-    return state.hexdigest()
 
 
 def _facts(name: str, data: Data) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .data_rows import DataRows
 from .messages import exit_code, say
 from .run_folder import RunFolder
 
-__all__ = ["answer_line", "end_without_answer", "finish", "uninterrupted"]
+__all__ = ["answer_line", "end_judged", "end_without_answer", "finish", "uninterrupted"]
 
 _LIMIT_REACHED, _WITHDRAWN, _INTERRUPTED = 5, 6, 130
 
@@ -127,7 +127,12 @@ def finish(
         sys.exit(_INTERRUPTED)
     if left and judged is None:  # a threshold answers, whether or not rows are left
         sys.exit(_LIMIT_REACHED)
-    if reason:
+    end_judged(distances, judged)
+
+
+def end_judged(distances: Distances, judged: int | None) -> None:
+    """Exit where certificates are withdrawn or a threshold is not kept."""
+    if WITHDRAWN in distances.run:
         sys.exit(_WITHDRAWN)
     if judged:
         sys.exit(judged)

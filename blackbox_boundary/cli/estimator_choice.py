@@ -12,7 +12,7 @@ import click
 
 from ..estimators import CATALOGUE, ESTIMATORS, Estimator, by_name
 from ..gradients import SOURCES, source_by_name
-from .named_values import named_values
+from .settings import named_values
 
 __all__ = ["chosen_estimator", "norm_note"]
 

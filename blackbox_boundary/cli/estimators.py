@@ -16,7 +16,7 @@ from ..predictor import Access
 __all__ = ["description", "estimators"]
 
 _EXAMPLE = Problem(Access.LOGITS, n_classes=10, input_shape=(28, 28), differentiable=True)
-"""What the numbers of queries in the list are for."""
+"""The problem that the numbers of queries in the list are for."""
 
 
 @click.command()
@@ -55,7 +55,7 @@ def _listing(width: int) -> Iterator[str]:
 
 
 def description(name: str) -> str:
-    """What an estimator does, needs and costs, and its settings with their defaults."""
+    """Purpose, needs and cost of an estimator, and its settings with their defaults."""
     entry = CATALOGUE[name]
     fields = dataclasses.fields(entry.kind)  # type: ignore[arg-type]
     settings = ", ".join(f"{field.name}={field.default!r}" for field in fields)
@@ -67,6 +67,6 @@ def description(name: str) -> str:
 
 
 def needs(entry: Entry) -> str:
-    """What the model must reveal."""
+    """Access, and weights, that the model must give."""
     least = {Access.LABEL: "labels", Access.TOP1: "top score"}.get(entry.access, "scores")
     return f"{least}, weights" if entry.weights else least

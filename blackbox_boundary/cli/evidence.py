@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from .messages import say
-from .report import norm_of, norm_option
+from .options import norm_option, run_argument
 from .stored_run import StoredRun
 
 __all__ = ["evidence"]
 
 
-@click.command(short_help="Write evidence of a run to hand in.")
-@click.argument("run", metavar="RUN")
+@click.command(short_help="Write a run as CycloneDX and as a one-page statement.")
+@run_argument
 @norm_option
 def evidence(run: str, norm: str | None) -> None:
     """Write evidence.cdx.json (CycloneDX 1.7) and statement.md into the run folder RUN.
@@ -24,7 +24,7 @@ def evidence(run: str, norm: str | None) -> None:
     from ..report.evidence import cyclonedx, statement
 
     stored = StoredRun.open(run)
-    norm = norm or norm_of(stored.distances)
+    norm = stored.norm(norm)
     files = {
         "evidence.cdx.json": cyclonedx(stored.distances, norm=norm, class_names=stored.class_names),
         "statement.md": statement(stored.distances, norm=norm),

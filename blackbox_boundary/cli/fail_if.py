@@ -43,8 +43,8 @@ def fail_if_option(command: _Command) -> _Command:
         multiple=True,
         callback=_parsed,
         metavar='"STAT OP NUMBER"',
-        help='Exit with 7 where a distance is too small, such as "p5 < 0.1"; 8 where that is open. '
-        f"STAT: {', '.join(STATS)}. OP: < or <=. May be repeated.",
+        help='Exit with 7 if this is true of the distances, such as "p5 < 0.1"; with 8 if that is '
+        f"undecided. STAT: {', '.join(STATS)}. OP: < or <=. May be repeated.",
     )(command)
 
 

@@ -18,7 +18,7 @@ __all__ = ["gradient"]
 _GROUP = "blackbox_boundary.gradient_models"
 
 
-@click.command(short_help="Write a model that puts out gradients.")
+@click.command(short_help="Write a model that outputs gradients.")
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--input", "input_name", help="Differentiate by this input, of several.")
@@ -26,7 +26,7 @@ _GROUP = "blackbox_boundary.gradient_models"
 @click.option(
     "--margin",
     is_flag=True,
-    help="Take the label as an input, and put out the gradient of its score less the best other "
+    help="Take the label as an input, and output the gradient of its score minus the best other "
     "one.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT where it exists; never MODEL.")
@@ -41,7 +41,7 @@ def gradient(
 ) -> None:
     """Differentiate the ONNX file MODEL and write the result to OUT.
 
-    OUT takes the inputs of MODEL and weights v of its scores, and puts out the scores and d(v .
+    OUT takes the inputs of MODEL and weights v of its scores, and outputs the scores and d(v .
     scores)/dx. It is made of standard ops: any runtime that takes opset 18 runs it. Weights in
     files beside MODEL stay there.
 
@@ -66,7 +66,7 @@ def _check_free(model: Path, out: Path, *, overwrite: bool) -> None:
 
 
 def _writer(model: Path) -> Callable[..., str]:
-    """What writes gradient models for files that end so, of the adapters that are installed."""
+    """The installed adapters' writer of gradient models for files with this ending."""
     ending = model.suffix.lstrip(".").lower()
     for entry in entry_points(group=_GROUP):
         if entry.name == ending:

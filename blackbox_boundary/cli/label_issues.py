@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -13,25 +11,27 @@ from ..analysis.label_issues import LabelIssues
 from ..analysis.label_issues import label_issues as rank
 from ..datasets import Data
 from ..errors import InvalidInput
-from .data_rows import class_names_option, table_options
+from ..predictor import IntArray
+from .csv_table import write_table
 from .messages import say
-from .report import norm_of, norm_option
+from .options import (
+    class_names_option,
+    norm_option,
+    rows_option,
+    run_argument,
+    table_option,
+    table_options,
+)
 from .stored_run import StoredRun
 
 __all__ = ["label_issues"]
 
 
 @click.command("label-issues", short_help="Rank rows by suspicion of their label.")
-@click.argument("run", metavar="RUN")
+@run_argument
 @click.option("--data", metavar="DATA", required=True, help="The rows that were measured.")
-@click.option(
-    "--n", type=click.IntRange(min=1), default=100, show_default=True, help="Rows to export."
-)
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False),
-    help="File for the table.  [default: standard output]",
-)
+@rows_option
+@table_option
 @norm_option
 @table_options
 @class_names_option
@@ -40,9 +40,9 @@ def label_issues(
 ) -> None:
     """Export the rows of the run folder RUN whose labels in DATA are the most suspicious.
 
-    First the rows to which the model gives another label, farthest from the boundary first; then
-    those with the label of the model, nearest first. Use a model that did not train on the rows.
-    The table is CSV. No query is sent.
+    Rows that the model labels otherwise come first, by falling distance; then rows with the label
+    of the model, by rising distance. Use a model that did not train on the rows. The table is CSV.
+    No query is sent.
 
     \b
     Example:
@@ -53,31 +53,19 @@ def label_issues(
     read = stored.data(data, options)
     if read.labels is None:
         raise InvalidInput("label-issues needs labels: a column label, or --labels NAME.")
-    found = rank(read.labels, stored.distances, norm=norm or norm_of(stored.distances))
-    if output is None:
-        _write(sys.stdout, stored, read, found, n)
-    else:
-        with Path(output).open("w", newline="", encoding="utf-8") as file:
-            _write(file, stored, read, found, n)
+    found = rank(read.labels, stored.distances, norm=stored.norm(norm))
+    write_table(_lines(stored, read, read.labels, found, n), output)
     say(
         f"The model gives another label to {found.n_wrong_side:,} of {len(found):,} rows with a "
         "label."
     )
 
 
-def _write(file: TextIO, stored: StoredRun, data: Data, found: LabelIssues, n: int) -> None:
-    names = data.names or stored.class_names or ()
-
-    def name(label: int) -> str:
-        return names[label] if 0 <= label < len(names) else str(int(label))
-
-    writer = csv.writer(file)
-    ids, labels = data.ids, data.labels
-    assert labels is not None
-    writer.writerow(
-        [*(["id"] if ids is not None else []), "row", "label", "suggested", "signed_distance"]
-    )
+def _lines(
+    stored: StoredRun, data: Data, labels: IntArray, found: LabelIssues, n: int
+) -> Iterator[list[Any]]:
+    ids = data.ids
+    yield [*(["id"] if ids is not None else []), "row", "label", "suggested", "signed_distance"]
     for row in found.rows[:n].tolist():
-        line = [] if ids is None else [ids[row]]
-        named = (name(labels[row]), name(found.suggested[row]))
-        writer.writerow([*line, row, *named, found.signed_distance[row]])
+        named = (stored.class_name(each[row], data) for each in (labels, found.suggested))
+        yield [*([] if ids is None else [ids[row]]), row, *named, found.signed_distance[row]]

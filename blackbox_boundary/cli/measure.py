@@ -13,34 +13,31 @@ from rich.console import Console
 from .. import datasets
 from ..analysis.account import Account
 from ..analysis.distances import Distances
-from ..errors import (
-    BoundaryError,
-    Interrupted,
-)
+from ..column_file import read_domain
+from ..errors import BoundaryError, Interrupted
 from ..estimators import CATALOGUE, Automatic, Problem
 from ..gradients import SOURCES
 from ..loading import load
 from ..measuring.aiming import aim_of
 from ..measuring.sharded.work import Model
 from ..measuring.shards import Part, Shard
+from ..measuring.units import mixed_units
 from ..parquet import need_parquet
 from ..predictor import Access
-from .aiming import aim as aim_settings
-from .by_workers import check_worker_options, has_workers, measured_by_workers, worker_options
-from .data_rows import DataRows, data_options, described
+from .by_workers import check_worker_options, has_workers, measured_by_workers
+from .data_rows import DataRows
 from .ending import answer_line, end_without_answer, finish, uninterrupted
 from .estimator_choice import chosen_estimator
 from .estimators import description
 from .expectation import announcements, expectation
 from .fail_if import exit_code_of, fail_if_option
 from .messages import say
-from .model_settings import bounds_of, given_of
-from .named_values import without_query
 from .one_process import measured_by_one_process
-from .repeating import repeating_command
-from .report import interactive_option, wants_report, write_report
+from .options import data_options, interactive_option, spending_options, worker_options
+from .repeating import repeating_command, without_query
+from .report import wants_report, write_report
 from .run_folder import ResultsElsewhere, RunFolder
-from .spending import spending_options
+from .settings import aim, bounds_of, given_of
 from .summary import summary
 
 __all__ = ["measure"]
@@ -67,8 +64,8 @@ class _Measure(click.Command):
     default="auto",
     show_default=True,
     is_eager=True,
-    help="How to measure; auto: ray, or halfspace where the model gives no gradient. "
-    '"blackbox-boundary estimators" lists them; followed by --help, the one named is described.',
+    help="How to measure; auto: ray, or halfspace if the model gives no gradient. "
+    '"blackbox-boundary estimators" lists them and describes one by its name.',
 )
 @click.option(
     "--direction",
@@ -112,7 +109,7 @@ class _Measure(click.Command):
 @click.option(
     "--max-queries",
     type=click.IntRange(min=0),
-    help="Rows that may be sent for the output folder, resumes included.  [default: no limit]",
+    help="Largest number of rows sent for the output folder, with resumes.  [default: no limit]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows a call.  [default: 512]")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -125,7 +122,7 @@ class _Measure(click.Command):
     help="Folder for the results.  [default: boundary-run-DATE-TIME]",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on with the run in --output; finished rows cost nothing."
+    "--resume", is_flag=True, help="Continue the run in --output; finished rows cost nothing."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
 @click.option(
@@ -173,7 +170,7 @@ class _Measure(click.Command):
 @click.option(
     "--votes",
     type=click.IntRange(min=1),
-    help="Times each point is asked.  [default: 5 where answers prove to vary, else 1]",
+    help="Number of times each point is asked.  [default: 5 if answers vary, else 1]",
 )
 @click.option(
     "--behaviour/--no-behaviour",
@@ -214,7 +211,7 @@ class _Measure(click.Command):
 @interactive_option
 @fail_if_option
 @click.option(
-    "--dry-run", is_flag=True, help="Say what the run is expected to send and cost; send nothing."
+    "--dry-run", is_flag=True, help="Print what the run is expected to send and cost; send nothing."
 )
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 def measure(
@@ -227,8 +224,8 @@ def measure(
     MODEL is an ONNX file, the address of an endpoint (http://host/v2/models/name, or a .toml file
     that describes one), or package.module:factory, a function that returns a torch module, a fitted
     estimator or a predictor. DATA is a .npy, .npz, .csv, .parquet or IDX file, a folder of Parquet
-    files or of images, or the name of a data set (digits, mnist, cifar100). Without both, an embedded classifier of
-    handwritten digits is measured.
+    files or of images, or the name of a data set (digits, mnist, cifar100). Without both, an
+    embedded classifier of handwritten digits is measured.
 
     \b
     Examples:
@@ -243,7 +240,8 @@ def measure(
         raise click.UsageError("MODEL needs DATA: what is to be measured?")
     if options["resume"] and (options["output"] is None or options["overwrite"]):
         raise click.UsageError(
-            "--resume needs --output, the folder of the run to go on with, and excludes --overwrite."
+            "--resume needs --output, the folder of the run to go on with, and excludes "
+            "--overwrite."
         )
     check_worker_options(options)
     in_parquet = options["results"] == "parquet"
@@ -253,7 +251,7 @@ def measure(
     estimator, bounds, domain = (
         chosen_estimator(options),
         bounds_of(options["bounds"]),
-        described(options["columns"]),
+        None if options["columns"] is None else read_domain(options["columns"]),
     )
     folder = RunFolder(
         options["output"],
@@ -267,7 +265,8 @@ def measure(
     make_report = wants_report(False if in_parquet and wanted is None else wanted)
     if model is None or data is None:
         say(
-            "No model given: measuring the embedded classifier on scikit-learn's 1,797 handwritten digits."
+            "No model given: measuring the embedded classifier on scikit-learn's 1,797 "
+            "handwritten digits."
         )
         model, data = "the embedded digits classifier", "digits"
         source = Model(str(datasets.digits_model()), {"access": "logits", "bounds": (0, 1)})
@@ -279,9 +278,12 @@ def measure(
     rows, facts = measured.data, measured.facts
     part = Part.of(len(rows), options["shard"], options["n_shards"] or 1)
     measured.part(part.rows).check_inside(predictor, bounds)
-    aim = aim_of(predictor, len(rows), **aim_settings(options, measured))
     problem = Problem.of(
-        predictor, bounds=bounds, n_rows=len(part.rows), domain=measured.domain, aim=aim
+        predictor,
+        bounds=bounds,
+        n_rows=len(part.rows),
+        domain=measured.domain,
+        aim=aim_of(predictor, len(rows), **aim(options, measured)),
     )
     estimator = estimator.chosen(problem) if isinstance(estimator, Automatic) else estimator
     if options["dry_run"]:
@@ -289,6 +291,8 @@ def measure(
         return
     for said in announcements(predictor, estimator, problem, options):
         say(said)
+    if said := mixed_units(rows.x, problem, rows.columns or ()):
+        say(f"Warning: {said}")
     folder.check_data(facts)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
@@ -331,9 +335,10 @@ def _end(
             failure = failure or error
         if make_report:
             write_report(
-                folder,
                 distances,
-                measured.in_memory(),
+                folder.report,
+                measured.in_memory().data,
+                measured.class_names,
                 options["norm"],
                 interactive=options["interactive"],
             )

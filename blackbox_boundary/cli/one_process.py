@@ -8,20 +8,18 @@ from functools import partial
 from typing import Any
 
 from ..analysis.distances import Distances
-from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted
+from ..errors import BoundaryError, CertificatesWithdrawn, Interrupted, MixedUnits
 from ..estimators import Estimator, Problem
 from ..measuring.driver import measure as measure_distances
 from ..measuring.shards import Part
 from ..measuring.spending import spending
 from ..measuring.to_parquet import measure_to_parquet
 from ..predictor import Predictor
-from .aiming import aim as aim_settings
 from .data_rows import DataRows
-from .model_settings import bounds_of
 from .progress import progress
 from .reading import Noise, noise_of
 from .run_folder import RunFolder
-from .spending import limits_of
+from .settings import limits_of, measure_settings
 
 __all__ = ["measured_by_one_process"]
 
@@ -56,13 +54,10 @@ def measured_by_one_process(
     )
     with sending as spent, warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificatesWithdrawn)  # said at the end, with an exit code
+        warnings.simplefilter("ignore", MixedUnits)  # said before, with the names of the columns
         settings: dict[str, Any] = dict(
             estimator=estimator,
-            bounds=bounds_of(options["bounds"]),
-            batch_size=options["batch_size"],
-            seed=options["seed"],
-            columns=measured.domain,
-            **aim_settings(options, measured),
+            **measure_settings(options, measured),
             shard=options["shard"],
             n_shards=options["n_shards"] or 1,
         )
@@ -120,7 +115,7 @@ def _results(
             folder=folder.path,
             flip_points=not options["no_flip_points"],
             resume=folder.facts is not None,
-            beside=lambda rows, found: measured.part(rows).beside(found),
+            beside=measured.columns_beside,
             facts=facts,
         )
     in_memory = measured.data.x.nbytes <= _IN_MEMORY or folder.flip_points

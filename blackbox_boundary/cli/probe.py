@@ -11,7 +11,7 @@ import click
 
 from ..errors import CapabilityMissing, PredictorUnavailable
 from .messages import say
-from .named_values import named_values
+from .settings import named_values
 
 __all__ = ["probe"]
 

@@ -148,12 +148,8 @@ def _read(
 
 def _summary(seen: Behaviour, votes: int, *, is_requested: bool) -> str:
     """One paragraph for the terminal."""
-    said = [
-        (
-            f"The server's behaviour, by {2 * seen.n_rows * seen.n_repeats} answers to {seen.n_rows} "
-            "rows:"
-        )
-    ]
+    n_answers = 2 * seen.n_rows * seen.n_repeats
+    said = [f"The server's behaviour, by {n_answers} answers to {seen.n_rows} rows:"]
     if seen.is_repeatable:
         said.append("it repeats itself.")
     else:

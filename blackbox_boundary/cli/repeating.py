@@ -5,16 +5,15 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import click
 from click.core import ParameterSource
 
-from .named_values import without_query
-
-__all__ = ["repeating_command"]
+__all__ = ["repeating_command", "without_query"]
 
 _LEFT_OUT = ("output", "resume", "overwrite", "no_progress", "dry_run", "report")
-"""Options that say where a run goes, not what it is."""
+"""Options on the place of a run, not on its content."""
 
 _HIDDEN = ("given",)
 """Options whose values may be secret: the name is kept, the value is not."""
@@ -45,3 +44,21 @@ def _option(option: click.Option, value: Any) -> list[str]:
 def _named(text: str) -> str:
     """A path by its last part; everything else as it is."""
     return PurePath(text).name if "/" in text and "://" not in text else text
+
+
+def without_query(model: str) -> str:
+    """The name of a model in results.
+
+    In a URL, the values of the query are hidden, because they may be secret.
+
+    Examples
+    --------
+    >>> without_query("https://host/score?deployment=blue"), without_query("model.onnx")
+    ('https://host/score?deployment=***', 'model.onnx')
+    """
+    if not model.lower().startswith(("http://", "https://")):
+        return model
+    parts = urlsplit(model)
+    names = (name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    query = "&".join(f"{name}=***" for name in names)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..analysis.certificates import WITHDRAWN
 from ..analysis.distances import Distances
-from ..analysis.overview import NORMS
 from ..analysis.verdict import typical_norm, verdict
+from ..datasets import Data
 from ..errors import CapabilityMissing
-from .data_rows import DataRows, class_names_option, table_options
+from .ending import end_judged
 from .fail_if import exit_code_of, fail_if_option
 from .messages import say
-from .run_folder import RunFolder
+from .options import (
+    class_names_option,
+    interactive_option,
+    norm_option,
+    run_argument,
+    table_options,
+)
 from .stored_run import StoredRun
 
-__all__ = ["interactive_option", "norm_of", "norm_option", "report", "wants_report", "write_report"]
-
-_WITHDRAWN = 6
-
-norm_option = click.option(
-    "--norm",
-    type=click.Choice(["l0", "l1", "l2", "linf"]),
-    help="Distance by which rows are ranked.  [default: that of the run]",
-)
-
-
-interactive_option = click.option(
-    "--interactive",
-    is_flag=True,
-    help="Write explorer.html, too: all rows, sortable, with a chart; it runs a script.",
-)
+__all__ = ["report", "wants_report", "write_report"]
 
 
 def wants_report(asked: bool | None) -> bool:
@@ -55,41 +45,44 @@ def wants_report(asked: bool | None) -> bool:
 
 
 def write_report(
-    folder: RunFolder, distances: Distances, measured: DataRows, norm: str, *, interactive: bool
+    distances: Distances,
+    path: Path,
+    data: Data | None,
+    class_names: Sequence[str] | None,
+    norm: str,
+    *,
+    interactive: bool,
+    folder: Path | None = None,
 ) -> None:
-    """Write ``report.html`` into the folder, and ``explorer.html`` where that is wanted."""
+    """Write the report to ``path``, and ``explorer.html`` beside it where that is wanted.
+
+    The report links the files of the run where it lies in their ``folder``; default: it does.
+    """
     from .. import report as page  # its packages may not be installed
 
-    data = measured.data
+    shown: dict[str, Any] = {"class_names": class_names, "norm": norm}
+    if data is not None:
+        shown |= {"x": data.x, "labels": data.labels, "class_names": data.names or class_names}
+    is_beside = folder is None or path.parent == folder
     page.write_report(
         distances,
-        folder.report,
-        x=data.x,
-        labels=data.labels,
-        class_names=data.names or measured.class_names,
-        input_names=data.columns,
-        norm=norm,
-        beside=files_beside(folder.path),
+        path,
+        input_names=None if data is None else data.columns,
+        beside=_files_beside(path.parent) if is_beside else (),
+        **shown,
     )
     if interactive:
-        page.write_explorer(
-            distances,
-            folder.path / "explorer.html",
-            x=data.x,
-            labels=data.labels,
-            class_names=data.names or measured.class_names,
-            norm=norm,
-        )
+        page.write_explorer(distances, path.with_name("explorer.html"), **shown)
 
 
-def files_beside(folder: Path) -> list[str]:
+def _files_beside(folder: Path) -> list[str]:
     """The files of a run that its report links."""
     names = ("results.csv", "flips.csv", "results.npz", "run.json")
     return [name for name in names if (folder / name).exists()]
 
 
 @click.command(short_help="Make the report of a run again.")
-@click.argument("run", metavar="RUN")
+@run_argument
 @click.option(
     "--data", metavar="DATA", help="The rows that were measured: adds pictures, columns and labels."
 )
@@ -115,32 +108,19 @@ def report(
       blackbox-boundary report run1 --data images.npy
       blackbox-boundary report run1 --fail-if "p5 < 0.1"
     """  # noqa: D301  click reads the escape
-    from ..report import write_explorer
-    from ..report import write_report as write_page
-
     stored = StoredRun.open(run)
-    norm = norm or norm_of(stored.distances)
+    norm = stored.norm(norm)
     rows = None if data is None else stored.data(data, options)
     path = Path(output) if output is not None else stored.path / "report.html"
-    write_page(
+    write_report(
         stored.distances,
         path,
-        x=None if rows is None else rows.x,
-        labels=None if rows is None else rows.labels,
-        class_names=(rows.names if rows is not None else None) or stored.class_names,
-        input_names=None if rows is None else rows.columns,
-        norm=norm,
-        beside=files_beside(stored.path) if path.parent == stored.path else (),
+        rows,
+        stored.class_names,
+        norm,
+        interactive=options["interactive"],
+        folder=stored.path,
     )
-    if options["interactive"]:
-        write_explorer(
-            stored.distances,
-            path.with_name("explorer.html"),
-            x=None if rows is None else rows.x,
-            labels=None if rows is None else rows.labels,
-            class_names=(rows.names if rows is not None else None) or stored.class_names,
-            norm=norm,
-        )
     said = verdict(
         stored.distances,
         norm,
@@ -150,13 +130,4 @@ def report(
     click.echo(said.text)
     say(f"Report: {path}")
     judged = exit_code_of(options["fail_if"], stored.distances, norm)
-    if WITHDRAWN in stored.distances.run:
-        sys.exit(_WITHDRAWN)
-    if judged:
-        sys.exit(judged)
-
-
-def norm_of(distances: Distances) -> str:
-    """The norm of ``--norm`` of a run, or that its estimator minimised; L2 where neither is known."""
-    norm = distances.run.get("norm", distances.run.get("estimator", {}).get("norm"))
-    return norm if norm in NORMS or (norm == "l0" and distances.l0 is not None) else "l2"
+    end_judged(stored.distances, judged)

@@ -25,24 +25,24 @@ _GROUP = "blackbox_boundary.reproductions"
     "--out",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where results and the report go. [default: reproduce-EXPERIMENT]",
+    help="Folder of the results and the report. [default: reproduce-EXPERIMENT]",
 )
 @click.option(
     "--quick",
     is_flag=True,
-    help="Two minutes' worth; on the embedded digits where BLACKBOX_BOUNDARY_DATA is not set.",
+    help="Run for about two minutes; on the embedded digits if BLACKBOX_BOUNDARY_DATA is not set.",
 )
 @click.option(
     "--scale",
     type=click.Choice(["reduced", "full"]),
     default="reduced",
     show_default=True,
-    help="About an hour on two cores, or all of it.",
+    help="reduced: about an hour on two cores; full: everything.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Time a few steps on the device and print how many hours all of it is expected to take.",
+    help="Time a few steps on the device and print the expected hours of the whole run.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where torch trains and predicts.")
 def reproduce(

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import datasets
 from ..analysis.distances import Distances
+from ..analysis.overview import NORMS
 from ..analysis.stored_distances import StoredDistances
 from ..datasets import Data
 from ..errors import InvalidInput
@@ -56,6 +57,21 @@ class StoredRun:
         names = self.distances.run.get("class_names")
         return tuple(map(str, names)) if names else None
 
+    def norm(self, chosen: str | None) -> str:
+        """The norm that is chosen, else that of the run, else L2.
+
+        That of the run is the one of ``--norm``, or the one that the estimator minimised.
+        """
+        found = self.distances
+        norm = found.run.get("norm", found.run.get("estimator", {}).get("norm"))
+        is_known = norm in NORMS or (norm == "l0" and found.l0 is not None)
+        return chosen or (norm if is_known else "l2")
+
+    def class_name(self, label: int, data: Data | None) -> str:
+        """Name of a class by the data, else by the run; without a name its number."""
+        names = (None if data is None else data.names) or self.class_names or ()
+        return names[label] if 0 <= label < len(names) else str(int(label))
+
     def data(self, name: str, options: dict[str, Any]) -> Data:
         """Read the rows of the run from ``name``, and compare their digest with the run's.
 
@@ -76,13 +92,15 @@ class StoredRun:
         shape = tuple(facts.get("shape", data.x.shape[1:]))
         if math.prod(shape) != math.prod(data.x.shape[1:]):
             raise InvalidInput(
-                f'"{name}" has rows of shape {data.x.shape[1:]}; the run "{self.path}" measured rows of shape {shape}.'
+                f'"{name}" has rows of shape {data.x.shape[1:]}; the run "{self.path}" measured '
+                f"rows of shape {shape}."
             )
         data = replace(data, x=data.x.reshape(-1, *shape))
         data = self._chosen(data, name)
         if "blake2b" in facts and facts["blake2b"] != digest(data.x):
             raise InvalidInput(
-                f'"{name}" does not hold the rows that the run "{self.path}" measured: their digest differs.'
+                f'"{name}" does not hold the rows that the run "{self.path}" measured: their '
+                "digest differs."
             )
         return data
 
@@ -119,12 +137,10 @@ class StoredRun:
         first = 0 if len(data) == n else self._first_row()
         if first + n > len(data):
             raise InvalidInput(
-                f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row {first} on.'
+                f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row '
+                f"{first} on."
             )
-        part = slice(first, first + n)
-        parts = {"labels": data.labels, "ids": data.ids}
-        some: dict[str, Any] = {k: None if v is None else v[part] for k, v in parts.items()}
-        return replace(data, x=data.x[part], **some)
+        return data.part(slice(first, first + n))
 
     def _first_row(self) -> int:
         """Number of the first measured row in its data set; 0 where the table does not say."""

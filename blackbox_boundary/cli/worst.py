@@ -6,10 +6,9 @@ They are shown as a table and as pictures.
 from __future__ import annotations
 
 import base64
-import csv
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 import numpy as np
@@ -19,32 +18,33 @@ from ..arrays import as_numpy, take
 from ..datasets import Data
 from ..errors import CapabilityMissing, InvalidInput
 from ..predictor import IntArray
-from .data_rows import class_names_option, table_options
+from .csv_table import write_table
 from .messages import say
-from .report import norm_of, norm_option
+from .options import (
+    class_names_option,
+    norm_option,
+    rows_option,
+    run_argument,
+    table_option,
+    table_options,
+)
 from .stored_run import StoredRun
 
 __all__ = ["worst"]
 
 
 @click.command(short_help="Export the rows nearest to the boundary.")
-@click.argument("run", metavar="RUN")
+@run_argument
 @click.option(
     "--data", metavar="DATA", help="The rows that were measured: adds their columns and pictures."
 )
-@click.option(
-    "--n", type=click.IntRange(min=1), default=100, show_default=True, help="Rows to export."
-)
+@rows_option
 @click.option(
     "--images",
     type=click.Path(file_okay=False),
     help="Folder for a PNG of each row, its flip point and their difference.",
 )
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False),
-    help="File for the table.  [default: standard output]",
-)
+@table_option
 @norm_option
 @table_options
 @class_names_option
@@ -69,46 +69,37 @@ def worst(
     if images is not None and data is None:
         raise click.UsageError("--images needs --data: pictures are drawn of the rows.")
     stored = StoredRun.open(run)
-    rows = stored.nearest(n, norm or norm_of(stored.distances))
+    rows = stored.nearest(n, stored.norm(norm))
     read = None if data is None else stored.data(data, options)
-    if output is None:
-        _write_table(sys.stdout, stored, rows, read)
-    else:
-        with Path(output).open("w", newline="", encoding="utf-8") as file:
-            _write_table(file, stored, rows, read)
+    write_table(_lines(stored, rows, read), output)
     if images is not None and read is not None:
         _write_images(Path(images), stored, rows, read)
         say(f"{len(rows):,} rows as pictures in {images}/")
 
 
-def _write_table(file: TextIO, stored: StoredRun, rows: IntArray, data: Data | None) -> None:
+def _lines(stored: StoredRun, rows: IntArray, data: Data | None) -> Iterator[list[Any]]:
     found = stored.distances
-    names = (data.names if data is not None else None) or stored.class_names or ()
+    labels, ids = (None, None) if data is None else (data.labels, data.ids)
     columns = () if data is None or found.flip_points is None else data.columns or ()
-
-    def name(label: int) -> str:
-        return names[label] if 0 <= label < len(names) else str(int(label))
-
-    writer = csv.writer(file)
     changes = [text for column in columns for text in (column, f"{column} at flip")]
-    has_labels = data is not None and data.labels is not None
-    has_ids = data is not None and data.ids is not None
-    writer.writerow(
-        [*(["id"] if has_ids else []), "row", "home", "flipped", *(["label"] if has_labels else []),
-         *(() if found.l0 is None else ("l0",)), *NORMS, "status", *changes]
-    )  # fmt: skip
+    yield [
+        *([] if ids is None else ["id"]),
+        *("row", "home", "flipped"),
+        *([] if labels is None else ["label"]),
+        *([] if found.l0 is None else ["l0"]),
+        *(*NORMS, "status", *changes),
+    ]
     for row in rows.tolist():
-        line: list[Any] = [data.ids[row]] if data is not None and data.ids is not None else []
-        line += [row, name(found.home[row]), name(found.flipped[row])]
-        if data is not None and data.labels is not None:
-            line.append(name(data.labels[row]))
+        line: list[Any] = [] if ids is None else [ids[row]]
+        named = [found.home[row], found.flipped[row], *([] if labels is None else [labels[row]])]
+        line += [row, *(stored.class_name(label, data) for label in named)]
         line += [] if found.l0 is None else [found.l0[row]]
         line += [*(found.norm(norm)[row] for norm in NORMS), status_words(found.status[row])]
         if columns and data is not None:
             before = np.asarray(data.x[row]).reshape(-1)
             after = as_numpy(take(found.flip_points, np.array([row]))).reshape(-1)
             line += [value for pair in zip(before, after, strict=True) for value in pair]
-        writer.writerow(line)
+        yield line
 
 
 def _write_images(folder: Path, stored: StoredRun, rows: IntArray, data: Data) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ _MOST_LABELS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Inputs, and what is known about them.
+    """Inputs, with labels, ids and names where they are known.
 
     Attributes
     ----------
@@ -68,6 +68,11 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def part(self, rows: slice) -> Data:
+        """Some consecutive rows, with what is known about them."""
+        labels, ids = (None if each is None else each[rows] for each in (self.labels, self.ids))
+        return replace(self, x=self.x[rows], labels=labels, ids=ids)
 
     def frame(self) -> Frame:
         """The rows of a table by column, texts as texts and None where one is missing."""

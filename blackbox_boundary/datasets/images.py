@@ -151,7 +151,7 @@ def _pixels(image: Any, file: Path) -> NDArray[Any]:
 
 
 def _opened(file: Path, look: Callable[[Any], Any]) -> Any:
-    """What ``look`` returns of the image in a file."""
+    """The result of ``look`` for the image in a file."""
     try:
         from PIL import Image
     except ImportError as error:

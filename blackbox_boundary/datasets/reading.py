@@ -28,8 +28,8 @@ from .parquet_rows import parquet_paths
 __all__ = ["check_source", "read"]
 
 _FORMATS = (
-    "digits, mnist[:train|:test], cifar100[:train|:test], .npy, .npz[:ARRAY], .csv, .tsv, .parquet, IDX (-ubyte, .idx, also .gz), "
-    "a folder of Parquet files or images"
+    "digits, mnist[:train|:test], cifar100[:train|:test], .npy, .npz[:ARRAY], .csv, .tsv, "
+    ".parquet, IDX (-ubyte, .idx, also .gz), a folder of Parquet files or images"
 )
 
 
@@ -61,7 +61,7 @@ def read(
         ``"cifar100"``; the last two read the test rows unless ``":train"`` follows. The name of a
         file gives its format: ``.npy``, ``.npz`` (``"file.npz:x_test"`` picks an array), ``.csv``,
         ``.tsv``, ``.parquet``, IDX (``-ubyte`` or ``.idx``, also ``.gz``). A folder holds Parquet
-        files of one table, or images; write ``./mnist`` for a folder that has the name of a data set.
+        files of one table, or images; write ``./mnist`` for a folder with the name of a data set.
     array : str, optional
         Array of an ``.npz`` file, or column of lists of a Parquet file, that holds the inputs.
     labels : str or path, optional

@@ -16,11 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..predictor import IntArray, Real
 
 __all__ = ["GRID", "Amplitudes", "amplitude_covariance"]
 
-Real = NDArray[np.float64]
 
 GRID = np.arange(-6, 7) * 0.5
 """Standard deviations at which the likelihood of an amplitude is evaluated."""
@@ -38,7 +38,7 @@ _REACH = 2.0
 """Blocks over which the rest is alike."""
 
 
-def amplitude_covariance(channel: NDArray[np.intp], frequency: Real, *, expected: bool) -> Real:
+def amplitude_covariance(channel: IntArray, frequency: Real, *, expected: bool) -> Real:
     """Return the prior covariance (blocks, blocks) of the logarithms of the blocks' amplitudes.
 
     ``channel`` is the channel of each block, ``frequency`` its relative frequency from -1 to 1.
@@ -74,12 +74,12 @@ class Amplitudes:
         """(n, blocks) in octaves."""
         return np.sqrt(np.maximum(np.einsum("nbb->nb", self.cov), 1e-6))
 
-    def factors(self, block: NDArray[np.intp], deviation: Real) -> Real:
+    def factors(self, block: IntArray, deviation: Real) -> Real:
         """Return factors (n, grid) on the amplitude of ``block`` (n,): the grid of a likelihood."""
         rows = np.arange(len(block))
         return np.asarray(2.0 ** (GRID * deviation[rows, block][:, None]))
 
-    def learn(self, block: NDArray[np.intp], log_likelihood: Real) -> None:
+    def learn(self, block: IntArray, log_likelihood: Real) -> None:
         """Update by the log likelihood (n, grid) of the amplitude of ``block`` (n,).
 
         The first two moments of the posterior are matched.

@@ -36,9 +36,9 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-__all__ = ["Beliefs", "Known", "prior_through", "probit_step", "row_dot"]
+from ..predictor import Real
 
-Real = NDArray[np.float64]
+__all__ = ["Beliefs", "Known", "prior_through", "probit_step", "row_dot"]
 
 _SURPRISE = 6.0
 """Standard deviations by which an answer may contradict the belief; beyond, a step would follow

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..balls import Ball
 from ..graphs import Graph
 from ..linear_bounds import LinearBounds
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 
 __all__ = ["certified_radius"]
-
-Real = NDArray[np.float64]
 
 _FIRST = 1e-3
 """First radius, as a share of the row's largest entry; the leads are nearly linear there."""
@@ -47,7 +44,7 @@ def certified_radius(
     bounds: tuple[Real, Real] | None,
     eps: float,
 ) -> Real:
-    r"""Within this distance (n,) every lead stays above what is taken off it; 0 where none does.
+    r"""Distance (n,) within which every lead stays above its deduction; 0 where none does.
 
     Parameters
     ----------

@@ -8,9 +8,9 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-__all__ = ["Covariance"]
+from ..predictor import Real
 
-Real = NDArray[np.float64]
+__all__ = ["Covariance"]
 
 _RESOLUTION = 1e-6
 """Share of the largest variance below which a variance is rounding."""

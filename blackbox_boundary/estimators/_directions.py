@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..gradients.bases import Basis
+from ..predictor import Real
 from ._amplitudes import amplitude_covariance
 
 __all__ = ["Blocks"]
-
-Real = NDArray[np.float64]
 
 _WIDTH = 64
 """Directions of a block. In the search before this one, medians on the dense MNIST net at 1,000

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, flat_norm, take
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 from ..search.asks import Ask, Gradients, Labels, Status, ask_prediction
 from ..search.geometry import flat_bounds, least_step
 from ..search.problem import Problem
 from ..search.state import Flips
 
 __all__ = ["extend"]
-
-Real = NDArray[np.float64]
 
 _FACTORS = (1.0, 1 + 1e-4, 1 + 1e-3, 1 + 1e-2, 1.1)
 """The way to a tie is made longer by these factors, in turn, until the label is seen to flip."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..predictor import Real
 from ..search.box import Box
 from ._belief import prior_through
 from ._directions import Blocks
@@ -15,12 +16,10 @@ from ._starts import Start
 
 __all__ = ["Facet"]
 
-Real = NDArray[np.float64]
-
 
 @dataclass(eq=False)
 class Facet:
-    """What is known of one facet of one row's boundary.
+    """One facet of one row's boundary, as known so far.
 
     Attributes
     ----------

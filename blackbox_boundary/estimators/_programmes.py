@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
+
+from ..predictor import IntArray, Real
 
 __all__ = ["closest_step"]
-
-Real = NDArray[np.float64]
 
 _MET = 1e-6
 """How far from its constraints a step may end and be taken, relative to the reach."""
@@ -92,7 +91,7 @@ def closest_step(
     return np.zeros_like(x), why
 
 
-def _is_met(lead: Real, jacobian: Real, rival: int, others: NDArray[np.intp], step: Real) -> bool:
+def _is_met(lead: Real, jacobian: Real, rival: int, others: IntArray, step: Real) -> bool:
     """Whether a step meets the constraints, whatever the solver says of its own tolerance.
 
     The last bits of a dot product decide whether SLSQP sees its last step as progress; where it

@@ -1,4 +1,4 @@
-"""Which leads of a row its answers prove, given the chain that the model is said to be.
+"""Leads of a row that its answers prove, given the declared chain of the model.
 
 Scores are rounded, vary, or come from another model than the chain describes. What the answers
 resolve is taken off the lead of each class; a row whose answers the chain does not explain is not
@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, clip, flat_norm, per_row, take
 from ..chains import TOLERANCE, Chain, largest_score, lead_interval, outside
-from ..predictor import Access, Array, FloatArray, IntArray
+from ..predictor import Access, Array, FloatArray, IntArray, Real
 from ..rounding import NOT_ROUNDED, decimals
 from ..search.asks import Ask, Gradients, Labels, ask_prediction
 from ..search.problem import Problem
 from ..search.state import Flips
 
 __all__ = ["N_PROBES", "Proved", "proved_leads", "rounding_inside", "score_eps"]
-
-Real = NDArray[np.float64]
 
 _PROBES = (1e-4, 1e-4, 1e-4, 0.3)
 """Where points are asked if the chain cannot be evaluated, as shares of the certificate.
@@ -46,7 +44,7 @@ _FAR = 1e30
 overflows."""
 
 _SAFETY = 4
-"""What was seen of a deviation on a few rows, times this, is assumed everywhere."""
+"""A deviation measured on a few rows, times this factor, is assumed everywhere."""
 
 
 class Proved(NamedTuple):
@@ -73,31 +71,30 @@ def proved_leads(
     the chain can stretch, and no more.
     """
     start, home = flips.start[rows], flips.home[rows]
-    assert start.scores is not None
     given = np.zeros(len(rows)) if start.resolution is None else start.resolution.astype(np.float64)
-    scale = largest_score(start.scores, problem.access)
+    scale = largest_score(start.known_scores, problem.access)
     if chain.scores is not None:
         scores = chain.scores(as_numpy(take(flips.x, rows)).astype(np.float64))
         own = scores[np.arange(len(rows)), home][:, None] - scores
-        exactly = lead_interval(start.scores, home, problem.access, given)
+        exactly = lead_interval(start.known_scores, home, problem.access, given)
         exact = outside(own, exactly).max(axis=-1) <= _SINGLE * scale
-        resolved = np.maximum(given, np.where(exact, 0.0, _step(start.scores)))
-        interval = lead_interval(start.scores, home, problem.access, resolved)
+        resolved = np.maximum(given, np.where(exact, 0.0, _step(start.known_scores)))
+        interval = lead_interval(start.known_scores, home, problem.access, resolved)
         off = outside(own, interval)
         reason = np.where(_beyond(off, scale), "not certified: the chain gives other scores", "")
     else:
         near = yield from _ask_near(chain, flips, rows, problem)
-        step = _step(np.concatenate([start.scores, *near.scores], axis=-1))
-        resolved = np.maximum(given, np.maximum(step, near.step(start.scores)))
-        interval = lead_interval(start.scores, home, problem.access, resolved)
+        step = _step(np.concatenate([start.known_scores, *near.scores], axis=-1))
+        resolved = np.maximum(given, np.maximum(step, near.step(start.known_scores)))
+        interval = lead_interval(start.known_scores, home, problem.access, resolved)
         off = near.excess(interval, home, resolved, problem.access)
-        stuck = (given == 0) & near.stuck(start.scores, scale)
+        stuck = (given == 0) & near.stuck(start.known_scores, scale)
         reason = np.where(_beyond(off, scale), "not certified: scores change too fast", "")
         reason = np.where(stuck, "not certified: scores are rounded", reason)
         reason = np.where(near.answered, reason, "not certified: not asked")
     if problem.votes > 1:
         reason = np.where(given > problem.score_resolution, "not certified: answers vary", reason)
-    eps = score_eps(start.scores)
+    eps = score_eps(start.known_scores)
     lead = interval[0] - (6 * eps * scale)[:, None]
     if chain.rounding is None:
         seen = np.maximum(chain.deviation * scale, chain.difference)[:, None]
@@ -114,7 +111,7 @@ def score_eps(scores: FloatArray) -> float:
 
 
 def rounding_inside(chain: Chain, x: Real, home: IntArray, lead: Real, eps: float) -> Real | float:
-    """What rounding inside the model takes off leads (k, n_classes): at the row, and at a flip."""
+    """Largest loss of leads (k, n_classes) by rounding in the model: at the row, and at a flip."""
     if chain.rounding is None:
         return 0.0
     each = np.arange(len(home))
@@ -173,10 +170,9 @@ def _ask_near(
 ) -> Generator[Ask, Labels | Gradients, _Near]:
     """Ask for the scores at a few points near each row, in directions of its own random stream."""
     start, home = flips.start[rows], flips.home[rows]
-    assert start.scores is not None
     steepness = chain.steepness()[home]
     lead = np.maximum(
-        lead_interval(start.scores, home, problem.access, np.zeros(len(rows)))[0], 0.0
+        lead_interval(start.known_scores, home, problem.access, np.zeros(len(rows)))[0], 0.0
     )
     x = take(flips.x, rows)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -193,8 +189,7 @@ def _ask_near(
     reply = yield from ask_prediction(often, array_namespace(x).concat(points))
     flips.end(often, reply.status)
     answered = np.asarray(reply.answered.reshape(N_PROBES, -1).all(axis=0))
-    assert reply.prediction.scores is not None
-    return _Near(np.split(reply.prediction.scores, N_PROBES), change, answered)
+    return _Near(np.split(reply.prediction.known_scores, N_PROBES), change, answered)
 
 
 def _near_point(x: Array, radius: Real, row_ids: IntArray, probe: int, problem: Problem) -> Array:

@@ -27,9 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
-from ..predictor import IntArray
+from ..predictor import BoolArray, IntArray, Real
 from ..search.geometry import length, nearest
 from ..search.lockstep import BatchAsk, Replies
 from ._amplitudes import GRID, Amplitudes
@@ -40,7 +39,7 @@ from ._walk import Walk
 
 __all__ = ["Look", "rounds"]
 
-Real = NDArray[np.float64]
+
 Asking = Generator[BatchAsk, Replies, None]
 
 _WALK = 10
@@ -85,7 +84,7 @@ _SCALES = (0.1, 4.0)
 
 @dataclass(frozen=True)
 class Look:
-    """How facets are looked at; see :class:`~blackbox_boundary.estimators.HalfSpace`."""
+    """Settings of the search on facets; see :class:`~blackbox_boundary.estimators.HalfSpace`."""
 
     n_probes: int
     probe_radius: float
@@ -117,7 +116,7 @@ class _Stack:
     gap: Real
     trust: Real
     label: IntArray
-    excluded: NDArray[np.bool_]
+    excluded: BoolArray
     beliefs: Beliefs
     amplitudes: Amplitudes
     asked: IntArray
@@ -162,7 +161,7 @@ class _Stack:
 
     def _ask(
         self, at: IntArray, points: Real
-    ) -> Generator[BatchAsk, Replies, tuple[Replies, NDArray[np.bool_]]]:
+    ) -> Generator[BatchAsk, Replies, tuple[Replies, BoolArray]]:
         """Ask displacements (m, d) of facets ``at`` (m,).
 
         Returns the replies, and which of them flipped to a label that counts.
@@ -206,7 +205,7 @@ class _Stack:
         self._trust_in(walk, expected, was_asked)
         self._learn_from(walk, known, nearer, p)
 
-    def _trust_in(self, walk: Walk, expected: Real, was_asked: NDArray[np.bool_]) -> None:
+    def _trust_in(self, walk: Walk, expected: Real, was_asked: BoolArray) -> None:
         """Move the trust half way, in proportion, to what the boundary allowed."""
         allowed = np.tan((walk.lo + np.where(walk.hi < np.pi / 2, walk.hi, walk.lo)) / 2)
         allowed = np.maximum(allowed / np.maximum(expected, _CLOSE), 0.02)
@@ -214,7 +213,7 @@ class _Stack:
         moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
         self.trust = np.where(was_asked, moved, self.trust)
 
-    def _learn_from(self, walk: Walk, known: Known, nearer: NDArray[np.bool_], p: Real) -> None:
+    def _learn_from(self, walk: Walk, known: Known, nearer: BoolArray, p: Real) -> None:
         """Update on the boundary point reached, and forget by its distance from the last one."""
         reached = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
         self.beliefs.pass_through(self.blocks.analyse(reached), known, _WALK_NOISE)
@@ -250,7 +249,7 @@ class _Stack:
         self.beliefs.rescale(2.0 ** (self.amplitudes.mean - scaled_to))
 
     def _at_odds(self, probes: _Probes) -> Real:
-        """The probes (n, m, d), moved in or out with the centre until ``z`` is what it shall be.
+        """The probes (n, m, d), moved in or out with the centre until ``z`` has its target value.
 
         Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe,
         secants look for it.
@@ -292,7 +291,7 @@ class _Probes:
     components: Real
     deviation: Real
     off: Real
-    picked: NDArray[np.intp]
+    picked: IntArray
 
     @classmethod
     def drawn(cls, stack: _Stack, groups: int) -> _Probes:
@@ -325,9 +324,7 @@ class _Probes:
         aside = radius[:, None, None] * components.reshape(n, groups * share, count * b)
         return cls(aside, deviation, off * deviation, picked)
 
-    def learn_amplitudes(
-        self, stack: _Stack, a: Real, flipped: NDArray[np.bool_], noise: Real
-    ) -> None:
+    def learn_amplitudes(self, stack: _Stack, a: Real, flipped: BoolArray, noise: Real) -> None:
         """Tell the amplitudes which displacements ``a`` (n, m, k) flipped, block by block."""
         mean = stack.beliefs.mean[..., None]
         z, own = (a @ mean)[..., 0] - 1, (self.components @ mean)[..., 0]

@@ -8,15 +8,13 @@ from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..gradients.bases import Basis
+from ..predictor import Real
 from ..search.box import Box
 from ..search.lockstep import Asking
 
 __all__ = ["Start", "first_flip", "flip_beside"]
-
-Real = NDArray[np.float64]
 
 _PATIENCE = 4
 """Times ``n_starts`` directions are tried before a row without any flip is given up."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..predictor import IntArray
+from ..predictor import BoolArray, IntArray, Real
 from ..search.lockstep import Replies
 
 __all__ = ["Walk"]
 
-Real = NDArray[np.float64]
 
 _FARTHER, _NEARER = 2.0, 0.4
 """Factors on the tangent of the turn until one point of the walk flipped and one did not."""
@@ -38,12 +36,12 @@ class Walk:
         self.label = np.full(n, -1)
 
     @property
-    def has_moved(self) -> NDArray[np.bool_]:
+    def has_moved(self) -> BoolArray:
         """Whether a turn was seen to flip."""
         return self.lo > 0
 
     @property
-    def is_closed(self) -> NDArray[np.bool_]:
+    def is_closed(self) -> BoolArray:
         """Whether a point beyond was seen to be at home."""
         return self.hi < np.pi / 2
 
@@ -61,7 +59,7 @@ class Walk:
         self,
         i: IntArray,
         replies: Replies,
-        flipped: NDArray[np.bool_],
+        flipped: BoolArray,
         lengths: Real,
     ) -> None:
         """Narrow the brackets of rows ``i`` and choose their next turns."""

@@ -4,11 +4,13 @@
 |---|---|
 | gradients, not zero at the row | :class:`~blackbox_boundary.estimators.Ray` |
 | the splits of its trees | :class:`~blackbox_boundary.estimators.Trees` |
-| scores, which move around the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
-| a gradient of zero, or coarse scores (trees, dead units, rounded scores) | :class:`~blackbox_boundary.estimators.HalfSpace` |
-| neither, under a domain of columns or with a class to reach | as scores or labels allow: ``tangent``, ``broyden`` or ``halfspace`` |
-| labels alone, or declared to be piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
-| the number of columns is to be small (``norm="l0"``) | ``trees`` where splits are known, else ``fewest`` |
+| scores that move near the row | :class:`~blackbox_boundary.estimators.Ray`, gradients estimated |
+| a zero gradient, or coarse scores | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| neither, with a domain or a target class | ``tangent``, ``broyden`` or ``halfspace``, by access |
+| labels alone, or piecewise constant | :class:`~blackbox_boundary.estimators.HalfSpace` |
+| the number of columns counts (``norm="l0"``) | ``trees`` if splits are known, else ``fewest`` |
+
+Scores are coarse where they are rounded or come from trees.
 
 Cost per row: that of the ray; where the answers give no gradient, that of ``halfspace`` besides.
 """
@@ -53,6 +55,7 @@ class Automatic:
         ``"l0"``: the flip that changes the fewest columns.
     """
 
+    name: ClassVar[str] = "auto"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -62,13 +65,8 @@ class Automatic:
     norm: Literal["l0", "l2"] = "l2"
 
     @property
-    def name(self) -> str:
-        """``"auto"``."""
-        return "auto"
-
-    @property
     def gradients(self) -> GradientSource | None:
-        """Of the ray."""
+        """Gradient source of the ray."""
         return self.by_scores.gradients
 
     def chosen(self, problem: Problem) -> Estimator:

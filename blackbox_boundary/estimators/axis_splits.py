@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from ..predictor import Real
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, check_norm
@@ -37,8 +37,6 @@ from ..search.problem import Problem
 from ..search.state import Flips
 
 __all__ = ["AxisSplits"]
-
-Real = NDArray[np.float64]
 
 _FAR = 1e6
 """How far a column without bounds is moved at first, in units of its value or of one."""
@@ -74,13 +72,9 @@ class AxisSplits:
         columns.
     """
 
+    name: ClassVar[str] = "axis_splits"
     norm: Literal["l1", "l2", "linf"] = "l2"
     max_queries_per_row: int = 1000
-
-    @property
-    def name(self) -> str:
-        """``"axis_splits"``."""
-        return "axis_splits"
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "AxisSplits")
@@ -99,7 +93,7 @@ class AxisSplits:
         return self.max_queries_per_row
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         order = ORDER[self.norm]
 
         def start(row: int, box: Box) -> RowSearch:

@@ -14,7 +14,8 @@ keeps what it learnt for the next point.
 |---|---|---|
 | ``slopes`` | (n_classes, k) | gradient of each lead |
 | ``cov`` | (k, k) | how the slopes may still differ, relative, the same for all classes |
-| ``anchor``, ``at_anchor`` | (d,), (n_classes,) | the nearest boundary point so far (first: the row itself), and the leads there |
+| ``anchor`` | (d,) | the nearest boundary point so far (first: the row itself) |
+| ``at_anchor`` | (n_classes,) | the leads there |
 
 One round: ``n_probes`` points beside the anchor; the nearest point, inside the box, of the tangent
 planes ``lead_j = 0``, over all classes as DeepFool does [2]_; a secant search for the boundary
@@ -46,12 +47,11 @@ from functools import partial
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients.bases import Basis, basis_for
-from ..predictor import Prediction
+from ..predictor import IntArray, Prediction, Real
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, least_step
@@ -65,7 +65,7 @@ from ._starts import first_flip
 
 __all__ = ["Broyden"]
 
-Real = NDArray[np.float64]
+
 Leads: TypeAlias = Callable[[Prediction], Real]
 
 _FIRST_RADIUS = 5e-3
@@ -124,6 +124,7 @@ class Broyden:
         What is made small.
     """
 
+    name: ClassVar[str] = "broyden"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -135,11 +136,6 @@ class Broyden:
     noise: float = 0.1
     forgetting: float = 0.2
     norm: Literal["l2", "linf"] = "l2"
-
-    @property
-    def name(self) -> str:
-        """``"broyden"``."""
-        return "broyden"
 
     def __post_init__(self) -> None:
         check_facet_settings(self)
@@ -170,7 +166,7 @@ class Broyden:
             )
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         basis = self.subspace or basis_for(problem.input_shape, seed=problem.seed)
 
         def start(row: int, box: Box) -> RowSearch:
@@ -314,7 +310,7 @@ class _Planes:
 
 
 def _scale(box: Box) -> float:
-    """What first steps are relative to, input units."""
+    """The unit of first steps, in input units."""
     return box.width if np.isfinite(box.width) else 1.0
 
 
@@ -374,7 +370,7 @@ def _closed(
     return found
 
 
-def _root(lo: float, at_lo: Real, hi: float, at_hi: Real, rivals: NDArray[np.intp]) -> float:
+def _root(lo: float, at_lo: Real, hi: float, at_hi: Real, rivals: IntArray) -> float:
     """Return the first radius at which one of the leads (n_classes,) vanishes, else infinity.
 
     Each lead is taken as the straight line through its values at two radii.

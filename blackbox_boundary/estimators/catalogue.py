@@ -54,7 +54,7 @@ class Entry:
 
     @property
     def summary(self) -> str:
-        """What it does, in a line."""
+        """Its purpose in one line."""
         return (inspect.getdoc(self.kind) or "").splitlines()[0]
 
     def queries(self, problem: Problem) -> float:

@@ -18,7 +18,7 @@ other directions:
 
 | paper | here | shape |
 |---|---|---|
-| [1] r_v(x), v random on the sphere | ``Distances.trace[:, k]``, the nearer of both sides of line k | (n, k) |
+| [1] r_v(x), v random on the sphere | ``Distances.trace[:, k]``, nearer side of line k | (n, k) |
 | [1] r_S(x), S random of dimension m | the same, with ``subspace=m`` | (n, k) |
 | [1] r(x), worst case | ``worst`` of :func:`flatness` | (n,) |
 | [2] the flip vectors, their SVD | ``ways``, :func:`principal_directions` | (n, *input_shape) |
@@ -46,13 +46,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Array, IntArray
-from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient
+from ..predictor import Array, IntArray, Real
+from ..search.asks import Ask, Gradients, Labels, Relay, Search, Status, ask_gradient, relayed
 from ..search.margins import class_weights, leads, rival
 from ..search.paths import Path
 from ..search.problem import Problem
@@ -61,8 +60,6 @@ from ..search.state import Flips
 from ..settings import Settings
 
 __all__ = ["Directions", "flatness", "principal_directions"]
-
-Real = NDArray[np.float64]
 
 _MEDIAN = 0.6744897501960817
 """Median of the absolute value of a standard normal number."""
@@ -97,6 +94,7 @@ class Directions(Settings):
         central differences where it has none.
     """
 
+    name: ClassVar[str] = "directions"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -105,11 +103,6 @@ class Directions(Settings):
     along: Any = None
     rtol: float = 1e-3
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"directions"``."""
-        return "directions"
 
     def __post_init__(self) -> None:
         if self.count < 1 or (self.subspace is not None and self.subspace < 1):
@@ -329,9 +322,8 @@ def _ray(flips: Flips, problem: Problem, rows: IntArray, direction: Array) -> Fl
 
 def _for_rows(search: Search, rows: IntArray) -> Search:
     """Run a search over some of the rows: what it calls row j is ``rows[j]``."""
-    try:
-        ask = next(search)
-        while True:
-            ask = search.send((yield ask._replace(rows=rows[ask.rows])))
-    except StopIteration:
-        return
+
+    def renamed(ask: Ask) -> Relay:
+        return (yield ask._replace(rows=rows[ask.rows]))
+
+    return relayed(search, renamed)

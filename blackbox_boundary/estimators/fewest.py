@@ -1,4 +1,4 @@
-"""How many columns must change: flips that leave as many inputs as possible as they are.
+"""The fewest columns that must change for a flip.
 
 A flip of another estimator changes nearly every column a little. From it, row by row:
 
@@ -26,12 +26,11 @@ from itertools import combinations, product
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, take
 from ..errors import InvalidInput
 from ..inputs import is_whole
-from ..predictor import Array
+from ..predictor import Array, IntArray, Real
 from ..search.asks import Search, Status
 from ..search.box import Box
 from ..search.columns import fewest_columns
@@ -47,8 +46,8 @@ from .tangent import Tangent
 
 __all__ = ["Fewest"]
 
-Real = NDArray[np.float64]
-Units = Sequence[NDArray[np.intp]]
+
+Units = Sequence[IntArray]
 
 _SHARES = (1.0, 0.5, 0.25, 0.125)
 """Of the room on either side: where a column without listed values is tried."""
@@ -63,7 +62,7 @@ _FURTHER = (1.0, 2.0, 8.0, 1e6)
 """Factors by which the remaining columns move further out, each as far as it has room."""
 
 _SEARCHED_ON = (Status.CONVERGED, Status.NO_FLIP, Status.ZERO_GRADIENT, Status.UNRESOLVED)
-"""How rows end whose columns are tried."""
+"""Final status of rows whose columns are tried."""
 
 _HALVINGS = 12
 """Questions by which the remaining columns move back: to a four-thousandth of their way."""
@@ -84,22 +83,14 @@ class Fewest(Settings):
         Largest subsets that are all tried, 1 to 3, as far as the queries last.
     """
 
+    name: ClassVar[str] = "fewest"
+    norm: ClassVar[str] = "l0"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
     base: Estimator | None = None
     max_queries_per_row: int = 2000
     subset_size: int = 2
-
-    @property
-    def name(self) -> str:
-        """``"fewest"``."""
-        return "fewest"
-
-    @property
-    def norm(self) -> str:
-        """``"l0"``: the number of columns."""
-        return "l0"
 
     def __post_init__(self) -> None:
         if not is_whole(self.max_queries_per_row) or self.max_queries_per_row < 10:

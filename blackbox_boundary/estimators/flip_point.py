@@ -42,15 +42,14 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, clip, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Array, FloatArray, IntArray, Prediction
+from ..predictor import Array, BoolArray, FloatArray, IntArray, Prediction, Real
 from ..search.asks import Ask, Gradients, Labels, Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_saturated
 from ..search.geometry import flat_bounds, least_step
@@ -62,11 +61,9 @@ from ._programmes import closest_step
 
 __all__ = ["FlipPoint"]
 
-Real = NDArray[np.float64]
-
 _PENALTY = 2.0
-"""Of the augmented Lagrangian, a pure number in input units: descent along the boundary shrinks
-by 1/3 a step, across it at once."""
+"""Penalty of the augmented Lagrangian, a pure number in input units: descent along the boundary
+shrinks by 1/3 a step, across it at once."""
 
 _FARTHEST = 1e15
 """Longest first step: of saturated probabilities it may be longer than single precision holds."""
@@ -94,15 +91,11 @@ class FlipPoint:
         where it has none.
     """
 
+    name: ClassVar[str] = "flip_point"
     pairs: int | None = 3
     method: Literal["auto", "quadratic", "lagrangian"] = "auto"
     steps: int = 80
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"flip_point"``."""
-        return "flip_point"
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", "quadratic", "lagrangian"):
@@ -327,14 +320,12 @@ class _Problems:
         points = as_kind(z.reshape(len(at), *self.problem.input_shape), self.flips.x)
         return points if self.problem.bounds is None else clip(points, self.problem.bounds)
 
-    def _stop(self, where: NDArray[np.bool_], why: str) -> None:
+    def _stop(self, where: BoolArray, why: str) -> None:
         self.why = np.where(where & (self.why == ""), why, self.why)
         self.open &= ~where
 
 
 def _replaced(old: Prediction, at: IntArray, new: Prediction) -> Prediction:
-    assert old.scores is not None
-    assert new.scores is not None
-    scores, label = old.scores.copy(), old.label.copy()
-    scores[at], label[at] = new.scores, new.label
+    scores, label = old.known_scores.copy(), old.label.copy()
+    scores[at], label[at] = new.known_scores, new.label
     return Prediction(label, scores=scores)

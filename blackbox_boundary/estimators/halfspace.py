@@ -12,9 +12,9 @@ It builds on published methods, and replaces their use of the answers:
 
 | step | from | here |
 |---|---|---|
-| normal from flips around it | HopSkipJump [1]_: mean of signed probes | ``Beliefs.see``: a posterior, no probe asks what is known |
-| probes of low frequency | GeoDA [2]_ | a spectrum that the row's own answers correct (:mod:`._amplitudes`) |
-| search between point and normal | CGBA [3]_: along a semicircle | ``rounds``: the same in any norm and box, aimed by the belief |
+| normal from flips nearby | HopSkipJump [1]_: mean of probes | a posterior (``Beliefs.see``) |
+| probes of low frequency | GeoDA [2]_ | a spectrum learnt from the answers (:mod:`._amplitudes`) |
+| search from point to normal | CGBA [3]_: a semicircle | ``rounds``: likewise in any norm and box |
 | one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
 
 The normal learnt at one boundary point is kept for the next with a little less certainty
@@ -134,6 +134,7 @@ class HalfSpace:
         What is made small.
     """
 
+    name: ClassVar[str] = "halfspace"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -145,11 +146,6 @@ class HalfSpace:
     noise: float = 0.1
     forgetting: float = 0.05
     norm: str = "l2"
-
-    @property
-    def name(self) -> str:
-        """``"halfspace"``."""
-        return "halfspace"
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "HalfSpace")
@@ -173,7 +169,7 @@ class HalfSpace:
         """Accept any predictor: labels are enough."""
 
     def search(self, flips: Flips, problem: Problem) -> Search:
-        """Search all running rows, each by itself."""
+        """Search all running rows, each independently."""
         basis = self.subspace or basis_for(
             problem.input_shape, largest=_LARGEST_BASIS, seed=problem.seed
         )

@@ -7,7 +7,7 @@ small steps, each solved from the solution before.
 
 | paper | here | shape |
 |---|---|---|
-| the easy classifier | the scores' linearisation at ``x``, whose closest flip point is a projection | |
+| the easy classifier | the linearisation at ``x``; its closest flip point is a projection | |
 | the homotopy | ``(1 - t) * linearisation + t * model``, t = 0, 1/steps, ..., 1 | |
 | the flip point at t | ``x + step`` | (n, d) |
 | the path | ``Distances.trace``: its L2 distance at each t | (n, steps + 1) |
@@ -32,15 +32,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, clip, put, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Array, IntArray
+from ..predictor import Array, IntArray, Real
 from ..search.asks import Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_saturated
 from ..search.geometry import flat_bounds, least_step, length, limits, nearest, row_dot
@@ -70,15 +70,11 @@ class Homotopy:
         where it has none.
     """
 
+    name: ClassVar[str] = "homotopy"
     steps: int = 8
     corrections: int = 2
     n_rivals: int = 3
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"homotopy"``."""
-        return "homotopy"
 
     def __post_init__(self) -> None:
         if min(self.steps, self.corrections, self.n_rivals) < 1:
@@ -204,7 +200,7 @@ class _Blend:
             self.step, rows[usable], self._project(rows[usable], take(tangent, usable), gap[usable])
         )
 
-    def _project(self, rows: IntArray, slope: Array, gap: NDArray[np.float64]) -> Array:
+    def _project(self, rows: IntArray, slope: Array, gap: Real) -> Array:
         """The shortest step that closes the gap; where classes tie, as far as the types resolve."""
         least = np.maximum(self.resolved[rows], self.least[rows] * length(slope, "l2"))
         return nearest(

@@ -35,16 +35,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import clip, flat_norm, put, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Array, IntArray
+from ..predictor import Array, IntArray, Real
 from ..search.asks import Search, Status, ask_gradient, ask_prediction
 from ..search.bracket import close_brackets
 from ..search.geometry import (
@@ -84,14 +83,10 @@ class Linearised:
         where it has none.
     """
 
+    name: ClassVar[str] = "linearised"
     norm: Literal["l1", "l2", "linf"] = "l2"
     n_rivals: int | None = None
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"linearised"``."""
-        return "linearised"
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "Linearised")
@@ -141,7 +136,7 @@ class Linearised:
         yield from self._ask_point(flips, problem, x, slope, gap)
 
     def _ask_point(
-        self, flips: Flips, problem: Problem, x: Array, slope: Array, gap: NDArray[np.float64]
+        self, flips: Flips, problem: Problem, x: Array, slope: Array, gap: Real
     ) -> Search:
         """Ask about the point that the linearisation names."""
         if not (rows := flips.running).size:
@@ -184,7 +179,7 @@ class Linearised:
         flips.estimate[rows] = length(away, self.norm)
 
 
-def _least_gap(slope: Array, x: Array, level: float) -> NDArray[np.float64]:
+def _least_gap(slope: Array, x: Array, level: float) -> Real:
     """Return the leads (k,) that the least step closes, for rows whose classes tie.
 
     The least step is one that moves the row at all; on a grid it is half a level.

@@ -35,17 +35,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, take
 from ..chains import Chain
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource
 from ..linear_bounds import has_bounds
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 from ..search.asks import Search, Status
 from ..search.geometry import ORDER, check_norm
 from ..search.problem import Problem
@@ -74,14 +73,10 @@ class LowerBound:
         Searches for flip points, for the other end. Default: none; rows then end ``NO_FLIP``.
     """
 
+    name: ClassVar[str] = "lower_bound"
     chain: Chain | None = None
     norm: Literal["l1", "l2", "linf"] = "l2"
     upper: Estimator | None = None
-
-    @property
-    def name(self) -> str:
-        """``"lower_bound"``."""
-        return "lower_bound"
 
     @property
     def gradients(self) -> GradientSource | None:
@@ -146,15 +141,12 @@ class LowerBound:
         else:
             yield from self.upper.search(flips, problem)
 
-    def _distance(
-        self, chain: Chain, proved: Proved, flips: Flips, problem: Problem
-    ) -> NDArray[np.float64]:
+    def _distance(self, chain: Chain, proved: Proved, flips: Flips, problem: Problem) -> Real:
         """The larger one of both certificates (k,)."""
         rows, start = flips.running, flips.start
         x = as_numpy(take(flips.x, rows)).astype(np.float64)
         home = flips.home[rows]
-        assert start.scores is not None
-        eps = score_eps(start.scores)
+        eps = score_eps(start.known_scores)
         lead = proved.lead - rounding_inside(chain, x, home, proved.lead, eps)
         distance = self._by_norms(chain, lead, home, problem)
         known = np.flatnonzero(proved.reason == "")
@@ -174,9 +166,7 @@ class LowerBound:
         )
         return distance
 
-    def _by_norms(
-        self, chain: Chain, lead: NDArray[np.float64], home: IntArray, problem: Problem
-    ) -> NDArray[np.float64]:
+    def _by_norms(self, chain: Chain, lead: Real, home: IntArray, problem: Problem) -> Real:
         """Return the distance (k,) within which no class can catch up.
 
         A class that cannot come closer is infinitely far.

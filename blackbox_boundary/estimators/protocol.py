@@ -1,4 +1,4 @@
-"""What every distance estimator is: a small frozen object of settings that can start a search."""
+"""The protocol of distance estimators: frozen settings that can start a search."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class ByGradients(Estimator, Protocol):
 
     @property
     def gradients(self) -> GradientSource | None:
-        """How they are estimated; None: the predictor's own where it has them, else the default."""
+        """Their source; None: the predictor's own where it has them, else the default."""
         ...
 
 
@@ -149,7 +149,7 @@ class Ranking(Estimator, Protocol):
 
 
 def rank_of(estimator: Estimator, problem: Problem) -> Rank:
-    """What makes one flip nearer than another: the estimator's own order, else its norm."""
+    """The measure that orders flips: the estimator's own, else its norm."""
     if isinstance(estimator, Ranking):
         return estimator.rank(problem)
     if norm_of(estimator) == "l0":

@@ -25,16 +25,15 @@ Cost per row: one gradient unless it is known, and 5 to 7 predictions with score
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm, per_row, put, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..gradients import GradientSource, gradient_queries
-from ..predictor import Access, Array, FloatArray, IntArray
+from ..predictor import Access, Array, FloatArray, IntArray, Real
 from ..search.asks import Search, Status, ask_gradient
 from ..search.margins import class_weights, rival
 from ..search.paths import Path
@@ -86,6 +85,7 @@ class Ray(Settings):
         the top-1 log-probability where the row is labelled correctly.
     """
 
+    name: ClassVar[str] = "ray"
     direction: Literal["top1", "margin"] = "top1"
     search_by: Literal["auto", "paper", "secant"] = "auto"
     rtol: float = 1e-6
@@ -95,11 +95,6 @@ class Ray(Settings):
     slack: int = SLACK
     gradients: GradientSource | None = None
     known_gradients: Any = None
-
-    @property
-    def name(self) -> str:
-        """``"ray"``."""
-        return "ray"
 
     def __post_init__(self) -> None:
         _one_of("direction", self.direction, ("top1", "margin"))
@@ -205,7 +200,7 @@ class Ray(Settings):
         return v
 
 
-def _reaching(norm: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
+def _reaching(norm: Real, x: Array) -> Real:
     """Return the gradients' norms (n,), raised so that twelve radii pass 1,000 row lengths.
 
     Saturated probabilities have gradients of 1e-14, and the paper's grid, in units of the gradient,
@@ -214,7 +209,7 @@ def _reaching(norm: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
     return np.maximum(norm, _LEAST_UNIT * np.maximum(flat_norm(x, 2), 1.0))
 
 
-def _against(gradient: Array) -> tuple[Array, NDArray[np.float64]]:
+def _against(gradient: Array) -> tuple[Array, Real]:
     """Return unit vectors against gradients (k, ...), and the gradients' norms (k,).
 
     Both are zero where a gradient is zero or not finite.

@@ -1,4 +1,4 @@
-"""Extract a victim: train surrogates on what it answered, for each strategy, budget and seed.
+"""Extract a victim: train surrogates on its answers, for each strategy, budget and seed.
 
 Every surrogate is trained from scratch. The budgets count all rows that the victim answered for the
 attack. Test sets are answered beforehand and are not charged.
@@ -26,7 +26,7 @@ __all__ = ["Extraction", "budget_curve", "extract"]
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """One trained surrogate, what it cost and how good it is.
+    """One trained surrogate, its cost and its quality.
 
     Attributes
     ----------

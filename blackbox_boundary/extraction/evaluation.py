@@ -1,4 +1,4 @@
-"""How good a surrogate is: its accuracy, and its agreement with the victim.
+"""The quality of a surrogate: its accuracy, and its agreement with the victim.
 
 *Accuracy* is the share of rows with the true label, *agreement* the share with the victim's label
 ("fidelity" in Jagielski, Carlini, Berthelot, Kurakin, Papernot, "High Accuracy and High Fidelity

@@ -40,7 +40,7 @@ class Inverter(Protocol):
 
 
 _SHARES = (0.45, 0.45, 0.1)
-"""Of the queries, by phase; those of the source."""
+"""Shares of the queries, by phase, as in the source."""
 
 
 @dataclass(frozen=True)

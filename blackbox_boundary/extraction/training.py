@@ -14,7 +14,7 @@ __all__ = ["Fit", "FitStatus", "Trainable"]
 
 
 class FitStatus(enum.Enum):
-    """How a training ended."""
+    """Reason for the end of a training."""
 
     COMPLETED = "completed"
     """All steps were taken."""

@@ -37,7 +37,7 @@ class Victim:
         return self.max_queries - self.n_asked
 
     def answer(self, x: Array) -> Prediction:
-        """Ask rows (n, ...); the whole batch is refused where it is larger than what is left.
+        """Ask rows (n, ...); a batch beyond the remaining queries is refused whole.
 
         Raises
         ------

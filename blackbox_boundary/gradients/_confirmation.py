@@ -1,11 +1,14 @@
-"""Check an estimated gradient: over a shorter way the functional must rise along it as it predicts.
+"""Check an estimated gradient: along it, over a shorter way, the functional rises as predicted.
 
 | here | shape | meaning |
 |---|---|---|
 | ``g``, ``h`` | (m, d) | the estimate, and the steps that it was made with |
 | ``u`` | (m, d) | its direction |
-| ``t`` | (m,) | way along ``u``: the functional changes by a quarter of what the largest step of a coordinate changes it by |
-| ``predicted``, ``rise`` | (m,) | of the functional from ``x - t u`` to ``x + t u``, by the gradient and by the answers |
+| ``t`` | (m,) | way along ``u``: a quarter of the largest change by one coordinate's step |
+| ``predicted``, ``rise`` | (m,) | from ``x - t u`` to ``x + t u``: by gradient, by answers |
+
+``t`` is the way along which the gradient predicts a change of the functional by a quarter of the
+largest change that the step of one coordinate makes.
 
 A step that crosses what a column varies by flattens the difference in that column alone and turns
 the direction; over a shorter way the functional then rises more than predicted. A gradient shorter
@@ -16,22 +19,16 @@ where the answers do not move over the shorter way, ``ZERO_GRADIENT``.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, clip, take
-from ..predictor import Array, IntArray
+from ..predictor import Array, BoolArray, IntArray, Real
 from ..search.asks import Ask, AskGradient, Gradients, Labels, Status, ask_prediction
+from ..search.problem import Problem
 from ._functional import functional
 
-if TYPE_CHECKING:
-    from ..search.problem import Problem
-
 __all__ = ["confirm_gradients"]
-
-Real = NDArray[np.float64]
 
 _TOLERANCE = 0.3
 """Relative error of the rise; directions off by so much are up to 5 % longer to the boundary of
@@ -48,7 +45,7 @@ farthest is 1.06 times as far as the closed form; with 2 it is 1.28 times."""
 
 
 def confirm_gradients(
-    ask: AskGradient, reply: Gradients, new: NDArray[np.bool_], problem: Problem
+    ask: AskGradient, reply: Gradients, new: BoolArray, problem: Problem
 ) -> Generator[Ask, Labels | Gradients, Gradients]:
     """Check the gradients of the rows that are ``new`` (k,), with two queries each.
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import CapabilityMissing
-from ..predictor import Access, FloatArray, Prediction
+from ..predictor import Access, FloatArray, Prediction, Real
 
 __all__ = ["functional", "revealed_scores"]
 
 
-def functional(prediction: Prediction, v: FloatArray, access: Access) -> NDArray[np.float64]:
+def functional(prediction: Prediction, v: FloatArray, access: Access) -> Real:
     """Return ``sum_k v_k * score_k`` of each prediction (m,), given ``v`` (m, n_classes).
 
     It is NaN where the predictor does not reveal it.
@@ -27,11 +24,10 @@ def functional(prediction: Prediction, v: FloatArray, access: Access) -> NDArray
         The predictor reveals the top score alone, and a ``v`` weighs several classes.
     """
     if access.has_scores:
-        assert prediction.scores is not None
         weighed = np.where(
-            v != 0, v * prediction.scores.astype(np.float64), 0.0
+            v != 0, v * prediction.known_scores.astype(np.float64), 0.0
         )  # 0 * inf is not the functional's business
-        total: NDArray[np.float64] = weighed.sum(axis=-1)
+        total: Real = weighed.sum(axis=-1)
         return total
     assert prediction.top1 is not None
     if (np.count_nonzero(v, axis=-1) > 1).any():
@@ -44,7 +40,7 @@ def functional(prediction: Prediction, v: FloatArray, access: Access) -> NDArray
     return np.where(prediction.label == wanted, weight * prediction.top1.astype(np.float64), np.nan)
 
 
-def revealed_scores(prediction: Prediction) -> NDArray[np.floating[Any]]:
+def revealed_scores(prediction: Prediction) -> FloatArray:
     """All scores that each answer revealed, (m, 1 or n_classes)."""
     if prediction.scores is not None:
         return prediction.scores

@@ -1,19 +1,17 @@
-"""What every gradient source is, and how a search is made to use one."""
+"""The protocol of gradient sources, and a search that uses one."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from ..errors import CapabilityMissing
 from ..predictor import Access, IntArray
-from ..search.asks import Ask, AskGradient, Gradients, Labels, Search
+from ..search.asks import Ask, AskGradient, Gradients, Labels, Relay, Search, relayed
+from ..search.problem import Problem
 from ._confirmation import confirm_gradients
-
-if TYPE_CHECKING:
-    from ..search.problem import Problem
 
 __all__ = ["Estimate", "GradientSource", "estimate_gradients", "require_scores"]
 
@@ -38,7 +36,7 @@ class GradientSource(Protocol):
     def estimate(
         self, ask: AskGradient, problem: Problem, streams: Sequence[np.random.Generator] = ()
     ) -> Estimate:
-        """Estimate the gradient at each asked point, every row by itself.
+        """Estimate the gradient at each asked point, every row independently.
 
         ``streams[j]`` is the random stream of ``ask.rows[j]``; sources that draw nothing ignore it.
         A row that gets no answer to one of its predictions gets that answer's status.
@@ -76,26 +74,17 @@ def estimate_gradients(
             streams[row] = problem.stream(row if row_ids is None else int(row_ids[row]))
         return streams[row]
 
-    try:
-        ask = next(search)
-        while True:
-            if isinstance(ask, AskGradient):
-                source.check(problem)
-                estimated = yield from source.estimate(
-                    ask, problem, [stream(int(row)) for row in ask.rows]
-                )
-                new = np.array([int(row) not in checked for row in ask.rows], np.bool_)
-                checked.update(int(row) for row in ask.rows)
-                reply: Labels | Gradients = yield from confirm_gradients(
-                    ask, estimated, new, problem
-                )
-            else:
-                reply = yield ask
-            ask = search.send(reply)
-    except StopIteration:
-        return
-    finally:
-        search.close()
+    def estimated(ask: Ask) -> Relay:
+        if not isinstance(ask, AskGradient):
+            return (yield ask)
+        source.check(problem)
+        streams_of_rows = [stream(int(row)) for row in ask.rows]
+        gradients = yield from source.estimate(ask, problem, streams_of_rows)
+        new = np.array([int(row) not in checked for row in ask.rows], np.bool_)
+        checked.update(int(row) for row in ask.rows)
+        return (yield from confirm_gradients(ask, gradients, new, problem))
+
+    return relayed(search, estimated)
 
 
 def require_scores(problem: Problem, source: str) -> None:

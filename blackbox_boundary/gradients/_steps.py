@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
 from ..errors import InvalidInput
-from ..predictor import Access, Array, FloatArray, IntArray
+from ..predictor import Access, Array, FloatArray, IntArray, Real
 from ..rounding import NOT_ROUNDED, common_step, decimals, significant_bits
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, Status, StatusArray
+from ..search.problem import Problem
 from ._functional import functional, revealed_scores
 from ._source import Estimate
 from .scale import row_scale
-
-if TYPE_CHECKING:
-    from ..search.problem import Problem
 
 __all__ = ["CHUNK_BYTES", "Received", "Trial", "check_step", "flat_bounds", "with_step"]
 
@@ -34,8 +32,6 @@ decimals need 0.1 to 0.2, two need more."""
 
 _SAMPLE = 256
 """Different scores of a row that are kept to find the grid on which they lie."""
-
-Real = NDArray[np.float64]
 
 
 @dataclass(eq=False)
@@ -205,7 +201,7 @@ def _representable(h: Real, points: Array) -> Real:
 
 
 def check_step(step: float | None) -> None:
-    """Refuse a step that is none.
+    """Refuse a step that is not positive and finite.
 
     Raises
     ------

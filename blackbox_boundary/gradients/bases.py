@@ -20,14 +20,12 @@ from typing import Protocol
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from ..errors import InvalidInput
+from ..predictor import IntArray, Real
 from ..settings import Settings
 
 __all__ = ["Basis", "Coordinates", "Cosines", "Span", "basis_for"]
-
-Real = NDArray[np.float64]
 
 _CORRELATION_LENGTH = 1.5
 """Pixels; see the module's text."""
@@ -138,12 +136,12 @@ class Cosines(Settings):
     shape: tuple[int, ...]
     size: int
     variance: Real = field(init=False, repr=False)
-    channel: NDArray[np.intp] = field(init=False, repr=False)
+    channel: IntArray = field(init=False, repr=False)
     """(size,) number of the cosine over the channels; 0 is their mean."""
     _mixes: Real = field(init=False, repr=False)
     _rows: Real = field(init=False, repr=False)
     _columns: Real = field(init=False, repr=False)
-    _kept: NDArray[np.intp] = field(init=False, repr=False)
+    _kept: IntArray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not is_image(self.shape):

@@ -8,15 +8,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InvalidInput
+from ..search.problem import Problem
 from ._source import GradientSource
 from .differences import CentralDifferences, ForwardDifferences
 from .sampled import SPSA, AntitheticBlocks, LocalLinear
-
-if TYPE_CHECKING:
-    from ..search.problem import Problem
 
 __all__ = ["SOURCES", "gradient_queries", "source_by_name", "source_for"]
 

@@ -7,7 +7,7 @@ They are exact but for the step; their price grows with the number of inputs.
 | ``f`` | | the functional, ``sum_k v_k * score_k`` |
 | ``x`` | (k, d) | the asked points, flat |
 | ``h`` | (k, d) | step, input units |
-| ``above``, ``below`` | (k, d) | coordinate *i* of the points asked on either side: ``x_i + h`` and ``x_i - h``, clipped to the bounds |
+| ``above``, ``below`` | (k, d) | coordinate *i* of the points asked: ``x_i ± h``, clipped |
 
 Central: ``g_i = (f(above_i) - f(below_i)) / (above_i - below_i)``. The denominator is the
 difference of the points as they were asked, in their own precision and inside the bounds, so that a
@@ -36,24 +36,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, put, take
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
+from ..search.problem import Problem
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Received, Trial, check_step, flat_bounds, with_step
 
-if TYPE_CHECKING:
-    from ..search.problem import Problem
-
 __all__ = ["CentralDifferences", "ForwardDifferences"]
-
-FloatMatrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -120,11 +116,11 @@ class _Stencil:
     ask: AskGradient
     problem: Problem
     x: NDArray[Any]
-    h: FloatMatrix
+    h: Real
     received: Received
 
     @classmethod
-    def of(cls, ask: AskGradient, problem: Problem, h: FloatMatrix) -> _Stencil:
+    def of(cls, ask: AskGradient, problem: Problem, h: Real) -> _Stencil:
         x = as_numpy(ask.points).reshape(len(ask.rows), int(np.prod(problem.input_shape)))
         return cls(ask, problem, x, h, Received.nothing(len(x)))
 
@@ -180,7 +176,7 @@ class _Stencil:
         return (yield from self.values(j, np.zeros(len(j), np.intp), self.x[j, 0]))
 
 
-Kernel = Generator[Ask, "Labels | Gradients", FloatMatrix]
+Kernel = Generator[Ask, "Labels | Gradients", Real]
 
 
 def _central(s: _Stencil) -> Kernel:
@@ -230,7 +226,7 @@ def _forward(s: _Stencil) -> Kernel:
     return _quotient(f - at_x[:, None], asked.astype(np.float64) - s.x)
 
 
-def _quotient(rise: FloatMatrix, run: FloatMatrix) -> FloatMatrix:
+def _quotient(rise: Real, run: Real) -> Real:
     """``rise / run``; 0 where the point could not be moved or the score was revealed nowhere."""
     return np.divide(rise, run, out=np.zeros_like(run), where=(run != 0) & ~np.isnan(rise))
 
@@ -238,9 +234,7 @@ def _quotient(rise: FloatMatrix, run: FloatMatrix) -> FloatMatrix:
 def _stencil(ask: AskGradient, problem: Problem, kernel: Callable[[_Stencil], Kernel]) -> Trial:
     """A trial of these differences with any step."""
 
-    def trial(
-        j: IntArray, h: FloatMatrix
-    ) -> Generator[Ask, Labels | Gradients, tuple[FloatMatrix, Received]]:
+    def trial(j: IntArray, h: Real) -> Generator[Ask, Labels | Gradients, tuple[Real, Received]]:
         stencil = _Stencil.of(AskGradient(ask.rows[j], take(ask.points, j), ask.v[j]), problem, h)
         gradient = yield from kernel(stencil)
         return gradient, stencil.received

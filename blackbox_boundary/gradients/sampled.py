@@ -4,14 +4,15 @@ The sources take differences along random directions, or fit a neighbourhood by 
 
 | source | points asked | estimate |
 |---|---|---|
-| :class:`AntitheticBlocks` | ``x + h u_i`` and ``x - h u_i``, ``u_i`` orthonormal | the gradient's projection on what was asked |
-| :class:`SPSA` [1]_ | ``x + h u_i`` and ``x - h u_i``, ``u_i`` of random signs | the mean of ``(f+ - f-) / 2h * u_i``; unbiased, noisier |
+| :class:`AntitheticBlocks` | ``x ± h u_i``, ``u_i`` orthonormal | projection of the gradient |
+| :class:`SPSA` [1]_ | ``x ± h u_i``, ``u_i`` of random signs | mean of ``(f+ - f-) / 2h * u_i`` |
 | :class:`LocalLinear` [2]_ | ``x + h u_i``, ``u_i`` Gaussian | weighted least squares of a plane |
 
 Of ``m`` random orthonormal directions out of ``k`` the projection has the cosine ``sqrt(m / k)`` to
-the gradient, the best that ``m`` differences of unknown slopes can do; SPSA has about ``sqrt(m / (m
-+ k))``. A ``subspace`` in which the gradient mostly lies (:class:`Cosines` for images) shrinks
-``k``. With as many pairs as directions, the projection on the subspace is exact but for the step.
+the gradient, the best that ``m`` differences of unknown slopes can do. SPSA is unbiased, but its
+cosine is about ``sqrt(m / (m + k))``. A ``subspace`` in which the gradient mostly lies
+(:class:`Cosines` for images) shrinks ``k``. With as many pairs as directions, the projection on the
+subspace is exact but for the step.
 
 ``h`` is the root mean square step of each coordinate, in units of which displacements are drawn and
 fitted. It is chosen as in :mod:`~blackbox_boundary.gradients.differences`, and widened where scores
@@ -32,25 +33,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
 from ..errors import InvalidInput
-from ..predictor import IntArray
+from ..predictor import IntArray, Real
 from ..search.asks import ANSWERED, Ask, AskGradient, Gradients, Labels, ask_prediction
+from ..search.problem import Problem
 from ._source import Estimate, require_scores
 from ._steps import CHUNK_BYTES, Received, check_step, flat_bounds, with_step
 from .bases import Basis, Coordinates, Cosines
 
-if TYPE_CHECKING:
-    from ..search.problem import Problem
-
 __all__ = ["SPSA", "AntitheticBlocks", "LocalLinear"]
 
-Real = NDArray[np.float64]
+
 Draw: TypeAlias = Callable[[np.random.Generator], Real]
 """Displacements (count, k) in the basis, of about unit root mean square."""
 Solve: TypeAlias = Callable[[Real, Real], Real]

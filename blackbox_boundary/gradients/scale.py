@@ -1,4 +1,4 @@
-"""How far each input typically varies: the unit in which the step of a difference is measured.
+"""Typical variation of each input: the unit of the steps of differences.
 
 Raw columns of a table have units of their own: one step for all of them is noise in one column and
 crosses the whole of another. The scale of a coordinate is, in this order,
@@ -17,17 +17,14 @@ given the same scale takes the same steps.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy
 from ..inputs import finite_rows
-from ..predictor import Array, Bounds
+from ..predictor import Array, Bounds, Real
 from ..stored_rows import in_memory
 from .bases import is_image
 
 __all__ = ["data_scale", "row_scale"]
-
-Real = NDArray[np.float64]
 
 _BLOCK_BYTES = 8 * 2**20
 """Inputs read at a time."""

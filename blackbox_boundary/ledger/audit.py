@@ -31,7 +31,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """What a ledger holds.
+    """The content of a ledger.
 
     ``n_asked`` to ``n_in_flight`` count rows, predictions, gradients and checks alike;
     ``n_gradients`` and ``n_checks`` are among them.
@@ -115,10 +115,10 @@ def _count(ledger: LedgerFile, head: bytes) -> Report:
             "entries."
         )
     return Report(
-        model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"], n_asked=n["asked"], n_gradients=n["gradients"],
-        n_checks=n["checks"],
-        n_answered=n["answered"], n_failed=n["failed"], n_lost=n["lost"], n_in_flight=sum(left.values()),
-        n_bytes=ledger.path.stat().st_size, head=head.hex(),
+        model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"],
+        n_asked=n["asked"], n_gradients=n["gradients"], n_checks=n["checks"],
+        n_answered=n["answered"], n_failed=n["failed"], n_lost=n["lost"],
+        n_in_flight=sum(left.values()), n_bytes=ledger.path.stat().st_size, head=head.hex(),
     )  # fmt: skip
 
 

@@ -42,14 +42,15 @@ _SCHEMA = (
     f"PRAGMA user_version = {FORMAT}",
     "CREATE TABLE model (card TEXT NOT NULL)",
     """CREATE TABLE log (
-        id INTEGER PRIMARY KEY, event INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL, call INTEGER NOT NULL,
-        first INTEGER NOT NULL, form TEXT NOT NULL, chain BLOB NOT NULL, data BLOB NOT NULL)""",
+        id INTEGER PRIMARY KEY, event INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL,
+        call INTEGER NOT NULL, first INTEGER NOT NULL, form TEXT NOT NULL, chain BLOB NOT NULL,
+        data BLOB NOT NULL)""",
     "CREATE TABLE in_flight (call INTEGER PRIMARY KEY, run INTEGER NOT NULL)",
 )
 
 _MEANINGS = {
-    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing answered was lost; make room and run the same "
-    "command again.",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing answered was lost; make room and "
+    "run the same command again.",
     sqlite3.SQLITE_READONLY: "cannot be written: it, or its folder, is read-only.",
     sqlite3.SQLITE_PERM: "cannot be opened: permission denied.",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: no such folder, or no permission.",

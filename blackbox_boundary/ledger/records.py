@@ -1,9 +1,9 @@
 """Representation of questions and answers as bytes.
 
-A question is identified by the SHA-256 of what is sent: whether a prediction or a gradient is asked,
-dtype, shape, and the row's bytes (for a gradient also the weights ``v``). An answer is one record
-of a structured array: the label, and the scores or the gradient in the dtype the predictor gave, so
-that reading it back gives the same bits.
+A question is identified by the SHA-256 of what is sent: whether a prediction or a gradient is
+asked, dtype, shape, and the row's bytes (for a gradient also the weights ``v``). An answer is one
+record of a structured array: the label, and the scores or the gradient in the dtype the predictor
+gave, so that reading it back gives the same bits.
 """
 
 from __future__ import annotations

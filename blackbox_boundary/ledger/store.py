@@ -1,4 +1,4 @@
-"""Write a ledger: claim what is about to be sent, record what came back.
+"""Write a ledger: claim queries before they are sent, record their answers.
 
 A question is claimed in a committed transaction before it is sent, and its answer is recorded in
 another before it is returned. Claims are exclusive: of two processes that need the same answer, one

@@ -2,9 +2,12 @@
 
 | file | inputs | scores |
 |---|---|---|
-| ``.npy`` | rows as they are, in order | labels (n,) as integers, or scores (n, n_classes), in the same order |
-| ``.csv`` | ``id``, ``x_0`` … ``x_{d-1}`` | ``id``; ``label``, or ``score_0`` …, or ``label`` and ``top1``; lines in any order |
-| ``.parquet`` | ``id``, ``inputs`` (a list a row) | the same columns as CSV, or the scores as one list column ``scores`` |
+| ``.npy`` | rows as they are | in the same order: integer labels (n,), or scores (n, n_classes) |
+| ``.csv`` | ``id``, ``x_0`` … ``x_{d-1}`` | ``id``; ``label``, ``score_0`` …, or ``label, top1`` |
+| ``.parquet`` | ``id``, ``inputs`` (a list a row) | as CSV, or the scores as a list column |
+
+Lines of scores may come in any order where they have an ``id``. The list column of Parquet is named
+``scores``.
 
 An ``id`` is the SHA-256 of the row; numbers in CSV read back to the same bits in the dtype of the
 inputs.

@@ -68,8 +68,8 @@ class BatchScoring(Closing):
     --------
     >>> import tempfile
     >>> folder, x = Path(tempfile.mkdtemp()), np.array([[1.0, 2.0], [3.0, 0.5]])
-    >>> margin = {"direction": "margin"}
-    >>> BatchScoring.create(folder / "ledger.db", x, model="sum-7", access="logits", n_classes=2, settings=margin)
+    >>> known = {"access": "logits", "n_classes": 2, "settings": {"direction": "margin"}}
+    >>> BatchScoring.create(folder / "ledger.db", x, model="sum-7", **known)
     >>> with BatchScoring(folder / "ledger.db", x) as job:
     ...     while job.ask(folder / "next.npy"):
     ...         total = np.load(folder / "next.npy").sum(axis=1)  # tomorrow, elsewhere
@@ -134,8 +134,8 @@ class BatchScoring(Closing):
         x = as_numpy(x)
         limits = None if bounds is None else tuple(np.asarray(bound).tolist() for bound in bounds)
         job = {
-            "estimator": estimator, "settings": dict(settings or {}), "bounds": limits, "max_queries": max_queries, "seed": seed,
-            "data": data, "inputs": _digest(x),
+            "estimator": estimator, "settings": dict(settings or {}), "bounds": limits,
+            "max_queries": max_queries, "seed": seed, "data": data, "inputs": _digest(x),
         }  # fmt: skip
         try:
             job = json.loads(json.dumps(job))

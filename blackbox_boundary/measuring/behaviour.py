@@ -210,8 +210,10 @@ def rounding(scores: NDArray[Any]) -> int | None:
 
     Examples
     --------
-    >>> rounding(np.array([0.125, 0.5, 0.375])), rounding(np.array([1 / 3, 2 / 3])), rounding(np.float32([0.1, 0.9]))
-    (3, None, 1)
+    >>> rounding(np.array([0.125, 0.5, 0.375])), rounding(np.array([1 / 3, 2 / 3]))
+    (3, None)
+    >>> rounding(np.float32([0.1, 0.9]))
+    1
     """
     telling = scores[(scores != 0) & (scores != 1) & np.isfinite(scores)]
     if not telling.size:
@@ -243,7 +245,7 @@ class _Calls:
 
     @property
     def spent(self) -> tuple[int, int, int]:
-        """Queries, requests, and of these those that were sent again."""
+        """Queries, requests, and the requests that were sent again."""
         queries, requests, again = (
             int(now - before) for now, before in zip(self._sent(), self._before, strict=True)
         )

@@ -6,17 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import clip, take
 from ..inputs import row_excess
-from ..predictor import Array, IntArray
+from ..predictor import Array, BoolArray, IntArray, Real
 from ..search.on_grid import rows_on_grid
 from ..search.problem import Problem
 from ..stored_rows import in_memory
 from .rows import check_domain
 
-__all__ = ["Block", "RunRows"]
+__all__ = ["BATCH_SIZE", "Block", "RunRows", "block_rows"]
+
+BATCH_SIZE = 512
+"""Rows a call, where the caller does not say."""
+
+_CALLS, _CALLS_OF_A_SERVER = 16, 4
+"""Calls that hold a block at most. In each round of a search fewer rows are left; a larger block
+makes fewer rounds that hold a handful."""
 
 _BLOCK_BYTES = 8 * 2**20
 """Inputs searched at a time; a dozen copies of them are alive at once, which bounds the memory."""
@@ -42,13 +48,11 @@ class Block:
     problem: Problem
     ids: IntArray
     x: Array
-    excess: NDArray[np.float64]
-    moved: NDArray[np.bool_]
+    excess: Real
+    moved: BoolArray
 
     @classmethod
-    def of(
-        cls, x: Array, problem: Problem, ids: IntArray, excess: NDArray[np.float64] | None = None
-    ) -> Block:
+    def of(cls, x: Array, problem: Problem, ids: IntArray, excess: Real | None = None) -> Block:
         """Rows as a caller gives them; ``excess`` is known where they were checked before.
 
         Raises
@@ -89,7 +93,7 @@ class RunRows:
         self._problem = problem
         self._first_id = first_id
         self._odd: IntArray = np.zeros(0, np.intp)
-        self._excess: NDArray[np.float64] = np.zeros(0)
+        self._excess: Real = np.zeros(0)
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -97,11 +101,6 @@ class RunRows:
     def ids(self, rows: IntArray) -> IntArray:
         """Numbers of some rows in the caller's data."""
         return rows + self._first_id
-
-    def per_block(self, batch_size: int) -> int:
-        """Rows of a block: as many as fit the memory; blocks of small rows end at intervals."""
-        row_bytes = self.x[:1].nbytes if hasattr(self.x, "nbytes") else 8 * self.x[:1].size
-        return int(min(max(64, _BLOCK_BYTES // max(1, row_bytes)), 4 * batch_size))
 
     def check(self, blocks: Iterable[IntArray]) -> None:
         """Check the rows of these blocks (positions), before the first query.
@@ -134,16 +133,28 @@ class RunRows:
         return in_memory(self.x[first:end] if is_run else take(self.x, rows))
 
     def finite(self, rows: IntArray) -> IntArray:
-        """Of some checked rows, those without NaN or infinity."""
+        """Those of some checked rows without NaN or infinity."""
         return rows[~np.isnan(self._excess_of(rows))]
 
     def block(self, rows: IntArray) -> Block:
         """Some checked rows, as they are measured."""
         return Block.of(self.read(rows), self._problem, self.ids(rows), self._excess_of(rows))
 
-    def _excess_of(self, rows: IntArray) -> NDArray[np.float64]:
-        """How far some checked rows lie outside the bounds; NaN where one is not finite."""
+    def _excess_of(self, rows: IntArray) -> Real:
+        """Excess of some checked rows over the bounds; NaN where a row is not finite."""
         excess = np.zeros(len(rows))
         _, at, noted = np.intersect1d(rows, self._odd, assume_unique=True, return_indices=True)
         excess[at] = self._excess[noted]
         return excess
+
+
+def block_rows(x: Array, batch_size: int, *, is_remote: bool = False) -> int:
+    """Rows of a block: as many as fit the memory, in whole calls where that is at least one.
+
+    Blocks of small rows end at intervals: an interrupt may lose what was asked about a block, which
+    at a server (``is_remote``) was paid for.
+    """
+    row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * x[:1].size
+    fitting = max(64, _BLOCK_BYTES // max(1, row_bytes))
+    calls = min(_CALLS_OF_A_SERVER if is_remote else _CALLS, fitting // batch_size)
+    return int(calls * batch_size or min(fitting, batch_size))

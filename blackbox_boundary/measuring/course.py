@@ -6,16 +6,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm, take
 from ..errors import CapabilityMissing, InvalidInput
 from ..estimators import CATALOGUE, Automatic, Estimator, Ray, by_name
 from ..estimators.protocol import ByGradients, InInputs, KeepsDomain, TakesAim, rank_of, source_of
 from ..gradients import data_scale, estimate_gradients, source_for
-from ..predictor import Access, Array
+from ..predictor import Access, Array, BoolArray
 from ..search.aims import aim_rows, aimed
-from ..search.asks import Labels, Search, Status, ask_prediction
+from ..search.asks import Ask, Labels, Relay, Search, Status, ask_prediction, relayed
 from ..search.on_grid import on_grid
 from ..search.problem import Problem
 from ..search.state import Flips
@@ -140,17 +139,14 @@ def search_all(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
 
 def _remembering(search: Search, flips: Flips) -> Search:
     """Run a search, and remember the last answer about each row."""
-    try:
-        ask = next(search)
-        while True:
-            reply = yield ask
-            if isinstance(reply, Labels):
-                flips.take_in(ask.rows, reply.prediction)
-            ask = search.send(reply)
-    except StopIteration:
-        return
-    finally:
-        search.close()
+
+    def remembered(ask: Ask) -> Relay:
+        reply = yield ask
+        if isinstance(reply, Labels):
+            flips.take_in(ask.rows, reply.prediction)
+        return reply
+
+    return relayed(search, remembered)
 
 
 def _course(estimator: Estimator, flips: Flips, problem: Problem) -> Search:
@@ -249,8 +245,8 @@ def _look_inside(flips: Flips, problem: Problem) -> Search:
     flips.status[rows[reply.answered & ~kept]] = Status.UNDECIDED
 
 
-def _unclear(reply: Labels) -> NDArray[np.bool_]:
-    """Which answered points (k,) have a label that may be due to chance."""
+def _unclear(reply: Labels) -> BoolArray:
+    """Whether the label of each answered point (k,) may be due to chance."""
     return (
         np.zeros(len(reply.status), np.bool_)
         if reply.unclear is None

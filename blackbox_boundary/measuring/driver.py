@@ -10,6 +10,7 @@ from ..domain import Domain
 from ..estimators import Estimator
 from ..inputs import checked_limit
 from ..predictor import Array, Bounds, Predictor
+from .blocks import BATCH_SIZE
 from .flip_checks import FlipChecks
 from .results import InMemory
 from .resuming import check_results
@@ -18,8 +19,6 @@ from .shards import Part, Shard
 from .task import Task
 
 __all__ = ["Progress", "measure", "prepared"]
-
-_BATCH_SIZE = 512
 
 
 def measure(
@@ -184,7 +183,7 @@ def prepared(
 
     ``settings`` are ``bounds``, ``seed``, ``votes``, ``score_resolution`` and ``scale``.
     """
-    batch_size = _BATCH_SIZE if batch_size is None else batch_size
+    batch_size = BATCH_SIZE if batch_size is None else batch_size
     checked_limit(max_queries, batch_size)
     task = Task.of(
         predictor,

@@ -26,7 +26,7 @@ __all__ = ["FlipChecks"]
 
 _LOG = logging.getLogger(__name__)
 _SHARE = 10
-"""Of a limit, a tenth at most is kept for flip points."""
+"""A limit divided by this is the most that is kept for flip points."""
 
 
 class FlipChecks:
@@ -63,7 +63,7 @@ class FlipChecks:
         before = {} if earlier is None else earlier.run.get(FLIPS_AGAIN, {})
         self._predictor = predictor if isinstance(predictor, Merging) else None
         self._wanted = wanted if problem.votes == 1 else False
-        self._asked = int(before.get("asked", 0))
+        self.n_queries = int(before.get("asked", 0))
         self._disagreed: list[int] = list(before.get("disagreed", ()))
         self._left: list[int] = list(before.get("not_asked", ()))
         has_points = earlier is not None and earlier.flip_points is not None
@@ -81,11 +81,6 @@ class FlipChecks:
     def needs_points(self) -> bool:
         """Whether flip points must be kept until the end, as known before the first query."""
         return self._predictor is not None and self._wanted is not False
-
-    @property
-    def n_queries(self) -> int:
-        """Rows asked again, those of earlier runs included."""
-        return self._asked
 
     def reserve(self, left: int | None, n_rows: int) -> int | None:
         """Return how many of the remaining queries a group of ``n_rows`` may use."""
@@ -131,29 +126,29 @@ class FlipChecks:
             return 0
         n = len(waiting)
         _LOG.info("Asking %s flip points again, each alone: %s queries.", f"{n:,}", f"{n:,}")
-        before = self._asked
+        before = self.n_queries
         try:
             for row in waiting:
                 self._check(row, out, points)
         except BudgetExhausted:
             self._reason = "no query was left"
         except PredictorError as error:
-            self._asked += 1
+            self.n_queries += 1
             self._reason = f"failed: {type(error).__name__}"
             warnings.warn(f"Flip points could not be asked again: {error}", stacklevel=2)
-        return self._asked - before
+        return self.n_queries - before
 
     def facts(self) -> dict[str, Any]:
         """Entries for the facts of the run; empty where nothing was to be asked again."""
-        if not self._asked and not (self._left and self.is_on):
+        if not self.n_queries and not (self._left and self.is_on):
             return {}
-        facts = {"asked": self._asked, "disagreed": self._disagreed, "not_asked": self._left}
+        facts = {"asked": self.n_queries, "disagreed": self._disagreed, "not_asked": self._left}
         return {FLIPS_AGAIN: facts | ({"reason": self._reason} if self._reason else {})}
 
     def _check(self, row: int, out: Distances, points: Array) -> None:
         assert self._predictor is not None
         answer = self._predictor.ask_alone(take(points, np.array([row])))
-        self._asked += 1
+        self.n_queries += 1
         self._left.remove(row)
         if answer.label[0] != out.flipped[row]:
             self._disagreed.append(row)

@@ -1,4 +1,4 @@
-"""Which rows are measured together, in what order, and what each group may spend of a limit.
+"""Groups of rows that are measured together, their order, and their shares of a limit.
 
 Rows are taken in the order of their ids. The edges of blocks depend on row ids alone, so a resumed
 run has the same ones. Without a limit a group is a block.

@@ -24,7 +24,7 @@ __all__ = ["check_same", "identity", "versions"]
 
 
 def versions() -> dict[str, Any]:
-    """Of this package, of what a run's facts mean, of Python and NumPy."""
+    """Versions of this package, of the facts of a run, of Python and NumPy."""
     return {
         "format": RUN_FORMAT,
         "tool": f"blackbox-boundary {_version()}",

@@ -104,7 +104,7 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
 
 
 def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Which facts of the measurement differ between two runs."""
+    """Names of the facts of the measurement that differ between two runs."""
     return sorted(fact for fact in {*run, *other} - _MAY_DIFFER if run.get(fact) != other.get(fact))
 
 
@@ -138,7 +138,7 @@ def _joined_points(parts: Sequence[Distances]) -> Any:
 
 
 def merged_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the shards share, and the sums of what they spent; in the order of their rows."""
+    """Common facts of the shards, and the sums of their costs; in the order of their rows."""
     facts = {name: value for name, value in runs[0].items() if name not in ("shard", "ledger")}
     facts["n_shards"] = len(runs)
     for name in ("n_queries", "n_sent", "cost", "seconds", "cpu_seconds"):

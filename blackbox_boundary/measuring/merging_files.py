@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,14 +43,16 @@ def files_of_shards(folders: Sequence[str | Path]) -> list[tuple[dict[str, Any],
 def merge_files(
     shards: Sequence[tuple[dict[str, Any], list[PartFile]]], output: Path
 ) -> StoredDistances:
-    """Copy the files of all shards into one run folder; memory does not grow with the rows.
+    """Put the files of all shards into one run folder; memory does not grow with the rows.
+
+    Files are linked, not copied, where both folders lie on a file system with hard links.
 
     Parameters
     ----------
     shards : sequence
         As :func:`files_of_shards` gives them.
     output : path
-        An empty folder, or one that holds a part of the same copies.
+        An empty folder, or one that holds some of the same files.
 
     Raises
     ------
@@ -67,10 +70,19 @@ def merge_files(
         for _, files in shards:
             for file in files:
                 path, draft = output / FOLDER / file.path.name, output / FOLDER / ".draft"
-                shutil.copyfile(file.path, draft)
+                _link(file.path, draft)
                 draft.replace(path)
                 merged.append(PartFile(path, file.first, file.end))
         write_facts(output, facts)
     except OSError as error:
         raise StorageError.of(output, error) from error
     return StoredDistances.of_files(merged, facts)
+
+
+def _link(file: Path, path: Path) -> None:
+    """Give a file a second name; where that cannot be, copy it. Files of results never change."""
+    path.unlink(missing_ok=True)
+    try:
+        os.link(file, path)
+    except OSError:
+        shutil.copyfile(file, path)

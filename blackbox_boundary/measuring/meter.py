@@ -62,7 +62,7 @@ class Meter:
 
     @contextmanager
     def whole(self) -> Iterator[None]:
-        """Allow the body to use what is reserved."""
+        """Allow the body to use the reserve."""
         reserved, before, self.reserved = self.reserved, self.n_sent, 0
         try:
             yield

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import put, take
-from ..predictor import Access, IntArray, Prediction
+from ..predictor import Access, BoolArray, IntArray, Prediction
 from ..search.asks import (
     Ask,
     AskGradient,
@@ -48,6 +47,7 @@ class OpenQuestion:
         if len(question.rows) > granted:
             beyond = np.isin(question.rows, question.rows[int(granted) :])
             self._status[beyond] = Status.OUT_OF_BUDGET
+        self._left = np.flatnonzero(self._status == _WAITING)  # handed out from the front
 
     @property
     def asks_gradients(self) -> bool:
@@ -56,12 +56,12 @@ class OpenQuestion:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no row waits any more."""
-        return not (self._status == _WAITING).any()
+        """Whether every row that may be handed out was answered."""
+        return not self._left.size
 
     def next_part(self, at_most: int | None) -> Ask | None:
         """The next ``at_most`` waiting rows, of one vote; None where none waits."""
-        some = np.flatnonzero(self._status == _WAITING)[:at_most]
+        some = self._left[:at_most]
         votes = self.question.votes if isinstance(self.question, AskPrediction) else None
         if at_most is not None and votes is not None:
             some = some[votes[some] == votes[some[:1]]]
@@ -78,6 +78,9 @@ class OpenQuestion:
         """Take the answer to the rows handed out last, and the status of each."""
         self._status[self.asked] = status
         self._answers.append((self.asked, answer))
+        behind = self._left[len(self.asked) :]
+        is_front = np.array_equal(self._left[: len(self.asked)], self.asked)
+        self._left = behind if is_front else np.setdiff1d(self._left, self.asked)
 
     def refuse(self) -> None:
         """End the rows handed out last and those that wait, with all of their occurrences."""
@@ -138,7 +141,7 @@ def _cut(question: Ask, some: IntArray) -> Ask:
     return AskPrediction(question.rows[part], points, votes)
 
 
-def _spread(answer: Prediction, where: NDArray[np.bool_]) -> Prediction:
+def _spread(answer: Prediction, where: BoolArray) -> Prediction:
     """Place the answers among rows that were not asked, which get label -1 and zero scores."""
 
     def place(part: Any, fill: float) -> Any:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -44,50 +44,11 @@ _PART_ROWS = 2**17
 _RUN, _POINTS = "run.json", "keeps_flip_points"
 
 
-class Results(Protocol):
-    """Results of the rows of a run, numbered from 0.
-
-    Attributes
-    ----------
-    earlier : dict, or None
-        Facts of the run that is resumed.
-    """
-
-    earlier: dict[str, Any] | None
-
-    @property
-    def out(self) -> Distances | None:
-        """All results in memory, to be written to; None where they are in files."""
-
-    @property
-    def points(self) -> Array | None:
-        """Flip points that are known; None where they are in files."""
-
-    def rest(self, n: int) -> IntArray | None:
-        """Rows that an earlier run left; None where there was none."""
-
-    def begin(self, facts: dict[str, Any]) -> None:
-        """Get ready to store; all checks are made, and nothing was asked."""
-
-    def before(self, rows: IntArray) -> Distances | None:
-        """What an earlier run found of some rows, with flip points; None where it kept none."""
-
-    def store(self, rows: IntArray, block: Distances) -> None:
-        """Store the results of a group."""
-
-    @property
-    def n_queries(self) -> int:
-        """Queries of all rows, those of earlier runs included."""
-
-    def close(self) -> None:
-        """Write what is still in memory."""
-
-    def distances(self, run: dict[str, Any]) -> Distances:
-        """All results so far, with the facts of the run."""
-
-
 class InMemory:
     """Results in memory; flip points in memory or in a mapped file.
+
+    Rows are numbered from 0. ``earlier`` are the facts of the run that is resumed, or None; ``out``
+    holds all results, and ``points`` the flip points that are known.
 
     Parameters
     ----------
@@ -112,7 +73,7 @@ class InMemory:
         self.points: Array | None = None
 
     def rest(self, n: int) -> IntArray | None:
-        """Rows that an earlier run left."""
+        """Rows that an earlier run left; None where there was none."""
         if self._resume is None:
             return None
         rest = unfinished(self._resume, n)
@@ -120,7 +81,7 @@ class InMemory:
         return rest
 
     def begin(self, facts: dict[str, Any]) -> None:
-        """Make room for the results."""
+        """Get ready to store; all checks are made, and nothing was asked."""
         del facts
         resume = self._resume
         self.out = Distances.empty(int(self._x.shape[0])) if resume is None else own(resume)
@@ -129,7 +90,7 @@ class InMemory:
         self.points = self._store.points
 
     def before(self, rows: IntArray) -> Distances | None:
-        """What an earlier run found."""
+        """An earlier run's results for some rows; None where it kept no flip points."""
         if self._resume is None or self._resume.flip_points is None:
             return None
         return self._resume[rows]
@@ -257,7 +218,7 @@ class InFiles:
             ) from error
 
     def before(self, rows: IntArray) -> Distances | None:
-        """What an earlier run found."""
+        """The results of an earlier run."""
         self._turn_to(rows)
         if self._before is None or self._before.flip_points is None:
             return None
@@ -315,6 +276,10 @@ class InFiles:
                 f'"{self._folder}": {error.strerror or error}. The files written before are '
                 "complete; make room, and go on with --resume. A ledger keeps these answers."
             ) from error
+
+
+Results: TypeAlias = InMemory | InFiles
+"""Where a run keeps its results."""
 
 
 def stored_facts(folder: Path) -> dict[str, Any] | None:

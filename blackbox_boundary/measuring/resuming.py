@@ -56,7 +56,7 @@ def merged(out: Distances, rows: IntArray, block: Distances, better: IntArray) -
 
 
 def better_rows(before: Distances, block: Distances) -> IntArray:
-    """Which rows (indices) of a block replace their results ``before``.
+    """Indices of the rows of a block that replace their results ``before``.
 
     Those that are finished, and those whose bracket is at least as narrow on both sides.
     """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from ..analysis.stored_distances import StoredDistances
 from ..errors import (
     BoundaryError,
     BudgetExhausted,
-    CallbackFailed,
     CapabilityMissing,
     CertificatesWithdrawn,
     Interrupted,
@@ -25,14 +23,16 @@ from ..errors import (
     StorageError,
 )
 from ..estimators.protocol import norm_of
+from ..metering import Grouping
 from ..predictor import Array, Differentiable, IntArray, Prediction, Repeatable, ask_again
 from ..search.asks import Ask, AskPrediction
-from .blocks import RunRows
+from .blocks import RunRows, block_rows
 from .flip_checks import FlipChecks
 from .groups import Groups
 from .identity import check_same, identity, versions
 from .meter import Meter
 from .model_watch import ModelWatch
+from .progress import Progress, report
 from .results import Results
 from .running_block import RunningBlock
 from .shards import Part
@@ -40,8 +40,6 @@ from .task import Task
 
 __all__ = ["Progress", "Run"]
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""``progress(rows_done, queries)``: rows finished and queries sent so far."""
 
 _PROBED = 16
 """Rows among which two with finite values are looked for."""
@@ -74,7 +72,9 @@ class Run:
         self._problem = task.problem
         self._estimator = task.estimator
         self.rows = RunRows(task.x[part.first_row : part.end], task.problem, part.first_row)
-        self.block_rows = self.rows.per_block(batch_size)
+        self.block_rows = block_rows(
+            self.rows.x, batch_size, is_remote=isinstance(task.predictor, Grouping)
+        )
         self._limit = max_queries
         self._batch_size = batch_size
         self._progress = progress
@@ -164,19 +164,9 @@ class Run:
                 running.tell(self._call(ask))
             except BudgetExhausted:
                 running.refuse(min(self._meter.n_sent - before, len(ask.rows)))
-            self._report(running)
-
-    def _report(self, running: RunningBlock) -> None:
-        """Call the caller's ``progress``; if it raises, the error carries the results so far."""
-        if self._progress is None:
-            return
-        try:
-            self._progress(self._done + running.n_done, self._asked + running.n_queries)
-        except Exception as error:
-            raise CallbackFailed(
-                f"The function given as progress raised {type(error).__name__}: {error}; "
-                "error.partial holds what had been measured."
-            ) from error
+            if self._progress is not None:
+                done, asked = self._done + running.n_done, self._asked + running.n_queries
+                report(self._progress, done, asked)
 
     def _call_rows(self) -> int:
         """Rows of the next call: near the limit no more than may be sent, at least one."""

@@ -79,7 +79,7 @@ class Spending:
     counting: Counting | None
 
     def price(self) -> float:
-        """What was spent so far."""
+        """Costs so far."""
         return self.prices.cost(self.allowance.n_queries, self.allowance.n_calls)
 
     def account(self, n_asked: int) -> Account:

@@ -1,4 +1,4 @@
-"""What a run measures: the model, its rows, the problem and the estimator, checked together."""
+"""The task of a run: model, rows, problem and estimator, checked together."""
 
 from __future__ import annotations
 

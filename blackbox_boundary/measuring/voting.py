@@ -26,10 +26,9 @@ from typing import Any
 import numpy as np
 import scipy
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
-from ..predictor import FloatArray, IntArray, Prediction
-from ..search.asks import ANSWERED, AskPrediction, Labels, Search
+from ..predictor import BoolArray, FloatArray, IntArray, Prediction, Real
+from ..search.asks import ANSWERED, Ask, AskPrediction, Labels, Relay, Search, relayed
 from ..search.state import Flips
 
 __all__ = ["by_votes", "needed"]
@@ -58,28 +57,24 @@ def needed(n_votes: int) -> int:
 
 def by_votes(search: Search, flips: Flips, n_votes: int) -> Search:
     """Run a search, and put each of its questions for predictions ``n_votes`` times."""
-    try:
-        ask = next(search)
-        while True:
-            if isinstance(ask, AskPrediction):
-                k = len(ask.rows)
-                points = array_namespace(ask.points).concat([ask.points] * n_votes)
-                votes = yield AskPrediction(
-                    np.tile(ask.rows, n_votes), points, np.repeat(np.arange(n_votes), k)
-                )
-                assert isinstance(votes, Labels)
-                reply, unanimous = _counted(votes, n_votes, k)
-                flips.votes_disagreed[ask.rows[~unanimous]] = True
-                ask = search.send(reply)
-            else:
-                ask = search.send((yield ask))
-    except StopIteration:
-        return
-    finally:
-        search.close()
+
+    def voted(ask: Ask) -> Relay:
+        if not isinstance(ask, AskPrediction):
+            return (yield ask)
+        k = len(ask.rows)
+        points = array_namespace(ask.points).concat([ask.points] * n_votes)
+        votes = yield AskPrediction(
+            np.tile(ask.rows, n_votes), points, np.repeat(np.arange(n_votes), k)
+        )
+        assert isinstance(votes, Labels)
+        reply, unanimous = _counted(votes, n_votes, k)
+        flips.votes_disagreed[ask.rows[~unanimous]] = True
+        return reply
+
+    return relayed(search, voted)
 
 
-def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bool_]]:
+def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, BoolArray]:
     """Combine ``n_votes`` replies into one (k,); return also where all agree (k,).
 
     ``votes`` holds the replies one after the other.
@@ -126,8 +121,8 @@ def _counted(votes: Labels, n_votes: int, k: int) -> tuple[Labels, NDArray[np.bo
 
 
 def _mean(
-    values: FloatArray, given: NDArray[np.bool_], first: tuple[IntArray, IntArray]
-) -> tuple[FloatArray, NDArray[np.float64]]:
+    values: FloatArray, given: BoolArray, first: tuple[IntArray, IntArray]
+) -> tuple[FloatArray, Real]:
     """Mean (k, c) of the given ``values`` (n, k, c), and the largest standard error (k,).
 
     Where all values are equal, the mean is exactly that value.
@@ -142,7 +137,7 @@ def _mean(
     return (base + shift).astype(values.dtype), np.sqrt(variance.max(axis=-1))
 
 
-def _leads(scores: FloatArray, winner: IntArray) -> NDArray[np.bool_]:
+def _leads(scores: FloatArray, winner: IntArray) -> BoolArray:
     """Whether the winner leads every other class by more than luck, (k,).
 
     A one-sided t-test at level ``_LUCK`` on ``scores`` (n, k, c) decides.
@@ -156,11 +151,11 @@ def _leads(scores: FloatArray, winner: IntArray) -> NDArray[np.bool_]:
             axis=0, ddof=1
         ) / np.sqrt(n)
     is_sure[np.arange(len(winner)), winner] = True
-    sure: NDArray[np.bool_] = is_sure.all(axis=-1)
+    sure: BoolArray = is_sure.all(axis=-1)
     return sure
 
 
-def _most_frequent(label: IntArray, given: NDArray[np.bool_]) -> IntArray:
+def _most_frequent(label: IntArray, given: BoolArray) -> IntArray:
     """The label (k,) that most of the given votes (n, k) are for; ties go to the lowest."""
     counts = np.zeros((label.shape[1], int(label.max(initial=0)) + 1), np.intp)
     vote, point = np.nonzero(given)

@@ -18,14 +18,15 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from ..analysis.distances import Distances
 from ..errors import InvalidInput
 from ..inputs import is_whole
 from .driver import Progress
+from .progress import report
+from .results import Beside
 from .sharded.preparation import Request, prepare, threads_of
-from .sharded.progress import report
 from .sharded.results import check_ledger, measure_shards
 from .sharded.shard_folder import run_folder
 from .sharded.work import MeasureSettings, Model, OpenWork, Outcome
@@ -55,6 +56,8 @@ def measure_with_workers(
     model_name: str | None = None,
     progress: Progress | None = None,
     facts: Mapping[str, Any] | None = None,
+    results: Literal["tables", "parquet"] = "tables",
+    beside: Beside | None = None,
     **settings: Unpack[MeasureSettings],
 ) -> Distances:
     """Measure how far each row is from the decision boundary, in several processes.
@@ -91,13 +94,22 @@ def measure_with_workers(
         Called about ten times a second with the rows finished and the queries sent so far.
     facts : mapping, optional
         Further facts for ``run`` of the result; JSON types.
+    results : {"tables", "parquet"}
+        ``"parquet"``: each worker writes its results as rows finish, and the files of all shards
+        are linked into ``folder``; the memory of all processes stays flat.
+    beside : callable, optional
+        Further columns of Parquet files, as of
+        :func:`~blackbox_boundary.measuring.to_parquet.measure_to_parquet`; workers must be able to
+        receive it.
     **settings
         Of :func:`~blackbox_boundary.measure`.
 
     Returns
     -------
     Distances
-        ``run["workers"]`` holds the number of workers, of threads, and of those killed.
+        As Parquet, :class:`~blackbox_boundary.analysis.stored_distances.StoredDistances`, whose
+        columns are read when they are used. ``run["workers"]`` holds the number of workers, of
+        threads, and of workers that were killed.
 
     Raises
     ------
@@ -119,17 +131,20 @@ def measure_with_workers(
     if not (is_whole(workers) and workers >= 1):
         raise InvalidInput(f'"workers" must be a whole number, at least 1; got {workers!r}.')
     threads = threads_of(threads, workers)
-    request = Request(
-        model if isinstance(model, Model) else Model(model, dict(given or {})),
-        x,
-        Path(folder).resolve(),
-        n_shards,
-        limits or Limits(),
-        None if ledger is None else Path(ledger),
-        model_name,
-        progress,
-        facts or {},
-        settings,
+    request = Request.of(
+        model=model,
+        x=x,
+        folder=folder,
+        n_shards=n_shards,
+        given=given,
+        limits=limits,
+        ledger=ledger,
+        model_name=model_name,
+        progress=progress,
+        facts=facts,
+        results=results,
+        beside=beside,
+        settings=settings,
     )
     _check_pickle(request.model)
     with run_folder(request.folder):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, overview, unit_of
 from ..analysis.paired import PairedRuns, check_comparable, differences_of_method
 from ..analysis.robustness import robustness_curve
@@ -20,12 +23,6 @@ from .sections import short
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import Names, Table, number
 
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
-
-    from ..analysis.distances import Distances
-
 __all__ = ["comparison_sentence", "write_comparison"]
 
 _N_ROWS = 20
@@ -33,7 +30,7 @@ _N_ROWS = 20
 
 
 class _Pair(NamedTuple):
-    """What the page shows of one run against the first."""
+    """The comparison of one run with the first, as shown on the page."""
 
     name: str
     sentence: str
@@ -150,8 +147,14 @@ def _pair(
         comparison_sentence(other[0], paired, norm),
         svg,
         words,
-        _row_table("Rows that came nearer, the largest loss first", paired.nearer(), first[1], other[1], norm, names),
-        _row_table("Rows whose flip leads to another class", np.flatnonzero(paired.reclassed), first[1], other[1], norm, names),
+        _row_table(
+            "Rows that came nearer, the largest loss first",
+            paired.nearer(), first[1], other[1], norm, names,
+        ),
+        _row_table(
+            "Rows whose flip leads to another class",
+            np.flatnonzero(paired.reclassed), first[1], other[1], norm, names,
+        ),
         _warning(first, other),
     )  # fmt: skip
 

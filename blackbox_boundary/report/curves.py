@@ -56,8 +56,14 @@ def robustness_figure(
         lower = certified.steps()
         both = np.union1d(upper[0], lower[0])
         axes.fill_between(
-            both, certified(both), curve(both), color=colours.ink, alpha=0.08, linewidth=0, step="post"
-        )  # fmt: skip
+            both,
+            certified(both),
+            curve(both),
+            color=colours.ink,
+            alpha=0.08,
+            linewidth=0,
+            step="post",
+        )
         axes.step(*lower, where="post", color=colours.contrast, linewidth=1.6)
         axes.annotate(
             "certified", _at(lower), textcoords="offset points", xytext=(-4, -10), ha="right",

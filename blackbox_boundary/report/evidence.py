@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.account import Account
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, overview, status_words, unit_of
 from ..analysis.robustness import certified_curve, robustness_curve
 from ..analysis.verdict import verdict
@@ -23,13 +26,6 @@ from ..printable import printable
 from ..search.asks import Status
 from .run_facts import without_folder
 from .tables import Names, number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
 
 __all__ = ["ATLAS", "cyclonedx", "statement"]
 
@@ -112,8 +108,8 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
         "## Not tested",
         "",
         (
-            "- Flips nearer than those found, unless a certified distance is given: every distance is "
-            "an upper bound."
+            "- Flips nearer than those found, unless a certified distance is given: every distance "
+            "is an upper bound."
         ),
         "- Rows other than these, and inputs drawn from another distribution.",
         "- Other norms, and changes that no norm describes: rotation, weather, rewording.",
@@ -185,7 +181,8 @@ def _metric(
     draws = np.random.default_rng(0).integers(0, values.size, (_N_RESAMPLES, values.size))
     lo, hi = np.quantile(np.median(values[draws], axis=-1), (0.025, 0.975))
     return {
-        "type": f"median {NAMES[norm]} distance to the nearest known flip, {unit_of(distances, norm)}",
+        "type": f"median {NAMES[norm]} distance to the nearest known flip, "
+        f"{unit_of(distances, norm)}",
         "value": f"{np.median(values):.6g}",
         "slice": "all rows" if name is None else f"home label {name}",
         "confidenceInterval": {"lowerBound": f"{lo:.6g}", "upperBound": f"{hi:.6g}"},
@@ -199,8 +196,8 @@ def _declarations(distances: Distances, norm: str) -> dict[str, Any]:
             "bom-ref": "claim-distance",
             "target": "model",
             "predicate": f"{verdict(distances, norm).text} {_interval(distances, norm)}",
-            "reasoning": "Each flip point was sent to the model, which answered another label than at the "
-            "row.",
+            "reasoning": "Each flip point was sent to the model, which answered another label than "
+            "at the row.",
             "evidence": ["evidence-run"],
         }
     ]

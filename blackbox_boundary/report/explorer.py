@@ -8,13 +8,18 @@ their digests: uPlot 1.6.32 (MIT, kept in ``explorer/`` with its licence) draws 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, status_words, unit_of
 from ..analysis.verdict import verdict
+from ..predictor import Array, IntArray
 from ..printable import printable
 from ..search.asks import Status
 from .html import need_packages, render, write_page
@@ -22,15 +27,6 @@ from .label_map import label_map, map_size
 from .pictures import image_layout, triptychs
 from .sections import short
 from .tables import LabelPair, Names, label_pairs, pair_matrix
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike, NDArray
-
-    from ..analysis.distances import Distances
-    from ..predictor import Array, IntArray
 
 __all__ = ["write_explorer"]
 

@@ -252,8 +252,9 @@ def entropy_against_distance(
 
 
 def heat_map(
-    counts: ArrayLike, rows: Sequence[str], columns: Sequence[str], *, row_label: str = "home label", column_label: str = "flipped label",
-    full: int | None = None, size: tuple[float, float] | None = None, colours: Colours | None = None,
+    counts: ArrayLike, rows: Sequence[str], columns: Sequence[str], *,
+    row_label: str = "home label", column_label: str = "flipped label", full: int | None = None,
+    size: tuple[float, float] | None = None, colours: Colours | None = None,
 ) -> Figure:  # fmt: skip
     """Counts in cells, darker where there are more; zero is left blank.
 

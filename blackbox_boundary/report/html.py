@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..analysis.overview import status_words
 from ..errors import CapabilityMissing, InvalidInput
-
-if TYPE_CHECKING:
-    import os
 
 __all__ = ["need_packages", "render", "write_page"]
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from .pictures import png_uri
-
-if TYPE_CHECKING:
-    from .tables import LabelPair
+from .tables import LabelPair
 
 __all__ = ["label_map", "map_size"]
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..analysis.account import Account
 from ..analysis.agreement import agreement
 from ..analysis.certificates import WITHDRAWN
 from ..analysis.changes import Columns
+from ..analysis.distances import Distances
 from ..analysis.hints import direction_note, labels_note
 from ..analysis.overview import NAMES, overview, status_words, unit_of
 from ..analysis.verdict import typical_norm, verdict
 from ..errors import InvalidInput
+from ..predictor import Array
 from ..printable import printable
 from ..search.asks import Status
 from .html import need_packages, render, write_page
@@ -38,15 +43,6 @@ from .tables import (
     status_table,
     truth_table,
 )
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import ArrayLike
-
-    from ..analysis.distances import Distances
-    from ..predictor import Array
 
 __all__ = ["write_report"]
 
@@ -89,9 +85,8 @@ def write_report(
         How a row of ``x`` becomes a picture: ``(height, width)``, or with 1 or 3 channels first or
         last. Default: found from the shape of ``x``, where that reads as a picture.
     norm : str
-        ``"l0"``, ``"l1"``, ``"l2"`` or ``"linf"``: by which the fragile rows are chosen and the entropy is
-        drawn.
-
+        ``"l0"``, ``"l1"``, ``"l2"`` or ``"linf"``: it chooses the fragile rows and the distance
+        that the entropy is drawn over.
     beside : sequence of str
         Names of files in the same folder, to be linked.
 
@@ -232,7 +227,7 @@ def _alphabetical(run: Mapping[str, Any], names: Names) -> str:
 
 
 def _scores_note(distances: Distances) -> str:
-    """What the scores on the cards are; empty where the model reveals none."""
+    """The kind of scores on the cards; empty where the model reveals none."""
     if distances.top1 is None:
         return ""
     kind = {"logits": "logits", "probabilities": "probabilities"}.get(

@@ -11,17 +11,14 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import as_numpy, take
 from ..errors import InvalidInput
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ..predictor import Array, IntArray
+from ..predictor import Array, IntArray
 
 __all__ = ["ImageLayout", "Triptych", "image_layout", "png_uri", "triptychs"]
 

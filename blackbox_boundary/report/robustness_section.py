@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, unit_of
-from ..analysis.robustness import certified_curve, robustness_curve
+from ..analysis.robustness import RobustnessCurve, certified_curve, robustness_curve
 from .curves import class_curves, robustness_figure
 from .svg import PAGE_COLOURS, inline_svg
-from .tables import Table, number
-
-if TYPE_CHECKING:
-    from ..analysis.distances import Distances
-    from ..analysis.robustness import RobustnessCurve
-    from .tables import Names
+from .tables import Names, Table, number
 
 __all__ = ["Robustness", "curve_table", "robustness"]
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..analysis.account import Account
 from ..printable import printable
 from .tables import Table, number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 __all__ = ["behaviour_table", "measured", "run_table", "settings", "time_words", "without_folder"]
 
@@ -43,8 +41,10 @@ def without_folder(value: Any) -> str:
 
     Examples
     --------
-    >>> without_folder("/home/me/model.onnx"), without_folder("http://host/v2/models/m"), without_folder("a:b")
-    ('model.onnx', 'http://host/v2/models/m', 'a:b')
+    >>> without_folder("/home/me/model.onnx"), without_folder("a:b")
+    ('model.onnx', 'a:b')
+    >>> without_folder("http://host/v2/models/m")
+    'http://host/v2/models/m'
     """
     text = str(value)
     return text if "://" in text else PurePath(text.replace("\\", "/")).name or text

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.changes import Change, Columns, changes_of, column_shares
+from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, NORMS, status_words, unit_of
 from ..analysis.uncertainty import Softness
+from ..predictor import Array, IntArray
 from ..printable import printable
 from .figures import (
     bars,
@@ -21,7 +24,7 @@ from .figures import (
     histogram,
 )
 from .label_map import label_map
-from .pictures import Triptych, triptychs
+from .pictures import ImageLayout, Triptych, triptychs
 from .softness_words import softness_words
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import (
@@ -35,13 +38,6 @@ from .tables import (
     pair_matrix,
     pair_table,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
-    from ..predictor import Array, IntArray
-    from .pictures import ImageLayout
 
 __all__ = [
     "Drawing",
@@ -227,7 +223,7 @@ def pair_drawing(pairs: list[LabelPair], names: Names, norm: str, unit: str) -> 
 
 
 def _cell_titles(counts: NDArray[np.intp], labels: list[int], names: Names) -> list[str]:
-    """Of each cell that holds rows: both labels by their whole names, and the rows."""
+    """Both labels by their whole names, and the number of rows, of each non-empty cell."""
     known = [*map(names, labels), "others"]
     return [
         f"{known[i]} → {known[j]}: {counts[i, j]:,} rows, {counts[i, j] / counts.sum():.1%}"
@@ -305,7 +301,7 @@ def _scores(distances: Distances, i: int) -> str:
 
 
 def _strips(distances: Distances, distance: NDArray[np.float64]) -> list[tuple[str, str, IntArray]]:
-    """Which rows are shown: title, words and rows of each strip; a row is in one strip only."""
+    """Rows that are shown: title, words and rows of each strip; a row is in one strip only."""
     order = np.argsort(distance, kind="stable")
     order = order[np.isfinite(distance[order])]
     n = len(order)
@@ -377,7 +373,7 @@ def _changes(
 
 
 def column_drawing(distances: Distances, x: Array | None, columns: Columns) -> Drawing | None:
-    """Which columns flips change, and how many flips; None without rows or flip points."""
+    """Drawing of the columns that flips change; None without rows or flip points."""
     shares = [] if x is None else column_shares(distances, x, columns)
     if not shares:
         return None

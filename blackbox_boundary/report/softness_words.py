@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
+from ..analysis.uncertainty import Softness
 from .tables import number
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ..analysis.uncertainty import Softness
 
 __all__ = ["softness_words"]
 

@@ -5,51 +5,50 @@ Every figure has a table of its numbers; some results are shown as tables only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.changes import ColumnShare
+from ..analysis.distances import Distances
 from ..analysis.hints import hint
 from ..analysis.overview import NAMES, NORMS, Overview, Spread, spread, status_words, unit_of
 from ..printable import printable
 from ..search.asks import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from ..analysis.distances import Distances
-    from .figures import EntropyBin, Histogram
+from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "column_table", "distance_table", "entropy_table", "histogram_table", "label_pairs",
-    "number", "pair_matrix", "pair_table", "query_table", "status_table",
-    "truth_table",
+    "LabelPair", "Names", "Table", "column_table", "distance_table", "entropy_table",
+    "histogram_table", "label_pairs", "number", "pair_matrix", "pair_table", "query_table",
+    "status_table", "truth_table",
 ]  # fmt: skip
 
 _MEANING = {
     Status.NOT_MEASURED: "The row was not reached; nothing was asked about it.",
-    Status.INTERRUPTED: "The measurement stopped while the row was being searched. A flip point met by then is "
-    "reported.",
-    Status.CONVERGED: "The bracket is as narrow as asked, and the flip point flipped again when asked a second "
-    "time.",
-    Status.NO_FLIP: "No flip was met up to the largest radius tried. The boundary may lie beyond, or beside "
-    "the searched path.",
-    Status.ZERO_GRADIENT: "The gradient at the row is zero or not finite, so it names no direction to search in.",
+    Status.INTERRUPTED: "The measurement stopped while the row was being searched. A flip point "
+    "met by then is reported.",
+    Status.CONVERGED: "The bracket is as narrow as asked, and the flip point flipped again when "
+    "asked a second time.",
+    Status.NO_FLIP: "No flip was met up to the largest radius tried. The boundary may lie beyond, "
+    "or beside the searched path.",
+    Status.ZERO_GRADIENT: "The gradient at the row is zero or not finite, so it names no direction "
+    "to search in.",
     Status.NON_FINITE: "The model's answer was not finite, at the row itself or on the way.",
-    Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported; its distance may "
-    "be too large.",
+    Status.OUT_OF_BUDGET: "The query limit ended the search. A flip point met by then is reported; "
+    "its distance may be too large.",
     Status.INVALID_INPUT: "The row holds NaN or infinity; nothing was asked about it.",
-    Status.UNDECIDED: "Answers disagree, through noise, about the row's own label or about where it flips.",
-    Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it changes with "
-    "the step of a difference.",
-    Status.AT_TARGET: "The row has the class already to which its distance was asked.",
-    Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may only change "
-    "where its bound is.",
-    Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not repeatable there.",
+    Status.UNDECIDED: "Answers disagree, through noise, about the row's own label or about where "
+    "it flips.",
+    Status.UNRESOLVED: "The model's answers do not resolve a gradient: they are too coarse, or it "
+    "changes with the step of a difference.",
+    Status.AT_TARGET: "The row already has the class to which its distance was asked.",
+    Status.NO_ROOM: "The domain of the columns leaves the row as it is: what is not frozen may "
+    "only change where its bound is.",
+    Status.UNCONFIRMED: "The flip point kept flipping back when asked again: the model is not "
+    "repeatable there.",
 }
 
 

@@ -20,11 +20,20 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import take
 from ..predictor import Access, FloatArray, IntArray, Prediction
-from .asks import Ask, AskGradient, Gradients, Labels, Search, Status, ask_prediction
+from .asks import (
+    Ask,
+    AskGradient,
+    Gradients,
+    Labels,
+    Relay,
+    Search,
+    Status,
+    ask_prediction,
+    relayed,
+)
 from .problem import Problem
 from .state import Flips
 
@@ -57,25 +66,24 @@ def aim_rows(flips: Flips, problem: Problem) -> None:
 
 def aimed(search: Search, flips: Flips, problem: Problem) -> Search:
     """Run a search whose flips are those to the class of each row."""
-    try:
-        ask = next(search)
-        while True:
-            if isinstance(ask, AskGradient) and flips.target is not None:
-                ask = ask._replace(v=(yield from _weights(ask, flips)))
-            reply = yield ask
-            if isinstance(reply, Labels) and flips.target is not None:
-                seen = _seen(reply.prediction, ask.rows, flips, problem)
-                reply = reply._replace(prediction=seen)
-            ask = search.send(reply)
-    except StopIteration:
-        return
-    finally:
-        search.close()
+
+    def towards(ask: Ask) -> Relay:
+        if flips.target is None:
+            return (yield ask)
+        if isinstance(ask, AskGradient):
+            ask = ask._replace(v=(yield from _weights(ask, flips)))
+        reply = yield ask
+        if isinstance(reply, Labels):
+            seen = _seen(reply.prediction, ask.rows, flips, problem)
+            reply = reply._replace(prediction=seen)
+        return reply
+
+    return relayed(search, towards)
 
 
 @dataclass(frozen=True)
 class _Aimed:
-    """Those of some answers whose rows aim at a class."""
+    """Those of some answers whose rows are to reach a class."""
 
     at: IntArray
     home: IntArray
@@ -105,11 +113,10 @@ def _seen(prediction: Prediction, rows: IntArray, flips: Flips, problem: Problem
     others[j, aimed.target] = -np.inf
     best = others.max(axis=-1)
     assert flips.answered is not None
-    assert flips.answered.scores is not None
     if problem.access is Access.PROBABILITIES:
         below = best * _SHARE
     else:
-        below = best - _BELOW * (1 + np.ptp(flips.answered.scores[rows[aimed.at]], axis=-1))
+        below = best - _BELOW * (1 + np.ptp(flips.answered.known_scores[rows[aimed.at]], axis=-1))
     wide = np.repeat(below[:, None], scores.shape[1], axis=1)
     wide[j, aimed.home], wide[j, aimed.target] = best, own
     scores[aimed.at] = wide
@@ -133,7 +140,7 @@ def _weights(ask: AskGradient, flips: Flips) -> Generator[Ask, Labels | Gradient
     return v
 
 
-def _best_other(prediction: Prediction, aimed: _Aimed) -> NDArray[np.intp]:
+def _best_other(prediction: Prediction, aimed: _Aimed) -> IntArray:
     """The best class (k,) but the one aimed at."""
     if prediction.scores is None:
         is_there = (prediction.label == aimed.target) | (prediction.label < 0)

@@ -12,7 +12,7 @@ asked several times in one ask.
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -27,11 +27,13 @@ __all__ = [
     "AskPrediction",
     "Gradients",
     "Labels",
+    "Relay",
     "Search",
     "Status",
     "are_final",
     "ask_gradient",
     "ask_prediction",
+    "relayed",
 ]
 
 StatusArray: TypeAlias = NDArray[np.int8]
@@ -45,7 +47,7 @@ class Status(enum.IntEnum):
     INTERRUPTED = 1
     """The measurement stopped (Ctrl-C, a failing predictor) while the row was being searched."""
     RUNNING = 1
-    """The same, seen from within a search that still goes on."""
+    """The same value, as a running search sees it."""
     CONVERGED = 2
     """The bracket is as narrow as asked, and the flip point was confirmed when asked again."""
     NO_FLIP = 3
@@ -88,12 +90,12 @@ _OPEN = (Status.NOT_MEASURED, Status.INTERRUPTED, Status.OUT_OF_BUDGET)
 
 
 def are_final(status: StatusArray) -> NDArray[np.bool_]:
-    """Which rows (n,) have a final status."""
+    """Whether each row (n,) has a final status."""
     return ~np.isin(status, _OPEN)
 
 
 BY_LABELS = "measured by labels (halfspace): the answers around the row give no gradient"
-"""Note of a row whose search by scores found no gradient and went on by labels."""
+"""Note of a row whose search by scores found no gradient and continued by labels."""
 
 ANSWERED: int = 0
 """The status of a reply's row that was answered; any other value is the :class:`Status` that
@@ -172,6 +174,9 @@ class Gradients(NamedTuple):
 Search: TypeAlias = Generator[Ask, Labels | Gradients, None]
 """A running search."""
 
+Relay: TypeAlias = Generator[Ask, Labels | Gradients, Labels | Gradients]
+"""What is asked in place of one question; it returns the reply to that question."""
+
 
 def ask_prediction(rows: IntArray, points: Array) -> Generator[Ask, Labels | Gradients, Labels]:
     """Ask for predictions from within a search.
@@ -193,3 +198,19 @@ def ask_gradient(
     reply = yield AskGradient(rows, points, v)
     assert isinstance(reply, Gradients)
     return reply
+
+
+def relayed(search: Search, relay: Callable[[Ask], Relay]) -> Search:
+    """Run a search, and reply to each of its questions what ``relay`` returns.
+
+    ``relay`` asks the question on, changed or not, once or several times. When this search is
+    closed, so is the other.
+    """
+    try:
+        ask = next(search)
+        while True:
+            ask = search.send((yield from relay(ask)))
+    except StopIteration:
+        return
+    finally:
+        search.close()

@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..predictor import Bounds
+from ..predictor import Bounds, Real
 
 __all__ = ["Box"]
-
-Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

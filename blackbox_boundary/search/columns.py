@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import flat_norm
 from ..domain import flat_rows
-from ..predictor import Array
+from ..predictor import Array, IntArray, Real
 from .on_grid import Rank
 from .problem import Problem
 
 __all__ = ["columns_changed", "fewest_columns"]
 
 
-def columns_changed(moved: Array, problem: Problem) -> NDArray[np.intp]:
+def columns_changed(moved: Array, problem: Problem) -> IntArray:
     """How many columns each displacement (k, ...) changes, a group or a category counting once."""
     flat = flat_rows(moved)
     if problem.units is None:
@@ -26,7 +25,7 @@ def columns_changed(moved: Array, problem: Problem) -> NDArray[np.intp]:
 def fewest_columns(problem: Problem) -> Rank:
     """Orders flips by the number of columns changed; of equally many, by their L2 length."""
 
-    def rank(moved: Array) -> NDArray[np.float64]:
+    def rank(moved: Array) -> Real:
         length = flat_norm(moved, 2)
         return np.asarray(columns_changed(moved, problem) + length / (1 + length))
 

@@ -25,11 +25,10 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm
 from ..errors import InvalidInput
-from ..predictor import Array, Bounds
+from ..predictor import Array, BoolArray, Bounds, Real
 from .problem import Problem
 
 __all__ = [
@@ -77,12 +76,12 @@ def check_norm(norm: str, whose: str, known: Collection[str] = ("l1", "l2", "lin
         raise InvalidInput(f'"norm" of {whose} must be one of {", ".join(known)}; got "{norm}".')
 
 
-def length(step: Array, norm: str) -> NDArray[np.float64]:
+def length(step: Array, norm: str) -> Real:
     """Norm of each row (n,)."""
     return flat_norm(step, ORDER[norm])
 
 
-def least_step(x: Array) -> NDArray[np.float64]:
+def least_step(x: Array) -> Real:
     """Return the L2 length (n,) of a small step that moves each row.
 
     A search on the boundary itself begins with this step.
@@ -109,9 +108,7 @@ def flat_bounds(problem: Problem) -> Bounds:
     return lowest, highest
 
 
-def limits(
-    x: Array, bounds: Bounds, frozen: NDArray[np.bool_] | None = None
-) -> tuple[Array, Array]:
+def limits(x: Array, bounds: Bounds, frozen: BoolArray | None = None) -> tuple[Array, Array]:
     """The least (<= 0) and the most (>= 0) that each coordinate of ``x`` (n, d) may move.
 
     ``bounds`` are (d,), or (n, d) where each row has its own; ``frozen`` (d,).
@@ -140,7 +137,7 @@ def room_along(w: Array, least: Array, most: Array) -> Array:
     return xp.where(w > 0, -least, xp.where(w < 0, most, 0.0))
 
 
-def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], norm: str) -> Array:
+def farthest(w: Array, least: Array, most: Array, radius: Real, norm: str) -> Array:
     r"""Step down the slope ``w`` as far as a ball of ``radius`` (n,) and the box allow.
 
     The ball is in L2 or L-inf; the step is :math:`\arg\min_d \langle w, d\rangle`.
@@ -159,7 +156,7 @@ def farthest(w: Array, least: Array, most: Array, radius: NDArray[np.float64], n
     return inside(-t * w, least, most)
 
 
-def nearest(w: Array, least: Array, most: Array, gap: NDArray[np.float64], norm: str) -> Array:
+def nearest(w: Array, least: Array, most: Array, gap: Real, norm: str) -> Array:
     r"""Return the shortest step that descends the slope ``w`` by ``gap`` (n,).
 
     It is :math:`\arg\min \|d\|, \langle w, d\rangle \le -gap`.
@@ -198,7 +195,7 @@ def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Ar
     return t
 
 
-def shrunk(step: Array, least: Array, most: Array, radius: NDArray[np.float64]) -> Array:
+def shrunk(step: Array, least: Array, most: Array, radius: Real) -> Array:
     """Return the point of L1 ball and box that is nearest to ``step``.
 
     All coordinates are shortened by one length, to zero at most.
@@ -247,6 +244,6 @@ def _sum(a: Array) -> Any:
     return array_namespace(a).sum(a, axis=-1, keepdims=True)
 
 
-def row_dot(a: Array, b: Array) -> NDArray[np.float64]:
+def row_dot(a: Array, b: Array) -> Real:
     """Inner product of each pair of rows (n,)."""
     return np.asarray(as_numpy(array_namespace(a).sum(a * b, axis=-1)), np.float64)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, take
 from ..errors import InvalidInput
 from ..grid import Grid
-from ..predictor import Bounds, IntArray, Prediction
+from ..predictor import Bounds, IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
 from .box import Box
 from .on_grid import Rank
@@ -37,7 +37,6 @@ __all__ = [
     "lockstep",
 ]
 
-Real = NDArray[np.float64]
 
 RowSearch: TypeAlias = Generator[Any, "Answers", None]
 """A search of one row: yields displacements (m, d), receives :class:`Answers`, then returns. It
@@ -53,7 +52,7 @@ BatchAsk: TypeAlias = tuple[IntArray, Real]
 
 @dataclass(frozen=True)
 class Answers:
-    """What became of the displacements that a row asked about.
+    """Answers to the displacements that a row asked about.
 
     ``moved`` (m, d) are the displacements as they were asked: inside the box, in the precision of
     the inputs.
@@ -64,7 +63,7 @@ class Answers:
     prediction: Prediction
 
     def beyond(self, others: Collection[int]) -> NDArray[np.bool_]:
-        """Which displacements (m,) flipped, and to none of the other labels."""
+        """Whether each displacement (m,) flipped, and to none of the other labels."""
         return (
             self.flipped & ~np.isin(self.prediction.label, list(others)) if others else self.flipped
         )
@@ -247,7 +246,7 @@ class _Block:
                 yield _Runner(at, search, first)
 
     def _may_ask(self) -> NDArray[np.bool_]:
-        """Which rows of the block are running and have questions left."""
+        """Whether each row of the block is running and has questions left."""
         running = self._flips.status[self._rows] == Status.RUNNING
         return np.asarray(running & (self._left > 0))
 
@@ -268,7 +267,7 @@ class _Block:
                 runner.go_on(answers)
 
     def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
-        """Carry out what all searches request, and let them go on."""
+        """Carry out what all searches request, and resume them."""
         place = np.array([runner.at for runner in runners])
         work = together([runner.pending for runner in runners])
         ask = next(work, None)

@@ -18,20 +18,19 @@ from typing import TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, put, take
 from ..domain import Domain
 from ..grid import Grid
-from ..predictor import Array, Bounds, IntArray
-from .asks import AskPrediction, Labels, Search
+from ..predictor import Array, BoolArray, Bounds, IntArray, Real
+from .asks import Ask, Labels, Relay, Search, relayed
 from .problem import Problem
 from .scaled_columns import ScaledColumns
 from .state import Flips
 
 __all__ = ["AskedFlips", "Rank", "on_grid", "rows_on_grid"]
 
-Rank: TypeAlias = Callable[[Array], NDArray[np.float64]]
+Rank: TypeAlias = Callable[[Array], Real]
 """Orders displacements (k, *input_shape): the smallest number (k,) is the nearest."""
 
 
@@ -61,7 +60,7 @@ class AskedFlips:
         self._rank = rank
 
     def take_in(
-        self, rows: IntArray, points: Array, flipped: NDArray[np.bool_], reply: Labels, x: Array
+        self, rows: IntArray, points: Array, flipped: BoolArray, reply: Labels, x: Array
     ) -> None:
         """Keep the nearest of the points (k, ...) that flipped; ``x`` are their rows."""
         label, kept = reply.prediction.label, np.flatnonzero(reply.answered & ~flipped)
@@ -93,7 +92,7 @@ class AskedFlips:
 
 def rows_on_grid(
     x: Array, grid: Grid | ScaledColumns | Domain | None, bounds: Bounds
-) -> tuple[Array, NDArray[np.bool_]]:
+) -> tuple[Array, BoolArray]:
     """Rows that exist, and which (n,) had to be moved; ``x`` itself if none had."""
     if grid is None:
         return x, np.zeros(x.shape[0], np.bool_)
@@ -110,22 +109,19 @@ def on_grid(search: Search, flips: Flips, problem: Problem, rank: Rank) -> Searc
     ``rank`` says which flip is the nearest, by displacements (k, ...). A predictor that is
     differentiated is differentiated at the levels, too.
     """
-    assert problem.grid is not None
+    grid, bounds = problem.grid, problem.bounds
+    assert grid is not None
     asked = flips.asked = AskedFlips(flips.x, rank)
-    try:
-        ask = next(search)
-        while True:
-            x = take(flips.x, ask.rows)
-            points = problem.grid.nearest(ask.points, x, problem.bounds)
-            reply = yield ask._replace(points=points)
-            if isinstance(ask, AskPrediction) and hasattr(flips, "start"):
-                assert isinstance(reply, Labels)
-                flipped = reply.answered & (reply.prediction.label != flips.home[ask.rows])
-                if reply.unclear is not None:
-                    flipped &= ~reply.unclear
-                asked.take_in(ask.rows, points, flipped, reply, x)
-            ask = search.send(reply)
-    except StopIteration:
-        return
-    finally:
-        search.close()
+
+    def on_levels(ask: Ask) -> Relay:
+        x = take(flips.x, ask.rows)
+        points = grid.nearest(ask.points, x, bounds)
+        reply = yield ask._replace(points=points)
+        if isinstance(reply, Labels) and hasattr(flips, "start"):
+            flipped = reply.answered & (reply.prediction.label != flips.home[ask.rows])
+            if reply.unclear is not None:
+                flipped &= ~reply.unclear
+            asked.take_in(ask.rows, points, flipped, reply, x)
+        return reply
+
+    return relayed(search, on_levels)

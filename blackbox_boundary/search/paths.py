@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, clip, per_row, take
-from ..predictor import Array, Bounds, IntArray
+from ..predictor import Array, Bounds, IntArray, Real
 
 __all__ = ["Path"]
 
@@ -32,7 +31,7 @@ class Path:
     direction: Array
     bounds: Bounds = None
 
-    def at(self, rows: IntArray, radius: NDArray[np.float64]) -> Array:
+    def at(self, rows: IntArray, radius: Real) -> Array:
         """Return the points of these rows at these radii, (k, *input_shape), as fresh arrays.
 
         The same row and radius give the same bits.
@@ -42,7 +41,7 @@ class Path:
         points += take(self.origin, rows)
         return points if self.bounds is None else clip(points, self._bounds_of(rows))
 
-    def longest(self) -> NDArray[np.float64]:
+    def longest(self) -> Real:
         """Radius (n,) beyond which the clipped path rests; infinite without bounds."""
         n = self.origin.shape[0]
         if self.bounds is None:

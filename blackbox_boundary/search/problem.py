@@ -41,7 +41,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Problem:
-    """What all searches of a run share. Built and validated once, then handed down.
+    """Settings that all searches of a run share, built and validated once.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class Problem:
 
     @classmethod
     def of(cls, predictor: Predictor, *, bounds: Bounds = None, **run: Any) -> Problem:
-        """What a predictor reveals; ``bounds`` replace its own, ``run`` holds further fields."""
+        """The problem of a predictor; ``bounds`` replace its own, ``run`` holds further fields."""
         return cls(
             predictor.access,
             predictor.n_classes,

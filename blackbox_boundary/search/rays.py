@@ -30,14 +30,14 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_numpy, flat_norm
-from ..predictor import Access, IntArray, Prediction
+from ..predictor import Access, BoolArray, IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
-from .margins import leads, resolution
+from .margins import leads_by_class, resolution
 from .secant import Secant
 from .state import Flips
 
@@ -56,8 +56,6 @@ flips, and no bracket is ever narrow."""
 _BLURRED = 16.0
 """Resolutions by which the scores may differ across a bracket that rounding decides; twice two at a
 straight line, and more where it bends."""
-
-RealArray = NDArray[np.float64]
 
 
 @dataclass(eq=False)
@@ -78,8 +76,8 @@ class Rays:
         Queries that a row may cost over the paper's search.
     """
 
-    unit: RealArray
-    longest: RealArray
+    unit: Real
+    longest: Real
     rtol: float
     access: Access | None = None
     slack: int = SLACK
@@ -89,7 +87,7 @@ class Rays:
     def __post_init__(self) -> None:
         self.n_probes = np.zeros(len(self.unit), np.intp)
 
-    def width(self, rows: IntArray, radius: RealArray) -> RealArray:
+    def width(self, rows: IntArray, radius: Real) -> Real:
         """Return the width (k,) of a bracket that is narrow enough at these radii.
 
         It is ``rtol`` times the radius, or what the scores' rounding resolves where that is wider.
@@ -97,8 +95,8 @@ class Rays:
         wanted = self.rtol * radius
         return wanted if self.secant is None else np.maximum(wanted, 2 * self.secant.blur[rows])
 
-    def narrow(self, rows: IntArray, lo: RealArray, hi: RealArray) -> NDArray[np.bool_]:
-        """Which brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
+    def narrow(self, rows: IntArray, lo: Real, hi: Real) -> BoolArray:
+        """Whether brackets (k,) are narrow enough: relative to ``hi``, or because rounding decides.
 
         Rounding decides where the scores differ across the bracket by no more than they resolve,
         and the root is predicted to lie there. Saturated scores do not: they hardly change from one
@@ -113,34 +111,49 @@ class Rays:
             blurred & (self.secant.fall[rows] <= _BLURRED * self.secant.resolved[rows])
         )
 
-    def follow(self, start: Prediction, home: IntArray, slope: RealArray) -> None:
+    def follow(self, start: Prediction, home: IntArray, slope: Real) -> None:
         """Start predicting roots, from scores at the origin and a guess of the margin's slope."""
         assert self.access is not None
-        lead = leads(start, home, self.access)
-        self.secant = Secant(lead, lead.min(axis=-1) / slope)
+        self.secant = Secant(leads_by_class(start, home, self.access), slope)
 
 
-def grid_index(radius: RealArray, unit: RealArray) -> RealArray:
+def grid_index(radius: Real, unit: Real) -> Real:
     """Return the index, from 0, of the first radius ``unit * 10 ** k`` not below ``radius``."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.ceil(np.log10(radius / unit) - 1e-12), 0.0)
 
 
-def allowed_width(top: RealArray, unit: RealArray, n_probes: IntArray, slack: int) -> RealArray:
-    """Return the width (k,) that the bracket may have after ``n_probes``.
+class Allowance(NamedTuple):
+    """The widths that brackets below some radii ``top`` may have.
 
-    With it, no row falls more than ``slack`` behind bisection.
+    With them, no row falls more than ``slack`` queries behind the paper's search, which reaches
+    the grid cell below ``top`` in ``place + 1`` queries and halves it with every further one.
 
-    The paper's search reaches the grid cell below ``top`` in ``index + 1`` queries and halves it
-    with every further one.
+    Attributes
+    ----------
+    place, cell : (k,)
+        The cell's place in the grid, from 0, and its width.
+    slack : int
     """
-    index = grid_index(top, unit)
-    cell = unit * _GROWTH**index * np.where(index > 0, 1 - 1 / _GROWTH, 1.0)
-    width: RealArray = cell * 2.0 ** (slack - (n_probes - index - 1))
-    return width
+
+    place: Real
+    cell: Real
+    slack: int
+
+    @classmethod
+    def below(cls, top: Real, unit: Real, slack: int) -> Self:
+        """The allowance below radii ``top`` (k,) of the grids with these units."""
+        place = grid_index(top, unit)
+        cell = unit * _GROWTH**place * np.where(place > 0, 1 - 1 / _GROWTH, 1.0)
+        return cls(place, cell, slack)
+
+    def width(self, n_probes: IntArray) -> Real:
+        """The width (k,) that the bracket may have after ``n_probes``."""
+        width: Real = self.cell * 2.0 ** (self.slack - (n_probes - self.place - 1))
+        return width
 
 
-def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
+def _aim(rays: Rays, flips: Flips, rows: IntArray, top: Real) -> Real:
     """The radius to try next by the secant (k,), NaN where the safeguard forbids it.
 
     ``top`` is ``hi``, or the next radius of the grid while no flip is known. The *error* is the
@@ -170,8 +183,10 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
     """
     assert rays.secant is not None
     lo, hi, k = flips.lo[rows], flips.hi[rows], rays.n_probes[rows]
+    grows = np.isinf(hi)
     root, last = rays.secant.guess[rows], rays.secant.radius[rows]
     with np.errstate(invalid="ignore"):
+        allowance = Allowance.below(top, rays.unit[rows], rays.slack)
         # an infinite guess is no guess: the aim is not between lo and top, and NaN is returned
         error = np.abs(root - rays.secant.previous[rows])
         far_above = hi - root > root - lo
@@ -181,9 +196,9 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
         stride = width * 2.0 ** rays.secant.misses[rows]
         turn = np.where(error < 1e-3 * root, 0.4 * width, 0.02 * error)
         sure = np.maximum(1e-3 * root, 0.5 * error)
-        late = (top - lo > allowed_width(top, rays.unit[rows], k + 2, rays.slack)) & (k > 1)
+        late = (top - lo > allowance.width(k + 2)) & (k > 1)
         aim = np.select(
-            [k == 0, np.isinf(hi), k == 1, late, near_lo, near_hi],
+            [k == 0, grows, k == 1, late, near_lo, near_hi],
             [
                 root,
                 root + 0.5 * (root - lo),
@@ -194,21 +209,13 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: RealArray) -> RealArray:
             ],
             np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn),
         )
-        return np.where(_allowed(rays, flips, rows, aim, top), aim, np.nan)
-
-
-def _allowed(
-    rays: Rays, flips: Flips, rows: IntArray, aim: RealArray, top: RealArray
-) -> NDArray[np.bool_]:
-    """Whether the safeguard allows an aim (k,), whatever the answer there will be."""
-    lo, k = flips.lo[rows], rays.n_probes[rows]
-    fits = np.where(
-        np.isinf(flips.hi[rows]),
-        k - grid_index(top, rays.unit[rows]) < rays.slack,
-        np.maximum(aim - lo, top - aim) <= allowed_width(top, rays.unit[rows], k + 1, rays.slack),
-    )
-    allowed: NDArray[np.bool_] = (lo < aim) & (aim < top) & fits
-    return allowed
+        # the safeguard must allow it, whatever the answer there will be
+        fits = np.where(
+            grows,
+            k - allowance.place < rays.slack,
+            np.maximum(aim - lo, top - aim) <= allowance.width(k + 1),
+        )
+        return np.where((lo < aim) & (aim < top) & fits, aim, np.nan)
 
 
 def find_flips(
@@ -296,7 +303,7 @@ def _refine(flips: Flips, rays: Rays, num_steps: int | None, sections: int) -> S
         steps += 1
 
 
-def _nowhere(flips: Flips, rays: Rays) -> RealArray:
+def _nowhere(flips: Flips, rays: Rays) -> Real:
     """Radii (n,) below which a flip is taken to be at the row itself.
 
     Relative to the unit, unless that is so long that a radius below still leads away from the row:
@@ -308,51 +315,63 @@ def _nowhere(flips: Flips, rays: Rays) -> RealArray:
     return np.where(size > 0, np.minimum(nowhere, epsilon * size), nowhere)
 
 
-def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: RealArray) -> Search:
+def _probe(flips: Flips, rays: Rays, rows: IntArray, radii: Real) -> Search:
     """Ask for rising ``radii`` (k, m) of each row; move ``lo`` and ``hi`` to the first flip."""
     assert flips.path is not None
     k, m = radii.shape
-    asked = np.repeat(rows, m)
+    asked = rows if m == 1 else np.repeat(rows, m)
     reply = yield from ask_prediction(asked, flips.path.at(asked, radii.reshape(-1)))
     flips.end(asked, reply.status)
-    answered = reply.answered.reshape(k, m).all(axis=-1)
-    if not answered.all():
+    if not reply.answered.all():
+        answered = reply.answered.reshape(k, m).all(axis=-1)
         rows, radii, reply = (
             rows[answered],
             radii[answered],
             reply._replace(prediction=reply.prediction[np.repeat(answered, m)]),
         )
-    labels = reply.prediction.label.reshape(len(rows), m)
-    flipped = labels != flips.home[rows, None]
-    hit, first = flipped.any(axis=-1), flipped.argmax(axis=-1)
-    at = np.arange(len(rows))
-    kept = np.where(hit, first, m) - 1  # the last radius before the first flip; -1: none was kept
-    flips.hi[rows[hit]] = radii[at, first][hit]
-    flips.flipped[rows[hit]] = labels[at, first][hit]
-    flips.lo[rows[kept >= 0]] = radii[at, kept][kept >= 0]
+    hit = _narrow(flips, rows, radii, reply.prediction.label.reshape(len(rows), m))
     rays.n_probes[rows] += m
     flips.confirmed[rows] = False
     if rays.secant is not None and m == 1:
         _learn(flips, rays, rows, radii[:, 0], reply.prediction, hit)
 
 
+def _narrow(flips: Flips, rows: IntArray, radii: Real, labels: IntArray) -> BoolArray:
+    """Move ``lo`` and ``hi`` by the ``labels`` (k, m) at rising radii; say which rows flipped."""
+    k, m = radii.shape
+    flipped = labels != flips.home[rows, None]
+    if m == 1:  # axes of length one are slow
+        hit, kept = flipped[:, 0], ~flipped[:, 0]
+        last: Any = (slice(None), 0)
+        first = last
+    else:
+        hit, at = flipped.any(axis=-1), np.arange(k)
+        first = at, flipped.argmax(axis=-1)
+        last = at, np.where(hit, first[1], m) - 1  # before the first flip; -1: none was kept
+        kept = last[1] >= 0
+    flips.hi[rows[hit]] = radii[first][hit]
+    flips.flipped[rows[hit]] = labels[first][hit]
+    flips.lo[rows[kept]] = radii[last][kept]
+    return hit
+
+
 def _learn(
     flips: Flips,
     rays: Rays,
     rows: IntArray,
-    radius: RealArray,
+    radius: Real,
     prediction: Prediction,
-    hit: NDArray[np.bool_],
+    hit: BoolArray,
 ) -> None:
     """Move the secant, count steps that closed the wrong side, and note flips clear of rounding."""
     assert rays.secant is not None
     assert rays.access is not None
-    lead = leads(prediction, flips.home[rows], rays.access)
+    lead = leads_by_class(prediction, flips.home[rows], rays.access)
     missed = rays.secant.closing[rows] & (hit == (radius < rays.secant.guess[rows]))
     rays.secant.misses[rows[missed]] += 1
     resolved = resolution(prediction, rays.access)
     rays.secant.learn(rows, radius, lead, resolved, hit)
-    flips.confirmed[rows] = hit & (lead.min(axis=-1) <= -0.9 * resolved)
+    flips.confirmed[rows] = hit & (lead.min(axis=0) <= -0.9 * resolved)
     blur = rays.secant.blur[rows]
     flips.outward_step[rows] = np.minimum(
         blur, 1e-3 * radius

@@ -23,16 +23,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, flat_norm
 from ..column import Column, Kind
 from ..domain import Domain, flat_rows
-from ..predictor import Array, Bounds
+from ..predictor import Array, Bounds, IntArray, Real
 
 __all__ = ["ScaledColumns"]
-
-Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class ScaledColumns:
         return np.asarray(step[self._free] / self._scale)
 
     @property
-    def units(self) -> tuple[NDArray[np.intp], ...]:
+    def units(self) -> tuple[IntArray, ...]:
         """The coordinates that change together: of each column, one-hot group, or category."""
         of_gap = {place + 1: f"column {place}" for place in self._gaps}
         names = [
@@ -213,7 +210,7 @@ class ScaledColumns:
         ]
 
     @cached_property
-    def _free(self) -> NDArray[np.intp]:
+    def _free(self) -> IntArray:
         return np.flatnonzero(~self._wide.frozen)
 
     @cached_property

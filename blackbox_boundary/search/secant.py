@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..predictor import IntArray
+from ..predictor import BoolArray, IntArray, Real
 
 __all__ = ["Secant"]
-
-RealArray = NDArray[np.float64]
 
 
 class Secant:
     """Secant prediction of the radius at which the first class overtakes home.
 
-    Each class's secant runs through its leads at the last two distinct radii.
+    Each class's secant runs through its leads at the last two distinct radii. Leads are
+    (n_classes, n), since rows are many and classes few.
     """
 
-    def __init__(self, lead: RealArray, first: RealArray) -> None:
-        n = len(lead)
-        self.guess, self.previous = first, np.zeros(n)
-        self.radius, self.lead = np.zeros(n), lead
+    def __init__(self, lead: Real, slope: Real) -> None:
+        n = lead.shape[1]
+        self._at_lo, self._at_hi = lead.min(axis=0), np.full(n, -np.inf)
+        self.guess, self.previous = self._at_lo / slope, np.zeros(n)
+        self.radius, self._lead = np.zeros(n), lead
         self._older_radius, self._older_lead = np.full(n, np.nan), np.full_like(lead, np.nan)
         self.closing, self.misses = np.zeros(n, np.bool_), np.zeros(n, np.intp)
         self.blur, self.resolved = np.zeros(n), np.zeros(n)
-        self._at_lo, self._at_hi = lead.min(axis=-1), np.full(n, -np.inf)
 
     @property
-    def fall(self) -> RealArray:
+    def fall(self) -> Real:
         """Fall (n,) of the margin from ``lo`` to ``hi``; infinite where no flip is known."""
         with np.errstate(invalid="ignore"):  # infinite scores have no lead; their rows have ended
             return self._at_lo - self._at_hi
@@ -36,33 +34,38 @@ class Secant:
     def learn(
         self,
         rows: IntArray,
-        radius: RealArray,
-        lead: RealArray,
-        resolved: RealArray,
-        hit: NDArray[np.bool_],
+        radius: Real,
+        lead: Real,
+        resolved: Real,
+        hit: BoolArray,
     ) -> None:
-        """Update the guess and its blur from the leads seen at one radius a row.
+        """Update the guess and its blur from the leads (n_classes, k) seen at one radius a row.
 
         The blur is the distance from the guess within which rounding decides.
 
         Points closer than 1e-5 replace each other: through two of them the slope would be that of
         rounding errors.
         """
-        apart = rows[np.abs(radius - self.radius[rows]) > 1e-5 * radius]
-        self._older_radius[apart], self._older_lead[apart] = self.radius[apart], self.lead[apart]
-        self.radius[rows], self.lead[rows] = radius, lead
-        self.resolved[rows] = resolved
-        margin = lead.min(axis=-1)
+        before = self.radius[rows]
+        apart = np.abs(radius - before) > 1e-5 * radius
+        moved = rows[apart]
+        self._older_radius[moved] = before[apart]
+        for older, last, new in zip(self._older_lead, self._lead, lead, strict=True):
+            older[moved] = last[moved]
+            last[rows] = new
+        self.radius[rows], self.resolved[rows] = radius, resolved
+        margin = lead.min(axis=0)
         self._at_hi[rows[hit]] = margin[hit]
         self._at_lo[rows[~hit]] = margin[~hit]
         run = radius - self._older_radius[rows]
         with np.errstate(
             all="ignore"
         ):  # equal radii or leads give no root, which is what infinity says
-            slope = (lead - self._older_lead[rows]) / run[:, None]
-            roots = np.where(slope < 0, radius[:, None] - lead / slope, np.inf)
-            first = roots.argmin(axis=-1)[:, None]
-            blur = resolved / -np.take_along_axis(slope, first, axis=-1)[:, 0]
+            slope = (lead - self._older_lead.take(rows, axis=1)) / run
+            roots = np.where(slope < 0, radius - lead / slope, np.inf)
+            first = roots.argmin(axis=0), np.arange(len(rows))
+            blur = resolved / -slope[first]
+        guess = roots[first]
         self.previous[rows] = self.guess[rows]
-        self.guess[rows] = np.take_along_axis(roots, first, axis=-1)[:, 0]
-        self.blur[rows] = np.where(np.isfinite(self.guess[rows]) & (blur > 0), blur, 0.0)
+        self.guess[rows] = guess
+        self.blur[rows] = np.where(np.isfinite(guess) & (blur > 0), blur, 0.0)

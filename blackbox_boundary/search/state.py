@@ -22,7 +22,7 @@ __all__ = ["Flips"]
 
 @dataclass(frozen=True, eq=False)
 class KnownBrackets:
-    """What an earlier run found of the same rows, for a search that walks the same paths.
+    """Results of an earlier run on the same rows, for a search along the same paths.
 
     ``lo``, ``hi`` (n,), ``flipped`` (n,) and ``points`` (n, ...) as in the result of that run.
     """
@@ -120,7 +120,7 @@ class Flips:
 
     @property
     def running(self) -> IntArray:
-        """Indices of the rows whose search goes on."""
+        """Indices of the rows whose search is running."""
         return np.flatnonzero(self.status == Status.RUNNING)
 
     @property

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from ..predictor import FloatArray
 
 __all__ = ["between_faces", "crossings", "dot", "pair", "pull_pair", "ratio"]
 
-Floats = NDArray[np.floating[Any]]
 
-
-def dot(x: Floats, normals: Floats) -> Floats:
+def dot(x: FloatArray, normals: FloatArray) -> FloatArray:
     """Product (n, k) of (n, d) and (k, d), each row summed alone.
 
     The last bits of a matrix product may depend on n.
@@ -22,17 +19,17 @@ def dot(x: Floats, normals: Floats) -> Floats:
     )
 
 
-def pair(margin: Floats) -> Floats:
+def pair(margin: FloatArray) -> FloatArray:
     """The logits ``(-f/2, f/2)`` (n, 2) of a margin (n,)."""
     return np.stack([-margin / 2, margin / 2], axis=-1)
 
 
-def pull_pair(slope: Floats, v: Floats) -> Floats:
+def pull_pair(slope: FloatArray, v: FloatArray) -> FloatArray:
     """Gradient of ``v · (-f/2, f/2)`` where ``slope`` (n, d) is that of ``f``."""
     return slope * ((v[:, 1:] - v[:, :1]) / 2).astype(slope.dtype)
 
 
-def ratio(room: Floats, speed: Floats) -> Floats:
+def ratio(room: FloatArray, speed: FloatArray) -> FloatArray:
     """Radius at which the room is used up; infinite where it is not being used."""
     return np.divide(
         room,
@@ -42,7 +39,7 @@ def ratio(room: Floats, speed: Floats) -> Floats:
     )
 
 
-def between_faces(margins: Floats, slopes: Floats) -> tuple[Floats, Floats]:
+def between_faces(margins: FloatArray, slopes: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Radii (n,) at which rays enter and leave the set where all ``margins`` are positive.
 
     ``margins`` and their ``slopes`` along the ray are (n, k).
@@ -55,7 +52,7 @@ def between_faces(margins: Floats, slopes: Floats) -> tuple[Floats, Floats]:
     return enter.max(axis=-1), ratio(margins, -slopes).min(axis=-1)
 
 
-def crossings(enter: Floats, leave: Floats) -> Floats:
+def crossings(enter: FloatArray, leave: FloatArray) -> FloatArray:
     """Crossings (n, 2) of rays that are inside a convex set between two radii, if positive."""
     meets = (leave > enter) & (leave > 0)
     first, second = np.where(meets, enter, np.inf), np.where(meets, leave, np.inf)

@@ -85,7 +85,8 @@ def check_predictor(
     Examples
     --------
     >>> from blackbox_boundary.testing import Ball, Reference
-    >>> outcome = check_predictor(Reference(Ball(np.zeros(2), 1.0)), np.array([[0.1, 0.2], [0.9, 0.8], [-2.0, 0.0]]))
+    >>> points = np.array([[0.1, 0.2], [0.9, 0.8], [-2.0, 0.0]])
+    >>> outcome = check_predictor(Reference(Ball(np.zeros(2), 1.0)), points)
     >>> outcome["splitting"]
     'passed'
     """

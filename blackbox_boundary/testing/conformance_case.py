@@ -1,4 +1,4 @@
-"""What every check of a predictor is given: :class:`Case`."""
+"""The input of every check of a predictor: :class:`Case`."""
 
 from __future__ import annotations
 

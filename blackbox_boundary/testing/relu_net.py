@@ -17,15 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import Bounds as Limits
 from scipy.optimize import LinearConstraint, milp
 
 from ..errors import CapabilityMissing
+from ..predictor import Real
 
 __all__ = ["ReluNet"]
-
-Real = NDArray[np.float64]
 
 _GAP = 1e-6
 

@@ -13,7 +13,7 @@ logit has a gradient.
 | ``x`` | (n, d) | flattened rows |
 | ``u`` | (n, d) | directions of unit L2 norm |
 | ``order`` | 1, 2, inf | norm of the distance |
-| crossings | (n, m) | ascending radii along each ray at which the label changes; infinite where there are fewer than m |
+| crossings | (n, m) | ascending radii along each ray where the label changes; then infinite |
 
 Distances and crossings are in float64 and ignore bounds; logits and gradients come in the dtype of
 ``x``. Of a row on the boundary itself, whose label is decided by rounding, the crossing at radius 0
@@ -23,17 +23,16 @@ may or may not be listed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import CapabilityMissing
+from ..predictor import FloatArray, IntArray
 from ._shape_parts import between_faces, crossings, dot, pair, pull_pair, ratio
 
 __all__ = ["Ball", "Box", "Linear", "Shape", "Slab", "Stripes", "Wedge"]
 
-Floats = NDArray[np.floating[Any]]
 _DUAL = {1: np.inf, 2: 2, np.inf: 1}
 """The norm of the normal that turns a margin into a distance: Hölder's inequality is tight."""
 
@@ -46,19 +45,19 @@ class Shape(Protocol):
     @property
     def n_classes(self) -> int: ...
 
-    def logits(self, x: Floats) -> Floats:
+    def logits(self, x: FloatArray) -> FloatArray:
         """Scores (n, n_classes)."""
         ...
 
-    def pull(self, x: Floats, v: Floats) -> Floats:
+    def pull(self, x: FloatArray, v: FloatArray) -> FloatArray:
         """Gradient (n, d) of ``sum_k v_k * logit_k(x)``."""
         ...
 
-    def distance(self, x: Floats, order: float) -> Floats:
+    def distance(self, x: FloatArray, order: float) -> FloatArray:
         """Distance (n,) to the nearest point of another label."""
         ...
 
-    def crossings(self, x: Floats, u: Floats) -> Floats:
+    def crossings(self, x: FloatArray, u: FloatArray) -> FloatArray:
         """Radii (n, m) at which the rays from ``x`` along ``u`` change their label."""
         ...
 
@@ -70,11 +69,11 @@ class Linear:
     ``weights`` (n_classes, *input_shape), ``offsets`` (n_classes,).
     """
 
-    weights: Floats
-    offsets: Floats
+    weights: FloatArray
+    offsets: FloatArray
 
     @classmethod
-    def hyperplane(cls, normal: Floats, offset: float) -> Linear:
+    def hyperplane(cls, normal: FloatArray, offset: float) -> Linear:
         """Two classes: label 1 where ``normal · x + offset``, the margin, is positive."""
         half = np.asarray(normal, np.float64) / 2
         return cls(np.stack([-half, half]), np.array([-offset / 2, offset / 2]))
@@ -87,25 +86,25 @@ class Linear:
     def n_classes(self) -> int:
         return len(self.weights)
 
-    def logits(self, x: Floats) -> Floats:
+    def logits(self, x: FloatArray) -> FloatArray:
         return dot(x, self._flat()) + self.offsets.astype(x.dtype)
 
-    def pull(self, x: Floats, v: Floats) -> Floats:
+    def pull(self, x: FloatArray, v: FloatArray) -> FloatArray:
         return dot(v, self._flat().T).astype(x.dtype)
 
-    def distance(self, x: Floats, order: float) -> Floats:
+    def distance(self, x: FloatArray, order: float) -> FloatArray:
         margins, gaps, _ = self._rivals(x)
         steepness = np.linalg.norm(gaps, ord=_DUAL[order], axis=-1)
         return ratio(margins, steepness).min(axis=-1)
 
-    def crossings(self, x: Floats, u: Floats) -> Floats:
+    def crossings(self, x: FloatArray, u: FloatArray) -> FloatArray:
         margins, gaps, _ = self._rivals(x)
         return ratio(margins, -(gaps * u[:, None, :]).sum(axis=-1)).min(axis=-1, keepdims=True)
 
-    def _flat(self) -> Floats:
+    def _flat(self) -> FloatArray:
         return self.weights.reshape(self.n_classes, -1)
 
-    def _rivals(self, x: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    def _rivals(self, x: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
         """Margins (n, n_classes) over each class, and their gradients (n, n_classes, d).
 
         The margin over the home class is infinite.
@@ -125,7 +124,7 @@ class Ball:
     Margin ``(radius² - ‖x - center‖²) / (2 radius)``: slope 1 at the boundary.
     """
 
-    center: Floats
+    center: FloatArray
     radius: float
 
     n_classes = 2
@@ -134,21 +133,21 @@ class Ball:
     def input_shape(self) -> tuple[int, ...]:
         return np.shape(self.center)
 
-    def logits(self, x: Floats) -> Floats:
+    def logits(self, x: FloatArray) -> FloatArray:
         z = self._from_center(x)
         return pair((self.radius**2 - (z * z).sum(axis=-1)) / (2 * self.radius))
 
-    def pull(self, x: Floats, v: Floats) -> Floats:
+    def pull(self, x: FloatArray, v: FloatArray) -> FloatArray:
         return pull_pair(-self._from_center(x) / x.dtype.type(self.radius), v)
 
-    def distance(self, x: Floats, order: float) -> Floats:
+    def distance(self, x: FloatArray, order: float) -> FloatArray:
         z = np.abs(self._from_center(x.astype(np.float64)))
         length = np.linalg.norm(z, axis=-1)
         if order == 2:
             return np.abs(length - self.radius)
         return np.where(length < self.radius, self._way_out(z, order), self._way_in(z, order))
 
-    def crossings(self, x: Floats, u: Floats) -> Floats:
+    def crossings(self, x: FloatArray, u: FloatArray) -> FloatArray:
         z = self._from_center(x.astype(np.float64))
         half_slope = (z * u).sum(axis=-1)
         square = half_slope**2 - (z * z).sum(axis=-1) + self.radius**2  # of half the chord
@@ -157,16 +156,16 @@ class Ball:
             -half_slope - half_chord, np.where(square > 0, -half_slope + half_chord, -np.inf)
         )
 
-    def _from_center(self, x: Floats) -> Floats:
+    def _from_center(self, x: FloatArray) -> FloatArray:
         return x - np.asarray(self.center, x.dtype).reshape(-1)
 
-    def _way_out(self, z: Floats, order: float) -> Floats:
+    def _way_out(self, z: FloatArray, order: float) -> FloatArray:
         """Solve ``‖z‖² + 2 t m + k t² = radius²``: the longest step of norm t ends at a vertex."""
         m, k = (z.max(axis=-1), 1) if order == 1 else (z.sum(axis=-1), z.shape[1])
         missing = np.maximum(self.radius**2 - (z * z).sum(axis=-1), 0)
         return missing / (m + np.sqrt(m * m + k * missing))
 
-    def _way_in(self, z: Floats, order: float) -> Floats:
+    def _way_in(self, z: FloatArray, order: float) -> FloatArray:
         """Find the level to which L1 cuts the largest coordinates, or that L∞ takes off each."""
         d = z.shape[1]
         s = -np.sort(-z, axis=-1)  # descending
@@ -197,8 +196,8 @@ class Box:
     The margin is the distance to the nearest face, negative outside.
     """
 
-    lowest: Floats
-    highest: Floats
+    lowest: FloatArray
+    highest: FloatArray
 
     n_classes = 2
 
@@ -206,28 +205,28 @@ class Box:
     def input_shape(self) -> tuple[int, ...]:
         return np.shape(self.lowest)
 
-    def logits(self, x: Floats) -> Floats:
+    def logits(self, x: FloatArray) -> FloatArray:
         return pair(self._margins(x).min(axis=-1))
 
-    def pull(self, x: Floats, v: Floats) -> Floats:
+    def pull(self, x: FloatArray, v: FloatArray) -> FloatArray:
         n, d = x.shape
         face = self._margins(x).argmin(axis=-1)
         slope = np.zeros_like(x)
         slope[np.arange(n), face % d] = np.where(face < d, 1, -1)
         return pull_pair(slope, v)
 
-    def distance(self, x: Floats, order: float) -> Floats:
+    def distance(self, x: FloatArray, order: float) -> FloatArray:
         margins = self._margins(x.astype(np.float64))
         nearest, d = margins.min(axis=-1), x.shape[1]
         excess = np.maximum(-np.minimum(margins[:, :d], margins[:, d:]), 0)
         return np.where(nearest > 0, nearest, np.linalg.norm(excess, ord=order, axis=-1))
 
-    def crossings(self, x: Floats, u: Floats) -> Floats:
+    def crossings(self, x: FloatArray, u: FloatArray) -> FloatArray:
         return crossings(
             *between_faces(self._margins(x.astype(np.float64)), np.concatenate([u, -u], axis=-1))
         )
 
-    def _margins(self, x: Floats) -> Floats:
+    def _margins(self, x: FloatArray) -> FloatArray:
         """Room (n, 2 d) to the lower faces, then to the upper ones."""
         lowest, highest = (
             np.asarray(side, x.dtype).reshape(-1) for side in (self.lowest, self.highest)
@@ -242,7 +241,7 @@ class Slab:
     A ray from outside flips, and flips back.
     """
 
-    normal: Floats
+    normal: FloatArray
     offset: float
     half_width: float
 
@@ -252,18 +251,18 @@ class Slab:
     def input_shape(self) -> tuple[int, ...]:
         return np.shape(self.normal)
 
-    def logits(self, x: Floats) -> Floats:
+    def logits(self, x: FloatArray) -> FloatArray:
         return pair(self.half_width - np.abs(self._height(x)))
 
-    def pull(self, x: Floats, v: Floats) -> Floats:
+    def pull(self, x: FloatArray, v: FloatArray) -> FloatArray:
         away = np.where(self._height(x) >= 0, 1, -1)[:, None].astype(x.dtype)
         return pull_pair(-away * np.reshape(self.normal, (1, -1)).astype(x.dtype), v)
 
-    def distance(self, x: Floats, order: float) -> Floats:
+    def distance(self, x: FloatArray, order: float) -> FloatArray:
         room = np.abs(self.half_width - np.abs(self._height(x.astype(np.float64))))
         return room / np.linalg.norm(np.ravel(self.normal), ord=_DUAL[order])
 
-    def crossings(self, x: Floats, u: Floats) -> Floats:
+    def crossings(self, x: FloatArray, u: FloatArray) -> FloatArray:
         height, slope = (
             self._height(x.astype(np.float64)),
             dot(u, np.reshape(self.normal, (1, -1))),
@@ -271,7 +270,7 @@ class Slab:
         margins = np.stack([self.half_width - height, self.half_width + height], axis=-1)
         return crossings(*between_faces(margins, np.concatenate([-slope, slope], axis=-1)))
 
-    def _height(self, x: Floats) -> Floats:
+    def _height(self, x: FloatArray) -> FloatArray:
         return dot(x, np.reshape(self.normal, (1, -1)))[:, 0] + x.dtype.type(self.offset)
 
 
@@ -282,8 +281,8 @@ class Wedge:
     ``normals`` (2, *input_shape), not parallel.
     """
 
-    normals: Floats
-    offsets: Floats
+    normals: FloatArray
+    offsets: FloatArray
 
     n_classes = 2
 
@@ -291,13 +290,13 @@ class Wedge:
     def input_shape(self) -> tuple[int, ...]:
         return np.shape(self.normals)[1:]
 
-    def logits(self, x: Floats) -> Floats:
+    def logits(self, x: FloatArray) -> FloatArray:
         return pair(self._margins(x).min(axis=-1))
 
-    def pull(self, x: Floats, v: Floats) -> Floats:
+    def pull(self, x: FloatArray, v: FloatArray) -> FloatArray:
         return pull_pair(self._flat()[self._margins(x).argmin(axis=-1)].astype(x.dtype), v)
 
-    def distance(self, x: Floats, order: float) -> Floats:
+    def distance(self, x: FloatArray, order: float) -> FloatArray:
         """As of every shape; from outside L2 alone has a closed form.
 
         Raises
@@ -319,13 +318,13 @@ class Wedge:
         to_set = np.where((multipliers > 0).all(axis=-1), to_edge, (missing / lengths).max(axis=-1))
         return np.where(inside, (margins / lengths).min(axis=-1), to_set)
 
-    def crossings(self, x: Floats, u: Floats) -> Floats:
+    def crossings(self, x: FloatArray, u: FloatArray) -> FloatArray:
         return crossings(*between_faces(self._margins(x.astype(np.float64)), dot(u, self._flat())))
 
-    def _flat(self) -> Floats:
+    def _flat(self) -> FloatArray:
         return np.reshape(np.asarray(self.normals, np.float64), (2, -1))
 
-    def _margins(self, x: Floats) -> Floats:
+    def _margins(self, x: FloatArray) -> FloatArray:
         return dot(x, self._flat()) + np.asarray(self.offsets, x.dtype)
 
 
@@ -336,7 +335,7 @@ class Stripes:
     The margin is ``sin(π (normal · x + offset))``.
     """
 
-    normal: Floats
+    normal: FloatArray
     offset: float = 0.0
 
     n_classes = 2
@@ -345,10 +344,10 @@ class Stripes:
     def input_shape(self) -> tuple[int, ...]:
         return np.shape(self.normal)
 
-    def logits(self, x: Floats) -> Floats:
+    def logits(self, x: FloatArray) -> FloatArray:
         return pair(np.sin(np.pi * self._height(x)))
 
-    def pull(self, x: Floats, v: Floats) -> Floats:
+    def pull(self, x: FloatArray, v: FloatArray) -> FloatArray:
         return pull_pair(
             np.pi
             * np.cos(np.pi * self._height(x))[:, None]
@@ -356,13 +355,13 @@ class Stripes:
             v,
         )
 
-    def distance(self, x: Floats, order: float) -> Floats:
+    def distance(self, x: FloatArray, order: float) -> FloatArray:
         height = self._height(x.astype(np.float64))
         return np.abs(height - np.round(height)) / np.linalg.norm(
             np.ravel(self.normal), ord=_DUAL[order]
         )
 
-    def crossings(self, x: Floats, u: Floats) -> Floats:
+    def crossings(self, x: FloatArray, u: FloatArray) -> FloatArray:
         """The first four."""
         height, slope = (
             self._height(x.astype(np.float64)),
@@ -371,5 +370,5 @@ class Stripes:
         first = np.where(slope > 0, np.floor(height) + 1 - height, height - np.ceil(height) + 1)
         return ratio(first[:, None] + np.arange(4), np.abs(slope)[:, None])
 
-    def _height(self, x: Floats) -> Floats:
+    def _height(self, x: FloatArray) -> FloatArray:
         return dot(x, np.reshape(self.normal, (1, -1)))[:, 0] + x.dtype.type(self.offset)

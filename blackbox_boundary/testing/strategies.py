@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from numpy.typing import NDArray
 
-from ..predictor import Access, Bounds, Predictor
+from ..predictor import Access, Bounds, FloatArray, Predictor, Real
 from .adversary import Adversary
 from .reference import Reference
 from .shapes import Ball, Box, Linear, Shape, Slab, Stripes, Wedge
@@ -31,7 +30,7 @@ _Numbers = st.floats(-4, 4, width=32).map(lambda number: round(number, 3))
 """Few digits: shrunk examples read well, and ties and zeros are common."""
 
 
-def _arrays(shape: tuple[int, ...]) -> st.SearchStrategy[NDArray[np.float64]]:
+def _arrays(shape: tuple[int, ...]) -> st.SearchStrategy[Real]:
     return hnp.arrays(np.float64, shape, elements=_Numbers)
 
 
@@ -125,7 +124,7 @@ def adversaries(draw: st.DrawFn, *, access: Access | str | None = None) -> Adver
 @st.composite
 def inputs(
     draw: st.DrawFn, predictor: Predictor, *, min_rows: int = 0, max_rows: int = 5
-) -> NDArray[np.floating[Any]]:
+) -> FloatArray:
     """Rows (n, *input_shape) inside the predictor's bounds, float32 or float64.
 
     There may be none, repeated ones, and rows on the bounds.
@@ -142,13 +141,13 @@ def inputs(
 
 
 @st.composite
-def directions(draw: st.DrawFn, predictor: Predictor, n: int) -> NDArray[np.float64]:
+def directions(draw: st.DrawFn, predictor: Predictor, n: int) -> Real:
     """Directions (n, *input_shape) of any length but zero; along an axis often."""
     sides = draw(_arrays((n, *predictor.input_shape)))
     return np.stack([_not_zero(side) for side in sides]) if n else sides
 
 
-def _not_zero(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+def _not_zero(normal: Real) -> Real:
     """Return the direction, or the first axis if it is (nearly) zero."""
     if np.linalg.norm(normal) >= 0.01:
         return normal
@@ -157,7 +156,7 @@ def _not_zero(normal: NDArray[np.float64]) -> NDArray[np.float64]:
     return axis
 
 
-def _two_normals(normal: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+def _two_normals(normal: Real, angle: float) -> Real:
     """Two normals that are not parallel: the second is turned by 0.3 to 2.8."""
     first = _not_zero(normal)
     across = np.zeros_like(first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -134,7 +134,7 @@ class Wrapper(Around):
 
     @property
     def access(self) -> Access:
-        """What an answer reveals."""
+        """Access of every answer."""
         return self._inner.access
 
     @property
@@ -147,27 +147,19 @@ class Wrapper(Around):
         return self._inner.predict(x)
 
     def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
-        inner: Any = self._inner
-        answer: Prediction = inner.predict_again(x, votes)
-        return answer
+        return cast("Repeatable", self._inner).predict_again(x, votes)
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
-        inner: Any = self._inner
-        return inner.vjp(x, v)
+        return cast("Differentiable", self._inner).vjp(x, v)
 
     def _recheck(self) -> ModelCheck:
-        inner: Any = self._inner
-        found: ModelCheck = inner.recheck()
-        return found
+        return cast("Rechecked", self._inner).recheck()
 
     def _ask_alone(self, x: Array) -> Prediction:
-        inner: Any = self._inner
-        answer: Prediction = inner.ask_alone(x)
-        return answer
+        return cast("Merging", self._inner).ask_alone(x)
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        inner: Any = self._inner
-        yield from inner.stream(x)
+        return cast("Streaming", self._inner).stream(x)
 
 
 def check_rows(predictor: Predictor, x: Array) -> None:

@@ -6,7 +6,7 @@ autoencoder, where a step keeps to the inputs that the decoder can make.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from ..arrays import as_kind, as_numpy, clip
 from ..capabilities import fingerprint_of, is_piecewise_constant
 from ..errors import InvalidInput
 from ..predictor import (
-    Access,
     Array,
     Bounds,
     Differentiable,
@@ -102,6 +101,7 @@ class Composed:
             )
         self._inner, self._decoder, self._clips = predictor, decoder, outside == "clip"
         self.input_shape, self.bounds = tuple(latent_shape), latent_bounds
+        self.access, self.n_classes = predictor.access, predictor.n_classes
         self.piecewise_constant = is_piecewise_constant(predictor)
         if isinstance(predictor, Differentiable) and isinstance(decoder, DifferentiableDecoder):
             self.vjp = self._vjp
@@ -114,16 +114,6 @@ class Composed:
 
     def __repr__(self) -> str:
         return f"Composed({self._inner!r}, {self._decoder!r})"
-
-    @property
-    def access(self) -> Access:
-        """What an answer reveals."""
-        return self._inner.access
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return self._inner.n_classes
 
     @property
     def fingerprint(self) -> str | None:
@@ -149,21 +139,17 @@ class Composed:
         return self._inner.predict(self.decode(z))
 
     def _predict_again(self, z: Array, votes: IntArray) -> Prediction:
-        inner: Any = self._inner
-        answer: Prediction = inner.predict_again(self.decode(z), votes)
-        return answer
+        return cast("Repeatable", self._inner).predict_again(self.decode(z), votes)
 
     def _vjp(self, z: Array, v: FloatArray) -> Array:
         """The chain rule: the predictor's gradient at the decoded rows, through the decoder."""
         check_rows(self, z)
-        inner, decoder, bounds = self._inner, self._decoder, self._inner.bounds
-        assert isinstance(inner, Differentiable)
-        assert isinstance(decoder, DifferentiableDecoder)
-        decoded = self._decoded(z)
+        bounds, decoded = self._inner.bounds, self._decoded(z)
         x = decoded if bounds is None else clip(decoded, bounds)
-        gradient = inner.vjp(x, v)
+        gradient = cast("Differentiable", self._inner).vjp(x, v)
         if self._clips and bounds is not None:
             gradient = gradient * as_kind(as_numpy(x) == as_numpy(decoded), gradient)
+        decoder = cast("DifferentiableDecoder", self._decoder)
         return as_kind(as_numpy(decoder.vjp(z, gradient)), z)
 
     def _decoded(self, z: Array) -> Array:

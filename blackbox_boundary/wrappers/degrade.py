@@ -18,13 +18,12 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy
 from ..capabilities import fingerprint_of
 from ..errors import CapabilityMissing, InvalidInput
 from ..ledger.records import content_keys
-from ..predictor import Access, Array, FloatArray, Prediction, Predictor
+from ..predictor import Access, Array, FloatArray, Prediction, Predictor, Real
 from ._base import Around, check_rows
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
@@ -148,12 +147,11 @@ class ScoreNoise(_Defence):
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
         prediction = self._inner.predict(x)
-        assert prediction.scores is not None
         noise = self._sigma * _noise(x, (self.n_classes,), self._seed)
         if self.access is Access.LOGITS:
-            return _relabelled(prediction.scores + noise, prediction)
+            return _relabelled(prediction.known_scores + noise, prediction)
         with np.errstate(divide="ignore"):  # a probability of zero stays zero
-            return _relabelled(_softmax(np.log(prediction.scores) + noise), prediction)
+            return _relabelled(_softmax(np.log(prediction.known_scores) + noise), prediction)
 
 
 class InputNoise(_Defence):
@@ -205,8 +203,11 @@ def _checked_sigma(sigma: float, who: str) -> float:
 
 def _probabilities(prediction: Prediction, access: Access) -> FloatArray:
     """A fresh array (n, n_classes) of probabilities."""
-    assert prediction.scores is not None
-    return _softmax(prediction.scores) if access is Access.LOGITS else prediction.scores.copy()
+    return (
+        _softmax(prediction.known_scores)
+        if access is Access.LOGITS
+        else prediction.known_scores.copy()
+    )
 
 
 def _softmax(scores: FloatArray) -> FloatArray:
@@ -222,7 +223,7 @@ def _relabelled(scores: FloatArray, known: Prediction) -> Prediction:
     return prediction
 
 
-def _noise(x: Array, shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
+def _noise(x: Array, shape: tuple[int, ...], seed: int) -> Real:
     r"""Standard normal numbers (n, \*shape), the same for the same row and seed."""
     noise = np.empty((len(x), *shape))
     for i, key in enumerate(content_keys(x)):

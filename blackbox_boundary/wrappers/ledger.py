@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from ..ledger.records import (
 )
 from ..ledger.store import LedgerStore
 from ..metering import Charge, Metered, charge_all
-from ..model_checks import ModelCheck, Versioned
+from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..prediction_checks import check_prediction
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
 from ._base import Encoding, Streaming, Wrapper, check_rows
@@ -181,9 +181,9 @@ class LedgerPredictor(Closing, Wrapper):
 
     def _recheck(self) -> ModelCheck:
         """Record that the row is asked again, and the answer, which is never handed out."""
-        inner: Any = self._inner
         found: ModelCheck
-        with self._checking(content_keys(inner.sent_row(), encoded=True)) as record:
+        row = cast("Rechecked", self._inner).sent_row()
+        with self._checking(content_keys(row, encoded=True)) as record:
             found = super()._recheck()
             record(found.now)
         return found
@@ -191,9 +191,9 @@ class LedgerPredictor(Closing, Wrapper):
     def _ask_alone(self, x: Array) -> Prediction:
         """Record that the rows are asked again, and the answers, which are never handed out."""
         check_rows(self, x)
-        inner: Any = self._inner
         is_encoding = isinstance(self._inner, Encoding)
-        keys = content_keys(inner.as_sent(x) if is_encoding else x, encoded=is_encoding)
+        sent = self._inner.as_sent(x) if isinstance(self._inner, Encoding) else x
+        keys = content_keys(sent, encoded=is_encoding)
         with self._checking(keys) as record:
             answer = super()._ask_alone(x)
             record(answer)

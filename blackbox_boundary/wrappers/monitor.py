@@ -7,7 +7,7 @@ from one another, as every search makes them, do not.
 | [1] | here | meaning |
 |---|---|---|
 | S | queries, in the order asked | |
-| G_c | ``_GrowingSet._members`` | growing set: earlier queries of label c that lay far from the others |
+| G_c | ``_GrowingSet._members`` | growing set: queries of label c that lay far from the others |
 | D_Gc | ``_GrowingSet._distances`` | how far each of them lay when it was added |
 | T_c | ``_GrowingSet._threshold`` | a query farther than this joins the set |
 | D | ``_distances`` | distance of each query to the nearest member of its class |

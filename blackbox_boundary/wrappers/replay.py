@@ -9,11 +9,10 @@ import numpy as np
 from ..arrays import as_kind
 from ..closing import Closing
 from ..errors import TranscriptMismatch
-from ..grid import Grid
 from ..ledger.index import NOWHERE
 from ..ledger.reader import LedgerReader
 from ..ledger.records import Keys, Records, content_keys, unpack_prediction
-from ..predictor import Access, Array, Bounds, FloatArray, IntArray, Prediction
+from ..predictor import Access, Array, FloatArray, IntArray, Prediction
 from ._base import check_rows
 
 __all__ = ["ReplayPredictor"]
@@ -35,44 +34,17 @@ class ReplayPredictor(Closing):
 
     def __init__(self, path: str | Path) -> None:
         self._ledger = LedgerReader(path)
-        self._model = self._ledger.model
-        if self._model.differentiable:
+        model = self._ledger.model
+        self.access, self.bounds, self.grid = model.level(), model.limits(), model.grid
+        self.input_shape, self.n_classes = model.input_shape, model.n_classes
+        self.fingerprint = model.fingerprint
+        if model.differentiable:
             self.vjp = self._vjp
-        if self._model.class_names is not None:
-            self.class_names = self._model.class_names
+        if model.class_names is not None:
+            self.class_names = model.class_names
 
     def __repr__(self) -> str:
         return f"ReplayPredictor({str(self._ledger.path)!r})"
-
-    @property
-    def access(self) -> Access:
-        """What the recorded answers reveal."""
-        return self._model.level()
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
-        return self._model.input_shape
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return self._model.n_classes
-
-    @property
-    def bounds(self) -> Bounds:
-        """Lowest and highest input, or None."""
-        return self._model.limits()
-
-    @property
-    def grid(self) -> Grid | None:
-        """The inputs that the recorded model takes, where those are levels."""
-        return self._model.grid
-
-    @property
-    def fingerprint(self) -> str:
-        """Name of the recorded model's content."""
-        return self._model.fingerprint
 
     def predict(self, x: Array) -> Prediction:
         """The recorded answers to ``x`` (n, *input_shape).

@@ -19,7 +19,7 @@ Tables = Mapping[str, Sequence[Row]]
 
 
 class _Case(NamedTuple):
-    """One case of a claim: what it is, whether the claim holds there, and the numbers."""
+    """One case of a claim: its name, whether the claim holds there, and the numbers."""
 
     name: str
     holds: bool
@@ -36,7 +36,7 @@ class _Claim(NamedTuple):
 
 
 def claims_table(exhibits: Sequence[Exhibit]) -> Exhibit:
-    """Verdict, our numbers and the paper's for every claim; "not measured" where a run lacks them."""
+    """Each claim's verdict, our numbers and the paper's; "not measured" where a run lacks them."""
     tables: dict[str, Sequence[Row]] = {exhibit.slug: exhibit.rows for exhibit in exhibits}
     rows: list[Row] = []
     for number, claim in enumerate(_CLAIMS, start=1):
@@ -65,7 +65,11 @@ def _verdict(cases: Sequence[_Case]) -> str:
 def _rows(tables: Tables, slug: str, **where: Any) -> list[dict[str, Any]]:
     """Rows of a table whose cells are these; a head with a space is given with an underscore."""
     wanted = {head.replace("_", " "): value for head, value in where.items()}
-    return [dict(row) for row in tables.get(slug, ()) if all(row.get(h) == v for h, v in wanted.items())]  # fmt: skip
+    return [
+        dict(row)
+        for row in tables.get(slug, ())
+        if all(row.get(head) == value for head, value in wanted.items())
+    ]
 
 
 def _norms(tables: Tables) -> Iterator[_Case]:
@@ -99,7 +103,8 @@ def _inverse(tables: Tables) -> Iterator[_Case]:
 
 def _votes(tables: Tables) -> Iterator[_Case]:
     for row in _rows(tables, "votes", uncertainty_by="votes"):
-        (by,) = _rows(tables, "votes", uncertainty_by="distance", victim=row["victim"], inputs=row["inputs"])  # fmt: skip
+        at = {"victim": row["victim"], "inputs": row["inputs"]}
+        (by,) = _rows(tables, "votes", uncertainty_by="distance", **at)
         head = "Spearman with entropy"
         words = f"votes {row[head]:.2f}, distance {by[head]:.2f}"
         yield _Case(f"{row['victim']}, {row['inputs']}", row[head] < by[head], words)
@@ -167,9 +172,11 @@ def _leads(tables: Tables) -> Iterator[_Case]:
     for slug, rows in tables.items():
         for row in rows if slug.startswith("leads-") else ():
             if row["over"] == "margin, whole pool" and row["95 % low"] is not None:
-                lead, low, high = (float(row[head]) for head in ("lead (points of agreement)", "95 % low", "95 % high"))  # type: ignore[arg-type]  # fmt: skip
+                heads = ("lead (points of agreement)", "95 % low", "95 % high")
+                lead, low, high = (float(row[head]) for head in heads)  # type: ignore[arg-type]
                 words = f"{lead:+.1f} points [{low:.1f}, {high:.1f}]"
-                yield _Case(f"{slug.removeprefix('leads-')}, {row['budget']:,} queries", low > 0, words)  # fmt: skip
+                where = f"{slug.removeprefix('leads-')}, {row['budget']:,} queries"
+                yield _Case(where, low > 0, words)
 
 
 def _below_half(accuracy: float, random_tenth: float) -> bool:

@@ -145,7 +145,7 @@ def reproduce(
     say: Callable[[str], None],
     dry_run: bool = False,
 ) -> Path | None:
-    """Run (or go on with) a reproduction and write ``folder/report.html``.
+    """Run or continue a reproduction and write ``folder/report.html``.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def reproduce(
         Receives a message when a step ends.
     dry_run : bool
         Time a few steps of each surrogate and rows of each victim on the device, say how long the
-        whole is expected to take, and return None; nothing is written.
+        whole is expected to take, and return None. Only the victims' weights are kept.
 
     Raises
     ------

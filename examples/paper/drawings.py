@@ -54,7 +54,8 @@ def disagreement(lines: Sequence[Line], colours: Colours) -> Figure:
     axes.set_yticks([2, 3, 5, 10, 20, 40], ["2", "3", "5", "10", "20", "40"])
     axes.minorticks_off()
     axes.legend(
-        fontsize=7.5, labelcolor=colours.ink, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+        fontsize=7.5, labelcolor=colours.ink, frameon=False, loc="center left",
+        bbox_to_anchor=(1, 0.5),
     )  # fmt: skip
     return figure
 

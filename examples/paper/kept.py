@@ -1,4 +1,4 @@
-"""Trained surrogates on disk, so that a budget curve goes on after its last finished training."""
+"""Trained surrogates on disk, so that a budget curve continues after its last training."""
 
 from __future__ import annotations
 

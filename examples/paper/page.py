@@ -16,7 +16,9 @@ _STYLE = """
 td { overflow-wrap: normal; }
 #claims + .note + .scroll td, #claims + .note + .scroll th { min-width: 9rem; }
 #claims + .note + .scroll td:nth-child(3) { min-width: 18rem; }
-details.section > summary { padding: .75rem 0; color: var(--ink); border-top: 1px solid var(--line); }
+details.section > summary {
+  padding: .75rem 0; color: var(--ink); border-top: 1px solid var(--line);
+}
 details.section > summary h2 { display: inline; }
 details.section { margin-top: 1.5rem; }
 """

@@ -112,7 +112,8 @@ class Samples:
             ),
         }
         rules: dict[str, Selector] = {
-            "random": selection.random, "uniform distance": selection.uniform_distance, "high": selection.highest, "low": selection.lowest,
+            "random": selection.random, "uniform distance": selection.uniform_distance,
+            "high": selection.highest, "low": selection.lowest,
         }  # fmt: skip
         if name in made:
             return made[name]()

@@ -1,4 +1,4 @@
-"""Results on disk, keyed by their configuration, so that an interrupted reproduction can go on."""
+"""Results on disk, keyed by configuration, so that an interrupted reproduction can continue."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Store:
             return {name: stored[name] for name in stored.files}
 
     def parts(self, step: str, configuration: dict[str, Any]) -> Store:
-        """A store for parts of one of the :meth:`numbers`; they are removed once that is written."""
+        """A store for parts of one of the :meth:`numbers`, which replaces them once written."""
         return Store(self._path(step, configuration, "parts"), self.say)
 
     def seconds(self) -> float:
@@ -99,6 +99,7 @@ class Store:
         if path.is_file():
             self._known.add(path)
             return path
+        self.folder.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
         temporary = path.with_suffix(".part")
         what = write(temporary)
@@ -110,7 +111,6 @@ class Store:
         return path
 
     def _path(self, step: str, configuration: dict[str, Any], ending: str) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
         key = hashlib.sha256(
             json.dumps([step, configuration], sort_keys=True).encode()
         ).hexdigest()[:16]

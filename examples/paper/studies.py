@@ -24,8 +24,8 @@ _MNIST_CLEARANCE = 0.5
 at every budget from 250 to 10,000; 1 gained more up to 1,000, and lost at 10,000."""
 
 _MNIST_LARGE_MARGIN = LargeMargin({"input": 0.5})
-"""As long as the clearance, at the input alone; of 0.5, 1 and 2 by the agreement of random rows on seed 0
-at 1,000 labels, with Model 1 as the victim."""
+"""As long as the clearance, at the input alone; of 0.5, 1 and 2 by the agreement of random rows on
+seed 0 at 1,000 labels, with Model 1 as the victim."""
 
 
 def mnist_study(

@@ -1,4 +1,4 @@
-"""What is studied: a data set, its victims and surrogates, and what was found about them."""
+"""A study: a data set, its victims and surrogates, and the results on them."""
 
 from __future__ import annotations
 

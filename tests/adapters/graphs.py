@@ -69,7 +69,10 @@ def expected_logits(x, n_classes=3):
 
 
 def convolution(*, batch=1, shape=(1, -1), mixing=False, opset=17):
-    """Conv, ReLU, Reshape to ``shape``, Gemm, over (1, 6, 6) images; ``mixing`` subtracts the mean over the batch."""
+    """Conv, ReLU, Reshape to ``shape`` and Gemm, over (1, 6, 6) images.
+
+    ``mixing`` subtracts the mean over the batch.
+    """
     kernel, w = weights((4, 1, 3, 3), (64, 3))
     nodes = [
         helper.make_node("Conv", ["x", "kernel"], ["c"]),

@@ -37,7 +37,7 @@ def test_probe_rows_stay_inside_the_bounds(bounds):
 
 
 def test_probe_rows_range_from_dense_to_sparse():
-    """The first row has all features active, the last one in a hundred; without bounds they are standard normal."""
+    """The first row has all features active, the last 1 %; without bounds they are normal."""
     active = (probe_rows(16, (10, 100), None) != 0).reshape(16, -1).sum(axis=-1)
     assert active[0] == 1000
     assert active[-1] == 10

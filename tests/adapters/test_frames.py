@@ -1,4 +1,4 @@
-"""Rows as people hold them: frames of three libraries, lists, torch data sets; all measured as the array."""
+"""Frames of three libraries, lists and torch data sets: all measured like the array."""
 
 import numpy as np
 import pytest

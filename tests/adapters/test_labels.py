@@ -75,7 +75,7 @@ def test_labels_that_cannot_be_read_are_refused(labels, classes, message):
 
 
 def test_classes_are_listed_by_the_labels_seen():
-    """As many distinct labels as classes are the classes in ascending order; indices need no list."""
+    """As many distinct labels as classes are these in ascending order; indices need no list."""
     assert listed_classes(np.array([1, -1, 1]), 2, "M") == [-1, 1]
     assert listed_classes(np.array(["b", "a"]), 2, "M") == ["a", "b"]
     assert listed_classes(np.array([[0.0], [2.0]]), 3, "M") is None

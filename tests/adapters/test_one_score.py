@@ -1,4 +1,4 @@
-"""One score a row is the same model through torch, ONNX, an estimator, a function and an endpoint."""
+"""One score a row is the same model in torch, ONNX, an estimator, a function and an endpoint."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def everywhere(w, b, access):
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(w=weights, b=st.floats(-1, 1, width=32))
 def test_both_classes_have_scores_gradients_and_distances(access, w, b):
-    """Leads are +-z, the entropy is that of the sigmoid, gradients and distances the closed form."""
+    """Leads are ±z, the entropy is the sigmoid's, gradients and distances have closed forms."""
     x = np.random.default_rng(3).normal(size=(12, len(w))).astype(np.float32)
     z = x.astype(float) @ np.array(w) + b
     p, true = sigmoid(z), np.abs(z) / np.linalg.norm(w)

@@ -60,7 +60,7 @@ def models(tmp_path, monkeypatch):
 
 
 def test_a_factory_returns_a_module_or_a_predictor(models):
-    """A torch module is wrapped with the settings given; a predictor is taken as it is, and the path is left as it was."""
+    """A torch module is wrapped with the settings given; a predictor is kept; so is sys.path."""
     before = list(sys.path)
     predictor = load(f"{models}:Models.linear", input_shape=(3,), access="label", bounds=(0, 1))
     assert isinstance(predictor, TorchPredictor)
@@ -114,7 +114,7 @@ def test_what_a_factory_may_do_wrong(models, name, given, message):
 
 
 def test_installed_packages_come_before_the_current_folder(models, tmp_path):
-    """A file that lies in the current folder does not take the place of a package of the same name."""
+    """A file in the current folder does not replace an installed package of the same name."""
     (tmp_path / "colorsys.py").write_text(
         "def rgb_to_hsv(): raise SystemExit('the wrong file ran')"
     )

@@ -117,6 +117,9 @@ def test_view_in_a_notebook(n):
 
 def test_results_load_without_matplotlib():
     """Distances know their figures by name only."""
-    code = "import sys, blackbox_boundary; print({'matplotlib', 'jinja2', 'pandas'} & set(sys.modules))"
+    code = (
+        "import sys, blackbox_boundary; "
+        "print({'matplotlib', 'jinja2', 'pandas'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Points on the way to the boundary: where they lie, their soft labels and weights, what is refused."""
+"""Points on the way to the boundary: position, soft labels, weights, and what is refused."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ FOUND = measure(BALL, X)
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_points_lie_where_the_fraction_says(fraction, share):
-    """On the segment to the flip point; labels sum to one and move in proportion; the rest of the way is left."""
+    """On the segment to the flip point, labels sum to one and change in proportion."""
     points = boundary_points(X, FOUND, fraction, n_classes=2, share_at_boundary=share)
     np.testing.assert_allclose(points.x, (1 - fraction) * X + fraction * FOUND.flip_points)
     np.testing.assert_allclose(points.targets.sum(axis=1), 1)
@@ -104,6 +104,8 @@ def test_no_rows():
         ({"labels": FOUND.home[:4]}, "20 whole numbers"),
         ({"labels": FOUND.home * 1.0}, "float64"),
         ({"labels": FOUND.home + 5}, "below 2"),
+        ({"n_classes": 1}, "above 1"),
+        ({"n_classes": 2.0}, "whole number"),
         ({"weigh": lambda left: left * np.nan}, "finite"),
         ({"weigh": lambda left: left[:2]}, "one finite number"),
         ({"weigh": np.zeros_like}, "zero for every point"),
@@ -112,9 +114,9 @@ def test_no_rows():
 )
 def test_bad_input(settings, message):
     """Each is named."""
-    given = {"x": X, "distances": FOUND, "fraction": 0.5} | settings
+    given = {"x": X, "distances": FOUND, "fraction": 0.5, "n_classes": 2} | settings
     with pytest.raises(InvalidInput, match=message):
-        boundary_points(**given, n_classes=2)
+        boundary_points(**given)
 
 
 def test_an_empty_result_has_no_points():

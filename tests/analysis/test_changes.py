@@ -28,7 +28,7 @@ def distances():
 
 
 def test_changes_are_listed_largest_first():
-    """Name, before, after and the signed change in units of the scale; nothing of rows without a flip."""
+    """Name, before, after and the signed change in scales; none for rows without a flip."""
     columns = Columns.of(RUN, (3,), None)
     first, second, third = changes_of(X, FLIPS, np.arange(3), columns)
     assert first == [(0, 1, "city", 0.0, 1.0, 1.0), (0, 0, "age", 30.0, 35.0, 0.5)]

@@ -18,7 +18,7 @@ def test_every_row_is_counted_once():
 
 
 def test_mode_at_the_boundary_and_away():
-    """Exponential distances have their mode at the boundary, normal ones at their mean; the rank says so without a unit."""
+    """Exponential distances have their mode at the boundary, normal ones at their mean."""
     rng = np.random.default_rng(0)
     near, far = (
         Distribution.of(rng.exponential(3, 20_000)),
@@ -52,7 +52,7 @@ def test_empty_and_constant():
 
 
 def test_comparison():
-    """A shift by 2 moves the mass by 2; disjoint sets have a Kolmogorov-Smirnov statistic of 1; equal sets of 0."""
+    """A shift by 2 moves the mass by 2; the KS statistic of disjoint sets is 1, of equal ones 0."""
     a = np.random.default_rng(1).uniform(0, 1, 500)
     shifted = compare(np.append(a, np.inf), a + 2)
     assert shifted.wasserstein == pytest.approx(2)

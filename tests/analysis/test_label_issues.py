@@ -16,7 +16,7 @@ FOUND = measure(BALL, X)
 
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_is_that_of_signed_distances(seed):
-    """Wrong side first, farthest inside first; then the right side, nearest first; each alone as among others."""
+    """Wrong side first, farthest inside first; then the right side, nearest first."""
     random = np.random.default_rng(seed)
     labels = np.where(random.random(60) < 0.3, 1 - FOUND.home, FOUND.home)
     issues = label_issues(labels, FOUND)
@@ -40,7 +40,7 @@ def test_flipped_labels_are_found():
 
 
 def test_distances_back_to_the_label():
-    """With ``from_label``, the wrong side is measured to the label; with two classes it is the same boundary."""
+    """With ``from_label`` the wrong side is measured to the label; two classes change nothing."""
     labels = np.where(np.arange(60) % 9 == 0, 1 - FOUND.home, FOUND.home)
     back = measure(BALL, X, from_label=labels)
     np.testing.assert_array_equal(

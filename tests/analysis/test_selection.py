@@ -23,7 +23,8 @@ def pool(n=N, seed=0):
     distance = np.round(rng.exponential(2, n), 1)
     distance[rng.random(n) < 0.2] = np.inf
     return Pool(
-        n, distance=distance, label=rng.choice(4, n, p=[0.7, 0.2, 0.07, 0.03]), features=rng.standard_normal((n, 3)),
+        n, distance=distance, label=rng.choice(4, n, p=[0.7, 0.2, 0.07, 0.03]),
+        features=rng.standard_normal((n, 3)),
         entropy=rng.random(n), margin=rng.random(n), votes=rng.random(n),
         distance_queries=1000, label_queries=7, score_queries=50, vote_queries=300,
     )  # fmt: skip
@@ -48,7 +49,7 @@ RULES = {
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("k", [0, 1, 37])
 def test_every_rule(name, k):
-    """Chooses k distinct rows of the pool, the same again for the same seed, and says what it spent."""
+    """Chooses k distinct rows of the pool, repeats for the same seed, and says what it spent."""
     rule, spent = RULES[name]
     chosen = rule(pool(), k, seed=4)
     assert len(chosen.rows) == len(set(chosen.rows.tolist())) == k
@@ -79,7 +80,7 @@ def test_unknown_distances_are_never_chosen():
 
 
 def test_uniform_in_distance_is_flat():
-    """Where the pool can give it, each fifth of the range gives a fifth of the rows; the pool itself is far from flat."""
+    """Where the pool allows it, each fifth of the range gives a fifth of the rows."""
     rng = np.random.default_rng(0)
     distance = rng.exponential(1, 200_000)
     rows = selection.uniform_distance(Pool(len(distance), distance=distance), 500, seed=0).rows
@@ -116,7 +117,7 @@ def test_absent_class_is_no_crash():
 
 
 def test_k_centre_is_greedy_and_nested():
-    """Each row is the farthest from those before it (plain loop), and fewer rows are a prefix of more."""
+    """Each row is the farthest from those before it (plain loop); fewer rows are a prefix."""
     p = pool(60)
     rows = k_centre(p, 12, seed=2).rows
     for j in range(1, 12):
@@ -168,7 +169,7 @@ def test_missing_knowledge_is_named():
 
 
 def test_flip_points_and_uniform_inputs():
-    """Flip points come with their seen labels and the whole search's cost; uniform inputs stay inside and repeat."""
+    """Flip points have their seen labels and the search's cost; uniform inputs are in bounds."""
     found = Distances.empty(3)
     found.hi[:2], found.flipped[:2], found.n_predictions[:], found.n_gradients[:] = (
         1.0,

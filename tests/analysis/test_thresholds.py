@@ -32,7 +32,8 @@ def test_forms_that_are_read(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "p5", "p5 <", "p7 < 1", "p5 > 1", "p5 == 1", "p5 < -1", "p5 < nan", "p5 < inf", "p5 < 1_0", "p5 < 1e999",
+        "", "p5", "p5 <", "p7 < 1", "p5 > 1", "p5 == 1", "p5 < -1", "p5 < nan", "p5 < inf",
+        "p5 < 1_0", "p5 < 1e999",
         "__import__('os') < 1", "p5 < 1; 1", "1 < p5", "p5 < 1 < 2", "P5 < 1",
     ],
 )  # fmt: skip
@@ -71,7 +72,7 @@ ROWS = [1.0, 2.0, 3.0, np.inf]
     ],
 )
 def test_outcomes(text, rows, status, certified, outcome):
-    """Counted by hand: rows that were cut short may lie anywhere nearer, invalid ones are left out."""
+    """Counted by hand: rows cut short may lie anywhere nearer, invalid ones are left out."""
     judged = Threshold.parse(text).judge(measured(rows, status, certified))
     assert judged.outcome is outcome, judged.reason
 
@@ -86,7 +87,7 @@ def test_outcomes(text, rows, status, certified, outcome):
     st.floats(0.05, 9),
 )
 def test_more_searching_never_turns_a_failure_into_a_pass(rows, stat, radius):
-    """Once a run fails, nearer flips keep it failing; one that is not refuted holds when all unfinished rows finish where they are."""
+    """A failed run fails with nearer flips, too; one not refuted holds if no distance shrinks."""
     l2 = [np.inf if status is NO_FLIP else distance for distance, status in rows]
     status = [status for _, status in rows]
     threshold = Threshold(stat, True, radius)

@@ -1,4 +1,4 @@
-"""Entropies against SciPy, the isotonic map against its optimality conditions, the knee and the votes against closed forms."""
+"""Entropies against SciPy, the isotonic map against optimality, knee and votes in closed form."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def falling_sample(n=2000):
 
 
 def test_entropy_margin_top1():
-    """Entropy agrees with SciPy; certain rows have exactly none; margin and top-1 are read off the sorted row."""
+    """Entropy agrees with SciPy and is 0 for certain rows; margin and top-1 fit the sorted row."""
     probs = RNG.dirichlet(np.ones(7), size=50)
     assert np.allclose(entropy(probs), scipy_entropy(probs, axis=1), rtol=1e-12)
     assert entropy(np.eye(3)).tolist() == [0, 0, 0]
@@ -50,7 +50,7 @@ def test_probabilities_of_each_access():
 
 
 def test_rank_correlation():
-    """The value is SciPy's, with ties; the interval holds it; non-finite rows are left out; the same seed repeats."""
+    """SciPy's value, with ties, is in the interval; non-finite rows are left out; seeds repeat."""
     a = RNG.integers(0, 20, 200).astype(float)
     b = a + RNG.normal(0, 8, 200)
     found = rank_correlation(np.append(a, np.inf), np.append(b, 1.0), seed=3)
@@ -62,7 +62,7 @@ def test_rank_correlation():
 
 
 def test_bootstrap_interval_covers():
-    """Of 95 % intervals for independent numbers, about 95 % hold zero (fixed seeds; 200 draws, three standard errors allowed)."""
+    """Of 200 intervals at 95 %, about 95 % hold zero: within three standard errors, fixed seeds."""
     rng = np.random.default_rng(11)
     held = [
         (c := rank_correlation(*rng.standard_normal((2, 60)), seed=i)).lo <= 0 <= c.hi
@@ -72,7 +72,7 @@ def test_bootstrap_interval_covers():
 
 
 def test_softness_is_the_best_falling_function():
-    """No other falling function is nearer in squares: checked against a quadratic programme's optimality by blocks."""
+    """No other falling function is nearer in squares: each block meets optimality conditions."""
     distance, softness = falling_sample(300)
     fitted = Softness.fit(distance, softness)
     values = fitted(distance)
@@ -86,7 +86,7 @@ def test_softness_is_the_best_falling_function():
 
 
 def test_softness_recovers_a_known_map():
-    """On exp(-d) the fit errs by the noise, beats the constant, finds the knee at -ln 0.1, and knows the core."""
+    """On exp(-d) the fit errs by the noise, beats the constant, and finds -ln 0.1 and the core."""
     fitted = Softness.fit(*falling_sample())
     grid = np.linspace(0.2, 9.5, 50)
     assert np.abs(fitted(grid) - np.exp(-grid)).max() < 0.05
@@ -155,7 +155,7 @@ class Sign:
 
 
 def test_votes():
-    """Shifts by -2 … 2 vote; the uncertainty is one less the winner's share, for as many queries as there are shifts."""
+    """Shifts by -2 … 2 vote; the uncertainty is 1 - the winner's share, at one query a shift."""
     model = Sign()
     shifts = [lambda x, s=s: x + s for s in (-2.0, -1.0, 0.0, 1.0, 2.0)]
     uncertainty = vote_uncertainty(model, np.array([[9.0], [0.5], [-1.5]]), shifts)

@@ -32,7 +32,7 @@ def test_curve_is_the_share_of_rows_at_least_that_far():
 
 
 def test_corners_draw_the_curve():
-    """Just beyond a corner the curve has the corner's share, whether all corners are kept or few."""
+    """Just beyond a corner the curve has the corner's share, with all corners kept or few."""
     curve = RobustnessCurve(np.sort(np.random.default_rng(1).gamma(2, size=900)))
     for most in (20, 2000):
         radius, share = curve.steps(most)
@@ -73,7 +73,10 @@ def test_verdict_of_a_plain_run():
     labels = np.array([1] * 5 + [0] * 15)
     said = verdict(measured(l2), labels=labels, typical=30.0, noun="image")
     assert said.sentences == (
-        "Half of the 20 images change their label when moved by 6.01 (L2) or less, a fifth of the norm of a typical image.",
+        (
+            "Half of the 20 images change their label when moved by 6.01 (L2) or less, a fifth of "
+            "the norm of a typical image."
+        ),
         "5 were misread by the model and lie 6 times nearer than the others.",
         "Look first at images 0, 1, 2.",
     )

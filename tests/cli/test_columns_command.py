@@ -64,7 +64,7 @@ def measure(*options, model="Plane"):
 
 
 def test_a_description_is_inferred_edited_and_kept(folder):
-    """What is frozen in the file stays, whole numbers stay whole, distances are in units of the scale."""
+    """Frozen columns keep their values, whole numbers stay whole, distances are in scales."""
     columns = described(folder, ('name = "smokes"', 'name = "smokes"\nfrozen = true'))
     assert [c["kind"] for c in columns] == ["integer", "binary", "continuous"]
     code, _, said = measure()
@@ -114,7 +114,7 @@ def test_columns_are_matched_by_name(folder):
 
 
 def test_rows_outside_are_refused_or_repaired(folder):
-    """Rows that do not keep to the description are counted by column; --repair moves them and says so."""
+    """Rows that violate the description are counted by column; --repair moves them and says so."""
     described(folder, ("highest = 7", "highest = 5"))
     code, _, said = measure()
     assert code == 3
@@ -126,7 +126,7 @@ def test_rows_outside_are_refused_or_repaired(folder):
 
 
 def test_what_is_no_table_is_refused(folder):
-    """Images have no columns; --repair needs a description; a mistake in the file is an input error."""
+    """Images have no columns; --repair needs a description; a bad file is an input error."""
     np.save(folder / "images.npy", np.zeros((3, 4, 4)))
     assert run("columns", "images.npy")[0] == 3
     described(folder, ("kind = ", "kinds = "))
@@ -136,9 +136,20 @@ def test_what_is_no_table_is_refused(folder):
     assert run(*command)[0] == 2
 
 
-@pytest.mark.filterwarnings("ignore:The spreads of the columns")
+def test_columns_of_other_units_are_named(folder):
+    """The warning names columns as the table does, once, and only if no description has units."""
+    command = ("measure", "planes_in_columns:Plane", "d.csv", "--no-progress", "--no-report")
+    code, _, said = run(*command, "--output", "raw")
+    assert code == 0, said
+    assert said.count("differ by over a hundred times") == 1
+    assert '(column "smokes") to' in said
+    assert '("income")' in said
+    described(folder)
+    assert "hundred times" not in measure()[2]
+
+
 def test_distances_to_a_class_and_back_to_the_true_one(folder):
-    """--towards measures rows of other classes alone; --from-label those with another label back to theirs."""
+    """--towards measures rows of other classes only; --from-label those with another label."""
     command = ("measure", "planes_in_columns:Plane", "d.csv", "--no-progress", "--no-report")
 
     def rows(*options):
@@ -160,7 +171,7 @@ def test_distances_to_a_class_and_back_to_the_true_one(folder):
 
 
 def test_the_number_of_columns_is_a_norm(folder):
-    """--norm l0 changes as few columns as possible, ranks and judges by their number, with a domain or without."""
+    """--norm l0 changes few columns, ranks and judges by their number, also without a domain."""
     described(folder)
     for given in (("--columns", "columns.toml"), ("--bounds=-1e4,1e4",)):
         command = ("measure", "planes_in_columns:Plane", "d.csv", *given, "--norm", "l0")

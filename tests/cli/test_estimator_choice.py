@@ -93,7 +93,7 @@ def test_many_queries_a_row_are_announced_first(run):
 
 @pytest.mark.parametrize("rows", ["wide.npy", "x.npy"])
 def test_a_dry_run_counts_requests_as_they_will_be(run, rows):
-    """Points of a gradient travel together: within a factor of two of the calls that the run makes."""
+    """Points of a gradient are sent together: within a factor of two of the run's calls."""
     import choice_models  # made by the fixture
 
     choice_models.Wide.n_calls = choice_models.Wide.input_shape = 0

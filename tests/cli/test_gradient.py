@@ -13,7 +13,10 @@ _W = np.arange(12, dtype=np.float32).reshape(4, 3) / 7
 
 
 def _model(body="y = MatMul(x, w)"):
-    text = f'<ir_version: 8, opset_import: ["" : 17]> g (float[n, 4] x) => (float[n, 3] y) {{ {body} }}'
+    text = (
+        '<ir_version: 8, opset_import: ["" : 17]> '
+        f"g (float[n, 4] x) => (float[n, 3] y) {{ {body} }}"
+    )
     model = parser.parse_model(text)
     model.graph.initializer.append(numpy_helper.from_array(_W, "w"))
     return model

@@ -1,4 +1,4 @@
-"""``ledger show``, ``verify`` and ``export``: data on standard output, one message each on standard error."""
+"""``ledger show``, ``verify``, ``export``: data on standard output, messages on standard error."""
 
 import csv
 import json

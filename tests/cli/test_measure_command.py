@@ -22,8 +22,11 @@ pytest.importorskip("sklearn")
 
 def start(*arguments, cwd, **options):
     """Start the command in its own process."""
-    # whoever runs the tests in the background may have Ctrl-C ignored, which processes inherit
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from blackbox_boundary.cli import main; main()"
+    # A shell may start background tests with Ctrl-C ignored, which their processes inherit.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from blackbox_boundary.cli import main; main()"
+    )
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
@@ -64,7 +67,7 @@ def test_without_arguments_the_embedded_default_is_measured(tmp_path):
 
 
 def test_estimators_are_listed_with_what_they_need(tmp_path):
-    """Name, needs, norms, queries and source; one of them in full, also from the help of measure."""
+    """Name, needs, norms, queries and source; one in full, also from the help of measure."""
     code, out, _ = run("estimators", cwd=tmp_path)
     assert code == 0
     for word in (
@@ -372,7 +375,7 @@ class Wall:
 
 
 def test_contradicted_certificates_end_with_their_own_exit_code(tmp_path):
-    """Code 6, one message that asks for a report and names the ops; distances and a report are written."""
+    """Code 6, one message that asks for a bug report and names the ops; a report is written."""
     (tmp_path / "walls.py").write_text(WALL)
     np.save(tmp_path / "x.npy", np.array([[1.0, 0.0], [5.0, 0.0]]))
     settings = ("--estimator", "lower_bound", "--set", "upper=halfspace", "--output", "run")

@@ -14,7 +14,7 @@ from blackbox_boundary import Distances, datasets
 from blackbox_boundary.cli import main
 from blackbox_boundary.datasets import data as data_rules
 from blackbox_boundary.datasets import parquet_files
-from blackbox_boundary.measuring import results
+from blackbox_boundary.measuring import blocks, results
 
 pa = pytest.importorskip("pyarrow")
 
@@ -43,6 +43,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(data_rules, "STREAMED", 10)
     monkeypatch.setattr(parquet_files, "STREAMED", 10)
     monkeypatch.setattr(results, "_PART_ROWS", 64)
+    monkeypatch.setattr(blocks, "_CALLS", 4)
     return tmp_path
 
 
@@ -75,7 +76,7 @@ def test_a_run_is_that_of_tables(folder):
 
 
 def test_merged_shards_are_the_whole_run(folder):
-    """Byte for byte with the same edges; the account is the sum, and one that is missing is named."""
+    """Byte for byte with the same edges; the account is the sum; a missing one is named."""
     for k in (1, 2, 3):
         typed = ["--shard", f"{k}/3", "--ledger", folder / f"{k}.db"]
         assert measured(folder, f"p{k}", *PARQUET, *typed).exit_code == 0
@@ -181,8 +182,8 @@ def test_bad_data_are_named_before_any_query(damage, said, folder):
 _LIMITED = """
 import resource, sys
 from blackbox_boundary.cli import main
-from blackbox_boundary.measuring import results
-results._PART_ROWS = 64
+from blackbox_boundary.measuring import blocks, results
+results._PART_ROWS, blocks._CALLS = 64, 4
 main.make_context
 args = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -211,8 +212,8 @@ _SLOW = """
 import sys, time
 from blackbox_boundary.adapters.onnx_exports.predictor import OnnxPredictor
 from blackbox_boundary.cli import main
-from blackbox_boundary.measuring import results
-results._PART_ROWS = 64
+from blackbox_boundary.measuring import blocks, results
+results._PART_ROWS, blocks._CALLS = 64, 4
 ask = OnnxPredictor.predict
 OnnxPredictor.predict = lambda self, x: (time.sleep(0.02), ask(self, x))[1]
 main(sys.argv[1:])
@@ -240,7 +241,17 @@ def test_a_killed_run_goes_on(folder):
     np.testing.assert_array_equal(one.l2, other.l2)
 
 
-def test_workers_write_tables(folder):
-    """The combination is refused, with the way to go."""
-    found = measured(folder, "p", *PARQUET, "--workers", 2)
-    assert (found.exit_code, "--shard" in found.stderr) == (2, True)
+def test_a_worker_writes_the_files_of_one_process(folder, monkeypatch):
+    """Byte for byte, names and ids of rows included; none are copied."""
+    monkeypatch.setattr(results, "_PART_ROWS", 2**17)  # as in the worker
+    monkeypatch.setattr(blocks, "_CALLS", 16)
+    shards = ["--shards", 3]
+    found = measured(folder, "p", *PARQUET, *shards, "--workers", 1)
+    assert found.exit_code == 0, found.output
+    assert measured(folder, "one", *PARQUET, *shards).exit_code == 0
+    one, many = (sorted((folder / name / "results").iterdir()) for name in ("one", "p"))
+    assert [path.name for path in many] == [path.name for path in one]
+    for path, other in zip(many, one, strict=True):
+        assert path.read_bytes() == other.read_bytes()
+        assert path.stat().st_nlink == 2
+    assert run("report", folder / "p").exit_code == 0

@@ -40,7 +40,7 @@ class Plane:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a model of pictures and one of a table, and their rows; 12 of 20 pictures are measured."""
+    """A folder with a picture model and a table model, and rows; 12 of 20 pictures are measured."""
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.normal(size=(20, 8, 8)))
     lines = [f"{a},{b},{a > b}" for a, b in rng.normal(size=(9, 2)).round(3).tolist()]
@@ -62,7 +62,8 @@ def run(*arguments):
 def measured(*more):
     """Measure rows 3 to 14 of the pictures into ``run``."""
     return run(
-        "measure", "pictures_model:Plane", "x.npy", "--rows", "3:15", "--output", "run", "--no-progress", *more
+        "measure", "pictures_model:Plane", "x.npy", "--rows", "3:15",
+        "--output", "run", "--no-progress", *more,
     )  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def test_folders_of_0_1_are_read(tmp_path):
 
 
 def test_worst_rows_are_the_nearest(folder):
-    """Row numbers of the table in the order of the distances; three PNG files of 8 by 8 pixels a row."""
+    """Row numbers of the table by increasing distance; three PNG files of 8 x 8 pixels a row."""
     assert measured("--no-report")[0] == 0
     arguments = (
         "worst",
@@ -137,7 +138,8 @@ def test_worst_rows_are_the_nearest(folder):
 def test_worst_rows_of_a_table_have_their_columns(folder):
     """Each column before and after the flip; the flips lie on the plane."""
     code, said = run(
-        "measure", "table_model:Plane", "t.csv", "--output", "run", "--no-report", "--no-progress", "--labels", "none", "--drop", "label"
+        "measure", "table_model:Plane", "t.csv", "--output", "run", "--no-report",
+        "--no-progress", "--labels", "none", "--drop", "label",
     )  # fmt: skip
     assert code == 0, said
     code, said = run("worst", "run", "--data", "t.csv", "--n", 3, "--output", "w.csv")
@@ -152,7 +154,7 @@ def test_worst_rows_of_a_table_have_their_columns(folder):
 
 
 def test_label_issues_come_first(folder):
-    """The one wrong label of a table is on top, with the label of the model; without labels the command ends."""
+    """The one wrong label of a table comes first, with the model's label; labels are required."""
     rows = np.random.default_rng(1).normal(1.5, 1, size=(9, 2)).round(3)
     above = rows.sum(axis=1) > 3
     above[4] = not above[4]
@@ -234,7 +236,7 @@ def test_runs_are_compared(folder):
 
 
 def test_the_last_line_is_the_answer(folder):
-    """Median, relative distance, nearest rows, price and the report; below the tables and all notes."""
+    """Median, relative distance, nearest rows, price and report, below the tables and notes."""
     code, said = measured("--price-per-query", "0.01")
     assert code == 0, said
     last = said.strip().splitlines()[-1]

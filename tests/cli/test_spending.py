@@ -1,4 +1,4 @@
-"""``measure`` with a ledger and limits: recorded, repeated for nothing, ended by a limit with a status and an exit code."""
+"""``measure`` with a ledger and limits: recorded, repeated at no cost, ended with a status."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ def measured(tmp_path):
 
 
 def test_recorded_and_repeated(measured, tmp_path):
-    """The second run sends nothing, costs nothing, and gives the same; its facts prove the record."""
+    """The second run sends nothing, costs nothing, agrees with the first, and proves the record."""
     ledger = [
         "--ledger",
         str(tmp_path / "l.db"),
@@ -62,9 +62,10 @@ def test_recorded_and_repeated(measured, tmp_path):
 
 
 def test_rows_that_a_killed_run_had_in_flight_are_told(measured, tmp_path):
-    """A run that dies between asking and recording leaves them behind; the next one says how many."""
+    """A run that dies between asking and recording leaves rows; the next one says how many."""
     dying = (
-        "import os, sys; from blackbox_boundary.wrappers.ledger import LedgerPredictor; from blackbox_boundary.cli import main; "
+        "import os, sys; from blackbox_boundary.wrappers.ledger import LedgerPredictor; "
+        "from blackbox_boundary.cli import main; "
         "LedgerPredictor._predicted = lambda *_: os._exit(9); main(sys.argv[1:])"
     )
     ledger = ["--ledger", str(tmp_path / "l.db")]

@@ -22,7 +22,8 @@ def measured(l2, status=Status.CONVERGED):
     l2 = np.asarray(l2, dtype=float)
     n = len(l2)
     return replace(
-        Distances.empty(n), l1=3 * l2, l2=l2, linf=l2 / 2, hi=l2, status=np.where(np.isfinite(l2), status, Status.NO_FLIP).astype(np.int8),
+        Distances.empty(n), l1=3 * l2, l2=l2, linf=l2 / 2, hi=l2,
+        status=np.where(np.isfinite(l2), status, Status.NO_FLIP).astype(np.int8),
         n_predictions=np.full(n, 3), n_gradients=np.ones(n, np.int64),
     )  # fmt: skip
 
@@ -35,7 +36,7 @@ def shown(renderable, width=80):
 
 
 def test_quartiles_are_those_of_numpy_over_the_rows_with_a_flip():
-    """Rows without a flip point count in no quartile, and are counted by the status that says why."""
+    """Rows without a flip point are in no quartile, and are counted by the status that says why."""
     l2 = np.random.default_rng(0).gamma(3, size=101)
     numbers = overview(measured([*l2, np.inf, np.inf]))
     assert numbers.distances["l2"][1:-1] == tuple(np.quantile(l2, [0, 0.25, 0.5, 0.75, 1]))

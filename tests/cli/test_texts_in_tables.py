@@ -99,7 +99,7 @@ def test_from_a_file_with_texts_to_flips_with_texts(folder, name):
 
 
 def test_texts_that_are_no_categories(folder):
-    """A category that the description lacks, names in every row, and texts without a description are named."""
+    """A category not described, names in every row, and texts not described are reported."""
     _, text, _ = run("columns", "people.csv", *ROLES)
     (folder / "columns.toml").write_text(text.replace('"smith"', '"Smith"'))
     command = ("measure", "people_model:pipeline", "people.csv", *ROLES, "--output", "o")

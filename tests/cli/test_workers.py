@@ -20,7 +20,7 @@ def run(*typed):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two workers with a ledger and a limit that ends some rows, then without limit; one process."""
+    """Two workers with a ledger and a limit that ends some rows, then without; one process."""
     folder = tmp_path_factory.mktemp("runs")
     rows = ["--rows", "10:50", "--shards", 3]
     found = run("measure", MODEL, "digits", *COMMON, *rows, "--output", folder / "one")

@@ -28,7 +28,10 @@ def test_digits_are_those_of_scikit_learn_which_is_not_imported():
     x, own = digits()
     np.testing.assert_array_equal(x, (levels / 16).astype(np.float32).reshape(-1, 8, 8))
     np.testing.assert_array_equal(own, labels)
-    code = "import sys; from blackbox_boundary.datasets import digits; digits(); assert 'sklearn' not in sys.modules"
+    code = (
+        "import sys; from blackbox_boundary.datasets import digits; "
+        "digits(); assert 'sklearn' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,4 +1,4 @@
-"""MNIST and CIFAR-100: found, decoded, checked, fetched. Small sets in the same formats stand in for the real ones."""
+"""MNIST and CIFAR-100: found, decoded, checked, fetched; small sets replace the real ones."""
 
 import gzip
 import hashlib
@@ -115,7 +115,10 @@ class TestMnist:
         expected = mnist_set._CONTENT["test"]
         with pytest.raises(
             InvalidInput,
-            match=rf"t10k-images-idx3-ubyte\.gz.* must hold the test images of MNIST, .*{expected}; got [0-9a-f]{{64}}.* from https://",
+            match=(
+                r"t10k-images-idx3-ubyte\.gz.* must hold the test images of MNIST, "
+                rf".*{expected}; got [0-9a-f]{{64}}.* from https://"
+            ),
         ):
             mnist()
 
@@ -156,7 +159,7 @@ class TestCifar100:
             cifar100("train")
 
     def test_damage_is_said(self, small):
-        """Truncated records, a truncated archive, arrays of another shape, pickles, nothing at all."""
+        """Truncated records, a truncated archive, arrays of another shape, pickles, nothing."""
         with pytest.raises(InvalidInput, match=r"needs the file test\.bin in"):
             cifar100()
         (small / "cifar-100-python").mkdir()
@@ -227,7 +230,10 @@ class TestFetch:
         (folder / "cifar-100-binary.tar.gz").write_bytes(b"an error page")
         with pytest.raises(
             InvalidInput,
-            match=r"must have the MD5 03b5dce01913d631647c71ecec9e9cb8; got [0-9a-f]{32}. It was not kept",
+            match=(
+                r"must have the MD5 03b5dce01913d631647c71ecec9e9cb8; got [0-9a-f]{32}. "
+                "It was not kept"
+            ),
         ):
             fetch("cifar100", address=address)
         assert list((small / "cifar100").iterdir()) == []
@@ -238,7 +244,10 @@ class TestFetch:
         for home in (address, "http://127.0.0.1:9", "no address"):
             with pytest.raises(
                 InvalidInput,
-                match=r"train-images-idx3-ubyte\.gz\" could not be fetched from .* Put it into \".*mnist\" yourself",
+                match=(
+                    r"train-images-idx3-ubyte\.gz\" could not be fetched from .* "
+                    r"Put it into \".*mnist\" yourself"
+                ),
             ):
                 fetch("mnist", address=home, timeout_s=2)
         with pytest.raises(InvalidInput, match=r"must be one of mnist, cifar100; got .imagenet"):

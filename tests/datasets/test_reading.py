@@ -45,7 +45,7 @@ class TestNumpyFiles:
         ],
     )
     def test_kinds_of_numbers(self, tmp_path, stored, read_as):
-        """Floats keep their width, integers get a float that holds them; only unsigned bytes are scaled."""
+        """Floats keep their width, integers become floats; only unsigned bytes are scaled."""
         values = np.arange(6).reshape(3, 2).astype(stored)
         np.save(tmp_path / "x.npy", values)
         x = read(tmp_path / "x.npy").x
@@ -69,7 +69,7 @@ class TestNumpyFiles:
         assert np.array_equal(data.labels, Y)
 
     def test_npz_arrays_by_rule_and_by_name(self, tmp_path):
-        """``images`` and ``labels`` are found; another array is picked by name, in the path or apart."""
+        """``images`` and ``labels`` are found; another array is named in the path or apart."""
         path = tmp_path / "many.npz"
         np.savez_compressed(path, images=BYTES, labels=Y, other=X, names=np.array(list("abcdef")))
         data = read(path)
@@ -150,7 +150,7 @@ class TestIdx:
 class TestTables:
     @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
     def test_csv_with_a_header(self, tmp_path, suffix):
-        """The column ``label`` is taken out, words are numbered by the alphabet, empty fields are NaN."""
+        """Column ``label`` is taken out, words are numbered alphabetically, no value is NaN."""
         text = "height,label,width\n1,dog,2.5\n-3e2,cat,\n\n4,dog,inf\n".replace(
             ",", "," if suffix == ".csv" else "\t"
         )
@@ -270,7 +270,7 @@ class TestImages:
         assert data.labels is None
 
     def test_damage_is_said(self, tmp_path):
-        """Empty, no image, cut short, of two sizes, of 16 bits, in two places: the file is named."""
+        """Empty, no image, cut short, of two sizes, of 16 bits, in two places: all named."""
         with pytest.raises(InvalidInput, match=r"must hold images .* it holds neither"):
             read(tmp_path)
         (tmp_path / "a.png").write_bytes(b"not a picture")

@@ -1,4 +1,4 @@
-"""The pages of docs/: their code runs and prints what they say, their links lead somewhere, their lists are complete."""
+"""The pages of docs/: code runs and prints what they say, links resolve, lists are complete."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def anchors(page: Path) -> set[str]:
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     """Each block runs after those before it and prints the comment that it ends with.
 
-    ``file=NAME``: the block is written to that file instead. ``needs=A,B``: the block, and what follows, wants these packages.
+    ``file=NAME``: the block is written to that file instead. ``needs=A,B``: the block, and what
+    follows, needs these packages.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -105,7 +106,7 @@ def test_every_page_is_on_the_first_one():
 
 
 def test_the_reference_names_all_that_is_public():
-    """Every exported name, every parameter of the two ways to measure, and every field of their result."""
+    """Every exported name, parameter of the two ways to measure, and field of their result."""
     page = text_of("reference/api")
     names = [
         *blackbox_boundary.__all__,
@@ -203,7 +204,7 @@ def test_the_command_line_page_lists_every_option():
 
 
 def test_advice_for_every_status():
-    """The page on reports says what to do about each status, under the name that the report prints."""
+    """The page on reports explains each status under the name that the report prints."""
     words = {status.name.lower().replace("_", " ") for status in Status if status.name != "RUNNING"}
     table = text_of("how-to/read-the-report").split("| status | what to do |")[1]
     named = {

@@ -1,4 +1,4 @@
-"""The recipes for schedulers are run as they stand in the how-to, on stand-ins of Slurm and Kubernetes."""
+"""The how-to's recipes for schedulers run as they are, on simulated Slurm and Kubernetes."""
 
 import os
 import re
@@ -65,7 +65,10 @@ def merged(folder):
     """Merge the shards as the page says, and compare them with one run."""
     found = run(recipe("merge"), folder)
     assert found.returncode == 0, found.stderr
-    code = f"blackbox-boundary measure model.onnx data --shards {SHARDS} --results parquet --output one"
+    code = (
+        f"blackbox-boundary measure model.onnx data --shards {SHARDS} "
+        "--results parquet --output one"
+    )
     assert run(code, folder).returncode == 0
     whole, one = Distances.load(folder / "whole"), Distances.load(folder / "one")
     assert len(whole) == 90

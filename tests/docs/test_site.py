@@ -1,4 +1,4 @@
-"""The site: built without a warning, searchable, and ten tasks at most two clicks from its first page."""
+"""The site: built without a warning, searchable, ten tasks within two clicks of its first page."""
 
 import os
 import subprocess
@@ -54,7 +54,12 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
     done = subprocess.run(
-        command, check=False, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+        command,
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stderr.replace("MKDOCS_2_WARNING", "")

@@ -12,7 +12,7 @@ X = np.random.default_rng(0).uniform(0.05, 0.95, (12, 4))
 
 
 class Steps:
-    """Two classes by the sign of the first input; scores are constant on each side, as a tree's are."""
+    """Two classes by the first input's sign; scores are constant on each side, like a tree's."""
 
     access, input_shape, n_classes, bounds = Access.PROBABILITIES, (4,), 2, (-1.0, 2.0)
 
@@ -27,7 +27,7 @@ def linear(access):
 
 
 def test_a_piecewise_constant_model_is_measured_by_labels():
-    """Nearest steps within two percent, each row with a note; the ray alone says that there is no gradient."""
+    """Nearest steps within 2 %, each row with a note; the ray alone ends without a gradient."""
     found = measure(Steps(), X)
     assert (found.status == Status.CONVERGED).all()
     np.testing.assert_allclose(found.l2, X[:, 0], rtol=0.02)
@@ -38,7 +38,7 @@ def test_a_piecewise_constant_model_is_measured_by_labels():
 
 
 def test_rows_with_a_gradient_keep_their_ray():
-    """A model that is flat for some rows only: their neighbours have the distances and the cost of the ray."""
+    """A model flat at some rows: the others have the distances and the cost of the ray."""
 
     class Partly(Steps):
         def predict(self, x):
@@ -69,7 +69,7 @@ def test_what_the_problem_leaves_is_chosen_at_once():
 
 
 class Dead:
-    """A unit that is dead for some rows: no gradient there, and a boundary at one of the first input."""
+    """A unit dead at some rows: no gradient there, and a boundary at a value of input one."""
 
     access, input_shape, n_classes, bounds = Access.LOGITS, (4,), 2, (-1.0, 2.0)
 
@@ -84,7 +84,7 @@ class Dead:
 
 
 def test_own_gradients_of_zero_are_followed_by_labels():
-    """Rows behind a dead unit have the distance that labels find, the others the ray's to the bit, alone or together."""
+    """Dead rows have the distance from labels, the others the ray's to the bit, in any batch."""
     found = measure(Dead(), X)
     assert (found.status == Status.CONVERGED).all()
     by_labels = found.note == BY_LABELS

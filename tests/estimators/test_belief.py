@@ -23,7 +23,7 @@ def see(belief, a, flipped, noise=1e-9):
 
 
 def test_a_bit_at_even_odds_leaves_36_percent_of_the_variance():
-    """1 - 2/pi along the direction asked, nothing elsewhere, and the mean moves by sqrt(2/pi) deviations."""
+    """1 - 2/pi along the direction asked, 0 elsewhere; the mean moves sqrt(2/pi) deviations."""
     belief = beliefs([1.0, 0.0, 0.0], [1e-12, 4.0, 9.0])
     see(belief, [[1.0, 1.0, 0.0]], [True])
     np.testing.assert_allclose(belief.variance[0, 0, 1:], [4 * (1 - 2 / np.pi), 9.0], rtol=1e-5)
@@ -81,7 +81,7 @@ def test_a_second_point_is_believed_exactly_without_noise():
 
 
 def test_amplitudes_follow_a_gaussian_likelihood():
-    """Where the likelihood is Gaussian, moment matching gives its exact product with the prior, in all blocks that share."""
+    """With a Gaussian likelihood, moment matching is exact in all blocks that share."""
     cov = amplitude_covariance(np.zeros(3, int), np.array([-1.0, 0.0, 1.0]), expected=False)
     amplitudes = Amplitudes(np.zeros((1, 3)), cov[None].copy())
     at = GRID * amplitudes.deviation[0, 1]

@@ -37,7 +37,7 @@ names = {"ids": lambda estimator: f"{estimator.name} {estimator.norm}"}
 
 @pytest.fixture(autouse=True, scope="module")
 def _phases_come_early():
-    """Let a search from labels look around after some sixty questions, so that the properties see all of its phases."""
+    """A label search that looks around after some sixty questions, so that all phases run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(halfspace, "_SETTLED", 60)
         patch.setattr(halfspace, "_REFINE", 30)
@@ -128,7 +128,7 @@ def test_a_nearer_class_is_found_beside_the_first():
 
 @pytest.mark.parametrize("estimator", BOTH, **names)
 def test_row_alone_equals_row_in_batch(estimator):
-    """Distances, flip points and counts, bit for bit, whatever is searched beside a row and however many at a time."""
+    """Distances, flip points and counts are equal, bit for bit, beside any rows in any number."""
     predictor, x = hyperplanes(12, access=access_for(estimator), bounds=(0.0, 1.0)), inside(7, 12)
     together = measure(Opaque(predictor), x, estimator=estimator)
     for i in (0, 3, 6):
@@ -184,7 +184,7 @@ class Watched:
     estimator=st.sampled_from(BOTH),
 )
 def test_bounds_and_allowance_hold(seed, d, dtype, estimator):
-    """No point leaves the box, no row asks more than its dial says, inputs stay as they were, and the flip found is a flip."""
+    """Points stay in the box, queries within the setting, inputs as given, and flips are flips."""
     predictor = hyperplanes(d, access=access_for(estimator), seed=seed, bounds=(-1.5, 2.0))
     x = np.random.default_rng(seed).uniform(-1.5, 2.0, (4, d)).astype(dtype)
     before = x.copy()
@@ -253,7 +253,7 @@ def test_a_constant_model_has_no_flip(estimator):
 
 
 def test_saturated_probabilities_start_from_a_flip():
-    """Where the row's own scores are exactly one and zero, slopes are unknown and a flip is sought as with labels."""
+    """Where a row's scores are exactly 1 and 0, a flip is sought as with labels."""
     steep = Reference(
         Linear(np.array([[5.0, 0.0], [-5.0, 0.0]]), np.zeros(2)),
         access=Access.PROBABILITIES,
@@ -348,7 +348,7 @@ class Coin:
 @pytest.mark.parametrize("votes", [1, 5])
 @pytest.mark.parametrize("estimator", ["broyden", "halfspace", "ray", "tangent"])
 def test_random_answers_end_with_statuses(estimator, votes):
-    """A row whose own point flips has no distance to speak of; it ends UNDECIDED, and others as they may."""
+    """A row whose own label flips between queries ends UNDECIDED."""
     predictor = Coin(Access.LABEL if estimator == "halfspace" else Access.LOGITS)
     x = np.random.default_rng(2).standard_normal((12, 8)).astype(np.float32)
     found = measure(predictor, x, estimator=estimator, max_queries=12_000, votes=votes)
@@ -361,7 +361,7 @@ def test_random_answers_end_with_statuses(estimator, votes):
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 @pytest.mark.parametrize("norm", ["l1", "linf"])
 def test_each_norm_is_made_small(norm, bounds):
-    """A hyperplane is met near its distance in the norm asked for, nearer than a search in L2 comes."""
+    """A plane is found near its distance in the norm asked for, nearer than by a search in L2."""
     rng = np.random.default_rng(5)
     model = Linear(rng.standard_normal((2, 16)), rng.standard_normal(2))
     predictor = Reference(model, access=Access.LABEL, bounds=bounds)

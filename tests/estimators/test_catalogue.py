@@ -106,7 +106,7 @@ def test_every_norm_listed_can_be_set(name, norm):
 
 
 def test_weights_are_the_predictors_own_or_given():
-    """A predictor that tells its chain needs no other; one that does not is refused before any query."""
+    """A predictor that exposes its chain needs no other; else it is refused before any query."""
     own = measure(reference(), X, estimator="lower_bound")
     np.testing.assert_array_equal(
         own.certified, measure(Reference(SHAPE), X, estimator=LowerBound(CHAIN)).certified
@@ -169,7 +169,7 @@ def test_gradient_sources_by_name():
 
 
 def test_frequencies_are_those_of_the_cosine_basis():
-    """A number of frequencies is the subspace of as many; inputs that are no images have none, which is said before any query."""
+    """A number of frequencies means that subspace; non-images are refused before any query."""
     image = Reference(Linear(np.random.default_rng(2).standard_normal((3, 64)), np.zeros(3)))
     image.input_shape = (8, 8)
     x = np.random.default_rng(3).standard_normal((3, 8, 8))
@@ -197,7 +197,7 @@ def test_frequencies_are_those_of_the_cosine_basis():
     ids=["tangent", "ray", "directions", "source", "halfspace", "lower_bound"],
 )
 def test_settings_are_equal_where_their_arrays_are(make):
-    """Two estimators of the same content are one key of a dictionary; of other content they are not equal."""
+    """Two estimators of the same content are one dictionary key; of other content, unequal."""
     a = np.random.default_rng(0).standard_normal((2, 6))
     assert make(a) == make(a.copy())
     assert len({make(a), make(a.copy()), make(-a)}) == 2

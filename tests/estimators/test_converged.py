@@ -1,4 +1,4 @@
-"""CONVERGED means converged: where scores saturate or are steps, a distance is near the truth or the status is another."""
+"""Where scores saturate or are steps, CONVERGED distances are near the truth."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ ESTIMATORS = {
 @example(2, 80.0)
 @settings(deadline=None, max_examples=12)
 def test_saturated_probabilities_are_at_most_twice_the_truth(name, seed, scale):
-    """A lead beyond what the type resolves has a gradient of any length; the flip point is near, or the row says why not."""
+    """A saturated lead has a gradient of any length; the flip is near, or a status says why."""
     predictor, estimator = Sure(seed, scale), ESTIMATORS[name]
     found = measure(predictor, predictor.x, estimator=estimator)
     norm = getattr(estimator, "norm", "l2")
@@ -77,7 +77,8 @@ def test_saturated_probabilities_are_at_most_twice_the_truth(name, seed, scale):
 class Boosted:
     """Boosted trees on iris: three classes, features between 0 and 8, scores that are steps.
 
-    Last bits depend on the number of rows in a batch, as with ONNX Runtime: to a secant, that is a slope.
+    Last bits depend on the number of rows in a batch, as in ONNX Runtime; a secant takes them for a
+    slope.
     """
 
     access, n_classes, input_shape, bounds = Access.PROBABILITIES, 3, (4,), None
@@ -96,7 +97,7 @@ class Boosted:
         return Prediction.from_scores(scores)
 
     def nearest_single_change(self):
-        """The nearest flip (30,) that changing one feature to just beside a cut makes, by trying all; infinite where none does."""
+        """The nearest flip (30,) from setting one feature beside a cut, by trying all; else inf."""
         home, nearest = self.predict(self.x).label, np.full(len(self.x), np.inf)
         for tree in self.forest.estimators_.ravel():
             for feature, cut in zip(tree.tree_.feature, tree.tree_.threshold, strict=True):
@@ -124,7 +125,7 @@ def test_broyden_on_trees_ends_near_a_change_of_the_label(seed, trees, depth):
 
 @pytest.mark.parametrize("fails_after", [0, 3])
 def test_a_tie_is_kept_where_the_solver_misses_its_own_tolerance(fails_after, monkeypatch):
-    """Last bits decide whether SLSQP calls a step a success: what counts is whether the step meets the constraints."""
+    """SLSQP's success flag depends on last bits: the step must meet the constraints instead."""
     solve, calls = scipy.optimize.minimize, [0]
 
     def unsure(*args, **settings):

@@ -1,4 +1,4 @@
-"""Random, subspace and given directions: exact where the boundary is a plane, and a reading of flatness."""
+"""Random, subspace and given directions: exact in front of a plane, and a measure of flatness."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_a_given_direction_is_searched_on_both_sides(access):
 
 @ACCESS
 def test_flat_boundaries_read_one(access):
-    """Median over 100 rows of the median over 20 directions, in front of a plane; three standard errors are 0.1."""
+    """Median over 100 rows of the median over 20 directions, at a plane; three errors are 0.1."""
     predictor = plane(access=access)
     x = np.random.default_rng(1).normal(size=(100, 50)) * 0.1
     found = measure(predictor, x, estimator=Directions(count=20))
@@ -40,7 +40,7 @@ def test_flat_boundaries_read_one(access):
 
 
 def test_curved_boundaries_read_less_or_more():
-    """From the inside of a ball every direction meets the boundary early; from the outside few do."""
+    """Inside a ball every direction meets the boundary early; outside few do."""
     ball = Reference(Ball(np.zeros(20), 1.0))
     inside, outside = np.zeros((1, 20)) + 0.02, np.full((1, 20), 1.0)
     readings = []
@@ -52,7 +52,7 @@ def test_curved_boundaries_read_less_or_more():
 
 
 def test_every_row_has_its_own_directions_whatever_its_batch():
-    """A row alone is searched along the same directions, at the same cost, if it keeps its identity; another seed draws others."""
+    """A row alone has the same directions and cost if it keeps its identity; seeds differ."""
     x = np.random.default_rng(3).normal(size=(4, 50))
     first = measure(plane(), x, estimator=Directions(count=3))
     again = measure(plane(), x[:1], estimator=Directions(count=3))

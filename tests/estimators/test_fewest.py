@@ -31,7 +31,7 @@ def box(d):
 
 
 def fewest_of_linear(w, b, x):
-    """The least number of columns of [0, 1] whose ends change the sign of ``w . x + b``, by adding up the largest effects."""
+    """Fewest columns of [0, 1] that change the sign of ``w . x + b``: sum the largest effects."""
     lead = x @ w + b
     side = np.sign(lead)
     effect = np.sort(np.maximum(side * w * x, -side * w * (1 - x)))[::-1]
@@ -40,7 +40,7 @@ def fewest_of_linear(w, b, x):
 
 @pytest.mark.parametrize(("access", "share"), [("logits", 1.0), ("label", 0.8)])
 def test_linear_models_have_the_exact_number(access, share):
-    """The number of columns is that of the closed form: always by scores, for most rows by labels, never below."""
+    """The closed form's number of columns: always by scores, mostly by labels, never below."""
     rng = np.random.default_rng(0)
     w, x = rng.normal(size=8), rng.uniform(0.2, 0.8, size=(12, 8))
     b = -0.5 * w.sum() + 1.2
@@ -79,7 +79,7 @@ def test_one_hot_groups_count_once():
 
 
 def test_it_never_changes_more_columns_than_its_base():
-    """Two rings in six columns: no more columns than the flip it starts from, and no fewer than any subset needs."""
+    """Two rings in six columns: at most the first flip's columns, at least any subset's need."""
     rng = np.random.default_rng(3)
     x = rng.uniform(0.3, 0.7, size=(6, 4))
 

@@ -1,4 +1,4 @@
-"""The closest tie by constrained optimisation: exact where that is known, and a reason where there is none."""
+"""The closest tie by constrained optimisation: exact where known, else with a reason."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_the_closest_tie_of_linear_scores_is_found(method, access):
 
 
 def test_an_inner_solver_out_of_steps_is_no_lost_row():
-    """200 rows around a ball: programmes of which a few end at their minimum by running out of steps."""
+    """200 rows around a ball: a few programmes reach their minimum as they run out of steps."""
     ball, x = Reference(Ball(np.zeros(6), 1.0)), np.random.default_rng(0).normal(size=(200, 6))
     found = measure(ball, x, estimator=FlipPoint(method="quadratic"))
     assert (found.status == Status.CONVERGED).all()

@@ -1,4 +1,4 @@
-"""Continuation from the linearisation to the model: trivial where they are the same, close where the boundary bends."""
+"""Continuation from linearisation to model: trivial where equal, close where the boundary bends."""
 
 import numpy as np
 import pytest

@@ -38,7 +38,7 @@ def test_costs_one_gradient_a_rival_and_two_predictions():
 
 
 def test_a_point_that_does_not_flip_is_no_bound():
-    """Far inside a ball the linearisation falls short: an estimate, no flip, and the status says so."""
+    """Far inside a ball the linearisation falls short: an estimate without a flip, by status."""
     predictor = Reference(Ball(np.zeros(2), 1.0))
     found = measure(predictor, np.array([[0.05, 0.0], [3.0, 0.0]]), estimator="linearised")
     assert found.count_by_status() == {"NO_FLIP": 1, "CONVERGED": 1} or not found.has_flip.all()

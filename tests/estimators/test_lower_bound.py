@@ -55,7 +55,7 @@ def as_torch(net):
 
 @pytest.mark.parametrize("norm", ["l1", "linf"])
 def test_the_exact_distance_lies_between_the_two(norm):
-    """Certified <= mixed-integer optimum <= what every estimator finds; and the tightest finds nearly that."""
+    """Certified <= mixed-integer optimum <= every estimator's; the tightest comes near it."""
     net = small_net()
     x = np.random.default_rng(1).normal(size=(4, 3))
     exact = net.distance(x, np.inf if norm == "linf" else 1)
@@ -95,11 +95,12 @@ def test_linear_scores_are_certified_exactly():
 
 
 def test_no_estimate_is_below_the_bound_of_a_convolutional_net():
-    """Convolution, batch norm, pooling: bound below every flip point found, and the same from torch and ONNX."""
+    """Convolution, batch norm, pooling: below every flip point found, equal from torch and ONNX."""
     torch.manual_seed(0)
     net = torch.nn.Sequential(
-        torch.nn.Conv2d(2, 5, 3, padding=1, stride=2), torch.nn.BatchNorm2d(5), torch.nn.LeakyReLU(),
-        torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(20, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3),
+        torch.nn.Conv2d(2, 5, 3, padding=1, stride=2), torch.nn.BatchNorm2d(5),
+        torch.nn.LeakyReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(),
+        torch.nn.Linear(20, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3),
     ).eval()  # fmt: skip
     x = torch.randn(16, 2, 8, 8)
     chain = torch_chain.chain_of(net, (2, 8, 8))
@@ -358,7 +359,7 @@ class Cliff:
 
 
 def test_certificates_that_a_flip_contradicts_are_withdrawn():
-    """All of the run, also of rows whose own flip is far; the distances stay, and a resume knows."""
+    """All of the run, also of rows with a far flip; distances stay, and a resume knows."""
     x = np.array([[5.0, 0.0], [1.0, 0.0], [9.0, 0.0]])
     bound = LowerBound(upper=HalfSpace())
     with pytest.warns(CertificatesWithdrawn, match=r"row 1 was certified to .* Gemm"):

@@ -22,7 +22,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("wrap", [lambda p: p, Opaque], ids=["own", "estimated"])
 def test_by_margin_probabilities_and_logits_agree(shape, wrap):
-    """Log-probabilities differ by what logits differ by: one ray, one distance, to what a difference of single precision resolves."""
+    """Log-probabilities differ as logits do: one ray, one distance, within single precision."""
     logits, probabilities = (
         measure(wrap(Reference(SHAPES[shape], access=access)), X, estimator=Ray(direction="margin"))
         for access in ("logits", "probabilities")
@@ -33,7 +33,7 @@ def test_by_margin_probabilities_and_logits_agree(shape, wrap):
 
 
 def test_by_the_top_score_they_differ_with_three_classes_or_more():
-    """The gradient of log p has the direction of that of p, and neither that of the logit; with one logit for two classes all are one."""
+    """The gradients of log p and p are parallel, not the logit's; with one logit, all are."""
     two = Linear.hyperplane(RANDOM.normal(size=6), 0.3)
     apart = []
     for shape in (SHAPES["linear"], two):

@@ -1,4 +1,4 @@
-"""`tangent` on probabilities that round to zero: no row without a flip, distances like those of the logits."""
+"""`tangent` on probabilities that round to zero: every row flips, at distances like the logits'."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def rows(n=40):
 @pytest.mark.parametrize("norm", ["l2", "linf", "l1"])
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), None])
 def test_distances_are_those_of_the_logits(norm, bounds):
-    """Most rows have no gradient of their own, all have a flip, half of them at the logits' distance."""
+    """Most rows have a zero gradient, all have a flip, half of them at the logits' distance."""
     steep = Net(steepness=3000.0, bounds=bounds)
     x = rows()
     own = steep.vjp(x, np.eye(K, dtype=np.float32)[steep.predict(x).label])
@@ -71,7 +71,7 @@ def test_distances_are_those_of_the_logits(norm, bounds):
 
 
 def test_differences_start_at_the_boundary_too():
-    """Gradients estimated from predictions are zero where the row's own are; every row has a flip."""
+    """Gradients estimated from predictions are zero where the row's are; every row has a flip."""
     found = measure(Net(steepness=3000.0, gradients=False), rows(6), estimator=Tangent())
     assert np.isfinite(found.l2).all()
 

@@ -30,7 +30,7 @@ def test_a_flip_beyond_all_data_is_no_answer():
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e6])
 def test_flips_within_reach_are_found_at_any_scale(size):
-    """Rows of any length inside a sphere some lengths away, whose curvature leads label searches a little too far."""
+    """Rows inside a sphere some lengths away, whose curvature leads label searches too far."""
     x = size * np.random.default_rng(1).normal(size=(3, 4))
     found = measure(_FlipsAt(10 * size), x, estimator="halfspace")
     assert (found.status == Status.CONVERGED).all()

@@ -1,4 +1,4 @@
-"""The tightest gradient-based estimator: exact on what is exactly solvable, and inside whatever it is told to stay in."""
+"""The tightest gradient-based estimator: exact where solvable, and inside its bounds."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def linear(seed=0, d=6, classes=5, **settings):
 
 
 def exact_in_box(predictor, x, norm):
-    """Distance of a row to a linear classifier's boundary inside its bounds: the least over the rivals, in closed form."""
+    """A row's distance to a linear classifier's boundary inside bounds, in closed form."""
     weights, home = (
         predictor.shape.weights.reshape(predictor.n_classes, -1),
         predictor.predict(x[None]).label[0],
@@ -82,7 +82,7 @@ def test_curved_and_cornered_boundaries():
 @given(st.data())
 @settings(deadline=None, max_examples=25)
 def test_whatever_is_drawn_is_never_beaten_from_below(norm, data):
-    """Flip points flip, lie inside the bounds, and are no nearer than the boundary is; rows are finished, one way or another."""
+    """Flip points flip, lie in bounds, and are no nearer than the boundary; all rows end."""
     predictor = data.draw(predictors(rounded=False).filter(lambda p: p.access.has_scores))
     x = data.draw(inputs(predictor))
     if not len(x):
@@ -113,7 +113,7 @@ def test_more_rounds_never_worsen(norm):
 
 
 class Bumps:
-    """Two classes whose lead is 1 less eight narrow bumps: a flip lies near each of most of them."""
+    """Two classes whose lead is 1 less eight narrow bumps: a flip lies near most of them."""
 
     access, n_classes, input_shape, bounds = Access.LOGITS, 2, (6,), None
 
@@ -138,7 +138,7 @@ class Bumps:
 
 
 def test_later_rounds_look_elsewhere():
-    """The planned rounds end at a bump that is not the nearest of all, or at none; later ones find it."""
+    """The planned rounds end at a bump that is not the nearest, or at none; later ones find it."""
     x = np.random.default_rng(5).normal(size=(16, 6)) * 0.15
     four, twelve = (measure(Bumps(), x, estimator=Tangent(steps=8, rounds=k)).l2 for k in (4, 12))
     assert (twelve <= four).all()
@@ -255,7 +255,7 @@ def test_what_does_not_fit_the_predictor_is_refused():
 @pytest.mark.parametrize("bounds", [None, (-3.0, 3.0)])
 @pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e3, 1e30])
 def test_extreme_probabilities_are_measured_in_silence(norm, bounds, scale):
-    """Probabilities all but equal, or 0 and 1: gradients as small, or as large, as single precision holds; every row ends with a reason."""
+    """With probabilities all but equal, or 0 and 1, every row ends with a reason."""
     predictor = linear(d=6, classes=4, access="probabilities", bounds=bounds, scale=scale)
     x = np.random.default_rng(0).normal(size=(5, 6)).clip(-3, 3).astype(np.float32)
     found = measure(predictor, x, estimator=Tangent(norm=norm, steps=6, rounds=3))
@@ -276,7 +276,7 @@ def test_a_row_whose_scores_overflow_is_left_alone(norm):
 
 
 def test_in_l1_one_coordinate_leaves_a_ball():
-    """From within a ball the nearest point in L1 is along one coordinate, though the gradient is along all."""
+    """Inside a ball the nearest point in L1 is along one coordinate, the gradient along all."""
     predictor = Reference(Ball(np.zeros(8), 1.0))
     x = np.random.default_rng(0).uniform(-0.3, 0.3, size=(20, 8))
     exact = (np.sqrt(1 - (x * x).sum(axis=-1, keepdims=True) + x * x) - np.abs(x)).min(axis=-1)
@@ -292,7 +292,7 @@ def test_flat_scores_have_no_gradient():
 
 
 class _Rounded(Reference):
-    """A linear classifier whose scores are rounded to a quantum; gradients pass straight through."""
+    """A linear classifier with scores rounded to a quantum; gradients ignore the rounding."""
 
     def predict(self, x):
         scores = np.round(super().predict(x).scores / 0.5) * 0.5
@@ -300,7 +300,7 @@ class _Rounded(Reference):
 
 
 def test_ties_that_keep_the_label_are_stepped_over():
-    """Where rounded scores tie and the label is kept, the radius grows: rows that do not begin with a tie are flipped."""
+    """Where rounded scores tie and keep the label, the radius grows and rows are flipped."""
     rng = np.random.default_rng(0)
     shape = Linear(rng.normal(size=(3, 6)), rng.normal(size=3))
     predictor, x = _Rounded(shape), rng.normal(size=(200, 6))

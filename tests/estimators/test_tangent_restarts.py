@@ -29,10 +29,10 @@ class Leading:
 
 
 def cliff(seed):
-    """A gentle slope at the rows, a steep one at the boundary in another direction, and a floor beyond.
+    """A gentle slope at the rows, a steep one at the boundary elsewhere, and a floor beyond.
 
-    Lead: ``max(1 - 0.02 w.x - clip(5 (u.x - 1), 0, 2), -1)`` with unit vectors. The boundary is the hyperplane
-    ``0.02 w.x + 5 (u.x - 1) = 1``.
+    Lead: ``max(1 - 0.02 w.x - clip(5 (u.x - 1), 0, 2), -1)``, unit vectors. The boundary is the
+    hyperplane ``0.02 w.x + 5 (u.x - 1) = 1``.
     """
     rng = np.random.default_rng(seed)
     w, u = rng.normal(size=(2, D))
@@ -63,7 +63,7 @@ def cliff(seed):
 
 
 def hollow():
-    """Gradients at the rows lead to a plateau where the label is kept; near the lowest corner it is not.
+    """Gradients at rows lead to a plateau that keeps the label; the lowest corner flips it.
 
     Lead: ``0.2 + relu(0.5 - x0) - 4 relu(0.3 - mean(x1, ...))`` on [0, 1].
     """
@@ -84,7 +84,7 @@ def hollow():
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000))
 def test_a_flat_region_beyond_the_boundary_is_left(seed):
-    """The first step lands on the floor, whose gradient is zero; the descent goes back and finds the boundary."""
+    """The first step lands on the floor of zero gradient; the descent returns to the boundary."""
     predictor, distance, x = cliff(seed)
     found = measure(predictor, x, estimator=Tangent())
     assert (found.status == Status.CONVERGED).all()
@@ -93,7 +93,7 @@ def test_a_flat_region_beyond_the_boundary_is_left(seed):
 
 
 def test_rows_whose_gradient_leads_nowhere_find_the_flip_elsewhere():
-    """A corner of the box flips; descents from there come within 5 % of the nearest flip, by brute force."""
+    """A corner of the box flips; descents from it end within 5 % of the nearest, by brute force."""
     x = np.random.default_rng(0).uniform(0.7, 0.9, size=(6, D))
     x[:, 0] = 0.1
     found = measure(hollow(), x, estimator=Tangent())
@@ -123,7 +123,7 @@ def test_a_row_that_starts_again_does_not_see_its_neighbours():
 
 @pytest.mark.parametrize("rounds", [1, 12])
 def test_zero_gradient_is_said_of_the_row_itself(rounds):
-    """A plateau without a flip is NO_FLIP where the row has a gradient, ZERO_GRADIENT where it has none."""
+    """A plateau without a flip is NO_FLIP if the row has a gradient, else ZERO_GRADIENT."""
     predictor = Leading(
         lambda x: 0.5 + (1 - x.sum(-1)).clip(0),
         lambda x: -np.ones_like(x) * (x.sum(-1) < 1)[:, None],

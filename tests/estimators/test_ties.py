@@ -79,7 +79,7 @@ def test_a_row_on_the_boundary_has_a_flip_beside_it(
 
 @pytest.mark.parametrize("name", sorted(_ESTIMATORS))
 def test_on_a_grid_the_flip_of_a_tie_is_a_neighbour(name: str) -> None:
-    """No input lies between a row and its neighbours: the flip is one step away in one or two inputs."""
+    """No input lies between a row and its neighbours: the flip is one step in one or two inputs."""
     found = measure(
         _OnWholeNumbers(Access.LOGITS), _TIED, estimator=_ESTIMATORS[name], bounds=(-8.0, 8.0)
     )

@@ -1,4 +1,4 @@
-"""The examples on label issues and on points near the boundary run at a quick size and go on where they stopped."""
+"""The examples on label issues and boundary points run at a quick size, and continue a run."""
 
 import runpy
 from pathlib import Path
@@ -15,8 +15,8 @@ def run(name, *arguments):
 
 
 def test_label_issues(tmp_path, capsys):
-    """Most of the flipped labels are among the first; a second run prints the same and computes nothing."""
-    arguments = ("--out", tmp_path, "--steps", 150, "--noises", "10 %")
+    """Most flipped labels come first; a second run prints the same and computes nothing."""
+    arguments = ("--out", tmp_path, "--rows", 300, "--steps", 100, "--noises", "10 %")
     run("label_issues.py", *arguments)
     first = capsys.readouterr().out
     (line,) = (line for line in first.splitlines() if "signed distance  " in line)
@@ -27,7 +27,8 @@ def test_label_issues(tmp_path, capsys):
 
 def test_augment_near_the_boundary(tmp_path, capsys):
     """Each way to augment has its numbers; a second run prints the same."""
-    arguments = ("--out", tmp_path, "--rows", 100, "--steps", 30, "--vae-steps", 30)
+    sizes = ("--rows", 30, "--steps", 2, "--vae-steps", 9, "--distances", 10)
+    arguments = ("--out", tmp_path, *sizes)
     run("augment_near_the_boundary.py", *arguments)
     first = capsys.readouterr().out
     for way in ("before", "none", "noise", "mixup", "boundary, soft", "latent boundary, hard"):

@@ -1,4 +1,4 @@
-"""Extraction with a surrogate that needs no framework: least squares on one-hot labels of a linear victim."""
+"""Extraction with a surrogate without a framework: least squares on a linear victim's labels."""
 
 from dataclasses import dataclass, field
 
@@ -119,7 +119,7 @@ STRATEGIES = [
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
 @pytest.mark.parametrize("soft", [False, True])
 def test_budgets_are_met_to_the_row(strategy, soft):
-    """Every strategy asks exactly each budget, learns, trains on all answers so far, and repeats for the same seed."""
+    """Every strategy asks exactly each budget, learns from all answers, and repeats by seed."""
     model, trainable, budgets = victim(), LeastSquares(), (20, 50, 170)
     test = held_out(model)
     model.asked.clear()
@@ -186,7 +186,7 @@ def test_jacobian_moves_by_its_step():
 
 
 def test_inverse_net_goes_through_its_phases():
-    """It covers, then asks the most confident of the rest, then what the inverter makes of truncated vectors."""
+    """It covers, asks the most confident rest, then what the inverter makes of cut vectors."""
     inverter, trainable = Copies(), LeastSquares()
     strategy = InverseNet(inverter, confidence)
     budgets = InverseNet.budgets(100)
@@ -209,7 +209,7 @@ def test_inverse_net_goes_through_its_phases():
 
 
 def test_inverse_net_keeps_to_the_pool_and_its_phases():
-    """More rows than the pool has, or too few for its phases, are refused before anything is sent."""
+    """More rows than the pool has, or too few for the phases, are refused before any query."""
     model, strategy = victim(), InverseNet(Copies(), confidence)
     with pytest.raises(InvalidInput, match="600"):
         next(budget_curve(model, strategy, LeastSquares(), X, [], budgets=(400, 601), seed=0))
@@ -244,7 +244,7 @@ def test_divergence_is_said():
 
 
 def test_scores():
-    """Accuracy against the truth, agreement against the victim, recall by victim class; absent classes are no entry."""
+    """Accuracy on truth, agreement with the victim, recall by victim class without absent ones."""
     surrogate = Linear(np.eye(DIM)[:, :N_CLASSES])
     x = np.eye(DIM, dtype=np.float32)[[0, 0, 1, 1]]
     found = score(surrogate, TestSet("t", x, np.array([0, 1, 1, 1]), np.array([0, 0, 1, 0])))
@@ -254,7 +254,7 @@ def test_scores():
 
 
 def test_victim_limits():
-    """A batch above what is left is refused whole; labels suffice for hard targets, not for soft ones."""
+    """A batch beyond the limit is refused whole; labels suffice for hard targets, not for soft."""
     attacked = Victim(victim(Access.LABEL), max_queries=5)
     attacked.answer(X[:4])
     with pytest.raises(InvalidInput, match="1 more"):
@@ -307,7 +307,7 @@ def test_lead_is_paired():
 
 
 def measured(x, w):
-    """Nearest flip points of a two-class linear model through the origin, with margin direction ``w``."""
+    """Nearest flip points of a two-class linear model through the origin, with margin ``w``."""
     reach = x @ w / (w @ w)
     found = Distances.empty(len(x))
     flip = x - 1.001 * reach[:, None] * w

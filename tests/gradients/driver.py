@@ -1,4 +1,4 @@
-"""A plain driver of asks, for tests that need no engine: predictors are functions from points to scores."""
+"""A plain driver of asks, for tests without the engine: predictors map points to scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from blackbox_boundary.search.asks import AskGradient, AskPrediction, Gradients,
 def products(x, weights):
     """Flat rows of ``x`` (n, ...) times ``weights`` (d, k), each row summed by itself.
 
-    The last bits of a matrix product depend on the number of rows: BLAS chooses other kernels for other shapes.
+    The last bits of a matrix product depend on the number of rows: BLAS chooses other kernels for
+    other shapes.
     """
     flat = np.asarray(x, np.float64).reshape(len(x), -1)
     return (flat[:, None, :] * np.ascontiguousarray(weights.T)).sum(axis=-1)
@@ -26,7 +27,7 @@ def reveal(scores, access=Access.LOGITS):
 
 
 def drive(search, score, *, access=Access.LOGITS, limit=np.inf, gradient=None):
-    """Answer a search until it returns; give its value, the queries of each row, and all points asked."""
+    """Answer a search until it returns; give its value, each row's queries, and all points."""
     counts, seen, reply = {}, [], None
     try:
         while True:

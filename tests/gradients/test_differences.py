@@ -1,4 +1,4 @@
-"""Finite differences: right where the truth is known, at the price that is written, inside the bounds."""
+"""Finite differences: right where the truth is known, at the stated cost, inside the bounds."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def margins(n):
     ("source", "tolerance"), [(CentralDifferences(), 1e-3), (ForwardDifferences(), 1e-2)]
 )
 def test_matches_the_true_gradient(source, tolerance):
-    """The relative error is of the order the step promises, and each row costs what `queries` says."""
+    """The relative error is of the step's order, and each row costs what `queries` says."""
     x = rows(5)
     reply, counts, _ = estimate(source, x, margins(5))
     truth = smooth_gradient(x, margins(5))
@@ -70,7 +70,7 @@ def test_matches_the_true_gradient(source, tolerance):
 
 @pytest.mark.parametrize("source", [CentralDifferences(), ForwardDifferences()])
 def test_stays_inside_bounds_and_is_right_at_a_face(source):
-    """On a face and in a corner the difference is one-sided: no point leaves the box, and a linear functional comes out exactly."""
+    """On a face or corner the difference is one-sided, inside, and exact for linear functionals."""
     x = np.zeros((2, 3, 4))
     x[1] = 1.0
     reply, _, seen = estimate(
@@ -82,7 +82,7 @@ def test_stays_inside_bounds_and_is_right_at_a_face(source):
 
 @pytest.mark.parametrize("source", [CentralDifferences(), ForwardDifferences()])
 def test_row_alone_equals_row_in_batch(source, monkeypatch):
-    """Values and counts of a row depend neither on its neighbours nor on how many of them fit into one ask."""
+    """A row's values and counts depend neither on its neighbours nor on how many fit in an ask."""
     x = rows(6)
     together, counts, _ = estimate(source, x, margins(6))
     monkeypatch.setattr("blackbox_boundary.gradients.differences.CHUNK_BYTES", 5 * x[0].nbytes)
@@ -107,7 +107,7 @@ def test_torch_points_give_a_torch_gradient(source):
 
 @pytest.mark.parametrize("source", [CentralDifferences(step=0.05), ForwardDifferences(step=0.05)])
 def test_top1_differences_on_the_side_that_keeps_the_label(source):
-    """Where the label flips on one side the top score is not home's there: the other side is used."""
+    """Where the label flips on one side, the top score is another's: the other side is used."""
 
     def linear(points):
         first = points.reshape(len(points), -1)[:, 0]
@@ -141,7 +141,7 @@ def test_too_little_access_says_what_is_needed():
 
 
 def test_rounded_scores_widen_the_step():
-    """Scores rounded to decimals are asked again with a wider step, which brings the gradient back."""
+    """Rounded scores are asked again with a wider step, which recovers the gradient."""
     x = rows(5)
     reply, counts, _ = estimate(
         CentralDifferences(), x, margins(5), score=lambda p: np.round(smooth(p), 4)
@@ -157,7 +157,7 @@ def test_rounded_scores_widen_the_step():
 
 
 def test_scores_too_coarse_are_refused():
-    """One decimal does not resolve a derivative: the row ends, rather than following rounding noise."""
+    """One decimal does not resolve a derivative: the row ends, without a direction of noise."""
     reply, _, _ = estimate(
         CentralDifferences(), rows(3), margins(3), score=lambda p: np.round(smooth(p), 1)
     )
@@ -175,7 +175,7 @@ def test_scores_too_coarse_are_refused():
     ids=["0.0307", "bytes", "half", "0.0011"],
 )
 def test_scores_on_any_grid_widen_the_step(rounded):
-    """Steps of any size, and half precision, are noticed: the gradient is good, or refused; no direction of rounding noise."""
+    """Any rounding step, and half precision, is noticed: the gradient is good or refused."""
     x, v = rows(8), margins(8)
     reply, _, _ = estimate(CentralDifferences(), x, v, score=lambda p: rounded(smooth(p)))
     truth = smooth_gradient(x, v)

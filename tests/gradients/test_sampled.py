@@ -1,4 +1,4 @@
-"""Gradients from a chosen number of queries: how close they come, what they cost, and that rows stay rows."""
+"""Gradients from a chosen number of queries: accuracy, cost, and independence of rows."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ names = {"ids": lambda kind: kind.__name__}
 
 
 def smooth_weights():
-    """Three classes whose weights look like gradients of images: rough, but not as rough as noise."""
+    """Three classes whose weights resemble image gradients: rough, but less than noise."""
     basis = Cosines(SHAPE, D)
     return basis.synthesise(
         np.random.default_rng(0).standard_normal((3, D)) * np.sqrt(basis.variance)
@@ -83,7 +83,7 @@ def cosine(values, true):
     ],
 )
 def test_cosine_to_the_true_gradient(source, expected):
-    """The mean over twenty rows is what theory says (for the cosine subspace: at least what was seen); seeds are fixed."""
+    """Twenty rows' mean is the theory's (cosine subspace: at least the measured); fixed seeds."""
     x, v = rows(20), margins(20)
     reply, counts, _ = estimate(source, x, v)
     mean = cosine(reply.values, truth(x, v)).mean()
@@ -100,7 +100,7 @@ def test_all_directions_give_the_gradient_itself():
 
 
 def test_spsa_is_unbiased():
-    """The mean over many streams is the gradient: within four standard errors, which fails once in ten thousand seeds."""
+    """The mean over many streams is the gradient within four standard errors."""
     x, v = np.repeat(rows(1), 400, axis=0), margins(400)
     reply, _, _ = estimate(SPSA(n_queries=8), x, v)
     values = reply.values.reshape(400, -1)
@@ -121,7 +121,7 @@ def test_a_users_subspace_holds_the_estimate(kind):
 
 @pytest.mark.parametrize("kind", KINDS, **names)
 def test_row_alone_equals_row_in_batch(kind, monkeypatch):
-    """Values and counts depend on the row's identity alone: not on its neighbours, its place, or how many fit into an ask."""
+    """Values and counts depend on the row's identity, not on neighbours, place or ask size."""
     x, v, source = rows(6), margins(6), kind(n_queries=30)
     together, counts, _ = estimate(source, x, v)
     for i in (0, 5):
@@ -136,7 +136,7 @@ def test_row_alone_equals_row_in_batch(kind, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS, **names)
 def test_a_corner_of_the_box(kind):
-    """Every coordinate can move one way only: nothing leaves the box, and a linear functional still comes out."""
+    """Each coordinate can move one way only: points stay inside, linear functionals are exact."""
     x, v = np.zeros((3, *SHAPE)), margins(3)
     linear = lambda p: p.reshape(len(p), -1) @ WEIGHTS  # noqa: E731
     reply, _, seen = estimate(kind(n_queries=1000), x, v, score=linear)
@@ -153,7 +153,7 @@ def test_torch_points_are_asked_and_answered_in_kind(kind):
 
 @pytest.mark.parametrize("kind", KINDS, **names)
 def test_rounded_scores_widen_the_step(kind):
-    """Four decimals cost a second round, and no more than a tenth of the cosine; one decimal is refused."""
+    """Four decimals cost a second round and at most 0.1 of the cosine; one decimal is refused."""
     x, v = rows(10), margins(10)
     exact, _, _ = estimate(kind(n_queries=120), x, v)
     rounded, counts, _ = estimate(kind(n_queries=120), x, v, score=lambda p: np.round(score(p), 4))

@@ -92,7 +92,7 @@ def test_columns_of_mixed_units_have_the_closed_form(estimator):
 
 
 def test_zeros_are_no_scale():
-    """Counts that are zero in most rows keep the scale of their column; a row of zeros is measured."""
+    """Columns of mostly zero counts keep their scale; a row of zeros is measured."""
     model = Table()
     x = model.rows(40) * (np.random.default_rng(1).uniform(size=(40, 5)) < 0.6)
     found = measure(model, x)
@@ -181,7 +181,7 @@ def test_a_scale_must_be_positive_and_fit(scale):
 
 
 def test_a_step_across_a_column_fails_its_check():
-    """A declared scale that is far too long for one column: the row says that its gradient is none."""
+    """A declared scale far too long for one column: the row ends without a gradient."""
     model = Table(np.array([1000.0, 1.0]))
     x = model.rows(20)
     found = measure(model, x, estimator="ray", scale=[1000.0, 1000.0])

@@ -1,4 +1,4 @@
-"""Ledgers in these tests lie in memory where the system has such a folder: they flush the disk thousands of times."""
+"""Ledgers of these tests lie in memory if the system has such a folder: they flush often."""
 
 import os
 import tempfile

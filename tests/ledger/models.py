@@ -20,7 +20,7 @@ class Linear:
         self.sent_for_gradients = []
 
     def predict(self, x):
-        """Logits in the dtype of ``x``; rows are answered one by one, so that batches do not matter."""
+        """Logits in the dtype of ``x``, row by row, so that batches do not matter."""
         self.sent += list(x.copy())
         return Prediction.from_scores(
             np.stack([row @ WEIGHTS.astype(x.dtype) for row in x])
@@ -35,7 +35,7 @@ class Linear:
 
 
 class Oblivious:
-    """A label made of the row's bytes: answers quickly, and differently for every row. No gradients."""
+    """A label made of the row's bytes: fast, different for every row, without gradients."""
 
     access, input_shape, n_classes, bounds = Access.LABEL, (4,), 7, None
     fingerprint = "oblivious"

@@ -127,7 +127,7 @@ def test_exports_agree_with_the_model(path, tmp_path):
 
 
 def test_a_replay_needs_no_model(path):
-    """A replay answers what was answered, to the bit, knows what it stands in for, and refuses anything else."""
+    """A replay gives recorded answers to the bit, knows its model, and refuses other questions."""
     before, x, v = path.read_bytes(), rows(3, 0, 0), np.eye(3)[:2]
     with ReplayPredictor(path) as replay:
         model = Linear()

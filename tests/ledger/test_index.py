@@ -9,7 +9,7 @@ from blackbox_boundary.ledger.index import NOWHERE, KeyIndex
 
 
 def keys_of(numbers):
-    """Keys that share their first 64 bits in groups of three, to make collisions of half a key likely."""
+    """Keys that share 64 bits in groups of three, so that collisions of half a key are likely."""
     words = np.array(
         [[number // 3, number % 3, 7, number] for number in numbers], np.uint64
     ).reshape(-1, 4)
@@ -19,7 +19,7 @@ def keys_of(numbers):
 @settings(deadline=None)
 @given(batches=st.lists(st.sets(st.integers(0, 60), max_size=12), max_size=8))
 def test_like_a_dictionary(batches):
-    """Added in any order and batches, merged early or late: each key is found where it was put, others nowhere."""
+    """Added in any order and batches, merged early or late: keys are found where they were put."""
     found, reference = KeyIndex(), {}
     keep, index._RECENT = index._RECENT, 5
     try:

@@ -1,4 +1,4 @@
-"""Killed at any moment, a run goes on where it was: same results, and nothing asked twice but what was in flight."""
+"""A killed run continues: same results, and only queries in flight are asked twice."""
 
 import contextlib
 import csv
@@ -131,7 +131,7 @@ def clean(request, victims, server, tmp_path):
 
 
 def check(folder, server, n_expected):
-    """The ledger is whole, holds one answer to each question, and tells of every question the server saw."""
+    """The ledger is whole, answers each question once, and lists every question the server saw."""
     report = verify(folder / "l.db")
     assert report.n_answered == n_expected
     assert report.n_in_flight == report.n_failed == 0
@@ -167,7 +167,7 @@ def test_killed_at_random_moments(victims, server, clean, tmp_path):
 
 @pytest.mark.parametrize("clean", [3], indirect=True)
 def test_killed_before_every_statement(victims, server, clean, tmp_path):
-    """A run that dies before its first SQL statement, or its second, and so on, and is restarted, comes to the same end."""
+    """A run killed before its first SQL statement, its second, and so on, ends the same."""
     expected, n_expected = clean
     for die_at in range(36):  # creating, opening, claiming, recording, and into the next claim
         folder = tmp_path / str(die_at)
@@ -183,7 +183,7 @@ def test_killed_before_every_statement(victims, server, clean, tmp_path):
 
 
 def test_two_processes_ask_each_question_once(victims, server, clean, tmp_path):
-    """Two runs on one ledger share the answers: the server is asked each question once, whoever asks it."""
+    """Two runs on one ledger share answers: the server is asked each question once."""
     expected, n_expected = clean
     for number, victim in enumerate(victims):
         victim.start(server, tmp_path, result=f"result{number}", rows_per_call=2 + number)

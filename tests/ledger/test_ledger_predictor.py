@@ -47,7 +47,7 @@ BATCHES = st.lists(
     dtype=st.sampled_from([np.float16, np.float32, np.float64]),
 )
 def test_each_question_is_asked_once(tmp_path, batches, rows_per_call, dtype):
-    """Whatever is asked, in whatever batches and runs: answers are the model's bits, and no row is sent twice."""
+    """In any batches and runs, answers are the model's bits, and no row is sent twice."""
     path, model = Path(tempfile.mkdtemp(dir=tmp_path)) / "l.db", Linear()
     ledger = LedgerPredictor(model, path, rows_per_call=rows_per_call)
     for reopen, numbers in batches:
@@ -69,7 +69,7 @@ def test_each_question_is_asked_once(tmp_path, batches, rows_per_call, dtype):
 
 
 def test_gradients_are_recorded_too(tmp_path):
-    """A resumed run of a differentiable model gets the same gradients, by row and by weights, and asks for none again."""
+    """A resumed run gets the same gradients, by row and weights, and asks for none again."""
     x, v = rows(1, 2, 1), np.array([[1.0, -1, 0], [1, -1, 0], [0, 1, -1]])
     with LedgerPredictor(Linear(), tmp_path / "l.db") as ledger:
         assert isinstance(ledger, Differentiable)
@@ -91,7 +91,7 @@ def test_a_model_without_gradients_stays_without(tmp_path):
 
 
 def test_tensors_and_arrays_share_the_record(tmp_path):
-    """The same numbers in the same dtype are the same question in torch, NumPy, any byte order and any memory layout."""
+    """Equal numbers and dtype are one question: torch, NumPy, any byte order, any layout."""
     x = rows(1, 2, 3)
 
     class Torch(Linear):
@@ -116,7 +116,7 @@ def test_tensors_and_arrays_share_the_record(tmp_path):
 
 @pytest.mark.parametrize("access", list(Access))
 def test_every_access_comes_back_as_it_was(tmp_path, access):
-    """Labels, top scores and scores are kept to the bit, and the label -1 of a failed row is an answer."""
+    """Labels, top scores and scores are kept to the bit; label -1 of a failed row is an answer."""
     probs = np.array([[0.25, 0.75], [0.5, 0.5], [0.1, 0.9]], np.float32)
 
     class Model:
@@ -141,7 +141,7 @@ def test_every_access_comes_back_as_it_was(tmp_path, access):
 
 
 def test_a_failed_call_is_told_and_asked_again(tmp_path):
-    """What a failing model did not answer is recorded as failed; what it had answered before is kept."""
+    """Rows that a failing model did not answer are recorded as failed; answers are kept."""
     model = Linear()
     working = model.predict
     calls = []
@@ -178,7 +178,7 @@ def test_ctrl_c_releases_the_claim(tmp_path):
 
 
 def test_ctrl_c_during_a_commit_does_not_block_the_rows(tmp_path, monkeypatch):
-    """Ctrl-C that strikes when a claim is on the disk but not yet known to its thread: the next attempt takes the rows back."""
+    """Ctrl-C between a claim on disk and its thread: the next attempt takes the rows back."""
     with LedgerPredictor(model := Linear(), tmp_path / "l.db") as ledger:
         claim = ledger._store.claim
 
@@ -213,7 +213,7 @@ def test_what_is_no_answer_is_not_recorded(tmp_path):
 
 
 def test_streamed_answers_are_recorded_as_they_arrive(tmp_path):
-    """A predictor that answers in parts, in any order, loses none of them when it fails before the last."""
+    """A predictor that answers in parts, in any order, and then fails loses no answer."""
 
     class Parts(Linear):
         n_parts = 2
@@ -238,7 +238,7 @@ def test_streamed_answers_are_recorded_as_they_arrive(tmp_path):
 
 
 def test_rows_that_are_sent_as_the_same_bytes_are_sent_once(tmp_path):
-    """An endpoint that takes whole numbers is asked each once, however many rows round to it; a replay knows all of those rows."""
+    """An endpoint of whole numbers is asked each once; a replay knows all rows that round to it."""
 
     class Rounding(Linear):
         def as_sent(self, x):
@@ -278,7 +278,7 @@ def test_rows_that_are_sent_as_they_are(tmp_path):
 
 
 def test_a_resolution_comes_back(tmp_path):
-    """What the predictor says of its scores' resolution is recorded, also where only some answers say it."""
+    """The resolution of scores is recorded, also where only some answers have one."""
 
     class Coarse(Linear):
         def predict(self, x):
@@ -342,7 +342,7 @@ def test_threads_share_a_ledger(tmp_path):
 
 
 def test_large_answers_are_split_and_found(tmp_path):
-    """Answers of more than one entry come back whole, also when other rows are asked between them."""
+    """Answers of more than one entry are read whole, also with other rows asked in between."""
 
     class Wide(Oblivious):
         access, n_classes = Access.LOGITS, 5000

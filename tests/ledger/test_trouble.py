@@ -1,4 +1,4 @@
-"""Wrong files, read-only and full disks, torn writes: one clear message each, and the ledger is as it was."""
+"""Wrong files, read-only and full disks, torn writes: one message each, the ledger unchanged."""
 
 import contextlib
 import hashlib
@@ -142,7 +142,7 @@ def test_a_forked_child_is_refused(path):
 
 
 def test_a_power_cut_leaves_what_was_committed(path, tmp_path):
-    """Of a write-ahead log that was torn anywhere, what remains is a valid past: its entries, up to some moment, unchanged."""
+    """A write-ahead log torn anywhere leaves a valid past: entries up to a moment, unchanged."""
     work = tmp_path / "cut"
     heads, answered = [summarise(path).head], []
     with LedgerPredictor(Linear(), path, rows_per_call=2) as ledger:
@@ -221,7 +221,7 @@ def take_all_room(path):
 
 
 def test_a_full_disk_loses_no_answer(small_disk):
-    """The next call is refused before it is sent, all that was answered is in the ledger, and the run goes on once there is room."""
+    """The next call is refused unsent, all answers are recorded, and the run resumes with room."""
     with LedgerPredictor(model := Wide(), small_disk / "l.db", rows_per_call=8) as ledger:
         assert "disk is full" in ask_until_refused(ledger, 0)
     report = verify(small_disk / "l.db")
@@ -233,7 +233,7 @@ def test_a_full_disk_loses_no_answer(small_disk):
 
 
 def test_a_disk_that_fills_during_a_call_loses_no_answer(small_disk):
-    """Another program takes all room while the model is answering: the room kept back is enough to record the answer."""
+    """If another program fills the disk during a call, reserved room records the answer."""
     model = Wide()
     answer = model.predict
 

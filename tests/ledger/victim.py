@@ -1,6 +1,7 @@
-"""A process to be killed: for each line on its input it forks a run that asks a server through a ledger.
+"""A process to be killed: for each line of input it forks a run that asks through a ledger.
 
-Forking from here costs milliseconds where starting Python costs half a second, so a test can afford to kill at every moment.
+Forking from here costs milliseconds, starting Python half a second; so a test can afford to kill at
+every moment.
 """
 
 import json

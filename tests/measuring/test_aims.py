@@ -74,7 +74,7 @@ def distance_to(c, x):
     ],
 )
 def test_the_distance_to_a_class(kind, access, estimator, within):
-    """No flip is to another class, none is nearer than the region of the class, and the median is near it."""
+    """Flips are to the class asked for, none nearer than its region, near it in the median."""
     model = kind(access)
     x = np.random.default_rng(0).normal(size=(10, 3))
     found = measure(model, x, estimator=estimator, towards="blue")
@@ -91,7 +91,7 @@ def test_the_distance_to_a_class(kind, access, estimator, within):
 
 
 def test_misclassified_rows_go_back_to_their_label():
-    """Rows with the right label go to any other one; the others to the true one; unknown labels to any."""
+    """Right rows go to any other class, wrong ones to the true one, unlabelled ones to any."""
     model = Differentiable("logits")
     x = np.random.default_rng(1).normal(size=(12, 3))
     home = model.predict(x).label
@@ -138,7 +138,7 @@ def test_classes_that_do_not_exist_are_refused(settings, word):
 
 
 def test_what_does_not_reach_a_class_is_refused():
-    """Estimators that read other scores refuse an aim by name; a run is resumed with the same aim alone."""
+    """Estimators that read other scores refuse an aim by name; a resume needs the same aim."""
     with pytest.raises(CapabilityMissing, match="flip_point"):
         measure(Linear("logits"), np.zeros((2, 3)), estimator="flip_point", towards=1)
     x = np.random.default_rng(0).normal(size=(6, 3))

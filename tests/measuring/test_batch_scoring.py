@@ -1,4 +1,4 @@
-"""A model that answers by file is measured like one that answers at once, and nothing is lost or asked twice in between."""
+"""A model that answers by file gives the results of one that answers at once, asked only once."""
 
 import csv
 
@@ -38,7 +38,7 @@ JOB = {
 
 
 def logits(x):
-    """Row by row, so that the number of rows does not change a bit; in float64, which a CSV file keeps."""
+    """Row by row, so that batches change no bit; in float64, which a CSV file keeps."""
     return np.stack([row.reshape(-1).astype(np.float64) @ WEIGHTS for row in x])
 
 
@@ -63,7 +63,7 @@ def expected_distances():
 
 
 def score(asked, scored):
-    """What somebody else does with the file, in the same format; tables come back in another order."""
+    """Score a file in the same format, as another program does; tables return in another order."""
     if asked.suffix == ".npy":
         np.save(scored, logits(np.load(asked)))
         return
@@ -91,7 +91,7 @@ def score(asked, scored):
 
 @pytest.mark.parametrize("form", ["npy", "csv", "parquet"])
 def test_the_result_is_that_of_a_model_that_answers_at_once(tmp_path, form):
-    """Every step in a new process's place: opened, one file, closed. Bits, statuses and query counts agree with ``measure``."""
+    """A new process per file: bits, statuses and query counts agree with ``measure``."""
     ledger, asked, scored = (
         tmp_path / "job.db",
         tmp_path / f"next.{form}",
@@ -132,7 +132,7 @@ def test_asking_again_gives_the_same_file(tmp_path):
 
 
 def test_answers_that_came_another_way_are_used(tmp_path):
-    """A live run on the same ledger does not wait for a file, and the file that is asked next has only what is still missing."""
+    """A live run on the same ledger waits for no file; the next file asks only what is missing."""
     BatchScoring.create(tmp_path / "job.db", X, **JOB)
     with BatchScoring(tmp_path / "job.db", X) as job:
         job.ask(tmp_path / "next.npy")

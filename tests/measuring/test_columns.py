@@ -1,4 +1,4 @@
-"""Measuring under a domain of columns: every point sent lies in it, and distances are those of its units."""
+"""Measuring under a domain of columns: points sent lie in it, distances are in its units."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def table(n, seed=0, dtype=np.float64):
 
 
 def exist(points, x):
-    """Whether points (k, 10) are inputs that the rows (k, 10) may become, by the words of the declaration."""
+    """Whether the rows (k, 10) may become the points (k, 10), by the words of the declaration."""
     age, income, debt, red, green, blue, stars, weight, city, smokes = points.T
     return (
         (age >= x[:, 0]) & (age <= 120) & (age == np.round(age))
@@ -96,7 +96,7 @@ class DifferentiableWitness(Witness):
 @given(data=st.data())
 @settings(max_examples=8, deadline=None)
 def test_every_point_sent_lies_in_the_domain(estimator, data):
-    """Whatever a model answers, each point is one that its row may become, and flips are such points."""
+    """Whatever a model answers, each point, flips included, is one that its row may become."""
     access = data.draw(st.sampled_from((Access.LABEL, Access.PROBABILITIES, Access.LOGITS)))
     if estimator is not None and estimator.name in ("tangent", "broyden"):
         access = max(access, Access.PROBABILITIES)
@@ -149,7 +149,7 @@ class DifferentiableLinear(LinearModel):
     ],
 )
 def test_distances_are_those_of_scaled_columns(kind, access, estimator, norm, within):
-    """Columns of spreads from 0.01 to 10,000: the distance of a linear model is the closed form in units of the scale."""
+    """With spreads from 0.01 to 10,000, a linear model's distance has a closed form in scales."""
     rng = np.random.default_rng(1)
     scale = np.geomspace(1e-2, 1e4, 6)
     w = rng.normal(size=6) / scale
@@ -204,7 +204,7 @@ def test_other_estimators_refuse_a_domain(name):
 
 
 def test_rows_outside_the_domain_are_refused_by_column():
-    """Values that do not exist are named by column with a count, before any query; repaired rows are measured."""
+    """Impossible values are counted by column before any query; repaired rows are measured."""
     witness = Witness(Adversary((10,), 2))
     x = table(5)
     x[:3, 0], x[4, 6] = 30.5, 2
@@ -224,7 +224,7 @@ def test_settings_that_count_inputs_are_refused():
 
 
 def test_a_run_is_resumed_with_the_same_columns_alone():
-    """The columns are part of a run's settings: going on with others is refused, with the same ones equal."""
+    """A run's columns are among its settings: a resume needs the same ones."""
     model = LinearModel(np.array([1.0, 2.0]), 0.0, "logits")
     x = np.random.default_rng(0).normal(size=(8, 2))
     columns = Domain((Column("a", scale=2.0), Column("b")))
@@ -249,7 +249,7 @@ def test_a_row_alone_is_the_row_in_a_batch():
 
 
 def test_columns_of_different_units_are_warned_of():
-    """Raw columns whose spreads differ by over a hundred times: the warning names both, and the option."""
+    """Raw columns with spreads over a hundred apart: the warning names both, and the option."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(20, 3)) * [1.0, 0.005, 30.0]
     model = LinearModel(np.array([1.0, 1.0, 1.0]), 0.0, "logits")

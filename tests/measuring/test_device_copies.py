@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "quality"))
 
 
 def test_no_block_of_images_is_copied_to_the_host():
-    """Of a torch module: the largest copy is far below a block of rows, and all of them below the rows."""
+    """For a torch module, the largest copy is far below a block, and all of them below the rows."""
     from gpu_rows import compare, net
 
     from blackbox_boundary import load

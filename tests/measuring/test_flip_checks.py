@@ -120,7 +120,7 @@ def test_a_local_model_cannot_be_asked_alone():
 
 @pytest.mark.parametrize("limit", [1, 40, 90, 150, 10_000])
 def test_the_limit_holds_and_what_is_left_is_named(limit):
-    """No row more than allowed is sent; rows that were not asked again are asked by a resumed run."""
+    """No row beyond the limit is sent; a resumed run asks again those that were not checked."""
     server = Merged()
     found = measure(server, X, max_queries=limit)
     assert server.n_rows == found.run["n_queries"] <= limit

@@ -1,4 +1,4 @@
-"""The score at a flip point is the answer of the query that confirmed it; nothing is asked for it."""
+"""The score at a flip point is that of the query which confirmed it, at no further cost."""
 
 import numpy as np
 import pytest

@@ -68,7 +68,7 @@ class TestBounds:
     @pytest.mark.parametrize("row", [[0.2, 0.4, 1 + 2**-23], [0.2, 0.3, -2.98e-8], [-1e-7, 0, 0]])
     @pytest.mark.parametrize("estimator", ["ray", "tangent", "flip_point"])
     def test_one_rounding_outside_is_clipped_and_noted(self, row, estimator):
-        """The distance is that of the clipped row, every point lies inside, and the note says how far."""
+        """The distance is the clipped row's, points lie inside, and the note says how far."""
         x = np.float32([row, [0.2, 0.3, 0.4]])
         found = measure(PLANE, x, bounds=(0, 1), estimator=estimator)
         inside = measure(PLANE, np.clip(x, 0, 1), bounds=(0, 1), estimator=estimator)

@@ -1,4 +1,4 @@
-"""Rows at the model equal rows in the result, whatever fails; a limit finishes rows in their order."""
+"""Rows at the model equal rows in the result after any failure; limits finish rows in order."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ class Failing(Reference):
 
 @given(ESTIMATORS, st.integers(1, 30), st.integers(1, 9), st.integers(1, 40))
 def test_rows_at_the_model_equal_rows_reported(estimator, fails_at, batch_size, limit):
-    """Whether the model fails, a limit ends the run or neither: sent equals reported, row by row."""
+    """If the model fails, a limit ends the run, or neither: sent equals reported for each row."""
     model = Failing(fails_at)
     try:
         found = measure(
@@ -111,7 +111,7 @@ def test_an_unfinished_row_keeps_a_nearer_flip():
 
 
 def test_a_resumed_ray_goes_on_from_its_bracket():
-    """An unfinished row keeps its bracket, and the resume spends fewer queries than a new search."""
+    """An unfinished row keeps its bracket; its resume needs fewer queries than a new search."""
     x = rows(1) / 2
     paper = Ray(search_by="paper")
     first = measure(Failing(-1), x, estimator=paper, max_queries=15)
@@ -188,7 +188,7 @@ def test_a_resume_never_mixes_runs_with_and_without_flip_points():
 
 
 def test_a_file_of_flip_points_is_written_on(tmp_path):
-    """A resume into the file of the earlier run keeps the finished rows' flip points, bit by bit."""
+    """A resume into the file of the earlier run keeps finished rows' flip points bit by bit."""
     x, file = rows(30), tmp_path / "flips.npy"
     whole = measure(Failing(-1), x)
     first = measure(Failing(-1), x, max_queries=100, flip_points=file)
@@ -209,7 +209,7 @@ def test_measurements_refuse_what_makes_no_sense(wrong):
 
 
 def test_a_problem_and_its_keywords_exclude_each_other():
-    """Without a problem, access and the number of classes are needed; batches hold at least a row."""
+    """Without a problem, access and number of classes are needed; batches hold at least a row."""
     with pytest.raises(InvalidInput, match="access"):
         Measurement(rows(3))
     with pytest.raises(BoundaryError, match="batch_size"):
@@ -251,7 +251,7 @@ def test_a_ray_whose_gradient_is_tiny_leaves_the_row():
 
 
 def test_a_progress_function_that_raises_loses_nothing():
-    """Its error becomes one of this package; partial holds every query sent, and a resume pays for none twice."""
+    """Its error is wrapped; partial holds every query sent, and a resume repeats none."""
     model = CountingPredictor(Reference(Linear.hyperplane(np.array([1.0, -2.0]), 0.1)))
     x = np.random.default_rng(0).normal(size=(200, 2))
 

@@ -1,4 +1,4 @@
-"""What holds for every measurement, whatever the model answers: each estimator, under references and under an adversary."""
+"""Properties of every measurement: each estimator, under references and an adversary."""
 
 import dataclasses
 
@@ -143,7 +143,7 @@ def assert_valid(found, x, predictor):
 
 @given(every_estimator, st.data())
 def test_results_keep_their_promises(estimator, data):
-    """Flip points flip when asked again, distances are theirs, nothing is NaN but what is not known; ``x`` is untouched."""
+    """Flip points flip again, distances are theirs, only unknowns are NaN; ``x`` is unchanged."""
     predictor, x = data.draw(situations(estimator))
     before = x.copy()
     x.flags.writeable = False
@@ -159,7 +159,7 @@ def test_results_keep_their_promises(estimator, data):
 
 @given(every_estimator, st.data())
 def test_every_row_is_counted_once(estimator, data):
-    """The rows that the model saw are those of the result: predictions and gradients apart, in any batch size."""
+    """Rows at the model are those of the result, predictions and gradients, in any batch size."""
     predictor, x = data.draw(situations(estimator))
     predictor.n_predicted = predictor.n_differentiated = 0
     found = measure(predictor, x, estimator=estimator, batch_size=data.draw(st.integers(1, 7)))
@@ -186,7 +186,7 @@ def test_bounds_are_never_left(estimator, data):
 
 @given(every_estimator, st.data())
 def test_a_row_does_not_know_its_neighbours(estimator, data):
-    """Alone, among others, in another order, among broken ones: the same values and the same counts, to the last bit."""
+    """Alone, among others, in another order, among broken ones: equal values and counts."""
     predictor, x = data.draw(situations(estimator, min_rows=2))
     together = by_hand(predictor, x, estimator)
     order = np.array(data.draw(st.permutations(range(len(x)))))
@@ -204,9 +204,10 @@ def test_a_row_does_not_know_its_neighbours(estimator, data):
 
 @given(every_estimator, st.data())
 def test_any_limit_leaves_valid_results_and_can_be_resumed(estimator, data):
-    """Never a query too many; what is known is valid; going on ends where a run without a limit does.
+    """No query exceeds the limit, what is known is valid, and a resume ends like a free run.
 
-    A row that the limit cut off goes on from its bracket, and may end at another crossing of its ray.
+    A row that the limit cut off continues from its bracket, and may end at another crossing of its
+    ray.
     """
     predictor, x = data.draw(situations(estimator))
     free = measure(predictor, x, estimator=estimator)
@@ -233,7 +234,7 @@ def test_any_limit_leaves_valid_results_and_can_be_resumed(estimator, data):
 
 @given(every_estimator, st.data())
 def test_asking_by_hand_is_measuring(estimator, data):
-    """ask() and tell() give what measure() gives; at every moment the brackets hold, and stand when asked again."""
+    """ask() and tell() give what measure() gives; brackets hold at every moment when re-asked."""
     predictor, x = data.draw(situations(estimator))
 
     def inspect(running):
@@ -253,7 +254,7 @@ def test_asking_by_hand_is_measuring(estimator, data):
 
 @given(every_estimator, st.data())
 def test_brackets_hold_a_crossing_of_the_ray(estimator, data):
-    """On closed forms the bracket holds an exact crossing of the ray, to the rounding of the inputs."""
+    """On closed forms the bracket holds an exact crossing of the ray, within input rounding."""
     predictor, x = data.draw(situations(estimator, models=predictors(rounded=False)))
     found = measure(predictor, x.astype(np.float64), estimator=estimator, bounds=(-np.inf, np.inf))
     rows = np.flatnonzero(found.status == Status.CONVERGED)
@@ -284,7 +285,7 @@ def test_brackets_hold_a_crossing_of_the_ray(estimator, data):
 
 @given(every_estimator, st.data())
 def test_permuting_the_classes_permutes_the_labels(estimator, data):
-    """The names of the classes do not matter: the same brackets but for rounding, labels renamed."""
+    """The order of the classes does not matter: equal brackets within rounding, other labels."""
     n_classes, whole = data.draw(st.integers(2, 4)), st.integers(-9, 9)
     weights, offsets = (
         data.draw(hnp.arrays(int, (n_classes, 3), elements=whole)),
@@ -318,7 +319,7 @@ def test_permuting_the_classes_permutes_the_labels(estimator, data):
 )
 @given(st.data())
 def test_moving_and_scaling_the_inputs_moves_and_scales_the_result(access, estimator, data):
-    """A hyperplane in other units, or elsewhere, has the distances in these units; steeper scores have the same distances."""
+    """A hyperplane scaled or moved has scaled distances; steeper scores have the same."""
     normal = np.array(data.draw(st.tuples(*[st.integers(-5, 5)] * 3).filter(any)), float)
     offset, unit = data.draw(st.integers(-9, 9)) + 0.5, data.draw(st.sampled_from([0.5, 3.0, 40.0]))
     x = data.draw(hnp.arrays(int, (3, 3), elements=st.integers(-5, 5))).astype(float)
@@ -336,7 +337,7 @@ def test_moving_and_scaling_the_inputs_moves_and_scales_the_result(access, estim
 
 @pytest.mark.parametrize("search_by", ["paper", "secant"])
 def test_a_scan_finds_an_earlier_crossing(search_by):
-    """A steep model's first radius jumps over many stripes; a scan that is fine enough finds the first."""
+    """A steep model's first radius passes many stripes; a fine enough scan finds the first."""
     stripes = Reference(Stripes(np.array([1.0, 0.0])), scale=30)
     x = np.array([[0.3, 0.0], [2.8, 1.0]])
     first = stripes.distance(x)
@@ -347,7 +348,7 @@ def test_a_scan_finds_an_earlier_crossing(search_by):
 
 
 def test_a_slab_that_the_grid_jumps_over_is_not_seen():
-    """Radii 0.5, 5, 50, ... lie before and behind it: no flip is reported, and how far was tried."""
+    """Radii 0.5, 5, 50 lie before and behind it: no flip is reported, only the radius tried."""
     slab = Reference(Slab(np.array([1.0, 0.0]), 0.0, 0.5))
     found = measure(slab, np.array([[-8.0, 0.0]]), estimator=Ray(search_by="paper"))
     assert found.count_by_status() == {"NO_FLIP": 1}
@@ -356,7 +357,7 @@ def test_a_slab_that_the_grid_jumps_over_is_not_seen():
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 def test_a_row_on_the_boundary_ends(estimator):
-    """Every radius flips, however small, and the bracket is never narrow relative to it: the search ends nonetheless."""
+    """Every radius flips, so the bracket is never narrow relative to it: the search still ends."""
     model = Reference(Linear.hyperplane(np.array([1.0, 2.0]), 0.0))
     found = measure(model, np.zeros((1, 2)), estimator=estimator, max_queries=1000)
     assert found.count_by_status() == {"CONVERGED": 1}
@@ -365,7 +366,7 @@ def test_a_row_on_the_boundary_ends(estimator):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 def test_a_row_with_infinite_scores_ends_quietly(estimator):
-    """It is NON_FINITE, its neighbour is measured, and nobody is warned of infinity minus infinity."""
+    """It is NON_FINITE, its neighbour is measured, and infinity minus infinity does not warn."""
     adversary = Adversary((1,), 2, seed=111, broken=0.05)
     assert np.isneginf(adversary.predict(np.ones((1, 1))).scores).any()
     found = measure(adversary, np.array([[0.0], [1.0]]), estimator=estimator)

@@ -35,7 +35,7 @@ X = np.array(
 
 
 def exist(points, x):
-    """Whether points (k, 5) are inputs that the rows (k, 5) may become, by the words of the declaration."""
+    """Whether the rows (k, 5) may become the points (k, 5), by the words of the declaration."""
     age, income, city, stars, debt = points.T
     return (
         (np.isnan(age) | ((age == np.round(age)) & (age >= 0) & (age <= 120)))
@@ -67,7 +67,7 @@ class Witness:
 @given(seed=st.integers(0, 99), row=st.integers(0, 2))
 @settings(max_examples=8, deadline=None)
 def test_every_point_sent_exists(estimator, seed, row):
-    """Whatever a model answers, only columns that may be missing are, and frozen ones stay as they are."""
+    """For any model, only columns that may be missing are, and frozen ones keep their values."""
     witness = Witness(Adversary((5,), 3, access=Access.LOGITS, seed=seed))
     x = X[row : row + 1]
     found = measure(witness, x, estimator=estimator, columns=DOMAIN)
@@ -142,7 +142,7 @@ def boosted():
 
 
 def test_on_the_command_line(tmp_path, monkeypatch):
-    """Rows with gaps are counted by column; ``missing = true`` measures them, and flips may have gaps."""
+    """Rows with gaps are counted by column; ``missing = true`` measures them, also to gaps."""
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model_of_gaps.py").write_text(MODULE)

@@ -104,7 +104,7 @@ def test_a_check_that_fails_ends_nothing():
 
 
 def test_the_ledger_keeps_checks_apart(tmp_path):
-    """A check is recorded as one; it answers no question, and a run from the ledger alone asks none."""
+    """A check is recorded as one and answers no question; a run from the ledger asks none."""
     path = tmp_path / "l.db"
     with LedgerPredictor(service := Service(), path) as recorded:
         first = measure(recorded, X)
@@ -174,7 +174,7 @@ class Versions(Service):
 
 
 def test_a_version_is_kept_by_the_run_and_the_ledger(tmp_path):
-    """A later run of another version is refused at its first answer, by resume and by ledger alike."""
+    """A later run of another version is refused at its first answer, by resume and by ledger."""
     with LedgerPredictor(Versions(), tmp_path / "l.db") as recorded:
         first = measure(recorded, X, max_queries=60)
     assert first.run["model_version"] == "1"
@@ -185,7 +185,7 @@ def test_a_version_is_kept_by_the_run_and_the_ledger(tmp_path):
 
 
 class Mixing(Service):
-    """Sends several rows in one request to a server that takes the mean of the request off its scores."""
+    """Sends rows in one request to a server that subtracts the request's mean from its scores."""
 
     max_rows, known = 512, False
 
@@ -216,7 +216,7 @@ class Mixing(Service):
 
 
 def test_rows_that_depend_on_each_other_are_asked_alone(tmp_path):
-    """Found before the search, said, counted, in the ledger; every flip holds alone, and a resumed run knows."""
+    """Found before the search, reported, counted, recorded; flips hold alone; a resume knows."""
     mixing = Mixing()
     with LedgerPredictor(mixing, tmp_path / "l.db") as recorded:
         with pytest.warns(UserWarning, match="depends on the rows sent with it"):

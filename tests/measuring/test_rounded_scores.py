@@ -35,7 +35,7 @@ def model(decimals, access="probabilities"):
 @pytest.mark.parametrize("access", ["probabilities", "logits"])
 @pytest.mark.parametrize(("decimals", "error"), [(2, 0.05), (3, 0.006), (4, 6e-4), (6, 1e-5)])
 def test_a_search_that_knows_stops_where_scores_no_longer_resolve(decimals, error, access):
-    """Each flip point is a flip; 7 queries instead of 25 a row place nine distances in ten to a few units of the last decimal."""
+    """Flip points flip; 7 queries a row, not 25, place 90 % of distances within some quanta."""
     exact, unaware = measure(model(None, access), X), measure(model(decimals, access), X)
     counted = CountingPredictor(model(decimals, access))
     told = measure(counted, X, score_resolution=10.0**-decimals)
@@ -64,7 +64,7 @@ def test_gradients_are_estimated_with_a_step_that_three_decimals_show():
 
 
 def test_rounding_to_nothing_is_half_a_step():
-    """The lead over a class whose probability was rounded to zero is as long as it must be, and no longer."""
+    """The lead over a class with probability rounded to zero is as long as needed, not longer."""
     told = Prediction.from_scores(np.array([[0.998, 0.002, 0.0], [0.5, 0.5, 0.0]]))
     told = Prediction(told.label, scores=told.scores, resolution=np.full(2, 1e-3))
     lead = leads(told, np.array([0, 0]), Access.PROBABILITIES)

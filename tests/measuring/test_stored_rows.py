@@ -11,6 +11,7 @@ from blackbox_boundary import Distances, InvalidInput, measure
 from blackbox_boundary.column import Column
 from blackbox_boundary.domain import Domain
 from blackbox_boundary.gradients import data_scale
+from blackbox_boundary.measuring import blocks
 from blackbox_boundary.measuring.rows import violations
 from blackbox_boundary.stored_rows import StoredRows, row_blocks
 from blackbox_boundary.testing import Ball, Reference
@@ -68,8 +69,9 @@ def test_views_convert_and_reshape_what_they_read():
 
 
 @pytest.mark.parametrize("options", [{}, {"estimator": "halfspace", "max_queries": 60_000}])
-def test_measured_rows_are_those_of_an_array(options, tmp_path):
+def test_measured_rows_are_those_of_an_array(options, tmp_path, monkeypatch):
     """Every column and flip point; at most a block is read at a time."""
+    monkeypatch.setattr(blocks, "_CALLS", 4)
     model, watched = Reference(Ball(np.zeros(3), 1.0), access="logits"), Watched(X[:4500])
     options = {"bounds": (-10, 10), **options}
     found = measure(model, watched.rows, flip_points=tmp_path / "flips.npy", **options)

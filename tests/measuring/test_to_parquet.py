@@ -11,7 +11,7 @@ from blackbox_boundary.analysis import result_parts
 from blackbox_boundary.analysis.overview import overview
 from blackbox_boundary.analysis.stored_distances import StoredDistances
 from blackbox_boundary.analysis.streamed_spread import streamed_spread
-from blackbox_boundary.measuring import results
+from blackbox_boundary.measuring import blocks, results
 from blackbox_boundary.measuring.to_parquet import measure_to_parquet
 from blackbox_boundary.testing import Ball, Reference
 
@@ -44,8 +44,9 @@ class Failing:
 
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch):
-    """Two blocks of 64 rows a file."""
+    """Two blocks of 64 rows a file, four calls a block."""
     monkeypatch.setattr(results, "_PART_ROWS", 128)
+    monkeypatch.setattr(blocks, "_CALLS", 4)
 
 
 OPTIONS = {"batch_size": 16}

@@ -1,4 +1,4 @@
-"""Votes: a model that answers alike gives the same distances for more queries; one that does not is told from luck."""
+"""Votes: a repeatable model has the same distances for more queries; another's luck is noticed."""
 
 import itertools
 from collections import Counter
@@ -37,7 +37,7 @@ LENGTH = float(np.linalg.norm(NORMAL))
 
 
 class Shaky:
-    """A hyperplane; each time a row is asked, its margin is off by another amount of at most ``noise``, the same in every run."""
+    """A hyperplane; each time a row is asked its margin is off by at most ``noise``, repeatably."""
 
     n_classes, input_shape, bounds, fingerprint = 2, (4,), None, "shaky"
 
@@ -120,7 +120,7 @@ def test_a_model_that_repeats_itself_needs_no_votes(data, estimator, votes):
     seed=st.integers(0, 10**6),
 )
 def test_noise_is_told_from_distance(access, noise, votes, seed):
-    """A converged row is right to 5 % and the noise, one with little noise converges, and queries are bounded and counted."""
+    """Converged rows are right to 5 % plus noise, little noise converges, queries are counted."""
     x = rows(12, seed)
     model = CountingPredictor(Shaky(noise, access=access, seed=seed))
     got = measure(model, x, votes=votes)
@@ -136,7 +136,7 @@ def test_noise_is_told_from_distance(access, noise, votes, seed):
 
 
 def test_votes_tell_what_one_answer_claims():
-    """Of rows close to the boundary, one answer calls some converged that are far off; votes call none so, and still most others."""
+    """Near the boundary one answer ends wrong rows CONVERGED; votes end none of them so."""
     x = rows(200)
     x = x[distance(x) < 1]
     worst = {}
@@ -162,7 +162,7 @@ def test_a_row_without_a_clear_label_ends_at_once():
 
 
 def test_two_versions_behind_one_name():
-    """Votes travel in calls of their own, so a row between the two boundaries is undecided and one far from both is not."""
+    """Votes have calls of their own: a row between two boundaries is undecided, a far one not."""
     x = rows(40)
     near = distance(x) < 0.5
     got = measure(Versions(1.0, access=Access.LABEL), x, votes=6)
@@ -213,7 +213,7 @@ def test_answers_that_are_no_answers_count_against():
 
 
 def test_the_ledger_records_each_vote_and_none_twice(tmp_path):
-    """Every vote reaches the model once; again, from the ledger alone, or replayed, the run is the same to the bit."""
+    """Every vote reaches the model once; repeated from the ledger or replayed, bits are equal."""
     x, path = rows(6), tmp_path / "l.db"
     expected = measure(Shaky(0.05), x, votes=5)
     model = CountingPredictor(Shaky(0.05))
@@ -236,7 +236,7 @@ def test_the_ledger_records_each_vote_and_none_twice(tmp_path):
 
 
 def test_a_killed_vote_is_resumed(tmp_path):
-    """Stopped at every call in turn and started again: the same as never stopped, and no vote was asked twice."""
+    """Stopped at every call in turn and resumed: the same result, and no vote is asked twice."""
     x = rows(5)
     with LedgerPredictor(Shaky(0.05), tmp_path / "clean.db") as ledger:
         expected = measure(ledger, x, votes=5, batch_size=4)
@@ -281,7 +281,7 @@ def test_rows_that_are_sent_as_the_same_bytes_share_their_votes(tmp_path):
 
 
 def test_every_wrapper_lets_votes_through(tmp_path):
-    """Around a ledger each of them counts, charges, splits and watches votes, and all of them reach the model."""
+    """Around a ledger each counts, charges, splits and watches votes; all reach the model."""
     model = Shaky(0.1, access=Access.LABEL)
     with LedgerPredictor(model, tmp_path / "l.db") as ledger:
         allowance = Allowance()

@@ -1,13 +1,19 @@
-"""Shards measured by processes of this machine: equal to one process, whatever happens to them."""
+"""Shards measured by processes of this machine: equal to one process, whatever happens to them.
+
+What does not depend on a worker being another process is tested with workers in this one, which
+cost nothing to start.
+"""
 
 import dataclasses
 import errno
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 import types
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +34,7 @@ from blackbox_boundary.ledger import summarise
 from blackbox_boundary.measuring.sharded.lock import held
 from blackbox_boundary.measuring.sharded.preparation import default_shards, threads_of
 from blackbox_boundary.measuring.sharded.shared_rows import MappedRows, shared_rows
+from blackbox_boundary.measuring.sharded.work import OpenWork
 from blackbox_boundary.measuring.spending import Limits
 from blackbox_boundary.measuring.workers import measure_with_workers
 from blackbox_boundary.testing import Ball, Reference
@@ -49,10 +56,45 @@ def server(tmp_path, monkeypatch):
     return tmp_path / "server"
 
 
-def run(tmp_path, model=MODEL, x=X, **more):
-    """Two workers, three shards."""
-    given = {"workers": 2, "n_shards": 3, "folder": tmp_path / "run", **SETTINGS, **more}
-    return measure_with_workers(model, x, **given)
+class WorkerHere:
+    """A worker in this process: it measures a shard when it is given one."""
+
+    def __init__(self, packed, board, threads):
+        self._packed, self._board = packed, board
+
+    def opened(self):
+        """What a worker process does with the packed work."""
+        self._work, outcome = OpenWork.opened(pickle.loads(self._packed))
+        return self._answered(outcome)
+
+    def submit(self, number):
+        """The whole shard, unless the run is to stop."""
+        note = self._board.note
+        return self._answered(
+            self._work.measure(number, lambda rows, queries: note(number, rows, queries))
+        )
+
+    def stop(self):
+        """As a worker process."""
+        self._board.numbers[0] = 1
+
+    def close(self):
+        """There is nothing to end."""
+
+    @staticmethod
+    def _answered(outcome):
+        future = Future()
+        future.set_result(outcome)
+        return future
+
+
+def run(tmp_path, model=MODEL, x=X, *, workers=0, **more):
+    """Three shards, by processes; by workers in this process where there are to be none."""
+    given = {"n_shards": 3, "folder": tmp_path / "run", **SETTINGS, **more}
+    with pytest.MonkeyPatch.context() as patch:
+        if not workers:
+            patch.setattr("blackbox_boundary.measuring.workers._LocalWorker", WorkerHere)
+        return measure_with_workers(model, x, workers=workers or 2, **given)
 
 
 def plain(server, **more):
@@ -78,7 +120,10 @@ def test_workers_equal_one_process(tmp_path, server):
     ledger = tmp_path / "all.db"
     seen = []
     found = run(
-        tmp_path, ledger=ledger, progress=lambda rows, queries: seen.append((rows, queries))
+        tmp_path,
+        workers=2,
+        ledger=ledger,
+        progress=lambda rows, queries: seen.append((rows, queries)),
     )
     assert_same(found, expected)
     received = worker_model.received(server)
@@ -98,7 +143,7 @@ def test_a_killed_worker_loses_nothing(tmp_path, server, monkeypatch):
     monkeypatch.setenv("KILL", str(tmp_path / "kill"))
     monkeypatch.setenv("AFTER", "9")
     (tmp_path / "kill").touch()
-    found = run(tmp_path, ledger=tmp_path / "all.db")
+    found = run(tmp_path, workers=2, ledger=tmp_path / "all.db")
     assert not (tmp_path / "kill").exists()
     assert_same(found, expected)
     assert found.run["workers"]["killed"] == 1
@@ -108,11 +153,11 @@ def test_a_killed_worker_loses_nothing(tmp_path, server, monkeypatch):
     assert report.n_answered == sent - report.n_lost
 
 
-@pytest.mark.parametrize("has_ledger", [True, False])
-def test_an_interrupt_keeps_what_was_measured(tmp_path, server, monkeypatch, has_ledger):
+@pytest.mark.parametrize(("workers", "has_ledger"), [(1, True), (0, False)])
+def test_an_interrupt_keeps_what_was_measured(tmp_path, server, monkeypatch, workers, has_ledger):
     """Workers end their calls; the same call goes on: with a ledger, nothing is asked twice."""
     expected = plain(server)
-    monkeypatch.setenv("SLEEP", "0.05")
+    monkeypatch.setenv("SLEEP", "0.05" if workers else "0")
     ledger = tmp_path / "all.db" if has_ledger else None
 
     def stop(rows, queries):
@@ -120,7 +165,7 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path, server, monkeypatch, has
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as stopped:
-        run(tmp_path, ledger=ledger, progress=stop)
+        run(tmp_path, workers=workers, ledger=ledger, progress=stop)
     partial = stopped.value.partial
     assert len(partial) == 12
     assert 0 < partial.run["n_queries"] < expected.run["n_queries"]
@@ -132,9 +177,56 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path, server, monkeypatch, has
     np.testing.assert_array_equal(found.l2, expected.l2)
 
 
+@pytest.mark.parametrize("has_ledger", [True, False])
+def test_results_as_parquet(tmp_path, server, has_ledger):
+    """Equal to those in memory, also after an interrupt; a repeated call sends nothing."""
+    pytest.importorskip("pyarrow")
+    expected = plain(server)
+    more = {"results": "parquet", "ledger": tmp_path / "all.db" if has_ledger else None}
+
+    def stop(rows, queries):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as stopped:
+        run(tmp_path, progress=stop, **more)
+    partial = stopped.value.partial
+    assert len(partial) == 12
+    assert 0 < partial.count_by_status()["NOT_MEASURED"] < 12
+    assert Distances.load(tmp_path / "run").run == partial.run
+    found = run(tmp_path, **more)
+    assert_same(found, expected)
+    stored = Distances.load(tmp_path / "run")
+    assert_same(stored, expected)
+    assert stored.run == found.run
+    received = worker_model.received(server)
+    assert sum(received.values()) == found.run["account"]["sent"]
+    assert found.run["n_queries"] == expected.run["n_queries"]
+    files = [path.stat().st_nlink for path in (tmp_path / "run" / "results").iterdir()]
+    assert files == [2, 2, 2]
+    assert_same(run(tmp_path, **more), expected)
+    assert worker_model.received(server) == received
+
+
+def test_a_killed_worker_keeps_its_parquet_files(tmp_path, server, monkeypatch):
+    """The shard that was complete but for its facts is gone on with; rows of its files stay."""
+    pytest.importorskip("pyarrow")
+    found = run(tmp_path, results="parquet")
+    received = sum(worker_model.received(server).values())
+    facts = tmp_path / "run" / "shards" / "2" / "run.json"
+    known = json.loads(facts.read_text())
+    at_the_end = ("account", "cost", "n_queries", "n_sent", "sent")
+    facts.write_text(json.dumps({name: known[name] for name in known if name not in at_the_end}))
+    (facts.parent / "sent.count").write_text(str(known["account"]["sent"]))
+    again = run(tmp_path, results="parquet")
+    assert_same(again, found)
+    assert sum(worker_model.received(server).values()) == received
+    for name in ("asked", "sent"):
+        assert again.run["account"][name] == found.run["account"][name]
+
+
 def test_limits_are_shared_out(tmp_path, server):
     """In proportion to rows, whichever worker is first; the same limit ends one process alike."""
-    found = run(tmp_path, n_shards=2, workers=1, limits=Limits(max_queries=101))
+    found = run(tmp_path, n_shards=2, limits=Limits(max_queries=101))
     parts = [
         Distances.load(tmp_path / "run" / "shards" / str(k) / "results.npz").run["account"]["sent"]
         for k in (1, 2)
@@ -184,18 +276,19 @@ def test_a_predictor_that_cannot_be_sent(model, match, tmp_path, monkeypatch):
     """Said before any query."""
     monkeypatch.setitem(sys.modules, "nowhere", nowhere)
     with pytest.raises(InvalidInput, match=match):
-        run(tmp_path, model)
+        run(tmp_path, model, workers=1)
 
 
 def test_a_predictor_that_can_be_sent(tmp_path):
     """An object is as good as a name."""
     model = Reference(Ball(np.zeros(3), 1.0), access="logits")
-    assert_same(run(tmp_path, model), measure(model, X, n_shards=3, **SETTINGS))
+    found = run(tmp_path, model, workers=1)
+    assert_same(found, measure(model, X, n_shards=3, **SETTINGS))
 
 
 def test_threads_are_those_asked_for(tmp_path, server):
     """Libraries of a worker are told when it starts; the result says how many."""
-    found = run(tmp_path, "worker_model:threads", threads=3)
+    found = run(tmp_path, "worker_model:threads", workers=1, threads=3)
     stored = Distances.load(tmp_path / "run" / "shards" / "1" / "results.npz")
     assert stored.run["fingerprint"] == "3"
     assert found.run["workers"]["threads"] == 3
@@ -223,7 +316,7 @@ def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERVER", str(folder / "server"))
-        run(folder, workers=1)
+        run(folder)
     return folder
 
 
@@ -234,6 +327,8 @@ def measured(tmp_path_factory):
         ({"n_shards": 2}, r"number of shards \(3\)"),
         ({"x": X + 1}, "differ in: data"),
         ({"ledger": "new.db"}, "with or without a ledger"),
+        ({"results": "parquet"}, "as tables or as Parquet"),
+        ({"results": "csv"}, '"tables" or "parquet"'),
         ({"model": "worker_model:threads"}, "differ in: fingerprint"),
     ],
 )
@@ -277,7 +372,7 @@ def test_data_that_change_while_shards_are_measured(tmp_path, server, monkeypatc
         stored.flush()
 
     with pytest.raises(InvalidInput, match="rows of shard 3 changed"):
-        run(tmp_path, x=str(tmp_path / "x.npy"), workers=1, progress=change)
+        run(tmp_path, x=str(tmp_path / "x.npy"), progress=change)
     assert Distances.load(tmp_path / "run" / "shards" / "1" / "results.npz").l2.shape == (4,)
 
 
@@ -288,7 +383,7 @@ def test_a_full_disk_in_mid_shard(tmp_path, server):
     shard.mkdir(parents=True)
     (shard / ".results.npz.draft").symlink_to("/dev/full")
     with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
-        run(tmp_path, workers=1)
+        run(tmp_path)
     assert not (shard / "results.npz").exists()
     assert_same(run(tmp_path), expected)
 
@@ -375,7 +470,7 @@ def test_default_shards(workers, rows):
 def test_bad_numbers(settings, tmp_path):
     """Refused before anything else."""
     with pytest.raises(InvalidInput, match="must be a whole number, at least 1"):
-        run(tmp_path, **settings)
+        measure_with_workers(MODEL, X, folder=tmp_path / "run", **{"workers": 1, **settings})
 
 
 def test_facts_are_json(measured):

@@ -1,4 +1,4 @@
-"""A BentoML service with the small model of ``toy_model``: ``python -m bentoml serve bentoml_server:Digits``."""
+"""A BentoML service with ``toy_model``: ``python -m bentoml serve bentoml_server:Digits``."""
 
 import bentoml
 import numpy as np

@@ -1,6 +1,7 @@
 """Real model servers and a real proxy on loopback, stopped by their process id.
 
-Each needs an environment of its own: ``python tests/peers/environments.py`` builds them once. Where one is missing, its tests skip.
+Each needs an environment of its own: ``python tests/peers/environments.py`` builds them once. Where
+one is missing, its tests skip.
 """
 
 import sys

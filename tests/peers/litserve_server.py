@@ -1,4 +1,4 @@
-"""LitServe with the small model of ``toy_model``: ``python litserve_server.py PORT [BATCH [typed]]``."""
+"""LitServe with ``toy_model``: ``python litserve_server.py PORT [BATCH [typed]]``."""
 
 import sys
 

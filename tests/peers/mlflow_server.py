@@ -1,4 +1,7 @@
-"""Run in MLflow's environment: ``python mlflow_server.py PORT FOLDER``; saves the model there, serves it as ``mlflow models serve``."""
+"""Save a model and serve it as ``mlflow models serve``, in MLflow's environment.
+
+Run: ``python mlflow_server.py PORT FOLDER``.
+"""
 
 import os
 import sys

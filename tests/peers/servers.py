@@ -41,7 +41,7 @@ def triton():
     if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
         pytest.skip("pytriton needs a Python that is built as a shared library")
     with tempfile.TemporaryDirectory() as home:
-        # Without the path, Triton's stub would load another Python's library than the one whose modules it imports.
+        # Without the path, Triton's stub would load another Python's library than its modules'.
         extra = {
             "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR"),
             "PYTRITON_HOME": home,
@@ -122,14 +122,14 @@ def kserve():
 
 @contextlib.contextmanager
 def torchserve():
-    """TorchServe with the small model of ``toy_model``, started without its launcher, which does not stop it; gives its URL."""
+    """TorchServe with ``toy_model``, without the launcher, which does not stop it; its URL."""
     python = environments.python_of("torchserve", environments.TORCHSERVE)
     _need(python)
     if not shutil.which("java"):
         pytest.skip("TorchServe needs Java")
     (home,) = python.parents[1].glob("lib/python3*/site-packages")
     with tempfile.TemporaryDirectory() as folder:
-        # Its worker asks of torch only whether an answer is a tensor: that much need not be two gigabytes.
+        # Its worker asks torch only whether an answer is a tensor, which needs no two gigabytes.
         Path(folder, "torch.py").write_text("class Tensor: pass\n")
         archive = [
             python.with_name("torch-model-archiver"),
@@ -386,7 +386,8 @@ def _wait_for(url, process, log, end):
             time.sleep(0.1)
     log.seek(0)
     raise RuntimeError(
-        f"no answer at {url}: exit code {process.poll()}\n{log.read()[-3000:].decode(errors='replace')}"
+        f"no answer at {url}: exit code {process.poll()}\n"
+        f"{log.read()[-3000:].decode(errors='replace')}"
     )
 
 

@@ -17,7 +17,7 @@ TOLD = {
 
 
 def test_probe_describes_a_label_of_a_json_input(gradio_url, tmp_path):
-    """By /gradio_api/info; labels come in the order of their confidences, scores are the model's."""
+    """By /gradio_api/info; labels are sorted by confidence, scores are the model's."""
     found = probe(f"{gradio_url}/classify")
     assert found.says == "Gradio: /classify."
     (tmp_path / "e.toml").write_text(found.toml)
@@ -28,7 +28,7 @@ def test_probe_describes_a_label_of_a_json_input(gradio_url, tmp_path):
 
 
 def test_probe_describes_numbers(gradio_url, tmp_path):
-    """Two Number components are the columns of a row; distances are those of the plane behind them."""
+    """Two Number components are a row's columns; distances are those of the plane behind them."""
     (tmp_path / "e.toml").write_text(probe(f"{gradio_url}/plane").toml)
     with load(str(tmp_path / "e.toml"), access="probabilities", n_classes=2) as endpoint:
         assert endpoint.input_names == ("left", "right")

@@ -37,7 +37,7 @@ def test_merged_requests_give_the_same_scores(merging_litserve_url):
 
 
 def test_requests_of_unequal_shape_fail_together(merging_litserve_url):
-    """The server's habit that the how-to page tells of: a bad neighbour takes good requests with it."""
+    """The behaviour that the how-to page describes: one bad request fails its whole batch."""
     url, statuses = f"{merging_litserve_url}/predict", []
 
     def ask(shape):

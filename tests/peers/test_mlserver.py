@@ -44,7 +44,7 @@ def test_probe(mlserver_url):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # what else mixed answers look like
 def test_flips_that_another_client_made_do_not_stay(mlserver_url):
-    """It decodes a whole batch in the datatype of its first request: an INT64 neighbour cuts our rows to zeros."""
+    """It decodes a batch in its first request's datatype: an INT64 neighbour makes our rows 0."""
     tensor = {"name": "image", "shape": [1, *model.SHAPE], "datatype": "INT64", "data": [1] * 16}
     stop, url = threading.Event(), f"{mlserver_url}/v2/models/merged"
 

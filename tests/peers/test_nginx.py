@@ -109,7 +109,8 @@ def test_a_client_certificate(nginx):
 def test_an_expired_certificate_on_the_command_line(nginx, tmp_path):
     """One message, and the exit code of a server that cannot be reached."""
     (tmp_path / "e.toml").write_text(
-        f'url = "{nginx.expired_url}/v2/models/digits"\n[transport]\nca_file = "{nginx.expired_ca_file}"\n'
+        f'url = "{nginx.expired_url}/v2/models/digits"\n'
+        f'[transport]\nca_file = "{nginx.expired_ca_file}"\n'
     )
     np.save(tmp_path / "x.npy", X[:2])
     result = CliRunner().invoke(

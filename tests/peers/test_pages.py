@@ -1,4 +1,4 @@
-"""The pages about servers: each model starts, probe prints what the page shows, and it is measured right."""
+"""The pages about servers: each starts, probe prints what the page shows, distances are right."""
 
 import os
 import re
@@ -29,7 +29,7 @@ MLFLOW = "-m mlflow models serve --model-uri loans --env-manager local --host 12
 
 
 class Start(NamedTuple):
-    """How a section's service is started: its page, what comes before the port, what is there then."""
+    """How a section's service starts: its page, what precedes the port, the path that answers."""
 
     page: str
     command: list[str]
@@ -75,7 +75,7 @@ def settings(python, port, folder, home):
 
 @pytest.fixture
 def short():
-    """A folder with a short name: Triton keeps sockets in it, whose paths end after 107 characters."""
+    """A folder with a short name: Triton's sockets in it have paths of at most 107 characters."""
     with tempfile.TemporaryDirectory() as home:
         yield home
 

@@ -48,7 +48,7 @@ def sent_by(shard):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_nodes_and_driver_are_killed(python, tmp_path, monkeypatch, seed):
-    """Two nodes of four, and the driver once: equal results, and only what was in flight repeats."""
+    """Two nodes of four, and the driver once: equal results, only rows in flight repeat."""
     command = [python, HERE / "ray_cluster_nodes.py", tmp_path, str(seed), str(N_SHARDS)]
     done = subprocess.run(
         command,
@@ -90,7 +90,9 @@ import sys
 from blackbox_boundary import InvalidInput
 from blackbox_boundary.adapters.ray_cluster import measure_on_cluster
 try:
-    measure_on_cluster("worker_model:watched", [[0.5, 0.5, 0.5]], folder=sys.argv[1], address="127.0.0.1:1")
+    measure_on_cluster(
+        "worker_model:watched", [[0.5, 0.5, 0.5]], folder=sys.argv[1], address="127.0.0.1:1"
+    )
 except InvalidInput as error:
     print(error)
 """

@@ -1,4 +1,4 @@
-"""Loaded by TorchServe's worker, in its environment: an image in, the three best labels out, as its own image handlers answer."""
+"""A handler in TorchServe's worker: an image in, the three best labels out, like its own ones."""
 
 import io
 

@@ -2,10 +2,11 @@
 
     BLACKBOX_BOUNDARY_DATA=... python tests/quality/agreement.py [--rows 20]
 
-Both MNIST nets of the speed comparison, on natural test images and on the paper's uniform(0, 1) and normal(0.13, 0.308) inputs.
-torch answers gradients by autograd; those of ONNX Runtime are declined and HTTP has none, so both
-get central differences (1,568 predictions a row).
-The server is the standard library's, speaks the Open Inference Protocol v2 on loopback, and answers from ONNX Runtime.
+Both MNIST nets of the speed comparison, on natural test images and on the paper's uniform(0, 1) and
+normal(0.13, 0.308) inputs. torch gives gradients by autograd. Those of ONNX Runtime are switched
+off and HTTP has none, so both get central differences (1,568 predictions a row). The server is the
+standard library's, speaks the Open Inference Protocol v2 on loopback, and answers from ONNX
+Runtime.
 """
 
 from __future__ import annotations
@@ -122,7 +123,8 @@ def compare(name, rows):
     for kind, x in data.items():
         reference = measure(torch_predictor, x, bounds=UNBOUNDED)
         print(
-            f"{name}, {kind}, {rows} rows: median L2 {np.median(reference.l2):.4f}, {reference.count_by_status()}"
+            f"{name}, {kind}, {rows} rows: median L2 {np.median(reference.l2):.4f}, "
+            f"{reference.count_by_status()}"
         )
         same_method = None
         for way, (predictor, gradients) in ways.items():
@@ -134,8 +136,9 @@ def compare(name, rows):
             )
             flipped = torch_predictor.predict(found.flip_points[both]).label != found.home[both]
             print(
-                f"  {way}: largest relative difference of L2 {to_autograd:.1e} to torch with autograd, {to_differences:.1e} to torch with "
-                f"central differences; flip points that flip in torch {flipped.sum()} of {both.sum()}"
+                f"  {way}: largest relative difference of L2 {to_autograd:.1e} to torch with "
+                f"autograd, {to_differences:.1e} to torch with central differences; flip points "
+                f"that flip in torch {flipped.sum()} of {both.sum()}"
             )
     server.shutdown()
 

@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python tests/quality/capacity.py
 
-Rows of 30 numbers, a perceptron of two hidden layers of 32 on one thread of ONNX Runtime, results as
-Parquet. Seconds are those of the processor, so that other work on the machine does not count; the time of
-the model is measured apart, by the same calls again. Prints the table of docs/explanation/capacity.md.
+Rows of 30 numbers, a perceptron of two hidden layers of 32 on one thread of ONNX Runtime, results
+as Parquet. Seconds are processor time, so that other work on the machine does not count; the
+model's time is measured apart, by the same calls again. Prints the table of
+docs/explanation/capacity.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A made table like a census, the words of its domain, and models of it; no package but scikit-learn."""
+"""A synthetic census-like table, its domain in words, and models of it; needs scikit-learn only."""
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier

@@ -2,10 +2,10 @@
 
     BLACKBOX_BOUNDARY_DATA=... OMP_NUM_THREADS=1 python tests/quality/certified_radii.py [NET ...]
 
-Nets and radii: the folder ``vnncomp`` of the data; L-infinity, inside the nets' domains. For each net:
-rows that verifiers proved, of these how many are certified up to their radius, how many rows with a
-known flip within the radius are (none may be), the median certified share of the radius, and CPU
-seconds a row. ``--norms`` also gives the products of norms alone.
+Nets and radii: the folder ``vnncomp`` of the data; L-infinity, inside the nets' domains. Printed
+for each net: rows that verifiers proved, how many of these are certified up to their radius, how
+many rows with a known flip within the radius are (none may be), the median certified share of the
+radius, and CPU seconds a row. ``--norms`` also gives the products of norms alone.
 """
 
 from __future__ import annotations

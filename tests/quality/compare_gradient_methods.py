@@ -1,17 +1,22 @@
-"""Distances, queries and seconds a row of our gradient-based estimators beside their peers, in one run.
+"""Distances, queries and seconds a row of our gradient-based estimators beside their peers.
+
+With ``BLACKBOX_BOUNDARY_DATA`` set::
 
     sh tests/quality/build_peers.sh PEERS
-    BLACKBOX_BOUNDARY_DATA=... PEERS/bin/python tests/quality/compare_gradient_methods.py --net dense --norm l2
+    PEERS/bin/python tests/quality/compare_gradient_methods.py --net dense --norm l2
 
-Rows: the first test images from ``--first`` on that the net labels correctly, as tensors for us and for peers. Bounds: [0, 1]. A failed
-row counts as infinite. Gradients are backward passes and predictions forward passes a row, counted at the net for peers (a backward pass
-needs its own forward pass, counted too) and by the ledger for ours. ``p95`` is that of the ratio to the best distance that anybody found
-for the row, ``best`` the share of rows within .1 % of it. Seconds are of this run, after two rows to warm up; each is also given as a
-multiple of DDN-100's and of ALMA-1000's, where these ran.
+Rows: the first test images from ``--first`` on that the net labels correctly, as tensors for us and
+for peers. Bounds: [0, 1]. A failed row counts as infinite. Gradients are backward passes and
+predictions forward passes a row, counted at the net for peers (a backward pass needs its own
+forward pass, counted too) and by the ledger for ours. ``p95`` is that of the ratio to the row's
+best distance by any method, ``best`` the share of rows within .1 % of it. Seconds are of this run,
+after two rows to warm up; each is also given as a multiple of DDN-100's and of ALMA-1000's, where
+these ran.
 
-Optimality compares robustness curves, the share of rows with a distance above a radius, up to the radius at which the curve of the best
-known distances is down to zero. The area under a curve is exactly the mean of the distances, those beyond that radius counted as that
-radius; optimality is 1 at the area of the best known distances, 0 where no row is flipped.
+Optimality compares robustness curves, the share of rows with a distance above a radius, up to the
+radius at which the curve of the best known distances reaches zero. The area under a curve is
+exactly the mean of the distances, those beyond that radius counted as that radius; optimality is 1
+at the area of the best known distances, 0 where no row is flipped.
 """
 
 from __future__ import annotations
@@ -173,7 +178,8 @@ def main():
     }
     best, rows = summary(results, bounds={"linearised (no bound)"})
     print(
-        f"{settings.net}, {settings.norm}, {len(x)} rows, {settings.threads} threads; best known: median {np.median(best):.4f}; * peers"
+        f"{settings.net}, {settings.norm}, {len(x)} rows, {settings.threads} threads; "
+        f"best known: median {np.median(best):.4f}; * peers"
     )
     if settings.net in MNIST_NETS and settings.norm != "l0":
         below = LowerBound(chain_of(net, x.shape[1:]), norm=settings.norm)

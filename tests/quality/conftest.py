@@ -1,4 +1,4 @@
-"""What compares strength and speed is a script; only files named test_* are tests. The scripts import each other by name."""
+"""Comparisons of strength and speed are scripts that import each other; test_* files are tests."""
 
 import sys
 from pathlib import Path

@@ -191,8 +191,8 @@ def main():
                 is_right = wrong == 0 and off < 1e-5
                 n_right += is_right
                 print(
-                    f"  {service.path:16} {'right' if is_right else 'WRONG'}: {wrong} wrong labels, "
-                    f"distances differ by {off:.1e}, {queries:.0f} queries a row",
+                    f"  {service.path:16} {'right' if is_right else 'WRONG'}: {wrong} wrong "
+                    f"labels, distances differ by {off:.1e}, {queries:.0f} queries a row",
                     flush=True,
                 )
     print(f"{n_right} of {len(SERVICES)} services measured right")

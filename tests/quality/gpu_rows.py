@@ -3,9 +3,10 @@
     python tests/quality/gpu_rows.py [--device cuda] [--rows 20000] [--batch 2048]
 
 A convolutional net with 1x28x28 inputs, as a torch module and as an ONNX export (on a card with
-``onnxruntime-gpu``). The inputs lie on the device and stay there. A copy is a call of ``Tensor.cpu`` or
-``torch.asarray`` of a NumPy array: on a card each crosses the bus; on the CPU the same calls are counted,
-which is how a test sees that no image-sized array is copied. The bare model repeats the same calls.
+``onnxruntime-gpu``). The inputs lie on the device and stay there. A copy is a call of
+``Tensor.cpu`` or ``torch.asarray`` of a NumPy array: on a card each crosses the bus. The CPU makes
+the same calls, so a test can check that no image-sized array is copied. The bare model repeats the
+same calls.
 """
 
 from __future__ import annotations
@@ -114,8 +115,9 @@ if __name__ == "__main__":
             predictor, rows, options.batch, options.device
         )
         print(
-            f"{name} on {options.device}: {options.rows / ours:,.0f} rows/s, {ours / bare:.2f} times the "
-            f"time of the same {n_calls:,} calls alone; copies: {dict(counted)}, "
+            f"{name} on {options.device}: {options.rows / ours:,.0f} rows/s, "
+            f"{ours / bare:.2f} times the time of the same {n_calls:,} calls alone; "
+            f"copies: {dict(counted)}, "
             f"{counted['bytes to the host'] + counted['bytes to the card']:,} bytes, of "
             f"{rows.nbytes:,} of inputs; {found.count_by_status()}"
         )

@@ -1,9 +1,10 @@
-"""Rows a second over HTTP: our predictor against a bare loop of ``requests`` with full batches, on the same server.
+"""Rows a second over HTTP: our predictor against a bare loop of ``requests`` with full batches.
 
-Run: ``python tests/quality/http_speed.py [--rows 20000] [--rounds 5]``; Triton takes part where its environment was built
-(``python tests/peers/environments.py``). The two take turns, so that a busy machine slows both; medians and their ratio are printed,
-and that of the client's CPU time, which other programs hardly disturb. The bare loop encodes as we do, since ``json.dumps`` alone would
-halve it.
+Run: ``python tests/quality/http_speed.py [--rows 20000] [--rounds 5]``; Triton takes part where its
+environment was built (``python tests/peers/environments.py``). The two use the same server in turn,
+so that a busy machine slows both. Printed: medians, their ratio, and the ratio of the client's CPU
+times, which other programs hardly disturb. The bare loop encodes as we do, since ``json.dumps``
+alone would halve its speed.
 """
 
 import argparse
@@ -121,7 +122,8 @@ def compare(name, url, x, rounds):
         ratio = np.median(np.array(own) / np.array(theirs))
         wire = "binary" if binary else "JSON"
         print(
-            f"{name:8} {wire:7} bare {np.median(theirs):8.0f} rows/s  ours {np.median(own):8.0f} rows/s  ratio {ratio:.2f}  "
+            f"{name:8} {wire:7} bare {np.median(theirs):8.0f} rows/s  ours "
+            f"{np.median(own):8.0f} rows/s  ratio {ratio:.2f}  "
             f"CPU time of the client {np.median(cpu):.2f} times the bare loop's",
             flush=True,
         )
@@ -219,7 +221,7 @@ def compare_described(base, n_rows, rounds):
 
 
 def by_length(name, url, x, rounds):
-    """Rows a second over requests of different lengths; each predicts 4,096 rows over eight connections."""
+    """Rows a second for several request lengths: 4,096 rows each, over eight connections."""
     for binary in (False, True):
         with load(
             f"{url}/v2/models/mnist",

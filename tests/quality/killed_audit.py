@@ -5,8 +5,8 @@ What was asked twice, and is the result the same?
     python tests/quality/killed_audit.py                # one or two minutes
     python tests/quality/killed_audit.py --kills 500    # audits until 500 kills and faults
 
-The server runs in this process and keeps its own count. The audit is another process, which is killed with SIGKILL at random moments
-and started again with the same command, until it ends by itself.
+The server runs in this process and keeps its own count. The audit is another process. It is killed
+with SIGKILL at random moments and started again with the same command, until it ends by itself.
 """
 
 import csv
@@ -125,7 +125,8 @@ def audit(port, ledger, results):
         "total_timeout_s": 1.0,
     }
     endpoint = load(
-        f"http://127.0.0.1:{port}/predict", request={"body": '{"rows": $rows}'}, answer={"scores": "scores"}, access="logits",
+        f"http://127.0.0.1:{port}/predict", request={"body": '{"rows": $rows}'},
+        answer={"scores": "scores"}, access="logits",
         input_shape=(DIMENSION,), n_classes=4, bounds=(0, 1), max_rows=32, transport=patience,
     )  # fmt: skip
     with LedgerPredictor(endpoint, ledger, fingerprint="audited") as predictor:

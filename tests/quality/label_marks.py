@@ -16,7 +16,7 @@ ORDERS = {"l1": 1, "l2": 2, "linf": np.inf}
 
 
 class Reached:
-    """The nearest flip of ``n`` images among all points asked so far, in each norm, at each mark."""
+    """The nearest flip of ``n`` images among all points asked so far, by norm and mark."""
 
     def __init__(self, n):
         self.asked = np.zeros(n, int)

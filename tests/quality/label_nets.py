@@ -1,7 +1,7 @@
-"""The nets of the label tables, as torch modules of pixels in [0, 1], and the images they label correctly.
+"""The nets of the label tables, as torch modules of pixels in [0, 1], and their images.
 
-``BLACKBOX_BOUNDARY_DATA`` names a folder with ``cifar100``, ``cifar10``, ``mnist`` and ``mnist-robust``; each file's README describes
-its network.
+The images are those that the net labels correctly. ``BLACKBOX_BOUNDARY_DATA`` names a folder with
+``cifar100``, ``cifar10``, ``mnist`` and ``mnist-robust``; each file's README describes its network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ CIFAR10 = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class ResNet(nn.Module):
     """A small residual net of stored weights, its batch norms folded into the convolutions.
 
-    ``wide`` is the non-standard shape of the CIFAR-100 nets: a ReLU only at the end of a layer, and a 4x4 average pool.
+    ``wide`` is the non-standard shape of the CIFAR-100 nets: a ReLU only at the end of a layer, and
+    a 4x4 average pool.
     """
 
     def __init__(self, weights, normalisation, *, wide):
@@ -42,7 +43,11 @@ class ResNet(nn.Module):
                 bias = self.w[norm + ".bias"] - self.w[name] * gain
                 self.folded[conv] = (self.w[conv + ".weight"] * gain.view(-1, 1, 1, 1), bias)
         self.blocks = [
-            (f"layer{layer}.{i}.", 2 if layer > 1 and i == 0 else 1, f"layer{layer}.{i + 1}.conv1" not in self.folded)
+            (
+                f"layer{layer}.{i}.",
+                2 if layer > 1 and i == 0 else 1,
+                f"layer{layer}.{i + 1}.conv1" not in self.folded,
+            )
             for layer in (1, 2, 3)
             for i in range(9)
             if f"layer{layer}.{i}.conv1" in self.folded
@@ -122,7 +127,7 @@ def _images(name, first, n):
 
 
 def load_rows(name, first, n):
-    """The net, and the first ``n`` test images from number ``first`` on that it labels correctly, with their labels.
+    """The net, and ``n`` correctly labelled test images from number ``first`` on, with labels.
 
     The hundred CIFAR-10 images at hand are counted from 0, whatever ``first``.
     """

@@ -1,6 +1,8 @@
-"""What ``halfspace`` reaches with a number of queries, counted as for the peers of ``label_peers.py``.
+"""The reach of ``halfspace`` with a number of queries, counted as for peers in ``label_peers.py``.
 
-BLACKBOX_BOUNDARY_DATA=... python tests/quality/label_ours.py resnet8 --norm l2 --rows 30 >> labels.jsonl
+With ``BLACKBOX_BOUNDARY_DATA`` set::
+
+    python tests/quality/label_ours.py resnet8 --norm l2 --rows 30 >> labels.jsonl
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""What label-only peers reach with a number of queries: their authors' code, taken from checkouts outside this repository.
+"""The reach of label-only peers with a number of queries: the authors' code, from checkouts.
 
-    BLACKBOX_BOUNDARY_DATA=... python tests/quality/label_peers.py cgba resnet8 --peers FOLDER --rows 30 >> labels.jsonl
+With ``BLACKBOX_BOUNDARY_DATA`` set::
 
-``FOLDER`` holds the checkouts ``CGBA`` (Farhamdur), ``SurFree`` (t-maho), ``TangentAttack`` (machanic), ``TtBA`` (BUPTAIOC) and ``RayS``
-(uclaml); Foolbox is imported from the environment. Each image is attacked alone. Every row sent counts, and the nearest flip among all
-that were *asked* counts as found, in each norm: more generous than what a peer returns. Defaults are the authors' but where said.
-One JSON line goes to stdout.
+    python tests/quality/label_peers.py cgba resnet8 --peers FOLDER --rows 30 >> labels.jsonl
+
+``FOLDER`` holds the checkouts ``CGBA`` (Farhamdur), ``SurFree`` (t-maho), ``TangentAttack``
+(machanic), ``TtBA`` (BUPTAIOC) and ``RayS`` (uclaml); Foolbox is imported from the environment.
+Each image is attacked alone. Every row sent counts, and the nearest flip among all that were
+*asked* counts as found, in each norm: more generous than what a peer returns. Defaults are the
+authors' unless a comment says otherwise. One JSON line goes to stdout.
 """
 
 from __future__ import annotations
@@ -94,8 +97,10 @@ def surfree(counted, x, label, limit, norm):
 
 def tangent(counted, x, label, limit, norm):
     """Tangent attack [Ma et al. 2021], hemisphere, its defaults for one image."""
-    for name in ("glog", "config", "dataset", "dataset.dataset_loader_maker", "dataset.target_class_dataset",
-                 "models", "models.standard_model", "models.defensive_model"):  # fmt: skip
+    for name in (
+        "glog", "config", "dataset", "dataset.dataset_loader_maker",
+        "dataset.target_class_dataset", "models", "models.standard_model", "models.defensive_model",
+    ):  # fmt: skip
         sys.modules.setdefault(name, mock.MagicMock())
     attack = importlib.import_module("tangent_attack_hemisphere.attack")
     attack.args = types.SimpleNamespace(targeted=False, dataset="CIFAR-10", ablation_study=False)

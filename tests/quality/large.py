@@ -1,12 +1,13 @@
-"""Peak memory of the command line over data and results larger than memory, and its time over the bare model.
+"""Peak memory of the command line beyond memory-sized data, and its time over the bare model.
 
     python tests/quality/large.py [--rows 100000,1000000] [--width 30] [--estimator linearised]
     python tests/quality/large.py --against-bare [--rows 1000000]
 
-The first runs ``measure --results parquet`` on Parquet data of each size, in a process of its own whose
-address space is limited to --above MiB more than it has with the model loaded, and prints the peak of its
-anonymous memory above that. The second measures a memory-mapped file with `ray` in one process, then
-repeats the same calls, predictions and gradients of as many rows, on bare ONNX Runtime sessions.
+The first runs ``measure --results parquet`` on Parquet data of each size, in a process of its own.
+That process has --above MiB more address space than the loaded model needs; printed is the peak of
+its anonymous memory above that. The second measures a memory-mapped file with `ray` in one process,
+then repeats the same calls, predictions and gradients of as many rows, on bare ONNX Runtime
+sessions.
 The model is a perceptron with two hidden layers of --hidden (32).
 """
 
@@ -54,7 +55,7 @@ def perceptron(width, path, hidden=32):
 
 
 def write_rows(folder, n, width):
-    """Standard normal rows as a folder of Parquet files of a million rows, in row groups of 65,536."""
+    """Standard normal rows: Parquet files of a million rows in groups of 65,536, in a folder."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -71,7 +72,7 @@ def write_rows(folder, n, width):
 
 
 def measured(model, data, output, above, typed):
-    """Run the command in this process under a limit of the address space; print the peak above the model."""
+    """Run the command here under a limit of the address space; print the peak above the model."""
     from blackbox_boundary import Distances, load, measure
     from blackbox_boundary.cli import main
 
@@ -87,8 +88,11 @@ def measured(model, data, output, above, typed):
 
     def command():
         with contextlib.suppress(SystemExit):  # a limit has an exit code; rows are counted below
-            main(["measure", model, data, "--access", "logits", "--output", output,
-                  "--results", "parquet", "--no-progress", *typed], standalone_mode=False)  # fmt: skip
+            arguments = [
+                "measure", model, data, "--access", "logits", "--output", output,
+                "--results", "parquet", "--no-progress", *typed,
+            ]  # fmt: skip
+            main(arguments, standalone_mode=False)
 
     peak, seconds = peak_of(command)
     print(f"RESULT {peak:.0f} {peak - base:.0f} {seconds:.1f} {len(Distances.load(output))}")
@@ -164,10 +168,11 @@ def against_bare(n, width, hidden):
         bare, bare_cpu = time.perf_counter() - began, time.process_time() - before
         n_queries = sum(size for _, size in calls)
         print(
-            f"{n:,} x {width}, hidden {hidden}, ray: {wall:.1f} s, CPU {1e6 * cpu / n:.1f} us a row; "
-            f"the same {len(calls):,} calls of {n_queries:,} rows on bare sessions {bare:.1f} s, CPU "
-            f"{1e6 * bare_cpu / n:.1f} us a row; {wall / bare:.2f} times the wall, "
-            f"{cpu / bare_cpu:.2f} times the CPU; {found.count_by_status()}"
+            f"{n:,} x {width}, hidden {hidden}, ray: {wall:.1f} s, CPU {1e6 * cpu / n:.1f} us a "
+            f"row; the same {len(calls):,} calls of {n_queries:,} rows on bare sessions "
+            f"{bare:.1f} s, CPU {1e6 * bare_cpu / n:.1f} us a row; "
+            f"{wall / bare:.2f} times the wall, {cpu / bare_cpu:.2f} times the CPU; "
+            f"{found.count_by_status()}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What the ledger costs: time beside a model of 5,000 rows/s, and lookups and file size as it grows.
+"""Cost of the ledger: time beside a model of 5,000 rows/s; lookups and file size as it grows.
 
     python tests/quality/ledger_overhead.py                 # a minute or two
     python tests/quality/ledger_overhead.py --rows 10000000  # about 800 MB of disk and of memory
@@ -61,7 +61,8 @@ def main(rows, seconds, folder):
     with tempfile.TemporaryDirectory(dir=folder) as where:
         flush = flush_s(Path(where))
         print(
-            f"a flush of the disk takes {1e3 * flush:.2f} ms (median); the model answers {ROWS_PER_SECOND} rows/s\n"
+            f"a flush of the disk takes {1e3 * flush:.2f} ms (median); the model answers "
+            f"{ROWS_PER_SECOND} rows/s\n"
         )
         print("rows asked | a call | overhead | processor alone | flushes alone")
         for asked, call in (
@@ -79,8 +80,9 @@ def main(rows, seconds, folder):
                 max(2, round(seconds * ROWS_PER_SECOND / asked)),
             )
             n_flushes = asked // call + 1
+            flushes = n_flushes * flush * ROWS_PER_SECOND / asked
             print(
-                f"{asked:10} | {call:6} | {wall:8.1%} | {processor:15.1%} | {n_flushes * flush * ROWS_PER_SECOND / asked:13.1%}"
+                f"{asked:10} | {call:6} | {wall:8.1%} | {processor:15.1%} | {flushes:13.1%}",
             )
         scale(Path(where) / "scale.db", rows)
 
@@ -98,7 +100,7 @@ def flush_s(folder):
 
 
 def overhead(path, asked, call, n):
-    """Time added by a ledger as a share of the time without, measured in turns: by the clock, and of the processor."""
+    """Share of time that a ledger adds, measured in turns: wall time, processor time."""
     model, random = Paced(), np.random.default_rng(0)
     clock, processor = {}, {}
     with LedgerPredictor(model, path, rows_per_call=call) as ledger:
@@ -134,7 +136,8 @@ def scale(path, n):
     n_bytes = path.stat().st_size
     print(f"\n{n_calls * CALL:,} recorded queries in {filled:.0f} s")
     print(
-        f"file: {n_bytes / 1e6:,.1f} MB for {stored / 1e6:,.1f} MB of keys and answers, {n_bytes / stored:.3f} x"
+        f"file: {n_bytes / 1e6:,.1f} MB for {stored / 1e6:,.1f} MB of keys and answers, "
+        f"{n_bytes / stored:.3f} x"
     )
     looker = get_context("spawn").Process(
         target=look, args=(path, n_calls)
@@ -150,7 +153,8 @@ def look(path, n_calls):
     reader = LedgerReader(path)
     clock, processor = time.perf_counter() - began[0], time.process_time() - began[1]
     print(
-        f"opening: {clock:.2f} s, {processor:.2f} s of the processor; {(resident_bytes() - before) / 2**20:,.0f} MiB of memory"
+        f"opening: {clock:.2f} s, {processor:.2f} s of the processor; "
+        f"{(resident_bytes() - before) / 2**20:,.0f} MiB of memory"
     )
     for size, n in ((1, 3000), (CALL, 200)):
         clock, processor = [], []
@@ -162,7 +166,8 @@ def look(path, n_calls):
             clock.append(1e6 * (time.perf_counter() - began[0]) / size)
             processor.append(1e6 * (time.process_time() - began[1]) / size)
         print(
-            f"lookup, {size:4} at a time: median {np.median(clock):.2f} us each, {np.median(processor):.2f} us of the processor"
+            f"lookup, {size:4} at a time: median {np.median(clock):.2f} us each, "
+            f"{np.median(processor):.2f} us of the processor"
         )
     reader.close()
 

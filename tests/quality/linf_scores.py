@@ -2,8 +2,8 @@
 
     BLACKBOX_BOUNDARY_DATA=... python tests/quality/linf_scores.py dense --rows 30 --queries 2000
 
-Square [1]_ asks whether a ball of fixed radius holds a flip. It stands in here as a small version of
-our own, turned minimum-norm: it starts at a radius of .3, and after a flip the radius falls to
+Square [1]_ asks whether a ball of fixed radius holds a flip. Here it is a small version of our own,
+turned minimum-norm: it starts at a radius of .3, and after a flip the radius falls to
 ``--shrink`` of the nearest one while the pattern is kept. Initial vertical stripes, squares whose
 side falls with the share of the queries spent, and ``p = .8`` are the authors'. Every row sent
 counts, and the nearest flip of all that were asked counts as found.

@@ -1,9 +1,10 @@
-"""Peak memory of `measure` over 60,000 MNIST rows from a memory-mapped file, above what the model itself needs.
+"""Peak memory of `measure` over 60,000 MNIST rows of a memory-mapped file, above the model's own.
 
     BLACKBOX_BOUNDARY_DATA=... python tests/quality/memory.py [--rows 60000]
 
-Each variant runs in a process of its own: the model alone on one batch, then the measurement with flip points left out, and with
-flip points streamed to disk. Memory that maps files is not counted (it can be dropped at any time).
+Each variant runs in a process of its own: the model alone on one batch, then the measurement with
+flip points left out, and with flip points streamed to disk. Memory that maps files is not counted
+(it can be dropped at any time).
 """
 
 from __future__ import annotations
@@ -89,5 +90,6 @@ if __name__ == "__main__":
             )
             peaks[name] = peak
             print(
-                f"{name}: peak {peak:.0f} MiB, {peak - peaks['model']:.0f} above the model with one batch; {seconds:.1f} s"
+                f"{name}: peak {peak:.0f} MiB, {peak - peaks['model']:.0f} above the model with "
+                f"one batch; {seconds:.1f} s"
             )

@@ -1,7 +1,7 @@
 """The nearest flip of a tree ensemble as a mixed-integer programme, after Kantchelian et al. 2016.
 
-Binary ``p[j, k]`` says that column ``j`` is at most its threshold ``k``; continuous ``q[l]`` that the
-row ends in leaf ``l``. Solved by HiGHS through ``scipy.optimize.milp``.
+Binary ``p[j, k]`` means that column ``j`` is at most its threshold ``k``; continuous ``q[l]`` that
+the row ends in leaf ``l``. Solved by HiGHS through ``scipy.optimize.milp``.
 """
 
 import numpy as np

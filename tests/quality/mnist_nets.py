@@ -1,7 +1,8 @@
-"""The two MNIST nets of the quality comparisons: dense 784-256-10 and conv3x3x32-128-10, trained here from a fixed seed.
+"""The MNIST nets of the quality comparisons, dense 784-256-10 and conv3x3x32-128-10, trained here.
 
-Needs torch and the four IDX files in the folder that the environment variable ``BLACKBOX_BOUNDARY_DATA`` names (with or without a
-subfolder ``mnist``). Trained weights are kept in ``BLACKBOX_BOUNDARY_CACHE`` (default: the system's temporary folder).
+The seed is fixed. Needs torch and the four IDX files in the folder that the environment variable
+``BLACKBOX_BOUNDARY_DATA`` names (with or without a subfolder ``mnist``). Trained weights are kept
+in ``BLACKBOX_BOUNDARY_CACHE`` (default: the system's temporary folder).
 
     python tests/quality/mnist_nets.py        # trains both, prints their test accuracy
 """
@@ -21,7 +22,7 @@ __all__ = ["NETS", "correct_test_rows", "load_net", "mnist", "near_flips"]
 
 NETS = ("dense", "cnn")
 EPOCHS = {"dense": 10, "cnn": 1, "conv": 1}
-"""Passes over the training images, chosen so that the nets are about as robust as those of the published comparison."""
+"""Passes over the training images, so that the nets are about as robust as the published ones."""
 
 
 def mnist(part):
@@ -91,7 +92,7 @@ def train(net, x, labels, *, epochs, batch=128, seed=0):
 
 
 def correct_test_rows(net, n):
-    """The first ``n`` test images that the net labels correctly, (n, 1, 28, 28), and their labels (n,)."""
+    """The first ``n`` correctly labelled test images (n, 1, 28, 28), and their labels (n,)."""
     x, labels = mnist("t10k")
     with torch.no_grad():
         found = torch.cat(
@@ -102,9 +103,10 @@ def correct_test_rows(net, n):
 
 
 def near_flips(net, x, labels, *, steps=300):
-    """L2 distance (n,) of the nearest flip that decoupled-direction-and-norm steps find: what is known of the true distance.
+    """L2 distance (n,) of the nearest flip by decoupled direction and norm, an upper bound.
 
-    J. Rony et al., "Decoupling Direction and Norm for Efficient Gradient-Based L2 Adversarial Attacks", CVPR 2019. arXiv:1811.09600.
+    J. Rony et al., "Decoupling Direction and Norm for Efficient Gradient-Based L2 Adversarial
+    Attacks", CVPR 2019. arXiv:1811.09600.
     """
     x, labels = torch.from_numpy(x), torch.from_numpy(labels)
     moved, radius = torch.zeros_like(x), torch.ones(len(x))

@@ -41,8 +41,9 @@ def report(name, got, exact):
     off = np.abs(got.hi / exact.hi - 1)[done]
     undecided = int((got.status == Status.UNDECIDED).sum())
     print(
-        f"{name:44} queries a row {got.n_predictions.mean():6.1f}  converged {done.sum():3}  undecided {undecided:3}  "
-        f"off by {np.median(off):.1e} in the median, {np.quantile(off, 0.9):.1e} at most in nine of ten, {off.max():.1e} at most"
+        f"{name:44} queries a row {got.n_predictions.mean():6.1f}  converged {done.sum():3}  "
+        f"undecided {undecided:3}  off by {np.median(off):.1e} in the median, "
+        f"{np.quantile(off, 0.9):.1e} at most in nine of ten, {off.max():.1e} at most"
     )
 
 

@@ -1,4 +1,4 @@
-"""Compare gradients of ONNX exports on a CUDA device with those on the CPU, and see that they stay there.
+"""Compare gradients of ONNX exports on a CUDA device with the CPU's; check that they stay there.
 
 Needs a card, torch with CUDA and ``blackbox-boundary[onnx-gpu]``; takes less than a minute::
 
@@ -36,7 +36,7 @@ def _difference(ours, theirs):
 
 
 def compare(name, net, shape, exported):
-    """Compare a net's answers and gradients on the device with those on the CPU, and their times."""
+    """Compare a net's answers, gradients and times on the device with those on the CPU."""
     model = exported(net, shape)
     cpu, cuda = (
         load(model, access="logits", provider=provider, gradients="required")
@@ -57,8 +57,9 @@ def compare(name, net, shape, exported):
     bound, copied = _median(lambda: cuda.vjp(tensor, v)), _median(lambda: cuda.vjp(x, v))
     found = measure(cuda, tensor[:16], estimator="tangent", bounds=(0, 1))
     print(
-        f"{name:8s} largest differences {', '.join(f'{d:.0e}' for d in differences)}; gradient of {N_ROWS} rows "
-        f"bound {bound * 1e3:.2f} ms, copied {copied * 1e3:.2f} ms; tangent found {int(found.has_flip.sum())} of 16 flips",
+        f"{name:8s} largest differences {', '.join(f'{d:.0e}' for d in differences)}; gradient of "
+        f"{N_ROWS} rows bound {bound * 1e3:.2f} ms, copied {copied * 1e3:.2f} ms; tangent found "
+        f"{int(found.has_flip.sum())} of 16 flips",
         flush=True,
     )
 

@@ -1,10 +1,11 @@
-"""Time a gradient in ONNX Runtime against torch autograd and against ONNX Runtime's own forward pass.
+"""Time a gradient in ONNX Runtime against torch autograd and ONNX Runtime's own forward pass.
 
 One thread each, 64 rows, medians of alternating runs in one process::
 
     python tests/quality/onnx_gradient_speed.py [NAME ...]
 
-Wanted: dense and three convolutions at most 0.7 of torch's time, ResNet-20 and ViT at most 1.0, each at most four times the forward.
+Wanted: dense and three convolutions at most 0.7 of torch's time, ResNet-20 and ViT at most 1.0,
+each at most four times the forward.
 """
 
 import importlib.util
@@ -105,8 +106,9 @@ def compare(name, net, shape, exported):
         by_torch_alone,
     )
     print(
-        f"{name:8s} gradient {ours * 1e3:7.1f} ms, torch {theirs * 1e3:7.1f} ms, ratio {ours / theirs:.2f}; "
-        f"forward {ahead * 1e3:6.1f} ms (torch {torch_ahead * 1e3:.1f}), gradient / forward {ours / ahead:.2f}; "
+        f"{name:8s} gradient {ours * 1e3:7.1f} ms, torch {theirs * 1e3:7.1f} ms, ratio "
+        f"{ours / theirs:.2f}; forward {ahead * 1e3:6.1f} ms (torch {torch_ahead * 1e3:.1f}), "
+        f"gradient / forward {ours / ahead:.2f}; "
         f"difference {error:.0e}; transform {transform * 1e3:.0f} ms",
         flush=True,
     )

@@ -1,8 +1,8 @@
-"""Measure quantised exports against the float nets that they were made of, and an export against its torch module.
+"""Measure quantised exports against their float nets, and an export against its torch module.
 
 ``tangent`` with 24 gradients in L2, one thread. ``digits`` needs scikit-learn; ``ddn`` (the
-adversarially trained MNIST net) and ``resnet20`` (of CIFAR-10) need their weights in the folder that
-BLACKBOX_BOUNDARY_DATA names, laid out as ``mnist-robust``, ``mnist`` and ``cifar10``::
+adversarially trained MNIST net) and ``resnet20`` (for CIFAR-10) need their weights in the folder
+that BLACKBOX_BOUNDARY_DATA names, laid out as ``mnist-robust``, ``mnist`` and ``cifar10``::
 
     python tests/quality/onnx_quantised.py [digits] [ddn] [resnet20] [time]
 
@@ -116,7 +116,7 @@ def _tangent(model, x):
 
 
 def compare(name):
-    """Print a row a kind of quantisation: flips, and the median distance against that of the float net."""
+    """Print a row a kind of quantisation: flips, and the median distance against the float net."""
     net, calibration, x = NETS[name]()
     model = small_nets().exported(net, x.shape[1:])
     plain = _tangent(model, x)
@@ -143,8 +143,8 @@ def times():
             seconds.append(time.process_time() - start)
         largest = np.abs(distances[0] / distances[1] - 1).max()
         print(
-            f"export {seconds[0]:.1f} s, torch {seconds[1]:.1f} s, ratio {seconds[0] / seconds[1]:.2f}; "
-            f"distances differ by {largest:.2%} at most",
+            f"export {seconds[0]:.1f} s, torch {seconds[1]:.1f} s, ratio "
+            f"{seconds[0] / seconds[1]:.2f}; distances differ by {largest:.2%} at most",
             flush=True,
         )
 

@@ -1,11 +1,11 @@
-"""Compare gradients with those of ONNX Runtime Training 1.19.2, the last builder of gradients of ONNX graphs.
+"""Compare gradients with ONNX Runtime Training 1.19.2, the last to build gradients of ONNX graphs.
 
 Two halves, since it needs an older NumPy; ``onnx_training.sh`` runs both, each in its environment::
 
     python tests/quality/onnx_training.py write FOLDER      # models, rows and our gradients
     python tests/quality/onnx_training.py compare FOLDER    # builds theirs, and compares
 
-Ops that it has no gradient for are counted, not compared. Ends with an error where gradients differ.
+Ops without a gradient there are counted, not compared. Ends with an error where gradients differ.
 """
 
 import importlib.util
@@ -39,7 +39,7 @@ KNOWN = {
 
 
 def write(folder):
-    """Write a model with a weighted sum behind it, the rows, the weights and our gradient, one case a file."""
+    """Write a model with a weighted sum after it, rows, weights, our gradient: a case a file."""
     sys.path.insert(0, str(Path(__file__).parents[2]))
     spec = importlib.util.find_spec("tests.adapters.onnx_exports.reverse_mode.test_rules")
     assert spec is not None, "the tests are not beside this file"
@@ -66,7 +66,7 @@ def write(folder):
 
 
 def _weighted(model, shape):
-    """The model with the input ``WEIGHTS`` and the output ``loss``, the sum of its output weighted by it."""
+    """The model with the input ``WEIGHTS`` and the output ``loss``, its weighted output's sum."""
     graph, output = model.graph, model.graph.output[0].name
     graph.node.append(onnx.helper.make_node("Mul", [output, WEIGHTS], ["weighted"]))
     graph.node.append(onnx.helper.make_node("ReduceSum", ["weighted"], ["loss"], keepdims=0))
@@ -106,9 +106,8 @@ def compare(folder):
         error = np.abs(gradient.reshape(ours.shape) - ours).max() / (np.abs(ours).max() or 1)
         (equal if error < 1e-4 else different).append((name, f"{error:.1e}"))
     print("onnxruntime-training", onnxruntime.__version__)
-    print(
-        f"equal: {len(equal)}, the largest difference {max(equal, key=lambda pair: float(pair[1]))[1]}"
-    )
+    largest = max(equal, key=lambda pair: float(pair[1]))[1]
+    print(f"equal: {len(equal)}, the largest difference {largest}")
     print(f"not known there: {len(unknown)}: {', '.join(name for name, _ in unknown)}")
     for name, error in different:
         print(f"different: {name}, {error}, {KNOWN.get(name, 'NOT EXPECTED')}")

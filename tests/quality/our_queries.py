@@ -1,12 +1,15 @@
-"""What our estimators reach with a number of queries, on the two MNIST nets, counted as for the peers.
+"""The reach of our estimators with a number of queries, on two MNIST nets, counted as for peers.
 
-    BLACKBOX_BOUNDARY_DATA=... python tests/quality/our_queries.py halfspace dense --queries 5000 --rows 50 >> runs.jsonl
-    BLACKBOX_BOUNDARY_DATA=... python tests/quality/our_queries.py tangent dense --rows 50 >> runs.jsonl
+With ``BLACKBOX_BOUNDARY_DATA`` set::
 
-One JSON line goes to stdout, in the format of ``peers_queries.py``: ``l2`` holds the distance of each image after each number of queries.
-A run with few queries is the beginning of a run with many, so one run tells the distance after any number. ``white_box`` is the nearest
-flip of 300 white-box steps (:func:`mnist_nets.near_flips`), and ``ratio`` compares with it. ``tangent`` is there to compare with: a
-gradient counts as one query.
+    python tests/quality/our_queries.py halfspace dense --queries 5000 --rows 50 >> runs.jsonl
+    python tests/quality/our_queries.py tangent dense --rows 50 >> runs.jsonl
+
+One JSON line goes to stdout, in the format of ``peers_queries.py``: ``l2`` holds the distance of
+each image after each number of queries. A run with few queries is the beginning of a run with many,
+so one run gives the distance after any number. ``white_box`` is the nearest flip of 300 white-box
+steps (:func:`mnist_nets.near_flips`), and ``ratio`` compares with it. ``tangent`` is there to
+compare with: a gradient counts as one query.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from blackbox_boundary.estimators import Tangent, by_name
 
 
 def run(estimator, name, n, limit):
-    """Search ``n`` images together; medians after each number of queries, the row itself and the confirmation included."""
+    """Search ``n`` images together; medians after each number of queries, all of them counted."""
     net = load_net(name)
     x, labels = correct_test_rows(net, n)
     reference = near_flips(net, x, labels)
@@ -74,7 +77,10 @@ def run(estimator, name, n, limit):
 
 
 def run_tangent(name, n):
-    """What ``tangent`` finds with ever more steps and rounds: gradients and predictions counted alike, in the mean over ``n`` images."""
+    """The reach of ``tangent`` with ever more steps and rounds, in the mean over ``n`` images.
+
+    Gradients and predictions count alike.
+    """
     net = load_net(name)
     x, _ = correct_test_rows(net, n)
     predictor = TorchPredictor(net, input_shape=x.shape[1:], n_classes=10, bounds=(0.0, 1.0))

@@ -1,4 +1,7 @@
-"""The gradient-based peers: minimum-norm attacks of adv-lib, Foolbox and secml-torch, each a function of a module, images and labels."""
+"""The gradient-based peers: minimum-norm attacks of adv-lib, Foolbox and secml-torch.
+
+Each is a function of a module, images and labels.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["PEERS"]
 
 
 def _without_unused():
-    """Let adv-lib be imported where torchvision and visdom are not: perceptual losses and plots, not used here, need them."""
+    """Import adv-lib without torchvision and visdom, which its perceptual losses and plots need."""
     for name in ("torchvision", "torchvision.models", "visdom"):
         stand_in = types.ModuleType(name)
         stand_in.__spec__ = importlib.machinery.ModuleSpec(name, None)

@@ -1,9 +1,12 @@
-"""What peers reach with a number of queries, on the two MNIST nets; run in the peers' environment (``peers_env.sh``).
+"""The reach of peers with a number of queries, on two MNIST nets; in their own environment.
 
-    BLACKBOX_BOUNDARY_DATA=... PEERS/bin/python tests/quality/peers_queries.py hopskipjump-foolbox dense --queries 5000 >> runs.jsonl
+``peers_env.sh`` builds the environment. With ``BLACKBOX_BOUNDARY_DATA`` set::
 
-Each image is attacked alone. Every query counts, the search for a starting point included, and the nearest misclassified point among all
-that were *asked* counts as found: more generous to a peer than what it returns. One JSON line goes to stdout.
+    PEERS/bin/python tests/quality/peers_queries.py hopskipjump-foolbox dense --queries 5000
+
+Each image is attacked alone. Every query counts, the search for a starting point included, and the
+nearest misclassified point among all that were *asked* counts as found: more generous to a peer
+than what it returns. One JSON line goes to stdout; append it to ``runs.jsonl``.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ class SpentError(Exception):
 
 
 class Counted(torch.nn.Module):
-    """A net that counts its rows and remembers the nearest flip asked so far; raises at the allowance."""
+    """A net that counts rows and keeps the nearest flip asked so far; raises at the allowance."""
 
     def __init__(self, net, limit):
         super().__init__()
@@ -100,7 +103,10 @@ def art_geoda(counted, x, label, limit):
 
 
 def art_zoo(counted, x, label, limit):
-    """ZOO, from scores; the best of four settings tried on five images (with ART's defaults, four had no flip after 2,000 queries)."""
+    """ZOO, from scores; the best of four settings tried on five images.
+
+    With ART's defaults, four of the five had no flip after 2,000 queries.
+    """
     from art.attacks.evasion import ZooAttack
 
     settings = {

@@ -11,7 +11,7 @@ MARKS = (50, 100, 175, 250, 350, 500, 700, 1000, 1400, 2000, 3000, 5000, 7000, 1
 
 
 def describe(method, net, reached, seconds_per_row):
-    """A run as JSON: ``reached`` maps numbers of queries to distances (n,), infinite for an image without a flip."""
+    """A run as JSON: ``reached`` maps queries to distances (n,), infinite without a flip."""
     return {
         "method": method,
         "net": net,

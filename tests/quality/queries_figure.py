@@ -1,14 +1,18 @@
-"""Distance against queries for all methods that were run, as a figure, a CSV of its numbers, and tables.
+"""Distance against queries for all methods that were run: a figure, a CSV of numbers, tables.
 
     python tests/quality/queries_figure.py runs.jsonl docs/images/queries
-    python tests/quality/queries_figure.py runs.jsonl docs/images/queries --known docs/images/queries.csv   # others keep their numbers
+    python tests/quality/queries_figure.py runs.jsonl docs/images/queries --known FILE
 
-``runs.jsonl`` holds lines of ``our_queries.py`` and ``peers_queries.py``; at least one of ours for each net. Of two runs of a method the
-later line counts. Writes ``.png`` and ``.csv``, and prints a Markdown table a net.
+``--known`` names an earlier CSV, from which methods without a run keep their numbers.
 
-Every image is compared with the nearest flip that anything in the file found for it, 300 white-box steps included (*best known*).
-*Excess* is the area between the robustness curve (share of images whose distance exceeds a radius, over the radius) and that of the
-best known distances: the mean of the distances minus the mean of the best known, infinite where an image has no flip.
+``runs.jsonl`` holds lines of ``our_queries.py`` and ``peers_queries.py``; at least one of ours for
+each net. Of two runs of a method the later line counts. Writes ``.png`` and ``.csv``, and prints a
+Markdown table a net.
+
+Every image is compared with the nearest flip that anything in the file found for it, 300 white-box
+steps included (*best known*). *Excess* is the area between the robustness curve (share of images
+whose distance exceeds a radius, over the radius) and that of the best known distances: the mean of
+the distances minus the mean of the best known, infinite where an image has no flip.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ COLUMNS = (
 
 
 def read(file, images):
-    """Runs by net and method with distances (marks, images), and the best known distance (images,) by net."""
+    """Runs by net and method with distances (marks, images), and best known (images,) by net."""
     runs, best = {}, {}
     for line in file.read_text(encoding="utf-8").splitlines():
         run = json.loads(line)
@@ -178,15 +182,21 @@ def main():
         )
     for net in (net for net in ("dense", "cnn") if (net, "white-box") in best):
         print(
-            f"\n{net}: best known median {np.median(best[net]):.3f}, white-box {np.median(best[net, 'white-box']):.3f}\n"
+            f"\n{net}: best known median {np.median(best[net]):.3f}, "
+            f"white-box {np.median(best[net, 'white-box']):.3f}\n"
         )
         print(
-            "| method | images | queries | median | mean | p95 of ratio | excess | no flip | s |\n|---|---|---|---|---|---|---|---|---|"
+            "| method | images | queries | median | mean | p95 of ratio | excess | no flip | s |\n"
+            "|---|---|---|---|---|---|---|---|---|"
         )
         for row in rows:
             if row["net"] == net and row["queries"] in arguments.marks:
-                print("| {method} | {images} | {queries:,} | {median_l2:.3f} | {mean_l2:.3f} | {p95_ratio:.3f} | {excess:.3f} | "
-                      "{no_flip} | {seconds_per_image} |".format(**row))  # fmt: skip
+                print(
+                    "| {method} | {images} | {queries:,} | {median_l2:.3f} | {mean_l2:.3f} | "
+                    "{p95_ratio:.3f} | {excess:.3f} | {no_flip} | {seconds_per_image} |".format(
+                        **row
+                    )
+                )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Record what every estimator answers, and compare a later state of the code with the record, bit for bit.
+"""Record what every estimator answers, and compare a later state of the code bit for bit.
 
     python tests/quality/record_behaviour.py write RECORD.npz
     python tests/quality/record_behaviour.py compare RECORD.npz
 
 Each run is one estimator at one access on one model: a wedge and a ball in closed form (with and
 without gradients), a small random ReLU net, and the embedded digits behind ONNX Runtime. Distances,
-brackets, statuses, labels and query counts are kept. A move or a rename must leave all of them equal;
-exit code 1 says that something differs, and in which runs.
+brackets, statuses, labels and query counts are kept. A move or a rename must leave all of them
+equal; exit code 1 means that something differs, and the output says in which runs.
 """
 
 import sys

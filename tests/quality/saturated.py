@@ -1,9 +1,10 @@
-"""Probabilities that round to zero beside the logits they come from: distances of `tangent`, one net in one run.
+"""Distances of `tangent` on probabilities that round to zero, beside their logits, in one run.
 
     BLACKBOX_BOUNDARY_DATA=... python tests/quality/saturated.py dense --rows 100
 
-Probabilities are the softmax of the net's logits times ten, in single precision: the own gradient of a third of the rows of the dense net
-is zero. Prints a line a norm: the ratio of the distances, and what they cost.
+Probabilities are the softmax of the net's logits times ten, in single precision: a third of the
+rows of the dense net have a zero gradient. Prints a line a norm: the ratio of the distances, and
+their cost.
 """
 
 from __future__ import annotations
@@ -49,9 +50,10 @@ def main():
         found = measure(steep, x, estimator=Tangent(norm=norm))
         ratio = found.norm(norm) / reference
         print(
-            f"{norm}: no flip {np.isinf(ratio).sum()} of {len(x)}, ratio median {np.median(ratio):.3f}"
-            f" mean {ratio.mean():.3f} p95 {np.percentile(ratio, 95):.3f};"
-            f" gradients {found.n_gradients.mean():.1f} predictions {found.n_predictions.mean():.1f}"
+            f"{norm}: no flip {np.isinf(ratio).sum()} of {len(x)}, "
+            f"ratio median {np.median(ratio):.3f} mean {ratio.mean():.3f} "
+            f"p95 {np.percentile(ratio, 95):.3f}; gradients {found.n_gradients.mean():.1f} "
+            f"predictions {found.n_predictions.mean():.1f}"
         )
 
 

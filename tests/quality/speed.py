@@ -1,13 +1,18 @@
-"""What `measure` costs over the bare model, over a plain loop, and in queries; all as ratios within one run.
+"""Cost of `measure` over the bare model, over a plain loop, and in queries; ratios of one run.
 
-    BLACKBOX_BOUNDARY_DATA=... python tests/quality/speed.py [--rows 1000] [--threads 2] [--repeats 5]
+With ``BLACKBOX_BOUNDARY_DATA`` set::
+
+    python tests/quality/speed.py [--rows 1000] [--threads 2] [--repeats 5]
 
 Nets and data: see mnist_nets.py ("dense" and "conv"). Prints one block a net:
 
-* time over the very same predictions and gradients, replayed on the bare torch module in the same batches;
-* time of a per-sample loop of the paper's algorithm at the same precision, and of its vectorised form, over ours;
-* processor time of our own a call of the predictor, of a run of one row (no array work to speak of);
-* predictions a row of our search, of bisection, and of SciPy's vectorised Chandrupatla after the ×10 growth, on the same rays.
+* time over the same predictions and gradients, replayed on the bare torch module in the same
+  batches;
+* time of a per-sample loop of the paper's algorithm at the same precision, and of its vectorised
+  form, over ours;
+* processor time of our own a call of the predictor, of a run of one row (nearly no array work);
+* predictions a row of our search, of bisection, and of SciPy's vectorised Chandrupatla after the
+  ×10 growth, on the same rays.
 """
 
 from __future__ import annotations
@@ -61,7 +66,7 @@ def replay(net, calls):
 
 
 def loop(net, x):
-    """The paper's algorithm, one sample at a time: Algorithm 2, then Algorithm 1 to the same relative width."""
+    """The paper's algorithm by sample: Algorithm 2, then Algorithm 1 to the same relative width."""
     radii = np.zeros(len(x))
     for row, image in enumerate(torch.from_numpy(x)):
         leaf = image[None].requires_grad_()
@@ -107,7 +112,7 @@ def vectorised(net, x):
 
 
 def chandrupatla(net, x, direction):
-    """Predictions a row of SciPy's root finder on the margin, after the ×10 growth, on the rays of Ray(direction)."""
+    """Predictions a row of SciPy's root finder on the margin, after ×10 growth, on Ray's rays."""
     predictor = TorchPredictor(net, input_shape=(1, 28, 28), n_classes=10)
     start = predictor.predict(x)
     rows = np.arange(len(x))
@@ -196,9 +201,11 @@ def compare(name, x, repeats):
         queries = int(result.n_predictions.sum() + result.n_gradients.sum())
         width = (result.hi - result.lo)[result.has_flip] / result.hi[result.has_flip]
         print(
-            f"  Ray({estimator.direction}, {estimator.search_by}): {result.n_predictions.mean():.2f} predictions a row, all included "
-            f"(largest {result.n_predictions.max()}); median relative width {np.median(width):.1e}; {ours / len(x) * 1e6:.0f} us a row; "
-            f"over the bare model {ours / bare:.2f}; {(ours - bare) / queries * 1e6:.2f} us of our own a query"
+            f"  Ray({estimator.direction}, {estimator.search_by}): "
+            f"{result.n_predictions.mean():.2f} predictions a row, all included (largest "
+            f"{result.n_predictions.max()}); median relative width {np.median(width):.1e}; "
+            f"{ours / len(x) * 1e6:.0f} us a row; over the bare model {ours / bare:.2f}; "
+            f"{(ours - bare) / queries * 1e6:.2f} us of our own a query"
         )
     call = own_time_of_a_call(net, predictor, x, Ray(rtol=RTOL), 8 * repeats)
     print(f"  one row: {call * 1e6:.0f} us of our own a call of the predictor")
@@ -209,11 +216,14 @@ def compare(name, x, repeats):
     slow = best_of(1, loop, net, some) / len(some) * len(x)
     together = best_of(max(1, repeats // 2), vectorised, net, x)
     print(
-        f"  per-sample loop over ours {slow / ours:.1f} ({slow / len(x) * 1e3:.2f} ms a row); vectorised paper {together / ours:.2f}"
+        f"  per-sample loop over ours {slow / ours:.1f} ({slow / len(x) * 1e3:.2f} ms a row); "
+        f"vectorised paper {together / ours:.2f}"
     )
     for direction in ("top1", "margin"):
+        per_row = chandrupatla(net, x, direction)
         print(
-            f"  SciPy Chandrupatla after x10 growth, {direction}: {chandrupatla(net, x, direction):.2f} predictions a row, search alone"
+            f"  SciPy Chandrupatla after x10 growth, {direction}: {per_row:.2f} predictions a "
+            "row, search alone"
         )
 
 

@@ -2,15 +2,15 @@
 
     OMP_NUM_THREADS=1 python tests/quality/tables.py [ROWS]
 
-1. Logistic regression on breast cancer, wine and iris, by gradients, logits, probabilities and labels;
+1. Logistic regression on breast cancer, wine and iris, by gradients, logits, probabilities, labels;
    on raw columns with a domain (units: standard deviations) and on columns scaled beforehand. The
    closed form of the L2 distance is the least lead over a rival, divided by the length of the
    difference of weights in the same units.
-2. A made table like a census (whole numbers, two one-hot groups, levels, frozen and one-way columns) and
-   three models: the share of flips that keep the domain, checked by the words of its declaration.
+2. A synthetic census-like table (whole numbers, two one-hot groups, levels, frozen and one-way
+   columns) and three models: the share of flips that keep the domain, checked by its declaration.
 
-Columns of both tables: rows, worst and median ratio to the closed form, share within the goal (1e-3;
-labels 2 %), queries a row; and flips, share that keeps the domain, median L2, queries a row.
+Columns of both tables: rows, worst and median ratio to the closed form, share within the goal
+(1e-3; labels 2 %), queries a row; and flips, share that keeps the domain, median L2, queries a row.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def closed_form(x, w, b, unit):
 def first_table():
     """Distances against the closed form."""
     print(
-        f"{'model':24} {'access':14} {'rows':>4} {'worst':>8} {'median':>8} {'share':>6} {'queries':>8}"
+        f"{'model':24} {'access':14} {'rows':>4} {'worst':>8} {'median':>8} {'share':>6} "
+        f"{'queries':>8}"
     )
     for name, x, domain, w, b, unit in linear_models():
         exact = closed_form(x, w, b, unit)
@@ -121,11 +122,11 @@ def census_domain(x):
     edits = {"age": {"only": "rise"}, "education": {"only": "rise"}}
     edits |= {f"home={k}": {"frozen": True} for k in range(4)}
     edits["size"] = {"kind": "ordinal", "values": (1, 2, 5, 10), "group": None}
+    kept = ("name", "kind", "scale", "values", "group", "frozen", "only", "lowest", "highest")
     columns = [
-        Column(**({f: getattr(c, f) for f in ("name", "kind", "scale", "values", "group", "frozen", "only")}
-                  | {"lowest": c.lowest, "highest": c.highest} | edits.get(c.name, {})))
+        Column(**{name: getattr(c, name) for name in kept} | edits.get(c.name, {}))
         for c in inferred.columns
-    ]  # fmt: skip
+    ]
     return Domain(tuple(columns))
 
 
@@ -137,7 +138,8 @@ def second_table():
     train = slice(0, 10_000)
     models = census_models()
     print(
-        f"\n{'model':20} {'estimator':10} {'flips':>5} {'keep':>7} {'L2':>7} {'L0':>5} {'queries':>8}"
+        f"\n{'model':20} {'estimator':10} {'flips':>5} {'keep':>7} {'L2':>7} {'L0':>5} "
+        f"{'queries':>8}"
     )
     for name, model in models.items():
         model.fit(data[train], y[train])
@@ -148,7 +150,8 @@ def second_table():
             queries = (found.n_predictions + found.n_gradients).mean()
             print(
                 f"{name:20} {estimator:10} {flips.sum():5} {share:7.1%} "
-                f"{np.median(found.l2[flips]):7.3f} {np.median(found.l0[flips]):5.1f} {queries:8.0f}"
+                f"{np.median(found.l2[flips]):7.3f} {np.median(found.l0[flips]):5.1f} "
+                f"{queries:8.0f}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Peers on the census table of tables.py: flips found, share that keeps the domain, distances, queries.
+"""Peers on the census table of tables.py: flips, share that keeps the domain, distances, queries.
 
     bash tests/quality/tables_peers.sh [ROWS]
 
@@ -66,7 +66,7 @@ def by_art(kind, model, x, data):
 
 
 def by_dice(model, x, data, labels):
-    """Counterfactuals of DiCE, one a row: the frozen group does not vary, whole numbers are declared."""
+    """Counterfactuals of DiCE, one a row: frozen groups do not vary, whole numbers are declared."""
     import dice_ml
 
     frame = pd.DataFrame(data, columns=NAMES).astype(
@@ -108,7 +108,8 @@ def main():
     unit[4:14] = 1.0
     x = data[:ROWS]
     print(
-        "| model | peer | flips | keep the domain | median L2 | median columns | queries a row | s |"
+        "| model | peer | flips | keep the domain | median L2 | median columns | queries a row "
+        "| s |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name, model in census_models().items():
@@ -131,7 +132,8 @@ def main():
             print(
                 f"| {name} | {peer} | {flips.sum()} of {len(x)} | {share:.0%} | "
                 f"{np.median(np.linalg.norm(moved, axis=-1)):.3f} | "
-                f"{np.median((moved != 0).sum(axis=-1)):.1f} | {asked.n / len(x):.0f} | {seconds:.0f} |",
+                f"{np.median((moved != 0).sum(axis=-1)):.1f} | {asked.n / len(x):.0f} | "
+                f"{seconds:.0f} |",
                 flush=True,
             )
 

@@ -1,6 +1,7 @@
-"""Published verification nets (VNN-COMP): no distance at or below a certified radius, and nearly all known flips found.
+"""Published verification nets (VNN-COMP): certified radii hold, and most known flips are found.
 
-Needs the folder ``vnncomp`` in ``BLACKBOX_BOUNDARY_DATA``: ``NAME.onnx`` with ``NAME.npz`` of instances (x, eps, label, verdict, domain).
+Needs the folder ``vnncomp`` in ``BLACKBOX_BOUNDARY_DATA``: ``NAME.onnx`` with ``NAME.npz`` of
+instances (x, eps, label, verdict, domain).
 """
 
 import os
@@ -30,7 +31,7 @@ QUERIES = 20_000
 
 
 def facts(name, gradients):
-    """The predictor of a net, and its instances: rows, labels, radii, and whether a flip is known within them."""
+    """The predictor of a net, and its rows, labels, radii, and whether a flip is known in each."""
     folder = Path(os.environ.get("BLACKBOX_BOUNDARY_DATA", "")) / "vnncomp"
     if "BLACKBOX_BOUNDARY_DATA" not in os.environ or not folder.is_dir():
         pytest.skip("BLACKBOX_BOUNDARY_DATA names no folder with vnncomp/*.onnx and vnncomp/*.npz")
@@ -49,7 +50,7 @@ def facts(name, gradients):
 
 @pytest.fixture(scope="module", params=[1, ROUNDS], ids=["default", "rounds"])
 def results(request):
-    """The rounds, and distances, radii and verdicts of every net; with the default settings, and with more rounds."""
+    """Rounds, and each net's distances, radii and verdicts, by default and with more rounds."""
     found = {}
     for name in NETS:
         predictor, x, label, eps, sat = facts(name, "torch")
@@ -66,7 +67,7 @@ def test_no_distance_is_below_what_is_certified(results):
 
 
 def test_nearly_all_known_flips_are_found(results):
-    """At least 33 of the 35 instances known to flip within their radius are found within it; 34 with more rounds."""
+    """At least 33 of the 35 known flips are found within their radius; 34 with more rounds."""
     rounds, found = results
     hits = np.concatenate([(distances.linf <= eps)[sat] for distances, eps, sat in found.values()])
     assert len(hits) == 35
@@ -74,7 +75,7 @@ def test_nearly_all_known_flips_are_found(results):
 
 
 def test_every_row_has_a_flip_at_few_gradients(results):
-    """No row ends without a flip; at most 40 gradients a row in the mean with the default settings."""
+    """No row ends without a flip; at most 40 gradients a row in the mean by default."""
     rounds, found = results
     assert all(distances.has_flip.all() for distances, _, _ in found.values())
     n_gradients = np.concatenate([distances.n_gradients for distances, _, _ in found.values()])
@@ -82,7 +83,7 @@ def test_every_row_has_a_flip_at_few_gradients(results):
 
 
 def test_most_known_flips_are_found_from_scores_alone():
-    """At least 60 % of them, with 20,000 queries a row: gradients are estimated in the lowest quarter of all frequencies."""
+    """At least 60 % with 20,000 queries a row, gradients estimated in a quarter of frequencies."""
     hits = []
     for name in NETS:
         predictor, x, _, eps, sat = facts(name, "none")

@@ -25,7 +25,7 @@ def run(monkeypatch):
 
 @pytest.mark.parametrize(("net", "wanted"), [("dense", 0.90), ("cnn", 1.90)])
 def test_labels_alone_at_a_thousand_queries(run, net, wanted):
-    """Below what was wanted of the first fifty images, on the first twenty; every row has a flip."""
+    """Below what was wanted for fifty images, on the first twenty; every row has a flip."""
     result = run("halfspace", net, 20, 1000)
     assert result["median_l2"][1000] <= wanted
     assert result["no_flip"][1000] == 0

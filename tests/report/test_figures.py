@@ -43,7 +43,7 @@ def test_histogram_of_wide_values_has_bins_of_equal_ratio():
     "values", [[], [2.0], [2.0] * 7, [0.0], [0.0, 5.0], [np.inf], [1e-300, 1.0], [1e300, 1e-300]]
 )
 def test_figures_of_degenerate_values(values):
-    """Nothing, one value, equal values, zero, extremes of floating point: a figure, no warning, all values counted."""
+    """No, one, equal, zero or extreme values: a figure, no warning, all values counted."""
     finite = np.isfinite(values).sum() if values else 0
     assert histogram(values).counts.sum() == finite
     inline_svg(distance_histogram(values), "a", text="")

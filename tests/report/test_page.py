@@ -24,7 +24,7 @@ _VOID = {"meta", "link", "img", "br"}
 
 
 class Parsed(HTMLParser):
-    """Elements with their attributes, and the text in them; fails on an element that is not closed in order."""
+    """Elements with attributes, and their text; fails on an element closed out of order."""
 
     def __init__(self, html):
         super().__init__()
@@ -66,7 +66,7 @@ def images(page):
 
 
 def check_self_contained(page):
-    """Nothing is loaded, nothing runs, names are unique and every reference inside the page has its target."""
+    """Nothing is loaded or run, names are unique, every reference in the page has its target."""
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     for tag, attributes in page.elements:
@@ -78,7 +78,7 @@ def check_self_contained(page):
 
 
 def test_first_screen_has_the_headline_numbers(tmp_path):
-    """Rows, rows with a flip point, median with its unit, queries and limits come before any figure."""
+    """Rows, rows with a flip point, median with unit, queries and limits precede any figure."""
     x, labels, distances = digits()
     html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8), title="Digits")
     first = Parsed(html).text.partition("On this page")[0].partition("Distances Entropy Labels")[0]
@@ -92,7 +92,7 @@ def test_first_screen_has_the_headline_numbers(tmp_path):
 
 
 def test_first_screen_answers_in_words_with_the_curve(tmp_path):
-    """The verdict with its relative unit, the misread rows and the nearest, before the robustness curve."""
+    """Verdict with relative unit, misread and nearest rows come before the robustness curve."""
     x, labels, distances = digits()
     html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8))
     first = Parsed(html.partition("<main")[0] + "</body></html>").text
@@ -107,7 +107,7 @@ def test_first_screen_answers_in_words_with_the_curve(tmp_path):
 
 @pytest.mark.parametrize("n_converged", [0, 200])
 def test_a_run_that_did_not_converge_has_a_banner_and_no_bold_median(tmp_path, n_converged):
-    """Fewer than nine rows in ten converged: the banner comes first; without any, the median is not known."""
+    """If under 90 % converged, a banner comes first; if none did, the median is not known."""
     *_, distances = digits()
     status = distances.status.copy()
     status[n_converged:] = Status.OUT_OF_BUDGET
@@ -121,7 +121,7 @@ def test_a_run_that_did_not_converge_has_a_banner_and_no_bold_median(tmp_path, n
 
 
 def test_gallery_has_three_strips_of_different_rows(tmp_path):
-    """Nearest by distance, typical around the median, confident ones of the nearest quarter; no row twice."""
+    """Nearest, typical around the median, confident ones of the nearest quarter; none twice."""
     x, _, distances = digits()
     html = report(tmp_path, distances, x=x, image_shape=(8, 8))
     strips = re.split(r'<h3 class="strip">', html)[1:]
@@ -139,12 +139,16 @@ def test_gallery_has_three_strips_of_different_rows(tmp_path):
 
 
 def test_softness_and_settings_are_in_words(tmp_path):
-    """The knee of the fitted map; six lines of settings, the command, linked files, no folder of a machine."""
+    """The knee of the fitted map; six lines of settings, command, linked files, no private path."""
     *_, distances = digits()
     run = distances.run | {
-        "model": "/home/me/secret/net.onnx", "data": {"path": "/home/me/secret/x.npy", "rows": 300, "shape": [64]},
-        "ledger": {"path": "/home/me/secret/l.db"}, "command": "blackbox-boundary measure net.onnx x.npy",
-        "behaviour": {"latency_s": [0.07346, 0.1, 2.5], "rows_per_s": 12.0, "n_rows": 5, "n_repeats": 6},
+        "model": "/home/me/secret/net.onnx",
+        "data": {"path": "/home/me/secret/x.npy", "rows": 300, "shape": [64]},
+        "ledger": {"path": "/home/me/secret/l.db"},
+        "command": "blackbox-boundary measure net.onnx x.npy",
+        "behaviour": {
+            "latency_s": [0.07346, 0.1, 2.5], "rows_per_s": 12.0, "n_rows": 5, "n_repeats": 6,
+        },
     }  # fmt: skip
     html = report(tmp_path, replace(distances, run=run), beside=["results.csv"])
     text = Parsed(html).text
@@ -157,7 +161,7 @@ def test_softness_and_settings_are_in_words(tmp_path):
 
 
 def test_a_certified_distance_is_shown_and_named(tmp_path):
-    """Beside the flip points, with its norm; what is proved is said, and only where something is."""
+    """Beside the flip points, with its norm; what is proved is said, only where something is."""
     *_, distances = digits()
     assert "is proved" not in Parsed(report(tmp_path, distances)).text
     run = distances.run | {"estimator": {"name": "lower_bound", "norm": "linf"}}
@@ -167,7 +171,7 @@ def test_a_certified_distance_is_shown_and_named(tmp_path):
 
 
 def test_every_figure_has_its_numbers(tmp_path):
-    """The curves, three histograms, the entropy and the label map each come with words for those who do not see and a table."""
+    """Curves, three histograms, entropy and label map each have an alternative text and a table."""
     x, labels, distances = digits()
     html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8))
     page = Parsed(html)
@@ -190,7 +194,7 @@ def test_every_figure_has_its_numbers(tmp_path):
 
 
 def test_what_was_measured_and_every_fact_of_the_run_are_shown(tmp_path):
-    """Model, access and estimator at the top; below, all facts by their dotted names, the longest of them cut."""
+    """Model, access and estimator at the top; below, all facts by dotted names, long ones cut."""
     text = Parsed(report(tmp_path, digits()[2])).text
     top, _, facts = text.partition("Facts of the run")
     assert (
@@ -204,15 +208,15 @@ def test_what_was_measured_and_every_fact_of_the_run_are_shown(tmp_path):
 
 @pytest.mark.parametrize("image", [True, False])
 def test_page_is_self_contained(tmp_path, image):
-    """No script, no style attribute, no address outside the file; the policy allows the one style sheet and no more."""
+    """No script, no style attribute, no outside address; the policy allows one style sheet only."""
     x, labels, distances = digits()
     html = report(tmp_path, distances, x=x, labels=labels, image_shape=(8, 8) if image else None)
     check_self_contained(Parsed(html))
     style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-        in html
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'" in html
     )
     assert "@import" not in style
     assert "url(" not in style
@@ -248,8 +252,10 @@ def test_everything_shown_is_escaped(tmp_path):
 def test_same_input_gives_the_same_bytes(tmp_path):
     """Also in another process with another hash seed."""
     code = (
-        "import sys; from tests.report.examples import digits; from blackbox_boundary.report import write_report\n"
-        "x, labels, distances = digits(); write_report(distances, sys.argv[1], x=x, labels=labels, image_shape=(8, 8))"
+        "import sys; from tests.report.examples import digits; "
+        "from blackbox_boundary.report import write_report\n"
+        "x, labels, distances = digits(); "
+        "write_report(distances, sys.argv[1], x=x, labels=labels, image_shape=(8, 8))"
     )
     written = []
     for seed in ("1", "2"):
@@ -350,7 +356,8 @@ def test_many_label_pairs_are_cut_and_counted(tmp_path):
     n = 12_000
     rows = np.arange(n)
     distances = replace(
-        Distances.empty(n), l1=1.0 + rows, l2=1.0 + rows, linf=1.0 + rows, hi=1.0 + rows, home=rows % 120, flipped=(rows // 120) + 120,
+        Distances.empty(n), l1=1.0 + rows, l2=1.0 + rows, linf=1.0 + rows, hi=1.0 + rows,
+        home=rows % 120, flipped=(rows // 120) + 120,
         status=np.full(n, Status.CONVERGED, np.int8),
     )  # fmt: skip
     html = report(tmp_path, distances)
@@ -371,7 +378,7 @@ def test_distances_that_did_not_converge_are_named(tmp_path):
 
 
 def test_true_labels_set_right_and_wrong_side_by_side(tmp_path):
-    """Accuracy on the first screen, distances apart, and a mark on fragile rows that are wrong at home."""
+    """Accuracy on the first screen, distances apart, and a mark on fragile misread rows."""
     x, labels, distances = digits()
     wrong = labels.copy()
     nearest = int(np.argmin(distances.l2))
@@ -426,7 +433,10 @@ def test_missing_extra_is_named(tmp_path, monkeypatch, module):
 
 def test_import_loads_nothing_heavy():
     """The package's report can be imported without jinja2, matplotlib or torch being loaded."""
-    code = "import sys, blackbox_boundary.report; print({'jinja2', 'matplotlib', 'torch'} & set(sys.modules))"
+    code = (
+        "import sys, blackbox_boundary.report; "
+        "print({'jinja2', 'matplotlib', 'torch'} & set(sys.modules))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True
@@ -448,7 +458,7 @@ def test_rows_measured_by_labels_are_counted(tmp_path):
 
 
 def test_what_was_asked_and_what_was_sent_are_told_apart(tmp_path):
-    """The first screen counts queries asked, and prints the account of what the ledger answered and what was sent."""
+    """The first screen counts queries asked, and says how many the ledger answered or were sent."""
     _, _, distances = digits()
     account = Account(asked=700, recorded=200, sent=512, again=12, requests=9, seconds=3.21)
     run = {**distances.run, "account": account.facts()}

@@ -39,7 +39,7 @@ def test_grey_pictures_show_the_values(grey):
 
 
 def test_difference_grows_lighter_from_less_to_more(grey):
-    """In a grey print, too: lightness orders the pixels as the signed change does, and the end of the scale is stated."""
+    """In grey, too: lightness orders pixels by signed change, and the scale's end is stated."""
     x, flips = grey
     (drawn,), _ = triptychs(x, flips, np.array([2]), image_layout((9, 12), None))
     change = (flips - x)[2]
@@ -59,7 +59,7 @@ def test_no_change_is_grey():
 
 
 def test_channels_first_and_last_and_flat_are_the_same_picture():
-    """NCHW, NHWC and flattened rows of either; and torch tensors of any precision that holds the values."""
+    """NCHW, NHWC and flattened rows of either; torch tensors of any precision that fits."""
     torch = pytest.importorskip("torch", reason="torch is an optional dependency")
     x = np.random.default_rng(0).integers(0, 17, (4, 3, 8, 10)) / 16
     flips, rows = x[::-1].copy(), np.array([3, 1])

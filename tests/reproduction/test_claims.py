@@ -12,7 +12,8 @@ PAPER = Path(__file__).parents[2] / "docs" / "paper"
 
 def published(data):
     """The exhibits of a published run, as far as its CSV files hold them."""
-    return [Exhibit(path.stem, path.stem, rows(path)) for path in sorted(PAPER.joinpath(data).glob("*.csv"))]  # fmt: skip
+    files = sorted(PAPER.joinpath(data).glob("*.csv"))
+    return [Exhibit(path.stem, path.stem, rows(path)) for path in files]
 
 
 def rows(path):

@@ -1,4 +1,4 @@
-"""Shapes of the paper's networks; published weights give their published logits where the data is at hand."""
+"""Shapes of the paper's networks; published weights give published logits if the data is there."""
 
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_surrogates_for_cifar(build, n):
 
 
 def test_small_surrogates():
-    """Half the width, with a stem that strides; a quarter of the width. Channels are multiples of eight; the last layer keeps its size."""
+    """Half width with a strided stem; a quarter width. Channels are multiples of eight."""
     small = cifar_nets.mobilenet_v2(width=0.5, stem_stride=2).eval()
     assert [
         n

@@ -1,4 +1,4 @@
-"""The reproduction at toy size: it writes its page and files, goes on where it stopped, and its exhibits say what they hold."""
+"""The reproduction at toy size: it writes its page and files, resumes, and labels its exhibits."""
 
 import csv
 import re
@@ -58,7 +58,7 @@ def study(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_command_end_to_end(tmp_path, monkeypatch):
-    """One page and the files of every exhibit; a second run computes nothing and shows the same numbers."""
+    """One page and each exhibit's files; a second run computes nothing, with equal numbers."""
     monkeypatch.setattr(command, "QUICK", TOY)
     monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
     typed = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
@@ -93,7 +93,7 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
 
 
 def test_missing_data_are_named(tmp_path, monkeypatch):
-    """Without the files the command ends with exit code 3 before anything runs, and says which file and where to get it."""
+    """Without the files the command ends first, with exit code 3, and names file and source."""
     monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
     for experiment, file in (("mnist", "train-images-idx3-ubyte"), ("cifar100", "resnet20w64.npz")):
         found = CliRunner().invoke(main, ["reproduce", experiment, "--out", str(tmp_path / "out")])
@@ -102,7 +102,7 @@ def test_missing_data_are_named(tmp_path, monkeypatch):
 
 
 def test_damaged_and_foreign_data_are_named(tmp_path, monkeypatch):
-    """Files of the right names and the wrong content end the command: the file, and the checksum it must have, are said."""
+    """Files with right names and wrong content end the command: it names file and checksum."""
     monkeypatch.setenv("BLACKBOX_BOUNDARY_DATA", str(tmp_path))
     for part, n in (("train", 60), ("t10k", 10)):
         idx_images = bytes([0, 0, 8, 3]) + np.array([n, 28, 28], ">u4").tobytes() + bytes(n * 784)
@@ -117,7 +117,7 @@ def test_damaged_and_foreign_data_are_named(tmp_path, monkeypatch):
 
 
 def test_sample_sets(study):
-    """Each set has its size, the victim's labels and a price; the high set lies farther than the low one."""
+    """Each set has its size, the victim's labels and a price; "high" lies farther than "low"."""
     samples = Samples(study, "Model 1")
     k = 200 // 10
     sizes = {"natural": 200, "random + flip points": 2 * k}
@@ -168,7 +168,7 @@ def test_recalled_labels(study):
 
 
 def test_transfer_over_seeds(study):
-    """Both surrogates are compared with both victims; what is compared has a mean and a deviation, and shares lie in [0, 1]."""
+    """Both surrogates meet both victims; values have mean and deviation, shares are in [0, 1]."""
     (found,) = section6_transfer(study)
     assert {(row["victim"], row["surrogate"]) for row in found.rows} == {
         (v, s) for v in ("Model 1", "Model 2") for s in ("Model 3", "Model 4")
@@ -186,7 +186,7 @@ def test_transfer_over_seeds(study):
 
 
 def test_curves_and_leads(study):
-    """The leads are the differences of the curves; without a clearance nothing trains with one, and there is no such exhibit."""
+    """Leads are differences of curves; without a clearance, the exhibit of clearance is absent."""
     curves, leads = section6_curves(study, "Model 1", "Model 4", all_strategies=False)
     mean = {(row["strategy"], row["budget"]): row["agreement (%)"] for row in curves.rows}
     best = "surrogate distance, whole pool, clearance"
@@ -219,7 +219,7 @@ def test_a_victim_no_better_than_chance_is_said(tmp_path):
 
 
 def test_store_keeps_and_tells_apart(tmp_path):
-    """A result is computed once for a configuration, and again for another one; what is half written is not there."""
+    """A result is computed once per configuration; a half-written one is absent."""
     calls = []
     store = Store(tmp_path, calls.append)
     assert [store.numbers("a", {"seed": seed}, lambda: len(calls)) for seed in (0, 0, 1)] == [
@@ -233,7 +233,7 @@ def test_store_keeps_and_tells_apart(tmp_path):
 
 
 def test_random_inputs_repeat(study):
-    """Random input sets have the natural set's shape, their own law, and are the same every time."""
+    """Random input sets have the natural set's shape, their own law, and repeat."""
     normal, uniform = study.inputs.of("normal"), study.inputs.of("uniform")
     assert normal.shape == uniform.shape == study.inputs.natural.shape
     assert normal.mean() == pytest.approx(0.13, abs=0.01)
@@ -273,7 +273,7 @@ def _noise(n_train, n_test):
 
 @pytest.mark.slow
 def test_cifar_extraction_runs(tmp_path, weights):
-    """The whole CIFAR-100 chain at toy size, on noise and a small ResNet: stored weights, distances, both surrogates, one step each."""
+    """CIFAR-100 at toy size, on noise: weights, distances, both surrogates, one step each."""
     scale = replace(
         TOY,
         seeds=1,
@@ -299,7 +299,7 @@ def test_cifar_extraction_runs(tmp_path, weights):
 
 
 def test_reduced_sizes(tmp_path, weights):
-    """The pool, the test rows and the random inputs have sizes of their own, and parts measured apart are joined in order."""
+    """Pool, test rows and random inputs have their own sizes; separate parts join in order."""
     scale = replace(TOY, n_measured=10, n_pool=3, n_random=5)
     study = replace(cifar100_study(_noise(6, 12), scale, Store(tmp_path), weights), chunk=2)
     assert (
@@ -337,7 +337,7 @@ def test_a_diverged_surrogate_is_named_by_its_seed(tmp_path, study):
 
 
 def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
-    """One that gives all rows one label has no distances to compare: its row is there, with nothing in it, and so are the others."""
+    """A surrogate with one label for all rows has no distances: its row is empty, others stay."""
 
     def constant(n_steps):
         recipe = study.surrogates["Model 4"](n_steps)
@@ -367,7 +367,7 @@ def test_a_surrogate_without_a_boundary_is_no_end(tmp_path, study):
 
 
 def test_absent_classes_have_their_row(study):
-    """Random inputs get few of the labels: each that they lack is named, and a surrogate that never saw it does not give it."""
+    """Each label that random inputs lack is named; a surrogate that never saw it omits it."""
     tables, _, absent = section6_tables(study)
     whole = next(
         row
@@ -388,7 +388,7 @@ def test_absent_classes_have_their_row(study):
 
 
 def test_tenths_of_the_pool(study):
-    """Together they are the pool; each begins where the one before ends; the victim is more often right far from its boundary."""
+    """Tenths make up the pool in order; the victim is right more often far from its boundary."""
     tenths = next(exhibit for exhibit in section5(study) if exhibit.slug == "tenths")
     for victim in study.victims:
         rows = [row for row in tenths.rows if row["victim"] == victim]
@@ -404,7 +404,7 @@ def test_tenths_of_the_pool(study):
 
 @pytest.mark.parametrize("content", ["missing", "damaged", "another net"])
 def test_weights_that_are_not_the_victims(tmp_path, monkeypatch, weights, content):
-    """A missing, damaged or other file of weights ends the command before images are read: file, SHA-256 and source are named."""
+    """Missing, damaged or foreign weights end the command early: file, SHA-256, source."""
     folder = tmp_path / "cifar100"
     folder.mkdir()
     file = folder / "resnet20w64.npz"
@@ -420,7 +420,7 @@ def test_weights_that_are_not_the_victims(tmp_path, monkeypatch, weights, conten
 
 
 def test_interrupted_and_resumed(tmp_path, monkeypatch):
-    """Ctrl-C ends with exit code 130 and keeps what was finished; the same command does not compute that again."""
+    """Ctrl-C ends with exit code 130 and keeps finished parts, which are not computed again."""
     monkeypatch.setattr(command, "QUICK", TOY)
     monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
     typed = ["reproduce", "mnist", "--quick", "--out", str(tmp_path)]
@@ -438,7 +438,7 @@ def test_interrupted_and_resumed(tmp_path, monkeypatch):
 
 
 def test_exhibits(tmp_path):
-    """Numbers keep six digits in the file, unknown ones are empty; the same figure has the same bytes."""
+    """Numbers keep six digits in the file, unknown ones are empty; equal figures, equal bytes."""
     shown = Exhibit(
         "t", "T", [{"a": 1 / 3, "b": None}], draw=lambda colours: bare_axes((2, 2), colours)[0]
     )
@@ -451,8 +451,8 @@ def test_exhibits(tmp_path):
     assert lone.cells() == [["1 seed", "–", "1"]]
 
 
-def test_what_a_reproduction_takes(study, monkeypatch):
-    """Trainings and steps are those that the store then holds; a step with a clearance counts twice; nothing is written."""
+def test_what_a_reproduction_takes(study, monkeypatch, tmp_path):
+    """Trainings and steps are the store's, two a step with a clearance; a dry run keeps victims."""
     counted = _counted(study)
     assert counted["Model 4"][0] == 2 * (6 + 8) * 2 + 2 * 6 * 2
     names = followed(study, all_strategies=True)
@@ -464,8 +464,11 @@ def test_what_a_reproduction_takes(study, monkeypatch):
     assert counted["Model 3"][1] == 10 * (counted["Model 3"][0] + 2 * slower)
     monkeypatch.setattr(command, "QUICK", TOY)
     monkeypatch.delenv("BLACKBOX_BOUNDARY_DATA", raising=False)
-    told = CliRunner().invoke(main, ["reproduce", "mnist", "--quick", "--dry-run"])
+    folder = tmp_path / "paper"
+    typed = ["reproduce", "mnist", "--quick", "--dry-run", "--out", str(folder)]
+    told = CliRunner().invoke(main, typed)
     assert told.exit_code == 0, told.output
+    assert {path.name.split("-")[0] for path in folder.rglob("*.*")} == {"weights"}
     assert re.search(
         r"Model 3: [\d,]+ trainings, [\d,]+ steps of 32 rows at [\d.]+ ms", told.stdout
     )
@@ -482,7 +485,7 @@ def test_strategies_are_listed_once(study):
 
 
 def test_inverse_net_and_large_margins_have_curves(study):
-    """Each budget of InverseNet is a run of its own, to the row; the loss changes what a strategy learns."""
+    """Each budget of InverseNet is a run of its own; the loss changes what a strategy learns."""
     samples = Samples(study, "Model 1")
     phased = curve(study, samples, "Model 3", "InverseNet", 0)
     assert [point["n_queries"] for point in phased] == [20, 40]

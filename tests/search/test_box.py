@@ -33,7 +33,7 @@ def test_along_has_the_length_asked_for(seed, d):
 
 @given(seeds, st.integers(1, 5))
 def test_nearest_is_what_an_optimiser_finds(seed, d):
-    """The shortest displacement on the hyperplane; None only where no corner of the box gets there."""
+    """The shortest displacement on the hyperplane; None only if no corner of the box reaches it."""
     rng = np.random.default_rng(seed)
     box, w = some_box(rng, d), rng.standard_normal(d) * 3
     s = box.nearest(w)
@@ -42,8 +42,14 @@ def test_nearest_is_what_an_optimiser_finds(seed, d):
         assert farthest < 1 + 1e-6
         return
     assert w @ s == pytest.approx(1, abs=1e-6)
-    found = minimize(lambda p: p @ p, s + 0.1, jac=lambda p: 2 * p, bounds=list(zip(box.down, box.up, strict=True)), method="SLSQP",
-                     constraints={"type": "eq", "fun": lambda p: w @ p - 1, "jac": lambda p: w})  # fmt: skip
+    found = minimize(
+        lambda p: p @ p,
+        s + 0.1,
+        jac=lambda p: 2 * p,
+        bounds=list(zip(box.down, box.up, strict=True)),
+        method="SLSQP",
+        constraints={"type": "eq", "fun": lambda p: w @ p - 1, "jac": lambda p: w},
+    )
     if found.success:
         assert s @ s <= found.fun * (1 + 1e-4) + 1e-9
 

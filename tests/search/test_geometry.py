@@ -14,7 +14,7 @@ ROUND_NORMS = pytest.mark.parametrize("norm", ["l2", "linf"])
 
 
 def draw(seed, n=5, d=7):
-    """Slopes (some zero) and the least and most that coordinates may move: some not at all, some without end."""
+    """Slopes (some zero) and the least and most moves of coordinates, some zero, some infinite."""
     rng = np.random.default_rng(seed)
     w = rng.normal(size=(n, d)) * (rng.random((n, d)) > 0.2)
     room = rng.exponential(size=(2, n, d)) * (rng.random((2, n, d)) > 0.2)
@@ -58,7 +58,7 @@ def test_no_shorter_step_than_nearest_descends_as_far(norm, seed):
 @given(SEEDS)
 @settings(deadline=None, max_examples=50)
 def test_farthest_beats_random_steps_of_the_ball(norm, seed):
-    """It stays in ball and box, and no random point of both descends much further: 8 % at most were seen in L2, none in L-inf."""
+    """It stays in ball and box; no random point descends much more: 8 % in L2, none in L-inf."""
     w, least, most = draw(seed)
     radius = np.full(len(w), 0.7)
     found = farthest(w, least, most, radius, norm)
@@ -75,7 +75,7 @@ def test_farthest_beats_random_steps_of_the_ball(norm, seed):
 @given(SEEDS)
 @settings(deadline=None, max_examples=50)
 def test_shrunk_is_the_nearest_point_of_ball_and_box(seed):
-    """Inside both; and, the set being convex, the way to any other point of it makes no acute angle with the way to the step."""
+    """Inside both; ways to other points of the convex set make no acute angle with the step's."""
     step, least, most = draw(seed)
     step, radius = 3 * step, np.linspace(0.1, 4, len(step))
     found = shrunk(step, least, most, radius)

@@ -103,7 +103,7 @@ def estimators():
 @pytest.mark.parametrize("estimator", estimators(), ids=str)
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_estimator_keeps_the_grid(name, estimator, opaque):
-    """All that is asked are levels; distances are those of flips that exist, and hold when asked again."""
+    """Points asked are levels; distances are those of existing flips, and hold when asked again."""
     grid = GRIDS[name]
     shape = scaled(plane(3), grid)
     bounds = (grid.lowest, grid.highest)
@@ -128,7 +128,7 @@ def test_every_estimator_keeps_the_grid(name, estimator, opaque):
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), estimator=st.sampled_from(["ray", "tangent", "halfspace"]))
 def test_a_flip_is_found_wherever_one_exists(seed, estimator):
-    """The default estimators find one in every row; the distance is that of the nearest, or more."""
+    """The default estimators find one in every row; the distance is at least the nearest."""
     grid = Grid(lowest=0, highest=SIDE - 1)
     model = Levels(plane(seed), grid, access="logits", bounds=(0, SIDE - 1))
     x = np.random.default_rng(seed).integers(0, SIDE, (4, 3)).astype(float)
@@ -273,7 +273,7 @@ def test_integer_rows_are_inputs_of_a_model_of_whole_numbers(dtype):
 
 @pytest.mark.parametrize("name", ["broyden", "halfspace"])
 def test_searches_of_single_rows_hear_of_the_levels_that_were_asked(name):
-    """Whole numbers without bounds: within a few percent of the plane, where probes between levels led 2.9 times too far."""
+    """Without bounds, within a few percent; probes between levels led 2.9 times too far."""
 
     class Plane:
         access, input_shape, n_classes, bounds = Access.LOGITS, (3,), 2, None

@@ -14,7 +14,7 @@ CROSSING = 1.0
 
 
 class Profile:
-    """One input, two classes; the lead of class 0 is a function of the input, and gradients have a chosen size."""
+    """One input, two classes; class 0's lead is a function of it; gradients have a given size."""
 
     input_shape, n_classes, bounds = (1,), 2, None
 
@@ -198,7 +198,7 @@ def test_a_score_that_is_not_finite_ends_its_row_alone():
 
 
 def test_a_flip_point_that_flips_back_is_moved_outward_until_it_stays():
-    """A model whose boundary has moved a little by the time it is asked again is still given a flip point that flips."""
+    """If the boundary moves a little before the check, the flip point is moved until it flips."""
     asked = []
 
     def lead(r):

@@ -1,4 +1,4 @@
-"""Scores that are no help: the search by scores still ends where the search by labels does, at two queries more at most."""
+"""With unhelpful scores the search ends where that by labels does, for at most two queries more."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def test_slack_is_what_a_row_may_lose(warp):
 
 
 def test_slack_pays_where_leads_bend():
-    """A lead that falls ever less steeply before it vanishes: two tries end in bisection, six more often near the root."""
+    """A lead that flattens before it vanishes: two tries end in bisection, six near the root."""
     x = np.random.default_rng(2).normal(size=(400, 4)) * 3
     model = Warped(lambda margin: np.sinh(np.clip(margin / 3, -30, 30)), 100.0)
     few, more = (measure(model, x, estimator=Ray(slack=slack)) for slack in (2, 6))
@@ -97,7 +97,7 @@ def test_slack_is_not_negative():
 
 
 class Saturated:
-    """A hyperplane answered as probabilities in single precision, of which one rounds to 1 and the other to 0."""
+    """A hyperplane with probabilities in single precision: one rounds to 1, the other to 0."""
 
     access, n_classes, bounds, input_shape = Access.PROBABILITIES, 2, None, (4,)
 
@@ -115,7 +115,7 @@ class Saturated:
 @given(st.floats(0.1, 200), st.integers(0, 1000))
 @settings(deadline=None, max_examples=40)
 def test_converged_means_a_closed_bracket_where_probabilities_saturate(direction, scale, seed):
-    """Differences of such scores have a wrong length; every row that is done has a narrow bracket, and near the truth."""
+    """Differences of such scores mislead; each finished row has a narrow bracket near the truth."""
     x = np.random.default_rng(seed).normal(size=(30, 4)).astype(np.float32)
     found = measure(Saturated(scale), x, estimator=Ray(direction=direction))
     exact = np.abs((x * NORMAL).sum(axis=-1) + OFFSET) / np.linalg.norm(NORMAL)

@@ -41,7 +41,7 @@ def test_counts_rows_and_the_largest_batch():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_row_gives_the_same_bits_in_any_batch(dtype, seed):
-    """Alone, among others, reversed, transposed in memory: the answer is the same to the last bit."""
+    """Alone, among others, reversed, transposed in memory: the answer is the same to the bit."""
     rng = np.random.default_rng(seed)
     reference = Reference(Linear(rng.normal(size=(5, 37)), rng.normal(size=5)))
     x = rng.normal(size=(23, 37)).astype(dtype)

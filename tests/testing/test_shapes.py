@@ -26,7 +26,7 @@ def _points(n):
 
 
 def _nearest_by_search(reference, row, order):
-    """The distance by brute force: rays to all sides (corners and axes among them), bisected, the best one polished."""
+    """The distance by brute force: rays to all sides, corners and axes, bisected, best polished."""
     rng = np.random.default_rng(0)
     signs = np.array(np.meshgrid(*[[-1, 0, 1]] * 3)).reshape(3, -1).T
     sides = np.concatenate([signs[np.abs(signs).sum(axis=1) > 0], rng.normal(size=(1000, 3))])
@@ -47,7 +47,7 @@ def _nearest_by_search(reference, row, order):
 @every_shape
 @pytest.mark.parametrize("norm", NORMS)
 def test_distance_is_the_nearest_crossing_in_any_direction(name, norm):
-    """No direction reaches another label earlier than the closed form says, and some direction reaches it there."""
+    """No direction reaches another label before the closed form; some direction does so there."""
     reference = Reference(SHAPES[name])
     x = _points(8)
     if name == "wedge" and norm != "l2":
@@ -62,7 +62,7 @@ def test_distance_is_the_nearest_crossing_in_any_direction(name, norm):
 
 @every_shape
 def test_crossings_are_where_the_label_changes(name):
-    """Along many rays, the label read off a fine grid changes exactly between neighbours that hold one crossing."""
+    """Along many rays the label on a fine grid changes exactly where neighbours hold a crossing."""
     reference = Reference(SHAPES[name])
     x, u = _points(60), np.random.default_rng(2).normal(size=(60, 3))
     crossings = reference.crossings(x, u)

@@ -8,7 +8,7 @@ WEIGHTS = np.random.default_rng(3).normal(size=(6, 4))
 
 
 class Smooth:
-    """Four scores of inputs (2, 3), with gradients, in the dtype of the inputs; each row is computed by itself."""
+    """Four scores of inputs (2, 3), with gradients, in the inputs' dtype, row by row."""
 
     input_shape, n_classes, bounds, fingerprint = (2, 3), 4, (-5.0, 5.0), "smooth"
 

@@ -23,7 +23,7 @@ X = np.zeros((4, 2, 3))
     max_calls=st.none() | st.integers(0, 20),
 )
 def test_no_limit_is_ever_passed(calls, max_queries, max_calls):
-    """What is sent is what was granted, and within both limits; a smaller call may still fit after a larger one was refused."""
+    """What is sent was granted within both limits; after a refused call a smaller one may fit."""
     counted = CountingPredictor(Smooth())
     limited = BudgetPredictor(counted, Allowance(max_queries=max_queries, max_calls=max_calls))
     for n in calls:

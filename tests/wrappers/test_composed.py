@@ -93,7 +93,7 @@ def test_what_it_can_do_is_what_both_can():
 
 
 def test_a_decoder_that_leaves_the_bounds():
-    """It is refused before the predictor is asked, with the row; clipping is what one may ask for."""
+    """The row is refused before the predictor is asked; clipping is an option."""
     counted = CountingPredictor(Smooth())
     z = np.array([[0.1, 0.0, 0.0], [99.0, 0.0, 0.0]])
     refusing = Composed(counted, Matrix(), (3,))
@@ -159,7 +159,7 @@ def test_latent_bounds_are_kept():
 
 
 def test_a_torch_decoder():
-    """Its gradient is that of finite differences; kind and dtype are the caller's; weights name it."""
+    """Its gradient is finite differences'; kind and dtype are the caller's; weights name it."""
     torch.manual_seed(0)
     module = torch.nn.Sequential(
         torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 6), torch.nn.Unflatten(1, (2, 3))

@@ -23,7 +23,7 @@ class Nameless(Smooth):
 
 @pytest.mark.parametrize("access", [Access.LOGITS, Access.PROBABILITIES])
 def test_what_is_revealed(access):
-    """Labels; the top score; the k largest, scaled to one; rounded ones. From logits the same as from probabilities."""
+    """Labels; top score; k largest, scaled to one; rounded ones. Logits as from probabilities."""
     model = Smooth(access)
     label = model.predict(X).label
     labels = LabelOnly(model)
@@ -61,7 +61,7 @@ def test_what_is_revealed(access):
     ],
 )
 def test_noise_belongs_to_the_row(make):
-    """Alone, repeated, in any order: a row gets the same answer; another seed or another row gets another."""
+    """Alone, repeated or reordered, a row has the same answer; other seeds and rows differ."""
     noisy = make(4)
     answer = noisy.predict(X)
     order = np.random.default_rng(1).permutation(len(X))
@@ -73,7 +73,7 @@ def test_noise_belongs_to_the_row(make):
 
 
 def test_score_noise_has_its_size():
-    """1,200 draws: mean and deviation are within four standard errors of what was asked (fixed seed; false alarms 1 in 10,000)."""
+    """1,200 draws: mean and deviation within four standard errors (false alarms 1 in 10,000)."""
     noise = ScoreNoise(Smooth(), 0.7).predict(X).scores - Smooth().predict(X).scores
     assert abs(noise.mean()) < 4 * 0.7 / np.sqrt(noise.size)
     assert abs(noise.std() - 0.7) < 4 * 0.7 / np.sqrt(2 * noise.size)
@@ -93,7 +93,7 @@ def test_noise_on_probabilities_is_noise_on_their_logarithms():
 
 
 def test_input_noise_stays_within_the_bounds():
-    """What reaches the model is inside them, in the kind and dtype that was given, and the caller's rows are untouched."""
+    """The model gets rows inside, of the same kind and dtype; the caller's rows are unchanged."""
     model, seen = Smooth(), []
     predict = model.predict
     model.predict = lambda x: (seen.append(x), predict(x))[1]

@@ -1,4 +1,4 @@
-"""Whole measurements through wrappers: limits end rows and not runs, and a recorded run can be repeated without its model."""
+"""Measurements through wrappers: limits end rows, not runs; recorded runs need no model."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def assert_same(got, expected):
 @settings(max_examples=40, deadline=None)
 @given(max_calls=st.integers(0, 40), batch_size=st.integers(1, 13), estimated=st.booleans())
 def test_a_limit_on_calls_ends_rows_with_a_status(max_calls, batch_size, estimated):
-    """Nothing is sent beyond the limit, the counts are what was sent, and every bracket that is reported holds."""
+    """Nothing exceeds the limit, counts are what was sent, and reported brackets hold."""
     inner = CountingPredictor(without_gradients() if estimated else model())
     limited = BudgetPredictor(inner, Allowance(max_calls=max_calls))
     distances = measure(limited, X, batch_size=batch_size)
@@ -87,7 +87,7 @@ def test_no_time_at_all():
 
 @pytest.mark.parametrize("failure", [PredictorUnavailable("gone"), KeyboardInterrupt()])
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, failure):
-    """Stopped at every call in turn and started again with the same command: same bits, and each question was sent once."""
+    """Stopped at every call in turn and resumed: the same bits, each question sent once."""
     expected, sent = measure(model(), X, batch_size=5), CountingPredictor(model())
     for _ in range(200):
         stubborn = CountingPredictor(sent)
@@ -132,7 +132,7 @@ def test_a_replay_is_the_run(tmp_path):
 
 
 def test_a_limit_inside_the_ledger_lets_a_resumed_run_go_further(tmp_path):
-    """What was paid for is not paid for again: each start spends its own allowance on new questions."""
+    """Answers are paid for once: each start spends its own allowance on new questions."""
     done = []
     for _ in range(60):
         with LedgerPredictor(
@@ -157,7 +157,7 @@ def test_a_limit_inside_the_ledger_lets_a_resumed_run_go_further(tmp_path):
     ],
 )
 def test_a_run_is_repeated_behind_a_defence(defend, share_with_flip):
-    """Two decimals hide the gradient that a run without gradients must estimate; a run that got on was noticed, before its end."""
+    """Two decimals hide the gradient to estimate; a run that got on is noticed before its end."""
     monitor = MonitorPredictor(defend(model()))
     x = np.tile(X, (8, 1)) + np.arange(96)[:, None] * 1e-3
     distances = measure(monitor, x, estimator="ray")

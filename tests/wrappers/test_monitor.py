@@ -60,7 +60,7 @@ def test_natural_inputs_raise_no_alarm():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_search_is_noticed_when_the_algorithm_says(dtype):
-    """Bisections are noticed, at the query at which a plain implementation notices them, whatever the batches."""
+    """Bisections are noticed at the same query as by a plain implementation, in any batches."""
     queries = np.concatenate(list(bisections(np.random.default_rng(1), 40, 12))).astype(dtype)
     expected = plain_prada(queries, Halves().predict(queries).label, 0.95)
     assert 100 < expected < len(queries)

@@ -19,7 +19,8 @@ class AnswerPath:
 
     Examples
     --------
-    >>> AnswerPath("results[*].scores").find({"results": [{"scores": [0.1, 0.9]}, {"scores": [0.8, 0.2]}]})
+    >>> answer = {"results": [{"scores": [0.1, 0.9]}, {"scores": [0.8, 0.2]}]}
+    >>> AnswerPath("results[*].scores").find(answer)
     [[0.1, 0.9], [0.8, 0.2]]
     >>> AnswerPath("[0].label").find([{"label": "cat"}])
     'cat'
@@ -36,7 +37,7 @@ class AnswerPath:
         self._steps = [name or _step(index) for name, index in _STEP.findall(inner)]
 
     def find(self, document: Any) -> Any:
-        """What is there; under ``[*]``, a list of what is there in each element.
+        """The value at the path; under ``[*]``, a list of the values in each element.
 
         Raises
         ------

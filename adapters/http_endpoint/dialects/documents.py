@@ -22,9 +22,9 @@ from ..wire import Reply
 __all__ = ["FORMATS", "SCORES_AS", "read_document", "read_numbers"]
 
 FORMATS = ("json", "jsonlines", "csv", "text")
-"""What [answer] may say of the body."""
+"""Formats of the body that [answer] may name."""
 SCORES_AS = ("number", "text", "percent")
-"""What [answer] may say of its scores."""
+"""Forms of the scores that [answer] may name."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DIGITS = re.compile(r"[0-9.eE+,-]+")

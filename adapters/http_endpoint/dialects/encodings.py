@@ -84,7 +84,7 @@ class Encoding:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that decides on what is sent for a row, as JSON types."""
+        """All settings that change the bytes of a row, as JSON types."""
         is_text = self.dtype.kind == "f" and self.name in ("json", "flat")
         return {
             "encoding": self.name,
@@ -101,7 +101,7 @@ class Encoding:
 
     @property
     def content_type(self) -> str:
-        """Of a body that is one row."""
+        """Content type of a body that is one row."""
         return "image/png" if self.name == "png" else "application/octet-stream"
 
     @property

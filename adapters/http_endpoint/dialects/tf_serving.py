@@ -30,8 +30,8 @@ from .described import Described, describe
 __all__ = ["discover"]
 
 _DTYPES = {
-    "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_UINT8": "uint8", "DT_INT8": "int8", "DT_INT32": "int32",
-    "DT_INT64": "int64",
+    "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16",
+    "DT_UINT8": "uint8", "DT_INT8": "int8", "DT_INT32": "int32", "DT_INT64": "int64",
 }  # fmt: skip
 
 

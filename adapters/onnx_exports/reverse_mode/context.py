@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from .builder import INT64, Builder, Value
-
-if TYPE_CHECKING:
-    from onnx import NodeProto
-
-    from .facts import Axis, Facts
+from .facts import Axis, Facts
 
 __all__ = ["FLOATS", "Context", "Contributions", "NoRule", "Rule"]
 

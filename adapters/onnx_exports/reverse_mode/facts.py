@@ -10,8 +10,9 @@ Reshape) is resolved, which symbolic inference does in part only.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,6 @@ from .errors import InvalidModel
 from .ml_types import ml_outputs
 from .quantised_forms import VENDOR
 from .vendor_types import vendor_output
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["Axis", "Facts", "facts_of", "graph_inputs"]
 

@@ -1,8 +1,9 @@
-"""Which input is differentiated, which output, and what the other inputs are."""
+"""The differentiated input and output, and the values of the other inputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
@@ -10,9 +11,6 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from .context import FLOATS
 from .errors import UnsuitableInterface
 from .facts import graph_inputs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["choose_input", "choose_output", "fix_inputs"]
 

@@ -5,19 +5,15 @@ Functions are inlined, constant conditions resolved, and composite ops expanded.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import onnx.inliner
-from onnx import FunctionProto, ModelProto, NodeProto, TypeProto, defs, helper
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, defs, helper
 
 from .errors import InvalidModel
 from .facts import Facts, facts_of
 from .rules import RULES, STEPS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from onnx import GraphProto
 
 __all__ = ["check_order", "expand_composites", "inline_functions", "resolve_conditions"]
 

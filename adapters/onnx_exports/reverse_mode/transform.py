@@ -9,7 +9,8 @@ the number of inputs (Griewank and Walther, *Evaluating Derivatives*, 2008, chap
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper
@@ -23,9 +24,6 @@ from .opsets import raise_opset
 from .preparation import check_order, expand_composites, inline_functions, resolve_conditions
 from .sweep import Path, path_between, reverse_sweep
 from .twin import twin_nodes
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["STRAIGHT_THROUGH_KEY", "float_twin", "gradient_model", "margin_gradient_model"]
 

@@ -7,22 +7,15 @@ quantised graph; so differences of the twin's scores say whether it is right.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from onnx import NodeProto, TensorProto, helper
+from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from .builder import Builder, Value
 from .context import FLOATS, Context
+from .facts import Facts
 from .quantised_forms import Form, form_of
 from .real_numbers import RealNumbers
 from .rules import STEPS, differentiable_inputs
-from .sweep import key_of
-
-if TYPE_CHECKING:
-    from onnx import GraphProto
-
-    from .facts import Facts
-    from .sweep import Path
+from .sweep import Path, key_of
 
 __all__ = ["twin_nodes"]
 

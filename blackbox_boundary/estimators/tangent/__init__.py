@@ -13,7 +13,8 @@ name ends each round: the projection of ``x`` on the tangent plane of the bounda
 | symbol | here | shape |
 |---|---|---|
 | x, x + d | ``x``, ``step`` | (n, d), flattened rows |
-| f = z_home − max z_j, and with a soft maximum of temperature T | ``margin``, ``soft_weights`` | (n,) log-odds |
+| f = z_home − max z_j | ``margin`` | (n,) log-odds |
+| f with a soft maximum of temperature T | ``soft_weights`` | (n,) log-odds |
 | w = ∇f(x + d) | ``slope`` | (n, d) |
 | r, the ball's radius in the norm asked for | ``radius`` | (n,) input units |
 | s = argmin ⟨w, s⟩ over ball and box | :func:`~.search.geometry.farthest` | (n, d) |

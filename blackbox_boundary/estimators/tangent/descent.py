@@ -34,8 +34,8 @@ _BLEND = (1.0, 0.025)
 where a round begins at the best point."""
 
 _DENSE = 0.12
-"""In L1, share of the steps of a round that go over the L2 ball: 3 of 24. On a CIFAR-100 ResNet-8 (40
-training images) a quarter was 32 % farther in the median, none 5 % nearer."""
+"""In L1, share of the steps of a round that go over the L2 ball: 3 of 24. On a CIFAR-100 ResNet-8
+(40 training images) a quarter was 32 % farther in the median, none 5 % nearer."""
 
 _PACE, _SLOWER = 0.5, 0.6
 """In L1, how far the steepest coordinate of a row goes at the first of the other steps, relative to

@@ -53,6 +53,7 @@ class Tangent(Settings):
         where it has none.
     """
 
+    name: ClassVar[str] = "tangent"
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
@@ -62,11 +63,6 @@ class Tangent(Settings):
     frozen: Any = None
     levels: int | None = None
     gradients: GradientSource | None = None
-
-    @property
-    def name(self) -> str:
-        """``"tangent"``."""
-        return "tangent"
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "Tangent", ("l0", "l1", "l2", "linf"))

@@ -1,11 +1,10 @@
 """Rounds after the planned ones: where they start is chosen by each row, from what has paid for it.
 
 The planned rounds are the same whatever was found, and repeated they would find the same. A later
-one starts beside the best flip point known, in a random direction of the row's own stream, so that
-each looks elsewhere: near or far, towards another class, or with a warm soft maximum. A row takes
-the kind of start that has come nearer most often, by Laplace's rule of succession, ``(paid + 1) /
-(tried + 2)``; of equal ones the first. So every kind is tried, and one that never pays is tried ever
-more rarely.
+one starts beside the best flip point known, in a random direction of the row's own stream: near or
+far, towards another class, or with a warm soft maximum. A row takes the kind of start that has come
+nearer most often, by Laplace's rule of succession, ``(paid + 1) / (tried + 2)``; of equal ones the
+first. So every kind is tried, and one that never pays more and more rarely.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each round of :class:`~blackbox_boundary.estimators.Tangent` does."""
+"""The rounds of :class:`~blackbox_boundary.estimators.Tangent`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["KINDS", "PLANS", "RESTARTS", "Plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What one round does.
+    """The plan of one round.
 
     Attributes
     ----------
@@ -52,5 +52,5 @@ RESTARTS = (
     Plan(0.13, 0.066, from_best=True),
     Plan(0.13, 0.066, from_best=True),
 )
-"""Of the rows that need them, after the first round. Random starts, other classes and the L2
+"""Rounds of the rows that need them, after the first round. Random starts, other classes and the L2
 ball did not come nearer on the verification nets, at the same gradients."""

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
-from ...predictor import Array, IntArray
+from ...predictor import Array, BoolArray, IntArray
 from ...search.asks import Search
 from ...search.geometry import length
 from .closing import narrow, project
@@ -55,7 +54,7 @@ def restart(state: TangentState, steps: int) -> Search:
     state.members = np.ones(len(state.members), np.bool_)
 
 
-def _in_need(state: TangentState) -> NDArray[np.bool_]:
+def _in_need(state: TangentState) -> BoolArray:
     """Which rows (n,) have no flip, or a flip point that is no minimum.
 
     Estimated gradients and flip points on a grid support nothing to this precision. A row whose own

@@ -68,7 +68,7 @@ class _Met:
 
     @property
     def n(self) -> IntArray:
-        """How many labels each row has met."""
+        """The number of labels that each row has met."""
         return self.labels.sum(axis=-1)
 
     def add(self, rows: IntArray, step: Array, label: IntArray) -> None:

@@ -12,11 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 
 from ...arrays import as_kind, clip, flat_norm, put, take
 from ...gradients import GradientSource
-from ...predictor import Access, Array, FloatArray, IntArray
+from ...predictor import Access, Array, BoolArray, FloatArray, IntArray
 from ...search.asks import ANSWERED, Ask, Gradients, Labels, Status, ask_gradient, ask_prediction
 from ...search.columns import fewest_columns
 from ...search.geometry import flat_bounds, least_step, length, limits
@@ -150,7 +149,7 @@ class TangentState:
 
     def look(
         self, rows: IntArray, step: Array
-    ) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
+    ) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, BoolArray]]:
         """Predict at ``x + step`` and keep what is nearer.
 
         Returns the leads (k, n_classes), and which points flipped (k,). A flip at the row itself
@@ -220,19 +219,20 @@ class TangentState:
         return as_kind(drawn, self.x)
 
     @property
-    def taking_part(self) -> NDArray[np.bool_]:
+    def taking_part(self) -> BoolArray:
         """(n,) which rows take part in the present round."""
         return self.members & self.is_open
 
     @property
-    def is_open(self) -> NDArray[np.bool_]:
+    def is_open(self) -> BoolArray:
         """(n,) which rows run and have no flip at the row itself, where classes tie."""
         return (self.flips.status == Status.RUNNING) & (self.flips.hi > _AT_ROW * self.least_step)
 
     def next_target(self) -> IntArray:
         """The class nearest to winning at the best point that no round has aimed at or reached.
 
-        (n,), -1 where there is none and of rows that take no part. The class counts as tried from now on.
+        (n,), -1 where there is none and of rows that take no part. The class counts as tried from
+        now on.
         """
         open_to = ~self.tried & self.taking_part[:, None]
         lead = np.where(open_to, self.best_lead, np.inf)

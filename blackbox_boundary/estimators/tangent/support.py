@@ -31,10 +31,9 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...arrays import as_kind, as_numpy, take
-from ...predictor import FloatArray, IntArray
+from ...predictor import BoolArray, FloatArray, IntArray, Real
 from ...search.asks import Ask, Gradients, Labels, Search
 from .descent import descend
 from .plan import PLANS, RESTARTS
@@ -43,7 +42,6 @@ from .state import TangentState
 
 __all__ = ["SupportSearch"]
 
-Real = NDArray[np.float64]
 
 _HEAT = 0.3
 """Temperature of the soft maximum at the row itself, see :class:`~.plan.Plan`."""
@@ -55,8 +53,8 @@ _COUNTS = 14
 """Numbers of coordinates tried at most to find the least one."""
 
 _SWAPS = (1, 3, 9, 27)
-"""Coordinates exchanged at once, each tried after every gradient. With 8 at most, two of 24 supports
-of a net trained by TRADES that began with more than 70 coordinates stayed above 45."""
+"""Coordinates exchanged at once, each tried after every gradient. With 8 at most, two of 24
+supports of a net trained by TRADES that began with 70 coordinates or more stayed above 45."""
 
 _TENURE = 15
 """Gradients for which a coordinate that left may not return. With 5, twenty images of an
@@ -258,7 +256,7 @@ class SupportSearch:
 
     def _look(
         self, rows: IntArray, step: Real
-    ) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, NDArray[np.bool_]]]:
+    ) -> Generator[Ask, Labels | Gradients, tuple[FloatArray, BoolArray]]:
         if not rows.size:
             return self.lead[rows], self.flipped[rows]
         return (yield from self.state.look(rows, as_kind(step, self.state.x)))
@@ -275,7 +273,7 @@ class SupportSearch:
         return rows, as_numpy(slope)
 
 
-def _among_first(a: Real, count: Real) -> NDArray[np.bool_]:
+def _among_first(a: Real, count: Real) -> BoolArray:
     """Which entries are among the ``count`` (n,) largest of their row."""
     place = np.argsort(np.argsort(-a, axis=-1, kind="stable"), axis=-1, kind="stable")
     return np.asarray(place < count[:, None])

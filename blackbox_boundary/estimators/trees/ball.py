@@ -34,16 +34,13 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...predictor import IntArray
+from ...predictor import BoolArray, IntArray, Real
 from .cells import Cells, Leaves
 from .contests import Contest
 from .moves import RowMoves
 
 __all__ = ["Ball", "first_radius", "starts"]
-
-Real = NDArray[np.float64]
 
 _NEVER = 1e6
 """Stands for an infinite potential, in units of all leaves together; infinity cannot be
@@ -66,6 +63,15 @@ class _Column(NamedTuple):
     rank: IntArray
     groups: IntArray
     place: slice
+
+
+class _Sides(NamedTuple):
+    """Columns (n,) in which a leaf does not reach all cells of the ball, and those it reaches."""
+
+    leaf: IntArray
+    j: IntArray
+    low: Cells
+    high: Cells
 
 
 class Ball:
@@ -92,6 +98,10 @@ class Ball:
     never : float
         The potential of a cell that a leaf does not have.
     """
+
+    _columns: dict[int, _Column | None]
+    _splits: BoolArray | None
+    _sides: _Sides | None
 
     def __init__(
         self, leaves: Leaves, contests: list[Contest], moves: RowMoves, costs: Real, radius: float
@@ -136,7 +146,7 @@ class Ball:
         widths = self.highest - self.lowest + 1
         self.offset = np.concatenate([[0], np.cumsum(widths)]).astype(np.intp)
         self.potentials = np.zeros((self.n_groups, int(self.offset[-1])))
-        self._columns: dict[int, _Column | None] = {}
+        self._forget_columns()
 
     @property
     def n_groups(self) -> int:
@@ -165,7 +175,7 @@ class Ball:
 
     @property
     def cell_costs(self) -> tuple[Real, IntArray]:
-        """What it costs to move to each cell that the ball reaches, and its column.
+        """Cost of a move to each cell that the ball reaches, and the cell's column.
 
         Columns follow each other as in ``potentials``.
         """
@@ -174,7 +184,7 @@ class Ball:
         return self.moves.cost[j, cell], j
 
     def cost_of(self, j: int) -> Real:
-        """What it costs to move a column to each cell that the ball reaches."""
+        """Cost of a column's move to each cell that the ball reaches."""
         return self.moves.cost[j, self.lowest[j] : self.highest[j] + 1]
 
     def least(self) -> Real:
@@ -245,8 +255,8 @@ class Ball:
 
     def columns(self) -> list[_Column]:
         """The columns that two leaves of a tree disagree about."""
-        found = (self.column(int(j)) for j in np.flatnonzero(self.highest > self.lowest))
-        return [column for column in found if column is not None]
+        wide = np.flatnonzero(self._is_split.any(axis=0)).tolist()
+        return [column for j in wide if (column := self.column(j)) is not None]
 
     def column(self, j: int) -> _Column | None:
         """The leaves of trees that split a column; None where no tree does."""
@@ -254,24 +264,48 @@ class Ball:
             self._columns[j] = self._column(j)
         return self._columns[j]
 
+    @property
+    def _is_bound(self) -> BoolArray:
+        return (self.low > self.lowest) | (self.high < self.highest)
+
+    @property
+    def sides(self) -> _Sides:
+        """Where leaves end inside the ball."""
+        if self._sides is None:
+            leaf, j = np.nonzero(self._is_bound)
+            self._sides = _Sides(leaf, j, self.low[leaf, j], self.high[leaf, j])
+        return self._sides
+
+    @property
+    def _is_split(self) -> BoolArray:
+        """Whether each group splits a column (n_groups, d), or is charged for its cells."""
+        if self._splits is None:
+            ends = self.offset[:-1]
+            highest, lowest = (
+                extreme.reduceat(self.potentials, ends, axis=1)
+                for extreme in (np.maximum, np.minimum)
+            )
+            splits = np.logical_or.reduceat(self._is_bound, self.first) | (highest > lowest)
+            self._splits = splits & (self.highest > self.lowest)
+        return self._splits
+
     def _column(self, j: int) -> _Column | None:
-        low, high = self.low[:, j], self.high[:, j]
-        is_free = (low <= self.lowest[j]) & (high >= self.highest[j])
-        splits = ~np.logical_and.reduceat(is_free, self.first)
-        rows = np.flatnonzero(splits[self.group])
-        if not len(rows):
+        splits = self._is_split[:, j]
+        groups = np.flatnonzero(splits)
+        if not len(groups):
             return None
+        rows = np.flatnonzero(splits[self.group])
+        low, high = self.low[rows, j, None], self.high[rows, j, None]
         cell = np.arange(self.lowest[j], self.highest[j] + 1)
-        outside = (cell < low[rows, None]) | (cell > high[rows, None])
+        outside = (cell < low) | (cell > high)
         first = starts(self.group[rows])
         rank = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(rows))))
         place = slice(int(self.offset[j]), int(self.offset[j + 1]))
-        groups = np.flatnonzero(splits)
         return _Column(j, rows, outside * self.never, first, rank, groups, place)
 
     def restate(self) -> None:
         """Compute totals anew, after leaves or groups have changed."""
-        self._columns = {}
+        self._forget_columns()
         self.total = self.value.copy()
         if not len(self.total):
             return
@@ -295,21 +329,11 @@ class Ball:
         self.__dict__.update(other.__dict__)
 
     def part(self, j: int, low: int, high: int) -> Ball | None:
-        """The part of the ball with column ``j`` in some cells, not priced; None if it is empty."""
-        other = copy(self)
-        other.lowest, other.highest = self.lowest.copy(), self.highest.copy()
-        other.lowest[j], other.highest[j] = low, high
-        fits = (self.low[:, j] <= high) & (self.high[:, j] >= low)
-        if len(np.unique(self.group[fits])) < self.n_groups:
-            return None
-        other.low, other.high = self.low.copy(), self.high.copy()
-        other.low[:, j], other.high[:, j] = (
-            np.maximum(self.low[:, j], low),
-            np.minimum(self.high[:, j], high),
-        )
-        other.keep(fits)
-        other.unprice()
-        return other
+        """The part of the ball with column ``j`` in some cells; None if it is empty."""
+        lowest, highest = self.lowest.copy(), self.highest.copy()
+        lowest[j], highest[j] = low, high
+        other = self.copy()
+        return other if other.confine(lowest, highest) else None
 
     def drop_hopeless(self) -> bool:
         """Drop leaves that no flip inside the ball can use; whether a flip is still possible."""
@@ -334,18 +358,64 @@ class Ball:
         self.restate()
         return True
 
-    def keep(self, kept: NDArray[np.bool_]) -> None:
+    def narrow(self) -> bool:
+        """Leave out cells at the ends of columns that no flip inside the ball lies in.
+
+        All trees together pay for a cell, so that more cells are left out than leaves. Whether a
+        flip is still possible.
+        """
+        bound, least = self.bound(), self.least()
+        lowest, highest = self.lowest.copy(), self.highest.copy()
+        for column in self.columns():
+            choice = column.outside + self.potentials[column.groups, column.place][column.rank]
+            rest = self.total[column.rows] - choice.min(axis=1)
+            marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
+            hopeful = np.flatnonzero(
+                marginal.sum(axis=0) - float(least[column.groups].sum()) + bound <= 0
+            )
+            if not len(hopeful):
+                return False
+            lowest[column.j] += hopeful[0]
+            highest[column.j] = self.lowest[column.j] + hopeful[-1]
+            self.work += column.outside.size // 2
+        return self.confine(lowest, highest)
+
+    def _forget_columns(self) -> None:
+        """After leaves, groups, cells or prices have changed."""
+        self._columns, self._splits, self._sides = {}, None, None
+
+    def confine(self, lowest: Cells, highest: Cells) -> bool:
+        """Leave the ball these cells of each column; whether each group has a leaf there."""
+        cell = np.arange(int(self.offset[-1])) - np.repeat(
+            self.offset[:-1] - self.lowest, np.diff(self.offset)
+        )
+        j = np.repeat(np.arange(len(lowest)), np.diff(self.offset))
+        self.potentials = self.potentials[:, (cell >= lowest[j]) & (cell <= highest[j])]
+        self.lowest, self.highest = lowest, highest
+        self.offset = np.concatenate([[0], np.cumsum(highest - lowest + 1)]).astype(np.intp)
+        n_groups = self.n_groups
+        self.low, self.high = np.maximum(self.low, lowest), np.minimum(self.high, highest)
+        fits = (self.low <= self.high).all(axis=1)
+        if len(np.unique(self.group[fits])) < n_groups:
+            return False
+        self.keep(fits)
+        self.restate()
+        return True
+
+    def keep(self, kept: BoolArray) -> None:
         """Keep some leaves, at least one of each group."""
         self.low, self.high = self.low[kept], self.high[kept]
         self.values, self.value = self.values[kept], self.value[kept]
         self.total = self.total[kept]
         self.group = self.group[kept]
-        self._columns = {}
+        self._forget_columns()
 
 
 def starts(group: IntArray) -> IntArray:
     """Where runs of equal numbers begin."""
-    return np.flatnonzero(np.diff(group, prepend=-1))
+    begins = np.ones(len(group), np.bool_)
+    np.not_equal(group[1:], group[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
 
 
 def first_radius(contest: Contest, tree: IntArray, costs: Real) -> float:

@@ -18,13 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...predictor import IntArray
+from ...predictor import IntArray, Real
 from .ball import Ball, starts
 from .cells import Cells
 
 __all__ = ["best_cut", "nearest_by_branching"]
-
-Real = NDArray[np.float64]
 
 _TOGETHER = 64
 """Boxes taken at a time: with fewer, NumPy's own overhead decides the speed."""

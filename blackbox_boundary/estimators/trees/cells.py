@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from ...domain import Domain
 from ...grid import Grid
-from ...predictor import IntArray
+from ...predictor import IntArray, Real
 from ...tree_ensembles import TreeEnsemble
 from .values import Numbers, values_of
 
 __all__ = ["Cells", "Leaves", "SplitCells"]
 
-Real = NDArray[np.float64]
+
 Cells = NDArray[np.int32]
 
 
@@ -143,7 +143,7 @@ class Leaves:
 
     @property
     def is_rule(self) -> NDArray[np.bool_]:
-        """Which leaves (n,) are those of one-hot groups."""
+        """Whether each leaf (n,) belongs to a one-hot group."""
         return self.tree >= len(self.ensemble.roots)
 
     @classmethod

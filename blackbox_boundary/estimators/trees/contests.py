@@ -15,14 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...predictor import Real
 from ...tree_ensembles import TreeEnsemble
 from .cells import Leaves
 
 __all__ = ["Contest", "rivals"]
-
-Real = NDArray[np.float64]
 
 _QUANTUM = 2.0**-20
 """Leaves that are multiples of this are added exactly, as long as the significand holds the sum."""
@@ -56,7 +54,7 @@ class Contest:
 
 
 def rivals(leaves: Leaves, home: int, target: int = -1) -> list[list[Contest]]:
-    """What a flip loses: all contests of one of these lists.
+    """The contests of a flip: it loses all of one of these lists.
 
     To any other label, one contest is lost, with the class that wins. To the class ``target`` all
     other classes lose theirs with it. A cell that does not exist, in no leaf of some one-hot group,

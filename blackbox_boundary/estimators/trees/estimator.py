@@ -47,8 +47,6 @@ from .search import Nearest, nearest_flip
 
 __all__ = ["Trees"]
 
-Real = NDArray[np.float64]
-
 _TOGETHER = 16
 """Rows searched before their flip points are asked about: a run that is stopped keeps the
 others."""
@@ -78,6 +76,7 @@ class Trees:
         Of the model that is asked. Default: the predictor's own, if it has one.
     """
 
+    name: ClassVar[str] = "trees"
     keeps_domain: ClassVar[bool] = True
     searches_inputs: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
@@ -85,11 +84,6 @@ class Trees:
     norm: Literal["l0", "l1", "l2", "linf"] = "l2"
     max_work: int = 20_000_000
     ensemble: TreeEnsemble | None = None
-
-    @property
-    def name(self) -> str:
-        """``"trees"``."""
-        return "trees"
 
     def __post_init__(self) -> None:
         if self.norm not in ("l0", "l1", "l2", "linf"):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...predictor import BoolArray, Real
 from .ball import Ball
 from .cells import Cells
 
 __all__ = ["greedy_flip"]
-
-Real = NDArray[np.float64]
 
 
 def greedy_flip(ball: Ball, start: Cells | None = None) -> tuple[float, Cells] | None:
@@ -21,7 +19,7 @@ def greedy_flip(ball: Ball, start: Cells | None = None) -> tuple[float, Cells] |
     row.
     """
     moves = ball.moves
-    cell = moves.cell.copy() if start is None else np.clip(start, ball.lowest, ball.highest)
+    cell = np.clip(moves.cell if start is None else start, ball.lowest, ball.highest)
     place = np.arange(moves.cost.shape[1])
     inside = (place >= ball.lowest[:, None]) & (place <= ball.highest[:, None])
     for _ in range(3 * len(cell) + 1):
@@ -47,7 +45,7 @@ def greedy_flip(ball: Ball, start: Cells | None = None) -> tuple[float, Cells] |
     return None
 
 
-def _moved_back(ball: Ball, cell: Cells, inside: NDArray[np.bool_]) -> tuple[float, Cells]:
+def _moved_back(ball: Ball, cell: Cells, inside: BoolArray) -> tuple[float, Cells]:
     """Move columns back towards the row while the label stays flipped, the dearest first.
 
     Leads are known for the cells ``inside`` the ball's ranges alone: leaves elsewhere were dropped.
@@ -72,21 +70,24 @@ def _excess(ball: Ball, cell: Cells) -> tuple[float, Real]:
 
     The latter is (d, n_cells).
     """
-    outside = (cell < ball.low) | (cell > ball.high)
-    missed = outside.sum(axis=1)
-    own = np.flatnonzero(missed == 0)
-    near = np.flatnonzero(missed <= 1)
-    counts = (missed[near] == 0)[:, None] | outside[near]
-    leaf, j = np.nonzero(counts)
-    leaf = near[leaf]
+    leaf, j, low, high = ball.sides
+    is_outside = (cell[j] < low) | (cell[j] > high)
+    missed = np.bincount(leaf, is_outside, minlength=len(ball.low))
+    own = missed == 0
+    # a move of one column leaves some of the own leaves, and enters some that only it keeps away
+    left = own[leaf]
+    counts = left | ((missed == 1)[leaf] & is_outside)
     d, width = ball.moves.cost.shape
-    enters, leaves = j * (width + 1) + ball.low[leaf, j], j * (width + 1) + ball.high[leaf, j] + 1
-    ball.work += outside.size // 16
-    now, after = 0.0, np.zeros((d, width))
+    first = j * (width + 1)
+    enters, ends = (first + low)[counts], (first + high + 1)[counts]
+    ball.work += len(leaf)
+    now, after, n_places = 0.0, np.zeros((d, width)), d * (width + 1)
     for value, over in zip(ball.values.T, ball.base - ball.limit, strict=True):
-        now += max(over + float(value[own].sum()), 0.0)
-        change = np.bincount(enters, value[leaf], minlength=d * (width + 1))
-        change -= np.bincount(leaves, value[leaf], minlength=d * (width + 1))
-        lead = over + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
-        after += np.maximum(lead, 0.0)
+        lead, each = over + float(value[own].sum()), value[leaf[counts]]
+        change = np.bincount(enters, each, minlength=n_places)
+        change -= np.bincount(ends, each, minlength=n_places)
+        change -= np.bincount(first[left], value[leaf[left]], minlength=n_places)
+        moved = lead + np.cumsum(change.reshape(d, width + 1), axis=1)[:, :width]
+        now += max(lead, 0.0)
+        after += np.maximum(moved, 0.0)
     return now, after

@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...predictor import BoolArray, Real
 from .ball import Ball
 from .cells import Cells
 
 __all__ = ["merge"]
-
-Real = NDArray[np.float64]
 
 _TRIED = 2
 """Trees tried for each place in a clique: those that share most of its columns."""
@@ -31,13 +29,13 @@ class _Clique(NamedTuple):
     high: Cells
     values: Real
     potential: Real
-    used: NDArray[np.bool_]
+    used: BoolArray
 
 
 def merge(ball: Ball, largest: int) -> bool:
     """Merge the trees of a ball into cliques of at most so many leaves.
 
-    Returns whether the ball holds a cell at all: not where the leaves of two trees never meet in it.
+    Returns whether the ball holds a cell: False where the leaves of two trees never meet in it.
     """
     cuts = ball.first[1:]
     parts = [

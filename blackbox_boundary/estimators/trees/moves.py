@@ -1,24 +1,21 @@
-"""What it costs one row to move to other cells, within what it may become."""
+"""Costs of one row's moves to other cells, inside its domain."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...column import Kind
-from ...predictor import IntArray
+from ...predictor import BoolArray, IntArray, Real
 from ...search.geometry import flat_bounds
 from ...search.problem import Problem
 from .cells import Cells, SplitCells
 
 __all__ = ["Reach", "RowMoves"]
 
-Real = NDArray[np.float64]
-
 _ORDER = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": 1.0}
-"""What a move costs, as a power of its length: costs add up, or in L-inf the largest counts."""
+"""Cost of a move, as a power of its length: costs add up, or in L-inf the largest counts."""
 
 _SWAP = {"l0": 1.0, "l1": 2.0, "l2": 2.0, "linf": 1.0}
 """Cost of another category, at a scale of one: two coordinates of a one-hot code move by one."""
@@ -26,7 +23,7 @@ _SWAP = {"l0": 1.0, "l1": 2.0, "l2": 2.0, "linf": 1.0}
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """What one row may become, and the units in which that is measured.
+    """The domain of one row, and its units of distance.
 
     Attributes
     ----------
@@ -41,8 +38,8 @@ class Reach:
     lowest: Real
     highest: Real
     scale: Real
-    is_category: NDArray[np.bool_]
-    is_one_hot: NDArray[np.bool_]
+    is_category: BoolArray
+    is_one_hot: BoolArray
 
     @classmethod
     def everywhere(cls, n_features: int) -> Reach:
@@ -53,7 +50,7 @@ class Reach:
 
     @classmethod
     def of(cls, problem: Problem, row: IntArray) -> Reach:
-        """Of one row (1,) of the searched block."""
+        """The domain of one row (1,) of the searched block."""
         n_features = int(np.prod(problem.input_shape))
         reach = cls.everywhere(n_features)
         if (bounds := flat_bounds(problem)) is not None:
@@ -73,7 +70,7 @@ class Reach:
 
 @dataclass(frozen=True, eq=False)
 class RowMoves:
-    """What it costs a row to move each split column to each of its cells.
+    """Cost of moving each split column of a row to each of its cells.
 
     Attributes
     ----------

@@ -23,15 +23,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...predictor import IntArray
+from ...predictor import IntArray, Real
 from .ball import Ball, starts
 from .cells import Cells
 
 __all__ = ["price_cells"]
-
-Real = NDArray[np.float64]
 
 _MISSED = 1e4
 """Price of a lead above the limit, in units that make every leaf's value and every cost at most
@@ -41,7 +38,7 @@ _LEAST_RADIUS = 1e-290
 """Costs are divided by the radius."""
 
 _MAX_ITERATIONS = 20_000
-"""Of the solver; a ball that needs more is not priced."""
+"""Largest number of the solver's iterations; a ball that needs more is not priced."""
 
 _ENTRIES = 6
 """Entries of the matrix that an iteration takes in as much time as the look at one leaf."""
@@ -134,7 +131,7 @@ class _Programme(NamedTuple):
         )
 
     def solved(self, ball: Ball) -> Any:
-        """What HiGHS finds."""
+        """The result of HiGHS."""
         from scipy.optimize import linprog
         from scipy.sparse import coo_array
 
@@ -196,24 +193,25 @@ def _ranges(first: IntArray, end: IntArray, of: IntArray) -> tuple[IntArray, Int
 
 
 def _set_potentials(ball: Ball, faces: _Faces, dual: Real, weights: Real, mu: float) -> None:
-    """Let each group pay its duals, and share among them what is left of each cell's cost."""
+    """Charge each group its duals, and share the rest of each cell's cost among the groups."""
     ends, begins = np.zeros((2, *ball.potentials.shape))
     at = ball.offset[faces.column] + faces.k
     ends[faces.group, at], begins[faces.group, at] = dual
     first = ball.offset[:-1]
     uses = np.logical_or.reduceat((ends != 0) | (begins != 0), first, axis=1)
+    uses[0] |= ~uses.any(axis=0)  # someone pays for a column that no tree has a face of
     cost, j = ball.cell_costs
     # of a cell: faces at its end and above, and faces below it, all in its column
     ends = np.add.reduceat(ends, first, axis=1)[:, j] - (_before(ends, first, j))
     price = ends + _before(begins, first, j)
-    share = (mu * cost - price.sum(axis=0)) / np.maximum(uses.sum(axis=0), 1)[j]
+    share = (mu * cost - price.sum(axis=0)) / uses.sum(axis=0)[j]
     ball.potentials = np.where(uses[:, j], price + share, 0.0)
     ball.mu = mu
     ball.weigh(weights)
 
 
 def _before(paid: Real, first: IntArray, j: IntArray) -> Real:
-    """Sums (n_groups, n_cells) of what is paid for the cells before each, in its column."""
+    """Sums (n_groups, n_cells) of the charges for the cells before each, in its column."""
     so_far = np.cumsum(paid, axis=1) - paid
     return np.asarray(so_far - so_far[:, first][:, j])
 

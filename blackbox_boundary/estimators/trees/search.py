@@ -8,9 +8,11 @@ radius is the cost of the nearest flip known, by single moves (:mod:`.greedy`) a
 2. leaves that no nearer flip can use are dropped, and the rest is priced again;
 3. boxes are searched (:mod:`.branching`).
 
-In L-inf a ball is a box, and small balls are cheap to prove empty. They grow until one is not:
+In L-inf a ball is a box. Single moves find a flip, and others inside its ball, until they find
+none; where the bound (:meth:`.ball.Ball.tighten`) empties the last ball, that flip is the nearest.
+Else small balls, which are cheap to prove empty, grow until one is not:
 
-1. a ball somewhat larger than the last empty one is bounded (:meth:`.ball.Ball.tighten`);
+1. a ball somewhat larger than the last empty one is bounded;
 2. where the bound does not empty it, single moves look for a flip, and the ball shrinks to it;
 3. where they find none, for no rival, leaves that no flip can use are dropped, trees are merged
    into cliques (:mod:`.merging`), and boxes are searched.
@@ -25,7 +27,6 @@ import heapq
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .ball import Ball, first_radius
 from .branching import best_cut, nearest_by_branching
@@ -38,10 +39,11 @@ from .prices import price_cells
 
 __all__ = ["Nearest", "nearest_flip"]
 
-Real = NDArray[np.float64]
-
 _GROWTH = 1.25
 """Balls in L-inf grow by this factor; a larger one makes the last ball much harder than needed."""
+
+_FIRST_GROWTH = 4.0
+"""Balls in which a first flip in L-inf is looked for grow by this factor."""
 
 _MOST_PRICED = 4000
 """Leaves of a ball for which a linear programme is solved; sweeps bound larger ones."""
@@ -50,7 +52,7 @@ _PRICED_AGAIN = 0.9
 """Share of the leaves left after dropping, below which the rest is priced again."""
 
 _LARGEST_CLIQUE = 64
-"""Leaves of a clique of trees in L-inf: 64 solved most rows of forests of 100 trees with few boxes."""
+"""Leaves of a clique of trees in L-inf: with 64, few boxes solved most rows of 100-tree forests."""
 
 _CLIQUES = (16, 64, 256)
 """Leaves of a clique in L0, L1 and L2: each step is kept where pricing leaves fewer leaves."""
@@ -58,8 +60,9 @@ _CLIQUES = (16, 64, 256)
 _MOST_MERGED = 700
 """Leaves of a ball that is merged; of larger ones most cliques are larger than the trees."""
 
-_BOXES = 150
-"""Boxes of a part that are looked at before it is cut and priced again, at least."""
+_BOXES, _LOOKS = 150, 50_000
+"""Boxes of a part that are looked at before it is cut and priced again, and leaves of them: at
+least."""
 
 _PART_WORK = 150_000
 """Work of a part that does not grow with its leaves: calls of the solver and of NumPy."""
@@ -70,7 +73,7 @@ _BOX_WORK = 3
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """What is known of the nearest flip of a row.
+    """Bounds on the nearest flip of a row.
 
     Attributes
     ----------
@@ -107,6 +110,8 @@ def nearest_flip(
     """
     search = _Search(leaves, moves, rivals, max_work)
     if moves.norm == "linf":
+        search.descend()
+        search.prove_best()
         search.raise_bounds(may_branch=False)
         search.raise_bounds(may_branch=True)
     else:
@@ -120,7 +125,7 @@ def nearest_flip(
 
 
 class _Search:
-    """What is known of one row so far: a bound for each rival, and the nearest flip found."""
+    """The state of one row: a bound for each rival, and the nearest flip found."""
 
     def __init__(
         self, leaves: Leaves, moves: RowMoves, rivals: list[list[Contest]], max_work: int
@@ -151,6 +156,30 @@ class _Search:
                 ball = self._ball(place, np.inf)
                 self._note(place, greedy_flip(ball), ball.work)
 
+    def descend(self) -> None:
+        """Flips by single moves, each inside the ball of the last one.
+
+        Single moves cost less than a bound of the same ball.
+        """
+        for place in np.argsort(self.lower, kind="stable").tolist():
+            radius = 0.0
+            while self.lower[place] < self.upper and self.work < self.max_work:
+                radius = min(self.upper, _FIRST_GROWTH * max(radius, float(self.lower[place])))
+                ball = self._ball(place, max(radius, self._next_radius(float(self.lower[place]))))
+                found = greedy_flip(ball)
+                self._note(place, found, ball.work)
+                if found is None and ball.radius >= min(self.upper, self.farthest):
+                    break
+
+    def prove_best(self) -> None:
+        """Bound the ball of each rival whose radius is the best flip: often it is empty."""
+        for place in np.flatnonzero(self.lower < self.upper).tolist():
+            if self.upper < np.inf:
+                ball = self._ball(place, self.upper)
+                ball.tighten()
+                self.lower[place] = max(self.lower[place], ball.proved())
+                self._note(place, None, ball.work)
+
     def search_all(self) -> None:
         """Search the ball of each rival, and its parts, in the order of what a flip in them costs.
 
@@ -170,17 +199,19 @@ class _Search:
             if lower >= min(ball.radius, self.upper):
                 continue
             for part in _halves(ball):
-                heapq.heappush(parts, (lower, number, place, part))
+                heapq.heappush(parts, (max(lower, part.proved()), number, place, part))
                 number += 1
         self.lower[:] = np.inf if self.upper == np.inf else self.upper
         for lower, _, place, _ in parts:
             self.lower[place] = min(self.lower[place], lower)
 
     def _settled(self, place: int, ball: Ball, whole: Ball) -> float:
-        """What any flip in a part of a rival's ball costs at least, after some search."""
+        """Lower bound on the cost of a flip in a part of a rival's ball, after some search."""
         n_before = np.inf
         ball.radius = min(ball.radius, self.upper)
         while len(ball.total) and len(ball.total) < _PRICED_AGAIN * n_before:
+            if not ball.narrow() or not ball.drop_hopeless():
+                return ball.radius
             n_before = len(ball.total)
             start = price_cells(ball) if n_before <= _MOST_PRICED else None
             if start is None:
@@ -189,12 +220,12 @@ class _Search:
             self._note(place, greedy_flip(whole, start), ball.work + whole.work)
             ball.work = whole.work = 0
             ball.radius = min(ball.radius, self.upper)
-            if not ball.drop_hopeless():
+            if not ball.narrow() or not ball.drop_hopeless():
                 return ball.radius
         if not self._merged(ball):
             return ball.radius
         proved = ball.proved()
-        n_boxes = max(_BOXES, _PART_WORK // max(1, len(ball.total)))
+        n_boxes = max(_BOXES, _LOOKS // max(1, len(ball.total)))
         found, lower = self._boxes(ball, n_boxes)
         self._note(place, found, ball.work + _PART_WORK)
         ball.work = 0
@@ -250,7 +281,7 @@ class _Search:
             if len(other.total) > len(ball.total):
                 break
             price_cells(other)
-            if not other.drop_hopeless():
+            if not other.narrow() or not other.drop_hopeless():
                 ball.work = other.work
                 return False
             ball.take(other)
@@ -268,20 +299,20 @@ class _Search:
         return found, lower
 
     def _looked_at(self, ball: Ball) -> tuple[float, tuple[float, Cells] | None]:
-        """What a bound proves, and a flip by single moves."""
+        """A bound, and a flip by single moves."""
         if ball.tighten() > 0:
             return ball.radius, None
         found = greedy_flip(ball)
         return ball.proved(), found if found is not None and found[0] < ball.radius else None
 
     def _searched(self, ball: Ball, proved: float) -> tuple[float, tuple[float, Cells] | None]:
-        """What cliques and boxes prove, and the flip they find."""
+        """The bound by cliques and boxes, and the flip they find."""
         if len(ball.total):
-            if not ball.drop_hopeless():
+            if not ball.narrow() or not ball.drop_hopeless():
                 return ball.radius, None
             if not merge(ball, _LARGEST_CLIQUE):
                 return ball.radius, None
-            if ball.tighten() > 0 or not ball.drop_hopeless():
+            if ball.tighten() > 0 or not ball.narrow() or not ball.drop_hopeless():
                 return ball.radius, None
             proved = max(proved, ball.proved())
         found, lower = self._boxes(ball)

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...domain import Domain
 from ...grid import Grid
+from ...predictor import Real
 from ...tree_ensembles import floor_to
 
 __all__ = ["Listed", "Numbers", "Steps", "Values", "values_of"]
-
-Real = NDArray[np.float64]
 
 
 class Values(Protocol):

@@ -25,7 +25,7 @@ _MOST_LOSSES = 3
 
 
 Lost: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
-"""What a future raises if its worker was killed."""
+"""Errors that a future raises if its worker was killed."""
 
 
 class Worker(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from ...frames import read_rows
 from ...grid import grid_of
 from ...inputs import check_shape, is_whole
 from ...metering import Parallel
+from ...parquet import need_parquet
 from ...predictor import Array, Predictor
 from ..driver import Progress, measure
 from ..merging import differing
+from ..results import Beside
 from ..shards import Shard, shard_edges
 from ..spending import Limits
 from .shard_folder import PLAN, SHARDS
@@ -32,11 +34,11 @@ __all__ = ["Request", "default_shards", "prepare", "threads_of"]
 _SHARDS_A_WORKER = 4
 """So that workers end at about the same time."""
 _LEAST_ROWS, _MOST_ROWS, _MOST_BYTES = 512, 65_536, 64 * 2**20
-"""Of a shard: a full call at least; at most, so that memory and what a kill can lose are bounded."""
+"""Of a shard: at least a full call; at most what bounds the memory and what a kill can lose."""
 
 
 def default_shards(n_rows: int, row_bytes: int, n_workers: int) -> int:
-    """How many shards a run has, if the caller does not say.
+    """Default number of shards of a run.
 
     Examples
     --------
@@ -60,7 +62,7 @@ def threads_of(threads: int | None, n_workers: int) -> int:
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller of a sharded run wants.
+    """The request for a sharded run.
 
     :func:`~blackbox_boundary.measuring.workers.measure_with_workers` describes each part.
     """
@@ -75,6 +77,55 @@ class Request:
     progress: Progress | None
     facts: Mapping[str, Any]
     settings: MeasureSettings
+    in_parquet: bool = False
+    beside: Beside | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        model: Any,
+        x: Any,
+        folder: str | Path,
+        n_shards: int | None,
+        given: Mapping[str, Any] | None,
+        limits: Limits | None,
+        ledger: str | Path | None,
+        model_name: str | None,
+        progress: Progress | None,
+        facts: Mapping[str, Any] | None,
+        results: str,
+        beside: Beside | None,
+        settings: MeasureSettings,
+    ) -> Self:
+        """A request by the arguments of the caller.
+
+        Raises
+        ------
+        InvalidInput
+            ``results`` is another word.
+        CapabilityMissing
+            pyarrow, which Parquet needs, is not installed.
+        """
+        if results not in ("tables", "parquet"):
+            raise InvalidInput(f'"results" must be "tables" or "parquet"; got {results!r}.')
+        in_parquet = results == "parquet"
+        if in_parquet:
+            need_parquet("Results as Parquet need")
+        return cls(
+            model if isinstance(model, Model) else Model(model, dict(given or {})),
+            x,
+            Path(folder).resolve(),
+            n_shards,
+            limits or Limits(),
+            None if ledger is None else Path(ledger),
+            model_name,
+            progress,
+            facts or {},
+            settings,
+            in_parquet,
+            beside,
+        )
 
 
 def prepare(request: Request, n_workers: int, threads: int) -> tuple[Work, dict[str, Any]]:
@@ -105,6 +156,7 @@ def prepare(request: Request, n_workers: int, threads: int) -> tuple[Work, dict[
         "n_shards": n_shards,
         "digests": list(digests),
         "has_ledger": request.ledger is not None,
+        "in_parquet": request.in_parquet,
         "settings": _named(shared, request.facts),
     }
     _check_plan(request.folder, plan, mine)
@@ -125,6 +177,8 @@ def prepare(request: Request, n_workers: int, threads: int) -> tuple[Work, dict[
         has_ledger=request.ledger is not None,
         model_name=request.model_name,
         settings=settings,
+        in_parquet=request.in_parquet,
+        beside=request.beside,
         facts={"threads": threads, **request.facts},
         about={"threads": threads},
     )
@@ -174,7 +228,7 @@ def _checked(
 
 
 def _named(shared: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the shards share; a model without a fingerprint goes by its name."""
+    """Common facts of the shards, with the model's name if it has no fingerprint."""
     is_known = shared.get("fingerprint") is not None
     return shared if is_known else {**shared, "model": facts.get("model")}
 
@@ -202,6 +256,8 @@ def _check_plan(folder: Path, plan: dict[str, Any], mine: dict[str, Any]) -> Non
         found.insert(0, "data")
     elif plan["has_ledger"] != mine["has_ledger"]:
         found.append("with or without a ledger")
+    elif plan.get("in_parquet", False) != mine["in_parquet"]:
+        found.append("results as tables or as Parquet")
     if found:
         raise InvalidInput(
             f'"{folder}" holds shards of another measurement; they differ in: '

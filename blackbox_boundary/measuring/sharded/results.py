@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ...analysis.distances import Distances
-from ...errors import BoundaryError, Interrupted, LedgerError
+from ...errors import BoundaryError, Interrupted, LedgerError, StorageError
 from ...ledger.audit import verify
 from ...ledger.merging import MERGED, merge_ledgers
 from ...ledger.reader import LedgerReader
 from ...search.asks import Status
 from ..merging import merge
+from ..merging_files import files_of_shards, merge_files
+from ..progress import report
+from ..results import write_facts
 from .dispatch import Dispatch, Lost, Worker
 from .preparation import Request
-from .progress import report
-from .shard_folder import ShardFolder
+from .shard_results import ShardFiles, ShardTable
 from .work import Work
 
 __all__ = ["check_ledger", "measure_shards"]
@@ -30,7 +32,7 @@ def measure_shards(
     lost: Lost,
     poll: Callable[[], object],
 ) -> Distances:
-    """Measure what is left of all shards by workers, and merge their results.
+    """Measure the unfinished rows of all shards by workers, and merge the results.
 
     Parameters
     ----------
@@ -46,10 +48,10 @@ def measure_shards(
     BoundaryError, Interrupted
         What ended the run early, with the results so far as ``partial``.
     """
-    folders = [ShardFolder(work.folder, number) for number in range(1, work.n_shards + 1)]
+    numbers = range(1, work.n_shards + 1)
     dispatch = Dispatch(start, work.n_at_once, lost, poll)
-    dispatch.run(at for at, folder in enumerate(folders, 1) if not folder.is_complete())
-    whole = _merged(work, shared, folders)
+    dispatch.run(number for number in numbers if not work.results_of(number).is_complete())
+    whole = _merged_files(work, shared) if work.in_parquet else _merged_tables(work, shared)
     whole.run.update(
         request.facts,
         max_queries=request.limits.max_queries,
@@ -62,9 +64,11 @@ def measure_shards(
         error = error or Interrupted(whole)
     if error is None and request.ledger is not None:
         try:
-            whole.run["ledger"].update(_merge_ledgers(folders, request.ledger))
+            whole.run["ledger"].update(_merge_ledgers(work, request.ledger))
         except LedgerError as failed:
             error = failed
+    if work.in_parquet:
+        _write_facts(work.folder, whole.run)
     if error is None and request.progress is not None:
         report(request.progress, _n_final(whole), whole.run["n_queries"])
     if error is not None:
@@ -96,23 +100,24 @@ def check_ledger(request: Request, work: Work) -> None:
             "them into a new file at the end: name another one. Nothing was sent."
         )
     for number, part in enumerate(parts, 1):
-        verify(ShardFolder(work.folder, number).ledger, head=part["head"])
+        verify(work.folder_of(number).ledger, head=part["head"])
 
 
-def _merge_ledgers(folders: list[ShardFolder], path: Path) -> dict[str, Any]:
+def _merge_ledgers(work: Work, path: Path) -> dict[str, Any]:
     """Write the merged ledger; an earlier one of the same shards is replaced."""
     path.unlink(missing_ok=True)
-    n_again = merge_ledgers([folder.ledger for folder in folders], path)
+    ledgers = [work.folder_of(number).ledger for number in range(1, work.n_shards + 1)]
+    n_again = merge_ledgers(ledgers, path)
     with LedgerReader(path) as merged:
         return {"path": str(path), "head": merged.head, "asked_again": n_again}
 
 
-def _merged(work: Work, shared: dict[str, Any], folders: list[ShardFolder]) -> Distances:
-    """All rows; those of shards that were not begun were not measured."""
+def _merged_tables(work: Work, shared: dict[str, Any]) -> Distances:
+    """All rows, in memory; those of shards that were not begun were not measured."""
     parts, n_lost = [], 0
-    for number, folder in enumerate(folders, 1):
-        found = folder.results()
-        n_lost += 0 if found is None else found.run.get("ledger", {}).get("rows_lost", 0)
+    for number in range(1, work.n_shards + 1):
+        found = ShardTable(work.folder_of(number).path).distances()
+        n_lost += 0 if found is None else _rows_lost(found.run)
         parts.append(_blank(work, number, shared) if found is None else found)
     whole = merge(parts)
     if work.has_ledger:
@@ -120,9 +125,47 @@ def _merged(work: Work, shared: dict[str, Any], folders: list[ShardFolder]) -> D
     return whole
 
 
+def _merged_files(work: Work, shared: dict[str, Any]) -> Distances:
+    """The files of all shards side by side; rows that were not reached get files of their own."""
+    for number in range(1, work.n_shards + 1):
+        results = ShardFiles(work.folder_of(number).path, work.beside)
+        if not results.has_all_rows():
+            results.fill(
+                work.rows.open(),
+                work.shard(number),
+                _blank_facts(work, number, shared),
+                batch_size=work.settings.get("batch_size"),
+                keeps_points=work.settings.get("flip_points", True),
+            )
+    shards = files_of_shards(
+        [work.folder_of(number).path for number in range(1, work.n_shards + 1)]
+    )
+    whole = merge_files(shards, work.folder)
+    if work.has_ledger:
+        n_lost = sum(_rows_lost(run) for run, _ in shards)
+        whole.run["ledger"] = {"path": None, "head": None, "rows_lost": n_lost}
+    return whole
+
+
+def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    try:
+        write_facts(folder, facts)
+    except OSError as error:
+        raise StorageError.of(folder, error) from error
+
+
+def _rows_lost(run: dict[str, Any]) -> int:
+    return int(run.get("ledger", {}).get("rows_lost", 0))
+
+
 def _blank(work: Work, number: int, shared: dict[str, Any]) -> Distances:
     blank = Distances.empty(len(work.rows_of(number)))
+    blank.run.update(_blank_facts(work, number, shared))
+    return blank
+
+
+def _blank_facts(work: Work, number: int, shared: dict[str, Any]) -> dict[str, Any]:
+    """Facts of a shard that was not begun."""
     known = {name: shared[name] for name in shared if name not in ("n_queries", "n_sent")}
     shard = work.shard(number).facts(work.n_rows)
-    blank.run.update({**known, **work.facts, "shard": shard, "n_queries": 0, "seconds": 0.0})
-    return blank
+    return {**known, **work.facts, "shard": shard, "n_queries": 0, "seconds": 0.0}

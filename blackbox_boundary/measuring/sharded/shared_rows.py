@@ -16,7 +16,6 @@ from ...predictor import Array
 
 __all__ = ["MappedRows", "digest", "shared_rows"]
 
-_STAGED = "rows.npy"
 _BLOCK = 4096
 """Rows that are hashed or written at a time."""
 
@@ -47,8 +46,10 @@ class MappedRows:
         return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
 
 
-def shared_rows(x: Array, folder: Path) -> MappedRows:
+def shared_rows(x: Array, folder: Path, name: str = "rows") -> MappedRows:
     """The rows in a file: their own where they are mapped from one, else one in ``folder``.
+
+    The file is called ``name``.npy; the folder is made where it does not exist.
 
     Raises
     ------
@@ -58,9 +59,10 @@ def shared_rows(x: Array, folder: Path) -> MappedRows:
     mapped = MappedRows.of(x)
     if mapped is not None:
         return mapped
-    path = folder / _STAGED
-    draft = path.with_name(f".{_STAGED}.draft")
+    path = folder / f"{name}.npy"
+    draft = path.with_name(f".{path.name}.draft")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         kind, shape = as_numpy(x[:1]).dtype, tuple(int(length) for length in x.shape)
         with draft.open("wb") as file:  # not mapped: a full disk would kill the process
             np.lib.format.write_array_header_2_0(file, _header(kind, shape))

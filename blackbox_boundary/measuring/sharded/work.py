@@ -1,4 +1,4 @@
-"""What a worker must know of a run, and the measurement of one shard.
+"""A worker's view of a run, and the measurement of one shard.
 
 A shard is idempotent and resumable: what its folder holds decides what is left to do. So it does
 not matter who measures it, how often it is begun, and where a killed worker's shard goes on.
@@ -12,15 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypedDict
 
+from ...analysis.account import Account
 from ...domain import Domain
 from ...errors import BoundaryError, CertificatesWithdrawn, Interrupted, InvalidInput
 from ...estimators import Estimator
 from ...loading import as_predictor, load
 from ...predictor import Array, Bounds, Predictor
-from ..driver import Progress, measure
+from ..driver import Progress
+from ..results import Beside
+from ..sent_count import SentCount
 from ..shards import Shard
 from ..spending import Limits, spending
 from .shard_folder import ShardFolder
+from .shard_results import ShardFiles, ShardResults, ShardTable
 from .shared_rows import MappedRows, digest
 
 __all__ = ["MeasureSettings", "Model", "OpenWork", "Outcome", "Work"]
@@ -45,7 +49,7 @@ class MeasureSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Model:
-    """How a worker gets its model.
+    """The model as a worker gets it.
 
     Attributes
     ----------
@@ -75,7 +79,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Work:
-    """What every worker of a run must know.
+    """Facts that every worker of a run needs.
 
     Attributes
     ----------
@@ -94,6 +98,10 @@ class Work:
     model_name : str, optional
         Name of the model's content for the ledgers.
     settings : MeasureSettings
+    in_parquet : bool
+        Whether results are written as Parquet, as rows finish.
+    beside : callable, optional
+        Further columns of these.
     facts : dict
         For the facts of each shard's run.
     about : dict
@@ -109,6 +117,8 @@ class Work:
     has_ledger: bool
     model_name: str | None
     settings: MeasureSettings
+    in_parquet: bool
+    beside: Beside | None
     facts: dict[str, Any]
     about: dict[str, Any]
 
@@ -130,10 +140,19 @@ class Work:
         """The rows of a shard."""
         return self.shard(number).rows(self.n_rows)
 
+    def folder_of(self, number: int) -> ShardFolder:
+        """The folder of a shard."""
+        return ShardFolder(self.folder, number)
+
+    def results_of(self, number: int) -> ShardResults:
+        """The results of a shard."""
+        folder = self.folder_of(number).path
+        return ShardFiles(folder, self.beside) if self.in_parquet else ShardTable(folder)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the measurement of a shard ended; its results are in its folder.
+    """Outcome of the measurement of a shard; its results are in its folder.
 
     Attributes
     ----------
@@ -182,33 +201,29 @@ class OpenWork:
             return None, Outcome(0, error)
 
     def measure(self, number: int, progress: Progress) -> Outcome:
-        """Measure what is left of a shard, and store its results.
-
-        With a ledger, the search is repeated from its answers, so that the result is that of an
-        uninterrupted run to the bit; without, finished rows are kept.
+        """Measure the unfinished rows of a shard, and store the results.
 
         ``progress`` may raise ``KeyboardInterrupt`` to stop; what was measured is stored.
         """
-        folder = ShardFolder(self._work.folder, number)
+        results = self._work.results_of(number)
         try:
-            with folder.held():
-                if folder.is_complete():
+            with self._work.folder_of(number).held():
+                if results.is_complete():
                     return Outcome(number)
-                return self._measure(number, folder, progress)
+                return self._measure(number, results, progress)
         except BoundaryError as error:
             error.partial = None  # it is in the folder, and too large to send
             return Outcome(number, error)
 
-    def _measure(self, number: int, folder: ShardFolder, progress: Progress) -> Outcome:
-        work = self._work
+    def _measure(self, number: int, results: ShardResults, progress: Progress) -> Outcome:
+        work, folder = self._work, self._work.folder_of(number)
         rows = work.rows_of(number)
         if digest(self._x[rows.start : rows.stop]) != work.digests[number - 1]:
             raise InvalidInput(
                 f"The rows of shard {number} changed after the run began; nothing of it was sent. "
                 "Restore the data, or measure them in another folder."
             )
-        earlier = folder.results()
-        before, count = folder.sent_before(earlier)
+        before, count = Account.of(results.facts() or {}) or Account(), SentCount(folder.path)
         limits = work.limits.share(rows, work.n_rows, work.n_at_once, work.n_shards)
         sent_before = before.sent + count.before
         left = None if limits.max_queries is None else max(0, limits.max_queries - sent_before)
@@ -224,12 +239,12 @@ class OpenWork:
             warnings.simplefilter("ignore", CertificatesWithdrawn)  # said of the merged result
             warnings.simplefilter("ignore", UserWarning)  # said when the run began
             try:
-                found = measure(
+                found = results.measure(
                     spent.predictor,
                     self._x,
+                    has_ledger=work.has_ledger,
                     shard=work.shard(number),
                     max_queries=left,
-                    resume=None if work.has_ledger else earlier,
                     progress=progress,
                     **work.settings,
                 )
@@ -239,13 +254,11 @@ class OpenWork:
                 found = error.partial
                 failure = error if isinstance(error, BoundaryError) else None
                 outcome = Outcome(number, failure, failure is None)
-            asked = found.run["n_queries"]
-            if earlier is not None and not work.has_ledger:
-                asked -= earlier.run["n_queries"]
+            asked = found.run["n_queries"] - results.n_kept
             account = replace(before, sent=sent_before).plus(spent.account(asked))
             found.run.update(spent.facts(), account=account.facts(), **work.facts)
             found.run["cpu_seconds"] = round(time.process_time() - cpu, 3)
-        folder.save(found)
+        results.save(found)
         count.remove()
         if isinstance(outcome.error, BoundaryError):
             outcome.error.partial = None  # it is in the folder, and too large to send

@@ -1,4 +1,4 @@
-"""Real servers on loopback, started once for all tests of this folder and stopped by their process id."""
+"""Real servers on loopback, started once for all tests of this folder and stopped by process id."""
 
 import socket
 import subprocess

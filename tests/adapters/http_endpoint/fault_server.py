@@ -1,8 +1,9 @@
-"""A server that misbehaves on request: sockets and the standard library only, so that it can break HTTP itself.
+"""A server that misbehaves on request; made of sockets, so that it can break HTTP itself.
 
-It answers ``POST /FAULT`` like an honest endpoint (``{"p": [[…], …]}`` for ``{"data": [[…], …]}``), except that the fault named in
-the path happens; ``/FAULT:n`` makes only the first ``n`` requests fail, ``/FAULT~n`` every n-th one, ``/FAULT=n`` the n-th alone.
-``GET /log`` says which requests came, ``GET /forget`` forgets them. Run: ``python fault_server.py PORT``.
+It answers ``POST /FAULT`` like an honest endpoint (``{"p": [[…], …]}`` for ``{"data": [[…], …]}``),
+except that the fault named in the path happens. ``/FAULT:n`` makes only the first ``n`` requests
+fail, ``/FAULT~n`` every n-th one, ``/FAULT=n`` the n-th alone. ``GET /log`` lists the requests that
+came, ``GET /forget`` forgets them. Run: ``python fault_server.py PORT``.
 """
 
 import json
@@ -149,7 +150,7 @@ def judge(fault, rows, key):
 
 
 def act(fault, connection, rows, key):
-    """Misbehave; returns whether the connection stays open. "mixed" is a fifth of all faults that pass."""
+    """Misbehave; returns whether the connection stays open. "mixed" is a fifth of all faults."""
     if fault == "mixed":
         fault = (
             CHANCE.choice(

@@ -1,4 +1,4 @@
-"""An Open Inference Protocol server that merges requests as MLServer 1.7.1 does: one datatype for all.
+"""An Open Inference Protocol server that merges requests into one datatype, as MLServer 1.7.1.
 
 Requests that meet within a few milliseconds become one batch, which is decoded in the datatype of
 the first of them: beside an INT64 request, the rows of an FP32 request are cut to whole numbers.

@@ -1,7 +1,7 @@
-"""Services as people write them: a linear classifier of three flowers behind the bodies and answers of many frameworks.
+"""Services as people write them: a linear classifier of three flowers behind many frameworks.
 
-Each is a function from a request's headers and body to an answer; ``SERVICES`` names them by their path. They are
-written with the standard library, as strictly as the frameworks they imitate.
+Each is a function from a request's headers and body to an answer; ``SERVICES`` names them by their
+path. They are written with the standard library, as strictly as the frameworks they imitate.
 """
 
 import csv
@@ -228,7 +228,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def serving():
-    """The services, in this process; gives the server, whose ``n_requests`` counts answers, and its URL."""
+    """Start the services in this process.
+
+    Gives the server, whose ``n_requests`` counts answers, and its URL.
+    """
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.n_requests = 0
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Answers are believed only where they are exactly what was asked: driven with garbage, nothing but our own errors comes out.
+"""Only answers to exactly what was asked are accepted; garbage raises none but our own errors.
 
 A hundred examples each by default; ten thousand in all with ``--hypothesis-profile=thorough``.
 """
@@ -179,7 +179,7 @@ def test_arbitrary_bytes(body, dialect):
 
 @given(st.data())
 def test_any_change_of_a_good_answer_is_noticed_or_harmless(data):
-    """A byte of a right answer changed, dropped or doubled: refused, or still exactly N x K probabilities."""
+    """One changed, dropped or doubled byte is refused, or leaves exactly N x K probabilities."""
     body = bytearray(
         json.dumps(
             {
@@ -268,7 +268,7 @@ def test_ranked_lists_that_contradict_themselves(labels, scores):
 
 
 def test_numbers_are_numbers_alone():
-    """Texts and truth values do not pass for numbers, as they would in NumPy; a null is no number."""
+    """Texts and truth values are refused, though NumPy would convert them; a null is NaN."""
     assert np.isnan(numbers([[1, None], [float("inf"), 0.5]])).tolist() == [
         [False, True],
         [True, False],

@@ -1,4 +1,4 @@
-"""Requests signed for AWS: a service that verifies each signature with an implementation of its own."""
+"""Requests signed for AWS: a service verifies each signature with its own implementation."""
 
 import datetime as dt
 import hashlib
@@ -29,7 +29,7 @@ TOKEN = "session-token-of-a-role-0123456789"
 
 
 def signature(secret, method, url, headers, signed, body, *, scope):
-    """Signature Version 4, as its documentation writes it down; ``scope``: date, region, service."""
+    """Signature Version 4, as its documentation defines it; ``scope``: date, region, service."""
     parts = urlsplit(url)
     query = "&".join(
         f"{quote(k, '-_.~')}={quote(v, '-_.~')}" for k, v in sorted(parse_qsl(parts.query))

@@ -1,4 +1,4 @@
-"""What an auditor may get wrong, on the command line: one clear message, the documented exit code, and the ledger as it was."""
+"""Mistakes on the command line: a clear message, the documented exit code, an unchanged ledger."""
 
 import hashlib
 import sqlite3
@@ -19,7 +19,10 @@ KEY = "swordfish-7"
 
 @pytest.fixture
 def measure(service_url, tmp_path, monkeypatch):
-    """Runs ``measure`` on a path of the service; its exit code and its standard error, which holds one "Error:"."""
+    """Run ``measure`` on a path of the service.
+
+    Gives the exit code and the standard error, which holds one "Error:".
+    """
     monkeypatch.setenv("CLASSIFIER_KEY", KEY)
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "square.npy", np.zeros((2, 1, 5, 5), np.float32))
@@ -47,7 +50,8 @@ def measure(service_url, tmp_path, monkeypatch):
 
 
 KEYED = (
-    'access = "probabilities"\ninput_shape = [1, 4, 4]\nn_classes = 5\n[headers]\nAuthorization = { env = "CLASSIFIER_KEY" }\n'
+    'access = "probabilities"\ninput_shape = [1, 4, 4]\nn_classes = 5\n'
+    '[headers]\nAuthorization = { env = "CLASSIFIER_KEY" }\n'
     '[request]\nbody = \'{"data": $rows}\'\n[answer]\nscores = "p"\n'
 )
 
@@ -83,7 +87,7 @@ def test_an_endpoint_that_is_not_what_was_said(measure, path, told, code, says):
 
 
 def test_a_key_is_in_nothing_that_is_kept(measure, tmp_path):
-    """A run that was refused leaves no folder; what it says holds no key, though the server says it back."""
+    """A refused run leaves no folder; its messages hold no key, though the server echoes it."""
     code, message = measure("/keyed", toml=KEYED)
     assert code == 4
     assert KEY not in message
@@ -91,7 +95,7 @@ def test_a_key_is_in_nothing_that_is_kept(measure, tmp_path):
 
 
 def test_ledgers_that_are_not_this_models(measure, tmp_path):
-    """Another model's, a newer version's, no ledger, a place that cannot be written: refused with the file as it was."""
+    """Another model's, a newer version's, no ledger, an unwritable one: refused and unchanged."""
     ledger = tmp_path / "l.db"
     assert measure("/v2/models/digits", "--ledger", str(ledger))[0] == 0
     verify(ledger)

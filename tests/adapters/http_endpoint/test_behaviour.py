@@ -95,7 +95,7 @@ def test_conformance(service_url, binary):
 
 
 class Overflowing:
-    """Logits of which one is infinite at first, as a half-precision model's may be, and another always."""
+    """One logit is infinite at first, as a half-precision model's may be, and another always."""
 
     access, input_shape, n_classes, bounds = Access.LOGITS, (1,), 3, None
     calls = 0

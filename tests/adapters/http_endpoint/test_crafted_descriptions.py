@@ -1,4 +1,4 @@
-"""Whatever the description of an endpoint holds, it is read or refused by an error of the package."""
+"""Any description of an endpoint is read, or refused by an error of the package."""
 
 import contextlib
 

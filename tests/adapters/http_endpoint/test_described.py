@@ -185,7 +185,7 @@ def test_a_description_that_does_not_hold_together(told, says):
 
 
 def test_the_levels_of_pixels_are_in_the_fingerprint():
-    """With other bounds the same row is another pixel; bounds of numbers sent as they are change nothing."""
+    """With other bounds the same row is another pixel; for numbers sent as they are, it is not."""
 
     def print_of(bounds, **request):
         told = {"request": {"body": '{"data": $rows}', **request}, "bounds": bounds}
@@ -208,7 +208,7 @@ def test_the_levels_of_pixels_are_in_the_fingerprint():
     ],
 )
 def test_what_decides_on_an_answer_is_in_the_fingerprint(other, monkeypatch):
-    """A ledger of one order of labels, or of one deployment, must not answer for another. Keys have no part in it."""
+    """A ledger answers for one order of labels and one deployment only; keys do not matter."""
     told = {
         "access": "label",
         "input_shape": model.SHAPE,

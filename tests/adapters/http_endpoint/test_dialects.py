@@ -18,7 +18,7 @@ SHAPES = {"input_shape": model.SHAPE, "n_classes": model.N_CLASSES}
 
 
 def test_tf_serving_tells_its_signature(service_url):
-    """Shape, classes and the kind of scores come from the metadata; float32 goes there and back bit for bit."""
+    """Metadata gives shape, classes and kind of scores; float32 returns bit for bit."""
     with load(f"{service_url}/tf/v1/models/digits:predict") as endpoint:
         assert endpoint.input_shape == model.SHAPE
         assert endpoint.n_classes == model.N_CLASSES
@@ -99,7 +99,7 @@ def test_probe_finds_the_dialect_without_a_query(service_url, path, dialect):
 
 
 def test_what_probe_prints_can_be_loaded(service_url, tmp_path):
-    """For a server with metadata the file is complete; for others the comments say what to fill in."""
+    """For a server with metadata the file is complete; else comments say what to fill in."""
     file = tmp_path / "endpoint.toml"
     file.write_text(probe(f"{service_url}/v2/models/digits").toml)
     with load(file, bounds=(0, 1)) as endpoint:

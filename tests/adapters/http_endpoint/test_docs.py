@@ -44,7 +44,7 @@ def test_configurations_are_accepted(text, tmp_path):
 
 
 def test_the_fastapi_page_runs(tmp_path, monkeypatch, capsys):
-    """Its service is started, probe prints the description that the page shows, and the code measures through it."""
+    """Its service starts, probe prints the page's description, and the code measures through it."""
     pytest.importorskip("fastapi")
     page, port = TEXTS[-1], free_port()
     monkeypatch.chdir(tmp_path)

@@ -56,7 +56,7 @@ def test_floats_come_back_bit_for_bit(x):
     )
 )
 def test_floats_of_a_description_are_floats_to_the_server(x):
-    """Also where they are whole: 2 would be an integer, and its row an array of integers. No bit is lost."""
+    """Whole numbers, too: 2 would be an integer, and its row an integer array. No bit is lost."""
     named = '{"a": $row[2], "100 %.9g": [$row[0], $row[1]], "d": $row[3]}'
     nested = RowText.of("$row", (2, 2), x.dtype).lines(x.reshape(3, 2, 2), ",")
     rows = json.loads(b"[" + nested + b"]")
@@ -155,7 +155,7 @@ def test_pixels_need_bounds():
 
 
 def test_half_precision_bounds_the_search():
-    """Its range stands in for bounds that are not given; bounds beyond it are refused, those of other types left."""
+    """Its range replaces absent bounds; bounds beyond it are refused, those of other types kept."""
     half, single = np.dtype("f2"), np.dtype("f4")
     assert bounds_within(None, half) == (-65504.0, 65504.0)
     assert bounds_within((0, 1), half) == (0, 1)

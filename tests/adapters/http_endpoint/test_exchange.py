@@ -163,7 +163,7 @@ def test_arbitrary_bytes_on_the_wire(parrot, said):
 
 @contextmanager
 def _answering(*answers, pause_s=0.0):
-    """A server that sends the parts of an answer to every request on a connection it keeps; gives its URL."""
+    """A server that sends the parts of an answer to each request of a kept connection; its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -189,7 +189,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
     ("answers", "pause_s"), [([ANSWER + ANSWER], 0.0), ([ANSWER, ANSWER], 0.05)]
 )
 def test_an_answer_that_nobody_asked_for_is_the_servers_fault(answers, pause_s):
-    """It would be read as the answer to the next row: the next request on that connection is not sent."""
+    """It could be read as the next row's: the next request on that connection is not sent."""
     with _answering(*answers, pause_s=pause_s) as url:
         connection = Connection(url, TransportSettings())
         first = connection.exchange(Request("GET", "/"), {}, 1000, was_reachable=True)

@@ -124,7 +124,7 @@ def test_the_servers_words_are_short():
 
 
 def test_first_answers_are_given_before_a_later_row_fails(monkeypatch):
-    """What was paid for is not lost: a row that was answered, if only by NaN, comes before the error of the next."""
+    """An answered row is kept, even with NaN; the error of the next row comes after it."""
     endpoint = load(
         "http://127.0.0.1:9/x",
         access="logits",

@@ -75,7 +75,7 @@ ENCODINGS = {
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Echoes ``Authorization`` without its prefix as the path says: ``/PLACE/ENCODING/v2/models/m``."""
+    """Echoes ``Authorization``, less its prefix, as ``/PLACE/ENCODING/v2/models/m`` says."""
 
     protocol_version = "HTTP/1.1"
 
@@ -204,7 +204,7 @@ def test_a_prefix_that_no_header_may_have_is_refused(prefix, monkeypatch):
     st.text(max_size=20),
 )
 def test_any_key_is_found_in_any_text(key, encoding, around):
-    """A key of any characters that a header can hold, in each encoding, between other characters."""
+    """A key of any characters that a header can hold, in each encoding, between other text."""
     form = ENCODINGS[encoding](key)
     text = Mask(key, "Bearer ").masked(f"{around}{form}{around}")
     assert form not in text

@@ -18,7 +18,7 @@ class Clock:
 
 
 def test_halves_once_for_one_overload_and_recovers():
-    """Eight requests that fail together halve the limit once; answers then let it grow by about one a round."""
+    """Eight requests that fail together halve the limit once; then it grows by one a round."""
     clock = Clock()
     limit = AdaptiveLimit(8, clock=clock)
     clock.now = 1.0
@@ -33,7 +33,7 @@ def test_halves_once_for_one_overload_and_recovers():
 
 
 def test_gives_way_to_growing_latency_but_not_to_longer_batches():
-    """Answers five times slower than the best of their size cost connections; slower because longer do not."""
+    """Answers five times slower than the best of their size cost connections; longer do not."""
     clock = Clock()
     limit = AdaptiveLimit(8, clock=clock)
     limit.answered(0.01, size=1)

@@ -57,7 +57,7 @@ def test_distances_are_those_of_the_model_itself(service_url, binary):
 
 
 def test_a_server_that_fails_a_fifth_of_all_requests(fault_url):
-    """429, 500, 503, resets, cut-off bodies and silence, mixed: the distances are those of the honest server."""
+    """Mixed 429, 500, 503, resets, cut-off bodies and silence leave the distances unchanged."""
     x = np.random.default_rng(1).random((40, 2), dtype=np.float32)
     told = {
         "access": "probabilities",
@@ -104,7 +104,7 @@ def test_a_row_that_the_server_cannot_answer_ends_alone(fault_url):
 
 
 def test_a_ledger_records_answers_as_they_come(fault_url, tmp_path):
-    """What was answered before the endpoint failed is not asked for again, and a second run asks for nothing."""
+    """Rows answered before a failure are not asked again, and a second run asks nothing."""
     x = np.random.default_rng(2).random((30, 2), dtype=np.float32)
     told = {
         "access": "probabilities",

@@ -58,7 +58,7 @@ class OtherClient:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # what else mixed answers look like
 def test_a_merged_answer_does_not_stay_converged(merging_url):
-    """With another client at work, every row that ends CONVERGED flips at the model; the others say so."""
+    """Beside another client, each CONVERGED row flips at the model; other statuses say so."""
     with load(f"{merging_url}/v2/models/iris", transport={"connections": 1}) as endpoint:
         assert endpoint.merges_requests()
         with OtherClient(merging_url) as other:
@@ -123,7 +123,7 @@ def test_a_description_may_say_it_and_what_is_found_counts(people_url):
 
 
 def test_the_command_line_announces_counts_and_records_it(people_url, tmp_path):
-    """One query a row is announced, in the dry run too; the account and the ledger hold them once."""
+    """One query a row is announced, also in the dry run; account and ledger count it once."""
     np.save(tmp_path / "x.npy", people.X)
     (tmp_path / "e.toml").write_text(
         f"""

@@ -17,7 +17,7 @@ X = np.random.default_rng(0).normal(size=(8, 2))
 
 
 class Versioned(http.server.BaseHTTPRequestHandler):
-    """An OIP server whose version is the class's; with ``/header`` in the path it is named in a header."""
+    """An OIP server whose version is the class's; ``/header`` in the path puts it in a header."""
 
     protocol_version = "HTTP/1.1"
     version, n_rows = "1", 0

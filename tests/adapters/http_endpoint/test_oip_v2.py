@@ -19,7 +19,7 @@ X = np.random.default_rng(0).random((200, *model.SHAPE), dtype=np.float32)
 
 @pytest.mark.parametrize("binary", [False, True, None])
 def test_same_scores_as_the_model_itself(service_url, binary):
-    """Every row's scores come back bit for bit, in the order asked, over JSON as over binary tensors."""
+    """Every row's scores return bit for bit and in order, over JSON as over binary tensors."""
     with load(
         f"{service_url}/v2/models/digits",
         request={"binary": binary} if binary is not None else None,
@@ -31,7 +31,7 @@ def test_same_scores_as_the_model_itself(service_url, binary):
 
 
 def test_metadata_is_discovered_without_a_query(service_url):
-    """Shape, classes, access and the longest batch come from the server; nothing is asked of the model."""
+    """Shape, classes, access and the longest batch come from the server, without a query."""
     with load(f"{service_url}/v2/models/digits", bounds=(0, 1)) as endpoint:
         assert endpoint.input_shape == model.SHAPE
         assert endpoint.n_classes == model.N_CLASSES
@@ -81,7 +81,7 @@ def test_probabilities_declared_logits_are_refused(service_url):
 
 
 def test_wrong_addresses_are_told_apart(service_url):
-    """An unknown model is the server's word, a closed port the connection's; a typo in a setting is ours."""
+    """An unknown model, a closed port and a mistyped setting raise three different errors."""
     with pytest.raises(PredictorRefused, match="404"):
         load(f"{service_url}/v2/models/nothing")
     with pytest.raises(PredictorUnavailable, match="refused"):

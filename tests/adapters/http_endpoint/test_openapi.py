@@ -47,7 +47,7 @@ def services():
     ],
 )
 def test_what_probe_prints_is_enough(services, path, told, tmp_path):
-    """With what the document cannot say (probabilities or logits, how many classes) the model's answers come back."""
+    """With the access and the number of classes added, the model's answers come back."""
     finding = probe(f"{services}/{path}")
     assert finding.dialect == "described"
     (tmp_path / "e.toml").write_text(finding.toml)

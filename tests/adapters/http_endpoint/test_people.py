@@ -1,4 +1,4 @@
-"""Endpoints as people serve them: every body, every answer, described and asked; the reference is the model itself."""
+"""Endpoints as people serve them: each body and answer described, and compared with the model."""
 
 import numpy as np
 import people
@@ -136,7 +136,7 @@ def test_a_query_that_answers_a_word(server):
 
 
 def test_an_open_set_of_labels(server):
-    """What is not listed is the class of all others; with probabilities its score is what the named leave."""
+    """Unlisted labels form one class; with probabilities its score is what the listed leave."""
     paths = {"labels": "[*][*].label", "scores": "[*][*].score", "other": "any other"}
     told = {"labels": ["any other", "versicolor", "virginica"]}
     every = {"body": '{"inputs": $rows, "all": true}'}
@@ -171,7 +171,7 @@ def test_a_stream_is_refused_with_a_word(server):
 
 @pytest.mark.parametrize("bounds", [None, (-3, 3)])
 def test_one_probability_a_row_declared_a_logit_is_refused(server, bounds):
-    """The first row and four extreme ones, all in [0, 1], before the second row of the data is asked."""
+    """The first row and four extreme ones are all in [0, 1]; the second row is not asked."""
     told = {"access": "logits", "n_classes": 2, "labels": None, "bounds": bounds}
     with described(f"{server[1]}/sigmoid", {"body": DATA}, {"scores": "z"}, **told) as endpoint:
         with pytest.raises(BadPrediction, match='Declare access="probabilities"'):
@@ -182,7 +182,7 @@ def test_one_probability_a_row_declared_a_logit_is_refused(server, bounds):
 
 @pytest.mark.parametrize("limit", [1, None])
 def test_a_logit_between_zero_and_one_is_believed(server, limit):
-    """An extreme row shows that it is one; a limit that forbids to ask does not lose the first answer."""
+    """An extreme row shows that it is a logit; a limit reached there keeps the first answer."""
     x = np.full((9, 4), 0.5) * WEIGHTS[:, 0] / (WEIGHTS[:, 0] ** 2).sum()
     told = {"access": "logits", "n_classes": 2, "labels": None}
     with described(f"{server[1]}/logit", {"body": DATA}, {"scores": "z"}, **told) as endpoint:

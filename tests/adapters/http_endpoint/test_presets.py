@@ -120,7 +120,7 @@ RECORDED = {
         1,
     ),
 }
-"""What each service answers, as its documentation shows it; settings that a user adds; rows in one request."""
+"""Each service's documented answer; settings that a user adds; rows in one request."""
 
 
 class Recorded(http.server.BaseHTTPRequestHandler):
@@ -211,7 +211,7 @@ def test_an_answer_of_another_shape_ends_at_the_first_row(recorded_url):
 
 
 def test_what_is_given_goes_before_the_preset(recorded_url):
-    """Single settings of a table replace those of the preset; an unknown name lists the known ones."""
+    """Single settings of a table replace the preset's; an unknown name lists the known ones."""
     told = RECORDED["azure-ml"][1]
     other = {"answer": {"scores": "predictions"}, "request": {"body": '{"instances": $rows}'}}
     with load(f"{recorded_url}/vertex-ai", preset="azure-ml", **told, **other) as endpoint:

@@ -1,4 +1,4 @@
-"""``measure`` reads how an endpoint behaves before it measures: counted, charged, told, kept, and acted upon."""
+"""``measure`` examines an endpoint's behaviour first: counted, charged, reported, kept, used."""
 
 import json
 
@@ -17,7 +17,7 @@ X = np.random.default_rng(0).random((12, *model.SHAPE), dtype=np.float32)
 
 @pytest.fixture
 def audit(service_url, tmp_path):
-    """Runs ``measure`` on the service with a behaviour of its; the result, its facts and distances."""
+    """Run ``measure`` on the service with some behaviour; gives result, facts and distances."""
     np.save(tmp_path / "x.npy", X)
 
     def run(
@@ -30,7 +30,8 @@ def audit(service_url, tmp_path):
         name="run",
     ):
         (tmp_path / "e.toml").write_text(
-            f'url = "{service_url}/{path}?{query}"\naccess = "{access}"\ninput_shape = {list(model.SHAPE)}\nn_classes = {model.N_CLASSES}\n'
+            f'url = "{service_url}/{path}?{query}"\naccess = "{access}"\n'
+            f"input_shape = {list(model.SHAPE)}\nn_classes = {model.N_CLASSES}\n"
             f"bounds = [0.0, 1.0]\n[transport]\nattempts = 2\nfirst_wait_s = 0.01\n"
             f"[request]\nbody = '{{\"data\": $rows}}'\n[answer]\n{answer}\n"
         )
@@ -71,7 +72,7 @@ def test_a_repeatable_endpoint_is_asked_once(audit):
 
 
 def test_rounding_reaches_the_search(audit):
-    """Three decimals are seen, said and told; the flip points are flips, for fewer queries than without."""
+    """Three decimals are detected and reported; flip points are flips, for fewer queries."""
     result, facts, distances = audit("decimals=3")
     assert "rounded to 3 decimals" in result.stderr
     assert facts["score_resolution"] == 1e-3
@@ -88,7 +89,7 @@ def test_rounding_reaches_the_search(audit):
 
 
 def test_noise_is_voted_on_unless_told_otherwise(audit):
-    """Five answers a point where scores vary by a hundredth; a smaller spread widens the tolerance."""
+    """Five votes a point where scores vary by 0.01; a smaller spread widens the tolerance."""
     result, facts, distances = audit("noise=0.1&kind=logits", access="logits")
     assert "its answers vary" in result.stderr
     assert "asked 5 times" in result.stderr

@@ -1,4 +1,4 @@
-"""What servers and networks do wrong, and what becomes of it. The server is real, the faults are made on the socket."""
+"""Faults of servers and networks, and how they end: a real server, faults made on the socket."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ X = np.random.default_rng(0).random((12, 2), dtype=np.float32)
 P = np.array(fault_server.honest(X.tolist())["p"])
 FAST = {"connections": 2, "attempts": 4, "first_wait_s": 0.01}
 ONE_BY_ONE = {**FAST, "connections": 1}
-"""Requests in a known order: no request meets every failure of a server that fails each second time."""
+"""One request at a time: no request meets every failure of a server that fails each second time."""
 IMPATIENT = {**FAST, "read_timeout_s": 0.5, "total_timeout_s": 1.0}
 
 
@@ -44,7 +44,7 @@ def log_of(fault_url):
 
 @pytest.mark.parametrize("fault", ["ok", "gzip", "chunked", "unframed", "cookie", "drop-idle"])
 def test_unusual_but_right(fault_url, fault):
-    """Other framings, an encoding that was not asked for, sockets dropped when idle: answered without a retry."""
+    """Other framings, an unrequested encoding, idle sockets dropped: answered without a retry."""
     with endpoint_of(f"{fault_url}/{fault}") as endpoint:
         for _ in range(3):
             assert np.allclose(endpoint.predict(X).scores, P, atol=1e-7)
@@ -120,7 +120,7 @@ def test_answers_to_other_rows_than_asked_are_refused(fault_url, fault):
 
 @pytest.mark.parametrize("fault", MALFORMED.split())
 def test_malformed_answers_are_refused(fault_url, fault):
-    """Nothing but N x K numbers in a complete document passes, and none of these is asked for again."""
+    """Only N x K numbers in a complete document pass; a refused answer is not asked for again."""
     with endpoint_of(f"{fault_url}/{fault}") as endpoint:
         endpoint._asking.canary = endpoint.as_sent(X[:1])  # so that all rows are in one request
         with pytest.raises(BadPrediction):
@@ -141,7 +141,7 @@ def test_a_score_that_is_no_number_costs_its_row_alone(fault_url, fault):
 
 @pytest.mark.parametrize("fault", ["drip-body", "drip-head"])
 def test_a_dripping_answer_meets_the_total_deadline(fault_url, fault):
-    """A byte every tenth of a second keeps the read time-out happy, and is still ended after a second."""
+    """A byte every tenth of a second resets the read time-out; the total one ends it after 1 s."""
     started = time.monotonic()
     with (
         endpoint_of(f"{fault_url}/{fault}", transport={**IMPATIENT, "attempts": 1}) as endpoint,
@@ -234,7 +234,7 @@ def test_a_single_row_that_is_too_long_is_fatal(fault_url):
 
 
 def test_a_row_that_the_server_fails_at_is_found_and_ends_alone(fault_url):
-    """A 500 for one input is blamed on it only after the canary was answered; all other rows are answered."""
+    """A 500 is blamed on one input only after the canary was answered; other rows are answered."""
     x = X.copy()
     x[7, 0] = 9.25
     with endpoint_of(f"{fault_url}/poison") as endpoint:

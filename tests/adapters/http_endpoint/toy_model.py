@@ -1,4 +1,4 @@
-"""The classifiers that the test servers serve: linear with a softmax, NumPy float32, the same weights in every process."""
+"""The test servers' classifiers: linear with a softmax, float32, the same weights everywhere."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def softmax(logits):
 
 
 def logits_of(x):
-    """Logits (n, 5) of pixels (n, 1, 4, 4); summed row by row, so that a row's bits do not depend on its batch."""
+    """Logits (n, 5) of pixels (n, 1, 4, 4), summed row by row: a row's bits ignore its batch."""
     flat = np.asarray(x, np.float32).reshape(len(x), 16)
     return (flat[:, :, None] * WEIGHTS).sum(axis=1)
 

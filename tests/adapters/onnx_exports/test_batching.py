@@ -61,7 +61,7 @@ def test_reshapes_that_read_zero_as_zero_are_rebatched():
 
 
 def test_only_reshapes_of_the_batch_are_edited():
-    """A bias reshaped to one row stays so, and rows folded into the batch and back come out as they went in."""
+    """A bias reshaped to one row stays; rows folded into the batch and back come out the same."""
     inner, w, bias = weights((2, 2), (6, 3), (3,))
     nodes = [
         helper.make_node("Reshape", ["x", "pairs"], ["p"]),
@@ -90,7 +90,7 @@ def test_only_reshapes_of_the_batch_are_edited():
 
 
 def test_a_graph_that_mixes_rows_stays_fixed():
-    """A graph that would subtract the mean over the batch is run row by row, and its answers stay those of the export."""
+    """A graph that would subtract the batch's mean runs row by row, with the export's answers."""
     (w,) = weights((6, 3))
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["z"]),
@@ -154,7 +154,7 @@ def test_a_graph_that_answers_for_its_whole_batch_stays_fixed():
 
 
 def test_labels_that_depend_on_the_batch_are_asked_one_by_one():
-    """A graph declared for any number of rows whose labels change with the company is run row by row."""
+    """A graph for any number of rows whose labels change with their batch runs row by row."""
     (w,) = weights((6, 3))
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["z"]),
@@ -183,7 +183,7 @@ def test_shapes_recorded_for_one_row_do_not_stand_in_the_way():
 
 
 def test_equal_answers_prove_nothing():
-    """A fixed graph that answers all random rows alike stays fixed: a mix-up would not have been seen."""
+    """A fixed graph that answers all random rows alike stays fixed: a mix-up would not show."""
     w = np.full((6, 3), 1e-6, np.float32)
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["z"]),
@@ -233,7 +233,7 @@ def test_a_dynamic_graph_is_left_as_it_is():
 
 @pytest.mark.parametrize("batch", ["n", 1])
 def test_scores_that_are_not_finite_do_not_stand_in_the_way(batch):
-    """A graph that answers some random rows with infinity or NaN is batched as its other answers prove."""
+    """A graph with infinity or NaN at some random rows is batched if its other answers agree."""
     w = np.abs(weights((6, 3))[0]) * np.array([1, 1, 1, -1, -1, -1], np.float32)[:, None] ** [
         0,
         0,
@@ -270,7 +270,7 @@ def test_fixed_batches_are_filled_up_and_cut_back(n, batch):
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_published_exports_answer_in_batches_as_row_by_row(name):
-    """On the published instances the scores at once and the scores row by row differ by less than 1e-5 of the largest."""
+    """On published instances, scores in a batch differ from single ones by less than 1e-5."""
     import onnxruntime
 
     path, instances = export(name)

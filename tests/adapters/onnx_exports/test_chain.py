@@ -39,13 +39,13 @@ NORMED = ["gain", "bias", "mean", "variance"]
 FLAT = [node("Flatten", ["f"], ["q"]), node("MatMul", ["q", "w"], ["y"])]
 CHAINS = {
     "gemm": graph(
-        [node("Gemm", ["x", "a", "b"], ["h"], transB=1, alpha=0.5, beta=2.0), node("Relu", ["h"], ["r"]),
-         node("Gemm", ["r", "w"], ["y"])],
+        [node("Gemm", ["x", "a", "b"], ["h"], transB=1, alpha=0.5, beta=2.0),
+         node("Relu", ["h"], ["r"]), node("Gemm", ["r", "w"], ["y"])],
         (4,), a=random(5, 4), b=random(5), w=random(5, 3),
     ),
     "scaled": graph(
-        [node("Sub", ["x", "m"], ["c"]), node("Div", ["c", "s"], ["d"]), node("MatMul", ["d", "w"], ["z"]),
-         node("Sub", ["b", "z"], ["y"])],
+        [node("Sub", ["x", "m"], ["c"]), node("Div", ["c", "s"], ["d"]),
+         node("MatMul", ["d", "w"], ["z"]), node("Sub", ["b", "z"], ["y"])],
         (4,), m=random(4), s=np.float32([1, 100, 0.1, 3]), w=random(4, 3), b=random(1, 3),
     ),
     "batch-norm": graph(
@@ -55,30 +55,35 @@ CHAINS = {
         (2, 5, 6), k=random(4, 2, 3, 3), w=random(4, 3), **NORM,
     ),
     "pools": graph(
-        [node("AveragePool", ["x"], ["a"], kernel_shape=[2, 3], pads=[1, 0, 1, 1], count_include_pad=1),
+        [node("AveragePool", ["x"], ["a"],
+              kernel_shape=[2, 3], pads=[1, 0, 1, 1], count_include_pad=1),
          node("MaxPool", ["a"], ["f"], kernel_shape=[3, 2], strides=[2, 1]), *FLAT],
         (1, 5, 5), w=random(6, 3),
     ),
     "shapes": graph(
         [node("Transpose", ["x"], ["t"], perm=[0, 2, 1]), node("Unsqueeze", ["t", "one"], ["u"]),
-         node("Squeeze", ["u", "one"], ["v"]), node("Reshape", ["v", "s"], ["q"]), node("Clip", ["q", "low"], ["c"]),
-         node("MatMul", ["c", "w"], ["y"])],
+         node("Squeeze", ["u", "one"], ["v"]), node("Reshape", ["v", "s"], ["q"]),
+         node("Clip", ["q", "low"], ["c"]), node("MatMul", ["c", "w"], ["y"])],
         (2, 3), one=np.int64([1]), s=np.int64([0, -1]), low=np.float32(-0.5), w=random(6, 3),
     ),
     "residual": graph(
-        [node("Conv", ["x", "k"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]), node("Relu", ["c"], ["r"]),
-         node("Slice", ["x", "zero", "far", "axes", "two"], ["s"]), node("Pad", ["s", "wide"], ["p"]),
-         node("Sub", ["r", "p"], ["h"]), node("Relu", ["h"], ["a"]), node("Concat", ["a", "r"], ["m"], axis=1),
+        [node("Conv", ["x", "k"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
+         node("Relu", ["c"], ["r"]), node("Slice", ["x", "zero", "far", "axes", "two"], ["s"]),
+         node("Pad", ["s", "wide"], ["p"]), node("Sub", ["r", "p"], ["h"]),
+         node("Relu", ["h"], ["a"]), node("Concat", ["a", "r"], ["m"], axis=1),
          node("GlobalAveragePool", ["m"], ["f"]), *FLAT],
-        (2, 5, 6), k=random(4, 2, 3, 3), zero=np.int64([0, 0]), far=np.int64([99, 99]), axes=np.int64([2, 3]),
-        two=np.int64([2, 2]), wide=np.int64([0, 1, 0, 0, 0, 1, 0, 0]), w=random(8, 3),
+        (2, 5, 6), k=random(4, 2, 3, 3), zero=np.int64([0, 0]), far=np.int64([99, 99]),
+        axes=np.int64([2, 3]), two=np.int64([2, 2]), wide=np.int64([0, 1, 0, 0, 0, 1, 0, 0]),
+        w=random(8, 3),
     ),
     "read-twice": graph(
-        [node("Tanh", ["x"], ["t"]), node("Sum", ["t", "x", "t"], ["f"]), *FLAT], (4,), w=random(4, 3)
+        [node("Tanh", ["x"], ["t"]), node("Sum", ["t", "x", "t"], ["f"]), *FLAT],
+        (4,), w=random(4, 3),
     ),
     "constants": graph(
         [node("Constant", [], ["two"], value_float=2.0), node("Mul", ["two", "x"], ["d"]),
-         node("Transpose", ["wt"], ["w"], perm=[1, 0]), node("MatMul", ["d", "w"], ["z"]), node("Relu", ["z"], ["y"])],
+         node("Transpose", ["wt"], ["w"], perm=[1, 0]), node("MatMul", ["d", "w"], ["z"]),
+         node("Relu", ["z"], ["y"])],
         (4,), wt=random(3, 4),
     ),
 }  # fmt: skip
@@ -135,7 +140,9 @@ REFUSED = {
     ),
     "rounds": graph([node("Round", ["x"], ["f"]), *FLAT], (4,), w=random(4, 3)),
     "softmax-inside": graph([node("Softmax", ["x"], ["f"]), *FLAT], (4,), w=random(4, 3)),
-    "by-the-value": graph([node("Div", ["c", "x"], ["f"]), *FLAT], (4,), c=random(4), w=random(4, 3)),
+    "by-the-value": graph(
+        [node("Div", ["c", "x"], ["f"]), *FLAT], (4,), c=random(4), w=random(4, 3)
+    ),
     "old-opset": graph([node("MatMul", ["x", "w"], ["y"])], (4,), opset=6, w=random(4, 3)),
     "tanh-scores": graph(
         [node("MatMul", ["x", "w"], ["z"]), node("Tanh", ["z"], ["y"])], (4,), w=random(4, 3)

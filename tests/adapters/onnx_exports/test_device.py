@@ -1,4 +1,4 @@
-"""Rows and gradients on a CUDA device: what is bound where, with the CPU's memory in the place of the device's."""
+"""Rows and gradients on a CUDA device: what is bound where; CPU memory replaces the device's."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ class Binding:
 
 @pytest.fixture
 def on_cuda(monkeypatch):
-    """Make tensors count as tensors on a device; a function that moves a predictor there, and the notes."""
+    """Make tensors count as on a device; gives a function that moves predictors, and notes."""
     notes = []
     monkeypatch.setattr(device, "_is_on_cuda", lambda x: isinstance(x, torch.Tensor))
     monkeypatch.setattr(device, "_wait_for", lambda _rows: notes.append(("wait",)))
@@ -52,7 +52,7 @@ def on_cuda(monkeypatch):
 
 
 def test_rows_and_gradients_stay_on_the_device(on_cuda):
-    """The graph reads the tensor's own memory and writes into that of the gradient; scores come to the CPU."""
+    """The graph reads and writes the tensors' own memory; scores are copied to the CPU."""
     moved, notes = on_cuda
     plain = load(convolutional(), access="logits", bounds=(0, 1))
     predictor = moved(load(convolutional(), access="logits", bounds=(0, 1)))
@@ -72,7 +72,7 @@ def test_rows_and_gradients_stay_on_the_device(on_cuda):
 
 
 def test_tensors_of_other_layouts_and_types(on_cuda):
-    """A transposed tensor is copied on the device, one of float64 converted; the gradient has its type."""
+    """A transposed tensor is copied on the device, float64 converted; gradients keep its type."""
     moved, _ = on_cuda
     plain = load(convolutional(), access="logits", bounds=(0, 1))
     predictor = moved(load(convolutional(), access="logits", bounds=(0, 1)))

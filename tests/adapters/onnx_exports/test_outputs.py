@@ -1,4 +1,4 @@
-"""Label outputs of ONNX exports: read whatever they hold, and compared with the scores beside them."""
+"""Label outputs of ONNX exports: read whatever they hold, and compared with scores beside them."""
 
 import warnings
 
@@ -23,7 +23,7 @@ def run(content, x, output):
 
 
 def label_graph(values, kind, *, axes=("n",), shape=None, scores=None):
-    """Labels ``values[argmax(x @ w)]`` as ``kind``; ``scores`` puts out (x @ w) times them beside."""
+    """Labels ``values[argmax(x @ w)]`` as ``kind``; ``scores`` adds an output (x @ w) * scores."""
     (w,) = weights((6, len(values)))
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["z"]),
@@ -70,7 +70,7 @@ def test_labels_are_read_whatever_their_shape_type_and_values(name, axes, shape)
 
 
 def test_classes_of_labels_that_the_graph_does_not_list():
-    """They are the labels in ascending order where random rows show all of them, else those given."""
+    """They are the labels in ascending order if random rows show all of them, else those given."""
     (w,) = weights((6, 1))
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["z"]),
@@ -93,7 +93,7 @@ def test_classes_of_labels_that_the_graph_does_not_list():
 
 
 def test_scores_that_agree_with_the_labels_are_read():
-    """The scores are the answer, their classes have the names of the labels, and nothing is said."""
+    """The scores are the answer, their classes have the labels' names, and nothing is printed."""
     content = label_graph(*LABELS["names"], scores=[1, 1, 1])
     predictor = OnnxPredictor(content, access="logits")
     assert predictor.access is Access.LOGITS
@@ -116,7 +116,7 @@ def test_scores_that_contradict_the_labels_are_not_read(name):
 
 
 def test_ties_and_one_percent_are_no_contradiction():
-    """Labels that break ties the other way, and one row in 200 that differs, are the scores' own."""
+    """Labels that break ties otherwise, and one row in 200 that differs, fit the scores."""
     (w,) = weights((6, 3))
     w[:, 2] = w[:, 1]
     nodes = [
@@ -132,7 +132,7 @@ def test_ties_and_one_percent_are_no_contradiction():
 
 
 def test_one_logit_that_is_a_probability_is_refused():
-    """By its Sigmoid, or by values that never leave [0, 1]; a graph that ends in Sigmoid decides."""
+    """By its Sigmoid, or by values that stay in [0, 1]; a graph that ends in Sigmoid decides."""
     (w,) = weights((6, 1))
     start = helper.make_node("MatMul", ["x", "w"], ["z"])
     axes = {"constants": {"w": w}, "outputs": [("y", TensorProto.FLOAT, ["n", 1])]}
@@ -153,7 +153,7 @@ def test_one_logit_that_is_a_probability_is_refused():
 
 @pytest.fixture(scope="module")
 def support_vectors():
-    """A support vector classifier of four digits without probabilities, as scikit-learn exports it."""
+    """A support vector classifier of four digits without probabilities, as skl2onnx writes it."""
     skl2onnx = pytest.importorskip("skl2onnx")
     from sklearn.datasets import load_digits
     from sklearn.svm import SVC
@@ -169,7 +169,7 @@ def support_vectors():
 
 
 def test_a_support_vector_export_answers_as_scikit_learn_does(support_vectors):
-    """Its votes, or its scores of pairs, are never taken for the answer where they are another one."""
+    """Its votes and pairwise scores are not taken for the answer where that is another one."""
     fitted, content, x = support_vectors
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -97,7 +97,7 @@ def quantised(element=TensorProto.UINT8):
 
 
 def test_integer_inputs_are_rounded_and_held_to_their_range():
-    """A graph that takes uint8 has their range as bounds, gets the nearest whole number, and refuses what does not fit."""
+    """A uint8 graph has bounds of 0 to 255, gets rounded numbers, and refuses others."""
     predictor = OnnxPredictor(quantised(), access="logits")
     x = np.full((2, 6), 3.6)
     assert predictor.bounds == (0, 255)
@@ -140,7 +140,7 @@ def test_declined_gradients_are_not_announced():
 
 
 def test_access_must_be_declared_where_the_graph_does_not_decide():
-    """A graph that ends in Gemm could be either, labels beside it or not; the error says what it ends in and what to write."""
+    """After Gemm it could be either, with labels or not; the error says so and what to write."""
     with pytest.raises(
         InvalidInput,
         match=r'made by Gemm, so it may hold logits or probabilities\..*access="logits"',
@@ -170,7 +170,7 @@ def test_a_final_softmax_decides_the_access(last, access):
 
 
 def test_a_false_declaration_is_found_out():
-    """Logits declared as probabilities, and probabilities declared as logits, are refused when the predictor is made."""
+    """Logits declared as probabilities, or the reverse, are refused at construction."""
     with pytest.raises(BadPrediction, match='declare access="logits"'):
         OnnxPredictor(linear(), access="probabilities")
     with pytest.raises(BadPrediction, match='Declare access="probabilities"'):
@@ -199,7 +199,7 @@ def test_one_score_a_row_is_the_positive_class_of_two(last, access):
 
 
 def labels_and_scores(*names, producer="tests"):
-    """A graph with a label output ``l``, their scores ``s`` and all scores ``y``, of which ``names`` are put out."""
+    """A graph with labels ``l``, their scores ``s`` and all scores ``y``; ``names`` are outputs."""
     w, b = weights((6, 3), (3,))
     nodes = [
         helper.make_node("Gemm", ["x", "w", "b"], ["y"]),
@@ -222,7 +222,7 @@ def labels_and_scores(*names, producer="tests"):
 
 
 def test_labels_alone():
-    """A graph that puts out labels is label-only without being told, but must be told the number of classes."""
+    """A graph that outputs labels is label-only by itself, but needs the number of classes."""
     predictor = OnnxPredictor(labels_and_scores("l"), n_classes=3)
     prediction = predictor.predict(rows(9))
     assert predictor.access is Access.LABEL
@@ -270,7 +270,7 @@ def test_outputs_are_chosen_by_name():
 
 
 def test_input_shape_may_differ_by_axes_of_length_one():
-    """(28, 28) rows fit a graph that takes (1, 28, 28); anything else that merely has as many numbers does not."""
+    """(28, 28) rows fit a graph of (1, 28, 28); other shapes of as many numbers do not."""
     (w,) = weights((36, 3))
     nodes = [
         helper.make_node("Flatten", ["x"], ["f"]),
@@ -287,7 +287,7 @@ def test_input_shape_may_differ_by_axes_of_length_one():
 
 
 def test_an_open_input_shape_must_be_given():
-    """Where the graph leaves axes open, the shape is asked for; a shape that does not work is refused."""
+    """Where the graph leaves axes open, a shape is required; one that does not work is refused."""
     w, b = weights((6, 3), (3,))
     nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"])]
     content = model(
@@ -349,7 +349,7 @@ def test_scikit_learn_exports_are_read_as_scikit_learn_predicts(forest, zipmap):
 
 
 def test_scikit_learn_exports_with_names_for_classes(forest):
-    """String classes become indices in the order of the scores; raw scores under scikit-learn's output are found out."""
+    """String classes become indices in score order; raw scores named probabilities are noticed."""
     from skl2onnx import to_onnx
     from sklearn.linear_model import LogisticRegression
 
@@ -447,7 +447,7 @@ def test_settings_are_checked(problem, message):
 
 
 def test_cuda_is_an_error_only_when_asked_for(monkeypatch):
-    """Without CUDA, "auto" runs on the CPU and "cuda" says what to install; a CUDA that does not start is no CUDA."""
+    """Without a CUDA that starts, "auto" runs on the CPU and "cuda" says what to install."""
     monkeypatch.setattr(onnx_session, "has_cuda", lambda: False)
     assert OnnxPredictor(linear(), access="logits", provider="auto").provider == "cpu"
     with pytest.raises(InvalidInput, match="onnx-gpu"):
@@ -509,7 +509,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: kind.__name__)
 def test_every_exception_of_the_runtime_is_translated(kind, monkeypatch):
-    """Whatever ONNX Runtime raises while it runs is a PredictorError with its cause; while it opens a file, InvalidInput."""
+    """An error of ONNX Runtime is a PredictorError with its cause; at opening, InvalidInput."""
     predictor = OnnxPredictor(linear(), access="logits")
 
     class Failing:
@@ -551,7 +551,7 @@ def test_closing_is_clean(tmp_path):
 
 
 def test_the_fingerprint_names_content_and_settings(tmp_path):
-    """Equal for the same file and settings, wherever it lies; different for other weights or another reading of them."""
+    """Equal for the same file and settings anywhere; different for other weights or settings."""
     path = tmp_path / "model.onnx"
     path.write_bytes(linear())
     prints = [
@@ -573,7 +573,7 @@ def test_the_fingerprint_names_content_and_settings(tmp_path):
 
 
 def test_weights_beside_the_file_are_found_and_fingerprinted(tmp_path):
-    """External data is read from the file's folder, counts in the fingerprint, and is refused where it is missing."""
+    """External data is read from the file's folder and fingerprinted; if missing, refused."""
     import onnx
 
     path = tmp_path / "model.onnx"
@@ -600,7 +600,7 @@ def test_weights_beside_the_file_are_found_and_fingerprinted(tmp_path):
 
 @pytest.mark.parametrize("place", ["constant", "branch", "function"])
 def test_weights_beside_the_file_are_fingerprinted_wherever_they_stand(tmp_path, place):
-    """External data of a Constant counts too: in the graph, in a branch of If, in a function of the model."""
+    """External data of a Constant counts: in the graph, a branch of If, a function of the model."""
     weights = TensorProto(name="w", data_type=1, dims=(1,), data_location=TensorProto.EXTERNAL)
     weights.external_data.add(key="location", value="w.bin")
     constant = helper.make_node("Constant", [], ["w"])

@@ -16,7 +16,8 @@ def convolutional():
     text = """<ir_version: 8, opset_import: ["" : 17]> g (float[n, 3, 8, 8] x) => (float[n, 4] y) {
         a = Conv<pads=[1, 1, 1, 1]>(x, k) b = Relu(a) c = MaxPool<kernel_shape=[2, 2], strides=[2,
         2]>(b)
-        d = Conv<pads=[1, 1, 1, 1]>(c, l) e = Add(c, d) f = Relu(e) h = Flatten(f) y = Gemm(h, w) }"""
+        d = Conv<pads=[1, 1, 1, 1]>(c, l) e = Add(c, d) f = Relu(e) h = Flatten(f) y = Gemm(h, w)
+    }"""
     model = parser.parse_model(text)
     shapes = {"k": (16, 3, 3, 3), "l": (16, 16, 3, 3), "w": (256, 4)}
     for name, shape in shapes.items():
@@ -58,7 +59,7 @@ def test_recorded_passes_change_nothing(predictor):
 
 
 def test_other_rows_get_their_own_gradient(predictor):
-    """A pass is used for the rows that it was recorded at, even where the caller has overwritten them since."""
+    """A pass serves only the rows it was recorded at, even if the caller overwrote them since."""
     (x, v), (other, _) = drawn(0), drawn(1)
     predictor.predict(x)
     predictor.vjp(x, v)

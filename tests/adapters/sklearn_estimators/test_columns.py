@@ -7,9 +7,11 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
-from blackbox_boundary import Distances, InvalidInput, load, measure
+from blackbox_boundary import Distances, Domain, InvalidInput, load, measure
 from blackbox_boundary.cli import main
+from blackbox_boundary.column import Column
 from blackbox_boundary.predictor import NamedInputs
 
 pd = pytest.importorskip("pandas")
@@ -90,6 +92,21 @@ def test_only_distinct_strings_name_inputs():
         assert not isinstance(load(model), NamedInputs)
     model = fitted()
     assert load(model, input_shape=(2, 2)).input_names == tuple(NAMES)
+
+
+def test_trees_of_categories_are_searched_exactly():
+    """Among the categories of the domain; without one, a number counts as the nearest category."""
+    domain = Domain((Column("job", kind="categorical", values=(10, 20, 40)), Column("age")))
+    frame = pd.DataFrame({"job": [10, 20, 40] * 4, "age": np.arange(12.0)})
+    model = DecisionTreeClassifier().fit(frame, frame["job"] == 20)
+    found = measure(model, frame[:3], columns=domain)
+    assert found.run["estimator"]["name"] == "trees"
+    assert (found.flip_points[[0, 2], 0] == 20).all()
+    np.testing.assert_allclose([found.certified, found.l2], 2**0.5)  # two columns of its code
+    found = measure(load(model, columns=domain), frame[:3])
+    assert found.run["estimator"]["name"] == "trees"
+    np.testing.assert_allclose(found.flip_points[:, 0], [15, 15, 30], rtol=1e-6)
+    np.testing.assert_allclose(found.certified, [5, 5, 10], rtol=1e-6)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])

@@ -97,7 +97,7 @@ def test_scores_that_contradict_predict_are_not_read():
 
 
 def test_an_estimator_fitted_on_a_frame_is_given_frames():
-    """Columns have their names, in the order of the fit; a warning of scikit-learn is an error here."""
+    """Columns have their names in the order of the fit; scikit-learn's warnings are errors here."""
     pd = pytest.importorskip("pandas")
     from sklearn.compose import ColumnTransformer
 
@@ -322,7 +322,8 @@ def test_scikit_learn_is_not_imported():
         "    classes_, n_features_in_ = ['a', 'b'], 2\n"
         "    def fit(self): pass\n"
         "    def predict(self, x): return np.where(x[:, 0] > 0, 'b', 'a')\n"
-        "model = blackbox_boundary.load(type('P', (Plane,), {'classes_': np.array(['a', 'b'])})())\n"
+        "plane = type('P', (Plane,), {'classes_': np.array(['a', 'b'])})()\n"
+        "model = blackbox_boundary.load(plane)\n"
         "print(model.predict(np.array([[1.0, 0]])).label, 'sklearn' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

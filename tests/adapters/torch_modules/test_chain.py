@@ -94,7 +94,7 @@ def test_scores_of_a_linear_model_are_certified_at_their_distance(n_outputs, acc
 
 
 def test_a_final_relu_is_certified_tightly():
-    """Scores cut at zero flip where the home score is gone, too: the smaller distance is certified."""
+    """Scores cut at zero also flip where the home score vanishes; the nearer flip is certified."""
     linear = nn.Linear(2, 2, bias=False).double()
     linear.weight.data = torch.tensor([[1.0, 0.0], [3.0, 0.0]], dtype=torch.float64)
     predictor = TorchPredictor(nn.Sequential(linear, nn.ReLU()), input_shape=(2,))

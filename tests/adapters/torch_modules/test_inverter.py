@@ -10,7 +10,7 @@ CENTRES = np.array([[0.0, 2.0], [1.0, -1.0], [3.0, 0.5]])
 
 
 def test_it_learns_the_mean_of_each_label():
-    """Of one-hot vectors it makes the rows' means, inside the range of the rows; it repeats and draws nothing global."""
+    """From one-hot vectors it makes class means in the rows' range, with its own random state."""
     x = (CENTRES[LABEL] + 0.05 * RNG.standard_normal((200, 2))).reshape(200, 1, 2)
     torch.manual_seed(3)
     before = torch.get_rng_state()

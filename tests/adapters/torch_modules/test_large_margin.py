@@ -1,4 +1,4 @@
-"""The large-margin loss: closed forms on linear nets, layers, norms, gradients, training with it."""
+"""The large-margin loss: closed forms on linear nets, layers, norms, gradients and training."""
 
 from collections import OrderedDict
 
@@ -81,7 +81,7 @@ def test_its_gradient_holds_the_denominator_constant():
 
 
 def test_soft_targets_and_rows_alone():
-    """Probabilities stand for their largest; the loss of a batch is the mean of its rows'; rows are not changed."""
+    """Probabilities count as their largest; a batch's loss is the rows' mean; rows stay."""
     net, loss, before = dense(), LargeMargin({"input": 1.0, "relu": 1.0}, n_rivals=5), X.clone()
     together = loss(net, X, Y)
     alone = torch.stack([loss(net, X[i : i + 1], Y[i : i + 1]) for i in range(20)])
@@ -94,7 +94,7 @@ def test_soft_targets_and_rows_alone():
 
 
 def test_training_keeps_the_boundary_off_the_rows():
-    """Three groups of rows, all learned: with the loss they lie farther from the boundary, and it repeats."""
+    """With the loss, three groups of rows lie farther from the boundary, learned as before."""
     x = (X[:15].repeat(4, 1).numpy() * 0.2 + 2 * np.eye(3, 5)[np.arange(60) % 3]).astype(np.float32)
     y = np.arange(60) % 3
 
@@ -118,6 +118,7 @@ def test_training_keeps_the_boundary_off_the_rows():
         {"norm": "l0"},
         {"over_rivals": "mean"},
         {"n_rivals": 0},
+        {"n_rivals": 1.5},
         {"cross_entropy": -1},
     ],
 )
@@ -128,7 +129,7 @@ def test_bad_settings(settings):
 
 
 def test_layers_that_are_not_there():
-    """A name that the network does not have is refused with those it has, and one that is not run."""
+    """A name that the network lacks is refused with the names it has; so is a layer not run."""
     with pytest.raises(InvalidInput, match=r"\['conv1'\].*hidden, relu, output"):
         LargeMargin({"conv1": 1.0})(dense(), X, Y)
     net = dense()

@@ -49,7 +49,7 @@ class Returning(nn.Module):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 def test_conforms_at_every_precision(dtype, kind):
-    """The conformance suite passes for NumPy and torch rows; half precision within 1e-2, and 0.1 of the slope (0.06 was seen)."""
+    """NumPy and torch rows pass; half precision within 1e-2, and 0.1 of the slope (0.06 seen)."""
     x = 4 * rows(12) - 2
     x = torch.from_numpy(x) if kind == "torch" else x
     tolerances = {"tolerance": 1e-2, "gradient_tolerance": 0.1} if dtype in HALF else {}
@@ -62,14 +62,14 @@ def test_conforms_at_every_precision(dtype, kind):
 
 @pytest.mark.parametrize("access", ["label", "top1", "probabilities", "logits"])
 def test_conforms_at_every_access(access):
-    """The conformance suite passes whatever is revealed; only what reveals all scores has gradients."""
+    """The conformance suite passes at every access; only access to all scores gives gradients."""
     asked = predictor(net(nn.Softmax(-1) if access == "probabilities" else None), access=access)
     check_predictor(asked, 4 * rows(12) - 2)
     assert isinstance(asked, Differentiable) == asked.access.has_scores
 
 
 def test_gradients_are_those_of_the_scores():
-    """One vector-Jacobian product equals the weighted sum of the Jacobian's rows, computed by torch itself."""
+    """One vector-Jacobian product equals the weighted sum of the Jacobian's rows from torch."""
     module, x, v = (
         net(dtype=torch.float64),
         rows(5).astype(np.float64) / 3,
@@ -111,7 +111,7 @@ def follow(asked, x, v, times=3):
 
 
 def test_predictions_that_are_differentiated_share_their_forward_pass():
-    """From the second pair on, a prediction and the gradient at the same points are one call; the values are those of two."""
+    """From the second pair on, prediction and gradient at a point are one call of equal values."""
     module, calls = net(), []
     module.register_forward_hook(lambda *_: calls.append(1))
     x, v = rows(5), np.random.default_rng(0).normal(size=(5, 4))
@@ -124,7 +124,7 @@ def test_predictions_that_are_differentiated_share_their_forward_pass():
 
 
 def test_a_shared_forward_pass_serves_once_and_at_its_points_only():
-    """Other rows, other weights, written or replaced, and a second gradient are each computed afresh."""
+    """Other rows, other weights and a second gradient are each computed anew."""
     x, v = rows(5), np.ones((5, 4))
 
     def changed(change):
@@ -182,7 +182,7 @@ def test_no_forward_pass_is_recorded_but_for_gradients():
 @pytest.mark.parametrize("shape", ["column", "flat"])
 @pytest.mark.parametrize("access", ["logits", "probabilities"])
 def test_one_score_a_row_is_the_positive_class_of_two(access, shape):
-    """Single-logit and single-sigmoid heads, (n,) or (n, 1), become two classes with gradients of either."""
+    """One logit or sigmoid, (n,) or (n, 1), becomes two classes with gradients of either."""
     last = [nn.Sigmoid()] if access == "probabilities" else []
     module = nn.Sequential(net(n_classes=1), *last, *([nn.Flatten(0)] if shape == "flat" else []))
     asked, x = predictor(module, access=access), 6 * rows(30) - 3
@@ -200,7 +200,7 @@ def test_one_score_a_row_is_the_positive_class_of_two(access, shape):
 
 
 def test_labels_alone_and_labels_with_their_scores():
-    """Modules that return labels, or labels and their scores, are first class; the number of classes must be given."""
+    """Modules that return labels, with or without scores, need only the number of classes."""
     labels = Returning(lambda z: z.argmax(-1))
     asked, x = predictor(labels, access="label", n_classes=4), 4 * rows(12) - 2
     assert (asked.predict(x).label == predictor(labels.net).predict(x).label).all()
@@ -222,7 +222,7 @@ def test_labels_alone_and_labels_with_their_scores():
 
 
 class Mixed(nn.Module):
-    """Dropout, batch normalisation, an in-place first layer, and a part that its owner keeps frozen in evaluation mode."""
+    """Dropout, batch normalisation, an in-place first layer, a part frozen in evaluation mode."""
 
     def __init__(self):
         super().__init__()
@@ -262,7 +262,7 @@ def assert_same(one, other):
 
 
 def test_modes_gradients_and_statistics_are_left_alone():
-    """Training modes part by part, requires_grad, .grad and running statistics stay; the overridden train() is called."""
+    """Each part's mode, requires_grad, .grad and statistics stay; an overridden train() is used."""
     module = Mixed()
     module.last.weight.requires_grad = False
     module.last.bias.grad = torch.ones(4)
@@ -305,7 +305,7 @@ def test_callers_settings_of_autograd_do_not_matter():
 
 
 def test_rows_of_any_kind():
-    """Float64, integer, reversed and big-endian arrays are read as what they hold; gradients come back in kind."""
+    """Float64, integer, reversed and big-endian arrays keep their values; gradients their kind."""
     asked, x, v = predictor(), np.round(8 * rows(4)), np.ones((4, 4))
     reference, gradient = asked.predict(x).scores, asked.vjp(x, v)
     guises = (
@@ -486,7 +486,7 @@ def test_rows_that_depend_on_each_other_are_asked_one_at_a_time(kind):
 
 
 def test_a_module_that_cannot_answer_a_row_alone_is_refused():
-    """One-dimensional batch norm by the batch's statistics fails on one row; the message says why."""
+    """One-dimensional batch norm by the batch's statistics fails on a row; the message says why."""
     module = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4, track_running_stats=False))
     with pytest.raises(InvalidInput, match=r"fails on one alone.*statistics of the batch"):
         predictor(module)
@@ -552,7 +552,7 @@ def test_exported_programs_can_be_asked():
 
 
 def test_a_false_declaration_is_found_out():
-    """Logits declared as probabilities are found at the first answer; the reverse when the classes are counted."""
+    """False probabilities are found at the first answer, false logits when counting classes."""
     with pytest.raises(BadPrediction, match='declare access="logits"'):
         predictor(access="probabilities", n_classes=4)
     with pytest.raises(BadPrediction, match='Declare access="probabilities"'):
@@ -560,7 +560,7 @@ def test_a_false_declaration_is_found_out():
 
 
 def test_non_finite_scores_are_no_answer():
-    """A row with NaN, and one beyond the module's range, get the label -1 and no warning; their neighbours are answered."""
+    """A row with NaN or beyond the module's range has label -1, no warning; others are answered."""
     x = rows(4).astype(np.float64)
     x[1], x[3] = np.nan, 1e300
     for dtype in (torch.float16, torch.float32):
@@ -614,7 +614,7 @@ def test_tensors_stay_on_their_device():
 
 
 def test_the_fingerprint_follows_the_weights():
-    """Equal for equal weights, whatever the mode; another after a step, in another precision, at another access."""
+    """Equal for equal weights in any mode; different after a step, or by precision or access."""
     module = net()
     asked = predictor(module)
     first = asked.fingerprint
@@ -635,7 +635,8 @@ def test_the_repr_tells_what_it_is_and_no_weights():
     """One line, whatever the size of the module."""
     text = repr(predictor(net(dtype=torch.bfloat16)))
     assert text == (
-        "TorchPredictor(Sequential, input_shape=(6,), n_classes=4, access=logits, bounds=none, device=cpu, dtype=torch.bfloat16)"
+        "TorchPredictor(Sequential, input_shape=(6,), n_classes=4, access=logits, bounds=none, "
+        "device=cpu, dtype=torch.bfloat16)"
     )
     assert predictor().access is Access.LOGITS
 

@@ -83,6 +83,9 @@ def test_ids_name_the_same_samples_under_any_sampler(sampler):
     "call",
     [
         lambda: WeightedEpochs(0),
+        lambda: WeightedEpochs(-1),
+        lambda: WeightedEpochs(np.nan),
+        lambda: WeightedEpochs(np.ones((3, 2))),
         lambda: WeightedEpochs([1.0, -1.0]),
         lambda: WeightedEpochs([1.0, np.nan]),
         lambda: WeightedEpochs([0.0, 0.0]),

@@ -17,11 +17,12 @@ X = load_iris().data
 
 @pytest.mark.parametrize("name", KEPT)
 def test_answers_are_those_of_the_library(name):
-    """On thresholds, beside them and at NaN: what LightGBM and CatBoost gave when the file was made."""
+    """On thresholds, beside them and at NaN: what the libraries gave when the file was made."""
     predictor = load(MODELS / name)
     rows = np.array(KEPT[name]["rows"], np.float64)
     answer = predictor.predict(rows)
-    np.testing.assert_allclose(answer.scores, KEPT[name]["probabilities"], rtol=1e-12, atol=1e-15)
+    rtol = 1e-6 if name.startswith("xgboost") else 1e-12  # XGBoost adds in single precision
+    np.testing.assert_allclose(answer.scores, KEPT[name]["probabilities"], rtol=rtol, atol=1e-15)
     assert np.isnan(rows).any() == ("gaps" in name)
 
 
@@ -55,9 +56,15 @@ def test_other_files_are_refused(tmp_path):
     lines = (MODELS / "lightgbm_gaps.txt").read_text()
     cases = {
         "a.txt": ("hello", InvalidInput, "no model of LightGBM"),
-        "b.txt": (lines.replace("objective=multiclass", "objective=lambdarank"), CapabilityMissing, "lambdarank"),
+        "b.txt": (
+            lines.replace("objective=multiclass", "objective=lambdarank"),
+            CapabilityMissing,
+            "lambdarank",
+        ),
         "c.txt": (lines.replace("is_linear=0", "is_linear=1"), CapabilityMissing, "Linear"),
-        "d.txt": (lines.replace("threshold=", "treshold="), CapabilityMissing, "no model of LightGBM"),
+        "d.txt": (
+            lines.replace("threshold=", "treshold="), CapabilityMissing, "no model of LightGBM"
+        ),
         "e.json": ("{", InvalidInput, "no JSON"),
         "f.json": ("[1]", InvalidInput, "no model of XGBoost or CatBoost"),
         "g.json": ('{"features_info": {}}', CapabilityMissing, "no model of CatBoost"),

@@ -1,10 +1,10 @@
-"""Fitted classifiers of XGBoost, LightGBM and CatBoost, where they are installed: read, verified, searched."""
+"""Fitted classifiers of XGBoost, LightGBM and CatBoost, where installed: read and searched."""
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from blackbox_boundary import load, measure
+from blackbox_boundary import infer_domain, load, measure
 from blackbox_boundary.tree_ensembles import probe_rows
 
 X, Y = load_iris(return_X_y=True)
@@ -32,7 +32,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_library_answers_as_its_trees(kind):
-    """On thresholds, beside them, and at NaN where training had some; flips are exact and flip in the library."""
+    """At thresholds, beside them, and at NaN where training had some; flips are exact, and real."""
     package, name, settings, x, y = KINDS[kind]
     library = pytest.importorskip(package)
     model = getattr(library, name)(**settings).fit(x, np.asarray(y, int))
@@ -48,3 +48,38 @@ def test_the_library_answers_as_its_trees(kind):
     home, there = (np.asarray(model.predict(part)).ravel() for part in (X[::30], found.flip_points))
     assert (home != there).all()
     np.testing.assert_allclose(found.certified, found.l2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
+def test_columns_of_categories_are_searched_exactly(kind):
+    """Fitted on a frame: each flip is the library's own, and no random row flips nearer."""
+    pd, library = pytest.importorskip("pandas"), pytest.importorskip(kind)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"age": rng.normal(size=400), "job": rng.choice(list("abcde"), 400)})
+    frame = frame.astype({"job": "category"})
+    y = ((frame["age"] > 0) ^ frame["job"].isin(["b", "d", "e"])).astype(int)
+    name, rest = {
+        "xgboost": ("XGBClassifier", {"enable_categorical": True, "max_cat_to_onehot": 1}),
+        "lightgbm": ("LGBMClassifier", {"verbose": -1, "n_jobs": 1, "max_cat_to_onehot": 1}),
+    }[kind]
+    model = getattr(library, name)(n_estimators=10, **rest).fit(frame, y)
+    domain = infer_domain(frame)
+    found = measure(model, frame[:8], columns=domain)
+    assert found.run["estimator"]["name"] == "trees"
+    np.testing.assert_allclose(found.certified, found.l2, rtol=1e-6)
+    predictor = load(model, columns=domain)
+    x = predictor_rows(frame[:8], domain)
+    assert (predictor.predict(found.flip_points).label != found.home).all()
+    for i, row in enumerate(x):
+        others = domain.random(300, seed=i)
+        steps = (others[:, 0] - row[0]) / domain.scale[0], 2**0.5 * (others[:, 1] != row[1])
+        away = np.hypot(*steps)
+        nearer = others[away < found.l2[i] * (1 - 1e-6)]
+        if len(nearer):
+            assert (predictor.predict(nearer).label == found.home[i]).all()
+
+
+def predictor_rows(frame, domain):
+    """Numbers of a frame, categories by their place in the domain."""
+    codes = {text: at for at, text in enumerate(domain.texts["job"])}
+    return np.column_stack([frame["age"], [codes[job] for job in frame["job"]]])

@@ -40,7 +40,7 @@ FITTED = [
 @pytest.mark.parametrize("estimator", FITTED, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_trees_of_scikit_learn_are_verified_and_searched(estimator, n_classes):
-    """The reading reproduces answers on rows at thresholds, is the default, and flips what it finds."""
+    """The trees reproduce answers at thresholds, are the default, and flip what they find."""
     target = np.minimum(Y, n_classes - 1)
     predictor = load(estimator.fit(X, target))
     assert isinstance(predictor, TreeBased)
@@ -54,7 +54,7 @@ def test_trees_of_scikit_learn_are_verified_and_searched(estimator, n_classes):
 
 
 def test_models_that_are_not_read_keep_their_search():
-    """An estimator without trees has no splits, and boosting of trees by weights says why it is not read."""
+    """An estimator without trees has no splits; AdaBoost says why its trees are not read."""
     assert not isinstance(load(LogisticRegression(max_iter=500).fit(X, Y)), TreeBased)
     boosted = AdaBoostClassifier(DecisionTreeClassifier(max_depth=2), n_estimators=5).fit(X, Y)
     predictor = load(boosted)
@@ -73,7 +73,7 @@ def test_boosting_from_another_model_is_refused():
 
 @pytest.mark.parametrize("name", ["xgboost_two", "xgboost_three"])
 def test_json_of_xgboost_answers_as_xgboost_did(name):
-    """Scores of rows on and just below thresholds are those that XGBoost gave when the file was made."""
+    """Scores on and just below thresholds are those of XGBoost when the file was made."""
     kept = json.loads((MODELS / f"{name}.json").read_text())
     ensemble = xgboost_document(kept["model"])
     rows, answers = np.array(kept["rows"]), np.array(kept["probabilities"])
@@ -129,7 +129,7 @@ def test_a_changed_threshold_is_found():
 
 
 def test_even_forests_break_ties_as_their_export_does():
-    """Ten votes of twenty are the other class in ONNX Runtime: each flip is one there, and exact."""
+    """Ten votes of twenty are the other class in ONNX Runtime: each flip is real, and exact."""
     skl2onnx = pytest.importorskip("skl2onnx")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3)).astype(np.float32)
@@ -218,7 +218,7 @@ def test_every_comparison_of_the_unified_operator(mode, at_two, flips):
 
 
 def test_the_fewest_columns_of_trees_are_exact():
-    """With ``norm="l0"`` the default searches the splits, and its number of columns is certified."""
+    """With ``norm="l0"`` the default searches the splits; its number of columns is certified."""
     model = RandomForestClassifier(10, max_depth=3, random_state=0).fit(X, Y)
     found = measure(model, X[::15], estimator=Automatic(norm="l0"))
     assert found.run["estimator"]["norm"] == "l0"

@@ -1,4 +1,4 @@
-"""The nearest flip of small ensembles under a domain of columns, against every input that exists."""
+"""The nearest flip of small ensembles under a domain of columns, against every possible input."""
 
 import importlib.util
 import itertools
@@ -126,7 +126,7 @@ def lengths(domain, points, row, norm):
 @settings(deadline=None, max_examples=150)
 @given(st.data(), trees.ensembles(5, 5, 3), st.integers(0, 10**6), st.sampled_from(NORMS))
 def test_the_nearest_input_that_exists_is_found(data, ensemble, seed, norm):
-    """Flip and certificate are the smallest distance over all inputs of the domain; every point sent exists."""
+    """Flip and certificate are the least distance over the domain; every point sent is in it."""
     domain = data.draw(domains(ensemble.n_features))
     x = rows_of(domain, seed, ensemble.dtype)
     predictor = Witness(ensemble)

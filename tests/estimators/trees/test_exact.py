@@ -36,7 +36,7 @@ def distance(found, x, norm):
 @settings(deadline=None, max_examples=60)
 @given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS))
 def test_the_nearest_cell_with_another_label_is_found(ensemble, seed, norm):
-    """Flip and certificate are the smallest distance over all cells; no flip is found where none exists."""
+    """Flip and certificate are the least distance over all cells; without a cell, no flip."""
     x = rows_of(seed, ensemble)
     found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm))
     exact = [trees.nearest_by_enumeration(ensemble, row.astype(float), norm) for row in x]
@@ -52,7 +52,7 @@ def test_the_nearest_cell_with_another_label_is_found(ensemble, seed, norm):
 @settings(deadline=None, max_examples=40)
 @given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS), st.integers(1, 3000))
 def test_bounds_hold_when_the_work_runs_out(ensemble, seed, norm, max_work):
-    """The certificate is at most the smallest distance, and the flip at least that, however little work is allowed."""
+    """However little work is allowed, certificate <= smallest distance <= flip."""
     x = rows_of(seed, ensemble)
     found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm, max_work=max_work))
     for i, row in enumerate(x):
@@ -83,7 +83,7 @@ def test_bounds_of_the_inputs_are_kept(ensemble, seed, norm):
 @settings(deadline=None, max_examples=30)
 @given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(["l1", "l2", "linf"]))
 def test_rows_finer_than_the_comparisons_are_bracketed(ensemble, seed, norm):
-    """Rows in double precision, trees in either: certificate below the flip, both within single rounding."""
+    """Rows in float64, trees in either: certificate below flip, both within single rounding."""
     x = np.random.default_rng(seed).normal(size=(4, ensemble.n_features))
     found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm))
     done = found.status == Status.CONVERGED
@@ -136,7 +136,7 @@ def test_levels_of_a_grid_are_the_only_values(norm):
 @settings(deadline=None, max_examples=60)
 @given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS), st.integers(0, 2))
 def test_the_nearest_input_of_a_class_is_found(ensemble, seed, norm, target):
-    """Towards a class, flip and certificate are the smallest distance to an input with its label."""
+    """Towards a class, flip and certificate are the least distance to an input of that class."""
     x, target = rows_of(seed, ensemble), min(target, ensemble.n_classes - 1)
     found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm), towards=target)
     for i, row in enumerate(x):
@@ -152,3 +152,22 @@ def test_the_nearest_input_of_a_class_is_found(ensemble, seed, norm, target):
         assert found.flipped[i] == target
         away = distance(found, x, norm)[i]
         np.testing.assert_allclose([away, found.certified[i]], exact, rtol=1e-6, atol=1e-30)
+
+
+@settings(deadline=None, max_examples=20)
+@given(trees.ensembles(), st.integers(0, 10**6), st.sampled_from(NORMS))
+def test_rows_with_another_label_go_back_to_theirs(ensemble, seed, norm):
+    """Back to the true label it is the distance to that class; for right or no labels, to any."""
+    x, rng = rows_of(seed, ensemble), np.random.default_rng(seed)
+    home = ensemble.labels(x)[0]
+    truth = rng.integers(-1, ensemble.n_classes, len(x))
+    found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm), from_label=truth)
+    goes_back = (truth >= 0) & (truth != home)
+    for i, row in enumerate(x.astype(float)):
+        target = int(truth[i]) if goes_back[i] else None
+        exact = trees.nearest_by_enumeration(ensemble, row, norm, target=target)
+        assert (found.status[i] == Status.CONVERGED) == np.isfinite(exact)
+        np.testing.assert_allclose(found.certified[i], exact, rtol=1e-6, atol=1e-30)
+        if np.isfinite(exact):
+            assert found.flipped[i] == truth[i] if goes_back[i] else found.flipped[i] != home[i]
+            np.testing.assert_allclose(distance(found, x, norm)[i], exact, rtol=1e-6)

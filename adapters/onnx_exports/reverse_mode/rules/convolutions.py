@@ -30,7 +30,7 @@ many groups, 4.9 ms and 2.5 ms. With stride 2 ConvTranspose takes 3.3 ms where t
 
 @dataclass(frozen=True)
 class Window:
-    """How a kernel moves.
+    """The geometry of a kernel.
 
     Taps, strides, dilations and the padding before and behind, by spatial axis.
     """

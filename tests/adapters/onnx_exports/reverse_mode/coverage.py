@@ -1,4 +1,4 @@
-"""The table of ops in ``docs/reference/onnx-gradients.md``, made from the operator schemas of the installed onnx.
+"""The table in ``docs/reference/onnx-gradients.md``, made from the installed onnx's schemas.
 
 Write it anew with ``python tests/adapters/onnx_exports/reverse_mode/coverage.py``.
 """
@@ -16,15 +16,18 @@ PAGE = Path(__file__).parents[4] / "docs/reference/onnx-gradients.md"
 
 _HEAD = """# ONNX ops with a gradient
 
-Made by `tests/adapters/onnx_exports/reverse_mode/coverage.py` from the operator schemas of onnx {version}, opset {opset}.
+Made by `tests/adapters/onnx_exports/reverse_mode/coverage.py` from the operator schemas of
+onnx {version}, opset {opset}.
 
-*Marked*: the standard says that an input of the op is differentiable; newer ops are mostly left unmarked.
+*Marked*: the standard says that an input of the op is differentiable; newer ops are mostly left
+unmarked.
 
-*Here*: **rule**, the op has a reverse rule of its own; **body**, it is replaced by the function that
-the standard defines it by; **steps**, it is constant almost everywhere and passes nothing back;
-**inlined**, where its condition is constant; **as** Op, it is that op between quantisers; empty, it
-is refused by name. Ops of `com.microsoft` are those that ONNX Runtime's quantiser and optimiser write. How gradients are made, and
-what passes straight through: [Gradients of an ONNX graph](../explanation/gradients-of-an-onnx-graph.md).
+*Here*: **rule**, the op has a reverse rule of its own; **body**, it is replaced by the function
+that the standard defines it by; **steps**, it is constant almost everywhere and passes nothing
+back; **inlined**, where its condition is constant; **as** Op, it is that op between quantisers;
+empty, it is refused by name. Ops of `com.microsoft` are those that ONNX Runtime's quantiser and
+optimiser write. How gradients are made, and what passes straight through:
+[Gradients of an ONNX graph](../explanation/gradients-of-an-onnx-graph.md).
 
 {summary}
 
@@ -60,7 +63,7 @@ BODIES = frozenset(
     }
     | {"RotaryEmbedding", "Shrink", "SoftmaxCrossEntropyLoss"}
 )
-"""Those that the tests try; bodies of other ops are used, too, where all ops in them have a rule."""
+"""Those with tests; bodies of other ops are used as well if all ops in them have a rule."""
 
 
 def page() -> str:
@@ -73,8 +76,8 @@ def page() -> str:
     covered = [schema for schema in marked if how(schema)]
     without = [schema.name for schema in marked if not how(schema)]
     summary = (
-        f"{len(marked)} of {len(schemas)} ops are marked; {len(covered)} of these have a gradient here. "
-        f"The others: {', '.join(without)}."
+        f"{len(marked)} of {len(schemas)} ops are marked; {len(covered)} of these have a gradient "
+        f"here. The others: {', '.join(without)}."
     )
     head = _HEAD.format(version=onnx.__version__, opset=defs.onnx_opset_version(), summary=summary)
     rows = (

@@ -39,7 +39,7 @@ def directional_differences(f, x, v, direction, step):
 
 
 def skip_where_integers_saturate():
-    """Skip where 8-bit products are added in 16 bits, as on processors with AVX2 and without VNNI."""
+    """Skip where 8-bit products are added in 16 bits: processors with AVX2 and without VNNI."""
     if _integers_saturate():
         pytest.skip("the integer kernels of this processor saturate")
 

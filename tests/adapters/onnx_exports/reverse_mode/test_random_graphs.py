@@ -17,7 +17,7 @@ from .random_steps import OF_IMAGES, STEPS, Graph, gemm
 
 @st.composite
 def _models(draw, first):
-    """A model in float64 of up to eight ops of which ``first`` adds the first, and its input's shape."""
+    """A float64 model of up to eight ops, the first added by ``first``, and its input shape."""
     rank = draw(st.sampled_from([4] if first in OF_IMAGES else [2] if first is gemm else [2, 3, 4]))
     sizes = st.sampled_from([2, 4]) if first in OF_IMAGES else st.integers(1, 4)
     shape = (2, *(draw(sizes) for _ in range(rank - 1)))
@@ -85,7 +85,7 @@ _NOT_DRAWN = {
     "Gelu": "as Erf",
     **dict.fromkeys(["Ceil", "DynamicQuantizeLinear", "Floor", "Round", "Sign"], "steps"),
 }
-"""Ops with a rule that random graphs leave out, and why; test_rules.py and test_quantised_ops.py try them."""
+"""Ops with a rule that random graphs leave out, and why; test_rules.py, test_quantised_ops.py."""
 
 
 def test_every_rule_is_drawn():

@@ -124,7 +124,8 @@ def test_the_first_resize_rounds_up_where_it_shrinks(factors):
 
 def _computed_scales(length):
     """A Resize of opset 10 to 4 x 4, its scales computed from the shape, as torch exports it."""
-    text = f"""<ir_version: 6, opset_import: ["" : 10]> g (float[n, 1, 6, {length}] x) => (float[n, 1, 4, 4] y) {{
+    text = f"""<ir_version: 6, opset_import: ["" : 10]>
+        g (float[n, 1, 6, {length}] x) => (float[n, 1, 4, 4] y) {{
         shape = Shape(x) s = Slice(shape, two, four) f = Cast<to=1>(s) d = Div(sizes, f)
         scales = Concat<axis=0>(ones, d) y = Resize<mode="nearest">(x, scales) }}"""
     model = parser.parse_model(text)
@@ -140,7 +141,7 @@ def _computed_scales(length):
 
 
 def test_the_first_resize_by_computed_scales():
-    """Scales that are constant in the end are found; those that depend on an open axis are refused."""
+    """Scales that end up constant are found; those that depend on an open axis are refused."""
     for length in (8, 9):
         x, y, v, gradient = _check(_computed_scales(length), (2, 1, 6, length))
         assert y.shape == (2, 1, 4, 4)

@@ -25,7 +25,10 @@ from onnx import numpy_helper, parser
 
 from .running import run_gradient, session
 
-_HEADER = '<ir_version: 8, opset_import: ["" : 18, "ai.onnx.ml" : 3, "com.example" : 1, "com.microsoft" : 1, "local" : 1]>\n'
+_HEADER = (
+    '<ir_version: 8, opset_import: ["" : 18, "ai.onnx.ml" : 3, "com.example" : 1, '
+    '"com.microsoft" : 1, "local" : 1]>\n'
+)
 
 
 def _model(text, **weights):
@@ -128,7 +131,7 @@ def test_precision_is_that_of_the_graph(dtype):
 
 
 def test_margin_form_chooses_the_rival():
-    """Its gradient is that of the home score less the best other one, rows apart, whatever class is home."""
+    """Its gradient is that of the home score minus the best other one, for each row and home."""
     model = _model(
         "g (float[n, 4] x) => (float[n, 3] y) { y = MatMul(x, w) }", w=_W * np.float32([1, -1, 1])
     )
@@ -169,7 +172,8 @@ def test_other_inputs_stay_or_become_constants():
 def test_label_branches_are_cut_off():
     """A second output of labels costs nothing, and needs no rule."""
     model = _model(
-        "g (float[n, 4] x) => (int64[n] l, float[n, 3] y) { y = MatMul(x, w) l = ArgMax<axis=1, keepdims=0>(y) }",
+        "g (float[n, 4] x) => (int64[n] l, float[n, 3] y) "
+        "{ y = MatMul(x, w) l = ArgMax<axis=1, keepdims=0>(y) }",
         w=_W,
     )
     assert "ArgMax" not in {node.op_type for node in gradient_model(model).graph.node}
@@ -217,9 +221,10 @@ def test_steps_are_passed_straight_through_or_not():
 
 
 def test_quantiser_clamps():
-    """Through QuantizeLinear and DequantizeLinear the gradient is one inside the representable range and zero outside it."""
+    """Through a quantiser the gradient is one inside the representable range, zero outside it."""
     model = _model(
-        "g (float[n, 5] x) => (float[n, 5] y) { q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }",
+        "g (float[n, 5] x) => (float[n, 5] y) "
+        "{ q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }",
         s=np.float32(0.5),
         z=np.uint8(10),
     )
@@ -310,7 +315,10 @@ def test_settings_without_a_rule_are_named():
 
 def test_batch_statistics_are_refused():
     """Batch normalisation in training mode depends on the other rows."""
-    text = "g (float[n, 3] x) => (float[n, 3] y) { y, m, s = BatchNormalization<training_mode=1>(x, w, w, w, w) }"
+    text = (
+        "g (float[n, 3] x) => (float[n, 3] y) "
+        "{ y, m, s = BatchNormalization<training_mode=1>(x, w, w, w, w) }"
+    )
     with pytest.raises(UnsupportedOps, match="statistics of the batch"):
         gradient_model(_model(text, w=np.ones(3, np.float32)))
 
@@ -356,8 +364,11 @@ def test_output_without_the_input_is_constant():
 
 
 def test_vector_zero_times_infinite_slope_is_zero():
-    """A branch that is masked away does not turn the gradient into NaN where its slope is infinite."""
-    text = "g (float[n, 3] x) => (float[n, 3] y) { p = Greater(x, zero) r = Sqrt(x) y = Where(p, r, x) }"
+    """A masked branch with an infinite slope does not turn the gradient into NaN."""
+    text = (
+        "g (float[n, 3] x) => (float[n, 3] y) "
+        "{ p = Greater(x, zero) r = Sqrt(x) y = Where(p, r, x) }"
+    )
     x = np.float32([[-1, 0, 4]])
     _, gradient = run_gradient(_model(text, zero=np.float32(0)), x, np.ones_like(x))
     np.testing.assert_allclose(gradient, [[1, 1, 0.25]], rtol=1e-6)

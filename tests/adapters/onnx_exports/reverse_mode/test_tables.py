@@ -1,4 +1,4 @@
-"""Pipelines of scikit-learn, converted by skl2onnx, against central differences of scikit-learn's own probabilities."""
+"""Pipelines converted by skl2onnx, against central differences of scikit-learn's probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ops that ONNX Runtime adds to the standard, against torch autograd on the real numbers that they stand for."""
+"""ONNX Runtime's own ops, against torch autograd on the real numbers that they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Train and save the small models beside this file; needs xgboost, lightgbm, catboost, onnxmltools."""
+"""Train and save the small models beside this file.
+
+Needs xgboost, lightgbm, catboost and onnxmltools.
+"""
 
 import json
 from pathlib import Path
@@ -70,6 +73,8 @@ def native():
     )
     lead = coded[:, 0] + np.isin(coded[:, 1], (0, 1, 5, 11)) + np.isin(coded[:, 2] % 7, (2, 3))
     few = {"n_estimators": 6, "max_depth": 3, "verbose": -1, "n_jobs": 1}
+    types = {"feature_types": ["q", "c", "c"], "enable_categorical": True, "max_cat_to_onehot": 1}
+    holes = np.where(rng.random(coded.shape) < 0.1, np.nan, coded)
     sets = {"min_data_per_group": 5, "cat_smooth": 1, "max_cat_to_onehot": 1}
     small = {"iterations": 6, "verbose": 0, "random_seed": 0, "thread_count": 1}
     sums = {"boosting_type": "rf", "bagging_fraction": 0.6, "bagging_freq": 1}
@@ -79,6 +84,9 @@ def native():
         "lightgbm_sets.txt": lightgbm.LGBMClassifier(**few, **sets).fit(
             coded, lead > 0.7, categorical_feature=[1, 2]
         ),
+        "xgboost_sets_gaps.json": xgboost.XGBClassifier(
+            n_estimators=6, max_depth=3, n_jobs=1, **types
+        ).fit(holes, lead > 0.7),
         "catboost_two.json": catboost.CatBoostClassifier(depth=3, **small).fit(x, y > 0),
         "catboost_gaps.json": catboost.CatBoostClassifier(
             depth=3, grow_policy="Lossguide", nan_mode="Max", **small
@@ -88,6 +96,8 @@ def native():
     for name, model in models.items():
         if name.endswith(".txt"):
             model.booster_.save_model(HERE / name)
+        elif name.startswith("xgboost"):
+            model.save_model(HERE / name)
         else:
             model.save_model(str(HERE / name), format="json")
         rows = probe_rows(load(HERE / name).tree_ensemble(), n=80)

@@ -32,7 +32,7 @@ class Case:
     domain: Callable[[np.ndarray], np.ndarray] = np.asarray
     """Where the input is drawn: a map of standard normal numbers."""
     in_doubles: bool = True
-    """Whether the reference evaluator runs the op, its gradient and its opset rightly in float64."""
+    """Whether the reference evaluator runs the op, its gradient and its opset well in float64."""
     any_batch: bool = True
     """Whether the body holds for any number of rows."""
 
@@ -56,7 +56,7 @@ class Case:
         return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
     def arrays(self, dtype: Any) -> dict[str, np.ndarray]:
-        """The weights; those given by their shape are drawn, positive where the name begins with "positive"."""
+        """The weights; a shape means random ones, positive if their name begins with "positive"."""
         rng, arrays = np.random.default_rng(5), {}
         for name, given in self.weights.items():
             if isinstance(given, tuple):

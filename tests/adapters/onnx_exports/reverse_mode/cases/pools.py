@@ -68,7 +68,8 @@ POOLS = [
     ),
     Case(
         "AveragePool counts pads",
-        "y = AveragePool<kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1>(x)",
+        "y = AveragePool<kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], "
+        "count_include_pad=1>(x)",
         IMAGE,
         {},
         lambda x: F.avg_pool2d(x, 3, 2, 1),
@@ -85,7 +86,8 @@ POOLS = [
     ),
     Case(
         "AveragePool ceil counts pads",
-        "y = AveragePool<kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1>(x)",
+        "y = AveragePool<kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1, "
+        "count_include_pad=1>(x)",
         (2, 3, 6, 7),
         {},
         lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
@@ -126,7 +128,8 @@ POOLS = [
     ),
     Case(
         "Resize nearest",
-        'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , s)',
+        'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", '
+        'nearest_mode="floor">(x, , s)',
         (1, 2, 4, 5),
         {"s": np.array([1, 1, 2, 2], np.float32)},
         lambda x, s: F.interpolate(x, scale_factor=2),

@@ -1,11 +1,16 @@
-"""Tell the caller of a sharded run how far it is."""
+"""Tell the caller of a run how far it is."""
 
 from __future__ import annotations
 
-from ...errors import CallbackFailed
-from ..driver import Progress
+from collections.abc import Callable
+from typing import TypeAlias
 
-__all__ = ["report"]
+from ..errors import CallbackFailed
+
+__all__ = ["Progress", "report"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""``progress(rows_done, queries)``: rows finished and queries sent so far."""
 
 
 def report(progress: Progress, rows: int, queries: int) -> None:

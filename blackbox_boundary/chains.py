@@ -127,8 +127,7 @@ class Chain:
         apart = np.linalg.norm(self.last[:, None] - self.last[None], axis=-1)
         if self.rectified:
             apart = np.maximum(apart, np.linalg.norm(self.last, axis=-1)[:, None])
-        stretch: Real = apart * float(np.prod(self.norms)) * _ROUNDING
-        return stretch
+        return np.asarray(apart * float(np.prod(self.norms)) * _ROUNDING)
 
 
 @runtime_checkable

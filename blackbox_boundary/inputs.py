@@ -26,12 +26,12 @@ __all__ = [
 ]
 
 
-def check_shape(x: Array, input_shape: tuple[int, ...], whose: str = '"x"') -> None:
+def check_shape(x: Array, input_shape: tuple[int, ...]) -> None:
     """Raise for rows of another shape than (n, *input_shape)."""
     shape, wanted = tuple(x.shape), tuple(input_shape)
     if len(shape) != len(wanted) + 1 or shape[1:] != wanted:
         expected = ", ".join(map(str, ("n", *wanted)))
-        raise InvalidInput(f"{whose} must have shape ({expected}); got {shape}.")
+        raise InvalidInput(f'"x" must have shape ({expected}); got {shape}.')
 
 
 def finite_rows(x: Array) -> BoolArray:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from typing import Any, TypeVar, cast
 
 from .domain import Domain
@@ -59,7 +59,7 @@ def load(spec: Any, **given: Any) -> Predictor:
     """
     given = {name: value for name, value in given.items() if value is not None}
     refusals = []
-    for entry_point in _adapters():
+    for entry_point in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             adapter = entry_point.load()
         except Exception as error:  # noqa: BLE001  a broken third-party adapter must not stand in the way of the others
@@ -158,10 +158,6 @@ def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made
             "--given NAME=VALUE."
         ) from None
     return kind(*parts, **given)
-
-
-def _adapters() -> Iterator[EntryPoint]:
-    return iter(sorted(entry_points(group=GROUP), key=lambda entry_point: entry_point.name))
 
 
 def _first_line(adapter: Any) -> str:

@@ -163,8 +163,7 @@ class Prediction:
         """Score (n,) of each label; None where the predictor reveals none."""
         if self.scores is None:
             return self.top1
-        score: FloatArray = self.scores[np.arange(len(self.label)), self.label]
-        return score
+        return np.asarray(self.scores[np.arange(len(self.label)), self.label])
 
     @classmethod
     def concatenate(cls, parts: list[Prediction]) -> Prediction:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput
-from blackbox_boundary.predictor import Access
+from blackbox_boundary.predictor import Access, Prediction
 
+from ..answers import read_outputs as answers_of
 from ..answers import score_columns
 from ..labels import listed_classes, mismatches
 from .graph import GraphOutput, class_values, final_op, read_outputs, without_zipmap
@@ -57,6 +58,17 @@ class Choice:
     is_named: bool = False
     is_one_score: bool = False
     beside_values: list[Any] | None = None
+
+    def read(self, outputs: list[NDArray[Any]], n: int, n_classes: int) -> Prediction:
+        """The answers to n rows, of these outputs."""
+        return answers_of(
+            outputs,
+            n,
+            self.access,
+            n_classes,
+            classes=self.class_values,
+            holds_labels=self.holds_labels,
+        )
 
 
 def choose_outputs(

@@ -17,14 +17,7 @@ from blackbox_boundary.arrays import as_numpy
 from blackbox_boundary.closing import Closing
 from blackbox_boundary.domain import Domain
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput, PredictorError
-from blackbox_boundary.predictor import (
-    Access,
-    Array,
-    Bounds,
-    FloatArray,
-    Prediction,
-    class_name,
-)
+from blackbox_boundary.predictor import Access, Array, Bounds, FloatArray, Prediction, class_name
 from blackbox_boundary.tree_ensembles import TreeEnsemble
 
 from ..answers import (
@@ -35,7 +28,6 @@ from ..answers import (
     check_n_classes,
     check_rows,
     no_answers,
-    read_outputs,
 )
 from ..labels import check_labels
 from ..tree_ensembles import first_checked, has_onnx_trees, onnx_readings
@@ -227,7 +219,7 @@ class OnnxPredictor(Closing):
         if chosen.holds_labels and chosen.class_values is None:
             answers = self._run(self._feed.random_rows(N_COMPARED, self.bounds))
         self._read_as(*settled(chosen, answers, n_classes))
-        check_declared(self._read(plan.answers, N_PROBES, self.n_classes), self.access)
+        check_declared(self._chosen.read(plan.answers, N_PROBES, self.n_classes), self.access)
         if self.n_classes == 2 and self.access is Access.LOGITS:
             refuse_probability_as_logit(self._run, self._feed, self.bounds, self._chosen.made_by)
         if chosen.beside and not chosen.holds_labels:
@@ -264,11 +256,11 @@ class OnnxPredictor(Closing):
             on_device = device_rows(x, self._feed)
             if on_device is not None:
                 found = self._runner.run_in_place(on_device)
-                return self._read([value.numpy() for value in found], n, self.n_classes)
+                return self._chosen.read([value.numpy() for value in found], n, self.n_classes)
         rows = self._feed.rows(as_numpy(x))
         if self._recorder is not None and self.batching is not Batching.FIXED:
-            return self._read(self._recorder.answers(rows), n, self.n_classes)
-        return self._read(self._run(rows), n, self.n_classes)
+            return self._chosen.read(self._recorder.answers(rows), n, self.n_classes)
+        return self._chosen.read(self._run(rows), n, self.n_classes)
 
     def chain(self) -> Chain:
         """The chain of layers that bounds the Lipschitz constant of the graph.
@@ -382,17 +374,6 @@ class OnnxPredictor(Closing):
         if self.batching is Batching.FIXED:
             return in_fixed_batches(runner.run, rows, self._feed.batch or 1)
         return runner.run(rows)
-
-    def _read(self, outputs: list[NDArray[Any]], n: int, n_classes: int) -> Prediction:
-        chosen = self._chosen
-        return read_outputs(
-            outputs,
-            n,
-            self.access,
-            n_classes,
-            classes=chosen.class_values,
-            holds_labels=chosen.holds_labels,
-        )
 
     def _read_as(self, chosen: Choice, n_classes: int) -> None:
         """Decide which outputs are read."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from blackbox_boundary.arrays import as_numpy
@@ -43,7 +42,7 @@ class TorchInverter:
 
     def fit(
         self, vectors: FloatArray, x: Array, *, seed: int
-    ) -> Callable[[FloatArray], NDArray[np.floating[Any]]]:
+    ) -> Callable[[FloatArray], FloatArray]:
         r"""Learn ``x`` (n, \*input_shape) from ``vectors`` (n, n_classes)."""
         rows = self._tensor(as_numpy(x))
         given, shape = self._tensor(vectors), rows.shape[1:]
@@ -65,7 +64,7 @@ class TorchInverter:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
 
-        def invert(vectors: FloatArray) -> NDArray[np.floating[Any]]:
+        def invert(vectors: FloatArray) -> FloatArray:
             with torch.no_grad():
                 made = lowest + (highest - lowest) * net(self._tensor(vectors))
             return np.asarray(made.reshape(-1, *shape).cpu().numpy())

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blackbox_boundary.errors import CapabilityMissing
-from blackbox_boundary.predictor import Predictor
+from blackbox_boundary.predictor import Predictor, Real
 from blackbox_boundary.tree_ensembles import TreeEnsemble, floor_to, probe_rows, verified
 
 from .catboost_json import catboost_trees
@@ -20,7 +19,7 @@ from .xgboost_json import xgboost_trees
 
 __all__ = ["checked_trees", "first_checked", "may_hold_trees", "trees_of_estimator"]
 
-Codes = Mapping[int, NDArray[np.float64]]
+Codes = Mapping[int, Real]
 
 _READERS: tuple[Callable[[Any], TreeEnsemble | None], ...] = (
     sklearn_trees,

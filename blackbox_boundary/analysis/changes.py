@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import as_numpy, take
+from ..domain import flat_rows
 from ..predictor import Array, IntArray, Real
 from .distances import Distances
 
@@ -100,7 +101,7 @@ def changes_of(
     """
     for row in rows.tolist():
         at = np.array([row])
-        before, after = (_flat(take(part, at)) for part in (x, flip_points))
+        before, after = (flat_rows(take(part, at))[0] for part in (x, flip_points))
         gone, come = np.isnan(after), np.isnan(before)
         moved = np.nan_to_num(after - before) if not gone.all() else np.zeros(len(before))
         size = moved / columns.scale
@@ -140,10 +141,6 @@ def column_shares(
         for i in order.tolist()
         if n[i]
     ]
-
-
-def _flat(one: Array) -> Real:
-    return np.asarray(as_numpy(one), np.float64).reshape(-1)
 
 
 def _place(shape: tuple[int, ...], at: int) -> str:

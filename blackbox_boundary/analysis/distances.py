@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy
 from ..errors import CapabilityMissing, InvalidInput
 from ..parquet import need_parquet
-from ..predictor import Array
+from ..predictor import Array, IntArray
 from ..search.asks import Status
 from .row import Row
 
@@ -176,9 +176,13 @@ class Distances:
 
         Rows without a flip are left out.
         """
+        return [self._row(int(i)) for i in self.nearest_first(norm)[:n]]
+
+    def nearest_first(self, norm: str = "l2") -> IntArray:
+        """The rows with a finite distance, the nearest first; ties in the order of the rows."""
         distance = self.norm(norm)
-        rows = np.argsort(distance, kind="stable")[:n]
-        return [self._row(int(i)) for i in rows if np.isfinite(distance[i])]
+        order = np.argsort(distance, kind="stable")
+        return order[np.isfinite(distance[order])]
 
     def summary(self) -> Overview:
         """Headline numbers; ``print`` shows them as text."""
@@ -245,8 +249,7 @@ class Distances:
                 "This run did not count the columns that change: l0 is known of runs with a domain "
                 "of columns (--columns), or of an estimator that minimises l0."
             )
-        distances: NDArray[np.float64] = getattr(self, name)
-        return distances
+        return np.asarray(getattr(self, name))
 
     @property
     def has_flip(self) -> NDArray[np.bool_]:

@@ -153,7 +153,9 @@ def overview(distances: Distances) -> Overview:
     """Headline numbers of ``distances``; defined for no rows and for no flips, too."""
     by_status, without_flip = statuses(distances)
     counted = ("l0",) if _has(distances, "l0") else ()
-    spreads = {name: _spread_with_flip(distances, name) for name in (*NORMS, *counted)}
+    spreads = {
+        name: _spread(distances, name, lambda part: part.has_flip) for name in (*NORMS, *counted)
+    }
     return Overview(
         n_rows=len(distances),
         n_flips=len(distances) - sum(without_flip.values()),
@@ -188,11 +190,6 @@ def _sum(counts: Iterable[dict[Status, int]]) -> dict[Status, int]:
 
 def _has(distances: Distances, name: str) -> bool:
     return any(getattr(part, name) is not None for part in distances.parts())
-
-
-def _spread_with_flip(distances: Distances, name: str) -> Spread:
-    """Spread of a column over the rows with a known flip point."""
-    return _spread(distances, name, lambda part: part.has_flip)
 
 
 def _spread(

@@ -145,6 +145,13 @@ def _ranked(values: Real) -> IntArray:
     return order[np.isfinite(values[order])]
 
 
+def _first(values: Real, k: int, what: str) -> IntArray:
+    """The ``k`` rows of the smallest values."""
+    ranked = _ranked(values)
+    _check(k, len(ranked), f"rows of known {what}")
+    return ranked[:k]
+
+
 def random(pool: Pool, k: int, *, seed: int = 0) -> Selection:
     """Select rows uniformly at random, without queries: the baseline of every other rule."""
     _check(k, pool.n)
@@ -154,17 +161,15 @@ def random(pool: Pool, k: int, *, seed: int = 0) -> Selection:
 def lowest(pool: Pool, k: int, *, seed: int = 0) -> Selection:
     """The rows nearest to the boundary [1]_."""
     del seed
-    ranked = _ranked(pool.known("distance"))
-    _check(k, len(ranked), "rows of known distance")
-    return Selection(ranked[:k], pool.distance_queries, "lowest distance")
+    rows = _first(pool.known("distance"), k, "distance")
+    return Selection(rows, pool.distance_queries, "lowest distance")
 
 
 def highest(pool: Pool, k: int, *, seed: int = 0) -> Selection:
     """The rows farthest from the boundary [1]_."""
     del seed
-    ranked = _ranked(-pool.known("distance"))
-    _check(k, len(ranked), "rows of known distance")
-    return Selection(ranked[:k], pool.distance_queries, "highest distance")
+    rows = _first(-pool.known("distance"), k, "distance")
+    return Selection(rows, pool.distance_queries, "highest distance")
 
 
 _N_BINS = 50
@@ -219,17 +224,15 @@ def _even_quotas(available: IntArray, k: int) -> IntArray:
 def largest_entropy(pool: Pool, k: int, *, seed: int = 0) -> Selection:
     """The rows of the largest entropy [4]_."""
     del seed
-    ranked = _ranked(-pool.known("entropy"))
-    _check(k, len(ranked), "rows of known entropy")
-    return Selection(ranked[:k], pool.score_queries, "largest entropy")
+    rows = _first(-pool.known("entropy"), k, "entropy")
+    return Selection(rows, pool.score_queries, "largest entropy")
 
 
 def smallest_margin(pool: Pool, k: int, *, seed: int = 0) -> Selection:
     """The rows of the smallest margin between the two largest probabilities [4]_."""
     del seed
-    ranked = _ranked(pool.known("margin"))
-    _check(k, len(ranked), "rows of known margin")
-    return Selection(ranked[:k], pool.score_queries, "smallest margin")
+    rows = _first(pool.known("margin"), k, "margin")
+    return Selection(rows, pool.score_queries, "smallest margin")
 
 
 def k_centre(pool: Pool, k: int, *, seed: int = 0) -> Selection:

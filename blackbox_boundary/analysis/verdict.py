@@ -206,10 +206,8 @@ def _misread(distances: Distances, norm: str, labels: IntArray | None) -> str:
 
 
 def _look_first(distances: Distances, norm: str, noun: str) -> str:
-    distance = distances.norm(norm)
-    nearest = np.argsort(distance, kind="stable")[:3]
-    nearest = nearest[np.isfinite(distance[nearest])]
-    if not nearest.size or len(distance) == 1:
+    nearest = distances.nearest_first(norm)[:3]
+    if not nearest.size or len(distances) == 1:
         return ""
     return (
         f"Look first at {noun}{'s' * (len(nearest) > 1)} {', '.join(map(str, nearest.tolist()))}."

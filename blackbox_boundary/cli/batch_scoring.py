@@ -16,7 +16,7 @@ from ..search.asks import are_final
 from .data_rows import DataRows
 from .messages import say
 from .run_folder import RunFolder
-from .settings import named_values
+from .settings import both_bounds, named_values
 from .summary import summary
 
 __all__ = ["batch"]
@@ -80,7 +80,7 @@ def begin(
         ledger,
         rows.x,
         data=data,
-        bounds=_bounds(bounds),
+        bounds=None if bounds is None else both_bounds(bounds),
         settings=named_values(settings),
         **options,
     )
@@ -152,13 +152,3 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
 
 def _job(ledger: str, data: str | None) -> BatchScoring:
     return BatchScoring(ledger, datasets.read(data or BatchScoring.data(ledger)).x)
-
-
-def _bounds(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        lowest, highest = map(float, text.split(","))
-    except ValueError:
-        raise click.UsageError(f'--bounds must be LO,HI; got "{text}".') from None
-    return lowest, highest

@@ -43,14 +43,12 @@ def has_workers(options: dict[str, Any]) -> bool:
 
 def check_worker_options(options: dict[str, Any]) -> None:
     """Refuse options that contradict each other."""
-    if not has_workers(options):
-        if options["threads"] is not None:
-            raise click.UsageError("--threads needs --workers, whose threads it sets.")
-        if options["worker_gpus"] is not None:
-            raise click.UsageError("--worker-gpus needs --cluster.")
-        return
+    if options["threads"] is not None and not has_workers(options):
+        raise click.UsageError("--threads needs --workers, whose threads it sets.")
     if options["worker_gpus"] is not None and options["cluster"] is None:
         raise click.UsageError("--worker-gpus needs --cluster.")
+    if not has_workers(options):
+        return
     if options["shard"] is not None:
         raise click.UsageError("Workers measure all shards; leave --shard out.")
     if options["output"] is None:

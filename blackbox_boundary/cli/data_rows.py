@@ -82,7 +82,8 @@ class DataRows:
         InvalidInput
             The data cannot be read, do not fit the model, or ``--rows`` leaves none of them.
         """
-        class_names = _class_names(predictor, options["class_names"])
+        given = column_names(options["class_names"])
+        class_names = class_names_of(NamedPredictor(predictor, given) if given else predictor)
         grid = predictor.grid if isinstance(predictor, Gridded) else None
         takes_whole = grid is not None and grid.step >= 1  # bytes are then inputs as they are
         fields = predictor.input_names if isinstance(predictor, NamedInputs) else ()
@@ -216,12 +217,6 @@ class DataRows:
 def _numbered(names: tuple[str, ...]) -> str:
     shown = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:8]))
     return shown + (", ..." if len(names) > 8 else "")
-
-
-def _class_names(predictor: Predictor, given: tuple[str, ...]) -> tuple[str, ...] | None:
-    if given:
-        return NamedPredictor(predictor, column_names(given)).class_names
-    return class_names_of(predictor)
 
 
 def _check_fields(data: Data, fields: tuple[str, ...]) -> None:

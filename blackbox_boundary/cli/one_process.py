@@ -98,7 +98,8 @@ def measured_by_one_process(
             if error.partial is None:
                 raise
             failure, distances = error, error.partial
-        asked = distances.run["n_queries"] - _n_queries(folder.facts) + noise.n_queries
+        asked_before = (folder.facts or {}).get("n_queries", 0)
+        asked = distances.run["n_queries"] - asked_before + noise.n_queries
         account = before.plus(spent.account(asked))
         distances.run.update(spent.facts(), max_queries=limit, account=account.facts())
     distances.run.update(noise.facts())
@@ -134,8 +135,3 @@ def _unchanged(earlier: Distances | None) -> dict[str, Any]:
     facts = ("votes", "score_resolution")
     known = {name: earlier.run[name] for name in facts if name in earlier.run}
     return {"flip_points": earlier.flip_points is not None, "resume": earlier, **known}
-
-
-def _n_queries(earlier: dict[str, Any] | None) -> int:
-    """Queries of an earlier run: predictions, gradients and checks of the model."""
-    return 0 if earlier is None else int(earlier.get("n_queries", 0))

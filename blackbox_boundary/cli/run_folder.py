@@ -22,8 +22,8 @@ from ..analysis.distances import Distances
 from ..analysis.result_parts import FOLDER
 from ..analysis.stored_distances import StoredDistances
 from ..errors import BoundaryError, InvalidInput, StorageError
+from ..measuring.identity import check_resumable
 from ..measuring.results import stored_facts, write_facts
-from ..measuring.run_format import check_resumable
 from ..measuring.sent_count import SentCount
 from ..measuring.sharded.shard_folder import PLAN, SHARDS
 from .data_rows import DataRows

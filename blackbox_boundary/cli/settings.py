@@ -14,7 +14,15 @@ from ..predictor import Bounds
 from ..wrappers.budget import Prices
 from .data_rows import DataRows
 
-__all__ = ["aim", "bounds_of", "given_of", "limits_of", "measure_settings", "named_values"]
+__all__ = [
+    "aim",
+    "both_bounds",
+    "bounds_of",
+    "given_of",
+    "limits_of",
+    "measure_settings",
+    "named_values",
+]
 
 
 def named_values(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -72,10 +80,15 @@ def bounds_of(text: str | None) -> Bounds:
         return None
     if text == "none":
         return (-math.inf, math.inf)
+    return both_bounds(text, "LO,HI or none")
+
+
+def both_bounds(text: str, form: str = "LO,HI") -> tuple[float, float]:
+    """Lowest and highest input; ``form`` says in the error what --bounds may be."""
     try:
         lowest, highest = map(float, text.split(","))
     except ValueError:
-        raise click.UsageError(f'--bounds must be LO,HI or none; got "{text}".') from None
+        raise click.UsageError(f'--bounds must be {form}; got "{text}".') from None
     return lowest, highest
 
 
@@ -94,17 +107,11 @@ def aim(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:
     labels = measured.data.labels
     if options["from_label"] and labels is None:
         raise InvalidInput("--from-label needs the true labels: a column label, or --labels NAME.")
+    names, towards = measured.class_names or (), options["towards"]
     return {
-        "towards": _model_class(options["towards"], measured.class_names),
+        "towards": names.index(towards) if towards in names else towards,
         "from_label": labels if options["from_label"] else None,
     }
-
-
-def _model_class(text: str | None, class_names: tuple[str, ...] | None) -> int | str | None:
-    """A class by its number, where the names are those of --class-names."""
-    if class_names is None or text not in class_names:
-        return text
-    return class_names.index(text)
 
 
 def measure_settings(options: dict[str, Any], measured: DataRows) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import datasets
 from ..analysis.distances import Distances
 from ..analysis.overview import NORMS
@@ -151,12 +149,3 @@ class StoredRun:
                 return int(next(csv.DictReader(file))["data_row"])
         except (OSError, StopIteration, KeyError, ValueError, TypeError):
             return 0
-
-    def nearest(self, n: int, norm: str) -> np.ndarray:
-        """Rows (k,) with the smallest distances, nearest first.
-
-        Rows without a known flip are left out.
-        """
-        distance = self.distances.norm(norm)
-        rows = np.argsort(distance, kind="stable")[:n]
-        return rows[np.isfinite(distance[rows])]

@@ -69,7 +69,7 @@ def worst(
     if images is not None and data is None:
         raise click.UsageError("--images needs --data: pictures are drawn of the rows.")
     stored = StoredRun.open(run)
-    rows = stored.nearest(n, stored.norm(norm))
+    rows = stored.distances.nearest_first(stored.norm(norm))[:n]
     read = None if data is None else stored.data(data, options)
     write_table(_lines(stored, rows, read), output)
     if images is not None and read is not None:

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
-from .columns import Choice, Roles, what_to_do
+from .columns import Choice, Roles, numbers_of_texts, what_to_do
 from .data import Raw
-from .texts import numbers_of_texts
 
 __all__ = ["read_csv"]
 

@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +26,6 @@ from .unpacking import DAMAGE, check_unpacked
 __all__ = ["read_idx"]
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-
-class Readable(Protocol):
-    """A file that is read from its beginning."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next ``size`` bytes, or all that are left."""
-        ...
 
 
 def read_idx(path: Path) -> NDArray[Any]:
@@ -50,13 +43,13 @@ def read_idx(path: Path) -> NDArray[Any]:
                     return _array(content, path, packed=True)
             file.seek(0)
             return _array(file, path, packed=False)
+    except InvalidInput:
+        raise
     except DAMAGE as error:
-        if isinstance(error, InvalidInput):
-            raise
         raise InvalidInput(f'"{path}" cannot be read: {error}') from error
 
 
-def _array(content: Readable, path: Path, *, packed: bool) -> NDArray[Any]:
+def _array(content: io.BufferedIOBase, path: Path, *, packed: bool) -> NDArray[Any]:
     """The array; no more is unpacked than the header states."""
     head = content.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not head[3]:

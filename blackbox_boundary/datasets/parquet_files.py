@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInput
 from ..parquet import need_parquet
-from .columns import Choice, Roles, listed, what_to_do
+from .columns import Choice, Roles, listed, numbers_of_texts, what_to_do
 from .data import STREAMED, Raw
 from .parquet_rows import ParquetFiles, parquet_paths
-from .texts import numbers_of_texts
 from .unpacking import check_unpacked
 
 __all__ = ["read_parquet", "read_parquet_table"]
@@ -148,9 +147,9 @@ def read_parquet_table(path: Path) -> Any:
             check_unpacked(n_bytes, path.stat().st_size, path)
             table = file.read()
             table.validate(full=True)
+    except InvalidInput:
+        raise
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
-        if isinstance(error, InvalidInput):
-            raise
         raise InvalidInput(f'"{path}" cannot be read as Parquet: {error}') from error
     return table
 

@@ -56,11 +56,12 @@ from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, least_step
 from ..search.geometry import length as norm_of_rows
-from ..search.lockstep import Asking, RowSearch, check_facet_settings, lockstep
+from ..search.lockstep import Asking, RowSearch, lockstep
 from ..search.margins import leads, resolution
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._covariance import Covariance
+from ._facet_settings import FacetSettings
 from ._starts import first_flip
 
 __all__ = ["Broyden"]
@@ -99,7 +100,7 @@ _WIDTH = 2e-4
 
 
 @dataclass(frozen=True)
-class Broyden:
+class Broyden(FacetSettings):
     """The nearest boundary point from scores, in L2 or L-infinity.
 
     Parameters
@@ -125,29 +126,15 @@ class Broyden:
     """
 
     name: ClassVar[str] = "broyden"
-    keeps_domain: ClassVar[bool] = True
-    takes_aim: ClassVar[bool] = True
 
-    max_queries_per_row: int = 1000
-    subspace: Basis | None = None
-    n_starts: int = 20
-    n_probes: int = 24
-    probe_radius: float = 0.1
-    noise: float = 0.1
-    forgetting: float = 0.2
     norm: Literal["l2", "linf"] = "l2"
 
     def __post_init__(self) -> None:
-        check_facet_settings(self)
+        super().__post_init__()
         if not self.noise >= 0:
             raise InvalidInput('"noise" of Broyden must not be negative.')
         if self.norm not in ("l2", "linf"):
             raise InvalidInput(f'"norm" of Broyden must be l2 or linf; got "{self.norm}".')
-
-    def expected_queries(self, problem: Problem) -> float:
-        """``max_queries_per_row``: all of them are spent."""
-        del problem
-        return self.max_queries_per_row
 
     def expected_rounds(self, problem: Problem) -> float:
         """Questions asked one after another.

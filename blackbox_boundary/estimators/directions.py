@@ -218,8 +218,7 @@ def flatness(trace: Real, worst: Real, n_inputs: int, subspace: int = 1) -> Real
     array([1.01])
     """
     expected = math.sqrt(n_inputs) / _MEDIAN if subspace == 1 else math.sqrt(n_inputs / subspace)
-    reading: Real = np.median(trace, axis=-1) / (expected * worst)
-    return reading
+    return np.asarray(np.median(trace, axis=-1) / (expected * worst))
 
 
 def principal_directions(ways: Array) -> tuple[Real, Real]:
@@ -268,8 +267,7 @@ def _margin_slope(flips: Flips, problem: Problem) -> Generator[Ask, Labels | Gra
 def _within(w: Real, dimension: int, stream: np.random.Generator) -> Real:
     """Projection of ``w`` (d,) on a random subspace."""
     basis, _ = np.linalg.qr(stream.standard_normal((len(w), dimension)))
-    projected: Real = basis @ (basis.T @ w)
-    return projected
+    return np.asarray(basis @ (basis.T @ w))
 
 
 def _along(

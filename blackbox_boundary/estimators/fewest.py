@@ -22,15 +22,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import ClassVar
 
 import numpy as np
 
-from ..arrays import as_numpy, take
+from ..arrays import take
+from ..domain import flat_rows
 from ..errors import InvalidInput
 from ..inputs import is_whole
-from ..predictor import Array, IntArray, Real
+from ..predictor import IntArray, Real
 from ..search.asks import Search, Status
 from ..search.box import Box
 from ..search.columns import fewest_columns
@@ -134,8 +135,8 @@ class Fewest(Settings):
 
         def start(row: int, box: Box) -> RowSearch:
             at = np.array([row])
-            origin = _flat(take(flips.x, at))
-            first = _flat(flips.reported(at)) - origin if flips.has_flip[row] else None
+            origin = flat_rows(take(flips.x, at))[0]
+            first = flat_rows(flips.reported(at))[0] - origin if flips.has_flip[row] else None
             home = int(flips.home[row])
 
             def lead(answers: Answers) -> Real:
@@ -301,16 +302,12 @@ class _Row:
         """The first subset of this size that flips, of the columns that may matter."""
         columns = self._order()[: max(12, 2 * n_changed)]
         for subset in combinations(columns, size):
-            ways = [self._ways(at) for at in subset]
+            ways = [[self.best[at], *islice(self._values(at), 2)] for at in subset]
             tried = np.stack([np.sum(parts, axis=0) for parts in product(*ways)])
             answers = yield tried
             if answers.flipped.any():
                 return tried[int(np.argmax(answers.flipped))]
         return None
-
-    def _ways(self, at: int) -> list[Real]:
-        """The most effective value of a column, and its ends."""
-        return [self.best[at], *list(self._values(at))[:2]]
 
     def _nearer(self, found: Real) -> Asking[None]:
         """Move the columns of a flip back towards the row; whatever is asked is kept."""
@@ -329,8 +326,3 @@ def _units(problem: Problem) -> Units:
     if problem.units is not None:
         return problem.units
     return [np.array([at]) for at in range(int(np.prod(problem.input_shape)))]
-
-
-def _flat(one: Array) -> Real:
-    """One row (1, ...) as (m,)."""
-    return np.asarray(as_numpy(one), np.float64).reshape(-1)

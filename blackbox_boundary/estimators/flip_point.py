@@ -285,8 +285,7 @@ class _Problems:
 
     def _tie(self) -> Real:
         """Signed distance of the iterates to the tie, by the slope at ``x``; input units."""
-        tie: Real = self.lead[np.arange(len(self.rows)), self.rival] / self.unit
-        return tie
+        return np.asarray(self.lead[np.arange(len(self.rows)), self.rival] / self.unit)
 
     def _gaps(self) -> Real:
         """How far every third class is below, in the same units; infinite for the two that tie."""

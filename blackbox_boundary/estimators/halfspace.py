@@ -65,7 +65,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import InvalidInput
-from ..gradients.bases import Basis, basis_for
+from ..gradients.bases import basis_for
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, check_norm, length
@@ -74,13 +74,13 @@ from ..search.lockstep import (
     BatchAsk,
     Replies,
     RowSearch,
-    check_facet_settings,
     lockstep,
 )
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._directions import Blocks
 from ._facet import Facet
+from ._facet_settings import FacetSettings
 from ._rounds import Look, rounds
 from ._starts import Start, first_flip, flip_beside
 
@@ -106,7 +106,7 @@ first questions, and a strong one after some hundred."""
 
 
 @dataclass(frozen=True)
-class HalfSpace:
+class HalfSpace(FacetSettings):
     """The nearest boundary point from labels alone.
 
     Parameters
@@ -135,28 +135,16 @@ class HalfSpace:
     """
 
     name: ClassVar[str] = "halfspace"
-    keeps_domain: ClassVar[bool] = True
-    takes_aim: ClassVar[bool] = True
 
-    max_queries_per_row: int = 1000
-    subspace: Basis | None = None
-    n_starts: int = 20
-    n_probes: int = 24
     probe_radius: float = 0.2
-    noise: float = 0.1
     forgetting: float = 0.05
     norm: str = "l2"
 
     def __post_init__(self) -> None:
         check_norm(self.norm, "HalfSpace")
-        check_facet_settings(self)
+        super().__post_init__()
         if not self.noise > 0:
             raise InvalidInput('"noise" of HalfSpace must be positive.')
-
-    def expected_queries(self, problem: Problem) -> float:
-        """``max_queries_per_row``: all of them are spent."""
-        del problem
-        return self.max_queries_per_row
 
     def expected_rounds(self, problem: Problem) -> float:
         """Questions asked one after another.

@@ -27,8 +27,7 @@ def functional(prediction: Prediction, v: FloatArray, access: Access) -> Real:
         weighed = np.where(
             v != 0, v * prediction.known_scores.astype(np.float64), 0.0
         )  # 0 * inf is not the functional's business
-        total: Real = weighed.sum(axis=-1)
-        return total
+        return np.asarray(weighed.sum(axis=-1))
     assert prediction.top1 is not None
     if (np.count_nonzero(v, axis=-1) > 1).any():
         raise CapabilityMissing(

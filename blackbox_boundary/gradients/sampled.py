@@ -145,10 +145,7 @@ class SPSA(_Sampled):
         def mean(moved: Real, f: Real) -> Real:
             run, rise = _pairs(moved, f)
             slopes = rise / np.maximum((run * run).sum(axis=-1), np.finfo(np.float64).tiny)
-            estimate: Real = (
-                basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1)
-            )  # [1], averaged over pairs
-            return estimate
+            return np.asarray(basis.size * (slopes[:, None] * run).sum(axis=0) / max(len(run), 1))
 
         count = self.queries(problem.input_shape)
         return _sampled(

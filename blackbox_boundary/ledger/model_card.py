@@ -47,7 +47,9 @@ class ModelCard:
                 'model with fingerprint="...".'
             )
         bounds = (
-            None if predictor.bounds is None else tuple(_plain(bound) for bound in predictor.bounds)
+            None
+            if predictor.bounds is None
+            else tuple(as_numpy(bound).tolist() for bound in predictor.bounds)
         )
         shape = tuple(int(side) for side in predictor.input_shape)
         return cls(
@@ -116,7 +118,3 @@ class ModelCard:
                     f"model has {here}. "
                     "Give each model its own ledger."
                 )
-
-
-def _plain(bound: Any) -> Any:
-    return as_numpy(bound).tolist() if hasattr(bound, "dtype") else np.asarray(bound).tolist()

@@ -85,9 +85,9 @@ def read_scores(path: str | Path, keys: Keys, access: Access, n_classes: int) ->
             prediction = _from_columns(
                 columns, [key.tobytes().hex() for key in keys], access, n_classes, path
             )
+    except BoundaryError:
+        raise
     except (*DAMAGE, csv.Error) as error:
-        if isinstance(error, BoundaryError):
-            raise
         raise InvalidInput(f'"{path}" cannot be read: {error}.') from error
     if len(prediction) != n:
         raise InvalidInput(
@@ -111,7 +111,9 @@ def _write_csv(path: Path, ids: list[str], x: NDArray[Any]) -> None:
 
 
 def _write_parquet(path: Path, ids: list[str], x: NDArray[Any]) -> None:
-    pa, pq = _pyarrow()
+    pq = need_parquet("Parquet files need")
+    import pyarrow as pa
+
     flat = x.reshape(len(x), -1)
     inputs = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), flat.shape[1])
     pq.write_table(pa.table({"id": ids, "inputs": inputs}), path)
@@ -180,10 +182,3 @@ def _from_columns(
     if (values[0] % 1 != 0).any():
         raise InvalidInput(f'"{path}" must hold integer labels.')
     return Prediction(values[0].astype(np.intp), top1=values[1] if len(values) > 1 else None)
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    pq = need_parquet("Parquet files need")
-    import pyarrow as pa
-
-    return pa, pq

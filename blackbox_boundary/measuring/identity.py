@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import platform
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -18,15 +19,20 @@ from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..predictor import Predictor
 from .aiming import aim_facts
-from .run_format import RUN_FORMAT, check_resumable
 
-__all__ = ["check_same", "identity", "versions"]
+__all__ = ["check_resumable", "check_same", "identity", "versions"]
+
+_FORMAT = 2
+"""Version of the facts of a run, stored as ``format``; runs of version 0.1 have no such entry.
+
+Runs of version 0.1 can be read but not resumed: its fingerprints cover fewer settings, and it read
+some answers in another way (one logit as (0, z)), so one result would hold two measurements."""
 
 
 def versions() -> dict[str, Any]:
     """Versions of this package, of the facts of a run, of Python and NumPy."""
     return {
-        "format": RUN_FORMAT,
+        "format": _FORMAT,
         "tool": f"blackbox-boundary {_version()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -53,6 +59,26 @@ def identity(predictor: Predictor, estimator: Estimator, problem: Problem) -> di
         "score_resolution": problem.score_resolution,
         "fingerprint": fingerprint_of(predictor),
     }
+
+
+def check_resumable(run: Mapping[str, Any]) -> None:
+    """Refuse a run that an earlier version recorded.
+
+    Raises
+    ------
+    InvalidInput
+        The run is one of 0.1; nothing has been sent.
+    """
+    if run.get("format", 1) < _FORMAT:
+        raise InvalidInput(
+            f"The run to resume was recorded by {run.get('tool', 'version 0.1')}, whose "
+            "fingerprints cover fewer "
+            "settings and which read some answers in another way. Nothing was sent. Either begin "
+            "a new run, in another "
+            "folder (this one stays readable by Distances.load and by the report), or resume it "
+            "in the version "
+            'that recorded it: pip install "blackbox-boundary==0.1.*".'
+        )
 
 
 def check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from .block_result import blank_column
-from .run_format import check_resumable
+from .identity import check_resumable
 from .shards import Shard
 
 __all__ = ["check_shards", "differing", "merge", "merged_facts"]

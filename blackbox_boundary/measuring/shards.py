@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from ..errors import InvalidInput
 from ..inputs import is_whole
-from ..predictor import IntArray
 
 __all__ = ["Part", "Shard", "shard_edges"]
 
@@ -130,10 +129,6 @@ class Part:
     def rows(self) -> range:
         """The rows, by their number in the whole data set."""
         return range(self.first_row, self.end)
-
-    def ids(self, rows: IntArray) -> IntArray:
-        """Ids of some rows in the whole data set."""
-        return rows + self.first_row
 
     def facts(self) -> dict[str, Any]:
         """For the facts of the run; nothing where the data are measured whole and at once."""

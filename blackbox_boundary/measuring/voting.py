@@ -151,8 +151,7 @@ def _leads(scores: FloatArray, winner: IntArray) -> BoolArray:
             axis=0, ddof=1
         ) / np.sqrt(n)
     is_sure[np.arange(len(winner)), winner] = True
-    sure: BoolArray = is_sure.all(axis=-1)
-    return sure
+    return np.asarray(is_sure.all(axis=-1))
 
 
 def _most_frequent(label: IntArray, given: BoolArray) -> IntArray:
@@ -160,5 +159,4 @@ def _most_frequent(label: IntArray, given: BoolArray) -> IntArray:
     counts = np.zeros((label.shape[1], int(label.max(initial=0)) + 1), np.intp)
     vote, point = np.nonzero(given)
     np.add.at(counts, (point, label[vote, point]), 1)
-    most: IntArray = counts.argmax(axis=-1)
-    return most
+    return np.asarray(counts.argmax(axis=-1))

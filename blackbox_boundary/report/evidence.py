@@ -80,6 +80,7 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
     """The statement as Markdown: result, domain, access, cost, what was not tested."""
     run, numbers = distances.run, overview(distances)
     account = Account.of(run)
+    queries = f"{numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients"
     lines = [
         f"# Distance to the decision boundary: {_name(run)}",
         "",
@@ -98,7 +99,7 @@ def statement(distances: Distances, *, norm: str = "l2") -> str:
         "",
         (
             f"**Search.** {printable(run.get('estimator', {}).get('name', 'not recorded'))}; "
-            f"{_cost(account, numbers)}."
+            f"{queries if account is None else account.line()}."
         ),
         "",
         f"**Record.** {_record(run)}",
@@ -271,12 +272,6 @@ def _domain(run: dict[str, Any]) -> str:
         return "inputs without bounds"
     low, high = (np.asarray(part, float) for part in bounds)
     return f"inputs from {number(float(low.min()))} to {number(float(high.max()))}"
-
-
-def _cost(account: Account | None, numbers: Any) -> str:
-    if account is not None:
-        return account.line()
-    return f"{numbers.n_predictions:,} predictions, {numbers.n_gradients:,} gradients"
 
 
 def _record(run: dict[str, Any]) -> str:

@@ -23,8 +23,7 @@ from ..predictor import Array, IntArray
 from ..printable import printable
 from ..search.asks import Status
 from .html import need_packages, render, write_page
-from .label_map import label_map, map_size
-from .pictures import image_layout, triptychs
+from .pictures import image_layout, label_map, map_size, triptychs
 from .sections import short
 from .tables import LabelPair, Names, label_pairs, pair_matrix
 
@@ -189,9 +188,7 @@ def _largest_label(distances: Distances, labels: ArrayLike | None) -> int:
 
 def _pictured(distances: Distances, norm: str) -> IntArray:
     """Rows drawn, at most 600: nearest, typical, confident yet near, and two of each label pair."""
-    distance = distances.norm(norm)
-    order = np.argsort(distance, kind="stable")
-    order = order[np.isfinite(distance[order])]
+    order = distances.nearest_first(norm)
     n = len(order)
     pair = distances.home[order] * (1 + _largest_label(distances, None)) + distances.flipped[order]
     grouped = np.argsort(pair, kind="stable")

@@ -2,7 +2,8 @@
 
 Originals and flip points are shown on one scale, the difference on a scale of its own that grows
 lighter from its negative to its positive end, so that it survives a grey print: dark blue is less,
-grey is no change, amber is more.
+grey is no change, amber is more. Also all label pairs as one picture, a pixel a pair, for models of
+many classes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ from numpy.typing import NDArray
 from ..arrays import as_numpy, take
 from ..errors import InvalidInput
 from ..predictor import Array, IntArray
+from .tables import LabelPair
 
-__all__ = ["ImageLayout", "Triptych", "image_layout", "png_uri", "triptychs"]
+__all__ = ["ImageLayout", "Triptych", "image_layout", "label_map", "map_size", "triptychs"]
 
 _LONGEST_SIDE = 128
 """Pixels; longer pictures are averaged over square blocks, or a page of ImageNet rows would
 weigh megabytes."""
+
+_COLOUR = (79, 134, 204)
+"""Between the accents of the light and the dark page: it can be read on both."""
+
+_MOST_LABELS = 1200
+"""Labels drawn; a wider map would not fit a screen."""
 
 _LESS, _SAME, _MORE = np.array([(24, 48, 122), (142, 142, 142), (255, 209, 102)], dtype=float)
 
@@ -62,10 +70,11 @@ class ImageLayout:
             return images
         height, width = height // block or 1, width // block or 1
         images = images[:, : height * block, : width * block]
-        means: NDArray[np.float64] = images.reshape(
-            k, height, -1, width, images.shape[2] // width, channels
-        ).mean(axis=(2, 4))
-        return means
+        return np.asarray(
+            images.reshape(k, height, -1, width, images.shape[2] // width, channels).mean(
+                axis=(2, 4)
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -180,19 +189,18 @@ def triptychs(
     scales = _scales(changes, known, np.zeros(len(rows)) if strip is None else strip)
     drawn = []
     for i in range(len(rows)):
-        original = png_uri(shades[0][i])
+        original = _png_uri(shades[0][i])
         if not known[i]:
             drawn.append(Triptych(original, None, None, 0.0))
             continue
         difference = _coloured(changes[i], scales[i])
         largest = float(np.abs(changes[i]).max())
-        drawn.append(Triptych(original, png_uri(shades[1][i]), png_uri(difference), largest))
+        drawn.append(Triptych(original, _png_uri(shades[1][i]), _png_uri(difference), largest))
     return drawn, (lowest, highest)
 
 
 def _rows(array: Array, rows: IntArray) -> NDArray[Any]:
-    picked: NDArray[Any] = np.asarray(as_numpy(take(array, rows)))
-    return picked
+    return np.asarray(as_numpy(take(array, rows)))
 
 
 def _range(pixels: NDArray[np.float64]) -> tuple[float, float]:
@@ -233,7 +241,7 @@ def _coloured(change: NDArray[np.float64], scale: float) -> NDArray[np.uint8]:
     return np.round(colour).astype(np.uint8)
 
 
-def png_uri(pixels: NDArray[np.uint8]) -> str:
+def _png_uri(pixels: NDArray[np.uint8]) -> str:
     """Encode (height, width, 1, 3 or 4) bytes as PNG [1]_; of four channels the last is opacity.
 
     References
@@ -257,3 +265,26 @@ def png_uri(pixels: NDArray[np.uint8]) -> str:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def map_size(pairs: list[LabelPair]) -> int:
+    """Labels along a side of the map."""
+    return min(_MOST_LABELS, 1 + max(max(pair.home, pair.flipped) for pair in pairs))
+
+
+def label_map(pairs: list[LabelPair]) -> str:
+    """Draw counts as a picture (a data URI): home labels as lines, flipped labels as columns.
+
+    Both are in the order of the labels. Opacity grows with the logarithm of the count, so that
+    single rows stay visible.
+    """
+    size = map_size(pairs)
+    counts = np.zeros((size, size))
+    for pair in pairs:
+        if max(pair.home, pair.flipped) < size:
+            counts[pair.home, pair.flipped] += pair.n
+    opacity = np.where(counts > 0, 0.2 + 0.8 * np.log1p(counts) / np.log1p(counts.max()), 0.0)
+    pixels = np.empty((size, size, 4), np.uint8)
+    pixels[..., :3] = _COLOUR
+    pixels[..., 3] = np.round(255 * opacity)
+    return _png_uri(pixels)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from ..analysis.changes import Change, Columns, changes_of, column_shares
 from ..analysis.distances import Distances
@@ -23,9 +24,7 @@ from .figures import (
     heat_map,
     histogram,
 )
-from .label_map import label_map
-from .pictures import ImageLayout, Triptych, triptychs
-from .softness_words import softness_words
+from .pictures import ImageLayout, Triptych, label_map, triptychs
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import (
     LabelPair,
@@ -37,6 +36,7 @@ from .tables import (
     number,
     pair_matrix,
     pair_table,
+    softness_words,
 )
 
 __all__ = [
@@ -168,12 +168,11 @@ def entropy_drawing(distances: Distances, norm: str) -> Drawing | None:
     figure = entropy_against_distance(
         distance, entropy, norm=label, softness=softness, unit=unit, colours=PAGE_COLOURS
     )
-    correlation = _rank_correlation(distance, entropy)
-    strength = (
-        ""
-        if correlation is None
-        else f" Spearman rank correlation {correlation:+.2f}.".replace("-", "\N{MINUS SIGN}")
-    )
+    strength = ""
+    if np.ptp(distance) > 0 and np.ptp(entropy) > 0:
+        correlation = np.corrcoef(rankdata(distance), rankdata(entropy))[0, 1]
+        said = f" Spearman rank correlation {correlation:+.2f}."
+        strength = said.replace("-", "\N{MINUS SIGN}")
     reading = "" if softness is None else f" {softness_words(softness, distance)}"
     words = (
         f"Softmax entropy at the row (nats) against its {label} distance ({unit}), "
@@ -246,7 +245,8 @@ def fragile_rows(
     None where no flip point is known.
     """
     distance = distances.norm(norm)
-    strips = _strips(distances, distance)
+    order = distances.nearest_first(norm)
+    strips = _strips(distances, order)
     if not strips:
         return None
     nearest = np.concatenate([rows for *_, rows in strips])
@@ -282,14 +282,13 @@ def fragile_rows(
         for j, i in enumerate(nearest.tolist())
     ]
     ends = np.cumsum([0, *(len(shown) for *_, shown in strips)])
-    listed = np.argsort(distance, kind="stable")[:_N_LISTED]
     return Fragile(
         [
             Strip(title, words, rows[first:last])
             for (title, words, _), first, last in zip(strips, ends[:-1], ends[1:], strict=True)
         ],
         (number(scale[0]), number(scale[1])) if scale else None,
-        _fragile_table(distances, listed[np.isfinite(distance[listed])], names, labels),
+        _fragile_table(distances, order[:_N_LISTED], names, labels),
     )
 
 
@@ -300,10 +299,8 @@ def _scores(distances: Distances, i: int) -> str:
     return " → ".join(shown)
 
 
-def _strips(distances: Distances, distance: NDArray[np.float64]) -> list[tuple[str, str, IntArray]]:
+def _strips(distances: Distances, order: IntArray) -> list[tuple[str, str, IntArray]]:
     """Rows that are shown: title, words and rows of each strip; a row is in one strip only."""
-    order = np.argsort(distance, kind="stable")
-    order = order[np.isfinite(distance[order])]
     n = len(order)
     if not n:
         return []
@@ -390,14 +387,6 @@ def column_drawing(distances: Distances, x: Array | None, columns: Columns) -> D
     ]
     svg = inline_svg(figure, "columns", text=words, titles=titles)
     return Drawing(svg, words, column_table(shares, unit_of(distances)))
-
-
-def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
-    """Spearman's, ties sharing their mean rank; None where one of them does not vary."""
-    from scipy.stats import rankdata
-
-    ranks: Any = np.stack([rankdata(a), rankdata(b)])
-    return float(np.corrcoef(ranks)[0, 1]) if (ranks.std(axis=-1) > 0).all() else None
 
 
 def short(name: str, most: int = 12) -> str:

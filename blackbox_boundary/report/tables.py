@@ -16,15 +16,29 @@ from ..analysis.changes import ColumnShare
 from ..analysis.distances import Distances
 from ..analysis.hints import hint
 from ..analysis.overview import NAMES, NORMS, Overview, Spread, spread, status_words, unit_of
+from ..analysis.uncertainty import Softness
+from ..predictor import Real
 from ..printable import printable
 from ..search.asks import Status
 from .figures import EntropyBin, Histogram
 
 __all__ = [
-    "LabelPair", "Names", "Table", "column_table", "distance_table", "entropy_table",
-    "histogram_table", "label_pairs", "number", "pair_matrix", "pair_table", "query_table",
-    "status_table", "truth_table",
-]  # fmt: skip
+    "LabelPair",
+    "Names",
+    "Table",
+    "column_table",
+    "distance_table",
+    "entropy_table",
+    "histogram_table",
+    "label_pairs",
+    "number",
+    "pair_matrix",
+    "pair_table",
+    "query_table",
+    "softness_words",
+    "status_table",
+    "truth_table",
+]
 
 _MEANING = {
     Status.NOT_MEASURED: "The row was not reached; nothing was asked about it.",
@@ -295,4 +309,23 @@ def truth_table(distances: Distances, labels: NDArray[np.intp], norm: str) -> Ta
         "true one",
         ("home label", "rows", *_SPREAD_HEAD),
         rows,
+    )
+
+
+def softness_words(softness: Softness, distance: Real) -> str:
+    """Describe a softness fit: expected entropy near and far from the boundary, knee and error."""
+    near, far = softness.expected[0], softness.expected[-1]
+    if not np.isfinite(softness.knee):
+        return (
+            "Expected entropy does not fall with distance: distance says nothing of softness here."
+        )
+    core = float(np.mean(softness.is_core(distance)))
+    return (
+        f"Expected entropy falls from {number(near)} nats at the boundary to {number(far)}; "
+        "beyond the knee "
+        f"at {number(softness.knee)} at most a tenth of the fall is left, and {core:.0%} of the "
+        "rows lie there, "
+        "in the core of their class. On rows held out the map errs by "
+        f"{number(softness.held_out_error)} nats, "
+        f"the mean of all rows by {number(softness.baseline_error)}."
     )

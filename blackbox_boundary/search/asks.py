@@ -165,10 +165,9 @@ class Gradients(NamedTuple):
         A source that finds no derivative at such a point says nothing about the row's own gradient,
         which is what ``ZERO_GRADIENT`` means.
         """
-        ending: StatusArray = np.where(
-            self.status == Status.ZERO_GRADIENT, np.int8(ANSWERED), self.status
+        return np.asarray(
+            np.where(self.status == Status.ZERO_GRADIENT, np.int8(ANSWERED), self.status)
         )
-        return ending
 
 
 Search: TypeAlias = Generator[Ask, Labels | Gradients, None]

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import as_kind, as_numpy, take
-from ..errors import InvalidInput
 from ..grid import Grid
-from ..predictor import Bounds, IntArray, Prediction, Real
+from ..predictor import IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
 from .box import Box
 from .on_grid import Rank
@@ -33,7 +32,6 @@ __all__ = [
     "BatchAsk",
     "Replies",
     "RowSearch",
-    "check_facet_settings",
     "lockstep",
 ]
 
@@ -82,37 +80,6 @@ class Replies(NamedTuple):
 
 _MEMORY = 2**28
 """Bytes for the matrices of all rows that are searched at a time."""
-
-
-class FacetSettings(Protocol):
-    """The settings that searches of single rows have in common."""
-
-    @property
-    def max_queries_per_row(self) -> int: ...
-    @property
-    def n_starts(self) -> int: ...
-    @property
-    def n_probes(self) -> int: ...
-    @property
-    def probe_radius(self) -> float: ...
-    @property
-    def forgetting(self) -> float: ...
-
-
-def check_facet_settings(settings: FacetSettings) -> None:
-    """Raise :class:`~blackbox_boundary.InvalidInput` where a setting makes no sense."""
-    whose = type(settings).__name__
-    if settings.max_queries_per_row < 3 or settings.n_starts < 1 or settings.n_probes < 1:
-        raise InvalidInput(
-            f'"max_queries_per_row" of {whose} must be at least 3, "n_starts" and "n_probes" at '
-            "least 1."
-        )
-    if not (0 < settings.probe_radius < 1 and settings.forgetting >= 0):
-        raise InvalidInput(
-            f'"probe_radius" of {whose} must lie between 0 and 1, "forgetting" must not be '
-            "negative."
-        )
-
 
 Start: TypeAlias = Callable[[int, Box], RowSearch]
 
@@ -193,7 +160,7 @@ class _Block:
         x = as_numpy(take(flips.x, rows))
         self._origin = x.reshape(len(rows), -1)
         self._boxes = [
-            Box.around(origin, _bounds(problem, row), problem.input_shape)
+            Box.around(origin, problem.bounds_of(row), problem.input_shape)
             for origin, row in zip(self._origin, rows.tolist(), strict=True)
         ]
         self._left = np.full(len(rows), max_queries)
@@ -359,11 +326,3 @@ class _Block:
         nearest = as_kind(points[order].reshape(-1, *like.shape[1:]), like)
         flips.keep(rows, nearest, label[order], length[order])
         flips.status[rows[length[order] == 0]] = Status.UNDECIDED
-
-
-def _bounds(problem: Problem, row: int) -> Bounds:
-    """The bounds of one row."""
-    if problem.row_bounds is None:
-        return problem.bounds
-    lowest, highest = problem.row_bounds
-    return lowest[row], highest[row]

@@ -46,8 +46,7 @@ def rival(prediction: Prediction, home: IntArray) -> IntArray:
     """The best class other than home, (k,)."""
     others = prediction.known_scores.astype(np.float64)
     others[np.arange(len(home)), home] = -np.inf
-    best: IntArray = others.argmax(axis=-1)
-    return best
+    return np.asarray(others.argmax(axis=-1))
 
 
 def class_weights(
@@ -119,8 +118,7 @@ def is_saturated(prediction: Prediction, home: IntArray, access: Access) -> Bool
     if access is not Access.PROBABILITIES or prediction.known_scores.dtype.kind != "f":
         return np.zeros(len(home), np.bool_)
     best = prediction.known_scores[np.arange(len(home)), rival(prediction, home)]
-    saturated: BoolArray = best < 1e8 * float(np.finfo(prediction.known_scores.dtype).tiny)
-    return saturated
+    return np.asarray(best < 1e8 * float(np.finfo(prediction.known_scores.dtype).tiny))
 
 
 def _least(prediction: Prediction) -> Any:

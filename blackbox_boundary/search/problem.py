@@ -176,7 +176,7 @@ class Problem:
         """Distance between the levels of a grid, the same for all inputs; 0 where there is none."""
         return self.grid.step if isinstance(self.grid, Grid) else 0.0
 
-    def bounds_of(self, rows: IntArray) -> Bounds:
+    def bounds_of(self, rows: IntArray | int) -> Bounds:
         """The bounds of some rows of the block: shared ones, or one a row (k, *input_shape)."""
         if self.row_bounds is None:
             return self.bounds

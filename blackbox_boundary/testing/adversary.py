@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from ..arrays import as_kind, as_numpy
-from ..errors import InvalidInput
+from ..inputs import check_shape
 from ..predictor import Access, Array, Bounds, FloatArray, Prediction
 
 __all__ = ["Adversary"]
@@ -124,9 +124,5 @@ class Adversary:
         return np.random.default_rng(int.from_bytes(digest.digest(), "little"))
 
     def _rows(self, x: Array) -> FloatArray:
-        if tuple(x.shape[1:]) != self.input_shape or x.ndim == 0:
-            raise InvalidInput(
-                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got '
-                f"{tuple(x.shape)}."
-            )
+        check_shape(x, self.input_shape)
         return np.ascontiguousarray(as_numpy(x), np.float64) + 0.0  # no negative zeros

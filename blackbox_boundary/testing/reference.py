@@ -6,6 +6,7 @@ import numpy as np
 
 from ..arrays import as_kind, as_numpy
 from ..errors import InvalidInput
+from ..inputs import check_shape
 from ..predictor import Access, Array, Bounds, FloatArray, Prediction, Predictor
 from .shapes import Shape
 
@@ -146,11 +147,7 @@ class Reference:
         return self.crossings(x, direction)[:, 0]
 
     def _rows(self, x: Array) -> FloatArray:
-        if tuple(x.shape[1:]) != self.input_shape or x.ndim == 0:
-            raise InvalidInput(
-                f'"x" must have shape (n, {", ".join(map(str, self.input_shape))}); got '
-                f"{tuple(x.shape)}."
-            )
+        check_shape(x, self.input_shape)
         rows = as_numpy(x)
         rows = (
             rows.reshape(len(rows), -1)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..capabilities import fingerprint_of, is_piecewise_constant
 from ..chains import Chained
-from ..errors import InvalidInput
 from ..grid import Grid, grid_of
 from ..metering import Grouping, Metered
 from ..model_checks import Merging, ModelCheck, Rechecked, Versioned
@@ -28,7 +27,7 @@ from ..predictor import (
 )
 from ..tree_ensembles import TreeBased
 
-__all__ = ["Encoding", "Streaming", "Wrapper", "check_rows"]
+__all__ = ["Encoding", "Streaming", "Wrapper"]
 
 
 @runtime_checkable
@@ -144,12 +143,18 @@ class Wrapper(Around):
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
+        self._before(x)
         return self._inner.predict(x)
 
+    def _before(self, x: Array, *, of_gradients: bool = False) -> None:
+        """Called with the rows of each call, votes included, before they are sent."""
+
     def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
+        self._before(x)
         return cast("Repeatable", self._inner).predict_again(x, votes)
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
+        self._before(x, of_gradients=True)
         return cast("Differentiable", self._inner).vjp(x, v)
 
     def _recheck(self) -> ModelCheck:
@@ -159,20 +164,5 @@ class Wrapper(Around):
         return cast("Merging", self._inner).ask_alone(x)
 
     def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        return cast("Streaming", self._inner).stream(x)
-
-
-def check_rows(predictor: Predictor, x: Array) -> None:
-    """Refuse rows of another shape than the predictor's.
-
-    Raises
-    ------
-    InvalidInput
-        ``x`` is not (n, *input_shape).
-    """
-    if (
-        tuple(x.shape[1:]) != tuple(predictor.input_shape)
-        or x.ndim != len(predictor.input_shape) + 1
-    ):
-        expected = ", ".join(("n", *map(str, predictor.input_shape)))
-        raise InvalidInput(f'"x" must have shape ({expected}); got {tuple(x.shape)}.')
+        self._before(x)
+        yield from cast("Streaming", self._inner).stream(x)

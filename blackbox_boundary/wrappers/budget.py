@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import BudgetExhausted, InvalidInput
-from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
+from ..predictor import Array, Predictor
 from ._base import Wrapper
 
 __all__ = ["Allowance", "BudgetPredictor", "Forecast", "Prices", "forecast"]
@@ -136,34 +136,19 @@ class BudgetPredictor(Wrapper):
     predictor : Predictor
     allowance : Allowance
         May be shared, with other predictors or with a transport that charges its retries.
+
+    Raises
+    ------
+    BudgetExhausted
+        By each method: the call would pass a limit, and was not sent.
     """
 
     def __init__(self, predictor: Predictor, allowance: Allowance) -> None:
         super().__init__(predictor, streams=True)
         self.allowance = allowance
 
-    def predict(self, x: Array) -> Prediction:
-        """Answer ``x`` in one call.
-
-        Raises
-        ------
-        BudgetExhausted
-            The call would pass a limit, and was not sent.
-        """
+    def _before(self, x: Array, *, of_gradients: bool = False) -> None:  # noqa: ARG002
         self.allowance.charge(len(x))
-        return super().predict(x)
-
-    def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
-        self.allowance.charge(len(x))
-        return super()._predict_again(x, votes)
-
-    def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        self.allowance.charge(len(x))
-        yield from super()._stream(x)
-
-    def _vjp(self, x: Array, v: FloatArray) -> Array:
-        self.allowance.charge(len(x))
-        return super()._vjp(x, v)
 
 
 @dataclass(frozen=True, slots=True)

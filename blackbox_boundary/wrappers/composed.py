@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import as_kind, as_numpy, clip
 from ..capabilities import fingerprint_of, is_piecewise_constant
 from ..errors import InvalidInput
+from ..inputs import check_shape
 from ..predictor import (
     Array,
     Bounds,
@@ -24,7 +25,6 @@ from ..predictor import (
     Predictor,
     Repeatable,
 )
-from ._base import check_rows
 
 __all__ = ["Composed", "Decoder", "DifferentiableDecoder"]
 
@@ -130,7 +130,7 @@ class Composed:
             Rows of another shape, or decoded rows that are not finite or leave the predictor's
             bounds; the message names the first one.
         """
-        check_rows(self, z)
+        check_shape(z, self.input_shape)
         x = self._decoded(z)
         return x if self._inner.bounds is None else clip(x, self._inner.bounds)
 
@@ -143,7 +143,7 @@ class Composed:
 
     def _vjp(self, z: Array, v: FloatArray) -> Array:
         """The chain rule: the predictor's gradient at the decoded rows, through the decoder."""
-        check_rows(self, z)
+        check_shape(z, self.input_shape)
         bounds, decoded = self._inner.bounds, self._decoded(z)
         x = decoded if bounds is None else clip(decoded, bounds)
         gradient = cast("Differentiable", self._inner).vjp(x, v)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
-from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
+from ..predictor import Array, Predictor
 from ._base import Wrapper
 
 __all__ = ["CountingPredictor"]
@@ -44,26 +43,11 @@ class CountingPredictor(Wrapper):
         self.n_predictions = self.n_gradients = 0
         self.n_prediction_calls = self.n_gradient_calls = 0
 
-    def predict(self, x: Array) -> Prediction:
-        """Count the rows of ``x``, then ask."""
-        self._count(x)
-        return super().predict(x)
-
-    def _predict_again(self, x: Array, votes: IntArray) -> Prediction:
-        self._count(x)
-        return super()._predict_again(x, votes)
-
-    def _stream(self, x: Array) -> Iterator[tuple[slice, Prediction]]:
-        self._count(x)
-        yield from super()._stream(x)
-
-    def _count(self, x: Array) -> None:
+    def _before(self, x: Array, *, of_gradients: bool = False) -> None:
         with self._lock:
-            self.n_predictions += len(x)
-            self.n_prediction_calls += 1
-
-    def _vjp(self, x: Array, v: FloatArray) -> Array:
-        with self._lock:
-            self.n_gradients += len(x)
-            self.n_gradient_calls += 1
-        return super()._vjp(x, v)
+            if of_gradients:
+                self.n_gradients += len(x)
+                self.n_gradient_calls += 1
+            else:
+                self.n_predictions += len(x)
+                self.n_prediction_calls += 1

@@ -22,9 +22,10 @@ import numpy as np
 from ..arrays import as_kind, as_numpy
 from ..capabilities import fingerprint_of
 from ..errors import CapabilityMissing, InvalidInput
+from ..inputs import check_shape
 from ..ledger.records import content_keys
 from ..predictor import Access, Array, FloatArray, Prediction, Predictor, Real
-from ._base import Around, check_rows
+from ._base import Around
 
 __all__ = ["InputNoise", "LabelOnly", "Rounded", "ScoreNoise", "TopK"]
 
@@ -180,7 +181,7 @@ class InputNoise(_Defence):
 
     def predict(self, x: Array) -> Prediction:
         """Answer ``x`` (n, *input_shape)."""
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         noisy = as_numpy(x) + self._sigma * _noise(x, self.input_shape, self._seed)
         if self.bounds is not None:
             noisy = np.clip(noisy, *(as_numpy(bound) for bound in self.bounds))

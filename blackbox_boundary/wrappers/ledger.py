@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..arrays import as_kind, as_numpy, take
 from ..closing import Closing
 from ..errors import BadPrediction, InvalidInput
+from ..inputs import check_shape
 from ..ledger.index import NOWHERE
 from ..ledger.model_card import ModelCard
 from ..ledger.records import (
@@ -38,7 +39,7 @@ from ..metering import Charge, Metered, charge_all
 from ..model_checks import ModelCheck, Rechecked, Versioned
 from ..prediction_checks import check_prediction
 from ..predictor import Array, FloatArray, IntArray, Prediction, Predictor
-from ._base import Encoding, Streaming, Wrapper, check_rows
+from ._base import Encoding, Streaming, Wrapper
 
 __all__ = ["LedgerPredictor"]
 
@@ -137,7 +138,7 @@ class LedgerPredictor(Closing, Wrapper):
         return self._remembered(x, votes)
 
     def _remembered(self, x: Array, votes: IntArray | None) -> Prediction:
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         if not len(x):
             return super().predict(x)
         keys = content_keys(x, votes=votes)
@@ -164,7 +165,7 @@ class LedgerPredictor(Closing, Wrapper):
         self._store.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         if not len(x):
             return super()._vjp(x, v)
         answer_bytes = 8 * int(np.prod(self.input_shape))
@@ -190,7 +191,7 @@ class LedgerPredictor(Closing, Wrapper):
 
     def _ask_alone(self, x: Array) -> Prediction:
         """Record that the rows are asked again, and the answers, which are never handed out."""
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         is_encoding = isinstance(self._inner, Encoding)
         sent = self._inner.as_sent(x) if isinstance(self._inner, Encoding) else x
         keys = content_keys(sent, encoded=is_encoding)

@@ -9,11 +9,11 @@ import numpy as np
 from ..arrays import as_kind
 from ..closing import Closing
 from ..errors import TranscriptMismatch
+from ..inputs import check_shape
 from ..ledger.index import NOWHERE
 from ..ledger.reader import LedgerReader
 from ..ledger.records import Keys, Records, content_keys, unpack_prediction
 from ..predictor import Access, Array, FloatArray, IntArray, Prediction
-from ._base import check_rows
 
 __all__ = ["ReplayPredictor"]
 
@@ -61,7 +61,7 @@ class ReplayPredictor(Closing):
         return self._predict(x, votes)
 
     def _predict(self, x: Array, votes: IntArray | None) -> Prediction:
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         if not len(x):
             scores = np.empty((0, self.n_classes)) if self.access.has_scores else None
             top1 = np.empty(0) if self.access is Access.TOP1 else None
@@ -73,7 +73,7 @@ class ReplayPredictor(Closing):
         self._ledger.close()
 
     def _vjp(self, x: Array, v: FloatArray) -> Array:
-        check_rows(self, x)
+        check_shape(x, self.input_shape)
         if not len(x):
             return x
         return as_kind(

@@ -1,13 +1,13 @@
 """Peak memory of the command line beyond memory-sized data, and its time over the bare model.
 
-    python tests/quality/large.py [--rows 100000,1000000] [--width 30] [--estimator linearised]
-    python tests/quality/large.py --against-bare [--rows 1000000]
+    python tests/quality/large.py [--rows 100000,1000000] [--width 30] [--workers 2]
+    python tests/quality/large.py --against-bare [--rows 1000000] [--hidden 256]
 
-The first runs ``measure --results parquet`` on Parquet data of each size, in a process of its own.
-That process has --above MiB more address space than the loaded model needs; printed is the peak of
-its anonymous memory above that. The second measures a memory-mapped file with `ray` in one process,
-then repeats the same calls, predictions and gradients of as many rows, on bare ONNX Runtime
-sessions.
+The first runs ``measure --results parquet`` with --estimator (linearised) on Parquet data of each
+size, in a process of its own. That process has --above MiB more address space than the loaded model
+needs; printed is the peak of its anonymous memory above that, with --workers also that of the
+largest worker. The second measures a memory-mapped file with `ray` in one process, then repeats the
+same calls, predictions and gradients of as many rows, on bare ONNX Runtime sessions.
 The model is a perceptron with two hidden layers of --hidden (32).
 """
 
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -94,11 +96,34 @@ def measured(model, data, output, above, typed):
             ]  # fmt: skip
             main(arguments, standalone_mode=False)
 
-    peak, seconds = peak_of(command)
-    print(f"RESULT {peak:.0f} {peak - base:.0f} {seconds:.1f} {len(Distances.load(output))}")
+    with peak_of_workers() as largest:
+        peak, seconds = peak_of(command)
+    n = len(Distances.load(output))
+    print(f"RESULT {peak:.0f} {peak - base:.0f} {seconds:.1f} {n} {max(largest):.0f}")
 
 
-def memory(sizes, width, above, estimator, limit):
+@contextlib.contextmanager
+def peak_of_workers():
+    """A list of what the largest process that this one has started was seen to hold, MiB."""
+    seen, done = [0.0], threading.Event()
+
+    def watch():
+        while not done.wait(0.05):
+            for worker in multiprocessing.active_children():
+                with contextlib.suppress(OSError, StopIteration):  # it has just ended
+                    seen.append(anonymous_mib(worker.pid))
+            seen[:] = [max(seen)]
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()
+
+
+def memory(sizes, width, above, estimator, limit, workers):
     """Measure each size in a process of its own."""
     for n in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -109,16 +134,18 @@ def memory(sizes, width, above, estimator, limit):
                 sys.executable, __file__, "--child", str(root / "model.onnx"), str(root / "data"),
                 str(root / "run"), "--above", str(above), "--estimator", estimator,
                 *(() if limit is None else ("--max-queries", str(limit))),
+                *(() if workers is None else ("--workers", str(workers))),
             ]  # fmt: skip
             out = subprocess.run(command, capture_output=True, text=True, check=False)
             lines = [line for line in out.stdout.splitlines() if line.startswith("RESULT")]
             if not lines:
                 sys.exit(out.stdout + out.stderr)
-            _, peak, more, seconds, found = lines[0].split()
+            _, peak, more, seconds, found, worker = lines[0].split()
             assert int(found) == n, out.stderr
             size = sum(file.stat().st_size for file in (root / "run" / "results").iterdir())
+            besides = "" if workers is None else f", of a worker {worker}"
             print(
-                f"{n:,} x {width}: peak {peak} MiB, {more} above the model; {seconds} s, "
+                f"{n:,} x {width}: peak {peak} MiB, {more} above the model{besides}; {seconds} s, "
                 f"{n / float(seconds):,.0f} rows/s; results {size / n:.0f} bytes a row",
                 flush=True,
             )
@@ -186,6 +213,7 @@ if __name__ == "__main__":
     parser.add_argument("--above", type=int, default=0, help="MiB; 0: no limit")
     parser.add_argument("--estimator", default="linearised")
     parser.add_argument("--max-queries", type=int, help="0: all but the search itself")
+    parser.add_argument("--workers", type=int)
     parser.add_argument("--against-bare", action="store_true")
     parser.add_argument("--child", action="store_true")
     parser.add_argument("rest", nargs="*")
@@ -193,7 +221,8 @@ if __name__ == "__main__":
     if options.child:
         limit = [] if options.max_queries is None else ["--max-queries", str(options.max_queries)]
         model, data, output = options.rest
-        typed = ["--estimator", options.estimator, *limit]
+        workers = [] if options.workers is None else ["--workers", str(options.workers)]
+        typed = ["--estimator", options.estimator, *limit, *workers]
         measured(model, data, output, options.above, typed)
     elif options.against_bare:
         against_bare(int(options.rows.split(",")[0]), options.width, options.hidden)
@@ -204,4 +233,5 @@ if __name__ == "__main__":
             options.above,
             options.estimator,
             options.max_queries,
+            options.workers,
         )

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mnist_nets import load_net, mnist
 
 
-def anonymous_mib():
-    """Anonymous resident memory of this process, MiB (Linux)."""
-    text = Path("/proc/self/status").read_text()
+def anonymous_mib(process="self"):
+    """Anonymous resident memory of a process, MiB (Linux)."""
+    text = Path(f"/proc/{process}/status").read_text()
     return (
         next(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon"))
         / 1024

@@ -11,8 +11,11 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 __all__ = ["nearest_by_milp"]
 
 
-def nearest_by_milp(leaves, moves, contest, time_limit):  # noqa: C901  one constraint after another
-    """Smallest cost of a flip to one rival, its lower bound, and whether it was proved."""
+def nearest_by_milp(leaves, moves, contest, time_limit, unit=1.0):  # noqa: C901  one constraint after another
+    """Smallest cost of a flip to one rival, its lower bound, and whether it was proved.
+
+    ``unit`` is a cost that the objective counts as one: the tolerances of the solver are absolute.
+    """
     counts = leaves.cells.counts
     first = np.concatenate([[0], np.cumsum(counts)])
     n_p, n_q = int(first[-1]), len(leaves.tree)
@@ -62,12 +65,13 @@ def nearest_by_milp(leaves, moves, contest, time_limit):  # noqa: C901  one cons
     matrix = sparse.csr_matrix((v, (r, c)), shape=(len(rows), n))
     integrality = np.concatenate([np.ones(n_p), np.zeros(n - n_p)])
     found = milp(
-        objective,
+        objective / unit,
         constraints=LinearConstraint(matrix, lower, upper),
         integrality=integrality,
         bounds=Bounds(np.zeros(n), highest),
-        options={"time_limit": time_limit, "mip_rel_gap": 1e-7},
+        # a relative gap would count from the objective without its constant
+        options={"time_limit": time_limit, "mip_rel_gap": 0.0},
     )
-    value = np.inf if found.fun is None else found.fun + constant
+    value = np.inf if found.fun is None else unit * found.fun + constant
     bound = found.mip_dual_bound
-    return value, (0.0 if bound is None else bound + constant), found.status == 0
+    return value, (0.0 if bound is None else unit * bound + constant), found.status == 0

@@ -11,10 +11,8 @@ import math
 import re
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from blackbox_boundary.errors import BadPrediction
+from blackbox_boundary.predictor import Real
 
 from ..strict_json import numbers, read_json, shown
 from ..wire import Reply
@@ -61,7 +59,7 @@ def read_document(reply: Reply, form: str, *, header: bool) -> Any:
     return _table(text, header=header)
 
 
-def read_numbers(found: Any, scores_as: str) -> NDArray[np.float64]:
+def read_numbers(found: Any, scores_as: str) -> Real:
     """Scores as an array; scores given as text are accepted only if this was declared.
 
     Raises

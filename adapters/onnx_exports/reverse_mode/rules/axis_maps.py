@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from blackbox_boundary.predictor import Real
 
 from ..builder import Value
 from ..context import Context
@@ -21,10 +22,8 @@ __all__ = [
     "padding_selection",
 ]
 
-Matrix = NDArray[np.float64]
 
-
-def adjoint_along(c: Context, g: Value, matrix: Matrix | Value, axis: int) -> Value:
+def adjoint_along(c: Context, g: Value, matrix: Real | Value, axis: int) -> Value:
     """The cotangent of an op's first input, for an op that is ``matrix`` along ``axis``."""
     rank = c.rank()
     if axis == rank - 2:
@@ -37,7 +36,7 @@ def adjoint_along(c: Context, g: Value, matrix: Matrix | Value, axis: int) -> Va
     return (g.transposed(perm) @ factor).transposed([perm.index(a) for a in range(rank)])
 
 
-def padding_selection(length: int, before: int, behind: int, mode: str) -> Matrix:
+def padding_selection(length: int, before: int, behind: int, mode: str) -> Real:
     """Padding by ``edge``, ``reflect`` or ``wrap``: one 1 a row; negative widths cut."""
     wide: Any = np.pad(np.arange(length), (max(before, 0), max(behind, 0)), mode=mode)  # type: ignore[call-overload]
     return np.eye(length)[wide[max(-before, 0) : len(wide) - max(-behind, 0)]]
@@ -53,7 +52,7 @@ def averaging(
     before: int,
     behind: int,
     counts_padding: bool,
-) -> Matrix:
+) -> Real:
     """Average pooling: the share of each input in each window.
 
     A window may reach beyond the padding if the size was rounded up. It counts the padding, but not

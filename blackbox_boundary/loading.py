@@ -152,10 +152,15 @@ def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made
             for name, parameter in signature.parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         ]
+        needs_shape = "input_shape" in signature.parameters and "input_shape" not in given
+        shape = (
+            " The shape of one row is not known to the model: --input-shape 3,32,32 on the command "
+            "line, input_shape=(3, 32, 32) in Python."
+        )
         raise InvalidInput(
-            f"{kind.__name__} cannot be made: {error}; its settings are {', '.join(settings)}: in "
-            "Python load(..., NAME=VALUE), on the command line --input-shape and the like, or "
-            "--given NAME=VALUE."
+            f"{kind.__name__} cannot be made: {error}.{shape * needs_shape} Its settings are "
+            f"{', '.join(settings)}: in Python load(..., NAME=VALUE), on the command line "
+            "--input-shape and the like, or --given NAME=VALUE."
         ) from None
     return kind(*parts, **given)
 

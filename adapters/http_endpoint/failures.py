@@ -107,7 +107,10 @@ def failure_of(reply: Reply, what: str) -> PredictorError | None:  # noqa: PLR09
             "give the final URL."
         )
     if status in (401, 403):
-        return Denied(f"{said} Are the credentials right?", retry_after_s=wait_s)
+        return Denied(
+            f"{said} Are the credentials right? They stand below [headers] of the description.",
+            retry_after_s=wait_s,
+        )
     return PredictorRefused(said, retry_after_s=wait_s)
 
 

@@ -72,7 +72,7 @@ class Account:
         price = f", price {self.cost:,.2f}" if self.cost else ""
         return (
             f"{self.asked:,} asked{recorded}, {self.sent:,} sent{again} "
-            f"in {self.requests:,} requests, {self.seconds:.1f} s{price}"
+            f"in {self.requests:,} request{'s' * (self.requests != 1)}, {self.seconds:.1f} s{price}"
         )
 
 

@@ -179,9 +179,9 @@ class Distances:
         return [self._row(int(i)) for i in self.nearest_first(norm)[:n]]
 
     def nearest_first(self, norm: str = "l2") -> IntArray:
-        """The rows with a finite distance, the nearest first; ties in the order of the rows."""
+        """The rows with a finite distance, the nearest first; ties, as of L0, by L2 distance."""
         distance = self.norm(norm)
-        order = np.argsort(distance, kind="stable")
+        order = np.lexsort((self.l2, distance))
         return order[np.isfinite(distance[order])]
 
     def summary(self) -> Overview:

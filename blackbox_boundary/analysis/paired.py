@@ -17,6 +17,9 @@ __all__ = ["MedianChange", "PairedRuns", "check_comparable", "differences_of_met
 _N_RESAMPLES = 1000
 """Settles the ends of a 95 % interval to about a twentieth of its width."""
 
+_RESOLVED = 1e-3
+"""Relative loss from which a row came nearer: less is left to brackets and rounding."""
+
 _UNITS = {"data.divided_by": "scale of the inputs", "columns": "columns and their units"}
 
 
@@ -97,12 +100,12 @@ class PairedRuns:
         return np.where(self.both, _minus(self.after, self.before), np.nan)
 
     def nearer(self) -> NDArray[np.intp]:
-        """Rows whose distance fell, the largest loss first.
+        """Rows whose distance fell by more than 0.1 %, the largest loss first.
 
         A row without a known flip before counts as farthest.
         """
         loss = _minus(self.before, self.after)
-        rows = np.flatnonzero(np.isfinite(self.after) & (loss > 0))
+        rows = np.flatnonzero(np.isfinite(self.after) & (loss > _RESOLVED * self.after))
         return rows[np.argsort(-loss[rows], kind="stable")]
 
     def median_change(self, *, seed: int = 0) -> MedianChange | None:

@@ -149,7 +149,8 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
     subject = f"Half of the {_counted(n, noun)} change" if n > 1 else f"The {noun} changes"
     label = "their label" if n > 1 else "its label"
     if norm == "l0":
-        return f"{subject} {label} when {_counted(int(median), 'column')} or fewer change."
+        count = "1 column changes" if median == 1 else f"{int(median):,} columns or fewer change"
+        return f"{subject} {label} when {count}."
     return (
         f"{subject} {label} when moved by {_short(median)} ({NAMES[norm]}{_unit(distances)}) or "
         "less"

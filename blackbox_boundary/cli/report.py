@@ -127,7 +127,11 @@ def report(
         labels=None if rows is None else rows.labels,
         typical=None if rows is None else typical_norm(rows.x, norm),
     )
+    if rows is None:
+        say("Without --data DATA the report has no originals, true labels or relative distances.")
     click.echo(said.text)
     say(f"Report: {path}")
+    if options["interactive"]:
+        say(f"Explorer: {path.with_name('explorer.html')}")
     judged = exit_code_of(options["fail_if"], stored.distances, norm)
     end_judged(stored.distances, judged)

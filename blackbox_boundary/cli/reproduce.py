@@ -22,6 +22,7 @@ _GROUP = "blackbox_boundary.reproductions"
 @click.command(short_help="Run the paper's experiments.")
 @click.argument("experiment", type=click.Choice(["mnist", "cifar100"]))
 @click.option(
+    "--output",
     "--out",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),

@@ -91,9 +91,13 @@ def comparison_sentence(name: str, paired: PairedRuns, norm: str) -> str:
         return f"{name}: no row has a known flip in both runs.{counts}"
     is_open = change.lo <= 0 <= change.hi
     moved = "no clear change" if is_open else "nearer" if change.change < 0 else "farther"
+    before, after = number(change.before), number(change.after)
+    if is_open and before == after:
+        return (
+            f"{name}: the median {NAMES[norm]} distance stayed {after}, n = {change.n:,}.{counts}"
+        )
     return (
-        f"{name}: the median {NAMES[norm]} distance went from {number(change.before)} to "
-        f"{number(change.after)} "
+        f"{name}: the median {NAMES[norm]} distance went from {before} to {after} "
         f"({change.change:+.3g}, 95 % interval {change.lo:+.3g} to {change.hi:+.3g}, n = "
         f"{change.n:,}): {moved}.{counts}"
     )

@@ -75,7 +75,12 @@ def measured(run: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _estimator_words(facts: Mapping[str, Any]) -> str:
-    """The name of an estimator and its named choices; of a part that is one itself, its name."""
+    """The name of an estimator and its named choices; of ``auto`` the two that it may search by."""
+    if facts.get("name") == "auto" and {"by_scores", "by_labels"} <= facts.keys():
+        first, then = (
+            str(facts[part]).partition("(")[0].lower() for part in ("by_scores", "by_labels")
+        )
+        return f"auto: {first}, and {then} for rows without a gradient"
     choices = [
         f"{key.replace('_', ' ')} {value.partition('(')[0]}"
         for key, value in facts.items()

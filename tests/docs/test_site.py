@@ -29,13 +29,15 @@ class Article(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.links, self.text, self._depth = [], "", 0
+        self.links, self.images, self.text, self._depth = [], [], "", 0
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         self._depth += tag == "article"
         if self._depth and tag == "a" and "headerlink" not in dict(attrs).get("class", ""):
             self.links.append(dict(attrs).get("href", ""))
+        if self._depth and tag in ("img", "source"):
+            self.images.append(dict(attrs).get("src") or dict(attrs)["srcset"])
 
     def handle_endtag(self, tag):
         self._depth -= tag == "article"
@@ -82,6 +84,18 @@ def test_a_task_is_at_most_two_clicks_away(site, task):
     second = set().union(*(links(page) for page in first))
     assert target.resolve() in first | second
     assert words in Article(target.read_text(encoding="utf-8")).text
+
+
+def test_pages_show_their_pictures_and_code_blocks(site):
+    """Each image is a file of the site, and no fence of a code block was left as text."""
+    n_images = 0
+    for page in site.rglob("index.html"):
+        article = Article(page.read_text(encoding="utf-8"))
+        images = [image.partition("#")[0] for image in article.images if "://" not in image]
+        assert [image for image in images if not (page.parent / image).is_file()] == [], page
+        assert "```" not in article.text, page
+        n_images += len(images)
+    assert n_images > 8
 
 
 def test_the_site_is_searchable_and_loads_nothing_from_elsewhere(site):

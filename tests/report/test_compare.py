@@ -41,6 +41,16 @@ def test_differences_are_row_by_row():
     assert back.nearer().size == 0
 
 
+def test_a_change_below_a_thousandth_is_none():
+    """What brackets and rounding leave: no row came nearer, and the median stayed."""
+    first, _ = two_runs()
+    paired = PairedRuns.of(first, replace(first, l2=first.l2 * (1 - 1e-6)))
+    assert paired.nearer().size == 0
+    assert PairedRuns.of(first, replace(first, l2=first.l2 * 0.998)).nearer().size == len(
+        np.flatnonzero(first.has_flip)
+    )
+
+
 def test_a_row_that_gains_a_flip_came_nearer():
     """Infinite before and known after is the largest loss; infinite in both is none."""
     first, second = two_runs()
@@ -106,7 +116,7 @@ def test_page_is_self_contained_and_says_the_numbers(tmp_path):
     check_self_contained(page)
     assert "one curve a run." in page.text
     assert "10 of 300 rows came nearer, 1 flip to another class" in page.text
-    assert re.search(r"no clear change\. 0 of 300 rows came nearer", page.text)
+    assert re.search(r"distance stayed [\d.]+, n = \d+\. 0 of 300 rows came nearer", page.text)
 
 
 @pytest.mark.skipif(BINARY is None, reason="needs Chromium (Debian package chromium)")

@@ -9,7 +9,7 @@ import pytest
 from blackbox_boundary import Distances, Status
 from blackbox_boundary.report import write_explorer
 
-from .chromium import BINARY, chromium
+from .chromium import AXE, BINARY, chromium
 from .examples import HOSTILE, digits
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs Chromium (Debian package chromium)")
@@ -37,6 +37,14 @@ def test_nothing_is_loaded_and_nothing_is_said(page):
     assert page.told("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown") == []
     asked = [event["request"]["url"] for event in page.told("Network.requestWillBeSent")]
     assert len([url for url in asked if not url.startswith("data:")]) == 1
+
+
+@pytest.mark.skipif(not AXE, reason="needs axe-core (npm pack axe-core; AXE=path of axe.min.js)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_explorer(page, scheme):
+    """The numbers on the fullest cells of the label map included."""
+    page.media(scheme=scheme)
+    assert page.axe() == []
 
 
 def test_rows_sort_and_unknown_distances_come_last(page):

@@ -33,7 +33,8 @@ def round_trip(rows, **settings):
     return read.toarray()
 
 
-print("scikit-learn", sklearn.__version__, "| digits, 64 pixels; first pixel:", set(x[:, 0].tolist()))
+first = set(x[:, 0].tolist())
+print("scikit-learn", sklearn.__version__, "| digits, 64 pixels; values of the first:", first)
 inputs = x[:200]
 flips = inputs.copy()
 flips[:, 0] = 0.25  # a perturbation that touches each pixel, the first one too

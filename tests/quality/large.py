@@ -31,6 +31,9 @@ import itertools
 
 from memory import anonymous_mib, peak_of
 
+GROUP_BYTES = 8 * 2**20
+"""Of a row group of the data: its reader holds a page of each column, so most of a row group."""
+
 
 def perceptron(width, path, hidden=32):
     """Write a net of ``width`` inputs and three classes."""
@@ -57,18 +60,18 @@ def perceptron(width, path, hidden=32):
 
 
 def write_rows(folder, n, width):
-    """Standard normal rows: Parquet files of a million rows in groups of 65,536, in a folder."""
+    """Standard normal rows: Parquet files of a million rows in row groups of 8 MB, in a folder."""
     import pyarrow as pa
     from pyarrow import parquet
 
     folder.mkdir()
-    rng = np.random.default_rng(1)
+    rng, group = np.random.default_rng(1), min(65_536, GROUP_BYTES // (4 * width))
     for first in range(0, n, 1_000_000):
         path = folder / f"part-{first:012d}.parquet"
         schema = pa.schema([(f"c{k}", pa.float32()) for k in range(width)])
         with parquet.ParquetWriter(path, schema, use_dictionary=False) as file:
-            for start in range(first, min(first + 1_000_000, n), 65_536):
-                size = min(65_536, n - start, first + 1_000_000 - start)
+            for start in range(first, min(first + 1_000_000, n), group):
+                size = min(group, n - start, first + 1_000_000 - start)
                 x = rng.standard_normal((size, width), np.float32)
                 file.write_table(pa.table({f"c{k}": x[:, k] for k in range(width)}, schema))
 

@@ -111,9 +111,7 @@ class _Rays:
 
     def at(self, u: Real, radius: float) -> Real:
         """The displacement (d,) of this length; where the ray comes to rest, if it is shorter."""
-        if self._norm == "linf":
-            return self.centre + self._room.clip(min(radius, self._room.width) * np.sign(u))
-        return self.centre + self._room.along(u, radius)
+        return self.centre + self._room.along(u, radius, self._norm)
 
 
 def _nearest(

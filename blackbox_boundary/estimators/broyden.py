@@ -43,7 +43,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from functools import partial
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -53,7 +54,8 @@ from ..gradients.bases import Basis, basis_for
 from ..predictor import IntArray, Prediction, Real
 from ..search.asks import Search
 from ..search.box import Box
-from ..search.geometry import least_step
+from ..search.geometry import ORDER, least_step
+from ..search.geometry import length as norm_of_rows
 from ..search.lockstep import Asking, RowSearch, lockstep
 from ..search.margins import leads, resolution
 from ..search.problem import Problem
@@ -74,6 +76,12 @@ of single precision, as for differences."""
 _RESOLUTION = 1e-6
 """Share of the first variance below which the covariance is lost in single precision."""
 
+_FLAT = 1e-150
+"""Steepness of a plane that is met nowhere."""
+
+_ROUNDING = 1e-6
+"""Relative error that the length of a slope in its basis may have."""
+
 _WORTHWHILE = 1e-4
 """Relative gain below which an expected improvement is not tried."""
 
@@ -93,7 +101,7 @@ _WIDTH = 2e-4
 
 @dataclass(frozen=True)
 class Broyden(FacetSettings):
-    """The nearest boundary point from scores, in L2.
+    """The nearest boundary point from scores, in L2 or L-infinity.
 
     Parameters
     ----------
@@ -113,14 +121,20 @@ class Broyden(FacetSettings):
     forgetting : float
         Variance that a whole turn to another boundary point adds, as a share of the slopes' squared
         length.
+    norm : {"l2", "linf"}
+        What is made small.
     """
 
     name: ClassVar[str] = "broyden"
+
+    norm: Literal["l2", "linf"] = "l2"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.noise >= 0:
             raise InvalidInput('"noise" of Broyden must not be negative.')
+        if self.norm not in ("l2", "linf"):
+            raise InvalidInput(f'"norm" of Broyden must be l2 or linf; got "{self.norm}".')
 
     def expected_rounds(self, problem: Problem) -> float:
         """Questions asked one after another.
@@ -149,7 +163,7 @@ class Broyden(FacetSettings):
             least = max(least, float(np.finfo(np.float64).eps) * _scale(box))
             at = flips.start[row : row + 1]
             resolved = float(resolution(at, problem.access)[0])
-            planes = _Planes(basis, read, at, len(box.up), least, resolved)
+            planes = _Planes(basis, read, at, len(box.up), least, resolved, self.norm)
             return self._row(planes, box, problem.stream(int(flips.row_ids[row])), problem.level)
 
         yield from lockstep(
@@ -158,6 +172,7 @@ class Broyden(FacetSettings):
             start,
             max_queries_per_row=self.max_queries_per_row,
             memory=4 * basis.size**2,
+            rank=None if self.norm == "l2" else partial(norm_of_rows, norm=self.norm),
         )
 
     def _row(
@@ -167,10 +182,10 @@ class Broyden(FacetSettings):
 
         Probes go at least as far as the next ``level`` of a grid; it is 0 without a grid.
         """
-        length = np.inf
+        length = size = np.inf
         scale = _scale(box)
-        while length > planes.least:
-            radius = min(_FIRST_RADIUS * scale * np.sqrt(len(box.up)), self.probe_radius * length)
+        while size > planes.least:
+            radius = min(_FIRST_RADIUS * scale * np.sqrt(len(box.up)), self.probe_radius * size)
             radius = max(radius, level * np.sqrt(len(box.up)))
             aside = radius * planes.basis.synthesise(planes.cov.draw(self.n_probes, stream))
             answers = yield box.clip(planes.anchor + aside)
@@ -184,7 +199,7 @@ class Broyden(FacetSettings):
                 turn = float(np.linalg.norm(found[0] - planes.anchor) / np.linalg.norm(found[0]))
                 planes.cov.loosen(self.forgetting * min(turn, 1.0) * planes.basis.variance)
                 planes.anchor, planes.at_anchor = found
-                length = float(np.linalg.norm(found[0]))
+                length, size = planes.length(found[0]), float(np.linalg.norm(found[0]))
 
     def _as_with_labels(
         self,
@@ -195,10 +210,10 @@ class Broyden(FacetSettings):
     ) -> Asking[tuple[Real, Real] | None]:
         """The nearer of the flip known and a first one sought by labels; with the leads there."""
         planes.are_stepped = False
-        start = yield from first_flip(box, planes.basis, self.n_starts, stream)
+        start = yield from first_flip(box, planes.basis, self.n_starts, stream, self.norm)
         if start is None:
             return found
-        if found is not None and np.linalg.norm(found[0]) <= np.linalg.norm(start.point):
+        if found is not None and planes.length(found[0]) <= planes.length(start.point):
             return found
         answers = yield start.point[None]
         return start.point, planes.leads(answers.prediction)[0]
@@ -211,7 +226,14 @@ class _Planes:
     """
 
     def __init__(
-        self, basis: Basis, read: Leads, start: Prediction, d: int, least: float, resolved: float
+        self,
+        basis: Basis,
+        read: Leads,
+        start: Prediction,
+        d: int,
+        least: float,
+        resolved: float,
+        norm: str,
     ) -> None:
         self.basis, self.leads, self.least, self.resolved = basis, read, least, resolved
         self.cov = Covariance.diagonal(basis.variance)
@@ -220,6 +242,11 @@ class _Planes:
         self.slopes = np.zeros((len(self.at_row), basis.size))
         self.anchor, self.at_anchor = np.zeros(d), self.at_row
         self.are_stepped = False
+        self.norm = norm
+
+    def length(self, displacement: Real) -> float:
+        """In the norm that is made small."""
+        return float(np.linalg.norm(displacement, ord=ORDER[self.norm]))
 
     def see(self, moved: Real, answers: Prediction, noise: float) -> None:
         """Update the slopes by the leads at displacements (m, d), one after the other."""
@@ -244,17 +271,29 @@ class _Planes:
         self.cov.remove(g, by)
 
     def foot(self, box: Box) -> Real | None:
-        """The nearest point of all tangent planes inside the box; None where no plane is met."""
-        at_row = (
-            self.at_anchor[self.rivals]
-            - self.slopes[self.rivals] @ self.basis.analyse(self.anchor[None])[0]
-        )
-        towards = -self.basis.synthesise(self.slopes[self.rivals])
+        """The nearest point of all tangent planes inside the box; None where no plane is met.
+
+        A plane is at least as far as without the box, ``lead / |slope|``; planes are taken in that
+        order, until the next one is farther than the nearest point found.
+        """
+        slopes = self.slopes[self.rivals]
+        at_row = self.at_anchor[self.rivals] - slopes @ self.basis.analyse(self.anchor[None])[0]
+        steepness = np.linalg.norm(slopes, axis=-1)
         if (tied := self.at_row[self.rivals] <= self.resolved).any():
-            beside = self.least * np.linalg.norm(towards[tied], axis=-1)
-            at_row[tied] = np.maximum(beside, self.resolved)
-        feet = [box.nearest(w / lead) for w, lead in zip(towards, at_row, strict=True) if lead > 0]
-        return min((foot for foot in feet if foot is not None), key=np.linalg.norm, default=None)
+            at_row[tied] = np.maximum(self.least * steepness[tied], self.resolved)
+        widest = 1.0 if self.norm == "l2" else np.sqrt(len(self.anchor))
+        least = np.full(len(at_row), np.inf)
+        np.divide(at_row, widest * steepness, out=least, where=steepness > _FLAT)
+        best, length = None, np.inf
+        for j in np.argsort(least, kind="stable"):
+            if least[j] > (1 + _ROUNDING) * length:
+                break
+            if at_row[j] <= 0:
+                continue
+            foot = box.nearest(-self.basis.synthesise(slopes[j, None])[0] / at_row[j], self.norm)
+            if foot is not None and self.length(foot) < length:
+                best, length = foot, self.length(foot)
+        return best
 
 
 def _scale(box: Box) -> float:
@@ -269,14 +308,14 @@ def _walk(
 
     Returns the flip nearest to the boundary and its leads; None if it is not within ``length``.
     """
-    if foot is None or float(np.linalg.norm(foot)) > (1 - _WORTHWHILE) * length:
+    if foot is None or planes.length(foot) > (1 - _WORTHWHILE) * length:
         return None
-    size = float(np.linalg.norm(foot))
+    size = planes.length(foot)
     u, limit = foot / size, (1 - 0.5 * _WORTHWHILE) * length
     lo, hi, at_lo, at_hi, found = 0.0, np.inf, planes.at_row, planes.at_row, None
     r = min(1.01 * size, limit)
     for _ in range(_SECANTS):
-        answers = yield box.along(u, r)[None]
+        answers = yield box.along(u, r, planes.norm)[None]
         at_r = planes.leads(answers.prediction)[0]
         if answers.flipped[0]:
             hi, at_hi, found = r, at_r, (answers.moved[0], at_r)
@@ -310,7 +349,7 @@ def _closed(
             break
         planes.are_stepped = True
         r = 0.5 * (lo + hi)
-        answers = yield box.along(u, r)[None]
+        answers = yield box.along(u, r, planes.norm)[None]
         if answers.flipped[0]:
             hi, found = r, (answers.moved[0], planes.leads(answers.prediction)[0])
         else:

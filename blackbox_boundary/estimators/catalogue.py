@@ -68,7 +68,10 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {
         "axis_splits": Entry(AxisSplits, Access.LABEL, _ANY_NORM, "ours, for trees behind labels"),
         "broyden": Entry(
-            Broyden, Access.PROBABILITIES, ("l2",), "ours, after Broyden 1965 and DeepFool 2016"
+            Broyden,
+            Access.PROBABILITIES,
+            ("l2", "linf"),
+            "ours, after Broyden 1965 and DeepFool 2016",
         ),
         "directions": Entry(
             Directions, Access.LABEL, ("l2",), "Fawzi et al. 2017; Jetley et al. 2018"
@@ -96,7 +99,7 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         "tangent": Entry(
             Tangent,
             Access.PROBABILITIES,
-            _ANY_NORM,
+            ("l0", *_ANY_NORM),
             "ours, after Frank & Wolfe 1956, DDN 2019 and FAB 2020",
         ),
         "trees": Entry(

@@ -27,13 +27,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..arrays import flat_norm, take
+from ..arrays import take
 from ..domain import flat_rows
 from ..errors import InvalidInput
 from ..inputs import is_whole
-from ..predictor import Array, IntArray, Real
+from ..predictor import IntArray, Real
 from ..search.asks import Search, Status
 from ..search.box import Box
+from ..search.columns import fewest_columns
 from ..search.lockstep import Answers, Asking, RowSearch, lockstep
 from ..search.margins import leads
 from ..search.problem import Problem
@@ -44,7 +45,7 @@ from .halfspace import HalfSpace
 from .protocol import Estimator
 from .tangent import Tangent
 
-__all__ = ["Fewest", "columns_changed"]
+__all__ = ["Fewest"]
 
 
 Units = Sequence[IntArray]
@@ -121,10 +122,6 @@ class Fewest(Settings):
         """Raise if ``base`` cannot be used."""
         self.chosen_base(problem).check(problem)
 
-    def rank(self, problem: Problem) -> Callable[[Array], Real]:
-        """Orders flips by the number of columns changed, then by L2."""
-        return lambda moved: _rank(moved, problem)
-
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Run the base, then take columns back."""
         yield from self.chosen_base(problem).search(flips, problem)
@@ -156,7 +153,7 @@ class Fewest(Settings):
             start,
             max_queries_per_row=self.max_queries_per_row + 2,
             memory=4,
-            rank=self.rank(problem),
+            rank=fewest_columns(problem),
         )
 
 
@@ -322,21 +319,6 @@ class _Row:
                 high = middle
             else:
                 low = middle
-
-
-def columns_changed(moved: Array, problem: Problem) -> IntArray:
-    """How many columns each displacement (k, m) changes, a group or a category counting once."""
-    flat = flat_rows(moved)
-    if problem.units is None:
-        return np.asarray((flat != 0).sum(axis=-1), np.intp)
-    changed = [flat[:, unit].any(axis=-1) for unit in problem.units]
-    return np.asarray(np.sum(changed, axis=0), np.intp)
-
-
-def _rank(moved: Array, problem: Problem) -> Real:
-    """The number of columns, and less than one more for the L2 length."""
-    length = flat_norm(moved, 2)
-    return np.asarray(columns_changed(moved, problem) + length / (1 + length))
 
 
 def _units(problem: Problem) -> Units:

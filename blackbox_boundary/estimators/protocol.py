@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from ..arrays import flat_norm
 from ..gradients import GradientSource
 from ..search.asks import Search
+from ..search.columns import fewest_columns
 from ..search.geometry import ORDER
 from ..search.on_grid import Rank
 from ..search.problem import Problem
@@ -151,6 +152,8 @@ def rank_of(estimator: Estimator, problem: Problem) -> Rank:
     """The measure that orders flips: the estimator's own, else its norm."""
     if isinstance(estimator, Ranking):
         return estimator.rank(problem)
+    if norm_of(estimator) == "l0":
+        return fewest_columns(problem)
     order = ORDER[norm_of(estimator)]
     return lambda moved: flat_norm(moved, order)
 

@@ -13,10 +13,10 @@ from ..analysis.certificates import withdraw_contradicted
 from ..analysis.distances import Distances
 from ..arrays import flat_norm, put, take
 from ..estimators import Estimator, Flips
-from ..estimators.fewest import columns_changed
 from ..estimators.protocol import norm_of
 from ..predictor import Access, Array, IntArray
 from ..search.asks import Status
+from ..search.columns import columns_changed
 from ..search.margins import softmax_entropy
 from .blocks import Block
 from .rows import Rows

@@ -99,11 +99,11 @@ def class_curves(
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
-    steps = everything.steps(60)
+    steps = everything.steps(40)
     for axes, (name, curve) in zip(grid.flat, curves.items(), strict=False):
         dress(axes, colours)
         axes.step(*steps, where="post", color=colours.muted, linewidth=0.9)
-        axes.step(*curve.steps(60), where="post", color=colours.accent, linewidth=1.5)
+        axes.step(*curve.steps(40), where="post", color=colours.accent, linewidth=1.5)
         axes.set_title(name, fontsize=8.5, color=colours.ink, pad=2, parse_math=False)
         _scales(axes, [everything], norm, unit)
         axes.set(xlabel="", ylabel="")

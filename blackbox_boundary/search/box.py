@@ -53,19 +53,23 @@ class Box:
         """The displacements (..., d), as far as there is room."""
         return np.asarray(np.clip(displacements, self.down, self.up))
 
-    def along(self, u: Real, length: float) -> Real:
-        """Return the displacement of this L2 length on the clipped ray of ``u`` (d,).
+    def along(self, u: Real, length: float, norm: str = "l2") -> Real:
+        """Return the displacement of this length on the clipped ray of ``u`` (d,).
 
-        If the ray comes to rest at a shorter length, return the point where it does.
+        In L-inf the ray is that of a corner, ``sign(u)``. If the ray comes to rest at a shorter
+        length, return the point where it does.
         """
+        if norm == "linf":
+            return self.clip(min(length, self.width) * np.sign(u))
         return self.clip(_radius(self._room(u), u * u, 2, length**2) * u)
 
-    def nearest(self, w: Real) -> Real | None:
+    def nearest(self, w: Real, norm: str = "l2") -> Real | None:
         """Return the shortest displacement with ``w . s = 1``; None if the box does not reach it.
 
-        By the optimality conditions it is ``clip(r * w)``.
+        By the optimality conditions it is ``clip(r * w)`` in L2, ``clip(r * sign(w))`` in L-inf.
         """
-        s = self.clip(_radius(self._room(w), w * w, 1, 1.0) * w)
+        rate = np.sign(w) if norm == "linf" else w
+        s = self.clip(_radius(self._room(rate), w * rate, 1, 1.0) * rate)
         return s if abs(float(w @ s) - 1) < 1e-6 else None
 
     def _room(self, u: Real) -> Real:

@@ -20,7 +20,7 @@ among coordinates costs as much as a layer of a small network.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ __all__ = [
     "shrunk",
 ]
 
-ORDER = {"l1": 1.0, "l2": 2.0, "linf": np.inf}
+ORDER = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": np.inf}
 DUAL = {"l1": np.inf, "l2": 2.0, "linf": 1.0}
 
 _PASSES = 8
@@ -70,10 +70,10 @@ _LEAST_EPSILONS = 4
 """Machine epsilons of a row's length by which a step moves it for certain."""
 
 
-def check_norm(norm: str, whose: str) -> None:
-    """Raise :class:`~blackbox_boundary.InvalidInput` unless norm is ``l1``, ``l2`` or ``linf``."""
-    if norm not in ORDER:
-        raise InvalidInput(f'"norm" of {whose} must be one of {", ".join(ORDER)}; got "{norm}".')
+def check_norm(norm: str, whose: str, known: Collection[str] = ("l1", "l2", "linf")) -> None:
+    """Raise :class:`~blackbox_boundary.InvalidInput` unless the norm is one of the ``known``."""
+    if norm not in known:
+        raise InvalidInput(f'"norm" of {whose} must be one of {", ".join(known)}; got "{norm}".')
 
 
 def length(step: Array, norm: str) -> Real:

@@ -19,15 +19,20 @@ from blackbox_boundary import (
 )
 from blackbox_boundary.estimators import Broyden, HalfSpace, Tangent, halfspace
 from blackbox_boundary.gradients import Coordinates, Cosines, Span
+from blackbox_boundary.search.geometry import limits, nearest
 from blackbox_boundary.testing import Ball, Linear, Opaque, Reference
 
-BOTH = [HalfSpace(max_queries_per_row=200), Broyden(max_queries_per_row=100)]
+BOTH = [
+    HalfSpace(max_queries_per_row=200),
+    Broyden(max_queries_per_row=100),
+    Broyden(max_queries_per_row=100, norm="linf"),
+]
 SEARCH = (
     Phase.explicit,
     Phase.reuse,
     Phase.generate,
 )  # shrinking a run of hundreds of questions takes minutes and shows little
-names = {"ids": lambda estimator: estimator.name}
+names = {"ids": lambda estimator: f"{estimator.name} {estimator.norm}"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -72,6 +77,24 @@ def test_hyperplanes_are_met_at_their_distance(estimator, within):
     assert (found.status == Status.CONVERGED).all()
     assert (ratio > 1 - 1e-6).all()
     assert (np.median(ratio) if isinstance(estimator, HalfSpace) else ratio.max()) < within
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
+def test_scores_in_l_infinity_meet_hyperplanes_at_their_distance(bounds):
+    """The nearest of several hyperplanes in twenty dimensions, against the closed form in a box."""
+    predictor, x = hyperplanes(20, access=Access.LOGITS, bounds=bounds), inside(6, 20)
+    found = measure(Opaque(predictor), x, estimator=Broyden(max_queries_per_row=150, norm="linf"))
+    logits, weights = predictor.predict(x).scores, predictor.shape.weights
+    exact = np.full(len(x), np.inf)
+    for rival in range(4):
+        lead = logits[np.arange(6), found.home] - logits[:, rival]
+        step = nearest(weights[found.home] - weights[rival], *limits(x, bounds), lead, "linf")
+        reached = (rival != found.home) & (
+            ((weights[found.home] - weights[rival]) * step).sum(axis=-1) <= -lead * (1 - 1e-6)
+        )
+        exact = np.where(reached, np.minimum(exact, np.abs(step).max(axis=-1)), exact)
+    assert (found.linf > exact * (1 - 1e-6)).all()
+    assert (found.linf < exact * 1.002).all()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from blackbox_boundary.adapters.torch_modules import TorchPredictor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackbox_boundary import CapabilityMissing, InvalidInput, Prediction, Status
+from blackbox_boundary import Access, CapabilityMissing, InvalidInput, Prediction, Status
 from blackbox_boundary.estimators import Tangent
 from blackbox_boundary.measuring.driver import measure
 from blackbox_boundary.search.geometry import limits, nearest
@@ -112,6 +112,39 @@ def test_more_rounds_never_worsen(norm):
     assert (np.diff(distances, axis=0) <= 0).all()
 
 
+class Bumps:
+    """Two classes whose lead is 1 less eight narrow bumps: a flip lies near most of them."""
+
+    access, n_classes, input_shape, bounds = Access.LOGITS, 2, (6,), None
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        centre = rng.normal(size=(8, 6))
+        radius = rng.uniform(1, 2, size=8) / np.linalg.norm(centre, axis=1)
+        self.centre, self.height = centre * radius[:, None], rng.uniform(1.3, 3, 8)
+
+    def parts(self, x):
+        away = np.asarray(x, np.float64)[:, None] - self.centre
+        return away, self.height * np.exp(-(away**2).sum(axis=-1) / 0.32)
+
+    def predict(self, x):
+        lead = 1 - self.parts(x)[1].sum(axis=-1)
+        return Prediction.from_scores(np.stack([lead / 2, -lead / 2], axis=-1))
+
+    def vjp(self, x, v):
+        away, height = self.parts(x)
+        slope = (height[..., None] * away).sum(axis=1) / 0.16
+        return (slope * ((v[:, 0] - v[:, 1]) / 2)[:, None]).astype(x.dtype)
+
+
+def test_later_rounds_look_elsewhere():
+    """The planned rounds end at a bump that is not the nearest, or at none; later ones find it."""
+    x = np.random.default_rng(5).normal(size=(16, 6)) * 0.15
+    four, twelve = (measure(Bumps(), x, estimator=Tangent(steps=8, rounds=k)).l2 for k in (4, 12))
+    assert (twelve <= four).all()
+    assert (twelve < 0.99 * four).any()
+
+
 def test_a_larger_query_limit_never_worsens():
     """A spent limit ends with the best point so far and says so."""
     predictor, x = linear(d=8), np.random.default_rng(5).normal(size=(10, 8))
@@ -151,8 +184,8 @@ def test_nothing_may_move():
 def test_rows_do_not_see_each_other(norm):
     """A row alone gives the same bits and the same counts as in a batch."""
     predictor, x = linear(d=8), np.random.default_rng(7).normal(size=(9, 8))
-    together = measure(predictor, x, estimator=Tangent(norm=norm, steps=5, rounds=3))
-    alone = measure(predictor, x[4:5], estimator=Tangent(norm=norm, steps=5, rounds=3))
+    together = measure(predictor, x, estimator=Tangent(norm=norm, steps=5, rounds=6))
+    alone = measure(predictor, x[4:5], estimator=Tangent(norm=norm, steps=5, rounds=6))
     for column in ("l1", "l2", "linf", "lo", "hi", "n_predictions", "n_gradients"):
         assert getattr(together, column)[4] == getattr(alone, column)[0]
     assert (together.flip_points[4] == alone.flip_points[0]).all()

@@ -15,18 +15,19 @@ import numpy as np
 __all__ = ["PEERS"]
 
 
-def _without_torchvision():
-    """Import adv-lib without torchvision, which only its perceptual losses, unused here, need."""
-    for name in ("torchvision", "torchvision.models"):
+def _without_unused():
+    """Import adv-lib without torchvision and visdom, which its perceptual losses and plots need."""
+    for name in ("torchvision", "torchvision.models", "visdom"):
         stand_in = types.ModuleType(name)
         stand_in.__spec__ = importlib.machinery.ModuleSpec(name, None)
         sys.modules.setdefault(name, stand_in)
     sys.modules["torchvision"].models = sys.modules["torchvision.models"]
 
 
-_without_torchvision()
+_without_unused()
 
 from adv_lib.attacks import alma, ddn, df, fab, fmn, pdpgd, sdf  # noqa: E402 - after the stand-in
+from adv_lib.attacks.sigma_zero import sigma_zero  # noqa: E402
 
 
 def _foolbox_deepfool(net, x, labels):
@@ -73,7 +74,14 @@ PEERS = {
         "SuperDeepFool": sdf,
         "DeepFool": df,
         "DeepFool (Foolbox)": _foolbox_deepfool,
+        "ALMA 100": partial(alma, distance="l2", num_steps=100),
         "ALMA 1000": partial(alma, distance="l2"),
+        "FMN 100": partial(fmn, norm=2, steps=100),
+    },
+    "l0": {
+        "sigma-zero 100": partial(sigma_zero, num_steps=100),
+        "sigma-zero 1000": sigma_zero,
+        "FMN 100": partial(fmn, norm=0, steps=100),
     },
     "linf": {"FAB": partial(fab, norm=np.inf), "FMN 100": partial(fmn, norm=np.inf, steps=100)},
     "l1": {

@@ -1,6 +1,9 @@
 """Distance against queries for all methods that were run: a figure, a CSV of numbers, tables.
 
     python tests/quality/queries_figure.py runs.jsonl docs/images/queries
+    python tests/quality/queries_figure.py runs.jsonl docs/images/queries --known FILE
+
+``--known`` names an earlier CSV, from which methods without a run keep their numbers.
 
 ``runs.jsonl`` holds lines of ``our_queries.py`` and ``peers_queries.py``; at least one of ours for
 each net. Of two runs of a method the later line counts. Writes ``.png`` and ``.csv``, and prints a
@@ -70,6 +73,16 @@ def read(file, images):
     return runs, best
 
 
+def kept(file, runs):
+    """The rows of an earlier CSV whose methods were not run now."""
+    with file.open(encoding="utf-8", newline="") as known:
+        for row in csv.DictReader(known):
+            if (row["net"], row["method"]) not in runs:
+                numbers = {name: float(row[name]) for name in COLUMNS[4:]}
+                counts = {name: int(float(row[name])) for name in ("images", "queries", "no_flip")}
+                yield {**row, **numbers, **counts}
+
+
 def summarise(runs, best):
     """One dictionary of :data:`COLUMNS` for each run and number of queries."""
     for (net, method), (l2, seconds) in runs.items():
@@ -105,12 +118,13 @@ def draw(rows, best, file):
                 panel.plot(
                     *zip(*points, strict=True), style, color=colour, linewidth=width, label=name
                 )
-        panel.axhline(
-            np.median(best[net, "white-box"]),
-            color="black",
-            linewidth=0.8,
-            label="300 steps of DDN (gradients)",
-        )
+        if (net, "white-box") in best:
+            panel.axhline(
+                np.median(best[net, "white-box"]),
+                color="black",
+                linewidth=0.8,
+                label="300 steps of DDN (gradients)",
+            )
         panel.set(xscale="log", yscale="log", xlabel="queries an image", title=title)
         ticks = [
             tick
@@ -147,11 +161,12 @@ def main():
         default=[250, 1000, 5000],
         help="numbers of queries in the tables",
     )
+    parser.add_argument("--known", type=Path, help="an earlier CSV, for methods without a run")
     arguments = parser.parse_args()
     runs, best = read(arguments.runs, arguments.images)
     order = list(METHODS)
     rows = sorted(
-        summarise(runs, best),
+        [*summarise(runs, best), *(kept(arguments.known, runs) if arguments.known else ())],
         key=lambda row: (row["net"], order.index(row["method"]), row["queries"]),
     )
     draw(rows, best, arguments.out.with_suffix(".png"))
@@ -165,7 +180,7 @@ def main():
             ]
             for row in rows
         )
-    for net in ("dense", "cnn"):
+    for net in (net for net in ("dense", "cnn") if (net, "white-box") in best):
         print(
             f"\n{net}: best known median {np.median(best[net]):.3f}, "
             f"white-box {np.median(best[net, 'white-box']):.3f}\n"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from blackbox_boundary.search.box import Box
+from blackbox_boundary.search.geometry import nearest
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -51,6 +52,19 @@ def test_nearest_is_what_an_optimiser_finds(seed, d):
     )
     if found.success:
         assert s @ s <= found.fun * (1 + 1e-4) + 1e-9
+
+
+@given(seeds, st.integers(1, 8))
+def test_the_nearest_in_l_infinity_is_that_of_the_tangent_kernel(seed, d):
+    """Two independent solutions of one problem; its corner ray passes through it."""
+    rng = np.random.default_rng(seed)
+    box, w = some_box(rng, d), rng.standard_normal(d) * 3
+    s = box.nearest(w, "linf")
+    if s is None:
+        return
+    other = nearest(-w[None], box.down[None], box.up[None], np.ones(1), "linf")[0]
+    np.testing.assert_allclose(s, other, atol=1e-9)
+    np.testing.assert_array_equal(box.along(s, np.abs(s).max(), "linf"), s)
 
 
 def test_without_bounds_the_nearest_point_is_on_the_normal():

@@ -129,6 +129,9 @@ def _begin(
     if (rows := np.flatnonzero(warm)).size:
         put(step, rows, state.best(rows))
         lead[rows] = state.best_lead[rows]
+        if plan.aside:
+            put(step, rows, _aside(state, rows, take(step, rows), plan.aside))
+            lead[rows], _ = yield from state.look(rows, take(step, rows))
     if (rows := np.flatnonzero(lost)).size:
         put(step, rows, _random_start(state, rows))
         lead[rows], _ = yield from state.look(rows, take(step, rows))
@@ -177,6 +180,16 @@ def _first_step(
     if (again := far if first else np.arange(len(rows))).size:
         lead[rows[again]], _ = yield from state.look(rows[again], take(new, again))
     put(step, rows, new)
+
+
+def _aside(state: TangentState, rows: IntArray, step: Array, share: float) -> Array:
+    """Steps (k, d) beside these ones, by a ``share`` of their length in a random direction.
+
+    Each row draws from its own stream.
+    """
+    far = share * length(step, state.ball)
+    moved = step + farthest(state.draw(rows), *state.box(rows), far, state.ball)
+    return inside(moved, *state.box(rows))
 
 
 def _random_start(state: TangentState, rows: IntArray) -> Array:

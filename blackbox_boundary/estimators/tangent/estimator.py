@@ -18,10 +18,12 @@ from ...search.state import Flips
 from ...settings import Settings
 from .closing import narrow, project
 from .descent import descend
-from .plan import plan_of
+from .later import LaterRounds
+from .plan import PLANS
 from .restarts import restart
 from .saturated import start_at_boundary
 from .state import TangentState
+from .support import SupportSearch
 
 __all__ = ["Tangent"]
 
@@ -32,8 +34,9 @@ class Tangent(Settings):
 
     Parameters
     ----------
-    norm : {"l2", "linf", "l1"}
-        Which distance to make small.
+    norm : {"l2", "linf", "l1", "l0"}
+        Which distance to make small; ``"l0"`` is the number of inputs that change, best with 4
+        rounds.
     steps : int
         Gradients per row and round, at least 2. 24 reach what 100 to 300 steps of comparable
         methods do (docs/explanation/quality.md).
@@ -54,7 +57,7 @@ class Tangent(Settings):
     keeps_domain: ClassVar[bool] = True
     takes_aim: ClassVar[bool] = True
 
-    norm: Literal["l1", "l2", "linf"] = "l2"
+    norm: Literal["l0", "l1", "l2", "linf"] = "l2"
     steps: int = 24
     rounds: int = 1
     frozen: Any = None
@@ -62,7 +65,7 @@ class Tangent(Settings):
     gradients: GradientSource | None = None
 
     def __post_init__(self) -> None:
-        check_norm(self.norm, "Tangent")
+        check_norm(self.norm, "Tangent", ("l0", "l1", "l2", "linf"))
         if self.steps < 2 or self.rounds < 1:
             raise InvalidInput(
                 f'"steps" of Tangent must be at least 2 and "rounds" at least 1; '
@@ -105,8 +108,14 @@ class Tangent(Settings):
             return
         state = TangentState(self, flips, problem)
         yield from start_at_boundary(state)
-        for number in range(self.rounds):
-            yield from descend(state, plan_of(number), self.steps, first=number == 0)
+        if self.norm == "l0":
+            yield from self._fewest(state)
+        later = LaterRounds(state, self.steps)
+        for number in range(0 if self.norm == "l0" else self.rounds):
+            if number >= len(PLANS):
+                yield from later.go_on()
+                continue
+            yield from descend(state, PLANS[number], self.steps, first=number == 0)
             yield from project(state)
             yield from narrow(state)
             if number == 0:
@@ -114,6 +123,15 @@ class Tangent(Settings):
         rows = flips.running
         failed = np.where(state.flat_at_row[rows], Status.ZERO_GRADIENT, Status.NO_FLIP)
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)
+
+    def _fewest(self, state: TangentState) -> Search:
+        """The rounds in L0: half of the first one's gradients look for where to start."""
+        supports = SupportSearch(state)
+        n_start = self.steps // 2
+        yield from supports.start(n_start)
+        for number in range(self.rounds):
+            yield from supports.go_on(self.steps - (n_start + 3 if number == 0 else 1))
+            yield from narrow(state)
 
 
 def _is_finite(bounds: Bounds) -> bool:

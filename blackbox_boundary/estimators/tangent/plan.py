@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["RESTARTS", "Plan", "plan_of"]
+__all__ = ["KINDS", "PLANS", "RESTARTS", "Plan"]
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,32 @@ class Plan:
         Descend towards a class that no round has aimed at or reached.
     from_best : bool
         Start at the best flip point known, where there is one.
+    aside : float
+        How far beside the best flip point the round starts then, relative to its distance.
     """
 
     hot: float
     cold: float
     towards_other: bool = False
     from_best: bool = False
+    aside: float = 0.0
 
 
-_PLANS = (
+PLANS = (
     Plan(0.55, 0.066),
     Plan(0.22, 0.066),
     Plan(0.13, 0.066, from_best=True),
     Plan(0.13, 0.066, towards_other=True),
 )
-"""Then the last two again, in turn."""
+"""Of the first rounds, in turn."""
+
+KINDS = (
+    Plan(0.13, 0.066, from_best=True, aside=0.3),
+    Plan(0.13, 0.066, towards_other=True, from_best=True, aside=0.5),
+    Plan(0.13, 0.066, from_best=True, aside=0.7),
+    Plan(0.55, 0.066, from_best=True, aside=0.5),
+)
+"""Of the later ones; see :mod:`.later`."""
 
 RESTARTS = (
     Plan(0.22, 0.066, from_best=True),
@@ -43,8 +54,3 @@ RESTARTS = (
 )
 """Rounds of the rows that need them, after the first round. Random starts, other classes and the L2
 ball did not come nearer on the verification nets, at the same gradients."""
-
-
-def plan_of(number: int) -> Plan:
-    """Return the plan of a round, counted from 0."""
-    return _PLANS[number if number < len(_PLANS) else 2 + number % 2]

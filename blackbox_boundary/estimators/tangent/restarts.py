@@ -25,7 +25,7 @@ from .descent import descend
 from .plan import RESTARTS
 from .state import TangentState
 
-__all__ = ["corner", "restart"]
+__all__ = ["corner", "look_at_corners", "restart"]
 
 _SUPPORTED = 0.85
 """Share of its distance at which the tangent plane of a flip point must lie; see above."""
@@ -46,7 +46,7 @@ def restart(state: TangentState, steps: int) -> Search:
         if not state.members.any():
             break
         if number == 0:
-            yield from _look_at_corners(state)
+            yield from look_at_corners(state)
             yield from narrow(state)
         yield from descend(state, plan, steps, first=False)
         yield from project(state)
@@ -65,7 +65,7 @@ def _in_need(state: TangentState) -> BoolArray:
     return state.taking_part & ~state.flat_at_row & ~(found & is_minimum)
 
 
-def _look_at_corners(state: TangentState) -> Search:
+def look_at_corners(state: TangentState) -> Search:
     """Ask about corners of the box until one flips."""
     for number in range(2 + _RANDOM_CORNERS):
         rows = np.flatnonzero(state.taking_part & ~np.isfinite(state.distance))

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from array_api_compat import array_namespace
 
-from ...arrays import as_kind, clip, flat_norm, take
+from ...arrays import as_kind, clip, flat_norm, put, take
 from ...gradients import GradientSource
 from ...predictor import Access, Array, BoolArray, FloatArray, IntArray
 from ...search.asks import ANSWERED, Ask, Gradients, Labels, Status, ask_gradient, ask_prediction
+from ...search.columns import fewest_columns
 from ...search.geometry import flat_bounds, least_step, length, limits
 from ...search.margins import is_saturated, leads, resolution
 from ...search.problem import Problem
@@ -26,6 +27,9 @@ __all__ = ["TangentState"]
 
 _COLDEST = 1e-300
 """Temperature of the hard maximum."""
+
+_FAR = 64.0
+"""Units of the scale that stand for room without end in L0, where a column may move for nothing."""
 
 _NEGLIGIBLE = 700.0
 """Temperatures by which a class may be behind: beyond, its weight is zero in double precision."""
@@ -74,6 +78,8 @@ class TangentState:
         Rows of the last ask for gradients that got none that is usable: zero, or not finite.
     flat_at_row : (n,) bool
         Whether the gradient at the row itself was such a one.
+    dense, dense_length, dense_lead : (n, d), (n,), (n, n_classes)
+        In L0 alone: the flip that is nearest in L2, its length, and the leads there.
     supporting : (n,)
         Distance of the last tangent plane relative to that of the best flip point; 1 at a minimum,
         NaN where there was none.
@@ -84,11 +90,16 @@ class TangentState:
     def __init__(self, settings: _Settings, flips: Flips, problem: Problem) -> None:
         n = len(flips.home)
         self.flips, self.problem = flips, problem
-        self.norm, self.ball = settings.norm, "l2" if settings.norm == "l1" else settings.norm
+        self.norm = settings.norm
+        self.ball = "l2" if settings.norm in ("l0", "l1") else settings.norm
+        self._rank = fewest_columns(problem)
         self.x = array_namespace(flips.x).reshape(flips.x, (n, math.prod(problem.input_shape)))
         self.bounds, self.levels = flat_bounds(problem), settings.levels
         frozen = None if settings.frozen is None else np.asarray(settings.frozen).reshape(-1)
         self.least, self.most = limits(self.x, self.bounds, frozen)
+        if self.norm == "l0":
+            self.least, self.most = _within(self.least, self.most, problem)
+            self.dense, self.dense_length = self.x * 0, np.full(n, np.inf)
         self.least_step = least_step(self.x)
         self.home = np.maximum(flips.home, 0)
         self.start = leads(flips.start, self.home, problem.access)
@@ -100,6 +111,7 @@ class TangentState:
         self.start[ended] = 0.0
         self.margin[ended] = 1.0
         self.best_lead = self.start.copy()
+        self.dense_lead = self.start.copy()
         self.distance = np.full(n, np.inf)
         self.tried = np.zeros(self.start.shape, np.bool_)
         self.members = np.ones(n, np.bool_)
@@ -152,8 +164,10 @@ class TangentState:
         lead = leads(reply.prediction, self.home[rows], self.problem.access)
         lead[~reply.answered] = self.start[rows[~reply.answered]]
         moved = array_namespace(points).reshape(points, (len(rows), -1)) - take(self.x, rows)
-        distance = length(moved, self.norm)
+        distance = self._rank(moved) if self.norm == "l0" else length(moved, self.norm)
         flipped = reply.answered & (reply.prediction.label != self.home[rows])
+        if self.norm == "l0":
+            self._note_dense(rows[flipped], take(moved, np.flatnonzero(flipped)), lead[flipped])
         nearer = np.flatnonzero(flipped & (distance < self.distance[rows]))
         if nearer.size:
             found, label = rows[nearer], reply.prediction.label[nearer]
@@ -164,6 +178,13 @@ class TangentState:
             flips.lo[found] = 0.0  # what was known below lay on the way to another flip point
             flips.status[found[distance[nearer] == 0]] = Status.UNDECIDED
         return lead, flipped
+
+    def _note_dense(self, rows: IntArray, step: Array, lead: FloatArray) -> None:
+        """Note flips (k, d) that are the nearest in L2: where a search for the fewest begins."""
+        size = flat_norm(step, 2)
+        nearer = np.flatnonzero(size < self.dense_length[rows])
+        put(self.dense, rows[nearer], take(step, nearer))
+        self.dense_length[rows[nearer]], self.dense_lead[rows[nearer]] = size[nearer], lead[nearer]
 
     def soft_weights(self, lead: FloatArray, heat: float, target: IntArray) -> FloatArray:
         """Weights (n, n_classes) of the scores whose sum is the margin, softened.
@@ -210,9 +231,11 @@ class TangentState:
     def next_target(self) -> IntArray:
         """The class nearest to winning at the best point that no round has aimed at or reached.
 
-        (n,), -1 where there is none. The class counts as tried from now on.
+        (n,), -1 where there is none and of rows that take no part. The class counts as tried from
+        now on.
         """
-        lead = np.where(self.tried, np.inf, self.best_lead)
+        open_to = ~self.tried & self.taking_part[:, None]
+        lead = np.where(open_to, self.best_lead, np.inf)
         target = np.where(np.isfinite(lead.min(axis=-1)), lead.argmin(axis=-1), -1)
         self.tried[np.arange(len(target)), target] |= target >= 0
         return target
@@ -245,6 +268,13 @@ def _of_rows(bounds: tuple[Any, Any], rows: IntArray) -> tuple[Any, Any]:
     """Bounds (d,) that all rows share, or those (k, d) of some rows."""
     lowest, highest = bounds
     return (lowest, highest) if lowest.ndim == 1 else (lowest[rows], highest[rows])
+
+
+def _within(least: Array, most: Array, problem: Problem) -> tuple[Array, Array]:
+    """A box (n, d) whose rooms without end are ``_FAR`` units of the columns' scales."""
+    scale = np.ones(least.shape[1]) if problem.scale is None else problem.scale.reshape(-1)
+    far, xp = as_kind(_FAR * scale, least), array_namespace(least)
+    return xp.maximum(least, -far), xp.minimum(most, far)
 
 
 def _softmax(z: FloatArray) -> FloatArray:

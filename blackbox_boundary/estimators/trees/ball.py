@@ -12,11 +12,9 @@ that it chooses:
 .. math:: b(\lambda) = \sum_t \min_{l \in t}
     \Big(v_l + \sum_j \min_{k \in l_j} \lambda_{t,j}(k)\Big).
 
-:meth:`Ball.sweep` takes column after column and makes the trees agree about the price of each cell
-(min-marginal averaging, the block-coordinate ascent of Globerson and Jaakkola [2]_); no step lowers
-the bound. At its best it equals a linear relaxation of the whole problem. The cost of moving enters
-as one more potential ``mu * cost`` that every flip inside the ball must pay: the multiplier of the
-constraint that the move is no longer than the radius.
+:func:`.sweeps.tighten` looks for the potentials whose bound is the highest. The cost of moving
+enters as one more potential ``mu * cost`` that every flip inside the ball must pay: the multiplier
+of the constraint that the move is no longer than the radius.
 
 Trees are merged into cliques (:mod:`.merging`) where that does not suffice.
 
@@ -24,8 +22,6 @@ References
 ----------
 .. [1] H. Chen, H. Zhang, S. Si, Y. Li, D. Boning, C.-J. Hsieh, "Robustness Verification of
    Tree-based Models", NeurIPS 2019. arXiv 1906.03849.
-.. [2] A. Globerson, T. Jaakkola, "Fixing Max-Product: Convergent Message Passing Algorithms for MAP
-   LP-Relaxations", NeurIPS 2007.
 """
 
 from __future__ import annotations
@@ -45,12 +41,6 @@ __all__ = ["Ball", "first_radius", "starts"]
 _NEVER = 1e6
 """Stands for an infinite potential, in units of all leaves together; infinity cannot be
 subtracted."""
-
-_SWEEPS = 14
-"""At most; by then the bound of the forests tried had all but settled."""
-
-_SETTLED = 0.01
-"""Share of the missing bound that a sweep must gain for another to follow."""
 
 
 class _Column(NamedTuple):
@@ -204,54 +194,6 @@ class Ball:
         if bound > 0:
             return self.radius
         return self.radius + bound / self.mu if self.mu > 0 else 0.0
-
-    def tighten(self) -> float:
-        """Sweep until the bound is above zero, or settles; the bound."""
-        bound = self.bound()
-        if bound > 0 or not len(self.total) or not np.isfinite(self.radius):
-            return bound
-        if self.moves.norm != "linf":
-            return self._tighten_with_cost()
-        for _ in range(_SWEEPS):
-            before = bound
-            self.sweep()
-            bound = self.bound()
-            if bound > 0 or bound - before < -_SETTLED * bound:
-                break
-        return bound
-
-    def _tighten_with_cost(self) -> float:
-        """The same, with a line search for the multiplier of the cost."""
-        self.sweep()
-        bound = self.bound()
-        step = 0.5 * max(-bound, 0.0) / self.radius
-        for _ in range(_SWEEPS):
-            if bound > 0:
-                break
-            kept = self.potentials.copy(), self.total.copy(), self.mu
-            self.sweep(max(step, -self.mu))
-            if (reached := self.bound()) > bound:
-                bound, step = reached, 1.3 * step
-            else:
-                self.potentials, self.total, self.mu = kept
-                step *= -0.4
-                self.sweep()
-                bound = self.bound()
-        return bound
-
-    def sweep(self, more: float = 0.0) -> None:
-        """Equalise the trees' marginals of each column in turn; raise cost's price by ``more``."""
-        for column in self.columns():
-            potential = self.potentials[column.groups, column.place]
-            choice = column.outside + potential[column.rank]
-            rest = self.total[column.rows] - choice.min(axis=1)
-            marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
-            agreed = (marginal.sum(axis=0) + more * self.cost_of(column.j)) / len(column.groups)
-            potential += np.minimum(agreed, self.never / 2) - marginal
-            self.potentials[column.groups, column.place] = potential
-            self.total[column.rows] = rest + (column.outside + potential[column.rank]).min(axis=1)
-            self.work += column.outside.size
-        self.mu += more
 
     def columns(self) -> list[_Column]:
         """The columns that two leaves of a tree disagree about."""

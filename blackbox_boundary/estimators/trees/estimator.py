@@ -35,11 +35,11 @@ from ...errors import CapabilityMissing, InvalidInput
 from ...grid import Grid
 from ...predictor import IntArray
 from ...search.asks import Search, Status, ask_prediction
+from ...search.columns import columns_changed
 from ...search.on_grid import Rank
 from ...search.problem import Problem
 from ...search.state import Flips
 from ...tree_ensembles import TreeEnsemble
-from ..fewest import columns_changed
 from .cells import Leaves, SplitCells
 from .contests import rivals
 from .moves import Reach, RowMoves

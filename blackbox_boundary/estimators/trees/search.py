@@ -36,6 +36,7 @@ from .greedy import greedy_flip
 from .merging import merge
 from .moves import RowMoves
 from .prices import price_cells
+from .sweeps import tighten
 
 __all__ = ["Nearest", "nearest_flip"]
 
@@ -176,7 +177,7 @@ class _Search:
         for place in np.flatnonzero(self.lower < self.upper).tolist():
             if self.upper < np.inf:
                 ball = self._ball(place, self.upper)
-                ball.tighten()
+                tighten(ball)
                 self.lower[place] = max(self.lower[place], ball.proved())
                 self._note(place, None, ball.work)
 
@@ -215,7 +216,7 @@ class _Search:
             n_before = len(ball.total)
             start = price_cells(ball) if n_before <= _MOST_PRICED else None
             if start is None:
-                ball.tighten()
+                tighten(ball)
             whole.radius = ball.radius
             self._note(place, greedy_flip(whole, start), ball.work + whole.work)
             ball.work = whole.work = 0
@@ -300,7 +301,7 @@ class _Search:
 
     def _looked_at(self, ball: Ball) -> tuple[float, tuple[float, Cells] | None]:
         """A bound, and a flip by single moves."""
-        if ball.tighten() > 0:
+        if tighten(ball) > 0:
             return ball.radius, None
         found = greedy_flip(ball)
         return ball.proved(), found if found is not None and found[0] < ball.radius else None
@@ -312,7 +313,7 @@ class _Search:
                 return ball.radius, None
             if not merge(ball, _LARGEST_CLIQUE):
                 return ball.radius, None
-            if ball.tighten() > 0 or not ball.narrow() or not ball.drop_hopeless():
+            if tighten(ball) > 0 or not ball.narrow() or not ball.drop_hopeless():
                 return ball.radius, None
             proved = max(proved, ball.proved())
         found, lower = self._boxes(ball)

@@ -24,7 +24,8 @@ A search that walks down one facet ends at its nearest point, and another class 
 the first fifty images on the dense MNIST net, seventeen settle with another label than the nearest
 one. Hence three phases:
 
-1. *Settle*: follow the facet that the first flip belongs to, ``_SETTLED`` questions long.
+1. *Settle*: follow the facet that the first flip belongs to, ``_SETTLED`` questions long, fewer
+   in few dimensions.
 2. *Look around*: find a flip that no known facet accounts for, and learn its facet, as long as it
    keeps up with the best known one when both are compared after as many questions. How far a
    facet's length still falls depends on little else than how many were asked about it: after ten
@@ -89,6 +90,10 @@ __all__ = ["HalfSpace"]
 _SETTLED = 1000
 """Questions about the first facet before others are looked for; an earlier look costs distance
 at 1,000 queries."""
+
+_SETTLED_PER_DIRECTION = 20
+"""Questions about the first facet per direction, where that is fewer: the normal of 13 columns is
+known after 260, and the rest of 1,000 finds the facets of other classes."""
 
 _REFINE = 300
 """Questions for the nearest facet after each look at another; about what such a look costs."""
@@ -171,9 +176,8 @@ class HalfSpace(FacetSettings):
         def together(facets: Sequence[Facet]) -> Generator[BatchAsk, Replies, None]:
             return rounds(facets, blocks, look, problem.n_classes)
 
-        facets = 1 + max(
-            0, min(problem.n_classes - 2, (self.max_queries_per_row - _SETTLED) // _REFINE)
-        )
+        others = (self.max_queries_per_row - _settled(blocks)) // _REFINE
+        facets = 1 + max(0, min(problem.n_classes - 2, others))
         yield from lockstep(
             flips,
             problem,
@@ -193,7 +197,7 @@ class HalfSpace(FacetSettings):
             return
         nearest = Facet.at(start, box, blocks, stream, self._length(start))
         known, pause, slack = [nearest], _REFINE, _SLACK
-        yield from _until(_SETTLED, nearest)
+        yield from _until(_settled(blocks), nearest)
         while True:
             new = yield from self._beside(known, nearest, n_classes, blocks)
             for facet in known if new is None else [new]:
@@ -231,6 +235,11 @@ class HalfSpace(FacetSettings):
         if start is None:
             return None
         return Facet.beside(known, nearest, start, blocks, self._length(start))
+
+
+def _settled(blocks: Blocks) -> int:
+    """Questions about the first facet before others are looked for."""
+    return min(_SETTLED, _SETTLED_PER_DIRECTION * blocks.basis.size)
 
 
 def _until(asked: int, facet: Facet) -> Asking[None]:

@@ -4,14 +4,14 @@ A tree ensemble changes its label only where a column crosses a threshold. A hyp
 labels (:class:`~blackbox_boundary.estimators.HalfSpace`) has no such corners; this search moves
 column by column instead:
 
-1. *Start*: some columns are moved at random, at first as far as they go, later by no more than the
-   best flip allows, until the label flips.
+1. *Start*: in L1 and L2, half-spaces are learnt for the first ``_FACET_SHARE`` of the queries, so
+   that the first flip moves many columns a little; else columns are moved as far as they go.
 2. *Reset*: columns return to the row's values as long as the label stays flipped, the dearest
    first.
 3. *Bisect*: each column that still moves is brought to its threshold, the others held; the
    threshold is kept for later starts.
-4. *Exchange*: one move of the best flip is dropped or shortened, and others, to known thresholds or
-   at random, take its place at a lower cost.
+4. *Exchange*: one or two moves of the best flip are dropped or shortened, and others, to known
+   thresholds or at random, take their place at a lower cost. What flips is reset and bisected.
 
 In L-inf all columns may move at no cost up to the largest move: there a start is a corner of the
 ball just inside the best flip, near its own signs, and one cap is bisected for all columns.
@@ -22,6 +22,7 @@ Cost per row: ``max_queries_per_row`` in all. Stopped earlier, the nearest flip 
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -32,9 +33,14 @@ from ..predictor import Real
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, check_norm
-from ..search.lockstep import Asking, RowSearch, lockstep
+from ..search.lockstep import Asking, BatchAsk, Replies, RowSearch, lockstep
 from ..search.problem import Problem
 from ..search.state import Flips
+from ._directions import Blocks
+from ._facet import Facet
+from ._rounds import rounds
+from ._starts import first_flip
+from .halfspace import HalfSpace
 
 __all__ = ["AxisSplits"]
 
@@ -50,14 +56,21 @@ _DESCENT = 16.0
 _SMALLEST = 1e-9
 """Moves below this share of the first one are zero."""
 
-_EXCHANGES = 60
-"""Exchanges tried at a best flip before another start."""
+_FACET_SHARE = 0.15
+"""Share of the queries that learn the half-space beyond the first flip. On 48 rows of 8 columns in
+L2, the 95th percentile of the ratio to the exact distance was 1.62 without, 1.50 with it."""
 
 _ROW_VECTORS = 64
 """Vectors of the inputs' size that the search of a row keeps at most."""
 
 _INSIDE = 0.97
-"""Starts lie within this share of the best flip's length."""
+"""Exchanges lie within this share of the best flip's length."""
+
+_ANEW = 0.3
+"""Share of the exchanges that draw all moves anew."""
+
+_SHARED_BY = 4
+"""Columns at most that take over the length of a dropped move."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +108,26 @@ class AxisSplits:
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each independently."""
         order = ORDER[self.norm]
+        half_space = HalfSpace(norm=self.norm)
+        blocks, look = half_space.blocks(problem), half_space.look()
+        n_facet = int(_FACET_SHARE * self.max_queries_per_row) if self.norm != "linf" else 0
 
         def start(row: int, box: Box) -> RowSearch:
             x = np.asarray(flips.x[row], np.float64).reshape(-1)
             state = _Row(box, x, order, problem.stream(int(flips.row_ids[row])))
-            return state.run()
+            return state.run(half_space, blocks, n_facet)
+
+        def together(facets: Sequence[Facet]) -> Generator[BatchAsk, Replies, None]:
+            return rounds(facets, blocks, look, problem.n_classes)
 
         yield from lockstep(
             flips,
             problem,
             start,
             max_queries_per_row=self.max_queries_per_row,
-            memory=_ROW_VECTORS * 8 * math.prod(problem.input_shape),
+            memory=_ROW_VECTORS * 8 * math.prod(problem.input_shape)
+            + 4 * blocks.size * blocks.width,
+            together=together,
             rank=lambda moved: np.linalg.norm(np.asarray(moved), order, axis=-1),
         )
 
@@ -134,17 +155,23 @@ class _Row:
     def length(self) -> float:
         return np.inf if self.best is None else self._norm(self.best)
 
-    def run(self) -> RowSearch:
-        """Search until the driver stops sending answers."""
-        while True:
+    def run(self, half_space: HalfSpace, blocks: Blocks, n_facet: int) -> RowSearch:
+        """Search until the driver stops sending answers.
+
+        The first ``n_facet`` queries or so learn a half-space.
+        """
+        s = None
+        if n_facet >= half_space.n_probes:
+            s = yield from self._beyond_facet(half_space, blocks, n_facet)
+        if s is None:
             s = yield from self._start()
-            if s is None:
-                return
-            yield from self._improve(s)
-            for _ in range(_EXCHANGES):
-                candidate = self._exchange()
-                if candidate is not None and (yield from self._flips(candidate)):
-                    yield from self._improve(candidate)
+        if s is None:
+            return
+        yield from self._improve(s)
+        while True:
+            candidate = self._exchange()
+            if candidate is not None and (yield from self._flips(candidate)):
+                yield from self._improve(candidate)
 
     def _norm(self, s: Real) -> float:
         return float(np.linalg.norm(s, self.order))
@@ -153,31 +180,40 @@ class _Row:
         answers = yield s[None]
         return bool(len(answers.flipped) and answers.flipped[0])
 
+    def _beyond_facet(
+        self, half_space: HalfSpace, blocks: Blocks, n_queries: int
+    ) -> Asking[Real | None]:
+        """A flip that many columns share, by learning the half-space beyond a first one.
+
+        None where no direction flips.
+        """
+        start = yield from first_flip(
+            self.box, blocks.basis, half_space.n_starts, self.stream, half_space.norm
+        )
+        if start is None:
+            return None
+        facet = Facet.at(start, self.box, blocks, self.stream, self._norm(start.point))
+        while facet.asked < n_queries:
+            yield facet
+        return facet.best
+
     def _start(self) -> Asking[Real | None]:
         """A displacement that flips; None where none of many does."""
         for attempt in range(30 + 10 * len(self.x)):
-            s = self._near() if self.best is not None and attempt % 4 else self._anywhere(attempt)
+            s = self._farthest(attempt)
             if self._norm(s) > 0 and (yield from self._flips(s)):
                 return s
-        return self.best
+        return None
 
-    def _anywhere(self, attempt: int) -> Real:
-        """Move some columns to their farthest values or beyond known thresholds.
-
-        Single columns are moved first.
-        """
+    def _farthest(self, attempt: int) -> Real:
+        """Move some columns to their farthest values; single columns first."""
         d = len(self.x)
         s = np.zeros(d)
-        if attempt < 2 * d and self.best is None:
+        if attempt < 2 * d:
             s[attempt // 2] = self.far[attempt % 2, attempt // 2]
             return s
-        chosen = self.stream.random(d) < self.stream.uniform(0.2, 1.0)
-        for j in np.flatnonzero(chosen):
-            levels = sorted(self.known[j])
-            if levels and self.stream.random() < 0.5:
-                s[j] = levels[int(self.stream.integers(len(levels)))]
-            else:
-                s[j] = self.far[int(self.stream.integers(2)), j]
+        chosen = np.flatnonzero(self.stream.random(d) < self.stream.uniform(0.2, 1.0))
+        s[chosen] = self.far[self.stream.integers(2, size=len(chosen)), chosen]
         return s
 
     def _near(self) -> Real:
@@ -205,10 +241,36 @@ class _Row:
         return np.where(self.stream.random(len(odds)) < odds, 1.0, -1.0)
 
     def _exchange(self) -> Real | None:
-        """The best flip with one move dropped or shortened, and one or two others in its place."""
-        assert self.best is not None
-        if self.order == np.inf or self.stream.random() < 0.5:
+        """A shorter move to ask; None where the one drawn is no shorter."""
+        if self.order == np.inf or self.stream.random() < _ANEW:
             return self._near()
+        return self._shared() if self.stream.random() < 0.5 else self._swapped()
+
+    def _shared(self) -> Real | None:
+        """One or two moves dropped or shortened; some of the other columns share their length."""
+        assert self.best is not None
+        p, stream = self.order, self.stream
+        length = np.abs(self.best) ** p
+        moved = np.flatnonzero(length)
+        odds = np.sqrt(length[moved])
+        n = min(int(stream.integers(1, 3)), len(moved))
+        given = stream.choice(moved, n, replace=False, p=odds / odds.sum())
+        length[given] *= np.where(stream.random(n) < 0.5, 0.0, stream.random(n))
+        room = (_INSIDE * self.length) ** p - length.sum()
+        others = stream.permutation(np.setdiff1d(np.arange(len(length)), given))
+        taking = others[: int(stream.integers(1, _SHARED_BY + 1))]
+        if room <= 0 or not len(taking):
+            return None
+        length[taking] += room * stream.dirichlet(np.ones(len(taking)))
+        signs = np.where(self.best != 0, np.sign(self.best), self._signs())
+        return self.box.clip(signs * length ** (1 / p))
+
+    def _swapped(self) -> Real | None:
+        """One move dropped or shortened, and up to three others in its place.
+
+        The others go to known thresholds, or as far as the length allows.
+        """
+        assert self.best is not None
         s, limit = self.best.copy(), _INSIDE * self.length
         moved = np.flatnonzero(s)
         j = int(moved[self.stream.integers(len(moved))])

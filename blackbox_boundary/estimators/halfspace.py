@@ -118,7 +118,8 @@ class HalfSpace(FacetSettings):
     ----------
     max_queries_per_row : int
         Limit, and the main setting. 250 give a rough distance, 1,000 a good one, 5,000 one within
-        some percent of white-box methods; beyond 1,000, classes other than the first one met are
+        some percent of white-box methods; beyond 1,000
+        (20 per direction where that is fewer), classes other than the first one met are
         also searched for.
     subspace : Basis, optional
         Where the boundary's normal is sought. Default: all directions; of inputs of more than 8,192
@@ -161,13 +162,18 @@ class HalfSpace(FacetSettings):
     def check(self, problem: Problem) -> None:
         """Accept any predictor: labels are enough."""
 
+    def blocks(self, problem: Problem) -> Blocks:
+        """The directions in which the boundary's normal is sought."""
+        shape, seed = problem.input_shape, problem.seed
+        return Blocks(self.subspace or basis_for(shape, largest=_LARGEST_BASIS, seed=seed))
+
+    def look(self) -> Look:
+        """The settings of a round."""
+        return Look(self.n_probes, self.probe_radius, self.noise, self.forgetting, self.norm)
+
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search all running rows, each independently."""
-        basis = self.subspace or basis_for(
-            problem.input_shape, largest=_LARGEST_BASIS, seed=problem.seed
-        )
-        blocks = Blocks(basis)
-        look = Look(self.n_probes, self.probe_radius, self.noise, self.forgetting, self.norm)
+        blocks, look = self.blocks(problem), self.look()
 
         def start(row: int, box: Box) -> RowSearch:
             stream = problem.stream(int(flips.row_ids[row]))

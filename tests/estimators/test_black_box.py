@@ -119,7 +119,7 @@ def test_a_nearer_class_is_found_beside_the_first():
     predictor, x = hyperplanes(20, access=Access.LABEL, seed=3), inside(12, 20)
     estimator, truth = HalfSpace(max_queries_per_row=1200), predictor.distance(x)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(halfspace, "_SETTLED", 1200)
+        patch.setattr(halfspace, "_settled", lambda blocks: 1200)
         settled = measure(Opaque(predictor), x, estimator=estimator).l2
     looked = measure(Opaque(predictor), x, estimator=estimator).l2
     assert (settled / truth > 1.05).any()

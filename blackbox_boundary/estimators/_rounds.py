@@ -257,7 +257,7 @@ class _Stack:
         secants look for it.
         """
         aside = self.blocks.synthesise(probes.components)
-        scale = np.clip(1 + probes.off - probes.heights(self.beliefs.mean), *_SCALES)
+        scale = np.clip(1 + probes.off - probes.own, *_SCALES)
         centre, down, up = (
             part.astype(np.float32)[:, None] for part in (self.centre, self.down, self.up)
         )
@@ -296,6 +296,8 @@ class _Probes:
     ----------
     components : (n, m, k)
         Steps aside from the centre, in single precision.
+    own : (n, m)
+        By how much each changes ``z``.
     deviation, off : (n, m)
         The deviation of ``z`` that each stands for, and the ``z`` wanted.
     picked : (n, groups) int
@@ -303,6 +305,7 @@ class _Probes:
     """
 
     components: Single
+    own: Real
     deviation: Real
     off: Real
     picked: IntArray
@@ -336,16 +339,11 @@ class _Probes:
         doubt = (stack.amplitudes.deviation * beliefs.unknown)[rows, picked] > _SETTLED_OCTAVES
         off = off * np.repeat(doubt, share, axis=-1)
         aside = components.reshape(n, groups * share, count * b)
-        return cls(aside, deviation, off * deviation, picked)
-
-    def heights(self, mean: Real) -> Real:
-        """(n, m) by how much each step changes ``z``."""
-        w = mean.astype(np.float32)[..., None]
-        return (self.components @ w)[..., 0].astype(np.float64)
+        return cls(aside, beliefs.height(aside) + 1, deviation, off * deviation, picked)
 
     def learn_amplitudes(self, stack: _Stack, a: Single, flipped: BoolArray, noise: Real) -> None:
         """Tell the amplitudes which displacements ``a`` (n, m, k) flipped, block by block."""
-        z, own = stack.beliefs.height(a), self.heights(stack.beliefs.mean)
+        z, own = stack.beliefs.height(a), self.own
         side = np.where(flipped, 1.0, -1.0)
         n, groups = self.picked.shape
         share = flipped.shape[1] // groups

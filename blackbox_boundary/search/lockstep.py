@@ -219,19 +219,19 @@ class _Block:
 
     def _ask_singly(self, runners: list[_Runner]) -> Search:
         """Ask the pending questions of the searches, and send each its answers."""
-        counts = [len(runner.pending) for runner in runners]
-        at = np.repeat([runner.at for runner in runners], counts)
+        whose = np.repeat(np.arange(len(runners)), [len(runner.pending) for runner in runners])
+        at = np.array([runner.at for runner in runners])[whose]
         moved, answered, prediction = yield from self._ask(
             at, np.concatenate([runner.pending for runner in runners])
         )
-        ends, may_ask = np.cumsum(counts), self._may_ask()
-        for runner, count, end in zip(runners, counts, ends, strict=True):
-            usable = end - count + np.flatnonzero(answered[end - count : end])
-            home = self._flips.home[self._rows[runner.at]]
-            received = prediction[usable]
-            answers = Answers(moved[usable], received.label != home, received)
+        moved, prediction = moved[answered], prediction[answered]
+        flipped = prediction.label != self._flips.home[self._rows[at[answered]]]
+        ends = np.cumsum(np.bincount(whose[answered], minlength=len(runners))).tolist()
+        may_ask = self._may_ask()
+        for runner, first, end in zip(runners, [0, *ends], ends, strict=False):
             if may_ask[runner.at]:
-                runner.go_on(answers)
+                own = slice(first, end)  # copied: a search may keep a displacement for long
+                runner.go_on(Answers(moved[own].copy(), flipped[own], prediction[own]))
 
     def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
         """Carry out what all searches request, and resume them."""

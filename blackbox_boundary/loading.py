@@ -152,7 +152,7 @@ def build(kind: Callable[..., Made], *parts: Any, given: dict[str, Any]) -> Made
             for name, parameter in signature.parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         ]
-        needs_shape = "input_shape" in signature.parameters and "input_shape" not in given
+        needs_shape = "'input_shape'" in str(error) and "input_shape" not in given
         shape = (
             " The shape of one row is not known to the model: --input-shape 3,32,32 on the command "
             "line, input_shape=(3, 32, 32) in Python."

@@ -143,11 +143,12 @@ def test_settings_are_bound_before_anything_is_made():
 
     with pytest.raises(
         InvalidInput,
-        match="missing a required argument: 'needed'; its settings are needed, optional",
+        match=r"missing a required argument: 'needed'\. Its settings are needed, optional",
     ):
         build(made, 0, given={})
     with pytest.raises(
-        InvalidInput, match="unexpected keyword argument 'other'; its settings are needed, optional"
+        InvalidInput,
+        match=r"unexpected keyword argument 'other'\. Its settings are needed, optional",
     ):
         build(made, 0, given={"needed": 1, "other": 2})
     with pytest.raises(TypeError, match="inside"):

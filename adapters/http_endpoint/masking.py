@@ -116,10 +116,12 @@ def _pieces(texts: list[str], length: int) -> list[frozenset[str]]:
 def _hide(view: _View, pieces: list[frozenset[str]], hidden: list[bool]) -> None:
     """Mark where the view holds any of the pieces."""
     characters = view.characters.casefold()
-    if len(characters) != len(
-        view.characters
-    ):  # a letter that folds to two: compare without folding
-        characters = view.characters
+    if len(characters) != len(view.characters):  # a letter that folds to two stays as it is
+        folded = (mark.casefold() for mark in view.characters)
+        characters = "".join(
+            small if len(small) == 1 else mark
+            for mark, small in zip(view.characters, folded, strict=True)
+        )
     for group in pieces:
         length = len(next(iter(group)))
         for first in range(len(characters) - length + 1):

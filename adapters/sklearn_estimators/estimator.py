@@ -200,10 +200,9 @@ class EstimatorPredictor:
         except PredictorError as error:
             raise InvalidInput(
                 f"{type(self._estimator).__name__} cannot be asked about random rows of shape "
-                f"{self.input_shape}. If it takes texts or categories, say what the columns hold: "
-                "columns=infer_domain(frame) in Python; on the command line blackbox-boundary "
-                "columns DATA > columns.toml, then --columns columns.toml. Else: is it fitted? "
-                f"{error}"
+                f"{self.input_shape}: {error} Is it fitted? If it takes texts or categories, say "
+                "what the columns hold: columns=infer_domain(frame) in Python; on the command line "
+                "blackbox-boundary columns DATA > columns.toml, then --columns columns.toml."
             ) from error
         if self._method == "predict" and self.access is Access.LABEL:
             self._classes = self._classes or _classes_of_labels(self._estimator, output, n_classes)

@@ -10,7 +10,7 @@ which makes an answer cost ``k * b`` operations in place of ``k * k``:
 | ``mean`` | (n, k) | the likely ``w`` of each row, ``k = blocks * b`` |
 | ``cov`` | (n, blocks, b, b) | how it may differ, in single precision |
 | ``prior`` | (n, k) | variance of each component before any answer |
-| ``a`` | (n, m, k) | components of displacements that were asked |
+| ``a`` | (n, m, k) | components of displacements that were asked, in single precision |
 | ``z`` | (n, m) | ``mean . a - 1``: positive where a flip is expected |
 
 One boundary point ``p`` is known. Every answer is taken in given ``w . p = 1``: of ``cov a``, what
@@ -31,6 +31,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import scipy
@@ -38,7 +39,9 @@ from numpy.typing import NDArray
 
 from ..predictor import Real
 
-__all__ = ["Beliefs", "Known", "prior_through", "probit_step", "row_dot"]
+Single: TypeAlias = NDArray[np.float32]
+
+__all__ = ["IN_CACHE", "Beliefs", "Known", "Single", "prior_through", "probit_step", "row_dot"]
 
 _SURPRISE = 6.0
 """Standard deviations by which an answer may contradict the belief; beyond, a step would follow
@@ -49,6 +52,9 @@ _DOUBT = 0.1
 chance."""
 
 _TINY = 1e-30
+
+IN_CACHE = 2**18
+"""Bytes of a temporary array that stays in a processor's cache."""
 
 
 def row_dot(a: Real, b: Real) -> Real:
@@ -88,9 +94,11 @@ class Known:
     q: Real
     pq: Real
 
-    def along(self, a: Real) -> Real:
-        """How much of ``cov a`` lies along ``q``, for ``a`` (n, m, k)."""
-        return np.asarray((a @ self.q[..., None])[..., 0] / self.pq[:, None])
+    def leave_out(self, g: Single, a: Single) -> None:
+        """Take off ``g = cov a`` (n, m, k) what lies along ``q``, in place."""
+        q = self.q.astype(np.float32)
+        along = (a @ q[..., None])[..., 0] / self.pq[:, None]
+        g -= along.astype(np.float32)[..., None] * q[:, None]
 
 
 @dataclass(eq=False)
@@ -101,31 +109,33 @@ class Beliefs:
     cov: NDArray[np.float32]
     prior: Real
 
-    def spread(self, a: Real) -> Real:
+    def spread(self, a: Single) -> Single:
         """``cov a`` for ``a`` (n, m, k)."""
-        n, m, k = a.shape
-        blocks, b = self.cov.shape[1:3]
-        parts = np.ascontiguousarray(
-            a.reshape(n, m, blocks, b).transpose(0, 2, 1, 3), dtype=np.float32
-        )
-        return (parts @ self.cov).transpose(0, 2, 1, 3).reshape(n, m, k).astype(np.float64)
+        g = np.empty(a.shape, np.float32)
+        np.matmul(self._by_block(a), self.cov, out=self._by_block(g))
+        return g
+
+    def height(self, a: Single) -> Real:
+        """``z`` (n, m) of displacements ``a`` (n, m, k)."""
+        return (a @ _single(self.mean)[..., None])[..., 0].astype(np.float64) - 1
 
     def condition(self, p: Real) -> Known:
         """Make the hyperplanes pass through ``p`` (n, k)."""
-        q = self.spread(p[:, None])[:, 0]
+        q = self.spread(_single(p[:, None]))[:, 0].astype(np.float64)
         known = Known(q, np.maximum(row_dot(p, q), _TINY))
         self.mean += ((1 - row_dot(self.mean, p)) / known.pq)[:, None] * q
         return known
 
     def pass_through(self, p: Real, known: Known, noise: float) -> None:
         """Update on ``p`` (n, k) as a further boundary point, up to ``noise`` in units of ``z``."""
-        g = self.spread(p[:, None]) - known.along(p[:, None])[..., None] * known.q[:, None]
-        by = 1 / (np.maximum(row_dot(p, g[:, 0]), 0.0) + noise**2)
+        a = _single(p[:, None])
+        known.leave_out(g := self.spread(a), a)
+        by = 1 / (np.maximum(row_dot(p, g[:, 0].astype(np.float64)), 0.0) + noise**2)
         self.mean += ((1 - row_dot(self.mean, p)) * by)[:, None] * g[:, 0]
         self._remove(g, by[:, None])
 
     def see(
-        self, a: Real, flipped: NDArray[np.bool_], known: Known, noise: Real, common: Real
+        self, a: Single, flipped: NDArray[np.bool_], known: Known, noise: Real, common: Real
     ) -> None:
         """Take in which displacements ``a`` (n, m, k) flipped (n, m), one after the other.
 
@@ -133,10 +143,9 @@ class Beliefs:
         of them share, that of the point they lie around.
         """
         n, m, _ = a.shape
-        along = known.along(a)
-        g = self.spread(a) - along[..., None] * known.q[:, None]
+        known.leave_out(g := self.spread(a), a)
         cross = g @ a.transpose(0, 2, 1) + (common**2)[:, None, None]
-        z = (a @ self.mean[..., None])[..., 0] - 1
+        z = self.height(a)
         side = np.where(flipped, 1.0, -1.0)
         steps, by = np.zeros((n, m)), np.zeros((n, m))
         joint = np.concatenate([cross, np.broadcast_to(np.eye(m), (n, m, m))], axis=-1)
@@ -150,8 +159,8 @@ class Beliefs:
             )  # the other columns are not needed, or zero
             lost = by[:, j, None] * joint[:, j, later]
             joint[:, later, filled] -= lost[..., None] * joint[:, j, None, filled]
-        g = joint[..., m:] @ g  # each direction given the answers before it
-        self.mean += (steps[:, None] @ g)[:, 0]
+        g = _single(joint[..., m:]) @ g  # each direction given the answers before it
+        self.mean += (_single(steps[:, None]) @ g)[:, 0]
         self._remove(g, by)
 
     def forget(self, share: Real) -> None:
@@ -194,12 +203,19 @@ class Beliefs:
     def _diagonal(self, value: NDArray[np.float32]) -> None:
         np.einsum("nbii->nbi", self.cov)[...] = value
 
-    def _remove(self, g: Real, by: Real) -> None:
-        """``cov -= sum_j by_j g_j g_j'``, within blocks."""
-        n, m, _ = g.shape
-        blocks, b = self.cov.shape[1:3]
-        parts = np.ascontiguousarray(
-            g.reshape(n, m, blocks, b).transpose(0, 2, 1, 3), dtype=np.float32
-        )
-        scaled = parts * by.astype(np.float32)[:, None, :, None]
-        self.cov -= scaled.transpose(0, 1, 3, 2) @ parts
+    def _remove(self, g: Single, by: Real) -> None:
+        """``cov -= sum_j by_j g_j g_j'``, within blocks; some rows at a time, in cache."""
+        parts = self._by_block(g)
+        scaled = self._by_block(_single(by)[..., None] * g).transpose(0, 1, 3, 2)
+        width = max(1, IN_CACHE // self.cov[0].nbytes)
+        for first in range(0, len(g), width):
+            rows = slice(first, first + width)
+            self.cov[rows] -= scaled[rows] @ parts[rows]
+
+    def _by_block(self, a: Single) -> Single:
+        """A view (n, blocks, m, b) of an array (n, m, k)."""
+        return a.reshape(*a.shape[:2], *self.cov.shape[1:3]).transpose(0, 2, 1, 3)
+
+
+def _single(a: Real) -> Single:
+    return a.astype(np.float32, copy=False)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..gradients.bases import Basis
 from ..predictor import Real
@@ -57,19 +59,21 @@ class Blocks:
         relative = 2 * (level - low) / (high - low) - 1 if high > low else np.zeros(self.count)
         return amplitude_covariance(channel, relative, expected=expected)
 
-    def analyse(self, points: Real) -> Real:
-        """Components (..., size) of flat points (..., d)."""
+    def analyse(self, points: NDArray[Any]) -> NDArray[Any]:
+        """Components (..., size) of flat points (..., d), in their precision."""
         flat = points.reshape(-1, points.shape[-1])
-        return self._filled(self.basis.analyse(flat)).reshape(*points.shape[:-1], self.size)
+        components = self._filled(self.basis.analyse(flat))
+        return components.reshape(*points.shape[:-1], self.size).astype(points.dtype, copy=False)
 
-    def synthesise(self, components: Real) -> Real:
-        """Flat points (..., d) with these components (..., size)."""
+    def synthesise(self, components: NDArray[Any]) -> NDArray[Any]:
+        """Flat points (..., d) with these components (..., size), in their precision."""
         flat = components.reshape(-1, self.size)[:, : self.basis.size]
-        return self.basis.synthesise(flat).reshape(*components.shape[:-1], -1)
+        points = self.basis.synthesise(flat).reshape(*components.shape[:-1], -1)
+        return points.astype(components.dtype, copy=False)
 
-    def _filled(self, components: Real) -> Real:
+    def _filled(self, components: NDArray[Any]) -> NDArray[Any]:
         if self.size == self.basis.size:
             return components
-        filled = np.zeros((len(components), self.size))
+        filled = np.zeros((len(components), self.size), components.dtype)
         filled[:, : self.basis.size] = components
         return filled

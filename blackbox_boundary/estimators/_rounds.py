@@ -24,15 +24,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 from ..predictor import BoolArray, IntArray, Real
 from ..search.geometry import length, nearest
 from ..search.lockstep import BatchAsk, Replies
 from ._amplitudes import GRID, Amplitudes
-from ._belief import Beliefs, Known, row_dot
+from ._belief import IN_CACHE, Beliefs, Known, Single, row_dot
 from ._directions import Blocks
 from ._facet import Facet
 from ._walk import Walk
@@ -160,7 +162,7 @@ class _Stack:
             facet.rounds.append((facet.asked, facet.length))
 
     def _ask(
-        self, at: IntArray, points: Real
+        self, at: IntArray, points: NDArray[Any]
     ) -> Generator[BatchAsk, Replies, tuple[Replies, BoolArray]]:
         """Ask displacements (m, d) of facets ``at`` (m,).
 
@@ -248,30 +250,42 @@ class _Stack:
         self.beliefs.see(a, flipped, known, noise, common)
         self.beliefs.rescale(2.0 ** (self.amplitudes.mean - scaled_to))
 
-    def _at_odds(self, probes: _Probes) -> Real:
+    def _at_odds(self, probes: _Probes) -> Single:
         """The probes (n, m, d), moved in or out with the centre until ``z`` has its target value.
 
         Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe,
         secants look for it.
         """
         aside = self.blocks.synthesise(probes.components)
-        own = (probes.components @ self.beliefs.mean[..., None])[..., 0]
-        scale = np.clip(1 + probes.off - own, *_SCALES)
-        points = scale[..., None] * self.centre[:, None] + aside
-        down, up = self.down[:, None], self.up[:, None]
-        cut = ((points < down) | (points > up)).any(axis=(1, 2))
-        i = np.flatnonzero(cut)
-        if not i.size:
-            return points
-        w = self.blocks.synthesise(self.beliefs.mean[i])[..., None]
-        down, up, centre = down[i], up[i], self.centre[i, None]
-        for last in range(_EVEN_ODDS_PASSES + 1):
-            moved = np.clip(scale[i, :, None] * centre + aside[i], down, up)
-            if last < _EVEN_ODDS_PASSES:
-                z = (moved @ w)[..., 0] - 1
-                scale[i] = np.clip(scale[i] - (z - probes.off[i]), *_SCALES)
-        points[i] = moved
+        scale = np.clip(1 + probes.off - probes.own, *_SCALES)
+        centre, down, up = (
+            part.astype(np.float32)[:, None] for part in (self.centre, self.down, self.up)
+        )
+        points = scale.astype(np.float32)[..., None] * centre
+        points += aside
+        below = (points.min(axis=1, keepdims=True) < down).any(axis=(1, 2))
+        cut = np.flatnonzero(below | (points.max(axis=1, keepdims=True) > up).any(axis=(1, 2)))
+        width = max(1, IN_CACHE // points[0].nbytes)
+        for first in range(0, len(cut), width):
+            i = cut[first : first + width]
+            points[i] = self._at_odds_in_box(scale[i], probes.off[i], aside[i], i)
         return points
+
+    def _at_odds_in_box(self, scale: Real, off: Real, aside: Single, i: IntArray) -> Single:
+        """Probes of facets ``i`` that are clipped to the box; from their scales without one."""
+        w = self.blocks.synthesise(self.beliefs.mean[i]).astype(np.float32)[..., None]
+        centre, down, up = (
+            part[i].astype(np.float32)[:, None] for part in (self.centre, self.down, self.up)
+        )
+        moved = np.empty_like(aside)
+        for left in range(_EVEN_ODDS_PASSES, -1, -1):
+            np.multiply(scale.astype(np.float32)[..., None], centre, out=moved)
+            moved += aside
+            np.clip(moved, down, up, out=moved)
+            if left:
+                z = (moved @ w)[..., 0] - 1
+                scale = np.clip(scale - (z - off), *_SCALES)
+        return moved
 
 
 @dataclass(eq=False)
@@ -281,14 +295,17 @@ class _Probes:
     Attributes
     ----------
     components : (n, m, k)
-        Steps aside from the centre.
+        Steps aside from the centre, in single precision.
+    own : (n, m)
+        By how much each changes ``z``.
     deviation, off : (n, m)
         The deviation of ``z`` that each stands for, and the ``z`` wanted.
     picked : (n, groups) int
         The blocks that equal shares of them lie in.
     """
 
-    components: Real
+    components: Single
+    own: Real
     deviation: Real
     off: Real
     picked: IntArray
@@ -311,9 +328,9 @@ class _Probes:
         u = (drawn / known[:, :, None]).astype(np.float32) @ cov
         u = (u / np.maximum(np.linalg.norm(u, axis=-1, keepdims=True), 1e-30)).astype(np.float32)
         along = row_dot((u @ cov).astype(np.float64), u.astype(np.float64))
-        components = np.zeros((n, groups, share, count, b))
-        components[rows, np.arange(groups)[None], :, picked] = u
         radius = look.probe_radius * stack.size
+        components = np.zeros((n, groups, share, count, b), np.float32)
+        components[rows, np.arange(groups), :, picked] = radius[:, None, None, None] * u
         deviation = radius[:, None] * np.sqrt(np.maximum(along, 0.0)).reshape(n, -1)
         number = np.arange(groups * share)
         off = np.where(
@@ -321,13 +338,12 @@ class _Probes:
         )
         doubt = (stack.amplitudes.deviation * beliefs.unknown)[rows, picked] > _SETTLED_OCTAVES
         off = off * np.repeat(doubt, share, axis=-1)
-        aside = radius[:, None, None] * components.reshape(n, groups * share, count * b)
-        return cls(aside, deviation, off * deviation, picked)
+        aside = components.reshape(n, groups * share, count * b)
+        return cls(aside, beliefs.height(aside) + 1, deviation, off * deviation, picked)
 
-    def learn_amplitudes(self, stack: _Stack, a: Real, flipped: BoolArray, noise: Real) -> None:
+    def learn_amplitudes(self, stack: _Stack, a: Single, flipped: BoolArray, noise: Real) -> None:
         """Tell the amplitudes which displacements ``a`` (n, m, k) flipped, block by block."""
-        mean = stack.beliefs.mean[..., None]
-        z, own = (a @ mean)[..., 0] - 1, (self.components @ mean)[..., 0]
+        z, own = stack.beliefs.height(a), self.own
         side = np.where(flipped, 1.0, -1.0)
         n, groups = self.picked.shape
         share = flipped.shape[1] // groups

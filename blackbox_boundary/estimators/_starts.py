@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import repeat
 from typing import NamedTuple
 
@@ -109,9 +109,10 @@ class _Rays:
         """In L-inf of the corner, in L2 else."""
         return float(np.linalg.norm(s, ord=np.inf if self._norm == "linf" else 2))
 
-    def at(self, u: Real, radius: float) -> Real:
-        """The displacement (d,) of this length; where the ray comes to rest, if it is shorter."""
-        return self.centre + self._room.along(u, radius, self._norm)
+    def along(self, u: Real) -> Callable[[float], Real]:
+        """The displacement (d,) by its length; where the ray comes to rest, if that is shorter."""
+        ray = self._room.ray(u, self._norm)
+        return lambda radius: self.centre + ray(radius)
 
 
 def _nearest(
@@ -137,10 +138,10 @@ def _nearest(
         else:
             white = attempt == 2 or (attempt > 2 and best is not None and best.white)
             u = _direction(basis, slopes, stream, white=white)
-        lo, hi = 0.0, min(0.95 * length, reach)
+        ray, lo, hi = rays.along(u), 0.0, min(0.95 * length, reach)
         for question in range(1 + _BISECTIONS):
             r = hi if question == 0 else 0.5 * (lo + hi)
-            answers = yield rays.at(u, r)[None]
+            answers = yield ray(r)[None]
             if answers.beyond(others)[0]:
                 best = Start(answers.moved[0], int(answers.prediction.label[0]), white)
                 length = hi = rays.length(answers.moved[0] - rays.centre)

@@ -313,9 +313,9 @@ def _walk(
     size = planes.length(foot)
     u, limit = foot / size, (1 - 0.5 * _WORTHWHILE) * length
     lo, hi, at_lo, at_hi, found = 0.0, np.inf, planes.at_row, planes.at_row, None
-    r = min(1.01 * size, limit)
+    r, ray = min(1.01 * size, limit), box.ray(u, planes.norm)
     for _ in range(_SECANTS):
-        answers = yield box.along(u, r, planes.norm)[None]
+        answers = yield ray(r)[None]
         at_r = planes.leads(answers.prediction)[0]
         if answers.flipped[0]:
             hi, at_hi, found = r, at_r, (answers.moved[0], at_r)
@@ -332,13 +332,17 @@ def _walk(
             root = _root(lo, at_lo, hi, at_hi, planes.rivals)
             margin = 0.02 * (hi - lo)
             r = min(max(root + 0.5 * _WIDTH * hi, lo + margin), hi - margin)
-    return (yield from _closed(planes, u, lo, hi, found, box))
+    return (yield from _closed(planes, ray, lo, hi, found))
 
 
 def _closed(
-    planes: _Planes, u: Real, lo: float, hi: float, found: tuple[Real, Real] | None, box: Box
+    planes: _Planes,
+    ray: Callable[[float], Real],
+    lo: float,
+    hi: float,
+    found: tuple[Real, Real] | None,
 ) -> Asking[tuple[Real, Real] | None]:
-    """Return the flip between ``lo`` and ``hi`` on the ray of ``u``.
+    """Return the flip between the lengths ``lo`` and ``hi`` on a ray.
 
     A bracket that is open is bisected first.
 
@@ -349,7 +353,7 @@ def _closed(
             break
         planes.are_stepped = True
         r = 0.5 * (lo + hi)
-        answers = yield box.along(u, r, planes.norm)[None]
+        answers = yield ray(r)[None]
         if answers.flipped[0]:
             hi, found = r, (answers.moved[0], planes.leads(answers.prediction)[0])
         else:

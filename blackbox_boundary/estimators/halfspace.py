@@ -123,7 +123,8 @@ class HalfSpace(FacetSettings):
         also searched for.
     subspace : Basis, optional
         Where the boundary's normal is sought. Default: all directions; of inputs of more than 8,192
-        numbers as many, images by their lowest frequencies.
+        numbers as many, images by their lowest frequencies. Without bounds, displacements stay in
+        it to single precision.
     n_starts : int
         Directions tried for a first flip.
     n_probes : int

@@ -16,10 +16,11 @@ begin with; dense and convolutional MNIST nets agree with it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 from ..errors import InvalidInput
 from ..predictor import IntArray, Real
@@ -142,6 +143,8 @@ class Cosines(Settings):
     _rows: Real = field(init=False, repr=False)
     _columns: Real = field(init=False, repr=False)
     _kept: IntArray = field(init=False, repr=False)
+    _place: IntArray = field(init=False, repr=False)
+    """Number of each cosine of the spectrum among those kept; ``size`` where it is not."""
 
     def __post_init__(self) -> None:
         if not is_image(self.shape):
@@ -162,13 +165,17 @@ class Cosines(Settings):
         order = np.lexsort((kept, -variance[kept], channel))
         channel, at_y, at_x = channel[order], at_y[order], at_x[order]
         n_rows, n_columns = int(at_y.max()) + 1, int(at_x.max()) + 1
+        kept_at = np.ravel_multi_index((channel, at_y, at_x), (channels, n_rows, n_columns))
+        place = np.full(channels * n_rows * n_columns, self.size)
+        place[kept_at] = np.arange(self.size)
         values = {
             "variance": variance[kept[order]] / variance[kept].mean(),
             "channel": channel,
             "_mixes": _waves(channels),
             "_rows": _waves(height)[:n_rows],
             "_columns": _waves(width)[:n_columns],
-            "_kept": np.ravel_multi_index((channel, at_y, at_x), (channels, n_rows, n_columns)),
+            "_kept": kept_at,
+            "_place": place,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -190,18 +197,28 @@ class Cosines(Settings):
         if self._has_channels_last:
             images = np.moveaxis(images, -1, 1)
         images = images.reshape(len(points), *self._sides)
-        spectrum = self._mixed(self._rows @ images @ self._columns.T, self._mixes)
-        return np.asarray(spectrum.reshape(len(points), -1)[:, self._kept])
+        rows, columns, mixes = self._waves_as(points)
+        spectrum = self._mixed(rows @ images @ columns.T, mixes)
+        return np.take(spectrum.reshape(len(points), -1), self._kept, axis=1)
 
     def synthesise(self, components: Real) -> Real:
         n, channels = len(components), self._sides[0]
-        flat = np.zeros((n, channels * len(self._rows) * len(self._columns)))
-        flat[:, self._kept] = components
-        spectrum = flat.reshape(n, channels, len(self._rows), len(self._columns))
-        images = self._rows.T @ self._mixed(spectrum, self._mixes.T) @ self._columns
+        rows, columns, mixes = self._waves_as(components)
+        if self.size < len(self._place):
+            components = np.concatenate([components, np.zeros((n, 1), components.dtype)], axis=1)
+        spectrum = np.take(components, self._place, axis=1)
+        spectrum = spectrum.reshape(n, channels, len(rows), len(columns))
+        images = rows.T @ self._mixed(spectrum, mixes.T) @ columns
         if self._has_channels_last:
             images = np.moveaxis(images, 1, -1)
         return np.asarray(images.reshape(n, -1))
+
+    def _waves_as(self, numbers: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Cosines over rows, columns and channels, in the precision of these numbers."""
+        if numbers.dtype != np.float32:
+            return self._rows, self._columns, self._mixes
+        single = np.float32
+        return self._rows.astype(single), self._columns.astype(single), self._mixes.astype(single)
 
     @staticmethod
     def _mixed(images: Real, mixes: Real) -> Real:

@@ -44,10 +44,8 @@ def block_result(
     out.status[:] = Status.INVALID_INPUT
     if not len(v):
         return out
-    begun = hasattr(flips, "start")
-    out.status[v] = np.where(
-        (flips.status == Status.RUNNING) & (not begun), Status.NOT_MEASURED, flips.status
-    )
+    never_asked = (flips.status == Status.RUNNING) & (not flips.begun)
+    out.status[v] = np.where(never_asked, Status.NOT_MEASURED, flips.status)
     out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
     out.n_predictions[v], out.n_gradients[v] = n_predictions, n_gradients
     found = np.flatnonzero(flips.has_flip)
@@ -56,7 +54,7 @@ def block_result(
     away = rows.away(found, points)
     for name, order in (("l1", 1), ("l2", 2), ("linf", np.inf)):
         out.norm(name)[v[found]] = flat_norm(away, order)
-    columns = _found_besides(block, flips, _confidence(block, flips) if begun else {})
+    columns = _found_besides(block, flips, _confidence(block, flips) if flips.begun else {})
     norm = norm_of(estimator)
     if rows.problem.units is not None or norm == "l0":
         changed = columns_changed(searched - take(flips.x, found), rows.problem)

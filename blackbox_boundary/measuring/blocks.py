@@ -20,7 +20,7 @@ __all__ = ["BATCH_SIZE", "Block", "RunRows", "block_rows"]
 BATCH_SIZE = 512
 """Rows a call, where the caller does not say."""
 
-_CALLS, _CALLS_OF_A_SERVER = 16, 4
+_CALLS, _COSTLY_CALLS = 16, 4
 """Calls that hold a block at most. In each round of a search fewer rows are left; a larger block
 makes fewer rounds that hold a handful."""
 
@@ -151,10 +151,12 @@ class RunRows:
 def block_rows(x: Array, batch_size: int, *, is_remote: bool = False) -> int:
     """Rows of a block: as many as fit the memory, in whole calls where that is at least one.
 
-    Blocks of small rows end at intervals: an interrupt may lose what was asked about a block, which
-    at a server (``is_remote``) was paid for.
+    Blocks of small rows end at intervals: a failure may lose what was asked about a block. They are
+    smaller where calls are costly: at a server (``is_remote``), and where the caller wants small
+    batches.
     """
     row_bytes = x[:1].nbytes if hasattr(x, "nbytes") else 8 * x[:1].size
     fitting = max(64, _BLOCK_BYTES // max(1, row_bytes))
-    calls = min(_CALLS_OF_A_SERVER if is_remote else _CALLS, fitting // batch_size)
+    is_costly = is_remote or batch_size < BATCH_SIZE
+    calls = min(_COSTLY_CALLS if is_costly else _CALLS, fitting // batch_size)
     return int(calls * batch_size or min(fitting, batch_size))

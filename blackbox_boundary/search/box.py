@@ -8,6 +8,7 @@ value, without iterating.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +54,16 @@ class Box:
         """The displacements (..., d), as far as there is room."""
         return np.asarray(np.clip(displacements, self.down, self.up))
 
-    def along(self, u: Real, length: float, norm: str = "l2") -> Real:
-        """Return the displacement of this length on the clipped ray of ``u`` (d,).
+    def ray(self, u: Real, norm: str = "l2") -> Callable[[float], Real]:
+        """Return the displacement on the clipped ray of ``u`` (d,) as a function of its length.
 
         In L-inf the ray is that of a corner, ``sign(u)``. If the ray comes to rest at a shorter
-        length, return the point where it does.
+        length, the displacement is where it does.
         """
         if norm == "linf":
-            return self.clip(min(length, self.width) * np.sign(u))
-        return self.clip(_radius(self._room(u), u * u, 2, length**2) * u)
+            return lambda length: self.clip(min(length, self.width) * np.sign(u))
+        squares = _Powers(self._room(u), u * u, 2)
+        return lambda length: self.clip(squares.radius(length**2) * u)
 
     def nearest(self, w: Real, norm: str = "l2") -> Real | None:
         """Return the shortest displacement with ``w . s = 1``; None if the box does not reach it.
@@ -69,7 +71,7 @@ class Box:
         By the optimality conditions it is ``clip(r * w)`` in L2, ``clip(r * sign(w))`` in L-inf.
         """
         rate = np.sign(w) if norm == "linf" else w
-        s = self.clip(_radius(self._room(rate), w * rate, 1, 1.0) * rate)
+        s = self.clip(_Powers(self._room(rate), w * rate, 1).radius(1.0) * rate)
         return s if abs(float(w @ s) - 1) < 1e-6 else None
 
     def _room(self, u: Real) -> Real:
@@ -78,19 +80,23 @@ class Box:
             return np.where(u > 0, self.up / u, np.where(u < 0, self.down / u, 0.0))
 
 
-def _radius(room: Real, share: Real, power: int, target: float) -> float:
-    """Solve ``sum_i min(r, room_i)**power * share_i = target`` for the radius ``r``.
+class _Powers:
+    """The sum ``sum_i min(r, room_i)**power * share_i`` as a function of the radius ``r``."""
 
-    Return the largest finite room where there is no solution.
-    """
-    order = np.argsort(room)
-    room, share = room[order], share[order]
-    stops = np.isfinite(room)
-    breaks = np.where(stops, room, 0.0)
-    free = np.cumsum(share[::-1])[::-1]
-    done = np.cumsum(breaks**power * share) - breaks**power * share
-    reached = np.where(stops, done + breaks**power * free, np.inf)
-    j = int(np.searchsorted(reached, target))
-    if j == len(room) or free[j] <= 0 or not np.isfinite(target):
-        return float(breaks.max(initial=0.0))
-    return float((max(target - done[j], 0.0) / free[j]) ** (1 / power))
+    def __init__(self, room: Real, share: Real, power: int) -> None:
+        order = np.argsort(room)
+        room, share = room[order], share[order]
+        stops = np.isfinite(room)
+        breaks = np.where(stops, room, 0.0)
+        self._power, self._last = power, float(breaks.max(initial=0.0))
+        raised = breaks**power
+        self._free = np.cumsum(share[::-1])[::-1]
+        self._done = np.cumsum(raised * share) - raised * share
+        self._reached = np.where(stops, self._done + raised * self._free, np.inf)
+
+    def radius(self, target: float) -> float:
+        """Where the sum is ``target``; the largest finite room where it never is."""
+        j = int(np.searchsorted(self._reached, target))
+        if j == len(self._reached) or self._free[j] <= 0 or not np.isfinite(target):
+            return self._last
+        return float((max(target - self._done[j], 0.0) / self._free[j]) ** (1 / self._power))

@@ -192,6 +192,8 @@ def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Ar
         risen, missing = h - last_h, xp.clip(wanted - h, min=0.0)
         further = missing / xp.clip(xp.maximum(risen, missing / _STRIDE), min=_TINY)
         last_t, last_h, t = t, h, xp.where(risen > 0, t + further * (t - last_t), t)
+        if isinstance(t, np.ndarray) and (t == last_t).all():
+            break  # no pass would change it; on a GPU, finding out costs more than the passes
     return t
 
 

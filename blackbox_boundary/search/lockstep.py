@@ -44,8 +44,8 @@ T = TypeVar("T")
 Asking: TypeAlias = Generator[Any, "Answers", T]
 """A part of a search of one row, with a result."""
 
-BatchAsk: TypeAlias = tuple[IntArray, Real]
-"""Displacements (m, d), and the requests (m,), in order, that they belong to."""
+BatchAsk: TypeAlias = tuple[IntArray, NDArray[Any]]
+"""The requests (m,), in order, that displacements belong to, and these (m, d): single or double."""
 
 
 @dataclass(frozen=True)
@@ -219,19 +219,19 @@ class _Block:
 
     def _ask_singly(self, runners: list[_Runner]) -> Search:
         """Ask the pending questions of the searches, and send each its answers."""
-        counts = [len(runner.pending) for runner in runners]
-        at = np.repeat([runner.at for runner in runners], counts)
+        whose = np.repeat(np.arange(len(runners)), [len(runner.pending) for runner in runners])
+        at = np.array([runner.at for runner in runners])[whose]
         moved, answered, prediction = yield from self._ask(
             at, np.concatenate([runner.pending for runner in runners])
         )
-        ends, may_ask = np.cumsum(counts), self._may_ask()
-        for runner, count, end in zip(runners, counts, ends, strict=True):
-            usable = end - count + np.flatnonzero(answered[end - count : end])
-            home = self._flips.home[self._rows[runner.at]]
-            received = prediction[usable]
-            answers = Answers(moved[usable], received.label != home, received)
+        moved, prediction = moved[answered], prediction[answered]
+        flipped = prediction.label != self._flips.home[self._rows[at[answered]]]
+        ends = np.cumsum(np.bincount(whose[answered], minlength=len(runners))).tolist()
+        may_ask = self._may_ask()
+        for runner, first, end in zip(runners, [0, *ends], ends, strict=False):
             if may_ask[runner.at]:
-                runner.go_on(answers)
+                own = slice(first, end)  # copied: a search may keep a displacement for long
+                runner.go_on(Answers(moved[own].copy(), flipped[own], prediction[own]))
 
     def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
         """Carry out what all searches request, and resume them."""
@@ -256,7 +256,8 @@ class _Block:
 
         The entries of ``at`` are in order.
 
-        Returns the displacements as they were asked, which were answered (m,), and the predictions.
+        Returns the displacements as they were asked, in the precision they came in, which were
+        answered (m,), and the predictions.
         Where there was no answer, the prediction is that of another row.
         """
         flips, rows = self._flips, self._rows
@@ -264,8 +265,10 @@ class _Block:
         number = np.arange(len(at)) - np.repeat(first, np.diff(np.r_[first, len(at)]))
         running = flips.status[rows[at]] == Status.RUNNING
         sent = np.flatnonzero((number < self._left[at]) & running)
-        points = self._points(at, displacements)
-        moved = points.astype(np.float64) - self._origin[at]
+        origin = self._origin[at]
+        points = self._points(at, origin, displacements)
+        moved = np.subtract(points, origin, dtype=np.result_type(points, displacements))
+        moved = moved.astype(displacements.dtype, copy=False)
         answered = np.zeros(len(at), np.bool_)
         label = np.zeros(len(at), np.intp)
         if not sent.size:
@@ -280,32 +283,30 @@ class _Block:
         kept = sent[reply.answered]
         label[sent] = np.where(reply.answered, reply.prediction.label, 0)
         flipped = kept[label[kept] != flips.home[rows[at[kept]]]]
-        self._keep_nearest(at[flipped], points[flipped], moved[flipped], label[flipped])
+        self._keep_nearest(at[flipped], points[flipped], label[flipped])
         if len(sent) < len(at):
             source = np.zeros(len(at), np.intp)
             source[sent] = np.arange(len(sent))
             return moved, answered, reply.prediction[source]
         return moved, answered, reply.prediction
 
-    def _points(self, at: IntArray, displacements: Real) -> NDArray[Any]:
+    def _points(self, at: IntArray, origin: NDArray[Any], displacements: Real) -> NDArray[Any]:
         """The points to ask, in the precision of the inputs, none outside the bounds.
 
         On a grid they are levels already, so that the search is sent the displacement of what was
         asked.
         """
-        points = (self._origin[at] + displacements).astype(self._origin.dtype)
+        points = (origin + displacements).astype(origin.dtype, copy=False)
         limits = self._limits
         if limits is not None:
             if self._problem.row_bounds is not None:
                 limits = (limits[0][at], limits[1][at])
-            points = np.clip(points, *limits)
+            np.clip(points, *limits, out=points)
         if isinstance(self._problem.grid, Grid):
-            points = self._problem.grid.nearest(points, self._origin[at], limits)
+            points = self._problem.grid.nearest(points, origin, limits)
         return np.asarray(points)
 
-    def _keep_nearest(
-        self, at: IntArray, points: NDArray[Any], moved: Real, label: IntArray
-    ) -> None:
+    def _keep_nearest(self, at: IntArray, points: NDArray[Any], label: IntArray) -> None:
         """Remember the nearest flip seen of each row.
 
         A flip at the row itself contradicts the row's own label, and no search can go on from
@@ -313,6 +314,7 @@ class _Block:
         """
         if not len(at):
             return
+        moved = points.astype(np.float64) - self._origin[at]
         length = np.linalg.norm(moved, axis=-1)
         away = length if self._rank is None else self._rank(moved)
         order = np.lexsort((away, at))

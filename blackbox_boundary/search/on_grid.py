@@ -117,7 +117,7 @@ def on_grid(search: Search, flips: Flips, problem: Problem, rank: Rank) -> Searc
         x = take(flips.x, ask.rows)
         points = grid.nearest(ask.points, x, bounds)
         reply = yield ask._replace(points=points)
-        if isinstance(reply, Labels) and hasattr(flips, "start"):
+        if isinstance(reply, Labels) and flips.begun:
             flipped = reply.answered & (reply.prediction.label != flips.home[ask.rows])
             if reply.unclear is not None:
                 flipped &= ~reply.unclear

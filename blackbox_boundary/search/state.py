@@ -78,7 +78,6 @@ class Flips:
 
     x: Array
     row_ids: IntArray
-    start: Prediction = field(init=False)
     home: IntArray = field(init=False)
     flipped: IntArray = field(init=False)
     status: StatusArray = field(init=False)
@@ -99,6 +98,7 @@ class Flips:
     known: KnownBrackets | None = None
     target: IntArray | None = None
     answered: Prediction | None = None
+    _start: Prediction | None = None
     _best: Array | None = None
     _is_kept: NDArray[np.bool_] = field(init=False)
 
@@ -117,6 +117,21 @@ class Flips:
             np.zeros(n),
             np.zeros(n, np.bool_),
         )
+
+    @property
+    def begun(self) -> bool:
+        """Whether the rows themselves were asked about."""
+        return self._start is not None
+
+    @property
+    def start(self) -> Prediction:
+        """The answers at the rows themselves; known once the search has begun."""
+        assert self._start is not None
+        return self._start
+
+    @start.setter
+    def start(self, answers: Prediction) -> None:
+        self._start = answers
 
     @property
     def running(self) -> IntArray:

@@ -25,7 +25,7 @@ class CountingPredictor(Wrapper):
     Examples
     --------
     >>> import numpy as np
-    >>> from blackbox_boundary import Access
+    >>> from blackbox_boundary import Access, Prediction
     >>> class Sign:
     ...     access, input_shape, n_classes, bounds = Access.LABEL, (1,), 2, None
     ...     def predict(self, x):

@@ -98,7 +98,8 @@ def _inverse(tables: Tables) -> Iterator[_Case]:
             (_, near, high, *_), (_, far, low, *_) = (list(row.values()) for row in rows[:2])
             farther, softer = float(far) / float(near), float(high) / float(low)  # type: ignore[arg-type]
             words = f"{farther:.1f} times nearer, {softer:.2f} times the entropy"
-            yield _Case(slug.removeprefix("figure1-"), softer > farther / 2, words)
+            victim = slug.removeprefix("figure1-").replace("-", " ").capitalize()
+            yield _Case(victim, softer > farther / 2, words)
 
 
 def _votes(tables: Tables) -> Iterator[_Case]:

@@ -85,7 +85,7 @@ def test_a_factory_returns_an_estimator_or_a_function(models):
         (
             "Models.linear",
             {"input_shape": (3,), "provider": "cpu"},
-            "unexpected keyword argument 'provider'; its settings are input_shape,",
+            "unexpected keyword argument 'provider'. Its settings are input_shape,",
         ),
         (
             "ball",

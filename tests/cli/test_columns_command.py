@@ -190,7 +190,7 @@ def test_the_number_of_columns_is_a_norm(folder):
         assert "Share of 30 rows without a flip nearer than a radius (L0, columns)" in page
         assert "l0" in run("worst", "few", "--n", 2)[1].splitlines()[0].split(",")
     code, _, said = run(*command, "--estimator", "ray", "--output", "o")
-    assert (code, "minimised by fewest, trees" in said) == (2, True), said
+    assert (code, "minimised by fewest, tangent, trees" in said) == (2, True), said
     assert measure("--overwrite")[0] == 0
     code, _, said = run("report", "out", "--norm", "l0", "--fail-if", "p5 < 1")
     assert (code, "p5 is at most" in said) == (0, True), said

@@ -15,6 +15,7 @@ from blackbox_boundary import (
     measure,
 )
 from blackbox_boundary.estimators import Ray
+from blackbox_boundary.measuring.blocks import block_rows
 from blackbox_boundary.search.asks import AskPrediction
 from blackbox_boundary.search.problem import Problem
 from blackbox_boundary.testing import Ball, Linear, Reference
@@ -269,3 +270,12 @@ def test_a_progress_function_that_raises_loses_nothing():
     assert isinstance(raised.value.__cause__, OSError)
     whole = measure(model, x, batch_size=16, resume=partial)
     assert np.array_equal(whole.l2, measure(model, x, batch_size=16).l2)
+
+
+def test_blocks_are_smaller_where_calls_are_costly():
+    """A failure loses few rows at a server and in small batches; wide rows fit the memory."""
+    rows = np.zeros((1, 2))
+    assert block_rows(rows, 512) == 16 * 512
+    assert block_rows(rows, 512, is_remote=True) == 4 * 512
+    assert block_rows(rows, 16) == 4 * 16
+    assert block_rows(np.zeros((1, 2**21)), 512) == 64

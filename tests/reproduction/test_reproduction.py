@@ -31,6 +31,8 @@ from blackbox_boundary.cli import main
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.report.axes import bare_axes
 
+from ..report.chromium import AXE, BINARY, chromium
+
 TOY = Scale(
     "quick",
     seeds=2,
@@ -90,6 +92,10 @@ def test_the_command_end_to_end(tmp_path, monkeypatch):
     second = CliRunner().invoke(main, typed)
     assert second.exit_code == 0
     assert second.stderr == ""
+    if BINARY and AXE:
+        with chromium() as browser:
+            browser.open((tmp_path / "report.html").as_uri())
+            assert browser.axe() == []
 
 
 def test_missing_data_are_named(tmp_path, monkeypatch):

@@ -20,11 +20,11 @@ def some_box(rng, d):
 
 
 @given(seeds, st.integers(1, 8))
-def test_along_has_the_length_asked_for(seed, d):
+def test_a_ray_has_the_length_asked_for(seed, d):
     """The clipped ray is followed to the length, or to its end."""
     rng = np.random.default_rng(seed)
     box, u, length = some_box(rng, d), rng.standard_normal(d), rng.uniform(0.01, 1)
-    s = box.along(u, length)
+    s = box.ray(u)(length)
     end = box.clip(1e12 * u)
     assert np.linalg.norm(s) == pytest.approx(min(length, np.linalg.norm(end)), rel=1e-9)
     assert (box.clip(s) == s).all()
@@ -64,7 +64,7 @@ def test_the_nearest_in_l_infinity_is_that_of_the_tangent_kernel(seed, d):
         return
     other = nearest(-w[None], box.down[None], box.up[None], np.ones(1), "linf")[0]
     np.testing.assert_allclose(s, other, atol=1e-9)
-    np.testing.assert_array_equal(box.along(s, np.abs(s).max(), "linf"), s)
+    np.testing.assert_array_equal(box.ray(s, "linf")(np.abs(s).max()), s)
 
 
 def test_without_bounds_the_nearest_point_is_on_the_normal():
@@ -72,5 +72,5 @@ def test_without_bounds_the_nearest_point_is_on_the_normal():
     w = np.array([3.0, 0.0, -4.0])
     box = Box.around(np.zeros(3), None, (3,))
     np.testing.assert_allclose(box.nearest(w), w / 25)
-    np.testing.assert_allclose(box.along(w, 10.0), 2 * w)
+    np.testing.assert_allclose(box.ray(w)(10.0), 2 * w)
     assert box.nearest(np.zeros(3)) is None

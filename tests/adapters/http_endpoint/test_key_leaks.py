@@ -17,7 +17,7 @@ import pytest
 from blackbox_boundary.adapters.http_endpoint import load, probe
 from blackbox_boundary.adapters.http_endpoint.masking import Mask
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from blackbox_boundary import BoundaryError
@@ -203,6 +203,7 @@ def test_a_prefix_that_no_header_may_have_is_refused(prefix, monkeypatch):
     st.sampled_from(sorted(ENCODINGS)),
     st.text(max_size=20),
 )
+@example("a secret: key", "HEX", "ß")
 def test_any_key_is_found_in_any_text(key, encoding, around):
     """A key of any characters that a header can hold, in each encoding, between other text."""
     form = ENCODINGS[encoding](key)

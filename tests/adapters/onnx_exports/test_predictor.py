@@ -437,7 +437,7 @@ def test_graphs_that_cannot_be_asked_are_refused():
         ({"bounds": (np.zeros(5), 1)}, "broadcasts"),
         ({"input_shape": (0,)}, "positive whole numbers"),
         ({"access": "scores"}, '"access" must be one of'),
-        ({"batch": 1}, "its settings are access, input_shape"),
+        ({"batch": 1}, "Its settings are access, input_shape"),
     ],
 )
 def test_settings_are_checked(problem, message):

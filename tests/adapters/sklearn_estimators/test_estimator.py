@@ -126,7 +126,7 @@ def test_rows_of_another_shape_are_flattened():
         (logistic(), {"method": "transform"}, "must be one of predict_proba"),
         (logistic(), {"n_classes": 4}, "was given as 4, but predict_proba answers 3"),
         (logistic(), {"access": "loud"}, '"access" must be one of'),
-        (logistic(), {"color": "red"}, "its settings are access, method"),
+        (logistic(), {"color": "red"}, "Its settings are access, method"),
     ],
 )
 def test_what_is_no_classifier_is_refused(model, given, message):

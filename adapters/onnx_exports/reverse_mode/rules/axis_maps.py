@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from blackbox_boundary.predictor import Real
+from numpy.typing import NDArray
 
 from ..builder import Value
 from ..context import Context
@@ -23,7 +22,7 @@ __all__ = [
 ]
 
 
-def adjoint_along(c: Context, g: Value, matrix: Real | Value, axis: int) -> Value:
+def adjoint_along(c: Context, g: Value, matrix: NDArray[np.float64] | Value, axis: int) -> Value:
     """The cotangent of an op's first input, for an op that is ``matrix`` along ``axis``."""
     rank = c.rank()
     if axis == rank - 2:
@@ -36,7 +35,7 @@ def adjoint_along(c: Context, g: Value, matrix: Real | Value, axis: int) -> Valu
     return (g.transposed(perm) @ factor).transposed([perm.index(a) for a in range(rank)])
 
 
-def padding_selection(length: int, before: int, behind: int, mode: str) -> Real:
+def padding_selection(length: int, before: int, behind: int, mode: str) -> NDArray[np.float64]:
     """Padding by ``edge``, ``reflect`` or ``wrap``: one 1 a row; negative widths cut."""
     wide: Any = np.pad(np.arange(length), (max(before, 0), max(behind, 0)), mode=mode)  # type: ignore[call-overload]
     return np.eye(length)[wide[max(-before, 0) : len(wide) - max(-behind, 0)]]
@@ -52,7 +51,7 @@ def averaging(
     before: int,
     behind: int,
     counts_padding: bool,
-) -> Real:
+) -> NDArray[np.float64]:
     """Average pooling: the share of each input in each window.
 
     A window may reach beyond the padding if the size was rounded up. It counts the padding, but not

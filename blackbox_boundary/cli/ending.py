@@ -36,7 +36,7 @@ def answer_line(
     data = measured.data
     said = verdict(distances, norm, labels=data.labels, typical=typical_norm(data.x, norm))
     account = Account.of(distances.run)
-    spent = "" if account is None else f" {duration(account.seconds)}"
+    spent = "" if account is None else f" Time: {duration(account.seconds)}"
     if account is not None and account.cost:
         spent += f", price {account.cost:,.2f}"
     where = f"Report: {folder.report}" if has_report else f"Results: {folder.path}/"

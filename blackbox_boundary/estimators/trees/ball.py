@@ -169,9 +169,14 @@ class Ball:
 
         Columns follow each other as in ``potentials``.
         """
-        j = np.repeat(np.arange(len(self.lowest)), np.diff(self.offset))
-        cell = np.arange(len(j)) - self.offset[j] + self.lowest[j]
+        j, cell = self._cells
         return self.moves.cost[j, cell], j
+
+    @property
+    def _cells(self) -> tuple[IntArray, IntArray]:
+        """Column and cell of each potential."""
+        j = np.repeat(np.arange(len(self.lowest)), np.diff(self.offset))
+        return j, np.arange(len(j)) - self.offset[j] + self.lowest[j]
 
     def cost_of(self, j: int) -> Real:
         """Cost of a column's move to each cell that the ball reaches."""
@@ -205,6 +210,12 @@ class Ball:
         if j not in self._columns:
             self._columns[j] = self._column(j)
         return self._columns[j]
+
+    def marginals(self, column: _Column) -> tuple[Real, Real]:
+        """Totals of a column's leaves without its price; the least total of each group by cell."""
+        choice = column.outside + self.potentials[column.groups, column.place][column.rank]
+        rest = self.total[column.rows] - choice.min(axis=1)
+        return rest, np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
 
     @property
     def _is_bound(self) -> BoolArray:
@@ -309,9 +320,7 @@ class Ball:
         bound, least = self.bound(), self.least()
         lowest, highest = self.lowest.copy(), self.highest.copy()
         for column in self.columns():
-            choice = column.outside + self.potentials[column.groups, column.place][column.rank]
-            rest = self.total[column.rows] - choice.min(axis=1)
-            marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
+            _, marginal = self.marginals(column)
             hopeful = np.flatnonzero(
                 marginal.sum(axis=0) - float(least[column.groups].sum()) + bound <= 0
             )
@@ -328,10 +337,7 @@ class Ball:
 
     def confine(self, lowest: Cells, highest: Cells) -> bool:
         """Leave the ball these cells of each column; whether each group has a leaf there."""
-        cell = np.arange(int(self.offset[-1])) - np.repeat(
-            self.offset[:-1] - self.lowest, np.diff(self.offset)
-        )
-        j = np.repeat(np.arange(len(lowest)), np.diff(self.offset))
+        j, cell = self._cells
         self.potentials = self.potentials[:, (cell >= lowest[j]) & (cell <= highest[j])]
         self.lowest, self.highest = lowest, highest
         self.offset = np.concatenate([[0], np.cumsum(highest - lowest + 1)]).astype(np.intp)

@@ -64,11 +64,9 @@ def _tighten_with_cost(ball: Ball) -> float:
 def sweep(ball: Ball, more: float = 0.0) -> None:
     """Equalise the trees' marginals of each column in turn; raise cost's price by ``more``."""
     for column in ball.columns():
-        potential = ball.potentials[column.groups, column.place]
-        choice = column.outside + potential[column.rank]
-        rest = ball.total[column.rows] - choice.min(axis=1)
-        marginal = np.minimum.reduceat(choice + rest[:, None], column.first, axis=0)
+        rest, marginal = ball.marginals(column)
         agreed = (marginal.sum(axis=0) + more * ball.cost_of(column.j)) / len(column.groups)
+        potential = ball.potentials[column.groups, column.place]
         potential += np.minimum(agreed, ball.never / 2) - marginal
         ball.potentials[column.groups, column.place] = potential
         ball.total[column.rows] = rest + (column.outside + potential[column.rank]).min(axis=1)

@@ -133,7 +133,7 @@ class SupportSearch:
 
     def _together(self, rows: IntArray, worth: Real, ends: Real) -> Search:
         """Ask how many of the coordinates that are worth most flip together, by bisection."""
-        place = np.argsort(np.argsort(-worth, axis=-1, kind="stable"), axis=-1, kind="stable")
+        place = _place(worth)
         most = (worth > 0).sum(axis=-1) + 1.0
         low, high = np.zeros(len(rows)), np.minimum(most, np.floor(self.state.distance[rows]))
         for number in range(_COUNTS):
@@ -197,8 +197,7 @@ class SupportSearch:
         np.maximum(waits - 1, 0, out=waits)
         loss = np.where(now != 0, -slope * now, np.inf)
         n_dropped = np.maximum(np.floor(self.share[rows] * (now != 0).sum(axis=-1)), 1)
-        place = np.argsort(np.argsort(loss, axis=-1, kind="stable"), axis=-1, kind="stable")
-        dropped = (place < n_dropped[:, None]) & (now != 0) & self.flipped[rows, None]
+        dropped = _among_first(-loss, n_dropped) & (now != 0) & self.flipped[rows, None]
         now[dropped], loss[dropped] = 0.0, np.inf
         self.lowest[rows[self.flipped[rows]]] = np.inf
         gain = np.where((now != 0) | (waits > 0) | dropped, -np.inf, gain)
@@ -275,5 +274,9 @@ class SupportSearch:
 
 def _among_first(a: Real, count: Real) -> BoolArray:
     """Which entries are among the ``count`` (n,) largest of their row."""
-    place = np.argsort(np.argsort(-a, axis=-1, kind="stable"), axis=-1, kind="stable")
-    return np.asarray(place < count[:, None])
+    return np.asarray(_place(a) < count[:, None])
+
+
+def _place(a: Real) -> IntArray:
+    """Place of each entry among those of its row, the largest first; ties in their order."""
+    return np.argsort(np.argsort(-a, axis=-1, kind="stable"), axis=-1, kind="stable")

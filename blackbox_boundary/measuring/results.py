@@ -256,9 +256,9 @@ class InFiles:
         file = self._files.get(rows.start)
         self._before = None if file is None else file.distances(flip_points=self._keeps_points)
         x = self._x[rows.start : rows.stop]
-        self._open = InMemory(x, self._keeps_points, self._before, until_end=False)
-        self._open.begin({})
-        self._at = at
+        part = InMemory(x, self._keeps_points, self._before, until_end=False)
+        part.begin({})
+        self._open, self._at = part, at
 
     def _write(self) -> None:
         if self._open is None:

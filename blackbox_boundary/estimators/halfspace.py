@@ -104,6 +104,10 @@ _LARGEST_BASIS = 8192
 _STARTS = 10
 """Directions tried for a flip beside the known facets."""
 
+_SLOWLY = 0.95
+"""Others are looked for only once ``_REFINE`` questions shorten the nearest facet to no less than
+this share."""
+
 _SLACK = 100.0
 """A facet keeps up while it is at most ``1 + slack / asked`` times as long as the best known one
 was after as many questions: 2 after 100, 1.25 after 400. Lengths are a weak guide after the
@@ -199,12 +203,14 @@ class HalfSpace(FacetSettings):
         self, box: Box, blocks: Blocks, n_classes: int, stream: np.random.Generator
     ) -> RowSearch:
         """Search one row until the driver stops sending answers."""
-        start = yield from first_flip(box, blocks.basis, self.n_starts, stream, self.norm)
+        start = yield from first_flip(
+            box, blocks.basis, self.n_starts, stream, self.norm, spectra=blocks.spectra
+        )
         if start is None:
             return
         nearest = Facet.at(start, box, blocks, stream, self._length(start))
         known, pause, slack = [nearest], _REFINE, _SLACK
-        yield from _until(_settled(blocks), nearest)
+        yield from _settle(_settled(blocks), nearest)
         while True:
             new = yield from self._beside(known, nearest, n_classes, blocks)
             for facet in known if new is None else [new]:
@@ -216,7 +222,7 @@ class HalfSpace(FacetSettings):
             else:
                 known, pause = [*known, new], _REFINE
             nearest = min(known, key=lambda facet: facet.length)
-            yield from _until(nearest.asked + pause, nearest)
+            yield from _settle(nearest.asked + pause, nearest)
 
     def _length(self, start: Start) -> float:
         return float(np.linalg.norm(start.point, ord=ORDER[self.norm]))
@@ -249,9 +255,11 @@ def _settled(blocks: Blocks) -> int:
     return min(_SETTLED, _SETTLED_PER_DIRECTION * blocks.basis.size)
 
 
-def _until(asked: int, facet: Facet) -> Asking[None]:
-    """Go on with one facet until so many questions were asked about it."""
-    while facet.asked < asked:
+def _settle(asked: int, facet: Facet) -> Asking[None]:
+    """Ask about one facet so often, and on as long as it still gets nearer fast."""
+    while facet.asked < asked or (
+        facet.length < _SLOWLY * facet.length_after(max(facet.asked - _REFINE, 0))
+    ):
         yield facet
 
 

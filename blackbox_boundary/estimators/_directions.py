@@ -26,8 +26,8 @@ _WHITE = 1
 _BRIGHTNESS, _COLOURS, _COLOUR = -0.9, 0.4, 1.25
 """Spectrum of the normals of residual nets, from the variance that a smooth image has: exponents
 for brightness and for colours, and the ratio of colours to brightness where both are lowest. Fits
-to sixty CIFAR-100 images gave -.90, .38, 1.24 (ResNet-8) and -.99, .38, 1.30 (ResNet-20): four
-fifths of the normal's energy is brightness of high frequency, which strides pass on aliased."""
+to sixty CIFAR-100 images gave -.90, .38, 1.24 (ResNet-8) and -.99, .38, 1.30 (ResNet-20); two
+thirds of the normal's energy is brightness, most of it of high frequency."""
 
 
 @dataclass(frozen=True, eq=False)

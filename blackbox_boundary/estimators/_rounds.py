@@ -37,7 +37,7 @@ from ._amplitudes import GRID, Amplitudes
 from ._belief import IN_CACHE, Beliefs, Known, Single, row_dot
 from ._directions import Blocks
 from ._facet import Facet
-from ._walk import Walk
+from ._walk import Corners, Walk, corner_slope
 
 __all__ = ["Look", "rounds"]
 
@@ -177,12 +177,13 @@ class _Stack:
         before, p = self.length.copy(), self.best
         square = np.maximum(row_dot(p, p), _TINY)
         known = self.beliefs.condition(self.blocks.analyse(p))
-        at_rest = (
-            np.sign(p) / np.maximum(np.abs(p).sum(axis=-1, keepdims=True), _TINY)
-            if self.look.norm == "linf"
-            else p / square[:, None]
-        )
-        turn = self.blocks.synthesise(self.beliefs.mean) - at_rest
+        w = self.blocks.synthesise(self.beliefs.mean)
+        if self.look.norm == "linf":
+            at_rest = corner_slope(p, self.down)
+            corners = Corners.between(at_rest, w)
+        else:
+            at_rest, corners = p / square[:, None], None
+        turn = w - at_rest
         expected = np.sqrt(row_dot(turn, turn) * square)
         walk = Walk(p, before)
         walk.angle = np.arctan(self.trust * expected)
@@ -193,6 +194,8 @@ class _Stack:
             if not i.size:
                 break
             share = np.tan(walk.angle[i]) / expected[i]
+            if corners is not None:
+                share = corners.share(i, share)
             slope = at_rest[i] + share[:, None] * turn[i]
             points = nearest(-slope, self.down[i], self.up[i], np.ones(len(i)), self.look.norm)
             replies, flipped = yield from self._ask(i, points)

@@ -25,7 +25,7 @@ the first fifty images on the dense MNIST net, seventeen settle with another lab
 one. Hence three phases:
 
 1. *Settle*: follow the facet that the first flip belongs to, ``_SETTLED`` questions long, fewer
-   in few dimensions.
+   in few dimensions, and longer while it gets nearer fast.
 2. *Look around*: find a flip that no known facet accounts for, and learn its facet, as long as it
    keeps up with the best known one when both are compared after as many questions. How far a
    facet's length still falls depends on little else than how many were asked about it: after ten

@@ -41,8 +41,8 @@ clipped one. The nearest point of a hyperplane inside the box is
 Cost: ``max_queries_per_row`` in all, the row itself and the confirmation of its flip point
 included. Stopped earlier, the nearest flip asked so far is the answer; the first questions do not
 depend on how many will follow, so more of them never worsen it. Memory: ``256 k`` bytes a facet of
-each row searched at a time (``k`` directions, at most 8,192), .2 MB for MNIST, and twenty copies of
-the row: 11 MB for 3x224x224. The boundary's home side is known along the last walk only: ``lo``
+each row searched at a time (``k`` directions, at most 8,192), .2 MB for MNIST, and forty copies of
+the row: 25 MB for 3x224x224. The boundary's home side is known along the last walk only: ``lo``
 stays 0.
 
 References
@@ -103,7 +103,7 @@ _REFINE = 300
 _LARGEST_BASIS = 8192
 """Directions at most; see :func:`~blackbox_boundary.gradients.bases.basis_for`."""
 
-_COPIES = 20
+_COPIES = 40
 """Displacements of a row that are alive at a time, in single precision."""
 
 _STARTS = 10

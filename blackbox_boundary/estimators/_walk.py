@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..predictor import BoolArray, IntArray, Real
 from ..search.lockstep import Replies
@@ -18,7 +20,7 @@ _FARTHER, _NEARER = 2.0, 0.4
 _TINY = 1e-30
 
 
-def corner_slope(p: Real, down: Real) -> Real:
+def corner_slope(p: NDArray[Any], down: NDArray[Any]) -> NDArray[Any]:
     """The slope (n, d) of equal components whose nearest point in L-inf is ``p`` (n, d).
 
     A coordinate that rests has no room on the side that the slope leads to.
@@ -38,12 +40,12 @@ class Corners:
     make up, ``made`` (n, d). ``least`` (n,) is a component of ``w0``.
     """
 
-    gain: Real
-    made: Real
-    least: Real
+    gain: NDArray[Any]
+    made: NDArray[Any]
+    least: NDArray[Any]
 
     @classmethod
-    def between(cls, w0: Real, w: Real) -> Corners:
+    def between(cls, w0: NDArray[Any], w: NDArray[Any]) -> Corners:
         """The corners between the slopes ``w0``, of equal components, and ``w`` (n, d)."""
         gain = -np.sort(-np.where(w * w0 < 0, np.abs(w), 0.0), axis=-1)
         total = np.cumsum(gain, axis=-1)
@@ -69,7 +71,7 @@ class Walk:
     They hold the points at both ends and the lengths of these.
     """
 
-    flip: Real
+    flip: NDArray[Any]
     inner: Real
 
     def __post_init__(self) -> None:

@@ -91,8 +91,7 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
     def texts(table: Any, _: Path) -> NDArray[Any]:
         return _values(table.column(0)).astype(np.str_)
 
-    chosen = files.columns(roles.inputs)
-    probe = chosen.rows(inputs, (), np.float64)[0:1]
+    probe = files.rows(roles.inputs, inputs, (), np.float64)[0:1]
     shape = np.asarray(probe).shape[1:]
     kinds = [
         np.float64
@@ -103,15 +102,16 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
     kind = np.result_type(*kinds)
     labels, ids = roles.labels, roles.row_names
     return Raw(
-        chosen.rows(
+        files.rows(
+            roles.inputs,
             lambda table, source: _same_shape(inputs(table, source), shape, source).astype(kind),
             shape,
             kind,
         ),
-        None if labels is None else files.columns([labels]).rows(values, (), object),
+        None if labels is None else files.rows([labels], values, (), object),
         source=roles.facts(),
         columns=roles.input_names if named else None,
-        ids=None if ids is None else files.columns([ids]).rows(texts, (), object),
+        ids=None if ids is None else files.rows([ids], texts, (), object),
         texts=categories,
     )
 

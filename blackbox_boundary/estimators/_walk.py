@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..predictor import BoolArray, IntArray, Real
 from ..search.lockstep import Replies
@@ -27,7 +25,7 @@ class Walk:
     They hold the points at both ends and the lengths of these.
     """
 
-    flip: NDArray[Any]
+    flip: Real
     inner: Real
 
     def __post_init__(self) -> None:

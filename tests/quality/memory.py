@@ -44,12 +44,10 @@ def peak_of(function):
     watcher = threading.Thread(target=watch)
     watcher.start()
     began = time.perf_counter()
-    try:
-        function()
-        seconds = time.perf_counter() - began
-    finally:
-        done.set()
-        watcher.join()
+    function()
+    seconds = time.perf_counter() - began
+    done.set()
+    watcher.join()
     return peak, seconds
 
 

@@ -16,7 +16,7 @@ that it chooses:
 enters as one more potential ``mu * cost`` that every flip inside the ball must pay: the multiplier
 of the constraint that the move is no longer than the radius.
 
-Trees are merged into cliques (:mod:`.merging`) where that does not suffice.
+Trees are joined into cliques (:mod:`.joining`) where that does not suffice.
 
 References
 ----------
@@ -100,10 +100,7 @@ class Ball:
         self.limit = np.array([contest.limit for contest in contests])
         self.weights = np.full(len(contests), 1.0 / len(contests))
         self.work = 0
-        near = moves.cost < radius
-        places = np.arange(near.shape[1])
-        self.lowest = np.where(near, places, len(places)).min(axis=1).astype(np.int32)
-        self.highest = np.where(near, places, -1).max(axis=1).astype(np.int32)
+        self.lowest, self.highest = moves.range_within(radius)
         inside = np.flatnonzero(costs < radius)
         tree = leaves.tree[inside]
         alone = np.bincount(tree)[tree] == 1
@@ -111,7 +108,7 @@ class Ball:
         self.base = np.array([each.base + float(each.value[only].sum()) for each in contests])
         self.lowest = np.maximum(self.lowest, leaves.low[only].max(axis=0, initial=0))
         self.highest = np.minimum(
-            self.highest, leaves.high[only].min(axis=0, initial=near.shape[1])
+            self.highest, leaves.high[only].min(axis=0, initial=moves.cost.shape[1])
         )
         inside, tree = inside[~alone], tree[~alone]
         self.low = np.maximum(leaves.low[inside], self.lowest)
@@ -277,16 +274,27 @@ class Ball:
         other.potentials = self.potentials.copy()
         return other
 
-    def take(self, other: Ball) -> None:
-        """Become another ball."""
-        self.__dict__.update(other.__dict__)
+    def halves(self, j: int, last: int) -> list[Ball]:
+        """The parts with column ``j`` up to cell ``last``, and above it, if they are not empty."""
+        found = []
+        for low, high in ((self.lowest[j], last), (last + 1, self.highest[j])):
+            lowest, highest = self.lowest.copy(), self.highest.copy()
+            lowest[j], highest[j] = low, high
+            other = self.copy()
+            if other.confine(lowest, highest):
+                found.append(other)
+        return found
 
-    def part(self, j: int, low: int, high: int) -> Ball | None:
-        """The part of the ball with column ``j`` in some cells; None if it is empty."""
-        lowest, highest = self.lowest.copy(), self.highest.copy()
-        lowest[j], highest[j] = low, high
-        other = self.copy()
-        return other if other.confine(lowest, highest) else None
+    def shrink(self, radius: float) -> bool:
+        """Leave out what costs as much as a radius; whether something is left."""
+        if radius >= self.radius:
+            return True
+        self.radius = radius
+        if self.moves.norm != "linf":
+            return True
+        lowest, highest = self.moves.range_within(radius)
+        lowest, highest = np.maximum(lowest, self.lowest), np.minimum(highest, self.highest)
+        return bool((lowest <= highest).all()) and self.confine(lowest, highest)
 
     def drop_hopeless(self) -> bool:
         """Drop leaves that no flip inside the ball can use; whether a flip is still possible."""

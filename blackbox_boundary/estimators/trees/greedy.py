@@ -80,7 +80,7 @@ def _excess(ball: Ball, cell: Cells) -> tuple[float, Real]:
     d, width = ball.moves.cost.shape
     first = j * (width + 1)
     enters, ends = (first + low)[counts], (first + high + 1)[counts]
-    ball.work += len(leaf)
+    ball.work += len(leaf) // 3
     now, after, n_places = 0.0, np.zeros((d, width)), d * (width + 1)
     for value, over in zip(ball.values.T, ball.base - ball.limit, strict=True):
         lead, each = over + float(value[own].sum()), value[leaf[counts]]

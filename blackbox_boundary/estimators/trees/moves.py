@@ -134,6 +134,13 @@ class RowMoves:
         """Cost (d,) of each column of one cell."""
         return self.cost[np.arange(len(self.cell)), cells]
 
+    def range_within(self, radius: float) -> tuple[Cells, Cells]:
+        """The first and the last cell of each column (d,) whose move costs less than a radius."""
+        near = self.cost < radius
+        cell = np.arange(near.shape[1])
+        lowest = np.where(near, cell, len(cell)).min(axis=1)
+        return lowest.astype(np.int32), np.where(near, cell, -1).max(axis=1).astype(np.int32)
+
     def length(self, cost: float) -> float:
         """The distance that a cost stands for."""
         return float(np.sqrt(cost)) if self.norm == "l2" else float(cost)

@@ -28,7 +28,7 @@ from ...predictor import IntArray, Real
 from .ball import Ball, starts
 from .cells import Cells
 
-__all__ = ["price_cells"]
+__all__ = ["Relaxed", "price_cells"]
 
 _MISSED = 1e4
 """Price of a lead above the limit, in units that make every leaf's value and every cost at most
@@ -40,8 +40,19 @@ _LEAST_RADIUS = 1e-290
 _MAX_ITERATIONS = 20_000
 """Largest number of the solver's iterations; a ball that needs more is not priced."""
 
-_ENTRIES = 6
+_ENTRIES = 12
 """Entries of the matrix that an iteration takes in as much time as the look at one leaf."""
+
+_CALL_WORK = 60_000
+"""Work of a call of the solver that does not grow with the programme."""
+
+
+_INTEGRAL = 1e-9
+"""Shares below this are rounding."""
+
+_LEAST_FARTHER = 0.01
+"""Added to the cost of the farther side of a face, as a share of the radius: where costs of all
+sides are small, the share decides."""
 
 
 class _Faces(NamedTuple):
@@ -53,8 +64,24 @@ class _Faces(NamedTuple):
     run: IntArray
 
 
-def price_cells(ball: Ball) -> Cells | None:
-    """Set the potentials of a ball; return the likeliest cell of each column.
+class Relaxed(NamedTuple):
+    """What the relaxation suggests.
+
+    Attributes
+    ----------
+    cell : (d,) int
+        The likeliest cell of each column.
+    cuts : list of (int, int)
+        Column and cell: the relaxation is undecided whether the column is in this cell or below, or
+        above it. The most undecided one first.
+    """
+
+    cell: Cells
+    cuts: list[tuple[int, int]]
+
+
+def price_cells(ball: Ball) -> Relaxed | None:
+    """Set the potentials of a ball; return what the relaxation suggests.
 
     None where the solver gives no prices; the potentials are then those before.
     """
@@ -62,7 +89,7 @@ def price_cells(ball: Ball) -> Cells | None:
         return None
     programme = _Programme.of(ball)
     found = programme.solved(ball)
-    ball.work += programme.matrix.nnz * (1 + int(found.nit or 0)) // _ENTRIES
+    ball.work += _CALL_WORK + programme.matrix.nnz * (1 + int(found.nit or 0)) // _ENTRIES
     if found.status != 0:
         return None
     n_above, n_below, n_leads = len(programme.above), len(programme.below), len(ball.limit)
@@ -74,7 +101,7 @@ def price_cells(ball: Ball) -> Cells | None:
         faced[1, programme.below] = dual[n_above : n_above + n_below]
         mu = 0.0 if ball.moves.norm == "linf" else 1.0 / (ball.radius * float(theta.sum()))
         _set_potentials(ball, programme.faces, faced / theta.sum(), theta / theta.sum(), mu)
-    return _likeliest(ball, found.x)
+    return _read(ball, found.x)
 
 
 class _Programme(NamedTuple):
@@ -216,11 +243,17 @@ def _before(paid: Real, first: IntArray, j: IntArray) -> Real:
     return np.asarray(so_far - so_far[:, first][:, j])
 
 
-def _likeliest(ball: Ball, found: Real) -> Cells:
-    """The cell of each column with the largest share."""
-    cell, first = ball.moves.cell.copy(), 0
-    for j in np.flatnonzero(ball.highest > ball.lowest):
-        last = first + int(ball.highest[j] - ball.lowest[j])
-        share = np.diff(found[first:last], prepend=0.0, append=1.0)
-        cell[j], first = ball.lowest[j] + int(share.argmax()), last
-    return cell
+def _read(ball: Ball, found: Real) -> Relaxed:
+    """The cell of each column with the largest share, and the most undecided face of each."""
+    cell, first, cost = ball.moves.cell.copy(), 0, ball.moves.cost
+    cuts: list[tuple[float, int, int]] = []
+    for j in np.flatnonzero(ball.highest > ball.lowest).tolist():
+        low, high = int(ball.lowest[j]), int(ball.highest[j])
+        below = found[first : first + high - low]
+        first += high - low
+        cell[j] = low + int(np.diff(below, prepend=0.0, append=1.0).argmax())
+        farther = np.maximum(cost[j, low:high], cost[j, low + 1 : high + 1]) / ball.radius
+        score = np.minimum(below, 1.0 - below) * (farther + _LEAST_FARTHER)
+        if score.max() > _INTEGRAL:
+            cuts.append((-float(score.max()), j, low + int(score.argmax())))
+    return Relaxed(cell, [(j, last) for _, j, last in sorted(cuts)])

@@ -1,21 +1,17 @@
 """The nearest flip of one row: a ball proved empty but for the flip on its face.
 
-In L0, L1 and L2 costs add up, and one ball is searched for each rival, the likeliest first. Its
-radius is the cost of the nearest flip known, by single moves (:mod:`.greedy`) at first:
+Single moves find a flip (:mod:`.greedy`), and then others inside its ball, until they find none.
 
-1. the best prices of cells bound the cost (:mod:`.prices`), and suggest another start for single
-   moves;
-2. leaves that no nearer flip can use are dropped, and the rest is priced again;
-3. boxes are searched (:mod:`.branching`).
+In L0, L1 and L2 costs add up. One ball is searched for each rival, by parts (:mod:`.parts`), those
+first in which a flip may cost the least; its radius is the cost of the nearest flip known.
 
-In L-inf a ball is a box. Single moves find a flip, and others inside its ball, until they find
-none; where the bound (:meth:`.ball.Ball.tighten`) empties the last ball, that flip is the nearest.
-Else small balls, which are cheap to prove empty, grow until one is not:
+In L-inf a ball is a box. Where the bound (:func:`.sweeps.tighten`) empties the ball of the flip
+found, that flip is the nearest. Else small balls, which are cheap to prove empty, grow until one is
+not:
 
 1. a ball somewhat larger than the last empty one is bounded;
 2. where the bound does not empty it, single moves look for a flip, and the ball shrinks to it;
-3. where they find none, for no rival, leaves that no flip can use are dropped, trees are merged
-   into cliques (:mod:`.merging`), and boxes are searched.
+3. where they find none, for no rival, the ball is searched by parts.
 
 Work is counted in leaves looked at, so that the answer of a row does not depend on the speed of the
 machine.
@@ -23,19 +19,16 @@ machine.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 
 import numpy as np
 
 from .ball import Ball, first_radius
-from .branching import best_cut, nearest_by_branching
 from .cells import Cells, Leaves
 from .contests import Contest
 from .greedy import greedy_flip
-from .merging import merge
 from .moves import RowMoves
-from .prices import price_cells
+from .parts import Progress, search_parts
 from .sweeps import tighten
 
 __all__ = ["Nearest", "nearest_flip"]
@@ -45,31 +38,6 @@ _GROWTH = 1.25
 
 _FIRST_GROWTH = 4.0
 """Balls in which a first flip in L-inf is looked for grow by this factor."""
-
-_MOST_PRICED = 4000
-"""Leaves of a ball for which a linear programme is solved; sweeps bound larger ones."""
-
-_PRICED_AGAIN = 0.9
-"""Share of the leaves left after dropping, below which the rest is priced again."""
-
-_LARGEST_CLIQUE = 64
-"""Leaves of a clique of trees in L-inf: with 64, few boxes solved most rows of 100-tree forests."""
-
-_CLIQUES = (16, 64, 256)
-"""Leaves of a clique in L0, L1 and L2: each step is kept where pricing leaves fewer leaves."""
-
-_MOST_MERGED = 700
-"""Leaves of a ball that is merged; of larger ones most cliques are larger than the trees."""
-
-_BOXES, _LOOKS = 150, 50_000
-"""Boxes of a part that are looked at before it is cut and priced again, and leaves of them: at
-least."""
-
-_PART_WORK = 150_000
-"""Work of a part that does not grow with its leaves: calls of the solver and of NumPy."""
-
-_BOX_WORK = 3
-"""Work of looking at one leaf of one box, in units of a sweep's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,19 +78,19 @@ def nearest_flip(
     A flip loses all contests of one of the ``rivals``.
     """
     search = _Search(leaves, moves, rivals, max_work)
+    search.descend()
     if moves.norm == "linf":
-        search.descend()
         search.prove_best()
-        search.raise_bounds(may_branch=False)
-        search.raise_bounds(may_branch=True)
+        search.raise_bounds(may_cut=False)
+        search.raise_bounds(may_cut=True)
     else:
-        search.take_any()
         search.search_all()
-    if search.best is None and np.isfinite(search.lower.min(initial=np.inf)):
+    progress = search.progress
+    if progress.best is None and np.isfinite(search.lower.min(initial=np.inf)):
         search.take_any()
-    cell, cost = (None, np.inf) if search.best is None else (search.best[1], search.best[0])
-    lower = min(cost, float(search.lower.min(initial=np.inf)))
-    return Nearest(cell, cost, lower, search.winner, search.work)
+    cell = None if progress.best is None else progress.best[1]
+    lower = min(progress.upper, float(search.lower.min(initial=np.inf)))
+    return Nearest(cell, progress.upper, lower, progress.winner, progress.work)
 
 
 class _Search:
@@ -139,23 +107,21 @@ class _Search:
                 for contests in rivals
             ]
         )
-        self.best: tuple[float, Cells] | None = None
-        self.winner = -1
-        self.work, self.max_work = leaves.low.size // 8, max_work
+        self.progress = Progress(max_work, leaves.low.size // 8)
         self.steps = np.unique(self.costs[np.isfinite(self.costs)])
         farthest = np.where(np.isfinite(moves.cost), moves.cost, 0.0).max(axis=1, initial=0.0)
         self.farthest = float(moves.total(farthest))
 
     @property
     def upper(self) -> float:
-        return np.inf if self.best is None else self.best[0]
+        return self.progress.upper
 
     def take_any(self) -> None:
         """A flip to the likeliest rival, however far."""
         for place in np.argsort(self.lower, kind="stable").tolist():
-            if self.lower[place] < np.inf and self.best is None:
+            if self.lower[place] < np.inf and self.progress.best is None:
                 ball = self._ball(place, np.inf)
-                self._note(place, greedy_flip(ball), ball.work)
+                self.progress.note(place, greedy_flip(ball), ball)
 
     def descend(self) -> None:
         """Flips by single moves, each inside the ball of the last one.
@@ -164,11 +130,11 @@ class _Search:
         """
         for place in np.argsort(self.lower, kind="stable").tolist():
             radius = 0.0
-            while self.lower[place] < self.upper and self.work < self.max_work:
+            while self.lower[place] < self.upper and not self.progress.is_spent:
                 radius = min(self.upper, _FIRST_GROWTH * max(radius, float(self.lower[place])))
                 ball = self._ball(place, max(radius, self._next_radius(float(self.lower[place]))))
                 found = greedy_flip(ball)
-                self._note(place, found, ball.work)
+                self.progress.note(place, found, ball)
                 if found is None and ball.radius >= min(self.upper, self.farthest):
                     break
 
@@ -179,82 +145,47 @@ class _Search:
                 ball = self._ball(place, self.upper)
                 tighten(ball)
                 self.lower[place] = max(self.lower[place], ball.proved())
-                self._note(place, None, ball.work)
+                self.progress.note(place, None, ball)
 
     def search_all(self) -> None:
-        """Search the ball of each rival, and its parts, in the order of what a flip in them costs.
+        """Search the balls of all rivals whose radius is the best flip."""
+        radius = min(self.upper, float(np.nextafter(self.farthest, np.inf)))
+        places = np.flatnonzero(self.lower < self.upper).tolist()
+        balls = {place: self._ball(place, radius) for place in places}
+        left = search_parts(self.progress, balls, dict(enumerate(self.lower.tolist())))
+        self.lower[:] = self.upper
+        for place, lower in left.items():
+            self.lower[place] = min(self.upper, lower)
 
-        A part is priced, and its boxes are searched for a while; where that does not settle it, it
-        is cut in two.
-        """
-        parts: list[tuple[float, int, int, Ball]] = []
-        for place in np.flatnonzero(self.lower < self.upper).tolist():
-            radius = min(self.upper, float(np.nextafter(self.farthest, np.inf)))
-            ball = self._ball(place, radius)
-            parts.append((float(self.lower[place]), len(parts), place, ball))
-        heapq.heapify(parts)
-        number, wholes = len(parts), {place: ball.copy() for _, _, place, ball in parts}
-        while parts and parts[0][0] < self.upper and self.work < self.max_work:
-            lower, _, place, ball = heapq.heappop(parts)
-            lower = max(lower, self._settled(place, ball, wholes[place]))
-            if lower >= min(ball.radius, self.upper):
-                continue
-            for part in _halves(ball):
-                heapq.heappush(parts, (max(lower, part.proved()), number, place, part))
-                number += 1
-        self.lower[:] = np.inf if self.upper == np.inf else self.upper
-        for lower, _, place, _ in parts:
-            self.lower[place] = min(self.lower[place], lower)
-
-    def _settled(self, place: int, ball: Ball, whole: Ball) -> float:
-        """Lower bound on the cost of a flip in a part of a rival's ball, after some search."""
-        n_before = np.inf
-        ball.radius = min(ball.radius, self.upper)
-        while len(ball.total) and len(ball.total) < _PRICED_AGAIN * n_before:
-            if not ball.narrow() or not ball.drop_hopeless():
-                return ball.radius
-            n_before = len(ball.total)
-            start = price_cells(ball) if n_before <= _MOST_PRICED else None
-            if start is None:
-                tighten(ball)
-            whole.radius = ball.radius
-            self._note(place, greedy_flip(whole, start), ball.work + whole.work)
-            ball.work = whole.work = 0
-            ball.radius = min(ball.radius, self.upper)
-            if not ball.narrow() or not ball.drop_hopeless():
-                return ball.radius
-        if not self._merged(ball):
-            return ball.radius
-        proved = ball.proved()
-        n_boxes = max(_BOXES, _LOOKS // max(1, len(ball.total)))
-        found, lower = self._boxes(ball, n_boxes)
-        self._note(place, found, ball.work + _PART_WORK)
-        ball.work = 0
-        return max(proved, lower)
-
-    def raise_bounds(self, *, may_branch: bool) -> None:
+    def raise_bounds(self, *, may_cut: bool) -> None:
         """Search balls for the rival with the lowest bound, until a flip is proved the nearest.
 
-        Without branching, a rival whose ball is not emptied is left as it is.
+        A rival whose ball is not emptied is left as it is, unless the ball may be cut.
         """
         is_open = np.ones(len(self.lower), np.bool_)
-        while self.work < self.max_work:
+        while not self.progress.is_spent:
             waiting = np.flatnonzero(is_open & (self.lower < self.upper))
             if not len(waiting):
                 break
             place = int(waiting[self.lower[waiting].argmin()])
             radius = self._next_radius(float(self.lower[place]))
             ball = self._ball(place, radius)
-            bound, found = self._looked_at(ball)
-            if found is None and bound < radius and may_branch:
-                bound, found = self._searched(ball, bound)
-            is_open[place] = found is not None or bound >= radius or may_branch
+            bound = radius if tighten(ball) > 0 else ball.proved()
+            before = self.upper
+            if bound < radius:
+                self.progress.note(place, greedy_flip(ball), ball)
+                if self.upper == before and may_cut:
+                    left = search_parts(self.progress, {place: ball}, {place: bound})
+                    bound = left.get(place, min(radius, self.upper))
+            found = self.upper < before
+            is_open[place] = found or bound >= radius or may_cut
             self.lower[place] = max(self.lower[place], bound)
-            if found is None and bound >= radius > self.farthest:
+            if not found and bound >= radius > self.farthest:
                 self.lower[place] = np.inf
-            self._note(place, found, ball.work)
+            self.progress.note(place, None, ball)
 
     def _ball(self, place: int, radius: float) -> Ball:
+        self.progress.work += len(self.leaves.tree)
         return Ball(self.leaves, self.rivals[place], self.moves, self.costs, radius)
 
     def _next_radius(self, lower: float) -> float:
@@ -263,68 +194,3 @@ class _Search:
         reached = self.steps[step] if step < len(self.steps) else max(lower, self.farthest)
         radius = max(_GROWTH * lower, float(reached))
         return min(self.upper, float(np.nextafter(radius, np.inf)))
-
-    def _note(self, place: int, found: tuple[float, Cells] | None, work: int) -> None:
-        self.work += work + len(self.leaves.tree)
-        if found is not None and found[0] < self.upper:
-            self.best, self.winner = found, place
-
-    def _merged(self, ball: Ball) -> bool:
-        """Merge trees into cliques where that leaves fewer leaves; whether a flip is possible."""
-        for size in _CLIQUES:
-            if not 1 < ball.n_groups <= len(ball.total) <= _MOST_MERGED:
-                break
-            other = ball.copy()
-            has_cell = merge(other, size)
-            ball.work = other.work
-            if not has_cell:
-                return False
-            if len(other.total) > len(ball.total):
-                break
-            price_cells(other)
-            if not other.narrow() or not other.drop_hopeless():
-                ball.work = other.work
-                return False
-            ball.take(other)
-        return True
-
-    def _boxes(
-        self, ball: Ball, at_most: int | None = None
-    ) -> tuple[tuple[float, Cells] | None, float]:
-        """The nearest flip that boxes of a ball lead to, and a bound."""
-        each = _BOX_WORK * max(1, len(ball.total))
-        max_boxes = max(1, (self.max_work - self.work - ball.work) // each)
-        max_boxes = max_boxes if at_most is None else min(max_boxes, at_most)
-        found, lower, n_boxes = nearest_by_branching(ball, max_boxes)
-        ball.work += n_boxes * (each - len(ball.total))
-        return found, lower
-
-    def _looked_at(self, ball: Ball) -> tuple[float, tuple[float, Cells] | None]:
-        """A bound, and a flip by single moves."""
-        if tighten(ball) > 0:
-            return ball.radius, None
-        found = greedy_flip(ball)
-        return ball.proved(), found if found is not None and found[0] < ball.radius else None
-
-    def _searched(self, ball: Ball, proved: float) -> tuple[float, tuple[float, Cells] | None]:
-        """The bound by cliques and boxes, and the flip they find."""
-        if len(ball.total):
-            if not ball.narrow() or not ball.drop_hopeless():
-                return ball.radius, None
-            if not merge(ball, _LARGEST_CLIQUE):
-                return ball.radius, None
-            if tighten(ball) > 0 or not ball.narrow() or not ball.drop_hopeless():
-                return ball.radius, None
-            proved = max(proved, ball.proved())
-        found, lower = self._boxes(ball)
-        return max(proved, lower), found
-
-
-def _halves(ball: Ball) -> list[Ball]:
-    """A ball cut in two at the face that settles most."""
-    if (cut := best_cut(ball)) is None:
-        return []
-    j, face, up = cut
-    low, high = int(ball.lowest[j]), int(ball.highest[j])
-    cells = [(low, face - 1), (face, high)] if up else [(face + 1, high), (low, face)]
-    return [part for part in (ball.part(j, *some) for some in cells) if part is not None]

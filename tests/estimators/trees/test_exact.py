@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from blackbox_boundary import Status, measure
 from blackbox_boundary.estimators import Trees
+from blackbox_boundary.estimators.trees import parts
 
 _spec = importlib.util.spec_from_file_location("ensembles", Path(__file__).parent / "ensembles.py")
 trees = importlib.util.module_from_spec(_spec)
@@ -46,6 +47,22 @@ def test_the_nearest_cell_with_another_label_is_found(ensemble, seed, norm):
     assert np.isinf(found.certified[~has]).all()
     np.testing.assert_allclose(distance(found, x, norm)[has], np.array(exact)[has], rtol=1e-6)
     # the square of a subnormal distance is zero: the certificate is then below it
+    np.testing.assert_allclose(found.certified[has], np.array(exact)[has], rtol=1e-6, atol=1e-30)
+
+
+@settings(deadline=None, max_examples=60)
+@given(trees.ensembles(max_trees=7), st.integers(0, 10**6), st.sampled_from(NORMS))
+def test_parts_and_left_out_combinations_lose_no_flip(ensemble, seed, norm):
+    """With cliques of two leaves and three combinations kept, balls are cut, and none is lost."""
+    x = rows_of(seed, ensemble)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in {"_CLIQUE": 2, "_KEPT": 3, "_FEW_GROUPS": 1}.items():
+            patch.setattr(parts, name, number)
+        found = measure(trees.TreePredictor(ensemble), x, estimator=Trees(norm=norm))
+    exact = [trees.nearest_by_enumeration(ensemble, row.astype(float), norm) for row in x]
+    has = np.isfinite(exact)
+    assert ((found.status == Status.CONVERGED) == has).all()
+    np.testing.assert_allclose(distance(found, x, norm)[has], np.array(exact)[has], rtol=1e-6)
     np.testing.assert_allclose(found.certified[has], np.array(exact)[has], rtol=1e-6, atol=1e-30)
 
 

@@ -122,7 +122,7 @@ def _categories(files: ParquetFiles, at: int) -> tuple[str, ...]:
     def texts(table: Any, _: Path) -> NDArray[Any]:
         return np.array(table.column(0).to_pylist(), object)
 
-    stored = files.columns([at]).rows(texts, (), object)
+    stored = files.rows([at], texts, (), object)
     blocks = (block for _, block in row_blocks(stored, _TEXT_BLOCK_BYTES))
     return categories_of(files.schema.names[at], blocks, len(stored), files.path)
 

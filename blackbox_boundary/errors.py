@@ -115,7 +115,8 @@ class StorageError(BoundaryError):
         """The error for a file or folder that the operating system refuses."""
         return cls(
             f'"{path}" cannot be written: {error.strerror or error}. What was stored before is not '
-            "lost; make room, or give the permission, and run the same command again."
+            "lost; make room, or give the permission, and run the same command again, with "
+            "--resume where one process measures."
         )
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blackbox_boundary.datasets.columns import listed
 from blackbox_boundary.errors import CapabilityMissing
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
         ``access``, ``input_shape``, ``n_classes``, ``bounds``, ``labels``, ``max_rows``,
         ``merges_requests``, ``headers``, ``aws``, ``request``, ``answer``, ``transport``; None
         counts as not given. ``allow`` lists what the file may use: ``"command"``, ``"aws"``,
-        ``"file:PATH"``, ``"env:NAME"``; what is given by name needs no leave.
+        ``"file:PATH"``, ``"env:NAME"``; what is given by name needs no leave. ``columns``, a
+        :class:`~blackbox_boundary.Domain`, lists the words of columns of texts.
 
     Returns
     -------
@@ -50,19 +50,16 @@ def load(spec: object, **given: Any) -> HttpPredictor | None:
     PredictorError
         The server cannot be reached or answers no metadata.
     CapabilityMissing
-        The packages of the ``http`` extra are not installed.
+        The packages of the ``http`` extra are not installed; or the columns hold texts, and the
+        dialect sends numbers alone.
     """
     is_url = isinstance(spec, str) and spec.lower().startswith(("http://", "https://"))
     if not is_url and not (isinstance(spec, (str, Path)) and str(spec).endswith(".toml")):
         return None
     columns = given.pop("columns", None)
-    if columns is not None and columns.texts:
-        raise CapabilityMissing(
-            f"Endpoints are sent numbers; the columns {listed(list(columns.texts))} hold texts."
-        )
     with _needing_packages():
         from .opening import open_endpoint
-    return open_endpoint(str(spec), given, is_url=is_url)
+    return open_endpoint(str(spec), given, is_url=is_url, columns=columns)
 
 
 def probe(spec: str, **given: Any) -> Finding:

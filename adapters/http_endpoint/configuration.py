@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from blackbox_boundary.domain import Domain
 from blackbox_boundary.errors import InvalidInput
 from blackbox_boundary.predictor import Access, Bounds
 
@@ -56,6 +57,8 @@ class Configuration:
     request, answer : mapping
         Settings of the dialect.
     transport : TransportSettings
+    columns : Domain or None
+        What the columns of the data hold; no setting of a file.
     """
 
     url: str
@@ -72,6 +75,7 @@ class Configuration:
     request: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] = field(default_factory=dict)
     transport: TransportSettings = field(default_factory=TransportSettings)
+    columns: Domain | None = None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Configuration:

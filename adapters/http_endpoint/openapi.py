@@ -99,16 +99,17 @@ class _Schemas:
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> _Place | None:
         required = schema.get("required", ())
-        names, constants, places = list[str](), dict[str, Any](), dict[str, _Place]()
-        for name, part in _table(schema, "properties").items():
-            plain = self.plain(part)
-            if plain.get("type") in ("number", "integer"):
+        parts = {n: self.plain(part) for n, part in _table(schema, "properties").items()}
+        places = {n: place for n, part in parts.items() if (place := self.place(part, depth + 1))}
+        takes_numbers = not places and any(map(_is_number, parts.values()))
+        names, constants = list[str](), dict[str, Any]()
+        for name, part in parts.items():
+            is_category = takes_numbers and name in required and _is_open_text(part)
+            if is_category or _is_number(part):
                 names.append(name)
-            elif (value := _constant(plain)) is not None:
+            elif (value := _constant(part)) is not None:
                 constants[name] = value
-            elif (place := self.place(plain, depth + 1)) is not None:
-                places[name] = place
-            elif name in required:
+            elif name not in places and name in required:
                 return None
         if names and not places:
             fields = [f"{_key(name)}: $row[{at}]" for at, name in enumerate(names)]
@@ -225,6 +226,16 @@ def _response(operation: Mapping[str, Any]) -> Any:
         if "application/json" in content:
             return _table(content, "application/json", "schema")
     return {}
+
+
+def _is_number(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") in ("number", "integer")
+
+
+def _is_open_text(schema: Mapping[str, Any]) -> bool:
+    """Whether the document leaves a text to the caller: beside numbers, a category of the data."""
+    proposed = ("const", "default", "examples", "example")
+    return schema.get("type") == "string" and not any(word in schema for word in proposed)
 
 
 def _constant(schema: Mapping[str, Any]) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from blackbox_boundary.errors import InvalidInput
+from blackbox_boundary.datasets.columns import listed
+from blackbox_boundary.domain import Domain
+from blackbox_boundary.errors import CapabilityMissing, InvalidInput
 
 from .configuration import Configuration
 from .dialects import mlflow, oip_v2, tf_serving, torchserve
@@ -21,12 +24,19 @@ DIALECTS = ("oip_v2", "tf_serving", "kserve_v1", "mlflow", "torchserve", "descri
 """All names that "dialect" may have."""
 
 
-def open_endpoint(spec: str, given: Mapping[str, Any], *, is_url: bool) -> HttpPredictor:
+def open_endpoint(
+    spec: str, given: Mapping[str, Any], *, is_url: bool, columns: Domain | None = None
+) -> HttpPredictor:
     """Read the configuration, complete it from the server, and create the predictor.
 
     No query is sent.
+
+    Raises
+    ------
+    CapabilityMissing
+        ``columns`` hold texts, and the dialect sends numbers alone.
     """
-    config = Configuration.of_spec(spec, given, is_url=is_url)
+    config = replace(Configuration.of_spec(spec, given, is_url=is_url), columns=columns)
     transport = Transport(config.url, config.transport, headers=config.headers, aws=config.aws)
     try:
         with transport.guarded():
@@ -48,6 +58,7 @@ def _dialect(transport: Transport, config: Configuration) -> Dialect:
         config.dialect or _dialect_of_path(parts.path) or ("described" if config.answer else None)
     ):
         case "oip_v2":
+            _check_numbers(config)
             return oip_v2.discover(transport, path, config)
         case "tf_serving" | "kserve_v1":
             return tf_serving.discover(transport, path, config)
@@ -64,6 +75,16 @@ def _dialect(transport: Transport, config: Configuration) -> Dialect:
             )
         case other:
             raise InvalidInput(f'"dialect" must be one of {", ".join(DIALECTS)}; got "{other}".')
+
+
+def _check_numbers(config: Configuration) -> None:
+    """Refuse columns of texts, for a protocol of tensors of numbers."""
+    if config.columns is not None and config.columns.texts:
+        raise CapabilityMissing(
+            f"This protocol sends numbers; the columns {listed(list(config.columns.texts))} hold "
+            'texts. They go into a described request: dialect = "described", with "body" and '
+            '"columns" in [request].'
+        )
 
 
 def _dialect_of_path(path: str) -> str | None:

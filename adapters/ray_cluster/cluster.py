@@ -14,24 +14,22 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 from blackbox_boundary.analysis.distances import Distances
 from blackbox_boundary.errors import CapabilityMissing, InvalidInput
 from blackbox_boundary.inputs import is_whole
 from blackbox_boundary.measuring.driver import Progress
 from blackbox_boundary.measuring.progress import report
-from blackbox_boundary.measuring.results import Beside
 from blackbox_boundary.measuring.sharded.dispatch import Lost
-from blackbox_boundary.measuring.sharded.preparation import Request, prepare
+from blackbox_boundary.measuring.sharded.preparation import Request, RunSettings, prepare
 from blackbox_boundary.measuring.sharded.results import check_ledger, measure_shards
 from blackbox_boundary.measuring.sharded.shard_folder import run_folder
-from blackbox_boundary.measuring.sharded.work import MeasureSettings, Outcome, Work
-from blackbox_boundary.measuring.spending import Limits
+from blackbox_boundary.measuring.sharded.work import Outcome, Work
 
 from .actor import ShardActor
 
@@ -55,16 +53,7 @@ def measure_on_cluster(
     workers: int | None = None,
     num_cpus: float = 1,
     num_gpus: float = 0,
-    n_shards: int | None = None,
-    given: Mapping[str, Any] | None = None,
-    limits: Limits | None = None,
-    ledger: str | Path | None = None,
-    model_name: str | None = None,
-    progress: Progress | None = None,
-    facts: Mapping[str, Any] | None = None,
-    results: Literal["tables", "parquet"] = "tables",
-    beside: Beside | None = None,
-    **settings: Unpack[MeasureSettings],
+    **settings: Unpack[RunSettings],
 ) -> Distances:
     """Measure how far each row is from the decision boundary, on a Ray cluster.
 
@@ -110,28 +99,14 @@ def measure_on_cluster(
             f'"num_cpus" must be positive and "num_gpus" not negative; got {num_cpus}, {num_gpus}.'
         )
     threads = max(1, math.floor(num_cpus))
-    request = Request.of(
-        model=model,
-        x=x,
-        folder=folder,
-        n_shards=n_shards,
-        given=given,
-        limits=limits,
-        ledger=ledger,
-        model_name=model_name,
-        progress=progress,
-        facts=facts,
-        results=results,
-        beside=beside,
-        settings=settings,
-    )
+    request = Request.of(model, x, folder, **settings)
     with run_folder(request.folder), _connected(ray, address):
         workers = workers or _room(ray, num_cpus, num_gpus)
         work, shared = prepare(request, workers, threads)
         check_ledger(request, work)
         actors = _Actors(ray, work, threads, num_cpus, num_gpus)
         return measure_shards(
-            request, work, shared, actors.start, _lost(ray), lambda: actors.poll(progress)
+            request, work, shared, actors.start, _lost(ray), lambda: actors.poll(request.progress)
         )
 
 

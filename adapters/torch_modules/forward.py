@@ -55,14 +55,17 @@ class Forward:
 
         if self.one_by_one and x.shape[0] > 1:
             return joined([self.outputs(x[i : i + 1]) for i in range(x.shape[0])], 1)
-        rows, recording = self._own_copy(x), self.recent.begin() and self.access.has_scores
+        recording = self.recent.begin() and self.access.has_scores
         with (
-            _translated(len(rows)),
+            _translated(x.shape[0]),
             torch.inference_mode(mode=False),
             torch.set_grad_enabled(recording),
             evaluating(self.module) as parts,
         ):
-            raw = self.module((rows.requires_grad_() if recording else rows).clone())
+            rows = self._own_copy(x).requires_grad_(recording)
+            needs_copy = recording or self.recent.module_writes
+            raw = self.module(rows.clone() if needs_copy else rows)
+        self.recent.module_writes |= rows._version > 0  # noqa: SLF001 - documented by torch
         if self.access.has_scores:
             self.recent.keep(parts, rows, raw if recording else None)
         return [as_numpy(_widened(part)) for part in chosen_outputs(raw, self.output, self.access)]

@@ -25,9 +25,16 @@ class Recent:
     """At most one forward pass: the rows, what the module put out for them, and the weights it had.
 
     Copies of it, and pickles, are empty.
+
+    Attributes
+    ----------
+    module_writes : bool
+        Whether the module was seen to write to its input. It is then given a copy, so that the rows
+        held are those of the prediction.
     """
 
     def __init__(self) -> None:
+        self.module_writes = False
         self._wanted = False
         self._passes: deque[tuple[torch.Tensor, Any, tuple[Any, ...]]] = deque(
             maxlen=1

@@ -186,6 +186,8 @@ def write_part(
 
 
 def _written(folder: Path, first: int, n: int, table: Any) -> PartFile:
+    import pyarrow as pa
+
     path = folder / f"rows-{first:012d}-{first + n:012d}.parquet"
     draft = folder / f".{path.name}.draft"
     group = max(1024, _GROUP_BYTES * n // max(1, table.nbytes))
@@ -198,6 +200,7 @@ def _written(folder: Path, first: int, n: int, table: Any) -> PartFile:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+    pa.default_memory_pool().release_unused()  # some 30 MB until the next file is written
     return PartFile(path, first, first + n)
 
 

@@ -91,7 +91,8 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
     def texts(table: Any, _: Path) -> NDArray[Any]:
         return _values(table.column(0)).astype(np.str_)
 
-    probe = files.rows(roles.inputs, inputs, (), np.float64)[0:1]
+    chosen = files.columns(roles.inputs)
+    probe = chosen.rows(inputs, (), np.float64)[0:1]
     shape = np.asarray(probe).shape[1:]
     kinds = [
         np.float64
@@ -102,16 +103,15 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
     kind = np.result_type(*kinds)
     labels, ids = roles.labels, roles.row_names
     return Raw(
-        files.rows(
-            roles.inputs,
+        chosen.rows(
             lambda table, source: _same_shape(inputs(table, source), shape, source).astype(kind),
             shape,
             kind,
         ),
-        None if labels is None else files.rows([labels], values, (), object),
+        None if labels is None else files.columns([labels]).rows(values, (), object),
         source=roles.facts(),
         columns=roles.input_names if named else None,
-        ids=None if ids is None else files.rows([ids], texts, (), object),
+        ids=None if ids is None else files.columns([ids]).rows(texts, (), object),
         texts=categories,
     )
 
@@ -122,7 +122,7 @@ def _categories(files: ParquetFiles, at: int) -> tuple[str, ...]:
     def texts(table: Any, _: Path) -> NDArray[Any]:
         return np.array(table.column(0).to_pylist(), object)
 
-    stored = files.rows([at], texts, (), object)
+    stored = files.columns([at]).rows(texts, (), object)
     blocks = (block for _, block in row_blocks(stored, _TEXT_BLOCK_BYTES))
     return categories_of(files.schema.names[at], blocks, len(stored), files.path)
 

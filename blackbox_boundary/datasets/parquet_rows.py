@@ -14,17 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInput
-from ..parquet import need_parquet
 from ..stored_rows import StoredRows
+from .parquet_groups import RowGroup, opened
 from .unpacking import check_unpacked
 
 __all__ = ["ParquetFiles", "parquet_paths"]
 
 _SUFFIXES = (".parquet", ".pq")
 _BATCH_BYTES = 4 * 2**20
-_BUFFER_BYTES = 2**16
-"""Read at a time of each column; without it a whole column of a row group is read at once."""
-
 Converter: TypeAlias = Callable[[Any, Path], NDArray[Any]]
 """Columns of a batch, as an Arrow table, become an array (n, ...)."""
 
@@ -55,10 +52,9 @@ def parquet_paths(folder: Path) -> list[Path]:
 class _Group(NamedTuple):
     """A row group, and its first row in the whole."""
 
+    first: int
     path: Path
     number: int
-    first: int
-    n_rows: int
 
 
 class ParquetFiles:
@@ -88,9 +84,10 @@ class ParquetFiles:
         self._groups: list[_Group] = []
         self._has_nulls: set[int] = set()
         self.schema: Any = None
+        self._path_open: Path | None = None
+        self._file_open: Any = None
         for each in paths:
-            with _opened(each) as file:
-                self._add(each, file)
+            self._add(each, self.file(each))
 
     def _add(self, path: Path, file: Any) -> None:
         schema, facts = file.schema_arrow, file.metadata
@@ -109,7 +106,7 @@ class ParquetFiles:
         for number in range(facts.num_row_groups):
             group = facts.row_group(number)
             if group.num_rows:
-                self._groups.append(_Group(path, number, self.n_rows, group.num_rows))
+                self._groups.append(_Group(self.n_rows, path, number))
             self.n_rows += group.num_rows
             if group.num_columns == len(schema):
                 self._has_nulls |= {
@@ -122,41 +119,73 @@ class ParquetFiles:
         """Whether values of a column may be missing."""
         return column in self._has_nulls
 
-    def rows(
-        self, columns: Sequence[int], convert: Converter, shape: tuple[int, ...], dtype: Any
-    ) -> StoredRows:
-        """The rows of some columns, read batch by batch.
+    def columns(self, columns: Sequence[int]) -> ParquetColumns:
+        """Some columns, by their positions in the schema."""
+        names = [self.schema.names[at] for at in columns]
+        row_bytes = max(64, 8 * len(names), self.n_bytes // max(1, self.n_rows))
+        return ParquetColumns(self, self._groups, names, max(64, _BATCH_BYTES // row_bytes))
+
+    def file(self, path: Path) -> Any:
+        """One of the files. One is open at a time, since its footer is held.
+
+        A footer takes about 0.7 KB of memory for each column of each row group.
+        """
+        if path != self._path_open:
+            self._file_open = None  # freed before the next is read
+            self._file_open, self._path_open = opened(path), path
+        return self._file_open
+
+
+class ParquetColumns:
+    """Some columns of Parquet files; one row group is open at a time."""
+
+    def __init__(
+        self,
+        files: ParquetFiles,
+        groups: Sequence[_Group],
+        names: Sequence[str],
+        batch_rows: int,
+    ) -> None:
+        self._files, self._groups, self._names = files, groups, names
+        self._batch_rows = batch_rows
+        self.starts = np.array([group.first for group in groups])
+        self._at = -1
+        self._open: RowGroup | None = None
+
+    def rows(self, convert: Converter, shape: tuple[int, ...], dtype: Any) -> StoredRows:
+        """The rows, read batch by batch.
 
         Parameters
         ----------
-        columns : sequence of int
-            Positions in the schema.
         convert : callable
             Makes an array (n, *shape) of a batch.
         shape, dtype
             Of a row.
         """
-        names = [self.schema.names[at] for at in columns]
-        row_bytes = max(64, 8 * len(names), self.n_bytes // max(1, self.n_rows))
-        cursor = _Cursor(self._groups, names, convert, max(64, _BATCH_BYTES // row_bytes))
+        cursor = _Cursor(self, convert)
         empty = np.empty((0, *shape), dtype)
 
         def read(first: int, end: int) -> NDArray[Any]:
             blocks = list(cursor.read(first, end))
             return np.concatenate(blocks) if blocks else empty
 
-        return StoredRows((self.n_rows, *shape), dtype, read, self.path)
+        return StoredRows((self._files.n_rows, *shape), dtype, read, self._files.path)
+
+    def row_group(self, at: int) -> RowGroup:
+        """A row group, numbered in all files."""
+        if self._open is None or at != self._at:
+            self._open = None  # freed before the next is read
+            _, path, number = self._groups[at]
+            file = self._files.file(path)
+            self._open, self._at = RowGroup(file, path, number, self._names, self._batch_rows), at
+        return self._open
 
 
 class _Cursor:
     """A place in the files that moves forward; a row before it starts its row group again."""
 
-    def __init__(
-        self, groups: Sequence[_Group], names: Sequence[str], convert: Converter, batch_rows: int
-    ) -> None:
-        self._groups, self._names, self._convert = groups, list(names), convert
-        self._batch_rows = batch_rows
-        self._starts = np.array([group.first for group in groups])
+    def __init__(self, columns: ParquetColumns, convert: Converter) -> None:
+        self._columns, self._convert = columns, convert
         self._group = -1
         self._batches: Iterator[Any] = iter(())
         self._first, self._block = 0, np.empty(0)
@@ -171,45 +200,20 @@ class _Cursor:
 
     def _turn_to(self, row: int) -> None:
         """Move forward to the batch that holds a row."""
-        group = int(np.searchsorted(self._starts, row, side="right")) - 1
-        if group != self._group or row < self._first:
-            self._open(group)
+        at = int(np.searchsorted(self._columns.starts, row, side="right")) - 1
+        is_open, self._group = at == self._group and row >= self._first, -1
+        if not is_open:
+            self._batches = iter(())  # frees what the row group before it holds
+            self._batches = iter(self._columns.row_group(at))
+            self._first, self._block = int(self._columns.starts[at]), np.empty(0)
         while row >= self._first + len(self._block):
             self._first += len(self._block)
-            self._block = self._next()
-
-    def _open(self, at: int) -> None:
-        group = self._groups[at]
-        file = _opened(group.path)
-        self._group, self._first, self._block = at, group.first, np.empty(0)
-        self._batches = file.iter_batches(
-            self._batch_rows, row_groups=[group.number], columns=self._names
-        )
-
-    def _next(self) -> NDArray[Any]:
-        import pyarrow as pa
-
-        group = self._groups[self._group]
-        try:
-            batch = next(self._batches)
-            batch.validate(full=True)
-        except (OSError, ValueError, StopIteration, MemoryError, pa.ArrowException) as error:
-            self._group = -1
-            raise InvalidInput(
-                f'Row group {group.number} of "{group.path}" cannot be read: '
-                f"{' '.join(str(error).split()) or 'it holds fewer rows than stated'}"
-            ) from error
-        table = pa.Table.from_batches([batch]).select(self._names)
-        return self._convert(table, group.path)
-
-
-def _opened(path: Path) -> Any:
-    import pyarrow as pa
-
-    try:
-        return need_parquet("Reading Parquet needs").ParquetFile(path, buffer_size=_BUFFER_BYTES)
-    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
-        raise InvalidInput(f'"{path}" cannot be read as Parquet: {error}') from error
+            group = self._columns.row_group(at)
+            table = next(self._batches, None)
+            if table is None:
+                raise group.unreadable("it holds fewer rows than stated")
+            self._block = self._convert(table, group.path)
+        self._group = at  # not after an error: the row group starts again then
 
 
 def _may_have_nulls(column: Any) -> bool:

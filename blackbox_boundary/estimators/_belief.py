@@ -31,7 +31,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy
@@ -57,7 +57,7 @@ IN_CACHE = 2**18
 """Bytes of a temporary array that stays in a processor's cache."""
 
 
-def row_dot(a: Real, b: Real) -> Real:
+def row_dot(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Inner products along the last axis; a row gives the same bits in any batch."""
     return np.asarray((a * b).sum(axis=-1))
 

@@ -30,13 +30,15 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from ..arrays import take
 from ..predictor import BoolArray, IntArray, Real
 from ..search.geometry import length, nearest
 from ..search.lockstep import BatchAsk, Replies
 from ._amplitudes import GRID, Amplitudes
-from ._belief import IN_CACHE, Beliefs, Known, Single, row_dot
+from ._belief import Beliefs, Known, Single, row_dot
 from ._directions import Blocks
 from ._facet import Facet
+from ._frame import Frame
 from ._walk import Walk
 
 __all__ = ["Look", "rounds"]
@@ -63,6 +65,9 @@ _DISAPPOINTMENT = 0.1
 """Share of the normal's squared length that is forgotten where a walk ends at once, though the
 belief expected a turn."""
 
+_ASKED = 2**22
+"""Bytes of the probes of a facet that are asked at a time."""
+
 _TINY = 1e-30
 
 _UNIFORM = 0.3
@@ -76,12 +81,6 @@ _OFF_ODDS = 3
 
 _SETTLED_OCTAVES = 0.5
 """Uncertainty of an amplitude, in octaves, below which none are."""
-
-_EVEN_ODDS_PASSES = 3
-"""Secant steps that move a probe to the odds wanted where the box cuts it."""
-
-_SCALES = (0.1, 4.0)
-"""How far in or out a probe is moved with the centre."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +104,15 @@ def rounds(facets: Sequence[Facet], blocks: Blocks, look: Look, n_classes: int) 
 
 @dataclass(eq=False)
 class _Stack:
-    """The facets of a round, as arrays with a row for each."""
+    """The facets of a round, as arrays with a row for each; points are in single precision."""
 
     facets: Sequence[Facet]
     blocks: Blocks
     look: Look
-    down: Real
-    up: Real
-    best: Real
-    centre: Real
+    down: Single
+    up: Single
+    best: Single
+    centre: Single
     length: Real
     gap: Real
     trust: Real
@@ -128,6 +127,9 @@ class _Stack:
         def stacked(name: str) -> Real:
             return np.stack([getattr(facet, name) for facet in facets])
 
+        def single(parts: list[Real]) -> Single:
+            return np.stack(parts, dtype=np.float32, casting="same_kind")
+
         excluded = np.zeros((len(facets), n_classes + 1), np.bool_)  # the last: no answer
         for i, facet in enumerate(facets):
             excluded[i, list(facet.others)] = True
@@ -135,10 +137,10 @@ class _Stack:
             facets,
             blocks,
             look,
-            np.stack([facet.box.down for facet in facets]),
-            np.stack([facet.box.up for facet in facets]),
-            stacked("best"),
-            stacked("centre"),
+            single([facet.box.down for facet in facets]),
+            single([facet.box.up for facet in facets]),
+            single([facet.best for facet in facets]),
+            single([facet.centre for facet in facets]),
             stacked("length"),
             stacked("gap"),
             stacked("trust"),
@@ -182,7 +184,7 @@ class _Stack:
             if self.look.norm == "linf"
             else p / square[:, None]
         )
-        turn = self.blocks.synthesise(self.beliefs.mean) - at_rest
+        turn = self.normal - at_rest
         expected = np.sqrt(row_dot(turn, turn) * square)
         walk = Walk(p, before)
         walk.angle = np.arctan(self.trust * expected)
@@ -192,9 +194,10 @@ class _Stack:
             i = np.flatnonzero(going)
             if not i.size:
                 break
-            share = np.tan(walk.angle[i]) / expected[i]
-            slope = at_rest[i] + share[:, None] * turn[i]
-            points = nearest(-slope, self.down[i], self.up[i], np.ones(len(i)), self.look.norm)
+            share = (np.tan(walk.angle[i]) / expected[i]).astype(np.float32)
+            slope = take(at_rest, i) + share[:, None] * take(turn, i)
+            down, up = take(self.down, i), take(self.up, i)
+            points = nearest(-slope, down, up, np.ones(len(i)), self.look.norm)
             replies, flipped = yield from self._ask(i, points)
             walk.note(i, replies, flipped, length(replies.moved, self.look.norm))
             going &= walk.gap > resolved
@@ -205,7 +208,7 @@ class _Stack:
         self.centre = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
         self.gap = np.where(walk.is_closed, np.clip(walk.gap, _CLOSE, 1.0), self.gap)
         self._trust_in(walk, expected, was_asked)
-        self._learn_from(walk, known, nearer, p)
+        self._learn_from(known, p)
 
     def _trust_in(self, walk: Walk, expected: Real, was_asked: BoolArray) -> None:
         """Move the trust half way, in proportion, to what the boundary allowed."""
@@ -215,14 +218,19 @@ class _Stack:
         moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
         self.trust = np.where(was_asked, moved, self.trust)
 
-    def _learn_from(self, walk: Walk, known: Known, nearer: BoolArray, p: Real) -> None:
+    def _learn_from(self, known: Known, p: Single) -> None:
         """Update on the boundary point reached, and forget by its distance from the last one."""
-        reached = np.where((nearer & walk.is_closed)[:, None], walk.middle, self.best)
-        self.beliefs.pass_through(self.blocks.analyse(reached), known, _WALK_NOISE)
+        self.reached = self.blocks.analyse(self.centre)
+        self.beliefs.pass_through(self.reached, known, _WALK_NOISE)
         step = self.best - p
         turned = np.sqrt(row_dot(step, step) / np.maximum(row_dot(self.best, self.best), _TINY))
         share = self.look.forgetting * np.minimum(turned, 1.0)
         self.beliefs.forget(share + _DISAPPOINTMENT * np.maximum(1 - self.allowed, 0.0) ** 2)
+
+    @property
+    def normal(self) -> Single:
+        """(n, d) the mean of the belief."""
+        return self.blocks.synthesise(self.beliefs.mean.astype(np.float32))
 
     def _signal(self) -> Real:
         """(n,) by how much a probe changes ``z``, as the prior has it."""
@@ -234,58 +242,27 @@ class _Stack:
         return np.sqrt(row_dot(self.best, self.best))
 
     def probe(self) -> Generator[BatchAsk, Replies, None]:
-        """Ask around the boundary point reached, and learn."""
-        known = self.beliefs.condition(self.blocks.analyse(self.centre))
+        """Ask around the boundary point reached, and learn; of wide rows, some probes at a time."""
+        known = self.beliefs.condition(self.reached)
         probes = _Probes.drawn(self, min(self.blocks.count, _BLOCKS_A_ROUND))
+        frame = Frame(self.centre, self.down, self.up, self.normal)
         n, m = probes.deviation.shape
-        points = self._at_odds(probes)
-        at = np.repeat(np.arange(n), m)
-        replies, flipped = yield from self._ask(at, points.reshape(n * m, -1))
-        flipped = flipped.reshape(n, m)
-        a = self.blocks.analyse(replies.moved.reshape(n, m, -1))
+        a, flipped = np.empty_like(probes.components), np.empty((n, m), np.bool_)
+        width = -(-m // -(-m * frame.centre[0].nbytes // _ASKED))
+        for first in range(0, m, width):
+            some = slice(first, first + width)
+            aside = self.blocks.synthesise(probes.components[:, some])
+            points = frame.at_odds(aside, probes.own[:, some], probes.off[:, some])
+            at = np.repeat(np.arange(n), points.shape[1])
+            replies, beyond = yield from self._ask(at, points.reshape(len(at), -1))
+            flipped[:, some] = beyond.reshape(n, -1)
+            a[:, some] = self.blocks.analyse(replies.moved.reshape(points.shape))
         common = _UNIFORM * self.gap
         noise = np.maximum(self.look.noise * self._signal(), 1e-9)
         scaled_to = self.amplitudes.mean.copy()
         probes.learn_amplitudes(self, a, flipped, np.hypot(noise, common))
         self.beliefs.see(a, flipped, known, noise, common)
         self.beliefs.rescale(2.0 ** (self.amplitudes.mean - scaled_to))
-
-    def _at_odds(self, probes: _Probes) -> Single:
-        """The probes (n, m, d), moved in or out with the centre until ``z`` has its target value.
-
-        Inside the box the scale follows at once, as ``w . centre = 1``; where the box cuts a probe,
-        secants look for it.
-        """
-        aside = self.blocks.synthesise(probes.components)
-        scale = np.clip(1 + probes.off - probes.own, *_SCALES)
-        centre, down, up = (
-            part.astype(np.float32)[:, None] for part in (self.centre, self.down, self.up)
-        )
-        points = scale.astype(np.float32)[..., None] * centre
-        points += aside
-        below = (points.min(axis=1, keepdims=True) < down).any(axis=(1, 2))
-        cut = np.flatnonzero(below | (points.max(axis=1, keepdims=True) > up).any(axis=(1, 2)))
-        width = max(1, IN_CACHE // points[0].nbytes)
-        for first in range(0, len(cut), width):
-            i = cut[first : first + width]
-            points[i] = self._at_odds_in_box(scale[i], probes.off[i], aside[i], i)
-        return points
-
-    def _at_odds_in_box(self, scale: Real, off: Real, aside: Single, i: IntArray) -> Single:
-        """Probes of facets ``i`` that are clipped to the box; from their scales without one."""
-        w = self.blocks.synthesise(self.beliefs.mean[i]).astype(np.float32)[..., None]
-        centre, down, up = (
-            part[i].astype(np.float32)[:, None] for part in (self.centre, self.down, self.up)
-        )
-        moved = np.empty_like(aside)
-        for left in range(_EVEN_ODDS_PASSES, -1, -1):
-            np.multiply(scale.astype(np.float32)[..., None], centre, out=moved)
-            moved += aside
-            np.clip(moved, down, up, out=moved)
-            if left:
-                z = (moved @ w)[..., 0] - 1
-                scale = np.clip(scale - (z - off), *_SCALES)
-        return moved
 
 
 @dataclass(eq=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..predictor import BoolArray, IntArray, Real
 from ..search.lockstep import Replies
@@ -25,7 +27,7 @@ class Walk:
     They hold the points at both ends and the lengths of these.
     """
 
-    flip: Real
+    flip: NDArray[Any]
     inner: Real
 
     def __post_init__(self) -> None:

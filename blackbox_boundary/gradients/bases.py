@@ -208,10 +208,23 @@ class Cosines(Settings):
             components = np.concatenate([components, np.zeros((n, 1), components.dtype)], axis=1)
         spectrum = np.take(components, self._place, axis=1)
         spectrum = spectrum.reshape(n, channels, len(rows), len(columns))
-        images = rows.T @ self._mixed(spectrum, mixes.T) @ columns
+        images = self._images(spectrum, rows, columns, mixes)
         if self._has_channels_last:
             images = np.moveaxis(images, 1, -1)
         return np.asarray(images.reshape(n, -1))
+
+    def _images(self, spectrum: Real, rows: Real, columns: Real, mixes: Real) -> Real:
+        """Images (n, channels, height, width) of spectra; such as hold one channel cost a third."""
+        used = np.asarray(spectrum.any(axis=(2, 3)))
+        alone = used.sum(axis=1) == 1
+        if len(mixes) == 1 or not alone.any():
+            return np.asarray(rows.T @ self._mixed(spectrum, mixes.T) @ columns)
+        mix = np.where(alone[:, None], mixes[used.argmax(axis=1)], 0)[:, :, None, None]
+        one = np.where(alone[:, None, None], spectrum[np.arange(len(used)), used.argmax(axis=1)], 0)
+        images = mix * (rows.T @ one @ columns)[:, None]
+        if not alone.all():
+            images[~alone] = rows.T @ self._mixed(spectrum[~alone], mixes.T) @ columns
+        return images
 
     def _waves_as(self, numbers: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Cosines over rows, columns and channels, in the precision of these numbers."""

@@ -73,9 +73,9 @@ def merge_files(
                 _link(file.path, draft)
                 draft.replace(path)
                 merged.append(PartFile(path, file.first, file.end))
-        write_facts(output, facts)
     except OSError as error:
         raise StorageError.of(output, error) from error
+    write_facts(output, facts)
     return StoredDistances.of_files(merged, facts)
 
 

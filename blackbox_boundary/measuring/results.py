@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -211,11 +212,9 @@ class InFiles:
             self._folder.mkdir(exist_ok=True)
             for draft in self._folder.glob(".*.draft"):
                 draft.unlink()
-            write_facts(self._run, {**(self.earlier or {}), **facts, **self._facts})
         except OSError as error:
-            raise StorageError(
-                f'"{self._run}" cannot be written: {error.strerror or error}. Nothing was asked.'
-            ) from error
+            raise StorageError.of(self._run, error) from error
+        write_facts(self._run, {**(self.earlier or {}), **facts, **self._facts})
 
     def before(self, rows: IntArray) -> Distances | None:
         """The results of an earlier run."""
@@ -256,9 +255,9 @@ class InFiles:
         file = self._files.get(rows.start)
         self._before = None if file is None else file.distances(flip_points=self._keeps_points)
         x = self._x[rows.start : rows.stop]
-        self._open = InMemory(x, self._keeps_points, self._before, until_end=False)
-        self._open.begin({})
-        self._at = at
+        part = InMemory(x, self._keeps_points, self._before, until_end=False)
+        part.begin({})
+        self._open, self._at = part, at
 
     def _write(self) -> None:
         if self._open is None:
@@ -303,10 +302,21 @@ def stored_facts(folder: Path) -> dict[str, Any] | None:
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts of a run, complete or not at all."""
+    """Write the facts of a run, complete or not at all.
+
+    Raises
+    ------
+    StorageError
+        They cannot be written.
+    """
     draft = folder / f".{_RUN}.draft"
-    draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(folder / _RUN)
+    try:
+        draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        draft.replace(folder / _RUN)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise StorageError.of(folder, error) from error
 
 
 def part_rows(x: Array, block_rows: int, *, keeps_points: bool) -> int:

@@ -63,7 +63,7 @@ def measure_to_parquet(
     CapabilityMissing
         As there, or pyarrow is not installed.
     StorageError
-        The storage is full. Files written before are complete.
+        The storage is full. Files written before are complete; ``resume`` goes on from them.
     PredictorError, CallbackFailed, Interrupted
         As there; ``error.partial`` are the stored results.
 

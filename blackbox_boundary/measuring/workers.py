@@ -18,19 +18,17 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 from ..analysis.distances import Distances
 from ..errors import InvalidInput
 from ..inputs import is_whole
 from .driver import Progress
 from .progress import report
-from .results import Beside
-from .sharded.preparation import Request, prepare, threads_of
+from .sharded.preparation import Request, RunSettings, prepare, threads_of
 from .sharded.results import check_ledger, measure_shards
 from .sharded.shard_folder import run_folder
-from .sharded.work import MeasureSettings, Model, OpenWork, Outcome
-from .spending import Limits
+from .sharded.work import Model, OpenWork, Outcome
 
 __all__ = ["measure_with_workers"]
 
@@ -48,17 +46,8 @@ def measure_with_workers(
     *,
     folder: str | Path,
     workers: int,
-    n_shards: int | None = None,
     threads: int | None = None,
-    given: Mapping[str, Any] | None = None,
-    limits: Limits | None = None,
-    ledger: str | Path | None = None,
-    model_name: str | None = None,
-    progress: Progress | None = None,
-    facts: Mapping[str, Any] | None = None,
-    results: Literal["tables", "parquet"] = "tables",
-    beside: Beside | None = None,
-    **settings: Unpack[MeasureSettings],
+    **settings: Unpack[RunSettings],
 ) -> Distances:
     """Measure how far each row is from the decision boundary, in several processes.
 
@@ -131,21 +120,7 @@ def measure_with_workers(
     if not (is_whole(workers) and workers >= 1):
         raise InvalidInput(f'"workers" must be a whole number, at least 1; got {workers!r}.')
     threads = threads_of(threads, workers)
-    request = Request.of(
-        model=model,
-        x=x,
-        folder=folder,
-        n_shards=n_shards,
-        given=given,
-        limits=limits,
-        ledger=ledger,
-        model_name=model_name,
-        progress=progress,
-        facts=facts,
-        results=results,
-        beside=beside,
-        settings=settings,
-    )
+    request = Request.of(model, x, folder, **settings)
     _check_pickle(request.model)
     with run_folder(request.folder):
         work, shared = prepare(request, workers, threads)
@@ -157,7 +132,7 @@ def measure_with_workers(
             shared,
             lambda: _LocalWorker(packed, board, threads),
             BrokenProcessPool,
-            lambda: board.report(progress),
+            lambda: board.report(request.progress),
         )
 
 

@@ -64,6 +64,9 @@ _STRIDE = 100.0
 _SHRINKING_PASSES = 24
 """Passes of :func:`shrunk`, whose equation bends both ways: Newton's and halvings in turn."""
 
+_IN_CACHE = 2**18
+"""Bytes of a row that are worked on at a time: of very wide rows, a part."""
+
 _TINY = 1e-30
 
 _LEAST_EPSILONS = 4
@@ -170,11 +173,25 @@ def nearest(w: Array, least: Array, most: Array, gap: Real, norm: str) -> Array:
         return -xp.sign(w) * _greedy(xp.abs(w), room_along(w, least, most), g)
     rate = w if norm == "l2" else xp.sign(w)
     t = _meeting(
-        lambda t: -_sum(w * inside(-t * rate, least, most)),
+        lambda t: _descent(w, rate, least, most, t),
         g,
         1 / xp.clip(_sum(w * rate), min=_TINY),
     )
     return inside(-t * rate, least, most)
+
+
+def _descent(w: Array, rate: Array, least: Array, most: Array, t: Array) -> Array:
+    """How far (n, 1) the step ``-t * rate`` inside the box descends the slope ``w``."""
+    if not isinstance(w, np.ndarray):
+        return -_sum(w * inside(-t * rate, least, most))
+    total, width = np.zeros_like(t), max(1, _IN_CACHE // (w.itemsize))
+    for first in range(0, w.shape[1], width):
+        part = np.s_[:, first : first + width]
+        step = -t * rate[part]
+        np.minimum(np.maximum(step, least[part], out=step), most[part], out=step)
+        step *= w[part]
+        total -= _sum(step)
+    return total
 
 
 def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Array:

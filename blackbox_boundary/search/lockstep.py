@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_kind, as_numpy, take
+from ..arrays import as_kind, as_numpy, flat_norm, take
 from ..grid import Grid
 from ..predictor import IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
@@ -80,6 +80,12 @@ class Replies(NamedTuple):
 
 _MEMORY = 2**28
 """Bytes for the matrices of all rows that are searched at a time."""
+
+_IN_CACHE = 2**18
+"""Bytes of points that are placed at a time."""
+
+_ROUGHLY = 1e-2
+"""What lengths in single precision may be wrong by; flips that are farther are not looked at."""
 
 Start: TypeAlias = Callable[[int, Box], RowSearch]
 
@@ -180,9 +186,9 @@ class _Block:
             lowest, highest = (as_numpy(bound).reshape(-1, d).astype(dtype) for bound in bounds)
             return lowest, highest
         lowest, highest = (
-            np.broadcast_to(np.asarray(bound, dtype), self._problem.input_shape).reshape(-1)
+            np.broadcast_to(np.asarray(bound, dtype), self._problem.input_shape).flatten()
             for bound in bounds
-        )
+        )  # in full: numpy clips by a repeated number several times slower
         return lowest, highest
 
     def run(self, start: Start, together: Together | None) -> Search:
@@ -265,17 +271,18 @@ class _Block:
         number = np.arange(len(at)) - np.repeat(first, np.diff(np.r_[first, len(at)]))
         running = flips.status[rows[at]] == Status.RUNNING
         sent = np.flatnonzero((number < self._left[at]) & running)
-        origin = self._origin[at]
-        points = self._points(at, origin, displacements)
-        moved = np.subtract(points, origin, dtype=np.result_type(points, displacements))
-        moved = moved.astype(displacements.dtype, copy=False)
+        points, moved = self._placed(at, displacements), displacements
         answered = np.zeros(len(at), np.bool_)
         label = np.zeros(len(at), np.intp)
         if not sent.size:
             return moved, answered, Prediction(label)
         like = flips.x[:1]
         reply = yield from ask_prediction(
-            rows[at[sent]], as_kind(points[sent].reshape(-1, *like.shape[1:]), like)
+            rows[at[sent]],
+            as_kind(
+                (points if sent.size == at.size else points[sent]).reshape(-1, *like.shape[1:]),
+                like,
+            ),
         )
         flips.end(rows[at[sent]], reply.status)
         np.subtract.at(self._left, at[sent], 1)
@@ -283,28 +290,40 @@ class _Block:
         kept = sent[reply.answered]
         label[sent] = np.where(reply.answered, reply.prediction.label, 0)
         flipped = kept[label[kept] != flips.home[rows[at[kept]]]]
-        self._keep_nearest(at[flipped], points[flipped], label[flipped])
+        away = self._length(moved[flipped])
+        nearer = flipped[away < self._nearest[at[flipped]] * (1 + _ROUGHLY)]
+        self._keep_nearest(at[nearer], points[nearer], label[nearer])
         if len(sent) < len(at):
             source = np.zeros(len(at), np.intp)
             source[sent] = np.arange(len(sent))
             return moved, answered, reply.prediction[source]
         return moved, answered, reply.prediction
 
-    def _points(self, at: IntArray, origin: NDArray[Any], displacements: Real) -> NDArray[Any]:
+    def _placed(self, at: IntArray, displacements: Real) -> NDArray[Any]:
         """The points to ask, in the precision of the inputs, none outside the bounds.
 
-        On a grid they are levels already, so that the search is sent the displacement of what was
-        asked.
+        On a grid they are levels already. The displacements become those of the points.
         """
-        points = (origin + displacements).astype(origin.dtype, copy=False)
-        limits = self._limits
-        if limits is not None:
-            if self._problem.row_bounds is not None:
-                limits = (limits[0][at], limits[1][at])
-            np.clip(points, *limits, out=points)
-        if isinstance(self._problem.grid, Grid):
-            points = self._problem.grid.nearest(points, origin, limits)
-        return np.asarray(points)
+        points = np.empty(displacements.shape, self._origin.dtype)
+        kind = np.result_type(points, displacements)
+        width = max(1, _IN_CACHE // max(1, self._origin[:1].nbytes))
+        for first in range(0, len(at), width):
+            part = slice(first, first + width)
+            whose, placed = at[part], points[part]
+            origin, limits = self._origin[whose], self._limits
+            np.add(origin, displacements[part], out=placed, casting="same_kind")
+            if limits is not None:
+                if self._problem.row_bounds is not None:
+                    limits = (limits[0][whose], limits[1][whose])
+                np.minimum(np.maximum(placed, limits[0], out=placed), limits[1], out=placed)
+            if isinstance(self._problem.grid, Grid):
+                placed[...] = self._problem.grid.nearest(placed, origin, limits)
+            np.subtract(placed, origin, out=displacements[part], dtype=kind, casting="same_kind")
+        return points
+
+    def _length(self, moved: Real) -> Real:
+        """The lengths (k,) of displacements (k, d) that say which flip is kept."""
+        return flat_norm(moved, 2) if self._rank is None else self._rank(moved)
 
     def _keep_nearest(self, at: IntArray, points: NDArray[Any], label: IntArray) -> None:
         """Remember the nearest flip seen of each row.
@@ -316,7 +335,7 @@ class _Block:
             return
         moved = points.astype(np.float64) - self._origin[at]
         length = np.linalg.norm(moved, axis=-1)
-        away = length if self._rank is None else self._rank(moved)
+        away = self._length(moved)
         order = np.lexsort((away, at))
         order = order[np.r_[True, at[order[1:]] != at[order[:-1]]]]
         order = order[away[order] < self._nearest[at[order]]]

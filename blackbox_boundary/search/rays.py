@@ -197,18 +197,16 @@ def _aim(rays: Rays, flips: Flips, rows: IntArray, top: Real) -> Real:
         turn = np.where(error < 1e-3 * root, 0.4 * width, 0.02 * error)
         sure = np.maximum(1e-3 * root, 0.5 * error)
         late = (top - lo > allowance.width(k + 2)) & (k > 1)
-        aim = np.select(
-            [k == 0, grows, k == 1, late, near_lo, near_hi],
-            [
-                root,
-                root + 0.5 * (root - lo),
-                root - 0.02 * np.abs(last - root),
-                np.where(far_above, root + sure, root - sure),
-                lo + stride,
-                hi - stride,
-            ],
-            np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn),
-        )
+        aim = np.where(far_above & (error >= 1e-3 * root), root + turn, root - turn)
+        for holds, radius in (  # the first case that holds comes last
+            (near_hi, hi - stride),
+            (near_lo, lo + stride),
+            (late, np.where(far_above, root + sure, root - sure)),
+            (k == 1, root - 0.02 * np.abs(last - root)),
+            (grows, root + 0.5 * (root - lo)),
+            (k == 0, root),
+        ):
+            np.copyto(aim, radius, where=holds)
         # the safeguard must allow it, whatever the answer there will be
         fits = np.where(
             grows,

@@ -102,9 +102,9 @@ CIFAR100_REDUCED = Scale(
     "reduced",
     seeds=3,
     victim_steps=0,
-    table_steps=1000,
-    curve_seeds=1,
-    curve_steps=1500,
+    table_steps=2000,
+    curve_seeds=2,
+    curve_steps=2000,
     budgets=(1000, 2500, 5000, 10_000),
     width_seeds=0,
     curve_strategies=("random", "lowest", "highest", "margin, whole pool"),
@@ -117,8 +117,8 @@ CIFAR100_REDUCED = Scale(
     extra_surrogates=2,
     small_surrogates=True,
 )
-"""For two cores, an hour: all test images in figures 1 and 3; small surrogates that learn from
-10,000 training images."""
+"""For two cores, two hours of one of them: all test images in figures 1 and 3; small surrogates
+that learn from 10,000 training images."""
 
 CIFAR100_QUICK = replace(
     CIFAR100_REDUCED,

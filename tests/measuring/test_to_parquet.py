@@ -200,6 +200,29 @@ def test_storage_that_fills_up(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found.l2, measure(model(), X, **OPTIONS).l2)
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_storage_without_room_for_the_facts(is_late, tmp_path):
+    """Before the first query nothing is asked; at the end the files stay, and all is finished."""
+    counted = Failing(-1)
+
+    def fill_up(*_):
+        draft = tmp_path / ".run.json.draft"
+        draft.unlink(missing_ok=True)
+        draft.symlink_to("/dev/full")
+
+    if not is_late:
+        fill_up()
+    with pytest.raises(StorageError, match=rf'"{tmp_path}" cannot be written: No space left'):
+        measure_to_parquet(counted, X, tmp_path, **({"progress": fill_up} if is_late else {}))
+    if is_late:
+        before = counted.left
+        found = measure_to_parquet(counted, X, tmp_path, resume=True)
+        np.testing.assert_array_equal(found.l2, measure(model(), X).l2)
+        assert counted.left == before
+    else:
+        assert counted.left == -1
+
+
 def test_nothing_is_asked_where_nothing_can_be_written(tmp_path):
     """A folder that is a file."""
     (tmp_path / "run").touch()

@@ -2,6 +2,7 @@
 
 The images are those that the net labels correctly. ``BLACKBOX_BOUNDARY_DATA`` names a folder with
 ``cifar100``, ``cifar10``, ``mnist`` and ``mnist-robust``; each file's README describes its network.
+``lite0`` needs no data, but the wheels that :mod:`label_photos` names.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import label_photos
 import numpy as np
 import torch
 from mnist_nets import load_net, mnist
@@ -17,7 +19,7 @@ from torch.nn import functional
 
 __all__ = ["NETS", "load_rows"]
 
-NETS = ("dense", "cnn", "ddn", "trades", "resnet8", "resnet20", "cifar10-resnet20")
+NETS = ("dense", "cnn", "ddn", "trades", "resnet8", "resnet20", "cifar10-resnet20", "lite0")
 
 CIFAR100 = ((0.507, 0.487, 0.441), (0.267, 0.256, 0.276))
 CIFAR10 = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -129,8 +131,11 @@ def _images(name, first, n):
 def load_rows(name, first, n):
     """The net, and ``n`` correctly labelled test images from number ``first`` on, with labels.
 
-    The hundred CIFAR-10 images at hand are counted from 0, whatever ``first``.
+    The hundred CIFAR-10 images at hand are counted from 0, whatever ``first``, and so are photos.
     """
+    if name == "lite0":
+        net, x, labels = label_photos.load_photos()
+        return net, x[:n], labels[:n]
     net = _net(name).eval()
     x, labels = _images(name, first, n)
     x = np.ascontiguousarray(x, np.float32)

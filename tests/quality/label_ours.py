@@ -19,6 +19,9 @@ from label_nets import NETS, load_rows
 from blackbox_boundary import Access, Measurement, Prediction
 from blackbox_boundary.estimators import HalfSpace
 
+N_CLASSES = {"resnet8": 100, "resnet20": 100, "lite0": 1000}
+"""Of the nets that have more than ten."""
+
 
 def run(name, n, limit, norm, first):
     """Search ``n`` images together."""
@@ -28,7 +31,7 @@ def run(name, n, limit, norm, first):
         x,
         estimator=HalfSpace(max_queries_per_row=limit, norm=norm),
         access=Access.LABEL,
-        n_classes=100 if name in ("resnet8", "resnet20") else 10,
+        n_classes=N_CLASSES.get(name, 10),
         bounds=(0.0, 1.0),
     )
     while (ask := running.ask()) is not None:

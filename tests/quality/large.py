@@ -3,11 +3,11 @@
     python tests/quality/large.py [--rows 100000,1000000] [--width 30] [--workers 2]
     python tests/quality/large.py --against-bare [--rows 1000000] [--hidden 256]
 
-The first runs ``measure --results parquet`` with --estimator (linearised) on Parquet data of each
-size, in a process of its own. That process has --above MiB more address space than the loaded model
-needs; printed is the peak of its anonymous memory above that, with --workers also that of the
-largest worker. The second measures a memory-mapped file with `ray` in one process, then repeats the
-same calls, predictions and gradients of as many rows, on bare ONNX Runtime sessions.
+The first runs ``measure --results parquet`` with --estimator (linearised) on Parquet data (or
+--npy) of each size, in a process of its own. That process has --above MiB more address space than
+the loaded model needs; printed is the peak of its anonymous memory above that, with --workers also
+that of the largest worker. The second measures a memory-mapped file with `ray` in one process, then
+repeats the same calls, predictions and gradients of as many rows, on bare ONNX Runtime sessions.
 The model is a perceptron with two hidden layers of --hidden (32).
 """
 
@@ -30,9 +30,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import itertools
 
 from memory import anonymous_mib, peak_of
-
-GROUP_BYTES = 8 * 2**20
-"""Of a row group of the data: its reader holds a page of each column, so most of a row group."""
 
 
 def perceptron(width, path, hidden=32):
@@ -59,13 +56,13 @@ def perceptron(width, path, hidden=32):
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
-def write_rows(folder, n, width):
-    """Standard normal rows: Parquet files of a million rows in row groups of 8 MB, in a folder."""
+def write_rows(folder, n, width, group):
+    """Standard normal rows: a folder of Parquet files of a million rows, ``group`` a row group."""
     import pyarrow as pa
     from pyarrow import parquet
 
     folder.mkdir()
-    rng, group = np.random.default_rng(1), min(65_536, GROUP_BYTES // (4 * width))
+    rng = np.random.default_rng(1)
     for first in range(0, n, 1_000_000):
         path = folder / f"part-{first:012d}.parquet"
         schema = pa.schema([(f"c{k}", pa.float32()) for k in range(width)])
@@ -76,7 +73,7 @@ def write_rows(folder, n, width):
                 file.write_table(pa.table({f"c{k}": x[:, k] for k in range(width)}, schema))
 
 
-def measured(model, data, output, above, typed):
+def measured(model, data, output, above, words):
     """Run the command here under a limit of the address space; print the peak above the model."""
     from blackbox_boundary import Distances, load, measure
     from blackbox_boundary.cli import main
@@ -95,7 +92,7 @@ def measured(model, data, output, above, typed):
         with contextlib.suppress(SystemExit):  # a limit has an exit code; rows are counted below
             arguments = [
                 "measure", model, data, "--access", "logits", "--output", output,
-                "--results", "parquet", "--no-progress", *typed,
+                "--results", "parquet", "--no-progress", *words,
             ]  # fmt: skip
             main(arguments, standalone_mode=False)
 
@@ -126,18 +123,29 @@ def peak_of_workers():
         watcher.join()
 
 
-def memory(sizes, width, above, estimator, limit, workers):
+def write_npy(path, n, width):
+    """Standard normal rows as a ``.npy`` file."""
+    x, rng = np.lib.format.open_memmap(path, "w+", np.float32, (n, width)), np.random.default_rng(1)
+    for first in range(0, n, 65_536):
+        x[first : first + 65_536] = rng.standard_normal((min(65_536, n - first), width), np.float32)
+
+
+def memory(sizes, options):
     """Measure each size in a process of its own."""
+    width = options.width
     for n in sizes:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
             root = Path(folder)
+            data = root / ("data.npy" if options.npy else "data")
             perceptron(width, root / "model.onnx")
-            write_rows(root / "data", n, width)
+            if options.npy:
+                write_npy(data, n, width)
+            else:
+                write_rows(data, n, width, options.group_rows)
             command = [
-                sys.executable, __file__, "--child", str(root / "model.onnx"), str(root / "data"),
-                str(root / "run"), "--above", str(above), "--estimator", estimator,
-                *(() if limit is None else ("--max-queries", str(limit))),
-                *(() if workers is None else ("--workers", str(workers))),
+                sys.executable, __file__, "--child", str(root / "model.onnx"), str(data),
+                str(root / "run"), "--above", str(options.above), "--estimator", options.estimator,
+                *typed(options),
             ]  # fmt: skip
             out = subprocess.run(command, capture_output=True, text=True, check=False)
             lines = [line for line in out.stdout.splitlines() if line.startswith("RESULT")]
@@ -146,12 +154,21 @@ def memory(sizes, width, above, estimator, limit, workers):
             _, peak, more, seconds, found, worker = lines[0].split()
             assert int(found) == n, out.stderr
             size = sum(file.stat().st_size for file in (root / "run" / "results").iterdir())
-            besides = "" if workers is None else f", of a worker {worker}"
+            besides = "" if options.workers is None else f", of a worker {worker}"
             print(
                 f"{n:,} x {width}: peak {peak} MiB, {more} above the model{besides}; {seconds} s, "
                 f"{n / float(seconds):,.0f} rows/s; results {size / n:.0f} bytes a row",
                 flush=True,
             )
+
+
+def typed(options):
+    """Options of the command line as they are typed."""
+    words = []
+    for name in ("max_queries", "workers"):
+        if (value := getattr(options, name)) is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
 
 
 def against_bare(n, width, hidden):
@@ -217,24 +234,18 @@ if __name__ == "__main__":
     parser.add_argument("--estimator", default="linearised")
     parser.add_argument("--max-queries", type=int, help="0: all but the search itself")
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--group-rows", type=int, default=65_536, help="of a Parquet row group")
+    parser.add_argument("--npy", action="store_true", help="the data as a .npy file")
+    parser.add_argument("--scratch", help="folder for the data")
     parser.add_argument("--against-bare", action="store_true")
     parser.add_argument("--child", action="store_true")
     parser.add_argument("rest", nargs="*")
     options = parser.parse_args()
     if options.child:
-        limit = [] if options.max_queries is None else ["--max-queries", str(options.max_queries)]
         model, data, output = options.rest
-        workers = [] if options.workers is None else ["--workers", str(options.workers)]
-        typed = ["--estimator", options.estimator, *limit, *workers]
-        measured(model, data, output, options.above, typed)
+        words = ["--estimator", options.estimator, *typed(options)]
+        measured(model, data, output, options.above, words)
     elif options.against_bare:
         against_bare(int(options.rows.split(",")[0]), options.width, options.hidden)
     else:
-        memory(
-            [int(n) for n in options.rows.split(",")],
-            options.width,
-            options.above,
-            options.estimator,
-            options.max_queries,
-            options.workers,
-        )
+        memory([int(n) for n in options.rows.split(",")], options)

@@ -44,10 +44,12 @@ def peak_of(function):
     watcher = threading.Thread(target=watch)
     watcher.start()
     began = time.perf_counter()
-    function()
-    seconds = time.perf_counter() - began
-    done.set()
-    watcher.join()
+    try:
+        function()
+        seconds = time.perf_counter() - began
+    finally:
+        done.set()
+        watcher.join()
     return peak, seconds
 
 

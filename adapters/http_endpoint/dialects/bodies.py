@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote_plus
 
+import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_boundary.errors import InvalidInput
@@ -17,7 +18,7 @@ from blackbox_boundary.errors import InvalidInput
 from ..contract import Contract
 from ..wire import JSON, Request
 from .encodings import Encoding
-from .row_text import EncodedRows, RowText, RowWriter, expanded
+from .row_text import EncodedRows, Inputs, RowText, RowWriter, expanded
 
 __all__ = ["BODY_SETTINGS", "Body", "body_of"]
 
@@ -91,8 +92,15 @@ class _RawBody:
         return Request(method, path, raw, {"Content-Type": kind})
 
 
-def body_of(settings: Mapping[str, Any], encoding: Encoding, contract: Contract) -> Body:
+def body_of(
+    settings: Mapping[str, Any],
+    encoding: Encoding,
+    contract: Contract,
+    texts: Mapping[int, Sequence[str]],
+) -> Body:
     """Read the settings of [request]; nothing is sent.
+
+    ``texts`` are, by position in a row, the words that the numbers 0, 1, ... stand for.
 
     Raises
     ------
@@ -110,23 +118,28 @@ def body_of(settings: Mapping[str, Any], encoding: Encoding, contract: Contract)
         raise InvalidInput(
             f'"format" in [request] must be one of {", ".join(_FORMATS)}; got {form!r}.'
         )
-    columns = _columns(settings.get("columns"), contract)
+    words = {at: tuple(map(_written(form), listed)) for at, listed in texts.items()}
+    inputs = Inputs(_columns(settings.get("columns"), contract), words)
+    if words and (encoding.name not in ("json", "flat") or encoding.levels is not None):
+        raise InvalidInput(
+            'Texts go into a request as words: "encoding" must be json or flat, and "dtype" not '
+            "uint8."
+        )
     if settings.get("body") == "$raw":
         return _raw(settings, encoding)
     if settings.get("form_field") is not None:
         raise InvalidInput('"form_field" must go with a body of "$raw".')
     kind = _text(settings, "content_type", _FORMATS[form])
     if form == "csv":
-        return _csv(settings, encoding, contract, columns, kind)
+        return _csv(settings, encoding, contract, inputs, kind)
     if form in ("form", "query"):
-        return _form(settings, encoding, contract, columns, kind)
-    item = expanded(_text(settings, "item", "$row"), columns)
+        return _form(settings, encoding, contract, inputs, kind)
+    item = expanded(_text(settings, "item", "$row"), inputs.names)
     if form == "jsonlines":
-        template = expanded(_text(settings, "body", item), columns)
-        _check_json(template)
-        rows = _writer(template, encoding, contract, columns)
+        template = expanded(_text(settings, "body", item), inputs.names)
+        rows = _json_writer(template, encoding, contract, inputs)
         return _TextBody(rows, b"", "\n", b"\n", kind, is_single=False)
-    return _json(settings, item, encoding, contract, columns, kind)
+    return _json(settings, item, encoding, contract, inputs, kind)
 
 
 def _json(
@@ -134,25 +147,24 @@ def _json(
     item: str,
     encoding: Encoding,
     contract: Contract,
-    columns: Sequence[str],
+    inputs: Inputs,
     kind: str,
 ) -> Body:
     """One JSON document; ``$rows`` in it is a list of all rows, each written as ``item`` says."""
     template = _text(settings, "body", "$rows")
     if "$records" in template:
-        item, template = expanded("$record", columns), template.replace("$records", "$rows")
-    template = expanded(template, columns)
+        item, template = expanded("$record", inputs.names), template.replace("$records", "$rows")
+    template = expanded(template, inputs.names)
     _check_json(template)
     before, place, after = template.partition("$rows")
     if not place:
-        rows = _writer(template, encoding, contract, columns)
+        rows = _json_writer(template, encoding, contract, inputs)
         return _TextBody(rows, b"", "", b"", kind, is_single=True)
     if "$row" in before + after:
         raise InvalidInput(
             f'The "body" of a request must hold $rows once, or $row; got {template!r}.'
         )
-    _check_json(item)
-    rows = _writer(item, encoding, contract, columns)
+    rows = _json_writer(item, encoding, contract, inputs)
     return _TextBody(rows, f"{before}[".encode(), ",", f"]{after}".encode(), kind, is_single=False)
 
 
@@ -160,7 +172,7 @@ def _csv(
     settings: Mapping[str, Any],
     encoding: Encoding,
     contract: Contract,
-    columns: Sequence[str],
+    inputs: Inputs,
     kind: str,
 ) -> Body:
     """A line for each row, perhaps under one with the names of the columns."""
@@ -169,11 +181,11 @@ def _csv(
             'CSV takes the numbers of a row as they are, without "body", "item" and "encoding".'
         )
     header = settings.get("header", False)
-    if not isinstance(header, bool) or (header and not columns):
+    if not isinstance(header, bool) or (header and not inputs.names):
         raise InvalidInput('"header" in [request] must be true or false, and needs "columns".')
-    before = (",".join(map(_cell, columns)) + "\n").encode() if header else b""
+    before = (",".join(map(_cell, inputs.names)) + "\n").encode() if header else b""
     line = ",".join(f"$row[{at}]" for at in range(contract.row_size))
-    rows = _writer(line, encoding, contract, columns)
+    rows = _writer(line, encoding, contract, inputs)
     return _TextBody(rows, before, "\n", b"\n", kind, is_single=False)
 
 
@@ -181,29 +193,45 @@ def _form(
     settings: Mapping[str, Any],
     encoding: Encoding,
     contract: Contract,
-    columns: Sequence[str],
+    inputs: Inputs,
     kind: str,
 ) -> Body:
     """``a=1&b=2``: one row, its numbers under the names of the columns."""
-    if encoding.name != "json" or not (columns or "body" in settings):
+    if encoding.name != "json" or not (inputs.names or "body" in settings):
         raise InvalidInput(
             'A form needs "columns" in [request], or a "body" such as a=$row[0]&b=$row[1].'
         )
     own = "&".join(
-        f"{quote_plus(name).replace('$', '%24')}=$row[{at}]" for at, name in enumerate(columns)
+        f"{quote_plus(name).replace('$', '%24')}=$row[{at}]" for at, name in enumerate(inputs.names)
     )
     template = _text(settings, "body", own)
-    rows = _writer(template, encoding, contract, columns)
+    rows = _writer(template, encoding, contract, inputs)
     return _TextBody(rows, b"", "", b"", kind, is_single=True)
 
 
-def _writer(
-    template: str, encoding: Encoding, contract: Contract, columns: Sequence[str]
-) -> RowWriter:
+def _writer(template: str, encoding: Encoding, contract: Contract, inputs: Inputs) -> RowWriter:
     if encoding.name in ("json", "flat"):
         shape = contract.input_shape if encoding.name == "json" else (contract.row_size,)
-        return RowText.of(template, shape, encoding.dtype, columns)
+        return RowText.of(template, shape, encoding.dtype, inputs)
     return EncodedRows.of(template, encoding)
+
+
+def _json_writer(
+    template: str, encoding: Encoding, contract: Contract, inputs: Inputs
+) -> RowWriter:
+    """Of a template that is JSON once it is filled; words bring their own quotation marks."""
+    _check_json(template)
+    rows = _writer(template, encoding, contract, inputs)
+    if inputs.words:
+        example = rows.lines(np.zeros((1, contract.row_size), encoding.dtype), "").decode()
+        try:
+            json.loads(example)
+        except ValueError as error:
+            raise InvalidInput(
+                "Words come with their quotation marks: write $row[NAME] without any. "
+                f"Filled in, the request is {example!r}."
+            ) from error
+    return rows
 
 
 def _raw(settings: Mapping[str, Any], encoding: Encoding) -> Body:
@@ -251,6 +279,13 @@ def _check_json(template: str) -> None:
             f"are filled in ({error}); "
             f"got {template!r}."
         ) from error
+
+
+def _written(form: str) -> Callable[[str], str]:
+    """How a word is written in a body of this format."""
+    if form == "csv":
+        return _cell
+    return quote_plus if form in ("form", "query") else json.dumps
 
 
 def _cell(name: str) -> str:

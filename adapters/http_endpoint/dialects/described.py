@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_boundary.datasets.columns import listed
 from blackbox_boundary.errors import BadPrediction, InvalidInput
 from blackbox_boundary.grid import Grid
 from blackbox_boundary.predictor import Access, Prediction
@@ -148,6 +149,7 @@ class Described:
     columns: tuple[str, ...]
     facts: Mapping[str, Any]
     name: str
+    texts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     merges_requests: bool = False
     version: ModelVersion = field(default_factory=ModelVersion)
 
@@ -166,8 +168,13 @@ class Described:
         return self.encoding.grid
 
     def as_sent(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The rows in the type that is sent."""
-        return self.encoding.as_sent(rows)
+        """The rows in the type that is sent; numbers of categories are whole and listed."""
+        sent = self.encoding.as_sent(rows)
+        if self.texts:
+            sent = sent.copy()
+            for at, words in self.texts.items():
+                sent[:, at] = np.clip(np.rint(sent[:, at]), 0, len(words) - 1)
+        return sent
 
     def request(self, sent: NDArray[Any]) -> Request:
         """Write the rows into the body."""
@@ -192,7 +199,8 @@ def describe(path: str, config: Configuration, name: str = "described") -> Descr
     encoding = Encoding.of(config.request, contract)
     contract = replace(contract, bounds=bounds_within(contract.bounds, encoding.dtype))
     request, answer = dict(config.request), dict(config.answer)
-    body = body_of(request, encoding, contract)
+    texts = _texts(config, request)
+    body = body_of(request, encoding, contract, texts)
     usual = "GET" if request.get("format") == "query" else "POST"
     method = str(request.get("method", usual)).upper()
     settings = {key: request[key] for key in BODY_SETTINGS if key in request}
@@ -203,9 +211,11 @@ def describe(path: str, config: Configuration, name: str = "described") -> Descr
         "answer": answer,
         **encoding.facts,
     }
+    if texts:
+        facts["texts"] = {str(at): list(words) for at, words in texts.items()}
     columns = tuple(request.get("columns") or ())
     reading = Answer.of(answer, contract)
-    return Described(contract, path, method, body, encoding, reading, columns, facts, name)
+    return Described(contract, path, method, body, encoding, reading, columns, facts, name, texts)
 
 
 def _contract(config: Configuration) -> Contract:
@@ -234,6 +244,20 @@ def _contract(config: Configuration) -> Contract:
         config.labels,
         other=None if other is None else config.labels.index(other),
     )
+
+
+def _texts(config: Configuration, request: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
+    """The categories of columns of texts, by position in a row."""
+    if config.columns is None or not config.columns.texts:
+        return {}
+    names = request.get("columns")
+    if not isinstance(names, list | tuple):
+        raise InvalidInput(
+            f"The columns {listed(list(config.columns.texts))} hold texts, which are sent by name: "
+            'list the names of all columns as "columns" in [request].'
+        )
+    texts = config.columns.selected([str(name) for name in names]).texts
+    return {at: texts[name] for at, name in enumerate(names) if name in texts}
 
 
 def _shape_of_columns(request: Mapping[str, Any]) -> tuple[int, ...] | None:

@@ -40,7 +40,7 @@ def discover(path: str, config: Configuration) -> Described:
     form, name, columns = (
         request.pop("format", "inputs"),
         request.pop("input", None),
-        request.pop("columns", None),
+        request.get("columns"),
     )
     output = answer.pop("output", None)
     if form not in _FORMATS:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Protocol
 
@@ -20,9 +20,28 @@ from blackbox_boundary.errors import InvalidInput
 from ..wire import nested_format, verb_of
 from .encodings import Encoding
 
-__all__ = ["EncodedRows", "RowText", "RowWriter", "expanded"]
+__all__ = ["EncodedRows", "Inputs", "RowText", "RowWriter", "expanded"]
 
 _PLACE = re.compile(r'\$row\b(?:\[(?:(\d+)|"([^"]*)"|([^\]"]+))\])?')
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The numbers of a row.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One for each; or empty.
+    words : mapping of int to tuple of str
+        By position, what is written for the numbers 0, 1, ... of a column of texts.
+    """
+
+    names: tuple[str, ...] = ()
+    words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+_NO_INPUTS = Inputs()
 
 
 class RowWriter(Protocol):
@@ -49,12 +68,15 @@ class RowText:
     order : tuple of int, or None
         Positions in the flattened row, in the order of the format's places; None: each once, in
         order.
+    words : mapping of int to tuple of str
+        By the number of the place, the words that the numbers of a column of texts stand for.
     """
 
     format: str
     of_texts: str
     verb: str
     order: tuple[int, ...] | None = None
+    words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -62,7 +84,7 @@ class RowText:
         template: str,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        columns: Sequence[str] = (),
+        inputs: Inputs = _NO_INPUTS,
     ) -> RowText:
         """Read a template.
 
@@ -85,7 +107,7 @@ class RowText:
                 parts.append((nested_format(shape, verb), nested_format(shape, "%s")))
                 order += range(size)
                 continue
-            index = int(number) if number is not None else _index(name, columns)
+            index = int(number) if number is not None else _index(name, inputs.names)
             if index >= size:
                 raise InvalidInput(
                     f'"{found[0]}" of a body must be one of the {size} numbers of a row, from 0.'
@@ -98,7 +120,10 @@ class RowText:
             )
         parts.append((_literal(template[at:]),) * 2)
         of_numbers, of_texts = map("".join, zip(*parts, strict=True))
-        return cls(of_numbers, of_texts, verb, None if order == list(range(size)) else tuple(order))
+        words = {place: inputs.words[at] for place, at in enumerate(order) if at in inputs.words}
+        if order == list(range(size)):
+            return cls(of_numbers, of_texts, verb, None, words)
+        return cls(of_numbers, of_texts, verb, tuple(order), words)
 
     def lines(self, sent: NDArray[Any], separator: str) -> bytes:
         """The rows (n, ...), with a separator between them."""
@@ -106,12 +131,14 @@ class RowText:
         flat = flat if self.order is None else flat[:, self.order]
         values = flat.reshape(-1)
         whole = np.flatnonzero(values == np.rint(values)) if values.dtype.kind == "f" else ()
-        if not len(whole):
+        if not len(whole) and not self.words:
             return (separator.join([self.format] * len(sent)) % tuple(values.tolist())).encode()
         texts = list(map(self.verb.__mod__, values.tolist()))
         for at in whole:
             if "e" not in texts[at]:
                 texts[at] += ".0"
+        for place, words in self.words.items():
+            texts[place :: flat.shape[1]] = [words[int(at)] for at in flat[:, place]]
         return (separator.join([self.of_texts] * len(sent)) % tuple(texts)).encode()
 
 

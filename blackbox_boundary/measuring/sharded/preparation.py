@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, Unpack
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from .shard_folder import PLAN, SHARDS
 from .shared_rows import digest, shared_rows
 from .work import MeasureSettings, Model, Work
 
-__all__ = ["Request", "default_shards", "prepare", "threads_of"]
+__all__ = ["Request", "RunSettings", "default_shards", "prepare", "threads_of"]
 
 _SHARDS_A_WORKER = 4
 """So that workers end at about the same time."""
@@ -60,6 +60,20 @@ def threads_of(threads: int | None, n_workers: int) -> int:
     return max(1, (cores or 1) // n_workers)
 
 
+class RunSettings(MeasureSettings, total=False):
+    """Settings of a sharded run, whoever measures the shards; defaults are those of a request."""
+
+    n_shards: int | None
+    given: Mapping[str, Any] | None
+    limits: Limits | None
+    ledger: str | Path | None
+    model_name: str | None
+    progress: Progress | None
+    facts: Mapping[str, Any] | None
+    results: Literal["tables", "parquet"]
+    beside: Beside | None
+
+
 @dataclass(frozen=True)
 class Request:
     """The request for a sharded run.
@@ -83,20 +97,20 @@ class Request:
     @classmethod
     def of(
         cls,
-        *,
         model: Any,
         x: Any,
         folder: str | Path,
-        n_shards: int | None,
-        given: Mapping[str, Any] | None,
-        limits: Limits | None,
-        ledger: str | Path | None,
-        model_name: str | None,
-        progress: Progress | None,
-        facts: Mapping[str, Any] | None,
-        results: str,
-        beside: Beside | None,
-        settings: MeasureSettings,
+        *,
+        n_shards: int | None = None,
+        given: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+        ledger: str | Path | None = None,
+        model_name: str | None = None,
+        progress: Progress | None = None,
+        facts: Mapping[str, Any] | None = None,
+        results: Literal["tables", "parquet"] = "tables",
+        beside: Beside | None = None,
+        **settings: Unpack[MeasureSettings],
     ) -> Self:
         """A request by the arguments of the caller.
 

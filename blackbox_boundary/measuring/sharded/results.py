@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...analysis.distances import Distances
-from ...errors import BoundaryError, Interrupted, LedgerError, StorageError
+from ...errors import BoundaryError, Interrupted, LedgerError
 from ...ledger.audit import verify
 from ...ledger.merging import MERGED, merge_ledgers
 from ...ledger.reader import LedgerReader
@@ -68,7 +68,7 @@ def measure_shards(
         except LedgerError as failed:
             error = failed
     if work.in_parquet:
-        _write_facts(work.folder, whole.run)
+        write_facts(work.folder, whole.run)
     if error is None and request.progress is not None:
         report(request.progress, _n_final(whole), whole.run["n_queries"])
     if error is not None:
@@ -145,13 +145,6 @@ def _merged_files(work: Work, shared: dict[str, Any]) -> Distances:
         n_lost = sum(_rows_lost(run) for run, _ in shards)
         whole.run["ledger"] = {"path": None, "head": None, "rows_lost": n_lost}
     return whole
-
-
-def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    try:
-        write_facts(folder, facts)
-    except OSError as error:
-        raise StorageError.of(folder, error) from error
 
 
 def _rows_lost(run: dict[str, Any]) -> int:

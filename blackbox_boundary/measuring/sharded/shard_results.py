@@ -182,10 +182,7 @@ class ShardFiles:
 
     def save(self, found: Distances) -> None:
         """Write the facts of the run; the files are there."""
-        try:
-            write_facts(self._folder, found.run)
-        except OSError as error:
-            raise StorageError.of(self._folder, error) from error
+        write_facts(self._folder, found.run)
 
     def _unfinished(self) -> list[PartFile]:
         files = part_files(self._folder / FOLDER)

@@ -13,11 +13,9 @@ import numpy as np
 from ...arrays import as_numpy
 from ...errors import StorageError
 from ...predictor import Array
+from ...stored_rows import row_blocks
 
 __all__ = ["MappedRows", "digest", "shared_rows"]
-
-_BLOCK = 4096
-"""Rows that are hashed or written at a time."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,8 @@ def shared_rows(x: Array, folder: Path, name: str = "rows") -> MappedRows:
         kind, shape = as_numpy(x[:1]).dtype, tuple(int(length) for length in x.shape)
         with draft.open("wb") as file:  # not mapped: a full disk would kill the process
             np.lib.format.write_array_header_2_0(file, _header(kind, shape))
-            for first in range(0, shape[0], _BLOCK):
-                block = as_numpy(x[first : first + _BLOCK])
-                file.write(np.ascontiguousarray(block).tobytes())
+            for _, block in row_blocks(x):
+                file.write(np.ascontiguousarray(as_numpy(block)).tobytes())
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
@@ -81,8 +78,8 @@ def shared_rows(x: Array, folder: Path, name: str = "rows") -> MappedRows:
 def digest(x: Array) -> str:
     """Digest of the values of rows (n, ...), which identifies the data of a run."""
     state = hashlib.blake2b(digest_size=16)
-    for first in range(0, int(x.shape[0]), _BLOCK):
-        state.update(np.ascontiguousarray(as_numpy(x[first : first + _BLOCK])).tobytes())
+    for _, block in row_blocks(x):
+        state.update(np.ascontiguousarray(as_numpy(block)).tobytes())
     return state.hexdigest()
 
 

@@ -158,6 +158,20 @@ def test_a_shared_forward_pass_serves_once_and_at_its_points_only():
     assert (asked.vjp(written, v) == predictor(n_classes=4).vjp(x + 1, v)).all()
 
 
+def test_a_module_that_writes_to_its_input_shares_its_forward_pass_too():
+    """It is given a copy once that was seen, and the caller's rows stay as they are."""
+    module, passes = nn.Sequential(nn.ReLU(inplace=True), net()), []
+    module.register_forward_hook(lambda *_: passes.append(None))
+    asked = predictor(module, n_classes=4)
+    x, v = rows(5), np.ones((5, 4))
+    before = x.copy()
+    follow(asked, x, v, times=3)
+    passes.clear()
+    follow(asked, x, v, times=2)
+    assert len(passes) == 2
+    assert (x == before).all()
+
+
 def test_no_forward_pass_is_recorded_but_for_gradients():
     """Predictions alone carry no graph; copies and pickles of a predictor carry none either."""
     recorded = []

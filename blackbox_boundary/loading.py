@@ -79,7 +79,11 @@ def load(spec: Any, **given: Any) -> Predictor:
 
 
 def as_predictor(
-    model: Any, input_shape: tuple[int, ...], columns: Domain | None = None
+    model: Any,
+    input_shape: tuple[int, ...],
+    columns: Domain | None = None,
+    *,
+    named: bool = False,
 ) -> Predictor:
     """Return a predictor as it is; turn anything else that :func:`load` takes into a predictor.
 
@@ -91,6 +95,9 @@ def as_predictor(
         Shape of one row of the data, for objects without such an attribute.
     columns : Domain, optional
         What the columns of the data hold, for models of texts or categories.
+    named : bool
+        Whether the columns of the data have names. Then a model that knows the number of its inputs
+        is not given the shape of a row, so that a column it lacks is found by name.
 
     Raises
     ------
@@ -105,7 +112,8 @@ def as_predictor(
         return cast("Predictor", model)
     if isinstance(model, str | bytes | os.PathLike):
         return load(model, columns=columns)
-    return load(model, input_shape=input_shape, columns=columns)
+    knows_inputs = getattr(model, "n_features_in_", None) is not None
+    return load(model, input_shape=None if named and knows_inputs else input_shape, columns=columns)
 
 
 def _check_declared(predictor: Any) -> None:

@@ -63,8 +63,9 @@ def catboost_trees(estimator: Any) -> TreeEnsemble | None:
 
 
 _CATEGORIES = (
-    "CatBoost models with columns of categories split by statistics of the training data, which "
-    "are not read."
+    "CatBoost splits columns of categories by hashes and by statistics of its training data, which "
+    "are no splits of the column and are not read. Fit it on numbers in their place (one column a "
+    "category, say) to have trees measure it; axis_splits and halfspace measure it as it is."
 )
 
 

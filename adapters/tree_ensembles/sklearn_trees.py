@@ -4,7 +4,7 @@
 |---|---|---|
 | DecisionTree, RandomForest, ExtraTrees | float32 rows, ``x <= t``, double ``t`` | class shares |
 | GradientBoosting | the same | logits, in double precision |
-| HistGradientBoosting | double rows, ``x <= t`` | logits, in double precision |
+| HistGradientBoosting | double rows, ``x <= t``, sets of numbers | logits, in double precision |
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blackbox_boundary.errors import CapabilityMissing
 from blackbox_boundary.tree_ensembles import TreeEnsemble
 
 from .assembly import Assembly
+from .category_sets import Node, split_by_runs
 
 __all__ = ["sklearn_trees"]
 
@@ -110,23 +112,13 @@ def _histogram_boosting(estimator: Any) -> TreeEnsemble:
     stages = estimator._predictors  # noqa: SLF001  the trees have no public name
     n_outputs = len(stages[0]) if stages else 1
     assembly = Assembly(n_outputs, np.float64)
+    columns, categories = _encoded(estimator)
     for stage in stages:
         for output, predictor in enumerate(stage):
-            nodes = predictor.nodes
-            if nodes["is_categorical"].any():
-                raise CapabilityMissing(
-                    f"{type(estimator).__name__} splits by sets of categories, which are not read."
-                )
+            nodes = _histogram_nodes(predictor, columns, categories)
             value = np.zeros((len(nodes), n_outputs))
-            value[:, output] = nodes["value"]
-            assembly.add(
-                np.where(nodes["is_leaf"] != 0, -1, nodes["feature_idx"].astype(np.intp)),
-                nodes["num_threshold"],
-                nodes["left"],
-                nodes["right"],
-                value,
-                missing_left=nodes["missing_go_to_left"] != 0,
-            )
+            value[: len(predictor.nodes), output] = predictor.nodes["value"]
+            assembly.add_nodes(nodes, value)
     base = np.asarray(estimator._baseline_prediction, np.float64).reshape(-1)  # noqa: SLF001
     return assembly.ensemble(
         base=base,
@@ -135,3 +127,56 @@ def _histogram_boosting(estimator: Any) -> TreeEnsemble:
         link="logistic" if n_outputs == 1 else "softmax",
         source=f"{type(estimator).__name__} ({sum(map(len, stages))} trees)",
     )
+
+
+def _encoded(estimator: Any) -> tuple[NDArray[np.intp], list[Any]]:
+    """The input's column of each column of the trees, and the categories of those that have some.
+
+    The estimator puts columns of categories first, and numbers their categories.
+    """
+    is_category = getattr(estimator, "is_categorical_", None)
+    if is_category is None:
+        return np.arange(estimator.n_features_in_), []
+    encoder = getattr(estimator, "_preprocessor", None)
+    if encoder is None:
+        raise CapabilityMissing(
+            f"The categories of {type(estimator).__name__} are read from scikit-learn 1.4 on; fit "
+            "it there, or measure by axis_splits."
+        )
+    found = encoder.named_transformers_["encoder"].categories_
+    return np.concatenate([np.flatnonzero(is_category), np.flatnonzero(~is_category)]), list(found)
+
+
+def _histogram_nodes(
+    predictor: Any, columns: NDArray[np.intp], categories: list[Any]
+) -> list[Node]:
+    """One tree; splits by sets of categories as chains of splits around single numbers.
+
+    Numbers that are no category go where missing values go. Texts stand for their place in rising
+    order.
+    """
+    stored = predictor.nodes
+    nodes = [
+        Node(
+            -1 if node["is_leaf"] else int(columns[node["feature_idx"]]),
+            float(node["num_threshold"]),
+            int(node["left"]),
+            int(node["right"]),
+            bool(node["missing_go_to_left"]),
+        )
+        for node in stored
+    ]
+    is_set = (stored["is_categorical"] != 0) & (stored["is_leaf"] == 0)
+    for at in np.flatnonzero(is_set).tolist():
+        known = categories[stored["feature_idx"][at]]
+        is_number = np.issubdtype(np.asarray(known).dtype, np.number)
+        numbers = np.asarray(known, np.float64) if is_number else np.arange(float(len(known)))
+        bits = predictor.raw_left_cat_bitsets[stored["bitset_idx"][at]].astype("<u4")
+        is_left = np.unpackbits(bits.view(np.uint8), bitorder="little")[: len(numbers)] != 0
+        _, _, left, right, missing_left = nodes[at]
+        inside, outside, named = (right, left, ~is_left) if missing_left else (left, right, is_left)
+        members = np.sort(numbers[named & np.isfinite(numbers)])
+        before = np.nextafter(members, -np.inf)
+        ends = list(zip(before.tolist(), members.tolist(), strict=True))
+        split_by_runs(nodes, at, ends, inside=inside, outside=outside, missing_inside=False)
+    return nodes

@@ -139,6 +139,7 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
     The exit code is 5 if rows are not finished.
     """
     folder = RunFolder(output, overwrite=overwrite)
+    click.get_current_context().call_on_close(folder.close)
     rows = datasets.read(data or BatchScoring.data(ledger))
     with BatchScoring(ledger, rows.x) as job:
         distances = job.distances()

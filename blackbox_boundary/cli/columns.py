@@ -48,6 +48,6 @@ def columns(data: str, **options: Any) -> None:
     if table.x.ndim != 2:
         shape = table.x.shape[1:]
         raise InvalidInput(f'"{data}" must be a table; its rows have the shape {shape}.')
-    domain = infer_domain(table.frame(), table.columns, options["scale"])
+    domain = infer_domain(table.x, table.columns, options["scale"], table.texts)
     note = f"From {len(table):,} rows of {data}; scale: {options['scale']}."
     click.echo(domain_text(domain, note), nl=False)

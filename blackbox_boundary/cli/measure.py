@@ -260,7 +260,7 @@ def measure(
         has_shards=has_workers(options),
         in_parquet=in_parquet,
     )
-    click.get_current_context().call_on_close(folder.discard_if_empty)
+    click.get_current_context().call_on_close(folder.close)
     wanted = options["interactive"] or options["report"]
     make_report = wants_report(False if in_parquet and wanted is None else wanted)
     if model is None or data is None:

@@ -82,7 +82,7 @@ def _merged_files(
 
 def _folder(output: str, *, overwrite: bool) -> RunFolder:
     folder = RunFolder(output, overwrite=overwrite)
-    click.get_current_context().call_on_close(folder.discard_if_empty)
+    click.get_current_context().call_on_close(folder.close)
     return folder
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +25,13 @@ from ..errors import BoundaryError, InvalidInput, StorageError
 from ..measuring.identity import check_resumable
 from ..measuring.results import stored_facts, write_facts
 from ..measuring.sent_count import SentCount
+from ..measuring.sharded.lock import held
 from ..measuring.sharded.shard_folder import PLAN, SHARDS
 from .data_rows import DataRows
 
 __all__ = ["ResultsElsewhere", "RunFolder"]
 
-_RESULTS, _FACTS = "results.npz", "run.json"
+_RESULTS, _FACTS, _LOCK = "results.npz", "run.json", ".lock"
 
 
 class RunFolder:
@@ -59,8 +60,8 @@ class RunFolder:
     Raises
     ------
     InvalidInput
-        The folder cannot be written, or holds a run and neither was asked for; or ``resume`` finds
-        none, or one of an earlier version.
+        The folder cannot be written, another process uses it, or it holds a run and neither was
+        asked for; or ``resume`` finds none, or one of an earlier version.
     """
 
     def __init__(
@@ -104,12 +105,16 @@ class RunFolder:
             ) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise InvalidInput(f'"{self.path}" cannot be written.')
-        if overwrite and holds_parts:
-            shutil.rmtree(self.path / FOLDER)
-        self.earlier: Distances | None = None
-        self.facts: dict[str, Any] | None = None
-        if resume and not has_shards:  # of workers, each shard resumes its own results
-            self._read_earlier()
+        with ExitStack() as lock:
+            lock.enter_context(held(self.path / _LOCK, f'"{self.path}"', waits=False))
+            lock.callback(_remove, self.path / _LOCK)
+            if overwrite and holds_parts:
+                shutil.rmtree(self.path / FOLDER)
+            self.earlier: Distances | None = None
+            self.facts: dict[str, Any] | None = None
+            if resume and not has_shards:  # of workers, each shard resumes its own results
+                self._read_earlier()
+            self._lock = lock.pop_all()
         self._sent = SentCount(self.path)
         if overwrite:
             self._sent.before = 0
@@ -156,11 +161,13 @@ class RunFolder:
         if earlier.get("blake2b", facts["blake2b"]) != facts["blake2b"]:
             raise InvalidInput(
                 f'"{self.path}" holds a run of other data, {earlier.get("rows")} rows of '
-                f'"{earlier.get("name")}".'
+                f'"{earlier.get("name")}" with other values. Restore them, or begin anew: '
+                "--overwrite, or another folder."
             )
 
-    def discard_if_empty(self) -> None:
-        """Remove a folder that was made for a run without results."""
+    def close(self) -> None:
+        """Let others use the folder; one that was made for a run without results is removed."""
+        self._lock.close()
         if self._is_new:
             with suppress(OSError):  # it holds something, as it should
                 self.path.rmdir()
@@ -172,7 +179,6 @@ class RunFolder:
             if self.in_parquet:
                 shutil.rmtree(self.path / FOLDER, ignore_errors=True)
                 (self.path / _FACTS).unlink(missing_ok=True)
-            self.discard_if_empty()
 
     def save(
         self,
@@ -231,3 +237,8 @@ class ResultsElsewhere(BoundaryError):
     def __init__(self, wanted: Path, folder: Path, error: OSError) -> None:
         reason = error.strerror or str(error)
         super().__init__(f'"{wanted}" cannot be written ({reason}); the results are in "{folder}".')
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # the folder has gone, or cannot be written any more
+        path.unlink()

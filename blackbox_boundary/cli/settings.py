@@ -26,14 +26,17 @@ __all__ = [
 
 
 def named_values(texts: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``NAME=VALUE`` texts; a value that is a Python literal is that, any other is text."""
+    """Read ``NAME=VALUE`` texts.
+
+    A value that is a Python literal, ``true`` or ``false`` is that, any other is text.
+    """
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier()):
             raise click.UsageError(f'"{text}" must read NAME=VALUE.')
         try:
-            values[name] = ast.literal_eval(value)
+            values[name] = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
         except (ValueError, SyntaxError):
             values[name] = value
     return values

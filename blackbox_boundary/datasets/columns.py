@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ..frames import is_missing, numbered
 from ..predictor import Real
 from ..printable import printable
 
-__all__ = ["Choice", "Roles", "listed", "numbers_of_texts", "what_to_do"]
+__all__ = ["Choice", "Roles", "categories_of", "listed", "numbers_of_texts", "what_to_do"]
 
 _LABEL_COLUMN = "label"
 
@@ -179,13 +179,28 @@ def numbers_of_texts(
     held = np.empty(len(values), object)
     held[:] = values
     if known is None:
-        found = sorted({str(value) for value in values if not is_missing(value)})
-        if len(found) > max(_FEW, len(values) // 2):
+        known = categories_of(name, [values], len(values), path)
+    return numbered(name, held, known), tuple(known)
+
+
+def categories_of(
+    name: str, blocks: Iterable[Iterable[Any]], n_rows: int, path: Path
+) -> tuple[str, ...]:
+    """The texts that occur in the blocks of a column, in alphabetical order.
+
+    Raises
+    ------
+    InvalidInput
+        More than half of the rows, and more than fifty, have a text of their own.
+    """
+    found: set[str] = set()
+    for values in blocks:
+        found |= {str(value) for value in values if not is_missing(value)}
+        if len(found) > max(_FEW, n_rows // 2):
             raise InvalidInput(
                 f'Column "{printable(name)}" of "{path}" holds {len(found):,} different texts in '
-                f'{len(values):,} rows, such as "{printable(found[0])[:40]}": these are no '
+                f'{n_rows:,} rows, such as "{printable(min(found))[:40]}": these are no '
                 f'categories. Leave it out (--drop "{printable(name)}") or read it as the names of '
                 f'the rows (--id "{printable(name)}").'
             )
-        known = found
-    return numbered(name, held, known), tuple(known)
+    return tuple(sorted(found))

@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInput
 from ..parquet import need_parquet
-from .columns import Choice, Roles, listed, numbers_of_texts, what_to_do
+from ..stored_rows import row_blocks
+from .columns import Choice, Roles, categories_of, listed, numbers_of_texts, what_to_do
 from .data import STREAMED, Raw
 from .parquet_rows import ParquetFiles, parquet_paths
 from .unpacking import check_unpacked
 
 __all__ = ["read_parquet", "read_parquet_table"]
+
+_TEXT_BLOCK_BYTES = 2**19
+"""Bytes of references to the texts that are in memory at a time."""
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
@@ -72,7 +76,10 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
     categories = {
         name: tuple(choice.texts[name] or ()) for name in roles.input_names if name in choice.texts
     }
-    known = replace(choice, finds_texts=False)  # the categories of all rows are not known
+    for at in roles.inputs if choice.finds_texts else ():
+        if names[at] not in categories and _holds_texts(files.schema.types[at]):
+            categories[names[at]] = _categories(files, at)
+    known = replace(choice, finds_texts=False, texts={**choice.texts, **categories})
 
     def inputs(table: Any, source: Path) -> NDArray[Any]:
         numbers, _ = _with_numbers(table, roles.input_names, known, source)
@@ -107,6 +114,17 @@ def _streamed(files: ParquetFiles, choice: Choice, *, named: bool) -> Raw:
         ids=None if ids is None else files.columns([ids]).rows(texts, (), object),
         texts=categories,
     )
+
+
+def _categories(files: ParquetFiles, at: int) -> tuple[str, ...]:
+    """The texts of a column, read row group by row group."""
+
+    def texts(table: Any, _: Path) -> NDArray[Any]:
+        return np.array(table.column(0).to_pylist(), object)
+
+    stored = files.columns([at]).rows(texts, (), object)
+    blocks = (block for _, block in row_blocks(stored, _TEXT_BLOCK_BYTES))
+    return categories_of(files.schema.names[at], blocks, len(stored), files.path)
 
 
 def _item_kind(kind: Any) -> Any:

@@ -6,9 +6,11 @@ import hashlib
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import as_numpy
 from ..errors import InvalidInput
+from ..frames import is_missing
 from ..inputs import is_whole
 from ..predictor import Predictor, class_names_of
 from ..printable import printable
@@ -34,6 +36,8 @@ def aim_of(
     if from_label is None:
         return None
     labels = np.asarray(as_numpy(from_label))
+    if labels.shape == (n_rows,) and labels.dtype.kind in "OU":
+        labels = _numbered(predictor, labels)
     is_labels = labels.shape == (n_rows,) and labels.dtype.kind in "iu"
     if not is_labels or not ((labels >= -1) & (labels < predictor.n_classes)).all():
         raise InvalidInput(
@@ -52,6 +56,21 @@ def aim_facts(aim: Aim | None) -> dict[str, Any] | None:
         return {"towards": int(aim.classes[0])}
     digest = hashlib.blake2b(aim.classes.astype(np.int64).tobytes(), digest_size=16).hexdigest()
     return {"from_label": digest}
+
+
+def _numbered(predictor: Predictor, labels: NDArray[Any]) -> NDArray[np.intp]:
+    """The numbers of classes (n,) that are given by name; -1 where the label is missing."""
+    names = class_names_of(predictor) or ()
+    numbers = {name: at for at, name in enumerate(names)}
+    held = [None if is_missing(label) else str(label) for label in labels.tolist()]
+    unknown = sorted({label for label in held if label is not None and label not in numbers})
+    if unknown:
+        known = f"one of {', '.join(map(printable, names[:20]))}" if names else "numbers"
+        raise InvalidInput(
+            f'"from_label" must hold classes of the model, {known}; got '
+            f"{', '.join(map(printable, unknown[:5]))}."
+        )
+    return np.array([-1 if label is None else numbers[label] for label in held], np.intp)
 
 
 def _class(predictor: Predictor, towards: int | str) -> int:

@@ -99,7 +99,7 @@ def measure(
     towards : int or str, optional
         Measure the distance to this class, given by number or name; rows that have it already end
         ``AT_TARGET``. For the same estimators; a gradient costs one prediction more.
-    from_label : (n,) int, optional
+    from_label : (n,) int or str, optional
         The true labels. Rows that the model labels so are measured to any other label, as usual;
         the others back to their label.
     ask_flips_again : bool, optional

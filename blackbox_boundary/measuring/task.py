@@ -64,7 +64,9 @@ class Task:
             The estimator needs more than the predictor reveals.
         """
         x, names = read_rows(x, grid_of(predictor), None if columns is None else columns.texts)
-        predictor = as_predictor(predictor, tuple(x.shape[1:]), columns)
+        if columns is not None and names and set(columns.names) == set(names):
+            columns = columns.selected(names)  # for models that know columns by their place
+        predictor = as_predictor(predictor, tuple(x.shape[1:]), columns, named=bool(names))
         if isinstance(predictor, NamedInputs):
             x = in_named_order(x, names, predictor.input_names)
             names = names and predictor.input_names

@@ -107,3 +107,34 @@ def test_data_sets_that_hold_no_rows_are_refused():
     for odd, name in ((Stream(), "Stream"), (ragged, "StackDataset")):
         with pytest.raises(InvalidInput, match=name):
             measure(Named(), odd)
+
+
+def test_a_frame_that_lacks_a_column_of_an_estimator_is_told_by_name():
+    """As is one with a column more: names decide, not their number."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    frame = pd.DataFrame(X, columns=NAMES)
+    model = linear_model.LogisticRegression().fit(frame, X[:, 0] > 0)
+    with pytest.raises(InvalidInput, match="without pulse"):
+        measure(model, frame[NAMES[:2]])
+    with pytest.raises(InvalidInput, match="besides them granted"):
+        measure(model, frame.assign(granted=1.0))
+
+
+def test_a_domain_in_another_order_than_the_frame_is_matched_by_name():
+    """Also where the model, fitted on an array, knows no names."""
+    pytest.importorskip("sklearn")
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = pd.DataFrame(
+        {"age": [1.0, 2, 3, 4], "job": ["a", "b", "a", "b"], "sum": [0.5, 2, 9, 1]}
+    )
+    encode = make_column_transformer((OneHotEncoder(), [1]), remainder="passthrough")
+    model = make_pipeline(encode, LogisticRegression()).fit(frame.to_numpy(object), [0, 1, 0, 1])
+    domain = infer_domain(frame[["sum", "job", "age"]])
+    moved = infer_domain(frame[["job", "sum", "age"]])
+    found = [measure(model, frame, columns=each, estimator="fewest") for each in (domain, moved)]
+    assert found[0].home.tolist() == [0, 1, 0, 1]
+    np.testing.assert_array_equal(found[0].flip_points, found[1].flip_points)

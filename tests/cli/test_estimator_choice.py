@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from blackbox_boundary import Distances
 from blackbox_boundary.cli import main
+from blackbox_boundary.cli.settings import named_values
 
 MODELS = """
 import numpy as np
@@ -118,3 +119,10 @@ def test_the_same_setting_twice_must_agree(run):
     code, _, err = run("Plane", "--access", "logits", "--given", "access=label")
     assert code == 2
     assert "contradict" in err
+
+
+def test_truth_values_are_read_as_python_and_as_toml_write_them():
+    """``true`` was a text once, and a setting that is on stayed off."""
+    given = ("a=true", "b=False", "c=1.5", "d=truest", "e=[1, 2]")
+    values = {"a": True, "b": False, "c": 1.5, "d": "truest", "e": [1, 2]}
+    assert named_values(given) == values

@@ -243,7 +243,7 @@ def test_a_killed_run_goes_on(folder):
 
 def test_a_worker_writes_the_files_of_one_process(folder, monkeypatch):
     """Byte for byte, names and ids of rows included; none are copied."""
-    monkeypatch.setattr(results, "_PART_ROWS", 2**17)  # as in the worker
+    monkeypatch.setattr(results, "_PART_ROWS", 2**16)  # as in the worker
     monkeypatch.setattr(blocks, "_CALLS", 16)
     shards = ["--shards", 3]
     found = measured(folder, "p", *PARQUET, *shards, "--workers", 1)
@@ -255,3 +255,29 @@ def test_a_worker_writes_the_files_of_one_process(folder, monkeypatch):
         assert path.read_bytes() == other.read_bytes()
         assert path.stat().st_nlink == 2
     assert run("report", folder / "p").exit_code == 0
+
+
+HOLDER = """
+import sys
+from blackbox_boundary.cli.run_folder import RunFolder
+folder = RunFolder(sys.argv[1], resume=True, in_parquet=True)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_folder_that_another_process_uses(folder):
+    """It is named, nothing is replaced; once it was killed, the folder is free."""
+    assert measured(folder, "p", *PARQUET).exit_code == 0
+    before = {path: path.read_bytes() for path in (folder / "p").rglob("*.*") if path.is_file()}
+    command = [sys.executable, "-c", HOLDER, str(folder / "p")]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        for option in ("--resume", "--overwrite"):
+            found = measured(folder, "p", *PARQUET, option)
+            assert found.exit_code == 3
+            assert f"is in use by process {other.pid} on " in found.stderr
+        other.kill()
+    assert {path: path.read_bytes() for path in before} == before
+    assert measured(folder, "p", *PARQUET, "--resume").exit_code == 0
+    assert {path.name for path in (folder / "p").iterdir()} == {"results", "run.json"}

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from blackbox_boundary import InvalidInput
+from blackbox_boundary import InvalidInput, column_inference
 from blackbox_boundary.cli import main
-from blackbox_boundary.datasets import read
+from blackbox_boundary.datasets import parquet_files, read
+from blackbox_boundary.stored_rows import StoredRows
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
@@ -120,6 +121,65 @@ def test_texts_that_are_no_categories(folder):
     assert "--columns" in said
     with pytest.raises(InvalidInput, match='"blackbox-boundary columns" describes them'):
         read("people.csv", ids="name")
+
+
+@pytest.mark.parametrize("scale", ["std", "mad", "range"])
+def test_a_large_file_is_described_in_blocks(tmp_path, monkeypatch, scale):
+    """Row group by row group, as the same file in memory; no block holds half of the rows."""
+    rng = np.random.default_rng(1)
+    n = 900
+    color = rng.choice(["blue", "green", "red"], n)
+    city = rng.choice(["Bonn", "Paris", "Rome"], n).astype(object)
+    city[5] = None
+    frame = pd.DataFrame(
+        {
+            "city": city,
+            "age": rng.integers(18, 80, n),
+            "income": np.where(rng.random(n) < 0.1, np.nan, rng.normal(3e3, 900, n)),
+            "level": rng.choice([0.5, 1.5, 4.0], n),
+            "member": rng.integers(0, 2, n),
+            "same": 3.0,
+            **{f"color_{each}": (color == each).astype(int) for each in set(color)},
+            **{f"tag_{k}": rng.integers(0, 2, n) for k in range(2)},
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet", index=False, row_group_size=200)
+    whole = tomllib.loads(run("columns", tmp_path / "t.parquet", "--scale", scale)[1])
+    monkeypatch.setattr(parquet_files, "STREAMED", 10)
+    monkeypatch.setattr(parquet_files, "_TEXT_BLOCK_BYTES", 8 * 100)
+    monkeypatch.setattr(column_inference, "row_blocks", in_blocks_of(100))
+    code, out, said = run("columns", tmp_path / "t.parquet", "--scale", scale)
+    assert code == 0, said
+    streamed = tomllib.loads(out)
+    kinds = {each["name"]: each["kind"] for each in streamed["column"]}
+    assert kinds["city"] == "categorical"
+    assert kinds["level"] == "ordinal"
+    assert kinds["color_red"] == "one_hot"
+    assert kinds["tag_0"] == "binary"
+    for mine, theirs in zip(streamed["column"], whole["column"], strict=True):
+        assert mine.pop("scale") == pytest.approx(theirs.pop("scale"), rel=1e-12)
+        assert mine == theirs
+
+
+def in_blocks_of(n):
+    """``row_blocks`` with so many rows a block."""
+
+    def blocks(x):
+        assert isinstance(x, StoredRows)
+        for first in range(0, len(x), n):
+            yield first, np.asarray(x[first : first + n])
+
+    return blocks
+
+
+def test_names_in_a_large_file_are_no_categories(tmp_path, monkeypatch):
+    """A text of its own in every row is refused, as in a small file."""
+    frame = pd.DataFrame({"name": [f"p{k}" for k in range(300)], "age": np.arange(300.0)})
+    frame.to_parquet(tmp_path / "t.parquet", index=False)
+    monkeypatch.setattr(parquet_files, "STREAMED", 10)
+    code, _, said = run("columns", tmp_path / "t.parquet")
+    assert code == 3
+    assert "these are no categories" in said
 
 
 def test_missing_texts_are_missing_values(tmp_path):

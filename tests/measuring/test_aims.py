@@ -145,3 +145,16 @@ def test_what_does_not_reach_a_class_is_refused():
     part = measure(Linear("logits"), x, towards=1, max_queries=2000)
     with pytest.raises(InvalidInput, match="aim"):
         measure(Linear("logits"), x, towards=2, resume=part)
+
+
+def test_true_labels_may_be_names_of_classes():
+    """As data hold them; None where one is not known."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    x = np.arange(8.0).reshape(4, 2)
+    model = linear_model.LogisticRegression().fit(x, ["no", "no", "yes", "yes"])
+    names, numbers = np.array(["yes", "no", None, "yes"], object), np.array([1, 0, -1, 1])
+    found, same = (measure(model, x, from_label=each) for each in (names, numbers))
+    np.testing.assert_array_equal(found.flip_points, same.flip_points)
+    np.testing.assert_array_equal(found.flipped, same.flipped)
+    with pytest.raises(InvalidInput, match="one of no, yes; got maybe"):
+        measure(model, x, from_label=["yes", "no", "maybe", "no"])

@@ -186,7 +186,7 @@ def peers(n_rows, kinds, norms):
             rest = "" if found.is_exact else f" (>= {lowest:.6g})"
             print(
                 f"| {norm} | {kind} | {i} | {length:.6g}{rest} | {seconds:.3f} | {said} | "
-                f"{v_seconds} | {value:.6g} (>= {bound:.6g}) | {m_seconds:.1f} | {proved} |",
+                f"{v_seconds} | {value:.6g} (>= {bound:.6g}) | {m_seconds:.2f} | {proved} |",
                 flush=True,
             )
 

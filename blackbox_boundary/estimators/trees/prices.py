@@ -40,7 +40,7 @@ _LEAST_RADIUS = 1e-290
 _MAX_ITERATIONS = 20_000
 """Largest number of the solver's iterations; a ball that needs more is not priced."""
 
-_ENTRIES = 12
+_ENTRIES = 15
 """Entries of the matrix that an iteration takes in as much time as the look at one leaf."""
 
 _CALL_WORK = 60_000

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from blackbox_boundary.adapters.tree_ensembles.catboost_json import catboost_trees
 from sklearn.datasets import load_iris
 
-from blackbox_boundary import infer_domain, load, measure
+from blackbox_boundary import CapabilityMissing, infer_domain, load, measure
 from blackbox_boundary.tree_ensembles import probe_rows
 
 X, Y = load_iris(return_X_y=True)
@@ -50,7 +51,7 @@ def test_the_library_answers_as_its_trees(kind):
     np.testing.assert_allclose(found.certified, found.l2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm", "sklearn.ensemble"])
 def test_columns_of_categories_are_searched_exactly(kind):
     """Fitted on a frame: each flip is the library's own, and no random row flips nearer."""
     pd, library = pytest.importorskip("pandas"), pytest.importorskip(kind)
@@ -61,8 +62,13 @@ def test_columns_of_categories_are_searched_exactly(kind):
     name, rest = {
         "xgboost": ("XGBClassifier", {"enable_categorical": True, "max_cat_to_onehot": 1}),
         "lightgbm": ("LGBMClassifier", {"verbose": -1, "n_jobs": 1, "max_cat_to_onehot": 1}),
+        "sklearn.ensemble": (
+            "HistGradientBoostingClassifier",
+            {"categorical_features": "from_dtype"},
+        ),
     }[kind]
-    model = getattr(library, name)(n_estimators=10, **rest).fit(frame, y)
+    rounds = "max_iter" if name.startswith("Hist") else "n_estimators"
+    model = getattr(library, name)(**{rounds: 10}, **rest).fit(frame, y)
     domain = infer_domain(frame)
     found = measure(model, frame[:8], columns=domain)
     assert found.run["estimator"]["name"] == "trees"
@@ -77,6 +83,15 @@ def test_columns_of_categories_are_searched_exactly(kind):
         nearer = others[away < found.l2[i] * (1 - 1e-6)]
         if len(nearer):
             assert (predictor.predict(nearer).label == found.home[i]).all()
+
+
+def test_categories_of_catboost_are_refused_with_what_to_do():
+    """The message names other data and other estimators; labels measure it all the same."""
+    catboost = pytest.importorskip("catboost")
+    x = np.array([["a", "b", "c", "a"] * 10, list(range(40))], object).T
+    model = catboost.CatBoostClassifier(**CAT, cat_features=[0]).fit(x, x[:, 0] == "a")
+    with pytest.raises(CapabilityMissing, match=r"one column a category.*axis_splits"):
+        catboost_trees(model)
 
 
 def predictor_rows(frame, domain):

@@ -53,6 +53,29 @@ def test_trees_of_scikit_learn_are_verified_and_searched(estimator, n_classes):
     assert found.n_predictions.max() <= 3
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_sets_of_categories_in_histogram_boosting_are_read(n_classes, has_gaps):
+    """Columns are in the input's order; numbers that are no category go where NaN goes."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 4))
+    x[:, 1], x[:, 3] = 2 * rng.integers(0, 6, 400), rng.integers(2, 9, 400)
+    y = (np.isin(x[:, 1], [0, 6, 10]) ^ np.isin(x[:, 3], [2, 7]) ^ (x[:, 0] > 0.3)).astype(int)
+    y += (n_classes == 3) * (x[:, 2] > 1)
+    if has_gaps:
+        x[rng.random(x.shape) < 0.1] = np.nan
+    model = HistGradientBoostingClassifier(
+        max_iter=10, categorical_features=[1, 3], random_state=0
+    ).fit(x, y)
+    trees = load(model).tree_ensemble()
+    strange = np.round(rng.normal(size=(300, 4)) * 8) / 2
+    strange[::7, 1] = np.nan
+    for rows in (x, strange):
+        np.testing.assert_allclose(
+            trees.scores(rows), model.predict_proba(rows)[:, -trees.scores(rows).shape[1] :]
+        )
+
+
 def test_models_that_are_not_read_keep_their_search():
     """An estimator without trees has no splits; AdaBoost says why its trees are not read."""
     assert not isinstance(load(LogisticRegression(max_iter=500).fit(X, Y)), TreeBased)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,15 @@ __all__ = ["Blocks"]
 _WIDTH = 64
 """Directions of a block. In the search before this one, medians on the dense MNIST net at 1,000
 queries were .884 with one covariance of all 784, .867 in blocks of 64, 1.007 in blocks of 16."""
+
+_WHITE = 1
+"""Number of white noise among the spectra."""
+
+_BRIGHTNESS, _COLOURS, _COLOUR = -0.9, 0.4, 1.25
+"""Spectrum of the normals of residual nets, from the variance that a smooth image has: exponents
+for brightness and for colours, and the ratio of colours to brightness where both are lowest. Fits
+to sixty CIFAR-100 images gave -.90, .38, 1.24 (ResNet-8) and -.99, .38, 1.30 (ResNet-20); two
+thirds of the normal's energy is brightness, most of it of high frequency."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +57,32 @@ class Blocks:
         """(size,) relative; see :class:`~blackbox_boundary.gradients.bases.Basis`."""
         return self._filled(self.basis.variance[None])[0]
 
-    def covariance(self, *, expected: bool) -> Real:
+    @cached_property
+    def spectra(self) -> Sequence[Real]:
+        """Variances (k,) that the components of a normal may have, relative.
+
+        They are the basis' own; for images also white noise and that of residual nets.
+        """
+        smooth = self.basis.variance
+        if not hasattr(self.basis, "channel"):
+            return [smooth]
+        brightness = self.basis.channel == 0
+        rough = np.where(brightness, smooth**_BRIGHTNESS, _COLOUR * smooth**_COLOURS)
+        return [smooth, np.ones_like(smooth), rough]
+
+    def octaves(self, spectrum: int) -> Real:
+        """Expected logarithms (count,) of the blocks' amplitudes, relative to the first spectrum.
+
+        ``spectrum`` is the number of the one that the first flips chose. Where that is white
+        noise, the first one is kept, with less certainty.
+        """
+        if spectrum == _WHITE:
+            return np.zeros(self.count)
+        chosen = self._filled(self.spectra[spectrum][None])[0]
+        energy = np.stack([chosen, self.variance]).reshape(2, self.count, -1).sum(axis=-1)
+        return np.asarray(0.5 * np.log2(energy[0] / energy[1]))
+
+    def covariance(self, spectrum: int) -> Real:
         """Return the prior covariance (count, count) of the blocks' amplitudes.
 
         See :func:`._amplitudes.amplitude_covariance`.
@@ -57,7 +92,7 @@ class Blocks:
         level = -np.log(self.basis.variance[first])
         low, high = level.min(), level.max()
         relative = 2 * (level - low) / (high - low) - 1 if high > low else np.zeros(self.count)
-        return amplitude_covariance(channel, relative, expected=expected)
+        return amplitude_covariance(channel, relative, expected=spectrum == 0)
 
     def analyse(self, points: NDArray[Any]) -> NDArray[Any]:
         """Components (..., size) of flat points (..., d), in their precision."""

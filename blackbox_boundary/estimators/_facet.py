@@ -69,9 +69,9 @@ class Facet:
     ) -> Facet:
         """The facet through a boundary point, of which nothing else is known."""
         nothing = np.zeros(blocks.size)
-        octaves = np.zeros(blocks.count)
-        spectrum = blocks.covariance(expected=not start.white)
-        return cls._with(start, box, blocks, stream, length, nothing, octaves, spectrum)
+        octaves = blocks.octaves(start.spectrum)
+        spread = blocks.covariance(start.spectrum)
+        return cls._with(start, box, blocks, stream, length, nothing, octaves, spread)
 
     @classmethod
     def beside(

@@ -39,7 +39,7 @@ from ._belief import Beliefs, Known, Single, row_dot
 from ._directions import Blocks
 from ._facet import Facet
 from ._frame import Frame
-from ._walk import Walk
+from ._walk import Corners, Walk, corner_slope
 
 __all__ = ["Look", "rounds"]
 
@@ -179,12 +179,13 @@ class _Stack:
         before, p = self.length.copy(), self.best
         square = np.maximum(row_dot(p, p), _TINY)
         known = self.beliefs.condition(self.blocks.analyse(p))
-        at_rest = (
-            np.sign(p) / np.maximum(np.abs(p).sum(axis=-1, keepdims=True), _TINY)
-            if self.look.norm == "linf"
-            else p / square[:, None]
-        )
-        turn = self.normal - at_rest
+        w = self.normal
+        if self.look.norm == "linf":
+            at_rest = corner_slope(p, self.down)
+            corners = Corners.between(at_rest, w)
+        else:
+            at_rest, corners = p / square[:, None], None
+        turn = w - at_rest
         expected = np.sqrt(row_dot(turn, turn) * square)
         walk = Walk(p, before)
         walk.angle = np.arctan(self.trust * expected)
@@ -194,8 +195,10 @@ class _Stack:
             i = np.flatnonzero(going)
             if not i.size:
                 break
-            share = (np.tan(walk.angle[i]) / expected[i]).astype(np.float32)
-            slope = take(at_rest, i) + share[:, None] * take(turn, i)
+            share = np.tan(walk.angle[i]) / expected[i]
+            if corners is not None:
+                share = corners.share(i, share)
+            slope = take(at_rest, i) + share.astype(np.float32)[:, None] * take(turn, i)
             down, up = take(self.down, i), take(self.up, i)
             points = nearest(-slope, down, up, np.ones(len(i)), self.look.norm)
             replies, flipped = yield from self._ask(i, points)

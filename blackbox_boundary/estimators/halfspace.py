@@ -25,7 +25,7 @@ the first fifty images on the dense MNIST net, seventeen settle with another lab
 one. Hence three phases:
 
 1. *Settle*: follow the facet that the first flip belongs to, ``_SETTLED`` questions long, fewer
-   in few dimensions.
+   in few dimensions, and longer while it gets nearer fast.
 2. *Look around*: find a flip that no known facet accounts for, and learn its facet, as long as it
    keeps up with the best known one when both are compared after as many questions. How far a
    facet's length still falls depends on little else than how many were asked about it: after ten
@@ -108,6 +108,10 @@ _COPIES = 40
 
 _STARTS = 10
 """Directions tried for a flip beside the known facets."""
+
+_SLOWLY = 0.95
+"""Others are looked for only once ``_REFINE`` questions shorten the nearest facet to no less than
+this share."""
 
 _SLACK = 100.0
 """A facet keeps up while it is at most ``1 + slack / asked`` times as long as the best known one
@@ -205,12 +209,14 @@ class HalfSpace(FacetSettings):
         self, box: Box, blocks: Blocks, n_classes: int, stream: np.random.Generator
     ) -> RowSearch:
         """Search one row until the driver stops sending answers."""
-        start = yield from first_flip(box, blocks.basis, self.n_starts, stream, self.norm)
+        start = yield from first_flip(
+            box, blocks.basis, self.n_starts, stream, self.norm, spectra=blocks.spectra
+        )
         if start is None:
             return
         nearest = Facet.at(start, box, blocks, stream, self._length(start))
         known, pause, slack = [nearest], _REFINE, _SLACK
-        yield from _until(_settled(blocks), nearest)
+        yield from _settle(_settled(blocks), nearest)
         while True:
             new = yield from self._beside(known, nearest, n_classes, blocks)
             for facet in known if new is None else [new]:
@@ -222,7 +228,7 @@ class HalfSpace(FacetSettings):
             else:
                 known, pause = [*known, new], _REFINE
             nearest = min(known, key=lambda facet: facet.length)
-            yield from _until(nearest.asked + pause, nearest)
+            yield from _settle(nearest.asked + pause, nearest)
 
     def _length(self, start: Start) -> float:
         return float(np.linalg.norm(start.point, ord=ORDER[self.norm]))
@@ -255,9 +261,11 @@ def _settled(blocks: Blocks) -> int:
     return min(_SETTLED, _SETTLED_PER_DIRECTION * blocks.basis.size)
 
 
-def _until(asked: int, facet: Facet) -> Asking[None]:
-    """Go on with one facet until so many questions were asked about it."""
-    while facet.asked < asked:
+def _settle(asked: int, facet: Facet) -> Asking[None]:
+    """Ask about one facet so often, and on as long as it still gets nearer fast."""
+    while facet.asked < asked or (
+        facet.length < _SLOWLY * facet.length_after(max(facet.asked - _REFINE, 0))
+    ):
         yield facet
 
 

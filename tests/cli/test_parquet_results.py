@@ -243,7 +243,7 @@ def test_a_killed_run_goes_on(folder):
 
 def test_a_worker_writes_the_files_of_one_process(folder, monkeypatch):
     """Byte for byte, names and ids of rows included; none are copied."""
-    monkeypatch.setattr(results, "_PART_ROWS", 2**17)  # as in the worker
+    monkeypatch.setattr(results, "_PART_ROWS", 2**16)  # as in the worker
     monkeypatch.setattr(blocks, "_CALLS", 16)
     shards = ["--shards", 3]
     found = measured(folder, "p", *PARQUET, *shards, "--workers", 1)

@@ -1,10 +1,16 @@
-"""First flips that label searches look for, without bounds."""
+"""First flips that label searches look for, and how long they go on with the first facet."""
 
 import numpy as np
 import pytest
 
 from blackbox_boundary import Access, Prediction, Status, measure
 from blackbox_boundary.analysis.hints import hints
+from blackbox_boundary.estimators import halfspace
+from blackbox_boundary.estimators._directions import Blocks
+from blackbox_boundary.estimators._starts import first_flip
+from blackbox_boundary.gradients.bases import basis_for
+from blackbox_boundary.search.box import Box
+from blackbox_boundary.search.lockstep import Answers
 
 
 class _FlipsAt:
@@ -36,3 +42,82 @@ def test_flips_within_reach_are_found_at_any_scale(size):
     assert (found.status == Status.CONVERGED).all()
     nearest = 10 * size - np.linalg.norm(x, axis=1)
     np.testing.assert_allclose(found.l2, nearest, rtol=0.35)
+
+
+class _Shell:
+    """A class between two distances from the middle of the unit box; home again at its corners."""
+
+    access, input_shape, n_classes, bounds = Access.LABEL, (1, 8, 8), 2, (0.0, 1.0)
+
+    def predict(self, x):
+        length = np.linalg.norm(np.asarray(x, np.float64).reshape(len(x), -1) - 0.5, axis=1)
+        return Prediction(((length > 0.5) & (length < 3.0)).astype(np.intp))
+
+
+def test_flips_are_found_where_every_corner_is_at_home():
+    """Corners lie four from the middle: shorter rays are tried after the farthest ones."""
+    x = np.random.default_rng(2).uniform(0.48, 0.52, (4, 1, 8, 8))
+    found = measure(_Shell(), x, estimator="halfspace")
+    assert (found.status == Status.CONVERGED).all()
+    np.testing.assert_allclose(found.l2, 0.5, atol=0.2)
+
+
+def _chosen(blocks, w, seed):
+    """Number of the spectrum that first flips beyond the half-space ``w . s > 1`` choose."""
+    room = np.full(len(w), 10.0)
+    search = first_flip(
+        Box(-room, room), blocks.basis, 20, np.random.default_rng(seed), spectra=blocks.spectra
+    )
+    ask = next(search)
+    while True:
+        flipped = ask @ w > 1
+        try:
+            ask = search.send(Answers(ask, flipped, Prediction(flipped.astype(np.intp))))
+        except StopIteration as end:
+            return end.value.spectrum
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_first_flips_choose_the_spectrum_of_the_normal(number):
+    """More than half of twenty normals with the first or the last spectrum; the rest are doubtful.
+
+    A few directions of each spectrum are one draw of a heavy-tailed distance.
+    """
+    blocks = Blocks(basis_for((3, 16, 16), largest=1024))
+    rng = np.random.default_rng(3)
+    drawn = rng.standard_normal((20, 768)) * np.sqrt(blocks.spectra[number])
+    normals = blocks.basis.synthesise(drawn)
+    chosen = [_chosen(blocks, w / np.linalg.norm(w), seed) for seed, w in enumerate(normals)]
+    assert chosen.count(number) > 10
+    assert chosen.count(2 - number) <= 4
+
+
+class _Falling:
+    """A facet whose length falls by a per cent a round of thirty questions, until ``slow``."""
+
+    def __init__(self, slow):
+        self.slow, self.rounds = slow, [(0, 1.0)]
+
+    @property
+    def asked(self):
+        return self.rounds[-1][0]
+
+    @property
+    def length(self):
+        return self.rounds[-1][1]
+
+    def length_after(self, asked):
+        return next(length for spent, length in reversed(self.rounds) if spent <= asked)
+
+    def go_on(self):
+        falls = 0.99 if self.asked < self.slow else 1.0
+        self.rounds.append((self.asked + 30, self.length * falls))
+
+
+@pytest.mark.parametrize(("slow", "expected"), [(0, 1020), (900, 1050), (2400, 2550)])
+def test_a_facet_is_followed_while_it_gets_nearer_fast(slow, expected):
+    """A thousand questions at least, and on until three hundred gain less than 5 %."""
+    facet = _Falling(slow)
+    for each in halfspace._settle(1000, facet):
+        each.go_on()
+    assert facet.asked == expected

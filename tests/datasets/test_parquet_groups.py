@@ -40,6 +40,9 @@ def file(tmp_path_factory):
     return path
 
 
+POOLS = []
+"""Arrow's objects must not outlive the pool that they are allocated from."""
+
 CHOICE = {"texts": {"city": ["Bonn", "Rome"]}, "labels": "label"}
 
 
@@ -69,14 +72,14 @@ def test_slices_take_less_memory(tmp_path, monkeypatch):
     before = pa.default_memory_pool()
     for held in (2**30, 2**22):
         monkeypatch.setattr(parquet_groups, "_HELD_BYTES", held)
-        pool = pa.proxy_memory_pool(before)
-        pa.set_memory_pool(pool)
+        POOLS.append(pa.proxy_memory_pool(before))
+        pa.set_memory_pool(POOLS[-1])
         try:
             x = read(tmp_path / "x.parquet").x
             assert [float(x[k][0]) for k in (0, 19_999)] == list(columns["c0"][[0, -1]])
         finally:
             pa.set_memory_pool(before)
-        largest.append(pool.max_memory())
+        largest.append(POOLS[-1].max_memory())
     assert largest[1] < largest[0] / 3
 
 

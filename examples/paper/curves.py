@@ -28,7 +28,7 @@ from blackbox_boundary.extraction import (
 )
 
 from .drawings import Line, disagreement
-from .exhibit import Exhibit, Row
+from .exhibit import Exhibit, Row, slug_of
 from .kept import Kept
 from .samples import Samples
 from .seeds import scores_over_seeds
@@ -222,7 +222,7 @@ def _agreement(study: Study, victim: str, surrogate: str, found: Found) -> Exhib
     )
     title = f"Agreement by budget, {victim} → {surrogate}"
     return Exhibit(
-        _slug("curves", victim, surrogate),
+        slug_of("curves", victim, surrogate),
         title,
         rows,
         note,
@@ -260,11 +260,7 @@ def _leads(victim: str, surrogate: str, found: Found) -> Exhibit:
             )
     note = f"“{_BEST}” over each other strategy on natural test rows; paired by seed, Student's t."
     title = f"What the best distance-driven strategy is ahead, {victim} → {surrogate}"
-    return Exhibit(_slug("leads", victim, surrogate), title, rows, note)
-
-
-def _slug(what: str, victim: str, surrogate: str) -> str:
-    return f"{what}-{victim}-{surrogate}".lower().replace(" ", "-")
+    return Exhibit(slug_of("leads", victim, surrogate), title, rows, note)
 
 
 def curve(

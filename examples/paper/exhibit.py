@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,21 @@ from blackbox_boundary.report.svg import PAGE_COLOURS, inline_svg
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Cell", "Exhibit", "Row"]
+__all__ = ["Cell", "Exhibit", "Row", "slug_of"]
 
 Cell = str | int | float | None
 
 Row = Mapping[str, Cell]
 """A row of a table: its cells by the head of their column."""
+
+
+def slug_of(*names: str) -> str:
+    """A name for files: the names in lower case, joined; hyphens for all but a to z and 0 to 9.
+
+    >>> slug_of("curves", "ResNet-20", "VGG-16 ×1/4")
+    'curves-resnet-20-vgg-16-1-4'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(names).lower()).strip("-")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from blackbox_boundary.analysis.uncertainty import (
 )
 from blackbox_boundary.report.figures import entropy_against_distance
 
-from .exhibit import Exhibit, Row
+from .exhibit import Exhibit, Row, slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +114,7 @@ def _figure(
         f"{len(known):,} natural rows (training and test). Line: expected entropy (isotonic). "
         "Band: the middle half of the rows of a bin."
     )
-    return Exhibit(f"figure1-{_slug(name)}", title, rows, note, draw, folded=True)
+    return Exhibit(slug_of("figure1", name), title, rows, note, draw, folded=True)
 
 
 def _drawn(colours: Colours, *, fitted: Softness, norm: str, **rows: Any) -> Figure:
@@ -228,7 +228,3 @@ def _vote_table(study: Study) -> Exhibit:
         "more uncertain. Unanimous votes are ties: they cannot be ranked."
     )
     return Exhibit("votes", "Rainbow Memory's augmentation votes beside distance", rows, note)
-
-
-def _slug(name: str) -> str:
-    return name.lower().replace(" ", "-")

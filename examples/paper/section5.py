@@ -13,7 +13,7 @@ from blackbox_boundary.analysis.uncertainty import rank_correlation
 from blackbox_boundary.estimators import Ray
 
 from .drawings import histograms
-from .exhibit import Exhibit, Row
+from .exhibit import Exhibit, Row, slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _histograms(study: Study, victim: str) -> Exhibit:
     )
     note = f"{counted[0].upper()}{counted[1:]}."
     return Exhibit(
-        f"figure{number}-{_slug(victim)}",
+        slug_of(f"figure{number}", victim),
         title,
         rows,
         note,
@@ -308,7 +308,7 @@ def _classes(study: Study, victim: str) -> Exhibit:
     ]
     title = f"Natural rows by class, {victim}"
     return Exhibit(
-        f"classes-{_slug(victim)}",
+        slug_of("classes", victim),
         title,
         rows,
         f"{study.norm} distances.",
@@ -332,13 +332,9 @@ def _pairs(study: Study, victim: str) -> Exhibit:
         for a, b in pairs[np.argsort(-counts[tuple(pairs.T)], kind="stable")]
     ]
     return Exhibit(
-        f"pairs-{_slug(victim)}",
+        slug_of("pairs", victim),
         f"Natural rows by pair of labels, {victim}",
         rows,
         f"{study.norm} distances.",
         folded=True,
     )
-
-
-def _slug(name: str) -> str:
-    return name.lower().replace(" ", "-")

@@ -15,7 +15,7 @@ from blackbox_boundary.reproduction.curves import (
     section6_curves,
     strategies,
 )
-from blackbox_boundary.reproduction.exhibit import Exhibit
+from blackbox_boundary.reproduction.exhibit import Exhibit, slug_of
 from blackbox_boundary.reproduction.expected import _trainings as _counted
 from blackbox_boundary.reproduction.recall import Recalled
 from blackbox_boundary.reproduction.robustness import section6_robustness
@@ -512,3 +512,10 @@ def test_robustness_by_training(study):
         "large margin, input and hidden",
     ]
     assert all(row["median distance (L2)"] > 0 and row["seeds"] == 2 for row in exhibit.rows)
+
+
+def test_tables_of_a_narrower_network_are_written(tmp_path):
+    """Its name holds a slash: "VGG-16 ×1/4"."""
+    slug = slug_of("curves", "ResNet-20", "VGG-16 ×1/4")
+    Exhibit(slug, "Curves", [{"budget": 1000}]).write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["curves-resnet-20-vgg-16-1-4.csv"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,8 +131,7 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
     if not _is_empty(db):
         return
     db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
+    if _write_ahead(db) != "wal":
         raise LedgerError(
             f'The ledger "{path}" needs a write-ahead log, which its file system does not support.'
         )
@@ -141,6 +141,22 @@ def create(db: sqlite3.Connection, path: Path, card: str) -> None:
             db.execute(statement)
         db.execute("INSERT INTO model VALUES (?)", (card,))
     db.execute("COMMIT")
+
+
+def _write_ahead(db: sqlite3.Connection) -> str:
+    """Ask for a write-ahead log; return the journal's mode.
+
+    SQLite does not wait here for a process that does the same: its timeout holds for transactions.
+    """
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            return str(db.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 def open_existing(db: sqlite3.Connection, path: Path) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from multiprocessing.connection import Client
 from pathlib import Path
 
@@ -81,6 +82,9 @@ if __name__ == "__main__":
             try:
                 run(json.loads(line))
                 code = 0
+            except BaseException:
+                traceback.print_exc()
+                raise
             finally:
                 os._exit(code)
         print(pid, flush=True)

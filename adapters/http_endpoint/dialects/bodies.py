@@ -155,11 +155,11 @@ def _json(
     if "$records" in template:
         item, template = expanded("$record", inputs.names), template.replace("$records", "$rows")
     template = expanded(template, inputs.names)
-    _check_json(template)
     before, place, after = template.partition("$rows")
     if not place:
         rows = _json_writer(template, encoding, contract, inputs)
         return _TextBody(rows, b"", "", b"", kind, is_single=True)
+    _check_json(template)
     if "$row" in before + after:
         raise InvalidInput(
             f'The "body" of a request must hold $rows once, or $row; got {template!r}.'

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from .predictor import Array, IntArray
 from .stored_rows import StoredRows
 
-__all__ = ["as_kind", "as_numpy", "clip", "flat_norm", "per_row", "put", "take"]
+__all__ = ["IN_CACHE", "as_kind", "as_numpy", "clip", "flat_norm", "per_row", "put", "take"]
+
+IN_CACHE = 2**18
+"""Bytes of a temporary array that stays in a processor's cache."""
 
 
 def as_numpy(array: Array) -> Any:

@@ -37,11 +37,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from ..arrays import IN_CACHE
 from ..predictor import Real
 
 Single: TypeAlias = NDArray[np.float32]
 
-__all__ = ["IN_CACHE", "Beliefs", "Known", "Single", "prior_through", "probit_step", "row_dot"]
+__all__ = ["Beliefs", "Known", "Single", "prior_through", "probit_step", "row_dot"]
 
 _SURPRISE = 6.0
 """Standard deviations by which an answer may contradict the belief; beyond, a step would follow
@@ -52,9 +53,6 @@ _DOUBT = 0.1
 chance."""
 
 _TINY = 1e-30
-
-IN_CACHE = 2**18
-"""Bytes of a temporary array that stays in a processor's cache."""
 
 
 def row_dot(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import IN_CACHE
 from ..predictor import Real
-from ._belief import IN_CACHE, Single
+from ._belief import Single
 
 __all__ = ["Frame"]
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..arrays import as_kind, as_numpy, flat_norm
+from ..arrays import IN_CACHE, as_kind, as_numpy, flat_norm
 from ..errors import InvalidInput
 from ..predictor import Array, BoolArray, Bounds, Real
 from .problem import Problem
@@ -63,9 +63,6 @@ _STRIDE = 100.0
 
 _SHRINKING_PASSES = 24
 """Passes of :func:`shrunk`, whose equation bends both ways: Newton's and halvings in turn."""
-
-_IN_CACHE = 2**18
-"""Bytes of a row that are worked on at a time: of very wide rows, a part."""
 
 _TINY = 1e-30
 
@@ -184,7 +181,7 @@ def _descent(w: Array, rate: Array, least: Array, most: Array, t: Array) -> Arra
     """How far (n, 1) the step ``-t * rate`` inside the box descends the slope ``w``."""
     if not isinstance(w, np.ndarray):
         return -_sum(w * inside(-t * rate, least, most))
-    total, width = np.zeros_like(t), max(1, _IN_CACHE // (w.itemsize))
+    total, width = np.zeros_like(t), max(1, IN_CACHE // (w.itemsize))
     for first in range(0, w.shape[1], width):
         part = np.s_[:, first : first + width]
         step = -t * rate[part]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import as_kind, as_numpy, flat_norm, take
+from ..arrays import IN_CACHE, as_kind, as_numpy, flat_norm, take
 from ..grid import Grid
 from ..predictor import IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
@@ -80,9 +80,6 @@ class Replies(NamedTuple):
 
 _MEMORY = 2**28
 """Bytes for the matrices of all rows that are searched at a time."""
-
-_IN_CACHE = 2**18
-"""Bytes of points that are placed at a time."""
 
 _ROUGHLY = 1e-2
 """What lengths in single precision may be wrong by; flips that are farther are not looked at."""
@@ -306,7 +303,7 @@ class _Block:
         """
         points = np.empty(displacements.shape, self._origin.dtype)
         kind = np.result_type(points, displacements)
-        width = max(1, _IN_CACHE // max(1, self._origin[:1].nbytes))
+        width = max(1, IN_CACHE // max(1, self._origin[:1].nbytes))
         for first in range(0, len(at), width):
             part = slice(first, first + width)
             whose, placed = at[part], points[part]

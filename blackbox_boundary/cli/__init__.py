@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from ..errors import BoundaryError
+from ..processes import keep_freed_memory
 from .batch_scoring import batch
 from .columns import columns
 from .compare import compare
@@ -93,6 +94,7 @@ def main() -> None:
     4 the model failed, 5 query limit reached, 6 certificates withdrawn,
     7 --fail-if: fails, 8 --fail-if: inconclusive, 130 interrupted.
     """  # noqa: D301  click reads the escape
+    keep_freed_memory()
 
 
 for _command in (

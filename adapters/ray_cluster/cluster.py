@@ -156,8 +156,8 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         ray.init(address=address, logging_level="warning")
     except Exception as error:  # Ray raises bare ones, too
         where = f' at "{address}"' if address else ""
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InvalidInput(f"No Ray cluster answers{where}: {first} Nothing was sent.") from error
+        first = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise InvalidInput(f"No Ray cluster answers{where}: {first}. Nothing was sent.") from error
     try:
         if on_term is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_term)  # Ray has set its own

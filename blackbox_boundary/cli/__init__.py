@@ -29,7 +29,7 @@ from .label_issues import label_issues
 from .ledger import ledger
 from .measure import measure
 from .merge import merge_runs
-from .messages import exit_code, say
+from .messages import BAD_INPUT, exit_code, out_of_memory, say
 from .probe import probe
 from .report import report
 from .reproduce import reproduce
@@ -52,6 +52,9 @@ class _Commands(click.Group):
             except BoundaryError as error:
                 say(f"Error: {error}")
                 sys.exit(exit_code(error))
+            except MemoryError as error:
+                say(out_of_memory(error))
+                sys.exit(BAD_INPUT)
 
 
 class _Said(logging.Handler):

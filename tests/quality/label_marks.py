@@ -1,10 +1,20 @@
-"""What a run of the label tables records, the same for our estimator and for peers."""
+"""What a run of the label tables records, the same for our estimator and for peers.
+
+A file of results has one JSON line an image: the nearest flip in each norm after each number of
+queries of ``MARKS``. Lines are appended as they come, so that a run that was stopped goes on where
+it was, and ``label_table.py`` makes a table of the file.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import argparse
+import json
+from pathlib import Path
 
-__all__ = ["LIMIT", "MARKS", "Reached", "describe"]
+import numpy as np
+from label_nets import NETS
+
+__all__ = ["LIMIT", "MARKS", "Reached", "append", "arguments", "known", "read"]
 
 MARKS = (100, 250, 500, 1000, 2000, 5000)
 """Numbers of queries after which distances are noted."""
@@ -36,24 +46,47 @@ class Reached:
                         self.at[norm][mark][row] = best[row]
 
 
-def describe(method, net, first, norm, parts, seconds_per_row):
-    """A run as JSON; distances of images without a flip are null."""
-    limit = int(max(part.asked.max() for part in parts))
-    reached = {
-        mark: np.concatenate([part.at[norm][mark] for part in parts])
-        for mark in MARKS
-        if mark <= limit
-    }
-    return {
-        "method": method,
-        "net": net,
-        "first": first,
-        "norm": norm,
-        "rows": len(next(iter(reached.values()))),
-        "seconds_per_row": round(seconds_per_row, 2),
-        "median": {mark: round(float(np.median(v)), 4) for mark, v in reached.items()},
-        "distance": {
-            mark: [round(float(d), 5) if np.isfinite(d) else None for d in v]
-            for mark, v in reached.items()
-        },
-    }
+def read(path):
+    """The lines of a file of results; none where there is no such file."""
+    path = Path(path)
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def known(path, run):
+    """Numbers of the images that the file has of ``run``, a dictionary of what the lines share."""
+    return {line["image"] for line in read(path) if run.items() <= line.items()}
+
+
+def append(path, run, image, reached, seconds):
+    """Append the images of ``reached``, the first of them number ``image`` of the run.
+
+    ``seconds`` is the processor time an image that is not the net's.
+    """
+    with Path(path).open("a") as file:
+        for row, asked in enumerate(reached.asked):
+            at = {
+                norm: {mark: _number(reach[row]) for mark, reach in marks.items()}
+                for norm, marks in reached.at.items()
+            }
+            line = {"image": image + row, "asked": int(asked), "seconds": round(seconds, 3), **at}
+            file.write(json.dumps({**run, **line}) + "\n")
+
+
+def _number(distance):
+    return round(float(distance), 5) if np.isfinite(distance) else None
+
+
+def arguments(description, norms, peers=()):
+    """The parser of what all runs take, of peers their name first."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if peers:
+        parser.add_argument("peer", choices=peers)
+    parser.add_argument("net", choices=NETS)
+    parser.add_argument("--file", default="labels.jsonl", help="what the results are appended to")
+    parser.add_argument("--queries", type=int, default=LIMIT)
+    parser.add_argument("--rows", type=int, default=30)
+    parser.add_argument("--first", type=int, default=5000)
+    parser.add_argument("--norm", choices=norms, default="l2")
+    return parser

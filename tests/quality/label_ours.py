@@ -2,19 +2,17 @@
 
 With ``BLACKBOX_BOUNDARY_DATA`` set::
 
-    python tests/quality/label_ours.py resnet8 --norm l2 --rows 30 >> labels.jsonl
+    python tests/quality/label_ours.py resnet8 --norm l2 --rows 30 --file labels.jsonl
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 
 import numpy as np
 import torch
-from label_marks import LIMIT, Reached, describe
-from label_nets import NETS, load_rows
+from label_marks import ORDERS, Reached, append, arguments, known
+from label_nets import load_rows
 
 from blackbox_boundary import Access, Measurement, Prediction
 from blackbox_boundary.estimators import HalfSpace
@@ -23,15 +21,14 @@ N_CLASSES = {"resnet8": 100, "resnet20": 100, "lite0": 1000}
 """Of the nets that have more than ten."""
 
 
-def run(name, n, limit, norm, first):
-    """Search ``n`` images together."""
-    net, x, labels = load_rows(name, first, n)
+def search(net, x, labels, n_classes, limit, norm):
+    """Search images together; what was reached, and processor seconds an image of our own."""
     reached, model, began = Reached(len(x)), 0.0, time.process_time()
     running = Measurement(
         x,
         estimator=HalfSpace(max_queries_per_row=limit, norm=norm),
         access=Access.LABEL,
-        n_classes=N_CLASSES.get(name, 10),
+        n_classes=n_classes,
         bounds=(0.0, 1.0),
     )
     while (ask := running.ask()) is not None:
@@ -43,17 +40,24 @@ def run(name, n, limit, norm, first):
         reached.note(ask.rows, away, label != labels[ask.rows])
         model += time.process_time() - before
         running.tell(Prediction(label))
-    own = time.process_time() - began - model
-    told = describe("halfspace", name, first, norm, [reached], own / len(x))
-    return {**told, "own_us_per_query": round(own / reached.asked.sum() * 1e6, 1)}
+    return reached, (time.process_time() - began - model) / len(x)
+
+
+def main():
+    """Search the images together, unless the file has them all."""
+    a = arguments(__doc__, tuple(ORDERS)).parse_args()
+    run = {
+        "method": "halfspace",
+        "net": a.net,
+        "norm": a.norm,
+        "first": a.first,
+        "queries": a.queries,
+    }
+    net, x, labels = load_rows(a.net, a.first, a.rows)
+    if len(known(a.file, run)) < len(x):
+        found = search(net, x, labels, N_CLASSES.get(a.net, 10), a.queries, a.norm)
+        append(a.file, run, 0, *found)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("net", choices=NETS)
-    parser.add_argument("--queries", type=int, default=LIMIT)
-    parser.add_argument("--rows", type=int, default=30)
-    parser.add_argument("--first", type=int, default=5000)
-    parser.add_argument("--norm", choices=("l1", "l2", "linf"), default="l2")
-    a = parser.parse_args()
-    print(json.dumps(run(a.net, a.rows, a.queries, a.norm, a.first)))
+    main()

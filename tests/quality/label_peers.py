@@ -2,22 +2,20 @@
 
 With ``BLACKBOX_BOUNDARY_DATA`` set::
 
-    python tests/quality/label_peers.py cgba resnet8 --peers FOLDER --rows 30 >> labels.jsonl
+    python tests/quality/label_peers.py cgba resnet8 --peers FOLDER --file labels.jsonl
 
 ``FOLDER`` holds the checkouts ``CGBA`` (Farhamdur), ``SurFree`` (t-maho), ``TangentAttack``
 (machanic), ``TtBA`` (BUPTAIOC) and ``RayS`` (uclaml); Foolbox is imported from the environment.
 Each image is attacked alone. Every row sent counts, and the nearest flip among all that were
 *asked* counts as found, in each norm: more generous than what a peer returns. Defaults are the
-authors' unless a comment says otherwise. One JSON line goes to stdout.
+authors' unless a comment says otherwise. Images that the file has already are left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
-import json
 import sys
 import time
 import types
@@ -26,8 +24,8 @@ from unittest import mock
 
 import numpy as np
 import torch
-from label_marks import LIMIT, Reached, describe
-from label_nets import NETS, load_rows
+from label_marks import Reached, append, arguments, known
+from label_nets import load_rows
 
 
 class SpentError(Exception):
@@ -40,16 +38,18 @@ class Counted(torch.nn.Module):
     def __init__(self, net, x, label, limit):
         super().__init__()
         self.net, self.x, self.label, self.limit = net, x, label, limit
-        self.reached = Reached(1)
+        self.reached, self.seconds = Reached(1), 0.0
 
     @torch.no_grad()
     def forward(self, points):
+        began = time.process_time()
         points = points.float()
         points = points.reshape(-1, *self.x.shape).clamp(0, 1)
         logits = self.net(points)
         away = (points - self.x).reshape(len(points), -1).double().numpy()
         flipped = (logits.argmax(-1) != self.label).numpy()
         self.reached.note(np.zeros(len(points), int), away, flipped)
+        self.seconds += time.process_time() - began
         if self.reached.asked[0] >= self.limit:
             raise SpentError
         return logits
@@ -58,14 +58,19 @@ class Counted(torch.nn.Module):
         return self(points).argmax(-1)
 
 
+def _reduction(x):
+    """The default of CGBA and TtBA, a quarter of the frequencies, for images of their size."""
+    return 4 if x.shape[-1] >= 224 else 1
+
+
 def cgba(counted, x, label, limit, norm):
-    """CGBA [Reza et al. 2023], all directions: ``dim_reduc_factor=1``, else its defaults."""
+    """CGBA [Reza et al. 2023], its defaults; small images in all directions."""
     attack = importlib.import_module("proposed_attack")
     ones = torch.ones(x.shape[0]).numpy()
     low, high = torch.zeros(1, *x.shape), torch.ones(1, *x.shape)
     made = attack.Proposed_attack(
-        counted, x[None], ones * 0, ones, low, high, dim_reduc_factor=1, attack_method="CGBA",
-        iteration=100_000, verbose_control="No",
+        counted, x[None], ones * 0, ones, low, high, dim_reduc_factor=_reduction(x),
+        attack_method="CGBA", iteration=100_000, verbose_control="No",
     )  # fmt: skip
     made.inv_tf = lambda image, mean, std: (
         image
@@ -80,12 +85,15 @@ def cgba(counted, x, label, limit, norm):
 
 
 def ttba(counted, x, label, limit, norm):
-    """TtBA [2025], its defaults."""
+    """TtBA [2025], its defaults; small images in all directions."""
     for name in ("torchvision", "matplotlib", "matplotlib.pyplot", "PIL"):
         sys.modules.setdefault(name, mock.MagicMock())
     attack = importlib.import_module("TtBA")
     arguments = types.SimpleNamespace(budget=limit, epsilon=0.0, early=0)
-    attack.Attacker(arguments, counted, x[None], 0, dim_reduc_factor=1, iteration=100_000).attack()
+    made = attack.Attacker(
+        arguments, counted, x[None], 0, dim_reduc_factor=_reduction(x), iteration=100_000
+    )
+    made.attack()
 
 
 def surfree(counted, x, label, limit, norm):
@@ -128,11 +136,19 @@ def rays(counted, x, label, limit, norm):
 
 def hopskipjump(counted, x, label, limit, norm):
     """HopSkipJump [Chen et al. 2020], Foolbox's version and defaults."""
-    import foolbox as fb
+    attacks = importlib.import_module("foolbox.attacks")
+    made = attacks.HopSkipJumpAttack(steps=200, constraint="linf" if norm == "linf" else "l2")
+    made.run(_foolbox(counted), x[None], torch.tensor([label]))
 
-    model = fb.PyTorchModel(counted, bounds=(0, 1), device="cpu")
-    made = fb.attacks.HopSkipJumpAttack(steps=200, constraint="linf" if norm == "linf" else "l2")
-    made.run(model, x[None], torch.tensor([label]))
+
+def pointwise(counted, x, label, limit, norm):
+    """Pointwise attack [Schott et al. 2019], Foolbox's version and defaults; it minimises L0."""
+    made = importlib.import_module("foolbox.attacks").PointwiseAttack()
+    made.run(_foolbox(counted), x[None], torch.tensor([label]))
+
+
+def _foolbox(counted):
+    return importlib.import_module("foolbox").PyTorchModel(counted, bounds=(0, 1), device="cpu")
 
 
 PEERS = {
@@ -142,37 +158,36 @@ PEERS = {
     "tangent-attack": (tangent, "TangentAttack"),
     "rays": (rays, "RayS"),
     "hopskipjump": (hopskipjump, None),
+    "pointwise": (pointwise, None),
 }
 
 
-def run(peer, name, n, limit, norm, first, folder):
-    """Attack ``n`` images one by one."""
-    attack, checkout = PEERS[peer]
+def search(attack, net, x, label, limit, norm):
+    """Attack one image; what was reached, and processor seconds of the attack's own."""
+    counted, began = Counted(net, torch.from_numpy(x), label, limit), time.process_time()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        with contextlib.suppress(SpentError):
+            attack(counted, torch.from_numpy(x), label, limit, norm)
+    return counted.reached, time.process_time() - began - counted.seconds
+
+
+def main():
+    """Attack the images one by one."""
+    parser = arguments(__doc__, ("l2", "linf"), sorted(PEERS))
+    parser.add_argument("--peers", default="peers", help="the folder of the checkouts")
+    a = parser.parse_args()
+    run = {"method": a.peer, "net": a.net, "norm": a.norm, "first": a.first, "queries": a.queries}
+    attack, checkout = PEERS[a.peer]
     if checkout:
-        sys.path.insert(0, f"{folder}/{checkout}")
-    net, x, labels = load_rows(name, first, n)
-    parts, began = [], time.perf_counter()
+        sys.path.insert(0, f"{a.peers}/{checkout}")
+    net, x, labels = load_rows(a.net, a.first, a.rows)
     torch.Tensor.cuda = lambda self, *_, **__: self
-    for i in range(len(x)):
+    for i in sorted(set(range(len(x))) - known(a.file, run)):
         torch.manual_seed(i)
         np.random.seed(i)
-        counted = Counted(net, torch.from_numpy(x[i]), int(labels[i]), limit)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            with contextlib.suppress(SpentError):
-                attack(counted, torch.from_numpy(x[i]), int(labels[i]), limit, norm)
-        parts.append(counted.reached)
-    return describe(peer, name, first, norm, parts, (time.perf_counter() - began) / len(x))
+        append(a.file, run, i, *search(attack, net, x[i], int(labels[i]), a.queries, a.norm))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("peer", choices=sorted(PEERS))
-    parser.add_argument("net", choices=NETS)
-    parser.add_argument("--peers", default="peers")
-    parser.add_argument("--queries", type=int, default=LIMIT)
-    parser.add_argument("--rows", type=int, default=30)
-    parser.add_argument("--first", type=int, default=5000)
-    parser.add_argument("--norm", choices=("l1", "l2", "linf"), default="l2")
-    a = parser.parse_args()
-    print(json.dumps(run(a.peer, a.net, a.rows, a.queries, a.norm, a.first, a.peers)))
+    main()

@@ -30,6 +30,7 @@ from blackbox_boundary.measuring.sharded.preparation import Request, RunSettings
 from blackbox_boundary.measuring.sharded.results import check_ledger, measure_shards
 from blackbox_boundary.measuring.sharded.shard_folder import run_folder
 from blackbox_boundary.measuring.sharded.work import Outcome, Work
+from blackbox_boundary.processes import worker_environment
 
 from .actor import ShardActor
 
@@ -37,7 +38,6 @@ __all__ = ["measure_on_cluster"]
 
 _LOG = logging.getLogger(__name__)
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _POLL_S = 1.0
 """Seconds between questions for the progress of an actor; longer where actors are many."""
 _POLLS_A_SECOND = 100
@@ -156,8 +156,8 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         ray.init(address=address, logging_level="warning")
     except Exception as error:  # Ray raises bare ones, too
         where = f' at "{address}"' if address else ""
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InvalidInput(f"No Ray cluster answers{where}: {first} Nothing was sent.") from error
+        first = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise InvalidInput(f"No Ray cluster answers{where}: {first}. Nothing was sent.") from error
     try:
         if on_term is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_term)  # Ray has set its own
@@ -204,7 +204,7 @@ class _Actors:
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=ShardActor.N_THREADS,
-            runtime_env={"env_vars": dict.fromkeys(_THREADS, str(threads))},
+            runtime_env={"env_vars": worker_environment(threads)},
         )
         self._running: list[_Actor] = []
         self._known: dict[int, tuple[int, int]] = {}

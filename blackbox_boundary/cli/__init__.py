@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from ..errors import BoundaryError
+from ..processes import keep_freed_memory
 from .batch_scoring import batch
 from .columns import columns
 from .compare import compare
@@ -28,7 +29,7 @@ from .label_issues import label_issues
 from .ledger import ledger
 from .measure import measure
 from .merge import merge_runs
-from .messages import exit_code, say
+from .messages import BAD_INPUT, exit_code, out_of_memory, say
 from .probe import probe
 from .report import report
 from .reproduce import reproduce
@@ -51,6 +52,9 @@ class _Commands(click.Group):
             except BoundaryError as error:
                 say(f"Error: {error}")
                 sys.exit(exit_code(error))
+            except MemoryError as error:
+                say(out_of_memory(error))
+                sys.exit(BAD_INPUT)
 
 
 class _Said(logging.Handler):
@@ -93,6 +97,7 @@ def main() -> None:
     4 the model failed, 5 query limit reached, 6 certificates withdrawn,
     7 --fail-if: fails, 8 --fail-if: inconclusive, 130 interrupted.
     """  # noqa: D301  click reads the escape
+    keep_freed_memory()
 
 
 for _command in (

@@ -20,7 +20,7 @@ from ..estimators import Estimator, Problem
 from ..predictor import Predictor
 from .aiming import aim_facts
 
-__all__ = ["check_resumable", "check_same", "identity", "versions"]
+__all__ = ["check_resumable", "check_same", "identity", "parts", "versions"]
 
 _FORMAT = 2
 """Version of the facts of a run, stored as ``format``; runs of version 0.1 have no such entry.
@@ -95,7 +95,7 @@ def check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
         if before != value and not (name == "fingerprint" and None in (before, value)):
             raise InvalidInput(
                 '"resume" must hold a run of the same model with the same settings: '
-                f'"{name}" was {_differing(before, value)}, and is {_differing(value, before)} now.'
+                f'"{name}" was {parts(before, value)}, and is {parts(value, before)} now.'
             )
 
 
@@ -104,12 +104,13 @@ def _version() -> str:
     return version("blackbox-boundary")
 
 
-def _differing(value: Any, other: Any) -> Any:
-    """A setting as shown in an error; of a compound setting, the parts that differ."""
+def parts(value: Any, other: Any) -> str:
+    """A setting as shown in an error; of a compound one, the parts that differ from another."""
     if isinstance(value, dict) and isinstance(other, dict):
-        parts = (f"{name}={part}" for name, part in value.items() if other.get(name) != part)
-        return ", ".join(parts)
-    return value
+        return ", ".join(
+            f"{name}={part}" for name, part in value.items() if other.get(name) != part
+        )
+    return str(value)
 
 
 def _plain(settings: Any) -> dict[str, Any]:

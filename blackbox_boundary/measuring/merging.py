@@ -12,7 +12,7 @@ from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from .block_result import blank_column
-from .identity import check_resumable
+from .identity import check_resumable, parts
 from .shards import Shard
 
 __all__ = ["check_shards", "differing", "merge", "merged_facts"]
@@ -25,6 +25,9 @@ _MAY_DIFFER = frozenset(
     )
 )  # fmt: skip
 """Facts that belong to a process, not to the measurement."""
+
+_SHOWN = 60
+"""Characters of a value that a message shows."""
 
 
 def merge(parts: Sequence[Distances], names: Sequence[str] | None = None) -> Distances:
@@ -104,8 +107,18 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
 
 
 def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Names of the facts of the measurement that differ between two runs."""
-    return sorted(fact for fact in {*run, *other} - _MAY_DIFFER if run.get(fact) != other.get(fact))
+    """Facts of the measurement that differ between two runs; with their values if short."""
+    facts = sorted({*run, *other} - _MAY_DIFFER)
+    return [
+        _difference(fact, run.get(fact), other.get(fact))
+        for fact in facts
+        if run.get(fact) != other.get(fact)
+    ]
+
+
+def _difference(fact: str, value: Any, other: Any) -> str:
+    values = [parts(value, other) or "none", parts(other, value) or "none"]
+    return fact if max(map(len, values)) > _SHOWN else f"{fact} ({' and '.join(values)})"
 
 
 def _rows(run: Mapping[str, Any]) -> range:

@@ -23,6 +23,7 @@ from typing import Any, Unpack
 from ..analysis.distances import Distances
 from ..errors import InvalidInput
 from ..inputs import is_whole
+from ..processes import worker_environment
 from .driver import Progress
 from .progress import report
 from .sharded.preparation import Request, RunSettings, prepare, threads_of
@@ -34,9 +35,6 @@ __all__ = ["measure_with_workers"]
 
 _GO, _STOP, _KILL = 0, 1, 2
 _WATCH_S = 0.2
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Numerical libraries read these when they start."""
-
 _CONTEXT = get_context("spawn")
 
 
@@ -178,7 +176,7 @@ class _LocalWorker:
         self._pool = ProcessPoolExecutor(
             1, mp_context=_CONTEXT, initializer=_begin, initargs=(packed, board)
         )
-        with _environment(dict.fromkeys(_THREADS, str(threads))):
+        with _environment(worker_environment(threads)):
             self._opened = self._pool.submit(_open)  # starts the process
 
     def opened(self) -> Future[Outcome]:

@@ -419,3 +419,29 @@ def test_bytes_are_inputs_of_a_graph_of_bytes(tmp_path):
     found = Distances.load(tmp_path / "run" / "results.npz")
     assert found.l2.tolist() == [11.0, 30.0]
     assert np.array_equal(found.flip_points, np.rint(found.flip_points))
+
+
+def test_exhausted_memory_is_a_message(tmp_path, data):
+    """It names what needs less memory; answers that were paid for stay in the ledger."""
+    model = tmp_path / "greedy.py"
+    model.write_text(
+        "import numpy as np\n"
+        "from blackbox_boundary import Distances\n"
+        "from blackbox_boundary.testing import Linear, Reference\n"
+        "Distances.save = lambda *_, **__: np.empty(2**50)\n"
+        "def model():\n"
+        "    answers = Reference(Linear.hyperplane(np.ones(64), 20.0), access='logits')\n"
+        "    answers.fingerprint = 'one'\n"
+        "    return answers\n"
+    )
+    code, _, err = run(
+        "measure", "greedy:model", data, "--ledger", "paid.db", "--output", "run", cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert code == 3
+    assert "no more memory (Unable to allocate 8.00 PiB" in err
+    assert "--results parquet" in err
+    assert "Traceback" not in err
+    code, out, _ = run("ledger", "show", "paid.db", cwd=tmp_path)
+    assert code == 0
+    assert "20 rows" in out

@@ -151,7 +151,7 @@ def other(k, n, **facts):
         (list, "nothing to merge"),
         (lambda: [part(1, 2)], "missing: 2"),
         (lambda: [part(1, 2), part(2, 2), part(1, 2)], "twice: 1"),
-        (lambda: [part(1, 2), part(2, 2, seed=1)], "differ in: seed"),
+        (lambda: [part(1, 2), part(2, 2, seed=1)], r"differ in: seed \(0 and 1\)"),
         (lambda: [part(1, 2), part(2, 3)], "number of shards"),
         (lambda: [part(1, 2), measure(model(), X)], "a whole run"),
         (lambda: [part(1, 2)[:3], part(2, 2)], "must hold 19 rows"),

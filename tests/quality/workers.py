@@ -35,6 +35,7 @@ from blackbox_boundary import load, measure  # noqa: E402
 from blackbox_boundary.measuring.sharded import results  # noqa: E402
 from blackbox_boundary.measuring.sharded.dispatch import Dispatch  # noqa: E402
 from blackbox_boundary.measuring.workers import measure_with_workers  # noqa: E402
+from blackbox_boundary.processes import keep_freed_memory  # noqa: E402
 from blackbox_boundary.testing import Linear, Reference  # noqa: E402
 
 GIVEN = {"input_shape": (1, 28, 28), "bounds": (0, 1)}
@@ -74,6 +75,7 @@ def spent(folder):
 
 def plain_run(path, n_shards):
     """Wall and processor time of one plain run in this process, and its distances."""
+    keep_freed_memory()  # as the command does
     x, predictor = np.load(path, mmap_mode="r"), load("workers:conv", **GIVEN)
     began, cpu = time.perf_counter(), time.process_time()
     found = measure(predictor, x, n_shards=n_shards)

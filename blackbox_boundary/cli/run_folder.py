@@ -41,8 +41,8 @@ class RunFolder:
     ----------
     path : path, optional
         Default: a new folder ``boundary-run-DATE-TIME`` here.
-    resume : bool
-        Continue the run that the folder holds.
+    resume : bool, optional
+        Continue the run that the folder holds. None: the command cannot.
     overwrite : bool
         Replace it.
     has_shards : bool
@@ -68,7 +68,7 @@ class RunFolder:
         self,
         path: str | Path | None,
         *,
-        resume: bool = False,
+        resume: bool | None = None,
         overwrite: bool = False,
         has_shards: bool = False,
         in_parquet: bool = False,
@@ -90,9 +90,13 @@ class RunFolder:
             )
         goes_on = has_shards and (self.path / SHARDS / PLAN).exists()
         if holds_run and not (resume or overwrite or goes_on):
+            ways = (
+                "Replace it with"
+                if resume is None
+                else "Continue it with --resume, replace it with"
+            )
             raise InvalidInput(
-                f'"{self.path}" already holds a run. Continue it with --resume, replace it with '
-                "--overwrite, or choose another."
+                f'"{self.path}" already holds a run. {ways} --overwrite, or choose another.'
             )
         if resume and not (holds_run or goes_on):
             raise InvalidInput(f'"{self.path}" holds no run to resume.')

@@ -30,6 +30,7 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -54,10 +55,12 @@ chance."""
 
 _TINY = 1e-30
 
+_ROOT = math.sqrt(2 * math.pi)
+
 
 def row_dot(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Inner products along the last axis; a row gives the same bits in any batch."""
-    return np.asarray((a * b).sum(axis=-1))
+    return np.asarray(np.einsum("...k,...k->...", a, b))
 
 
 def prior_through(a: Real, variance: Real, mean: Real) -> Real:
@@ -77,8 +80,8 @@ def probit_step(z: Real, variance: Real, side: Real) -> tuple[Real, Real]:
     [1] Eq. (3.58), for each row at once.
     """
     deviation = np.sqrt(variance)
-    u = np.clip(side * z / deviation, -_SURPRISE, _SURPRISE)
-    tail = np.exp(-0.5 * u * u - scipy.special.log_ndtr(u)) / np.sqrt(2 * np.pi)
+    u = np.minimum(np.maximum(side * z / deviation, -_SURPRISE), _SURPRISE)
+    tail = np.exp(-0.5 * u * u - scipy.special.log_ndtr(u)) / _ROOT
     return side * tail / deviation, tail * (tail + u) / variance
 
 
@@ -142,22 +145,19 @@ class Beliefs:
         """
         n, m, _ = a.shape
         known.leave_out(g := self.spread(a), a)
-        cross = g @ a.transpose(0, 2, 1) + (common**2)[:, None, None]
+        cross = g @ a.transpose(0, 2, 1) + _single(common**2)[:, None, None]
         z = self.height(a)
-        side = np.where(flipped, 1.0, -1.0)
+        side, own = np.where(flipped, 1.0, -1.0), noise**2
         steps, by = np.zeros((n, m)), np.zeros((n, m))
-        joint = np.concatenate([cross, np.broadcast_to(np.eye(m), (n, m, m))], axis=-1)
+        alone = np.broadcast_to(np.eye(m, dtype=np.float32), (n, m, m))
+        joint = np.concatenate([cross, alone], axis=-1)
         for j in range(m):
-            variance = np.maximum(joint[:, j, j], 0.0) + noise**2
+            lost = _single(by[:, :j] * joint[:, :j, j])
+            joint[:, j] -= (lost[:, None] @ joint[:, :j])[:, 0]  # given the answers before it
+            variance = np.maximum(joint[:, j, j], 0.0) + own
             steps[:, j], by[:, j] = probit_step(z[:, j], variance, side[:, j])
             z += steps[:, j, None] * joint[:, j, :m]
-            later, filled = (
-                slice(j + 1, m),
-                slice(j + 1, m + j + 1),
-            )  # the other columns are not needed, or zero
-            lost = by[:, j, None] * joint[:, j, later]
-            joint[:, later, filled] -= lost[..., None] * joint[:, j, None, filled]
-        g = _single(joint[..., m:]) @ g  # each direction given the answers before it
+        g = joint[..., m:] @ g
         self.mean += (_single(steps[:, None]) @ g)[:, 0]
         self._remove(g, by)
 

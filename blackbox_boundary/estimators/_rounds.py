@@ -41,7 +41,7 @@ from ._facet import Facet
 from ._frame import Frame
 from ._walk import Corners, Walk, corner_slope
 
-__all__ = ["Look", "rounds"]
+__all__ = ["Look", "Rounds"]
 
 
 Asking = Generator[BatchAsk, Replies, None]
@@ -94,12 +94,26 @@ class Look:
     norm: str
 
 
-def rounds(facets: Sequence[Facet], blocks: Blocks, look: Look, n_classes: int) -> Asking:
-    """One round of each facet, of different rows."""
-    stack = _Stack.of(facets, blocks, n_classes, look)
-    yield from stack.walk()
-    yield from stack.probe()
-    stack.give_back()
+class Rounds:
+    """Makes one round after another of facets of different rows.
+
+    What it keeps of them in arrays stays there as long as the same facets are asked for.
+    """
+
+    def __init__(self, blocks: Blocks, look: Look, n_classes: int) -> None:
+        self._blocks, self._look, self._n_classes = blocks, look, n_classes
+        self._stack: _Stack | None = None
+
+    def __call__(self, facets: Sequence[Facet]) -> Asking:
+        """One round of each facet."""
+        if self._stack is None or self._stack.facets != facets:
+            if self._stack is not None:
+                self._stack.give_back()
+                self._stack = None  # before the next is made, which is as large
+            self._stack = _Stack.of(facets, self._blocks, self._n_classes, self._look)
+        yield from self._stack.walk()
+        yield from self._stack.probe()
+        self._stack.tell()
 
 
 @dataclass(eq=False)
@@ -151,17 +165,22 @@ class _Stack:
             np.zeros(len(facets), np.intp),
         )
 
-    def give_back(self) -> None:
-        """Let the facets have what the round has changed."""
+    def tell(self) -> None:
+        """Let the facets know what the round has changed, but for their covariances."""
         for i, facet in enumerate(self.facets):
             facet.best, facet.centre = self.best[i], self.centre[i]
             facet.length, facet.gap = float(self.length[i]), float(self.gap[i])
             facet.trust, facet.label = float(self.trust[i]), int(self.label[i])
             facet.mean, facet.prior = self.beliefs.mean[i], self.beliefs.prior[i]
-            facet.cov[...] = self.beliefs.cov[i]
             facet.octaves, facet.octaves_cov = self.amplitudes.mean[i], self.amplitudes.cov[i]
             facet.asked += int(self.asked[i])
             facet.rounds.append((facet.asked, facet.length))
+        self.asked[:] = 0
+
+    def give_back(self) -> None:
+        """Let the facets have their covariances, before others are stacked."""
+        for facet, cov in zip(self.facets, self.beliefs.cov, strict=True):
+            facet.cov[...] = cov
 
     def _ask(
         self, at: IntArray, points: NDArray[Any]
@@ -297,17 +316,18 @@ class _Probes:
         variance = beliefs.variance
         n, count, b = variance.shape
         share = max(1, look.n_probes // groups)
-        streams = [facet.stream for facet in stack.facets]
-        chance = np.stack([stream.standard_normal(count) for stream in streams])
-        drawn = np.stack([stream.standard_normal((groups, share, b)) for stream in streams])
+        chance, drawn = np.empty((n, count)), np.empty((n, groups, share, b))
+        for i, facet in enumerate(stack.facets):
+            facet.stream.standard_normal(out=chance[i])
+            facet.stream.standard_normal(out=drawn[i])
         score = variance.mean(axis=-1) * 2.0 ** (stack.amplitudes.deviation * chance)
         picked = np.argsort(-score, axis=-1, kind="stable")[:, :groups]
         rows = np.arange(n)[:, None]
         cov, own = beliefs.cov[rows, picked], variance[rows, picked]
         known = np.sqrt(np.maximum(own, 1e-6 * own.max(axis=-1, keepdims=True)) + 1e-30)
         u = (drawn / known[:, :, None]).astype(np.float32) @ cov
-        u = (u / np.maximum(np.linalg.norm(u, axis=-1, keepdims=True), 1e-30)).astype(np.float32)
-        along = row_dot((u @ cov).astype(np.float64), u.astype(np.float64))
+        u /= np.maximum(np.sqrt(row_dot(u, u)), 1e-30)[..., None]
+        along = row_dot(u @ cov, u)
         radius = look.probe_radius * stack.size
         components = np.zeros((n, groups, share, count, b), np.float32)
         components[rows, np.arange(groups), :, picked] = radius[:, None, None, None] * u

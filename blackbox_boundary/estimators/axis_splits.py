@@ -21,7 +21,6 @@ Cost per row: ``max_queries_per_row`` in all. Stopped earlier, the nearest flip 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -32,13 +31,13 @@ from ..predictor import Real
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, check_norm
-from ..search.lockstep import Asking, BatchAsk, Replies, RowSearch, lockstep
+from ..search.lockstep import Asking, RowSearch, lockstep
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._directions import Blocks
 from ._facet import Facet
-from ._rounds import rounds
-from ._starts import first_flip
+from ._rounds import Rounds
+from ._starts import Rays, first_flip, follow
 from .halfspace import HalfSpace
 
 __all__ = ["AxisSplits"]
@@ -128,9 +127,6 @@ class AxisSplits:
             state = _Row(box, x, order, problem.stream(int(flips.row_ids[row])))
             return state.run(half_space, blocks, n_facet)
 
-        def together(facets: Sequence[Facet]) -> Generator[BatchAsk, Replies, None]:
-            return rounds(facets, blocks, look, problem.n_classes)
-
         yield from lockstep(
             flips,
             problem,
@@ -138,7 +134,7 @@ class AxisSplits:
             max_queries_per_row=self.max_queries_per_row,
             memory=_ROW_VECTORS * 8 * math.prod(problem.input_shape)
             + 4 * blocks.size * blocks.width,
-            together=together,
+            together={Rays: follow, Facet: Rounds(blocks, look, problem.n_classes)},
             rank=lambda moved: np.linalg.norm(np.asarray(moved), order, axis=-1),
         )
 

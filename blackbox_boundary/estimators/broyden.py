@@ -62,7 +62,7 @@ from ..search.problem import Problem
 from ..search.state import Flips
 from ._covariance import Covariance
 from ._facet_settings import FacetSettings
-from ._starts import first_flip
+from ._starts import Rays, first_flip, follow
 
 __all__ = ["Broyden"]
 
@@ -172,6 +172,7 @@ class Broyden(FacetSettings):
             start,
             max_queries_per_row=self.max_queries_per_row,
             memory=4 * basis.size**2,
+            together={Rays: follow},
             rank=None if self.norm == "l2" else partial(norm_of_rows, norm=self.norm),
         )
 
@@ -298,7 +299,7 @@ class _Planes:
 
 def _scale(box: Box) -> float:
     """The unit of first steps, in input units."""
-    return box.width if np.isfinite(box.width) else 1.0
+    return float(box.width) if np.isfinite(box.width) else 1.0
 
 
 def _walk(

@@ -14,7 +14,7 @@ It builds on published methods, and replaces their use of the answers:
 |---|---|---|
 | normal from flips nearby | HopSkipJump [1]_: mean of probes | a posterior (``Beliefs.see``) |
 | probes of low frequency | GeoDA [2]_ | a spectrum learnt from the answers (:mod:`._amplitudes`) |
-| search from point to normal | CGBA [3]_: a semicircle | ``rounds``: likewise in any norm and box |
+| search from point to normal | CGBA [3]_: a semicircle | in any norm and box (:mod:`._rounds`) |
 | one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
 
 The normal learnt at one boundary point is kept for the next with a little less certainty
@@ -60,7 +60,6 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -72,20 +71,14 @@ from ..gradients.bases import basis_for
 from ..search.asks import Search
 from ..search.box import Box
 from ..search.geometry import ORDER, check_norm, length
-from ..search.lockstep import (
-    Asking,
-    BatchAsk,
-    Replies,
-    RowSearch,
-    lockstep,
-)
+from ..search.lockstep import Asking, RowSearch, lockstep
 from ..search.problem import Problem
 from ..search.state import Flips
 from ._directions import Blocks
 from ._facet import Facet
 from ._facet_settings import FacetSettings
-from ._rounds import Look, rounds
-from ._starts import Start, first_flip, flip_beside
+from ._rounds import Look, Rounds
+from ._starts import Rays, Start, first_flip, flip_beside, follow
 
 __all__ = ["HalfSpace"]
 
@@ -189,9 +182,6 @@ class HalfSpace(FacetSettings):
             stream = problem.stream(int(flips.row_ids[row]))
             return self._row(box, blocks, problem.n_classes, stream)
 
-        def together(facets: Sequence[Facet]) -> Generator[BatchAsk, Replies, None]:
-            return rounds(facets, blocks, look, problem.n_classes)
-
         others = (self.max_queries_per_row - _settled(blocks)) // _REFINE
         facets = 1 + max(0, min(problem.n_classes - 2, others))
         inputs = math.prod(problem.input_shape)
@@ -201,7 +191,7 @@ class HalfSpace(FacetSettings):
             start,
             max_queries_per_row=self.max_queries_per_row,
             memory=4 * (blocks.size * blocks.width * (facets + 1) + _COPIES * inputs),
-            together=together,
+            together={Rays: follow, Facet: Rounds(blocks, look, problem.n_classes)},
             rank=None if self.norm == "l2" else partial(length, norm=self.norm),
         )
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import clip_numpy
 from ..predictor import Bounds, Real
 
 __all__ = ["Box"]
@@ -22,7 +23,7 @@ __all__ = ["Box"]
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Room (d,) to move from one row in each coordinate.
+    """Room (d,) to move from one row in each coordinate, or (n, d) from several rows.
 
     ``down`` is negative or zero, ``up`` is positive or zero; both are infinite without bounds.
 
@@ -46,24 +47,24 @@ class Box:
         return cls(np.minimum(lowest - origin, 0.0), np.maximum(highest - origin, 0.0), size)
 
     @property
-    def width(self) -> float:
-        """The longest edge; infinite without bounds."""
-        return float((self.up - self.down).max(initial=0.0))
+    def width(self) -> Real:
+        """The longest edge (...); infinite without bounds."""
+        return np.asarray((self.up - self.down).max(axis=-1, initial=0.0))
 
     def clip(self, displacements: Real) -> Real:
         """The displacements (..., d), as far as there is room."""
-        return np.asarray(np.clip(displacements, self.down, self.up))
+        return clip_numpy(displacements, self.down, self.up)
 
-    def ray(self, u: Real, norm: str = "l2") -> Callable[[float], Real]:
-        """Return the displacement on the clipped ray of ``u`` (d,) as a function of its length.
+    def ray(self, u: Real, norm: str = "l2") -> Callable[[float | Real], Real]:
+        """Return the displacement on the clipped ray of ``u`` (..., d) by its length (...).
 
         In L-inf the ray is that of a corner, ``sign(u)``. If the ray comes to rest at a shorter
         length, the displacement is where it does.
         """
         if norm == "linf":
-            return lambda length: self.clip(min(length, self.width) * np.sign(u))
+            return lambda length: self.clip(np.minimum(length, self.width)[..., None] * np.sign(u))
         squares = _Powers(self._room(u), u * u, 2)
-        return lambda length: self.clip(squares.radius(length**2) * u)
+        return lambda length: self.clip(squares.radius(np.square(length))[..., None] * u)
 
     def nearest(self, w: Real, norm: str = "l2") -> Real | None:
         """Return the shortest displacement with ``w . s = 1``; None if the box does not reach it.
@@ -71,32 +72,36 @@ class Box:
         By the optimality conditions it is ``clip(r * w)`` in L2, ``clip(r * sign(w))`` in L-inf.
         """
         rate = np.sign(w) if norm == "linf" else w
-        s = self.clip(_Powers(self._room(rate), w * rate, 1).radius(1.0) * rate)
+        s = self.clip(_Powers(self._room(rate), w * rate, 1).radius(np.ones(())) * rate)
         return s if abs(float(w @ s) - 1) < 1e-6 else None
 
     def _room(self, u: Real) -> Real:
-        """Radius (d,) at which each coordinate of the ray stops; 0 for one that does not move."""
+        """Radius (..., d) at which each coordinate stops; 0 for one that does not move."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.where(u > 0, self.up / u, np.where(u < 0, self.down / u, 0.0))
 
 
 class _Powers:
-    """The sum ``sum_i min(r, room_i)**power * share_i`` as a function of the radius ``r``."""
+    """The sums ``sum_i min(r, room_i)**power * share_i`` (...) as functions of the radius ``r``."""
 
     def __init__(self, room: Real, share: Real, power: int) -> None:
-        order = np.argsort(room)
-        room, share = room[order], share[order]
+        order = np.argsort(room, axis=-1)
+        room, share = (np.take_along_axis(part, order, axis=-1) for part in (room, share))
         stops = np.isfinite(room)
         breaks = np.where(stops, room, 0.0)
-        self._power, self._last = power, float(breaks.max(initial=0.0))
+        self._power, self._last = power, breaks.max(axis=-1, initial=0.0)
         raised = breaks**power
-        self._free = np.cumsum(share[::-1])[::-1]
-        self._done = np.cumsum(raised * share) - raised * share
+        self._free = np.cumsum(share[..., ::-1], axis=-1)[..., ::-1]
+        self._done = np.cumsum(raised * share, axis=-1) - raised * share
         self._reached = np.where(stops, self._done + raised * self._free, np.inf)
 
-    def radius(self, target: float) -> float:
-        """Where the sum is ``target``; the largest finite room where it never is."""
-        j = int(np.searchsorted(self._reached, target))
-        if j == len(self._reached) or self._free[j] <= 0 or not np.isfinite(target):
-            return self._last
-        return float((max(target - self._done[j], 0.0) / self._free[j]) ** (1 / self._power))
+    def radius(self, target: Real) -> Real:
+        """Where the sums are ``target`` (...); the largest finite room where they never are."""
+        j = (self._reached < target[..., None]).sum(axis=-1, keepdims=True)
+        beyond = j[..., 0] == self._reached.shape[-1]
+        j = np.minimum(j, self._reached.shape[-1] - 1)
+        done, free = (np.take_along_axis(a, j, axis=-1)[..., 0] for a in (self._done, self._free))
+        met = ~beyond & (free > 0) & np.isfinite(target)
+        rest = np.maximum(target - done, 0.0)
+        share = np.divide(rest, free, out=np.zeros_like(rest), where=met)
+        return np.where(met, share ** (1 / self._power), self._last)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..arrays import IN_CACHE, as_kind, as_numpy, flat_norm
+from ..arrays import IN_CACHE, as_kind, as_numpy, at_least, flat_norm
 from ..errors import InvalidInput
 from ..predictor import Array, BoolArray, Bounds, Real
 from .problem import Problem
@@ -149,10 +149,10 @@ def farthest(w: Array, least: Array, most: Array, radius: Real, norm: str) -> Ar
     r = as_kind(radius[:, None], w)
     if norm == "linf":
         return inside(-r * xp.sign(w), least, most)
-    t = r / xp.clip(xp.linalg.vector_norm(w, axis=-1, keepdims=True), min=_TINY)
+    t = r / at_least(xp.linalg.vector_norm(w, axis=-1, keepdims=True), _TINY)
     for _ in range(_LENGTHENINGS):
         short = xp.linalg.vector_norm(inside(-t * w, least, most), axis=-1, keepdims=True)
-        t = t * xp.clip(r / xp.clip(short, min=_TINY), max=_STRIDE)
+        t = t * xp.clip(r / at_least(short, _TINY), max=_STRIDE)
     return inside(-t * w, least, most)
 
 
@@ -172,7 +172,7 @@ def nearest(w: Array, least: Array, most: Array, gap: Real, norm: str) -> Array:
     t = _meeting(
         lambda t: _descent(w, rate, least, most, t),
         g,
-        1 / xp.clip(_sum(w * rate), min=_TINY),
+        1 / at_least(_sum(w * rate), _TINY),
     )
     return inside(-t * rate, least, most)
 
@@ -203,8 +203,8 @@ def _meeting(height: Callable[[Array], Array], wanted: Array, rate: Array) -> Ar
     last_t, last_h, t = 0.0, 0.0, wanted * rate
     for _ in range(_PASSES):
         h = height(t)
-        risen, missing = h - last_h, xp.clip(wanted - h, min=0.0)
-        further = missing / xp.clip(xp.maximum(risen, missing / _STRIDE), min=_TINY)
+        risen, missing = h - last_h, at_least(wanted - h, 0.0)
+        further = missing / at_least(xp.maximum(risen, missing / _STRIDE), _TINY)
         last_t, last_h, t = t, h, xp.where(risen > 0, t + further * (t - last_t), t)
         if isinstance(t, np.ndarray) and (t == last_t).all():
             break  # no pass would change it; on a GPU, finding out costs more than the passes
@@ -224,18 +224,18 @@ def shrunk(step: Array, least: Array, most: Array, radius: Real) -> Array:
     few, many = xp.zeros_like(r), xp.max(size, axis=-1, keepdims=True)
     cut = few
     for k in range(_SHRINKING_PASSES):
-        rest = xp.clip(size - cut, min=0.0)
+        rest = at_least(size - cut, 0.0)
         kept = xp.minimum(rest, room)
         excess = _sum(kept) - r
         n_free = _sum(xp.astype((rest > 0) & (rest < room), step.dtype))
         few, many = xp.where(excess > 0, cut, few), xp.where(excess > 0, many, cut)
-        guess, middle = cut + excess / xp.clip(n_free, min=1.0), (few + many) / 2
+        guess, middle = cut + excess / at_least(n_free, 1.0), (few + many) / 2
         cut = (
             xp.where((guess >= few) & (guess <= many), guess, middle)
             if k % 2 == 0 or k == _SHRINKING_PASSES - 1
             else middle
         )
-    return xp.sign(step) * xp.minimum(xp.clip(size - cut, min=0.0), room)
+    return xp.sign(step) * xp.minimum(at_least(size - cut, 0.0), room)
 
 
 def _greedy(a: Array, room: Array, gap: Array) -> Array:
@@ -247,11 +247,11 @@ def _greedy(a: Array, room: Array, gap: Array) -> Array:
     order = xp.argsort(-a, axis=-1, stable=True)
     a_in_turn = xp.take_along_axis(a, order, axis=-1)
     room_in_turn = xp.minimum(
-        xp.take_along_axis(room, order, axis=-1), gap / xp.clip(a_in_turn, min=_TINY)
+        xp.take_along_axis(room, order, axis=-1), gap / at_least(a_in_turn, _TINY)
     )
     gain = room_in_turn * a_in_turn
-    left = xp.clip(gap - (xp.cumulative_sum(gain, axis=-1) - gain), min=0.0)
-    size = xp.minimum(room_in_turn, left / xp.clip(a_in_turn, min=_TINY))
+    left = at_least(gap - (xp.cumulative_sum(gain, axis=-1) - gain), 0.0)
+    size = xp.minimum(room_in_turn, left / at_least(a_in_turn, _TINY))
     back = xp.argsort(order, axis=-1, stable=True)
     return xp.take_along_axis(size, back, axis=-1)
 

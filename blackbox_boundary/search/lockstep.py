@@ -3,21 +3,21 @@
 A search that keeps state about its own row (a matrix, a history) is easiest to read when it is
 written for one row; it then cannot look at other rows. It yields displacements from its row (m, d)
 and is sent the predictions of the m displaced points. Where every row needs the same arithmetic, it
-may yield a request instead; when all rows wait, their requests are carried out as one, in arrays
-with a row for each (``together``). The nearest flip among all points ever asked is kept, so that a
-search may be stopped after any answer.
+may yield a request instead; when all rows wait, their requests of one kind are carried out as one,
+in arrays with a row for each (``together``). The nearest flip among all points ever asked is kept,
+so that a search may be stopped after any answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import IN_CACHE, as_kind, as_numpy, flat_norm, take
+from ..arrays import IN_CACHE, as_kind, as_numpy, clip_numpy, take
 from ..grid import Grid
 from ..predictor import IntArray, Prediction, Real
 from .asks import Search, Status, ask_prediction
@@ -97,7 +97,7 @@ def lockstep(
     *,
     max_queries_per_row: int,
     memory: int,
-    together: Together | None = None,
+    together: Mapping[type, Together] | None = None,
     rank: Rank | None = None,
 ) -> Search:
     """Run ``start(row, box)`` for each running row.
@@ -115,8 +115,8 @@ def lockstep(
     memory : int
         Bytes that the search of a row keeps at most, which decides how many rows are searched at a
         time. It does not change their results.
-    together : callable, optional
-        Carries out what the searches yield other than arrays.
+    together : mapping from type to callable, optional
+        Carries out what the searches yield other than arrays, the first kind first.
     rank : callable, optional
         Orders displacements (k, d): which flip is kept. Default: L2.
     """
@@ -124,7 +124,7 @@ def lockstep(
     width = max(1, _MEMORY // memory)
     for first in range(0, len(rows), width):
         block = _Block(flips, problem, rows[first : first + width], max_queries_per_row - 2, rank)
-        yield from block.run(start, together)
+        yield from block.run(start, together or {})
 
 
 @dataclass(eq=False)
@@ -175,20 +175,20 @@ class _Block:
         self._limits = self._flat_limits(x.dtype)
 
     def _flat_limits(self, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """The bounds, flat (d,), or (rows, d) where each row has its own."""
+        """The bounds: two numbers, flat (d,), or (rows, d) where each row has its own."""
         bounds, d = self._problem.bounds_of(self._rows), self._origin.shape[1]
         if bounds is None:
             return None
+        lowest, highest = (as_numpy(bound).astype(dtype) for bound in bounds)
         if self._problem.row_bounds is not None:
-            lowest, highest = (as_numpy(bound).reshape(-1, d).astype(dtype) for bound in bounds)
+            return lowest.reshape(-1, d), highest.reshape(-1, d)
+        if lowest.ndim == highest.ndim == 0:
             return lowest, highest
-        lowest, highest = (
-            np.broadcast_to(np.asarray(bound, dtype), self._problem.input_shape).flatten()
-            for bound in bounds
-        )  # in full: numpy clips by a repeated number several times slower
-        return lowest, highest
+        shape = self._problem.input_shape
+        lowest, highest = (np.broadcast_to(bound, shape) for bound in (lowest, highest))
+        return lowest.flatten(), highest.flatten()
 
-    def run(self, start: Start, together: Together | None) -> Search:
+    def run(self, start: Start, together: Mapping[type, Together]) -> Search:
         """Search the rows to their ends."""
         runners = list(self._begin(start))
         while runners:
@@ -196,8 +196,10 @@ class _Block:
             if asking:
                 yield from self._ask_singly(asking)
             else:
-                assert together is not None
-                yield from self._carry_out(runners, together)
+                kinds = {type(runner.pending) for runner in runners}
+                kind = next(kind for kind in together if kind in kinds)
+                alike = [runner for runner in runners if type(runner.pending) is kind]
+                yield from self._carry_out(alike, together[kind])
             may_ask = self._may_ask()
             for runner in runners:
                 if not may_ask[runner.at]:
@@ -237,7 +239,7 @@ class _Block:
                 runner.go_on(Answers(moved[own].copy(), flipped[own], prediction[own]))
 
     def _carry_out(self, runners: list[_Runner], together: Together) -> Search:
-        """Carry out what all searches request, and resume them."""
+        """Carry out what searches request, and resume them."""
         place = np.array([runner.at for runner in runners])
         work = together([runner.pending for runner in runners])
         ask = next(work, None)
@@ -263,38 +265,34 @@ class _Block:
         answered (m,), and the predictions.
         Where there was no answer, the prediction is that of another row.
         """
-        flips, rows = self._flips, self._rows
-        first = np.flatnonzero(np.r_[True, at[1:] != at[:-1]])
-        number = np.arange(len(at)) - np.repeat(first, np.diff(np.r_[first, len(at)]))
-        running = flips.status[rows[at]] == Status.RUNNING
-        sent = np.flatnonzero((number < self._left[at]) & running)
+        flips, own = self._flips, self._rows[at]
+        place = np.arange(len(at))
+        number = place - np.maximum.accumulate(np.where(_begins(at), place, 0))
+        may_ask = (number < self._left[at]) & (flips.status[own] == Status.RUNNING)
         points, moved = self._placed(at, displacements), displacements
-        answered = np.zeros(len(at), np.bool_)
-        label = np.zeros(len(at), np.intp)
-        if not sent.size:
+        answered, label = np.zeros(len(at), np.bool_), np.zeros(len(at), np.intp)
+        if not may_ask.any():
             return moved, answered, Prediction(label)
-        like = flips.x[:1]
-        reply = yield from ask_prediction(
-            rows[at[sent]],
-            as_kind(
-                (points if sent.size == at.size else points[sent]).reshape(-1, *like.shape[1:]),
-                like,
-            ),
+        all_ask, like = bool(may_ask.all()), flips.x[:1]
+        sent = np.flatnonzero(may_ask)
+        asked = as_kind(
+            (points if all_ask else points[sent]).reshape(-1, *like.shape[1:]),
+            like,
         )
-        flips.end(rows[at[sent]], reply.status)
-        np.subtract.at(self._left, at[sent], 1)
+        reply = yield from ask_prediction(own[sent], asked)
+        flips.end(own[sent], reply.status)
+        self._left -= np.bincount(at[sent], minlength=len(self._left))
         answered[sent] = reply.answered
-        kept = sent[reply.answered]
-        label[sent] = np.where(reply.answered, reply.prediction.label, 0)
-        flipped = kept[label[kept] != flips.home[rows[at[kept]]]]
+        label[sent] = reply.prediction.label
+        flipped = np.flatnonzero(answered & (label != flips.home[own]))
         away = self._length(moved[flipped])
         nearer = flipped[away < self._nearest[at[flipped]] * (1 + _ROUGHLY)]
         self._keep_nearest(at[nearer], points[nearer], label[nearer])
-        if len(sent) < len(at):
-            source = np.zeros(len(at), np.intp)
-            source[sent] = np.arange(len(sent))
-            return moved, answered, reply.prediction[source]
-        return moved, answered, reply.prediction
+        if all_ask:
+            return moved, answered, reply.prediction
+        source = np.zeros(len(at), np.intp)
+        source[sent] = np.arange(len(sent))
+        return moved, answered, reply.prediction[source]
 
     def _placed(self, at: IntArray, displacements: Real) -> NDArray[Any]:
         """The points to ask, in the precision of the inputs, none outside the bounds.
@@ -312,7 +310,7 @@ class _Block:
             if limits is not None:
                 if self._problem.row_bounds is not None:
                     limits = (limits[0][whose], limits[1][whose])
-                np.minimum(np.maximum(placed, limits[0], out=placed), limits[1], out=placed)
+                clip_numpy(placed, *limits, out=placed)
             if isinstance(self._problem.grid, Grid):
                 placed[...] = self._problem.grid.nearest(placed, origin, limits)
             np.subtract(placed, origin, out=displacements[part], dtype=kind, casting="same_kind")
@@ -320,7 +318,9 @@ class _Block:
 
     def _length(self, moved: Real) -> Real:
         """The lengths (k,) of displacements (k, d) that say which flip is kept."""
-        return flat_norm(moved, 2) if self._rank is None else self._rank(moved)
+        if self._rank is not None:
+            return self._rank(moved)
+        return np.asarray(np.sqrt(np.einsum("kd,kd->k", moved, moved)))
 
     def _keep_nearest(self, at: IntArray, points: NDArray[Any], label: IntArray) -> None:
         """Remember the nearest flip seen of each row.
@@ -331,10 +331,9 @@ class _Block:
         if not len(at):
             return
         moved = points.astype(np.float64) - self._origin[at]
-        length = np.linalg.norm(moved, axis=-1)
-        away = self._length(moved)
+        length, away = np.linalg.norm(moved, axis=-1), self._length(moved)
         order = np.lexsort((away, at))
-        order = order[np.r_[True, at[order[1:]] != at[order[:-1]]]]
+        order = order[_begins(at[order])]
         order = order[away[order] < self._nearest[at[order]]]
         if not len(order):
             return
@@ -344,3 +343,10 @@ class _Block:
         nearest = as_kind(points[order].reshape(-1, *like.shape[1:]), like)
         flips.keep(rows, nearest, label[order], length[order])
         flips.status[rows[length[order] == 0]] = Status.UNDECIDED
+
+
+def _begins(at: IntArray) -> NDArray[np.bool_]:
+    """Whether each entry (m,) differs from the one before it."""
+    begins = np.ones(len(at), np.bool_)
+    begins[1:] = at[1:] != at[:-1]
+    return begins

@@ -1,5 +1,7 @@
 """First flips that label searches look for, and how long they go on with the first facet."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,10 @@ from blackbox_boundary import Access, Prediction, Status, measure
 from blackbox_boundary.analysis.hints import hints
 from blackbox_boundary.estimators import halfspace
 from blackbox_boundary.estimators._directions import Blocks
-from blackbox_boundary.estimators._starts import first_flip
+from blackbox_boundary.estimators._starts import first_flip, follow
 from blackbox_boundary.gradients.bases import basis_for
 from blackbox_boundary.search.box import Box
-from blackbox_boundary.search.lockstep import Answers
+from blackbox_boundary.search.lockstep import Replies
 
 
 class _FlipsAt:
@@ -62,19 +64,24 @@ def test_flips_are_found_where_every_corner_is_at_home():
     np.testing.assert_allclose(found.l2, 0.5, atol=0.2)
 
 
-def _chosen(blocks, w, seed):
-    """Number of the spectrum that first flips beyond the half-space ``w . s > 1`` choose."""
-    room = np.full(len(w), 10.0)
-    search = first_flip(
-        Box(-room, room), blocks.basis, 20, np.random.default_rng(seed), spectra=blocks.spectra
-    )
-    ask = next(search)
-    while True:
-        flipped = ask @ w > 1
-        try:
-            ask = search.send(Answers(ask, flipped, Prediction(flipped.astype(np.intp))))
-        except StopIteration as end:
-            return end.value.spectrum
+def _chosen(blocks, normals):
+    """Numbers of the spectra that first flips beyond half-spaces ``w . s > 1`` choose."""
+    room = np.full(normals.shape[1], 10.0)
+    searches = [
+        first_flip(
+            Box(-room, room), blocks.basis, 20, np.random.default_rng(seed), spectra=blocks.spectra
+        )
+        for seed in range(len(normals))
+    ]
+    rays = [next(search) for search in searches]
+    work = follow(rays)
+    ask = next(work)
+    with contextlib.suppress(StopIteration):
+        while True:
+            at, points = ask
+            flipped = np.einsum("md,md->m", points, normals[at]) > 1
+            ask = work.send(Replies(points, flipped, flipped.astype(np.intp)))
+    return [each.nearest.spectrum for each in rays]
 
 
 @pytest.mark.parametrize("number", [0, 2])
@@ -87,7 +94,7 @@ def test_first_flips_choose_the_spectrum_of_the_normal(number):
     rng = np.random.default_rng(3)
     drawn = rng.standard_normal((20, 768)) * np.sqrt(blocks.spectra[number])
     normals = blocks.basis.synthesise(drawn)
-    chosen = [_chosen(blocks, w / np.linalg.norm(w), seed) for seed, w in enumerate(normals)]
+    chosen = _chosen(blocks, normals / np.linalg.norm(normals, axis=-1, keepdims=True))
     assert chosen.count(number) > 10
     assert chosen.count(2 - number) <= 4
 

@@ -53,8 +53,13 @@ def read(path):
 
 
 def known(path, run):
-    """Numbers of the images that the file has of ``run``, a dictionary of what the lines share."""
-    return {line["image"] for line in read(path) if run.items() <= line.items()}
+    """Numbers of the images that the file has of ``run``, a dictionary of what the lines share.
+
+    A search with more queries counts, too: its first ones are the same.
+    """
+    limit, rest = run["queries"], {key: run[key] for key in run if key != "queries"}
+    lines = [line for line in read(path) if rest.items() <= line.items()]
+    return {line["image"] for line in lines if line["queries"] >= limit}
 
 
 def append(path, run, image, reached, seconds):

@@ -15,7 +15,7 @@ from label_marks import MARKS, ORDERS, arguments, read
 
 def distances(lines, norm, mark):
     """Distance by image number; infinite without a flip."""
-    found = {line["image"]: line[norm][str(mark)] for line in lines}
+    found = {image: line[norm][str(mark)] for image, line in lines.items()}
     return {image: np.inf if length is None else length for image, length in found.items()}
 
 
@@ -35,17 +35,17 @@ def main():
     a = arguments(__doc__, tuple(ORDERS)).parse_args()
     groups = {}
     for line in read(a.file):
-        same = line["net"] == a.net and line["first"] == a.first and line["queries"] == a.queries
+        same = line["net"] == a.net and line["first"] == a.first and line["queries"] >= a.queries
         if same and line["image"] < a.rows:
-            groups.setdefault((line["method"], line["norm"]), []).append(line)
+            groups.setdefault((line["method"], line["norm"]), {})[line["image"]] = line
     ours = groups.pop(("halfspace", a.norm))
     peers = {key: lines for key, lines in groups.items() if key[0] != "halfspace"}
     marks = [mark for mark in MARKS if mark <= a.queries]
     reach = {mark: distances(ours, a.norm, mark) for mark in marks}
 
     def row(name, lines, cells):
-        each = 1e3 * sum(line["seconds"] for line in lines) / sum(line["asked"] for line in lines)
-        print(f"| {name} | {len(lines)} | {' | '.join(cells)} | {each:.2f} |")
+        seconds, asked = (sum(line[key] for line in lines.values()) for key in ("seconds", "asked"))
+        print(f"| {name} | {len(lines)} | {' | '.join(cells)} | {1e3 * seconds / asked:.2f} |")
 
     print(f"| method | images | {' | '.join(f'{mark:,}' for mark in marks)} | own ms a query |")
     print("|" + "---|" * (len(marks) + 3))

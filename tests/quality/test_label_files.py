@@ -32,13 +32,15 @@ def test_the_nearest_flip_of_each_mark_is_read_back(tmp_path):
 
 
 def test_images_of_the_same_run_are_left_out(tmp_path):
-    """A run with another limit has images of its own."""
+    """A run with a larger limit has them, too, one with a smaller limit has not."""
     file = tmp_path / "labels.jsonl"
     assert label_marks.known(file, RUN) == set()
     for image in (0, 2):
         label_marks.append(file, RUN, image, reached([1.0]), 0.1)
-    label_marks.append(file, {**RUN, "queries": 200}, 1, reached([1.0]), 0.1)
-    assert label_marks.known(file, RUN) == {0, 2}
+    for image, queries in ((1, 200), (3, 400)):
+        label_marks.append(file, {**RUN, "queries": queries}, image, reached([1.0]), 0.1)
+    label_marks.append(file, {**RUN, "norm": "linf"}, 4, reached([1.0]), 0.1)
+    assert label_marks.known(file, RUN) == {0, 2, 3}
 
 
 def test_the_table_compares_images_that_both_have(tmp_path, capsys, monkeypatch):

@@ -19,6 +19,7 @@ from ..measuring.merging_files import files_of_shards, merge_files
 from ..measuring.results import stored_facts
 from .messages import say
 from .run_folder import RunFolder
+from .stored_run import StoredRun
 from .summary import summary
 
 __all__ = ["merge_runs"]
@@ -44,6 +45,7 @@ def merge_runs(runs: tuple[str, ...], output: str, *, overwrite: bool, ledger: s
       blackbox-boundary measure model.onnx x.npy --shard 2/2 --output part2
       blackbox-boundary merge part1 part2 --output whole
     """  # noqa: D301  click reads the escape
+    _check_output(runs, output)
     merged = _merged_files if any(stored_facts(Path(run)) for run in runs) else _merged_tables
     whole, folder, n_again = merged(runs, output, ledger, overwrite=overwrite)
     Console().print(summary(whole))
@@ -57,9 +59,10 @@ def _merged_tables(
     runs: Sequence[str], output: str, ledger: str | None, *, overwrite: bool
 ) -> tuple[Distances, RunFolder, int]:
     """Merge results as tables; also says how many questions were asked again."""
-    parts = [Distances.load(Path(run) / "results.npz") for run in runs]
+    parts = [StoredRun.open(run).distances for run in runs]
     order = check_shards([part.run for part in parts], runs)
     whole = merge(parts, runs)
+    _say_lost_points(parts, runs)
     ledgers = _ledgers([parts[at].run for at in order], [runs[at] for at in order], ledger)
     folder = _folder(output, overwrite=overwrite)
     n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
@@ -78,6 +81,23 @@ def _merged_files(
     folder = _folder(output, overwrite=overwrite)
     n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
     return merge_files(shards, folder.path), folder, n_again
+
+
+def _check_output(runs: Sequence[str], output: str) -> None:
+    """Refuse to write the whole into the folder of a shard, whose results it would replace."""
+    target = Path(output).resolve()
+    for run in runs:
+        if Path(run).resolve() == target:
+            raise InvalidInput(
+                f'"{output}" is the folder of a shard; the merged run needs another one.'
+            )
+
+
+def _say_lost_points(parts: Sequence[Distances], runs: Sequence[str]) -> None:
+    """Say which shard kept no flip points, where others did."""
+    lacking = [run for part, run in zip(parts, runs, strict=True) if part.flip_points is None]
+    if 0 < len(lacking) < len(runs):
+        say(f'"{lacking[0]}" kept no flip points, so the merged run has none.')
 
 
 def _folder(output: str, *, overwrite: bool) -> RunFolder:

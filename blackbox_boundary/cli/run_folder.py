@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,8 +40,8 @@ class RunFolder:
     ----------
     path : path, optional
         Default: a new folder ``boundary-run-DATE-TIME`` here.
-    resume : bool
-        Continue the run that the folder holds.
+    resume : bool, optional
+        Continue the run that the folder holds. None: the command cannot.
     overwrite : bool
         Replace it.
     has_shards : bool
@@ -68,7 +67,7 @@ class RunFolder:
         self,
         path: str | Path | None,
         *,
-        resume: bool = False,
+        resume: bool | None = None,
         overwrite: bool = False,
         has_shards: bool = False,
         in_parquet: bool = False,
@@ -90,9 +89,10 @@ class RunFolder:
             )
         goes_on = has_shards and (self.path / SHARDS / PLAN).exists()
         if holds_run and not (resume or overwrite or goes_on):
+            go_on = "" if resume is None else "continue it with --resume, "
             raise InvalidInput(
-                f'"{self.path}" already holds a run. Continue it with --resume, replace it with '
-                "--overwrite, or choose another."
+                f'"{self.path}" already holds a run: {go_on}replace it with --overwrite, or choose '
+                "another folder."
             )
         if resume and not (holds_run or goes_on):
             raise InvalidInput(f'"{self.path}" holds no run to resume.')
@@ -117,7 +117,7 @@ class RunFolder:
             self._lock = lock.pop_all()
         self._sent = SentCount(self.path)
         if overwrite:
-            self._sent.before = 0
+            self._sent.before = Account()
 
     def _read_earlier(self) -> None:
         """Read what the run that is resumed has left."""
@@ -142,12 +142,11 @@ class RunFolder:
     def account(self) -> Account:
         """The account of the runs before this one in this folder."""
         earlier = None if self.facts is None else Account.of(self.facts)
-        account = earlier or Account()
-        return replace(account, sent=account.sent + self._sent.before)
+        return (earlier or Account()).plus(self._sent.before)
 
-    def note_sent(self, n_sent: int) -> None:
-        """Note the rows sent by this run so far, so that a killed run leaves its count."""
-        self._sent.note(n_sent)
+    def note_sent(self, rows: int, requests: int, cost: float) -> None:
+        """Note what this run sent so far, so that a killed run leaves its count."""
+        self._sent.note(rows, requests, cost)
 
     def check_data(self, facts: dict[str, Any]) -> None:
         """Refuse to continue a run of other rows; ``facts`` identifies the rows by their digest.

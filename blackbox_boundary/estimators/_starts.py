@@ -7,12 +7,13 @@ rows at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import IN_CACHE
 from ..gradients.bases import Basis
 from ..predictor import BoolArray, IntArray, Real
 from ..search.box import Box
@@ -212,17 +213,15 @@ def follow(every: Sequence[Rays]) -> Generator[BatchAsk, Replies, None]:
         i = flips.going(attempt)
         if not i.size:
             break
-        ray = flips.next_rays(i, attempt)
+        flips.turn(i, attempt)
         hi = np.array([every[row].radii[attempt] for row in i.tolist()])
-        hi = np.minimum(_WORTHWHILE * flips.length[i], hi)
-        hit = yield from flips.ask(i, ray(hi))
+        hit = yield from flips.ask(i, np.minimum(_WORTHWHILE * flips.length[i], hi))
         i, lo = i[hit], np.zeros(int(hit.sum()))
         if not i.size:
             continue
-        ray = flips.rays(i)
         for _ in range(_BISECTIONS):
             middle = 0.5 * (lo + flips.length[i])
-            hit = yield from flips.ask(i, ray(middle))
+            hit = yield from flips.ask(i, middle)
             lo = np.where(hit, lo, middle)
     flips.give_back()
 
@@ -248,25 +247,29 @@ class _Nearest:
             [attempt < rays.tries(nearest[row]) for row, rays in enumerate(self._every)]
         )
 
-    def next_rays(self, i: IntArray, attempt: int) -> Callable[[Real], Real]:
-        """The next rays of rows ``i``: every other one is opposite to the last."""
+    def turn(self, i: IntArray, attempt: int) -> None:
+        """Choose the next directions of rows ``i``: every other one is opposite to the last."""
         if attempt % 2:
-            self.u = -self.u
-        else:
-            for row in i.tolist():
-                rays = self._every[row]
-                self._of_u[row] = rays.spectrum(attempt // 2, int(self._spectrum[row]))
-                self.u[row] = rays.direction(int(self._of_u[row]))
-        return self.rays(i)
+            np.negative(self.u, out=self.u)
+            return
+        for row in i.tolist():
+            rays = self._every[row]
+            self._of_u[row] = rays.spectrum(attempt // 2, int(self._spectrum[row]))
+            self.u[row] = rays.direction(int(self._of_u[row]))
 
-    def rays(self, i: IntArray) -> Callable[[Real], Real]:
-        """The displacements (m, d) of rows ``i`` (m,) on their rays, by lengths (m,) from there."""
-        ray = Box(self._down[i], self._up[i]).ray(self.u[i], self._norm)
-        return lambda radius: self._centre[i] + ray(radius)
+    def _at(self, i: IntArray, radius: Real) -> Real:
+        """The displacements (m, d) of rows ``i`` (m,) so far along their rays; some at a time."""
+        points = self._centre[i]
+        width = max(1, IN_CACHE // points[0].nbytes)
+        for first in range(0, len(i), width):
+            part = slice(first, first + width)
+            box = Box(self._down[i[part]], self._up[i[part]])
+            points[part] += box.ray(self.u[i[part]], self._norm)(radius[part])
+        return points
 
-    def ask(self, i: IntArray, points: Real) -> Generator[BatchAsk, Replies, BoolArray]:
-        """Ask points (m, d) of rows ``i``, each nearer than the last flip; which ones flipped."""
-        replies = yield i, points
+    def ask(self, i: IntArray, radius: Real) -> Generator[BatchAsk, Replies, BoolArray]:
+        """Ask at radii (m,) of rows ``i``, each nearer than the last flip; which ones flipped."""
+        replies = yield i, self._at(i, radius)
         counts = [
             label not in self._every[row].others
             for row, label in zip(i.tolist(), replies.label.tolist(), strict=True)

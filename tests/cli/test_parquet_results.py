@@ -15,6 +15,7 @@ from blackbox_boundary.cli import main
 from blackbox_boundary.datasets import data as data_rules
 from blackbox_boundary.datasets import parquet_files
 from blackbox_boundary.measuring import blocks, results
+from blackbox_boundary.measuring.sent_count import SentCount
 
 pa = pytest.importorskip("pyarrow")
 
@@ -202,9 +203,13 @@ def test_storage_that_fills_up(folder):
     assert process.returncode == 3, process.stderr
     assert process.stderr.count("Error: ") == 1
     assert "The results of rows 0 to 63 cannot be written" in process.stderr
-    assert int((folder / "p" / "sent.count").read_text()) > 0
+    before = SentCount(folder / "p").before
+    assert before.sent > before.requests > 0
     found = measured(folder, "p", *PARQUET, "--resume")
     assert found.exit_code == 0, found.output
+    facts = json.loads((folder / "p" / "run.json").read_text())
+    for kind, name in (("queries", "sent"), ("requests", "requests")):
+        assert facts["account"][name] == facts["sent"][kind] + getattr(before, name)
     assert len(Distances.load(folder / "p")) == 200
 
 

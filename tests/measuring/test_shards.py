@@ -109,6 +109,21 @@ def test_a_resumed_shard_goes_on():
 
 
 @pytest.mark.parametrize(
+    ("before", "now", "match"),
+    [((1, 3), (2, 3), "holds shard 1/3, and shard 2/3"), ((3, 3), (1, 3), "holds shard 3/3"),
+     (None, (1, 1), "holds all rows"), ((1, 1), None, "and all rows")],
+)  # fmt: skip
+def test_a_run_of_other_rows_is_not_gone_on_with(before, now, match):
+    """Shards of equal length would pass for each other; nothing is asked."""
+    x = X[:36]
+    first = measure(model(), x, shard=before)
+    silent = model()
+    silent.predict = silent.vjp = lambda *_: pytest.fail("it was asked")
+    with pytest.raises(InvalidInput, match=match):
+        measure(silent, x, shard=now, resume=first)
+
+
+@pytest.mark.parametrize(
     ("shard", "match"),
     [((0, 3), "1 <= K <= N"), ((4, 3), "1 <= K <= N"), ((1, 38), "37 rows"), ("1/3", r"\(K, N\)"),
      ((1.5, 3), "1 <= K <= N"), ((1, 2, 3), r"\(K, N\)")],

@@ -38,6 +38,7 @@ from blackbox_boundary.measuring.sharded.work import OpenWork
 from blackbox_boundary.measuring.spending import Limits
 from blackbox_boundary.measuring.workers import measure_with_workers
 from blackbox_boundary.testing import Ball, Reference
+from blackbox_boundary.wrappers import Prices
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)
@@ -151,6 +152,20 @@ def test_a_killed_worker_loses_nothing(tmp_path, server, monkeypatch):
     sent = sum(worker_model.received(server).values())
     assert report.n_lost == found.run["ledger"]["rows_lost"] > 0
     assert report.n_answered == sent - report.n_lost
+
+
+def test_requests_of_a_killed_worker_count(tmp_path, server, monkeypatch):
+    """The limit holds for all workers of a shard together; the account has them and their price."""
+    monkeypatch.setenv("KILL", str(tmp_path / "kill"))
+    monkeypatch.setenv("AFTER", "9")
+    (tmp_path / "kill").touch()
+    limits = Limits(max_requests=45, prices=Prices(per_query=0.5, per_call=2))
+    found = run(tmp_path, workers=1, limits=limits)
+    assert found.run["workers"]["killed"] == 1
+    account, n_rows = found.run["account"], sum(worker_model.received(server).values())
+    assert account["requests"] == worker_model.calls(server) == 45
+    assert account["sent"] == n_rows
+    assert account["cost"] == 0.5 * n_rows + 2 * 45
 
 
 @pytest.mark.parametrize(("workers", "has_ledger"), [(1, True), (0, False)])

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...analysis.account import Account
 from ...analysis.distances import Distances
 from ...analysis.result_parts import FOLDER, PartFile, check_rows, part_files
 from ...errors import InvalidInput, StorageError
@@ -129,7 +130,7 @@ class ShardFiles:
     def is_complete(self) -> bool:
         """Whether every row has its final status, and the facts say what was sent for it."""
         facts = self.facts() or {}
-        is_saved = "account" in facts and not SentCount(self._folder).before
+        is_saved = "account" in facts and SentCount(self._folder).before == Account()
         return is_saved and self.has_all_rows() and not self._unfinished()
 
     def measure(

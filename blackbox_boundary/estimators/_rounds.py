@@ -66,7 +66,7 @@ _DISAPPOINTMENT = 0.1
 belief expected a turn."""
 
 _ASKED = 2**22
-"""Bytes of the probes of a facet that are asked at a time."""
+"""Bytes of the probes of a round that are asked at a time."""
 
 _TINY = 1e-30
 
@@ -270,7 +270,7 @@ class _Stack:
         frame = Frame(self.centre, self.down, self.up, self.normal)
         n, m = probes.deviation.shape
         a, flipped = np.empty_like(probes.components), np.empty((n, m), np.bool_)
-        width = -(-m // -(-m * frame.centre[0].nbytes // _ASKED))
+        width = -(-m // -(-m * frame.centre.nbytes // _ASKED))
         for first in range(0, m, width):
             some = slice(first, first + width)
             aside = self.blocks.synthesise(probes.components[:, some])

@@ -340,7 +340,7 @@ def measured(tmp_path_factory):
     ("change", "match"),
     [
         ({"seed": 1}, "differ in: seed"),
-        ({"n_shards": 2}, r"number of shards \(3\)"),
+        ({"n_shards": 2}, r"number of shards \(3 and 2\)"),
         ({"x": X + 1}, "differ in: data"),
         ({"ledger": "new.db"}, "with or without a ledger"),
         ({"results": "parquet"}, "as tables or as Parquet"),

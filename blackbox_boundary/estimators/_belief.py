@@ -148,17 +148,17 @@ class Beliefs:
         cross = g @ a.transpose(0, 2, 1) + _single(common**2)[:, None, None]
         z = self.height(a)
         side, own = np.where(flipped, 1.0, -1.0), noise**2
-        steps, by = np.zeros((n, m)), np.zeros((n, m))
+        steps, by = np.zeros((2, n, m), np.float32)
         alone = np.broadcast_to(np.eye(m, dtype=np.float32), (n, m, m))
         joint = np.concatenate([cross, alone], axis=-1)
         for j in range(m):
-            lost = _single(by[:, :j] * joint[:, :j, j])
+            lost = by[:, :j] * joint[:, :j, j]
             joint[:, j] -= (lost[:, None] @ joint[:, :j])[:, 0]  # given the answers before it
             variance = np.maximum(joint[:, j, j], 0.0) + own
             steps[:, j], by[:, j] = probit_step(z[:, j], variance, side[:, j])
             z += steps[:, j, None] * joint[:, j, :m]
         g = joint[..., m:] @ g
-        self.mean += (_single(steps[:, None]) @ g)[:, 0]
+        self.mean += (steps[:, None] @ g)[:, 0]
         self._remove(g, by)
 
     def forget(self, share: Real) -> None:

@@ -201,14 +201,15 @@ class Beliefs:
     def _diagonal(self, value: NDArray[np.float32]) -> None:
         np.einsum("nbii->nbi", self.cov)[...] = value
 
-    def _remove(self, g: Single, by: Real) -> None:
+    def _remove(self, g: Single, by: NDArray[Any]) -> None:
         """``cov -= sum_j by_j g_j g_j'``, within blocks; some rows at a time, in cache."""
         parts = self._by_block(g)
         scaled = self._by_block(_single(by)[..., None] * g).transpose(0, 1, 3, 2)
+        product = np.multiply if g.shape[1] == 1 else np.matmul  # of one term, the same faster
         width = max(1, IN_CACHE // self.cov[0].nbytes)
         for first in range(0, len(g), width):
             rows = slice(first, first + width)
-            self.cov[rows] -= scaled[rows] @ parts[rows]
+            self.cov[rows] -= product(scaled[rows], parts[rows])
 
     def _by_block(self, a: Single) -> Single:
         """A view (n, blocks, m, b) of an array (n, m, k)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -68,8 +67,6 @@ def measured_by_workers(
     options: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
     """Measure the shards; return the merged result, and the error if any."""
-    if options["overwrite"]:
-        shutil.rmtree(folder.path / SHARDS, ignore_errors=True)
     failure: BoundaryError | Interrupted | None = None
     n_rows = len(measured.data)
     expected = estimator.expected_queries(problem.searched) * (options["votes"] or 1) * n_rows

@@ -116,6 +116,8 @@ def finish(
     if left:
         # workers go on in their folder by themselves
         how = "" if "workers" in distances.run else f" and --resume --output {folder.path}"
+        if distances.run.get("max_queries") is not None:
+            how += ", with a larger --max-queries where that was reached"
         say(
             f"{left:,} of {len(distances):,} rows are not finished; "
             f"go on with the same command{how}"

@@ -12,11 +12,13 @@ from rich.console import Console
 
 from ..analysis.account import Account
 from ..analysis.distances import Distances
+from ..analysis.result_parts import FOLDER
 from ..errors import InvalidInput
 from ..ledger.merging import merge_ledgers
 from ..measuring.merging import check_shards, merge
 from ..measuring.merging_files import files_of_shards, merge_files
 from ..measuring.results import stored_facts
+from ..measuring.sharded.shard_folder import SHARDS
 from .messages import say
 from .run_folder import RunFolder
 from .stored_run import StoredRun
@@ -66,6 +68,7 @@ def _merged_tables(
     ledgers = _ledgers([parts[at].run for at in order], [runs[at] for at in order], ledger)
     folder = _folder(output, overwrite=overwrite)
     n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
+    folder.clear()
     folder.save(whole, beside=_beside([Path(runs[at]) / "results.csv" for at in order]))
     _join_flips([Path(runs[at]) / "flips.csv" for at in order], folder.path / "flips.csv")
     return whole, folder, n_again
@@ -80,16 +83,19 @@ def _merged_files(
     ledgers = _ledgers(facts, [str(files[0].path.parent) for _, files in shards], ledger)
     folder = _folder(output, overwrite=overwrite)
     n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
+    folder.clear()
     return merge_files(shards, folder.path), folder, n_again
 
 
 def _check_output(runs: Sequence[str], output: str) -> None:
-    """Refuse to write the whole into the folder of a shard, whose results it would replace."""
+    """Refuse to write the whole where it would replace the results of a shard."""
     target = Path(output).resolve()
+    replaced = {target / FOLDER, target / SHARDS}
     for run in runs:
-        if Path(run).resolve() == target:
+        path = Path(run).resolve()
+        if path == target or replaced & {path, *path.parents}:
             raise InvalidInput(
-                f'"{output}" is the folder of a shard; the merged run needs another one.'
+                f'"{output}" would replace the results of the shard "{run}"; choose another folder.'
             )
 
 

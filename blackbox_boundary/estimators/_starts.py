@@ -91,6 +91,8 @@ class Rays:
         Labels that do not count as flips.
     slopes : (m, k)
         Directions are orthogonal to these.
+    brief : collection of int
+        Once the nearest flip is of one of these spectra, only the first pairs are followed.
     nearest : Start or None
         Set by :func:`follow`.
     """
@@ -106,7 +108,15 @@ class Rays:
     norm: str
     others: Collection[int]
     slopes: Real
+    brief: Collection[int] = ()
     nearest: Start | None = None
+
+    def tries(self, nearest: int) -> int:
+        """Rays in all, if the nearest flip is of this spectrum, or -1."""
+        if nearest < 0:
+            return len(self.radii)
+        first_pairs = 2 * self.pairs * len(self.spectra)
+        return min(self.n_starts, first_pairs) if nearest in self.brief else self.n_starts
 
     def spectrum(self, pair: int, nearest: int) -> int:
         """Number of the spectrum of a pair; ``nearest`` is that of the nearest flip, or -1."""
@@ -134,6 +144,7 @@ def first_flip(
     norm: str = "l2",
     *,
     spectra: Sequence[Real] = (),
+    brief: Collection[int] = (),
 ) -> Asking[Start | None]:
     """Try random directions; return the nearest boundary point met, None if no direction flips.
 
@@ -143,7 +154,7 @@ def first_flip(
     nets of photographs theirs. The first ones are followed to the end of the box (without bounds:
     twice as far each, a million row lengths at most, then from the first radius on again), later
     ones are asked once, just inside the best distance known, and dropped if that does not flip, as
-    RayS does [1]_.
+    RayS does [1]_. Where a spectrum of ``brief`` came nearest, the others are left out.
 
     References
     ----------
@@ -158,10 +169,8 @@ def first_flip(
     else:
         radii = np.ldexp(1.0, k % math.ceil(math.log2(_FARTHEST * box.size)))
     drawn, pairs = (spectra, _PAIRS) if spectra else (_by_default(basis), 1)
-    nowhere = np.zeros((0, basis.size))
-    rays = Rays(
-        box, np.zeros(len(box.up)), basis, drawn, pairs, radii, n_starts, stream, norm, (), nowhere
-    )
+    centre, nowhere = np.zeros(len(box.up)), np.zeros((0, basis.size))
+    rays = Rays(box, centre, basis, drawn, pairs, radii, n_starts, stream, norm, (), nowhere, brief)
     yield rays
     return rays.nearest
 
@@ -233,12 +242,9 @@ class _Nearest:
 
     def going(self, attempt: int) -> IntArray:
         """The rows that follow a ray of this number."""
-        missing = np.isinf(self.length)
+        nearest = self._spectrum.tolist()
         return np.flatnonzero(
-            [
-                attempt < (len(rays.radii) if missing[row] else rays.n_starts)
-                for row, rays in enumerate(self._every)
-            ]
+            [attempt < rays.tries(nearest[row]) for row, rays in enumerate(self._every)]
         )
 
     def turn(self, i: IntArray, attempt: int) -> None:

@@ -19,9 +19,9 @@ from ..predictor import Predictor
 from ..wrappers.budget import Allowance, BudgetPredictor, Prices
 from ..wrappers.ledger import LedgerPredictor
 
-__all__ = ["Limits", "NoteSent", "Spending", "spending"]
+__all__ = ["Limits", "Spending", "spending"]
 
-NoteSent: TypeAlias = Callable[[int, int, float], None]
+_NoteSent: TypeAlias = Callable[[int, int, float], None]
 """Called with the rows and the round trips granted so far, and their price."""
 
 
@@ -139,7 +139,7 @@ class Spending:
 def spending(
     predictor: Predictor,
     limits: Limits,
-    note_sent: NoteSent,
+    note_sent: _NoteSent,
     *,
     ledger: str | Path | None = None,
     model_name: str | None = None,
@@ -171,7 +171,7 @@ def spending(
 class _NotedAllowance(Allowance):
     """An allowance that notes what was granted so far before it is sent."""
 
-    def __init__(self, note: NoteSent, prices: Prices, **limits: Any) -> None:
+    def __init__(self, note: _NoteSent, prices: Prices, **limits: Any) -> None:
         super().__init__(**limits)
         self._note, self._prices = note, prices
 

@@ -118,7 +118,10 @@ def test_a_shard_is_not_replaced_by_the_whole(runs, tmp_path):
     parts = [tmp_path / f"p{k}" for k in (1, 2, 3)]
     for output in (parts[0], tmp_path / "p2" / ".." / "p1", tmp_path / "link"):
         found = run("merge", *parts, "--output", output, "--overwrite")
-        assert (found.exit_code, "is the folder of a shard" in found.stderr) == (3, True)
+        assert (found.exit_code, "would replace the results of the shard" in found.stderr) == (
+            3,
+            True,
+        )
     for name in ("results.csv", "results.npz", "run.json"):
         assert (parts[0] / name).read_bytes() == (runs / "p1" / name).read_bytes()
     found = run("merge", *parts, "--output", runs / "whole")

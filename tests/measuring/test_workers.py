@@ -31,6 +31,7 @@ from blackbox_boundary import (
     measure,
 )
 from blackbox_boundary.ledger import summarise
+from blackbox_boundary.measuring import results
 from blackbox_boundary.measuring.sharded.lock import held
 from blackbox_boundary.measuring.sharded.preparation import default_shards, threads_of
 from blackbox_boundary.measuring.sharded.shared_rows import MappedRows, shared_rows
@@ -339,7 +340,7 @@ def measured(tmp_path_factory):
     ("change", "match"),
     [
         ({"seed": 1}, "differ in: seed"),
-        ({"n_shards": 2}, r"number of shards \(3\)"),
+        ({"n_shards": 2}, r"number of shards \(3 and 2\)"),
         ({"x": X + 1}, "differ in: data"),
         ({"ledger": "new.db"}, "with or without a ledger"),
         ({"results": "parquet"}, "as tables or as Parquet"),
@@ -397,10 +398,36 @@ def test_a_full_disk_in_mid_shard(tmp_path, server):
     shard = tmp_path / "run" / "shards" / "2"
     shard.mkdir(parents=True)
     (shard / ".results.npz.draft").symlink_to("/dev/full")
-    with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
+    with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)) as full:
         run(tmp_path)
     assert not (shard / "results.npz").exists()
-    assert_same(run(tmp_path), expected)
+    sent = sum(worker_model.received(server).values())
+    assert full.value.partial.run["account"]["sent"] == sent
+    found = run(tmp_path)
+    assert_same(found, expected)
+    assert found.run["account"]["sent"] == sum(worker_model.received(server).values()) > sent
+
+
+def test_a_full_disk_in_a_parquet_file(tmp_path, server, monkeypatch):
+    """The message is that of the disk; the account has all that was sent; the same call goes on."""
+    pytest.importorskip("pyarrow")
+    expected = plain(server)
+    with monkeypatch.context() as patch:
+        write, full = results.write_part, [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))]
+
+        def write_or_fail(folder, *part):
+            if folder.parent.name == "2" and full:
+                raise full.pop()
+            return write(folder, *part)
+
+        patch.setattr(results, "write_part", write_or_fail)
+        with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)) as ended:
+            run(tmp_path, results="parquet")
+    sent = sum(worker_model.received(server).values())
+    assert ended.value.partial.run["account"]["sent"] == sent
+    found = run(tmp_path, results="parquet")
+    assert_same(found, expected)
+    assert found.run["account"]["sent"] == sum(worker_model.received(server).values()) > sent
 
 
 def test_a_ledger_that_exists(tmp_path, server):

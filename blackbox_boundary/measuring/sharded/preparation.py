@@ -265,7 +265,7 @@ def _check_plan(folder: Path, plan: dict[str, Any], mine: dict[str, Any]) -> Non
         return
     found = differing(plan["settings"], json.loads(json.dumps(mine["settings"])))
     if plan["n_shards"] != mine["n_shards"]:
-        found.insert(0, f"number of shards ({plan['n_shards']})")
+        found.insert(0, f"number of shards ({plan['n_shards']} and {mine['n_shards']})")
     elif plan["digests"] != mine["digests"]:
         found.insert(0, "data")
     elif plan["has_ledger"] != mine["has_ledger"]:

@@ -207,7 +207,7 @@ def _misread(distances: Distances, norm: str, labels: IntArray | None) -> str:
 
 
 def _look_first(distances: Distances, norm: str, noun: str) -> str:
-    nearest = distances.nearest_first(norm)[:3]
+    nearest = distances.first_row + distances.nearest_first(norm)[:3]
     if not nearest.size or len(distances) == 1:
         return ""
     return (

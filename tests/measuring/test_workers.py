@@ -474,6 +474,14 @@ def test_a_ledger_that_exists(tmp_path, server):
     assert not server.exists()
 
 
+def test_a_ledger_in_no_folder(tmp_path, server):
+    """It is refused before workers start, and no folder is left."""
+    with pytest.raises(LedgerError, match="there is no folder"):
+        run(tmp_path, ledger=tmp_path / "none" / "all.db")
+    assert not server.exists()
+    assert not (tmp_path / "run").exists()
+
+
 HOLDER = """
 import sys
 import types

@@ -70,7 +70,8 @@ def _merged_tables(
     n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
     folder.clear()
     folder.save(whole, beside=_beside([Path(runs[at]) / "results.csv" for at in order]))
-    _join_flips([Path(runs[at]) / "flips.csv" for at in order], folder.path / "flips.csv")
+    for name in ("flips.csv", "changes.csv"):
+        _join([Path(runs[at]) / name for at in order], folder.path / name)
     return whole, folder, n_again
 
 
@@ -113,13 +114,13 @@ def _folder(output: str, *, overwrite: bool) -> RunFolder:
 
 
 def _ledgers(facts: Sequence[dict[str, Any]], runs: Sequence[str], wanted: str | None) -> list[str]:
-    """The ledgers of the parts, where a merged one is wanted."""
+    """The ledgers of the parts, each once, where a merged one is wanted."""
     if wanted is None:
         return []
     paths = [run.get("ledger", {}).get("path") for run in facts]
     if missing := [run for run, path in zip(runs, paths, strict=True) if path is None]:
         raise InvalidInput(f'"{missing[0]}" was measured without a ledger; leave --ledger out.')
-    return paths
+    return list(dict.fromkeys(paths))
 
 
 def _beside(paths: Sequence[Path]) -> dict[str, list[Any]]:
@@ -136,8 +137,8 @@ def _beside(paths: Sequence[Path]) -> dict[str, list[Any]]:
     return found
 
 
-def _join_flips(paths: Sequence[Path], target: Path) -> None:
-    """Join the tables of flip points, where every part has one."""
+def _join(paths: Sequence[Path], target: Path) -> None:
+    """Join tables under their header, where every part has one."""
     if not all(path.is_file() for path in paths):
         return
     with target.open("w", newline="", encoding="utf-8") as file:

@@ -233,12 +233,17 @@ class _Stack:
         self._learn_from(known, p)
 
     def _trust_in(self, walk: Walk, expected: Real, was_asked: BoolArray) -> None:
-        """Move the trust half way, in proportion, to what the boundary allowed."""
+        """Move the trust half way, in proportion, to what the boundary allowed.
+
+        In L1 it stays: a short turn leads from a best point of many coordinates to one of few, and
+        says nothing of a longer one.
+        """
         allowed = np.tan((walk.lo + np.where(walk.hi < np.pi / 2, walk.hi, walk.lo)) / 2)
         allowed = np.maximum(allowed / np.maximum(expected, _CLOSE), 0.02)
         self.allowed = np.where(was_asked, allowed, 1.0)
-        moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
-        self.trust = np.where(was_asked, moved, self.trust)
+        if self.look.norm != "l1":
+            moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
+            self.trust = np.where(was_asked, moved, self.trust)
 
     def _learn_from(self, known: Known, p: Single) -> None:
         """Update on the boundary point reached, and forget by its distance from the last one."""

@@ -74,6 +74,7 @@ def test_one_process_does_not_mix_with_workers(runs, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "code", "match"),
     [
+        (["--shard", "1/2", "--shards", 2], 2, "leave --shards out"),
         (["--threads", 2], 2, "needs --workers"),
         (["--workers", 2], 2, "need --output"),
         (["--cluster"], 2, "need --output"),

@@ -167,19 +167,35 @@ def other(k, n, **facts):
         (lambda: [part(1, 2)], "missing: 2"),
         (lambda: [part(1, 2), part(2, 2), part(1, 2)], "twice: 1"),
         (lambda: [part(1, 2), part(2, 2, seed=1)], r"differ in: seed \(0 and 1\)"),
-        (lambda: [part(1, 2), part(2, 3)], "number of shards"),
+        (lambda: [part(1, 2), part(2, 3)], r"differ in: number of shards \(2 and 3\)"),
         (lambda: [part(1, 2), measure(model(), X)], "a whole run"),
         (lambda: [part(1, 2)[:3], part(2, 2)], "must hold 19 rows"),
         (lambda: [part(1, 2), part(2, 2, bounds=(-9.0, 9.0))], "differ in: bounds"),
         (lambda: [part(1, 2), other(2, 2, tool="blackbox-boundary 9")], "differ in: tool"),
         (lambda: [part(1, 2), other(2, 2, fingerprint="another")], "differ in: fingerprint"),
         (lambda: [part(1, 2), other(2, 2, data={"blake2b": "0"})], "differ in: data"),
+        (
+            lambda: [other(1, 2, data={"blake2b": "a" * 99}), other(2, 2, data={"blake2b": "b"})],
+            r"differ in: data.blake2b \(aaaaaaaaaaaa... and b\)",
+        ),
     ],
 )
 def test_parts_that_do_not_belong_together(parts, match):
     """Each is named by what is wrong."""
     with pytest.raises(InvalidInput, match=match):
         merge(parts())
+
+
+def test_names_that_model_and_data_have_on_a_machine():
+    """Fingerprint and digest say what they are; without these the names must agree."""
+    named = [
+        {"model": f"{k}.onnx", "data": {"blake2b": "0", "name": f"{k}.npy", "path": f"/{k}.npy"}}
+        for k in (1, 2)
+    ]
+    known = [other(k, 2, fingerprint="f", **facts) for k, facts in enumerate(named, 1)]
+    assert len(merge(known)) == len(X)
+    with pytest.raises(InvalidInput, match=r"differ in: model \(1.onnx and 2.onnx\)"):
+        merge([other(k, 2, fingerprint=None, **facts) for k, facts in enumerate(named, 1)])
 
 
 def test_withdrawn_certificates_of_one_shard_withdraw_all():

@@ -108,12 +108,26 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
 
 def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Facts of the measurement that differ between two runs; with their values if short."""
+    run, other = _compared(run), _compared(other)
     facts = sorted({*run, *other} - _MAY_DIFFER)
     return [
         _difference(fact, run.get(fact), other.get(fact))
         for fact in facts
         if run.get(fact) != other.get(fact)
     ]
+
+
+def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a run without the names that model and data have on one machine.
+
+    A fingerprint and a digest say what their content is.
+    """
+    facts, data = dict(run), run.get("data")
+    if facts.get("fingerprint") is not None:
+        facts.pop("model", None)
+    if isinstance(data, Mapping) and "blake2b" in data:
+        facts["data"] = {name: data[name] for name in data if name not in ("name", "path")}
+    return facts
 
 
 def _difference(fact: str, value: Any, other: Any) -> str:

@@ -186,6 +186,18 @@ def test_parts_that_do_not_belong_together(parts, match):
         merge(parts())
 
 
+def test_names_that_model_and_data_have_on_a_machine():
+    """Fingerprint and digest say what they are; without these the names must agree."""
+    named = [
+        {"model": f"{k}.onnx", "data": {"blake2b": "0", "name": f"{k}.npy", "path": f"/{k}.npy"}}
+        for k in (1, 2)
+    ]
+    known = [other(k, 2, fingerprint="f", **facts) for k, facts in enumerate(named, 1)]
+    assert len(merge(known)) == len(X)
+    with pytest.raises(InvalidInput, match=r"differ in: model \(1.onnx and 2.onnx\)"):
+        merge([other(k, 2, fingerprint=None, **facts) for k, facts in enumerate(named, 1)])
+
+
 def test_withdrawn_certificates_of_one_shard_withdraw_all():
     """A proof that failed in one shard is no proof in the others."""
     one, two = part(1, 2), part(2, 2)

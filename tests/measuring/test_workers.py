@@ -14,6 +14,7 @@ import subprocess
 import sys
 import types
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,11 @@ from blackbox_boundary import (
 )
 from blackbox_boundary.ledger import summarise
 from blackbox_boundary.measuring import results
+from blackbox_boundary.measuring.sharded.dispatch import Dispatch
 from blackbox_boundary.measuring.sharded.lock import held
 from blackbox_boundary.measuring.sharded.preparation import default_shards, threads_of
 from blackbox_boundary.measuring.sharded.shared_rows import MappedRows, shared_rows
-from blackbox_boundary.measuring.sharded.work import OpenWork
+from blackbox_boundary.measuring.sharded.work import OpenWork, Outcome
 from blackbox_boundary.measuring.spending import Limits
 from blackbox_boundary.measuring.workers import measure_with_workers
 from blackbox_boundary.testing import Ball, Reference
@@ -276,6 +278,40 @@ def test_workers_that_are_killed_again_and_again(tmp_path, server, monkeypatch):
     assert len(lost.value.partial) == 12
 
 
+class _Stuck:
+    """A worker that ends a shard only when it is killed."""
+
+    def opened(self):
+        done = Future()
+        done.set_result(Outcome(0))
+        return done
+
+    def submit(self, number):
+        self.shard = Future()
+        return self.shard
+
+    def stop(self):
+        """It does not."""
+
+    def kill(self):
+        if not self.shard.done():
+            self.shard.set_exception(BrokenProcessPool())
+
+    def close(self):
+        """There is nothing to end."""
+
+
+def test_workers_that_a_second_interrupt_kills_are_not_replaced():
+    """Nor are they counted as killed and replaced."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    dispatch = Dispatch(_Stuck, 1, BrokenProcessPool, interrupt)
+    dispatch.run([1, 2])
+    assert (dispatch.is_interrupted, dispatch.n_lost, dispatch.error) == (True, 0, None)
+
+
 nowhere = types.ModuleType("nowhere")
 """A module that no other process can import, as that of a notebook."""
 nowhere.Local = type("Local", (Reference,), {"__module__": "nowhere"})
@@ -436,6 +472,14 @@ def test_a_ledger_that_exists(tmp_path, server):
     with pytest.raises(LedgerError):
         run(tmp_path, ledger=tmp_path / "other.db")
     assert not server.exists()
+
+
+def test_a_ledger_in_no_folder(tmp_path, server):
+    """It is refused before workers start, and no folder is left."""
+    with pytest.raises(LedgerError, match="there is no folder"):
+        run(tmp_path, ledger=tmp_path / "none" / "all.db")
+    assert not server.exists()
+    assert not (tmp_path / "run").exists()
 
 
 HOLDER = """

@@ -98,14 +98,9 @@ def check_ledger(request: Request, work: Work) -> None:
     Raises
     ------
     LedgerError
-        The file exists, and is not the merged ledger of these shards, or its folder does not.
+        The file exists, and is not the merged ledger of these shards.
     """
     path = request.ledger
-    if path is not None and not path.parent.is_dir():
-        raise LedgerError(
-            f'The ledger "{path}" cannot be written: there is no folder "{path.parent}". '
-            "Nothing was sent."
-        )
     if path is None or not path.exists():
         return
     with LedgerReader(path) as merged:

@@ -105,7 +105,10 @@ class RunFolder:
                 "another folder."
             )
         if resume and not (holds_run or goes_on):
-            raise InvalidInput(f'"{self.path}" holds no run to resume.')
+            raise InvalidInput(
+                f'"{self.path}" holds no run to resume: leave --resume out. A run that was killed '
+                "leaves no tables; what its --ledger holds is not asked again."
+            )
         self._is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import IN_CACHE
+from ..arrays import IN_CACHE, take
 from ..gradients.bases import Basis
 from ..predictor import BoolArray, IntArray, Real
 from ..search.box import Box
@@ -231,7 +231,7 @@ class _Nearest:
 
     def __init__(self, every: Sequence[Rays]) -> None:
         self._every = every
-        self._centre = np.stack([rays.centre for rays in every])
+        self._centre = np.stack([rays.centre for rays in every], dtype=np.float64)
         self._down = np.stack([rays.box.down for rays in every]) - self._centre
         self._up = np.stack([rays.box.up for rays in every]) - self._centre
         n, self._norm = len(every), every[0].norm
@@ -263,8 +263,8 @@ class _Nearest:
         width = max(1, IN_CACHE // points[0].nbytes)
         for first in range(0, len(i), width):
             part = slice(first, first + width)
-            box = Box(self._down[i[part]], self._up[i[part]])
-            points[part] += box.ray(self.u[i[part]], self._norm)(radius[part])
+            down, up, u = (take(a, i[part]) for a in (self._down, self._up, self.u))
+            points[part] += Box(down, up).ray(u, self._norm)(radius[part])
         return points
 
     def ask(self, i: IntArray, radius: Real) -> Generator[BatchAsk, Replies, BoolArray]:

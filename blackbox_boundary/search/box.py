@@ -24,6 +24,9 @@ _PASSES = 100
 
 _TINY = 1e-300
 
+_FAR = 1e150
+"""Radius at which a coordinate without bounds is taken to stop; its square is finite, too."""
+
 
 @dataclass(frozen=True, eq=False)
 class Box:
@@ -67,11 +70,12 @@ class Box:
         """
         if norm == "linf":
             return lambda length: self.clip(np.minimum(length, self.width)[..., None] * np.sign(u))
-        squares, most = u * u, np.square(self._end(u))
+        squares, most = u * u, self._end(u)
+        np.square(most, out=most)
 
         def along(length: float | Real) -> Real:
-            radius = np.sqrt(_meeting(squares, most, np.square(length)))
-            return self.clip(radius[..., None] * u)
+            s = np.sqrt(_meeting(squares, most, np.square(length)))[..., None] * u
+            return clip_numpy(s, self.down, self.up, out=s)
 
         return along
 
@@ -86,7 +90,8 @@ class Box:
 
     def _end(self, u: Real) -> Real:
         """The displacement (..., d) at which each coordinate stops; 0 for one that rests."""
-        return np.where(u > 0, self.up, np.where(u < 0, self.down, 0.0))
+        s = _FAR * u
+        return clip_numpy(s, self.down, self.up, out=s)
 
 
 def _meeting(share: Real, most: Real, target: Real) -> Real:
@@ -95,13 +100,13 @@ def _meeting(share: Real, most: Real, target: Real) -> Real:
     Newton's method approaches the root of a concave function from below; on the last piece, where
     the function is linear, it is exact.
     """
-    most = np.where(share > 0, most, 0.0)
     reached = target < most.sum(axis=-1)
     wanted = np.where(reached, target, 0.0)
     t = wanted / np.maximum(share.sum(axis=-1), _TINY)
+    rise = np.empty_like(share)  # fresh pages for each step would take longer than the step
     for _ in range(_PASSES):
-        rise = t[..., None] * share
-        slope = (share * (rise < most)).sum(axis=-1)
+        np.multiply(t[..., None], share, out=rise)
+        slope = np.einsum("...d,...d->...", share, rise < most)
         missing = wanted - np.minimum(rise, most, out=rise).sum(axis=-1)
         further = np.maximum(t, t + missing / np.maximum(slope, _TINY))
         if (further == t).all():
@@ -109,5 +114,5 @@ def _meeting(share: Real, most: Real, target: Real) -> Real:
         t = further
     if reached.all():
         return t
-    ends = np.divide(most, share, out=np.zeros_like(most), where=(share > 0) & np.isfinite(most))
+    ends = np.divide(most, share, out=np.zeros_like(most), where=share > 0)
     return np.where(reached, t, ends.max(axis=-1, initial=0.0))

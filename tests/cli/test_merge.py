@@ -149,6 +149,9 @@ def test_a_shard_is_not_resumed_as_another(runs, tmp_path):
     assert (found.exit_code, "holds shard 2/3" in found.stderr) == (3, True)
     stored = json.loads((tmp_path / "p2" / "run.json").read_text())
     assert stored["shard"]["number"] == 2
+    typed[3] = tmp_path / "none"
+    found = run("measure", MODEL, "digits", *COMMON, *ROWS, *typed)
+    assert (found.exit_code, "leave --resume out" in found.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "a", "1/2000"])

@@ -105,7 +105,8 @@ def clip_numpy(
     """
     if np.ndim(lowest) == 0 and np.ndim(highest) == 0:
         return np.clip(array, lowest, highest, out=out)
-    return np.minimum(np.maximum(array, lowest, out=out), highest, out=out)
+    out = np.maximum(array, lowest, out=out)
+    return np.minimum(out, highest, out=out)
 
 
 def flat_norm(array: Array, order: float) -> NDArray[np.float64]:

@@ -283,12 +283,13 @@ class Domain:
         unknown = [name for name in self.names if name not in names]
         faults = [
             f"{what} {', '.join(map(printable, some))}"
-            for what, some in (("it lacks", missing), ("there is no column", unknown))
+            for what, some in (("it lacks", missing), ("no input is called", unknown))
             if some
         ]
         if faults:
             raise InvalidInput(
-                f"The columns of the domain must be those of the data; {'; '.join(faults)}."
+                "The columns of the domain (--columns) must be those of the model's inputs; "
+                f"{'; '.join(faults)}. Labels and names of rows are no inputs."
             )
         return replace(self, columns=tuple(self.columns[self.names.index(n)] for n in names))
 

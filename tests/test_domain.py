@@ -123,5 +123,5 @@ def test_groups_and_names_are_checked():
 def test_columns_are_matched_by_name():
     """Another order is taken over; missing and unknown columns are named."""
     assert DOMAIN.selected(DOMAIN.names[::-1]).names == DOMAIN.names[::-1]
-    with pytest.raises(InvalidInput, match=r"lacks sex.*no column smokes"):
+    with pytest.raises(InvalidInput, match=r"lacks sex.*no input is called smokes"):
         DOMAIN.selected((*DOMAIN.names[:-1], "sex"))

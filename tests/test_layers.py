@@ -38,6 +38,7 @@ FLOORS = (
         "grid",
         "loading",
         "parquet",
+        "processes",
         "settings",
         "stored_rows",
     ),

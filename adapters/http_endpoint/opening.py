@@ -70,8 +70,10 @@ def _dialect(transport: Transport, config: Configuration) -> Dialect:
             return describe(path, config)
         case None:
             raise InvalidInput(
-                f"The URL {transport.origin}{parts.path} does not identify a dialect: give "
-                '"dialect", or run "probe".'
+                f"The URL {transport.origin}{parts.path} does not identify a dialect, the protocol "
+                f'of the server. Run "blackbox-boundary probe {transport.origin}{parts.path} > '
+                'endpoint.toml", fill in what it leaves open, and name that file in place of the '
+                'URL; in Python "dialect" may be given.'
             )
         case other:
             raise InvalidInput(f'"dialect" must be one of {", ".join(DIALECTS)}; got "{other}".')

@@ -241,7 +241,8 @@ def _decided(model: ModelProto, outputs: dict[str, GraphOutput], chosen: GraphOu
     raise InvalidInput(
         f'"access" must be given: the output "{chosen.name}" is made by {op or "no op"}, so it '
         "may hold logits or probabilities. "
-        'Declare access="logits" (before softmax) or access="probabilities" (after it).'
+        'Declare access="logits" (before softmax) or access="probabilities" (after it), '
+        "on the command line --access."
     )
 
 

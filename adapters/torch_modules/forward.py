@@ -248,9 +248,7 @@ def module_digest(module: torch.nn.Module) -> hashlib._Hash:
     for name, value in module.state_dict().items():
         if isinstance(value, torch.Tensor):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(
-                value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            )
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         else:
             digest.update(f"{name} {value!r}".encode())
     return digest

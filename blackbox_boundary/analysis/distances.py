@@ -296,6 +296,11 @@ class Distances:
             raise InvalidInput(f'"{path}" does not hold saved distances: {error}') from error
         return found
 
+    @property
+    def first_row(self) -> int:
+        """Number of the first row as tables and reports count; not 0 in a shard."""
+        return int(self.run.get("shard", {}).get("first_row", 0))
+
     def to_csv(self, path: str | Path, beside: Mapping[str, Sequence[Any]] | None = None) -> None:
         """Write one line a row, everything but the flip points; unknown distances are empty fields.
 
@@ -306,8 +311,7 @@ class Distances:
             writer = csv.writer(file)
             table = dict(self._columns()) | dict(beside or {})
             writer.writerow(("row", *table))
-            first = self.run.get("shard", {}).get("first_row", 0)
-            for row, values in enumerate(zip(*table.values(), strict=True), start=first):
+            for row, values in enumerate(zip(*table.values(), strict=True), start=self.first_row):
                 writer.writerow((row, *("" if value is None else value for value in values)))
 
     def to_parquet(self, path: str | Path) -> None:
@@ -321,7 +325,7 @@ class Distances:
         parquet = need_parquet("Writing Parquet needs")
         import pyarrow as pa
 
-        table = pa.table({"row": np.arange(len(self)), **dict(self._columns())})
+        table = pa.table({"row": self.first_row + np.arange(len(self)), **dict(self._columns())})
         parquet.write_table(table, path)
 
     def _arrays(self) -> Iterator[tuple[str, Any]]:

@@ -131,6 +131,7 @@ def in_words(ratio: float) -> str:
 def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) -> str:
     curve = robustness_curve(distances, norm)
     n, n_flips = len(curve), int(distances.has_flip.sum())
+    counted = _counted(n, noun) + (" with a known label" if n < len(distances) else "")
     if not n_flips:
         return f"No flip was seen for any of the {_counted(len(distances), noun)}."
     median = curve.radius(0.5)
@@ -138,15 +139,15 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
         known = float(np.median(distances.norm(norm)[distances.has_flip]))
         if norm == "l0":
             return (
-                f"{n_flips:,} of {_counted(n, noun)} {_is(n_flips)} seen to change the label, at a "
+                f"{n_flips:,} of {counted} {_is(n_flips)} seen to change the label, at a "
                 f"median of {known:g} columns changed."
             )
         return (
-            f"{n_flips:,} of {_counted(n, noun)} {_is(n_flips)} seen to change the label, at a "
+            f"{n_flips:,} of {counted} {_is(n_flips)} seen to change the label, at a "
             "median "
             f"{NAMES[norm]} distance of {_short(known)}{_relative(known, typical, noun)}."
         )
-    subject = f"Half of the {_counted(n, noun)} change" if n > 1 else f"The {noun} changes"
+    subject = f"Half of the {counted} change" if n > 1 else f"The {noun} changes"
     label = "their label" if n > 1 else "its label"
     if norm == "l0":
         count = "1 column changes" if median == 1 else f"{int(median):,} columns or fewer change"
@@ -207,7 +208,7 @@ def _misread(distances: Distances, norm: str, labels: IntArray | None) -> str:
 
 
 def _look_first(distances: Distances, norm: str, noun: str) -> str:
-    nearest = distances.nearest_first(norm)[:3]
+    nearest = distances.first_row + distances.nearest_first(norm)[:3]
     if not nearest.size or len(distances) == 1:
         return ""
     return (

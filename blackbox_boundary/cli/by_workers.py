@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -43,6 +42,8 @@ def has_workers(options: dict[str, Any]) -> bool:
 
 def check_worker_options(options: dict[str, Any]) -> None:
     """Refuse options that contradict each other."""
+    if options["shard"] is not None and options["n_shards"] is not None:
+        raise click.UsageError("--shard K/N says of how many; leave --shards out.")
     if options["threads"] is not None and not has_workers(options):
         raise click.UsageError("--threads needs --workers, whose threads it sets.")
     if options["worker_gpus"] is not None and options["cluster"] is None:
@@ -68,8 +69,6 @@ def measured_by_workers(
     options: dict[str, Any],
 ) -> tuple[Distances, BoundaryError | Interrupted | None]:
     """Measure the shards; return the merged result, and the error if any."""
-    if options["overwrite"]:
-        shutil.rmtree(folder.path / SHARDS, ignore_errors=True)
     failure: BoundaryError | Interrupted | None = None
     n_rows = len(measured.data)
     expected = estimator.expected_queries(problem.searched) * (options["votes"] or 1) * n_rows
@@ -125,6 +124,6 @@ def _measuring(options: dict[str, Any]) -> Callable[..., Distances]:
 
 def _say_what_was_repeated(distances: Distances) -> None:
     if n_killed := distances.run["workers"]["killed"]:
-        say(f"{n_killed:,} workers were killed and replaced.")
+        say(f"{n_killed:,} worker{'s were' if n_killed > 1 else ' was'} killed and replaced.")
     if n_again := distances.run.get("ledger", {}).get("asked_again"):
         say(f"{n_again:,} questions were asked in more than one shard.")

@@ -188,14 +188,14 @@ class DataRows:
         if points is None:
             return
         columns = Columns.of(distances.run, tuple(self.data.x.shape[1:]), self.data.columns)
-        write_table(self._changes(points, columns), path)
+        write_table(self._changes(points, columns, distances.first_row), path)
 
-    def _changes(self, points: Any, columns: Columns) -> Iterator[tuple[Any, ...]]:
+    def _changes(self, points: Any, columns: Columns, first: int) -> Iterator[tuple[Any, ...]]:
         yield "row", "column", "before", "after", "change"
         for changes in changes_of(self.data.x, points, np.arange(len(self.data)), columns):
             for row, at, name, before, after, size in changes:
                 shown = (columns.shown(at, value) for value in (before, after))
-                yield row, name, *shown, f"{size:.6g}"
+                yield first + row, name, *shown, f"{size:.6g}"
 
     def say_labels(self, distances: Distances) -> None:
         """Print how words were numbered as labels, and warn of an agreement below chance."""

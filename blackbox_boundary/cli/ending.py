@@ -32,7 +32,8 @@ def answer_line(
     """The answer in one paragraph: the verdict, time and price, and where the results are."""
     if isinstance(distances, StoredDistances):
         where = folder.report if has_report else f"{folder.path}/"
-        return f"{len(distances):,} rows in {len(distances.files):,} Parquet files: {where}"
+        n = len(distances.files)
+        return f"{len(distances):,} rows in {n:,} Parquet file{'s' * (n != 1)}: {where}"
     data = measured.data
     said = verdict(distances, norm, labels=data.labels, typical=typical_norm(data.x, norm))
     account = Account.of(distances.run)
@@ -116,6 +117,8 @@ def finish(
     if left:
         # workers go on in their folder by themselves
         how = "" if "workers" in distances.run else f" and --resume --output {folder.path}"
+        if distances.run.get("max_queries") is not None:
+            how += ", with a larger --max-queries where that was reached"
         say(
             f"{left:,} of {len(distances):,} rows are not finished; "
             f"go on with the same command{how}"

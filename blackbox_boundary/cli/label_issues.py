@@ -68,4 +68,5 @@ def _lines(
     yield [*(["id"] if ids is not None else []), "row", "label", "suggested", "signed_distance"]
     for row in found.rows[:n].tolist():
         named = (stored.class_name(each[row], data) for each in (labels, found.suggested))
-        yield [*([] if ids is None else [ids[row]]), row, *named, found.signed_distance[row]]
+        number = stored.distances.first_row + row
+        yield [*([] if ids is None else [ids[row]]), number, *named, found.signed_distance[row]]

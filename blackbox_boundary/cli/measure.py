@@ -294,6 +294,7 @@ def measure(
     if said := mixed_units(rows.x, problem, rows.columns or ()):
         say(f"Warning: {said}")
     folder.check_data(facts)
+    folder.clear()
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     named = {
@@ -332,6 +333,7 @@ def _end(
         try:
             folder.save(distances, measured)
         except ResultsElsewhere as error:
+            say(f"Error: {error}")
             failure = failure or error
         if make_report:
             write_report(

@@ -12,13 +12,16 @@ from rich.console import Console
 
 from ..analysis.account import Account
 from ..analysis.distances import Distances
+from ..analysis.result_parts import FOLDER
 from ..errors import InvalidInput
 from ..ledger.merging import merge_ledgers
 from ..measuring.merging import check_shards, merge
 from ..measuring.merging_files import files_of_shards, merge_files
 from ..measuring.results import stored_facts
+from ..measuring.sharded.shard_folder import SHARDS
 from .messages import say
 from .run_folder import RunFolder
+from .stored_run import StoredRun
 from .summary import summary
 
 __all__ = ["merge_runs"]
@@ -44,6 +47,7 @@ def merge_runs(runs: tuple[str, ...], output: str, *, overwrite: bool, ledger: s
       blackbox-boundary measure model.onnx x.npy --shard 2/2 --output part2
       blackbox-boundary merge part1 part2 --output whole
     """  # noqa: D301  click reads the escape
+    _check_output(runs, output)
     merged = _merged_files if any(stored_facts(Path(run)) for run in runs) else _merged_tables
     whole, folder, n_again = merged(runs, output, ledger, overwrite=overwrite)
     Console().print(summary(whole))
@@ -57,14 +61,17 @@ def _merged_tables(
     runs: Sequence[str], output: str, ledger: str | None, *, overwrite: bool
 ) -> tuple[Distances, RunFolder, int]:
     """Merge results as tables; also says how many questions were asked again."""
-    parts = [Distances.load(Path(run) / "results.npz") for run in runs]
+    parts = [StoredRun.open(run).distances for run in runs]
     order = check_shards([part.run for part in parts], runs)
     whole = merge(parts, runs)
+    _say_lost_points(parts, runs)
     ledgers = _ledgers([parts[at].run for at in order], [runs[at] for at in order], ledger)
     folder = _folder(output, overwrite=overwrite)
     n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
+    folder.clear()
     folder.save(whole, beside=_beside([Path(runs[at]) / "results.csv" for at in order]))
-    _join_flips([Path(runs[at]) / "flips.csv" for at in order], folder.path / "flips.csv")
+    for name in ("flips.csv", "changes.csv"):
+        _join([Path(runs[at]) / name for at in order], folder.path / name)
     return whole, folder, n_again
 
 
@@ -77,7 +84,27 @@ def _merged_files(
     ledgers = _ledgers(facts, [str(files[0].path.parent) for _, files in shards], ledger)
     folder = _folder(output, overwrite=overwrite)
     n_again = merge_ledgers(ledgers, ledger) if ledger is not None else 0
+    folder.clear()
     return merge_files(shards, folder.path), folder, n_again
+
+
+def _check_output(runs: Sequence[str], output: str) -> None:
+    """Refuse to write the whole where it would replace the results of a shard."""
+    target = Path(output).resolve()
+    replaced = {target / FOLDER, target / SHARDS}
+    for run in runs:
+        path = Path(run).resolve()
+        if path == target or replaced & {path, *path.parents}:
+            raise InvalidInput(
+                f'"{output}" would replace the results of the shard "{run}"; choose another folder.'
+            )
+
+
+def _say_lost_points(parts: Sequence[Distances], runs: Sequence[str]) -> None:
+    """Say which shard kept no flip points, where others did."""
+    lacking = [run for part, run in zip(parts, runs, strict=True) if part.flip_points is None]
+    if 0 < len(lacking) < len(runs):
+        say(f'"{lacking[0]}" kept no flip points, so the merged run has none.')
 
 
 def _folder(output: str, *, overwrite: bool) -> RunFolder:
@@ -87,13 +114,13 @@ def _folder(output: str, *, overwrite: bool) -> RunFolder:
 
 
 def _ledgers(facts: Sequence[dict[str, Any]], runs: Sequence[str], wanted: str | None) -> list[str]:
-    """The ledgers of the parts, where a merged one is wanted."""
+    """The ledgers of the parts, each once, where a merged one is wanted."""
     if wanted is None:
         return []
     paths = [run.get("ledger", {}).get("path") for run in facts]
     if missing := [run for run, path in zip(runs, paths, strict=True) if path is None]:
         raise InvalidInput(f'"{missing[0]}" was measured without a ledger; leave --ledger out.')
-    return paths
+    return list(dict.fromkeys(paths))
 
 
 def _beside(paths: Sequence[Path]) -> dict[str, list[Any]]:
@@ -110,8 +137,8 @@ def _beside(paths: Sequence[Path]) -> dict[str, list[Any]]:
     return found
 
 
-def _join_flips(paths: Sequence[Path], target: Path) -> None:
-    """Join the tables of flip points, where every part has one."""
+def _join(paths: Sequence[Path], target: Path) -> None:
+    """Join tables under their header, where every part has one."""
     if not all(path.is_file() for path in paths):
         return
     with target.open("w", newline="", encoding="utf-8") as file:

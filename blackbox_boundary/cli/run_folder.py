@@ -10,9 +10,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,10 @@ from .data_rows import DataRows
 __all__ = ["ResultsElsewhere", "RunFolder"]
 
 _RESULTS, _FACTS, _LOCK = "results.npz", "run.json", ".lock"
+_FILES = (
+    "results.csv", _RESULTS, "flips.csv", "changes.csv", "report.html", "explorer.html",
+)  # fmt: skip
+"""What a run may write beside its facts; reports are written after the results."""
 
 
 class RunFolder:
@@ -41,8 +44,8 @@ class RunFolder:
     ----------
     path : path, optional
         Default: a new folder ``boundary-run-DATE-TIME`` here.
-    resume : bool
-        Continue the run that the folder holds.
+    resume : bool, optional
+        Continue the run that the folder holds. None: the command cannot.
     overwrite : bool
         Replace it.
     has_shards : bool
@@ -68,7 +71,7 @@ class RunFolder:
         self,
         path: str | Path | None,
         *,
-        resume: bool = False,
+        resume: bool | None = None,
         overwrite: bool = False,
         has_shards: bool = False,
         in_parquet: bool = False,
@@ -88,14 +91,24 @@ class RunFolder:
                 "with "
                 f"--results {'parquet' if holds_parts else 'tables'}."
             )
-        goes_on = has_shards and (self.path / SHARDS / PLAN).exists()
-        if holds_run and not (resume or overwrite or goes_on):
+        holds_shards = (self.path / SHARDS / PLAN).exists()
+        if holds_shards and not (has_shards or overwrite):
             raise InvalidInput(
-                f'"{self.path}" already holds a run. Continue it with --resume, replace it with '
-                "--overwrite, or choose another."
+                f'"{self.path}" holds a run of workers in "{SHARDS}". Continue it with the same '
+                "command and --workers, replace it with --overwrite, or choose another folder."
+            )
+        goes_on = has_shards and holds_shards
+        if holds_run and not (resume or overwrite or goes_on):
+            go_on = "" if resume is None else "continue it with --resume, "
+            raise InvalidInput(
+                f'"{self.path}" already holds a run: {go_on}replace it with --overwrite, or choose '
+                "another folder."
             )
         if resume and not (holds_run or goes_on):
-            raise InvalidInput(f'"{self.path}" holds no run to resume.')
+            raise InvalidInput(
+                f'"{self.path}" holds no run to resume: leave --resume out. A run that was killed '
+                "leaves no tables; what its --ledger holds is not asked again."
+            )
         self._is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -108,16 +121,15 @@ class RunFolder:
         with ExitStack() as lock:
             lock.enter_context(held(self.path / _LOCK, f'"{self.path}"', waits=False))
             lock.callback(_remove, self.path / _LOCK)
-            if overwrite and holds_parts:
-                shutil.rmtree(self.path / FOLDER)
             self.earlier: Distances | None = None
             self.facts: dict[str, Any] | None = None
             if resume and not has_shards:  # of workers, each shard resumes its own results
                 self._read_earlier()
             self._lock = lock.pop_all()
+        self._overwrites = overwrite
         self._sent = SentCount(self.path)
         if overwrite:
-            self._sent.before = 0
+            self._sent.before = Account()
 
     def _read_earlier(self) -> None:
         """Read what the run that is resumed has left."""
@@ -142,12 +154,11 @@ class RunFolder:
     def account(self) -> Account:
         """The account of the runs before this one in this folder."""
         earlier = None if self.facts is None else Account.of(self.facts)
-        account = earlier or Account()
-        return replace(account, sent=account.sent + self._sent.before)
+        return (earlier or Account()).plus(self._sent.before)
 
-    def note_sent(self, n_sent: int) -> None:
-        """Note the rows sent by this run so far, so that a killed run leaves its count."""
-        self._sent.note(n_sent)
+    def note_sent(self, rows: int, requests: int, cost: float) -> None:
+        """Note what this run sent so far, so that a killed run leaves its count."""
+        self._sent.note(rows, requests, cost)
 
     def check_data(self, facts: dict[str, Any]) -> None:
         """Refuse to continue a run of other rows; ``facts`` identifies the rows by their digest.
@@ -164,6 +175,13 @@ class RunFolder:
                 f'"{earlier.get("name")}" with other values. Restore them, or begin anew: '
                 "--overwrite, or another folder."
             )
+
+    def clear(self) -> None:
+        """Remove what ``overwrite`` replaces and the results will not; all input was checked."""
+        if self._overwrites:
+            for name in (FOLDER, SHARDS):
+                shutil.rmtree(self.path / name, ignore_errors=True)
+            self.flip_points.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let others use the folder; one that was made for a run without results is removed."""
@@ -211,6 +229,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if isinstance(distances, StoredDistances):
             write_facts(self.path, distances.run)
+            self._remove_others(())
             self._sent.remove()
             return
         facts = json.dumps(distances.run, indent=2, ensure_ascii=False) + "\n"
@@ -224,11 +243,23 @@ class RunFolder:
         if rows is not None and rows.has_header and points is not None:
             files["flips.csv"] = lambda path: rows.write_flips(path, points)
             files["changes.csv"] = lambda path: rows.write_changes(path, distances)
-        for name, write in files.items():
-            draft = self.path / f".{name}.draft"
-            write(draft)
-            draft.replace(self.path / name)
+        drafts = {name: self.path / f".{name}.draft" for name in files}
+        try:
+            for name, write in files.items():
+                write(drafts[name])
+            for name, draft in drafts.items():
+                draft.replace(self.path / name)
+        finally:  # of a full disk, so that no table of this run stands beside those of another
+            for draft in drafts.values():
+                _remove(draft)
+        self._remove_others(files)
         self._sent.remove()
+
+    def _remove_others(self, written: Collection[str]) -> None:
+        """Remove files of the run that was replaced, of which this run has none."""
+        for name in _FILES if self._overwrites else ():
+            if name not in written:
+                _remove(self.path / name)
 
 
 class ResultsElsewhere(BoundaryError):

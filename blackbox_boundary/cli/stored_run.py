@@ -100,7 +100,8 @@ class StoredRun:
                 f'"{name}" does not hold the rows that the run "{self.path}" measured: their '
                 "digest differs."
             )
-        return data
+        first = self.distances.first_row
+        return data.part(slice(first, first + len(self.distances)))
 
     def _read(self, name: str, options: dict[str, Any]) -> Data:
         facts = self.facts
@@ -130,9 +131,9 @@ class StoredRun:
         return {name: held for name, held in listed.items() if held and isinstance(held[0], str)}
 
     def _chosen(self, data: Data, name: str) -> Data:
-        """The rows of ``--rows`` of the run, which its table numbers."""
-        n = len(self.distances)
-        first = 0 if len(data) == n else self._first_row()
+        """The rows of ``--rows`` of the run, which its table numbers, with those of all shards."""
+        n = self.distances.run.get("shard", {}).get("n_rows", len(self.distances))
+        first = 0 if len(data) == n else self._first_row() - self.distances.first_row
         if first + n > len(data):
             raise InvalidInput(
                 f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row '

@@ -92,7 +92,7 @@ def _lines(stored: StoredRun, rows: IntArray, data: Data | None) -> Iterator[lis
     for row in rows.tolist():
         line: list[Any] = [] if ids is None else [ids[row]]
         named = [found.home[row], found.flipped[row], *([] if labels is None else [labels[row]])]
-        line += [row, *(stored.class_name(label, data) for label in named)]
+        line += [found.first_row + row, *(stored.class_name(label, data) for label in named)]
         line += [] if found.l0 is None else [found.l0[row]]
         line += [*(found.norm(norm)[row] for norm in NORMS), status_words(found.status[row])]
         if columns and data is not None:
@@ -119,6 +119,6 @@ def _write_images(folder: Path, stored: StoredRun, rows: IntArray, data: Data) -
         parts = {"": picture.original, "-flip": picture.flip, "-difference": picture.difference}
         for end, uri in parts.items():
             if uri is not None:
-                (folder / f"{row:06d}{end}.png").write_bytes(
+                (folder / f"{stored.distances.first_row + row:06d}{end}.png").write_bytes(
                     base64.b64decode(uri.partition(",")[2])
                 )

@@ -148,17 +148,17 @@ class Beliefs:
         cross = g @ a.transpose(0, 2, 1) + _single(common**2)[:, None, None]
         z = self.height(a)
         side, own = np.where(flipped, 1.0, -1.0), noise**2
-        steps, by = np.zeros((n, m)), np.zeros((n, m))
+        steps, by = np.zeros((2, n, m), np.float32)
         alone = np.broadcast_to(np.eye(m, dtype=np.float32), (n, m, m))
         joint = np.concatenate([cross, alone], axis=-1)
         for j in range(m):
-            lost = _single(by[:, :j] * joint[:, :j, j])
+            lost = by[:, :j] * joint[:, :j, j]
             joint[:, j] -= (lost[:, None] @ joint[:, :j])[:, 0]  # given the answers before it
             variance = np.maximum(joint[:, j, j], 0.0) + own
             steps[:, j], by[:, j] = probit_step(z[:, j], variance, side[:, j])
             z += steps[:, j, None] * joint[:, j, :m]
         g = joint[..., m:] @ g
-        self.mean += (_single(steps[:, None]) @ g)[:, 0]
+        self.mean += (steps[:, None] @ g)[:, 0]
         self._remove(g, by)
 
     def forget(self, share: Real) -> None:
@@ -201,14 +201,15 @@ class Beliefs:
     def _diagonal(self, value: NDArray[np.float32]) -> None:
         np.einsum("nbii->nbi", self.cov)[...] = value
 
-    def _remove(self, g: Single, by: Real) -> None:
+    def _remove(self, g: Single, by: NDArray[Any]) -> None:
         """``cov -= sum_j by_j g_j g_j'``, within blocks; some rows at a time, in cache."""
         parts = self._by_block(g)
         scaled = self._by_block(_single(by)[..., None] * g).transpose(0, 1, 3, 2)
+        product = np.multiply if g.shape[1] == 1 else np.matmul  # of one term, the same faster
         width = max(1, IN_CACHE // self.cov[0].nbytes)
         for first in range(0, len(g), width):
             rows = slice(first, first + width)
-            self.cov[rows] -= scaled[rows] @ parts[rows]
+            self.cov[rows] -= product(scaled[rows], parts[rows])
 
     def _by_block(self, a: Single) -> Single:
         """A view (n, blocks, m, b) of an array (n, m, k)."""

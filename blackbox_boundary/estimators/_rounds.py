@@ -66,7 +66,7 @@ _DISAPPOINTMENT = 0.1
 belief expected a turn."""
 
 _ASKED = 2**22
-"""Bytes of the probes of a facet that are asked at a time."""
+"""Bytes of the probes of a round that are asked at a time."""
 
 _TINY = 1e-30
 
@@ -233,12 +233,17 @@ class _Stack:
         self._learn_from(known, p)
 
     def _trust_in(self, walk: Walk, expected: Real, was_asked: BoolArray) -> None:
-        """Move the trust half way, in proportion, to what the boundary allowed."""
+        """Move the trust half way, in proportion, to what the boundary allowed.
+
+        In L1 it stays: a short turn leads from a best point of many coordinates to one of few, and
+        says nothing of a longer one.
+        """
         allowed = np.tan((walk.lo + np.where(walk.hi < np.pi / 2, walk.hi, walk.lo)) / 2)
         allowed = np.maximum(allowed / np.maximum(expected, _CLOSE), 0.02)
         self.allowed = np.where(was_asked, allowed, 1.0)
-        moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
-        self.trust = np.where(was_asked, moved, self.trust)
+        if self.look.norm != "l1":
+            moved = np.clip(np.sqrt(self.trust * allowed), 0.05, 1.5)
+            self.trust = np.where(was_asked, moved, self.trust)
 
     def _learn_from(self, known: Known, p: Single) -> None:
         """Update on the boundary point reached, and forget by its distance from the last one."""
@@ -270,7 +275,7 @@ class _Stack:
         frame = Frame(self.centre, self.down, self.up, self.normal)
         n, m = probes.deviation.shape
         a, flipped = np.empty_like(probes.components), np.empty((n, m), np.bool_)
-        width = -(-m // -(-m * frame.centre[0].nbytes // _ASKED))
+        width = -(-m // -(-m * frame.centre.nbytes // _ASKED))
         for first in range(0, m, width):
             some = slice(first, first + width)
             aside = self.blocks.synthesise(probes.components[:, some])

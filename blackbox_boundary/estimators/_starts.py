@@ -7,12 +7,13 @@ rows at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import IN_CACHE, take
 from ..gradients.bases import Basis
 from ..predictor import BoolArray, IntArray, Real
 from ..search.box import Box
@@ -90,6 +91,8 @@ class Rays:
         Labels that do not count as flips.
     slopes : (m, k)
         Directions are orthogonal to these.
+    brief : collection of int
+        Once the nearest flip is of one of these spectra, only the first pairs are followed.
     nearest : Start or None
         Set by :func:`follow`.
     """
@@ -105,7 +108,15 @@ class Rays:
     norm: str
     others: Collection[int]
     slopes: Real
+    brief: Collection[int] = ()
     nearest: Start | None = None
+
+    def tries(self, nearest: int) -> int:
+        """Rays in all, if the nearest flip is of this spectrum, or -1."""
+        if nearest < 0:
+            return len(self.radii)
+        first_pairs = 2 * self.pairs * len(self.spectra)
+        return min(self.n_starts, first_pairs) if nearest in self.brief else self.n_starts
 
     def spectrum(self, pair: int, nearest: int) -> int:
         """Number of the spectrum of a pair; ``nearest`` is that of the nearest flip, or -1."""
@@ -133,6 +144,7 @@ def first_flip(
     norm: str = "l2",
     *,
     spectra: Sequence[Real] = (),
+    brief: Collection[int] = (),
 ) -> Asking[Start | None]:
     """Try random directions; return the nearest boundary point met, None if no direction flips.
 
@@ -142,7 +154,7 @@ def first_flip(
     nets of photographs theirs. The first ones are followed to the end of the box (without bounds:
     twice as far each, a million row lengths at most, then from the first radius on again), later
     ones are asked once, just inside the best distance known, and dropped if that does not flip, as
-    RayS does [1]_.
+    RayS does [1]_. Where a spectrum of ``brief`` came nearest, the others are left out.
 
     References
     ----------
@@ -157,10 +169,8 @@ def first_flip(
     else:
         radii = np.ldexp(1.0, k % math.ceil(math.log2(_FARTHEST * box.size)))
     drawn, pairs = (spectra, _PAIRS) if spectra else (_by_default(basis), 1)
-    nowhere = np.zeros((0, basis.size))
-    rays = Rays(
-        box, np.zeros(len(box.up)), basis, drawn, pairs, radii, n_starts, stream, norm, (), nowhere
-    )
+    centre, nowhere = np.zeros(len(box.up)), np.zeros((0, basis.size))
+    rays = Rays(box, centre, basis, drawn, pairs, radii, n_starts, stream, norm, (), nowhere, brief)
     yield rays
     return rays.nearest
 
@@ -203,17 +213,15 @@ def follow(every: Sequence[Rays]) -> Generator[BatchAsk, Replies, None]:
         i = flips.going(attempt)
         if not i.size:
             break
-        ray = flips.next_rays(i, attempt)
+        flips.turn(i, attempt)
         hi = np.array([every[row].radii[attempt] for row in i.tolist()])
-        hi = np.minimum(_WORTHWHILE * flips.length[i], hi)
-        hit = yield from flips.ask(i, ray(hi))
+        hit = yield from flips.ask(i, np.minimum(_WORTHWHILE * flips.length[i], hi))
         i, lo = i[hit], np.zeros(int(hit.sum()))
         if not i.size:
             continue
-        ray = flips.rays(i)
         for _ in range(_BISECTIONS):
             middle = 0.5 * (lo + flips.length[i])
-            hit = yield from flips.ask(i, ray(middle))
+            hit = yield from flips.ask(i, middle)
             lo = np.where(hit, lo, middle)
     flips.give_back()
 
@@ -223,7 +231,7 @@ class _Nearest:
 
     def __init__(self, every: Sequence[Rays]) -> None:
         self._every = every
-        self._centre = np.stack([rays.centre for rays in every])
+        self._centre = np.stack([rays.centre for rays in every], dtype=np.float64)
         self._down = np.stack([rays.box.down for rays in every]) - self._centre
         self._up = np.stack([rays.box.up for rays in every]) - self._centre
         n, self._norm = len(every), every[0].norm
@@ -234,33 +242,34 @@ class _Nearest:
 
     def going(self, attempt: int) -> IntArray:
         """The rows that follow a ray of this number."""
-        missing = np.isinf(self.length)
+        nearest = self._spectrum.tolist()
         return np.flatnonzero(
-            [
-                attempt < (len(rays.radii) if missing[row] else rays.n_starts)
-                for row, rays in enumerate(self._every)
-            ]
+            [attempt < rays.tries(nearest[row]) for row, rays in enumerate(self._every)]
         )
 
-    def next_rays(self, i: IntArray, attempt: int) -> Callable[[Real], Real]:
-        """The next rays of rows ``i``: every other one is opposite to the last."""
+    def turn(self, i: IntArray, attempt: int) -> None:
+        """Choose the next directions of rows ``i``: every other one is opposite to the last."""
         if attempt % 2:
-            self.u = -self.u
-        else:
-            for row in i.tolist():
-                rays = self._every[row]
-                self._of_u[row] = rays.spectrum(attempt // 2, int(self._spectrum[row]))
-                self.u[row] = rays.direction(int(self._of_u[row]))
-        return self.rays(i)
+            np.negative(self.u, out=self.u)
+            return
+        for row in i.tolist():
+            rays = self._every[row]
+            self._of_u[row] = rays.spectrum(attempt // 2, int(self._spectrum[row]))
+            self.u[row] = rays.direction(int(self._of_u[row]))
 
-    def rays(self, i: IntArray) -> Callable[[Real], Real]:
-        """The displacements (m, d) of rows ``i`` (m,) on their rays, by lengths (m,) from there."""
-        ray = Box(self._down[i], self._up[i]).ray(self.u[i], self._norm)
-        return lambda radius: self._centre[i] + ray(radius)
+    def _at(self, i: IntArray, radius: Real) -> Real:
+        """The displacements (m, d) of rows ``i`` (m,) so far along their rays; some at a time."""
+        points = self._centre[i]
+        width = max(1, IN_CACHE // points[0].nbytes)
+        for first in range(0, len(i), width):
+            part = slice(first, first + width)
+            down, up, u = (take(a, i[part]) for a in (self._down, self._up, self.u))
+            points[part] += Box(down, up).ray(u, self._norm)(radius[part])
+        return points
 
-    def ask(self, i: IntArray, points: Real) -> Generator[BatchAsk, Replies, BoolArray]:
-        """Ask points (m, d) of rows ``i``, each nearer than the last flip; which ones flipped."""
-        replies = yield i, points
+    def ask(self, i: IntArray, radius: Real) -> Generator[BatchAsk, Replies, BoolArray]:
+        """Ask at radii (m,) of rows ``i``, each nearer than the last flip; which ones flipped."""
+        replies = yield i, self._at(i, radius)
         counts = [
             label not in self._every[row].others
             for row, label in zip(i.tolist(), replies.label.tolist(), strict=True)

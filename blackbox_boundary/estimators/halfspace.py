@@ -16,6 +16,7 @@ It builds on published methods, and replaces their use of the answers:
 | probes of low frequency | GeoDA [2]_ | a spectrum learnt from the answers (:mod:`._amplitudes`) |
 | search from point to normal | CGBA [3]_: a semicircle | in any norm and box (:mod:`._rounds`) |
 | one question drops a direction | RayS [4]_ | :func:`._starts.first_flip` |
+| parts of a corner change sides | RayS [4]_ | cells of the input's shape (:mod:`._cells`) |
 
 The normal learnt at one boundary point is kept for the next with a little less certainty
 (``forgetting``); those methods start again.
@@ -74,6 +75,7 @@ from ..search.geometry import ORDER, check_norm, length
 from ..search.lockstep import Asking, RowSearch, lockstep
 from ..search.problem import Problem
 from ..search.state import Flips
+from ._cells import first_corner
 from ._directions import Blocks
 from ._facet import Facet
 from ._facet_settings import FacetSettings
@@ -180,7 +182,7 @@ class HalfSpace(FacetSettings):
 
         def start(row: int, box: Box) -> RowSearch:
             stream = problem.stream(int(flips.row_ids[row]))
-            return self._row(box, blocks, problem.n_classes, stream)
+            return self._row(box, blocks, problem, stream)
 
         others = (self.max_queries_per_row - _settled(blocks)) // _REFINE
         facets = 1 + max(0, min(problem.n_classes - 2, others))
@@ -196,19 +198,24 @@ class HalfSpace(FacetSettings):
         )
 
     def _row(
-        self, box: Box, blocks: Blocks, n_classes: int, stream: np.random.Generator
+        self, box: Box, blocks: Blocks, problem: Problem, stream: np.random.Generator
     ) -> RowSearch:
         """Search one row until the driver stops sending answers."""
-        start = yield from first_flip(
-            box, blocks.basis, self.n_starts, stream, self.norm, spectra=blocks.spectra
-        )
+        basis, spectra = blocks.basis, blocks.spectra
+        if self.norm == "linf":
+            shape = problem.input_shape
+            start = yield from first_corner(box, shape, basis, self.n_starts, stream, spectra)
+        else:
+            start = yield from first_flip(
+                box, basis, self.n_starts, stream, self.norm, spectra=spectra
+            )
         if start is None:
             return
         nearest = Facet.at(start, box, blocks, stream, self._length(start))
         known, pause, slack = [nearest], _REFINE, _SLACK
         yield from _settle(_settled(blocks), nearest)
         while True:
-            new = yield from self._beside(known, nearest, n_classes, blocks)
+            new = yield from self._beside(known, nearest, problem.n_classes, blocks)
             for facet in known if new is None else [new]:
                 yield from _keep_up(facet, nearest, slack)
             if new is None:

@@ -56,7 +56,8 @@ def merge_ledgers(parts: Sequence[str | Path], path: str | Path) -> int:
         draft = path.with_name(f".{path.name}.draft")
         draft.unlink(missing_ok=True)
         try:
-            n_again = _write(files, outlines, draft)
+            with translated(path):  # else the error would name the part read last
+                n_again = _write(files, outlines, draft)
             draft.replace(path)
         finally:
             for rest in (draft, *(draft.with_name(draft.name + end) for end in ("-wal", "-shm"))):
@@ -77,31 +78,27 @@ def _write(files: Sequence[LedgerFile], outlines: Sequence[dict[str, object]], p
     earlier, n_again = set[bytes](), 0
     db = connect(path, write=True)
     try:
-        with translated(path):
-            create(db, path, files[0].card)
-            db.execute("BEGIN IMMEDIATE")
-            data = json.dumps(list(outlines)).encode()
-            first = Entry(1, Event.NOTED, 0, time.time(), 0, 0, MERGED, b"", data)
-            chain = _append(db, first_link(files[0].card), first)
-            last = 1
-            for file in files:
-                offset, run_of, asked = last, dict[int, int](), set[bytes]()
-                for entry in file.entries():
-                    moved = _moved(entry, offset)
-                    chain, last = _append(db, chain, moved), moved.id
-                    run_of[moved.id] = moved.run
-                    if entry.event == Event.ASKED and entry.form != "checks":
-                        asked.update(_keys(entry.data))
-                n_again += len(asked & earlier)
-                earlier |= asked
-                db.executemany(
-                    "INSERT INTO in_flight VALUES (?, ?)",
-                    [
-                        (call + offset, run_of[call + offset])
-                        for call in sorted(file.calls_in_flight())
-                    ],
-                )
-            db.execute("COMMIT")
+        create(db, path, files[0].card)
+        db.execute("BEGIN IMMEDIATE")
+        data = json.dumps(list(outlines)).encode()
+        first = Entry(1, Event.NOTED, 0, time.time(), 0, 0, MERGED, b"", data)
+        chain = _append(db, first_link(files[0].card), first)
+        last = 1
+        for file in files:
+            offset, run_of, asked = last, dict[int, int](), set[bytes]()
+            for entry in file.entries():
+                moved = _moved(entry, offset)
+                chain, last = _append(db, chain, moved), moved.id
+                run_of[moved.id] = moved.run
+                if entry.event == Event.ASKED and entry.form != "checks":
+                    asked.update(_keys(entry.data))
+            n_again += len(asked & earlier)
+            earlier |= asked
+            db.executemany(
+                "INSERT INTO in_flight VALUES (?, ?)",
+                [(call + offset, run_of[call + offset]) for call in sorted(file.calls_in_flight())],
+            )
+        db.execute("COMMIT")
     finally:
         db.close()
     return n_again

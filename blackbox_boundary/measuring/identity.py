@@ -95,7 +95,8 @@ def check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
         if before != value and not (name == "fingerprint" and None in (before, value)):
             raise InvalidInput(
                 '"resume" must hold a run of the same model with the same settings: '
-                f'"{name}" was {parts(before, value)}, and is {parts(value, before)} now.'
+                f'"{name}" was {parts(before, value)}, and is {parts(value, before)} now. '
+                "Nothing was sent; begin a new run, in another folder or with --overwrite."
             )
 
 

@@ -82,13 +82,13 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
             raise InvalidInput(f'"{name}" is a whole run, not a shard of one.')
     first = runs[0]
     for run, name in zip(runs, names, strict=True):
-        facts = differing(first, run)
-        if (run["shard"]["of"], run["shard"]["n_rows"]) != (
-            first["shard"]["of"],
-            first["shard"]["n_rows"],
-        ):
-            facts.insert(0, "number of shards or rows")
-        if facts:
+        counts = (("of", "number of shards"), ("n_rows", "number of rows"))
+        facts = [
+            _difference(what, first["shard"][count], run["shard"][count])
+            for count, what in counts
+            if first["shard"][count] != run["shard"][count]
+        ]
+        if facts := facts + differing(first, run):
             raise InvalidInput(
                 f'"{names[0]}" and "{name}" are not shards of one measurement; '
                 f"they differ in: {', '.join(facts)}."
@@ -108,6 +108,7 @@ def check_shards(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> lis
 
 def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Facts of the measurement that differ between two runs; with their values if short."""
+    run, other = _compared(run), _compared(other)
     facts = sorted({*run, *other} - _MAY_DIFFER)
     return [
         _difference(fact, run.get(fact), other.get(fact))
@@ -116,9 +117,40 @@ def differing(run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a run without the names that model and data have on one machine.
+
+    A fingerprint and a digest say what their content is.
+    """
+    facts, data = dict(run), run.get("data")
+    if facts.get("fingerprint") is not None:
+        facts.pop("model", None)
+    if isinstance(data, Mapping) and "blake2b" in data:
+        facts["data"] = {name: data[name] for name in data if name not in ("name", "path")}
+    return facts
+
+
 def _difference(fact: str, value: Any, other: Any) -> str:
+    """A fact with both values, cut where they are long; of a compound one, each entry of both.
+
+    Examples
+    --------
+    >>> _difference("estimator", {"name": "ray", "a": 1}, {"name": "tangent", "b": 2})
+    'estimator.name (ray and tangent)'
+    """
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        shared = [name for name in value if name in other and value[name] != other[name]]
+        if shared:
+            entries = (_difference(f"{fact}.{name}", value[name], other[name]) for name in shared)
+            return ", ".join(entries)
+    if isinstance(value, str) and isinstance(other, str):
+        value, other = _cut(value), _cut(other)
     values = [parts(value, other) or "none", parts(other, value) or "none"]
     return fact if max(map(len, values)) > _SHOWN else f"{fact} ({' and '.join(values)})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:12]}..."
 
 
 def _rows(run: Mapping[str, Any]) -> range:

@@ -89,6 +89,7 @@ class Run:
         self._identity = identity(self._predictor, self._estimator, self._problem)
         rest = results.rest(n)
         if results.earlier is not None:
+            self.part.check_resumed(results.earlier)
             check_same(results.earlier, self._identity)
             self._withdrawn = str(results.earlier.get(WITHDRAWN, ""))
         groups = self._groups = Groups(

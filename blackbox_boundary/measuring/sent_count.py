@@ -1,9 +1,11 @@
-"""A count on disk of the rows that a run was granted, which outlives a killed run."""
+"""A count on disk of what a run was granted to send, which outlives a killed run."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from ..analysis.account import Account
 
 __all__ = ["SentCount"]
 
@@ -13,23 +15,22 @@ class SentCount:
 
     Attributes
     ----------
-    before : int
-        Rows that killed runs sent and left no results of.
+    before : Account
+        Rows, round trips and their price that killed runs sent and left no results of.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "sent.count"
         self._file: int | None = None
-        try:
-            self.before = int(self._path.read_text("ascii"))
-        except (OSError, ValueError):
-            self.before = 0
+        self.before = _read(self._path)
 
-    def note(self, n_sent: int) -> None:
-        """Note the rows sent by this run so far."""
+    def note(self, rows: int, requests: int, cost: float) -> None:
+        """Note what this run was granted so far."""
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(self._file, f"{self.before + n_sent:020d}\n".encode(), 0)
+        total = self.before.plus(Account(sent=rows, requests=requests, cost=cost))
+        line = f"{total.sent:020d} {total.requests:020d} {total.cost:24.17e}\n"
+        os.pwrite(self._file, line.encode(), 0)
 
     def remove(self) -> None:
         """Remove the count: the results of the run hold it, or it is of no interest."""
@@ -37,3 +38,13 @@ class SentCount:
             os.close(self._file)
             self._file = None
         self._path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Account:
+    """What a file counts; nothing where there is none. Earlier versions counted rows alone."""
+    try:
+        rows, *others = path.read_text("ascii").split()
+        requests, cost = others or ("0", "0")
+        return Account(sent=int(rows), requests=int(requests), cost=float(cost))
+    except (OSError, ValueError):
+        return Account()

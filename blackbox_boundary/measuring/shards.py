@@ -6,6 +6,7 @@ the others. The edge of a shard is always the edge of a block: calls never mix r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -133,6 +134,26 @@ class Part:
     def facts(self) -> dict[str, Any]:
         """For the facts of the run; nothing where the data are measured whole and at once."""
         return dict(self.shards)
+
+    def check_resumed(self, earlier: Mapping[str, Any]) -> None:
+        """Refuse to continue a run of other rows of the data.
+
+        Raises
+        ------
+        InvalidInput
+            The ``earlier`` run measured another shard, or no shard.
+        """
+        before, now = earlier.get("shard"), self.shards.get("shard")
+        if before != now:
+            raise InvalidInput(
+                f'"resume" must hold a run of the same rows: it holds {_called(before)}, and '
+                f"{_called(now)} would be measured now. Nothing was sent."
+            )
+
+
+def _called(shard: Mapping[str, Any] | None) -> str:
+    """A shard by its facts, as messages name it."""
+    return "all rows" if shard is None else f"shard {shard['number']}/{shard['of']}"
 
 
 def _as_shard(shard: Any) -> Shard:

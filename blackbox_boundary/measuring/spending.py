@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from ..analysis.account import Account
 from ..metering import Counting, Metered
@@ -20,6 +20,9 @@ from ..wrappers.budget import Allowance, BudgetPredictor, Prices
 from ..wrappers.ledger import LedgerPredictor
 
 __all__ = ["Limits", "Spending", "spending"]
+
+_NoteSent: TypeAlias = Callable[[int, int, float], None]
+"""Called with the rows and the round trips granted so far, and their price."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,18 @@ class Limits:
             max_requests=part(self.max_requests),
             max_seconds=seconds,
         )
+
+    def after(self, n_requests: int) -> Self:
+        """These limits, where a killed worker has sent so many requests already.
+
+        Examples
+        --------
+        >>> Limits(max_requests=30).after(12).max_requests, Limits().after(12).max_requests
+        (18, None)
+        """
+        if self.max_requests is None:
+            return self
+        return replace(self, max_requests=max(0, self.max_requests - n_requests))
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,7 @@ class Spending:
 def spending(
     predictor: Predictor,
     limits: Limits,
-    note_sent: Callable[[int], None],
+    note_sent: _NoteSent,
     *,
     ledger: str | Path | None = None,
     model_name: str | None = None,
@@ -135,10 +150,10 @@ def spending(
 
     Limits count what is newly sent: request by request, retries included, where the predictor is
     :class:`~blackbox_boundary.metering.Metered`, else call by call. ``note_sent`` is called with
-    the rows granted so far before they are sent.
+    the rows and the round trips granted so far, and their price, before they are sent.
     """
     allowance = _NotedAllowance(
-        note_sent, max_calls=limits.max_requests, max_seconds=limits.max_seconds
+        note_sent, limits.prices, max_calls=limits.max_requests, max_seconds=limits.max_seconds
     )
     counting = predictor if isinstance(predictor, Counting) else None
     with ExitStack() as opened:
@@ -154,13 +169,14 @@ def spending(
 
 
 class _NotedAllowance(Allowance):
-    """An allowance that notes the rows granted so far before they are sent."""
+    """An allowance that notes what was granted so far before it is sent."""
 
-    def __init__(self, note: Callable[[int], None], **limits: Any) -> None:
+    def __init__(self, note: _NoteSent, prices: Prices, **limits: Any) -> None:
         super().__init__(**limits)
-        self._note = note
+        self._note, self._prices = note, prices
 
     def charge(self, n_queries: int, n_calls: int = 1) -> None:
         """Grant a call, and note what has been granted."""
         super().charge(n_queries, n_calls)
-        self._note(self.n_queries)
+        cost = self._prices.cost(self.n_queries, self.n_calls)
+        self._note(self.n_queries, self.n_calls, cost)

@@ -185,7 +185,7 @@ def _row_table(
         return None
     lines = [
         (
-            f"{row}",
+            f"{before.first_row + row}",
             *(f"{names(run.home[row])} → {names(run.flipped[row])}" for run in (before, after)),
             *(number(run.norm(norm)[row]) for run in (before, after)),
         )

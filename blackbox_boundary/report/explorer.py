@@ -82,7 +82,7 @@ def write_explorer(
         rows = _pictured(distances, norm)
         drawn, _ = triptychs(x, distances.flip_points, rows, layout)
         data["pictures"] = {
-            str(row): [uri for uri in (picture.original, picture.flip) if uri]
+            str(distances.first_row + row): [uri for uri in (picture.original, picture.flip) if uri]
             for row, picture in zip(rows.tolist(), drawn, strict=True)
         }
     pairs = label_pairs(distances, norm)
@@ -150,8 +150,9 @@ def _columns(
     distances: Distances, norm: str, labels: NDArray[np.intp] | None
 ) -> dict[str, tuple[str, bool, list[Any]]]:
     """Title, whether they are words, and values of each column, by its key."""
+    first, n = distances.first_row, len(distances)
     columns: dict[str, tuple[str, bool, list[Any]]] = {
-        "row": ("row", False, list(range(len(distances)))),
+        "row": ("row", False, list(range(first, first + n))),
         "home": ("home", True, distances.home.tolist()),
         "flipped": ("flipped", True, distances.flipped.tolist()),
     }

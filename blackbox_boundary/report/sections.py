@@ -268,7 +268,7 @@ def fragile_rows(
     )
     rows = [
         FragileRow(
-            row=int(i),
+            row=distances.first_row + i,
             home=names(distances.home[i]),
             flipped=names(distances.flipped[i]),
             truth=None if labels is None else names(labels[i]),
@@ -326,7 +326,7 @@ def _fragile_table(
     truth = labels is not None
     cells = [
         (
-            f"{i}",
+            f"{distances.first_row + i}",
             f"{names(distances.home[i])} → {names(distances.flipped[i])}",
             *([] if labels is None else [names(labels[i])]),
             status_words(distances.status[i]),

@@ -1,9 +1,8 @@
-"""Where one row may move, and the two displacements of a box that are wanted in closed form.
+"""Where one row may move, and two displacements of a box: along a ray, and to a plane.
 
 A ray clipped to a box bends along its faces: every coordinate moves with the radius until its room
-is used up. Any sum of powers of the coordinates is then a piecewise polynomial of the radius, with
-a break where a coordinate stops; sorting the breaks gives the radius at which the sum reaches a
-value, without iterating.
+is used up. Sums of the coordinates or of their squares are then concave and piecewise linear in the
+radius or in its square, which Newton's method solves exactly.
 """
 
 from __future__ import annotations
@@ -19,6 +18,14 @@ from ..arrays import clip_numpy
 from ..predictor import Bounds, Real
 
 __all__ = ["Box"]
+
+_PASSES = 100
+"""Steps of Newton's method at most; ten are many, and each leaves a face behind."""
+
+_TINY = 1e-300
+
+_FAR = 1e150
+"""Radius at which a coordinate without bounds is taken to stop; its square is finite, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +70,14 @@ class Box:
         """
         if norm == "linf":
             return lambda length: self.clip(np.minimum(length, self.width)[..., None] * np.sign(u))
-        squares = _Powers(self._room(u), u * u, 2)
-        return lambda length: self.clip(squares.radius(np.square(length))[..., None] * u)
+        squares, most = u * u, self._end(u)
+        np.square(most, out=most)
+
+        def along(length: float | Real) -> Real:
+            s = np.sqrt(_meeting(squares, most, np.square(length)))[..., None] * u
+            return clip_numpy(s, self.down, self.up, out=s)
+
+        return along
 
     def nearest(self, w: Real, norm: str = "l2") -> Real | None:
         """Return the shortest displacement with ``w . s = 1``; None if the box does not reach it.
@@ -72,36 +85,34 @@ class Box:
         By the optimality conditions it is ``clip(r * w)`` in L2, ``clip(r * sign(w))`` in L-inf.
         """
         rate = np.sign(w) if norm == "linf" else w
-        s = self.clip(_Powers(self._room(rate), w * rate, 1).radius(np.ones(())) * rate)
+        s = self.clip(_meeting(w * rate, w * self._end(rate), np.ones(())) * rate)
         return s if abs(float(w @ s) - 1) < 1e-6 else None
 
-    def _room(self, u: Real) -> Real:
-        """Radius (..., d) at which each coordinate stops; 0 for one that does not move."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return np.where(u > 0, self.up / u, np.where(u < 0, self.down / u, 0.0))
+    def _end(self, u: Real) -> Real:
+        """The displacement (..., d) at which each coordinate stops; 0 for one that rests."""
+        s = _FAR * u
+        return clip_numpy(s, self.down, self.up, out=s)
 
 
-class _Powers:
-    """The sums ``sum_i min(r, room_i)**power * share_i`` (...) as functions of the radius ``r``."""
+def _meeting(share: Real, most: Real, target: Real) -> Real:
+    """Where ``sum_i min(t * share_i, most_i)`` (...) rises to ``target``; where it ends, if before.
 
-    def __init__(self, room: Real, share: Real, power: int) -> None:
-        order = np.argsort(room, axis=-1)
-        room, share = (np.take_along_axis(part, order, axis=-1) for part in (room, share))
-        stops = np.isfinite(room)
-        breaks = np.where(stops, room, 0.0)
-        self._power, self._last = power, breaks.max(axis=-1, initial=0.0)
-        raised = breaks**power
-        self._free = np.cumsum(share[..., ::-1], axis=-1)[..., ::-1]
-        self._done = np.cumsum(raised * share, axis=-1) - raised * share
-        self._reached = np.where(stops, self._done + raised * self._free, np.inf)
-
-    def radius(self, target: Real) -> Real:
-        """Where the sums are ``target`` (...); the largest finite room where they never are."""
-        j = (self._reached < target[..., None]).sum(axis=-1, keepdims=True)
-        beyond = j[..., 0] == self._reached.shape[-1]
-        j = np.minimum(j, self._reached.shape[-1] - 1)
-        done, free = (np.take_along_axis(a, j, axis=-1)[..., 0] for a in (self._done, self._free))
-        met = ~beyond & (free > 0) & np.isfinite(target)
-        rest = np.maximum(target - done, 0.0)
-        share = np.divide(rest, free, out=np.zeros_like(rest), where=met)
-        return np.where(met, share ** (1 / self._power), self._last)
+    Newton's method approaches the root of a concave function from below; on the last piece, where
+    the function is linear, it is exact.
+    """
+    reached = target < most.sum(axis=-1)
+    wanted = np.where(reached, target, 0.0)
+    t = wanted / np.maximum(share.sum(axis=-1), _TINY)
+    rise = np.empty_like(share)  # fresh pages for each step would take longer than the step
+    for _ in range(_PASSES):
+        np.multiply(t[..., None], share, out=rise)
+        slope = np.einsum("...d,...d->...", share, rise < most)
+        missing = wanted - np.minimum(rise, most, out=rise).sum(axis=-1)
+        further = np.maximum(t, t + missing / np.maximum(slope, _TINY))
+        if (further == t).all():
+            break
+        t = further
+    if reached.all():
+        return t
+    ends = np.divide(most, share, out=np.zeros_like(most), where=share > 0)
+    return np.where(reached, t, ends.max(axis=-1, initial=0.0))

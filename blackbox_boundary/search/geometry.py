@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..arrays import IN_CACHE, as_kind, as_numpy, at_least, flat_norm
+from ..arrays import IN_CACHE, as_kind, as_numpy, at_least, clip_numpy, flat_norm
 from ..errors import InvalidInput
 from ..predictor import Array, BoolArray, Bounds, Real
 from .problem import Problem
@@ -127,6 +127,8 @@ def limits(x: Array, bounds: Bounds, frozen: BoolArray | None = None) -> tuple[A
 
 def inside(step: Array, least: Array, most: Array) -> Array:
     """The nearest step in the box."""
+    if isinstance(step, np.ndarray):
+        return clip_numpy(step, least, most)
     xp = array_namespace(step)
     return xp.minimum(xp.maximum(step, least), most)
 

@@ -330,8 +330,9 @@ class _Block:
         """
         if not len(at):
             return
-        moved = points.astype(np.float64) - self._origin[at]
-        length, away = np.linalg.norm(moved, axis=-1), self._length(moved)
+        moved = np.subtract(points, self._origin[at], dtype=np.float64)
+        length = np.sqrt(np.einsum("kd,kd->k", moved, moved))
+        away = length if self._rank is None else self._rank(moved)
         order = np.lexsort((away, at))
         order = order[_begins(at[order])]
         order = order[away[order] < self._nearest[at[order]]]

@@ -83,6 +83,12 @@ def test_verdict_of_a_plain_run():
     assert said.warning == ""
 
 
+def test_rows_that_were_not_asked_about_are_not_counted_in():
+    """A limit leaves rows without a known label; the sentence says which it is about."""
+    said = verdict(measured([1.0, 2.0, 3.0, np.inf], home=[0, 0, 0, -1]))
+    assert said.sentences[0].startswith("Half of the 3 rows with a known label change their label")
+
+
 @pytest.mark.parametrize(("n_bad", "warned"), [(0, False), (1, False), (2, True), (10, True)])
 def test_warning_below_nine_in_ten(n_bad, warned):
     """Of ten rows, nine are enough and eight are not; where none converged the words say so."""

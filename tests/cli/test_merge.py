@@ -101,7 +101,57 @@ def test_what_is_missing_is_said_before_anything_is_written(runs, tmp_path):
     assert (found.exit_code, "missing: 2" in found.stderr) == (3, True)
     found = run("merge", runs / "whole", "--output", tmp_path / "m")
     assert "not a shard" in found.stderr
+    (tmp_path / "none").mkdir()
+    found = run("merge", runs / "p1", tmp_path / "none", "--output", tmp_path / "m")
+    assert (found.exit_code, 'none" holds no run' in found.stderr) == (3, True)
+    parts, ledger = [runs / f"p{k}" for k in (1, 2, 3)], tmp_path / "no folder" / "m.db"
+    found = run("merge", *parts, "--output", tmp_path / "m", "--ledger", ledger)
+    assert (found.exit_code, f'"{ledger}" cannot be opened' in found.stderr) == (3, True)
     assert not (tmp_path / "m").exists()
+
+
+def test_a_shard_is_not_replaced_by_the_whole(runs, tmp_path):
+    """Its folder is refused as output, under any name; another run's needs --overwrite."""
+    for k in (1, 2, 3):
+        shutil.copytree(runs / f"p{k}", tmp_path / f"p{k}")
+    (tmp_path / "link").symlink_to(tmp_path / "p1")
+    parts = [tmp_path / f"p{k}" for k in (1, 2, 3)]
+    for output in (parts[0], tmp_path / "p2" / ".." / "p1", tmp_path / "link"):
+        found = run("merge", *parts, "--output", output, "--overwrite")
+        assert (found.exit_code, "would replace the results of the shard" in found.stderr) == (
+            3,
+            True,
+        )
+    for name in ("results.csv", "results.npz", "run.json"):
+        assert (parts[0] / name).read_bytes() == (runs / "p1" / name).read_bytes()
+    found = run("merge", *parts, "--output", runs / "whole")
+    assert found.exit_code == 3
+    assert "--overwrite" in found.stderr
+    assert "--resume" not in found.stderr
+
+
+def test_flip_points_that_one_shard_did_not_keep(runs, tmp_path):
+    """The whole has none, and the message names the shard."""
+    typed = ["--shard", "3/3", "--no-flip-points", "--output", tmp_path / "p3"]
+    assert run("measure", MODEL, "digits", *COMMON, *ROWS, *typed).exit_code == 0
+    found = run("merge", runs / "p1", runs / "p2", tmp_path / "p3", "--output", tmp_path / "m")
+    assert found.exit_code == 0, found.output
+    assert f'"{tmp_path / "p3"}" kept no flip points' in found.stderr
+    with np.load(tmp_path / "m" / "results.npz") as stored:
+        assert "flip_points" not in stored.files
+
+
+def test_a_shard_is_not_resumed_as_another(runs, tmp_path):
+    """Its rows would pass for those of the other; exit code 3, and the folder stays as it is."""
+    shutil.copytree(runs / "p2", tmp_path / "p2")
+    typed = ["--shard", "3/3", "--output", tmp_path / "p2", "--resume"]
+    found = run("measure", MODEL, "digits", *COMMON, *ROWS, *typed)
+    assert (found.exit_code, "holds shard 2/3" in found.stderr) == (3, True)
+    stored = json.loads((tmp_path / "p2" / "run.json").read_text())
+    assert stored["shard"]["number"] == 2
+    typed[3] = tmp_path / "none"
+    found = run("measure", MODEL, "digits", *COMMON, *ROWS, *typed)
+    assert (found.exit_code, "leave --resume out" in found.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "a", "1/2000"])

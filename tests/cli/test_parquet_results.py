@@ -1,9 +1,12 @@
 """``measure --results parquet`` on large data, ``merge``, ``report``, ``compare`` and ``worst``."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -15,6 +18,7 @@ from blackbox_boundary.cli import main
 from blackbox_boundary.datasets import data as data_rules
 from blackbox_boundary.datasets import parquet_files
 from blackbox_boundary.measuring import blocks, results
+from blackbox_boundary.measuring.sent_count import SentCount
 
 pa = pytest.importorskip("pyarrow")
 
@@ -202,10 +206,49 @@ def test_storage_that_fills_up(folder):
     assert process.returncode == 3, process.stderr
     assert process.stderr.count("Error: ") == 1
     assert "The results of rows 0 to 63 cannot be written" in process.stderr
-    assert int((folder / "p" / "sent.count").read_text()) > 0
+    before = SentCount(folder / "p").before
+    assert before.sent > before.requests > 0
     found = measured(folder, "p", *PARQUET, "--resume")
     assert found.exit_code == 0, found.output
+    facts = json.loads((folder / "p" / "run.json").read_text())
+    for kind, name in (("queries", "sent"), ("requests", "requests")):
+        assert facts["account"][name] == facts["sent"][kind] + getattr(before, name)
     assert len(Distances.load(folder / "p")) == 200
+
+
+def test_a_run_that_is_replaced_leaves_no_file(folder):
+    """Tables by Parquet and the other way round; an attempt that ends early replaces nothing."""
+    assert measured(folder, "p", *PARQUET, "--rows", 40).exit_code == 0
+    before = sorted(path.name for path in (folder / "p").rglob("*"))
+    assert measured(folder, "p", "--overwrite", "--dry-run").exit_code == 0
+    assert measured(folder, "p", "--overwrite", "--bounds", "5,6").exit_code == 3
+    assert sorted(path.name for path in (folder / "p").rglob("*")) == before
+    assert measured(folder, "p", "--overwrite", "--rows", 30, "--report").exit_code == 0
+    tables = {"results.csv", "results.npz", "run.json", "flips.csv", "changes.csv", "report.html"}
+    assert {path.name for path in (folder / "p").iterdir()} == tables
+    assert measured(folder, "p", *PARQUET, "--overwrite", "--rows", 40).exit_code == 0
+    assert sorted(path.name for path in (folder / "p").rglob("*")) == before
+
+
+def test_tables_that_a_disk_has_no_room_for(folder, monkeypatch):
+    """An error says so and where they are; the run that was to be replaced is whole."""
+    assert measured(folder, "t", "--no-report", "--rows", 40).exit_code == 0
+    before = {path: path.read_bytes() for path in (folder / "t").iterdir()}
+    save = Distances.save
+
+    def full(self, path):
+        if path.parent == folder / "t":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(self, path)
+
+    monkeypatch.setattr(Distances, "save", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    found = measured(folder, "t", "--no-report", "--rows", 30, "--overwrite")
+    assert found.exit_code == 3
+    (elsewhere,) = folder.glob("boundary-run-*")
+    assert f'Error: "{folder / "t"}" cannot be written' in found.stderr
+    assert f'the results are in "{elsewhere}"' in found.stderr
+    assert {path: path.read_bytes() for path in (folder / "t").iterdir()} == before
 
 
 _SLOW = """

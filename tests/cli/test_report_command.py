@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from blackbox_boundary import Distances
 from blackbox_boundary.cli import main
+from blackbox_boundary.ledger import summarise
 
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
@@ -256,3 +257,51 @@ def test_evidence_is_written_beside_the_results(folder):
     assert code == 0, said
     for name in ("evidence.cdx.json", "statement.md"):
         assert "aab1d7b3a643b434" in (folder / "old" / "run" / name).read_text()
+
+
+def test_rows_of_a_shard_have_one_number(folder):
+    """Every table, report and picture counts as the table of the whole run does."""
+    common = ["--no-progress", "--ledger", "all.db", "--model-name", "plane"]
+    table = ["measure", "table_model:Plane", "t.csv", "--rows", "1:9", *common]
+    assert run(*table, "--output", "whole", "--no-report")[0] == 0
+    for k in (1, 2):
+        code, said = run(*table, "--shard", f"{k}/2", "--output", f"p{k}", "--interactive")
+        assert code == 0, said
+    found, numbers = Distances.load("p2/results.npz"), set(range(4, 8))
+    nearest = [4 + row for row in found.nearest_first()[:3].tolist()]
+    assert f"Look first at rows {', '.join(map(str, nearest))}." in said
+    with Path("p2/changes.csv").open(newline="") as file:
+        assert {int(line["row"]) for line in csv.DictReader(file)} == numbers
+    for command in ("worst", "label-issues"):
+        code, said = run(command, "p2", "--data", "t.csv", "--output", "out.csv")
+        assert code == 0, said
+        with Path("out.csv").open(newline="") as file:
+            lines = list(csv.DictReader(file))
+        assert {int(line["row"]) for line in lines} == numbers
+    rows = [line.split(",") for line in Path("t.csv").read_text().splitlines()[2:]]
+    code, said = run("worst", "p2", "--data", "t.csv")
+    for line in csv.DictReader(said.splitlines()):
+        assert [line["first"], line["second"]] == rows[int(line["row"])][:2]
+    assert run("report", "p2", "--data", "t.csv", "--interactive")[0] == 0
+    assert '"row":[4,5,6,7]' in Path("p2/explorer.html").read_text()
+    assert set(re.findall(r">row (\d+)<", Path("p2/report.html").read_text())) == {*"4567"}
+
+    code, said = run("merge", "p1", "p2", "--output", "merged", "--ledger", "merged.db")
+    assert code == 0, said
+    for name in ("results.csv", "flips.csv", "changes.csv"):
+        assert Path("merged", name).read_bytes() == Path("whole", name).read_bytes()
+    assert summarise("merged.db").n_answered == summarise("all.db").n_answered
+
+    pictures = [
+        "measure",
+        "pictures_model:Plane",
+        "x.npy",
+        "--shard",
+        "2/2",
+        "--output",
+        "pictures",
+    ]
+    assert run(*pictures, "--no-progress", "--no-report")[0] == 0
+    assert run("worst", "pictures", "--data", "x.npy", "--n", 1, "--images", "drawn")[0] == 0
+    (drawn,) = (int(path.stem) for path in Path("drawn").glob("*.png") if path.stem.isdecimal())
+    assert drawn == 10 + Distances.load("pictures/results.npz").nearest_first()[0]

@@ -1,6 +1,7 @@
 """``measure --workers`` on the command line."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -47,16 +48,33 @@ def test_the_tables_are_those_of_one_process(runs):
 def test_the_same_command_goes_on(runs):
     """The first run says so; the last one sends nothing, and all that was sent is in the ledger."""
     folder, outcomes = runs
-    assert "rows are not finished; go on with the same command\n" in outcomes[0].stderr
+    said = "go on with the same command, with a larger --max-queries where that was reached\n"
+    assert said in outcomes[0].stderr
     sent = [outcome.stderr.split(" sent in ")[0].split(", ")[-1] for outcome in outcomes]
     assert sent[1] == sent[2]
     report = verify(folder / "all.db")
     assert f"{report.n_answered:,}" == sent[2].split(" ")[0]
 
 
+def test_one_process_does_not_mix_with_workers(runs, tmp_path):
+    """The next run of workers would replace its rows; --overwrite begins anew."""
+    folder, _ = runs
+    shutil.copytree(folder / "two", tmp_path / "two")
+    typed = ["measure", MODEL, "digits", *COMMON, "--rows", "10:12", "--output", tmp_path / "two"]
+    (tmp_path / "two" / "results.npz").unlink()  # as if the run had been killed
+    for more in ([], ["--resume"]):
+        found = run(*typed, *more)
+        assert (found.exit_code, "holds a run of workers" in found.stderr) == (3, True)
+    assert run(*typed, "--overwrite", "--dry-run").exit_code == 0
+    assert (tmp_path / "two" / "shards").exists()
+    assert run(*typed, "--overwrite").exit_code == 0
+    assert not (tmp_path / "two" / "shards").exists()
+
+
 @pytest.mark.parametrize(
     ("typed", "code", "match"),
     [
+        (["--shard", "1/2", "--shards", 2], 2, "leave --shards out"),
         (["--threads", 2], 2, "needs --workers"),
         (["--workers", 2], 2, "need --output"),
         (["--cluster"], 2, "need --output"),

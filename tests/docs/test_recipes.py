@@ -16,13 +16,14 @@ from blackbox_boundary.datasets import digits, digits_model
 pytest.importorskip("pyarrow")
 pytest.importorskip("onnxruntime")
 
-PAGE = Path(__file__).parents[2] / "docs/how-to/measure-a-hundred-million-rows.md"
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+PAGE = "measure-a-hundred-million-rows.md"
 SHARDS = 3
 
 
-def recipe(name):
+def recipe(name, page=PAGE):
     """The code of a recipe, with three shards instead of a hundred, and the access of the model."""
-    (code,) = re.findall(rf"```\w+ recipe={name}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (code,) = re.findall(rf"```\w+ recipe={name}\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
     code = code.replace("/100", f"/{SHARDS}").replace("1-100", f"1-{SHARDS}")
     return code.replace("N = 100", f"N = {SHARDS}").replace(
         "completions: 100", f"completions: {SHARDS}"
@@ -82,6 +83,18 @@ def test_slurm(folder):
         found = run(recipe("slurm"), folder, SLURM_ARRAY_TASK_ID=str(task))
         assert found.returncode == 0, found.stderr
     merged(folder)
+
+
+def test_slurm_with_ledgers(folder):
+    """Folders of shards and their ledgers lie side by side, and all of them are merged."""
+    np.save(folder / "x.npy", digits()[0][:90])
+    page = "measure-in-shards.md"
+    for task in range(1, SHARDS + 1):
+        found = run(recipe("array", page), folder, SLURM_ARRAY_TASK_ID=str(task))
+        assert found.returncode == 0, found.stderr
+    found = run(recipe("join", page), folder)
+    assert found.returncode == 0, found.stderr
+    assert len(Distances.load(folder / "whole" / "results.npz")) == 90
 
 
 def test_kubernetes(folder):

@@ -114,9 +114,36 @@ def test_rows_do_not_see_each_other_and_frozen_inputs_stay():
     assert (known[:, frozen] == x[together.has_flip][:, frozen]).all()
     assert (known == np.round(known * 255) / 255).all()
     for i in range(7):
-        alone = measure(predictor, x[i : i + 1], estimator=estimator)
+        alone = measure(predictor, x, estimator=estimator, shard=(i + 1, 7))
+        assert len(alone.l0) == 1
         for column in ("l0", "l2", "status", "n_predictions", "n_gradients"):
             assert getattr(together, column)[i] == getattr(alone, column)[0]
+
+
+def test_the_second_round_looks_for_another_class():
+    """The nearest class needs three inputs of twelve; another one, its slope small, the last."""
+
+    class Slow:
+        """Scores: 0, the sum of the first twelve inputs less 3.2, the last one squared, less."""
+
+        access, n_classes, input_shape, bounds = Access.LOGITS, 3, (13,), (0.0, 1.0)
+
+        def predict(self, x):
+            x = np.asarray(x, np.float64)
+            slow = 8 * x[:, 12] ** 2 - 7.2
+            return Prediction.from_scores(
+                np.stack([0 * slow, x[:, :12].sum(axis=-1) - 3.2, slow], axis=-1)
+            )
+
+        def vjp(self, x, v):
+            slope = np.repeat(v[:, 1:2], 13, axis=1)
+            slope[:, 12] = v[:, 2] * 16 * x[:, 12]
+            return slope
+
+    x = np.random.default_rng(3).uniform(0.02, 0.08, size=(8, 13))
+    counts = [measure(Slow(), x, estimator=Tangent(norm="l0", rounds=k)).l0 for k in (1, 2)]
+    assert (counts[0] == 3).all()
+    assert (counts[1] == 1).all()
 
 
 def test_without_bounds_one_input_is_enough():

@@ -109,6 +109,21 @@ def test_a_resumed_shard_goes_on():
 
 
 @pytest.mark.parametrize(
+    ("before", "now", "match"),
+    [((1, 3), (2, 3), "holds shard 1/3, and shard 2/3"), ((3, 3), (1, 3), "holds shard 3/3"),
+     (None, (1, 1), "holds all rows"), ((1, 1), None, "and all rows")],
+)  # fmt: skip
+def test_a_run_of_other_rows_is_not_gone_on_with(before, now, match):
+    """Shards of equal length would pass for each other; nothing is asked."""
+    x = X[:36]
+    first = measure(model(), x, shard=before)
+    silent = model()
+    silent.predict = silent.vjp = lambda *_: pytest.fail("it was asked")
+    with pytest.raises(InvalidInput, match=match):
+        measure(silent, x, shard=now, resume=first)
+
+
+@pytest.mark.parametrize(
     ("shard", "match"),
     [((0, 3), "1 <= K <= N"), ((4, 3), "1 <= K <= N"), ((1, 38), "37 rows"), ("1/3", r"\(K, N\)"),
      ((1.5, 3), "1 <= K <= N"), ((1, 2, 3), r"\(K, N\)")],
@@ -152,19 +167,35 @@ def other(k, n, **facts):
         (lambda: [part(1, 2)], "missing: 2"),
         (lambda: [part(1, 2), part(2, 2), part(1, 2)], "twice: 1"),
         (lambda: [part(1, 2), part(2, 2, seed=1)], r"differ in: seed \(0 and 1\)"),
-        (lambda: [part(1, 2), part(2, 3)], "number of shards"),
+        (lambda: [part(1, 2), part(2, 3)], r"differ in: number of shards \(2 and 3\)"),
         (lambda: [part(1, 2), measure(model(), X)], "a whole run"),
         (lambda: [part(1, 2)[:3], part(2, 2)], "must hold 19 rows"),
         (lambda: [part(1, 2), part(2, 2, bounds=(-9.0, 9.0))], "differ in: bounds"),
         (lambda: [part(1, 2), other(2, 2, tool="blackbox-boundary 9")], "differ in: tool"),
         (lambda: [part(1, 2), other(2, 2, fingerprint="another")], "differ in: fingerprint"),
         (lambda: [part(1, 2), other(2, 2, data={"blake2b": "0"})], "differ in: data"),
+        (
+            lambda: [other(1, 2, data={"blake2b": "a" * 99}), other(2, 2, data={"blake2b": "b"})],
+            r"differ in: data.blake2b \(aaaaaaaaaaaa... and b\)",
+        ),
     ],
 )
 def test_parts_that_do_not_belong_together(parts, match):
     """Each is named by what is wrong."""
     with pytest.raises(InvalidInput, match=match):
         merge(parts())
+
+
+def test_names_that_model_and_data_have_on_a_machine():
+    """Fingerprint and digest say what they are; without these the names must agree."""
+    named = [
+        {"model": f"{k}.onnx", "data": {"blake2b": "0", "name": f"{k}.npy", "path": f"/{k}.npy"}}
+        for k in (1, 2)
+    ]
+    known = [other(k, 2, fingerprint="f", **facts) for k, facts in enumerate(named, 1)]
+    assert len(merge(known)) == len(X)
+    with pytest.raises(InvalidInput, match=r"differ in: model \(1.onnx and 2.onnx\)"):
+        merge([other(k, 2, fingerprint=None, **facts) for k, facts in enumerate(named, 1)])
 
 
 def test_withdrawn_certificates_of_one_shard_withdraw_all():

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import types
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,16 @@ from blackbox_boundary import (
     measure,
 )
 from blackbox_boundary.ledger import summarise
+from blackbox_boundary.measuring import results
+from blackbox_boundary.measuring.sharded.dispatch import Dispatch
 from blackbox_boundary.measuring.sharded.lock import held
 from blackbox_boundary.measuring.sharded.preparation import default_shards, threads_of
 from blackbox_boundary.measuring.sharded.shared_rows import MappedRows, shared_rows
-from blackbox_boundary.measuring.sharded.work import OpenWork
+from blackbox_boundary.measuring.sharded.work import OpenWork, Outcome
 from blackbox_boundary.measuring.spending import Limits
 from blackbox_boundary.measuring.workers import measure_with_workers
 from blackbox_boundary.testing import Ball, Reference
+from blackbox_boundary.wrappers import Prices
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)
@@ -153,6 +157,20 @@ def test_a_killed_worker_loses_nothing(tmp_path, server, monkeypatch):
     assert report.n_answered == sent - report.n_lost
 
 
+def test_requests_of_a_killed_worker_count(tmp_path, server, monkeypatch):
+    """The limit holds for all workers of a shard together; the account has them and their price."""
+    monkeypatch.setenv("KILL", str(tmp_path / "kill"))
+    monkeypatch.setenv("AFTER", "9")
+    (tmp_path / "kill").touch()
+    limits = Limits(max_requests=45, prices=Prices(per_query=0.5, per_call=2))
+    found = run(tmp_path, workers=1, limits=limits)
+    assert found.run["workers"]["killed"] == 1
+    account, n_rows = found.run["account"], sum(worker_model.received(server).values())
+    assert account["requests"] == worker_model.calls(server) == 45
+    assert account["sent"] == n_rows
+    assert account["cost"] == 0.5 * n_rows + 2 * 45
+
+
 @pytest.mark.parametrize(("workers", "has_ledger"), [(1, True), (0, False)])
 def test_an_interrupt_keeps_what_was_measured(tmp_path, server, monkeypatch, workers, has_ledger):
     """Workers end their calls; the same call goes on: with a ledger, nothing is asked twice."""
@@ -260,6 +278,40 @@ def test_workers_that_are_killed_again_and_again(tmp_path, server, monkeypatch):
     assert len(lost.value.partial) == 12
 
 
+class _Stuck:
+    """A worker that ends a shard only when it is killed."""
+
+    def opened(self):
+        done = Future()
+        done.set_result(Outcome(0))
+        return done
+
+    def submit(self, number):
+        self.shard = Future()
+        return self.shard
+
+    def stop(self):
+        """It does not."""
+
+    def kill(self):
+        if not self.shard.done():
+            self.shard.set_exception(BrokenProcessPool())
+
+    def close(self):
+        """There is nothing to end."""
+
+
+def test_workers_that_a_second_interrupt_kills_are_not_replaced():
+    """Nor are they counted as killed and replaced."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    dispatch = Dispatch(_Stuck, 1, BrokenProcessPool, interrupt)
+    dispatch.run([1, 2])
+    assert (dispatch.is_interrupted, dispatch.n_lost, dispatch.error) == (True, 0, None)
+
+
 nowhere = types.ModuleType("nowhere")
 """A module that no other process can import, as that of a notebook."""
 nowhere.Local = type("Local", (Reference,), {"__module__": "nowhere"})
@@ -324,7 +376,7 @@ def measured(tmp_path_factory):
     ("change", "match"),
     [
         ({"seed": 1}, "differ in: seed"),
-        ({"n_shards": 2}, r"number of shards \(3\)"),
+        ({"n_shards": 2}, r"number of shards \(3 and 2\)"),
         ({"x": X + 1}, "differ in: data"),
         ({"ledger": "new.db"}, "with or without a ledger"),
         ({"results": "parquet"}, "as tables or as Parquet"),
@@ -382,10 +434,36 @@ def test_a_full_disk_in_mid_shard(tmp_path, server):
     shard = tmp_path / "run" / "shards" / "2"
     shard.mkdir(parents=True)
     (shard / ".results.npz.draft").symlink_to("/dev/full")
-    with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
+    with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)) as full:
         run(tmp_path)
     assert not (shard / "results.npz").exists()
-    assert_same(run(tmp_path), expected)
+    sent = sum(worker_model.received(server).values())
+    assert full.value.partial.run["account"]["sent"] == sent
+    found = run(tmp_path)
+    assert_same(found, expected)
+    assert found.run["account"]["sent"] == sum(worker_model.received(server).values()) > sent
+
+
+def test_a_full_disk_in_a_parquet_file(tmp_path, server, monkeypatch):
+    """The message is that of the disk; the account has all that was sent; the same call goes on."""
+    pytest.importorskip("pyarrow")
+    expected = plain(server)
+    with monkeypatch.context() as patch:
+        write, full = results.write_part, [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))]
+
+        def write_or_fail(folder, *part):
+            if folder.parent.name == "2" and full:
+                raise full.pop()
+            return write(folder, *part)
+
+        patch.setattr(results, "write_part", write_or_fail)
+        with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)) as ended:
+            run(tmp_path, results="parquet")
+    sent = sum(worker_model.received(server).values())
+    assert ended.value.partial.run["account"]["sent"] == sent
+    found = run(tmp_path, results="parquet")
+    assert_same(found, expected)
+    assert found.run["account"]["sent"] == sum(worker_model.received(server).values()) > sent
 
 
 def test_a_ledger_that_exists(tmp_path, server):
@@ -394,6 +472,14 @@ def test_a_ledger_that_exists(tmp_path, server):
     with pytest.raises(LedgerError):
         run(tmp_path, ledger=tmp_path / "other.db")
     assert not server.exists()
+
+
+def test_a_ledger_in_no_folder(tmp_path, server):
+    """It is refused before workers start, and no folder is left."""
+    with pytest.raises(LedgerError, match="there is no folder"):
+        run(tmp_path, ledger=tmp_path / "none" / "all.db")
+    assert not server.exists()
+    assert not (tmp_path / "run").exists()
 
 
 HOLDER = """

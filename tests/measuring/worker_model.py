@@ -43,6 +43,8 @@ class Watched(Reference):
         server = os.open(os.environ["SERVER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         os.write(server, "".join(f"{line}\n" for line in lines).encode())
         os.close(server)
+        with Path(f"{os.environ['SERVER']}.calls").open("a") as calls:
+            calls.write(".")
         time.sleep(float(os.environ.get("SLEEP", "0")))
         if self.n_calls == int(os.environ.get("AFTER", "-1")):
             with contextlib.suppress(FileNotFoundError):
@@ -67,6 +69,11 @@ def threads():
     model = Watched()
     model.fingerprint = os.environ.get("OMP_NUM_THREADS", "")
     return model
+
+
+def calls(server):
+    """How many calls the server received."""
+    return Path(f"{server}.calls").stat().st_size
 
 
 def received(server):

@@ -129,7 +129,7 @@ def test_the_command_line_on_a_cluster_of_its_own(python, tmp_path):
         )
     assert [done.returncode for done in outcomes] == [0, 0], outcomes[-1].stderr
     assert not kill.exists()
-    assert "1 workers were killed and replaced" in outcomes[-1].stderr
+    assert "1 worker was killed and replaced" in outcomes[-1].stderr
     tables = [(tmp_path / name / "results.csv").read_bytes() for name in ("one", "all")]
     assert tables[0] == tables[1]
     assert verify(tmp_path / "all.db").n_lost > 0

@@ -77,6 +77,8 @@ PEERS = {
         "ALMA 100": partial(alma, distance="l2", num_steps=100),
         "ALMA 1000": partial(alma, distance="l2"),
         "FMN 100": partial(fmn, norm=2, steps=100),
+        "DDN 24": partial(ddn, steps=24, levels=None),
+        "FMN 24": partial(fmn, norm=2, steps=24),
     },
     "l0": {
         "sigma-zero 100": partial(sigma_zero, num_steps=100),

@@ -125,12 +125,18 @@ class Tangent(Settings):
         flips.status[rows] = np.where(flips.has_flip[rows], Status.CONVERGED, failed)
 
     def _fewest(self, state: TangentState) -> Search:
-        """The rounds in L0: half of the first one's gradients look for where to start."""
+        """The rounds in L0: part of the first two's gradients look for where to start."""
         supports = SupportSearch(state)
-        n_start = self.steps // 2
+        n_start, n_elsewhere = self.steps // 2, self.steps * 5 // 12
         yield from supports.start(n_start)
         for number in range(self.rounds):
-            yield from supports.go_on(self.steps - (n_start + 3 if number == 0 else 1))
+            spent = 1
+            if number == 0:
+                spent = n_start + 3
+            elif number == 1:
+                yield from supports.start_elsewhere(n_elsewhere)
+                spent = n_elsewhere
+            yield from supports.go_on(self.steps - spent)
             yield from narrow(state)
 
 

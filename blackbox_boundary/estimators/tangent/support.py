@@ -13,6 +13,8 @@ its return. The search is a local one over supports, with one gradient a step:
    it be higher than the last. A coordinate that left may not return for some steps [1]_.
 4. Where that has not flipped after some steps, the search goes on from the best support with half
    of its coordinates, drawn at random, exchanged; and drops half the share.
+5. *Elsewhere.* The second round begins anew, at the flip of a descent towards another class that
+   starts beside the best flip.
 
 Kicks, shares and patience are each row's own. sigma-zero [2]_ and FMN descend with a smoothed or
 projected L0 norm; here a support is a set, and each gradient is taken where all of it counts.
@@ -36,7 +38,7 @@ from ...arrays import as_kind, as_numpy, take
 from ...predictor import BoolArray, FloatArray, IntArray, Real
 from ...search.asks import Ask, Gradients, Labels, Search
 from .descent import descend
-from .plan import PLANS, RESTARTS
+from .plan import ELSEWHERE, PLANS, RESTARTS
 from .restarts import look_at_corners
 from .state import TangentState
 
@@ -74,6 +76,9 @@ _DROPPED = 0.25
 _KICKED = 0.5
 """Share of the best support's coordinates that are exchanged when the search goes on from it."""
 
+_WORTH_A_TRY = 3.0
+"""Times the coordinates of the best flip that a new support may have to be gone on from."""
+
 
 class SupportSearch:
     """The supports of all rows of a search.
@@ -92,6 +97,8 @@ class SupportSearch:
         Gradients since the lowest margin.
     share : (n,)
         Share of a flip's coordinates that return.
+    fewest : (n,)
+        Coordinates of the least support that the last start found; infinite where it found none.
     """
 
     def __init__(self, state: TangentState) -> None:
@@ -102,6 +109,7 @@ class SupportSearch:
         self.lead, self.flipped = state.start.copy(), np.zeros(n, np.bool_)
         self.lowest, self.share = np.full(n, np.inf), np.full(n, _DROPPED)
         self.waits, self.stuck = np.zeros((n, d), np.int8), np.zeros(n, np.intp)
+        self.fewest = np.full(n, np.inf)
 
     def start(self, steps: int) -> Search:
         """The first supports, by ``steps`` gradients and two more.
@@ -122,20 +130,46 @@ class SupportSearch:
         if state.taking_part.any():
             yield from descend(state, RESTARTS[0], steps, first=False)
         state.members = np.ones(len(lost), np.bool_)
-        dense = np.flatnonzero(state.is_open & np.isfinite(state.dense_length))
-        self.now[dense] = as_numpy(take(state.dense, dense))
-        self.lead[dense] = state.dense_lead[dense]
-        rows, slope = yield from self._slope(dense, 0.0)
-        yield from self._together(rows, *self._worth(rows, slope))
-        step = self.now[rows]
-        yield from self._together(rows, np.abs(slope * step), self._outward(rows, step))
+        yield from self._from_dense()
         yield from self.take_back()
 
+    def start_elsewhere(self, steps: int) -> Search:
+        """Begin anew, at the flip of a descent of ``steps`` gradients towards another class.
+
+        Rows that find no support there, or one of many more coordinates than the best flip has, go
+        on from the best.
+        """
+        state = self.state
+        state.dense_length[:], self.fewest[:] = np.inf, np.inf
+        yield from descend(state, ELSEWHERE, steps, first=False)
+        yield from self._from_dense()
+        found = state.is_open & np.isfinite(state.distance)
+        is_new = found & (self.fewest <= _WORTH_A_TRY * state.distance)
+        yield from self._from_best(np.flatnonzero(found & ~is_new))
+        self.flipped[is_new], self.lowest[is_new], self.stuck[is_new] = True, np.inf, 0
+        self.waits[is_new], self.share[is_new] = 0, _DROPPED
+
+    def _from_dense(self) -> Search:
+        """The least supports around the dense flips, by the slope there or by the flips' entries.
+
+        The order matters: the entries are read before the first order moves the points.
+        """
+        dense = np.flatnonzero(self.state.is_open & np.isfinite(self.state.dense_length))
+        self.now[dense] = as_numpy(take(self.state.dense, dense))
+        self.lead[dense] = self.state.dense_lead[dense]
+        rows, slope = yield from self._slope(dense, 0.0)
+        step = self.now[rows]
+        yield from self._together(rows, *self._worth(rows, slope))
+        yield from self._together(rows, np.abs(slope * step), self._outward(rows, step))
+
     def _together(self, rows: IntArray, worth: Real, ends: Real) -> Search:
-        """Ask how many of the coordinates that are worth most flip together, by bisection."""
+        """Ask how many of the coordinates that are worth most flip together, by bisection.
+
+        Fewer than ``fewest`` are tried; the points move to the least support found.
+        """
         place = _place(worth)
         most = (worth > 0).sum(axis=-1) + 1.0
-        low, high = np.zeros(len(rows)), np.minimum(most, np.floor(self.state.distance[rows]))
+        low, high = np.zeros(len(rows)), np.minimum(most, self.fewest[rows])
         for number in range(_COUNTS):
             some = np.flatnonzero(self.state.is_open[rows] & (high - low > 1))
             if not some.size:
@@ -143,9 +177,12 @@ class SupportSearch:
             doubled = _FIRST_COUNT * 2.0**number
             count = np.minimum(np.floor((low + high) / 2), doubled)[some]
             step = np.where((place[some] < count[:, None]) & (worth[some] > 0), ends[some], 0.0)
-            _, flipped = yield from self._look(rows[some], step)
+            lead, flipped = yield from self._look(rows[some], step)
             high[some] = np.where(flipped, count, high[some])
             low[some] = np.where(flipped, low[some], count)
+            less = rows[some[flipped]]
+            self.fewest[less] = count[flipped]
+            self.now[less], self.lead[less] = step[flipped], lead[flipped]
 
     def take_back(self) -> Search:
         """Return coordinates of the best flips one by one, as long as the rest flips.

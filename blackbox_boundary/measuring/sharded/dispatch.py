@@ -71,7 +71,7 @@ class Dispatch:
     is_interrupted : bool
         Whether Ctrl-C did.
     n_lost : int
-        Workers that were killed.
+        Workers that were killed, but for those of a run that is to stop.
     """
 
     def __init__(
@@ -142,12 +142,12 @@ class Dispatch:
 
     def _replace(self, number: int | None) -> None:
         """Start another worker for one that was killed."""
+        if self._is_stopping:
+            return
         self.n_lost += 1
         self._losses[number] += 1
         if number is not None:
             self._waiting.appendleft(number)
-        if self._is_stopping:
-            return
         what = "before it had opened the model" if number is None else f"with shard {number}"
         if self._losses[number] >= _MOST_LOSSES:
             self._end(

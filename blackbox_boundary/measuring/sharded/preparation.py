@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, Unpack
 
 import numpy as np
 
-from ...errors import InvalidInput, StorageError
+from ...errors import InvalidInput, LedgerError, StorageError
 from ...frames import read_rows
 from ...grid import grid_of
 from ...inputs import check_shape, is_whole
@@ -118,11 +118,18 @@ class Request:
         ------
         InvalidInput
             ``results`` is another word.
+        LedgerError
+            The folder of the merged ledger does not exist.
         CapabilityMissing
             pyarrow, which Parquet needs, is not installed.
         """
         if results not in ("tables", "parquet"):
             raise InvalidInput(f'"results" must be "tables" or "parquet"; got {results!r}.')
+        if ledger is not None and not Path(ledger).parent.is_dir():
+            raise LedgerError(
+                f'The ledger "{ledger}" cannot be written: there is no folder '
+                f'"{Path(ledger).parent}". Nothing was sent.'
+            )
         in_parquet = results == "parquet"
         if in_parquet:
             need_parquet("Results as Parquet need")
@@ -265,7 +272,7 @@ def _check_plan(folder: Path, plan: dict[str, Any], mine: dict[str, Any]) -> Non
         return
     found = differing(plan["settings"], json.loads(json.dumps(mine["settings"])))
     if plan["n_shards"] != mine["n_shards"]:
-        found.insert(0, f"number of shards ({plan['n_shards']})")
+        found.insert(0, f"number of shards ({plan['n_shards']} and {mine['n_shards']})")
     elif plan["digests"] != mine["digests"]:
         found.insert(0, "data")
     elif plan["has_ledger"] != mine["has_ledger"]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...analysis.account import Account
 from ...analysis.distances import Distances
 from ...errors import BoundaryError, Interrupted, LedgerError
 from ...ledger.audit import verify
@@ -16,6 +17,7 @@ from ..merging import merge
 from ..merging_files import files_of_shards, merge_files
 from ..progress import report
 from ..results import write_facts
+from ..sent_count import SentCount
 from .dispatch import Dispatch, Lost, Worker
 from .preparation import Request
 from .shard_results import ShardFiles, ShardTable
@@ -54,6 +56,7 @@ def measure_shards(
     whole = _merged_files(work, shared) if work.in_parquet else _merged_tables(work, shared)
     whole.run.update(
         request.facts,
+        account=_account(work, whole).facts(),
         max_queries=request.limits.max_queries,
         workers={"number": work.n_at_once, "killed": dispatch.n_lost, **work.about},
     )
@@ -75,6 +78,14 @@ def measure_shards(
         error.partial = whole
         raise error
     return whole
+
+
+def _account(work: Work, whole: Distances) -> Account:
+    """The account of all shards, and of workers that were killed and not replaced."""
+    account = Account.of(whole.run) or Account()
+    for number in range(1, work.n_shards + 1):
+        account = account.plus(SentCount(work.folder_of(number).path).before)
+    return account
 
 
 def _n_final(whole: Distances) -> int:
@@ -129,7 +140,7 @@ def _merged_files(work: Work, shared: dict[str, Any]) -> Distances:
     """The files of all shards side by side; rows that were not reached get files of their own."""
     for number in range(1, work.n_shards + 1):
         results = ShardFiles(work.folder_of(number).path, work.beside)
-        if not results.has_all_rows():
+        if not results.is_saved():
             results.fill(
                 work.rows.open(),
                 work.shard(number),

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...analysis.account import Account
 from ...analysis.distances import Distances
 from ...analysis.result_parts import FOLDER, PartFile, check_rows, part_files
 from ...errors import InvalidInput, StorageError
@@ -116,21 +117,20 @@ class ShardFiles:
         """Facts of the earlier run."""
         return stored_facts(self._folder)
 
-    def has_all_rows(self) -> bool:
-        """Whether there is a file for each row."""
-        facts = self.facts()
+    def is_saved(self) -> bool:
+        """Whether there is a file for each row, and the facts of a run that ended."""
+        facts = self.facts() or {}
         try:
-            if facts is not None:
+            if "account" in facts:
                 check_rows(self._folder, part_files(self._folder / FOLDER), facts["rows"])
         except InvalidInput:
             return False
-        return facts is not None
+        return "account" in facts
 
     def is_complete(self) -> bool:
         """Whether every row has its final status, and the facts say what was sent for it."""
-        facts = self.facts() or {}
-        is_saved = "account" in facts and not SentCount(self._folder).before
-        return is_saved and self.has_all_rows() and not self._unfinished()
+        was_killed = SentCount(self._folder).before != Account()
+        return self.is_saved() and not was_killed and not self._unfinished()
 
     def measure(
         self, predictor: Predictor, x: Array, *, has_ledger: bool, **settings: Any
@@ -161,7 +161,7 @@ class ShardFiles:
         batch_size: int | None,
         keeps_points: bool,
     ) -> None:
-        """Write files without results for the rows that have none, and ``facts`` where none are.
+        """Write files without results for the rows that have none, and the ``facts`` that lack.
 
         Raises
         ------
@@ -177,7 +177,7 @@ class ShardFiles:
         results = InFiles(
             self._folder, part, size, rows, keeps_points=keeps_points, beside=self._beside
         )
-        results.begin(facts if results.earlier is None else {})
+        results.begin({**facts, **(results.earlier or {})})
         results.close()
 
     def save(self, found: Distances) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypedDict
 
@@ -223,10 +223,11 @@ class OpenWork:
                 f"The rows of shard {number} changed after the run began; nothing of it was sent. "
                 "Restore the data, or measure them in another folder."
             )
-        before, count = Account.of(results.facts() or {}) or Account(), SentCount(folder.path)
+        count = SentCount(folder.path)
+        before = (Account.of(results.facts() or {}) or Account()).plus(count.before)
         limits = work.limits.share(rows, work.n_rows, work.n_at_once, work.n_shards)
-        sent_before = before.sent + count.before
-        left = None if limits.max_queries is None else max(0, limits.max_queries - sent_before)
+        left = None if limits.max_queries is None else max(0, limits.max_queries - before.sent)
+        limits = limits.after(count.before.requests)
         sending = spending(
             self._predictor,
             limits,
@@ -255,7 +256,7 @@ class OpenWork:
                 failure = error if isinstance(error, BoundaryError) else None
                 outcome = Outcome(number, failure, failure is None)
             asked = found.run["n_queries"] - results.n_kept
-            account = replace(before, sent=sent_before).plus(spent.account(asked))
+            account = before.plus(spent.account(asked))
             found.run.update(spent.facts(), account=account.facts(), **work.facts)
             found.run["cpu_seconds"] = round(time.process_time() - cpu, 3)
         results.save(found)

@@ -110,7 +110,7 @@ def test_columns_are_matched_by_name(folder):
     code, _, said = measure("--overwrite")
     assert code == 3
     assert "lacks income" in said
-    assert "no column wage" in said
+    assert "no input is called wage" in said
 
 
 def test_rows_outside_are_refused_or_repaired(folder):

@@ -140,11 +140,13 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
     """
     folder = RunFolder(output, overwrite=overwrite)
     click.get_current_context().call_on_close(folder.close)
-    rows = datasets.read(data or BatchScoring.data(ledger))
-    with BatchScoring(ledger, rows.x) as job:
+    name = data or BatchScoring.data(ledger)
+    measured = DataRows.of(name, datasets.read(name))
+    with BatchScoring(ledger, measured.data.x) as job:
         distances = job.distances()
+    distances.run["data"] |= measured.facts
     distances.run["command"] = shlex.join(["blackbox-boundary", *sys.argv[1:]])
-    folder.save(distances, DataRows.of(rows))
+    folder.save(distances, measured)
     Console().print(summary(distances))
     say(f"Results in {folder.path}/")
     if not are_final(distances.status).all():

@@ -45,7 +45,7 @@ def block_result(
     if not len(v):
         return out
     never_asked = (flips.status == Status.RUNNING) & (not flips.begun)
-    out.status[v] = np.where(never_asked, Status.NOT_MEASURED, flips.status)
+    out.status[v] = np.where(never_asked, Status.NOT_MEASURED, flips.reported_status)
     out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
     out.n_predictions[v], out.n_gradients[v] = n_predictions, n_gradients
     found = np.flatnonzero(flips.has_flip)

@@ -167,6 +167,7 @@ def differences_of_method(first: Mapping[str, Any], second: Mapping[str, Any]) -
     facts = {
         "estimator": "estimators", "access": "access", "max_queries": "query limits",
         "votes": "votes", "gradients": "sources of gradients", "bounds": "bounds",
+        "aim": "target classes",
     }  # fmt: skip
     return [name for fact, name in facts.items() if first.get(fact) != second.get(fact)]
 

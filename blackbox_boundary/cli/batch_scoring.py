@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
 from .. import datasets
+from ..errors import InvalidInput
 from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
 from ..search.asks import are_final
@@ -99,6 +101,9 @@ def ask(ledger: str, output: str, data: str | None) -> None:
 
     Print their number, which is 0 when nothing is left to score.
     """
+    inputs = Path(data or BatchScoring.data(ledger))
+    if Path(output).exists() and inputs.exists() and inputs.samefile(output):
+        raise InvalidInput(f'OUTPUT must be another file than the inputs; got "{output}" for both.')
     with _job(ledger, data) as job:
         n = job.ask(output)
     click.echo(n)
@@ -140,11 +145,13 @@ def results(ledger: str, data: str | None, output: str | None, *, overwrite: boo
     """
     folder = RunFolder(output, overwrite=overwrite)
     click.get_current_context().call_on_close(folder.close)
-    rows = datasets.read(data or BatchScoring.data(ledger))
-    with BatchScoring(ledger, rows.x) as job:
+    name = data or BatchScoring.data(ledger)
+    measured = DataRows.of(name, datasets.read(name))
+    with BatchScoring(ledger, measured.data.x) as job:
         distances = job.distances()
+    distances.run["data"] |= measured.facts
     distances.run["command"] = shlex.join(["blackbox-boundary", *sys.argv[1:]])
-    folder.save(distances, DataRows.of(rows))
+    folder.save(distances, measured)
     Console().print(summary(distances))
     say(f"Results in {folder.path}/")
     if not are_final(distances.status).all():

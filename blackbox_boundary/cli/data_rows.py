@@ -112,9 +112,9 @@ class DataRows:
         return cls(rows, range(len(data))[chosen], class_names, _facts(name, rows), domain)
 
     @classmethod
-    def of(cls, data: Data) -> DataRows:
-        """All rows of a data set, for a model whose classes have no names."""
-        return cls(data, range(len(data)), None, {})
+    def of(cls, name: str, data: Data) -> DataRows:
+        """All rows of the data set ``name``, for a model whose classes have no names."""
+        return cls(data, range(len(data)), None, _facts(name, data))
 
     def part(self, rows: range) -> DataRows:
         """Some consecutive rows; the facts stay those of all."""

@@ -226,8 +226,10 @@ class BatchScoring(Closing):
             "access": self._model.access.lower(),
             "n_classes": self._model.n_classes,
             "gradients": "estimated",
+            "votes": 1,
+            "model": self._model.fingerprint,
             "fingerprint": self._model.fingerprint,
-            "ledger_head": self._store.head,
+            "ledger": {"path": str(self._store.path), "head": self._store.head},
             **{name: job[name] for name in ("bounds", "max_queries", "seed")},
             "data": {"name": job["data"], "sha256": job["inputs"]},
         }

@@ -305,6 +305,8 @@ def test_the_commands(tmp_path):
     ]
     assert run("begin", ledger, str(tmp_path / "x.npy"), *options).exit_code == 0
     assert run("results", ledger, "--output", str(tmp_path / "early")).exit_code == 5
+    assert run("ask", ledger, str(tmp_path / "x.npy")).exit_code == 3
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), X)
     while int(run("ask", ledger, asked).stdout):
         score(tmp_path / "next.npy", tmp_path / "scored.npy")
         assert run("tell", ledger, scored).exit_code == 0
@@ -314,6 +316,27 @@ def test_the_commands(tmp_path):
     )
     header = (tmp_path / "run" / "results.csv").read_text().splitlines()[0]
     assert header.endswith(",id,data_row,label,home_name,flipped_name")
+    check_that_other_commands_read(tmp_path)
     assert run("tell", ledger, scored).exit_code == 3
     assert run("begin", ledger, str(tmp_path / "x.npy"), *options).exit_code == 3
     assert run("ask", str(tmp_path / "none.db"), asked).exit_code == 3
+
+
+def check_that_other_commands_read(folder):
+    """The run says which rows, which model and which ledger: it is compared, reported, attested."""
+    run, data, other = (str(folder / name) for name in ("run", "x.npy", "other.npy"))
+    np.save(other, X[::-1])
+
+    def typed(*arguments):
+        return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+    assert typed("worst", run, "--data", data).exit_code == 0
+    refused = typed("worst", run, "--data", other)
+    assert refused.exit_code == 3
+    assert "does not hold the rows" in refused.stderr
+    page = str(folder / "comparison.html")
+    assert typed("compare", run, run, "--output", page).exit_code == 0
+    assert typed("evidence", run).exit_code == 0
+    said = (folder / "run" / "statement.md").read_text(encoding="utf-8")
+    assert said.startswith("# Distance to the decision boundary: linear-1\n")
+    assert "Every query is in a ledger" in said

@@ -97,15 +97,16 @@ def test_what_cannot_be_compared_is_refused(tmp_path, change, reason):
 
 
 def test_another_search_is_pointed_out(tmp_path):
-    """Estimator and budget in the banner; equal runs have none."""
+    """Estimator, limit and target in the banner; equal runs have none."""
     first, second = two_runs()
-    other = replace(second, run=second.run | {"estimator": {"name": "tangent"}, "max_queries": 9})
+    changed = {"estimator": {"name": "tangent"}, "max_queries": 9, "aim": {"towards": 1}}
+    other = replace(second, run=second.run | changed)
     assert differences_of_method(first.run, second.run) == []
     for run, banner in ((second, False), (other, True)):
         write_comparison([("a", first), ("b", run)], tmp_path / "c.html")
         html = (tmp_path / "c.html").read_text().partition("</style>")[2]
         assert ('class="banner"' in html) is banner
-    assert "other estimators, query limits" in html
+    assert "other estimators, query limits, target classes" in html
 
 
 def test_page_is_self_contained_and_says_the_numbers(tmp_path):

@@ -21,7 +21,10 @@ from ..search.margins import softmax_entropy
 from .blocks import Block
 from .rows import Rows
 
-__all__ = ["blank_column", "block_result"]
+__all__ = ["MOVED", "blank_column", "block_result"]
+
+MOVED = "moved to the nearest input that the model takes"
+"""Beginning of the note of a row that lies on no level of its grid."""
 
 _NOTE = "<U120"
 """Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
@@ -113,11 +116,7 @@ def _found_besides(block: Block, flips: Flips, columns: dict[str, Any]) -> dict[
     if clipped.any() or block.moved.any():
         note = columns.get("note", np.full(n, "")).astype(_NOTE)
         for row in np.flatnonzero(clipped | block.moved):
-            said = (
-                f"clipped into the bounds by {block.excess[row]:.2g}"
-                if clipped[row]
-                else "moved to the nearest input that the model takes"
-            )
+            said = f"clipped into the bounds by {block.excess[row]:.2g}" if clipped[row] else MOVED
             note[row] = f"{said}; {note[row]}" if note[row] else said
         columns["note"] = note
     return columns

@@ -21,10 +21,11 @@ from ..search.margins import softmax_entropy
 from .blocks import Block
 from .rows import Rows
 
-__all__ = ["MOVED", "blank_column", "block_result"]
+__all__ = ["CLIPPED", "MOVED", "blank_column", "block_result"]
 
+CLIPPED = "clipped into the bounds by"
 MOVED = "moved to the nearest input that the model takes"
-"""Beginning of the note of a row that lies on no level of its grid."""
+"""Beginnings of the notes of rows that lay outside the bounds, or on no level of their grid."""
 
 _NOTE = "<U120"
 """Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
@@ -116,7 +117,7 @@ def _found_besides(block: Block, flips: Flips, columns: dict[str, Any]) -> dict[
     if clipped.any() or block.moved.any():
         note = columns.get("note", np.full(n, "")).astype(_NOTE)
         for row in np.flatnonzero(clipped | block.moved):
-            said = f"clipped into the bounds by {block.excess[row]:.2g}" if clipped[row] else MOVED
+            said = f"{CLIPPED} {block.excess[row]:.2g}" if clipped[row] else MOVED
             note[row] = f"{said}; {note[row]}" if note[row] else said
         columns["note"] = note
     return columns

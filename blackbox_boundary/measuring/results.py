@@ -206,6 +206,10 @@ class InFiles:
 
     def begin(self, facts: dict[str, Any]) -> None:
         """Write the facts, so that a run that is killed can be resumed."""
+        first = next((rows for rows in self._ranges if rows.start in self._files), None)
+        if first is not None and self._keeps_points:
+            earlier = self._files[first.start].distances(flip_points=True)
+            check_rows(earlier, self._x[first.start : first.stop])
         self._facts = {
             **self._given,
             "rows": [self._part.first_row, self._part.end],

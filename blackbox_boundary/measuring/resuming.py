@@ -13,7 +13,7 @@ from ..arrays import as_numpy, flat_norm, take
 from ..errors import InvalidInput
 from ..predictor import Array, IntArray
 from ..search.asks import are_final
-from .block_result import MOVED, blank_column
+from .block_result import CLIPPED, MOVED, blank_column
 
 __all__ = [
     "better_rows",
@@ -113,7 +113,8 @@ def check_rows(earlier: Distances, x: Array) -> None:
         return
     rows = np.flatnonzero(earlier.has_flip)
     if earlier.note is not None:
-        rows = rows[~np.char.startswith(earlier.note[rows], MOVED)]
+        for note in (CLIPPED, MOVED):
+            rows = rows[~np.char.startswith(earlier.note[rows], note)]
     rows = rows[:_COMPARED]
     points, own_rows = (
         as_numpy(take(each, rows)).astype(np.float64) for each in (earlier.flip_points, x)

@@ -8,6 +8,7 @@ and 130 the output folder holds what was measured.
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import warnings
@@ -39,9 +40,9 @@ __all__ = ["main"]
 
 
 class _Commands(click.Group):
-    """Turn the package's own errors into a message and an exit code.
+    """Turn the package's own errors, and those of files, into a message and an exit code.
 
-    Any other exception is a bug and shows its traceback.
+    Any other exception is a bug and shows its traceback. A closed pipe is left to click.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -54,6 +55,12 @@ class _Commands(click.Group):
                 sys.exit(exit_code(error))
             except MemoryError as error:
                 say(out_of_memory(error))
+                sys.exit(BAD_INPUT)
+            except OSError as error:
+                if error.errno is None or error.errno == errno.EPIPE:
+                    raise
+                what = "The output" if error.filename is None else f'"{error.filename}"'
+                say(f"Error: {what} cannot be written or read: {error.strerror}.")
                 sys.exit(BAD_INPUT)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
 from .. import datasets
+from ..errors import InvalidInput
 from ..measuring.batch_scoring import BatchScoring
 from ..predictor import Access
 from ..search.asks import are_final
@@ -99,6 +101,9 @@ def ask(ledger: str, output: str, data: str | None) -> None:
 
     Print their number, which is 0 when nothing is left to score.
     """
+    inputs = Path(data or BatchScoring.data(ledger))
+    if Path(output).exists() and inputs.exists() and inputs.samefile(output):
+        raise InvalidInput(f'OUTPUT must be another file than the inputs; got "{output}" for both.')
     with _job(ledger, data) as job:
         n = job.ask(output)
     click.echo(n)

@@ -64,9 +64,13 @@ def label_issues(
 def _lines(
     stored: StoredRun, data: Data, labels: IntArray, found: LabelIssues, n: int
 ) -> Iterator[list[Any]]:
-    ids = data.ids
-    yield [*(["id"] if ids is not None else []), "row", "label", "suggested", "signed_distance"]
+    ids, first = data.ids, stored.first_data_row
+    yield [
+        *([] if ids is None else ["id"]),
+        *("row", *([] if first is None else ["data_row"])),
+        *("label", "suggested", "signed_distance"),
+    ]
     for row in found.rows[:n].tolist():
         named = (stored.class_name(each[row], data) for each in (labels, found.suggested))
-        number = stored.distances.first_row + row
-        yield [*([] if ids is None else [ids[row]]), number, *named, found.signed_distance[row]]
+        numbers = [stored.distances.first_row + row, *([] if first is None else [first + row])]
+        yield [*([] if ids is None else [ids[row]]), *numbers, *named, found.signed_distance[row]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -61,6 +62,8 @@ def export(path: str, output: str, form: str | None) -> None:
     form = form or output.rpartition(".")[2].lower()
     if form not in ("csv", "parquet"):
         raise InvalidInput(f'"{output}" must end in .csv or .parquet, or --format must be given.')
+    if Path(output).exists() and Path(output).samefile(path):
+        raise InvalidInput(f'OUTPUT must be another file than LEDGER; got "{output}" for both.')
     try:
         n = (export_csv if form == "csv" else export_parquet)(path, output)
     except OSError as error:
@@ -93,6 +96,7 @@ def _lines(report: Report) -> list[tuple[str, Any]]:
         ("checks", f"{report.n_checks:,} of the rows asked, to see whether the model is the same"),
         ("answered", f"{report.n_answered:,}"),
         ("failed", f"{report.n_failed:,}"),
+        ("limited", f"{report.n_limited:,} not sent, or not sent again, since a limit was reached"),
         ("lost", f"{report.n_lost:,} in flight when a run was killed"),
         ("in flight", f"{report.n_in_flight:,}"),
         ("size", f"{report.n_bytes:,} bytes, {report.n_entries:,} entries"),

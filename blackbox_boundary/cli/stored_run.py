@@ -133,7 +133,7 @@ class StoredRun:
     def _chosen(self, data: Data, name: str) -> Data:
         """The rows of ``--rows`` of the run, which its table numbers, with those of all shards."""
         n = self.distances.run.get("shard", {}).get("n_rows", len(self.distances))
-        first = 0 if len(data) == n else self._first_row() - self.distances.first_row
+        first = 0 if len(data) == n else (self.first_data_row or 0) - self.distances.first_row
         if first + n > len(data):
             raise InvalidInput(
                 f'"{name}" has {len(data):,} rows; the run "{self.path}" measured {n:,}, from row '
@@ -141,12 +141,14 @@ class StoredRun:
             )
         return data.part(slice(first, first + n))
 
-    def _first_row(self) -> int:
-        """Number of the first measured row in its data set; 0 where the table does not say."""
+    @property
+    def first_data_row(self) -> int | None:
+        """Number of the first measured row in its data set; None where the table does not say."""
         if isinstance(self.distances, StoredDistances):
-            return int((self.distances.files[0].beside("data_row") or [0])[0])
+            numbers = self.distances.files[0].beside("data_row")
+            return None if numbers is None else int(numbers[0])
         try:
             with (self.path / "results.csv").open(newline="", encoding="utf-8") as file:
                 return int(next(csv.DictReader(file))["data_row"])
         except (OSError, StopIteration, KeyError, ValueError, TypeError):
-            return 0
+            return None

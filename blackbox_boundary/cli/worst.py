@@ -59,8 +59,8 @@ def worst(
 ) -> None:
     """Export the rows of the run folder RUN that are nearest to their flip points, nearest first.
 
-    The table is CSV: row number, labels, distances, status; with a table as --data, each column
-    before and after. No query is sent.
+    The table is CSV: number of the row in the run and in its data, labels, distances, status; with
+    a table as --data, each column before and after. No query is sent.
 
     \b
     Example:
@@ -80,11 +80,12 @@ def worst(
 def _lines(stored: StoredRun, rows: IntArray, data: Data | None) -> Iterator[list[Any]]:
     found = stored.distances
     labels, ids = (None, None) if data is None else (data.labels, data.ids)
+    first = stored.first_data_row
     columns = () if data is None or found.flip_points is None else data.columns or ()
     changes = [text for column in columns for text in (column, f"{column} at flip")]
     yield [
         *([] if ids is None else ["id"]),
-        *("row", "home", "flipped"),
+        *("row", *([] if first is None else ["data_row"]), "home", "flipped"),
         *([] if labels is None else ["label"]),
         *([] if found.l0 is None else ["l0"]),
         *(*NORMS, "status", *changes),
@@ -92,7 +93,8 @@ def _lines(stored: StoredRun, rows: IntArray, data: Data | None) -> Iterator[lis
     for row in rows.tolist():
         line: list[Any] = [] if ids is None else [ids[row]]
         named = [found.home[row], found.flipped[row], *([] if labels is None else [labels[row]])]
-        line += [found.first_row + row, *(stored.class_name(label, data) for label in named)]
+        line += [found.first_row + row, *([] if first is None else [first + row])]
+        line += [*(stored.class_name(label, data) for label in named)]
         line += [] if found.l0 is None else [found.l0[row]]
         line += [*(found.norm(norm)[row] for norm in NORMS), status_words(found.status[row])]
         if columns and data is not None:

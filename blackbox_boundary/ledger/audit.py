@@ -36,9 +36,10 @@ class Report:
     ``n_asked`` to ``n_in_flight`` count rows, predictions, gradients and checks alike;
     ``n_gradients`` and ``n_checks`` are among them.
 
-    ``n_asked = n_answered + n_failed + n_lost + n_in_flight``: failed rows came back with an error,
-    lost rows were in flight when their run died. Rows in flight belong to a run that is still
-    active, or that died and was not followed by another run yet.
+    ``n_asked = n_answered + n_failed + n_limited + n_lost + n_in_flight``: failed rows came back
+    with an error; limited rows were not sent, or not sent again, since a limit was reached; lost
+    rows were in flight when their run died. Rows in flight belong to a run that is still active, or
+    that died and was not followed by another run yet.
     """
 
     model: ModelCard
@@ -50,6 +51,7 @@ class Report:
     n_checks: int
     n_answered: int
     n_failed: int
+    n_limited: int
     n_lost: int
     n_in_flight: int
     n_bytes: int
@@ -117,7 +119,7 @@ def _count(ledger: LedgerFile, head: bytes) -> Report:
     return Report(
         model=ledger.model, runs=runs, n_entries=n["entries"], n_calls=n["calls"],
         n_asked=n["asked"], n_gradients=n["gradients"], n_checks=n["checks"],
-        n_answered=n["answered"], n_failed=n["failed"], n_lost=n["lost"],
+        n_answered=n["answered"], n_failed=n["failed"], n_limited=n["limited"], n_lost=n["lost"],
         n_in_flight=sum(left.values()), n_bytes=ledger.path.stat().st_size, head=head.hex(),
     )  # fmt: skip
 
@@ -146,7 +148,7 @@ def _tally(ledger: LedgerFile) -> tuple[Counter[str], dict[int, int], tuple[Run,
                 n["answered"] += rows
                 left[entry.call] -= rows
             case Event.FAILED | Event.LOST:
-                n["lost" if entry.event == Event.LOST else "failed"] += left.pop(entry.call)
+                n[ledger.ending(entry)] += left.pop(entry.call)
     runs = (
         Run(run, at, closed.get(run), run not in closed and is_alive(ledger.path, run))
         for run, at in opened.items()

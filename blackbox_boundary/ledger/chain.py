@@ -31,7 +31,7 @@ class Event(enum.IntEnum):
     """Rows of ``call``, from ``first`` on, were answered: ``data`` in the layout ``form``."""
     FAILED = 4
     """The unanswered rows of ``call`` came back with an error, whose type is ``data``. They have
-    been paid for."""
+    been paid for, but where a limit (``BudgetExhausted``) kept them from being sent."""
     LOST = 5
     """The run that sent ``call`` died before it could record the unanswered rows. They may have
     been paid for."""

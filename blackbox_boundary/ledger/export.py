@@ -18,8 +18,8 @@ __all__ = ["export_csv", "export_parquet"]
 
 _COLUMNS = ("call", "row", "kind", "key", "asked_at", "answered_at", "outcome", "label", "top1")
 """``key`` is the SHA-256 of what was sent, times are seconds since 1970, ``outcome`` is
-answered, failed, lost or in flight."""
-_ENDINGS = {Event.FAILED: "failed", Event.LOST: "lost"}
+answered, failed, limited (not sent, or not sent again, since a limit was reached), lost or in
+flight."""
 
 
 @dataclass
@@ -117,8 +117,8 @@ def _calls(ledger: LedgerFile) -> list[_Call]:
                 calls[entry.id] = _Call(entry, [])
             elif entry.event == Event.ANSWERED:
                 calls[entry.call].answers.append(entry)
-            elif entry.event in _ENDINGS:
-                calls[entry.call].unanswered = _ENDINGS[Event(entry.event)]
+            elif entry.event in (Event.FAILED, Event.LOST):
+                calls[entry.call].unanswered = ledger.ending(entry)
     except KeyError as error:
         raise LedgerError(
             f'The ledger "{ledger.path}" is damaged: an entry contradicts those before it.'

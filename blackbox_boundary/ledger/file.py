@@ -136,6 +136,15 @@ class LedgerFile(Closing):
         """The data of one entry."""
         return self.entry(entry).data
 
+    def ending(self, entry: Outline) -> str:
+        """What became of the unanswered rows of a call, by the entry that ends it.
+
+        "lost", "failed", or "limited": a limit kept them from being sent, or from being sent again.
+        """
+        if entry.event == Event.LOST:
+            return "lost"
+        return "limited" if self.data(entry.id) == b"BudgetExhausted" else "failed"
+
     def records(self, entry: int) -> Records:
         """The answers in one entry."""
         found = self.entry(entry)

@@ -21,7 +21,10 @@ from ..search.margins import softmax_entropy
 from .blocks import Block
 from .rows import Rows
 
-__all__ = ["blank_column", "block_result"]
+__all__ = ["MOVED", "blank_column", "block_result"]
+
+MOVED = "moved to the nearest input that the model takes"
+"""Beginning of the note of a row that lies on no level of its grid."""
 
 _NOTE = "<U120"
 """Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
@@ -45,7 +48,7 @@ def block_result(
     if not len(v):
         return out
     never_asked = (flips.status == Status.RUNNING) & (not flips.begun)
-    out.status[v] = np.where(never_asked, Status.NOT_MEASURED, flips.status)
+    out.status[v] = np.where(never_asked, Status.NOT_MEASURED, flips.reported_status)
     out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
     out.n_predictions[v], out.n_gradients[v] = n_predictions, n_gradients
     found = np.flatnonzero(flips.has_flip)
@@ -113,11 +116,7 @@ def _found_besides(block: Block, flips: Flips, columns: dict[str, Any]) -> dict[
     if clipped.any() or block.moved.any():
         note = columns.get("note", np.full(n, "")).astype(_NOTE)
         for row in np.flatnonzero(clipped | block.moved):
-            said = (
-                f"clipped into the bounds by {block.excess[row]:.2g}"
-                if clipped[row]
-                else "moved to the nearest input that the model takes"
-            )
+            said = f"clipped into the bounds by {block.excess[row]:.2g}" if clipped[row] else MOVED
             note[row] = f"{said}; {note[row]}" if note[row] else said
         columns["note"] = note
     return columns

@@ -18,7 +18,7 @@ from ..arrays import take
 from ..errors import InvalidInput, StorageError
 from ..predictor import Array, IntArray
 from .flip_point_store import FlipPointStore
-from .resuming import better_rows, check_flip_points, merged, own, unfinished
+from .resuming import better_rows, check_flip_points, check_rows, merged, own, unfinished
 from .shards import Part
 
 __all__ = [
@@ -83,9 +83,11 @@ class InMemory:
         return rest
 
     def begin(self, facts: dict[str, Any]) -> None:
-        """Get ready to store; all checks are made, and nothing was asked."""
+        """Get ready to store; all other checks are made, and nothing was asked."""
         del facts
         resume = self._resume
+        if resume is not None:
+            check_rows(resume, self._x)
         self.out = Distances.empty(int(self._x.shape[0])) if resume is None else own(resume)
         earlier = None if resume is None else resume.flip_points
         self._store = FlipPointStore(self._x, self._keep, earlier, until_end=self._until_end)

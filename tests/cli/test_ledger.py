@@ -4,15 +4,16 @@ import csv
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from blackbox_boundary import Access, LedgerError, Prediction
+from blackbox_boundary import Access, BudgetExhausted, InvalidInput, LedgerError, Prediction
 from blackbox_boundary.cli.ledger import ledger
-from blackbox_boundary.wrappers import LedgerPredictor
+from blackbox_boundary.wrappers import Allowance, BudgetPredictor, LedgerPredictor
 
 
 class Model:
@@ -73,3 +74,33 @@ def test_export(path, tmp_path):
     for bad in (str(tmp_path / "a.txt"), str(tmp_path / "none" / "a.csv")):
         with pytest.raises(ValueError, match=r"must end in|cannot be written"):
             run("export", path, bad)
+
+
+def test_an_export_never_replaces_the_ledger(path):
+    """Under whatever name: the answers were paid for."""
+    before = Path(path).read_bytes()
+    other = Path(path).with_name("link.csv")
+    other.symlink_to(path)
+    for output in (path, str(other)):
+        with pytest.raises(InvalidInput, match="another file than LEDGER"):
+            run("export", path, output, "--format", "csv")
+    assert Path(path).read_bytes() == before
+
+
+def test_rows_that_a_limit_held_back_are_counted_apart(tmp_path):
+    """Rows asked less those limited are the rows that the model received."""
+    model, path, received = Model(), str(tmp_path / "l.db"), []
+    predict = model.predict
+    model.predict = lambda x: received.extend(x) or predict(x)
+    limited = BudgetPredictor(model, Allowance(max_queries=3))
+    with LedgerPredictor(limited, path, fingerprint="two-labels") as recorded:
+        recorded.predict(np.array([[1.0], [-1.0]]))
+        with pytest.raises(BudgetExhausted):
+            recorded.predict(np.array([[2.0], [-2.0]]))
+    facts = json.loads(run("show", path, "--json").stdout)
+    assert (facts["n_failed"], facts["n_limited"]) == (0, 2)
+    assert facts["n_asked"] - facts["n_limited"] == len(received) == 2
+    run("export", path, str(tmp_path / "a.csv"))
+    with (tmp_path / "a.csv").open() as file:
+        outcomes = [line["outcome"] for line in csv.DictReader(file)]
+    assert outcomes == ["answered", "answered", "limited", "limited"]

@@ -130,6 +130,7 @@ def test_worst_rows_are_the_nearest(folder):
     with (folder / "w.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [int(line["row"]) for line in lines] == np.argsort(found.l2)[:4].tolist()
+    assert [int(line["data_row"]) for line in lines] == (3 + np.argsort(found.l2)[:4]).tolist()
     assert np.allclose([float(line["l2"]) for line in lines], np.sort(found.l2)[:4])
     pictures = sorted((folder / "out").iterdir())
     assert len(pictures) == 12
@@ -152,6 +153,16 @@ def test_worst_rows_of_a_table_have_their_columns(folder):
             assert after.sum() == pytest.approx(3, rel=1e-4)
             assert np.linalg.norm(after - before) == pytest.approx(float(line["l2"]), rel=1e-6)
     assert run("worst", "run", "--images", "out")[0] == 2
+
+
+def test_a_table_that_cannot_be_written_is_a_message(folder):
+    """In a folder that does not exist, and on a full disk: exit code 3."""
+    assert measured("--no-report")[0] == 0
+    code, said = run("worst", "run", "--output", "none/w.csv")
+    assert (code, 'Error: "none/w.csv" cannot be written' in said) == (3, True), said
+    if Path("/dev/full").exists():
+        code, said = run("worst", "run", "--output", "/dev/full")
+        assert (code, "Error: The output cannot be written" in said) == (3, True), said
 
 
 def test_label_issues_come_first(folder):

@@ -305,6 +305,8 @@ def test_the_commands(tmp_path):
     ]
     assert run("begin", ledger, str(tmp_path / "x.npy"), *options).exit_code == 0
     assert run("results", ledger, "--output", str(tmp_path / "early")).exit_code == 5
+    assert run("ask", ledger, str(tmp_path / "x.npy")).exit_code == 3
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), X)
     while int(run("ask", ledger, asked).stdout):
         score(tmp_path / "next.npy", tmp_path / "scored.npy")
         assert run("tell", ledger, scored).exit_code == 0

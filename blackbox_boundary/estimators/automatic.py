@@ -101,9 +101,11 @@ class Automatic:
 
     def search(self, flips: Flips, problem: Problem) -> Search:
         """Search along rays, then by labels where there is no ray."""
+        flips.not_ends = (Status.ZERO_GRADIENT, Status.UNRESOLVED)
         yield from self.by_scores.search(flips, problem)
-        lost = np.isin(flips.status, (Status.ZERO_GRADIENT, Status.UNRESOLVED))
+        lost = np.isin(flips.status, flips.not_ends)
         still = np.flatnonzero(lost & (flips.home >= 0))
+        flips.not_ends = ()
         if not still.size:
             return
         flips.status[still] = Status.RUNNING

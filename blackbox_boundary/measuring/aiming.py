@@ -59,11 +59,14 @@ def aim_facts(aim: Aim | None) -> dict[str, Any] | None:
 
 
 def _numbered(predictor: Predictor, labels: NDArray[Any]) -> NDArray[np.intp]:
-    """The numbers of classes (n,) that are given by name; -1 where the label is missing."""
+    """The numbers of classes (n,) that are given by name, or by number; -1 where one is missing."""
     names = class_names_of(predictor) or ()
     numbers = {name: at for at, name in enumerate(names)}
-    held = [None if is_missing(label) else str(label) for label in labels.tolist()]
+    given = [None if is_missing(label) else label for label in labels.tolist()]
+    held = [None if label is None else str(label) for label in given]
     unknown = sorted({label for label in held if label is not None and label not in numbers})
+    if unknown and all(label is None or is_whole(label) for label in given):
+        return np.array([-1 if label is None else label for label in given], np.intp)
     if unknown:
         known = f"one of {', '.join(map(printable, names[:20]))}" if names else "numbers"
         raise InvalidInput(

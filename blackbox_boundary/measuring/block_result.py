@@ -21,7 +21,11 @@ from ..search.margins import softmax_entropy
 from .blocks import Block
 from .rows import Rows
 
-__all__ = ["blank_column", "block_result"]
+__all__ = ["CLIPPED", "MOVED", "blank_column", "block_result"]
+
+CLIPPED = "clipped into the bounds by"
+MOVED = "moved to the nearest input that the model takes"
+"""Beginnings of the notes of rows that lay outside the bounds, or on no level of their grid."""
 
 _NOTE = "<U120"
 """Type of the notes: that of the estimator with the longest ones, ``flip_point``."""
@@ -45,7 +49,7 @@ def block_result(
     if not len(v):
         return out
     never_asked = (flips.status == Status.RUNNING) & (not flips.begun)
-    out.status[v] = np.where(never_asked, Status.NOT_MEASURED, flips.status)
+    out.status[v] = np.where(never_asked, Status.NOT_MEASURED, flips.reported_status)
     out.lo[v], out.hi[v], out.home[v], out.flipped[v] = *flips.bracket, flips.home, flips.label
     out.n_predictions[v], out.n_gradients[v] = n_predictions, n_gradients
     found = np.flatnonzero(flips.has_flip)
@@ -113,11 +117,7 @@ def _found_besides(block: Block, flips: Flips, columns: dict[str, Any]) -> dict[
     if clipped.any() or block.moved.any():
         note = columns.get("note", np.full(n, "")).astype(_NOTE)
         for row in np.flatnonzero(clipped | block.moved):
-            said = (
-                f"clipped into the bounds by {block.excess[row]:.2g}"
-                if clipped[row]
-                else "moved to the nearest input that the model takes"
-            )
+            said = f"{CLIPPED} {block.excess[row]:.2g}" if clipped[row] else MOVED
             note[row] = f"{said}; {note[row]}" if note[row] else said
         columns["note"] = note
     return columns

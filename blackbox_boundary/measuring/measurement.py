@@ -14,7 +14,7 @@ from ..chains import Chain
 from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..frames import as_floating
-from ..inputs import checked_ids, checked_limit
+from ..inputs import checked_ids, checked_limit, is_whole
 from ..predictor import Access, Array, Bounds, IntArray
 from .blocks import Block
 from .course import settled
@@ -108,6 +108,10 @@ class Measurement(RunningBlock):
             if access is None or n_classes is None:
                 raise InvalidInput(
                     'Measurement needs a "problem", or "access" and "n_classes" of the model.'
+                )
+            if not is_whole(n_classes) or n_classes < 2:
+                raise InvalidInput(
+                    f'"n_classes" must be a whole number, at least 2; got {n_classes!r}.'
                 )
             problem = Problem(
                 Access.parse(access),

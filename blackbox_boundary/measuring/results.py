@@ -18,7 +18,7 @@ from ..arrays import take
 from ..errors import InvalidInput, StorageError
 from ..predictor import Array, IntArray
 from .flip_point_store import FlipPointStore
-from .resuming import better_rows, check_flip_points, merged, own, unfinished
+from .resuming import better_rows, check_flip_points, check_rows, merged, own, unfinished
 from .shards import Part
 
 __all__ = [
@@ -83,9 +83,11 @@ class InMemory:
         return rest
 
     def begin(self, facts: dict[str, Any]) -> None:
-        """Get ready to store; all checks are made, and nothing was asked."""
+        """Get ready to store; all other checks are made, and nothing was asked."""
         del facts
         resume = self._resume
+        if resume is not None:
+            check_rows(resume, self._x)
         self.out = Distances.empty(int(self._x.shape[0])) if resume is None else own(resume)
         earlier = None if resume is None else resume.flip_points
         self._store = FlipPointStore(self._x, self._keep, earlier, until_end=self._until_end)
@@ -204,6 +206,10 @@ class InFiles:
 
     def begin(self, facts: dict[str, Any]) -> None:
         """Write the facts, so that a run that is killed can be resumed."""
+        first = next((rows for rows in self._ranges if rows.start in self._files), None)
+        if first is not None and self._keeps_points:
+            earlier = self._files[first.start].distances(flip_points=True)
+            check_rows(earlier, self._x[first.start : first.stop])
         self._facts = {
             **self._given,
             "rows": [self._part.first_row, self._part.end],

@@ -9,19 +9,27 @@ from typing import Any
 import numpy as np
 
 from ..analysis.distances import COLUMNS, Distances
+from ..arrays import as_numpy, flat_norm, take
 from ..errors import InvalidInput
-from ..predictor import IntArray
+from ..predictor import Array, IntArray
 from ..search.asks import are_final
-from .block_result import blank_column
+from .block_result import CLIPPED, MOVED, blank_column
 
 __all__ = [
     "better_rows",
     "check_flip_points",
     "check_results",
+    "check_rows",
     "merged",
     "own",
     "unfinished",
 ]
+
+_COMPARED = 1000
+"""Rows whose distances are compared with their flip points when a run is resumed."""
+
+_TOLERANCE = 0.01
+"""Relative error that rounding may leave there, as in half precision."""
 
 
 def check_results(flip_points: Any, resume: Any, progress: Any) -> None:
@@ -92,4 +100,30 @@ def check_flip_points(earlier: Distances, *, keeps: bool) -> None:
         raise InvalidInput(
             '"resume" holds a run with flip points, and flip_points=False would drop them: '
             "go on with flip points."
+        )
+
+
+def check_rows(earlier: Distances, x: Array) -> None:
+    """Raise if flip points of an earlier result do not lie where it says, from these rows.
+
+    The first thousand rows with a flip are compared. Rows that a run moved, and distances in the
+    units of columns, are not.
+    """
+    if earlier.flip_points is None or earlier.l0 is not None:
+        return
+    rows = np.flatnonzero(earlier.has_flip)
+    if earlier.note is not None:
+        for note in (CLIPPED, MOVED):
+            rows = rows[~np.char.startswith(earlier.note[rows], note)]
+    rows = rows[:_COMPARED]
+    points, own_rows = (
+        as_numpy(take(each, rows)).astype(np.float64) for each in (earlier.flip_points, x)
+    )
+    away = flat_norm(points - own_rows, 2)
+    allowed = _TOLERANCE * (flat_norm(own_rows, 2) + earlier.l2[rows])
+    other = np.flatnonzero(~(np.abs(away - earlier.l2[rows]) <= allowed))
+    if other.size:
+        raise InvalidInput(
+            f'"resume" must hold the same rows as "x", in the same order: row {rows[other[0]]} is '
+            "another one. Nothing was sent."
         )

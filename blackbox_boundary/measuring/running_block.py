@@ -82,7 +82,8 @@ class RunningBlock:
     @property
     def n_done(self) -> int:
         """Rows whose search has ended."""
-        return len(self._block.ids) - len(self._flips.running)
+        running = self._flips.reported_status == Status.RUNNING
+        return len(self._block.ids) - int(running.sum())
 
     def ask(self, at_most: int | None = None) -> Ask | None:
         """Hand out the next rows to predict or to differentiate; None when all rows are finished.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ..domain import Domain
+from ..errors import InvalidInput
 from ..estimators import Estimator, Problem
 from ..frames import in_named_order, read_rows
 from ..grid import grid_of
@@ -63,6 +64,11 @@ class Task:
         CapabilityMissing
             The estimator needs more than the predictor reveals.
         """
+        if not isinstance(columns, Domain | None):
+            raise InvalidInput(
+                '"columns" must be a Domain, of infer_domain(x) or read_domain(path) for example; '
+                f"got {type(columns).__name__}."
+            )
         x, names = read_rows(x, grid_of(predictor), None if columns is None else columns.texts)
         if columns is not None and names and set(columns.names) == set(names):
             columns = columns.selected(names)  # for models that know columns by their place

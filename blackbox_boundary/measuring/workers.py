@@ -76,7 +76,8 @@ def measure_with_workers(
         Each shard keeps a ledger, so that a killed worker loses nothing that was answered; they are
         merged into this file at the end. Default: none is kept.
     model_name : str, optional
-        Name of the model's content for the ledgers, where the model has none of its own.
+        Name of the model's content, where the model has none of its own: in the ledgers, and by
+        which a folder of another model's shards is refused.
     progress : callable, optional
         Called about ten times a second with the rows finished and the queries sent so far.
     facts : mapping, optional

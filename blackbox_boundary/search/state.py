@@ -74,6 +74,8 @@ class Flips:
         There, the answers at the rows as the model gave them.
     asked : AskedFlips or None
         On a grid, the nearest flips as they were asked: these are reported.
+    not_ends : tuple of Status
+        Statuses after which a second search goes on with the row.
     """
 
     x: Array
@@ -95,6 +97,7 @@ class Flips:
     trace: NDArray[np.float64] | None = None
     path: Path | None = None
     asked: AskedFlips | None = None
+    not_ends: tuple[Status, ...] = ()
     known: KnownBrackets | None = None
     target: IntArray | None = None
     answered: Prediction | None = None
@@ -137,6 +140,14 @@ class Flips:
     def running(self) -> IntArray:
         """Indices of the rows whose search is running."""
         return np.flatnonzero(self.status == Status.RUNNING)
+
+    @property
+    def reported_status(self) -> StatusArray:
+        """(n,) ``status``; ``RUNNING`` where a second search goes on."""
+        if not self.not_ends:
+            return self.status
+        goes_on = np.isin(self.status, self.not_ends) & (self.home >= 0)
+        return np.where(goes_on, Status.RUNNING, self.status).astype(np.int8)
 
     @property
     def has_flip(self) -> NDArray[np.bool_]:

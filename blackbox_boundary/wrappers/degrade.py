@@ -22,7 +22,7 @@ import numpy as np
 from ..arrays import as_kind, as_numpy
 from ..capabilities import fingerprint_of
 from ..errors import CapabilityMissing, InvalidInput
-from ..inputs import check_shape
+from ..inputs import check_shape, is_whole
 from ..ledger.records import content_keys
 from ..predictor import Access, Array, FloatArray, Prediction, Predictor, Real
 from ._base import Around
@@ -98,15 +98,17 @@ class Rounded(_Defence):
     Raises
     ------
     InvalidInput
-        A negative number of decimals.
+        The number of decimals is negative, or not whole.
     CapabilityMissing
         The predictor reveals no scores.
     """
 
     def __init__(self, predictor: Predictor, decimals: int) -> None:
         _require_scores(predictor, "Rounded")
-        if decimals < 0:
-            raise InvalidInput(f'"decimals" of Rounded must not be negative; got {decimals}.')
+        if not is_whole(decimals) or decimals < 0:
+            raise InvalidInput(
+                f'"decimals" of Rounded must be a whole number, not negative; got {decimals}.'
+            )
         super().__init__(predictor, Access.PROBABILITIES, f"rounding to {decimals} decimals")
         self._decimals = decimals
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blackbox_boundary import Access, Prediction, Status, measure
+from blackbox_boundary import Access, Prediction, PredictorError, Status, measure
 from blackbox_boundary.estimators import Automatic, HalfSpace, Problem, Ray, by_name
 from blackbox_boundary.search.asks import BY_LABELS
 from blackbox_boundary.testing import Linear, Opaque, Reference
@@ -106,3 +106,31 @@ def test_a_limit_holds(limit):
     found = measure(Steps(), X, max_queries=limit)
     assert found.n_predictions.sum() <= limit
     assert set(found.status.tolist()) <= {Status.CONVERGED, Status.OUT_OF_BUDGET}
+
+
+def test_a_run_that_fails_before_the_search_by_labels_resumes_as_if_nothing_had_happened():
+    """A row without a gradient is not final while other rows are searched along their rays."""
+
+    class Fails:
+        access, input_shape, n_classes, bounds = Access.LOGITS, (4,), 2, None
+
+        def __init__(self, calls):
+            self.left = calls
+
+        def predict(self, x):
+            if not self.left:
+                raise RuntimeError
+            self.left -= 1
+            margin = np.asarray(x)[:, 0] - 0.5
+            return Prediction.from_scores(np.stack([np.zeros(len(x)), margin], axis=-1))
+
+    flat = X[:, 0] < 0.5  # the score of their label is 0 throughout
+    whole = measure(Fails(-1), X)
+    with pytest.raises(PredictorError) as failed:
+        measure(Fails(4), X)
+    partial = failed.value.partial
+    assert flat.any()
+    assert (partial.status[flat] == Status.INTERRUPTED).all()
+    resumed = measure(Fails(-1), X, resume=partial)
+    np.testing.assert_array_equal(resumed.l2[flat], whole.l2[flat])
+    np.testing.assert_array_equal(resumed.status, whole.status)

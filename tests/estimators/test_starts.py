@@ -7,12 +7,13 @@ import pytest
 
 from blackbox_boundary import Access, Prediction, Status, measure
 from blackbox_boundary.analysis.hints import hints
-from blackbox_boundary.estimators import halfspace
+from blackbox_boundary.estimators import HalfSpace, halfspace
 from blackbox_boundary.estimators._directions import Blocks
 from blackbox_boundary.estimators._starts import first_flip, follow
-from blackbox_boundary.gradients.bases import basis_for
+from blackbox_boundary.gradients.bases import Cosines, basis_for
 from blackbox_boundary.search.box import Box
 from blackbox_boundary.search.lockstep import Replies
+from blackbox_boundary.testing import Linear, Reference
 
 
 class _FlipsAt:
@@ -97,6 +98,28 @@ def test_first_flips_choose_the_spectrum_of_the_normal(number):
     chosen = _chosen(blocks, normals / np.linalg.norm(normals, axis=-1, keepdims=True))
     assert chosen.count(number) > 10
     assert chosen.count(2 - number) <= 4
+
+
+def test_low_frequencies_of_a_large_image_are_expected_to_be_alike():
+    """A belief begins flat, whatever first flips say; all frequencies have three spectra."""
+    low, all_of_them = Blocks(Cosines((3, 32, 32), 512)), Blocks(Cosines((3, 32, 32), 3072))
+    assert [len(blocks.spectra) for blocks in (low, all_of_them)] == [2, 3]
+    np.testing.assert_array_equal(low.variance, 1.0)
+    for number in (0, 1):
+        np.testing.assert_array_equal(low.octaves(number), 0.0)
+
+
+def test_a_flat_normal_of_low_frequencies_is_learnt():
+    """Half-spaces at distance 1: 2.13 in the geometric mean; 2.23 where it is expected smooth."""
+    basis, found = Cosines((3, 48, 48), 1024), []
+    for seed in range(4):
+        drawn = np.random.default_rng(seed).standard_normal((1, 1024))
+        w = basis.synthesise(drawn)[0]
+        plane = Reference(Linear.hyperplane(w / np.linalg.norm(w), 1.0), access="label")
+        plane.input_shape = basis.shape
+        estimator = HalfSpace(600, subspace=basis)
+        found.append(measure(plane, np.zeros((1, *basis.shape)), estimator=estimator).l2[0])
+    assert np.exp(np.log(found).mean()) < 2.18
 
 
 class _Falling:

@@ -147,6 +147,21 @@ def test_what_does_not_reach_a_class_is_refused():
         measure(Linear("logits"), x, towards=2, resume=part)
 
 
+def test_a_number_of_a_class_may_be_missing():
+    """None among numbers is a label that is not known, as among names."""
+    x = np.random.default_rng(0).normal(size=(3, 3))
+    found, same = (
+        measure(Linear("logits"), x, from_label=each)
+        for each in ([2, None, 0], np.array([2, -1, 0]))
+    )
+    np.testing.assert_array_equal(found.l2, same.l2)
+    np.testing.assert_array_equal(found.flipped, same.flipped)
+    with pytest.raises(InvalidInput, match="from 0 to 9"):
+        measure(Linear("logits"), x, from_label=[9, 0, 0])
+    with pytest.raises(InvalidInput, match="from -1 to 9"):
+        measure(Linear("logits"), x, from_label=[9, None, 0])
+
+
 def test_true_labels_may_be_names_of_classes():
     """As data hold them; None where one is not known."""
     linear_model = pytest.importorskip("sklearn.linear_model")

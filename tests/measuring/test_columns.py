@@ -260,3 +260,10 @@ def test_columns_of_different_units_are_warned_of():
     measure(model, x * [1, 100, 1], max_queries=0)
     measure(model, x, max_queries=0, bounds=(-100, 100))
     measure(model, x[:5], max_queries=0)
+
+
+def test_columns_of_another_type_are_refused():
+    """A path of a description is no domain; the message names what reads it."""
+    model = LinearModel(np.array([1.0, 1.0, 1.0]), 0.0, "logits")
+    with pytest.raises(InvalidInput, match=r"read_domain\(path\).*got str"):
+        measure(model, np.zeros((2, 3)), columns="columns.toml")

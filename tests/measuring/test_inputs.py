@@ -108,3 +108,19 @@ class TestBounds:
         ]:
             with pytest.raises(BoundaryError):
                 measure(PLANE, np.full((1, 3), 0.2), bounds=bounds)
+
+
+@pytest.mark.parametrize("n_classes", [1, 2.0, "2", True])
+def test_a_measurement_needs_two_classes(n_classes):
+    """As a predictor does: refused when it is made, not when the first answer comes."""
+    with pytest.raises(InvalidInput, match='"n_classes" must be a whole number, at least 2'):
+        Measurement(np.zeros((1, 2)), access="logits", n_classes=n_classes)
+
+
+def test_a_clipped_row_is_resumed():
+    """Its distance is that of the clipped row, not of the row as it was given."""
+    x = np.float64([[0.2, 0.3, -1e-8], [0.2, 0.3, 0.4]])
+    found = measure(PLANE, x, bounds=(0, 1))
+    assert found.note[0].startswith("clipped")
+    again = measure(PLANE, x, bounds=(0, 1), resume=found)
+    np.testing.assert_array_equal(again.l2, found.l2)

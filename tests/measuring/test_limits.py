@@ -89,6 +89,17 @@ def test_going_on_with_the_same_limit_ends():
     np.testing.assert_allclose(found.flip_points, whole.flip_points, rtol=1e-4, atol=1e-5)
 
 
+def test_a_run_on_other_rows_is_not_resumed():
+    """As many rows in another order would get each other's distances: refused, nothing is sent."""
+    x = rows(6)
+    found = measure(Failing(-1), x)
+    measure(Failing(-1), x, resume=found)
+    other = Failing(-1)
+    with pytest.raises(InvalidInput, match="in the same order: row 0"):
+        measure(other, x[::-1], resume=found)
+    assert other.n_predicted == 0
+
+
 def test_an_anytime_search_shares_a_limit_that_is_worth_it():
     """With a quarter of the cost each, every row gets a flip; with less, the first rows finish."""
     x = rows(6) / 2  # all of them inside the ball

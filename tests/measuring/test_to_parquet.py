@@ -263,3 +263,10 @@ def test_the_files_are_plain_tables(tmp_path):
     assert table["id"][5] == "r5"
     assert (table["status"][7], table["l2"][7], table["top1"][7]) == ("INVALID_INPUT", None, None)
     assert len(table["flip_point"][0]) == 3
+
+
+def test_a_run_on_other_rows_is_not_resumed(tmp_path):
+    """As many rows in another order: refused, although no row is left to measure."""
+    measure_to_parquet(model(), X, tmp_path, **OPTIONS)
+    with pytest.raises(InvalidInput, match="in the same order: row 0"):
+        measure_to_parquet(model(), X[::-1], tmp_path, resume=True, **OPTIONS)

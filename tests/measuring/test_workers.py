@@ -382,6 +382,7 @@ def measured(tmp_path_factory):
         ({"results": "parquet"}, "as tables or as Parquet"),
         ({"results": "csv"}, '"tables" or "parquet"'),
         ({"model": "worker_model:threads"}, "differ in: fingerprint"),
+        ({"max_queries": 9}, r"no setting max_queries: .*limits=Limits\(max_queries="),
     ],
 )
 def test_a_folder_of_another_measurement(measured, server, change, match):
@@ -389,6 +390,16 @@ def test_a_folder_of_another_measurement(measured, server, change, match):
     with pytest.raises(InvalidInput, match=match):
         run(measured, **change)
     assert not server.exists()
+
+
+def test_a_folder_of_another_named_model(tmp_path):
+    """A model without a fingerprint is known by the name that it is given."""
+    with_radius = [Reference(Ball(np.zeros(3), radius), access="logits") for radius in (1.0, 2.0)]
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    run(tmp_path, with_radius[0], x, model_name="small")
+    run(tmp_path, with_radius[0], x, model_name="small")
+    with pytest.raises(InvalidInput, match=r"differ in: model \(small and large\)"):
+        run(tmp_path, with_radius[1], x, model_name="large")
 
 
 def test_a_folder_of_another_version(measured, tmp_path, server):

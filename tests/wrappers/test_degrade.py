@@ -118,6 +118,7 @@ def test_bad_settings(sigma):
         lambda: TopK(Smooth(), 0),
         lambda: TopK(Smooth(), 5),
         lambda: Rounded(Smooth(), -1),
+        lambda: Rounded(Smooth(), 1.5),
     ):
         with pytest.raises(InvalidInput):
             make()

@@ -117,12 +117,18 @@ class Request:
         Raises
         ------
         InvalidInput
-            ``results`` is another word.
+            ``results`` is another word, or a setting is none of such a run.
         LedgerError
             The folder of the merged ledger does not exist.
         CapabilityMissing
             pyarrow, which Parquet needs, is not installed.
         """
+        if foreign := set(settings) - set(MeasureSettings.__annotations__):
+            raise InvalidInput(
+                f"A sharded run has no setting {', '.join(sorted(foreign))}: it takes those of "
+                "measure, limits=Limits(max_queries=...) for limits of the whole run, and goes on "
+                "with the same call."
+            )
         if results not in ("tables", "parquet"):
             raise InvalidInput(f'"results" must be "tables" or "parquet"; got {results!r}.')
         if ledger is not None and not Path(ledger).parent.is_dir():
@@ -178,7 +184,7 @@ def prepare(request: Request, n_workers: int, threads: int) -> tuple[Work, dict[
         "digests": list(digests),
         "has_ledger": request.ledger is not None,
         "in_parquet": request.in_parquet,
-        "settings": _named(shared, request.facts),
+        "settings": _named(shared, {"model": request.model_name, **request.facts}),
     }
     _check_plan(request.folder, plan, mine)
     try:

@@ -35,7 +35,7 @@ from .columns_beside import ColumnsBeside
 from .csv_table import write_table
 from .messages import say
 
-__all__ = ["DataRows", "column_names", "digest"]
+__all__ = ["DataRows", "column_names", "digest", "moved_into"]
 
 _TABLES = (".csv", ".tsv", ".parquet")
 """Files whose columns may have names, by which a model's named inputs are found in them."""
@@ -304,6 +304,11 @@ def _repaired(rows: Data, domain: Domain | None) -> Data:
     if not moved:
         return rows
     say(f"Rows moved to the nearest values that exist, by column: {listed(moved)}.")
+    return moved_into(domain, rows)
+
+
+def moved_into(domain: Domain, rows: Data) -> Data:
+    """The rows moved to the nearest values of the domain, as ``--repair`` does."""
     x = rows.x
     if isinstance(x, StoredRows):
         return replace(rows, x=x.converted(domain.repaired, x.shape[1:], x.dtype))

@@ -12,10 +12,12 @@ from .. import datasets
 from ..analysis.distances import Distances
 from ..analysis.overview import NORMS
 from ..analysis.stored_distances import StoredDistances
+from ..column import Column
 from ..datasets import Data
+from ..domain import Domain
 from ..errors import InvalidInput
 from ..measuring.results import stored_facts
-from .data_rows import column_names, digest
+from .data_rows import column_names, digest, moved_into
 
 __all__ = ["StoredRun"]
 
@@ -96,6 +98,8 @@ class StoredRun:
         data = replace(data, x=data.x.reshape(-1, *shape))
         data = self._chosen(data, name)
         if "blake2b" in facts and facts["blake2b"] != digest(data.x):
+            data = self._repaired(data)  # as --repair of the run moved them
+        if "blake2b" in facts and facts["blake2b"] != digest(data.x):
             raise InvalidInput(
                 f'"{name}" does not hold the rows that the run "{self.path}" measured: their '
                 "digest differs."
@@ -129,6 +133,14 @@ class StoredRun:
         columns = self.distances.run.get("columns") or []
         listed = {column["name"]: column.get("values", []) for column in columns}
         return {name: held for name, held in listed.items() if held and isinstance(held[0], str)}
+
+    def _repaired(self, data: Data) -> Data:
+        """The rows moved into the domain of the columns, where the run has one."""
+        described = self.distances.run.get("columns")
+        if not described:
+            return data
+        columns = ({**column, "values": tuple(column.get("values", ()))} for column in described)
+        return moved_into(Domain(tuple(Column(**column) for column in columns)), data)
 
     def _chosen(self, data: Data, name: str) -> Data:
         """The rows of ``--rows`` of the run, which its table numbers, with those of all shards."""

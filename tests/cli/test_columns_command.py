@@ -120,9 +120,10 @@ def test_rows_outside_are_refused_or_repaired(folder):
     assert code == 3
     assert '"age" in' in said
     assert "--repair" in said
-    code, _, said = measure("--repair")
+    code, _, said = measure("--repair", "--output", "repaired")
     assert code == 0
     assert "by column: age (" in said
+    assert run("worst", "repaired", "--data", "d.csv", "--n", 2)[0] == 0
 
 
 def test_what_is_no_table_is_refused(folder):

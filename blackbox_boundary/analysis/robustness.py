@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..predictor import BoolArray, Real
+from ..search.asks import Status
 from .distances import Distances
 
-__all__ = ["RobustnessCurve", "certified_curve", "robustness_curve"]
+__all__ = ["RobustnessCurve", "certified_curve", "counted_rows", "robustness_curve"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,26 +66,33 @@ class RobustnessCurve:
         return np.concatenate([[0.0], radius]), np.concatenate([[1.0], share])
 
 
+def counted_rows(distances: Distances) -> BoolArray:
+    """(n,) rows that have a distance to know: their home label is known, and is not the target."""
+    return np.asarray((distances.home >= 0) & (distances.status != Status.AT_TARGET))
+
+
 def robustness_curve(
     distances: Distances, norm: str = "l2", *, rows: BoolArray | None = None
 ) -> RobustnessCurve:
-    """Return the robustness curve of the rows whose home label is known.
+    """Return the robustness curve of the rows that count (:func:`counted_rows`).
 
     ``rows`` (n,) is a mask that selects some of them.
 
     A row without a known flip counts as flip-free at every radius. So the curve is an upper bound
     of the share of rows that keep their label: a stronger search can only lower it.
     """
-    known = distances.home >= 0 if rows is None else (distances.home >= 0) & rows
-    return RobustnessCurve(np.sort(distances.norm(norm)[known]))
+    counted = counted_rows(distances)
+    if rows is not None:
+        counted &= rows
+    return RobustnessCurve(np.sort(distances.norm(norm)[counted]))
 
 
 def certified_curve(distances: Distances, norm: str = "l2") -> RobustnessCurve | None:
     """Return the curve of certified radii; None without certificates of this norm.
 
-    It gives the share of the rows with a known home label whose certificate is at least a radius.
+    It gives the share of the rows that count whose certificate is at least a radius.
     """
     if distances.certified is None or distances.run.get("estimator", {}).get("norm", norm) != norm:
         return None
-    radius = np.nan_to_num(distances.certified[distances.home >= 0], nan=0.0)
+    radius = np.nan_to_num(distances.certified[counted_rows(distances)], nan=0.0)
     return RobustnessCurve(np.sort(radius)) if radius.any() else None

@@ -16,7 +16,7 @@ from ..errors import InvalidInput
 from ..search.asks import are_final
 from .distances import Distances
 from .overview import NAMES, unit_of
-from .robustness import RobustnessCurve, certified_curve
+from .robustness import RobustnessCurve, certified_curve, counted_rows
 
 __all__ = ["STATS", "Judgement", "Outcome", "Threshold"]
 
@@ -97,10 +97,11 @@ class Threshold:
         """Compare a run with the threshold.
 
         Rows that no search can measure (invalid input, an answer that is not finite at the row
-        itself) are left out. A row without a known flip is farther than any threshold.
+        itself, the target class already) are left out. A row without a known flip is farther than
+        any threshold.
         """
         final = are_final(distances.status)
-        counted = (distances.home >= 0) | ~final
+        counted = counted_rows(distances) | ~final
         distance, unfinished = distances.norm(norm)[counted], ~final[counted]
         if not distance.size:
             return Judgement(Outcome.INCONCLUSIVE, "No row could be measured.")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..arrays import as_numpy, take
 from ..predictor import Array, IntArray
+from ..printable import printable
 from ..search.asks import Status
 from .distances import Distances
 from .overview import NAMES, overview, status_words, unit_of
@@ -131,24 +132,34 @@ def in_words(ratio: float) -> str:
 def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) -> str:
     curve = robustness_curve(distances, norm)
     n, n_flips = len(curve), int(distances.has_flip.sum())
-    counted = _counted(n, noun) + (" with a known label" if n < len(distances) else "")
+    target = _target(distances)
+    counted = _counted(n, noun)
+    if target is not None:
+        counted += " of other classes"
+    elif n < len(distances):
+        counted += " with a known label"
     if not n_flips:
         return f"No flip was seen for any of the {_counted(len(distances), noun)}."
+    change = "change the label" if target is None else f"reach the class {target}"
     median = curve.radius(0.5)
     if not np.isfinite(median):
         known = float(np.median(distances.norm(norm)[distances.has_flip]))
         if norm == "l0":
             return (
-                f"{n_flips:,} of {counted} {_is(n_flips)} seen to change the label, at a "
+                f"{n_flips:,} of {counted} {_is(n_flips)} seen to {change}, at a "
                 f"median of {known:g} columns changed."
             )
         return (
-            f"{n_flips:,} of {counted} {_is(n_flips)} seen to change the label, at a "
+            f"{n_flips:,} of {counted} {_is(n_flips)} seen to {change}, at a "
             "median "
             f"{NAMES[norm]} distance of {_short(known)}{_relative(known, typical, noun)}."
         )
-    subject = f"Half of the {counted} change" if n > 1 else f"The {noun} changes"
-    label = "their label" if n > 1 else "its label"
+    if target is not None:
+        subject = f"Half of the {counted} reach" if n > 1 else f"The {noun} reaches"
+        label = f"the class {target}"
+    else:
+        subject = f"Half of the {counted} change" if n > 1 else f"The {noun} changes"
+        label = "their label" if n > 1 else "its label"
     if norm == "l0":
         count = "1 column changes" if median == 1 else f"{int(median):,} columns or fewer change"
         return f"{subject} {label} when {count}."
@@ -157,6 +168,15 @@ def _how_far(distances: Distances, norm: str, typical: float | None, noun: str) 
         "less"
         f"{_relative(median, typical, noun)}."
     )
+
+
+def _target(distances: Distances) -> str | None:
+    """The class of ``towards``, by name where the run has names."""
+    number = (distances.run.get("aim") or {}).get("towards")
+    names = distances.run.get("class_names") or ()
+    if number is None:
+        return None
+    return printable(names[number]) if number < len(names) else str(number)
 
 
 def _unit(distances: Distances) -> str:
@@ -179,10 +199,12 @@ def _certified(distances: Distances, norm: str, noun: str) -> str:
     median = curve.radius(0.5) if curve is not None else 0.0
     if not median:
         return ""
+    target = _target(distances)
+    keep = "keep their label" if target is None else f"do not reach the class {target}"
     if norm == "l0":
         fewer = _counted(int(np.ceil(median)) - 1, "column")
-        return f"Half of the {noun}s provably keep their label whatever {fewer} hold."
-    return f"Half of the {noun}s provably keep their label within {_short(median)}."
+        return f"Half of the {noun}s provably {keep} whatever {fewer} hold."
+    return f"Half of the {noun}s provably {keep} within {_short(median)}."
 
 
 def _misread(distances: Distances, norm: str, labels: IntArray | None) -> str:
@@ -217,13 +239,13 @@ def _look_first(distances: Distances, norm: str, noun: str) -> str:
 
 
 def _warning(distances: Distances, n_converged: int) -> str:
-    n = len(distances)
+    n = int((distances.status != Status.AT_TARGET).sum())
     if not n or n_converged >= ENOUGH_CONVERGED * n:
         return ""
     others = ", ".join(
         f"{count:,} {status_words(status)}"
         for status, count in overview(distances).by_status.items()
-        if status is not Status.CONVERGED
+        if status not in (Status.CONVERGED, Status.AT_TARGET)
     )
     share = "None" if not n_converged else f"Only {n_converged:,}"
     return (

@@ -121,7 +121,10 @@ def _write_parquet(path: Path, ids: list[str], x: NDArray[Any]) -> None:
 
 def _read_csv(path: Path) -> dict[str, list[Any]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        names, *lines = csv.reader(file)
+        read = list(csv.reader(file))
+    if not read:
+        raise InvalidInput(f'"{path}" cannot be read: it is empty.')
+    names, *lines = read
     if any(len(line) != len(names) for line in lines):
         raise InvalidInput(
             f'"{path}" must have {len(names)} fields in every line, as in its first.'

@@ -8,7 +8,12 @@ import numpy as np
 
 from ..analysis.distances import Distances
 from ..analysis.overview import NAMES, unit_of
-from ..analysis.robustness import RobustnessCurve, certified_curve, robustness_curve
+from ..analysis.robustness import (
+    RobustnessCurve,
+    certified_curve,
+    counted_rows,
+    robustness_curve,
+)
 from .curves import class_curves, robustness_figure
 from .svg import PAGE_COLOURS, inline_svg
 from .tables import Names, Table, number
@@ -78,7 +83,7 @@ def curve_table(curves: dict[str, RobustnessCurve], label: str) -> Table:
 def _by_class(distances: Distances, norm: str, names: Names) -> dict[str, RobustnessCurve]:
     """Curves by the name of the home label, in the order of the labels."""
     curves: dict[str, RobustnessCurve] = {}
-    for label in np.unique(distances.home[distances.home >= 0]).tolist():
+    for label in np.unique(distances.home[counted_rows(distances)]).tolist():
         name = names(label)
         curves[f"{name} ({label})" if name in curves else name] = robustness_curve(
             distances, norm, rows=distances.home == label

@@ -100,3 +100,11 @@ def test_more_searching_never_turns_a_failure_into_a_pass(rows, stat, radius):
         assert finished is Outcome.NOT_REFUTED
     if before is Outcome.INCONCLUSIVE:
         assert CUT in status
+
+
+def test_rows_of_the_target_class_do_not_count():
+    """Three rows are there already; of the other two, half flip within 1."""
+    found = measured([np.inf, np.inf, np.inf, 1.0, 2.0], [Status.AT_TARGET] * 3 + [CONVERGED] * 2)
+    found = replace(found, home=np.array([1, 1, 1, 0, 0]))
+    assert Threshold.parse("median <= 1").judge(found).outcome is Outcome.FAILS
+    assert Threshold.parse("p90 < 2").judge(found).outcome is Outcome.NOT_REFUTED

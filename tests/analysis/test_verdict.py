@@ -56,6 +56,26 @@ def test_rows_of_unknown_label_are_in_no_curve():
     assert len(robustness_curve(distances, rows=np.array([True, False, True]))) == 1
 
 
+def test_rows_of_the_target_class_have_no_distance_to_it():
+    """Rows that are there neither reach it nor stay away: no curve or sentence counts them."""
+    there = np.array([Status.AT_TARGET] * 3 + [Status.CONVERGED] * 4, np.int8)
+    run = {"aim": {"towards": 1}, "class_names": ["no", "yes"]}
+    certified = np.array([0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5])
+    found = replace(
+        measured([np.inf] * 3 + [1.0, 2.0, 3.0, 4.0], home=[1, 1, 1, 0, 0, 0, 0], run=run),
+        status=there,
+        certified=certified,
+    )
+    assert robustness_curve(found).radius(0.5) == 2.0
+    assert len(certified_curve(found)) == 4
+    said = verdict(found)
+    assert said.text.startswith(
+        "Half of the 4 rows of other classes reach the class yes when moved by 2 (L2) or less. "
+        "Half of the rows provably do not reach the class yes within 0.5."
+    )
+    assert not said.warning
+
+
 def test_certified_curve_is_of_its_own_norm():
     """Certificates of one norm are no curve of another; unknown ones certify nothing."""
     certified = np.array([0.5, np.nan, 0.2])

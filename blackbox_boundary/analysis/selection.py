@@ -29,6 +29,7 @@ from scipy.spatial.distance import cdist
 
 from ..arrays import take
 from ..errors import InvalidInput
+from ..inputs import is_whole
 from ..predictor import Array, FloatArray, IntArray, Real
 from .distances import Distances
 
@@ -131,6 +132,8 @@ class _TooFewRows(InvalidInput):
 
 
 def _check(k: int, available: int, what: str = "rows") -> None:
+    if not is_whole(k):
+        raise InvalidInput(f'"k" of a selector must be a whole number; got {k!r}.')
     if not 0 <= k <= available:
         raise _TooFewRows(
             f'"k" of a selector must lie in [0, {available}], '
@@ -262,7 +265,14 @@ def k_centre_of(selector: Selector, *, factor: int = 4) -> Selector:
 
     The rule chooses ``factor * k`` rows, or all that it can rank. With four candidates for each
     place, the choice still follows the rule, and near duplicates can be skipped.
+
+    Raises
+    ------
+    InvalidInput
+        ``factor`` is not a whole number from 1 on.
     """
+    if not is_whole(factor) or factor < 1:
+        raise InvalidInput(f'"factor" must be a whole number from 1 on; got {factor!r}.')
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
         try:
@@ -319,7 +329,14 @@ def diverse(by: Literal["votes", "distance"]) -> Selector:
 
     This is the rule of Rainbow Memory, which measures uncertainty by the ``votes`` of augmented
     copies; ``distance`` uses the paper's measure instead.
+
+    Raises
+    ------
+    InvalidInput
+        Another ``by``.
     """
+    if by not in ("votes", "distance"):
+        raise InvalidInput(f'"by" of diverse must be "votes" or "distance"; got {by!r}.')
 
     def choose(pool: Pool, k: int, *, seed: int = 0) -> Selection:
         del seed

@@ -65,6 +65,17 @@ def test_too_many_rows_are_refused(name):
         RULES[name][0](pool(), N + 1, seed=0)
 
 
+def test_settings_that_mean_nothing_are_refused():
+    """Half a row, no candidates, an unknown score: as errors of the package, before any choice."""
+    for rule, _ in RULES.values():
+        with pytest.raises(InvalidInput, match="whole number"):
+            rule(pool(), 2.5, seed=0)
+    with pytest.raises(InvalidInput, match='"factor"'):
+        k_centre_of(selection.lowest, factor=0)
+    with pytest.raises(InvalidInput, match='"by" of diverse must be "votes" or "distance"'):
+        diverse("entropy")
+
+
 def test_ties_go_to_the_lower_row():
     """Among equal distances the lower row numbers win, at both ends."""
     some = Pool(6, distance=np.array([2.0, 1.0, 1.0, 1.0, 2.0, np.inf]))

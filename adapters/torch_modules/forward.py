@@ -248,7 +248,8 @@ def module_digest(module: torch.nn.Module) -> hashlib._Hash:
     for name, value in module.state_dict().items():
         if isinstance(value, torch.Tensor):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().data)
         else:
             digest.update(f"{name} {value!r}".encode())
     return digest

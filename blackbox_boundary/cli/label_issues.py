@@ -64,13 +64,9 @@ def label_issues(
 def _lines(
     stored: StoredRun, data: Data, labels: IntArray, found: LabelIssues, n: int
 ) -> Iterator[list[Any]]:
-    ids, first = data.ids, stored.first_data_row
-    yield [
-        *([] if ids is None else ["id"]),
-        *("row", *([] if first is None else ["data_row"])),
-        *("label", "suggested", "signed_distance"),
-    ]
-    for row in found.rows[:n].tolist():
+    rows = found.rows[:n].tolist()
+    numbers = stored.row_columns(rows, data)
+    yield [*numbers, "label", "suggested", "signed_distance"]
+    for row, *line in zip(rows, *numbers.values(), strict=True):
         named = (stored.class_name(each[row], data) for each in (labels, found.suggested))
-        numbers = [stored.distances.first_row + row, *([] if first is None else [first + row])]
-        yield [*([] if ids is None else [ids[row]]), *numbers, *named, found.signed_distance[row]]
+        yield [*line, *named, found.signed_distance[row]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,11 @@ class StoredRun:
         data = self._chosen(data, name)
         if "blake2b" in facts and facts["blake2b"] != digest(data.x):
             data = self._repaired(data)  # as --repair of the run moved them
-        if "blake2b" in facts and facts["blake2b"] != digest(data.x):
-            raise InvalidInput(
-                f'"{name}" does not hold the rows that the run "{self.path}" measured: their '
-                "digest differs."
-            )
+            if facts["blake2b"] != digest(data.x):
+                raise InvalidInput(
+                    f'"{name}" does not hold the rows that the run "{self.path}" measured: their '
+                    "digest differs."
+                )
         first = self.distances.first_row
         return data.part(slice(first, first + len(self.distances)))
 
@@ -152,6 +153,20 @@ class StoredRun:
                 f"{first} on."
             )
         return data.part(slice(first, first + n))
+
+    def row_columns(self, rows: Sequence[int], data: Data | None) -> dict[str, list[Any]]:
+        """Columns of a table that tell which rows these are: ``id``, ``row`` and ``data_row``.
+
+        They number the row in the run and in its data set; ``id`` and ``data_row`` are there where
+        they are known.
+        """
+        columns: dict[str, list[Any]] = {}
+        if data is not None and data.ids is not None:
+            columns["id"] = [data.ids[row] for row in rows]
+        columns["row"] = [self.distances.first_row + row for row in rows]
+        if (first := self.first_data_row) is not None:
+            columns["data_row"] = [first + row for row in rows]
+        return columns
 
     @property
     def first_data_row(self) -> int | None:

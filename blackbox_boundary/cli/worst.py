@@ -79,22 +79,20 @@ def worst(
 
 def _lines(stored: StoredRun, rows: IntArray, data: Data | None) -> Iterator[list[Any]]:
     found = stored.distances
-    labels, ids = (None, None) if data is None else (data.labels, data.ids)
-    first = stored.first_data_row
+    labels = None if data is None else data.labels
+    numbers = stored.row_columns(rows.tolist(), data)
     columns = () if data is None or found.flip_points is None else data.columns or ()
     changes = [text for column in columns for text in (column, f"{column} at flip")]
     yield [
-        *([] if ids is None else ["id"]),
-        *("row", *([] if first is None else ["data_row"]), "home", "flipped"),
+        *numbers,
+        *("home", "flipped"),
         *([] if labels is None else ["label"]),
         *([] if found.l0 is None else ["l0"]),
         *(*NORMS, "status", *changes),
     ]
-    for row in rows.tolist():
-        line: list[Any] = [] if ids is None else [ids[row]]
+    for row, *numbered in zip(rows.tolist(), *numbers.values(), strict=True):
         named = [found.home[row], found.flipped[row], *([] if labels is None else [labels[row]])]
-        line += [found.first_row + row, *([] if first is None else [first + row])]
-        line += [*(stored.class_name(label, data) for label in named)]
+        line = [*numbered, *(stored.class_name(label, data) for label in named)]
         line += [] if found.l0 is None else [found.l0[row]]
         line += [*(found.norm(norm)[row] for norm in NORMS), status_words(found.status[row])]
         if columns and data is not None:

@@ -54,7 +54,7 @@ def first_corner(
 
     ``basis``, ``n_starts`` and ``spectra`` are as in :func:`._starts.first_flip`.
     """
-    smooth = (0, 1)  # of them the second is white noise, which is never taken for the normal's
+    smooth = (0, 1)  # the expected spectrum, and the one that is never taken for the normal's
     found = yield from first_flip(
         box, basis, n_starts, stream, "linf", spectra=spectra, brief=smooth
     )

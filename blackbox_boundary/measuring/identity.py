@@ -20,7 +20,7 @@ from ..estimators import Estimator, Problem
 from ..predictor import Predictor
 from .aiming import aim_facts
 
-__all__ = ["check_resumable", "check_same", "identity", "parts", "versions"]
+__all__ = ["check_resumable", "check_same", "differing_parts", "identity", "versions"]
 
 _FORMAT = 2
 """Version of the facts of a run, stored as ``format``; runs of version 0.1 have no such entry.
@@ -93,9 +93,10 @@ def check_same(earlier: dict[str, Any], now: dict[str, Any]) -> None:
     for name, value in now.items():
         before = earlier.get(name, value)
         if before != value and not (name == "fingerprint" and None in (before, value)):
+            was, now_is = differing_parts(before, value), differing_parts(value, before)
             raise InvalidInput(
                 '"resume" must hold a run of the same model with the same settings: '
-                f'"{name}" was {parts(before, value)}, and is {parts(value, before)} now. '
+                f'"{name}" was {was}, and is {now_is} now. '
                 "Nothing was sent; begin a new run, in another folder or with --overwrite."
             )
 
@@ -105,7 +106,7 @@ def _version() -> str:
     return version("blackbox-boundary")
 
 
-def parts(value: Any, other: Any) -> str:
+def differing_parts(value: Any, other: Any) -> str:
     """A setting as shown in an error; of a compound one, the parts that differ from another."""
     if isinstance(value, dict) and isinstance(other, dict):
         return ", ".join(

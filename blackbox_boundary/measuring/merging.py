@@ -12,7 +12,7 @@ from ..analysis.certificates import WITHDRAWN, withdrawn
 from ..analysis.distances import COLUMNS, Distances
 from ..errors import InvalidInput
 from .block_result import blank_column
-from .identity import check_resumable, parts
+from .identity import check_resumable, differing_parts
 from .shards import Shard
 
 __all__ = ["check_shards", "differing", "merge", "merged_facts"]
@@ -145,7 +145,7 @@ def _difference(fact: str, value: Any, other: Any) -> str:
             return ", ".join(entries)
     if isinstance(value, str) and isinstance(other, str):
         value, other = _cut(value), _cut(other)
-    values = [parts(value, other) or "none", parts(other, value) or "none"]
+    values = [differing_parts(*pair) or "none" for pair in ((value, other), (other, value))]
     return fact if max(map(len, values)) > _SHOWN else f"{fact} ({' and '.join(values)})"
 
 

@@ -318,9 +318,7 @@ class _Block:
 
     def _length(self, moved: Real) -> Real:
         """The lengths (k,) of displacements (k, d) that say which flip is kept."""
-        if self._rank is not None:
-            return self._rank(moved)
-        return np.asarray(np.sqrt(np.einsum("kd,kd->k", moved, moved)))
+        return _l2(moved) if self._rank is None else self._rank(moved)
 
     def _keep_nearest(self, at: IntArray, points: NDArray[Any], label: IntArray) -> None:
         """Remember the nearest flip seen of each row.
@@ -331,7 +329,7 @@ class _Block:
         if not len(at):
             return
         moved = np.subtract(points, self._origin[at], dtype=np.float64)
-        length = np.sqrt(np.einsum("kd,kd->k", moved, moved))
+        length = _l2(moved)
         away = length if self._rank is None else self._rank(moved)
         order = np.lexsort((away, at))
         order = order[_begins(at[order])]
@@ -344,6 +342,11 @@ class _Block:
         nearest = as_kind(points[order].reshape(-1, *like.shape[1:]), like)
         flips.keep(rows, nearest, label[order], length[order])
         flips.status[rows[length[order] == 0]] = Status.UNDECIDED
+
+
+def _l2(moved: Real) -> Real:
+    """Lengths (k,) of displacements (k, d)."""
+    return np.asarray(np.sqrt(np.einsum("kd,kd->k", moved, moved)))
 
 
 def _begins(at: IntArray) -> NDArray[np.bool_]:
